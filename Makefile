@@ -1,0 +1,56 @@
+# Every target makes .venv when it is missing or older than pyproject.toml, with uv where it is installed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+
+.PHONY: install dev demo test slow check benchmark clean
+
+install: $(VENV)/installed
+
+dev: $(VENV)/installed-dev
+
+$(VENV)/bin/python:
+ifdef UV
+	$(UV) venv --quiet --python $(PYTHON) $(VENV)
+else
+	$(PYTHON) -m venv $(VENV)
+endif
+
+$(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+ifdef UV
+	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e .
+else
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+endif
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+ifdef UV
+	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'
+else
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+endif
+	@touch $(VENV)/installed $@
+
+demo: install ## trains LeNet-5 on scanned digits, then compares a few networks on them
+	$(BIN)/experiments train data=digits model=lenet5 trainer.max_epochs=20
+	$(BIN)/experiments train -m data=digits model=logistic_regression,mlp,simple_cnn trainer.max_epochs=20
+	$(BIN)/experiments compare outputs
+
+test: dev ## the quick tests
+	$(BIN)/python -m pytest -q
+
+slow: dev ## the tests that take longer
+	$(BIN)/python -m pytest -q -m slow
+
+check: dev ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+benchmark: install ## the speed table of the README
+	$(BIN)/python scripts/benchmark.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
