@@ -1,0 +1,62 @@
+"""What a run costs: time spent in training, examples a second, memory."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+
+class Meter(Callback):
+    """Times training without validation; adds nothing to a step."""
+
+    def __init__(self) -> None:
+        self.seconds, self.examples, self.epochs = 0.0, 0, 0
+        self._since: float | None = None
+        self._peak: int = 0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._since = time.perf_counter()
+        self._examples_before = pl_module.sums["train"].examples
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._pause()
+        self.examples += (pl_module.sums["train"].examples - self._examples_before) * trainer.world_size
+        self.epochs += 1
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._pause()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._since = time.perf_counter()
+
+    def _pause(self) -> None:
+        if self._since is not None:
+            self.seconds += time.perf_counter() - self._since
+            self._since = None
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        device = trainer.strategy.root_device
+        if device.type == "cuda":
+            self._peak = torch.cuda.max_memory_allocated(device)
+
+    def cost(self) -> dict[str, Any]:
+        """`train_seconds`, `examples_per_second`, and `peak_memory_mb` (of the GPU, else of the process)."""
+        return {
+            "train_seconds": round(self.seconds, 3),
+            "examples_per_second": round(self.examples / self.seconds, 1) if self.seconds else None,
+            "peak_memory_mb": round((self._peak or _resident_peak()) / 2**20, 1),
+        }
+
+
+def _resident_peak() -> int:
+    """The process's largest resident size in bytes."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,168 @@
+"""What is wrong with a config, said in one sentence each before anything heavy is imported."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.compose import compose, parse
+from experiments.devices import accelerator, processes_here
+from experiments.errors import UserError
+
+_MISSING = object()
+
+
+def check(config: DictConfig) -> list[str]:
+    """All problems of a resolved config, as sentences; an empty list when it can run."""
+    wrong = _values(config)
+    said = {sentence.split("=")[0] for sentence in wrong}
+    return [
+        *wrong,
+        *(sentence for sentence in _types(config) if sentence.split("=")[0] not in said),
+        *_pairs(config),
+        *_devices(config),
+        *_paths(config),
+    ]
+
+
+def require(config: DictConfig) -> None:
+    """Raises the problems of a config, if any.
+
+    Raises:
+        UserError: with a line a problem.
+    """
+    problems = check(config)
+    if problems:
+        raise UserError("\n".join(problems))
+
+
+def _values(config: DictConfig) -> list[str]:
+    def number(key: str, kind: type, rule: str, holds: Any, cure: str, optional: bool = False) -> list[str]:
+        value = OmegaConf.select(config, key, default=_MISSING)
+        if value is _MISSING or (value is None and optional):
+            return []
+        kinds = (int, float) if kind is float else (int,)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not holds(value):
+            return [f"{key}={value} must be {rule}: try {key}={cure}"]
+        return []
+
+    whole, real = int, float
+    return [
+        *number("seed", whole, "a whole number, 0 or more", lambda v: v >= 0, "0"),
+        *number("trainer.max_epochs", whole, "a whole number, 1 or more", lambda v: v >= 1, "10"),
+        *number("optimizer.lr", real, "a number above 0", lambda v: v > 0, "0.001"),
+        *number("optimizer.weight_decay", real, "a number, 0 or more", lambda v: v >= 0, "0"),
+        *number("data.batch_size", whole, "a whole number, 1 or more", lambda v: v >= 1, "128"),
+        *number("data.size", whole, "pixels, a whole number, or null", lambda v: v >= 1, "32", optional=True),
+        *number("data.workers", whole, "a whole number, 0 or more", lambda v: v >= 0, "0", optional=True),
+        *number(
+            "data.limit",
+            real,
+            "null, a number of examples, or a share below 1",
+            lambda v: 0 < v < 1 or v >= 1 and v == int(v),
+            "0.1",
+            optional=True,
+        ),
+    ]
+
+
+def _types(config: DictConfig) -> list[str]:
+    """Values given on the command line whose type is not their default's."""
+    given = {}
+    for override in parse(config.run.overrides):
+        if "." in override.key_or_group and not override.is_delete() and not override.is_add():
+            given[override.key_or_group] = override
+    given = {key: override for key, override in given.items() if not key.startswith("hydra.")}
+    if not given:
+        return []
+    rest = [word for word in config.run.overrides if not any(word.lstrip("+").startswith(f"{key}=") for key in given)]
+    try:
+        defaults = compose(rest, config.run.config_dirs)
+    except UserError:  # a key without default was among those given
+        return []
+    problems = []
+    for key in given:
+        default, value = (OmegaConf.select(one, key, default=None) for one in (defaults, config))
+        if default is None or value is None or "data.limit" in key:
+            continue
+        if not _alike(default, value):
+            problems.append(f"{key}={_shown(value)} must be {_named(default)}: its default is {_shown(default)}")
+    return problems
+
+
+def _alike(default: Any, value: Any) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) == isinstance(default, bool) or isinstance(value, (int, float)) and 0 <= value <= 1
+    if isinstance(default, float):
+        return isinstance(value, (int, float))
+    if isinstance(default, int):
+        return isinstance(value, int) or isinstance(value, str) and default in (-1, 1)  # devices="0,1"
+    if isinstance(default, str):
+        return isinstance(value, (str, int, float)) or OmegaConf.is_config(value)
+    return OmegaConf.is_list(default) == OmegaConf.is_list(value)
+
+
+def _named(value: Any) -> str:
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    return names.get(type(value), "a list" if OmegaConf.is_list(value) else "a group of keys")
+
+
+def _shown(value: Any) -> Any:
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+
+
+def _pairs(config: DictConfig) -> list[str]:
+    choices = config.run.choices
+    model, data, task = (choices.get(group) for group in ("model", "data", "task"))
+    gives, reads = config.data.get("gives") or {}, config.model.get("reads") or {}
+    wanted = config.task.get("reads")
+    kind = gives.get("kind")
+    problems = []
+    if kind and wanted and kind not in wanted:
+        problems.append(f"task={task} reads {' or '.join(wanted)} and data={data} gives {kind}: choose another task or other data")
+    elif kind and reads.get("kind") and kind != reads["kind"]:
+        problems.append(f"model={model} reads {reads['kind']} and data={data} gives {kind}: choose another model or other data")
+    elif kind == "image":
+        size = config.data.get("size") or gives.get("size")
+        exact, least = reads.get("size"), reads.get("min_size")
+        if size and exact and size != exact:
+            problems.append(f"model={model} reads {exact}×{exact} images and data={data} gives {size}×{size}: set data.size={exact}")
+        elif size and least and size < least:
+            problems.append(f"model={model} reads images of {least}×{least} or more and data={data} gives {size}×{size}: set data.size={least} or more")
+    return problems
+
+
+def _devices(config: DictConfig) -> list[str]:
+    precision = config.precision.name
+    try:
+        processes = processes_here(config)
+    except UserError as error:
+        return [str(error)]
+    problems = []
+    if accelerator(config.trainer) == "cpu" and precision in ("16-mixed", "16-true"):
+        problems.append(f"precision={precision} needs a GPU and this run is on the CPU: use precision=bf16-mixed or precision=32-true")
+    if accelerator(config.trainer) == "mps" and precision == "64-true":
+        problems.append("precision=64-true is not known to Apple's GPUs: use trainer=cpu or precision=32-true")
+    total = processes * int(config.trainer.get("num_nodes") or 1)
+    batch = config.data.get("batch_size")
+    if total > 1 and isinstance(batch, int) and batch % total:
+        problems.append(f"data.batch_size={batch} is shared by {total} processes and must be a multiple of {total}: try data.batch_size={batch - batch % total + total}")
+    return problems
+
+
+def _paths(config: DictConfig) -> list[str]:
+    problems = []
+    weights = config.weights
+    if weights is not None and weights != "pretrained" and not Path(str(weights)).exists():
+        problems.append(f"weights={weights} does not exist: use null, pretrained, or the path of a run or checkpoint")
+    folder = Path(config.run.dir)
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        problems.append(f"hydra.run.dir={folder} cannot be made because {existing} is a file: choose another folder")
+    elif not os.access(existing, os.W_OK | os.X_OK):
+        problems.append(f"hydra.run.dir={folder} cannot be made because {existing} is not writable: choose another folder")
+    return problems
+

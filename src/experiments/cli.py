@@ -1,0 +1,276 @@
+"""The `experiments` command. Imports Hydra for what needs it, and torch only when a checked config runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import Interrupted, RunFailed, UserError, debugging, first_line
+
+HELP = """\
+experiments: pick a model, a dataset, a freezing strategy and a precision; train, sweep, compare.
+
+  experiments train [group=option …] [key=value …]     train, test and record one run
+  experiments train -m model=a,b seed=0,1,2            sweep: one run for each combination
+  experiments train resume=RUN                         go on where a run stopped
+  experiments check [group=option …] [key=value …]     what is wrong with a config, without running it
+  experiments list models|data|tasks|…                 what there is to choose from
+  experiments layers [model=… data=…]                  layer table: output shapes, parameters
+  experiments compare PATH…                            table of the runs below some folders
+  experiments evaluate RUN [key=value …]               test a run again, also on other data
+  experiments predict RUN IMAGE…                       classes and probabilities of image files
+
+  experiments COMMAND --help tells more; experiments train --help lists every group and key.
+  EXPERIMENTS_DATA=FOLDER says where datasets live; EXPERIMENTS_DEBUG=1 shows tracebacks.
+"""
+
+TRAIN_HELP = """\
+usage: experiments train [group=option …] [key=value …] [--config-dir FOLDER] [-m]
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line; returns its exit code: 0, 1 for a failure, 2 for the user's mistake, 128 + signal."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        print(version("experiments"))
+        return 0
+    command, rest = words[0], words[1:]
+    if command in ("-sc", "--shell-completion"):  # as Hydra's own completion calls it
+        return _hydra(words)
+    try:
+        if command not in COMMANDS:
+            from experiments.names import unknown
+
+            raise UserError(unknown(command, "no command", command, list(COMMANDS)))
+        return COMMANDS[command](rest) or 0
+    except UserError as error:
+        return _say(error, 2)
+    except RunFailed as error:
+        return _say(error, 1)
+    except Interrupted as stopped:
+        print(f"\n{stopped}", file=sys.stderr)
+        return 128 + stopped.signum
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of a pipe, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _say(error, 1, f"{type(error).__name__}: {first_line(error)}")
+
+
+def _say(error: BaseException, code: int, text: str | None = None) -> int:
+    if debugging():
+        traceback.print_exception(error)
+    kind = "error" if code == 2 else "failed"
+    for line in (text or str(error)).splitlines():
+        print(f"{kind}: {line}", file=sys.stderr)
+    if code == 1 and not debugging():
+        print("EXPERIMENTS_DEBUG=1 shows where.", file=sys.stderr)
+    return code
+
+
+def split_words(words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """Overrides, folders after --config-dir, and Hydra's other switches."""
+    overrides, folders, switches = [], [], []
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.partition("=")
+        if name in ("--config-dir", "-cd"):
+            folder = value if equals else next(rest, None)
+            if not folder:
+                raise UserError("--config-dir needs a folder: --config-dir FOLDER")
+            folders.append(folder)
+        elif word.startswith("-"):
+            switches.append(word)
+            if word in ("--cfg", "-c", "--package", "-p", "--info", "-i", "--config-name", "-cn"):
+                switches.append(next(rest, ""))
+        else:
+            overrides.append(word)
+    return overrides, folders, switches
+
+
+def _train(words: list[str]) -> int:
+    overrides, folders, switches = split_words(words)
+    if switches:
+        return _hydra(words)
+    resume = [word.partition("=")[2] for word in overrides if word.startswith("resume=")]
+    if resume and resume[-1] not in ("", "null"):
+        from experiments.runs import reopen
+
+        folder = reopen(Path(resume[-1]), [word for word in overrides if not word.startswith("resume=")])
+    else:
+        from experiments.compose import compose
+        from experiments.runs import open_run
+
+        folder = open_run(compose(overrides, folders))
+    if folder is None:
+        return 0
+    from experiments.run import run
+
+    _show(run(folder), folder)
+    return 0
+
+
+def _show(record: dict[str, Any], folder: Path) -> None:
+    """The result of a run, and where it lies."""
+    if int(os.environ.get("RANK", 0)):
+        return
+    shown = _near(folder)
+    metrics = {name: value for name, value in record["metrics"].items() if name.startswith("test/")}
+    print("  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if value is not None))
+    print(f"record       {shown}/record.json")
+    if list(folder.glob("events.out.*")):
+        print(f"TensorBoard  tensorboard --logdir {shown}")
+    if (folder / "figures").is_dir():
+        print(f"pictures     {shown}/figures")
+
+
+def _near(folder: Path) -> str:
+    try:
+        return str(folder.relative_to(Path.cwd()))
+    except ValueError:
+        return str(folder)
+
+
+def _hydra(words: list[str]) -> int:
+    """What Hydra does itself: --help, --cfg, --info, completion, and -m."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # its errors come here instead of ending the process
+    from experiments.compose import conf_dir, explain
+    from experiments.sweeps.launcher import register
+    from hydra import main as hydra_main
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    overrides, folders, _ = split_words(words)
+    register(folders, overrides)
+    if "COMP_LINE" in os.environ:  # completion sees `experiments train …`; Hydra knows only what follows
+        line, point = os.environ["COMP_LINE"], int(os.environ.get("COMP_POINT", len(os.environ["COMP_LINE"])))
+        head, found, tail = line.partition(" train ")
+        if found:
+            os.environ["COMP_LINE"] = f"{head} {tail}"
+            os.environ["COMP_POINT"] = str(point - len(found) + 1)
+    before = sys.argv
+    sys.argv = ["experiments", *(words if len(folders) < 2 else _searchpath(words, folders))]
+    try:
+        hydra_main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(lambda config: None)()
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise UserError(explain(error, overrides, folders)) from error
+    except SystemExit as leaving:
+        return int(leaving.code or 0)
+    finally:
+        sys.argv = before
+    from experiments.sweeps.launcher import exit_code
+
+    return exit_code()
+
+
+def _check(words: list[str]) -> int:
+    from experiments.check import require
+    from experiments.compose import compose
+
+    overrides, folders, switches = split_words(words)
+    if switches:
+        raise UserError(f"experiments check does not know {switches[0]}: give group=option and key=value")
+    config = compose(overrides, folders)
+    require(config)
+    chosen = config.run.choices
+    print("  ".join(f"{group}={chosen[group]}" for group in ("model", "data", "task", "freezing", "precision", "trainer")))
+    print("This config can run.")
+    return 0
+
+
+def _list(words: list[str]) -> int:
+    from experiments.compose import GROUPS, describe, option_files
+    from experiments.names import unknown
+
+    names, folders, switches = split_words(words)
+    plural = {group.removesuffix("s") if group in ("callbacks",) else group: group for group in GROUPS}
+    wanted = names[0] if names else ""
+    group = plural.get(wanted) or plural.get(wanted.removesuffix("s")) or ("freezing" if wanted == "strategies" else None)
+    if not names or switches or len(names) > 1 or group is None:
+        known = [f"{one}s" if one in ("model", "task") else one for one in GROUPS]
+        if not names:
+            raise UserError(f"list needs a group: {', '.join(known)}")
+        raise UserError(unknown(wanted, "no group", wanted, known))
+    rows = []
+    for name, path in option_files(group, folders).items():
+        about = describe(path)
+        rows.append([name, about])
+    if group == "model":
+        from experiments.tables import table
+
+        cells = [
+            [name, f"{about['parameters']:,}" if about.get("parameters") else "", str(about.get("year") or ""), about["title"], about.get("paper") or ""]
+            for name, about in rows
+        ]
+        print(table(["model", "parameters", "year", "what", "paper"], cells, right=(1,)))
+    else:
+        width = max((len(name) for name, _ in rows), default=0)
+        for name, about in rows:
+            print(f"{name:<{width}}  {about['title']}")
+    return 0
+
+
+def _layers(words: list[str]) -> int:
+    from experiments.check import require
+    from experiments.compose import compose
+
+    overrides, folders, switches = split_words(words)
+    if switches:
+        raise UserError(f"experiments layers does not know {switches[0]}: give group=option and key=value")
+    config = compose(overrides, folders)
+    require(config)
+    from experiments.run import layers
+
+    print(layers(config))
+    return 0
+
+
+def _compare(words: list[str]) -> int:
+    from experiments.sweeps.compare import main as compare
+
+    return compare(words)
+
+
+def _evaluate(words: list[str]) -> int:
+    if not words or words[0].startswith("-"):
+        raise UserError("evaluate needs a run: experiments evaluate RUN [key=value …]")
+    from experiments.run import evaluate
+
+    metrics = evaluate(words[0], *words[1:])
+    for name, value in metrics.items():
+        print(f"{name:<16} {value:.4f}")
+    return 0
+
+
+def _predict(words: list[str]) -> int:
+    from experiments.predict import main as predict
+
+    return predict(words)
+
+
+COMMANDS = {
+    "train": _train,
+    "check": _check,
+    "list": _list,
+    "layers": _layers,
+    "compare": _compare,
+    "evaluate": _evaluate,
+    "predict": _predict,
+}
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""Composing configs with Hydra: the words of a command line in, a resolved config out. Never imports torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from experiments.errors import UserError, first_line
+from experiments.names import unknown
+
+GROUPS = (
+    "model", "data", "task", "freezing", "precision", "trainer", "optimizer", "scheduler", "callbacks", "logger",
+    "experiment", "sweep",
+)  # fmt: skip
+
+
+def conf_dir() -> Path:
+    """The folder of configs: beside the sources in a checkout, inside the package where it is installed."""
+    package = Path(__file__).resolve().parent
+    beside = package.parents[1] / "conf"
+    return beside if (beside / "train.yaml").is_file() else package / "conf"
+
+
+def compose(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> DictConfig:
+    """The resolved config for some overrides; `run.dir`, `run.choices`, `run.overrides` and `run.config_dirs` are filled in.
+
+    Args:
+        overrides: in Hydra's syntax, without sweeps.
+        config_dirs: further folders of configs, searched after ours.
+
+    Raises:
+        UserError: for an unknown key or option, a value that cannot be parsed, or a missing value.
+    """
+    folders = [str(Path(folder).resolve()) for folder in config_dirs]
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise UserError(f"--config-dir {folder} is no folder: name one that holds model/, data/ or other groups")
+    search = [f"hydra.searchpath=[{','.join(_quoted('file://' + folder) for folder in folders)}]"] if folders else []
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name="experiments"):
+            config = hydra_compose("train", overrides=[*search, *overrides], return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise UserError(explain(error, overrides, folders)) from error
+    return settle(config, overrides, folders)
+
+
+def settle(config: DictConfig, overrides: Sequence[str], config_dirs: Sequence[str], folder: str | None = None) -> DictConfig:
+    """Fills in what names the run, resolves every interpolation, and takes Hydra's own part away.
+
+    Raises:
+        UserError: when a value is missing or refers to what is not there.
+    """
+    HydraConfig.instance().set_config(config)
+    try:
+        with open_dict(config):
+            config.run.dir = str(Path(folder or config.hydra.run.dir).absolute())
+            chosen = config.hydra.runtime.choices
+            config.run.choices = {group: chosen.get(group) for group in GROUPS}
+            config.run.overrides = list(overrides)
+            config.run.config_dirs = list(config_dirs)
+            del config["hydra"]
+        OmegaConf.resolve(config)
+    except OmegaConfBaseException as error:
+        raise UserError(first_line(error)) from error
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise UserError(f"{missing[0]} has no default: add {missing[0]}=…")
+    OmegaConf.set_struct(config, True)
+    return config
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def explain(error: Exception, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:
+    """One sentence for what Hydra refused, with the nearest names where a name is unknown."""
+    text = str(error)
+    if isinstance(error, MissingConfigException) and (found := re.search(r"[Cc]ould not find '([^']*)'", text)):
+        group, _, option = found.group(1).rpartition("/")
+        return unknown(f"{group}={option}", f"no option of {group}", option, options(group, config_dirs))
+    if found := re.search(r"Could not (?:override|delete|append|find).*?'([^']+)'", text):
+        key = found.group(1).split("@")[0]
+        if "No match in the defaults list" in text or "." not in key and "/" not in key:
+            return unknown(key, "no group and no key", key, [*GROUPS, *_keys(config_dirs)])
+        return unknown(key, "no key of this config", key, _keys(config_dirs, overrides))
+    if isinstance(error, OverrideParseException):
+        word = next((word for word in overrides if not _parses(word)), "")
+        return f"{word or 'the command line'} cannot be read as key=value ({first_line(error)}): quote values with special characters"
+    if found := re.search(r"Key '([^']+)' is not in struct", text):
+        return unknown(found.group(1), "no key of this config", found.group(1), _keys(config_dirs, overrides))
+    return " ".join(text.split())
+
+
+def _parses(word: str) -> bool:
+    try:
+        OverridesParser.create().parse_overrides([word])
+    except HydraException:
+        return False
+    return True
+
+
+def parse(overrides: Sequence[str]) -> list[Any]:
+    """Hydra's parsed overrides.
+
+    Raises:
+        UserError: for what is not in its grammar.
+    """
+    try:
+        return OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise UserError(explain(error, overrides, ())) from error
+
+
+def _keys(config_dirs: Sequence[str], overrides: Sequence[str] = ()) -> list[str]:
+    """Every dotted key of the config that the group choices among the overrides give."""
+    try:
+        groups = [word for word in overrides if word.split("=")[0].lstrip("+~") in GROUPS and "=" in word]
+        config = compose(groups, config_dirs)
+    except UserError:
+        return []
+    found: list[str] = []
+
+    def walk(node: Any, prefix: str) -> None:
+        for key, value in node.items():
+            found.append(f"{prefix}{key}")
+            if isinstance(value, dict):
+                walk(value, f"{prefix}{key}.")
+
+    walk(OmegaConf.to_container(config), "")
+    return [key for key in found if not key.startswith("run.")]
+
+
+def options(group: str, config_dirs: Sequence[str] = ()) -> list[str]:
+    """Names of a group's options, ours and those of further folders."""
+    return sorted(option_files(group, config_dirs))
+
+
+def option_files(group: str, config_dirs: Sequence[str] = ()) -> dict[str, Path]:
+    """The file of each option of a group; what is found first counts, as in Hydra."""
+    files: dict[str, Path] = {}
+    for folder in (conf_dir(), *(Path(folder) for folder in config_dirs)):
+        for path in sorted((folder / group).glob("*.yaml")):
+            files.setdefault(path.stem, path)
+    return files
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """What an option's file says of itself: its `about`, or its first comment as the title."""
+    text = path.read_text(encoding="utf-8")
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        content = yaml.load(text, loader)
+    except yaml.YAMLError as error:
+        return {"title": f"(cannot be read: {first_line(error)})"}
+    about = dict(content.get("about") or {}) if isinstance(content, dict) else {}
+    if "title" not in about:
+        comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#") and "@package" not in line]
+        about["title"] = comments[0] if comments else ""
+    return about
+

@@ -1,0 +1,59 @@
+"""What this machine has to compute on, found without importing torch."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import UserError
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@lru_cache(maxsize=1)
+def gpus() -> int:
+    """NVIDIA GPUs that this process may use; respects CUDA_VISIBLE_DEVICES."""
+    present = len([path for path in Path("/dev").glob("nvidia[0-9]*") if path.name[6:].isdigit()])
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return present
+    named = [name.strip() for name in visible.split(",") if name.strip()]
+    if "-1" in named:
+        named = named[: named.index("-1")]
+    return min(present, len(named))
+
+
+def accelerator(trainer: Any) -> str:
+    """The accelerator that `trainer.accelerator` stands for: cpu, gpu, or another of Lightning's."""
+    name = str(trainer.get("accelerator", "auto"))
+    if name == "cuda":
+        return "gpu"
+    return ("gpu" if gpus() else "cpu") if name == "auto" else name
+
+
+def processes_here(config: Any) -> int:
+    """Processes that a run takes on this machine: one a device.
+
+    Raises:
+        UserError: when `trainer.devices` asks for what is not here.
+    """
+    trainer, devices = config.trainer, config.trainer.get("devices", 1)
+    kind = accelerator(trainer)
+    available = gpus() if kind == "gpu" else None
+    if kind == "gpu" and not available:
+        raise UserError(f"trainer.accelerator={trainer.accelerator} needs a GPU and this machine has none: use trainer=cpu")
+    if devices in (-1, "-1", "auto"):
+        return available or 1
+    if isinstance(devices, str) and "," in devices:
+        devices = [int(part) for part in devices.split(",") if part.strip()]
+    wanted = len(devices) if not isinstance(devices, (int, str)) else int(devices)
+    if wanted < 1:
+        raise UserError(f"trainer.devices={devices} must be 1 or more, or -1 for all: try trainer.devices=1")
+    if available is not None and wanted > available:
+        raise UserError(f"trainer.devices={devices} asks for {wanted} GPUs and this machine has {available}: use trainer.devices={available}")
+    return wanted

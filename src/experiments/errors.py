@@ -1,0 +1,32 @@
+"""Errors that are shown as one sentence, without a traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+
+class UserError(Exception):
+    """A mistake in what the user asked for; the message names the value, the rule and the cure. Exit code 2."""
+
+
+class Interrupted(BaseException):
+    """A signal asked the run to stop. Exit code 128 plus the signal's number, as shells count."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        self.signum = signum
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line; its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+class RunFailed(Exception):
+    """A run that failed in another process; the message is its error. Exit code 1."""
+
+
+def debugging() -> bool:
+    """Whether tracebacks are wanted: EXPERIMENTS_DEBUG=1."""
+    return os.environ.get("EXPERIMENTS_DEBUG", "") not in ("", "0")

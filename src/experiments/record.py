@@ -1,0 +1,141 @@
+"""The record of a run: what was chosen, what came out, what it cost and where it ran. Standard library only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import time
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import UserError
+from experiments.files import write_json
+
+CHOICES = ("model", "data", "task", "freezing", "precision", "optimizer", "scheduler", "trainer", "experiment")
+# What names or shows a run without changing its result.
+_NOT_IDENTITY = ("run", "resume", "logger", "launcher", "sweep")
+_NOT_IDENTITY_CALLBACKS = ("progress", "figures", "learning_rate")
+_PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy")
+
+RUNNING, FINISHED, FAILED, INTERRUPTED = "running", "finished", "failed", "interrupted"
+
+
+def identity(config: dict[str, Any]) -> str:
+    """Hash of everything in a resolved config that can change the result; the seed counts, the folder does not."""
+    kept = {key: value for key, value in config.items() if key not in _NOT_IDENTITY}
+    callbacks = {key: value for key, value in kept.get("callbacks", {}).items() if key not in _NOT_IDENTITY_CALLBACKS}
+    folder = str(config["run"]["dir"])
+    text = json.dumps(kept | {"callbacks": callbacks}, sort_keys=True, default=str).replace(folder, "")
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def choices(config: dict[str, Any]) -> dict[str, Any]:
+    """What a person chose, flat: the group options, the weights and the seed."""
+    groups = config["run"]["choices"]
+    return {key: groups.get(key) for key in CHOICES} | {"weights": config["weights"], "seed": config["seed"]}
+
+
+@lru_cache(maxsize=1)
+def code_state() -> dict[str, Any]:
+    """Git commit and whether the tree differs from it, where there is one, and a hash of this package's sources."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.read_bytes())
+    state: dict[str, Any] = {"git_commit": None, "git_dirty": None, "package_hash": digest.hexdigest()[:16]}
+    if (package.parents[1] / ".git").exists():
+        command = ["git", "-C", str(package), "status", "--porcelain=v2", "--branch"]
+        try:
+            lines = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.splitlines()
+        except (OSError, subprocess.SubprocessError):
+            return state
+        heads = [line.split()[-1] for line in lines if line.startswith("# branch.oid")]
+        state["git_commit"] = heads[0] if heads and heads[0] != "(initial)" else None
+        state["git_dirty"] = any(not line.startswith("#") for line in lines)
+    return state
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine and code; the device and the precision that ran are added by the run."""
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = None
+    return {
+        "python": platform.python_version(),
+        "versions": versions,
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        **code_state(),
+    }
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Record:
+    """One run's `record.json`, written whole at every change of status.
+
+    Args:
+        folder: the run's folder.
+        config: the resolved config, as plain Python.
+    """
+
+    def __init__(self, folder: Path, config: dict[str, Any]) -> None:
+        self.path = folder / "record.json"
+        earlier = read_record(folder) if self.path.exists() else {}
+        self._seconds_before = earlier.get("cost", {}).get("seconds", 0.0) or 0.0
+        self._began = time.monotonic()
+        self.content: dict[str, Any] = {
+            "status": RUNNING,
+            "choices": choices(config),
+            "identity": identity(config),
+            "metrics": {},
+            "cost": {},
+            "environment": environment(),
+            "error": None,
+            "started": earlier.get("started", now()),
+            "ended": None,
+            "resumed": earlier.get("resumed", 0) + 1 if earlier else 0,
+            "pid": os.getpid(),
+            "overrides": config["run"]["overrides"],
+        }
+
+    def __getitem__(self, key: str) -> Any:
+        return self.content[key]
+
+    def write(self, status: str, error: str | None = None) -> None:
+        """Writes the file; `seconds` counts all parts of an interrupted run."""
+        self.content["status"], self.content["error"] = status, error
+        self.content["cost"]["seconds"] = round(self._seconds_before + time.monotonic() - self._began, 3)
+        if status != RUNNING:
+            self.content["ended"] = now()
+        write_json(self.path, self.content)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The record in a run's folder.
+
+    Raises:
+        UserError: when there is none, or it is damaged.
+    """
+    path = folder / "record.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise UserError(f"{folder} holds no record.json: name the folder of a run") from None
+    except ValueError:
+        raise UserError(f"{path} is damaged and cannot be read as JSON: run again with resume={folder}") from None
+    if not isinstance(content, dict) or "status" not in content:
+        raise UserError(f"{path} is not the record of a run: name the folder of a run")
+    return content

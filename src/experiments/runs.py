@@ -1,0 +1,159 @@
+"""Run folders: opened for a checked config, found again, opened anew to go on. Never imports torch."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.check import require
+from experiments.errors import UserError, first_line
+from experiments.files import write_text
+from experiments.record import FINISHED, read_record
+
+# What may change when a run goes on: how long it takes and what it shows, not what it computes.
+_MAY_CHANGE = ("trainer.max_epochs", "trainer.threads", "callbacks.", "logger.", "data.workers", "data.root")
+
+
+def rank() -> int:
+    """This process's number among those of a distributed job; 0 where there is one."""
+    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0)))
+
+
+def in_rank() -> bool:
+    """Whether a launcher (torchrun, srun) started this process as one of several."""
+    return "RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", 1)) > 1
+
+
+def open_run(config: DictConfig) -> Path:
+    """Checks a config, makes the run's folder and writes `config.yaml` into it.
+
+    Raises:
+        UserError: when the config cannot run, or the folder holds a run already.
+    """
+    require(config)
+    folder, given = Path(config.run.dir), any(word.startswith("hydra.run.dir=") for word in config.run.overrides)
+    if in_rank():
+        if not given:
+            raise UserError("several processes need one folder: add hydra.run.dir=FOLDER, the same for all")
+        if rank():
+            return _await(folder)
+    folder = _claim(folder, given)
+    write_config(relocate(config, folder), folder)
+    return folder
+
+
+def _claim(folder: Path, given: bool) -> Path:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if given:
+            folder.mkdir(exist_ok=True)
+            if (folder / "record.json").exists() or (folder / "config.yaml").exists():
+                raise UserError(f"hydra.run.dir={folder} holds a run already: choose another folder, or resume={folder}")
+            return folder
+        for number in range(1, 10_000):  # two runs may begin within the second that names them
+            one = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+            try:
+                one.mkdir()
+            except FileExistsError:
+                continue
+            return one
+    except OSError as error:
+        raise UserError(f"hydra.run.dir={folder} cannot be made ({error.strerror}): choose another folder") from error
+    raise UserError(f"{folder} and 9,999 like it exist: clear the folder {folder.parent}")
+
+
+def _await(folder: Path, seconds: float = 300) -> Path:
+    """Waits until the first process has written the config."""
+    until = time.monotonic() + seconds
+    while not (folder / "config.yaml").exists():
+        if time.monotonic() > until:
+            raise UserError(f"{folder}/config.yaml did not appear within {seconds:.0f} s: is the folder shared by all machines?")
+        time.sleep(0.2)
+    return folder
+
+
+def write_config(config: DictConfig, folder: Path) -> None:
+    """Writes a resolved config as the run's `config.yaml`."""
+    write_text(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
+
+
+def relocate(config: DictConfig, folder: Path) -> DictConfig:
+    """The config with every path into its run folder pointing into `folder`."""
+    old, new = str(config.run.dir), str(folder.absolute())
+    if old == new:
+        return config
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: moved(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [moved(one) for one in value]
+        if isinstance(value, str) and (value == old or value.startswith(f"{old}/")):
+            return new + value[len(old) :]
+        return value
+
+    return OmegaConf.create(moved(OmegaConf.to_container(config)))
+
+
+def read_config(folder: Path) -> DictConfig:
+    """The resolved config of a run, also where its folder has been moved.
+
+    Raises:
+        UserError: when the folder holds none, or it is damaged.
+    """
+    path = folder / "config.yaml"
+    try:
+        config = OmegaConf.load(path)
+    except OSError:
+        raise UserError(f"{folder} holds no config.yaml: name the folder of a run") from None
+    except Exception as error:
+        raise UserError(f"{path} cannot be read ({first_line(error)}): restore it or run again") from error
+    if not isinstance(config, DictConfig) or "run" not in config:
+        raise UserError(f"{path} is not the config of a run: name the folder of a run")
+    return relocate(config, folder)
+
+
+def reopen(folder: Path, overrides: Sequence[str]) -> Path | None:
+    """Opens a run to go on, with overrides that do not change what it computes; None when there is nothing to do.
+
+    Raises:
+        UserError: when there is no such run, or an override would make it another one.
+    """
+    folder = folder.absolute()
+    config = read_config(folder)
+    for word in overrides:
+        key, _, value = word.partition("=")
+        if not key.startswith(_MAY_CHANGE):
+            raise UserError(f"{word} would make resume={folder.name} another run: only {', '.join(_MAY_CHANGE)} may change")
+        if OmegaConf.select(config, key, default=None) is None and key not in ("trainer.threads", "data.workers"):
+            raise UserError(f"{key} is no key of that run: look into {folder}/config.yaml")
+        OmegaConf.update(config, key, OmegaConf.create({"value": OmegaConf.create(f"value: {value}").value}).value)
+    require(config)
+    record = folder / "record.json"
+    if not overrides and record.exists() and read_record(folder)["status"] == FINISHED:
+        print(f"{folder} is finished: nothing to do")
+        return None
+    if rank() == 0:
+        write_config(config, folder)
+    return folder
+
+
+def find_runs(paths: Sequence[Path]) -> Iterator[Path]:
+    """Every run folder at or below some paths.
+
+    Raises:
+        UserError: when a path does not exist.
+    """
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"{path} does not exist: name a run, a sweep, or a folder above them")
+        for folder, folders, files in os.walk(path):
+            folders[:] = sorted(name for name in folders if not re.match(r"\.|checkpoints$|figures$", name))
+            if "record.json" in files:
+                yield Path(folder)

@@ -1,0 +1,1 @@
+"""LightningModules: one objective a file. A task holds one model and defines loss, metrics and step."""

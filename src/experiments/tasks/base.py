@@ -1,0 +1,137 @@
+"""What every task shares: the three steps, running sums, metrics at epoch ends, optimizer and schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+from experiments.schedulers import Horizon
+from experiments.tasks.sums import RunningSums
+
+
+class Task(LightningModule):
+    """A LightningModule that holds one model; a subclass writes `step`, and metrics where it has some.
+
+    Args:
+        model: the network.
+        spec: what the data says of itself.
+        optimizer: called with the parameters that learn.
+        scheduler: called with the optimizer and its `Horizon`; gives the entries of Lightning's scheduler
+            dictionary. None keeps the rate constant.
+    """
+
+    monitor: tuple[str, str] = ("val/loss", "min")  # what the best checkpoint is chosen by
+
+    def __init__(
+        self, model: nn.Module, spec: Any, optimizer: Callable[..., Any], scheduler: Callable[..., Any] | None
+    ) -> None:
+        super().__init__()
+        self.model, self.spec = model, spec
+        self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.metrics = nn.ModuleDict({part: self.make_metrics() for part in ("val", "test")})
+        self.sums = {part: RunningSums() for part in ("train", "val", "test")}
+
+    @staticmethod
+    def outputs(spec: Any) -> dict[str, Any]:
+        """Keyword arguments, beyond `spec.inputs`, that this objective asks of a model."""
+        return {}
+
+    def step(self, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss (a mean over the batch), prediction and target of one batch."""
+        raise NotImplementedError(f"{type(self).__name__} must define step(batch) -> (loss, prediction, target)")
+
+    def make_metrics(self) -> MetricCollection:
+        """What validation and test report besides the loss, named without the part: `accuracy`."""
+        return MetricCollection({})
+
+    def train_sums(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Sums over one batch whose means over the epoch are logged as `train/…`; cheap, on the device."""
+        return {}
+
+    def metric_names(self, part: str) -> list[str]:
+        """Names under which a part is reported, `test/accuracy` and so on."""
+        return [f"{part}/loss", *(f"{part}/{name}" for name in self.metrics[part])]  # type: ignore[operator]
+
+    def train(self, mode: bool = True) -> Task:
+        """Training mode for what learns; frozen stages stay in evaluation mode."""
+        super().train(mode)
+        for stage in self.model.children():
+            if not any(parameter.requires_grad for parameter in stage.parameters()) and next(stage.parameters(), None) is not None:
+                stage.eval()
+        return self
+
+    def forward(self, inputs: Any) -> Tensor:
+        return self.model(inputs)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        loss, prediction, target = self.step(batch)
+        prediction = prediction.detach()
+        self.sums["train"].add(len(target), loss=loss.detach(), **self.train_sums(prediction, target))
+        return loss
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self._evaluate("val", batch)
+
+    def test_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
+        loss, prediction, target = self._evaluate("test", batch)
+        return {"loss": loss, "prediction": prediction, "target": target}
+
+    def _evaluate(self, part: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
+        loss, prediction, target = self.step(batch)
+        self.sums[part].add(len(target), loss=loss)
+        self.metrics[part].update(prediction, target)  # type: ignore[operator]
+        return loss, prediction, target
+
+    def on_train_epoch_end(self) -> None:
+        self._report("train")
+        plateau = self.lr_schedulers()
+        if isinstance(plateau, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            # Lightning steps it after checkpoints are written, so a resumed run would differ: step it here.
+            value = self.trainer.callback_metrics.get(self.monitor[0])
+            if value is not None:
+                plateau.step(float(value))
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        if not isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            scheduler.step()
+
+    def on_validation_epoch_end(self) -> None:
+        self._report("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._report("test")
+
+    def _report(self, part: str) -> None:
+        values: dict[str, Any] = self.sums[part].means(self)
+        self.sums[part].reset()
+        if part != "train":
+            values |= self.metrics[part].compute()  # type: ignore[operator]
+            self.metrics[part].reset()  # type: ignore[operator]
+        self.log_dict({f"{part}/{name}": value for name, value in values.items()})
+
+    def details(self) -> dict[str, Any]:
+        """What the record keeps of the test beyond single numbers; plain Python."""
+        return {}
+
+    def configure_optimizers(self) -> Any:
+        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer = self.make_optimizer(parameters)
+        if self.make_scheduler is None:
+            return optimizer
+        epoch_steps = max(1, int(self.trainer.num_training_batches) // self.trainer.accumulate_grad_batches)
+        horizon = Horizon(int(self.trainer.estimated_stepping_batches), epoch_steps, self.monitor[1])
+        entry = self.make_scheduler(optimizer, horizon)
+        return {"optimizer": optimizer, "lr_scheduler": {"monitor": self.monitor[0], **entry}}
+
+    # Sums of an unfinished epoch travel with the checkpoint, so that a run continued in the middle of an
+    # epoch reports what an uninterrupted one would.
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["train_sums"] = self.sums["train"].state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.sums["train"].load_state_dict(checkpoint.get("train_sums", {}), self.device)

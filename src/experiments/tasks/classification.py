@@ -1,0 +1,135 @@
+"""Classification: one label an example."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassConfusionMatrix,
+    MulticlassF1Score,
+    MulticlassPrecision,
+    MulticlassRecall,
+)
+
+from experiments.errors import UserError
+from experiments.tasks.base import Task
+
+
+class Classification(Task):
+    """Cross-entropy with label smoothing and class weights; accuracy, top-5, macro precision, recall and F1.
+
+    After a test, `confusion` holds counts (num_classes, num_classes): rows are true classes, columns
+    predicted ones.
+
+    Args:
+        model: gives logits, (B, …) -> (B, num_classes).
+        spec: a spec with `classes`.
+        optimizer: as in `Task`.
+        scheduler: as in `Task`.
+        label_smoothing: share of the target spread over all classes, in [0, 1).
+        class_weights: None; one weight a class; or "balanced", for weights inversely proportional to the
+            classes' counts in the training part.
+        class_counts: examples of each class in the training part, for "balanced".
+
+    Raises:
+        UserError: when there are fewer than two classes, or weights that do not match them.
+    """
+
+    monitor = ("val/accuracy", "max")
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: Any,
+        optimizer: Any,
+        scheduler: Any,
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: Sequence[float] | str | None = None,
+        class_counts: Sequence[int] | None = None,
+    ) -> None:
+        if spec.num_classes < 2:
+            raise UserError(f"classification needs two classes or more, the data has {list(spec.classes)}: add a class")
+        if not 0 <= label_smoothing < 1:
+            raise UserError(f"task.label_smoothing={label_smoothing} must lie in [0, 1): try 0.1")
+        super().__init__(model, spec, optimizer, scheduler)
+        self.label_smoothing = label_smoothing
+        weights = None
+        if class_weights == "balanced":
+            counts = torch.tensor(class_counts, dtype=torch.float32)
+            weights = counts.sum() / (len(counts) * counts.clamp(min=1))
+        elif isinstance(class_weights, str):
+            raise UserError(f"task.class_weights={class_weights} is unknown: use null, balanced, or one weight a class")
+        elif class_weights is not None:
+            weights = torch.tensor(list(class_weights), dtype=torch.float32)
+            if len(weights) != spec.num_classes:
+                raise UserError(
+                    f"task.class_weights has {len(weights)} values and the data {spec.num_classes} classes: "
+                    "give one weight a class"
+                )
+        self.register_buffer("class_weights", weights, persistent=False)
+        self.matrix = MulticlassConfusionMatrix(spec.num_classes, validate_args=False)
+        self.confusion: Tensor | None = None
+
+    @staticmethod
+    def outputs(spec: Any) -> dict[str, Any]:
+        return {"num_classes": spec.num_classes}
+
+    def make_metrics(self) -> MetricCollection:
+        classes = self.spec.num_classes
+        macro = {"num_classes": classes, "average": "macro", "validate_args": False}
+        metrics: dict[str, Any] = {
+            "accuracy": MulticlassAccuracy(classes, average="micro", validate_args=False),
+            "precision": MulticlassPrecision(**macro),
+            "recall": MulticlassRecall(**macro),
+            "f1": MulticlassF1Score(**macro),
+        }
+        if classes > 5:
+            metrics["top5"] = MulticlassAccuracy(classes, average="micro", top_k=5, validate_args=False)
+        return MetricCollection(metrics)
+
+    def step(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Images (B, C, H, W) or other inputs, and labels (B,) or probabilities (B, num_classes)."""
+        inputs, target = batch
+        logits = self.model(inputs)
+        if target.is_floating_point():
+            target = target.to(logits.dtype)
+        loss = F.cross_entropy(logits, target, weight=self.class_weights, label_smoothing=self.label_smoothing)  # type: ignore[arg-type]
+        return loss, logits, target
+
+    def train_sums(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        labels = target.argmax(1) if target.is_floating_point() else target
+        return {"accuracy": prediction.argmax(1).eq(labels).sum()}
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
+        result = super().test_step(batch, batch_idx)
+        self.matrix.update(result["prediction"], result["target"])
+        return result
+
+    def on_test_epoch_end(self) -> None:
+        super().on_test_epoch_end()
+        self.confusion = self.matrix.compute().cpu()
+        self.matrix.reset()
+
+    def details(self) -> dict[str, Any]:
+        """Per class: precision, recall, F1 and the number of test examples; and the confusion matrix."""
+        if self.confusion is None:
+            return {}
+        counts = self.confusion.double()
+        right, true, guessed = counts.diag(), counts.sum(1), counts.sum(0)
+        columns = {
+            "precision": right / guessed.clamp(min=1),
+            "recall": right / true.clamp(min=1),
+            "f1": 2 * right / (true + guessed).clamp(min=1),
+        }
+        per_class = {
+            name: {key: round(column[index].item(), 6) for key, column in columns.items()} | {"examples": int(true[index])}
+            for index, name in enumerate(self.spec.classes)
+        }
+        return {"per_class": per_class, "confusion": self.confusion.tolist()}

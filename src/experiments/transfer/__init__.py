@@ -1,0 +1,1 @@
+"""Where a model's first values come from, and which of its stages learn."""
