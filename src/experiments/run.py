@@ -6,6 +6,7 @@ run's `config.yaml` and never composes again.
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import signal
@@ -134,7 +135,6 @@ def seed_everything(seed: int) -> None:
 
 def _quiet() -> None:
     """Lightning's advice is for those who write a Trainer themselves."""
-    import logging
     import warnings
 
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -184,7 +184,6 @@ def execute(folder: Path) -> dict[str, Any]:
 
 
 def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
-    from experiments.callbacks.checkpoint import Checkpoints, newest_whole
     from experiments.callbacks.meter import Meter
     from experiments.layers import as_markdown, layer_table
     from experiments.loggers import announce, close
@@ -196,10 +195,24 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     trainer.callbacks.insert(0, meter)
     record.content["data"] = data.splits
     record.content["environment"] |= describe_device(trainer)
-    record.content["cost"] |= describe_model(task, data.spec)
-    rows = layer_table(task.model, data.spec)
-    texts = {"config": f"```yaml\n{OmegaConf.to_yaml(config, resolve=True)}```", "layers": as_markdown(rows)}
+    table = layer_table(task.model, data.spec)
+    record.content["cost"] |= {
+        "parameters": table.parameters,
+        "trainable_parameters": table.trainable,
+        "flops_per_example": table.flops,
+    }
+    texts = {"config": f"```yaml\n{OmegaConf.to_yaml(config, resolve=True)}```", "layers": as_markdown(table)}
     announce(trainer.loggers, hyperparameters(config), task.metric_names("test"), texts)
+    try:
+        _fit_and_test(task, data, trainer, meter, folder, record)
+    except BaseException:
+        close(trainer.loggers, FAILED)
+        raise
+    close(trainer.loggers, FINISHED)
+
+
+def _fit_and_test(task: Any, data: Any, trainer: Any, meter: Any, folder: Path, record: Record) -> None:
+    from experiments.callbacks.checkpoint import Checkpoints, newest_whole
 
     folder_of_checkpoints = folder / "checkpoints"
     trainer.fit(task, datamodule=data, ckpt_path=newest_whole(folder_of_checkpoints), weights_only=True)
@@ -214,7 +227,6 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     record.content["metrics"] = {name: _plain(value) for name, value in sorted(metrics.items())}
     record.content |= task.details()
     record.content["cost"] |= meter.cost()
-    close(trainer.loggers, FINISHED)
 
 
 def _plain(value: float) -> float | None:
@@ -242,18 +254,6 @@ def describe_device(trainer: Any) -> dict[str, Any]:
         "processes": trainer.world_size,
         "threads": torch.get_num_threads(),
         "precision": str(trainer.precision),
-    }
-
-
-def describe_model(task: Any, spec: Any) -> dict[str, Any]:
-    """Parameters, and floating-point operations of one forward pass."""
-    from experiments.layers import flops_per_example
-
-    parameters = list(task.model.parameters())
-    return {
-        "parameters": sum(parameter.numel() for parameter in parameters),
-        "trainable_parameters": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
-        "flops_per_example": flops_per_example(task.model, spec),
     }
 
 
@@ -412,6 +412,8 @@ def launch(folder: Path, processes: int) -> dict[str, Any]:
         max_restarts=0,
         monitor_interval=0.2,
     )
+    if not debugging():  # what it tells of its processes comes back as one sentence
+        logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // processes)))
     try:
         elastic_launch(settings, entrypoint=sys.executable)("-m", "experiments.run", str(folder))
@@ -443,7 +445,7 @@ def _ending(failure: Any) -> str:
 
 def rank_main(folder: Path) -> int:
     """One process of a distributed run; ends with the process that launched it."""
-    _die_with_parent()
+    die_with_parent()
     try:
         execute(folder)
     except Interrupted as stopped:
@@ -467,7 +469,7 @@ def _tell_launcher(error: Exception) -> None:
         write_json(Path(path), {"message": message})
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Asks the kernel to kill this process when its launcher is gone (Linux), so that none is left behind."""
     if sys.platform == "linux":
         import ctypes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import random
 import signal
 import time
@@ -17,21 +16,20 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from experiments.errors import Interrupted, first_line
+from experiments.errors import Interrupted, UserError, first_line
 from experiments.files import atomic_path, link_or_copy
+from experiments.loggers import log_epoch
 
 
 log = logging.getLogger(__name__)
 
 
 class AtomicCheckpointIO(CheckpointIO):
-    """Writes to a temporary name, syncs and renames; reads tensors and plain Python only."""
+    """Writes to a temporary name and renames it; reads tensors and plain Python only."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        with atomic_path(Path(path)) as temporary, open(temporary, "wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
+        with atomic_path(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
         return torch.load(path, map_location="cpu", weights_only=True)
@@ -70,6 +68,7 @@ class Checkpoints(Checkpoint):
         self.best: float | None = None
         self.best_epoch: int | None = None
         self.best_metrics: dict[str, float] = {}
+        self._batches_done = 0  # of an unfinished epoch
         self._random_state: dict[str, Any] | None = None
         self._saved_at = time.monotonic()
         self._signal: int | None = None
@@ -86,7 +85,7 @@ class Checkpoints(Checkpoint):
             due = due or time.monotonic() - self._saved_at > self.every_seconds
         # Where validation follows, Lightning could not go back to it: the save at the epoch's end serves.
         if (stop or due) and not self._validation_follows(trainer, batch_idx):
-            self._save(trainer)
+            self._save(trainer, batches_done=batch_idx + 1)
             if stop:
                 raise Interrupted(stop)
         self._in_step = False
@@ -104,6 +103,7 @@ class Checkpoints(Checkpoint):
         if improved:
             self.best, self.best_epoch = float(value), trainer.current_epoch  # type: ignore[arg-type]
             self.best_metrics = {name: float(metric) for name, metric in trainer.callback_metrics.items()}
+        log_epoch(trainer)  # else a run killed right after the save would never log this epoch
         self._save(trainer)
         if improved and trainer.is_global_zero:
             with atomic_path(self.dir / "best.ckpt") as temporary:
@@ -126,7 +126,8 @@ class Checkpoints(Checkpoint):
             return False
         return self.best is None or (value < self.best if mode == "min" else value > self.best)
 
-    def _save(self, trainer: Trainer) -> None:
+    def _save(self, trainer: Trainer, batches_done: int = 0) -> None:
+        self._batches_done = batches_done
         trainer.save_checkpoint(self.dir / "last.ckpt")
         self._saved_at = time.monotonic()
 
@@ -134,13 +135,18 @@ class Checkpoints(Checkpoint):
         checkpoint["random_state"] = random_state()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "best_epoch": self.best_epoch, "best_metrics": self.best_metrics}
+        return {
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "best_metrics": self.best_metrics,
+            "batches_done": self._batches_done,
+        }
 
     # Resuming
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
-        self.best_metrics = state_dict["best_metrics"]
+        self.best_metrics, self._batches_done = state_dict["best_metrics"], state_dict["batches_done"]
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._random_state = checkpoint.get("random_state")
@@ -148,6 +154,14 @@ class Checkpoints(Checkpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._random_state is not None:  # again at the first batch, for what hooks draw in between
             restore_random_state(self._random_state)
+            sampler = getattr(trainer.train_dataloader, "batch_sampler", None)
+            if self._batches_done and not hasattr(sampler, "start_batch"):
+                raise UserError(
+                    f"{self.dir} was saved in the middle of an epoch and these data cannot be taken up there: "
+                    "give their sampler a start_batch, or set callbacks.checkpoint.every_n_steps=null"
+                )
+            if sampler is not None:
+                sampler.start_batch = self._batches_done
         self._saved_at = time.monotonic()
         self._several = trainer.world_size > 1
         for signum in (signal.SIGINT, signal.SIGTERM):

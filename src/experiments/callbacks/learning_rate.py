@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 
 class LearningRate(Callback):
-    """Logs `train/learning_rate`, the rate of the last step of each epoch.
+    """Logs `train/learning_rate`, the rate of each epoch's first step.
 
     With several parameter groups it logs `train/learning_rate/<name or number>` for each.
     """
 
+    def __init__(self) -> None:
+        self.rates: dict[str, float] = {}
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        groups = trainer.optimizers[0].param_groups
-        if len(groups) == 1:
-            pl_module.log("train/learning_rate", groups[0]["lr"])
-            return
-        for number, group in enumerate(groups):
-            pl_module.log(f"train/learning_rate/{group.get('name', number)}", group["lr"])
+        groups = trainer.optimizers[0].param_groups if trainer.optimizers else []
+        several = len(groups) > 1
+        self.rates = {f"/{group.get('name', n)}" if several else "": float(group["lr"]) for n, group in enumerate(groups)}
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        pl_module.log_dict({f"train/learning_rate{name}": rate for name, rate in self.rates.items()})
+
+    # An epoch that is taken up in its middle does not start again.
+    def state_dict(self) -> dict[str, Any]:
+        return {"rates": dict(self.rates)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rates = state_dict["rates"]

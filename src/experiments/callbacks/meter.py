@@ -18,6 +18,9 @@ class Meter(Callback):
         self._since: float | None = None
         self._peak: int = 0
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.on_train_epoch_start(trainer, pl_module)  # which a run taken up in the middle of an epoch does not call
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._since = time.perf_counter()
         self._examples_before = pl_module.sums["train"].examples

@@ -100,6 +100,17 @@ class Task(LightningModule):
         if not isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
             scheduler.step()
 
+    def on_validation_start(self) -> None:
+        self._synchronise_buffers(False)
+
+    def on_validation_end(self) -> None:
+        self._synchronise_buffers(True)
+
+    def _synchronise_buffers(self, yes: bool) -> None:
+        """Processes may see unequally many validation batches, so none may wait for the others in a forward pass."""
+        if isinstance(self.trainer.model, nn.parallel.DistributedDataParallel):
+            self.trainer.model.require_forward_param_sync = yes
+
     def on_validation_epoch_end(self) -> None:
         self._report("val")
 
@@ -123,8 +134,9 @@ class Task(LightningModule):
         optimizer = self.make_optimizer(parameters)
         if self.make_scheduler is None:
             return optimizer
+        total_steps = int(self.trainer.estimated_stepping_batches)  # loads the data, which the next line needs
         epoch_steps = max(1, int(self.trainer.num_training_batches) // self.trainer.accumulate_grad_batches)
-        horizon = Horizon(int(self.trainer.estimated_stepping_batches), epoch_steps, self.monitor[1])
+        horizon = Horizon(total_steps, epoch_steps, self.monitor[1])
         entry = self.make_scheduler(optimizer, horizon)
         return {"optimizer": optimizer, "lr_scheduler": {"monitor": self.monitor[0], **entry}}
 

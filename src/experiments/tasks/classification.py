@@ -92,7 +92,9 @@ class Classification(Task):
         }
         if classes > 5:
             metrics["top5"] = MulticlassAccuracy(classes, average="micro", top_k=5, validate_args=False)
-        return MetricCollection(metrics)
+        # Left to itself the collection joins metrics whose states are equal after one batch, by accident too.
+        groups = [["accuracy"], ["precision", "recall", "f1"], *([["top5"]] if "top5" in metrics else [])]
+        return MetricCollection(metrics, compute_groups=groups)
 
     def step(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Images (B, C, H, W) or other inputs, and labels (B,) or probabilities (B, num_classes)."""

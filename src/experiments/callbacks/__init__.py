@@ -1,0 +1,1 @@
+"""Callbacks: progress, figures, resource meter, exact resume."""

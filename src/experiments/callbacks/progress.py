@@ -1,0 +1,210 @@
+"""Progress: one line on a terminal, one line an epoch elsewhere, and the measured speed for the record."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+_BAR = 24  # characters
+_REDRAW = 0.1  # seconds
+
+
+class Progress(Callback):
+    """Shows epoch, examples a second, time left and the last metrics; costs a step two microseconds.
+
+    Attributes:
+        train_seconds: seconds spent in training batches (their loading included), validation left out.
+        examples_per_second: training examples of all processes over `train_seconds`, at first 0.0.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        """`stream`: where to write, standard error if None. Lines are redrawn where it is a terminal."""
+        self.stream = stream
+        self.train_seconds = 0.0
+        self._examples = 0  # of this process
+        self._processes = 1
+        self._batches = 0
+        self._since: float | None = None  # the training clock: None while it rests
+        self._started = 0.0
+        self._shown = 0.0  # when the line was last drawn
+        self._epoch: tuple[int, int, float] | None = None  # number, examples and seconds at its start
+        self._metrics = ""
+        self._width = 0
+
+    @property
+    def examples_per_second(self) -> float:
+        return self._examples * self._processes / self.train_seconds if self.train_seconds else 0.0
+
+    # ------------------------------------------------------------------------------------------ counting
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._processes, self._started = trainer.world_size, time.perf_counter()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._close_epoch(trainer)
+        self._epoch = (trainer.current_epoch, self._examples, self.train_seconds)
+        self._since = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._examples += _examples(batch)
+        self._batches += 1
+        now = time.perf_counter()
+        if now - self._shown >= _REDRAW:
+            self._shown = now
+            self._draw_training(trainer, batch_idx + 1, now)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._rest(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._metrics = _text(trainer.callback_metrics)
+            # after the last batch what follows are checkpoints and figures, not training
+            self._since = None if trainer.is_last_batch else time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._rest(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._close_epoch(trainer)
+        self._finish()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._rest(trainer, wait=False)
+        self._finish()
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._finish()
+
+    def _rest(self, trainer: Trainer, wait: bool = True) -> None:
+        """Stop the training clock. `wait`: for a device that computes behind our back."""
+        if self._since is None:
+            return
+        if wait and trainer.strategy.root_device.type == "cuda":
+            torch.cuda.synchronize(trainer.strategy.root_device)
+        self.train_seconds += time.perf_counter() - self._since
+        self._since = None
+
+    # ------------------------------------------------------------------------------------------ showing
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        self._draw_evaluation(trainer, "validating", trainer.num_val_batches, batch_idx, dataloader_idx)
+
+    def on_test_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        self._draw_evaluation(trainer, "testing", trainer.num_test_batches, batch_idx, dataloader_idx)
+
+    def _draw_training(self, trainer: Trainer, batch: int, now: float) -> None:
+        if not self._live(trainer):
+            return
+        total = trainer.num_training_batches
+        running = now - self._since if self._since is not None else 0.0
+        speed = self._examples * self._processes / max(self.train_seconds + running, 1e-9)
+        parts = [self._epoch_text(trainer), _bar(batch, total), f"{speed:,.0f} examples/s"]
+        left = _batches_left(trainer, batch)
+        if left is not None and self._batches:
+            parts.append(f"{_clock((now - self._started) / self._batches * left)} left")
+        self._write([*parts, self._metrics])
+
+    def _draw_evaluation(
+        self, trainer: Trainer, what: str, totals: Any, batch_idx: int, dataloader_idx: int
+    ) -> None:
+        now = time.perf_counter()
+        if now - self._shown < _REDRAW or trainer.sanity_checking or not self._live(trainer):
+            return
+        self._shown = now
+        total = totals[dataloader_idx] if isinstance(totals, list) else totals
+        epoch = [self._epoch_text(trainer)] if trainer.state.fn == "fit" else []
+        self._write([*epoch, what, _bar(batch_idx + 1, total)])
+
+    def _close_epoch(self, trainer: Trainer) -> None:
+        """The line of the epoch that ended: here because the module logs after the callbacks' epoch end."""
+        if self._epoch is None:
+            return
+        (_, examples, seconds), self._metrics = self._epoch, _text(trainer.callback_metrics)
+        examples, seconds = (self._examples - examples) * self._processes, self.train_seconds - seconds
+        speed = f"{examples / max(seconds, 1e-9):,.0f} examples/s"
+        parts = [self._epoch_text(trainer), _clock(seconds), speed, self._metrics]
+        if self._live(trainer):
+            self._write(parts)
+        elif trainer.is_global_zero:
+            print("  ".join(part for part in parts if part), file=self._out, flush=True)
+        self._epoch = None
+
+    def _epoch_text(self, trainer: Trainer) -> str:
+        epoch = (self._epoch[0] if self._epoch else trainer.current_epoch) + 1
+        limited = trainer.max_epochs is not None and trainer.max_epochs > 0
+        return f"epoch {epoch}/{trainer.max_epochs}" if limited else f"epoch {epoch}"
+
+    @property
+    def _out(self) -> TextIO:
+        return self.stream or sys.stderr
+
+    def _live(self, trainer: Trainer) -> bool:
+        return trainer.is_global_zero and self._out.isatty()
+
+    def _write(self, parts: list[str]) -> None:
+        line = "  ".join(part for part in parts if part)[: shutil.get_terminal_size().columns - 1]
+        self._out.write("\r" + line.ljust(self._width))  # blanks over what a longer line left
+        self._out.flush()
+        self._width = len(line)
+
+    def _finish(self) -> None:
+        """Leave the line on the screen and go to the next one."""
+        if self._width:
+            self._out.write("\n")
+            self._out.flush()
+        self._width, self._shown = 0, 0.0
+
+
+def _examples(batch: Any) -> int:
+    """Examples in a batch: the length of its first tensor, found through tuples and dicts."""
+    if isinstance(batch, Tensor):
+        return len(batch) if batch.ndim else 1
+    if isinstance(batch, (tuple, list)):
+        return (_examples(batch[0]) or len(batch)) if batch else 0
+    if isinstance(batch, Mapping):
+        return next((count for value in batch.values() if (count := _examples(value))), 0)
+    return 0
+
+
+def _batches_left(trainer: Trainer, batch: int) -> float | None:
+    """Training batches to go in the whole run, None if there is no end."""
+    each, left = trainer.num_training_batches, []
+    if trainer.max_epochs is not None and trainer.max_epochs > 0 and each != float("inf"):
+        left.append((trainer.max_epochs - trainer.current_epoch) * each - batch)
+    if trainer.max_steps > 0:
+        left.append((trainer.max_steps - trainer.global_step) * trainer.accumulate_grad_batches)
+    return max(min(left), 0) if left else None
+
+
+def _bar(done: int, total: float) -> str:
+    if not total or total == float("inf"):
+        return f"{done} batches"
+    filled = min(_BAR, int(_BAR * done / total))
+    return f"{'━' * filled}{'─' * (_BAR - filled)} {done}/{int(total)}"
+
+
+def _clock(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
+    minutes, rest = divmod(int(seconds + 0.5), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _text(metrics: Mapping[str, Tensor]) -> str:
+    """The first three validation metrics (training ones where there is no validation), as logged."""
+    names = [n for n in metrics if n.startswith("val/")] or [n for n in metrics if n.startswith("train/")]
+    return "  ".join(f"{name} {float(metrics[name]):.4g}" for name in names[:3])

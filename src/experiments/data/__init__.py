@@ -1,0 +1,1 @@
+"""Datasets as LightningDataModules: one dataset, or family of one format, a file."""

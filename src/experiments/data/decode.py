@@ -1,0 +1,122 @@
+"""One image into bytes of the wanted size: for training folders and for predicting alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+# What counts as an image in a class folder. No GIF: sets of photographs carry them as placeholders and buttons.
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+
+
+def decode(
+    source: str | Path | Picture | np.ndarray,
+    size: tuple[int, int] | None,
+    grey: bool,
+    window: tuple[float, ...] | None = None,
+) -> np.ndarray:
+    """Read an image, upright as its EXIF orientation says, transparency laid on white.
+
+    Args:
+        source: a file of any format and mode that Pillow reads, of a moving picture the first frame; or a Pillow image;
+            or uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
+        size: height and width; the image is scaled to cover it and the middle taken. None keeps the whole.
+        grey: one channel, else three.
+        window: top, left, height and width, as shares of the sides, of what to scale to `size` instead.
+
+    Returns:
+        (C, H, W) uint8.
+
+    Raises:
+        UserError: the file is empty, cut short or no image, or the array is of another type or shape.
+    """
+    from PIL import Image
+
+    mode = "L" if grey else "RGB"
+    if isinstance(source, np.ndarray):
+        image = _plain(_from_array(source), mode)
+    elif isinstance(source, Image.Image):
+        image = _plain(source, mode)
+    else:
+        try:
+            with Image.open(source) as opened:
+                if size is not None and window is None:
+                    # JPEG can decode at a half, quarter or eighth for less; never below twice the size wanted.
+                    opened.draft(None, (2 * max(size), 2 * max(size)))
+                image = _plain(opened, mode)
+        except Exception as error:  # Pillow raises a dozen kinds, struct.error and SyntaxError among them
+            raise _unreadable(source, error) from error
+    if size is not None and (window is not None or image.size != size[::-1]):
+        width, height = image.size
+        if window is None:
+            scale = max(size[0] / height, size[1] / width)
+            tall, wide = size[0] / scale, size[1] / scale
+            top, left = (height - tall) / 2, (width - wide) / 2
+        else:
+            top, tall = window[0] * height, window[2] * height
+            left, wide = window[1] * width, window[3] * width
+        box = (max(left, 0), max(top, 0), min(left + wide, width), min(top + tall, height))
+        image = image.resize(size[::-1], Image.Resampling.BILINEAR, box=box)
+    pixels = np.array(image)  # a copy: Pillow's own memory is read-only
+    return pixels[None] if grey else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def check(path: str | Path) -> tuple[int, int]:
+    """Height and width, upright, from the header alone.
+
+    Raises:
+        UserError: the file is empty or has no header of an image.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as opened:
+            turned = opened.getexif().get(0x0112, 1) >= 5  # these orientations lie on their side
+            return opened.size if turned else opened.size[::-1]
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str | Path, error: BaseException) -> UserError:
+    path = Path(path)
+    if not path.exists():
+        why = "there is no such file"
+    elif path.is_dir():
+        why = "it is a folder"
+    elif path.stat().st_size == 0:
+        why = "the file is empty"
+    else:
+        why = "its format is unknown" if type(error).__name__ == "UnidentifiedImageError" else str(error)
+    return UserError(f"{path} is no readable image ({why}).")
+
+
+def _from_array(array: np.ndarray) -> Picture:
+    from PIL import Image
+
+    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))):
+        raise UserError(
+            f"an array of {array.dtype} {array.shape} is no image: give uint8 from 0 to 255, (H, W) or (H, W, 3)."
+        )
+    return Image.fromarray(array[:, :, 0] if array.shape[2:] == (1,) else array)
+
+
+def _plain(image: Picture, mode: str) -> Picture:
+    """Turn upright, and convert any mode to grey or colour of 8 bits."""
+    from PIL import Image, ImageOps
+
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16 bits: keep the high byte, where converting would cut off at 255
+        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    elif image.mode == "F":
+        image = Image.fromarray(np.asarray(image).clip(0, 255).astype(np.uint8))
+    if "A" in image.getbands() or "transparency" in image.info:
+        above = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", above.size, "white"), above)
+    return image.convert(mode)

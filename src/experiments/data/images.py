@@ -1,0 +1,415 @@
+"""Images with one label each: what every such dataset shares, from the split to the normalised batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+
+from experiments.data import augment as changes
+from experiments.data.augment import Augment
+from experiments.data.decode import decode
+from experiments.data.sampling import EvalSampler, LazyLoader, Picks, TrainSampler, as_is
+from experiments.data.splits import check_amount, fingerprint, hold_out, keep
+from experiments.errors import UserError
+from experiments.spec import ImageSpec
+
+PARTS = ("train", "validation", "test")
+
+
+class Part(NamedTuple):
+    """Examples of one part, or of one file of the dataset.
+
+    Attributes:
+        source: (N, C, H, W) uint8 images, an array as read and a tensor once loaded; or names of image files.
+        labels: (N,) int64 class indices.
+    """
+
+    source: Any
+    labels: np.ndarray
+
+
+class Batch(NamedTuple):
+    """A batch on its way to the device, not yet normalised: `ImageData.on_after_batch_transfer` finishes it.
+
+    Attributes:
+        images: (B, C, H, W) uint8.
+        targets: (B,) int64.
+        places: (B, 3) int64, crop and flip that are still to be done, or None.
+        extra: (B, 12), draws of the other augmentations, or None; float32 written as int32, as Lightning would convert
+            them to the run's precision.
+    """
+
+    images: torch.Tensor
+    targets: torch.Tensor
+    places: torch.Tensor | None = None
+    extra: torch.Tensor | None = None
+
+
+class Stored(Dataset):
+    """Images in memory, fetched by the batch.
+
+    Args:
+        images: (N, C, H, W) uint8; with a border of `augment.crop` pixels where crops are made here.
+        labels: (N,) int64.
+        augment: what happens to them; nothing for evaluation.
+        on_device: leave crop and flip to the device.
+    """
+
+    def __init__(self, images: torch.Tensor, labels: torch.Tensor, augment: Augment, on_device: bool = False) -> None:
+        self.images, self.labels, self.augment = images, labels, augment
+        self.place_here = augment.places and not on_device
+        self._crops: np.ndarray | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_crops": None}  # a view of overlapping windows would be written out in full
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitems__(self, picks: Picks | range) -> Batch:
+        if isinstance(picks, range):
+            part = slice(picks.start, picks.stop)
+            return Batch(self.images[part], self.labels[part])
+        targets = torch.from_numpy(self.labels.numpy().take(picks.indices))
+        extra = (
+            torch.from_numpy(changes.draw_extra(self.augment, picks)).view(torch.int32) if self.augment.extra else None
+        )
+        places = changes.draw_places(self.augment, picks) if self.augment.places else None
+        if places is not None and self.place_here:
+            if self._crops is None:
+                self._crops = changes.windows(self.images, self.augment.crop)
+            return Batch(changes.gather_places(self._crops, picks.indices, places), targets, None, extra)
+        store = self.images.numpy()
+        # `take` is twice as fast for small images, but would first copy all of a store that is a view.
+        rows = store.take(picks.indices, axis=0) if store.flags.c_contiguous else store[picks.indices]
+        return Batch(torch.from_numpy(rows), targets, None if places is None else torch.from_numpy(places), extra)
+
+
+class ImageData(LightningDataModule):
+    """Base of the image datasets: a subclass says how to `read` its files, and may `fetch` them.
+
+    Args:
+        batch_size: examples a step, over all processes together.
+        size: side in pixels that images are resized to at load; None keeps theirs.
+        validation: share or count held out from the training images where the dataset has no validation part.
+        limit: use only so many training examples, evenly over the classes, or this share of each class; None: all.
+        workers: processes that fetch batches; 0 is fastest for what is in memory.
+        seed: of shuffling and augmentation.
+        augment: see `Augment`.
+        mean: a value a channel, of pixels scaled to [0, 1]; None: that of the training images used.
+        std: standard deviation, likewise.
+        split_seed: decides who is held out and who is kept by `limit`; the same in every run.
+        root: folder where datasets live.
+        download: fetch missing files.
+
+    Attributes:
+        spec: what the model needs to know, once `setup` has run.
+        splits: examples in each part, and a fingerprint of who is in it, for the record.
+
+    Raises:
+        UserError: a value is out of range, a file is missing or damaged, a part or class is empty.
+    """
+
+    name = "images"
+    # Fewer examples than processes leave a process without any; that is no mistake.
+    allow_zero_length_dataloader_with_multiple_devices = True
+
+    def __init__(
+        self,
+        *,
+        batch_size: int,
+        size: int | None,
+        validation: float,
+        limit: float | None,
+        workers: int,
+        seed: int,
+        augment: Mapping[str, Any],
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        split_seed: int = 0,
+        root: str | None = None,
+        download: bool = False,
+    ) -> None:
+        super().__init__()
+        _check_whole("data.batch_size", batch_size, 1)
+        _check_whole("data.workers", workers, 0)
+        if size is not None:
+            _check_whole("data.size", size, 1)
+        check_amount("data.validation", validation, whole=False)
+        if limit is not None:
+            check_amount("data.limit", limit, whole=True)
+        self.batch_size, self.size, self.validation, self.limit = batch_size, size, validation, limit
+        self.workers, self.seed, self.split_seed = workers, seed, split_seed
+        self.augment = Augment.of(augment)
+        self.mean, self.std, self.root, self.download = mean, std, root, download
+        self.sets: dict[str, Part] = {}
+        self.spec: ImageSpec
+        self.splits: dict[str, int | str]
+        self._scale: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    # What a dataset defines.
+
+    def fetch(self) -> None:
+        """Download what is missing, or say where it belongs."""
+
+    def read(self) -> tuple[tuple[str, ...], dict[str, Part]]:
+        """Class names; and the parts `train`, `test` and perhaps `validation`, or `train` and sizes to hold out."""
+        raise NotImplementedError
+
+    def held_out(self) -> dict[str, float]:
+        """Parts to hold out from the training images if `read` gives none."""
+        return {"validation": self.validation}
+
+    def load(self, part: Part, members: np.ndarray) -> Part:
+        """Some examples of a part, as (N, C, H, W) uint8 of the size the model receives."""
+        images = torch.from_numpy(np.ascontiguousarray(part.source[members]))
+        return Part(resize(images, self.size), part.labels[members])
+
+    def shape(self, part: Part) -> tuple[int, int, int]:
+        """Channels, height and width of loaded images."""
+        return tuple(part.source.shape[1:])
+
+    def statistics(self, part: Part) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation of each channel, of pixels scaled to [0, 1]."""
+        return channel_statistics(part.source)
+
+    def dataset(self, part: str, augment: Augment, on_device: bool) -> Dataset:
+        """Serve one loaded part by the batch."""
+        images, labels = self.sets[part]
+        if augment.crop and not on_device and part == "train":
+            bordered = changes.border(images, augment.crop)
+            crop, (height, width) = augment.crop, images.shape[2:]
+            # The bordered copy replaces the store, which goes on as a view of it.
+            inner = bordered[:, :, crop : crop + height, crop : crop + width]
+            self.sets[part] = Part(inner, labels)
+            images = bordered
+        return Stored(images, torch.from_numpy(labels), augment, on_device)
+
+    # What Lightning calls.
+
+    def prepare_data(self) -> None:
+        self.fetch()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read, check, split, limit and resize, once; later calls return at once."""
+        if self.sets:
+            return
+        classes, parts = self.read()
+        for part, (_, labels) in parts.items():
+            _check_labels(self.name, part, labels, classes)
+        origin = {part: (part, np.arange(len(labels))) for part, (_, labels) in parts.items()}
+        train = origin["train"][1]
+        for part, amount in self.held_out().items():
+            if part not in parts:
+                rest, held = hold_out(parts["train"].labels[train], amount, self.split_seed, f"data.{part}")
+                train, origin[part] = train[rest], ("train", train[held])
+        if self.limit is not None:
+            train = train[keep(parts["train"].labels[train], self.limit, self.split_seed)]
+        origin["train"] = ("train", train)
+        loaded: dict[str, Part] = {}
+        for part in PARTS:
+            source, members = origin[part]
+            loaded[part] = self.load(parts[source], members)
+            if not len(loaded[part].labels):
+                raise UserError(f"{self.name}: the {part} part is empty, and needs at least one example.")
+        counts = np.bincount(loaded["train"].labels, minlength=len(classes))
+        if not counts.all():
+            empty = classes[int(np.argmin(counts))]
+            raise UserError(f"{self.name}: class {empty} has no training example left; hold out fewer or add images.")
+        mean, std = self.mean, self.std
+        if mean is None or std is None:
+            found = self.statistics(loaded["train"])
+            mean, std = mean or found[0], std or found[1]
+        channels, height, width = self.shape(loaded["train"])
+        for key, values in (("mean", mean), ("std", std)):
+            if len(values) != channels:
+                raise UserError(f"data.{key} has {len(values)} values; the images have {channels} channels.")
+        if min(std) <= 0:
+            raise UserError(f"data.std={list(std)} must be above 0 in every channel.")
+        self.spec = ImageSpec(channels, height, width, tuple(classes), tuple(map(float, mean)), tuple(map(float, std)))
+        self.splits = {part: len(loaded[part].labels) for part in PARTS}
+        self.splits["fingerprint"] = fingerprint((f"{part} of {origin[part][0]}", origin[part][1]) for part in PARTS)
+        self.sets = loaded
+
+    def train_dataloader(self) -> DataLoader:
+        rank, world, share = self._share()
+        if world > 1 and share % 2 and self.augment.mixes:
+            raise UserError(f"mixup and cutmix mix pairs, so data.batch_size={self.batch_size} over {world} processes"
+                            f" must give each an even share: take a multiple of {2 * world}.")  # fmt: skip
+        dataset = self.dataset("train", self.augment, self._on_device)
+        sampler = TrainSampler(len(self.sets["train"].labels), share, self.seed, rank, world)
+        return self._loader(dataset, sampler, self.workers)
+
+    def val_dataloader(self) -> DataLoader:
+        return self._eval_loader("validation")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._eval_loader("test")
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        if not isinstance(batch, Batch):
+            return super().transfer_batch_to_device(batch, device, dataloader_idx)
+        if device.type == "cpu":
+            return batch
+        return Batch(*(None if value is None else value.to(device, non_blocking=True) for value in batch))  # type: ignore[arg-type]
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Augment and normalise: a `Batch` -> images (B, C, H, W) float, targets (B,) int64 or (B, K) float."""
+        if not isinstance(batch, Batch):
+            return batch
+        images, targets, places, bits = batch
+        extra = None if bits is None else bits.view(torch.float32)
+        if places is not None:
+            images = changes.place_on_device(images, self.augment.crop, places)
+        values = images.float()
+        if extra is not None and self.device_augment.warps:
+            values = changes.warp(values, self.device_augment, extra)
+        shift, scale = self._normalisation(values.device)
+        values.sub_(shift).mul_(scale)
+        if extra is not None:
+            if self.augment.cutout:
+                changes.cut_out(values, self.augment.cutout, extra)
+            if self.augment.mixes:
+                values, targets = changes.mix(values, targets, self.spec.num_classes, self.augment, extra)
+        if self.trainer is not None:
+            # Lightning converts inputs before this hook, when images were still bytes.
+            values = self.trainer.precision_plugin.convert_input(values)
+            if targets.is_floating_point():
+                targets = self.trainer.precision_plugin.convert_input(targets)
+        return values, targets
+
+    # For tasks, pictures and predictions.
+
+    @property
+    def class_counts(self) -> list[int]:
+        """Training examples of each class."""
+        return np.bincount(self.sets["train"].labels, minlength=self.spec.num_classes).tolist()
+
+    def prepare(self, images: Sequence[Any]) -> torch.Tensor:
+        """New images as the model would get them: (N, C, H, W) float, scaled, cut and normalised as for evaluation.
+
+        Args:
+            images: names of files, Pillow images, or uint8 arrays (H, W) or (H, W, C).
+
+        Raises:
+            UserError: one of them cannot be read.
+        """
+        size = self.spec.height, self.spec.width
+        pixels = [decode(image, size, self.spec.channels == 1) for image in images]
+        return self.on_after_batch_transfer(Batch(torch.from_numpy(np.stack(pixels)), torch.zeros(0)), 0)[0]
+
+    def sample(self, part: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images and targets as the model would get them, training images augmented as in epoch 0's first batch.
+
+        It takes nothing from any loader or generator, so it may be called at any time.
+        """
+        size = len(self.sets[part].labels)
+        if part == "train":
+            picks = next(iter(TrainSampler(size, min(count, size), self.seed)))
+            # Crops are left to the other path, which needs no bordered store and gives the same.
+            fetched = self.dataset(part, self.augment, True).__getitems__(picks)  # type: ignore[attr-defined]
+        else:
+            everything = self.dataset(part, Augment(), True)
+            fetched = everything.__getitems__(range(min(count, size)))  # type: ignore[attr-defined]
+        return self.on_after_batch_transfer(fetched, 0)
+
+    @property
+    def device_augment(self) -> Augment:
+        """What `on_after_batch_transfer` has left to do."""
+        return self.augment
+
+    @property
+    def _on_device(self) -> bool:
+        return self.trainer is not None and self.trainer.strategy.root_device.type != "cpu"
+
+    def _share(self) -> tuple[int, int, int]:
+        """Rank, processes, and examples a process and batch."""
+        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        if self.batch_size % world:
+            raise UserError(f"data.batch_size={self.batch_size} is the total over all processes and must divide by"
+                            f" {world}: take {max(1, self.batch_size // world) * world}.")  # fmt: skip
+        return rank, world, self.batch_size // world
+
+    def _eval_loader(self, part: str) -> DataLoader:
+        rank, world, share = self._share()
+        sampler = EvalSampler(len(self.sets[part].labels), share, rank, world)
+        dataset = self.dataset(part, Augment(), False)
+        # What is in memory is sliced: a worker would only send it through a queue.
+        return self._loader(dataset, sampler, 0 if isinstance(dataset, Stored) else self.workers)
+
+    def _loader(self, dataset: Dataset, sampler: Any, workers: int) -> DataLoader:
+        return LazyLoader(
+            dataset,
+            batch_sampler=sampler,
+            collate_fn=as_is,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=self._on_device,
+            # Without one of its own a loader draws from the global generator, and shifts everybody else's numbers.
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+
+    def _normalisation(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """What to take from bytes, and what to multiply them with then: (C, 1, 1) each, on the device."""
+        if device not in self._scale:
+            mean, std = (torch.tensor(values, dtype=torch.float64) * 255 for values in (self.spec.mean, self.spec.std))
+            self._scale[device] = tuple(  # type: ignore[assignment]
+                values.view(-1, 1, 1).to(device, torch.float32) for values in (mean, 1 / std)
+            )
+        return self._scale[device]
+
+
+def resize(images: torch.Tensor, size: int | None) -> torch.Tensor:
+    """(N, C, H, W) uint8 -> (N, C, size, size): the shorter side to `size`, then the middle. Antialiased."""
+    height, width = images.shape[2:]
+    if size is None or (height, width) == (size, size):
+        return images
+    short = min(height, width)
+    target = [max(size, round(height * size / short)), max(size, round(width * size / short))]
+    top, left = (target[0] - size) // 2, (target[1] - size) // 2
+    resized = images.new_empty(len(images), images.shape[1], size, size)
+    for start in range(0, len(images), 1024):
+        # In float: the byte kernels differ from processor to processor.
+        chunk = images[start : start + 1024].float()
+        whole = F.interpolate(chunk, size=target, mode="bilinear", antialias=True, align_corners=False)
+        part = whole[:, :, top : top + size, left : left + size].round_().clamp_(0, 255)
+        resized[start : start + 1024] = part.to(torch.uint8)
+    return resized
+
+
+def channel_statistics(images: torch.Tensor) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation a channel of (N, C, H, W) uint8, scaled to [0, 1].
+
+    Computed from counts of byte values, so exact and the same for any number of threads.
+    """
+    values = np.arange(256) / 255
+    means, deviations = [], []
+    for channel in range(images.shape[1]):
+        counts = np.zeros(256, np.int64)
+        for start in range(0, len(images), 1024):
+            counts += np.bincount(images[start : start + 1024, channel].reshape(-1).numpy(), minlength=256)
+        mean = float((counts * values).sum() / counts.sum())
+        deviation = float(np.sqrt((counts * (values - mean) ** 2).sum() / counts.sum()))
+        means.append(mean)
+        deviations.append(deviation or 1.0)  # all pixels alike: nothing to scale
+    return means, deviations
+
+
+def _check_whole(key: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UserError(f"{key}={value!r} must be a whole number of at least {least}.")
+
+
+def _check_labels(name: str, part: str, labels: np.ndarray, classes: Sequence[str]) -> None:
+    if not len(labels):
+        raise UserError(f"{name}: the {part} part is empty, and needs at least one example.")
+    wrong = labels[(labels < 0) | (labels >= len(classes))]
+    if len(wrong):
+        raise UserError(f"{name}: label {wrong[0]} in the {part} part is outside 0 to {len(classes) - 1}, the range of"
+                        f" its {len(classes)} classes; the files are damaged or of another dataset.")  # fmt: skip

@@ -1,0 +1,88 @@
+"""Which examples belong to training, validation and test: fixed by the labels and a seed of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable
+
+import numpy as np
+
+from experiments.errors import UserError
+
+
+def check_amount(key: str, value: object, whole: bool) -> None:
+    """Refuse what is neither a count (int >= 1) nor a share (0 < share < 1, or <= 1 where `whole`)."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UserError(f"{key}={value!r} is not a number: give a count such as 500 or a share such as 0.1.")
+    if isinstance(value, int) and value < 1:
+        raise UserError(f"{key}={value} is not a count of examples: give at least 1.")
+    if isinstance(value, float) and not (0 < value < 1 or (whole and value == 1)):
+        raise UserError(f"{key}={value} is not a share: give one above 0 and {'at most' if whole else 'below'} 1.")
+
+
+def hold_out(labels: np.ndarray, amount: float, seed: int, key: str) -> tuple[np.ndarray, np.ndarray]:
+    """Split examples in two, each class in proportion.
+
+    Args:
+        labels: (N,) class indices.
+        amount: how many to hold out: a count (int) or a share (float).
+        seed: decides which ones.
+        key: what the user wrote, for messages.
+
+    Returns:
+        Sorted indices of the rest and of the held-out part; neither is empty.
+
+    Raises:
+        UserError: there are too few examples.
+    """
+    wanted = amount if isinstance(amount, int) else round(amount * len(labels))
+    wanted = max(wanted, 1)
+    if wanted >= len(labels):
+        raise UserError(f"{key}={amount} would take all of the {len(labels)} training examples: hold out fewer.")
+    groups = _shuffled_groups(labels, seed, key)
+    exact = np.array([len(group) * wanted / len(labels) for group in groups])
+    takes = np.floor(exact).astype(int)
+    # What rounding down left over goes to the classes that lost most by it.
+    takes[np.argsort(takes - exact, kind="stable")[: wanted - takes.sum()]] += 1
+    held = np.sort(np.concatenate([group[:take] for group, take in zip(groups, takes, strict=True)]))
+    return np.setdiff1d(np.arange(len(labels)), held, assume_unique=True), held
+
+
+def keep(labels: np.ndarray, limit: float, seed: int) -> np.ndarray:
+    """Sorted indices of a small training set: a share of every class, or `limit` examples spread evenly over them.
+
+    A larger limit contains the smaller ones. Classes that run out give their places to the others.
+
+    Raises:
+        UserError: a class would be left without an example, or there are fewer examples than asked for.
+    """
+    groups = _shuffled_groups(labels, seed, "data.limit")
+    if isinstance(limit, float):
+        takes = [max(1, round(limit * len(group))) for group in groups]
+    elif limit < len(groups):
+        raise UserError(f"data.limit={limit} leaves classes empty: {len(groups)} classes need at least {len(groups)}.")
+    elif limit > len(labels):
+        raise UserError(f"data.limit={limit} is more than the {len(labels)} training examples; null takes all.")
+    else:
+        takes, left = [0] * len(groups), limit
+        smallest_first = sorted(range(len(groups)), key=lambda place: len(groups[place]))
+        for waiting, place in zip(range(len(groups), 0, -1), smallest_first, strict=True):
+            takes[place] = min(len(groups[place]), left // waiting)
+            left -= takes[place]
+    return np.sort(np.concatenate([group[:take] for group, take in zip(groups, takes, strict=True)]))
+
+
+def fingerprint(parts: Iterable[tuple[str, np.ndarray]]) -> str:
+    """Twelve hexadecimal digits that differ when any part holds other examples."""
+    digest = hashlib.sha256()
+    for name, members in parts:
+        digest.update(f"{name}:{len(members)};".encode())
+        digest.update(np.ascontiguousarray(members, dtype="<i8").tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _shuffled_groups(labels: np.ndarray, seed: int, key: str) -> list[np.ndarray]:
+    """Indices of each class that occurs, shuffled; a purpose (`key`) of its own draws independently of the others."""
+    rng = np.random.default_rng([seed, zlib.crc32(key.encode())])
+    return [rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]

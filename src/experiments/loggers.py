@@ -1,0 +1,391 @@
+"""Where the numbers of a run go: TensorBoard and a CSV file, both directly in the run folder.
+
+Both are written as they come and stay whole when a run is killed and resumed: what the earlier attempt
+wrote at or after the point of return is dropped when the resumed run logs for the first time. They belong
+to a run that fits; evaluate and predict run without them.
+
+The horizontal axis in TensorBoard is always the optimizer step, counted from 0: it is the one axis that
+step-wise learning rates, epoch ends and validations in mid-epoch share. metrics.csv has a row an epoch, and
+the step beside it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import struct
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+from experiments.files import atomic_path
+
+
+def announce(
+    loggers: Iterable[Any], choices: Mapping[str, Any], metrics: Sequence[str], texts: Mapping[str, str]
+) -> None:
+    """Once, before fit: what was chosen, which final metrics to expect, and texts (Markdown) to show.
+
+    Args:
+        loggers: the trainer's; those that show none of it are passed over.
+        choices: flat; strings, numbers, booleans or None.
+        metrics: names of the scalars that say how the run ended, such as `test/accuracy`.
+        texts: name to Markdown.
+    """
+    for logger in loggers:
+        if isinstance(logger, TensorBoard):
+            logger.log_hyperparams(dict(choices), metrics)
+            for name, text in texts.items():
+                logger.log_text(name, text)
+        elif isinstance(logger, Logger) and not isinstance(logger, CSV):
+            logger.log_hyperparams(dict(choices))
+
+
+def close(loggers: Iterable[Any], status: str) -> None:
+    """Once, at the very end: `finished`, or anything else for a run that did not."""
+    for logger in loggers:
+        if isinstance(logger, (TensorBoard, CSV)):
+            logger.close(status)
+
+
+def log_epoch(trainer: Any) -> None:
+    """Log an epoch's training metrics now; for whoever saves a checkpoint in `on_train_epoch_end`, before
+    saving.
+
+    Lightning logs them after that hook. A run that stops in between (a signal is answered just there) would
+    resume behind the epoch, and its row would lack them for good. Lightning's own call repeats the same
+    values and changes nothing. To be called by all processes.
+    """
+    metrics = {k: float(v) for k, v in trainer.logged_metrics.items() if k.startswith("train/")}
+    step = trainer.fit_loop.epoch_loop._batches_that_stepped - 1  # the step that Lightning will name
+    for logger in trainer.loggers:
+        if metrics and isinstance(logger, _RunLogger):
+            logger.log_metrics(metrics | {"epoch": trainer.current_epoch}, step)
+
+
+class _RunLogger(Logger):
+    """A logger that owns nothing but a file in the run folder."""
+
+    def __init__(self, dir: str) -> None:
+        super().__init__()
+        self._dir = Path(dir)
+
+    @property
+    def name(self) -> str:
+        return ""
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @property
+    def save_dir(self) -> str:
+        return str(self._dir)
+
+    @property
+    def log_dir(self) -> str:
+        return str(self._dir)
+
+    def finalize(self, status: str) -> None:
+        """Lightning says this after fit and again after test, so nothing is closed here."""
+
+    def close(self, status: str) -> None:
+        """The run is over."""
+
+
+class CSV(_RunLogger):
+    """`metrics.csv`: a row an epoch, train and validation side by side, the last value of each within the
+    epoch.
+
+    Test metrics belong to no epoch and are in record.json. Every row is written out when it changes, so a
+    killed run has all it logged.
+
+    Args:
+        dir: the run folder.
+    """
+
+    def __init__(self, dir: str) -> None:
+        super().__init__(dir)
+        self._path = self._dir / "metrics.csv"
+        self._columns = ["epoch", "step"]
+        self._rows: list[dict[str, str]] = []
+        self._file: io.BufferedRandom | None = None
+        self._last = 0  # where the last row begins, in bytes
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Nothing: config.yaml and record.json hold them."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        values = {k: f"{v:.7g}" for k, v in metrics.items() if k != "epoch" and not k.startswith("test/")}
+        if not values:
+            return
+        epoch = int(metrics.get("epoch", self._rows[-1]["epoch"] if self._rows else 0))
+        if self._file is None:
+            self._take_up(epoch)
+        new_columns = [k for k in values if k not in self._columns]
+        if not self._rows or int(self._rows[-1]["epoch"]) != epoch:
+            self._rows.append({"epoch": str(epoch)})
+            if self._file is not None:
+                self._last = self._file.seek(0, os.SEEK_END)
+        self._rows[-1].update(values, step=str(step))
+        if new_columns or self._file is None:
+            self._columns[2:] = sorted(self._columns[2:] + new_columns, key=_column_order)
+            self._write_all()
+        else:
+            self._file.seek(self._last)
+            self._file.write(_line(self._rows[-1].get(c, "") for c in self._columns))
+            self._file.truncate()
+            self._file.flush()
+
+    def close(self, status: str) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _take_up(self, epoch: int) -> None:
+        """Keep what an earlier attempt wrote of the epochs before this one."""
+        if not self._path.exists():
+            return
+        with self._path.open(newline="") as file:
+            reader = csv.DictReader(file)
+            self._columns = list(reader.fieldnames or self._columns)
+            for row in reader:
+                whole = None not in row.values() and row.get("epoch", "").isdigit()
+                if whole and int(row["epoch"]) < epoch:
+                    self._rows.append({k: v for k, v in row.items() if v})
+
+    def _write_all(self) -> None:
+        """The whole file anew, under its name only when complete."""
+        lines = [_line(self._columns), *(_line(r.get(c, "") for c in self._columns) for r in self._rows)]
+        with atomic_path(self._path) as temporary:
+            temporary.write_bytes(b"".join(lines))
+        self.close("")
+        self._file = self._path.open("r+b")
+        self._last = sum(map(len, lines[:-1]))
+
+
+def _line(cells: Iterable[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode()
+
+
+def _column_order(name: str) -> int:
+    """Train before validation before the rest; within each as they came (sorting is stable)."""
+    return {"train": 0, "val": 1}.get(name.partition("/")[0], 2)
+
+
+class TensorBoard(_RunLogger):
+    """Scalars, pictures, texts and the HPARAMS entry, in one event file in the run folder.
+
+    The events are written here and not through SummaryWriter: that import takes half a second, its thread
+    and queue serve nobody, and a resumed run would show its curves twice and its first attempt's end. A
+    call of `log_metrics` is one event and one write to the operating system, so there is nothing to flush.
+
+    Args:
+        dir: the run folder.
+    """
+
+    def __init__(self, dir: str) -> None:
+        super().__init__(dir)
+        self._file: io.FileIO | None = None
+        self._earlier: list[Path] = []  # event files of attempts before this one
+        self._once: set[str] = set()  # tags that this attempt has written for the whole run
+        self._latest: dict[str, int] = {}  # the step of each scalar's last value
+        self._fitting = False
+        self._tested = False
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, metrics: Sequence[str] | Mapping[str, Any] = (), **kwargs: Any) -> None:
+        """The entry in the HPARAMS tab, written the first time it is called.
+
+        Args:
+            params: flat choices.
+            metrics: tags of scalars that will say how the run ended; the tab reads their last values.
+        """
+        if "_hparams_/session_start_info" in self._once:
+            return
+        from tensorboard.plugins.hparams import api_pb2 as api
+        from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionStartInfo
+
+        experiment, start = api.Experiment(), SessionStartInfo(start_time_secs=time.time())
+        for name, value in dict(params).items():
+            info = experiment.hparam_infos.add(name=name)
+            if isinstance(value, bool):
+                info.type, start.hparams[name].bool_value = api.DATA_TYPE_BOOL, value
+            elif isinstance(value, (int, float)):
+                info.type, start.hparams[name].number_value = api.DATA_TYPE_FLOAT64, value
+            else:
+                text = "none" if value is None else str(value)
+                info.type, start.hparams[name].string_value = api.DATA_TYPE_STRING, text
+        for tag in metrics:
+            experiment.metric_infos.add(name=api.MetricName(tag=tag))
+        self._hparams("experiment", HParamsPluginData(experiment=experiment))
+        self._hparams("session_start_info", HParamsPluginData(session_start_info=start))
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        step = step or 0
+        scalars = {k: v for k, v in metrics.items() if k != "epoch" and self._latest.get(k) != step}
+        if not scalars:
+            return
+        self._latest |= dict.fromkeys(scalars, step)
+        tested = any(k.startswith("test/") for k in scalars)
+        self._tested |= tested
+        self._open()
+        if not self._fitting and not tested:
+            self._fitting = True
+            self._take_over(step)
+        self._write(Summary(value=[Summary.Value(tag=k, simple_value=v) for k, v in scalars.items()]), step)
+
+    @rank_zero_only
+    def log_text(self, name: str, markdown: str) -> None:
+        """A text for the text tab, one for the whole run."""
+        from tensorboard.compat.proto import summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
+
+        plugin = summary_pb2.SummaryMetadata.PluginData(plugin_name="text")
+        value = summary_pb2.Summary.Value(
+            tag=f"{name}/text_summary",
+            metadata=summary_pb2.SummaryMetadata(plugin_data=plugin),
+            tensor=tensor_pb2.TensorProto(
+                dtype=types_pb2.DT_STRING,
+                string_val=[markdown.encode()],
+                tensor_shape=tensor_shape_pb2.TensorShapeProto(dim=[{"size": 1}]),
+            ),
+        )
+        self._once.add(value.tag)
+        self._write(summary_pb2.Summary(value=[value]), 0)
+
+    @rank_zero_only
+    def log_picture(self, name: str, png: bytes, step: int) -> None:
+        """A picture that is already a PNG file."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        width, height = struct.unpack(">II", png[16:24])  # a PNG begins with its signature and then its size
+        image = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=png)
+        self._write(Summary(value=[Summary.Value(tag=name, image=image)]), step)
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Lightning says `success` after fit too; the run has ended well only when it has been tested."""
+        if status == "failed" or (status == "success" and self._tested):
+            self._end(status)
+
+    @rank_zero_only
+    def close(self, status: str) -> None:
+        """Write how the run ended, unless that was written before, and close the file."""
+        self._end("success" if status == "finished" else "failed")
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _end(self, status: str) -> None:
+        # TensorBoard believes the first end it reads, so there must never be a second.
+        if self._file is None or "_hparams_/session_end_info" in self._once:
+            return
+        from tensorboard.plugins.hparams import api_pb2 as api
+        from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
+
+        code = api.STATUS_SUCCESS if status == "success" else api.STATUS_FAILURE
+        end = SessionEndInfo(status=code, end_time_secs=time.time())
+        self._hparams("session_end_info", HParamsPluginData(session_end_info=end))
+
+    def _hparams(self, tag: str, content: Any) -> None:
+        from tensorboard.compat.proto import summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
+
+        plugin = summary_pb2.SummaryMetadata.PluginData(plugin_name="hparams", content=content.SerializeToString())
+        nothing = tensor_pb2.TensorProto(  # all is in the metadata, but a value without a tensor is not read
+            dtype=types_pb2.DT_FLOAT,
+            float_val=[0.0],
+            tensor_shape=tensor_shape_pb2.TensorShapeProto(dim=[{"size": 1}]),
+        )
+        value = summary_pb2.Summary.Value(
+            tag=f"_hparams_/{tag}", metadata=summary_pb2.SummaryMetadata(plugin_data=plugin), tensor=nothing
+        )
+        self._once.add(value.tag)
+        self._write(summary_pb2.Summary(value=[value]), 0)
+
+    def _open(self) -> None:
+        if self._file is not None:
+            return
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        self._dir.mkdir(parents=True, exist_ok=True)
+        self._earlier = sorted(self._dir.glob("events.out.tfevents.*"))
+        name = f"events.out.tfevents.{time.time_ns()}.{os.getpid()}"
+        self._file = open(self._dir / name, "xb", buffering=0)  # noqa: SIM115, open for the whole run
+        self._file.write(_record(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString()))
+
+    def _write(self, summary: Any, step: int) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        self._open()
+        assert self._file is not None
+        event = Event(wall_time=time.time(), step=step, summary=summary)
+        self._file.write(_record(event.SerializeToString()))
+
+    def _take_over(self, step: int) -> None:
+        """Copy what earlier attempts logged before this step, and remove their files."""
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        assert self._file is not None
+        over = self._once | {"_hparams_/session_end_info"}
+        seen: set[tuple[str, int]] = set()  # twice where a copy like this one was itself interrupted
+        for path in self._earlier:
+            for data in _records(path):
+                event = Event.FromString(data)
+                tags = {(v.tag, event.step) for v in event.summary.value}
+                new = tags and event.step < step and not tags <= seen
+                if new and not any(tag in over for tag, _ in tags):
+                    seen |= tags
+                    self._file.write(_record(data))
+        for path in self._earlier:
+            path.unlink()
+        self._earlier = []
+
+
+def _record(data: bytes) -> bytes:
+    """One record of an event file: length, its checksum, data, its checksum."""
+    length = struct.pack("<Q", len(data))
+    return length + _checksum(length) + data + _checksum(data)
+
+
+def _records(path: Path) -> Iterator[bytes]:
+    """The records of an event file, up to where a killed run stopped writing."""
+    with path.open("rb") as file:
+        while len(head := file.read(12)) == 12:
+            (length,) = struct.unpack("<Q", head[:8])
+            if head[8:] != _checksum(head[:8]):
+                return
+            data = file.read(length)
+            if len(data) < length or file.read(4) != _checksum(data):
+                return
+            yield data
+
+
+def _crc_table() -> list[int]:
+    table = list(range(256))
+    for _ in range(8):
+        table = [(c >> 1) ^ (0x82F63B78 if c & 1 else 0) for c in table]
+    return table
+
+
+_TABLE = _crc_table()
+
+
+def _checksum(data: bytes) -> bytes:
+    """CRC-32C, rotated and shifted as event files want it."""
+    crc, table = 0xFFFFFFFF, _TABLE
+    for byte in data:
+        crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    crc ^= 0xFFFFFFFF
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)

@@ -1,0 +1,9 @@
+"""Pictures: pure functions, tensors in, matplotlib Figure out. Imported only where a picture is drawn."""
+
+from experiments.viz.canvas import png
+from experiments.viz.confusion import confusion
+from experiments.viz.curves import curves
+from experiments.viz.filters import filters, first_filters
+from experiments.viz.images import grid, wrong
+
+__all__ = ["confusion", "curves", "filters", "first_filters", "grid", "png", "wrong"]

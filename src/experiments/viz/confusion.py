@@ -1,0 +1,108 @@
+"""The confusion matrix, legible with two classes and with a hundred."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+
+from experiments.viz.canvas import GREY, INK, SMALL, TEXT, add_axes, figure, shorten
+
+NUMBERS_UP_TO = 20  # classes; above, cells are too small to be read
+SHARES_UP_TO = 12
+
+
+def confusion(
+    counts: object, classes: Sequence[str], *, title: str = "Confusion matrix", worst: int = 12
+) -> Figure:
+    """Rows are the true classes, columns the predicted ones; the shade is the share of the row.
+
+    Up to 20 classes the cells hold their counts, up to 12 also the shares of half a percent and more;
+    beside the matrix stand the most frequent confusions. Cells without examples stay empty.
+
+    Args:
+        counts: (K, K) integers, tensor or array.
+        classes: K names.
+        worst: confusions to list.
+    """
+    table = np.asarray(counts)
+    k = len(classes)
+    totals = table.sum(axis=1, keepdims=True)
+    shares = table / np.maximum(totals, 1)
+    overall = np.trace(table) / max(int(table.sum()), 1)
+
+    names = [shorten(c, 14) for c in classes]
+    side = 4.2 if k <= 4 else 6.4
+    left = 0.95 + 0.09 * max(map(len, names)) if k <= NUMBERS_UP_TO else 1.05
+    upright = k > 6 and max(map(len, names)) > 3  # names that stand side by side would touch
+    bottom = 0.75 + (0.085 * max(map(len, names)) if upright and k <= NUMBERS_UP_TO else 0.15)
+    listed = _worst(table, shares, classes, min(worst, int(side / 0.4))) if k > 2 else []
+    beside = 1.5 + 0.092 * max([len(pair) for _, pair in listed], default=0) if listed else 0.35
+    width = left + side + max(beside, 3.0 if listed else 0)
+    fig = figure(width, side + bottom + 0.75, title, f"{overall:.1%} of {int(table.sum()):,} correct")
+
+    ax = add_axes(fig, left, bottom, side, side)
+    # The square root shows the rare confusions, which are what one looks for, beside a dark diagonal.
+    ax.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), aspect="auto", interpolation="nearest")
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0, labelsize=SMALL if k > 4 else TEXT, colors=INK)
+    ax.set_xlabel("predicted", fontsize=TEXT, color=GREY, labelpad=8)
+    ax.set_ylabel("true", fontsize=TEXT, color=GREY, labelpad=8)
+    if k <= NUMBERS_UP_TO:
+        ax.set_xticks(range(k), names, rotation=90 if upright else 0)
+        ax.set_yticks(range(k), names)
+        ax.hlines(np.arange(0.5, k - 1), -0.5, k - 0.5, color="white", linewidth=1.5)
+        ax.vlines(np.arange(0.5, k - 1), -0.5, k - 0.5, color="white", linewidth=1.5)
+        _numbers(ax, table, shares)
+    if listed:
+        _list(fig, listed, left + side + 0.35, bottom + side)
+    return fig
+
+
+def _numbers(ax: Axes, table: np.ndarray, shares: np.ndarray) -> None:
+    k = len(table)
+    large = 20.0 if k == 2 else 15.0 if k <= 4 else (12.0 if k <= SHARES_UP_TO else 9.0)
+    for row, column in zip(*np.nonzero(table), strict=True):  # an empty cell stays empty
+        colour = "white" if shares[row, column] > 0.25 else INK
+        share = shares[row, column]
+        with_share = k <= 4 or (k <= SHARES_UP_TO and share >= 0.005)
+        apart = 0.09 if k == 2 else 0.14 if k <= 4 else 0.18
+        ax.text(
+            column,
+            row - (0.8 * apart if with_share else 0),
+            f"{table[row, column]:,}" if k <= 4 else str(table[row, column]),
+            fontsize=large,
+            color=colour,
+            ha="center",
+            va="center",
+        )
+        if with_share:
+            text = f"{share:.1%}" if k <= 4 else f"{share:.0%}"
+            ax.text(column, row + 1.3 * apart, text, fontsize=large * 0.68, color=colour, ha="center", va="center")
+
+
+def _worst(table: np.ndarray, shares: np.ndarray, classes: Sequence[str], worst: int) -> list[tuple[str, str]]:
+    """The most frequent confusions: (count and share of the row, 'true → predicted')."""
+    off = table * (1 - np.eye(len(table), dtype=table.dtype))
+    order = np.argsort(-off, axis=None, kind="stable")[:worst]
+    cells = [divmod(int(i), len(table)) for i in order if off.flat[i] > 0]
+    return [
+        (
+            f"{table[r, c]:,} · {'<1%' if shares[r, c] < 0.005 else f'{shares[r, c]:.0%}'}",
+            f"{shorten(classes[r], 14)} → {shorten(classes[c], 14)}",
+        )
+        for r, c in cells
+    ]
+
+
+def _list(fig: Figure, listed: list[tuple[str, str]], left: float, top: float) -> None:
+    width, height = fig.get_size_inches()
+    heading = "most often: true → predicted"
+    fig.text(left / width, (top - 0.12) / height, heading, fontsize=SMALL, color=GREY, va="center")
+    for i, (amount, pair) in enumerate(listed):
+        y = (top - 0.52 - 0.37 * i) / height
+        fig.text((left + 0.85) / width, y, amount, fontsize=SMALL, color=GREY, va="center", ha="right")
+        fig.text((left + 1.0) / width, y, pair, fontsize=SMALL, color=INK, va="center")

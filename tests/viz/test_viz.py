@@ -1,0 +1,88 @@
+"""Every picture has a sane size and something on it."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from experiments.viz import confusion, curves, filters, first_filters, grid, png, wrong
+from experiments.viz.images import to_pixels
+
+
+def check(figure: object, width: tuple[int, int] = (400, 1500), height: tuple[int, int] = (60, 1500)) -> np.ndarray:
+    data = png(figure)  # type: ignore[arg-type]
+    pixels = np.asarray(Image.open(io.BytesIO(data)))
+    assert pixels.shape[2] == 3
+    assert len(data) < 600_000
+    assert width[0] <= pixels.shape[1] <= width[1]
+    assert height[0] <= pixels.shape[0] <= height[1]
+    assert pixels.std() > 5
+    assert (pixels[[0, -1]] == 255).all(), "something touches the edge"
+    return pixels
+
+
+@pytest.mark.parametrize(("channels", "size", "count"), [(1, 28, 16), (3, 32, 8), (3, 224, 3), (1, 8, 1), (4, 16, 17)])
+def test_grid(channels: int, size: int, count: int) -> None:
+    check(grid(torch.randn(count, channels, size, size), ["a long class name\nanother 30%"] * count, title="Batch"))
+
+
+def test_pixels_are_those_before_normalisation() -> None:
+    images = torch.rand(2, 3, 4, 5)
+    mean, std = (0.1, 0.2, 0.3), (0.5, 0.6, 0.7)
+    normalised = (images - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    assert np.allclose(to_pixels(normalised, mean, std), images.permute(0, 2, 3, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 16])
+def test_wrong(count: int) -> None:
+    check(wrong(torch.randn(count, 1, 28, 28), ["cat"] * count, [0.999] * count, ["dog"] * count))
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10, 20, 21, 100])
+def test_confusion(classes: int) -> None:
+    counts = torch.randint(0, 9, (classes, classes)) + torch.eye(classes, dtype=torch.long) * 90
+    counts[0] = 0  # a class without examples
+    check(confusion(counts, [f"a long class name {i}" for i in range(classes)]))
+
+
+def test_confusion_of_nothing() -> None:
+    check(confusion(np.zeros((2, 2), int), ["a", "b"]))
+
+
+@pytest.mark.parametrize("epochs", [0, 1, 20, 300])
+def test_curves(epochs: int) -> None:
+    history = [{"epoch": e, "train/loss": 1 / (e + 1), "val/loss": 2 / (e + 1), "val/f1": 0.5} for e in range(epochs)]
+    check(curves(history))
+
+
+def test_curves_with_gaps_and_divergence() -> None:
+    diverged = [{"epoch": 0, "train/loss": float("nan")}, {"epoch": 2, "train/loss": 1e30}]
+    check(curves([*diverged, {"epoch": 1, "val/accuracy": 0.5}]))
+
+
+@pytest.mark.parametrize("shape", [(6, 1, 5, 5), (64, 3, 7, 7), (13, 16, 3, 3), (300, 1, 28, 28), (2, 1, 1, 1)])
+def test_filters(shape: tuple[int, ...]) -> None:
+    check(filters(torch.randn(shape)))
+
+
+def test_filters_with_names_and_of_zeros() -> None:
+    check(filters(torch.zeros(3, 1, 8, 8), ("a", "b", "c")))
+
+
+def test_first_filters() -> None:
+    convolution, dense = nn.Conv2d(3, 8, 5), nn.Linear(3 * 4 * 5, 7)
+    assert first_filters(nn.Sequential(convolution, dense), 3, (4, 5)).shape == (8, 3, 5, 5)  # type: ignore[union-attr]
+    assert first_filters(nn.Sequential(nn.Flatten(), dense), 3, (4, 5)).shape == (7, 3, 4, 5)  # type: ignore[union-attr]
+    assert first_filters(dense, 1, (28, 28)) is None
+    assert first_filters(nn.LSTM(3, 3), 1, (28, 28)) is None
+
+
+def test_pyplot_is_not_imported() -> None:
+    import subprocess
+
+    code = "import experiments.viz, sys; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0
