@@ -394,6 +394,15 @@ class Terminal(io.StringIO):
         return True
 
 
+def test_speed_is_measured_from_the_middle_of_an_epoch(tmp_path: Any) -> None:
+    keep = ModelCheckpoint(dirpath=tmp_path, filename="{step}", every_n_train_steps=7)
+    _fit(True, tmp_path, callbacks=lambda: [keep], enable_checkpointing=True, max_epochs=1)
+    progress = Progress(io.StringIO())
+    _fit(True, tmp_path, resume=tmp_path / "step=7.ckpt", callbacks=lambda: [progress], max_epochs=1)
+    assert progress.train_seconds > 0 and progress.examples_per_second > 0
+    assert progress.stream.getvalue().startswith("epoch 1/1")
+
+
 @pytest.mark.parametrize("stream", [io.StringIO, Terminal])
 def test_progress(tmp_path: Any, stream: type) -> None:
     progress = Progress(stream())

@@ -86,7 +86,7 @@ def _types(config: DictConfig) -> list[str]:
     problems = []
     for key in given:
         default, value = (OmegaConf.select(one, key, default=None) for one in (defaults, config))
-        if default is None or value is None or "data.limit" in key:
+        if default is None or value is None or key in ("data.limit", "data.validation"):
             continue
         if not _alike(default, value):
             problems.append(f"{key}={_shown(value)} must be {_named(default)}: its default is {_shown(default)}")
@@ -101,7 +101,7 @@ def _alike(default: Any, value: Any) -> bool:
     if isinstance(default, int):
         return isinstance(value, int) or isinstance(value, str) and default in (-1, 1)  # devices="0,1"
     if isinstance(default, str):
-        return isinstance(value, (str, int, float)) or OmegaConf.is_config(value)
+        return isinstance(value, (str, int, float))
     return OmegaConf.is_list(default) == OmegaConf.is_list(value)
 
 

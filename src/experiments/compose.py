@@ -43,6 +43,9 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> DictCo
     Raises:
         UserError: for an unknown key or option, a value that cannot be parsed, or a missing value.
     """
+    for word in overrides:
+        if word.lstrip("+~").startswith("="):
+            raise UserError(f"{word} names no key: write key=value, as in optimizer.lr=0.01")
     folders = [str(Path(folder).resolve()) for folder in config_dirs]
     for folder in folders:
         if not Path(folder).is_dir():

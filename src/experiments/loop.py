@@ -1,9 +1,9 @@
 """The training loop of Lightning's Trainer, without what a usual step does not use.
 
-In every step the stock loop asks every callback for every hook, formats a debug message and enters a profiler
-In every step the stock loop asks every callback for every hook, formats a debug message and enters a profiler
-fills dictionaries with metrics nobody logged. All that has one answer an epoch, so it is looked up once an
-epoch (`_Step`), and a step calls only what someone wrote. Order of calls, counters, the hook name `self.log`
+In each step the stock loop asks every callback for every hook, formats a debug message and enters a profiler
+context for each, inspects the signature of `training_step`, searches classes for overridden transfer hooks
+and fills dictionaries with metrics nobody logged. All that has one answer an epoch, so it is looked up once
+an epoch (`_Step`), and a step calls only what someone wrote. Order of calls, counters, the name `self.log`
 goes by and checkpoints are those of the stock loop; whatever is out of the ordinary (`_unusual`) runs in the
 stock loop itself. Callbacks added, or hooks replaced, within an epoch are seen from the next epoch on.
 

@@ -45,11 +45,11 @@ class Progress(Callback):
     # ------------------------------------------------------------------------------------------ counting
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._processes, self._started = trainer.world_size, time.perf_counter()
+        self._open_epoch(trainer)  # taken up in the middle of an epoch, a run is not told of its start
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._close_epoch(trainer)
-        self._epoch = (trainer.current_epoch, self._examples, self.train_seconds)
-        self._since = time.perf_counter()
+        self._open_epoch(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -83,6 +83,10 @@ class Progress(Callback):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._finish()
+
+    def _open_epoch(self, trainer: Trainer) -> None:
+        self._epoch = (trainer.current_epoch, self._examples, self.train_seconds)
+        self._since = time.perf_counter()
 
     def _rest(self, trainer: Trainer, wait: bool = True) -> None:
         """Stop the training clock. `wait`: for a device that computes behind our back."""
@@ -131,7 +135,7 @@ class Progress(Callback):
 
     def _close_epoch(self, trainer: Trainer) -> None:
         """The line of the epoch that ended: here because the module logs after the callbacks' epoch end."""
-        if self._epoch is None:
+        if self._epoch is None or self._epoch[1] == self._examples:
             return
         (_, examples, seconds), self._metrics = self._epoch, _text(trainer.callback_metrics)
         examples, seconds = (self._examples - examples) * self._processes, self.train_seconds - seconds

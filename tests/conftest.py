@@ -1,0 +1,61 @@
+"""What all tests share: the command as a user types it, and folders to run it in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+DATA = os.environ.get("EXPERIMENTS_DATA", str(Path(__file__).parents[2] / "shared" / "data"))
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    """Runs `experiments …` in a process of its own, in an empty folder."""
+
+    def run(*words: str, timeout: float = 240, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "experiments", *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=os.environ | (env or {}),
+        )
+
+    return run
+
+
+@pytest.fixture
+def experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs `experiments …` in this process, in an empty folder: exit code, output, errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        from experiments.cli import main
+
+        capsys.readouterr()
+        code = main(list(words))
+        output, errors = capsys.readouterr()
+        return code, output, errors
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real datasets; tests that need it skip where it is missing."""
+    folder = Path(DATA)
+    if not folder.is_dir():
+        pytest.skip(f"no datasets in {folder}: set EXPERIMENTS_DATA")
+    return folder

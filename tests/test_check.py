@@ -1,0 +1,140 @@
+"""Bad input: one sentence with the value, the rule and the cure, exit code 2, nothing left behind, torch never imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BAD = [
+    (["modle=mlp"], ["modle", "model"]),
+    (["model=lenet"], ["model=lenet", "lenet5"]),
+    (["data=mnits"], ["data=mnits", "mnist"]),
+    (["optimizer.lrr=1"], ["optimizer.lrr", "optimizer.lr"]),
+    (["foo.bar=1"], ["foo.bar", "choose from"]),
+    (["optimizer.lr=fast"], ["optimizer.lr=fast", "number above 0"]),
+    (["optimizer.lr=0"], ["optimizer.lr=0", "number above 0"]),
+    (["trainer.max_epochs=ten"], ["trainer.max_epochs=ten", "whole number"]),
+    (["trainer.max_epochs=1.5"], ["trainer.max_epochs=1.5", "whole number"]),
+    (["model=mlp", "model.dropout=high"], ["model.dropout=high", "a number"]),
+    (["model.activation=[1]"], ["model.activation=[1]", "text"]),
+    (["seed=-1"], ["seed=-1", "0 or more"]),
+    (["data.limit=0"], ["data.limit=0", "share"]),
+    (["data.batch_size=0"], ["data.batch_size=0", "1 or more"]),
+    (["data=mnist", "data.size=28"], ["lenet5", "32×32", "28×28", "data.size=32"]),
+    (["model=simple_cnn", "data.size=3"], ["simple_cnn", "4×4", "3×3", "data.size=4"]),
+    (["data=image_folder"], ["data.root"]),
+    (["trainer=gpu", "trainer.devices=99"], ["GPU"]),
+    (["trainer=cpu", "precision=16-mixed"], ["16-mixed", "GPU", "bf16-mixed"]),
+    (["trainer=cpu", "precision=16-true"], ["16-true", "GPU"]),
+    (["trainer.devices=0", "trainer=cpu"], ["trainer.devices=0"]),
+    (["trainer=cpu_2", "data.batch_size=33"], ["data.batch_size=33", "2 processes", "34"]),
+    (["weights=nowhere.ckpt"], ["nowhere.ckpt", "does not exist"]),
+    (["resume=nowhere"], ["nowhere", "config.yaml"]),
+    (["model=[a"], ["model=[a", "key=value"]),
+    (["=3"], ["3"]),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), BAD, ids=[" ".join(words) for words, _ in BAD])
+def test_bad_input_is_one_sentence(experiments, tmp_path: Path, words: list[str], said: list[str]) -> None:
+    code, output, errors = experiments("train", *words)
+    assert code == 2
+    assert output == ""
+    assert len(errors.splitlines()) == 1, errors
+    assert errors.startswith("error: ")
+    assert all(part in errors for part in said), errors
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["trian"], ["list"], ["list", "modles"], ["check", "--fast"], ["layers", "-x"], ["evaluate"]])
+def test_wrong_commands(experiments, words: list[str]) -> None:
+    code, _, errors = experiments(*words)
+    assert code == 2
+    assert len(errors.splitlines()) == 1
+
+
+def test_unlike_data_model_and_task(experiments, tmp_path: Path) -> None:
+    (tmp_path / "conf" / "data").mkdir(parents=True)
+    (tmp_path / "conf" / "data" / "words.yaml").write_text(
+        "defaults:\n  - /task@_global_.task: classification\n_target_: nowhere.Words\ngives: {kind: text}\nbatch_size: 8\n"
+    )
+    code, _, errors = experiments("train", "data=words", "--config-dir", "conf")
+    assert code == 2
+    assert "task=classification reads image and data=words gives text" in errors
+
+
+def test_check_says_what_it_would_run(experiments) -> None:
+    code, output, _ = experiments("check", "model=mlp", "data=digits")
+    assert code == 0
+    assert "model=mlp" in output
+    assert "can run" in output
+
+
+def test_check_says_every_problem(experiments) -> None:
+    code, _, errors = experiments("check", "seed=-1", "optimizer.lr=-2", "trainer=cpu", "precision=16-mixed")
+    assert code == 2
+    assert len(errors.splitlines()) == 3
+
+
+def test_folder_that_cannot_be_made(experiments, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, errors = experiments("train", "hydra.run.dir=file/run")
+    assert code == 2
+    assert "file" in errors
+    assert "choose another folder" in errors
+
+
+def test_debugging_shows_the_traceback(experiments, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPERIMENTS_DEBUG", "1")
+    code, _, errors = experiments("train", "model=lenet")
+    assert code == 2
+    assert "Traceback" in errors
+
+
+LIGHT = [["--help"], ["list", "models"], ["list", "data"], ["check", "model=mlp"], ["train", "model=lenet"], ["train", "optimizer.lr=x"]]
+
+
+@pytest.mark.parametrize("words", LIGHT, ids=" ".join)
+def test_no_torch_before_a_config_is_checked(words: list[str], tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom experiments.cli import main\n"
+        f"main({words!r})\n"
+        "heavy = [name for name in ('torch', 'lightning', 'numpy', 'matplotlib', 'torchvision') if name in sys.modules]\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_run_imports_no_more_than_it_uses(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom experiments.cli import main\n"
+        "code = main(['train', 'trainer=quick', 'trainer.accelerator=cpu', 'logger=csv', 'callbacks=none'])\n"
+        "names = ('torchvision', 'scipy', 'transformers', 'torch._dynamo', 'sympy', 'sklearn', 'matplotlib', 'tensorboard', 'pandas')\n"
+        "heavy = [name for name in names if name in sys.modules]\n"
+        "sys.exit(f'imported {heavy}' if heavy else code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_hidden_packages_are_there_when_asked_for() -> None:
+    program = (
+        "from experiments.imports import import_lightning\nimport_lightning()\n"
+        "import torch\n"
+        "model = torch.compile(torch.nn.Linear(2, 2), backend='eager')\n"
+        "assert model(torch.ones(1, 2)).shape == (1, 2)\n"
+        "from lightning.pytorch.utilities.compile import OptimizedModule\n"
+        "assert isinstance(model, OptimizedModule) and not isinstance(torch.nn.Linear(2, 2), OptimizedModule)\n"
+        "for cls in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.Adagrad):\n"
+        "    weight = torch.nn.Parameter(torch.ones(2)); optimizer = cls([weight], lr=0.1)\n"
+        "    weight.sum().backward(); optimizer.step(); assert weight[0] < 1\n"
+        "import scipy.signal, torchvision\n"
+        "from torchmetrics.utilities.imports import _SCIPY_AVAILABLE, _TORCHVISION_AVAILABLE\n"
+        "assert _SCIPY_AVAILABLE and _TORCHVISION_AVAILABLE\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
