@@ -15,10 +15,6 @@ DATA = os.environ.get("EXPERIMENTS_DATA", str(Path(__file__).parents[2] / "share
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    os.environ.setdefault("OMP_NUM_THREADS", "2")
-
-
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
     """Runs `experiments …` in a process of its own, in an empty folder."""
@@ -37,7 +33,9 @@ def command(tmp_path: Path) -> Command:
 
 
 @pytest.fixture
-def experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def experiments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
     """Runs `experiments …` in this process, in an empty folder: exit code, output, errors."""
     monkeypatch.chdir(tmp_path)
 

@@ -49,7 +49,9 @@ def test_bad_input_is_one_sentence(experiments, tmp_path: Path, words: list[str]
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("words", [["trian"], ["list"], ["list", "modles"], ["check", "--fast"], ["layers", "-x"], ["evaluate"]])
+@pytest.mark.parametrize(
+    "words", [["trian"], ["list"], ["list", "modles"], ["check", "--fast"], ["layers", "-x"], ["evaluate"]]
+)
 def test_wrong_commands(experiments, words: list[str]) -> None:
     code, _, errors = experiments(*words)
     assert code == 2
@@ -94,7 +96,14 @@ def test_debugging_shows_the_traceback(experiments, monkeypatch: pytest.MonkeyPa
     assert "Traceback" in errors
 
 
-LIGHT = [["--help"], ["list", "models"], ["list", "data"], ["check", "model=mlp"], ["train", "model=lenet"], ["train", "optimizer.lr=x"]]
+LIGHT = [
+    ["--help"],
+    ["list", "models"],
+    ["list", "data"],
+    ["check", "model=mlp"],
+    ["train", "model=lenet"],
+    ["train", "optimizer.lr=x"],
+]
 
 
 @pytest.mark.parametrize("words", LIGHT, ids=" ".join)

@@ -147,9 +147,7 @@ class Hooked(Small):
         self._note("step", type(optimizer).__name__)
         self.log("grad", self.net[0].weight.grad.norm())
 
-    def configure_gradient_clipping(
-        self, optimizer: Any, gradient_clip_val: Any, gradient_clip_algorithm: Any
-    ) -> None:
+    def configure_gradient_clipping(self, optimizer: Any, gradient_clip_val: Any, gradient_clip_algorithm: Any) -> None:
         self.clip_gradients(optimizer, gradient_clip_val=0.1, gradient_clip_algorithm="value")
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -162,9 +160,7 @@ class OneArgument(Small):
 
 
 class OwnOptimizerStep(Small):
-    def optimizer_step(
-        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None
-    ) -> None:
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
         optimizer.step(closure=optimizer_closure)
 
 

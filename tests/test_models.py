@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
+
 from experiments.compose import compose, describe, option_files
 from experiments.models.cnn import CIFAR10CNN, SimpleCNN
 from experiments.models.dense import MLP, LogisticRegression
 from experiments.models.lenet import LeNet5
 from experiments.run import build_model, make
 from experiments.spec import ImageSpec
-from torch import nn
 
 MODELS = sorted(option_files("model"))
 
@@ -96,7 +97,9 @@ def test_no_dimension_of_the_data_stands_in_yaml() -> None:
     for path in conf.rglob("*.yaml"):
         for line in path.read_text().splitlines():
             key = line.split(":")[0].strip()
-            assert key not in ("num_classes", "in_channels", "input_shape", "vocab_size", "num_features"), f"{path}: {line}"
+            assert key not in ("num_classes", "in_channels", "input_shape", "vocab_size", "num_features"), (
+                f"{path}: {line}"
+            )
 
 
 def test_package_line_comes_first() -> None:

@@ -20,7 +20,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from experiments.cli import main
 
     folder = tmp_path_factory.mktemp("finished") / "run"
-    assert main(["train", "data=digits", "model=mlp", "trainer=cpu", "trainer.max_epochs=3", f"hydra.run.dir={folder}"]) == 0
+    assert (
+        main(["train", "data=digits", "model=mlp", "trainer=cpu", "trainer.max_epochs=3", f"hydra.run.dir={folder}"])
+        == 0
+    )
     return folder
 
 
@@ -32,9 +35,13 @@ def test_the_record_tells_all(finished: Path) -> None:
     content = record(finished)
     assert content["status"] == "finished"
     assert content["error"] is None
-    assert content["choices"] | {"model": "mlp", "data": "digits", "precision": "32-true", "seed": 0} == content["choices"]
+    assert (
+        content["choices"] | {"model": "mlp", "data": "digits", "precision": "32-true", "seed": 0} == content["choices"]
+    )
     assert content["metrics"]["test/accuracy"] > 0.8
-    assert {"test/precision", "test/recall", "test/f1", "test/top5", "val/accuracy", "train/loss"} <= content["metrics"].keys()
+    assert {"test/precision", "test/recall", "test/f1", "test/top5", "val/accuracy", "train/loss"} <= content[
+        "metrics"
+    ].keys()
     cost = content["cost"]
     assert cost["parameters"] == cost["trainable_parameters"] == 64 * 256 + 256 + 2560 + 10
     assert cost["flops_per_example"] == 2 * (64 * 256 + 2560)
@@ -53,7 +60,12 @@ def test_the_record_tells_all(finished: Path) -> None:
 def test_the_folder_holds_what_is_promised(finished: Path) -> None:
     names = {path.relative_to(finished).as_posix() for path in finished.rglob("*") if path.is_file()}
     assert {"config.yaml", "record.json", "metrics.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt"} <= names
-    assert {"figures/confusion.png", "figures/curves.png", "figures/training_batch.png", "figures/most_wrong.png"} <= names
+    assert {
+        "figures/confusion.png",
+        "figures/curves.png",
+        "figures/training_batch.png",
+        "figures/most_wrong.png",
+    } <= names
     assert not [name for name in names if name.split("/")[-1].startswith(".")], "temporary files are left"
     rows = list(csv.DictReader((finished / "metrics.csv").open()))
     assert [row["epoch"] for row in rows] == ["0", "1", "2"]
@@ -113,15 +125,18 @@ def test_a_run_may_move(finished: Path, experiments, tmp_path: Path) -> None:
 
 
 def test_predict_names_classes_with_probabilities(finished: Path, experiments, tmp_path: Path) -> None:
-    from experiments import load
     from PIL import Image
+
+    from experiments import load
 
     loaded = load(str(finished))
     part = loaded.data.sets["test"]
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for number in range(12):
-        Image.fromarray(part.source[number, 0].numpy()).resize((40, 40), Image.Resampling.NEAREST).save(pictures / f"{number:02}.png")
+        Image.fromarray(part.source[number, 0].numpy()).resize((40, 40), Image.Resampling.NEAREST).save(
+            pictures / f"{number:02}.png"
+        )
     code, output, _ = experiments("predict", str(finished), str(pictures), "--format", "json", "--top", "2")
     assert code == 0
     answers = json.loads(output)
@@ -170,7 +185,9 @@ def test_the_same_seed_gives_the_same_run_and_another_another(tmp_path: Path, mo
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
-def test_every_precision_of_a_cpu_runs_and_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
+def test_every_precision_of_a_cpu_runs_and_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
     from experiments import train
 
     monkeypatch.chdir(tmp_path)
@@ -180,7 +197,9 @@ def test_every_precision_of_a_cpu_runs_and_is_recorded(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
 @pytest.mark.parametrize("scheduler", ["constant", "step", "cosine", "one_cycle", "plateau"])
-def test_every_optimizer_with_every_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str, scheduler: str) -> None:
+def test_every_optimizer_with_every_scheduler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str, scheduler: str
+) -> None:
     from experiments import train
 
     monkeypatch.chdir(tmp_path)
@@ -311,14 +330,30 @@ class MyShapes(Shapes):
 '''
     )
     for group, name, text in (
-        ("model", "tiny", "_target_: mine.parts.Tiny\nwidth: 16\nabout: {title: My net, year: 2026}\nreads: {kind: image}\n"),
+        (
+            "model",
+            "tiny",
+            "_target_: mine.parts.Tiny\nwidth: 16\nabout: {title: My net, year: 2026}\nreads: {kind: image}\n",
+        ),
         ("task", "focal", "defaults:\n  - /task/classification@_here_\n  - _self_\n_target_: mine.parts.Focal\n"),
-        ("data", "my_shapes", "defaults:\n  - shapes\n  - override /task@_global_.task: focal\n  - _self_\n_target_: mine.parts.MyShapes\n"),
+        (
+            "data",
+            "my_shapes",
+            "defaults:\n  - shapes\n  - override /task@_global_.task: focal\n  - _self_\n_target_: mine.parts.MyShapes\n",
+        ),
     ):
         path = tmp_path / "conf" / group / f"{name}.yaml"
         path.parent.mkdir(parents=True)
         path.write_text(text)
-    words = ["--config-dir", "conf", "data=my_shapes", "model=tiny", "trainer=quick", "trainer.accelerator=cpu", "hydra.run.dir=run"]
+    words = [
+        "--config-dir",
+        "conf",
+        "data=my_shapes",
+        "model=tiny",
+        "trainer=quick",
+        "trainer.accelerator=cpu",
+        "hydra.run.dir=run",
+    ]
     env = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     done = command("train", *words, env=env)
     assert done.returncode == 0, done.stderr

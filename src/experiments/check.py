@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from experiments.compose import compose, parse
 from experiments.devices import accelerator, processes_here
@@ -15,13 +16,31 @@ from experiments.errors import UserError
 _MISSING = object()
 
 
-def check(config: DictConfig) -> list[str]:
-    """All problems of a resolved config, as sentences; an empty list when it can run."""
+class View(dict[str, Any]):
+    """A resolved config as plain Python, read by attribute like OmegaConf's, at a hundredth of its price."""
+
+    def __init__(self, plain: Mapping[str, Any]) -> None:
+        super().__init__({key: View(value) if isinstance(value, dict) else value for key, value in plain.items()})
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+def check(config: Any, defaults: Any = None) -> list[str]:
+    """All problems of a resolved config, as sentences; an empty list when it can run.
+
+    Args:
+        config: a DictConfig or a View.
+        defaults: the same options without values of the run's own; composed where not given.
+    """
     wrong = _values(config)
     said = {sentence.split("=")[0] for sentence in wrong}
     return [
         *wrong,
-        *(sentence for sentence in _types(config) if sentence.split("=")[0] not in said),
+        *(sentence for sentence in _types(config, defaults) if sentence.split("=")[0] not in said),
         *_pairs(config),
         *_devices(config),
         *_paths(config),
@@ -39,9 +58,15 @@ def require(config: DictConfig) -> None:
         raise UserError("\n".join(problems))
 
 
-def _values(config: DictConfig) -> list[str]:
+def _select(config: Any, key: str, default: Any = None) -> Any:
+    for part in key.split("."):
+        config = config.get(part, _MISSING) if isinstance(config, (View, DictConfig)) else _MISSING
+    return default if config is _MISSING else config
+
+
+def _values(config: Any) -> list[str]:
     def number(key: str, kind: type, rule: str, holds: Any, cure: str, optional: bool = False) -> list[str]:
-        value = OmegaConf.select(config, key, default=_MISSING)
+        value = _select(config, key, _MISSING)
         if value is _MISSING or (value is None and optional):
             return []
         kinds = (int, float) if kind is float else (int,)
@@ -62,14 +87,14 @@ def _values(config: DictConfig) -> list[str]:
             "data.limit",
             real,
             "null, a number of examples, or a share below 1",
-            lambda v: 0 < v < 1 or v >= 1 and v == int(v),
+            lambda v: 0 < v < 1 or (v >= 1 and v == int(v)),
             "0.1",
             optional=True,
         ),
     ]
 
 
-def _types(config: DictConfig) -> list[str]:
+def _types(config: Any, defaults: Any) -> list[str]:
     """Values given on the command line whose type is not their default's."""
     given = {}
     for override in parse(config.run.overrides):
@@ -80,12 +105,12 @@ def _types(config: DictConfig) -> list[str]:
         return []
     rest = [word for word in config.run.overrides if not any(word.lstrip("+").startswith(f"{key}=") for key in given)]
     try:
-        defaults = compose(rest, config.run.config_dirs)
+        defaults = defaults or compose(rest, config.run.config_dirs)
     except UserError:  # a key without default was among those given
         return []
     problems = []
     for key in given:
-        default, value = (OmegaConf.select(one, key, default=None) for one in (defaults, config))
+        default, value = (_select(one, key) for one in (defaults, config))
         if default is None or value is None or key in ("data.limit", "data.validation"):
             continue
         if not _alike(default, value):
@@ -95,26 +120,28 @@ def _types(config: DictConfig) -> list[str]:
 
 def _alike(default: Any, value: Any) -> bool:
     if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(value, bool) == isinstance(default, bool) or isinstance(value, (int, float)) and 0 <= value <= 1
+        return isinstance(value, bool) == isinstance(default, bool) or (
+            isinstance(value, (int, float)) and 0 <= value <= 1
+        )
     if isinstance(default, float):
         return isinstance(value, (int, float))
     if isinstance(default, int):
-        return isinstance(value, int) or isinstance(value, str) and default in (-1, 1)  # devices="0,1"
+        return isinstance(value, int) or (isinstance(value, str) and default in (-1, 1))  # devices="0,1"
     if isinstance(default, str):
         return isinstance(value, (str, int, float))
-    return OmegaConf.is_list(default) == OmegaConf.is_list(value)
+    return isinstance(default, (list, ListConfig)) == isinstance(value, (list, ListConfig))
 
 
 def _named(value: Any) -> str:
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-    return names.get(type(value), "a list" if OmegaConf.is_list(value) else "a group of keys")
+    return names.get(type(value), "a list" if isinstance(value, (list, ListConfig)) else "a group of keys")
 
 
 def _shown(value: Any) -> Any:
     return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
 
 
-def _pairs(config: DictConfig) -> list[str]:
+def _pairs(config: Any) -> list[str]:
     choices = config.run.choices
     model, data, task = (choices.get(group) for group in ("model", "data", "task"))
     gives, reads = config.data.get("gives") or {}, config.model.get("reads") or {}
@@ -122,20 +149,28 @@ def _pairs(config: DictConfig) -> list[str]:
     kind = gives.get("kind")
     problems = []
     if kind and wanted and kind not in wanted:
-        problems.append(f"task={task} reads {' or '.join(wanted)} and data={data} gives {kind}: choose another task or other data")
+        problems.append(
+            f"task={task} reads {' or '.join(wanted)} and data={data} gives {kind}: choose another task or other data"
+        )
     elif kind and reads.get("kind") and kind != reads["kind"]:
-        problems.append(f"model={model} reads {reads['kind']} and data={data} gives {kind}: choose another model or other data")
+        problems.append(
+            f"model={model} reads {reads['kind']} and data={data} gives {kind}: choose another model or other data"
+        )
     elif kind == "image":
         size = config.data.get("size") or gives.get("size")
         exact, least = reads.get("size"), reads.get("min_size")
         if size and exact and size != exact:
-            problems.append(f"model={model} reads {exact}×{exact} images and data={data} gives {size}×{size}: set data.size={exact}")
+            problems.append(
+                f"model={model} reads {exact}×{exact} images and data={data} gives {size}×{size}: set data.size={exact}"
+            )
         elif size and least and size < least:
-            problems.append(f"model={model} reads images of {least}×{least} or more and data={data} gives {size}×{size}: set data.size={least} or more")
+            problems.append(
+                f"model={model} reads images of {least}×{least} or more and data={data} gives {size}×{size}: set data.size={least} or more"
+            )
     return problems
 
 
-def _devices(config: DictConfig) -> list[str]:
+def _devices(config: Any) -> list[str]:
     precision = config.precision.name
     try:
         processes = processes_here(config)
@@ -143,17 +178,21 @@ def _devices(config: DictConfig) -> list[str]:
         return [str(error)]
     problems = []
     if accelerator(config.trainer) == "cpu" and precision in ("16-mixed", "16-true"):
-        problems.append(f"precision={precision} needs a GPU and this run is on the CPU: use precision=bf16-mixed or precision=32-true")
+        problems.append(
+            f"precision={precision} needs a GPU and this run is on the CPU: use precision=bf16-mixed or precision=32-true"
+        )
     if accelerator(config.trainer) == "mps" and precision == "64-true":
         problems.append("precision=64-true is not known to Apple's GPUs: use trainer=cpu or precision=32-true")
     total = processes * int(config.trainer.get("num_nodes") or 1)
     batch = config.data.get("batch_size")
     if total > 1 and isinstance(batch, int) and batch % total:
-        problems.append(f"data.batch_size={batch} is shared by {total} processes and must be a multiple of {total}: try data.batch_size={batch - batch % total + total}")
+        problems.append(
+            f"data.batch_size={batch} is shared by {total} processes and must be a multiple of {total}: try data.batch_size={batch - batch % total + total}"
+        )
     return problems
 
 
-def _paths(config: DictConfig) -> list[str]:
+def _paths(config: Any) -> list[str]:
     problems = []
     weights = config.weights
     if weights is not None and weights != "pretrained" and not Path(str(weights)).exists():
@@ -163,6 +202,7 @@ def _paths(config: DictConfig) -> list[str]:
     if not existing.is_dir():
         problems.append(f"hydra.run.dir={folder} cannot be made because {existing} is a file: choose another folder")
     elif not os.access(existing, os.W_OK | os.X_OK):
-        problems.append(f"hydra.run.dir={folder} cannot be made because {existing} is not writable: choose another folder")
+        problems.append(
+            f"hydra.run.dir={folder} cannot be made because {existing} is not writable: choose another folder"
+        )
     return problems
-

@@ -176,7 +176,9 @@ def _check(words: list[str]) -> int:
     config = compose(overrides, folders)
     require(config)
     chosen = config.run.choices
-    print("  ".join(f"{group}={chosen[group]}" for group in ("model", "data", "task", "freezing", "precision", "trainer")))
+    print(
+        "  ".join(f"{group}={chosen[group]}" for group in ("model", "data", "task", "freezing", "precision", "trainer"))
+    )
     print("This config can run.")
     return 0
 
@@ -188,7 +190,9 @@ def _list(words: list[str]) -> int:
     names, folders, switches = split_words(words)
     plural = {group.removesuffix("s") if group in ("callbacks",) else group: group for group in GROUPS}
     wanted = names[0] if names else ""
-    group = plural.get(wanted) or plural.get(wanted.removesuffix("s")) or ("freezing" if wanted == "strategies" else None)
+    group = (
+        plural.get(wanted) or plural.get(wanted.removesuffix("s")) or ("freezing" if wanted == "strategies" else None)
+    )
     if not names or switches or len(names) > 1 or group is None:
         known = [f"{one}s" if one in ("model", "task") else one for one in GROUPS]
         if not names:
@@ -202,7 +206,13 @@ def _list(words: list[str]) -> int:
         from experiments.tables import table
 
         cells = [
-            [name, f"{about['parameters']:,}" if about.get("parameters") else "", str(about.get("year") or ""), about["title"], about.get("paper") or ""]
+            [
+                name,
+                f"{about['parameters']:,}" if about.get("parameters") else "",
+                str(about.get("year") or ""),
+                about["title"],
+                about.get("paper") or "",
+            ]
             for name, about in rows
         ]
         print(table(["model", "parameters", "year", "what", "paper"], cells, right=(1,)))

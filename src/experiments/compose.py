@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,9 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> DictCo
     return settle(config, overrides, folders)
 
 
-def settle(config: DictConfig, overrides: Sequence[str], config_dirs: Sequence[str], folder: str | None = None) -> DictConfig:
+def settle(
+    config: DictConfig, overrides: Sequence[str], config_dirs: Sequence[str], folder: str | None = None
+) -> DictConfig:
     """Fills in what names the run, resolves every interpolation, and takes Hydra's own part away.
 
     Raises:
@@ -78,11 +80,20 @@ def settle(config: DictConfig, overrides: Sequence[str], config_dirs: Sequence[s
         OmegaConf.resolve(config)
     except OmegaConfBaseException as error:
         raise UserError(first_line(error)) from error
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing:
-        raise UserError(f"{missing[0]} has no default: add {missing[0]}=…")
+    missing_sentence(OmegaConf.missing_keys(config))
     OmegaConf.set_struct(config, True)
     return config
+
+
+def missing_sentence(keys: Iterable[str]) -> None:
+    """Raises for the first of some keys that have no value.
+
+    Raises:
+        UserError: when there is one.
+    """
+    missing = sorted(keys)
+    if missing:
+        raise UserError(f"{missing[0]} has no default: add {missing[0]}=…")
 
 
 def _quoted(text: str) -> str:
@@ -97,7 +108,7 @@ def explain(error: Exception, overrides: Sequence[str], config_dirs: Sequence[st
         return unknown(f"{group}={option}", f"no option of {group}", option, options(group, config_dirs))
     if found := re.search(r"Could not (?:override|delete|append|find).*?'([^']+)'", text):
         key = found.group(1).split("@")[0]
-        if "No match in the defaults list" in text or "." not in key and "/" not in key:
+        if "No match in the defaults list" in text or ("." not in key and "/" not in key):
             return unknown(key, "no group and no key", key, [*GROUPS, *_keys(config_dirs)])
         return unknown(key, "no key of this config", key, _keys(config_dirs, overrides))
     if isinstance(error, OverrideParseException):
@@ -174,4 +185,3 @@ def describe(path: Path) -> dict[str, Any]:
         comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#") and "@package" not in line]
         about["title"] = comments[0] if comments else ""
     return about
-

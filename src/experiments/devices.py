@@ -46,7 +46,9 @@ def processes_here(config: Any) -> int:
     kind = accelerator(trainer)
     available = gpus() if kind == "gpu" else None
     if kind == "gpu" and not available:
-        raise UserError(f"trainer.accelerator={trainer.accelerator} needs a GPU and this machine has none: use trainer=cpu")
+        raise UserError(
+            f"trainer.accelerator={trainer.accelerator} needs a GPU and this machine has none: use trainer=cpu"
+        )
     if devices in (-1, "-1", "auto"):
         return available or 1
     if isinstance(devices, str) and "," in devices:
@@ -55,5 +57,7 @@ def processes_here(config: Any) -> int:
     if wanted < 1:
         raise UserError(f"trainer.devices={devices} must be 1 or more, or -1 for all: try trainer.devices=1")
     if available is not None and wanted > available:
-        raise UserError(f"trainer.devices={devices} asks for {wanted} GPUs and this machine has {available}: use trainer.devices={available}")
+        raise UserError(
+            f"trainer.devices={devices} asks for {wanted} GPUs and this machine has {available}: use trainer.devices={available}"
+        )
     return wanted

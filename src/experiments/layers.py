@@ -93,8 +93,7 @@ def layer_table(model: nn.Module, spec: Any, *, depth: int = 1) -> LayerTable:
                 hook.remove()
 
     rows = tuple(
-        Layer(name, type(m).__name__, level, shapes.get(m), *_count(m))
-        for name, m, level in _walk(model, depth)
+        Layer(name, type(m).__name__, level, shapes.get(m), *_count(m)) for name, m, level in _walk(model, depth)
     )
     return LayerTable(rows, *_count(model), arithmetic.flops)
 

@@ -54,9 +54,7 @@ def _unusual(loop: _TrainingEpochLoop, fetcher: _DataFetcher) -> str | None:
     strategy, module = trainer.strategy, trainer.lightning_module
     precisions = (Precision, MixedPrecision, HalfPrecision, DoublePrecision)
     wrapped = strategy._lightning_optimizers
-    around_step = {
-        hook for optimizer in wrapped for hook in (optimizer._on_before_step, optimizer._on_after_step)
-    }
+    around_step = {hook for optimizer in wrapped for hook in (optimizer._on_before_step, optimizer._on_after_step)}
     reasons = {
         "manual optimization": not module.automatic_optimization,
         "accumulated gradients": trainer.accumulate_grad_batches != 1,

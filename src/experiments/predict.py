@@ -52,7 +52,10 @@ def main(words: list[str]) -> int:
         for file, best, indices in zip(some, probabilities.tolist(), order.tolist(), strict=True):
             rows.append((str(file), [(classes[index], value) for index, value in zip(indices, best, strict=True)]))
     if options.format == "json":
-        content = [{"image": file, "classes": [{"class": name, "probability": round(p, 6)} for name, p in best]} for file, best in rows]
+        content = [
+            {"image": file, "classes": [{"class": name, "probability": round(p, 6)} for name, p in best]}
+            for file, best in rows
+        ]
         print(json.dumps(content, indent=2, ensure_ascii=False))
         return 0
     cells = [[file, str(place), name, f"{p:.4f}"] for file, best in rows for place, (name, p) in enumerate(best, 1)]

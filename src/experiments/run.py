@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from experiments.files import write_json
 from experiments.imports import import_lightning
 from experiments.record import FAILED, FINISHED, INTERRUPTED, RUNNING, Record, choices, now, read_record
 from experiments.runs import in_rank, rank, read_config
+from experiments.spec import from_plain, to_plain
 
 _NOTES = ("about", "reads", "gives", "name")  # keys that describe an option and build nothing
 
@@ -45,7 +47,9 @@ def make(node: Any, /, *, keep: tuple[str, ...] = (), **extra: Any) -> Any:
     try:
         function = get_method(target)
     except Exception as error:
-        raise UserError(f"_target_={target} cannot be imported ({first_line(error)}): check the name and its package") from error
+        raise UserError(
+            f"_target_={target} cannot be imported ({first_line(error)}): check the name and its package"
+        ) from error
     arguments |= extra
     if partial:
         from functools import partial as bind
@@ -76,12 +80,12 @@ def build_model(config: DictConfig, spec: Any) -> Any:
     return make(config.model, **spec.inputs, **get_class(config.task._target_).outputs(spec))
 
 
-def build_task(config: DictConfig, data: Any) -> Any:
-    """Model, weights and freezing, inside the task."""
+def build_task(config: DictConfig, spec: Any, data: Any = None) -> Any:
+    """Model, weights and freezing, inside the task; `data` where the task counts its classes."""
     from experiments.transfer.freezing import freeze
     from experiments.transfer.weights import load_weights
 
-    model = build_model(config, data.spec)
+    model = build_model(config, spec)
     if config.weights is not None:
         load_weights(model, config.weights, config.run.choices.get("model"))
     freeze(model, config.freezing.frozen)
@@ -89,7 +93,7 @@ def build_task(config: DictConfig, data: Any) -> Any:
     if config.precision.name == "16-mixed" and config.trainer.gradient_clip_val is not None:
         optimizer.keywords.pop("fused", None)  # Lightning cannot clip what a fused optimizer unscales itself
     scheduler = make(config.scheduler) if "_target_" in config.scheduler else None
-    extra: dict[str, Any] = {"model": model, "spec": data.spec, "optimizer": optimizer, "scheduler": scheduler}
+    extra: dict[str, Any] = {"model": model, "spec": spec, "optimizer": optimizer, "scheduler": scheduler}
     if config.task.get("class_weights") == "balanced":
         extra["class_counts"] = data.class_counts
     return make(config.task, **extra)
@@ -146,13 +150,21 @@ def _quiet() -> None:
 def prepare_process(config: DictConfig) -> None:
     """Imports, threads and seeds: what comes before anything is built."""
     targets = [node.get("_target_", "") for node in (config.model, config.task, config.data)]
-    targets += [node.get("_target_", "") for group in (config.callbacks, config.logger) for node in (group or {}).values() if node]
+    targets += [
+        node.get("_target_", "")
+        for group in (config.callbacks, config.logger)
+        for node in (group or {}).values()
+        if node
+    ]
     import_lightning(lean=all(str(target).startswith(("experiments.", "lightning.", "")) for target in targets))
     import torch
 
     _quiet()
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     if config.trainer.get("threads"):
         torch.set_num_threads(config.trainer.threads)
+    elif beside > 1:  # more busy threads than cores make a step several times slower
+        torch.set_num_threads(max(1, cores() // beside))
     seed_everything(config.seed)
 
 
@@ -189,11 +201,14 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     from experiments.loggers import announce, close
 
     data = build_data(config)
-    task = build_task(config, data)
+    seed_everything(config.seed)  # whatever the data drew
+    task = build_task(config, data.spec, data)
+    seed_everything(config.seed + rank())  # dropout differs between the processes of one run
     trainer = build_trainer(config)
     meter = Meter()
     trainer.callbacks.insert(0, meter)
     record.content["data"] = data.splits
+    record.content["spec"] = to_plain(data.spec)
     record.content["environment"] |= describe_device(trainer)
     table = layer_table(task.model, data.spec)
     record.content["cost"] |= {
@@ -239,7 +254,11 @@ def _plain(value: float) -> float | None:
 def hyperparameters(config: DictConfig) -> dict[str, Any]:
     """The choices of a run and its commonest numbers, for TensorBoard's HPARAMS tab."""
     chosen = choices(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
-    numbers = {"lr": config.optimizer.get("lr"), "batch_size": config.data.get("batch_size"), "limit": config.data.get("limit")}
+    numbers = {
+        "lr": config.optimizer.get("lr"),
+        "batch_size": config.data.get("batch_size"),
+        "limit": config.data.get("limit"),
+    }
     return {key: value for key, value in (chosen | numbers).items() if value is not None}
 
 
@@ -270,11 +289,15 @@ def load_checkpoint(task: Any, path: Path) -> None:
     except FileNotFoundError:
         raise UserError(f"{path} is missing: finish the run first, with resume={path.parents[1]}") from None
     except Exception as error:
-        raise UserError(f"{path} cannot be read ({first_line(error)}): take another checkpoint or train again") from error
+        raise UserError(
+            f"{path} cannot be read ({first_line(error)}): take another checkpoint or train again"
+        ) from error
     try:
         task.load_state_dict(state)
     except RuntimeError as error:
-        raise UserError(f"{path} belongs to another model: {first_line(error)}; evaluate it with its own config") from error
+        raise UserError(
+            f"{path} belongs to another model: {first_line(error)}; evaluate it with its own config"
+        ) from error
 
 
 def layers(config: DictConfig) -> str:
@@ -288,12 +311,12 @@ def layers(config: DictConfig) -> str:
 
 @dataclass
 class Loaded:
-    """A run with its best weights, in evaluation mode."""
+    """A run with its best weights, in evaluation mode. Its dataset is read only when `data` is asked for."""
 
     folder: Path
     config: DictConfig
     record: dict[str, Any]
-    data: Any
+    spec: Any
     task: Any
 
     @property
@@ -301,62 +324,95 @@ class Loaded:
         """The plain network: normalised inputs in, logits out."""
         return self.task.model
 
+    @cached_property
+    def data(self) -> Any:
+        """The run's data module, ready."""
+        return build_data(self.config)
+
     def predict(self, images: Any) -> Any:
         """Class probabilities (N, num_classes) of N images: paths, PIL images, or arrays (H, W) or (H, W, C)."""
         import torch
 
+        data = make(self.config.data)
+        data.spec = self.spec
         with torch.inference_mode():
-            return self.model(self.data.prepare(images)).softmax(1)
+            return self.model(data.prepare(images)).softmax(1)
 
 
-def load(run_folder: str | Path, overrides: Sequence[str] = ()) -> Loaded:
-    """Rebuilds a run from its folder, on other data where overrides say so.
+def load(run_folder: str | Path) -> Loaded:
+    """Rebuilds a run from its folder.
 
     Raises:
-        UserError: when the folder holds no run or no checkpoint, or the other data has other classes.
+        UserError: when the folder holds no run, or one without a checkpoint.
     """
     folder = Path(run_folder).absolute()
     config = read_config(folder)
     record = read_record(folder)
+    checkpoint = folder / "checkpoints" / "best.ckpt"
+    if "spec" not in record or not checkpoint.exists():
+        raise UserError(f"{folder} has no best checkpoint yet ({record['status']}): go on with resume={folder}")
+    prepare_process(config)
+    spec = from_plain(record["spec"])
+    config.weights = None  # the checkpoint holds them all
+    config.task.pop("class_weights", None)  # of training alone
+    task = build_task(config, spec)
+    load_checkpoint(task, checkpoint)
+    task.eval()
+    return Loaded(folder, config, record, spec, task)
+
+
+def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
+    """Tests a run again with its best weights, also on other data; writes nothing.
+
+    Args:
+        run_folder: the run's folder.
+        overrides: of data, precision or trainer; images are normalised as in the run's training.
+
+    Raises:
+        UserError: as `load`, and when the other data has other classes or shapes.
+    """
+    config = read_config(Path(run_folder).absolute())
     if overrides:
         config = _with_overrides(config, overrides)
-    prepare_process(config)
+    loaded = load(run_folder)
+    for key in ("mean", "std"):
+        if config.data.get(key, loaded) is None:
+            config.data[key] = list(getattr(loaded.spec, key))
     data = build_data(config)
-    config.weights = None  # the checkpoint holds them all
-    task = build_task(config, data)
-    load_checkpoint(task, folder / "checkpoints" / "best.ckpt")
-    task.eval()
-    return Loaded(folder, config, record, data, task)
+    if data.spec.inputs != loaded.spec.inputs or data.spec.num_classes != loaded.spec.num_classes:
+        raise UserError(
+            f"{config.run.choices.data} gives {_shape(data.spec)} and the run was trained on {_shape(loaded.spec)}: "
+            "choose data of the same kind, or set data.size"
+        )
+    trainer = build_trainer(config, callbacks=False)
+    trainer.test(loaded.task, datamodule=data, verbose=False)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _shape(spec: Any) -> str:
+    inputs = ", ".join(f"{key} {value}" for key, value in spec.inputs.items())
+    return f"{inputs}, {spec.num_classes} classes"
 
 
 def _with_overrides(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """The config composed anew with a run's own overrides and further ones; the model must stay."""
+    """The config composed anew with a run's own overrides and further ones; the network must stay."""
     from experiments.check import require
     from experiments.compose import compose
 
     for word in overrides:
         key = word.lstrip("+").partition("=")[0]
         if key.split(".")[0] in ("model", "task", "freezing", "weights", "seed"):
-            raise UserError(f"{word} would evaluate another network than the run trained: override data, precision or trainer")
-    changed = compose([*config.run.overrides, *overrides], config.run.config_dirs)
-    for key in ("mean", "std"):  # the network expects its images normalised as in its own training
-        if key in changed.data and not any(word.startswith(f"data.{key}=") for word in overrides):
-            changed.data[key] = config.data[key]
+            raise UserError(f"{word} would evaluate another network than the run trained: override data or trainer")
+    own = [word for word in config.run.overrides if not _replaced(word, overrides)]
+    changed = compose([*own, *overrides], config.run.config_dirs)
     changed.run.dir = config.run.dir
     require(changed)
     return changed
 
 
-def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
-    """Tests a run again with its best weights, also on other data; writes nothing.
-
-    Raises:
-        UserError: as `load`.
-    """
-    loaded = load(run_folder, overrides)
-    trainer = build_trainer(loaded.config, callbacks=False)
-    trainer.test(loaded.task, datamodule=loaded.data, verbose=False)
-    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+def _replaced(word: str, overrides: Sequence[str]) -> bool:
+    """Whether other data replaces what an override of the run says of its own."""
+    return word.startswith("data.") and any(other.startswith("data=") for other in overrides)
 
 
 @contextmanager
@@ -414,7 +470,6 @@ def launch(folder: Path, processes: int) -> dict[str, Any]:
     )
     if not debugging():  # what it tells of its processes comes back as one sentence
         logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // processes)))
     try:
         elastic_launch(settings, entrypoint=sys.executable)("-m", "experiments.run", str(folder))
     except ChildFailedError as failure:
@@ -465,7 +520,10 @@ def _tell_launcher(error: Exception) -> None:
     path = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if path:
         text = f"{type(error).__name__}: {first_line(error)}"
-        message = {"message": text, "extraInfo": {"timestamp": str(int(time.time())), "py_callstack": traceback.format_exc()}}
+        message = {
+            "message": text,
+            "extraInfo": {"timestamp": str(int(time.time())), "py_callstack": traceback.format_exc()},
+        }
         write_json(Path(path), {"message": message})
 
 

@@ -54,7 +54,9 @@ def _claim(folder: Path, given: bool) -> Path:
         if given:
             folder.mkdir(exist_ok=True)
             if (folder / "record.json").exists() or (folder / "config.yaml").exists():
-                raise UserError(f"hydra.run.dir={folder} holds a run already: choose another folder, or resume={folder}")
+                raise UserError(
+                    f"hydra.run.dir={folder} holds a run already: choose another folder, or resume={folder}"
+                )
             return folder
         for number in range(1, 10_000):  # two runs may begin within the second that names them
             one = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
@@ -73,7 +75,9 @@ def _await(folder: Path, seconds: float = 300) -> Path:
     until = time.monotonic() + seconds
     while not (folder / "config.yaml").exists():
         if time.monotonic() > until:
-            raise UserError(f"{folder}/config.yaml did not appear within {seconds:.0f} s: is the folder shared by all machines?")
+            raise UserError(
+                f"{folder}/config.yaml did not appear within {seconds:.0f} s: is the folder shared by all machines?"
+            )
         time.sleep(0.2)
     return folder
 
@@ -130,7 +134,9 @@ def reopen(folder: Path, overrides: Sequence[str]) -> Path | None:
     for word in overrides:
         key, _, value = word.partition("=")
         if not key.startswith(_MAY_CHANGE):
-            raise UserError(f"{word} would make resume={folder.name} another run: only {', '.join(_MAY_CHANGE)} may change")
+            raise UserError(
+                f"{word} would make resume={folder.name} another run: only {', '.join(_MAY_CHANGE)} may change"
+            )
         if OmegaConf.select(config, key, default=None) is None and key not in ("trainer.threads", "data.workers"):
             raise UserError(f"{key} is no key of that run: look into {folder}/config.yaml")
         OmegaConf.update(config, key, OmegaConf.create({"value": OmegaConf.create(f"value: {value}").value}).value)

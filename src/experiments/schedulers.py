@@ -22,9 +22,7 @@ def step(optimizer: Optimizer, horizon: Horizon, *, every_epochs: int, factor: f
     return {"scheduler": StepLR(optimizer, every_epochs, factor), "interval": "epoch"}
 
 
-def cosine(
-    optimizer: Optimizer, horizon: Horizon, *, warmup_epochs: float, final: float
-) -> dict[str, Any]:
+def cosine(optimizer: Optimizer, horizon: Horizon, *, warmup_epochs: float, final: float) -> dict[str, Any]:
     """Linear warm-up over `warmup_epochs`, then half a cosine down to `final` times the rate.
 
     Follows Loshchilov and Hutter, 2017, "SGDR", without restarts.
@@ -54,4 +52,7 @@ def one_cycle(optimizer: Optimizer, horizon: Horizon, *, warmup_share: float) ->
 
 def plateau(optimizer: Optimizer, horizon: Horizon, *, factor: float, patience: int) -> dict[str, Any]:
     """Multiplies the rate by `factor` when what the task watches has not improved for `patience` epochs."""
-    return {"scheduler": ReduceLROnPlateau(optimizer, mode=horizon.mode, factor=factor, patience=patience), "interval": "epoch"}  # type: ignore[arg-type]
+    return {
+        "scheduler": ReduceLROnPlateau(optimizer, mode=horizon.mode, factor=factor, patience=patience),
+        "interval": "epoch",
+    }  # type: ignore[arg-type]

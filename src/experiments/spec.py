@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 
@@ -34,3 +34,21 @@ class ImageSpec:
     @property
     def num_classes(self) -> int:
         return len(self.classes)
+
+
+def to_plain(spec: Any) -> dict[str, Any]:
+    """A spec as plain Python, for the record."""
+    return {"kind": type(spec).__name__, **asdict(spec)}
+
+
+def from_plain(plain: dict[str, Any]) -> Any:
+    """The spec that `to_plain` wrote.
+
+    Raises:
+        KeyError: when its kind is not known.
+    """
+    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items() if key != "kind"}
+    return SPECS[plain["kind"]](**fields)
+
+
+SPECS = {cls.__name__: cls for cls in (ImageSpec,)}

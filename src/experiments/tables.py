@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 Rows = Sequence[Sequence[str]]
 
 
-def table(head: Sequence[str], rows: Rows, right: Sequence[int] = ()) -> str:
-    """Aligned columns under a head; `right` numbers the columns that align right."""
+def table(head: Sequence[str], rows: Rows, right: Sequence[int] = (), bold: Collection[int] = ()) -> str:
+    """Aligned columns under a head.
+
+    Args:
+        head: names of the columns.
+        rows: one text a column.
+        right: numbers of the columns that align right.
+        bold: numbers of the rows that stand out; only for a terminal.
+    """
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
 
     def line(row: Sequence[str]) -> str:
@@ -20,13 +27,19 @@ def table(head: Sequence[str], rows: Rows, right: Sequence[int] = ()) -> str:
         )
         return "  ".join(cells).rstrip()
 
-    return "\n".join([line(head), line(["─" * width for width in widths]), *(line(row) for row in rows)])
+    body = [f"\x1b[1m{line(row)}\x1b[0m" if number in bold else line(row) for number, row in enumerate(rows)]
+    return "\n".join([line(head), line(["─" * width for width in widths]), *body])
 
 
-def markdown(head: Sequence[str], rows: Rows, right: Sequence[int] = ()) -> str:
+def markdown(head: Sequence[str], rows: Rows, right: Sequence[int] = (), bold: Collection[int] = ()) -> str:
     """The same as a Markdown table."""
-    rule = ["---:" if column in right else "---" for column in range(len(head))]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, rule, *rows])
+
+    def line(row: Sequence[str], strong: bool = False) -> str:
+        cells = (cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") for cell in row)
+        return "| " + " | ".join(f"**{cell}**" if strong and cell else cell for cell in cells) + " |"
+
+    rule = "| " + " | ".join("---:" if column in right else "---" for column in range(len(head))) + " |"
+    return "\n".join([line(head), rule, *(line(row, number in bold) for number, row in enumerate(rows))])
 
 
 def comma_separated(head: Sequence[str], rows: Rows) -> str:

@@ -20,7 +20,6 @@ from experiments.errors import Interrupted, UserError, first_line
 from experiments.files import atomic_path, link_or_copy
 from experiments.loggers import log_epoch
 
-
 log = logging.getLogger(__name__)
 
 
@@ -47,7 +46,7 @@ class Checkpoints(Checkpoint):
 
     Args:
         dir: where the checkpoints go.
-        monitor: the metric that names the best epoch; None takes the task's.
+        monitor: the metric that names the best epoch; None takes the task's. Where it ties, `val/loss` decides.
         mode: "min" or "max"; None takes the task's.
         every_n_steps: also save `last.ckpt` after so many steps.
         every_minutes: also save `last.ckpt` when so much time has passed since the last save.
@@ -66,13 +65,14 @@ class Checkpoints(Checkpoint):
         self.every_n_steps = every_n_steps
         self.every_seconds = None if every_minutes is None else 60 * every_minutes
         self.best: float | None = None
+        self.best_loss = math.inf
         self.best_epoch: int | None = None
         self.best_metrics: dict[str, float] = {}
         self._batches_done = 0  # of an unfinished epoch
         self._random_state: dict[str, Any] | None = None
         self._saved_at = time.monotonic()
         self._signal: int | None = None
-        self._in_step = self._several = False
+        self._in_step = self._several = self._resumed = False
 
     # Saving
 
@@ -83,8 +83,7 @@ class Checkpoints(Checkpoint):
         due = self.every_n_steps is not None and trainer.global_step % self.every_n_steps == 0
         if self.every_seconds is not None and trainer.world_size == 1:  # clocks of several processes differ
             due = due or time.monotonic() - self._saved_at > self.every_seconds
-        # Where validation follows, Lightning could not go back to it: the save at the epoch's end serves.
-        if (stop or due) and not self._validation_follows(trainer, batch_idx):
+        if (stop or due) and self._resumable(trainer, batch_idx):
             self._save(trainer, batches_done=batch_idx + 1)
             if stop:
                 raise Interrupted(stop)
@@ -99,9 +98,10 @@ class Checkpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         monitor, mode = self._watch(pl_module)
         value = trainer.callback_metrics.get(monitor)
-        improved = value is not None and self._improves(float(value), mode)
+        loss = float(trainer.callback_metrics.get("val/loss", math.inf))
+        improved = value is not None and self._improves(float(value), loss, mode)
         if improved:
-            self.best, self.best_epoch = float(value), trainer.current_epoch  # type: ignore[arg-type]
+            self.best, self.best_loss, self.best_epoch = float(value), loss, trainer.current_epoch  # type: ignore[arg-type]
             self.best_metrics = {name: float(metric) for name, metric in trainer.callback_metrics.items()}
         log_epoch(trainer)  # else a run killed right after the save would never log this epoch
         self._save(trainer)
@@ -112,19 +112,27 @@ class Checkpoints(Checkpoint):
             raise Interrupted(stop)
 
     @staticmethod
-    def _validation_follows(trainer: Trainer, batch_idx: int) -> bool:
-        if batch_idx + 1 >= trainer.num_training_batches:
-            return True
-        return isinstance(trainer.val_check_batch, int) and (batch_idx + 1) % trainer.val_check_batch == 0
+    def _resumable(trainer: Trainer, batch_idx: int) -> bool:
+        """Whether training can be taken up after this batch.
+
+        Not within an accumulation, whose gradients no checkpoint holds; and not where validation follows, which
+        Lightning would leave out: the save at the epoch's end comes soon.
+        """
+        done = batch_idx + 1
+        if done % trainer.accumulate_grad_batches or done >= trainer.num_training_batches:
+            return False
+        return not (isinstance(trainer.val_check_batch, int) and done % trainer.val_check_batch == 0)
 
     def _watch(self, task: LightningModule) -> tuple[str, str]:
         monitor, mode = getattr(task, "monitor", ("val/loss", "min"))
         return self.monitor or monitor, self.mode or mode
 
-    def _improves(self, value: float, mode: str) -> bool:
+    def _improves(self, value: float, loss: float, mode: str) -> bool:
         if math.isnan(value):
             return False
-        return self.best is None or (value < self.best if mode == "min" else value > self.best)
+        if self.best is None or value == self.best:  # small validation parts tie often: the lower loss decides
+            return self.best is None or loss < self.best_loss
+        return value < self.best if mode == "min" else value > self.best
 
     def _save(self, trainer: Trainer, batches_done: int = 0) -> None:
         self._batches_done = batches_done
@@ -132,11 +140,16 @@ class Checkpoints(Checkpoint):
         self._saved_at = time.monotonic()
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint["random_state"] = random_state()
+        states: list[Any] = [random_state()]
+        if trainer.world_size > 1:
+            states = [None] * trainer.world_size
+            torch.distributed.all_gather_object(states, random_state())
+        checkpoint["random_states"] = states
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "best": self.best,
+            "best_loss": self.best_loss,
             "best_epoch": self.best_epoch,
             "best_metrics": self.best_metrics,
             "batches_done": self._batches_done,
@@ -145,15 +158,19 @@ class Checkpoints(Checkpoint):
     # Resuming
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
+        self.best, self.best_loss = state_dict["best"], state_dict["best_loss"]
+        self.best_epoch = state_dict["best_epoch"]
         self.best_metrics, self._batches_done = state_dict["best_metrics"], state_dict["batches_done"]
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        self._random_state = checkpoint.get("random_state")
+        states = checkpoint.get("random_states", [])
+        self._random_state = states[trainer.global_rank] if len(states) == trainer.world_size else None
+        self._resumed = True
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._random_state is not None:  # again at the first batch, for what hooks draw in between
             restore_random_state(self._random_state)
+        if self._resumed:
             sampler = getattr(trainer.train_dataloader, "batch_sampler", None)
             if self._batches_done and not hasattr(sampler, "start_batch"):
                 raise UserError(

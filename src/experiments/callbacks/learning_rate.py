@@ -19,7 +19,9 @@ class LearningRate(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         groups = trainer.optimizers[0].param_groups if trainer.optimizers else []
         several = len(groups) > 1
-        self.rates = {f"/{group.get('name', n)}" if several else "": float(group["lr"]) for n, group in enumerate(groups)}
+        self.rates = {
+            f"/{group.get('name', n)}" if several else "": float(group["lr"]) for n, group in enumerate(groups)
+        }
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         pl_module.log_dict({f"train/learning_rate{name}": rate for name, rate in self.rates.items()})

@@ -122,9 +122,7 @@ class Progress(Callback):
             parts.append(f"{_clock((now - self._started) / self._batches * left)} left")
         self._write([*parts, self._metrics])
 
-    def _draw_evaluation(
-        self, trainer: Trainer, what: str, totals: Any, batch_idx: int, dataloader_idx: int
-    ) -> None:
+    def _draw_evaluation(self, trainer: Trainer, what: str, totals: Any, batch_idx: int, dataloader_idx: int) -> None:
         now = time.perf_counter()
         if now - self._shown < _REDRAW or trainer.sanity_checking or not self._live(trainer):
             return

@@ -57,7 +57,5 @@ class LogisticRegression(MLP):
         num_classes: length of the output.
     """
 
-    def __init__(
-        self, in_channels: int = 1, image_size: tuple[int, int] = (28, 28), num_classes: int = 10
-    ) -> None:
+    def __init__(self, in_channels: int = 1, image_size: tuple[int, int] = (28, 28), num_classes: int = 10) -> None:
         super().__init__(in_channels, image_size, num_classes, hidden=())

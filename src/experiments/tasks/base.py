@@ -61,7 +61,10 @@ class Task(LightningModule):
         """Training mode for what learns; frozen stages stay in evaluation mode."""
         super().train(mode)
         for stage in self.model.children():
-            if not any(parameter.requires_grad for parameter in stage.parameters()) and next(stage.parameters(), None) is not None:
+            if (
+                not any(parameter.requires_grad for parameter in stage.parameters())
+                and next(stage.parameters(), None) is not None
+            ):
                 stage.eval()
         return self
 

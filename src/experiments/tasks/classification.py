@@ -131,7 +131,8 @@ class Classification(Task):
             "f1": 2 * right / (true + guessed).clamp(min=1),
         }
         per_class = {
-            name: {key: round(column[index].item(), 6) for key, column in columns.items()} | {"examples": int(true[index])}
+            name: {key: round(column[index].item(), 6) for key, column in columns.items()}
+            | {"examples": int(true[index])}
             for index, name in enumerate(self.spec.classes)
         }
         return {"per_class": per_class, "confusion": self.confusion.tolist()}

@@ -19,8 +19,9 @@ def freeze(model: nn.Module, stages: Sequence[str]) -> None:
     names = [name for name, _ in model.named_children()]
     for stage in stages:
         if stage not in names:
-            raise UserError(f"freezing.frozen names {stage}, which is no stage of this model: choose from {', '.join(names)}")
+            raise UserError(
+                f"freezing.frozen names {stage}, which is no stage of this model: choose from {', '.join(names)}"
+            )
         model.get_submodule(stage).requires_grad_(False)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UserError(f"freezing.frozen={list(stages)} leaves nothing to learn: keep the head out of it")
-

@@ -35,8 +35,14 @@ def load_weights(model: nn.Module, weights: str, model_name: str | None) -> None
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     unlike = [key for key in own.keys() & state.keys() if own[key].shape != state[key].shape]
     if missing or extra or unlike:
-        parts = [f"{what} {', '.join(keys[:3])}" for what, keys in (("lacks", missing), ("has besides", extra), ("has another shape of", unlike)) if keys]
-        raise UserError(f"weights={weights} is of another model than {model_name}: it {'; '.join(parts)}; choose the model it was trained with")
+        parts = [
+            f"{what} {', '.join(keys[:3])}"
+            for what, keys in (("lacks", missing), ("has besides", extra), ("has another shape of", unlike))
+            if keys
+        ]
+        raise UserError(
+            f"weights={weights} is of another model than {model_name}: it {'; '.join(parts)}; choose the model it was trained with"
+        )
     model.load_state_dict(state)
 
 
@@ -51,7 +57,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise UserError(f"weights={path} does not exist: give a run's folder or a checkpoint") from None
     except Exception as error:
-        raise UserError(f"weights={path} cannot be read ({first_line(error)}): give a run's folder or a checkpoint") from error
+        raise UserError(
+            f"weights={path} cannot be read ({first_line(error)}): give a run's folder or a checkpoint"
+        ) from error
     if isinstance(content, dict) and "state_dict" in content:
         content = content["state_dict"]
         inner = {key.removeprefix("model."): value for key, value in content.items() if key.startswith("model.")}

@@ -1,0 +1,192 @@
+"""A run that is stopped at any moment and taken up again ends as one that was never stopped: bit for bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+BASE = [
+    "data=digits", "model=mlp", "model.dropout=0.3", "data.augment.crop=1", "data.augment.rotation=10", "trainer=cpu",
+    "trainer.max_epochs=4", "data.batch_size=32", "callbacks.figures=null", "callbacks.checkpoint.every_n_steps=7",
+]  # fmt: skip
+CASES = {
+    "cosine": ["scheduler=cosine", "optimizer=sgd"],
+    "plateau": ["scheduler=plateau", "scheduler.patience=0", "optimizer=adamw"],
+    "accumulate": ["trainer.accumulate_grad_batches=3", "scheduler=one_cycle", "optimizer=sgd"],
+    "workers": ["data.workers=2", "data.augment.mixup=0.4", "model=simple_cnn", "~model.dropout", "scheduler=step"],
+}
+
+
+def words(case: str, folder: Path) -> list[str]:
+    chosen = [*BASE, *CASES[case], f"hydra.run.dir={folder}"]
+    if "model=simple_cnn" in chosen:
+        chosen = [word for word in chosen if word not in ("model=mlp", "model.dropout=0.3", "~model.dropout")]
+    return chosen
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "experiments", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def saves(folder: Path) -> list[int]:
+    """Waits for nothing: identities of the checkpoint files seen so far."""
+    path = folder / "checkpoints" / "last.ckpt"
+    return [path.stat().st_ino, path.stat().st_mtime_ns] if path.exists() else []
+
+
+def stop_after(process: subprocess.Popen[str], folder: Path, count: int, signum: int) -> int:
+    """Sends a signal once `count` checkpoints have been written."""
+    seen: set[tuple[int, ...]] = set()
+    until = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < until:
+        now = tuple(saves(folder))
+        if now:
+            seen.add(now)
+        if len(seen) >= count:
+            process.send_signal(signum)
+            break
+        time.sleep(0.001)
+    process.communicate(timeout=120)
+    return process.returncode
+
+
+def assert_same(first: Any, second: Any, where: str = "") -> None:
+    if isinstance(first, dict):
+        assert first.keys() == second.keys(), where
+        for key in first:
+            if key == "epoch_loop.scheduler_progress":  # a count of Lightning's that it raises after saving
+                continue
+            assert_same(first[key], second[key], f"{where}/{key}")
+    elif isinstance(first, (list, tuple)):
+        assert len(first) == len(second), where
+        for number, (one, other) in enumerate(zip(first, second, strict=True)):
+            assert_same(one, other, f"{where}/{number}")
+    elif isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), where
+    else:
+        assert first == second, where
+
+
+def assert_same_run(first: Path, second: Path) -> None:
+    for name in ("last", "best"):
+        one, other = (torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True) for run in (first, second))
+        assert_same(one, other, name)
+    one, other = (json.loads((run / "record.json").read_text()) for run in (first, second))
+    assert one["metrics"] == other["metrics"]
+    assert one["confusion"] == other["confusion"]
+    assert (first / "metrics.csv").read_text() == (second / "metrics.csv").read_text()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Runs each case once without a stop, when first asked."""
+    folders: dict[str, Path] = {}
+
+    def of(case: str) -> Path:
+        if case not in folders:
+            folder = tmp_path_factory.mktemp(case) / "run"
+            os.environ["OMP_NUM_THREADS"] = "1"
+            assert (
+                subprocess.run(
+                    [sys.executable, "-m", "experiments", "train", *words(case, folder)], capture_output=True
+                ).returncode
+                == 0
+            )
+            folders[case] = folder
+        return folders[case]
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("case", "signum", "count"),
+    [
+        ("cosine", signal.SIGKILL, 2),
+        ("cosine", signal.SIGTERM, 9),
+        pytest.param("cosine", signal.SIGINT, 5, marks=pytest.mark.slow),
+        ("plateau", signal.SIGKILL, 13),
+        pytest.param("plateau", signal.SIGTERM, 7, marks=pytest.mark.slow),
+        ("accumulate", signal.SIGTERM, 4),
+        pytest.param("accumulate", signal.SIGKILL, 6, marks=pytest.mark.slow),
+        ("workers", signal.SIGTERM, 8),
+        pytest.param("workers", signal.SIGKILL, 11, marks=pytest.mark.slow),
+    ],
+)
+def test_resume_is_bit_identical(
+    uninterrupted: Any, tmp_path: Path, monkeypatch, case: str, signum: int, count: int
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    whole, folder = uninterrupted(case), tmp_path / "run"
+    code = stop_after(start("train", *words(case, folder)), folder, count, signum)
+    content = json.loads((folder / "record.json").read_text())
+    if signum == signal.SIGKILL:
+        assert code == -signal.SIGKILL
+        assert content["status"] == "running"
+    else:
+        assert code == 128 + signum
+        assert content["status"] == "interrupted"
+        assert signal.Signals(signum).name in content["error"]
+    assert not [path for path in folder.rglob(".*") if signum != signal.SIGKILL]
+    process = start("train", f"resume={folder}")
+    output, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, output
+    assert_same_run(whole, folder)
+    content = json.loads((folder / "record.json").read_text())
+    assert content["status"] == "finished"
+    assert content["resumed"] == 1
+
+
+def test_resume_falls_back_to_the_last_whole_checkpoint(uninterrupted: Any, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    folder = tmp_path / "run"
+    stop_after(start("train", *words("cosine", folder)), folder, 12, signal.SIGTERM)
+    last = folder / "checkpoints" / "last.ckpt"
+    content = last.read_bytes()
+    last.unlink()  # best.ckpt may be another name of the same file
+    last.write_bytes(content[: len(content) // 2])
+    process = start("train", f"resume={folder}")
+    output, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, output
+    assert "cannot be read" in output
+    assert_same_run(uninterrupted("cosine"), folder)
+
+
+def test_a_finished_run_is_left_alone_or_made_longer(experiments, tmp_path: Path) -> None:
+    small = [
+        "data=shapes",
+        "data.limit=64",
+        "model=mlp",
+        "trainer=cpu",
+        "trainer.max_epochs=1",
+        "callbacks.figures=null",
+    ]
+    assert experiments("train", *small, "hydra.run.dir=run")[0] == 0
+    before = (tmp_path / "run" / "record.json").read_text()
+    code, output, _ = experiments("train", "resume=run")
+    assert code == 0
+    assert "nothing to do" in output
+    assert (tmp_path / "run" / "record.json").read_text() == before
+    assert experiments("train", "resume=run", "trainer.max_epochs=3")[0] == 0
+    assert len((tmp_path / "run" / "metrics.csv").read_text().splitlines()) == 4
+    code, _, errors = experiments("train", "resume=run", "optimizer.lr=1")
+    assert code == 2
+    assert "another run" in errors
+
+
+def test_resume_of_a_damaged_config(experiments, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("a: [")
+    code, _, errors = experiments("train", "resume=run")
+    assert code == 2
+    assert "config.yaml" in errors
