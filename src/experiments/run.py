@@ -30,10 +30,10 @@ from experiments.record import FAILED, FINISHED, INTERRUPTED, RUNNING, Record, c
 from experiments.runs import in_rank, rank, read_config
 from experiments.spec import from_plain, to_plain
 
-_NOTES = ("about", "reads", "gives", "name")  # keys that describe an option and build nothing
+_NOTES = ("about", "reads", "gives")  # keys that describe an option and build nothing
 
 
-def make(node: Any, /, *, keep: tuple[str, ...] = (), **extra: Any) -> Any:
+def make(node: Any, /, **extra: Any) -> Any:
     """Instantiates a config node without the keys that only describe it.
 
     Raises:
@@ -41,8 +41,8 @@ def make(node: Any, /, *, keep: tuple[str, ...] = (), **extra: Any) -> Any:
     """
     from hydra.utils import get_method
 
-    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else dict(node)
-    arguments = {key: value for key, value in plain.items() if key not in _NOTES or key in keep}
+    plain: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    arguments: dict[str, Any] = {key: value for key, value in plain.items() if key not in _NOTES}
     target, partial = arguments.pop("_target_"), arguments.pop("_partial_", False)
     try:
         function = get_method(target)
@@ -77,7 +77,8 @@ def build_model(config: DictConfig, spec: Any) -> Any:
     """The network for a spec; its first values depend on the seed alone."""
     from hydra.utils import get_class
 
-    return make(config.model, **spec.inputs, **get_class(config.task._target_).outputs(spec))
+    task: Any = get_class(config.task._target_)
+    return make(config.model, **spec.inputs, **task.outputs(spec))
 
 
 def build_task(config: DictConfig, spec: Any, data: Any = None) -> Any:

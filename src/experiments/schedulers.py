@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau, StepLR
@@ -14,7 +14,7 @@ class Horizon(NamedTuple):
 
     total_steps: int
     epoch_steps: int
-    mode: str  # min or max
+    mode: Literal["min", "max"]
 
 
 def step(optimizer: Optimizer, horizon: Horizon, *, every_epochs: int, factor: float) -> dict[str, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+
+from experiments.tasks.base import Task
 
 
 class Meter(Callback):
@@ -23,11 +25,11 @@ class Meter(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._since = time.perf_counter()
-        self._examples_before = pl_module.sums["train"].examples
+        self._examples_before = cast(Task, pl_module).sums["train"].examples
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._pause()
-        self.examples += (pl_module.sums["train"].examples - self._examples_before) * trainer.world_size
+        self.examples += (cast(Task, pl_module).sums["train"].examples - self._examples_before) * trainer.world_size
         self.epochs += 1
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

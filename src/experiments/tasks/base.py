@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -25,7 +25,7 @@ class Task(LightningModule):
             dictionary. None keeps the rate constant.
     """
 
-    monitor: tuple[str, str] = ("val/loss", "min")  # what the best checkpoint is chosen by
+    monitor: tuple[str, Literal["min", "max"]] = ("val/loss", "min")  # what the best checkpoint is chosen by
 
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Callable[..., Any], scheduler: Callable[..., Any] | None
@@ -53,9 +53,13 @@ class Task(LightningModule):
         """Sums over one batch whose means over the epoch are logged as `train/…`; cheap, on the device."""
         return {}
 
+    def metrics_of(self, part: str) -> MetricCollection:
+        """The metrics of `val` or `test`."""
+        return cast(MetricCollection, self.metrics[part])
+
     def metric_names(self, part: str) -> list[str]:
         """Names under which a part is reported, `test/accuracy` and so on."""
-        return [f"{part}/loss", *(f"{part}/{name}" for name in self.metrics[part])]  # type: ignore[operator]
+        return [f"{part}/loss", *(f"{part}/{name}" for name in self.metrics_of(part))]
 
     def train(self, mode: bool = True) -> Task:
         """Training mode for what learns; frozen stages stay in evaluation mode."""
@@ -87,7 +91,7 @@ class Task(LightningModule):
     def _evaluate(self, part: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
         loss, prediction, target = self.step(batch)
         self.sums[part].add(len(target), loss=loss)
-        self.metrics[part].update(prediction, target)  # type: ignore[operator]
+        self.metrics_of(part).update(prediction, target)
         return loss, prediction, target
 
     def on_train_epoch_end(self) -> None:
@@ -124,8 +128,8 @@ class Task(LightningModule):
         values: dict[str, Any] = self.sums[part].means(self)
         self.sums[part].reset()
         if part != "train":
-            values |= self.metrics[part].compute()  # type: ignore[operator]
-            self.metrics[part].reset()  # type: ignore[operator]
+            values |= self.metrics_of(part).compute()
+            self.metrics_of(part).reset()
         self.log_dict({f"{part}/{name}": value for name, value in values.items()})
 
     def details(self) -> dict[str, Any]:
