@@ -227,7 +227,10 @@ class TensorBoard(_RunLogger):
                 info.type, start.hparams[name].string_value = api.DATA_TYPE_STRING, text
         for tag in metrics:
             experiment.metric_infos.add(name=api.MetricName(tag=tag))
-        self._hparams("experiment", HParamsPluginData(experiment=experiment))
+        # Of several such summaries TensorBoard takes any one for the columns of all runs. In a sweep none is written, so
+        # that it collects the columns itself, or takes those that `experiments compare --tensorboard` writes.
+        if not (self._dir.parent / "sweep.json").exists():
+            self._hparams("experiment", HParamsPluginData(experiment=experiment))
         self._hparams("session_start_info", HParamsPluginData(session_start_info=start))
 
     @rank_zero_only

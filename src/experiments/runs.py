@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.check import require
@@ -90,19 +91,30 @@ def write_config(config: DictConfig, folder: Path) -> None:
 def relocate(config: DictConfig, folder: Path) -> DictConfig:
     """The config with every path into its run folder pointing into `folder`."""
     old, new = str(config.run.dir), str(folder.absolute())
-    if old == new:
-        return config
+    return config if old == new else OmegaConf.create(moved(OmegaConf.to_container(config), old, new))
 
-    def moved(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: moved(one) for key, one in value.items()}
-        if isinstance(value, list):
-            return [moved(one) for one in value]
-        if isinstance(value, str) and (value == old or value.startswith(f"{old}/")):
-            return new + value[len(old) :]
-        return value
 
-    return OmegaConf.create(moved(OmegaConf.to_container(config)))
+def moved(value: Any, old: str, new: str) -> Any:
+    """Plain Python with every path at or below `old` taken to `new`."""
+    if isinstance(value, dict):
+        return {key: moved(one, old, new) for key, one in value.items()}
+    if isinstance(value, list):
+        return [moved(one, old, new) for one in value]
+    if isinstance(value, str) and (value == old or value.startswith(f"{old}/")):
+        return new + value[len(old) :]
+    return value
+
+
+@lru_cache(maxsize=1)
+def _loader() -> Any:
+    """OmegaConf's YAML loader, reading with the C library where there is one: a tenth of the time."""
+    from omegaconf._utils import get_yaml_loader
+
+    plain = get_yaml_loader()
+    fast = getattr(yaml, "CSafeLoader", None)
+    if fast is None:
+        return plain
+    return type("Loader", (fast,), {"yaml_implicit_resolvers": plain.yaml_implicit_resolvers, "yaml_constructors": plain.yaml_constructors})
 
 
 def read_config(folder: Path) -> DictConfig:
@@ -113,7 +125,7 @@ def read_config(folder: Path) -> DictConfig:
     """
     path = folder / "config.yaml"
     try:
-        config = OmegaConf.load(path)
+        config = OmegaConf.create(yaml.load(path.read_text(encoding="utf-8"), _loader()))
     except OSError:
         raise UserError(f"{folder} holds no config.yaml: name the folder of a run") from None
     except Exception as error:
@@ -148,18 +160,3 @@ def reopen(folder: Path, overrides: Sequence[str]) -> Path | None:
     if rank() == 0:
         write_config(config, folder)
     return folder
-
-
-def find_runs(paths: Sequence[Path]) -> Iterator[Path]:
-    """Every run folder at or below some paths.
-
-    Raises:
-        UserError: when a path does not exist.
-    """
-    for path in paths:
-        if not path.exists():
-            raise UserError(f"{path} does not exist: name a run, a sweep, or a folder above them")
-        for folder, folders, files in os.walk(path):
-            folders[:] = sorted(name for name in folders if not re.match(r"\.|checkpoints$|figures$", name))
-            if "record.json" in files:
-                yield Path(folder)

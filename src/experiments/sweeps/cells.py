@@ -1,0 +1,294 @@
+"""Runs gathered into cells: what was chosen, what came out, and what is missing. Reads records and nothing else."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from experiments.errors import UserError
+from experiments.record import CHOICES, FINISHED
+
+COSTS = {  # key in the record: head of the column, and whether less is better
+    "parameters": ("parameters", True),
+    "trainable_parameters": ("trainable", True),
+    "flops_per_example": ("FLOPs", True),
+    "seconds": ("seconds", True),
+    "examples_per_second": ("examples/s", False),
+    "peak_memory_mb": ("MB", True),
+}
+GROUPS = (*CHOICES, "weights")
+FIELD = ("task", "data")  # cells that differ here have other test sets: their values are shown, never compared
+_USUAL = ("test/accuracy", "test/f1", "test/mse", "test/loss")  # the first that there is, is compared
+_LOWER = ("loss", "error", "perplexity", "mae", "mse", "rmse", "wer", "cer", "nll", "fid")
+_NO_CHOICE = ("hydra", "launcher", "logger", "run", "resume", "sweep", "seed", *GROUPS)
+_NO_CHOICE_DOTTED = (
+    *("hydra.", "launcher.", "logger.", "run.", "data.root", "data.workers"),
+    *("callbacks.progress", "callbacks.figures", "callbacks.learning_rate"),
+)
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a metric is an error, to judge by its name."""
+    return metric.rpartition("/")[2].lower().endswith(_LOWER)
+
+
+def shown(value: Any) -> str:
+    """A value from a record as it may be printed: one line, no control characters, no broken Unicode."""
+    text = "none" if value is None else str(value)
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return text[:200]
+
+
+@dataclass(slots=True)
+class Run:
+    """What comparison keeps of one record."""
+
+    folder: Path
+    status: str
+    seed: str
+    choices: dict[str, Any]
+    metrics: dict[str, float]
+    cost: dict[str, float]
+    split: str  # fingerprint of who is in which part of the data
+    ended: str
+    code: str
+
+
+def run_folders(paths: Sequence[Path]) -> Iterator[Path]:
+    """Every run folder at or below some paths, each once.
+
+    Raises:
+        UserError: when a path does not exist.
+    """
+    seen: set[str] = set()
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"{path} does not exist: name a run, a sweep, or a folder above them")
+        top = path.parent if path.name == "record.json" else path
+        real = os.path.realpath(top)
+        for below in _below(str(top)):
+            if real + below not in seen:
+                seen.add(real + below)
+                yield Path(f"{top}{below}")
+
+
+def _below(top: str, below: str = "") -> Iterator[str]:
+    """Run folders below `top`, as what comes after its name; a run holds no runs, and links are not followed."""
+    if os.path.exists(f"{top}{below}/record.json"):
+        yield below
+        return
+    try:
+        with os.scandir(top + below) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except OSError:  # no folder, or none of ours
+        return
+    for name in names:
+        yield from _below(top, f"{below}/{name}")
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
+    """The finite numbers among some values."""
+    found = {}
+    for key, value in values.items():
+        if isinstance(value, (int, float)) and abs(value) < 1e300:  # false for NaN
+            found[key] = float(value)
+    return found
+
+
+def read_run(folder: Path) -> Run:
+    """One record.
+
+    Raises:
+        ValueError, TypeError, AttributeError, KeyError, OSError, RecursionError: when it is damaged.
+    """
+    record = json.loads((folder / "record.json").read_bytes())
+    choices = {key: record["choices"].get(key) for key in GROUPS}
+    for word in sorted(record.get("overrides") or ()):
+        key, equals, value = word.lstrip("+").partition("=")
+        if key.split("@")[0] not in _NO_CHOICE and not key.startswith(_NO_CHOICE_DOTTED):
+            choices[key] = value if equals else "yes"
+    return Run(
+        folder=folder,
+        status=shown(record["status"]),
+        seed=shown(record["choices"].get("seed")),
+        choices=choices,
+        metrics=_numbers(record.get("metrics") or {}),
+        cost=_numbers(record.get("cost") or {}),
+        split=shown((record.get("data") or {}).get("fingerprint")),
+        ended=str(record.get("ended") or ""),
+        code=shown((record.get("environment") or {}).get("package_hash")),
+    )
+
+
+@dataclass
+class Cell:
+    """Runs that differ in nothing but the seed, or several such cells averaged seed by seed (`members`)."""
+
+    choices: dict[str, Any]
+    runs: list[Run] = field(default_factory=list)
+    members: list[Cell] = field(default_factory=list)
+    repeats: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._values: dict[str, dict[str, float]] = {}
+
+    def level(self, key: str) -> str:
+        """A choice as text: `default` where the run did not say."""
+        return shown(self.choices[key]) if key in self.choices else "default"
+
+    def values(self, metric: str) -> dict[str, float]:
+        """Seed to value, of the finished runs that have it; of the seeds that all members have."""
+        if metric not in self._values:
+            if self.members:
+                each = [member.values(metric) for member in self.members]
+                seeds = [seed for seed in each[0] if all(seed in values for values in each)]
+                found = {seed: fmean(values[seed] for values in each) for seed in seeds}
+            else:
+                found = {run.seed: run.metrics[metric] for run in self.finished if metric in run.metrics}
+            self._values[metric] = dict(sorted(found.items(), key=lambda item: by_size(item[0])))
+        return self._values[metric]
+
+    def split(self, seed: str) -> tuple[str, ...]:
+        """What the run of a seed was trained and tested on."""
+        return tuple(run.split for run in self.finished if run.seed == seed)
+
+    def mean(self, metric: str) -> float:
+        values = self.values(metric)
+        return fmean(values.values()) if values else math.nan
+
+    def cost(self, key: str) -> float:
+        """Mean over the finished runs; NaN where none says it."""
+        found = [run.cost[key] for run in self.finished if key in run.cost]
+        return fmean(found) if found else math.nan
+
+    @property
+    def all_runs(self) -> list[Run]:
+        return [run for member in self.members for run in member.all_runs] if self.members else self.runs
+
+    @property
+    def finished(self) -> list[Run]:
+        return [run for run in self.all_runs if run.status == FINISHED]
+
+    def remarks(self, metric: str, seeds: Sequence[str]) -> str:
+        """What is not as it should be: failures, seeds that others have, a single seed, repeats.
+
+        Args:
+            metric: what is compared.
+            seeds: of the cells beside it.
+        """
+        have, said = self.values(metric), []
+        missing = [seed for seed in seeds if seed not in have]
+        other: dict[str, list[str]] = {}
+        for run in self.all_runs:
+            if run.status != FINISHED:
+                other.setdefault(run.status, []).append(run.seed)
+        for status, failed in other.items():
+            said.append(f"{_seeds(failed)} {status}")
+        gone = [seed for seed in missing if not any(seed in failed for failed in other.values())]
+        if gone and have:
+            said.append(f"no {_seeds(gone)}" if len(gone) <= 3 else f"{len(have)} of {len(seeds)} seeds")
+        if len(have) == 1:
+            said.append("single seed")
+        if not have and not said:
+            said.append(f"no {metric}")
+        repeats = self.repeats + sum(member.repeats for member in self.members)
+        if repeats:
+            said.append(f"{repeats} repeat{'s' * (repeats > 1)} left out")
+        return ", ".join([*said, *self.notes])
+
+
+def _seeds(seeds: Iterable[str]) -> str:
+    found = sorted(set(seeds), key=by_size)
+    if len(found) > 4:
+        return f"{len(found)} seeds"
+    return f"seed{'s' * (len(found) > 1)} {', '.join(found)}"
+
+
+def by_size(text: str) -> tuple[int, float, str]:
+    """Sorts texts that are numbers by their value, before the rest."""
+    try:
+        number = float(text)
+    except ValueError:
+        return 1, 0.0, text
+    return (0, number, text) if math.isfinite(number) else (1, 0.0, text)
+
+
+def gather(paths: Sequence[Path]) -> tuple[list[Cell], list[Path]]:
+    """The cells of all runs below some paths, in the order found, and the records that cannot be read.
+
+    Of finished runs of one cell and one seed the latest counts: repeats of a seed are no new evidence. A run that did
+    not finish gives way to one of the same seed that did.
+
+    Raises:
+        UserError: when a path does not exist or no run is there.
+    """
+    cells: dict[str, Cell] = {}
+    damaged = []
+    for folder in run_folders(paths):
+        try:
+            run = read_run(folder)
+        except (ValueError, TypeError, AttributeError, KeyError, OSError, RecursionError):
+            damaged.append(folder / "record.json")
+            continue
+        cells.setdefault(str(run.choices), Cell(run.choices)).runs.append(run)
+    if not cells:
+        where = " ".join(map(str, paths))
+        readable = " that can be read" if damaged else ""
+        raise UserError(f"{where} holds no run{readable}: train one first, or name another folder")
+    for cell in cells.values():
+        _settle(cell)
+    return list(cells.values()), damaged
+
+
+def _settle(cell: Cell) -> None:
+    kept: dict[str, Run] = {}
+    for run in sorted(cell.runs, key=lambda run: (run.status == FINISHED, run.ended)):
+        earlier = kept.get(run.seed)
+        cell.repeats += earlier is not None and earlier.status == FINISHED
+        kept[run.seed] = run
+    cell.runs = sorted(kept.values(), key=lambda run: by_size(run.seed))
+
+
+def differing(cells: Sequence[Cell]) -> list[str]:
+    """The choices in which some cells differ: data first, then the groups, then single keys."""
+    keys = dict.fromkeys(["data", *GROUPS])
+    keys |= dict.fromkeys(sorted({key for cell in cells for key in cell.choices if key not in keys}))
+    return [key for key in keys if len({cell.level(key) for cell in cells}) > 1]
+
+
+def merge(cells: Sequence[Cell], keys: Sequence[str]) -> list[Cell]:
+    """Cells that agree in some choices made into one each, its value at a seed being the mean over its members.
+
+    A cell that averages over other members than most is marked, for its mean says something else.
+    """
+    rest = [key for key in differing(cells) if key not in keys]
+    if not rest:
+        return list(cells)
+    groups: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(tuple(cell.level(key) for key in keys), []).append(cell)
+    merged, mixtures = [], []
+    for members in groups.values():
+        choices = {key: members[0].choices[key] for key in keys if key in members[0].choices}
+        merged.append(Cell(choices, members=members))
+        mixtures.append(frozenset(tuple(member.level(key) for key in rest) for member in members))
+    usual = max(mixtures, key=lambda mixture: (mixtures.count(mixture), len(mixture)))
+    for cell, mixture in zip(merged, mixtures, strict=True):
+        if mixture != usual:
+            cell.notes.append("averages over other cells than the rest")
+    return merged
+
+
+def usual_metric(cells: Sequence[Cell]) -> str:
+    """What is compared when nobody says: test accuracy where there is one."""
+    known = {name for cell in cells for run in cell.all_runs for name in run.metrics}
+    tests = sorted(name for name in known if name.startswith("test/"))
+    return next((name for name in _USUAL if name in known), None) or next(iter([*tests, *sorted(known)]), "test/loss")
