@@ -147,3 +147,38 @@ def test_hidden_packages_are_there_when_asked_for() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def picture(path: Path, colour: int = 0) -> None:
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (20 + colour % 7, 24), (colour, 255 - colour, 90)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "said"),
+    [
+        (lambda root: (root / "cat" / "0.png").write_bytes(b""), ["0.png", "empty"]),
+        (lambda root: (root / "cat" / "0.png").write_bytes((root / "cat" / "1.png").read_bytes()[:60]), ["0.png"]),
+        (lambda root: (root / "bird").mkdir(), ["bird"]),
+        (lambda root: [path.unlink() for path in root.rglob("*.png")], ["image"]),
+    ],
+    ids=["empty file", "cut file", "class without images", "no image at all"],
+)
+def test_bad_folders_of_images(experiments, tmp_path: Path, break_it, said: list[str]) -> None:
+    root = tmp_path / "photos"
+    for number in range(20):
+        picture(root / ("cat" if number % 2 else "dog") / f"{number // 2}.png", number * 12)
+    break_it(root)
+    words = ["data=image_folder", f"data.root={root}", "data.size=16", "model=mlp", "trainer=quick", "hydra.run.dir=run"]
+    code, _, errors = experiments("train", *words, "trainer.accelerator=cpu")
+    assert code == 2
+    assert len(errors.strip().splitlines()) == 1, errors
+    assert all(part in errors for part in said), errors
+
+
+def test_missing_data_says_what_goes_where(experiments) -> None:
+    code, _, errors = experiments("train", "data=mnist", "data.root=elsewhere", "hydra.run.dir=run")
+    assert code == 2
+    assert all(part in errors for part in ("elsewhere", "train-images-idx3-ubyte", "digits", "data.download=true"))

@@ -18,6 +18,14 @@ class Interrupted(BaseException):
         self.signum = signum
 
 
+class Pruned(Exception):
+    """A search ended the run early, as one that stays behind; `metrics` are those of its last epoch."""
+
+    def __init__(self, text: str, metrics: dict[str, float]) -> None:
+        super().__init__(text)
+        self.metrics = metrics
+
+
 def first_line(error: BaseException) -> str:
     """What an error says, in one line; its type where it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

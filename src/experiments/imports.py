@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import gc
@@ -45,6 +46,8 @@ def _no_collection() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()  # nor later among what stays
+        atexit.register(gc.unfreeze)
         if enabled:
             gc.enable()
 

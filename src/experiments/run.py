@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -23,10 +24,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.devices import cores
-from experiments.errors import Interrupted, RunFailed, UserError, debugging, first_line
+from experiments.errors import Interrupted, Pruned, RunFailed, UserError, debugging, first_line
 from experiments.files import write_json
 from experiments.imports import import_lightning
-from experiments.record import FAILED, FINISHED, INTERRUPTED, RUNNING, Record, choices, now, read_record
+from experiments.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, Record, choices, now, read_record
 from experiments.runs import in_rank, rank, read_config
 from experiments.spec import from_plain, to_plain
 
@@ -150,14 +151,10 @@ def _quiet() -> None:
 
 def prepare_process(config: DictConfig) -> None:
     """Imports, threads and seeds: what comes before anything is built."""
-    targets = [node.get("_target_", "") for node in (config.model, config.task, config.data)]
-    targets += [
-        node.get("_target_", "")
-        for group in (config.callbacks, config.logger)
-        for node in (group or {}).values()
-        if node
-    ]
-    import_lightning(lean=all(str(target).startswith(("experiments.", "lightning.", "")) for target in targets))
+    nodes = [config.model, config.task, config.data, config.optimizer, config.scheduler]
+    nodes += [node for group in (config.callbacks, config.logger) for node in (group or {}).values() if node]
+    targets = [str(node.get("_target_", "torch.")) for node in nodes]
+    import_lightning(lean=all(target.startswith(("experiments.", "lightning.", "torch.")) for target in targets))
     import torch
 
     _quiet()
@@ -169,14 +166,14 @@ def prepare_process(config: DictConfig) -> None:
     seed_everything(config.seed)
 
 
-def execute(folder: Path) -> dict[str, Any]:
+def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
     """Trains, tests and records the run whose `config.yaml` lies in `folder`; continues it where it has checkpoints.
 
     Raises:
         UserError: for what the user can mend; the record says `failed`.
         Interrupted: after SIGINT or SIGTERM; a checkpoint is there and the record says `interrupted`.
     """
-    config = read_config(folder)
+    config = config or read_config(folder)
     record = Record(folder, OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
 
     def write(status: str, error: str | None = None) -> None:
@@ -188,6 +185,10 @@ def execute(folder: Path) -> dict[str, Any]:
         try:
             prepare_process(config)
             _train_and_test(config, folder, record)
+        except Pruned as early:
+            record.content["metrics"] = {name: _plain(value) for name, value in sorted(early.metrics.items())}
+            write(PRUNED, str(early))
+            return record.content
         except BaseException as error:
             stopped = isinstance(error, Interrupted)
             write(INTERRUPTED if stopped else FAILED, f"{type(error).__name__}: {first_line(error)}")
@@ -419,6 +420,9 @@ def _replaced(word: str, overrides: Sequence[str]) -> bool:
 @contextmanager
 def _stoppable() -> Iterator[None]:
     """SIGTERM and SIGINT raise `Interrupted` until training takes them over."""
+    if threading.current_thread() is not threading.main_thread():  # such as a notebook's helper; Python allows none there
+        yield
+        return
     previous = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
 
     def stop(signum: int, frame: Any) -> None:
@@ -446,7 +450,7 @@ def run(folder: Path) -> dict[str, Any]:
     config = read_config(folder)
     processes = processes_here(config)
     if processes == 1 or in_rank():
-        return execute(folder)
+        return execute(folder, config)
     return launch(folder, processes)
 
 

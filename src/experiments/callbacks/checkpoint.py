@@ -6,6 +6,7 @@ import logging
 import math
 import random
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -181,8 +182,9 @@ class Checkpoints(Checkpoint):
                 sampler.start_batch = self._batches_done
         self._saved_at = time.monotonic()
         self._several = trainer.world_size > 1
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(signum, self._on_signal)
+        if threading.current_thread() is threading.main_thread():
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(signum, self._on_signal)
 
     # Stopping
 

@@ -1,0 +1,449 @@
+"""Measures the speed of this framework against what stands beside it, and prints the table of the README.
+
+    python scripts/benchmark.py                        every row: some ten minutes
+    python scripts/benchmark.py --only lenet mlp       some rows
+    python scripts/benchmark.py --quick                every row once and small: does it run? The numbers mean little
+    python scripts/benchmark.py --json speed.json      also all repeats, and the machine they came from
+
+What is compared runs in turns (A B A B …) within one run of this script, so that a slow minute of the machine falls
+on both sides. A ratio is taken within each turn; the table shows the median and the extremes of the ratios. Each
+measurement has a fresh process: settings of threads and imports of one do not reach another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import logging
+import os
+import platform
+import re
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import experiments
+from experiments.compose import compose
+from experiments.devices import cores
+from experiments.files import write_json
+from experiments.imports import import_lightning
+from experiments.record import environment, now
+from experiments.run import build_model, build_task, build_trainer
+from experiments.spec import ImageSpec
+
+Samples = dict[str, list[float]]  # side -> one number a turn
+MNIST_FILES = {"train-images-idx3": 60_000, "train-labels-idx1": 60_000,
+               "t10k-images-idx3": 10_000, "t10k-labels-idx1": 10_000}  # fmt: skip
+DIGITS = tuple("0123456789")
+MISTAKE = "model=lenet6"
+
+
+def in_turns(sides: dict[str, Callable[[], float]], quick: bool) -> Samples:
+    """Calls every side once a turn; each is warm already, or warms itself, and returns one number."""
+    turns = [{side: measure() for side, measure in sides.items()} for _ in range(1 if quick else 5)]
+    return {side: [turn[side] for turn in turns] for side in sides}
+
+
+# Two steps as one would first write them: with Lightning's own defaults, as ours has its own on, and images that cost
+# nothing to read.
+PLAIN_FIT = """\
+import lightning.pytorch as L
+import torch
+from torch import nn
+class LeNet(L.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.model = nn.Sequential(
+            nn.Conv2d(1, 6, 5), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2),
+            nn.Flatten(), nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10))
+    def training_step(self, batch):
+        loss = nn.functional.cross_entropy(self.model(batch[0]), batch[1])
+        self.log("loss", loss, prog_bar=True)
+        return loss
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), lr=0.001)
+data = torch.utils.data.TensorDataset(torch.rand(128, 1, 32, 32), torch.randint(10, (128,)))
+L.Trainer(max_epochs=1, accelerator="cpu").fit(LeNet(), torch.utils.data.DataLoader(data, batch_size=64))
+"""
+
+
+def seconds(folder: Path, words: tuple[str, ...]) -> float:
+    """Seconds from the start of a Python process to its exit, with whatever it wrote thrown away."""
+    # Where bytecode may not be written, every import compiles: twice the time, and nobody's usual case.
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, *words], cwd=folder, env=kept, capture_output=True, text=True)
+    took = time.perf_counter() - began
+    if done.returncode != (2 if MISTAKE in words else 0):
+        raise RuntimeError(f"{' '.join(words)[:80]} ended with {done.returncode}:\n{done.stderr}")
+    return took
+
+
+def whole_processes(sides: dict[str, tuple[str, ...]], quick: bool) -> Samples:
+    """Seconds of some command lines; a first, unmeasured turn writes bytecode and brings files into memory."""
+    with _folder() as folder:
+        for words in sides.values():
+            seconds(folder, words)
+        return in_turns({side: partial(seconds, folder, words) for side, words in sides.items()}, quick)
+
+
+def commands(quick: bool) -> Samples:
+    """Commands that need no torch, and the import of Lightning."""
+    ours = {"help": ["--help"], "list": ["list", "models"],
+            "error": ["train", MISTAKE], "check": ["check", "data=mnist"]}  # fmt: skip
+    sides = {side: ("-m", "experiments", *words) for side, words in ours.items()}
+    return whole_processes({"import": ("-c", "import lightning"), **sides}, quick)
+
+
+def two_steps(quick: bool) -> Samples:
+    """One whole run, of two steps; loggers, figures and checkpoints are on, as they are by default."""
+    words = ("train", "trainer=quick", "trainer.accelerator=cpu")
+    return whole_processes({"plain": ("-c", PLAIN_FIT), "ours": ("-m", "experiments", *words)}, quick)
+
+
+class Terminal(io.StringIO):
+    """A terminal that nobody looks at: progress is drawn into it as a person would see it."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def speeds(self) -> list[float]:
+        """Examples a second of each epoch, as the line says that progress leaves behind."""
+        found = re.findall(r"epoch \d+/\d+  [\d:]+  ([\d,]+) examples/s", self.getvalue())
+        return [float(speed.replace(",", "")) for speed in found]
+
+
+def mnist(model: str, size: int, quick: bool) -> Samples:
+    """Examples a second of a model on MNIST: our whole run, a bare loop on one batch, a loop as written by hand."""
+    torch = _torch(threads=cores())
+    from torchvision import datasets, transforms  # type: ignore[import-untyped]
+
+    batch, spec = 256, ImageSpec(1, size, size, DIGITS, (0.1307,), (0.3081,))
+
+    network = partial(build_model, compose([f"model={model}"]), spec)  # the same for all sides
+
+    def floor() -> float:
+        one = partial(plain_step(network()), torch.rand(batch, 1, size, size), torch.randint(10, (batch,)))
+        return _a_second(one, batch, times=20 if quick else 200, warm=20)
+
+    def by_hand(root: Path) -> Callable[[], float]:
+        usual = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
+        data = datasets.MNIST(str(root), train=True, transform=usual)
+        loader = torch.utils.data.DataLoader(data, batch, shuffle=True, num_workers=2, persistent_workers=True)
+        step, border = plain_step(network()), (size - 28) // 2
+
+        def epoch() -> None:
+            for images, labels in loader:
+                if border:  # by the batch, which is quicker than one more transform a sample
+                    images = torch.nn.functional.pad(images, [border] * 4)
+                step(images, labels)
+
+        epoch()  # starts the workers
+        return partial(_a_second, epoch, len(data))
+
+    def ours(root: Path) -> float:
+        # The first epoch starts up what stays (memory, threads, kernels chosen for a shape), and the other sides are
+        # warmed up before their clock starts. So this is the framework's own count of training time, of the epochs
+        # after the first: from an epoch's start to its last step, loading, metrics and progress included.
+        terminal = Terminal()
+        words = ["data=mnist", f"model={model}", f"data.batch_size={batch}", "optimizer=sgd", "trainer=cpu"]
+        with _folder() as folder, contextlib.redirect_stderr(terminal):
+            places = [f"data.root={root}", f"hydra.run.dir={folder}/run"]
+            experiments.train(*words, *places, "trainer.max_epochs=3")
+        return statistics.median(terminal.speeds()[1:])
+
+    with _mnist_root(small=quick) as root:
+        return in_turns({"floor": floor, "ours": lambda: ours(root), "hand": by_hand(root)}, quick)
+
+
+def plain_step(model: Any) -> Callable[[Any, Any], None]:
+    """A training step and nothing else: forward, backward, and torch's default optimizer, which is not fused."""
+    import torch
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+
+    def step(images: Any, labels: Any) -> None:
+        torch.nn.functional.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+@contextlib.contextmanager
+def _mnist_root(small: bool) -> Iterator[Path]:
+    """The folder of MNIST where it is on disk, else one with noise of the same size and format."""
+    real = Path(os.environ.get("EXPERIMENTS_DATA", "data")).absolute()
+    if not small and all((real / f"MNIST/raw/{name}-ubyte").is_file() for name in MNIST_FILES):
+        yield real
+        return
+    rng = np.random.default_rng(0)
+    with _folder() as root:
+        (root / "MNIST/raw").mkdir(parents=True)
+        for name, count in MNIST_FILES.items():
+            count = count // 8 if small else count
+            shape, stop = ((count, 28, 28), 256) if "images" in name else ((count,), 10)
+            head = struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape)
+            values = rng.integers(stop, size=shape, dtype=np.uint8)
+            (root / f"MNIST/raw/{name}-ubyte").write_bytes(head + values.tobytes())
+        yield root
+
+
+def step(quick: bool) -> Samples:
+    """Microseconds of a step of next to no arithmetic, on batches that are there already."""
+    torch = _torch(threads=1)
+    import lightning.pytorch as pl
+    from torch.utils.data import DataLoader, Dataset
+    from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+
+    steps, spec = 100 if quick else 1000, ImageSpec(1, 4, 4, DIGITS, (0.5,), (0.5,))
+    batch = torch.rand(8, 1, 4, 4), torch.randint(10, (8,))
+    # Not fused, as in the bare loop: here the question is what the framework adds.
+    words = ["model=logistic_regression", "optimizer=sgd", "optimizer.fused=false",
+             "trainer=cpu", "trainer.max_epochs=2"]  # fmt: skip
+
+    class Ready(Dataset):
+        def __getitems__(self, picks: list[int]) -> Any:
+            return batch
+
+    loader = DataLoader(Ready(), batch_sampler=[[0]] * steps, collate_fn=lambda items: items)
+
+    class Defaults(pl.LightningModule):  # as Lightning's manual writes it, with two metrics in the progress bar
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = build_model(compose(words), spec)
+            self.accuracy, self.f1 = MulticlassAccuracy(10), MulticlassF1Score(10)
+
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            logits = self.model(batch[0])
+            self.accuracy(logits, batch[1])
+            self.f1(logits, batch[1])
+            self.log("accuracy", self.accuracy, prog_bar=True)
+            self.log("f1", self.f1, prog_bar=True)
+            return torch.nn.functional.cross_entropy(logits, batch[1])
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.SGD(self.parameters(), lr=0.05, momentum=0.9)
+
+        def on_train_epoch_start(self) -> None:
+            self.began = time.perf_counter()
+
+        def on_train_epoch_end(self) -> None:
+            self.took = time.perf_counter() - self.began  # the last epoch's stays
+
+    def bare() -> float:
+        one = partial(plain_step(build_model(compose(words), spec)), *batch)
+        return 1e6 / _a_second(one, 1, times=steps, warm=steps)
+
+    def ours() -> float:
+        terminal = Terminal()
+        with _folder() as folder, contextlib.redirect_stderr(terminal):
+            config = compose([*words, f"hydra.run.dir={folder}/run"])
+            build_trainer(config).fit(build_task(config, spec), loader)
+        return 1e6 * len(batch[0]) / terminal.speeds()[1]
+
+    def lightning() -> float:
+        module = Defaults()
+        with _folder() as folder, contextlib.redirect_stderr(Terminal()), contextlib.redirect_stdout(Terminal()):
+            pl.Trainer(max_epochs=2, accelerator="cpu", default_root_dir=folder).fit(module, loader)
+        return 1e6 * module.took / steps
+
+    return in_turns({"bare": bare, "ours": ours, "lightning": lightning}, quick)
+
+
+def augmentation(quick: bool) -> Samples:
+    """Colour images of 32 × 32 a second: random crop, flip and normalisation, without any training."""
+    torch = _torch(threads=1)
+    from PIL import Image
+    from torch.utils.data import DataLoader, Dataset
+    from torchvision.transforms import Compose, Normalize, RandomCrop, RandomHorizontalFlip, ToTensor
+
+    from experiments.data.images import ImageData, Part
+
+    count, batch = 2_000 if quick else 50_000, 128
+    mean, std = [0.4914, 0.4822, 0.4465], [0.247, 0.2435, 0.2616]
+    pixels = np.random.default_rng(0).integers(256, size=(count, 3, 32, 32), dtype=np.uint8)
+    labels = np.arange(count) % 10
+
+    class Generated(ImageData):
+        def read(self) -> Any:
+            return DIGITS, {"train": Part(pixels, labels), "test": Part(pixels[:10], labels[:10])}
+
+    class ASample(Dataset):  # what torchvision's CIFAR-10 does with an example, which it holds in memory too
+        usual = Compose([RandomCrop(32, padding=4), RandomHorizontalFlip(), ToTensor(), Normalize(mean, std)])
+        stored = np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
+
+        def __len__(self) -> int:
+            return count
+
+        def __getitem__(self, index: int) -> Any:
+            return self.usual(Image.fromarray(self.stored[index])), int(labels[index])
+
+    data = Generated(batch_size=batch, size=None, validation=10, limit=None, workers=0, seed=0, mean=mean, std=std,
+                     augment={"crop": 4, "flip": True})  # fmt: skip
+    data.setup()
+    loader = data.train_dataloader()
+    samples = DataLoader(ASample(), batch, shuffle=True, num_workers=2, persistent_workers=True)
+    store, targets = torch.from_numpy(pixels), torch.from_numpy(labels)
+    shift, scale = (255 * torch.tensor(values).view(-1, 1, 1) for values in (mean, std))
+
+    def ours() -> None:
+        for raw in loader:  # ten images fewer than the others have
+            data.on_after_batch_transfer(raw, 0)
+
+    def plain() -> None:
+        for rows in torch.randperm(count).split(batch):
+            store[rows].float().sub_(shift).div_(scale), targets[rows]
+
+    epochs: dict[str, Callable[[], Any]] = {
+        "ours": ours,
+        "torchvision": lambda: [None for _ in samples],
+        "plain": plain,
+    }
+    for epoch in epochs.values():
+        epoch()  # starts workers, makes what stays
+    return in_turns({side: partial(_a_second, epoch, count) for side, epoch in epochs.items()}, quick)
+
+
+class Row(NamedTuple):  # one line of the table
+    name: str  # of the measurement
+    side: str  # ours, in its samples
+    other: str  # what it stands against
+    unit: str  # s, /s (examples a second) or µs; the goal is set for the ratio of both sides, for µs for the difference
+    goal: float | None  # at most, and for /s at least, so much; None: for comparison
+    what: str
+    against: str
+
+
+MEASUREMENTS: dict[str, Callable[[bool], Samples]] = {
+    "commands": commands, "two_steps": two_steps, "step": step, "augmentation": augmentation,
+    "lenet": partial(mnist, "lenet5", 32), "mlp": partial(mnist, "mlp", 28),
+}  # fmt: skip
+_IMPORT, _BARE = "`import lightning`", "bare loop on one batch, optimizer not fused"
+_HAND = "loop by hand: torchvision's MNIST, transforms a sample, 2 workers"
+_LENET, _MLP = "LeNet-5 on MNIST, all cores", "perceptron 784-256-10 on MNIST, all cores"
+_AUGMENT = "crop, flip and normalise 3×32×32, one thread"
+ROWS = (
+    Row("commands", "help", "import", "s", 0.10, "`experiments --help`", _IMPORT),
+    Row("commands", "list", "import", "s", 0.10, "`experiments list models`", _IMPORT),
+    Row("commands", "error", "import", "s", 0.10, "`experiments train model=lenet6`, refused", _IMPORT),
+    Row("commands", "check", "import", "s", 0.10, "`experiments check`", _IMPORT),
+    Row("two_steps", "ours", "plain", "s", 1.15, "a run of two steps", "two steps in plain Lightning"),
+    Row("lenet", "ours", "floor", "/s", 0.95, _LENET, _BARE),
+    Row("mlp", "ours", "floor", "/s", 0.75, _MLP, _BARE),
+    Row("lenet", "ours", "hand", "/s", 2.2, _LENET, _HAND),
+    Row("mlp", "ours", "hand", "/s", 7, _MLP, _HAND),
+    Row("step", "ours", "bare", "µs", 350, "a step, with metrics, loggers and progress, one thread", "bare loop"),
+    Row("step", "lightning", "bare", "µs", None, "for comparison: Lightning, two metrics in its bar", "bare loop"),
+    Row("augmentation", "ours", "torchvision", "/s", 25, _AUGMENT, "torchvision a sample, 2 workers"),
+    Row("augmentation", "ours", "plain", "/s", 0.3, _AUGMENT, "gather rows and normalise, one thread"),
+)  # fmt: skip
+
+
+def judged(row: Row, samples: Samples) -> dict[str, Any]:
+    """A row with its numbers: all repeats, medians of both sides, and of what the goal is set for."""
+    ours, against = samples[row.side], samples[row.other]
+    pairs, differs = list(zip(ours, against, strict=True)), row.unit == "µs"
+    values = [one - other if differs else one / other for one, other in pairs]
+    median = statistics.median(values)
+    met = None if row.goal is None else median >= row.goal if row.unit == "/s" else median <= row.goal
+    return row._asdict() | {
+        "ours": {"median": statistics.median(ours), "repeats": ours},
+        "other": {"median": statistics.median(against), "repeats": against},
+        "kind": "difference" if differs else "ratio",
+        "value": {"median": median, "low": min(values), "high": max(values)},
+        "met": met,
+    }  # fmt: skip
+
+
+def as_line(row: dict[str, Any]) -> str:
+    """A row in Markdown."""
+    unit, goal = row["unit"], row["goal"]
+    numbers = [row[side]["median"] for side in ("ours", "other")]
+    ours, other = [f"{number:.2f} s" if unit == "s" else f"{number:,.0f}{unit.rjust(3)}" for number in numbers]
+    median, low, high = [f"{value:+,.0f} µs" if unit == "µs" else f"{value:.3g}" for value in row["value"].values()]
+    wanted = "" if goal is None else f"{'≥' if unit == '/s' else '≤'} {goal:g}{' µs' if unit == 'µs' else ''}"
+    met = {True: "yes", False: "no", None: ""}[row["met"]]
+    return f"| {row['what']} | {ours} | {row['against']}: {other} | {median} ({low} to {high}) | {wanted} | {met} |"
+
+
+HEADER = "| what | ours | against | ratio or difference, median (extremes) | goal | met |\n|---|---:|---|---:|---:|---|"
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers depend on; not the machine's name."""
+    info = Path("/proc/cpuinfo")  # of Linux
+    found = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
+    cpu = found.group(1) if found else platform.processor() or platform.machine()
+    return {"cpu": cpu, "cores": cores(), **{key: value for key, value in environment().items() if key != "host"}}
+
+
+def _torch(threads: int) -> Any:
+    """torch, imported as our command imports it: what stands beside ours gets its lighter optimizers too."""
+    import_lightning()
+    import torch
+
+    torch.set_num_threads(threads)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    return torch
+
+
+def _a_second(function: Callable[[], Any], examples: int, times: int = 1, warm: int = 0) -> float:
+    """Examples a second, where a call computes so many."""
+    for _ in range(warm):
+        function()
+    began = time.perf_counter()
+    for _ in range(times):
+        function()
+    return examples * times / (time.perf_counter() - began)
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
+        yield Path(name)
+
+
+def measure(name: str, quick: bool) -> Samples:
+    """One measurement, in a process of its own."""
+    print(f"measuring {name} …", file=sys.stderr, flush=True)
+    with _folder() as folder:
+        words = [sys.executable, __file__, "--only", name, "--samples", str(folder / "samples.json")]
+        subprocess.run([*words, "--quick"] if quick else words, check=True)
+        return json.loads((folder / "samples.json").read_text())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="every row once and small, to see that it runs")
+    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, metavar="NAME", help=f"of {', '.join(MEASUREMENTS)}")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write all numbers to this file")
+    parser.add_argument("--samples", type=Path, help=argparse.SUPPRESS)  # this process measures, see `measure`
+    options = parser.parse_args()
+    if options.samples:
+        write_json(options.samples, MEASUREMENTS[options.only[0]](options.quick))
+        return 0
+    samples = {name: measure(name, options.quick) for name in options.only or MEASUREMENTS}
+    results = [judged(row, samples[row.name]) for row in ROWS if row.name in samples]
+    described = machine()
+    versions = ", ".join(f"{name} {version}" for name, version in described["versions"].items())
+    print("\n".join([HEADER, *map(as_line, results)]))
+    print(f"\n{described['cpu']}, {described['cores']} cores; Python {described['python']}, {versions}; {now()[:10]}.")
+    if options.json:
+        write_json(options.json, {"date": now(), "quick": options.quick, "machine": described, "rows": results})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""Every option of every group composes and trains, every experiment states its command and its measured result."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from experiments.compose import GROUPS, compose, option_files
+from PIL import Image
+
+EXPERIMENTS = sorted(option_files("experiment"))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_headers_state_command_and_result(name: str) -> None:
+    lines = option_files("experiment")[name].read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    text = "\n".join(lines[1:5])
+    assert re.search(rf"Command: +experiments train .*experiment={name}\b", text)
+    assert re.search(r"Measured: test/\w+ \d\.\d+ ± \d\.\d+ \(95 %, \d+ seeds\)", text)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_trains_two_batches(experiments, tmp_path: Path, name: str) -> None:
+    """On generated images in place of the dataset's, so that no file is needed."""
+    config = compose([f"experiment={name}"])
+    words = [f"experiment={name}", "trainer=quick", "trainer.accelerator=cpu", "callbacks=none", "logger=none", "hydra.run.dir=run"]
+    if config.run.choices.data == "image_folder":
+        for number in range(60):
+            path = tmp_path / "photos" / f"class{number % 2}" / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (40, 33), (number * 4, 90, 200)).save(path)
+        words += ["data.root=photos"]
+    elif config.run.choices.data != "digits":
+        words += ["data=shapes", f"data.batch_size={config.data.batch_size}"]
+        words += [f"data.augment.{key}={value}" for key, value in config.data.augment.items()]
+    code, _, errors = experiments("train", *words)
+    assert code == 0, errors
+
+
+def test_every_model_has_an_experiment() -> None:
+    paired = {compose([f"experiment={name}"]).run.choices.model for name in EXPERIMENTS}
+    assert set(option_files("model")) == paired
+
+
+@pytest.mark.parametrize(("group", "option"), [(group, option) for group in GROUPS for option in option_files(group) if group != "sweep"])
+def test_every_option_composes(group: str, option: str) -> None:
+    config = compose([f"{group}={option}", *(["data.root=photos"] if option == "image_folder" else [])])
+    assert config.run.choices[group] == option
+
+
