@@ -39,7 +39,7 @@ from experiments.devices import cores
 from experiments.files import write_json
 from experiments.imports import import_lightning
 from experiments.record import environment, now
-from experiments.run import build_model, build_task, build_trainer
+from experiments.build import build_model, build_task, build_trainer
 from experiments.spec import ImageSpec
 
 Samples = dict[str, list[float]]  # side -> one number a turn

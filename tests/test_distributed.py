@@ -25,7 +25,7 @@ def processes_of(folder: Path) -> list[int]:
     """Processes whose command line names the folder."""
     done = subprocess.run(["ps", "-ewwo", "pid,args"], capture_output=True, text=True, check=True)
     lines = (line.split(None, 1) for line in done.stdout.splitlines())
-    return [int(pid) for pid, words in lines if f"experiments.run {folder}" in words]
+    return [int(pid) for pid, words in lines if f"experiments.distributed {folder}" in words]
 
 
 def test_two_processes_agree_with_one(command, tmp_path: Path) -> None:

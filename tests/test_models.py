@@ -12,7 +12,7 @@ from experiments.compose import compose, describe, option_files
 from experiments.models.cnn import CIFAR10CNN, SimpleCNN
 from experiments.models.dense import MLP, LogisticRegression
 from experiments.models.lenet import LeNet5
-from experiments.run import build_model, make
+from experiments.build import build_model, make
 from experiments.spec import ImageSpec
 
 MODELS = sorted(option_files("model"))

@@ -20,7 +20,7 @@ ALLOWED = {
 }
 LIGHT = ("cli", "check", "compose", "devices", "errors", "files", "names", "predict", "record", "runs", "spec", "tables")
 HEAVY = {"torch", "lightning", "numpy", "matplotlib", "torchvision", "torchmetrics"}
-KNOW_HYDRA = {"compose.py", "cli.py", "run.py", "check.py", "runs.py"}
+KNOW_HYDRA = {"compose.py", "cli.py", "check.py", "runs.py", "build.py", "run.py", "loading.py"}
 
 
 def imported(path: Path, everywhere: bool = True) -> set[str]:

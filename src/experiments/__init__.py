@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from experiments.run import Loaded
+    from experiments.loading import Loaded
 
 __all__ = ["load", "train"]
 
@@ -39,6 +39,6 @@ def load(run: str) -> Loaded:
     Raises:
         UserError: when the folder holds no run, or one without a checkpoint.
     """
-    from experiments.run import load as load_run
+    from experiments.loading import load as load_run
 
     return load_run(run)

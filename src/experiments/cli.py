@@ -16,8 +16,9 @@ experiments: pick a model, a dataset, a freezing strategy and a precision; train
 
   experiments train [group=option …] [key=value …]     train, test and record one run
   experiments train -m model=a,b seed=0,1,2            sweep: one run for each combination
-  experiments train resume=RUN                         go on where a run stopped
-  experiments check [group=option …] [key=value …]     what is wrong with a config, without running it
+  experiments train resume=RUN                         go on where a run or a sweep stopped
+  experiments status SWEEP                             how a sweep stands
+  experiments check [-m] [group=option …] [key=value …]  what is wrong with a config or a sweep, without running it
   experiments list models|data|tasks|…                 what there is to choose from
   experiments layers [model=… data=…]                  layer table: output shapes, parameters
   experiments compare PATH…                            table of the runs below some folders
@@ -98,9 +99,9 @@ def split_words(words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
 
 def _train(words: list[str]) -> int:
     overrides, folders, switches = split_words(words)
-    if switches:
-        return _hydra(words)
     resume = [word.partition("=")[2] for word in overrides if word.startswith("resume=")]
+    if switches or (resume and (Path(resume[-1]) / "sweep.json").exists()):
+        return _hydra(_sweep_words(words))
     if resume and resume[-1] not in ("", "null"):
         from experiments.runs import reopen
 
@@ -116,6 +117,38 @@ def _train(words: list[str]) -> int:
 
     _show(run(folder), folder)
     return 0
+
+
+def _sweep_words(words: list[str]) -> list[str]:
+    """The words of a sweep as Hydra reads them: switches first, conditions in quotes, and for resume=SWEEP that one's cells and settings."""
+    given, folders, switches = split_words(words)
+    if len(folders) > 1 and {"-m", "--multirun"} & set(switches):
+        raise UserError(f"--config-dir is given {len(folders)} times, and a sweep takes one: put the others into its hydra.searchpath")
+    resume = [word.partition("=")[2] for word in given if word.startswith("resume=")]
+    given = [_quoted_condition(word) for word in given]
+    if not resume or resume[-1] in ("", "null"):
+        return [*switches, *(f"--config-dir={one}" for one in folders), *given]
+    from experiments.sweeps.folder import read_sweep
+
+    folder = Path(os.path.abspath(resume[-1]))
+    sweep = read_sweep(folder)
+    given = [word for word in given if not word.startswith("resume=")]
+    names = {word.partition("=")[0] for word in given}
+    kept = [word for word in sweep.settings if word.partition("=")[0] not in names]
+    dirs = [f"--config-dir={one}" for one in folders or sweep.config_dirs]
+    own = [f"{key}={_hydra_quoted(str(folder))}" for key in ("hydra.sweep.dir", "hydra.sweeper.resume")]
+    return [*dict.fromkeys(["-m", *switches]), *dirs, *kept, *given, *own]
+
+
+def _hydra_quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _quoted_condition(word: str) -> str:
+    """`launcher.exclude=model=='mlp'` as Hydra reads it: in quotes, unless it is in quotes, brackets or null already."""
+    key, _, value = word.partition("=")
+    plain = key == "launcher.exclude" and value and value != "null" and value[0] not in "[\"'"
+    return f"{key}={_hydra_quoted(value)}" if plain else word
 
 
 def _show(record: dict[str, Any], folder: Path) -> None:
@@ -171,6 +204,8 @@ def _check(words: list[str]) -> int:
     from experiments.compose import compose
 
     overrides, folders, switches = split_words(words)
+    if switches in (["-m"], ["--multirun"]):
+        return _hydra([*_sweep_words(words), "hydra/launcher=check"])
     if switches:
         raise UserError(f"experiments check does not know {switches[0]}: give group=option and key=value")
     config = compose(overrides, folders)
@@ -198,10 +233,7 @@ def _list(words: list[str]) -> int:
         if not names:
             raise UserError(f"list needs a group: {', '.join(known)}")
         raise UserError(unknown(wanted, "no group", wanted, known))
-    rows = []
-    for name, path in option_files(group, folders).items():
-        about = describe(path)
-        rows.append([name, about])
+    rows = [(name, describe(path)) for name, path in option_files(group, folders).items()]
     if group == "model":
         from experiments.tables import table
 
@@ -232,7 +264,7 @@ def _layers(words: list[str]) -> int:
         raise UserError(f"experiments layers does not know {switches[0]}: give group=option and key=value")
     config = compose(overrides, folders)
     require(config)
-    from experiments.run import layers
+    from experiments.build import layers
 
     print(layers(config))
     return 0
@@ -244,10 +276,16 @@ def _compare(words: list[str]) -> int:
     return compare(words)
 
 
+def _status(words: list[str]) -> int:
+    from experiments.sweeps.status import main as status
+
+    return status(words)
+
+
 def _evaluate(words: list[str]) -> int:
     if not words or words[0].startswith("-"):
         raise UserError("evaluate needs a run: experiments evaluate RUN [key=value …]")
-    from experiments.run import evaluate
+    from experiments.loading import evaluate
 
     metrics = evaluate(words[0], *words[1:])
     for name, value in metrics.items():
@@ -267,6 +305,7 @@ COMMANDS = {
     "list": _list,
     "layers": _layers,
     "compare": _compare,
+    "status": _status,
     "evaluate": _evaluate,
     "predict": _predict,
 }

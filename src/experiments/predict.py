@@ -42,7 +42,7 @@ def main(words: list[str]) -> int:
     if options.top < 1:
         raise UserError(f"--top {options.top} must be 1 or more: try --top 3")
     files = image_files(options.images)
-    from experiments.run import load
+    from experiments.loading import load
 
     loaded = load(options.run)
     classes, rows = loaded.data.spec.classes, []

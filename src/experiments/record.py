@@ -20,18 +20,32 @@ from experiments.files import write_json
 CHOICES = ("model", "data", "task", "freezing", "precision", "optimizer", "scheduler", "trainer", "experiment")
 # What names or shows a run without changing its result.
 _NOT_IDENTITY = ("run", "resume", "logger", "launcher", "sweep")
-_NOT_IDENTITY_CALLBACKS = ("progress", "figures", "learning_rate")
+_NOT_IDENTITY_CALLBACKS = ("progress", "figures", "learning_rate", "pruning")
+_NOT_IDENTITY_KEYS = {"model": ("about",), "data": ("about", "workers"), "trainer": ("threads",)}
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy")
 
 RUNNING, FINISHED, FAILED, INTERRUPTED = "running", "finished", "failed", "interrupted"
+PRUNED = "pruned"  # ended early by its search
+
+
+def relevant(config: dict[str, Any]) -> dict[str, Any]:
+    """What of a resolved config can change the result: not where things lie, how they are shown, or who computes them."""
+    kept = {key: value for key, value in config.items() if key not in _NOT_IDENTITY}
+    callbacks = {key: value for key, value in (kept.get("callbacks") or {}).items() if key not in _NOT_IDENTITY_CALLBACKS}
+    kept |= {"callbacks": callbacks}
+    for group, names in _NOT_IDENTITY_KEYS.items():
+        if isinstance(kept.get(group), dict):
+            kept[group] = {key: value for key, value in kept[group].items() if key not in names}
+    root, datasets = (kept.get("data") or {}).get("root"), os.environ.get("EXPERIMENTS_DATA", "data")
+    if isinstance(root, str) and (root == datasets or root.startswith(f"{datasets}/")):  # they may lie elsewhere tomorrow
+        kept["data"]["root"] = root[len(datasets) :]
+    return kept
 
 
 def identity(config: dict[str, Any]) -> str:
     """Hash of everything in a resolved config that can change the result; the seed counts, the folder does not."""
-    kept = {key: value for key, value in config.items() if key not in _NOT_IDENTITY}
-    callbacks = {key: value for key, value in kept.get("callbacks", {}).items() if key not in _NOT_IDENTITY_CALLBACKS}
     folder = str(config["run"]["dir"])
-    text = json.dumps(kept | {"callbacks": callbacks}, sort_keys=True, default=str).replace(folder, "")
+    text = json.dumps(relevant(config), sort_keys=True, default=str).replace(folder, "")
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -63,7 +77,7 @@ def code_state() -> dict[str, Any]:
 
 def environment() -> dict[str, Any]:
     """Versions, machine and code; the device and the precision that ran are added by the run."""
-    versions = {}
+    versions: dict[str, str | None] = {}
     for name in _PACKAGES:
         try:
             versions[name] = version(name)

@@ -1,0 +1,157 @@
+"""From a resolved config to data, model, task and Trainer: each thing made once, none of it knows the config."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.devices import cores
+from experiments.errors import UserError, first_line
+from experiments.imports import import_lightning
+
+_NOTES = ("about", "reads", "gives")  # keys that describe an option and build nothing
+
+
+def prepare_process(config: DictConfig) -> None:
+    """Imports, threads and seeds: what comes before anything is built."""
+    nodes = [config.model, config.task, config.data, config.optimizer, config.scheduler]
+    nodes += [node for group in (config.callbacks, config.logger) for node in (group or {}).values() if node]
+    targets = [str(node.get("_target_", "torch.")) for node in nodes]
+    import_lightning(lean=all(target.startswith(("experiments.", "lightning.", "torch.")) for target in targets))
+    import torch
+
+    _quiet()
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    if config.trainer.get("threads"):
+        torch.set_num_threads(config.trainer.threads)
+    elif beside > 1:  # more busy threads than cores make a step several times slower
+        torch.set_num_threads(max(1, cores() // beside))
+    seed_everything(config.seed)
+
+
+def _quiet() -> None:
+    """Lightning's advice is for those who write a Trainer themselves."""
+    import warnings
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"lightning\.")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds Python, NumPy and torch."""
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def make(node: Any, /, **extra: Any) -> Any:
+    """Instantiates a config node without the keys that only describe it.
+
+    Raises:
+        UserError: when the class cannot be found, or does not take a key.
+    """
+    from hydra.utils import get_method
+
+    plain: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    arguments: dict[str, Any] = {key: value for key, value in plain.items() if key not in _NOTES}
+    target, partial = arguments.pop("_target_"), arguments.pop("_partial_", False)
+    try:
+        function = get_method(target)
+    except Exception as error:
+        raise UserError(
+            f"_target_={target} cannot be imported ({first_line(error)}): check the name and its package"
+        ) from error
+    arguments |= extra
+    if partial:
+        from functools import partial as bind
+
+        return bind(function, **arguments)
+    try:
+        return function(**arguments)
+    except TypeError as error:
+        if "argument" in str(error) and error.__traceback__ is not None and error.__traceback__.tb_next is None:
+            raise UserError(f"{target}: {error}; check the keys of its config") from error
+        raise
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def build_data(config: DictConfig) -> Any:
+    """The data module, ready: `spec` is there."""
+    data = make(config.data)
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def build_model(config: DictConfig, spec: Any) -> Any:
+    """The network for a spec; its first values depend on the seed alone."""
+    from hydra.utils import get_class
+
+    task: Any = get_class(config.task._target_)
+    return make(config.model, **spec.inputs, **task.outputs(spec))
+
+
+def build_task(config: DictConfig, spec: Any, data: Any = None) -> Any:
+    """Model, weights and freezing, inside the task; `data` where the task counts its classes."""
+    from experiments.transfer.freezing import freeze
+    from experiments.transfer.weights import load_weights
+
+    model = build_model(config, spec)
+    if config.weights is not None:
+        load_weights(model, config.weights, config.run.choices.get("model"))
+    freeze(model, config.freezing.frozen)
+    optimizer = make(config.optimizer)
+    if config.precision.name == "16-mixed" and config.trainer.gradient_clip_val is not None:
+        optimizer.keywords.pop("fused", None)  # Lightning cannot clip what a fused optimizer unscales itself
+    scheduler = make(config.scheduler) if "_target_" in config.scheduler else None
+    extra: dict[str, Any] = {"model": model, "spec": spec, "optimizer": optimizer, "scheduler": scheduler}
+    if config.task.get("class_weights") == "balanced":
+        extra["class_counts"] = data.class_counts
+    return make(config.task, **extra)
+
+
+def _several(nodes: Any, **extra: Any) -> list[Any]:
+    return [make(node, **extra) for node in (nodes or {}).values() if node]
+
+
+def build_trainer(config: DictConfig, callbacks: bool = True) -> Any:
+    """The Trainer with callbacks and loggers, its lean loop and its atomic checkpoints."""
+    from experiments.callbacks.checkpoint import AtomicCheckpointIO
+    from experiments.loop import install
+
+    settings = {key: value for key, value in config.trainer.items() if key not in ("threads",)}
+    trainer = make(
+        settings,
+        precision=config.precision.name,
+        callbacks=_several(config.callbacks) if callbacks else [],
+        logger=_several(config.logger) if callbacks else False,
+        plugins=[AtomicCheckpointIO()],
+        default_root_dir=config.run.dir,
+        enable_checkpointing=callbacks,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        log_every_n_steps=2**62,  # epochs are logged; a task may still log steps itself
+    )
+    install(trainer)
+    return trainer
+
+
+def layers(config: DictConfig) -> str:
+    """The layer table of a config's model on its data, as text."""
+    from experiments.layers import as_text, layer_table
+
+    prepare_process(config)
+    spec = build_data(config).spec
+    return as_text(layer_table(build_model(config, spec), spec))

@@ -1,0 +1,147 @@
+"""A finished run, rebuilt from its folder: for prediction, evaluation and work in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from experiments.build import build_data, build_task, build_trainer, make, prepare_process
+from experiments.errors import UserError, first_line
+from experiments.record import read_record
+from experiments.runs import read_config
+from experiments.spec import from_plain
+
+
+@dataclass
+class Loaded:
+    """A run with its best weights, in evaluation mode. Its dataset is read only when `data` is asked for."""
+
+    folder: Path
+    config: DictConfig
+    record: dict[str, Any]
+    spec: Any
+    task: Any
+
+    @property
+    def model(self) -> Any:
+        """The plain network: normalised inputs in, logits out."""
+        return self.task.model
+
+    @cached_property
+    def data(self) -> Any:
+        """The run's data module, ready."""
+        return build_data(self.config)
+
+    def predict(self, images: Any) -> Any:
+        """Class probabilities (N, num_classes) of N images: paths, PIL images, or arrays (H, W) or (H, W, C)."""
+        import torch
+
+        data = make(self.config.data)
+        data.spec = self.spec
+        with torch.inference_mode():
+            return self.model(data.prepare(images)).softmax(1)
+
+
+def load(run_folder: str | Path) -> Loaded:
+    """Rebuilds a run from its folder.
+
+    Raises:
+        UserError: when the folder holds no run, or one without a checkpoint.
+    """
+    folder = Path(run_folder).absolute()
+    config = read_config(folder)
+    record = read_record(folder)
+    checkpoint = folder / "checkpoints" / "best.ckpt"
+    if "spec" not in record or not checkpoint.exists():
+        raise UserError(f"{folder} has no best checkpoint yet ({record['status']}): go on with resume={folder}")
+    prepare_process(config)
+    spec = from_plain(record["spec"])
+    config.weights = None  # the checkpoint holds them all
+    config.task.pop("class_weights", None)  # of training alone
+    task = build_task(config, spec)
+    load_checkpoint(task, checkpoint)
+    task.eval()
+    return Loaded(folder, config, record, spec, task)
+
+
+def load_checkpoint(task: Any, path: Path) -> None:
+    """Sets a task's weights from one of its checkpoints.
+
+    Raises:
+        UserError: when the file is damaged or belongs to another model.
+    """
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: finish the run first, with resume={path.parents[1]}") from None
+    except Exception as error:
+        raise UserError(
+            f"{path} cannot be read ({first_line(error)}): take another checkpoint or train again"
+        ) from error
+    try:
+        task.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError(
+            f"{path} belongs to another model: {first_line(error)}; evaluate it with its own config"
+        ) from error
+
+
+def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
+    """Tests a run again with its best weights, also on other data; writes nothing.
+
+    Args:
+        run_folder: the run's folder.
+        overrides: of data, precision or trainer; images are normalised as in the run's training.
+
+    Raises:
+        UserError: as `load`, and when the other data has other classes or shapes.
+    """
+    config = read_config(Path(run_folder).absolute())
+    if overrides:
+        config = _with_overrides(config, overrides)
+    loaded = load(run_folder)
+    for key in ("mean", "std"):
+        if config.data.get(key, loaded) is None:
+            config.data[key] = list(getattr(loaded.spec, key))
+    data = build_data(config)
+    if data.spec.inputs != loaded.spec.inputs or data.spec.num_classes != loaded.spec.num_classes:
+        raise UserError(
+            f"{config.run.choices.data} gives {_shape(data.spec)} and the run was trained on {_shape(loaded.spec)}: "
+            "choose data of the same kind, or set data.size"
+        )
+    trainer = build_trainer(config, callbacks=False)
+    trainer.test(loaded.task, datamodule=data, verbose=False)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _shape(spec: Any) -> str:
+    inputs = ", ".join(f"{key} {value}" for key, value in spec.inputs.items())
+    return f"{inputs}, {spec.num_classes} classes"
+
+
+def _with_overrides(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """The config composed anew with a run's own overrides and further ones; the network must stay."""
+    from experiments.check import require
+    from experiments.compose import compose
+
+    for word in overrides:
+        key = word.lstrip("+").partition("=")[0]
+        if key.split(".")[0] in ("model", "task", "freezing", "weights", "seed"):
+            raise UserError(f"{word} would evaluate another network than the run trained: override data or trainer")
+    own = [word for word in config.run.overrides if not _replaced(word, overrides)]
+    changed = compose([*own, *overrides], config.run.config_dirs)
+    changed.run.dir = config.run.dir
+    require(changed)
+    return changed
+
+
+def _replaced(word: str, overrides: Sequence[str]) -> bool:
+    """Whether other data replaces what an override of the run says of its own."""
+    return word.startswith("data.") and any(other.startswith("data=") for other in overrides)
