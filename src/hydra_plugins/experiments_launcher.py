@@ -1,4 +1,4 @@
-"""Where Hydra looks for plugins: `hydra/launcher=processes`, the launcher behind `experiments train -m`."""
+"""Where Hydra looks for plugins: the sweeper and the launchers behind `experiments train -m` and `experiments check -m`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,49 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+
+class CellSweeper(Sweeper):
+    """Products, pairs and lists of overrides, or the cells of an earlier sweep; all cells go to the launcher at once.
+
+    Args:
+        params: overrides of a named sweep, which those of the command line replace.
+        zip: keys whose values are paired instead of combined.
+        lists: lists of overrides whose sweeps follow one another.
+        resume: the folder of a sweep whose cells to take.
+    """
+
+    def __init__(self, params: Any = None, zip: Any = None, lists: Any = None, resume: str | None = None) -> None:
+        self.params, self.zip, self.lists, self.resume = dict(params or {}), list(zip or ()), list(lists or ()), resume
+        self.launcher: Launcher | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        from hydra.core.plugins import Plugins
+
+        self.hydra_context, self.config = hydra_context, config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        from experiments.sweeps.expand import expand
+
+        assert self.launcher is not None
+        lists = self.lists
+        if self.resume:
+            from pathlib import Path
+
+            from experiments.sweeps.folder import RUN, read_sweep
+
+            lists = [entry.words for entry in read_sweep(Path(self.resume)).entries if entry.plan == RUN]
+            cells = [cell for words in lists for cell in expand([*words, *arguments])]
+        else:
+            words = [f"{key}={value}" for key, value in self.params.items()]
+            cells = expand([*words, *arguments], self.zip, lists, self.hydra_context.config_loader)  # type: ignore[union-attr]
+        return [self.launcher.launch(cells, initial_job_idx=0)]
 
 
 class ProcessLauncher(Launcher):
@@ -20,15 +61,20 @@ class ProcessLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from experiments.sweeps.launcher import launch
 
-        def compose(overrides: Sequence[str]) -> DictConfig:
-            return self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
-
-        records = launch(self.config, job_overrides, initial_job_idx, compose)
+        records = launch(self.config, job_overrides, self.hydra_context.config_loader)
         returns = []
-        for overrides, record in zip(job_overrides, records, strict=True):
-            job = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
+        for record in records:
+            job = JobReturn(overrides=record.get("overrides"), status=JobStatus.COMPLETED)
             job.return_value = record
             returns.append(job)
         return returns
 
 
+class CheckLauncher(ProcessLauncher):
+    """Says what a sweep would do, and runs nothing."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from experiments.sweeps.launcher import check_only
+
+        check_only(self.config, job_overrides, self.hydra_context.config_loader)
+        return []

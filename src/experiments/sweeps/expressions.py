@@ -1,0 +1,114 @@
+"""Conditions over a config, such as `model == 'lenet5' and optimizer.lr > 0.1`: read, never executed as Python."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from experiments.errors import UserError
+from experiments.names import unknown
+
+_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.In: lambda one, several: one in several,
+    ast.NotIn: lambda one, several: one not in several,
+    ast.Is: lambda one, other: one is other,
+    ast.IsNot: lambda one, other: one is not other,
+}
+_RULE = "names, values, ==, !=, <, <=, >, >=, in, not in, and, or, not and brackets"
+
+
+def parse(text: str) -> ast.expr:
+    """The tree of a condition.
+
+    Raises:
+        UserError: when it is no condition, or holds more than comparisons.
+    """
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        raise UserError(
+            f"launcher.exclude={text} cannot be read: write a condition such as \"model == 'mlp' and seed > 2\""
+        ) from error
+    allowed = (
+        ast.BoolOp,
+        ast.boolop,
+        ast.Compare,
+        ast.cmpop,
+        ast.Name,
+        ast.Attribute,
+        ast.Constant,
+        ast.List,
+        ast.Tuple,
+        ast.expr_context,
+    )
+    for node in ast.walk(tree):
+        negated = isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.Not, ast.USub))
+        if not (isinstance(node, allowed) or negated or isinstance(node, (ast.Not, ast.USub))):
+            raise UserError(
+                f"launcher.exclude={text} may hold {_RULE}: take {ast.unparse(node) if isinstance(node, ast.expr) else 'the rest'} out"
+            )
+    return tree
+
+
+def holds(tree: ast.expr, config: Mapping[str, Any]) -> bool:
+    """Whether a condition holds for a resolved config; the name of a group stands for the option chosen.
+
+    Raises:
+        UserError: for a name that the config does not have, or values that cannot be compared.
+    """
+    try:
+        return bool(_value(tree, config))
+    except TypeError as error:
+        raise UserError(
+            f"launcher.exclude={ast.unparse(tree)} compares what cannot be compared ({error}): quote text, not numbers"
+        ) from error
+
+
+def _value(node: ast.expr, config: Mapping[str, Any]) -> Any:
+    match node:
+        case ast.Constant():
+            return node.value
+        case ast.List() | ast.Tuple():
+            return [_value(one, config) for one in node.elts]
+        case ast.UnaryOp(op=ast.Not()):
+            return not _value(node.operand, config)
+        case ast.UnaryOp():
+            return -_value(node.operand, config)
+        case ast.BoolOp(op=ast.And()):
+            return all(_value(one, config) for one in node.values)
+        case ast.BoolOp():
+            return any(_value(one, config) for one in node.values)
+        case ast.Compare():
+            left = _value(node.left, config)
+            for compare, right_node in zip(node.ops, node.comparators, strict=True):
+                right = _value(right_node, config)
+                if not _COMPARE[type(compare)](left, right):
+                    return False
+                left = right
+            return True
+        case _:
+            return _lookup(ast.unparse(node), config)
+
+
+def _lookup(name: str, config: Mapping[str, Any]) -> Any:
+    choices = config["run"]["choices"]
+    if name in choices:
+        return choices[name]
+    if name in ("null", "true", "false"):
+        return {"null": None, "true": True, "false": False}[name]
+    found: Any = config
+    for part in name.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            if name.split(".")[0] in config and "." in name:
+                return None  # a key that only some options of the group have
+            raise UserError(unknown(f"{name} in launcher.exclude", "no group and no key", name, [*choices, *config]))
+        found = found[part]
+    return found

@@ -1,0 +1,236 @@
+"""What a sweep is going to do: its cells composed, checked and compared with what lies in its folder. Never imports torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from experiments.check import View, check
+from experiments.compose import explain
+from experiments.errors import UserError
+from experiments.record import FAILED, FINISHED, INTERRUPTED, RUNNING, code_state, identity, relevant
+from experiments.runs import moved
+from experiments.sweeps import expressions
+from experiments.sweeps.composing import Composer
+from experiments.sweeps.folder import EXCLUDED, RUN, SKIPPED, Entry, Sweep, differing, place
+
+NEW = "new"
+
+
+@dataclass
+class Cell:
+    """One cell of a sweep, composed.
+
+    Attributes:
+        config: resolved; None where that failed.
+        state: finished, failed, interrupted or new, as its record has it.
+    """
+
+    entry: Entry
+    config: dict[str, Any] | None
+    problems: list[str] = field(default_factory=list)
+    state: str = NEW
+    record: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Plan:
+    """All cells of one command, in order, and what is to be said of them."""
+
+    sweep: Sweep
+    cells: list[Cell]  # one for each that may run
+    duplicates: list[str]  # "a is the same as b"
+    excluded: list[Cell]
+    invalid: list[Cell]
+    warnings: list[str]
+
+    @property
+    def to_run(self) -> list[Cell]:
+        return [cell for cell in self.cells if cell.state != FINISHED]
+
+    def count(self, *states: str) -> int:
+        return sum(cell.state in states for cell in self.cells)
+
+
+def make_plan(config: DictConfig, job_overrides: Sequence[Sequence[str]], loader: Any, sweep: Sweep) -> Plan:
+    """Composes and checks all cells, and finds what is done already.
+
+    Args:
+        config: the sweep's own, with Hydra's part.
+        job_overrides: what each cell sets.
+        loader: Hydra's.
+        sweep: what lies in the folder, if anything.
+
+    Raises:
+        UserError: for an exclusion that cannot be read, and when the folder holds runs of another config.
+    """
+    conditions = config.launcher.get("exclude") or []
+    trees = [expressions.parse(text) for text in ([conditions] if isinstance(conditions, str) else conditions)]
+    composer = Composer(loader, config, sweep.config_dirs)
+    words = [[word for word in one if not word.startswith(("hydra.", "launcher."))] for one in job_overrides]
+    keys = varying(words)
+    said: dict[str, str] = {}
+    plan = Plan(sweep, [], [], [], [], [])
+    seen: dict[str, Entry] = {}
+    for one in words:
+        entry = Entry(-1, "", "", place(one, keys), one)
+        cell = Cell(entry, None)
+        try:
+            cell.config = composer.compose(one, str(sweep.folder / "cell"))
+        except UserError as error:
+            cell.problems = [str(error)]
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            if str(error) not in said:  # explaining composes again
+                said[str(error)] = explain(error, one, sweep.config_dirs)
+            cell.problems = [said[str(error)]]
+        if cell.config is not None:
+            if matched := next((tree for tree in trees if expressions.holds(tree, cell.config)), None):
+                entry.plan, entry.reason = EXCLUDED, expressions.ast.unparse(matched)
+                plan.excluded.append(cell)
+                continue
+            cell.problems = check(View(cell.config), View(composer.defaults(one, str(sweep.folder / "cell"))))
+            entry.identity = identity(cell.config)
+        if cell.problems:
+            entry.plan, entry.reason = SKIPPED, "; ".join(cell.problems)
+            plan.invalid.append(cell)
+        elif entry.identity in seen:
+            plan.duplicates.append(f"{_shown(entry)} is the same as {_shown(seen[entry.identity])}")
+        else:
+            seen[entry.identity] = entry
+            plan.cells.append(cell)
+    _match(plan)
+    return plan
+
+
+def varying(words: Sequence[Sequence[str]]) -> set[str]:
+    """Keys that do not have the same value in all of some lists of overrides; all keys of a single list."""
+    places = [place(one) for one in words]
+    known = {key for one in places for key in one}
+    if len(places) < 2:
+        return known
+    return {key for key in known if len({one.get(key) for one in places}) > 1}
+
+
+def _match(plan: Plan) -> None:
+    """Gives each cell its number and folder: those of the run with its identity, where there is one."""
+    sweep = plan.sweep
+    by_identity = {entry.identity: entry for entry in sweep.entries if entry.plan == RUN}
+    keys = varying([entry.words for entry in sweep.entries]) | {key for cell in plan.cells for key in cell.entry.place}
+    in_place: dict[str, Entry] = {}
+    for entry in sweep.entries:
+        if entry.plan == RUN:
+            in_place.setdefault(json.dumps(place(entry.words, keys), sort_keys=True), entry)
+    number, other_code = sweep.next_number, []
+    wrong: dict[str, list[str]] = {}  # what differs: the runs
+    for cell in plan.cells:
+        known = by_identity.get(cell.entry.identity)
+        if known is None:
+            before = in_place.get(json.dumps(place(cell.entry.words, keys), sort_keys=True))
+            if before is not None:
+                if differs := _incompatible(sweep.folder, before, cell):
+                    wrong.setdefault(differs, []).append(before.name)
+                    continue
+                known = before  # it failed, or never ran: the new config takes its place
+                known.identity, known.words = cell.entry.identity, cell.entry.words
+                cell.state = NEW
+        if known is None:
+            cell.entry.number, number = number, number + 1
+            cell.entry.name = _name(cell.entry)
+            continue
+        cell.entry = known
+        cell.record, cell.state = state_of(sweep.folder / known.name, known.identity)
+        if cell.state == FINISHED and _other_code(cell.record):
+            other_code.append(known.name)
+    if wrong:
+        sentences = []
+        for differs, names in wrong.items():
+            which = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+            sentences.append(
+                f"hydra.sweep.dir={sweep.folder} holds runs of another config in the place of these ({which}: {differs}): "
+                "take the values they had, or another folder"
+            )
+        raise UserError("\n".join(sentences))
+    for cell in [*plan.excluded, *plan.invalid]:
+        cell.entry.number, number = number, number + 1
+    if other_code:
+        plan.warnings.append(
+            f"{len(other_code)} finished runs were made by other code (such as {other_code[0]}): what runs now may not compare with them"
+        )
+
+
+def state_of(folder: Path, wanted: str | None = None) -> tuple[dict[str, Any], str]:
+    """The record in a folder and what it means for whoever goes on: a record cut short counts as a failure.
+
+    Args:
+        folder: of a run.
+        wanted: the identity that it must have to count.
+    """
+    path = folder / "record.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        status = record["status"]
+    except FileNotFoundError:
+        return {}, NEW
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}, FAILED
+    if wanted is not None and record.get("identity") != wanted:
+        return record, NEW
+    return record, INTERRUPTED if status == RUNNING else status
+
+
+def _incompatible(sweep: Path, before: Entry, cell: Cell) -> str | None:
+    """What differs, where a run with another config has come to something in the place of a cell."""
+    folder = sweep / before.name
+    _, state = state_of(folder)
+    if state in (NEW, FAILED):
+        return None
+    try:
+        there = yaml.load(
+            (folder / "config.yaml").read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        )
+        here = moved(cell.config, str(sweep / "cell"), there["run"]["dir"])
+        changes = differing(relevant(there), relevant(here))
+    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError):
+        changes = []
+    shown = [f"{key} is {old} there and {new} here" for key, old, new in changes[:5]] or ["the config differs"]
+    return ", ".join(shown) + (f", and {len(changes) - 5} more keys" if len(changes) > 5 else "")
+
+
+def _other_code(record: dict[str, Any]) -> bool:
+    there, here = record.get("environment", {}), code_state()
+    return there.get("package_hash") != here["package_hash"]
+
+
+def _shown(entry: Entry) -> str:
+    return " ".join(f"{key}={value}" for key, value in entry.place.items()) or " ".join(entry.words)
+
+
+def _name(entry: Entry) -> str:
+    """A folder name that says what differs: `3_model=mlp,seed=1`."""
+    words = [f"{key.split('.')[-1]}={value}" for key, value in entry.place.items()]
+    kept = "".join(letter if letter.isalnum() or letter in "=,.-+_" else "_" for letter in ",".join(words))
+    return f"{entry.number}_{kept[:80]}" if kept else str(entry.number)
+
+
+def summary(plan: Plan) -> str:
+    """One line: how many runs, and what becomes of the rest."""
+    counts = [
+        (len(plan.to_run), "to run"),
+        (plan.count(FINISHED), "done already"),
+        (plan.count(INTERRUPTED), "of them to go on"),
+        (plan.count(FAILED), "of them to try again"),
+        (len(plan.duplicates), "the same as another"),
+        (len(plan.excluded), "excluded"),
+        (len(plan.invalid), "that cannot run"),
+    ]
+    total = len(plan.cells) + len(plan.duplicates) + len(plan.excluded) + len(plan.invalid)
+    shown = ", ".join(f"{count} {what}" for count, what in counts if count or what == "to run")
+    return f"{total} cell{'s' if total != 1 else ''}: {shown}"

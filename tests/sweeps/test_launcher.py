@@ -1,0 +1,213 @@
+"""Sweeps through the real command: what is run, what is reused, and what a person sees."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import SMALL, Sweeps, processes_of
+
+
+@pytest.fixture(scope="module")
+def first(sweeps: Sweeps) -> tuple[Sweeps, str, str]:
+    """A finished sweep of four runs, two at a time."""
+    code, output, errors = sweeps.run(
+        "-m", *SMALL, "model=mlp,logistic_regression", "seed=0,1", "hydra.sweep.dir=s", "launcher.jobs=2"
+    )
+    assert code == 0, errors
+    return sweeps, output, errors
+
+
+def test_every_cell_gets_a_folder_a_record_and_a_line(first: tuple[Sweeps, str, str]) -> None:
+    sweeps, output, _ = first
+    records = sweeps.records("s")
+    assert set(records) == {f"model={model},seed={seed}" for model in ("mlp", "logistic_regression") for seed in (0, 1)}
+    assert all(record["status"] == "finished" for record in records.values())
+    assert len({record["pid"] for record in records.values()}) == 4, "a process each"
+    assert len({record["identity"] for record in records.values()}) == 4
+    assert all(record["choices"]["model"] in name for name, record in records.items())
+    assert "4 cells: 4 to run" in output
+    assert "[4/4]" in output
+    assert "\x1b" not in output, "no terminal, no control characters"
+    assert not list((sweeps.folder / "s").glob("**/.*.json.*")), "no temporary files"
+
+
+def test_a_job_is_the_run_that_its_words_give_alone(
+    first: tuple[Sweeps, str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from experiments import train
+
+    monkeypatch.chdir(tmp_path)
+    alone = train(*SMALL, "seed=1")
+    record = first[0].records("s")["model=mlp,seed=1"]
+    assert alone["identity"] == record["identity"]
+    assert alone["metrics"]["test/loss"] == pytest.approx(record["metrics"]["test/loss"], rel=1e-5)
+
+
+def test_workers_times_threads_never_exceed_the_cores(first: tuple[Sweeps, str, str]) -> None:
+    from experiments.devices import cores
+
+    for record in first[0].records("s").values():
+        assert 2 * record["environment"]["threads"] <= max(2, cores())
+
+
+def test_status_says_the_same_from_the_files_alone(first: tuple[Sweeps, str, str], experiments) -> None:
+    sweeps = first[0]
+    code, output, _ = experiments("status", str(sweeps.folder / "s"))
+    assert code == 0
+    assert "4/4  4 done" in output
+    assert "best so far  test/accuracy" in output
+    best = max(sweeps.records("s").values(), key=lambda record: record["metrics"]["test/accuracy"])
+    assert f"{best['metrics']['test/accuracy']:.4f}" in output
+
+
+def test_the_same_command_again_does_nothing(
+    first: tuple[Sweeps, str, str], experiments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweeps, words = first[0], ["-m", *SMALL, "model=mlp,logistic_regression", "seed=0,1"]
+    before = {path: path.stat().st_mtime_ns for path in (sweeps.folder / "s").glob("*/*")}
+    code, output, errors = experiments("train", *words, f"hydra.sweep.dir={sweeps.folder / 's'}")
+    assert code == 0, errors
+    assert "0 to run, 4 done already" in output
+    assert {path: path.stat().st_mtime_ns for path in (sweeps.folder / "s").glob("*/*")} == before
+
+
+def test_another_config_in_the_same_place_is_refused_by_key(first: tuple[Sweeps, str, str], experiments) -> None:
+    sweep = first[0].folder / "s"
+    words = ["-m", *SMALL, "model=mlp,logistic_regression", "seed=0,1", "optimizer.lr=0.5", f"hydra.sweep.dir={sweep}"]
+    code, _, errors = experiments("train", *words)
+    assert code == 2
+    assert "optimizer.lr is 0.001 there and 0.5 here" in errors
+    assert len(errors.splitlines()) == 1
+
+
+def test_other_code_is_warned_of(first: tuple[Sweeps, str, str], experiments, tmp_path: Path) -> None:
+    import shutil
+
+    copy = shutil.copytree(first[0].folder / "s", tmp_path / "copy")
+    path = next(copy.glob("*/record.json"))
+    record = json.loads(path.read_text())
+    record["environment"]["package_hash"] = "other"
+    path.write_text(json.dumps(record))
+    code, output, _ = experiments("check", "-m", f"resume={copy}")
+    assert code == 0
+    assert f"1 finished runs were made by other code (such as {path.parent.name})" in output
+    path.write_text(json.dumps(record)[:200])  # cut in the middle
+    code, output, _ = experiments("check", "-m", f"resume={copy}")
+    assert "1 to run, 3 done already, 1 of them to try again" in output
+    code, output, _ = experiments("status", str(copy))
+    assert "1 failed" in output
+    assert "damaged" in output
+
+
+def test_values_are_added_and_what_is_done_is_reused(first: tuple[Sweeps, str, str]) -> None:
+    sweeps = first[0]
+    before = sweeps.records("s")
+    code, output, errors = sweeps.run(
+        "-m", *SMALL, "model=mlp,logistic_regression", "seed=0,1,2", "hydra.sweep.dir=s", "launcher.jobs=2"
+    )
+    assert code == 0, errors
+    assert "6 cells: 2 to run, 4 done already" in output
+    after = sweeps.records("s")
+    assert len(after) == 6
+    assert {name: after[name] for name in before} == before
+    numbers = sorted(int(path.name.split("_")[0]) for path in (sweeps.folder / "s").iterdir() if path.is_dir())
+    assert numbers == [0, 1, 2, 3, 4, 5]
+
+
+def test_cells_that_cannot_run_are_skipped_with_their_reason(sweeps: Sweeps) -> None:
+    words = [
+        "-m",
+        *SMALL,
+        "precision=16-mixed,32-true",
+        "hydra.sweep.dir=skip",
+        "launcher.on_invalid=skip",
+        "launcher.exclude=seed==1",
+        "seed=0,1",
+    ]
+    code, output, errors = sweeps.run(*words)
+    assert code == 0, errors
+    assert "4 cells: 1 to run, 2 excluded, 1 that cannot run" in output
+    cells = json.loads((sweeps.folder / "skip" / "sweep.json").read_text())["cells"]
+    skipped = next(cell for cell in cells if cell["plan"] == "skipped")
+    assert "needs a GPU" in skipped["reason"]
+    assert sum(cell["plan"] == "excluded" for cell in cells) == 2
+    code, output, _ = sweeps.run("skip", command="status")
+    assert "1/1  1 done" in output
+    assert "needs a GPU" in output
+
+
+def test_a_terminal_shows_one_block_that_is_redrawn(sweeps: Sweeps) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(sweeps.folder)
+        os.environ["TERM"] = "xterm"
+        os.execv(
+            sys.executable,
+            [sys.executable, "-m", "experiments", "train", "-m", *SMALL, "seed=0,1", "hydra.sweep.dir=terminal"],
+        )
+    shown = b""
+    while True:
+        try:
+            shown += (received := os.read(terminal, 65536))
+        except OSError:
+            break
+        if not received:
+            break
+    os.waitpid(pid, 0)
+    text = shown.decode()
+    assert "\x1b[" in text
+    assert "1 running, 1 waiting" in text
+    assert "best so far  test/accuracy" in text
+    assert text.endswith("\x1b[J"), "the block is gone at the end"
+    assert "[2/2]" in text.split("\x1b[J")[-2]
+
+
+@pytest.mark.slow
+def test_one_sweep_mixes_processes_and_none_is_trained_twice(sweeps: Sweeps) -> None:
+    words = [
+        "-m",
+        *SMALL,
+        "--config-dir",
+        "conf",
+        "model=faulty",
+        "trainer=cpu_2,cpu",
+        "model.how=none,rank",
+        "launcher.jobs=2",
+        "hydra.sweep.dir=ranks",
+    ]
+    code, output, errors = sweeps.run(*words)
+    assert code == 1, output + errors
+    records = sweeps.records("ranks")
+    assert {name: record["status"] for name, record in records.items()} == {
+        "trainer=cpu_2,how=none": "finished",
+        "trainer=cpu_2,how=rank": "failed",
+        "trainer=cpu,how=none": "finished",
+        "trainer=cpu,how=rank": "finished",
+    }
+    assert records["trainer=cpu_2,how=none"]["environment"]["processes"] == 2
+    assert records["trainer=cpu,how=none"]["environment"]["processes"] == 1
+    assert records["trainer=cpu_2,how=rank"]["cost"]["seconds"] < 60
+    assert "process 1 of 2" in records["trainer=cpu_2,how=rank"]["error"]
+    same = [records[f"{trainer},how=none"]["metrics"]["test/loss"] for trainer in ("trainer=cpu_2", "trainer=cpu")]
+    assert same[0] == pytest.approx(same[1], rel=0.05)
+    for folder in (sweeps.folder / "ranks").iterdir():
+        assert len(list(folder.glob("record.json"))) == (1 if folder.is_dir() else 0)
+
+
+@pytest.mark.slow
+def test_a_closed_terminal_does_not_end_a_sweep(sweeps: Sweeps) -> None:
+    process = sweeps.start("-m", *SMALL, "seed=0,1", "trainer.max_epochs=3", "hydra.sweep.dir=hangup")
+    sweeps.await_(lambda: processes_of(process.pid) and (sweeps.folder / "hangup" / "sweep.json").exists())
+    sweeps.await_(lambda: list((sweeps.folder / "hangup").glob("*/record.json")))
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert [record["status"] for record in sweeps.records("hangup").values()] == ["finished"] * 2
+    assert "[2/2]" in (sweeps.folder / "hangup" / "launcher.log").read_text()
