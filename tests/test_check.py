@@ -171,7 +171,14 @@ def test_bad_folders_of_images(experiments, tmp_path: Path, break_it, said: list
     for number in range(20):
         picture(root / ("cat" if number % 2 else "dog") / f"{number // 2}.png", number * 12)
     break_it(root)
-    words = ["data=image_folder", f"data.root={root}", "data.size=16", "model=mlp", "trainer=quick", "hydra.run.dir=run"]
+    words = [
+        "data=image_folder",
+        f"data.root={root}",
+        "data.size=16",
+        "model=mlp",
+        "trainer=quick",
+        "hydra.run.dir=run",
+    ]
     code, _, errors = experiments("train", *words, "trainer.accelerator=cpu")
     assert code == 2
     assert len(errors.strip().splitlines()) == 1, errors

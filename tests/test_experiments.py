@@ -25,7 +25,14 @@ def test_headers_state_command_and_result(name: str) -> None:
 def test_every_experiment_trains_two_batches(experiments, tmp_path: Path, name: str) -> None:
     """On generated images in place of the dataset's, so that no file is needed."""
     config = compose([f"experiment={name}"])
-    words = [f"experiment={name}", "trainer=quick", "trainer.accelerator=cpu", "callbacks=none", "logger=none", "hydra.run.dir=run"]
+    words = [
+        f"experiment={name}",
+        "trainer=quick",
+        "trainer.accelerator=cpu",
+        "callbacks=none",
+        "logger=none",
+        "hydra.run.dir=run",
+    ]
     if config.run.choices.data == "image_folder":
         for number in range(60):
             path = tmp_path / "photos" / f"class{number % 2}" / f"{number}.png"
@@ -44,9 +51,9 @@ def test_every_model_has_an_experiment() -> None:
     assert set(option_files("model")) == paired
 
 
-@pytest.mark.parametrize(("group", "option"), [(group, option) for group in GROUPS for option in option_files(group) if group != "sweep"])
+@pytest.mark.parametrize(
+    ("group", "option"), [(group, option) for group in GROUPS for option in option_files(group) if group != "sweep"]
+)
 def test_every_option_composes(group: str, option: str) -> None:
     config = compose([f"{group}={option}", *(["data.root=photos"] if option == "image_folder" else [])])
     assert config.run.choices[group] == option
-
-

@@ -18,7 +18,20 @@ ALLOWED = {
     "transfer": {"transfer", "spec", "errors"},
     "callbacks": {"callbacks", "tasks", "viz", "loggers", "layers", "spec", "errors", "files"},
 }
-LIGHT = ("cli", "check", "compose", "devices", "errors", "files", "names", "predict", "record", "runs", "spec", "tables")
+LIGHT = (
+    "cli",
+    "check",
+    "compose",
+    "devices",
+    "errors",
+    "files",
+    "names",
+    "predict",
+    "record",
+    "runs",
+    "spec",
+    "tables",
+)
 HEAVY = {"torch", "lightning", "numpy", "matplotlib", "torchvision", "torchmetrics"}
 KNOW_HYDRA = {"compose.py", "cli.py", "check.py", "runs.py", "build.py", "run.py", "loading.py"}
 
@@ -55,7 +68,9 @@ def test_imports_run_one_way(folder: str) -> None:
 def test_models_know_torch_and_nothing_else() -> None:
     for path in (PACKAGE / "models").glob("*.py"):
         outside = {name.split(".")[0] for name in imported(path)}
-        assert outside <= {"__future__", "torch", "math", "collections", "typing", "experiments", "functools"}, path.name
+        assert outside <= {"__future__", "torch", "math", "collections", "typing", "experiments", "functools"}, (
+            path.name
+        )
 
 
 @pytest.mark.parametrize("name", LIGHT)

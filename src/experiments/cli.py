@@ -123,7 +123,9 @@ def _sweep_words(words: list[str]) -> list[str]:
     """The words of a sweep as Hydra reads them: switches first, conditions in quotes, and for resume=SWEEP that one's cells and settings."""
     given, folders, switches = split_words(words)
     if len(folders) > 1 and {"-m", "--multirun"} & set(switches):
-        raise UserError(f"--config-dir is given {len(folders)} times, and a sweep takes one: put the others into its hydra.searchpath")
+        raise UserError(
+            f"--config-dir is given {len(folders)} times, and a sweep takes one: put the others into its hydra.searchpath"
+        )
     resume = [word.partition("=")[2] for word in given if word.startswith("resume=")]
     given = [_quoted_condition(word) for word in given]
     if not resume or resume[-1] in ("", "null"):

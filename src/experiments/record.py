@@ -31,13 +31,17 @@ PRUNED = "pruned"  # ended early by its search
 def relevant(config: dict[str, Any]) -> dict[str, Any]:
     """What of a resolved config can change the result: not where things lie, how they are shown, or who computes them."""
     kept = {key: value for key, value in config.items() if key not in _NOT_IDENTITY}
-    callbacks = {key: value for key, value in (kept.get("callbacks") or {}).items() if key not in _NOT_IDENTITY_CALLBACKS}
+    callbacks = {
+        key: value for key, value in (kept.get("callbacks") or {}).items() if key not in _NOT_IDENTITY_CALLBACKS
+    }
     kept |= {"callbacks": callbacks}
     for group, names in _NOT_IDENTITY_KEYS.items():
         if isinstance(kept.get(group), dict):
             kept[group] = {key: value for key, value in kept[group].items() if key not in names}
     root, datasets = (kept.get("data") or {}).get("root"), os.environ.get("EXPERIMENTS_DATA", "data")
-    if isinstance(root, str) and (root == datasets or root.startswith(f"{datasets}/")):  # they may lie elsewhere tomorrow
+    if isinstance(root, str) and (
+        root == datasets or root.startswith(f"{datasets}/")
+    ):  # they may lie elsewhere tomorrow
         kept["data"]["root"] = root[len(datasets) :]
     return kept
 

@@ -114,7 +114,11 @@ def _loader() -> Any:
     fast = getattr(yaml, "CSafeLoader", None)
     if fast is None:
         return plain
-    return type("Loader", (fast,), {"yaml_implicit_resolvers": plain.yaml_implicit_resolvers, "yaml_constructors": plain.yaml_constructors})
+    return type(
+        "Loader",
+        (fast,),
+        {"yaml_implicit_resolvers": plain.yaml_implicit_resolvers, "yaml_constructors": plain.yaml_constructors},
+    )
 
 
 def read_config(folder: Path) -> DictConfig:

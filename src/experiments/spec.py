@@ -47,7 +47,9 @@ def from_plain(plain: dict[str, Any]) -> Any:
     Raises:
         KeyError: when its kind is not known.
     """
-    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items() if key != "kind"}
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in plain.items() if key != "kind"
+    }
     return SPECS[plain["kind"]](**fields)
 
 

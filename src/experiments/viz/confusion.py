@@ -15,9 +15,7 @@ NUMBERS_UP_TO = 20  # classes; above, cells are too small to be read
 SHARES_UP_TO = 12
 
 
-def confusion(
-    counts: object, classes: Sequence[str], *, title: str = "Confusion matrix", worst: int = 12
-) -> Figure:
+def confusion(counts: object, classes: Sequence[str], *, title: str = "Confusion matrix", worst: int = 12) -> Figure:
     """Rows are the true classes, columns the predicted ones; the shade is the share of the row.
 
     Up to 20 classes the cells hold their counts, up to 12 also the shares of half a percent and more;
