@@ -34,12 +34,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import experiments
+from experiments.build import build_model, build_task, build_trainer
 from experiments.compose import compose
 from experiments.devices import cores
 from experiments.files import write_json
 from experiments.imports import import_lightning
 from experiments.record import environment, now
-from experiments.build import build_model, build_task, build_trainer
 from experiments.spec import ImageSpec
 
 Samples = dict[str, list[float]]  # side -> one number a turn

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from experiments.compose import GROUPS, compose, option_files
 from PIL import Image
+
+from experiments.compose import GROUPS, compose, option_files
 
 EXPERIMENTS = sorted(option_files("experiment"))
 

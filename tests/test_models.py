@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from experiments.build import build_model, make
 from experiments.compose import compose, describe, option_files
 from experiments.models.cnn import CIFAR10CNN, SimpleCNN
 from experiments.models.dense import MLP, LogisticRegression
 from experiments.models.lenet import LeNet5
-from experiments.build import build_model, make
 from experiments.spec import ImageSpec
 
 MODELS = sorted(option_files("model"))
