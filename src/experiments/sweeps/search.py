@@ -51,12 +51,9 @@ _SHOWN = 5  # trials in the table at the end
 _INSTALL = {"optuna": "pip install 'optuna>=4'", "cmaes": "pip install cmaes"}
 # Imported once for all jobs that prune, and what Optuna imports only when it opens its storage.
 _COMPANIONS = (
-    "optuna",
-    "optuna.pruners",
-    "optuna.storages._rdb.storage",
-    "alembic.command",
-    "sqlalchemy.dialects.sqlite",
-)
+    "optuna", "optuna.pruners", "optuna.storages._rdb.storage", "optuna.storages._rdb.models",
+    "alembic.command", "alembic.migration", "sqlalchemy.dialects.sqlite",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -138,6 +135,10 @@ def search(config: DictConfig, words: Sequence[str], loader: Any) -> list[dict[s
             sweep.jobs = jobs_settings["jobs"] = jobs_at_a_time(jobs_settings, on_gpus)
             _write(sweep)
             return _Search(trials, study, settings, jobs_settings, warm).run()
+    except optuna.exceptions.StorageInternalError as error:
+        raise RunFailed(
+            f"{folder / STORAGE} cannot be written to ({first_line(error)}): make room, and go on with the same command and hydra.sweep.dir={folder}"
+        ) from error
     except UserError:
         with contextlib.suppress(OSError):  # what this made and nothing is in
             if not sweep_folder.is_sweep(folder):
