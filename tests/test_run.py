@@ -207,6 +207,19 @@ def test_every_optimizer_with_every_scheduler(
     assert done["status"] == "finished"
 
 
+def test_early_stopping_ends_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from experiments import train
+
+    monkeypatch.chdir(tmp_path)
+    words = [word for word in SMALL if "max_epochs" not in word]
+    done = train(
+        *words, "trainer.max_epochs=50", "callbacks=early_stopping", "callbacks.early_stopping.patience=1",
+        "callbacks.figures=null", "optimizer.lr=1e-12",
+    )  # fmt: skip
+    rows = list(csv.DictReader((Path(done["dir"]) / "metrics.csv").open()))
+    assert len(rows) < 10
+
+
 def test_weights_of_an_earlier_run_and_of_another_model(finished: Path, experiments, tmp_path: Path) -> None:
     words = ["data=digits", "trainer=quick", "trainer.accelerator=cpu", "callbacks=none", "logger=none"]
     code, _, _ = experiments("train", "model=mlp", f"weights={finished}", "optimizer.lr=1e-9", *words)

@@ -225,16 +225,11 @@ def _list(words: list[str]) -> int:
     from experiments.names import unknown
 
     names, folders, switches = split_words(words)
-    plural = {group.removesuffix("s") if group in ("callbacks",) else group: group for group in GROUPS}
-    wanted = names[0] if names else ""
-    group = (
-        plural.get(wanted) or plural.get(wanted.removesuffix("s")) or ("freezing" if wanted == "strategies" else None)
-    )
-    if not names or switches or len(names) > 1 or group is None:
-        known = [f"{one}s" if one in ("model", "task") else one for one in GROUPS]
-        if not names:
-            raise UserError(f"list needs a group: {', '.join(known)}")
-        raise UserError(unknown(wanted, "no group", wanted, known))
+    if len(names) != 1 or switches:
+        raise UserError(f"list needs one group: {', '.join(GROUPS)}")
+    group = next((one for one in GROUPS if names[0] in (one, f"{one}s")), None)
+    if group is None:
+        raise UserError(unknown(names[0], "no group", names[0], GROUPS))
     rows = [(name, describe(path)) for name, path in option_files(group, folders).items()]
     if group == "model":
         from experiments.tables import table

@@ -54,7 +54,7 @@ def _values(override: Override) -> list[str]:
         return [key if override.is_delete() and override.value() is None else f"{key}={value}"]
     if not override.is_discrete_sweep():
         raise UserError(
-            f"{override.input_line} has no end of values: list some, as in {key}=0.1,0.01, or search with a sweeper that samples"
+            f"{override.input_line} has no end of values: list some, as in {key}=0.1,0.01, or search it with hydra/sweeper=optuna"
         )
     return [f"{key}={value}" for value in override.sweep_string_iterator()]
 
