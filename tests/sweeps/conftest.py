@@ -71,6 +71,7 @@ class Sweeps:
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | {"PYTHONPATH": path},
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # nohup hands down that it is ignored
         )
 
     def run(self, *words: str, command: str = "train", timeout: float = 240) -> tuple[int, str, str]:

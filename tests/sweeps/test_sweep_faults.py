@@ -168,7 +168,7 @@ def test_a_killed_rank_fails_its_job_alone(sweeps: Sweeps) -> None:
         try:
             words = (path / "cmdline").read_bytes().decode().split("\0")
             if (
-                "experiments.run" in words
+                "experiments.distributed" in words
                 and str(sweeps.folder / "rank") in words[-2]
                 and b"RANK=1\0" in (path / "environ").read_bytes()
             ):
