@@ -105,10 +105,11 @@ class Checkpoints(Checkpoint):
             self.best, self.best_loss, self.best_epoch = float(value), loss, trainer.current_epoch  # type: ignore[arg-type]
             self.best_metrics = {name: float(metric) for name, metric in trainer.callback_metrics.items()}
         log_epoch(trainer)  # else a run killed right after the save would never log this epoch
-        self._save(trainer)
+        # The best first: killed between the two, a run goes on from the older `last.ckpt` and comes here again.
+        self._save(trainer, "best.ckpt" if improved else "last.ckpt")
         if improved and trainer.is_global_zero:
-            with atomic_path(self.dir / "best.ckpt") as temporary:
-                link_or_copy(self.dir / "last.ckpt", temporary)
+            with atomic_path(self.dir / "last.ckpt") as temporary:
+                link_or_copy(self.dir / "best.ckpt", temporary)
         if stop := self._agreed_signal(trainer):
             raise Interrupted(stop)
 
@@ -135,9 +136,9 @@ class Checkpoints(Checkpoint):
             return self.best is None or loss < self.best_loss
         return value < self.best if mode == "min" else value > self.best
 
-    def _save(self, trainer: Trainer, batches_done: int = 0) -> None:
+    def _save(self, trainer: Trainer, name: str = "last.ckpt", batches_done: int = 0) -> None:
         self._batches_done = batches_done
-        trainer.save_checkpoint(self.dir / "last.ckpt")
+        trainer.save_checkpoint(self.dir / name)
         self._saved_at = time.monotonic()
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
