@@ -130,6 +130,7 @@ def _sweep_words(words: list[str]) -> list[str]:
     given = [_quoted_condition(word) for word in given]
     if not resume or resume[-1] in ("", "null"):
         return [*switches, *(f"--config-dir={one}" for one in folders), *given]
+    from experiments.compose import quoted
     from experiments.sweeps.folder import read_sweep
 
     folder = Path(os.path.abspath(resume[-1]))
@@ -138,19 +139,17 @@ def _sweep_words(words: list[str]) -> list[str]:
     names = {word.partition("=")[0] for word in given}
     kept = [word for word in sweep.settings if word.partition("=")[0] not in names]
     dirs = [f"--config-dir={one}" for one in folders or sweep.config_dirs]
-    own = [f"{key}={_hydra_quoted(str(folder))}" for key in ("hydra.sweep.dir", "hydra.sweeper.resume")]
+    own = [f"{key}={quoted(str(folder))}" for key in ("hydra.sweep.dir", "hydra.sweeper.resume")]
     return [*dict.fromkeys(["-m", *switches]), *dirs, *kept, *given, *own]
-
-
-def _hydra_quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _quoted_condition(word: str) -> str:
     """`launcher.exclude=model=='mlp'` as Hydra reads it: in quotes, unless it is in quotes, brackets or null already."""
+    from experiments.compose import quoted
+
     key, _, value = word.partition("=")
     plain = key == "launcher.exclude" and value and value != "null" and value[0] not in "[\"'"
-    return f"{key}={_hydra_quoted(value)}" if plain else word
+    return f"{key}={quoted(value)}" if plain else word
 
 
 def _show(record: dict[str, Any], folder: Path) -> None:

@@ -50,7 +50,7 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> DictCo
     for folder in folders:
         if not Path(folder).is_dir():
             raise UserError(f"--config-dir {folder} is no folder: name one that holds model/, data/ or other groups")
-    search = [f"hydra.searchpath=[{','.join(_quoted('file://' + folder) for folder in folders)}]"] if folders else []
+    search = [f"hydra.searchpath=[{','.join(quoted('file://' + folder) for folder in folders)}]"] if folders else []
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name="experiments"):
@@ -96,7 +96,8 @@ def missing_sentence(keys: Iterable[str]) -> None:
         raise UserError(f"{missing[0]} has no default: add {missing[0]}=…")
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Text as one value in Hydra's grammar, whatever characters it has."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
