@@ -68,6 +68,17 @@ def test_unlike_data_model_and_task(experiments, tmp_path: Path) -> None:
     assert "task=classification reads image and data=words gives text" in errors
 
 
+def test_task_asks_for_what_the_model_makes(experiments, tmp_path: Path) -> None:
+    folder = tmp_path / "conf" / "task"
+    folder.mkdir(parents=True)
+    (folder / "copying.yaml").write_text(
+        "defaults:\n  - /model@_global_.model: lenet5\n_target_: none.Copying\nreads: [image]\nmakes: image\n"
+    )
+    code, _, errors = experiments("check", "task=copying", "model=mlp", "data=digits", "--config-dir", "conf")
+    assert code == 2
+    assert "task=copying learns from a model that makes image and model=mlp makes classes" in errors
+
+
 def test_check_says_what_it_would_run(experiments) -> None:
     code, output, _ = experiments("check", "model=mlp", "data=digits")
     assert code == 0

@@ -152,9 +152,14 @@ def _pairs(config: Any) -> list[str]:
         problems.append(
             f"task={task} reads {' or '.join(wanted)} and data={data} gives {kind}: choose another task or other data"
         )
-    elif kind and reads.get("kind") and kind != reads["kind"]:
+    elif (config.model.get("makes") or "classes") != (config.task.get("makes") or "classes"):
+        makes, asked = (node.get("makes") or "classes" for node in (config.model, config.task))
         problems.append(
-            f"model={model} reads {reads['kind']} and data={data} gives {kind}: choose another model or other data"
+            f"task={task} learns from a model that makes {asked} and model={model} makes {makes}: choose another model or another task"
+        )
+    elif kind and reads.get("kind") and kind not in _listed(reads["kind"]):
+        problems.append(
+            f"model={model} reads {' or '.join(_listed(reads['kind']))} and data={data} gives {kind}: choose another model or other data"
         )
     elif kind == "image":
         size = config.data.get("size") or gives.get("size")
@@ -168,6 +173,10 @@ def _pairs(config: Any) -> list[str]:
                 f"model={model} reads images of {least}×{least} or more and data={data} gives {size}×{size}: set data.size={least} or more"
             )
     return problems
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, ListConfig)) else [value]
 
 
 def _devices(config: Any) -> list[str]:
