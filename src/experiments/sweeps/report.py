@@ -10,6 +10,7 @@ from datetime import datetime
 from html import escape
 from pathlib import Path
 
+from experiments.page import figure, page
 from experiments.sweeps.analysis import BETTER, UNCLEAR, WORSE, Comparison, Field
 from experiments.sweeps.cells import shown
 from experiments.sweeps.charts import WIDTH, all_charts
@@ -17,51 +18,6 @@ from experiments.sweeps.compare import cell_table, difference_table, effect_tabl
 from experiments.sweeps.words import answers, heading, many, matters
 
 _ROWS = 200  # of a table; more is for CSV
-
-_STYLE = """
-:root { color-scheme: light dark;
-  --back: #ffffff; --card: #f6f8fa; --ink: #1f2328; --grey: #59636e; --pale: #d8dee4; --accent: #0072b2; --mark: #c4500b;
-  --c0: #c4500b; --c1: #0072b2; --c2: #00845f; --c3: #b5578f; --c4: #8a6a00; --c5: #2b94cf; --c6: #7a5195; --c7: #6e7781; }
-@media (prefers-color-scheme: dark) { :root {
-  --back: #0f141a; --card: #171d25; --ink: #e6edf3; --grey: #9aa4af; --pale: #2d3640; --accent: #4fb3f0; --mark: #ff9a57;
-  --c0: #ff9a57; --c1: #4fb3f0; --c2: #3ecf9f; --c3: #ef9fcb; --c4: #e3c44c; --c5: #9bd5ff; --c6: #bda2e8; --c7: #8b949e; } }
-* { box-sizing: border-box; }
-html { font-size: clamp(16px, 0.5vw + 11.5px, 26px); -webkit-text-size-adjust: 100%; }
-body { margin: 0 auto; padding: 1.5rem clamp(1rem, 4vw, 4rem) 3rem; max-width: 100rem; background: var(--back); color: var(--ink);
-  font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif; overflow-wrap: anywhere; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .2rem; }
-h2 { font-size: 1.3rem; margin: 2.6rem 0 .7rem; }
-h3 { font-size: 1rem; margin: 0 0 .5rem; }
-p { margin: .3rem 0 .8rem; max-width: 75ch; }
-.quiet, figcaption, footer { color: var(--grey); font-size: .875rem; }
-.answers { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); gap: 1rem; margin: 1.4rem 0 0; }
-.answers div, figure { background: var(--card); border: 1px solid var(--pale); border-radius: .6rem; padding: 1rem 1.1rem; margin: 0; }
-dt { color: var(--grey); font-size: .875rem; margin-bottom: .2rem; }
-dd { margin: 0; white-space: pre-line; }
-.answers div:first-child dd { font-size: 1.15rem; font-weight: 600; line-height: 1.4; }
-.scroll { overflow-x: auto; -webkit-overflow-scrolling: touch; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .38rem .8rem .38rem 0; text-align: left; white-space: nowrap; border-bottom: 1px solid var(--pale); vertical-align: top; }
-th { color: var(--grey); font-weight: 500; font-size: .875rem; border-bottom-width: 2px; }
-th.r, td.r { text-align: right; }
-th.r:not(:first-child), td.r:not(:first-child) { padding-left: .6rem; }
-tr.best td { font-weight: 700; }
-td.better { color: var(--c2); font-weight: 600; }
-td.worse { color: var(--mark); font-weight: 600; }
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 1rem; }
-figure.wide { grid-column: 1 / -1; }
-figcaption { margin-top: .6rem; }
-svg { display: block; width: 100%; height: auto; font-family: inherit; }
-figure.wide svg { min-width: 32rem; max-width: 42rem; }
-figure.wide text { paint-order: stroke; stroke: var(--card); stroke-width: 4px; }
-.l { fill: none; stroke-linejoin: round; stroke-linecap: round; }
-.h { stroke-width: 1.5; fill: var(--back); }
-@media print { body { font-size: 10pt; } figure, .answers div { break-inside: avoid; } }
-"""
-_COLOURS = ("back", "ink", "grey", "pale", "accent", "mark", *(f"c{place}" for place in range(8)))
-_CLASSES = "".join(
-    f".f.{name} {{ fill: var(--{name}); }} .l.{name}, .h.{name} {{ stroke: var(--{name}); }}\n" for name in _COLOURS
-)
 
 
 def report(comparison: Comparison, paths: Sequence[Path] = ()) -> str:
@@ -90,14 +46,7 @@ def report(comparison: Comparison, paths: Sequence[Path] = ()) -> str:
     parts += _reading(first)
     where = ", ".join(map(shown, paths))
     parts.append(f"<footer>experiments compare {escape(where)} · {datetime.now():%Y-%m-%d %H:%M}</footer>")
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
-        f'<link rel="icon" href="data:,"><title>{escape(title)}</title><style>{_STYLE}{_CLASSES}</style></head>\n<body><main>\n'
-        + "\n".join(parts)
-        + "\n</main></body></html>\n"
-    )
+    return page(title, parts)
 
 
 def _field(
@@ -115,7 +64,7 @@ def _field(
     ranked = [[str(place), *row] for place, row in enumerate(body, 1)]
     parts.append(_table(["", *head], ranked, [0, *(column + 1 for column in right)], bold))
     charts = [
-        _figure(title, caption, drawing.svg(), drawing.width > WIDTH)
+        figure(title, caption, drawing.svg(), drawing.width > WIDTH)
         for _, title, caption, drawing in all_charts(field, comparison.effects)
     ]
     if charts:
@@ -127,12 +76,6 @@ def _field(
             _table(*difference_table(field)),
         ]
     return parts
-
-
-def _figure(title: str, caption: str, svg: str, wide: bool) -> str:
-    kind = ' class="wide"' if wide else ""
-    inner = f'<div class="scroll">{svg}</div>' if wide else svg
-    return f"<figure{kind}><h3>{escape(title)}</h3>{inner}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def _table(
