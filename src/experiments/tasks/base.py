@@ -26,6 +26,7 @@ class Task(LightningModule):
     """
 
     monitor: tuple[str, Literal["min", "max"]] = ("val/loss", "min")  # what the best checkpoint is chosen by
+    shows: tuple[str, ...] = ()  # modules whose PANELS `experiments show` draws, in this order
 
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Callable[..., Any], scheduler: Callable[..., Any] | None
