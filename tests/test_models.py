@@ -16,10 +16,11 @@ from experiments.models.lenet import LeNet5
 from experiments.spec import ImageSpec
 
 MODELS = sorted(option_files("model"))
+LARGE = {"resnet34", "resnet50", "resnet101", "resnet152", "resnet110", "plain110"}  # as the smaller of their family
 
 
-def spec(channels: int = 3, size: int = 32) -> ImageSpec:
-    return ImageSpec(channels, size, size, tuple(map(str, range(10))), (0.5,) * channels, (0.5,) * channels)
+def spec(channels: int = 3, size: int = 32, classes: int = 10) -> ImageSpec:
+    return ImageSpec(channels, size, size, tuple(map(str, range(classes))), (0.5,) * channels, (0.5,) * channels)
 
 
 @pytest.mark.parametrize(
@@ -44,18 +45,19 @@ def test_listed_parameters_are_true(name: str) -> None:
     if not about.get("parameters"):
         pytest.skip("the config states none")
     config = compose([f"model={name}"])
-    shapes = [spec(3, 32), spec(1, 28), spec(1, 32)]
     counts = set()
-    for one in shapes:
-        if config.model.reads.size in (None, one.height):
+    for one in (spec(3, 224, 1000), spec(3, 32), spec(1, 28), spec(1, 32)):
+        if config.model.reads.size in (None, one.height) and about["parameters"] not in counts:
             counts.add(sum(parameter.numel() for parameter in build_model(config, one).parameters()))
     assert about["parameters"] in counts
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in MODELS]
+)
 def test_forward_backward_and_stages(name: str) -> None:
     config = compose([f"model={name}"])
-    size = config.model.reads.size or 32
+    size = config.model.reads.size or max(32, config.model.reads.min_size)
     for channels in (1, 3):
         model = build_model(config, spec(channels, size))
         stages = [stage for stage, _ in model.named_children()]

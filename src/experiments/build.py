@@ -13,7 +13,7 @@ from experiments.devices import cores
 from experiments.errors import UserError, first_line
 from experiments.imports import import_lightning
 
-_NOTES = ("about", "reads", "gives", "makes")  # keys that describe an option and build nothing
+_NOTES = ("about", "reads", "gives", "makes", "pretrained")  # keys that describe an option and build nothing
 
 
 def prepare_process(config: DictConfig) -> None:
