@@ -11,12 +11,12 @@ PACKAGE = Path(__file__).parents[1] / "src" / "experiments"
 
 # Where a folder may import from inside this package.
 ALLOWED = {
-    "models": {"models"},
+    "models": {"models", "sequences"},
     "viz": {"viz", "spec", "errors"},
-    "tasks": {"tasks", "spec", "errors", "schedulers"},
-    "data": {"data", "spec", "errors", "names", "files"},
+    "tasks": {"tasks", "spec", "errors", "schedulers", "sequences"},
+    "data": {"data", "spec", "errors", "names", "files", "sequences"},
     "transfer": {"transfer", "spec", "errors"},
-    "callbacks": {"callbacks", "tasks", "viz", "loggers", "layers", "spec", "errors", "files"},
+    "callbacks": {"callbacks", "tasks", "viz", "loggers", "layers", "spec", "errors", "files", "sequences"},
 }
 LIGHT = (
     "cli",

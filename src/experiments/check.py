@@ -152,10 +152,11 @@ def _pairs(config: Any) -> list[str]:
         problems.append(
             f"task={task} reads {' or '.join(wanted)} and data={data} gives {kind}: choose another task or other data"
         )
-    elif (config.model.get("makes") or "classes") != (config.task.get("makes") or "classes"):
-        makes, asked = (node.get("makes") or "classes" for node in (config.model, config.task))
+    elif (asked := config.task.get("makes") or "classes") not in (
+        makes := _listed(config.model.get("makes") or "classes")
+    ):
         problems.append(
-            f"task={task} learns from a model that makes {asked} and model={model} makes {makes}: choose another model or another task"
+            f"task={task} learns from a model that makes {asked} and model={model} makes {' or '.join(makes)}: choose another model or another task"
         )
     elif kind and reads.get("kind") and kind not in _listed(reads["kind"]):
         problems.append(

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from experiments.spec import ImageSpec
+from experiments.sequences import Sequences
+from experiments.spec import ImageSpec, SequenceSpec, TextSpec
 
 
 @dataclass(frozen=True)
@@ -130,14 +131,18 @@ def flops_per_example(model: nn.Module, spec: Any) -> int:
     return layer_table(model, spec, depth=0).flops
 
 
-def example_input(spec: Any) -> Tensor:
-    """A batch of one example of zeros in the form the model reads: for images (1, C, H, W).
+def example_input(spec: Any) -> Any:
+    """A batch of one example of zeros in the form the model reads: for images (1, C, H, W), for sequences one of usual length.
 
     Raises:
         TypeError: no example is known for this kind of spec.
     """
     if isinstance(spec, ImageSpec):
         return torch.zeros(1, spec.channels, spec.height, spec.width)
+    if isinstance(spec, TextSpec):
+        return Sequences(torch.zeros(1, spec.length, dtype=torch.long), torch.tensor([spec.length]))
+    if isinstance(spec, SequenceSpec):
+        return Sequences(torch.zeros(1, spec.length, spec.features), torch.tensor([spec.length]))
     raise TypeError(f"no example input is known for a {type(spec).__name__}: add it to example_input()")
 
 
@@ -236,11 +241,13 @@ def _resting(model: nn.Module) -> Iterator[None]:
             m.training = mode
 
 
-def _like(model: nn.Module, example: Tensor) -> Tensor:
+def _like(model: nn.Module, example: Any) -> Any:
     """The example on the model's device, and in its precision if it is made of real numbers."""
     first = next(model.parameters(), None)
     if first is None:
         return example
+    if isinstance(example, tuple):
+        return type(example)(*(_like(model, part) for part in example))
     return example.to(first.device, first.dtype if example.is_floating_point() else example.dtype)
 
 

@@ -36,6 +36,62 @@ class ImageSpec:
         return len(self.classes)
 
 
+@dataclass(frozen=True)
+class TextSpec:
+    """Sequences of tokens of unequal length, with a label each or none.
+
+    Attributes:
+        vocabulary: number of tokens; 0 is padding and 1 what is unknown.
+        length: a usual number of tokens in a sequence (the median of the training part).
+        longest: the largest number of tokens that a sequence is cut to.
+        classes: class names; a label is an index into them. Empty where a sequence has none.
+        values: numbers that are asked of a sequence, for regression.
+    """
+
+    vocabulary: int
+    length: int
+    longest: int
+    classes: tuple[str, ...] = ()
+    values: int = 0
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """Keyword arguments that every model of tokens takes."""
+        return {"vocabulary": self.vocabulary}
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+
+@dataclass(frozen=True)
+class SequenceSpec:
+    """Sequences of vectors of unequal length, with a label or some numbers each.
+
+    Attributes:
+        features: length of a vector.
+        length: a usual number of vectors in a sequence.
+        longest: the largest number.
+        classes: class names; a label is an index into them. Empty where a sequence has none.
+        values: numbers that are asked of a sequence, for regression.
+    """
+
+    features: int
+    length: int
+    longest: int
+    classes: tuple[str, ...] = ()
+    values: int = 0
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """Keyword arguments that every model of vectors takes."""
+        return {"features": self.features}
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+
 def to_plain(spec: Any) -> dict[str, Any]:
     """A spec as plain Python, for the record."""
     return {"kind": type(spec).__name__, **asdict(spec)}
@@ -53,4 +109,4 @@ def from_plain(plain: dict[str, Any]) -> Any:
     return SPECS[plain["kind"]](**fields)
 
 
-SPECS = {cls.__name__: cls for cls in (ImageSpec,)}
+SPECS = {cls.__name__: cls for cls in (ImageSpec, SequenceSpec, TextSpec)}

@@ -1,0 +1,45 @@
+"""A batch of sequences of unequal length: what passes between data, the stages of a model, and tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+PADDING, UNKNOWN = 0, 1  # indices that every vocabulary keeps for what fills up and for what it does not know
+
+
+class Sequences(NamedTuple):
+    """Padded sequences. What stands beyond a length has no meaning and never changes a result.
+
+    Attributes:
+        values: (B, T) int64 tokens, or (B, T, D) vectors; T is the longest length, or more.
+        lengths: (B,) int64 on the same device, each from 1 to T.
+    """
+
+    values: Tensor
+    lengths: Tensor
+
+    def mask(self) -> Tensor:
+        """(B, T) bool: true where there is something."""
+        return torch.arange(self.values.shape[1], device=self.values.device) < self.lengths[:, None]
+
+    def reversed(self) -> Sequences:
+        """Each sequence back to front within its own length; its padding stays behind it."""
+        steps = torch.arange(self.values.shape[1], device=self.values.device)
+        order = torch.where(steps < self.lengths[:, None], self.lengths[:, None] - 1 - steps, steps)
+        if self.values.ndim == 3:
+            return Sequences(self.values.gather(1, order[..., None].expand_as(self.values)), self.lengths)
+        return Sequences(self.values.gather(1, order), self.lengths)
+
+
+def pad(items: Sequence[Any], length: int | None = None) -> Sequences:
+    """Tensors (T_i,) or (T_i, D) -> one batch, filled up with zeros to the longest, or to `length`."""
+    tensors = [torch.as_tensor(item) for item in items]
+    lengths = torch.tensor([len(one) for one in tensors])
+    values = tensors[0].new_zeros(len(tensors), max(int(lengths.max()), length or 0), *tensors[0].shape[1:])
+    for row, one in zip(values, tensors, strict=True):
+        row[: len(one)] = one
+    return Sequences(values, lengths)
