@@ -43,7 +43,7 @@ def launch(folder: Path, processes: int) -> dict[str, Any]:
     try:
         elastic_launch(settings, entrypoint=sys.executable)("-m", "experiments.distributed", str(folder))
     except ChildFailedError as failure:
-        rank, first = failure.get_first_failure()
+        rank, first = min(failure.failures.items(), key=_order)
         content = read_record(folder)
         if first.exitcode == 2:
             raise UserError(content["error"].split(": ", 1)[-1]) from None
@@ -59,6 +59,12 @@ def launch(folder: Path, processes: int) -> dict[str, Any]:
             write_json(folder / "record.json", content | {"status": INTERRUPTED, "error": error, "ended": now()})
         raise Interrupted(stopped.sigval) from None
     return read_record(folder)
+
+
+def _order(item: tuple[int, Any]) -> tuple[bool, int]:
+    """Sorts the failure that came first to the front: times are whole seconds, and the launcher ends the rest itself."""
+    _, failure = item
+    return failure.exitcode in (-signal.SIGTERM, 128 + signal.SIGTERM), failure.timestamp
 
 
 def _ending(failure: Any) -> str:
