@@ -39,10 +39,10 @@ demo: install ## trains LeNet-5 on scanned digits, then compares a few networks 
 	$(BIN)/experiments compare outputs
 
 test: dev ## the quick tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 slow: dev ## the tests that take longer
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m slow -n auto --dist loadfile
 
 check: dev ## style and types
 	$(BIN)/ruff check .

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # several workers with several threads each would wait for one another
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 DATA = os.environ.get("EXPERIMENTS_DATA", str(Path(__file__).parents[2] / "shared" / "data"))
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -38,6 +41,7 @@ def experiments(
 ) -> Callable[..., tuple[int, str, str]]:
     """Runs `experiments …` in this process, in an empty folder: exit code, output, errors."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")  # where no terminal says otherwise
 
     def run(*words: str) -> tuple[int, str, str]:
         from experiments.cli import main
