@@ -77,6 +77,7 @@ def test_task_asks_for_what_the_model_makes(experiments, tmp_path: Path) -> None
     code, _, errors = experiments("check", "task=copying", "model=mlp", "data=digits", "--config-dir", "conf")
     assert code == 2
     assert "task=copying learns from a model that makes image and model=mlp makes classes" in errors
+    assert "add task=classification" in errors
 
 
 def test_check_says_what_it_would_run(experiments) -> None:

@@ -9,13 +9,14 @@ import torch
 from torch import nn
 
 from experiments.build import build_model, make
-from experiments.compose import compose, describe, option_files
+from experiments.compose import compose, content, describe, option_files
 from experiments.models.cnn import CIFAR10CNN, SimpleCNN
 from experiments.models.dense import MLP, LogisticRegression
 from experiments.models.lenet import LeNet5
 from experiments.spec import ImageSpec
 
-MODELS = sorted(option_files("model"))
+# Those that make scores of classes; what makes something else is tested beside its task.
+MODELS = sorted(name for name, file in option_files("model").items() if not content(file).get("makes"))
 LARGE = {"resnet34", "resnet50", "resnet101", "resnet152", "resnet110", "plain110"}  # as the smaller of their family
 
 

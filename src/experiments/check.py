@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from experiments.compose import compose, parse
+from experiments.compose import compose, content, option_files, parse
 from experiments.devices import accelerator, processes_here
 from experiments.errors import UserError
 
@@ -155,8 +155,15 @@ def _pairs(config: Any) -> list[str]:
     elif (asked := config.task.get("makes") or "classes") not in (
         makes := _listed(config.model.get("makes") or "classes")
     ):
+        fitting = [
+            name
+            for name, file in option_files("task", config.run.config_dirs).items()
+            if (content(file).get("makes") or "classes") in makes
+            and (not kind or kind in content(file).get("reads", [kind]))
+        ]
+        cure = f"add task={' or task='.join(fitting[:3])}" if fitting else "choose another task"
         problems.append(
-            f"task={task} learns from a model that makes {asked} and model={model} makes {' or '.join(makes)}: choose another model or another task"
+            f"task={task} learns from a model that makes {asked} and model={model} makes {' or '.join(makes)}: {cure}, or another model"
         )
     elif kind and reads.get("kind") and kind not in _listed(reads["kind"]):
         problems.append(

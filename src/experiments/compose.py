@@ -173,15 +173,24 @@ def option_files(group: str, config_dirs: Sequence[str] = ()) -> dict[str, Path]
     return files
 
 
+def content(path: Path) -> dict[str, Any]:
+    """What stands in an option's file alone, not composed; empty when it cannot be read."""
+    try:
+        found = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def describe(path: Path) -> dict[str, Any]:
     """What an option's file says of itself: its `about`, or its first comment as the title."""
     text = path.read_text(encoding="utf-8")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        content = yaml.load(text, loader)
+        found = yaml.load(text, loader)
     except yaml.YAMLError as error:
         return {"title": f"(cannot be read: {first_line(error)})"}
-    about = dict(content.get("about") or {}) if isinstance(content, dict) else {}
+    about = dict(found.get("about") or {}) if isinstance(found, dict) else {}
     if "title" not in about:
         comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#") and "@package" not in line]
         about["title"] = comments[0] if comments else ""
