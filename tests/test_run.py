@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -390,3 +391,34 @@ def test_mixed_targets_and_weights_train(tmp_path: Path, monkeypatch: pytest.Mon
         "data.augment.cutout=4", "task.label_smoothing=0.1", "task.class_weights=balanced", "callbacks=none", "logger=none",
     )  # fmt: skip
     assert done["status"] == "finished"
+
+
+def test_a_task_brings_its_own_pictures_and_answers(experiments, tmp_path: Path, monkeypatch, finished: Path) -> None:
+    """What `figures` draws lies beside the others; what `answers` attaches is written to files beside a CSV."""
+    from PIL import Image
+
+    from experiments.tasks.base import Attachment
+    from experiments.tasks.classification import Classification
+    from experiments.viz.canvas import figure
+
+    def answers(self: Any, inputs: torch.Tensor, top: int) -> list[dict[str, Any]]:
+        return [{"brightness": float(one.mean()), "raw": Attachment(".bin", b"abc")} for one in inputs]
+
+    monkeypatch.setattr(Classification, "figures", lambda self: {"mine": lambda: figure(2, 2), "none": lambda: None})
+    monkeypatch.setattr(Classification, "answers", answers)
+    code, _, errors = experiments("train", *SMALL, "logger=none", "hydra.run.dir=run")
+    assert code == 0, errors
+    names = {path.name for path in (tmp_path / "run" / "figures").iterdir()}
+    assert "mine.png" in names and "none.png" not in names
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        Image.new("L", (8, 8), 90).save(tmp_path / folder / "grey.png")
+    code, output, errors = experiments("predict", "run", "a/grey.png", "b/grey.png", "--format", "csv")
+    assert code == 0, errors
+    assert output.splitlines()[0] == "image,brightness,raw"
+    assert output == (tmp_path / "run" / "predictions" / "predictions.csv").read_text()
+    written = sorted(path.name for path in (tmp_path / "run" / "predictions").glob("*.bin"))
+    assert written == ["grey-2_raw.bin", "grey_raw.bin"]
+    code, _, errors = experiments("predict", "run", "a/grey.png", "--out", "here")
+    assert code == 0, errors
+    assert (tmp_path / "here" / "grey_raw.bin").read_bytes() == b"abc"

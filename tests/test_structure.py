@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "experiments"
 ALLOWED = {
     "models": {"models", "sequences"},
     "viz": {"viz", "spec", "errors"},
-    "tasks": {"tasks", "spec", "errors", "schedulers", "sequences"},
+    "tasks": {"tasks", "spec", "errors", "schedulers", "sequences", "viz"},
     "data": {"data", "spec", "errors", "names", "files", "sequences"},
     "transfer": {"transfer", "spec", "errors"},
     "callbacks": {"callbacks", "tasks", "viz", "loggers", "layers", "spec", "errors", "files", "sequences"},

@@ -23,7 +23,7 @@ experiments: pick a model, a dataset, a freezing strategy and a precision; train
   experiments layers [model=… data=…]                  layer table: output shapes, parameters
   experiments compare PATH…                            table of the runs below some folders
   experiments evaluate RUN [key=value …]               test a run again, also on other data
-  experiments predict RUN IMAGE…                       classes and probabilities of image files
+  experiments predict RUN INPUT…                       what a run says of new inputs, such as image files
 
   experiments COMMAND --help tells more; experiments train --help lists every group and key.
   EXPERIMENTS_DATA=FOLDER says where datasets live; EXPERIMENTS_DEBUG=1 shows tracebacks.

@@ -37,14 +37,25 @@ class Loaded:
         """The run's data module, ready."""
         return build_data(self.config)
 
-    def predict(self, images: Any) -> Any:
-        """Class probabilities (N, num_classes) of N images: paths, PIL images, or arrays (H, W) or (H, W, C)."""
-        import torch
-
+    def prepare(self, inputs: Any) -> Any:
+        """New inputs as the model gets them; of images N paths, PIL images, or arrays (H, W) or (H, W, C)."""
         data = make(self.config.data)
         data.spec = self.spec
+        return data.prepare(inputs)
+
+    def predict(self, inputs: Any) -> Any:
+        """What the task predicts, for classification probabilities (N, num_classes), of inputs as for `prepare`."""
+        import torch
+
         with torch.inference_mode():
-            return self.model(data.prepare(images)).softmax(1)
+            return self.task.predict(self.prepare(inputs))
+
+    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
+        """What `experiments predict` says of inputs as for `prepare`, one dictionary each: see `Task.answers`."""
+        import torch
+
+        with torch.inference_mode():
+            return self.task.answers(self.prepare(inputs), top)
 
 
 def load(run_folder: str | Path) -> Loaded:

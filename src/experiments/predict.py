@@ -1,25 +1,30 @@
-"""`experiments predict`: classes and probabilities of image files."""
+"""`experiments predict`: what a run says of inputs that it has never seen, such as image files."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from experiments.errors import UserError
+from experiments.files import atomic_path, write_text
+from experiments.runs import read_config
 from experiments.tables import comma_separated, table
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+BATCH = 64
 
 
-def image_files(paths: list[Path]) -> list[Path]:
+def image_files(words: Sequence[str]) -> list[Path]:
     """The image files among some paths and in the folders among them.
 
     Raises:
         UserError: when a path does not exist, or there is no image.
     """
     found: list[Path] = []
-    for path in paths:
+    for path in map(Path, words):
         if path.is_dir():
             found += sorted(one for one in path.rglob("*") if one.suffix.lower() in IMAGES and one.is_file())
         elif path.is_file():
@@ -27,38 +32,98 @@ def image_files(paths: list[Path]) -> list[Path]:
         else:
             raise UserError(f"{path} does not exist: name image files or folders of them")
     if not found:
-        raise UserError(f"{' '.join(map(str, paths))} holds no image: name files such as photo.jpg")
+        raise UserError(f"{' '.join(words)} holds no image: name files such as photo.jpg")
     return found
 
 
+# What the words of the command line stand for, by what the run's data give; words of other kinds are taken as they are.
+# Whatever a reader gives, the data module's `prepare` takes a list of it.
+READERS: dict[str, Callable[[Sequence[str]], list[Any]]] = {"image": image_files}
+
+
 def main(words: list[str]) -> int:
-    """Prints the most probable classes of each image as a table, CSV or JSON."""
-    parser = argparse.ArgumentParser("experiments predict", description="Classes and probabilities of image files.")
+    """Prints what a run says of each input as a table, CSV or JSON, and writes the files that belong to it."""
+    parser = argparse.ArgumentParser("experiments predict", description="What a run says of new inputs.")
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="image files, or folders of them")
-    parser.add_argument("--top", type=int, default=3, metavar="K", help="classes an image (default: 3)")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="of images: files, or folders of them")
+    parser.add_argument("--top", type=int, default=3, metavar="K", help="classes an input (default: 3)")
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="where files (pictures and the like) and predictions.csv go; by default RUN/predictions, if there are files",
+    )
     options = parser.parse_args(words)
     if options.top < 1:
         raise UserError(f"--top {options.top} must be 1 or more: try --top 3")
-    files = image_files(options.images)
+    kind = (read_config(Path(options.run).absolute()).data.get("gives") or {}).get("kind", "input")
+    inputs = READERS.get(kind, list)(options.inputs)
     from experiments.loading import load
 
     loaded = load(options.run)
-    classes, rows = loaded.data.spec.classes, []
-    for start in range(0, len(files), 64):
-        some = files[start : start + 64]
-        probabilities, order = loaded.predict(some).topk(min(options.top, len(classes)), dim=1)
-        for file, best, indices in zip(some, probabilities.tolist(), order.tolist(), strict=True):
-            rows.append((str(file), [(classes[index], value) for index, value in zip(indices, best, strict=True)]))
+    answers: list[dict[str, Any]] = []
+    for start in range(0, len(inputs), BATCH):
+        some = inputs[start : start + BATCH]
+        for one, answer in zip(some, loaded.answers(some, options.top), strict=True):
+            answers.append({kind: str(one), **answer})
+    folder = options.out or Path(options.run) / "predictions"
+    wrote = save_attachments(answers, folder)
+    head, rows, numeric = as_rows(answers)
+    if wrote or options.out:
+        write_text(folder / "predictions.csv", comma_separated(head, rows) + "\n")
     if options.format == "json":
-        content = [
-            {"image": file, "classes": [{"class": name, "probability": round(p, 6)} for name, p in best]}
-            for file, best in rows
-        ]
-        print(json.dumps(content, indent=2, ensure_ascii=False))
-        return 0
-    cells = [[file, str(place), name, f"{p:.4f}"] for file, best in rows for place, (name, p) in enumerate(best, 1)]
-    head = ["image", "rank", "class", "probability"]
-    print(comma_separated(head, cells) if options.format == "csv" else table(head, cells, right=(1, 3)))
+        print(json.dumps(rounded(answers), indent=2, ensure_ascii=False))
+    else:
+        print(comma_separated(head, rows) if options.format == "csv" else table(head, rows, right=numeric))
     return 0
+
+
+def save_attachments(answers: list[dict[str, Any]], folder: Path) -> int:
+    """Writes every attachment among some answers to FOLDER/NAME_KEY.SUFFIX, and puts its path in its place; their number."""
+    stems: dict[str, int] = {}
+    count = 0
+    for answer in answers:
+        kinds = [key for key, value in answer.items() if type(value).__name__ == "Attachment"]
+        if not kinds:
+            continue
+        stem = Path(str(next(iter(answer.values())))).stem[:80]
+        stems[stem] = stems.get(stem, 0) + 1
+        if stems[stem] > 1:  # files of one name from several folders
+            stem = f"{stem}-{stems[stem]}"
+        for key in kinds:
+            suffix, content = answer[key]
+            path = folder / f"{stem}_{key}{suffix}"
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(content)
+            answer[key] = str(path)
+            count += 1
+    return count
+
+
+def as_rows(answers: list[dict[str, Any]]) -> tuple[list[str], list[list[str]], list[int]]:
+    """Head, rows of text and numbers of the columns that align right; a ranked list inside an answer takes a row an entry."""
+    head: list[str] = []
+    rows: list[list[Any]] = []
+    for answer in answers:
+        ranked = next((key for key, value in answer.items() if isinstance(value, list)), None)
+        plain = {key: value for key, value in answer.items() if key != ranked}
+        entries = [{"rank": place, **entry} for place, entry in enumerate(answer[ranked], 1)] if ranked else [{}]
+        for entry in entries:
+            head = head or [*plain, *entry]
+            rows.append([*plain.values(), *entry.values()])
+    numeric = [column for column in range(len(head)) if all(isinstance(row[column], int | float) for row in rows)]
+    return head, [[_text(value) for value in row] for row in rows], numeric
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+def rounded(value: Any) -> Any:
+    """Plain Python with its real numbers to six decimals."""
+    if isinstance(value, dict):
+        return {key: rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [rounded(one) for one in value]
+    return round(value, 6) if isinstance(value, float) else value

@@ -15,6 +15,7 @@ from torch import Tensor
 from experiments.errors import first_line
 from experiments.files import atomic_path
 from experiments.spec import ImageSpec
+from experiments.tasks.base import Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +25,8 @@ log = logging.getLogger(__name__)
 
 class Figures(Callback):
     """Draws, as far as the task has them: a batch as the model gets it, the curves, the first layer's
-    filters, and after the test the confusion matrix and the most wrong examples.
+    filters, and after the test the confusion matrix, the most wrong examples, and what the task adds
+    (`Task.figures`).
 
     Nothing is drawn in a step: the first batch is copied, and drawn when the first validation or epoch is
     over. No random number is drawn at all. A picture that cannot be written costs one line of warning, not
@@ -136,6 +138,9 @@ class Figures(Callback):
         if self._wrong and isinstance(spec, ImageSpec):
             self._draw(trainer, "most_wrong", lambda: _most_wrong(self._wrong, spec))
         self._wrong = {}
+        if isinstance(pl_module, Task):
+            for name, make in pl_module.figures().items():
+                self._draw(trainer, name, make)
 
     def _note(self, trainer: Trainer, part: str) -> None:
         """Write down the latest values of the current epoch."""

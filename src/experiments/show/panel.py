@@ -1,8 +1,8 @@
 """What a panel of `experiments show` is, and what it gets: one more kind of picture is one function and one line.
 
-    # mine/pictures.py                                     # mine/task.py
-    def gates(look: Look) -> Iterator[Picture]: ...        class Mine(Task):
-    PANELS = (Panel("gates", "Gates", gates),)                 shows = (*Task.shows, "mine.pictures")
+# mine/pictures.py                                     # mine/task.py
+def gates(look: Look) -> Iterator[Picture]: ...        class Mine(Task):
+PANELS = (Panel("gates", "Gates", gates),)                 shows = (*Task.shows, "mine.pictures")
 """
 
 from __future__ import annotations

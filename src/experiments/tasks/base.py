@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
+from experiments.errors import UserError
 from experiments.schedulers import Horizon
 from experiments.tasks.sums import RunningSums
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Attachment(NamedTuple):
+    """Content of a file that `experiments predict` writes for one input, such as a picture; `suffix` with its dot."""
+
+    suffix: str
+    content: bytes
 
 
 class Task(LightningModule):
@@ -136,6 +147,26 @@ class Task(LightningModule):
     def details(self) -> dict[str, Any]:
         """What the record keeps of the test beyond single numbers; plain Python."""
         return {}
+
+    def figures(self) -> dict[str, Callable[[], Figure | None]]:
+        """Pictures of the test, by name; each is drawn when it is called, after the test, and imports `viz` only then."""
+        return {}
+
+    def predict(self, inputs: Any) -> Any:
+        """What `Loaded.predict` gives for inputs as the model gets them; here what the model makes of them."""
+        return self.model(inputs)
+
+    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
+        """What `experiments predict` says: a dictionary for each input, all with the same keys.
+
+        A value is plain Python; an `Attachment`, which is written to a file and replaced by its path; or a list of
+        dictionaries, best first, which takes a row each in a table.
+
+        Args:
+            inputs: as the model gets them.
+            top: how many of a ranked list are wanted.
+        """
+        raise UserError(f"{type(self).__name__} has no answer for single inputs: use experiments evaluate")
 
     def configure_optimizers(self) -> Any:
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]

@@ -119,6 +119,19 @@ class Classification(Task):
         self.confusion = self.matrix.compute().cpu()
         self.matrix.reset()
 
+    def predict(self, inputs: Any) -> Tensor:
+        """Class probabilities (B, num_classes)."""
+        return self.model(inputs).softmax(1)
+
+    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
+        """The most probable classes of each input."""
+        names = self.spec.classes
+        probabilities, order = self.predict(inputs).float().topk(min(top, len(names)), dim=1)
+        return [
+            {"classes": [{"class": names[i], "probability": p} for p, i in zip(best, indices, strict=True)]}
+            for best, indices in zip(probabilities.tolist(), order.tolist(), strict=True)
+        ]
+
     def details(self) -> dict[str, Any]:
         """Per class: precision, recall, F1 and the number of test examples; and the confusion matrix."""
         if self.confusion is None:
