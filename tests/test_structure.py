@@ -27,6 +27,7 @@ LIGHT = (
     "files",
     "names",
     "predict",
+    "preprocessing",
     "record",
     "runs",
     "spec",

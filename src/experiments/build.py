@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.devices import cores
 from experiments.errors import UserError, first_line
 from experiments.imports import import_lightning
+from experiments.preprocessing import given_keys, take_over
 
 _NOTES = ("about", "reads", "gives", "makes", "pretrained")  # keys that describe an option and build nothing
 
@@ -31,6 +32,11 @@ def prepare_process(config: DictConfig) -> None:
     elif beside > 1:  # more busy threads than cores make a step several times slower
         torch.set_num_threads(max(1, cores() // beside))
     seed_everything(config.seed)
+    published = config.model.get("pretrained") or {}
+    if config.weights == "pretrained" and "library" in published:
+        from experiments.transfer.published import expected_images
+
+        take_over(config.data, expected_images(published), given_keys(config))
 
 
 def _quiet() -> None:
@@ -101,14 +107,16 @@ def build_model(config: DictConfig, spec: Any) -> Any:
     return make(config.model, **spec.inputs, **task.outputs(spec))
 
 
-def build_task(config: DictConfig, spec: Any, data: Any = None) -> Any:
-    """Model, weights and freezing, inside the task; `data` where the task counts its classes."""
+def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool = False) -> Any:
+    """Model, weights and freezing, inside the task; `data` where the task counts its classes, `with_head` where
+    the weights must bring the head too."""
     from experiments.transfer.freezing import freeze
     from experiments.transfer.weights import load_weights
 
     model = build_model(config, spec)
     if config.weights is not None:
-        load_weights(model, config.weights, config.run.choices.get("model"))
+        name, published = config.run.choices.get("model"), config.model.get("pretrained")
+        load_weights(model, config.weights, name, published, with_head)
     freeze(model, config.freezing.frozen)
     optimizer = make(config.optimizer)
     if config.precision.name == "16-mixed" and config.trainer.gradient_clip_val is not None:

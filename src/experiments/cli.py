@@ -24,6 +24,7 @@ experiments: pick a model, a dataset, a freezing strategy and a precision; train
   experiments compare PATH…                            table of the runs below some folders
   experiments evaluate RUN [key=value …]               test a run again, also on other data
   experiments predict RUN INPUT…                       what a run says of new inputs, such as image files
+  experiments evaluate|predict model=… weights=… …     the same for published weights, without a run
 
   experiments COMMAND --help tells more; experiments train --help lists every group and key.
   EXPERIMENTS_DATA=FOLDER says where datasets live; EXPERIMENTS_DEBUG=1 shows tracebacks.
@@ -281,9 +282,17 @@ def _status(words: list[str]) -> int:
 def _evaluate(words: list[str]) -> int:
     if not words or words[0].startswith("-"):
         raise UserError("evaluate needs a run: experiments evaluate RUN [key=value …]")
-    from experiments.loading import evaluate
+    if "=" in words[0] and not Path(words[0]).exists():  # no run: weights from elsewhere
+        from experiments.loading import evaluate_weights
 
-    metrics = evaluate(words[0], *words[1:])
+        overrides, folders, switches = split_words(words)
+        if switches:
+            raise UserError(f"experiments evaluate does not know {switches[0]}: give group=option and key=value")
+        metrics = evaluate_weights(overrides, folders)
+    else:
+        from experiments.loading import evaluate
+
+        metrics = evaluate(words[0], *words[1:])
     for name, value in metrics.items():
         print(f"{name:<16} {value:.4f}")
     return 0

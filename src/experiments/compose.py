@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments.errors import UserError, first_line
 from experiments.names import unknown
+from experiments.preprocessing import take_over_published
 
 GROUPS = (
     "model", "data", "task", "freezing", "precision", "trainer", "optimizer", "scheduler", "callbacks", "logger",
@@ -81,6 +82,7 @@ def settle(
     except OmegaConfBaseException as error:
         raise UserError(first_line(error)) from error
     missing_sentence(OmegaConf.missing_keys(config))
+    take_over_published(config)
     OmegaConf.set_struct(config, True)
     return config
 

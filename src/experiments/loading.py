@@ -12,9 +12,10 @@ from omegaconf import DictConfig
 
 from experiments.build import build_data, build_task, build_trainer, make, prepare_process
 from experiments.errors import UserError, first_line
+from experiments.preprocessing import given_keys, take_over
 from experiments.record import read_record
 from experiments.runs import read_config
-from experiments.spec import from_plain
+from experiments.spec import ImageSpec, from_plain
 
 
 @dataclass
@@ -80,22 +81,49 @@ def load(run_folder: str | Path) -> Loaded:
     return Loaded(folder, config, record, spec, task)
 
 
+def load_published(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> Loaded:
+    """A network with weights from elsewhere, for the images and classes they were published for.
+
+    Args:
+        overrides: such as `model=resnet18` and `weights=pretrained`, or `weights=PATH` of the same file.
+        config_dirs: further folders of configs.
+
+    Raises:
+        UserError: when the network has no published weights, they are not here, or do not fit.
+    """
+    from experiments.check import require
+    from experiments.compose import compose
+
+    config = compose(["data=image_folder", "data.root=.", *overrides], config_dirs)
+    model, published = config.run.choices.model, config.model.get("pretrained")
+    if config.weights is None or not published:
+        raise UserError(
+            f"model={model} weights={config.weights} says no classes: name a run, or a published network and weights=pretrained"
+        )
+    require(config)
+    prepare_process(config)
+    from experiments.transfer.published import class_names, expected_images
+
+    take_over(config.data, published if "size" in published else expected_images(published), given_keys(config))
+    classes = tuple(class_names(published))
+    data = config.data
+    spec = ImageSpec(len(data.mean), data.size, data.size, classes, tuple(data.mean), tuple(data.std))
+    task = build_task(config, spec, with_head=True)
+    task.eval()
+    return Loaded(Path(config.run.dir), config, {}, spec, task)
+
+
 def load_checkpoint(task: Any, path: Path) -> None:
     """Sets a task's weights from one of its checkpoints.
 
     Raises:
         UserError: when the file is damaged or belongs to another model.
     """
-    import torch
+    from experiments.transfer.files import read_checkpoint
 
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: finish the run first, with resume={path.parents[1]}") from None
-    except Exception as error:
-        raise UserError(
-            f"{path} cannot be read ({first_line(error)}): take another checkpoint or train again"
-        ) from error
+    if not path.exists():
+        raise UserError(f"{path} is missing: finish the run first, with resume={path.parents[1]}")
+    state = read_checkpoint(path)["state_dict"]
     try:
         task.load_state_dict(state)
     except RuntimeError as error:
@@ -129,6 +157,31 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
         )
     trainer = build_trainer(config, callbacks=False)
     trainer.test(loaded.task, datamodule=data, verbose=False)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def evaluate_weights(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> dict[str, float]:
+    """Tests weights from elsewhere on the test part of some data, without training; writes nothing.
+
+    Args:
+        overrides: such as `model=resnet20`, `data=cifar10`, `weights=PATH` and the normalisation they expect.
+        config_dirs: further folders of configs.
+
+    Raises:
+        UserError: when there are no weights, or they do not fit, head included.
+    """
+    from experiments.check import require
+    from experiments.compose import compose
+
+    config = compose(overrides, config_dirs)
+    if config.weights is None:
+        raise UserError("evaluate needs a run, or weights=pretrained or weights=PATH: experiments evaluate RUN")
+    require(config)
+    prepare_process(config)
+    data = build_data(config)
+    task = build_task(config, data.spec, data, with_head=True)
+    trainer = build_trainer(config, callbacks=False)
+    trainer.test(task, datamodule=data, verbose=False)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 

@@ -44,7 +44,7 @@ READERS: dict[str, Callable[[Sequence[str]], list[Any]]] = {"image": image_files
 def main(words: list[str]) -> int:
     """Prints what a run says of each input as a table, CSV or JSON, and writes the files that belong to it."""
     parser = argparse.ArgumentParser("experiments predict", description="What a run says of new inputs.")
-    parser.add_argument("run", metavar="RUN", help="the folder of a run")
+    parser.add_argument("run", metavar="RUN", help="the folder of a run, or model=NAME weights=pretrained")
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="of images: files, or folders of them")
     parser.add_argument("--top", type=int, default=3, metavar="K", help="classes an input (default: 3)")
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
@@ -57,17 +57,22 @@ def main(words: list[str]) -> int:
     options = parser.parse_args(words)
     if options.top < 1:
         raise UserError(f"--top {options.top} must be 1 or more: try --top 3")
-    kind = (read_config(Path(options.run).absolute()).data.get("gives") or {}).get("kind", "input")
-    inputs = READERS.get(kind, list)(options.inputs)
-    from experiments.loading import load
+    overrides = [options.run] if "=" in options.run and not Path(options.run).exists() else []
+    if overrides:  # no run: published weights, whose networks read images
+        overrides += [word for word in options.inputs if "=" in word and not Path(word).exists()]
+        kind = "image"
+    else:
+        kind = (read_config(Path(options.run).absolute()).data.get("gives") or {}).get("kind", "input")
+    inputs = READERS.get(kind, list)([word for word in options.inputs if word not in overrides])
+    from experiments.loading import load, load_published
 
-    loaded = load(options.run)
+    loaded = load_published(overrides) if overrides else load(options.run)
     answers: list[dict[str, Any]] = []
     for start in range(0, len(inputs), BATCH):
         some = inputs[start : start + BATCH]
         for one, answer in zip(some, loaded.answers(some, options.top), strict=True):
             answers.append({kind: str(one), **answer})
-    folder = options.out or Path(options.run) / "predictions"
+    folder = options.out or Path("." if overrides else options.run) / "predictions"
     wrote = save_attachments(answers, folder)
     head, rows, numeric = as_rows(answers)
     if wrote or options.out:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from experiments.data.decode import decode
 from experiments.data.image_folder import ImageFolder, Streamed
@@ -216,3 +217,24 @@ def test_hymenoptera(real: Callable[[str], Path], caplog: pytest.LogCaptureFixtu
     assert sum(map(int, counts(data))) == 397
     assert data.splits["test"] == 153
     assert "imageNotFound.gif" in caplog.text
+
+
+@pytest.mark.parametrize("memory", [100, 0])
+def test_resize_leaves_a_margin_around_the_middle(tmp_path: Path, memory: float) -> None:
+    """White within a black frame: cut to the middle, only white is left."""
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    pixels[8:56, 8:56] = 255
+    for number in range(6):
+        path = tmp_path / f"class{number % 2}" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    given = {"size": 16, "memory": memory, "validation": 0.34, "test": 0.34, "mean": [0.0] * 3, "std": [1.0] * 3}
+    for resize, least in ((None, 0.0), (24, 0.99)):
+        data = ready(tmp_path, resize=resize, **given)
+        images = data.sample("test", 2)[0]
+        assert images.shape[1:] == (3, 16, 16)
+        assert float(images.min()) >= least
+        assert torch.equal(data.prepare([tmp_path / "class0" / "0.png"])[0], images[0])
+        assert (float(images.min()) < 0.5) == (resize is None)
+    with pytest.raises(UserError, match=r"data\.resize=8.*data\.size=16"):
+        ready(tmp_path, resize=8, **given)

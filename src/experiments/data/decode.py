@@ -21,6 +21,7 @@ def decode(
     size: tuple[int, int] | None,
     grey: bool,
     window: tuple[float, ...] | None = None,
+    short: int | None = None,
 ) -> np.ndarray:
     """Read an image, upright as its EXIF orientation says, transparency laid on white.
 
@@ -30,6 +31,7 @@ def decode(
         size: height and width; the image is scaled to cover it and the middle taken. None keeps the whole.
         grey: one channel, else three.
         window: top, left, height and width, as shares of the sides, of what to scale to `size` instead.
+        short: the shorter side's pixels when the middle of `size` is taken, so that a margin falls away; None: no margin.
 
     Returns:
         (C, H, W) uint8.
@@ -49,14 +51,15 @@ def decode(
             with Image.open(source) as opened:
                 if size is not None and window is None:
                     # JPEG can decode at a half, quarter or eighth for less; never below twice the size wanted.
-                    opened.draft(None, (2 * max(size), 2 * max(size)))
+                    least = 2 * max(*size, short or 0)
+                    opened.draft(None, (least, least))
                 image = _plain(opened, mode)
         except Exception as error:  # Pillow raises a dozen kinds, struct.error and SyntaxError among them
             raise _unreadable(source, error) from error
-    if size is not None and (window is not None or image.size != size[::-1]):
+    if size is not None and (window is not None or image.size != size[::-1] or short):
         width, height = image.size
         if window is None:
-            scale = max(size[0] / height, size[1] / width)
+            scale = max(size[0] / height, size[1] / width, (short or 0) / min(height, width))
             tall, wide = size[0] / scale, size[1] / scale
             top, left = (height - tall) / 2, (width - wide) / 2
         else:

@@ -39,6 +39,7 @@ class ImageFolder(ImageData):
 
     Args:
         grey: read the images as grey.
+        resize: the shorter side's pixels before the middle of `size` is cut out; None takes the largest middle.
         test: share or count held out from the training images where there is no test folder; "val" makes the val
             folder the test part, and holds validation out instead.
         memory: megabytes that decoded images may take before they are read from disk in every epoch.
@@ -65,6 +66,7 @@ class ImageFolder(ImageData):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         split_seed: int = 0,
+        resize: int | None = None,
     ) -> None:
         super().__init__(
             batch_size=batch_size,
@@ -79,6 +81,9 @@ class ImageFolder(ImageData):
             split_seed=split_seed,
             root=root,
         )
+        if resize is not None and (size is None or resize < size):
+            raise UserError(f"data.resize={resize} must be data.size={size} or more: try data.resize={size or 'null'}")
+        self.short = resize
         if test != "val":
             if isinstance(test, str):
                 raise UserError(f"data.test={test!r} is neither a share, a count, nor val.")
@@ -128,7 +133,7 @@ class ImageFolder(ImageData):
         def fill(place: int) -> None:
             if self.size is None:
                 self._check(paths[place])
-            images[place] = decode(paths[place], self._shape[1:], self.grey)
+            images[place] = decode(paths[place], self._shape[1:], self.grey, short=self.short)
 
         whole = self._whole(_in_threads(fill, range(len(paths))))
         if not whole.all():
@@ -144,7 +149,7 @@ class ImageFolder(ImageData):
             return channel_statistics(part.source)
         places = np.linspace(0, len(part.source) - 1, min(ESTIMATE, len(part.source))).astype(int)
         some = [part.source[place] for place in places]
-        images = _in_threads(lambda path: decode(path, self._shape[1:], self.grey), some)
+        images = _in_threads(lambda path: decode(path, self._shape[1:], self.grey, short=self.short), some)
         self._whole(images)
         decoded = [image for image in images if isinstance(image, np.ndarray)]
         return channel_statistics(torch.from_numpy(np.stack(decoded)))
@@ -153,7 +158,7 @@ class ImageFolder(ImageData):
         source, labels = self.sets[part]
         if isinstance(source, torch.Tensor):
             return super().dataset(part, augment, on_device)
-        return Streamed(source, torch.from_numpy(labels), self._shape, augment, on_device)
+        return Streamed(source, torch.from_numpy(labels), self._shape, augment, on_device, self.short)
 
     @property
     def device_augment(self) -> Augment:
@@ -191,6 +196,7 @@ class Streamed(Dataset):
         shape: channels, height and width that they are brought to.
         augment: what happens to them; nothing for evaluation.
         on_device: leave crop and flip to the device.
+        short: see `decode`.
     """
 
     def __init__(
@@ -200,8 +206,9 @@ class Streamed(Dataset):
         shape: tuple[int, int, int],
         augment: Augment,
         on_device: bool,
+        short: int | None = None,
     ) -> None:
-        self.paths, self.labels, self.shape, self.augment = paths, labels, shape, augment
+        self.paths, self.labels, self.shape, self.augment, self.short = paths, labels, shape, augment, short
         self.place_here = augment.places and not on_device
 
     def __len__(self) -> int:
@@ -225,7 +232,7 @@ class Streamed(Dataset):
         images = torch.empty(len(indices), *self.shape, dtype=torch.uint8)
         with _quiet():
             for image, index, window in zip(images.numpy(), indices.tolist(), windows, strict=True):
-                image[:] = decode(self.paths[index], self.shape[1:], self.shape[0] == 1, window)
+                image[:] = decode(self.paths[index], self.shape[1:], self.shape[0] == 1, window, self.short)
         targets = self.labels[indices]
         if not isinstance(picks, Picks) or not self.augment.places:
             return Batch(images, targets, None, bits)

@@ -117,6 +117,7 @@ class ImageData(LightningDataModule):
     """
 
     name = "images"
+    short: int | None = None  # the shorter side's pixels before the middle is cut out; None: those of the middle
     # Fewer examples than processes leave a process without any; that is no mistake.
     allow_zero_length_dataloader_with_multiple_devices = True
 
@@ -301,7 +302,7 @@ class ImageData(LightningDataModule):
             UserError: one of them cannot be read.
         """
         size = self.spec.height, self.spec.width
-        pixels = [decode(image, size, self.spec.channels == 1) for image in images]
+        pixels = [decode(image, size, self.spec.channels == 1, short=self.short) for image in images]
         return self.on_after_batch_transfer(Batch(torch.from_numpy(np.stack(pixels)), torch.zeros(0)), 0)[0]
 
     def sample(self, part: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -18,6 +18,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.compose import GROUPS, missing_sentence, settle
+from experiments.preprocessing import take_over_published
 
 Plain = dict[str, Any]
 
@@ -96,6 +97,7 @@ class Composer:
         run |= {"dir": folder, "choices": dict(choices), "overrides": list(words), "config_dirs": self.config_dirs}
         resolved = self._resolve(config, config, 0)
         missing_sentence(_missing(resolved, ""))
+        take_over_published(resolved)
         return resolved
 
     def _parse(self, word: str) -> tuple[Override, bool]:

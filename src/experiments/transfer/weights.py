@@ -1,42 +1,69 @@
-"""Where a model's first values come from: an earlier run, a checkpoint, or a state dict."""
+"""Where a model's first values come from: published weights, an earlier run, a checkpoint, or a state dict."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from experiments.errors import UserError, first_line
+from experiments.errors import UserError
+from experiments.transfer.files import read_state_dict
+
+COUNTER = "num_batches_tracked"  # of a batch norm; older files lack it, and nothing here reads it
 
 
-def load_weights(model: nn.Module, weights: str, model_name: str | None) -> None:
+def load_weights(
+    model: nn.Module,
+    weights: str,
+    model_name: str | None,
+    published: Mapping[str, Any] | None = None,
+    with_head: bool = False,
+) -> None:
     """Loads weights into a model: all stages must fit, but a head for other classes keeps its own first values.
+
+    Names may be those of the stages here, or those of the library that the network comes from. A first convolution
+    for colour is summed over its channels where the model reads grey images.
 
     Args:
         model: the network to fill.
-        weights: "pretrained", a run's folder, a Lightning checkpoint, or a torch state dict.
+        weights: "pretrained", a run's folder, a Lightning checkpoint, a torch state dict, or a file of safetensors.
         model_name: for messages.
+        published: what the model's config says of its published weights.
+        with_head: the head must fit too, as nothing will be trained.
 
     Raises:
         UserError: when there is no such file, or it does not fit.
     """
     if weights == "pretrained":
-        raise UserError(f"model={model_name} has no published weights: use weights=null or the path of an earlier run")
-    path = Path(weights)
-    if path.is_dir():
-        path = path / "checkpoints" / "best.ckpt"
-    state = read_state_dict(path)
+        if not published:
+            raise UserError(
+                f"model={model_name} has no published weights: use weights=null or the path of an earlier run"
+            )
+        from experiments.transfer.published import published_state
+
+        state = published_state(published)
+    else:
+        state = read_state_dict(Path(weights), f"weights={weights}")
     own = model.state_dict()
-    head = {key for key in own if key.split(".")[0] == "head"}
-    if any(key in state and state[key].shape != own[key].shape for key in head):
+    state = _grey(_renamed(state, model, own), own)
+    state = {key: value for key, value in own.items() if key.endswith(COUNTER)} | state
+    heads = [*getattr(model, "classifiers", ()), "head"]
+    head = {key for key in own if any(key.startswith(f"{name}.") for name in heads)}
+    unlike = sorted(key for key in head if key in state and state[key].shape != own[key].shape)
+    if unlike and with_head:
+        theirs, ours = (len(one[unlike[-1]]) for one in (state, own))
+        raise UserError(
+            f"weights={weights} has a head for {theirs} classes and the data has {ours}: train it first, or choose the data it knows"
+        )
+    if unlike:
         state = {key: value for key, value in state.items() if key not in head} | {key: own[key] for key in head}
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    unlike = [key for key in own.keys() & state.keys() if own[key].shape != state[key].shape]
+    unlike = sorted(key for key in own.keys() & state.keys() if own[key].shape != state[key].shape)
     if missing or extra or unlike:
         parts = [
-            f"{what} {', '.join(keys[:3])}"
+            f"{what} {', '.join(keys[:3])}{f' and {len(keys) - 3} more' if len(keys) > 3 else ''}"
             for what, keys in (("lacks", missing), ("has besides", extra), ("has another shape of", unlike))
             if keys
         ]
@@ -46,24 +73,21 @@ def load_weights(model: nn.Module, weights: str, model_name: str | None) -> None
     model.load_state_dict(state)
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Tensors of the model in a file; of a Lightning checkpoint, those below `model.`.
+def _renamed(state: dict[str, Tensor], model: nn.Module, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict under the model's own names, where it has those of the library it was published in."""
+    names: Mapping[str, str] = getattr(model, "published_names", {})
+    if len(state.keys() & names.keys()) <= len(state.keys() & own.keys()):
+        return state
+    # Auxiliary heads that the model was built without stay out.
+    unused = getattr(model, "unused_names", ())
+    return {names.get(key, key): value for key, value in state.items() if not key.startswith(tuple(unused))}
 
-    Raises:
-        UserError: when the file is missing, damaged, or holds anything but tensors and plain Python.
-    """
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"weights={path} does not exist: give a run's folder or a checkpoint") from None
-    except Exception as error:
-        raise UserError(
-            f"weights={path} cannot be read ({first_line(error)}): give a run's folder or a checkpoint"
-        ) from error
-    if isinstance(content, dict) and "state_dict" in content:
-        content = content["state_dict"]
-        inner = {key.removeprefix("model."): value for key, value in content.items() if key.startswith("model.")}
-        content = inner or content
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise UserError(f"weights={path} holds no state dict: give a run's folder or a checkpoint")
-    return content
+
+def _grey(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Sums the first convolution over colours where the model reads one channel: the same answer to a grey image."""
+    first = next(iter(own), "")
+    if first in state and own[first].ndim == 4 and state[first].ndim == 4:
+        wanted, given = own[first].shape, state[first].shape
+        if wanted[1] == 1 and given[1] == 3 and (wanted[0], *wanted[2:]) == (given[0], *given[2:]):
+            return state | {first: state[first].sum(1, keepdim=True)}
+    return state

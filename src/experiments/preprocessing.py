@@ -1,0 +1,42 @@
+"""What published weights expect of their images, taken over by the data. Never imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+KEYS = ("size", "resize", "mean", "std")
+
+
+def take_over_published(config: Any) -> None:
+    """Fills in what the data of a config leaves open, where `weights=pretrained` and the model's YAML says what they expect."""
+    published = config["model"].get("pretrained") or {}
+    if config["weights"] == "pretrained" and "size" in published:
+        take_over(config["data"], published, given_keys(config))
+
+
+def given_keys(config: Any) -> list[str]:
+    """Keys that were set on the command line."""
+    return [word.lstrip("+").partition("=")[0] for word in config["run"]["overrides"]]
+
+
+def take_over(data: Any, expected: Mapping[str, Any], given: Collection[str] = ()) -> None:
+    """Fills in what a data config leaves open (null) of size, crop and normalisation.
+
+    Args:
+        data: a data config with some of the keys `size`, `resize`, `mean` and `std`; changed in place.
+        expected: their values for the published weights.
+        given: keys that the user set, whatever to.
+    """
+    if "size" not in data:
+        return
+    grey = (data.get("gives") or {}).get("channels") == 1 or bool(data.get("grey"))
+    for key in KEYS:
+        value: Any = expected.get(key)
+        if key not in data or data[key] is not None or value is None or f"data.{key}" in given:
+            continue
+        if key == "resize" and data["size"] != expected["size"]:
+            value = round(data["size"] * value / expected["size"]) if data["size"] else None
+        if key in ("mean", "std"):
+            value = [sum(value) / len(value)] if grey else list(value)
+        data[key] = value

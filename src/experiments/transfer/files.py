@@ -1,0 +1,62 @@
+"""Files of tensors: Lightning checkpoints, torch state dicts and safetensors, all read here and without running their code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from experiments.errors import UserError, first_line
+
+SAFETENSORS = ".safetensors"
+
+
+def read_checkpoint(path: Path, named: str | None = None) -> Any:
+    """What a file of tensors holds: a dictionary in most cases; on the CPU.
+
+    Args:
+        path: of a torch file, or one of safetensors.
+        named: how the user named it, for messages.
+
+    Raises:
+        UserError: when the file is missing, damaged, or holds anything but tensors and plain Python.
+    """
+    named = named or str(path)
+    try:
+        if path.suffix == SAFETENSORS:
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{named} does not exist: give a run's folder or a file of weights") from None
+    except Exception as error:
+        raise UserError(
+            f"{named} cannot be read ({first_line(error)}): give a run's folder, a checkpoint, a state dict or safetensors"
+        ) from error
+
+
+def read_state_dict(path: Path, named: str | None = None) -> dict[str, Tensor]:
+    """Tensors of the model in a run's folder or a file; of a Lightning checkpoint, those below `model.`.
+
+    The prefix `module.` that DataParallel leaves behind is taken away.
+
+    Raises:
+        UserError: as `read_checkpoint`, and when the file holds no state dict.
+    """
+    if path.is_dir():
+        path = path / "checkpoints" / "best.ckpt"
+    content = read_checkpoint(path, named)
+    if isinstance(content, dict):
+        for key in ("state_dict", "model_state_dict", "model"):
+            if isinstance(content.get(key), dict):
+                content = content[key]
+                break
+    if not isinstance(content, dict) or not content or not all(isinstance(one, Tensor) for one in content.values()):
+        raise UserError(f"{named or path} holds no state dict: give a run's folder or a file of weights")
+    for prefix in ("model.", "module."):
+        inner = {key.removeprefix(prefix): value for key, value in content.items() if key.startswith(prefix)}
+        content = inner or content
+    return content

@@ -1,0 +1,104 @@
+"""Published weights, by the code of the libraries that publish them, and the images they expect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from experiments.errors import UserError, first_line
+
+
+def published_state(published: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The state dict of published weights, under the names of their library; fetched once into its cache.
+
+    Args:
+        published: `weights` names one of torchvision's, as ResNet18_Weights.IMAGENET1K_V1; or `library` and `name`
+            a model of torchvision or timm, for its default weights.
+
+    Raises:
+        UserError: when there are none, or they are not here and cannot be fetched.
+    """
+    if published.get("library") == "timm":
+        return _from_timm(str(published["name"]))
+    weights = torchvision_weights(published)
+    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    try:
+        return weights.get_state_dict(progress=False, check_hash=True)
+    except Exception as error:
+        why = "it is damaged" if file.exists() else f"it cannot be fetched: {first_line(error)}"
+        raise UserError(
+            f"weights=pretrained needs {file.name} ({why}): get it from {weights.url} and put it into {file.parent}, "
+            "or give its path as weights=PATH"
+        ) from error
+
+
+def torchvision_weights(published: Mapping[str, Any]) -> Any:
+    """One member of torchvision's enumerations of weights.
+
+    Raises:
+        UserError: when the model has none.
+    """
+    from torchvision.models import get_model_weights, get_weight  # type: ignore[import-untyped]
+
+    if "weights" in published:
+        return get_weight(published["weights"])
+    found = list(get_model_weights(published["name"]))
+    if not found:
+        raise UserError(f"model.name={published['name']} has no published weights: use weights=null or a path")
+    return get_model_weights(published["name"]).DEFAULT
+
+
+def expected_images(published: Mapping[str, Any]) -> dict[str, Any]:
+    """What published weights expect of their images: `size`, `resize`, `mean` and `std`, as far as they say."""
+    if published.get("library") == "timm":
+        from timm.data import resolve_model_data_config  # type: ignore[import-untyped]
+        from timm.models import get_pretrained_cfg  # type: ignore[import-untyped]
+
+        config = get_pretrained_cfg(published["name"])
+        said = resolve_model_data_config(None, pretrained_cfg=config.to_dict() if config else {})
+        size = said["input_size"][-1]
+        return {
+            "size": size,
+            "resize": round(size / said["crop_pct"]),
+            "mean": list(said["mean"]),
+            "std": list(said["std"]),
+        }
+    said = torchvision_weights(published).transforms()
+    return {"size": said.crop_size[0], "resize": said.resize_size[0], "mean": list(said.mean), "std": list(said.std)}
+
+
+def class_names(published: Mapping[str, Any]) -> list[str]:
+    """Names of the classes that published weights tell apart.
+
+    Raises:
+        UserError: when the library does not say.
+    """
+    if published.get("library") == "timm":
+        from timm.data import ImageNetInfo, infer_imagenet_subset  # type: ignore[import-untyped]
+        from timm.models import get_pretrained_cfg  # type: ignore[import-untyped]
+
+        config = get_pretrained_cfg(published["name"])
+        subset = infer_imagenet_subset(config.to_dict()) if config else None
+        if subset is None:
+            raise UserError(f"model.name={published['name']} says no classes: evaluate it on data that has them")
+        info = ImageNetInfo(subset)
+        return [info.index_to_description(index) for index in range(info.num_classes())]
+    return torchvision_weights(published).meta["categories"]
+
+
+def _from_timm(name: str) -> dict[str, Tensor]:
+    import timm  # type: ignore[import-untyped]
+
+    try:
+        return timm.create_model(name, pretrained=True).state_dict()
+    except RuntimeError as error:
+        raise UserError(f"model.name={name}: {first_line(error)}; use weights=null or the path of a file") from error
+    except Exception as error:
+        raise UserError(
+            f"weights=pretrained needs the weights of timm/{name}, which cannot be fetched ({first_line(error)}): fetch them "
+            "where there is a network (HF_HOME says where they are kept), or give their file as weights=PATH"
+        ) from error

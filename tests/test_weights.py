@@ -1,0 +1,190 @@
+"""First values from elsewhere: what loads, under which names, and what is said where something does not."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from experiments.compose import compose, option_files
+from experiments.errors import UserError
+from experiments.models.cifar_resnet import CifarResNet
+from experiments.models.resnet import ResNet
+from experiments.models.squeezenet import SqueezeNet
+from experiments.transfer.files import read_state_dict
+from experiments.transfer.weights import load_weights
+
+CIFAR = ["data.mean=[0.485,0.456,0.406]", "data.std=[0.229,0.224,0.225]"]
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def written(folder: Path, state: dict[str, Tensor], form: str) -> Path:
+    """The state dict in a file, in one of the forms in which weights come."""
+    path = folder / f"weights.{'safetensors' if form == 'safetensors' else 'pt'}"
+    if form == "safetensors":
+        from safetensors.torch import save_file
+
+        save_file(state, path)
+        return path
+    content: object = state
+    if form == "lightning":
+        content = {"state_dict": {f"model.{key}": value for key, value in state.items()}, "epoch": 3}
+    elif form == "data parallel":
+        content = {"state_dict": {f"module.{key}": value for key, value in state.items()}, "best": 91.7}
+    torch.save(content, path)
+    return path
+
+
+@pytest.mark.parametrize("form", ["plain", "lightning", "data parallel", "safetensors"])
+def test_forms_of_files(tmp_path: Path, form: str) -> None:
+    source, target = (CifarResNet(depth=8) for _ in range(2))
+    assert not same(source.state_dict(), target.state_dict())
+    load_weights(target, str(written(tmp_path, source.state_dict(), form)), "resnet8")
+    assert same(source.state_dict(), target.state_dict())
+
+
+def test_names_of_the_library(tmp_path: Path) -> None:
+    from torchvision.models import resnet18
+
+    library, ours = resnet18(num_classes=10).eval(), ResNet(num_classes=10).eval()
+    load_weights(ours, str(written(tmp_path, library.state_dict(), "plain")), "resnet18")
+    images = torch.randn(2, 3, 64, 64)
+    assert torch.equal(ours(images), library(images))
+
+
+def test_another_number_of_classes_leaves_the_head_alone(tmp_path: Path) -> None:
+    source, target = SqueezeNet(num_classes=5), SqueezeNet(num_classes=2)
+    head = target.head[1].weight.clone()
+    path = written(tmp_path, source.state_dict(), "plain")
+    load_weights(target, str(path), "squeezenet1_0")
+    assert torch.equal(target.head[1].weight, head)
+    assert same(source.stem.state_dict(), target.stem.state_dict())
+    with pytest.raises(UserError, match=r"head for 5 classes and the data has 2.*train it first"):
+        load_weights(target, str(path), "squeezenet1_0", with_head=True)
+
+
+def test_grey_images_get_the_sum_over_colours(tmp_path: Path) -> None:
+    colour, grey = ResNet(num_classes=3).eval(), ResNet(in_channels=1, num_classes=3).eval()
+    load_weights(grey, str(written(tmp_path, colour.state_dict(), "plain")), "resnet18")
+    images = torch.randn(1, 1, 64, 64)
+    assert torch.allclose(grey(images), colour(images.expand(-1, 3, -1, -1)), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ({"stem.conv1.weight": torch.zeros(1)}, ["lacks", "and ", "choose the model"]),
+        (CifarResNet(depth=14).state_dict(), ["has besides", "layer1.1.bn1.bias"]),
+        ({}, ["holds no state dict"]),
+        ({"a": 1}, ["holds no state dict"]),
+    ],
+)
+def test_what_does_not_fit(tmp_path: Path, state: dict[str, Tensor], said: list[str]) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save(state, path)
+    with pytest.raises(UserError) as caught:
+        load_weights(CifarResNet(depth=8), str(path), "resnet8")
+    assert all(part in str(caught.value) for part in said), caught.value
+
+
+def test_files_with_code_are_refused(tmp_path: Path) -> None:
+    torch.save(nn.Linear(1, 1), tmp_path / "model.pt")
+    with pytest.raises(UserError, match="cannot be read"):
+        read_state_dict(tmp_path / "model.pt")
+
+
+def test_published_weights_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the file lies in the library's cache nothing is fetched; where it does not, one sentence says where it goes."""
+    from torchvision.models import squeezenet1_0
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", _offline(tmp_path))
+    published = {"weights": "SqueezeNet1_0_Weights.IMAGENET1K_V1"}
+    model = SqueezeNet()
+    with pytest.raises(UserError) as caught:
+        load_weights(model, "pretrained", "squeezenet1_0", published)
+    assert "squeezenet1_0-b66bff10.pth" in str(caught.value)
+    assert str(tmp_path / "checkpoints") in str(caught.value)
+    library = squeezenet1_0()
+    (tmp_path / "checkpoints").mkdir()
+    torch.save(library.state_dict(), tmp_path / "checkpoints" / "squeezenet1_0-b66bff10.pth")
+    load_weights(model, "pretrained", "squeezenet1_0", published)
+    assert torch.equal(model.head[1].weight, library.classifier[1].weight)
+
+
+def _offline(folder: Path):
+    """The library's loader where there is no network."""
+
+    def load(url: str, **options: object) -> dict[str, Tensor]:
+        path = folder / "checkpoints" / Path(url).name
+        if not path.exists():
+            raise OSError("Name or service not known")
+        return torch.load(path, weights_only=True)
+
+    return load
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(option_files("model")) if "pretrained" in option_files("model")[name].read_text()])  # fmt: skip
+def test_stated_preprocessing_is_the_library_s(name: str) -> None:
+    from experiments.transfer.published import expected_images
+
+    stated = compose([f"model={name}"]).model.pretrained
+    if "library" in stated:
+        pytest.skip("the library says it at run time")
+    assert {key: stated[key] for key in ("size", "resize", "mean", "std")} == expected_images(stated)
+
+
+def test_the_data_takes_over_what_the_weights_expect() -> None:
+    words = ["model=squeezenet1_0", "data=image_folder", "data.root=photos"]
+    data = compose([*words, "weights=pretrained"]).data
+    assert (data.size, data.resize, data.mean, data.std) == (224, 256, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    given = compose([*words, "weights=pretrained", "data.size=112", "data.mean=[0.5,0.5,0.5]"]).data
+    assert (given.size, given.resize, given.mean) == (112, 128, [0.5, 0.5, 0.5])
+    grey = compose(["model=squeezenet1_0", "data=mnist", "weights=pretrained"]).data
+    assert grey.size == 224
+    assert len(grey.mean) == len(grey.std) == 1
+    assert compose(words).data.mean is None
+
+
+@pytest.mark.parametrize(("depth", "file", "accuracy"), [(20, "12fca82f", 0.915), pytest.param(32, "d509ac18", 0.928, marks=pytest.mark.slow)])  # fmt: skip
+def test_published_cifar_weights(experiments, real_data: Path, depth: int, file: str, accuracy: float) -> None:
+    words = [f"model=resnet{depth}", f"weights={real_data}/weights/resnet{depth}-{file}.th", "trainer.accelerator=cpu"]
+    code, output, errors = experiments(
+        "evaluate", *words, *CIFAR, "data=image_folder", f"data.root={real_data}/cifar10_subset"
+    )
+    assert code == 0, errors
+    shown = dict(line.split() for line in output.splitlines())
+    assert float(shown["test/accuracy"]) == accuracy
+
+
+def test_published_imagenet_weights_name_photographs(experiments, real_data: Path) -> None:
+    weights = f"weights={real_data}/weights/squeezenet1_0_imagenet.pt"
+    photos = real_data / "imagenet_sample"
+    code, output, errors = experiments(
+        "predict", "model=squeezenet1_0", weights, str(photos), "--top", "5", "--format", "csv"
+    )
+    assert code == 0, errors
+    rows = list(csv.DictReader(io.StringIO(output)))
+
+    def plain(text: str) -> str:
+        return re.sub("[^a-z]", "", text.lower())
+
+    right = {rank: [plain(row["class"]) == plain(Path(row["image"]).stem.split("_", 1)[1]) for row in rows if row["rank"] in rank] for rank in ("1", "12345")}  # fmt: skip
+    assert len(right["1"]) == 50
+    assert sum(right["1"]) / 50 > 0.55
+    assert sum(right["12345"]) / 50 > 0.75
+
+
+def test_evaluate_and_predict_without_weights_say_what_is_missing(experiments) -> None:
+    for words in (["evaluate", "model=resnet20"], ["predict", "model=lenet5", "weights=pretrained", "."]):
+        code, _, errors = experiments(*words)
+        assert code == 2
+        assert len(errors.splitlines()) == 1
