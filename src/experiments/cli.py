@@ -25,6 +25,7 @@ experiments: pick a model, a dataset, a freezing strategy and a precision; train
   experiments evaluate RUN [key=value …]               test a run again, also on other data
   experiments predict RUN INPUT…                       what a run says of new inputs, such as image files
   experiments evaluate|predict model=… weights=… …     the same for published weights, without a run
+  experiments show RUN [IMAGE…]                        what the network looks for, as pictures and a page
 
   experiments COMMAND --help tells more; experiments train --help lists every group and key.
   EXPERIMENTS_DATA=FOLDER says where datasets live; EXPERIMENTS_DEBUG=1 shows tracebacks.
@@ -304,6 +305,12 @@ def _predict(words: list[str]) -> int:
     return predict(words)
 
 
+def _inside(words: list[str]) -> int:
+    from experiments.show import main as show
+
+    return show(words)
+
+
 COMMANDS = {
     "train": _train,
     "check": _check,
@@ -313,6 +320,7 @@ COMMANDS = {
     "status": _status,
     "evaluate": _evaluate,
     "predict": _predict,
+    "show": _inside,
 }
 
 

@@ -80,10 +80,11 @@ def figure(title: str, caption: str, inner: str, wide: bool) -> str:
     """A card with a drawing or picture; a wide one takes the whole row and scrolls on a narrow screen.
 
     Args:
-        title: plain text.
+        title: plain text, or empty where the drawing has its own.
         caption: plain text.
         inner: HTML of the drawing.
     """
     kind = ' class="wide"' if wide else ""
     inner = f'<div class="scroll">{inner}</div>' if wide else inner
-    return f"<figure{kind}><h3>{escape(title)}</h3>{inner}<figcaption>{escape(caption)}</figcaption></figure>"
+    head = f"<h3>{escape(title)}</h3>" if title else ""
+    return f"<figure{kind}>{head}{inner}<figcaption>{escape(caption)}</figcaption></figure>"

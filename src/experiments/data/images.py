@@ -320,6 +320,14 @@ class ImageData(LightningDataModule):
             fetched = everything.__getitems__(range(min(count, size)))  # type: ignore[attr-defined]
         return self.on_after_batch_transfer(fetched, 0)
 
+    def examples(self, part: str, indices: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images and targets of a part by their numbers, as for evaluation: (N, C, H, W) float and (N,) int64."""
+        picks = Picks(np.asarray(indices, np.int64), self.seed, 0, 0, 0)
+        fetched = self.dataset(part, Augment(), True).__getitems__(picks)  # type: ignore[attr-defined]
+        if isinstance(fetched, UserError):  # what a worker would send
+            raise fetched
+        return self.on_after_batch_transfer(fetched, 0)
+
     @property
     def device_augment(self) -> Augment:
         """What `on_after_batch_transfer` has left to do."""

@@ -2,3 +2,53 @@
 
 A task names the modules with its panels (`Task.shows`); each has a tuple `PANELS`, and each panel draws what it can.
 """
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from experiments.errors import UserError
+
+_ABOUT = """\
+Looks inside a run: first-layer filters, feature maps by stage, Grad-CAM and saliency, the images that excite a unit
+most, the test set as points, confusions between classes. Writes PNG files and a page into RUN/show.
+`experiments show convolution` draws a convolution step by step; see experiments show convolution --help.
+"""
+
+
+def main(words: list[str]) -> int:
+    """Draws what was asked for and prints where it lies."""
+    if words and words[0] == "convolution" and not Path("convolution").is_dir():
+        from experiments.show.convolution import main as convolution
+
+        return convolution(words[1:])
+    parser = argparse.ArgumentParser(
+        "experiments show", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", metavar="RUN", help="the folder of a run")
+    parser.add_argument("inputs", nargs="*", metavar="IMAGE", help="image files or folders; default: test examples")
+    parser.add_argument("--only", action="append", default=[], metavar="PANEL", help="this panel; may be repeated")
+    parser.add_argument("--stage", metavar="NAME", help="look at this stage, as `experiments layers` names it")
+    parser.add_argument("--unit", type=int, metavar="N", help="look at this unit (channel) of the stage")
+    parser.add_argument("--class", dest="label", metavar="NAME", help="look at examples of and evidence for this class")
+    parser.add_argument("--examples", type=int, default=1000, metavar="N", help="test examples to go through (1000)")
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help="where to write (default: RUN/show)")
+    options = parser.parse_args(words)
+    if options.unit is not None and options.unit < 0:
+        raise UserError(f"--unit {options.unit} must be 0 or more: try --unit 0")
+    if options.examples < 1:
+        raise UserError(f"--examples {options.examples} must be 1 or more: try --examples 1000")
+    for name in options.inputs:
+        if not Path(name).exists():
+            raise UserError(f"{name} does not exist: name image files or folders of them")
+    if not (Path(options.run) / "config.yaml").exists():
+        raise UserError(f"{options.run} holds no config.yaml: name the folder of a run")
+    from experiments.show.panel import Wanted
+    from experiments.show.run import show
+
+    only = [name for word in options.only for name in word.split(",") if name]
+    wanted = Wanted(tuple(options.inputs), options.stage, options.unit, options.label, options.examples)
+    page = show(options.run, wanted, only, options.to)
+    print(f"page         {page}")
+    return 0

@@ -1,8 +1,12 @@
 """What a panel of `experiments show` is, and what it gets: one more kind of picture is one function and one line.
 
-# mine/pictures.py                                     # mine/task.py
-def gates(look: Look) -> Iterator[Picture]: ...        class Mine(Task):
-PANELS = (Panel("gates", "Gates", gates),)                 shows = (*Task.shows, "mine.pictures")
+A module of the task's package, say `mine.pictures`, has
+
+    def gates(look: Look) -> Iterator[Picture]: ...
+
+    PANELS = (Panel("gates", "Gates over a sequence", gates),)
+
+and the task names it: `shows = (*Classification.shows, "mine.pictures")`.
 """
 
 from __future__ import annotations

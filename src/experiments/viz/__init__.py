@@ -1,4 +1,7 @@
-"""Pictures: pure functions, tensors in, matplotlib Figure out. Imported only where a picture is drawn."""
+"""Pictures: pure functions, tensors in, matplotlib Figure out. Imported only where a picture is drawn.
+
+Here are those of a run; what `experiments show` draws besides is imported from its own module.
+"""
 
 from experiments.viz.canvas import png
 from experiments.viz.confusion import confusion

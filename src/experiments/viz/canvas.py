@@ -7,10 +7,19 @@ automatic layouts draw everything twice or more.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import Collection
+from matplotlib.colors import LinearSegmentedColormap, to_rgba, to_rgba_array
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.text import Text
 
 DPI = 100
 
@@ -40,6 +49,41 @@ def add_axes(fig: Figure, left: float, bottom: float, width: float, height: floa
     return fig.add_axes((left / w, bottom / h, width / w, height / h))
 
 
+def ground(fig: Figure, width: float, height: float) -> Axes:
+    """One pair of axes measured in inches from the upper left: an axes each would take ten times as long to draw."""
+    ax = add_axes(fig, 0, 0, width, height)
+    ax.set_axis_off()
+    ax.set_autoscale_on(False)
+    ax.set_xlim(0, width)
+    ax.set_ylim(height, 0)
+    return ax
+
+
+def tile(
+    ax: Axes,
+    pixels: np.ndarray,
+    left: float,
+    top: float,
+    side: float,
+    colours: str,
+    limits: tuple[float, float] | None,
+) -> None:
+    """One image on such axes, its longer side so many inches; `limits` are the values of the colours' ends, or None
+    for its own least and most."""
+    tall, wide = pixels.shape[:2]
+    scale = side / max(tall, wide)
+    low, high = limits or (float(pixels.min()), float(pixels.max()))
+    ax.imshow(
+        pixels,
+        cmap=colours,
+        vmin=low,
+        vmax=high if high > low else low + 1,
+        extent=(left, left + wide * scale, top + tall * scale, top),
+        aspect="auto",
+        interpolation="antialiased" if max(tall, wide) > side * DPI else "nearest",
+    )
+
+
 def quiet(ax: Axes) -> None:
     """Axes that stand back: no frame above and to the right, a faint grid, small grey numbers."""
     ax.spines[["top", "right"]].set_visible(False)
@@ -54,13 +98,59 @@ def shorten(name: str, length: int) -> str:
     return name if len(name) <= length else name[: length - 1].rstrip() + "…"
 
 
-def png(fig: Figure) -> bytes:
-    """The figure as a PNG file, drawn once."""
+def png(fig: Figure, dpi: int = DPI) -> bytes:
+    """The figure as a PNG file, drawn once, with so many dots an inch."""
+    return _file(fig, dpi, "PNG", compress_level=3)
+
+
+def webp(fig: Figure, dpi: int = DPI) -> bytes:
+    """The figure as a WebP file, a fraction of a PNG's size where there are photographs."""
+    return _file(fig, dpi, "WEBP", quality=90, method=2)
+
+
+def _file(fig: Figure, dpi: int, kind: str, **how: int) -> bytes:
     from PIL import Image
 
+    fig.set_dpi(dpi)
     canvas = FigureCanvasAgg(fig)
     canvas.draw()
     picture = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba()).convert("RGB")
+    fig.set_dpi(DPI)
     out = io.BytesIO()
-    picture.save(out, "PNG", compress_level=3)
+    picture.save(out, kind, **how)
     return out.getvalue()
+
+
+def recolour(fig: Figure, colours: Mapping[str, str]) -> None:
+    """Takes the colours of text, lines, frames and ground to others, as a dark page needs them; images stay.
+
+    Only shades of the blue that runs from white through `Blues` begin at the new ground instead of white. An artist
+    whose gid is `keep` is left alone.
+
+    Args:
+        fig: changed in place.
+        colours: new ones for `white` (the ground), INK, GREY and PALE; what is not named stays.
+    """
+    new = {to_rgba(old): colour for old, colour in colours.items()}
+
+    def change(read: Callable[[], Any], write: Callable[[Any], Any]) -> None:
+        old = read()
+        if isinstance(old, str) and old in ("none", "face"):
+            return
+        several = np.atleast_2d(to_rgba_array(old)) if not isinstance(old, str) else to_rgba_array(old)
+        if len(several) == 1 and tuple(several[0]) in new:
+            write(new[tuple(several[0])])
+
+    for one in fig.findobj(include_self=True):
+        if one.get_gid() == "keep":
+            continue
+        if isinstance(one, Text):
+            change(one.get_color, one.set_color)
+        elif isinstance(one, Line2D):
+            change(one.get_color, one.set_color)
+            change(one.get_markeredgecolor, one.set_markeredgecolor)
+        elif isinstance(one, (Patch, Collection)):
+            change(one.get_facecolor, one.set_facecolor)
+            change(one.get_edgecolor, one.set_edgecolor)
+        elif isinstance(one, AxesImage) and one.get_cmap().name == "Blues" and "white" in colours:
+            one.set_cmap(LinearSegmentedColormap.from_list("Blues", [colours["white"], BLUE, "#9bd5ff"]))

@@ -1,0 +1,83 @@
+"""A run's panels, drawn and written."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+from experiments.errors import UserError
+from experiments.files import atomic_path, write_text
+from experiments.loading import load
+from experiments.names import unknown
+from experiments.show.panel import Look, NotShown, Panel, Wanted
+
+
+def show(run: str, wanted: Wanted, only: list[str], folder: Path | None) -> Path:
+    """Draws the panels of a run's task into a folder, and the page around them; gives the page's path.
+
+    Args:
+        run: the run's folder.
+        wanted: what to look at.
+        only: names of panels; empty for all that apply.
+        folder: where to write; None for `show` in the run's folder.
+
+    Raises:
+        UserError: the run cannot be loaded, or what was asked for does not exist or does not apply.
+    """
+    import torch
+
+    from experiments.show.page import picture_html, show_page
+    from experiments.viz.canvas import png
+
+    loaded = load(run)
+    panels = panels_of(loaded.task)
+    for name in only:
+        if name not in panels:
+            raise UserError(unknown(f"--only {name}", "no panel of this run", name, list(panels)))
+    loaded.task.to("cuda" if torch.cuda.is_available() else "cpu")
+    for parameter in loaded.task.parameters():
+        parameter.requires_grad_(False)
+    target = folder or loaded.folder / "show"
+    look = Look(loaded, wanted, target, {})
+    sections, notes = [], []
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for name in only or panels:
+            panel, drawn = panels[name], []
+            try:
+                for picture in panel.draw(look):
+                    with atomic_path(target / f"{picture.name}.png") as temporary:
+                        temporary.write_bytes(png(picture.figure, 150))
+                    drawn.append((picture, picture_html(picture.figure, picture.title)))
+            except NotShown as why:
+                if only and not drawn:
+                    raise UserError(f"--only {name} has nothing to show: {why}") from None
+                notes.append(f"{panel.title}: {why}.")
+            if drawn:
+                sections.append((panel, drawn))
+                print(f"{name:<12} {', '.join(f'{one.name}.png' for one, _ in drawn)}", flush=True)
+        for note in notes:
+            print(f"not shown    {note}")
+        chosen = loaded.config.run.choices
+        title = f"Inside {chosen['model']}"
+        heading = f"{chosen['model']} on {chosen['data']} · {_result(loaded.record)}{loaded.folder}"
+        page = target / "index.html"
+        write_text(page, show_page(title, heading, sections, notes))
+    except OSError as error:
+        raise UserError(f"{target} cannot be written to ({error.strerror}): choose another with --to FOLDER") from error
+    return page
+
+
+def panels_of(task: object) -> dict[str, Panel]:
+    """The panels of a task, by name, from the modules it names."""
+    found: dict[str, Panel] = {}
+    for module in getattr(task, "shows", ()):
+        found |= {panel.name: panel for panel in import_module(module).PANELS}
+    if not found:
+        raise UserError(f"{type(task).__name__} has nothing to show: name modules with PANELS in its `shows`")
+    return found
+
+
+def _result(record: dict) -> str:  # type: ignore[type-arg]
+    value = record.get("metrics", {}).get("test/accuracy")
+    return "" if value is None else f"test accuracy {value:.1%} · "

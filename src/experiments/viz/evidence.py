@@ -1,0 +1,106 @@
+"""What a network's answer depends on, and what excites a unit of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from experiments.viz.canvas import GREY, INK, ORANGE, SMALL, TEXT, ground, shorten, tile
+from experiments.viz.canvas import figure as empty
+
+TILE, GAP = 1.75, 0.12
+
+
+def evidence(
+    images: np.ndarray,
+    layers: Sequence[tuple[str, np.ndarray]],
+    captions: Sequence[tuple[str, str]],
+    *,
+    title: str = "What the answer depends on",
+    note: str = "",
+) -> Figure:
+    """An image a group: as it is, and under each of some layers of heat.
+
+    Args:
+        images: (N, H, W, 3) or, grey, (N, H, W), in [0, 1].
+        layers: name and heat (N, H, W) in [0, 1] each; the first is laid over the image, the others stand alone.
+        captions: N of them, a bold line and a grey one.
+    """
+    each = 1 + len(layers)
+    wide = each * (TILE + GAP)
+    columns = 2 if len(images) > 1 else 1
+    rows = ceil(len(images) / columns)
+    width, height = max(0.2 + columns * (wide + 0.35), 6.8), 0.95 + rows * (TILE + 0.62)
+    fig = empty(width, height, title, note)
+    ax = ground(fig, width, height)
+    for column in range(min(columns, len(images))):
+        for place, name in enumerate(["image", *(name for name, _ in layers)]):
+            left = 0.2 + column * (wide + 0.35) + place * (TILE + GAP)
+            ax.text(left, 0.8, name, fontsize=SMALL, color=GREY, va="center")
+    for number, (image, (first, second)) in enumerate(zip(images, captions, strict=True)):
+        left = 0.2 + number % columns * (wide + 0.35)
+        top = 0.95 + number // columns * (TILE + 0.62)
+        line = ax.text(left, top + 0.15, shorten(first, 42), fontsize=TEXT, color=INK, weight="bold", va="center")
+        box = line.get_window_extent().x1 / fig.dpi
+        ax.text(box + 0.12, top + 0.155, shorten(second, 24), fontsize=SMALL, color=GREY, va="center")
+        tile(ax, image, left, top + 0.34, TILE, "gray", (0.0, 1.0))
+        for place, (_, heat) in enumerate(layers):
+            shown = overlay(image, heat[number]) if place == 0 and len(layers) > 1 else heat[number]
+            tile(ax, shown, left + (place + 1) * (TILE + GAP), top + 0.34, TILE, "magma", (0.0, 1.0))
+    return fig
+
+
+def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """An image in grey, painted over from yellow to red where there is heat: (H, W[, 3]), (H, W) in [0, 1] -> (H, W, 3)."""
+    grey = image if image.ndim == 2 else image @ np.array([0.299, 0.587, 0.114], image.dtype)
+    colour = matplotlib.colormaps["autumn_r"](heat)[..., :3]
+    cover = 0.8 * heat[..., None] ** 1.5  # little heat leaves the image as it is
+    return (1 - cover) * (0.1 + 0.9 * grey[..., None]) + cover * colour
+
+
+class Unit(NamedTuple):
+    """A unit and the images that excite it most.
+
+    Attributes:
+        name: `layer4 · unit 17`.
+        note: in grey below it, or empty.
+        images: (k, H, W, 3) or (k, H, W) in [0, 1], the strongest first.
+        boxes: k times left, top, width and height in pixels of what the unit saw, or None.
+        captions: k names of classes.
+    """
+
+    name: str
+    note: str
+    images: np.ndarray
+    boxes: Sequence[tuple[float, float, float, float] | None]
+    captions: Sequence[str]
+
+
+def units(found: Sequence[Unit], *, title: str = "Most activating images", note: str = "") -> Figure:
+    """A row a unit: the images that excite it most, framed where it looked."""
+    side, left = 1.3, 1.75
+    columns = max(len(one.images) for one in found)
+    width, height = max(left + columns * (side + GAP) + 0.1, 6.8), 0.65 + len(found) * (side + 0.42) + 0.05
+    fig = empty(width, height, title, note)
+    ax = ground(fig, width, height)
+    for row, one in enumerate(found):
+        top = 0.65 + row * (side + 0.42)
+        middle = top + 0.25 + side / 2
+        ax.text(0.2, middle - 0.12, shorten(one.name, 16), fontsize=TEXT, color=INK, weight="bold", va="center")
+        ax.text(0.2, middle + 0.14, one.note, fontsize=SMALL, color=GREY, va="center")
+        scale = side / max(one.images.shape[1:3])
+        for place, (image, box, caption) in enumerate(zip(one.images, one.boxes, one.captions, strict=True)):
+            x = left + place * (side + GAP)
+            ax.text(x, top + 0.12, shorten(caption, 15), fontsize=SMALL - 0.5, color=INK, va="center")
+            tile(ax, image, x, top + 0.25, side, "gray", (0.0, 1.0))
+            if box is not None:
+                corner = (x + box[0] * scale, top + 0.25 + box[1] * scale)
+                size = (box[2] * scale, box[3] * scale)
+                ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=ORANGE, linewidth=2))
+    return fig
