@@ -30,6 +30,8 @@ LIGHT = (
     "preprocessing",
     "record",
     "runs",
+    "show/__init__",
+    "show/panel",
     "spec",
     "tables",
 )

@@ -10,7 +10,11 @@ from PIL import Image
 from torch import nn
 
 from experiments.viz import confusion, curves, filters, first_filters, grid, png, wrong
+from experiments.viz.canvas import INK, recolour
+from experiments.viz.embedding import embedding
+from experiments.viz.evidence import Unit, evidence, overlay, units
 from experiments.viz.images import to_pixels
+from experiments.viz.maps import Row, feature_maps, stage_maps
 
 
 def check(figure: object, width: tuple[int, int] = (400, 1500), height: tuple[int, int] = (60, 1500)) -> np.ndarray:
@@ -79,6 +83,56 @@ def test_first_filters() -> None:
     assert first_filters(nn.Sequential(nn.Flatten(), dense), 3, (4, 5)).shape == (7, 3, 4, 5)  # type: ignore[union-attr]
     assert first_filters(dense, 1, (28, 28)) is None
     assert first_filters(nn.LSTM(3, 3), 1, (28, 28)) is None
+
+
+@pytest.mark.parametrize(("size", "channels"), [(32, 3), (224, 8), (8, 1)])
+def test_feature_maps(size: int, channels: int) -> None:
+    maps = np.random.default_rng(0).normal(size=(channels, size // 4, size // 4))
+    rows = [Row("conv1", "8 × 4 × 4", maps, range(channels)), Row("a long stage name", "64", maps.reshape(-1)[:64], ())]
+    image = np.random.default_rng(1).random((size, size, 3))
+    check(feature_maps(image, rows), height=(60, 1700))
+    check(stage_maps(Row("conv1", "", np.repeat(maps, 63 // channels, 0), range(63)), image, title="One stage"))
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_evidence(count: int) -> None:
+    images, heat = np.random.default_rng(0).random((count, 16, 16)), np.random.default_rng(1).random((count, 16, 16))
+    captions = [("a long class name · 99 %", "is another long class name")] * count
+    check(evidence(images, [("Grad-CAM", heat), ("saliency", heat)], captions, wrong=[0]))
+    check(evidence(images, [("saliency", heat)], captions))
+
+
+def test_overlay_leaves_an_image_without_heat_grey_and_colours_the_hottest_red() -> None:
+    shown = overlay(np.full((2, 2), 0.5), np.array([[0.0, 1.0], [0.0, 0.2]]))
+    assert np.ptp(shown[0, 0]) == 0
+    assert shown[0, 1, 0] > 0.8 and shown[0, 1, 1] < 0.2
+
+
+def test_units() -> None:
+    images = np.random.default_rng(0).random((8, 16, 16, 3))
+    found = [Unit("unit 7", "up to 3", images, [(1, 2, 5, 5)] * 4 + [None] * 4, ["a long class name"] * 8)] * 3
+    check(units(found))
+
+
+@pytest.mark.parametrize("classes", [2, 10, 15, 100])
+@pytest.mark.parametrize("highlight", [None, 1])
+def test_embedding(classes: int, highlight: int | None) -> None:
+    points = np.random.default_rng(0).normal(size=(200, 2))
+    names = [f"class {number}" for number in range(classes)]
+    check(embedding({"PCA": points, "t-SNE": points**3}, np.arange(200) % classes, names, highlight=highlight))
+
+
+def test_recolour_takes_a_picture_to_a_dark_page_and_leaves_photographs() -> None:
+    red = torch.zeros(1, 3, 8, 8)
+    red[:, 0] = 1
+    drawn = grid(red, ["cat"], title="A title")
+    light = np.asarray(Image.open(io.BytesIO(png(drawn))))
+    recolour(drawn, {"white": "#101010", INK: "#f0f0f0"})
+    dark = np.asarray(Image.open(io.BytesIO(png(drawn))))
+    assert (light[0] == 255).all() and (dark[0] == 16).all()
+    assert (dark == 240).all(axis=2).any() and not (dark == 255).all(axis=2).any()
+    photo = (light == (255, 0, 0)).all(axis=2)
+    assert photo.sum() > 5000 and (dark[photo] == (255, 0, 0)).all()
 
 
 def test_pyplot_is_not_imported() -> None:

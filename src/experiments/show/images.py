@@ -11,7 +11,17 @@ from torch import Tensor
 from experiments.errors import UserError
 from experiments.show.inside import grad_cam, outputs, reach, saliency, stage_of
 from experiments.show.panel import Look, NotShown, Panel, Picture
-from experiments.show.survey import chosen, device_of, image_spec, label_of, need_scores, shapes, spatial_stage, survey, test_data
+from experiments.show.survey import (
+    chosen,
+    device_of,
+    image_spec,
+    label_of,
+    need_scores,
+    shapes,
+    spatial_stage,
+    survey,
+    test_data,
+)
 from experiments.spec import ImageSpec
 
 _MAPS = 8  # channels a stage, beside the others
@@ -109,18 +119,21 @@ def evidence(look: Look) -> Iterator[Picture]:
     except NotShown:  # a network without maps has slopes all the same
         stage = ""
     layers.append(("saliency", saliency(model, few.images, explained).float().cpu().numpy()))
-    captions = []
+    captions, wrong = [], []
     for place, name in enumerate(few.names):
         told = int(explained[place])
         guess = f"{spec.classes[told]} · {_percent(float(chances[place, told]))}"
         if few.labels is None:
             captions.append((guess, name))
         else:
-            captions.append((guess, "right" if few.labels[place] == told else f"is {name}"))
+            right = few.labels[place] == told
+            captions.append((guess, "right" if right else f"is {name}"))
+            wrong += [] if right else [place]
     figure = draw(
         _pixels(few.images, spec),
         layers,
         captions,
+        wrong=wrong,
         title="What the answer depends on" if label is None else f"What speaks for {spec.classes[label]}",
         note=f"Grad-CAM at {stage}" if stage else "",
     )
@@ -149,25 +162,28 @@ def most_activating(look: Look, *, rows: int = 6, columns: int = 8) -> Iterator[
     if wanted.unit is not None:
         numbers = _channels(np.empty((count, 1, 1)), wanted.unit, found.stage, 1)
     else:  # units that a few images excite far above what is usual
-        peaks = found.peaks
+        peaks, high = found.peaks, found.peaks.max(0).values
         typical = peaks.median(0).values
         spread = (peaks - typical).abs().mean(0).clamp(min=1e-6)
-        alive = peaks.max(0).values > peaks.min(0).values
-        sharp = torch.where(alive, (peaks.max(0).values - typical) / spread, -torch.inf)
+        alive = (high > typical) & (high >= high.median())
+        sharp = torch.where(alive, (high - typical) / spread, -torch.inf)
         numbers = sorted(sharp.topk(min(rows, int(alive.sum()))).indices.tolist())
     if not numbers:
         raise NotShown(f"no unit of {found.stage} answers differently to different images")
     most = columns if wanted.unit is None else 3 * columns
     drawn = []
     for unit in numbers:
-        top = found.peaks[:, unit].topk(min(most, len(found.indices))).indices
+        peaks = found.peaks[:, unit]
+        high, top = peaks.topk(min(most, len(found.indices)))
+        top = top[high > peaks.min()]  # an image that leaves the unit at rest does not excite it
+        if not len(top):
+            raise NotShown(f"unit {unit} of {found.stage} answers all images alike")
         images, labels = data.examples("test", found.indices[top.numpy()])
         pixels, names = _pixels(images, spec), [spec.classes[one] for one in labels.tolist()]
         boxes: list[tuple[float, float, float, float] | None] = [None] * len(top)
         if found.map_size != (1, 1):
             where = found.places[top, unit].to(images.device)
             boxes = [*reach(look.run.model, images.to(device_of(look)), found.stage, unit, where)]
-        high = found.peaks[top, unit]
         for start in range(0, len(top), columns):
             some = slice(start, start + columns)
             name, note = (f"unit {unit}", f"up to {float(high[0]):.3g}") if not start else ("", "")

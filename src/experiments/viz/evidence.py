@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import ceil
 from typing import NamedTuple
 
@@ -10,8 +10,9 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
-from experiments.viz.canvas import GREY, INK, ORANGE, SMALL, TEXT, ground, shorten, tile
+from experiments.viz.canvas import GREY, INK, ORANGE, RED, SMALL, TEXT, ground, shorten, tile
 from experiments.viz.canvas import figure as empty
 
 TILE, GAP = 1.75, 0.12
@@ -22,6 +23,7 @@ def evidence(
     layers: Sequence[tuple[str, np.ndarray]],
     captions: Sequence[tuple[str, str]],
     *,
+    wrong: Collection[int] = (),
     title: str = "What the answer depends on",
     note: str = "",
 ) -> Figure:
@@ -30,7 +32,8 @@ def evidence(
     Args:
         images: (N, H, W, 3) or, grey, (N, H, W), in [0, 1].
         layers: name and heat (N, H, W) in [0, 1] each; the first is laid over the image, the others stand alone.
-        captions: N of them, a bold line and a grey one.
+        captions: N of them, a bold part and a grey one.
+        wrong: numbers of images whose bold part is red.
     """
     each = 1 + len(layers)
     wide = each * (TILE + GAP)
@@ -46,7 +49,8 @@ def evidence(
     for number, (image, (first, second)) in enumerate(zip(images, captions, strict=True)):
         left = 0.2 + number % columns * (wide + 0.35)
         top = 0.95 + number // columns * (TILE + 0.62)
-        line = ax.text(left, top + 0.15, shorten(first, 42), fontsize=TEXT, color=INK, weight="bold", va="center")
+        colour = RED if number in wrong else INK
+        line = ax.text(left, top + 0.15, shorten(first, 42), fontsize=TEXT, color=colour, weight="bold", va="center")
         box = line.get_window_extent().x1 / fig.dpi
         ax.text(box + 0.12, top + 0.155, shorten(second, 24), fontsize=SMALL, color=GREY, va="center")
         tile(ax, image, left, top + 0.34, TILE, "gray", (0.0, 1.0))
@@ -102,5 +106,6 @@ def units(found: Sequence[Unit], *, title: str = "Most activating images", note:
             if box is not None:
                 corner = (x + box[0] * scale, top + 0.25 + box[1] * scale)
                 size = (box[2] * scale, box[3] * scale)
-                ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=ORANGE, linewidth=2))
+                frame = ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=ORANGE, linewidth=2))
+                frame.set_path_effects([withStroke(linewidth=3.5, foreground="black")])
     return fig

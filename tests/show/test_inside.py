@@ -1,0 +1,74 @@
+"""Outputs by stage, Grad-CAM, saliency and reach, on networks whose answers are known."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from experiments.errors import UserError
+from experiments.show.inside import grad_cam, last_map, outputs, reach, saliency, stage_of
+
+
+def network() -> nn.Sequential:
+    """Two maps, the image itself and its negative; class 0 is the mean of the first, class 1 of the second."""
+    copy = nn.Conv2d(1, 2, 1, bias=False)
+    copy.weight.data = torch.tensor([1.0, -1.0]).reshape(2, 1, 1, 1)
+    mean = nn.Sequential(nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return nn.Sequential(OrderedDict(copy=copy, mean=mean, head=nn.Identity())).eval()
+
+
+def spot(value: float, row: int, column: int) -> Tensor:
+    image = torch.zeros(1, 1, 8, 8)
+    image[0, 0, row, column] = value
+    return image
+
+
+def test_outputs_are_kept_from_what_follows_in_place() -> None:
+    found = outputs(network(), spot(-2.0, 1, 1))
+    assert list(found) == ["copy", "mean"]
+    assert found["copy"][0, 0, 1, 1] == -2  # and not what the ReLU made of it
+    assert last_map({name: tuple(one.shape) for name, one in found.items()}) == "copy"
+
+
+def test_grad_cam_finds_the_place_that_speaks_for_the_class() -> None:
+    images = torch.cat([spot(3.0, 2, 5), spot(-3.0, 6, 1)])
+    heat = grad_cam(network(), images, torch.tensor([0, 1]), "copy")
+    assert heat.shape == (2, 8, 8)
+    assert heat[0].argmax() == 2 * 8 + 5 and heat[1].argmax() == 6 * 8 + 1
+    assert heat[0, 2, 5] == 1 and heat[0].sum() == 1
+    against = grad_cam(network(), images[:1], torch.tensor([1]), "copy")
+    assert not against.any()  # nothing speaks for class 1
+
+
+def test_saliency_is_where_the_score_depends_on_the_image() -> None:
+    class Corner(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images[:, :, :2, :3].flatten(1).sum(1, keepdim=True)
+
+    heat = saliency(Corner(), torch.randn(2, 1, 8, 8), torch.zeros(2, dtype=torch.long))
+    assert (heat[:, :2, :3] == 1).all()
+    assert heat.sum() == 2 * 6
+
+
+def test_saliency_is_the_same_every_time() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.Tanh(), nn.Linear(5, 2))
+    images, labels = torch.randn(1, 1, 8, 8), torch.tensor([1])
+    assert torch.equal(saliency(model, images, labels), saliency(model, images, labels))
+
+
+def test_reach_lies_around_the_receptive_field() -> None:
+    model = nn.Sequential(OrderedDict(conv=nn.Conv2d(1, 1, 3, bias=False), head=nn.Flatten()))
+    nn.init.ones_(model.conv.weight)
+    boxes = reach(model, torch.randn(2, 1, 9, 9), "conv", 0, torch.tensor([0, 7 * 3 + 4]))
+    (left, top, width, height), other = boxes
+    assert (left, top) == (0, 0)
+    assert width == height == pytest.approx(1.5 + 2 * (2 / 3) ** 0.5)  # three columns alike: middle ± two deviations
+    assert other[0] + other[2] / 2 == pytest.approx(5.5) and other[1] + other[3] / 2 == pytest.approx(4.5)
+
+
+def test_unknown_stage() -> None:
+    with pytest.raises(UserError, match=r"--stage conv is no stage of this model: choose one of copy, mean"):
+        stage_of(network(), "conv")
