@@ -119,7 +119,9 @@ def test_images_stage_unit_and_class(run: Path, experiments: Experiments, tmp_pa
         "evidence.png",
         "index.html",
     }
-    code, printed, _ = experiments("show", str(run), "--only", "units", "--unit", "2", "--examples", "40", "--to", "unit")
+    code, printed, _ = experiments(
+        "show", str(run), "--only", "units", "--unit", "2", "--examples", "40", "--to", "unit"
+    )
     assert code == 0 and Path("unit/units.png").exists()
 
 
