@@ -10,6 +10,7 @@ from PIL import Image
 
 from experiments.compose import GROUPS, compose, option_files
 
+REQUIRED = {"image_folder": ["data.root=photos"], "text_table": ["data.path=table.csv"]}  # keys without a default
 EXPERIMENTS = sorted(option_files("experiment"))
 
 
@@ -40,7 +41,9 @@ def test_every_experiment_trains_two_batches(experiments, tmp_path: Path, name: 
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (40, 33), (number * 4, 90, 200)).save(path)
         words += ["data.root=photos"]
-    elif config.run.choices.data != "digits":
+    elif config.data.gives.kind == "text":
+        words += ["data=generated_reviews", f"data.batch_size={config.data.batch_size}"]
+    elif config.data.gives.kind == "image" and config.run.choices.data != "digits":
         words += ["data=shapes", f"data.batch_size={config.data.batch_size}"]
         words += [f"data.augment.{key}={value}" for key, value in config.data.augment.items()]
     code, _, errors = experiments("train", *words)
@@ -48,7 +51,14 @@ def test_every_experiment_trains_two_batches(experiments, tmp_path: Path, name: 
 
 
 # Measured later; whatever gets an experiment leaves this list.
-PENDING = {"resnet.ResNet", "cifar_resnet.CifarResNet", "squeezenet.SqueezeNet"}
+PENDING = {
+    "resnet.ResNet",
+    "cifar_resnet.CifarResNet",
+    "squeezenet.SqueezeNet",
+    "recurrent.Recurrent",
+    "text_cnn.TextCNN",
+    "text_transformer.TextTransformer",
+}
 
 
 def test_every_architecture_has_an_experiment() -> None:
@@ -62,5 +72,5 @@ def test_every_architecture_has_an_experiment() -> None:
     ("group", "option"), [(group, option) for group in GROUPS for option in option_files(group) if group != "sweep"]
 )
 def test_every_option_composes(group: str, option: str) -> None:
-    config = compose([f"{group}={option}", *(["data.root=photos"] if option == "image_folder" else [])])
+    config = compose([f"{group}={option}", *REQUIRED.get(option, [])])
     assert config.run.choices[group] == option

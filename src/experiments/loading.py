@@ -14,7 +14,7 @@ from experiments.build import build_data, build_task, build_trainer, make, prepa
 from experiments.errors import UserError, first_line
 from experiments.preprocessing import given_keys, take_over
 from experiments.record import read_record
-from experiments.runs import read_config
+from experiments.runs import read_config, relocate
 from experiments.spec import ImageSpec, from_plain
 
 
@@ -201,7 +201,7 @@ def _with_overrides(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
             raise UserError(f"{word} would evaluate another network than the run trained: override data or trainer")
     own = [word for word in config.run.overrides if not _replaced(word, overrides)]
     changed = compose([*own, *overrides], config.run.config_dirs)
-    changed.run.dir = config.run.dir
+    changed = relocate(changed, Path(config.run.dir))
     require(changed)
     return changed
 

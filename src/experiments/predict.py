@@ -36,16 +36,46 @@ def image_files(words: Sequence[str]) -> list[Path]:
     return found
 
 
+def texts(words: Sequence[str]) -> list[str]:
+    """Texts as they are; for a word that names a file, its lines.
+
+    Raises:
+        UserError: when a file cannot be read as text, or there is nothing but empty lines.
+    """
+    found: list[str] = []
+    for word in words:
+        try:
+            is_file = Path(word).is_file()
+        except OSError:  # a text too long for a file name
+            is_file = False
+        if not is_file:
+            found.append(word)
+            continue
+        try:
+            lines = Path(word).read_text(encoding="utf-8").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{word} is no text in UTF-8 ({error}): convert it, or give the text itself") from error
+        found += [line for line in lines if line.strip()]
+    if not found:
+        raise UserError(f"{' '.join(words)} holds no text: give texts, or files with one a line")
+    return found
+
+
 # What the words of the command line stand for, by what the run's data give; words of other kinds are taken as they are.
 # Whatever a reader gives, the data module's `prepare` takes a list of it.
-READERS: dict[str, Callable[[Sequence[str]], list[Any]]] = {"image": image_files}
+READERS: dict[str, Callable[[Sequence[str]], list[Any]]] = {"image": image_files, "text": texts}
 
 
 def main(words: list[str]) -> int:
     """Prints what a run says of each input as a table, CSV or JSON, and writes the files that belong to it."""
     parser = argparse.ArgumentParser("experiments predict", description="What a run says of new inputs.")
     parser.add_argument("run", metavar="RUN", help="the folder of a run, or model=NAME weights=pretrained")
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="of images: files, or folders of them")
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="of images: files, or folders of them; of texts: the text, or files with one a line",
+    )
     parser.add_argument("--top", type=int, default=3, metavar="K", help="classes an input (default: 3)")
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
     parser.add_argument(

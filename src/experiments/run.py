@@ -101,6 +101,8 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     from experiments.loggers import announce, close
 
     data = build_data(config)
+    if rank() == 0 and hasattr(data, "keep"):  # what data have learned from their training part, such as a vocabulary
+        data.keep(folder)
     seed_everything(config.seed)  # whatever the data drew
     task = build_task(config, data.spec, data)
     seed_everything(config.seed + rank())  # dropout differs between the processes of one run

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-PADDING, UNKNOWN = 0, 1  # indices that every vocabulary keeps for what fills up and for what it does not know
+# Indices that every vocabulary keeps: what fills up, what it does not know, where a sentence begins and where it ends.
+PADDING, UNKNOWN, START, END = range(4)
+IGNORED = -100  # a step's label that counts for nothing
 
 
 class Sequences(NamedTuple):
