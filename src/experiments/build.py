@@ -101,10 +101,18 @@ def build_data(config: DictConfig) -> Any:
 
 def build_model(config: DictConfig, spec: Any) -> Any:
     """The network for a spec; its first values depend on the seed alone."""
+    return make(config.model, **spec.inputs, **asked(config.task, spec))
+
+
+def asked(node: Any, spec: Any) -> dict[str, Any]:
+    """What a task asks of a model: its class's `outputs(spec)`, which may name keys of the task's config as well."""
+    from inspect import signature
+
     from hydra.utils import get_class
 
-    task: Any = get_class(config.task._target_)
-    return make(config.model, **spec.inputs, **task.outputs(spec))
+    task: Any = get_class(node["_target_"])
+    outputs = task.outputs
+    return outputs(spec, **{key: node[key] for key in list(signature(outputs).parameters)[1:] if key in node})
 
 
 def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool = False) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from experiments.build import build_data, build_task, build_trainer, make, prepare_process
+from experiments.build import asked, build_data, build_task, build_trainer, make, prepare_process
 from experiments.errors import UserError, first_line
 from experiments.preprocessing import given_keys, take_over
 from experiments.record import read_record
@@ -150,10 +150,12 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
         if config.data.get(key, loaded) is None:
             config.data[key] = list(getattr(loaded.spec, key))
     data = build_data(config)
-    if data.spec.inputs != loaded.spec.inputs or data.spec.num_classes != loaded.spec.num_classes:
+    given, trained = (spec.inputs | asked(config.task, spec) for spec in (data.spec, loaded.spec))
+    if type(data.spec) is not type(loaded.spec) or given != trained:
+        cure = ", or set data.size" if "image_size" in trained else ""
         raise UserError(
-            f"{config.run.choices.data} gives {_shape(data.spec)} and the run was trained on {_shape(loaded.spec)}: "
-            "choose data of the same kind, or set data.size"
+            f"{config.run.choices.data} gives {_shape(given)} and the run was trained on {_shape(trained)}: "
+            f"choose data of the same kind{cure}"
         )
     trainer = build_trainer(config, callbacks=False)
     trainer.test(loaded.task, datamodule=data, verbose=False)
@@ -185,9 +187,12 @@ def evaluate_weights(overrides: Sequence[str], config_dirs: Sequence[str] = ()) 
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
-def _shape(spec: Any) -> str:
-    inputs = ", ".join(f"{key} {value}" for key, value in spec.inputs.items())
-    return f"{inputs}, {spec.num_classes} classes"
+def _shape(arguments: Mapping[str, Any]) -> str:
+    """In words; what is forecast at each of some steps ahead is no class."""
+    count = "classes" if "horizon" not in arguments else "values a step"
+    return ", ".join(
+        f"{value} {count}" if key == "num_classes" else f"{key} {value}" for key, value in arguments.items()
+    )
 
 
 def _with_overrides(config: DictConfig, overrides: Sequence[str]) -> DictConfig:

@@ -6,6 +6,7 @@ file and never composes again.
 
 from __future__ import annotations
 
+import logging
 import math
 import signal
 import threading
@@ -23,6 +24,8 @@ from experiments.loading import load_checkpoint
 from experiments.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, Record, choices
 from experiments.runs import in_rank, rank, read_config
 from experiments.spec import to_plain
+
+log = logging.getLogger(__name__)
 
 
 def run(folder: Path) -> dict[str, Any]:
@@ -132,6 +135,9 @@ def _fit_and_test(task: Any, data: Any, trainer: Any, meter: Any, folder: Path, 
     from experiments.callbacks.checkpoint import Checkpoints, newest_whole
 
     folder_of_checkpoints = folder / "checkpoints"
+    if not task.learns:
+        trainer.fit_loop.max_epochs = 1
+        log.warning("The model has nothing to learn: one pass without training.")
     trainer.fit(task, datamodule=data, ckpt_path=newest_whole(folder_of_checkpoints), weights_only=True)
     kept = [callback for callback in trainer.callbacks if isinstance(callback, Checkpoints)]
     metrics: dict[str, float] = {name: float(value) for name, value in trainer.callback_metrics.items()}

@@ -92,6 +92,34 @@ class SequenceSpec:
         return len(self.classes)
 
 
+@dataclass(frozen=True)
+class SeriesSpec:
+    """Windows of a series of numbers: the past as input, the future as target.
+
+    Attributes:
+        columns: names; all of them are read and all are forecast.
+        history: steps of the past.
+        horizon: steps of the future.
+        season: steps in a period, 1 for none.
+        mean: one value a column, of the training part.
+        std: standard deviations, likewise.
+        naive_error: a column's mean absolute difference over a season in the training part, scaled: what MASE divides by.
+    """
+
+    columns: tuple[str, ...]
+    history: int
+    horizon: int
+    season: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    naive_error: tuple[float, ...]
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """Keyword arguments that every forecaster takes."""
+        return {"features": len(self.columns), "history": self.history}
+
+
 def to_plain(spec: Any) -> dict[str, Any]:
     """A spec as plain Python, for the record."""
     return {"kind": type(spec).__name__, **asdict(spec)}
@@ -109,4 +137,4 @@ def from_plain(plain: dict[str, Any]) -> Any:
     return SPECS[plain["kind"]](**fields)
 
 
-SPECS = {cls.__name__: cls for cls in (ImageSpec, SequenceSpec, TextSpec)}
+SPECS = {cls.__name__: cls for cls in (ImageSpec, SequenceSpec, SeriesSpec, TextSpec)}

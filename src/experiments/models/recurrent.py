@@ -208,6 +208,7 @@ class Recurrent(nn.Sequential):
         features: length of the vectors; None where tokens come in.
         num_classes: length of the output.
         every_step: one output a step in place of one a sequence.
+        history: steps of a series' past; any number of them can be read.
         horizon: steps ahead that come out at once, or None.
         cell: rnn, lstm or gru.
         embedding: length of a token's vector.
@@ -238,6 +239,7 @@ class Recurrent(nn.Sequential):
         num_classes: int = 2,
         *,
         every_step: bool = False,
+        history: int | None = None,
         horizon: int | None = None,
         cell: str,
         embedding: int,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import torch
@@ -84,14 +85,19 @@ class Task(LightningModule):
                 stage.eval()
         return self
 
+    @cached_property
+    def learns(self) -> bool:
+        """Whether the model has any parameter that learns; without one, training is a pass that changes nothing."""
+        return any(parameter.requires_grad for parameter in self.parameters())
+
     def forward(self, inputs: Any) -> Tensor:
         return self.model(inputs)
 
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         loss, prediction, target = self.step(batch)
         prediction = prediction.detach()
         self.sums["train"].add(len(target), loss=loss.detach(), **self.train_sums(prediction, target))
-        return loss
+        return loss if self.learns else None
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         self._evaluate("val", batch)
@@ -169,6 +175,8 @@ class Task(LightningModule):
         raise UserError(f"{type(self).__name__} has no answer for single inputs: use experiments evaluate")
 
     def configure_optimizers(self) -> Any:
+        if not self.learns:
+            return None
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
         optimizer = self.make_optimizer(parameters)
         if self.make_scheduler is None:

@@ -23,5 +23,6 @@ def freeze(model: nn.Module, stages: Sequence[str]) -> None:
                 f"freezing.frozen names {stage}, which is no stage of this model: choose from {', '.join(names)}"
             )
         model.get_submodule(stage).requires_grad_(False)
-    if not any(parameter.requires_grad for parameter in model.parameters()):
+    # A model without parameters (a naive forecast) has nothing to freeze, and is only tested.
+    if stages and not any(parameter.requires_grad for parameter in model.parameters()):
         raise UserError(f"freezing.frozen={list(stages)} leaves nothing to learn: keep the head out of it")

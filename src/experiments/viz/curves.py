@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from experiments.viz.canvas import BLUE, INK, ORANGE, SMALL, TEXT, add_axes, figure, quiet
 
 PARTS = {"train": BLUE, "val": ORANGE}
-LOWER_IS_BETTER = ("loss", "error", "perplexity", "mae", "mse", "rmse", "wer", "cer")
+LOWER_IS_BETTER = ("loss", "error", "perplexity", "mae", "mse", "rmse", "mase", "smape", "wer", "cer")
 
 
 def curves(history: Sequence[Mapping[str, float]], *, title: str = "Learning curves", most: int = 4) -> Figure:

@@ -1,0 +1,74 @@
+"""Any CSV file with a column of times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.data.series import SeriesData
+from experiments.data.table import Table, read_table
+from experiments.errors import UserError
+
+
+class SeriesTable(SeriesData):
+    """The columns of a CSV file.
+
+    Args:
+        path: the file.
+        time: the column of times; None: the first.
+        columns: those to forecast; None: every other one.
+        time_format: of the times, such as `%d.%m.%Y`; None: ISO 8601, or numbers.
+        history: as in `SeriesData`, and so are the others.
+    """
+
+    name = "series_table"
+
+    def __init__(
+        self,
+        *,
+        path: str | None,
+        time: str | None,
+        columns: Sequence[str] | str | None,
+        time_format: str | None,
+        history: int,
+        horizon: int,
+        season: int,
+        missing: str,
+        even: bool,
+        validation: float,
+        test: float,
+        borrow: bool,
+        limit: float | None,
+        batch_size: int,
+        workers: int,
+        seed: int,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(
+            history=history,
+            horizon=horizon,
+            season=season,
+            missing=missing,
+            even=even,
+            validation=validation,
+            test=test,
+            borrow=borrow,
+            limit=limit,
+            batch_size=batch_size,
+            workers=workers,
+            seed=seed,
+            mean=mean,
+            std=std,
+        )
+        self.path, self.time, self.time_format = path, time, time_format
+        self.columns = [columns] if isinstance(columns, str) else columns
+
+    def read(self) -> Table:
+        if not self.path:
+            raise UserError(f"data={self.name} needs a file: set data.path to a CSV file with a column of times")
+        return self.read_file(Path(self.path).expanduser())
+
+    def read_file(self, path: Path) -> Table:
+        """Another file of the same form."""
+        return read_table(path, self.time, self.columns, self.time_format)

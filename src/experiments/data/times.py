@@ -1,0 +1,138 @@
+"""Points in time as a table writes them: read, checked for even spacing, and continued."""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+EPOCH = datetime(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class Times:
+    """The column of times.
+
+    Attributes:
+        values: (T,) float64: seconds since 1970, or the numbers themselves.
+        form: "number", or the format for `strftime` in which they were written.
+    """
+
+    values: np.ndarray
+    form: str
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def monthly(self) -> bool:
+        """Whether the points are equal or last days of months, so that steps of 28 to 31 days are even."""
+        if self.form == "number" or len(self) < 2 or self.step < 28 * 86400:
+            return False
+        dates = [_date(value) for value in self.values]
+        return len({date.day for date in dates}) == 1 or all(_last_of_month(date) for date in dates)
+
+    @property
+    def places(self) -> np.ndarray:
+        """(T,) float64: where each point lies, counted in steps from the first; whole numbers if evenly spaced."""
+        if len(self) < 2:
+            return np.zeros(len(self))
+        if self.monthly:
+            months = np.array([date.year * 12 + date.month for date in map(_date, self.values)], float)
+            return (months - months[0]) / float(np.median(np.diff(months)))
+        return (self.values - self.values[0]) / self.step
+
+    @property
+    def step(self) -> float:
+        """The usual distance of two points: seconds, or as the numbers are."""
+        return float(np.median(np.diff(self.values))) if len(self) > 1 else 1.0
+
+    def after(self, count: int) -> Times:
+        """So many points that follow the last one."""
+        if self.monthly:
+            dates = [_date(value) for value in self.values]
+            months = [date.year * 12 + date.month for date in dates]
+            step, ends = int(np.median(np.diff(months))), all(_last_of_month(date) for date in dates)
+            follow = [months[-1] - 1 + step * (n + 1) for n in range(count)]
+            days = [31 if ends else dates[-1].day] * count
+            return Times(
+                _seconds([_day(dates[-1], *divmod(month, 12), day) for month, day in zip(follow, days, strict=True)]),
+                self.form,
+            )
+        return Times(self.values[-1] + self.step * np.arange(1, count + 1), self.form)
+
+    def text(self, place: int) -> str:
+        """One point as it would be written in the table."""
+        value = self.values[place]
+        return f"{value:.12g}" if self.form == "number" else _date(value).strftime(self.form)
+
+
+def parse(cells: Sequence[str], form: str | None) -> Times:
+    """Reads a column of times.
+
+    Args:
+        cells: the column's texts.
+        form: for `strptime`, such as `%d.%m.%Y`; None: ISO 8601 (also a month alone, 1949-01) or plain numbers.
+
+    Raises:
+        ValueError: the first argument is the place of the cell that cannot be read.
+    """
+    first = cells[0] if cells else ""
+    if form is None and _is_number(first):
+        return Times(np.array([_each(place, cell, float) for place, cell in enumerate(cells)]), "number")
+    if form is not None:
+        read = [_each(place, cell, lambda text: datetime.strptime(text, form)) for place, cell in enumerate(cells)]
+        return Times(_seconds(read), form)
+    return Times(_seconds([_each(place, cell, _iso) for place, cell in enumerate(cells)]), _form_of(first))
+
+
+def _each(place: int, cell: str, read: Any) -> Any:
+    try:
+        return read(cell.strip())
+    except (ValueError, OverflowError):
+        raise ValueError(place) from None
+
+
+def _is_number(cell: str) -> bool:
+    """Whether it is a number rather than a date written as 20160701."""
+    cell = cell.strip()
+    if len(cell) == 8 and cell.isdigit():
+        return False
+    try:
+        return bool(np.isfinite(float(cell)))
+    except ValueError:
+        return False
+
+
+def _iso(text: str) -> datetime:
+    date = datetime.fromisoformat(f"{text}-01" if len(text) == 7 and text[4] == "-" else text)
+    return date if date.tzinfo is None else date.astimezone(UTC).replace(tzinfo=None)
+
+
+def _form_of(text: str) -> str:
+    text = text.strip()
+    if len(text) in (7, 8, 10):
+        return {7: "%Y-%m", 8: "%Y%m%d", 10: "%Y-%m-%d"}[len(text)]
+    between = text[10] if len(text) > 10 else " "
+    return f"%Y-%m-%d{between}%H:%M" + ("" if len(text) == 16 else ":%S")
+
+
+def _seconds(dates: Sequence[datetime]) -> np.ndarray:
+    return np.array([(date - EPOCH).total_seconds() for date in dates], dtype=np.float64)
+
+
+def _day(like: datetime, year: int, month: int, day: int) -> datetime:
+    """The time of day of `like` on a day of a month (counted from 0), or on that month's last."""
+    return like.replace(year=year, month=month + 1, day=min(day, calendar.monthrange(year, month + 1)[1]))
+
+
+def _last_of_month(date: datetime) -> bool:
+    return date.day == calendar.monthrange(date.year, date.month)[1]
+
+
+def _date(value: float) -> datetime:
+    return EPOCH + timedelta(seconds=float(value))
