@@ -22,6 +22,13 @@ CASES = {
     "cosine": ["scheduler=cosine", "optimizer=sgd"],
     "plateau": ["scheduler=plateau", "scheduler.patience=0", "optimizer=adamw"],
     "accumulate": ["trainer.accumulate_grad_batches=3", "scheduler=one_cycle", "optimizer=sgd"],
+    "gradual": [
+        "freezing=gradual",
+        "freezing.head_rate=3",
+        "scheduler=one_cycle",
+        "optimizer=sgd",
+        "model.hidden=[64,32]",
+    ],
     "workers": ["data.workers=2", "data.augment.mixup=0.4", "model=simple_cnn", "~model.dropout", "scheduler=step"],
 }
 
@@ -119,6 +126,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Any:
         pytest.param("plateau", signal.SIGTERM, 7, marks=pytest.mark.slow),
         ("accumulate", signal.SIGTERM, 4),
         pytest.param("accumulate", signal.SIGKILL, 6, marks=pytest.mark.slow),
+        ("gradual", signal.SIGTERM, 10),
         ("workers", signal.SIGTERM, 8),
         pytest.param("workers", signal.SIGKILL, 11, marks=pytest.mark.slow),
     ],

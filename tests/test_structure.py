@@ -16,7 +16,7 @@ ALLOWED = {
     "tasks": {"tasks", "spec", "errors", "schedulers", "sequences", "viz"},
     "data": {"data", "spec", "errors", "names", "files", "sequences"},
     "transfer": {"transfer", "spec", "errors"},
-    "callbacks": {"callbacks", "tasks", "viz", "loggers", "layers", "spec", "errors", "files", "sequences"},
+    "callbacks": {"callbacks", "transfer", "tasks", "viz", "loggers", "layers", "spec", "errors", "files", "sequences"},
 }
 LIGHT = (
     "cli",

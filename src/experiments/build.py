@@ -118,22 +118,40 @@ def asked(node: Any, spec: Any) -> dict[str, Any]:
 def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool = False) -> Any:
     """Model, weights and freezing, inside the task; `data` where the task counts its classes, `with_head` where
     the weights must bring the head too."""
-    from experiments.transfer.freezing import freeze
     from experiments.transfer.weights import load_weights
 
     model = build_model(config, spec)
     if config.weights is not None:
+        fresh = {name: value.clone() for name, value in model.state_dict().items() if name.startswith("head.")}
         name, published = config.run.choices.get("model"), config.model.get("pretrained")
         load_weights(model, config.weights, name, published, with_head)
-    freeze(model, config.freezing.frozen)
+        if config.freezing.reset_head:
+            model.load_state_dict(fresh, strict=False)
+    freezing = build_freezing(config, model)
     optimizer = make(config.optimizer)
     if config.precision.name == "16-mixed" and config.trainer.gradient_clip_val is not None:
         optimizer.keywords.pop("fused", None)  # Lightning cannot clip what a fused optimizer unscales itself
     scheduler = make(config.scheduler) if "_target_" in config.scheduler else None
-    extra: dict[str, Any] = {"model": model, "spec": spec, "optimizer": optimizer, "scheduler": scheduler}
+    extra: dict[str, Any] = {
+        "model": model,
+        "spec": spec,
+        "optimizer": freezing.groups(optimizer),
+        "scheduler": scheduler,
+    }
     if config.task.get("class_weights") == "balanced":
         extra["class_counts"] = data.class_counts
-    return make(config.task, **extra)
+    task = make(config.task, **extra)
+    task.freezing = freezing
+    return task
+
+
+def build_freezing(config: DictConfig, model: Any) -> Any:
+    """The freezing strategy, applied to the model."""
+    from experiments.transfer.freezing import Freezing, Settings
+
+    node = OmegaConf.to_container(config.freezing, resolve=True)
+    settings = {key: node.pop(key) for key in ("norm", "head_epochs", "head_rate", "reset_head")}  # type: ignore[union-attr, arg-type, call-arg]
+    return Freezing(model, make(node), Settings(settings["norm"], settings["head_epochs"], settings["head_rate"]))
 
 
 def _several(nodes: Any, **extra: Any) -> list[Any]:

@@ -44,6 +44,7 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         *_pairs(config),
         *_devices(config),
         *_paths(config),
+        *_freezing(config),
     ]
 
 
@@ -83,6 +84,13 @@ def _values(config: Any) -> list[str]:
         *number("data.batch_size", whole, "a whole number, 1 or more", lambda v: v >= 1, "128"),
         *number("data.size", whole, "pixels, a whole number, or null", lambda v: v >= 1, "32", optional=True),
         *number("data.workers", whole, "a whole number, 0 or more", lambda v: v >= 0, "0", optional=True),
+        *number("freezing.head_epochs", whole, "a whole number, 0 or more", lambda v: v >= 0, "0"),
+        *number("freezing.head_rate", real, "a number above 0", lambda v: v > 0, "1.0"),
+        *number("freezing.count", whole, "a whole number, 1 or more", lambda v: v >= 1, "1"),
+        *number("freezing.every_epochs", whole, "a whole number, 1 or more", lambda v: v >= 1, "1"),
+        *number("freezing.depth", whole, "a whole number, 1 or more, or null", lambda v: v >= 1, "2", optional=True),
+        *number("freezing.rank", whole, "a whole number, 1 or more", lambda v: v >= 1, "8"),
+        *number("freezing.alpha", real, "a number above 0", lambda v: v > 0, "16.0"),
         *number(
             "data.limit",
             real,
@@ -139,6 +147,26 @@ def _named(value: Any) -> str:
 
 def _shown(value: Any) -> Any:
     return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+
+
+def _freezing(config: Any) -> list[str]:
+    """What no model could be frozen by; whether a stage exists, only the model can say."""
+    node = config.freezing
+    policies = ("frozen", "statistics", "affine", "free")
+    problems = []
+    if node.get("norm") not in policies:
+        problems.append(f"freezing.norm={node.get('norm')} is unknown: choose one of {', '.join(policies)}")
+    if isinstance(node.get("decay"), (int, float)) and not 0 < node.decay <= 1:
+        problems.append(f"freezing.decay={node.decay} must lie above 0 and not above 1: try freezing.decay=0.5")
+    if "learn" in node and not node.learn:
+        problems.append("freezing.learn=[] leaves nothing to learn: name stages, as in freezing.learn=[head]")
+    waits, epochs = node.get("head_epochs"), config.trainer.get("max_epochs")
+    if isinstance(waits, int) and isinstance(epochs, int) and 0 < epochs <= waits:
+        problems.append(
+            f"freezing.head_epochs={waits} leaves the strategy none of trainer.max_epochs={epochs}: "
+            "train longer, or choose freezing=feature_extraction"
+        )
+    return problems
 
 
 def _pairs(config: Any) -> list[str]:

@@ -72,11 +72,14 @@ def load(run_folder: str | Path) -> Loaded:
     if "spec" not in record or not checkpoint.exists():
         raise UserError(f"{folder} has no best checkpoint yet ({record['status']}): go on with resume={folder}")
     prepare_process(config)
+    from experiments.transfer.lora import merge
+
     spec = from_plain(record["spec"])
     config.weights = None  # the checkpoint holds them all
     config.task.pop("class_weights", None)  # of training alone
     task = build_task(config, spec)
     load_checkpoint(task, checkpoint)
+    merge(task.model)
     task.eval()
     return Loaded(folder, config, record, spec, task)
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import logging
 import math
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +101,11 @@ def _stoppable() -> Iterator[None]:
 
 
 def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
+    from experiments.callbacks.freezing import FreezeByEpoch
     from experiments.callbacks.meter import Meter
     from experiments.layers import as_markdown, layer_table
     from experiments.loggers import announce, close
+    from experiments.tables import markdown
 
     data = build_data(config)
     if rank() == 0 and hasattr(data, "keep"):  # what data have learned from their training part, such as a vocabulary
@@ -111,7 +115,7 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     seed_everything(config.seed + rank())  # dropout differs between the processes of one run
     trainer = build_trainer(config)
     meter = Meter()
-    trainer.callbacks.insert(0, meter)
+    trainer.callbacks[:0] = [FreezeByEpoch(task.freezing), meter]
     record.content["data"] = data.splits
     record.content["spec"] = to_plain(data.spec)
     record.content["environment"] |= describe_device(trainer)
@@ -121,7 +125,16 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
         "trainable_parameters": table.trainable,
         "flops_per_example": table.flops,
     }
-    texts = {"config": f"```yaml\n{OmegaConf.to_yaml(config, resolve=True)}```", "layers": as_markdown(table)}
+    rate = config.optimizer.get("lr")
+    head, cells = task.freezing.table(rate)
+    record.content["freezing"] = [asdict(row) for row in task.freezing.rows(rate)]
+    texts = {
+        "config": f"```yaml\n{OmegaConf.to_yaml(config, resolve=True)}```",
+        "layers": as_markdown(table),
+        "freezing": markdown(head, cells, right=(1, 3, 4)),
+    }
+    if rank() == 0:
+        _tell(config, task.freezing, rate)
     announce(trainer.loggers, hyperparameters(config), task.metric_names("test"), texts)
     try:
         _fit_and_test(task, data, trainer, meter, folder, record)
@@ -129,6 +142,24 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
         close(trainer.loggers, FAILED)
         raise
     close(trainer.loggers, FINISHED)
+
+
+def _tell(config: DictConfig, freezing: Any, rate: float | None) -> None:
+    """The table of what learns, where that is not everything."""
+    from experiments.tables import table
+
+    if freezing.everything:
+        return
+    head, cells = freezing.table(rate)
+    print(table(head, cells, right=(1, 3, 4)), file=sys.stderr)
+    rows, epochs = freezing.rows(rate), config.trainer.max_epochs
+    if config.weights is None and any(row.learning < row.parameters for row in rows):
+        print(
+            "weights=null: what does not learn keeps random values; weights=PATH gives it better ones", file=sys.stderr
+        )
+    waiting = [row.stage for row in rows if row.from_epoch and row.from_epoch > epochs > 0]
+    if waiting:
+        print(f"the run ends after epoch {epochs}, before {', '.join(waiting)} would begin to learn", file=sys.stderr)
 
 
 def _fit_and_test(task: Any, data: Any, trainer: Any, meter: Any, folder: Path, record: Record) -> None:

@@ -38,6 +38,7 @@ class Task(LightningModule):
     """
 
     monitor: tuple[str, Literal["min", "max"]] = ("val/loss", "min")  # what the best checkpoint is chosen by
+    freezing: Any = None  # what learns, and when: see transfer.freezing
     shows: tuple[str, ...] = ()  # modules whose PANELS `experiments show` draws, in this order
 
     def __init__(
@@ -75,14 +76,10 @@ class Task(LightningModule):
         return [f"{part}/loss", *(f"{part}/{name}" for name in self.metrics_of(part))]
 
     def train(self, mode: bool = True) -> Task:
-        """Training mode for what learns; frozen stages stay in evaluation mode."""
+        """Training mode for what learns; what is frozen stays in evaluation mode, so that it rests wholly."""
         super().train(mode)
-        for stage in self.model.children():
-            if (
-                not any(parameter.requires_grad for parameter in stage.parameters())
-                and next(stage.parameters(), None) is not None
-            ):
-                stage.eval()
+        if self.freezing is not None:
+            self.freezing.rest()
         return self
 
     @cached_property

@@ -1,0 +1,28 @@
+"""Gives and takes gradients by epoch, as the freezing strategy wants."""
+
+from __future__ import annotations
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.strategies import DDPStrategy
+
+from experiments.transfer.freezing import Freezing
+
+
+class FreezeByEpoch(Callback):
+    """Tells a `Freezing` which epoch begins; keeps no state of its own, as the epoch says it all."""
+
+    def __init__(self, freezing: Freezing) -> None:
+        self.freezing = freezing
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        # Whoever is released later is in DistributedDataParallel's buckets from the start, and until then gets no
+        # gradient: it has to look for those, or waits for them in vain.
+        if stage == "fit" and self.freezing.late and isinstance(trainer.strategy, DDPStrategy):
+            trainer.strategy._ddp_kwargs["find_unused_parameters"] = True
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # A run taken up in the middle of an epoch is not told of its start.
+        self.freezing.enter(trainer.current_epoch)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.freezing.enter(trainer.current_epoch)
