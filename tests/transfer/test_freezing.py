@@ -103,6 +103,8 @@ def test_parts_of_layers(experiments: Any, net: list[str], tmp_path: Path, strat
         "lora": set(),
     }[strategy]
     if strategy == "lora":
+        again = ["freezing=none", "weights=run", "trainer=quick", "hydra.run.dir=again"]  # it loads as plain weights
+        assert experiments("train", *net, *SMALL, *again)[0] == 0
         assert after["two.0.parametrizations.weight.0.up"].abs().sum() > 0
         after = {name.replace("parametrizations.weight.original", "weight"): value for name, value in after.items()}
     for stage in STAGES[:3]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from experiments.errors import UserError, first_line
+from experiments.transfer.lora import merged
 
 SAFETENSORS = ".safetensors"
 
@@ -41,7 +42,7 @@ def read_checkpoint(path: Path, named: str | None = None) -> Any:
 def read_state_dict(path: Path, named: str | None = None) -> dict[str, Tensor]:
     """Tensors of the model in a run's folder or a file; of a Lightning checkpoint, those below `model.`.
 
-    The prefix `module.` that DataParallel leaves behind is taken away.
+    The prefix `module.` that DataParallel leaves behind is taken away, and low-rank updates become plain weights.
 
     Raises:
         UserError: as `read_checkpoint`, and when the file holds no state dict.
@@ -59,4 +60,4 @@ def read_state_dict(path: Path, named: str | None = None) -> dict[str, Tensor]:
     for prefix in ("model.", "module."):
         inner = {key.removeprefix(prefix): value for key, value in content.items() if key.startswith(prefix)}
         content = inner or content
-    return content
+    return merged(content)
