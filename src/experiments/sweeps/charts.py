@@ -308,6 +308,58 @@ def heat_map(field: Field, effects: Sequence[Effect]) -> tuple[Drawing, str] | N
     return drawing, f"{caption}. The stronger the blue, the better."
 
 
+def response(field: Field) -> tuple[Drawing, str] | None:
+    """The metric against a choice that is a number, a line for each level of one other choice, and a caption."""
+    keys = [key for key in field.columns if len({cell.level(key) for cell in field.scored}) > 1 and key not in FIELD]
+    numeric = [key for key in keys if _numbers_of(field, key)]
+    if not numeric:
+        return None
+    key = max(numeric, key=lambda one: len(_numbers_of(field, one)))
+    others = sorted((one for one in keys if one != key), key=lambda one: len({c.level(one) for c in field.scored}))
+    others = [one for one in others if len({cell.level(one) for cell in field.scored}) <= _LINES]
+    split, rest = (others[-1] if others else None), [one for one in keys if one not in (key, *others[-1:])]
+    lines: dict[str, dict[float, list[float]]] = {}
+    for cell in field.scored:
+        line = lines.setdefault(cell.level(split) if split else "", {})
+        line.setdefault(float(cell.level(key)), []).extend(cell.values(field.metric).values())
+    levels = sorted(lines, key=by_size)
+    if not any(len(line) > 2 for line in lines.values()):
+        return None
+    top, bottom = 24.0, 240.0
+    drawing = Drawing(WIDTH, bottom + 48 + 20.0 * (len(levels) if split else 0), f"{field.metric} against {key}")
+    values = [value for line in lines.values() for several in line.values() for value in several]
+    y = Scale.over(values, bottom, top, log=False)
+    left = 16 + max(text_width(tick(value), 12) for value in y.ticks())
+    places = [place for line in lines.values() for place in line]
+    x = Scale.over(places, left + 6, WIDTH - 14, log=min(places) > 0 and max(places) >= 8 * min(places), margin=0.03)
+    _up(drawing, y, left, WIDTH - 8)
+    drawing.text(4, 13, field.metric, "grey", 12)
+    _across(drawing, x, top, bottom, key + (", logarithmic" if x.log else ""))
+    for number_, level in enumerate(levels):
+        line, colour = lines[level], f"c{number_}"
+        drawing.line([(x(one), y(fmean(line[one]))) for one in sorted(line)], colour, 2.2)
+        for one, several in line.items():
+            drawing.line([(x(one), y(min(several))), (x(one), y(max(several)))], colour, 1.4, 0.5)
+            drawing.dot(
+                x(one), y(fmean(several)), 4, colour, title=f"{level} {key}={tick(one)}: {number(fmean(several))}"
+            )
+        if split:
+            at = bottom + 50 + 20 * number_
+            drawing.line([(left, at), (left + 20, at)], colour, 4)
+            drawing.text(left + 28, at + 4.5, cut(f"{split}={level}", WIDTH - left - 30))
+    over = f" Averaged over {', '.join(rest)}." if rest else ""
+    return drawing, f"Dot: mean over seeds. Bar: from the lowest to the highest seed.{over}"
+
+
+def _numbers_of(field: Field, key: str) -> set[float]:
+    """The levels of a choice as numbers; none if they are fewer than three, or one is no number."""
+    try:
+        found = {float(cell.level(key)) for cell in field.scored}
+    except ValueError:
+        return set()
+    return found if len(found) > 2 and all(math.isfinite(one) for one in found) else set()
+
+
 def parallel(field: Field) -> Drawing | None:
     """Every cell as a line through its choices to its result; the best stand out. For searches: from three choices on."""
     keys = [key for key in field.columns if len({cell.level(key) for cell in field.scored}) > 1 and key not in FIELD]
@@ -396,6 +448,9 @@ def all_charts(field: Field, effects: Sequence[Effect]) -> Iterator[tuple[str, s
     heat = heat_map(field, effects)
     if heat:
         yield "heat_map", "Two choices together", heat[1], heat[0]
+    against = response(field)
+    if against:
+        yield "response", f"{field.metric} against a number", against[1], against[0]
     drawing = parallel(field)
     if drawing:
         many = f" {_DOTS} of {len(field.scored):,} cells." if len(field.scored) > _DOTS else ""
