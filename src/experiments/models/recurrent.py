@@ -36,6 +36,7 @@ class TokenEmbedding(nn.Module):
     def __init__(self, vocabulary: int, size: int, dropout: float) -> None:
         super().__init__()
         self.table = nn.Embedding(vocabulary, size, padding_idx=PADDING)
+        nn.init.normal_(self.table.weight, std=0.1)  # torch's 1 takes many epochs to outgrow
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Sequences) -> Sequences:
@@ -58,10 +59,13 @@ class RecurrentLayer(nn.Module):
         layer_norm: normalise each step's output.
         dropout: share of the inputs dropped while training.
         truncate: steps after which back-propagation is cut while training; None: never.
-        forget_bias: value of an LSTM's forget gates' biases at the start; None leaves torch's.
+        forget_bias: value at the start of the biases of an LSTM's forget gates and of a GRU's update gates, which both
+            keep what is there; None leaves torch's.
 
     Attributes:
         outputs: length of a vector that comes out.
+        recorded: a list, to have the forward direction run step by step and leave each step's output and state in it,
+            in the graph; None, as is usual, runs all steps in one kernel.
     """
 
     def __init__(
@@ -92,8 +96,10 @@ class RecurrentLayer(nn.Module):
         self.truncate = truncate
         self.carry = False
         self.state: State | None = None
-        if forget_bias is not None and cell == "lstm":
-            with torch.no_grad():  # torch adds two biases; gates stand in the order input, forget, cell, output
+        self.recorded: list[tuple[Tensor, State]] | None = None
+        if forget_bias is not None and cell != "rnn":
+            # torch adds two biases. Gates stand in the order input, forget, cell, output, and reset, update, new.
+            with torch.no_grad():
                 for name, parameter in self.named_parameters():
                     if name.endswith(("bias_ih_l0", "bias_hh_l0")):
                         parameter[hidden : 2 * hidden] = forget_bias if "_ih_" in name else 0.0
@@ -119,15 +125,19 @@ class RecurrentLayer(nn.Module):
             state = tuple(
                 one.expand(1, len(values), -1).contiguous().to(values.dtype) for one in self.initial[direction]
             )
-        step = self.truncate if self.training and self.truncate else values.shape[1]
+        recorded = self.recorded if direction == 0 else None
+        cut = self.truncate if self.training and recorded is None else None
+        step = 1 if recorded is not None else cut or values.shape[1]
         pieces: list[Tensor] = []
         for chunk in values.split(max(1, step), dim=1):
-            if pieces:
+            if pieces and cut:
                 assert state is not None
                 state = tuple(one.detach() for one in state)
             out, end = kernel(chunk, _given(state))
             state = end if isinstance(end, tuple) else (end,)
             pieces.append(out)
+            if recorded is not None:
+                recorded.append((out, state))
         assert state is not None
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1), state
 
@@ -223,7 +233,7 @@ class Recurrent(nn.Sequential):
         dropout: likewise between layers.
         output_dropout: likewise before the head.
         truncate: steps after which back-propagation is cut; None: never.
-        forget_bias: of an LSTM at the start; None leaves torch's.
+        forget_bias: of an LSTM or GRU at the start; None leaves torch's.
 
     Attributes:
         causal: no step's output depends on later steps.
