@@ -19,7 +19,7 @@ most, the test set as points, confusions between classes. Writes PNG files and a
 
 def main(words: list[str]) -> int:
     """Draws what was asked for and prints where it lies."""
-    if words and words[0] == "convolution" and not Path("convolution").is_dir():
+    if words and words[0] == "convolution" and not Path("convolution/config.yaml").exists():
         from experiments.show.convolution import main as convolution
 
         return convolution(words[1:])

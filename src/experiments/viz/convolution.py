@@ -1,0 +1,168 @@
+"""A convolution, step by step, with its numbers."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from experiments.viz.canvas import BLUE, GREY, INK, PALE, RED, SMALL, TEXT, figure, ground
+
+CELL, GAP = 0.46, 0.62  # inches
+WINDOW, PADDED = "#fbd9a5", "#ececec"
+WIDTH_MOST = 19.0  # inches
+
+
+class Step(NamedTuple):
+    """One place of the filter.
+
+    Attributes:
+        row: of the result.
+        column: of the result.
+        rows: of the padded image, that the filter's rows lie on.
+        columns: likewise.
+        value: of the result there.
+    """
+
+    row: int
+    column: int
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+    value: float
+
+
+def number(value: float) -> str:
+    """As short as it is exact, with a proper minus."""
+    return f"{value:.3g}".replace("-", "−")
+
+
+def sum_of_products(padded: np.ndarray, weights: np.ndarray, bias: float, step: Step) -> str:
+    """`1·1 + 0·0 + … = 4`: pixel times weight, row by row."""
+    pixels = padded[np.ix_(step.rows, step.columns)]
+
+    def shown(value: float) -> str:
+        return f"({number(value)})" if value < 0 else number(value)
+
+    products = " + ".join(f"{shown(p)}·{shown(w)}" for p, w in zip(pixels.flat, weights.flat, strict=True))
+    return f"{products}{f' + {shown(bias)}' if bias else ''} = {number(step.value)}"
+
+
+def convolution(
+    padded: np.ndarray,
+    weights: np.ndarray,
+    steps: list[Step],
+    *,
+    padding: int = 0,
+    title: str = "Convolution",
+    note: str = "",
+    most: int = 12,
+) -> Figure:
+    """A panel a step: the image with the filter on it, its weights in red, and the result so far.
+
+    Args:
+        padded: (H, W), with its padding.
+        weights: (h, w).
+        steps: every place of the filter, in order.
+        padding: rows and columns around the image, drawn in grey.
+        most: panels; of more steps, evenly chosen ones with the first and the last.
+    """
+    tall, wide = padded.shape
+    out_tall, out_wide = steps[-1].row + 1, steps[-1].column + 1
+    result = np.array([step.value for step in steps]).reshape(out_tall, out_wide)
+    places = np.unique(np.linspace(0, len(steps) - 1, min(most, len(steps))).astype(int))
+    each = (wide + out_wide) * CELL + GAP + 0.55
+    high = max(tall, out_tall) * CELL + 0.85
+    columns = max(1, min(int(WIDTH_MOST / each), out_wide if out_wide > 1 else 4, len(places)))
+    if len(places) < len(steps):
+        note = f"{note}, {len(places)} of {len(steps)} steps" if note else f"{len(places)} of {len(steps)} steps"
+    head = weights.shape[0] * CELL + 1.3
+    width = max(0.3 + columns * each, 9.5)
+    height = head + ceil(len(places) / columns) * high + 0.1
+    fig = figure(width, height, title, note)
+    ax = ground(fig, width, height)
+    _heading(ax, weights)
+    for place, which in enumerate(places):
+        step = steps[which]
+        left, top = 0.3 + place % columns * each, head + place // columns * high
+        ax.text(left, top + 0.02, f"step {which + 1}", fontsize=TEXT, color=GREY, va="center")
+        _image(ax, padded, weights, step, padding, left, top + 0.24)
+        middle = top + 0.24 + tall * CELL / 2
+        ax.annotate(
+            "",
+            (left + wide * CELL + GAP - 0.12, middle),
+            (left + wide * CELL + 0.12, middle),
+            arrowprops={"arrowstyle": "-|>", "color": GREY, "linewidth": 2, "mutation_scale": 18},
+        )
+        _result(ax, result, which, left + wide * CELL + GAP, middle - out_tall * CELL / 2)
+    return fig
+
+
+def _heading(ax: Axes, weights: np.ndarray) -> None:
+    """The filter, and what is done with it."""
+    ax.text(0.3, 0.88, "filter", fontsize=TEXT, color=GREY, va="center")
+    for (row, column), weight in np.ndenumerate(weights):
+        _cell(ax, 0.3 + column * CELL, 1.06 + row * CELL, number(weight), WINDOW, RED, "bold")
+    words = (
+        "Lay the filter on the image.\nMultiply each pixel with the weight on it, and add up:\n"
+        "one number of the result. Then move on."
+    )
+    left = 0.3 + weights.shape[1] * CELL + 0.4
+    ax.text(left, 1.06 + weights.shape[0] * CELL / 2, words, fontsize=TEXT, color=INK, va="center", linespacing=1.5)
+
+
+def _image(
+    ax: Axes, padded: np.ndarray, weights: np.ndarray, step: Step, padding: int, left: float, top: float
+) -> None:
+    on = {(r, c): weights[i, j] for i, r in enumerate(step.rows) for j, c in enumerate(step.columns)}
+    tall, wide = padded.shape
+    for (row, column), value in np.ndenumerate(padded):
+        inside = padding <= row < tall - padding and padding <= column < wide - padding
+        colour = WINDOW if (row, column) in on else "white" if inside else PADDED
+        x, y = left + column * CELL, top + row * CELL
+        _cell(
+            ax, x, y, number(value), colour, INK if inside or (row, column) in on else GREY, raised=(row, column) in on
+        )
+        if (row, column) in on:
+            text = f"×{number(on[row, column])}"
+            ax.text(x + CELL - 0.03, y + CELL - 0.09, text, fontsize=10, color=RED, ha="right", va="center", gid="keep")
+
+
+def _result(ax: Axes, result: np.ndarray, done: int, left: float, top: float) -> None:
+    for place, value in enumerate(result.flat):
+        row, column = divmod(place, result.shape[1])
+        x, y = left + column * CELL, top + row * CELL
+        if place == done:
+            _cell(ax, x, y, number(value), BLUE, "white", "bold")
+        else:
+            _cell(ax, x, y, number(value) if place < done else "", "white", INK)
+
+
+def _cell(
+    ax: Axes,
+    x: float,
+    y: float,
+    text: str,
+    ground_colour: str,
+    colour: str,
+    weight: str = "normal",
+    *,
+    raised: bool = False,
+) -> None:
+    keep = "keep" if ground_colour in (WINDOW, BLUE) else None  # black on orange, also on a dark page
+    ax.add_patch(Rectangle((x, y), CELL, CELL, facecolor=ground_colour, edgecolor=PALE, linewidth=1, gid=keep))
+    size = 17.0 if len(text) < 3 else 13.0 if len(text) < 5 else SMALL - 1
+    ax.text(
+        x + CELL / 2,
+        y + CELL * (0.42 if raised else 0.53),
+        text,
+        fontsize=size,
+        color=colour,
+        weight=weight,
+        ha="center",
+        va="center",
+        gid=keep,
+    )
