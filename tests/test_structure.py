@@ -24,6 +24,7 @@ LIGHT = (
     "compose",
     "devices",
     "errors",
+    "export",
     "files",
     "names",
     "predict",

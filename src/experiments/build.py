@@ -59,6 +59,12 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def described(node: Any) -> dict[str, Any]:
+    """What builds something, `_target_` and arguments, as plain Python."""
+    plain: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    return {key: value for key, value in plain.items() if key not in _NOTES}
+
+
 def make(node: Any, /, **extra: Any) -> Any:
     """Instantiates a config node without the keys that only describe it.
 
@@ -67,8 +73,7 @@ def make(node: Any, /, **extra: Any) -> Any:
     """
     from hydra.utils import get_method
 
-    plain: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-    arguments: dict[str, Any] = {key: value for key, value in plain.items() if key not in _NOTES}
+    arguments = described(node)
     target, partial = arguments.pop("_target_"), arguments.pop("_partial_", False)
     try:
         function = get_method(target)

@@ -26,6 +26,7 @@ experiments: pick a model, a dataset, a freezing strategy and a precision; train
   experiments predict RUN INPUT…                       what a run says of new inputs, such as image files
   experiments evaluate|predict model=… weights=… …     the same for published weights, without a run
   experiments show RUN [IMAGE…]                        what the network looks for, as pictures and a page
+  experiments export RUN --format FORMAT               the network as safetensors, torch-export or onnx
 
   experiments COMMAND --help tells more; experiments train --help lists every group and key.
   EXPERIMENTS_DATA=FOLDER says where datasets live; EXPERIMENTS_DEBUG=1 shows tracebacks.
@@ -305,6 +306,12 @@ def _predict(words: list[str]) -> int:
     return predict(words)
 
 
+def _export(words: list[str]) -> int:
+    from experiments.export import main as export
+
+    return export(words)
+
+
 def _inside(words: list[str]) -> int:
     from experiments.show import main as show
 
@@ -321,6 +328,7 @@ COMMANDS = {
     "evaluate": _evaluate,
     "predict": _predict,
     "show": _inside,
+    "export": _export,
 }
 
 

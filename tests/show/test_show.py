@@ -167,6 +167,6 @@ def test_a_perceptron_whose_data_are_gone(experiments: Experiments, tmp_path: Pa
     code, printed, errors = experiments("show", "run", "kept.png")
     assert code == 0, errors
     assert {"filters.png", "features_1.png", "evidence.png"} <= {path.name for path in Path("run/show").iterdir()}
-    assert "not shown    Most activating images: the run's dataset cannot be read" in printed
+    assert "not shown    Most activating images: it needs the run's dataset:" in printed
     code, _, errors = experiments("show", "run")
     assert code == 2 and "Or name image files to look at" in errors

@@ -26,7 +26,7 @@ def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(
         "experiments show", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", metavar="RUN", help="the folder of a run")
+    parser.add_argument("run", metavar="RUN", help="the folder of a run, or model=NAME weights=pretrained")
     parser.add_argument("inputs", nargs="*", metavar="IMAGE", help="image files or folders; default: test examples")
     parser.add_argument("--only", action="append", default=[], metavar="PANEL", help="this panel; may be repeated")
     parser.add_argument("--stage", metavar="NAME", help="look at this stage, as `experiments layers` names it")
@@ -39,16 +39,22 @@ def main(words: list[str]) -> int:
         raise UserError(f"--unit {options.unit} must be 0 or more: try --unit 0")
     if options.examples < 1:
         raise UserError(f"--examples {options.examples} must be 1 or more: try --examples 1000")
-    for name in options.inputs:
+    overrides = [word for word in (options.run, *options.inputs) if "=" in word and not Path(word).exists()]
+    inputs = tuple(word for word in options.inputs if word not in overrides)
+    for name in inputs:
         if not Path(name).exists():
             raise UserError(f"{name} does not exist: name image files or folders of them")
-    if not (Path(options.run) / "config.yaml").exists():
+    if overrides and options.run not in overrides:
+        raise UserError(f"{overrides[0]} would make {options.run} another run: leave it out")
+    if overrides and not inputs:
+        raise UserError(f"{' '.join(overrides)} comes without a dataset: name image files to look at")
+    if not overrides and not (Path(options.run) / "config.yaml").exists():
         raise UserError(f"{options.run} holds no config.yaml: name the folder of a run")
     from experiments.show.panel import Wanted
     from experiments.show.run import show
 
     only = [name for word in options.only for name in word.split(",") if name]
-    wanted = Wanted(tuple(options.inputs), options.stage, options.unit, options.label, options.examples)
-    page = show(options.run, wanted, only, options.to)
+    wanted = Wanted(inputs, options.stage, options.unit, options.label, options.examples)
+    page = show(overrides or options.run, wanted, only, options.to)
     print(f"page         {page}")
     return 0

@@ -58,6 +58,8 @@ def confusion(look: Look) -> Iterator[Picture]:
     from experiments.viz.confusion import confusion as draw
 
     classes, counts = look.run.spec.classes, look.run.record.get("confusion")
+    if not look.run.record:
+        test_data(look)
     if counts is None:
         raise NotShown("its record holds no confusion matrix, as it was never tested")
     table = np.asarray(counts)

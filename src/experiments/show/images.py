@@ -96,7 +96,8 @@ def _channels(maps: np.ndarray, unit: int | None, stage: str, most: int) -> list
         return [unit]
     if len(maps) <= most:
         return list(range(len(maps)))
-    contrast = maps.reshape(len(maps), -1).std(axis=1)
+    inner = maps[:, 1:-1, 1:-1] if min(maps.shape[1:]) >= 8 else maps  # padding alone makes a bright border
+    contrast = inner.reshape(len(maps), -1).std(axis=1)
     return sorted(np.argsort(-contrast, kind="stable")[:most].tolist())
 
 

@@ -7,19 +7,19 @@ from pathlib import Path
 
 from experiments.errors import UserError
 from experiments.files import atomic_path, write_text
-from experiments.loading import load
+from experiments.loading import load, load_published
 from experiments.names import unknown
 from experiments.show.panel import Look, NotShown, Panel, Wanted
 
 
-def show(run: str, wanted: Wanted, only: list[str], folder: Path | None) -> Path:
+def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | None) -> Path:
     """Draws the panels of a run's task into a folder, and the page around them; gives the page's path.
 
     Args:
-        run: the run's folder.
+        run: the run's folder, or overrides such as `model=resnet18` and `weights=pretrained`.
         wanted: what to look at.
         only: names of panels; empty for all that apply.
-        folder: where to write; None for `show` in the run's folder.
+        folder: where to write; None for `show` in the run's folder, or here where there is no run.
 
     Raises:
         UserError: the run cannot be loaded, or what was asked for does not exist or does not apply.
@@ -29,7 +29,7 @@ def show(run: str, wanted: Wanted, only: list[str], folder: Path | None) -> Path
     from experiments.show.page import picture_html, show_page
     from experiments.viz.canvas import png
 
-    loaded = load(run)
+    loaded = load(run) if isinstance(run, str) else load_published(run)
     panels = panels_of(loaded.task)
     for name in only:
         if name not in panels:
@@ -37,7 +37,7 @@ def show(run: str, wanted: Wanted, only: list[str], folder: Path | None) -> Path
     loaded.task.to("cuda" if torch.cuda.is_available() else "cpu")
     for parameter in loaded.task.parameters():
         parameter.requires_grad_(False)
-    target = folder or loaded.folder / "show"
+    target = folder or (loaded.folder / "show" if loaded.record else Path("show"))
     look = Look(loaded, wanted, target, {})
     sections, notes = [], []
     try:
@@ -61,6 +61,8 @@ def show(run: str, wanted: Wanted, only: list[str], folder: Path | None) -> Path
         chosen = loaded.config.run.choices
         title = f"Inside {chosen['model']}"
         heading = f"{chosen['model']} on {chosen['data']} · {_result(loaded.record)}{loaded.folder}"
+        if not loaded.record:
+            heading = f"published weights, {len(loaded.spec.classes):,} classes"
         page = target / "index.html"
         write_text(page, show_page(title, heading, sections, notes))
     except OSError as error:

@@ -107,6 +107,8 @@ def test_data(look: Look) -> Any:
     """
 
     def build() -> Any:
+        if not look.run.record:
+            return UserError("published weights come without one")
         try:
             return look.run.data
         except UserError as error:
@@ -115,7 +117,7 @@ def test_data(look: Look) -> Any:
     data = look.once("data", build)
     if isinstance(data, UserError):
         if look.wanted.inputs:
-            raise NotShown(f"the run's dataset cannot be read: {data}")
+            raise NotShown(f"it needs the run's dataset: {data}")
         raise UserError(f"{data}\nOr name image files to look at: experiments show RUN photo.jpg")
     return data
 
@@ -132,7 +134,7 @@ def chosen(look: Look, most: int) -> Chosen:
         from experiments.predict import image_files
 
         files = image_files(wanted.inputs)[:most]
-        return Chosen(look.run.prepare(files).to(device), [file.name for file in files], None)
+        return Chosen(look.run.prepare(files).to(device), [file.stem for file in files], None)
     targets, label = targets_of(look), label_of(look)
     if label is not None:
         numbers = np.flatnonzero(targets == label)[:most]

@@ -65,7 +65,7 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     grey = image if image.ndim == 2 else image @ np.array([0.299, 0.587, 0.114], image.dtype)
     colour = matplotlib.colormaps["autumn_r"](heat)[..., :3]
     cover = 0.8 * heat[..., None] ** 1.5  # little heat leaves the image as it is
-    return (1 - cover) * (0.1 + 0.9 * grey[..., None]) + cover * colour
+    return np.clip((1 - cover) * (0.1 + 0.9 * grey[..., None]) + cover * colour, 0, 1)
 
 
 class Unit(NamedTuple):
