@@ -125,11 +125,11 @@ def _train(words: list[str]) -> int:
 def _sweep_words(words: list[str]) -> list[str]:
     """The words of a sweep as Hydra reads them: switches first, conditions in quotes, and for resume=SWEEP that one's cells and settings."""
     given, folders, switches = split_words(words)
-    if len(folders) > 1 and {"-m", "--multirun"} & set(switches):
+    resume = [word.partition("=")[2] for word in given if word.startswith("resume=")]
+    if len(folders) > 1 and (resume or {"-m", "--multirun"} & set(switches)):
         raise UserError(
             f"--config-dir is given {len(folders)} times, and a sweep takes one: put the others into its hydra.searchpath"
         )
-    resume = [word.partition("=")[2] for word in given if word.startswith("resume=")]
     given = [_quoted_condition(word) for word in given]
     if not resume or resume[-1] in ("", "null"):
         return [*switches, *(f"--config-dir={one}" for one in folders), *given]
@@ -209,7 +209,7 @@ def _check(words: list[str]) -> int:
 
     overrides, folders, switches = split_words(words)
     if switches in (["-m"], ["--multirun"]):
-        return _hydra([*_sweep_words(words), "hydra/launcher=check"])
+        return _hydra([*_sweep_words(words), "launcher.only_check=true"])
     if switches:
         raise UserError(f"experiments check does not know {switches[0]}: give group=option and key=value")
     config = compose(overrides, folders)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,28 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@lru_cache(maxsize=1)
+_elsewhere: list[int] = []  # GPUs of the machine that a config is checked for, where it is not this one
+
+
+@contextlib.contextmanager
+def machine_with(gpus: int | None) -> Iterator[None]:
+    """Lets configs be checked for a machine with so many GPUs, such as a node of a cluster; None stands for this one."""
+    if gpus is not None:
+        _elsewhere.append(gpus)
+    try:
+        yield
+    finally:
+        if gpus is not None:
+            _elsewhere.pop()
+
+
 def gpus() -> int:
     """NVIDIA GPUs that this process may use; respects CUDA_VISIBLE_DEVICES."""
+    return _elsewhere[-1] if _elsewhere else _gpus_here()
+
+
+@lru_cache(maxsize=1)
+def _gpus_here() -> int:
     present = len([path for path in Path("/dev").glob("nvidia[0-9]*") if path.name[6:].isdigit()])
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:

@@ -52,16 +52,20 @@ class CellSweeper(Sweeper):
         return [self.launcher.launch(cells, initial_job_idx=0)]
 
 
-class ProcessLauncher(Launcher):
-    """Runs each job of a sweep in a process of its own; `launcher.jobs` of them at a time."""
+class JobLauncher(Launcher):
+    """What our launchers share: all cells are composed, checked and run by one function, wherever the jobs run."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.config = hydra_context, config
 
+    def cluster(self) -> Any:
+        """Where the jobs run; None is this machine."""
+        return None
+
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from experiments.sweeps.launcher import launch
 
-        records = launch(self.config, job_overrides, self.hydra_context.config_loader)
+        records = launch(self.config, job_overrides, self.hydra_context.config_loader, self.cluster())
         returns = []
         for record in records:
             job = JobReturn(overrides=record.get("overrides"), status=JobStatus.COMPLETED)
@@ -70,11 +74,5 @@ class ProcessLauncher(Launcher):
         return returns
 
 
-class CheckLauncher(ProcessLauncher):
-    """Says what a sweep would do, and runs nothing."""
-
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from experiments.sweeps.launcher import check_only
-
-        check_only(self.config, job_overrides, self.hydra_context.config_loader)
-        return []
+class ProcessLauncher(JobLauncher):
+    """Runs each job of a sweep in a process of its own; `launcher.jobs` of them at a time."""

@@ -26,6 +26,6 @@ class OptunaSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         from experiments.sweeps.search import check_only, search
 
-        go = check_only if self.config.hydra.launcher._target_.endswith(".CheckLauncher") else search
+        go = check_only if self.config.launcher.only_check else search
         words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         return go(self.config, words, self.hydra_context.config_loader)

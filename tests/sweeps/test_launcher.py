@@ -38,6 +38,26 @@ def test_every_cell_gets_a_folder_a_record_and_a_line(first: tuple[Sweeps, str, 
     assert not list((sweeps.folder / "s").glob("**/.*.json.*")), "no temporary files"
 
 
+@pytest.mark.slow
+def test_the_sweep_folder_has_the_columns_of_hparams(sweeps: Sweeps) -> None:
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    words = ["-m", *SMALL, "logger=tensorboard", "model=mlp,logistic_regression", "hydra.sweep.dir=columns"]
+    code, output, errors = sweeps.run(*words)
+    assert code == 0, errors
+    assert "could not be written" not in output
+    files = list((sweeps.folder / "columns").glob("events.out.tfevents.*"))
+    assert len(files) == 1
+    told = [value for event in EventFileLoader(str(files[0])).Load() for value in event.summary.value]
+    data = HParamsPluginData.FromString(told[0].metadata.plugin_data.content).experiment
+    model = next(info for info in data.hparam_infos if info.name == "model")
+    assert model.differs
+    assert {value.string_value for value in model.domain_discrete.values} == {"mlp", "logistic_regression"}
+    assert "test/accuracy" in {metric.name.tag for metric in data.metric_infos}
+    assert not any(metric.name.tag.startswith("val/") for metric in data.metric_infos)
+
+
 def test_a_job_is_the_run_that_its_words_give_alone(
     first: tuple[Sweeps, str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -97,7 +117,7 @@ def test_other_code_is_warned_of(first: tuple[Sweeps, str, str], experiments, tm
     path.write_text(json.dumps(record))
     code, output, _ = experiments("check", "-m", f"resume={copy}")
     assert code == 0
-    assert f"1 finished runs were made by other code (such as {path.parent.name})" in output
+    assert f"1 finished runs were made by other code (such as {path.parent.name}: package hash other there" in output
     path.write_text(json.dumps(record)[:200])  # cut in the middle
     code, output, _ = experiments("check", "-m", f"resume={copy}")
     assert "1 to run, 3 done already, 1 of them to try again" in output

@@ -338,3 +338,31 @@ def test_the_path_of_a_dataset_is_no_identity_and_a_chosen_folder_is(monkeypatch
     monkeypatch.setenv("EXPERIMENTS_DATA", "/there")
     assert of("data=mnist") == here
     assert os.environ["EXPERIMENTS_DATA"] == "/there"
+
+
+def test_other_code_is_told_by_hash_and_commit() -> None:
+    from experiments.record import code_state
+    from experiments.sweeps.plan import other_code
+
+    here = code_state()
+    assert other_code({"environment": here}) is None
+    assert "package hash a there" in (other_code({"environment": here | {"package_hash": "a"}}) or "")
+    assert "package hash None" in (other_code({}) or "")
+    if here["git_commit"]:
+        assert "git commit 000000000000 there" in (other_code({"environment": here | {"git_commit": "0" * 40}}) or "")
+    assert other_code({"environment": here | {"git_commit": None}}) is None, "made where there was no git"
+
+
+@pytest.mark.parametrize("command", ["train", "check"])
+def test_what_a_sweep_would_ignore_is_refused(experiments: Any, command: str, tmp_path: Path) -> None:
+    folder = f"hydra.sweep.dir={tmp_path / 's'}"
+    code, _, errors = experiments(command, "-m", "seed=0,1", folder, "hydra.sweep.subdir=mine")
+    assert code == 2 and len(errors.splitlines()) == 1
+    assert "hydra.sweep.subdir=mine has no effect" in errors
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    dirs = ["--config-dir", str(tmp_path / "one"), "--config-dir", str(tmp_path / "two")]
+    code, _, errors = experiments(command, "-m", "seed=0,1", folder, *dirs)
+    assert code == 2 and len(errors.splitlines()) == 1
+    assert "--config-dir is given 2 times, and a sweep takes one: put the others into its hydra.searchpath" in errors
+    assert not (tmp_path / "s").exists()

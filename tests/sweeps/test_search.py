@@ -38,7 +38,7 @@ def words_of(folder: Path) -> list[list[str]]:
 
 
 def settings(**changed: Any) -> Any:
-    from experiments.sweeps.search import Objective, Settings
+    from experiments.sweeps.search_settings import Objective, Settings
 
     usual = {"sampler": "tpe", "pruner": "none", "trials": 20, "startup": 5, "warmup": 1, "seed": 0}
     return Settings(**(usual | {"objectives": (Objective("val/loss", True),)} | changed))
@@ -104,7 +104,7 @@ def test_corners_hold_every_choice_and_both_bounds() -> None:
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "cmaes"])
 def test_a_search_taken_up_proposes_what_it_would_have(sampler: str, tmp_path: Path) -> None:
-    from experiments.sweeps.search import make_sampler, open_study
+    from experiments.sweeps.study import make_sampler, open_study
 
     if sampler == "cmaes":
         pytest.importorskip("cmaes")
@@ -129,7 +129,8 @@ def test_a_search_taken_up_proposes_what_it_would_have(sampler: str, tmp_path: P
 
 
 def test_another_search_in_the_folder_is_refused(tmp_path: Path) -> None:
-    from experiments.sweeps.search import Objective, open_study
+    from experiments.sweeps.search_settings import Objective
+    from experiments.sweeps.study import open_study
 
     space = read_space(["a=1,2"])
     study = open_study(optuna, tmp_path, settings(), space)
@@ -189,10 +190,10 @@ def test_without_optuna_one_sentence_says_how_to_get_it(
 
 
 def test_the_monitor_is_read_without_importing_the_task() -> None:
-    from experiments.sweeps.search import _written_monitor
+    from experiments.sweeps.search_settings import written_monitor
 
-    assert _written_monitor("experiments.tasks.classification.Classification") == ("val/accuracy", "max")
-    assert _written_monitor("experiments.tasks.classification.Nothing") is None
+    assert written_monitor("experiments.tasks.classification.Classification") == ("val/accuracy", "max")
+    assert written_monitor("experiments.tasks.classification.Nothing") is None
 
 
 # Real searches

@@ -190,7 +190,7 @@ def test_a_killed_rank_fails_its_job_alone(sweeps: Sweeps) -> None:
 def test_a_failure_before_the_record_is_recorded(sweeps: Sweeps) -> None:
     folder = sweeps.folder / "unreadable"
     program = (
-        "import sys, pathlib, experiments.sweeps.warm as warm\n"
+        "import sys, pathlib, experiments.sweeps.job as warm\n"
         "folder = pathlib.Path(sys.argv[1]); sys.exit(warm.run_job(folder))"
     )
     import subprocess

@@ -15,12 +15,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments.check import View, check
 from experiments.compose import explain
+from experiments.devices import machine_with
 from experiments.errors import UserError
 from experiments.record import FAILED, FINISHED, INTERRUPTED, RUNNING, code_state, identity, relevant
 from experiments.runs import moved
 from experiments.sweeps import expressions
 from experiments.sweeps.composing import Composer
 from experiments.sweeps.folder import EXCLUDED, RUN, SKIPPED, Entry, Sweep, differing, place
+from experiments.sweeps.pool import Machine
 
 NEW = "new"
 
@@ -60,7 +62,13 @@ class Plan:
         return sum(cell.state in states for cell in self.cells)
 
 
-def make_plan(config: DictConfig, job_overrides: Sequence[Sequence[str]], loader: Any, sweep: Sweep) -> Plan:
+def make_plan(
+    config: DictConfig,
+    job_overrides: Sequence[Sequence[str]],
+    loader: Any,
+    sweep: Sweep,
+    machine: Machine | None = None,
+) -> Plan:
     """Composes and checks all cells, and finds what is done already.
 
     Args:
@@ -68,6 +76,7 @@ def make_plan(config: DictConfig, job_overrides: Sequence[Sequence[str]], loader
         job_overrides: what each cell sets.
         loader: Hydra's.
         sweep: what lies in the folder, if anything.
+        machine: that the jobs will run on; None is this one.
 
     Raises:
         UserError: for an exclusion that cannot be read, and when the folder holds runs of another config.
@@ -96,7 +105,9 @@ def make_plan(config: DictConfig, job_overrides: Sequence[Sequence[str]], loader
                 entry.plan, entry.reason = EXCLUDED, expressions.ast.unparse(matched)
                 plan.excluded.append(cell)
                 continue
-            cell.problems = check(View(cell.config), View(composer.defaults(one, str(sweep.folder / "cell"))))
+            view, defaults = View(cell.config), View(composer.defaults(one, str(sweep.folder / "cell")))
+            with machine_with(machine.gpus if machine else None):
+                cell.problems = check(view, defaults) + (machine.problems(view) if machine else [])
             entry.identity = identity(cell.config)
         if cell.problems:
             entry.plan, entry.reason = SKIPPED, "; ".join(cell.problems)
@@ -128,7 +139,7 @@ def _match(plan: Plan) -> None:
     for entry in sweep.entries:
         if entry.plan == RUN:
             in_place.setdefault(json.dumps(place(entry.words, keys), sort_keys=True), entry)
-    number, other_code = sweep.next_number, []
+    number, others = sweep.next_number, []
     wrong: dict[str, list[str]] = {}  # what differs: the runs
     for cell in plan.cells:
         known = by_identity.get(cell.entry.identity)
@@ -143,12 +154,12 @@ def _match(plan: Plan) -> None:
                 cell.state = NEW
         if known is None:
             cell.entry.number, number = number, number + 1
-            cell.entry.name = _name(cell.entry)
+            cell.entry.name = folder_name(cell.entry)
             continue
         cell.entry = known
         cell.record, cell.state = state_of(sweep.folder / known.name, known.identity)
-        if cell.state == FINISHED and _other_code(cell.record):
-            other_code.append(known.name)
+        if cell.state == FINISHED and (told := other_code(cell.record)):
+            others.append(f"{known.name}: {told}")
     if wrong:
         sentences = []
         for differs, names in wrong.items():
@@ -160,9 +171,9 @@ def _match(plan: Plan) -> None:
         raise UserError("\n".join(sentences))
     for cell in [*plan.excluded, *plan.invalid]:
         cell.entry.number, number = number, number + 1
-    if other_code:
+    if others:
         plan.warnings.append(
-            f"{len(other_code)} finished runs were made by other code (such as {other_code[0]}): what runs now may not compare with them"
+            f"{len(others)} finished runs were made by other code (such as {others[0]}): what runs now may not compare with them"
         )
 
 
@@ -204,16 +215,21 @@ def _incompatible(sweep: Path, before: Entry, cell: Cell) -> str | None:
     return ", ".join(shown) + (f", and {len(changes) - 5} more keys" if len(changes) > 5 else "")
 
 
-def _other_code(record: dict[str, Any]) -> bool:
+def other_code(record: dict[str, Any]) -> str | None:
+    """In what the code that made a record differs from this; None where it is the same."""
     there, here = record.get("environment", {}), code_state()
-    return there.get("package_hash") != here["package_hash"]
+    for key, name in (("package_hash", "package hash"), ("git_commit", "git commit")):
+        before, now = there.get(key), here[key]
+        if before != now and ((before and now) or key == "package_hash"):  # no git on one side says nothing
+            return f"{name} {str(before)[:12]} there, {str(now)[:12]} here"
+    return None
 
 
 def _shown(entry: Entry) -> str:
     return " ".join(f"{key}={value}" for key, value in entry.place.items()) or " ".join(entry.words)
 
 
-def _name(entry: Entry) -> str:
+def folder_name(entry: Entry) -> str:
     """A folder name that says what differs: `3_model=mlp,seed=1`."""
     words = [f"{key.split('.')[-1]}={value}" for key, value in entry.place.items()]
     kept = "".join(letter if letter.isalnum() or letter in "=,.-+_" else "_" for letter in ",".join(words))

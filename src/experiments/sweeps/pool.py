@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.devices import accelerator, cores, gpus, processes_here
+from experiments.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -111,3 +112,58 @@ def jobs_at_a_time(launcher: Mapping[str, Any], on_gpus: bool) -> int:
     if launcher.get("jobs") is not None:
         return int(launcher["jobs"])
     return max(1, gpus() * int(launcher.get("jobs_per_gpu") or 1)) if on_gpus else 1
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a cluster gives to each job, which this process does not share out.
+
+    Attributes:
+        nodes: of one job.
+        tasks: processes that the cluster starts on a node; with one a run starts its own, one a device.
+        cpus: cores of a task.
+        gpus: of a node.
+        at_a_time: jobs that the cluster runs beside one another; None where nobody knows.
+    """
+
+    nodes: int = 1
+    tasks: int = 1
+    cpus: int = 1
+    gpus: int = 0
+    at_a_time: int | None = None
+
+    def problems(self, config: Any) -> list[str]:
+        """Where a run asks for other processes than the cluster starts for it."""
+        nodes = int(config.trainer.get("num_nodes") or 1)
+        if nodes != self.nodes:
+            return [
+                f"trainer.num_nodes={nodes} and hydra.launcher.nodes={self.nodes} must be the same: set trainer.num_nodes={self.nodes}"
+            ]
+        try:
+            wanted = processes_here(config)
+        except UserError:
+            return []  # said already
+        if self.tasks != wanted and (self.tasks > 1 or nodes > 1):
+            return [
+                f"trainer.devices={wanted} and hydra.launcher.tasks_per_node={self.tasks} must be the same where the cluster "
+                f"starts the processes: set trainer.devices={self.tasks}"
+            ]
+        return []
+
+    def need(self, config: Any, threads: int | None) -> Need:
+        """Threads of each process; the rest is the cluster's to find."""
+        share = config.trainer.get("threads") or threads
+        if not share:
+            each = processes_here(config) if self.tasks == 1 else 1
+            share = max(1, self.cpus // each)
+        return Need(1, int(share))
+
+
+class Anywhere:
+    """The pool of those who have none: a cluster finds each job its place."""
+
+    def take(self, need: Need) -> Share | None:
+        return Share(need)
+
+    def give_back(self, share: Share) -> None:
+        pass

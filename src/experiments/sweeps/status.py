@@ -16,6 +16,7 @@ from experiments.errors import UserError
 from experiments.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING
 from experiments.sweeps.folder import EXCLUDED, RUN, SKIPPED, Sweep, at_work, read_sweep
 from experiments.sweeps.plan import NEW, state_of
+from experiments.sweeps.queued import still_queued
 
 WAITING = "waiting"
 _HEADLINES = ("test/accuracy", "test/f1", "test/mse", "test/loss")  # the first that there is, is shown
@@ -84,6 +85,7 @@ def standing(folder: Path) -> Standing:
     """
     sweep = read_sweep(folder)
     working = at_work(folder)
+    queued = {} if working else still_queued(folder)  # jobs of a cluster outlive their launcher
     jobs = []
     for entry in sweep.entries:
         if entry.plan != RUN:
@@ -96,7 +98,7 @@ def standing(folder: Path) -> Standing:
             job.state = WAITING
         elif state == FAILED and not record:
             job.state, job.error = FAILED, "its record is damaged"
-        elif record.get("status") == RUNNING and working and _alive(record, sweep):
+        elif record.get("status") == RUNNING and (entry.name in queued or (working and _alive(record, sweep))):
             job.state, job.began = RUNNING, _since(record)
         elif record.get("status") == RUNNING:
             job.state, job.error = INTERRUPTED, "it was killed"

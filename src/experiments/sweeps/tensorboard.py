@@ -57,6 +57,17 @@ def write_aggregates(sweep: Path) -> int:
     return count
 
 
+def refresh_columns(sweep: Path) -> None:
+    """Writes the columns of the HPARAMS tab for the runs below a folder, where they log to TensorBoard.
+
+    Raises:
+        OSError: when the folder cannot be written to.
+        UserError: when no run is there.
+    """
+    if any(sweep.glob("*/events.out.tfevents.*")):
+        write_columns(sweep, [run for cell in gather([sweep])[0] for run in cell.runs])
+
+
 def _name(cell: Cell, columns: Sequence[str]) -> str:
     words = [f"{key.rpartition('.')[2]}={cell.level(key)}" for key in columns]
     return "".join(letter if letter.isalnum() or letter in "=,.-+_" else "_" for letter in ",".join(words))[:120].strip(

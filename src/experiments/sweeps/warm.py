@@ -19,9 +19,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+from experiments.sweeps.engine import Ended, Event, Started, write_columns_here
 
 # What these import inside their functions, because not every run needs it.
 _COMPANIONS = {
@@ -36,6 +37,7 @@ _ALWAYS = (
     "experiments.callbacks.meter", "experiments.callbacks.checkpoint", "experiments.transfer.freezing",
     "experiments.transfer.weights",
 )  # fmt: skip
+_COLUMNS = "columns"  # no run is named so: their names begin with a number
 _KNOWN = ("experiments.", "lightning.", "torch.", "torchvision.", "torchmetrics.")
 
 
@@ -52,23 +54,6 @@ def modules_of(targets: Sequence[str], more: Sequence[str] = ()) -> list[str]:
 def all_known(targets: Sequence[str]) -> bool:
     """Whether the classes are all ours or Lightning's, so that its lean import serves."""
     return all(target.startswith(_KNOWN) for target in targets)
-
-
-@dataclass
-class Started:
-    """A job has its process."""
-
-    key: str
-    pid: int
-
-
-@dataclass
-class Ended:
-    """A job that is over: exit code, or minus the signal's number."""
-
-    key: str
-    code: int
-    peak_memory_mb: float
 
 
 class Warm:
@@ -100,11 +85,23 @@ class Warm:
         """Starts a job; `key` names it from now on."""
         self._send({"run": key, "folder": str(folder), "environment": environment, "threads": threads})
 
+    def write_columns(self, folder: Path) -> bool:
+        """Has the columns of TensorBoard's HPARAMS tab written in a process that has the imports; whether that went well."""
+        if self._process is None:  # it was killed, and no job was left to start
+            return write_columns_here(folder)
+        self._send({"run": _COLUMNS, "columns": str(folder)})
+        until = time.monotonic() + 10
+        while time.monotonic() < until and (events := self.wait(1)) is not None:
+            for event in events:
+                if isinstance(event, Ended) and event.key == _COLUMNS:
+                    return event.code == 0
+        return False
+
     def signal(self, key: str, signum: int) -> None:
         """Sends a signal to a job; SIGKILL to all its processes."""
         self._send({"signal": key, "number": int(signum)})
 
-    def wait(self, seconds: float) -> list[Started | Ended] | None:
+    def wait(self, seconds: float) -> list[Event] | None:
         """The jobs that started or ended, after at most some seconds; None when the process is gone, and all its jobs with it."""
         assert self._socket is not None
         if not select.select([self._socket], [], [], seconds)[0]:
@@ -116,7 +113,7 @@ class Warm:
         if not received:
             return None
         *lines, self._rest = (self._rest + received).split(b"\n")
-        events: list[Started | Ended] = []
+        events: list[Event] = []
         for line in lines:
             message = json.loads(line)
             if "started" in message:
@@ -183,7 +180,7 @@ class _Server:
                 signal.set_wakeup_fd(-1)
                 for descriptor in (self.wake_read, self.wake_write, self.connection.fileno()):
                     os.close(descriptor)
-                code = _job(message)
+                code = _columns(message) if "columns" in message else _job(message)
             except KeyboardInterrupt:  # before the run could take it
                 code = 128 + signal.SIGINT
             finally:
@@ -243,9 +240,17 @@ def _look_up() -> None:
         canvas.png(canvas.figure(2, 1, "0123456789 abcdefghijklmnopqrstuvwxyz", "fonts"))
 
 
+def _columns(message: dict[str, Any]) -> int:
+    from experiments.sweeps.tensorboard import refresh_columns
+
+    refresh_columns(Path(message["columns"]))
+    return 0
+
+
 def _job(message: dict[str, Any]) -> int:
     """One job, in the forked process; what it prints goes to `job.log` in its folder. Returns the exit code."""
     from experiments.distributed import die_with_parent
+    from experiments.sweeps.job import run_job
 
     parent = os.getppid()
     os.setsid()
@@ -274,47 +279,6 @@ def _job(message: dict[str, Any]) -> int:
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     return code
-
-
-def run_job(folder: Path) -> int:
-    """Runs one job to its end and gives its exit code; its record is there afterwards, whatever happened."""
-    import traceback
-
-    from experiments.errors import Interrupted, UserError, first_line
-    from experiments.run import run
-
-    try:
-        run(folder)
-    except Interrupted as stopped:
-        return 128 + stopped.signum
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        _ensure_record(folder, str(error))
-        return 2
-    except BaseException as error:
-        traceback.print_exc()
-        _ensure_record(folder, f"{type(error).__name__}: {first_line(error)}")
-        return 1
-    return 0
-
-
-def _ensure_record(folder: Path, error: str) -> None:
-    """A record for a run that failed before it had one."""
-    from experiments.files import write_json
-    from experiments.record import FAILED, RUNNING, Record, now, read_record
-    from experiments.runs import read_config
-
-    try:
-        if not (folder / "record.json").exists():
-            from omegaconf import OmegaConf
-
-            Record(folder, OmegaConf.to_container(read_config(folder))).write(FAILED, error)  # type: ignore[arg-type]
-        elif (content := read_record(folder))["status"] == RUNNING:
-            write_json(folder / "record.json", content | {"status": FAILED, "error": error, "ended": now()})
-    except Exception as second:  # the launcher tries again
-        print(f"{folder}/record.json could not be written: {second}", file=sys.stderr)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -1,0 +1,86 @@
+"""Trials as cells of a sweep: composed, checked, and matched with the runs that are there. Never imports torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from experiments.check import View, check
+from experiments.compose import explain
+from experiments.errors import UserError
+from experiments.record import identity
+from experiments.sweeps import expressions
+from experiments.sweeps.composing import Composer
+from experiments.sweeps.folder import EXCLUDED, RUN, SKIPPED, Entry, Sweep, place
+from experiments.sweeps.opening import write_sweep
+from experiments.sweeps.plan import Cell, folder_name
+from experiments.sweeps.space import Space
+
+
+class Trials:
+    """Makes cells of proposals: composed, checked, and matched with the runs that are there."""
+
+    def __init__(self, config: DictConfig, space: Space, loader: Any, sweep: Sweep) -> None:
+        self.space, self.sweep = space, sweep
+        self.composer = Composer(loader, config, sweep.config_dirs)
+        conditions = config.launcher.get("exclude") or []
+        self.excluded = [
+            expressions.parse(text) for text in ([conditions] if isinstance(conditions, str) else conditions)
+        ]
+        self.base = str(sweep.folder / "cell")  # stands for the run's folder
+
+    def cell(self, values: dict[str, Any]) -> Cell:
+        """The cell of some values; its entry says why it does not run."""
+        words = self.space.words(values)
+        keys = {key.name.lstrip("+") for key in self.space.keys}
+        cell = Cell(Entry(-1, "", "", place(words, keys), words), None)
+        entry = cell.entry
+        try:
+            cell.config = self.composer.compose(words, self.base)
+        except UserError as error:
+            cell.problems = [str(error)]
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            cell.problems = [explain(error, words, self.sweep.config_dirs)]
+        if cell.config is not None:
+            cell.config.pop("search", None)
+            if matched := next((tree for tree in self.excluded if expressions.holds(tree, cell.config)), None):
+                entry.plan, entry.reason = EXCLUDED, expressions.ast.unparse(matched)
+                return cell
+            cell.problems = check(View(cell.config), View(self.composer.defaults(words, self.base)))
+            entry.identity = identity(cell.config)
+        if cell.problems:
+            entry.plan, entry.reason = SKIPPED, "; ".join(cell.problems)
+        return cell
+
+    def known(self, wanted: str) -> Entry | None:
+        """The run with an identity."""
+        return next((entry for entry in self.sweep.entries if entry.plan == RUN and entry.identity == wanted), None)
+
+    def enter(self, entry: Entry) -> None:
+        """Puts a cell on the sweep's list."""
+        entry.number = self.sweep.next_number
+        entry.name = folder_name(entry) if entry.plan == RUN else ""
+        self.sweep.entries.append(entry)
+        write_sweep(self.sweep)
+
+
+def refuse_invalid(trials: Trials) -> None:
+    """Tries the ends of the space before anything runs: a wrong key or an impossible option shows there."""
+    problems: dict[str, list[str]] = {}  # what is wrong: where
+    cells = [trials.cell(values) for values in trials.space.corners()]
+    wrong = [cell for cell in cells if cell.entry.plan == SKIPPED]
+    for cell in wrong:
+        for problem in cell.problems:
+            problems.setdefault(problem, []).append(
+                " ".join(f"{key}={value}" for key, value in cell.entry.place.items())
+            )
+    if problems:
+        lines = [
+            f"{where[0]}: {problem}" + (f" (and {len(where) - 1} more)" if len(where) > 1 else "")
+            for problem, where in problems.items()
+        ]
+        more = ["launcher.on_invalid=skip leaves such trials out"] if len(wrong) < len(cells) else []
+        raise UserError("\n".join([*lines[:20], *more]))
