@@ -165,6 +165,28 @@ class TestCells:
             "less": "no seed 1",
         }
 
+    def test_pruned_runs_are_no_failures_and_in_no_mean(self, tmp_path: Path) -> None:
+        make_sweep(tmp_path, {"full": [0.9, 0.8], "part": [0.9]})
+        make_run(tmp_path / "p1", 0.1, 1, model="part", status="pruned", metrics={"test/accuracy": 0.1})
+        make_run(tmp_path / "q0", 0.1, 0, model="gone", status="pruned", metrics={"val/accuracy": 0.1})
+        comparison = compare([tmp_path])
+        rows = {row[0]: row for row in _rows(comparison)}
+        assert set(rows) == {"full", "part"}, "a cell of pruned runs alone is no row"
+        assert rows["part"][-1] == "seed 1 pruned, single seed"
+        part = next(cell for cell in comparison.cells if cell.level("model") == "part")
+        assert part.values("test/accuracy") == {"0": 0.9}
+        assert "2 runs were ended early by a search (pruned): no failure, and in no mean." in as_text(comparison)
+        make_run(tmp_path / "alone" / "q0", None, 0, model="gone", status="pruned")
+        assert "seed 0 pruned" in as_text(compare([tmp_path / "alone"]))
+
+    def test_other_commits_are_told(self, tmp_path: Path) -> None:
+        for number, commit in enumerate("aab"):
+            path = make_run(tmp_path / str(number), 0.9, number) / "record.json"
+            record = json.loads(path.read_text())
+            record["environment"]["git_commit"] = commit * 40
+            path.write_text(json.dumps(record))
+        assert "made at 2 git commits, with the same sources of this package" in as_text(compare([tmp_path]))
+
     def test_merging_averages_seed_by_seed(self, tmp_path: Path) -> None:
         for optimizer, base in (("adam", 0.9), ("sgd", 0.7)):
             make_sweep(tmp_path / optimizer, {"a": [base, base + 0.02], "b": [base - 0.1, base]}, optimizer=optimizer)

@@ -9,6 +9,7 @@ from functools import cached_property
 from statistics import fmean
 
 from experiments.errors import UserError
+from experiments.record import PRUNED
 from experiments.sweeps.cells import (
     COSTS,
     FIELD,
@@ -277,7 +278,9 @@ class Comparison:
     columns: list[str]
     effects: list[Effect]
     runs: int
+    pruned: int  # of them ended early by a search
     versions: int
+    commits: int
     by: list[str]
 
     @property
@@ -314,6 +317,9 @@ def analyse(
     for key in by:
         if key not in keys:
             raise UserError(f"--by {key} is no choice of these runs: choose from {', '.join(keys)}")
+    pruned = sum(run.status == PRUNED for cell in cells for run in cell.runs)
+    everything = cells
+    cells = [cell for cell in cells if not cell.only_pruned] or list(cells)
     differ = differing(cells)
     kept = [key for key in FIELD if key in differ and key not in by]
     shown = merge(cells, [*kept, *by]) if by else list(cells)
@@ -338,8 +344,10 @@ def analyse(
         fields=fields,
         columns=columns,
         effects=_all_effects(fields, factors, bootstrap),
-        runs=sum(len(cell.runs) + cell.repeats for cell in cells),
+        runs=sum(len(cell.runs) + cell.repeats for cell in everything),
+        pruned=pruned,
         versions=len({run.code for cell in cells for run in cell.finished}),
+        commits=len({run.commit for cell in cells for run in cell.finished} - {"none"}),
         by=list(by),
     )
 

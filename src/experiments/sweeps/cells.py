@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from experiments.errors import UserError
-from experiments.record import CHOICES, FINISHED
+from experiments.record import CHOICES, FINISHED, PRUNED
 
 COSTS = {  # key in the record: head of the column, and whether less is better
     "parameters": ("parameters", True),
@@ -59,6 +59,7 @@ class Run:
     split: str  # fingerprint of who is in which part of the data
     ended: str
     code: str
+    commit: str
 
 
 def run_folders(paths: Sequence[Path]) -> Iterator[Path]:
@@ -124,6 +125,7 @@ def read_run(folder: Path) -> Run:
         split=shown((record.get("data") or {}).get("fingerprint")),
         ended=str(record.get("ended") or ""),
         code=shown((record.get("environment") or {}).get("package_hash")),
+        commit=shown((record.get("environment") or {}).get("git_commit")),
     )
 
 
@@ -172,6 +174,11 @@ class Cell:
     @property
     def all_runs(self) -> list[Run]:
         return [run for member in self.members for run in member.all_runs] if self.members else self.runs
+
+    @property
+    def only_pruned(self) -> bool:
+        """Whether a search ended all its runs early, so that there is nothing to compare and nothing went wrong."""
+        return all(run.status == PRUNED for run in self.all_runs)
 
     @property
     def finished(self) -> list[Run]:

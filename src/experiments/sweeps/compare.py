@@ -161,6 +161,13 @@ def notes(comparison: Comparison) -> list[str]:
         said.append(f"Cells on {', '.join(names)} have different test sets and are not compared with each other.")
     if comparison.versions > 1:
         said.append(f"Note: these runs were made by {comparison.versions} versions of this package.")
+    elif comparison.commits > 1:
+        said.append(
+            f"Note: these runs were made at {comparison.commits} git commits, with the same sources of this package."
+        )
+    if comparison.pruned:
+        many = "runs were" if comparison.pruned > 1 else "run was"
+        said.append(f"{comparison.pruned} {many} ended early by a search (pruned): no failure, and in no mean.")
     return said
 
 
