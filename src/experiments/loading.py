@@ -39,10 +39,15 @@ class Loaded:
         return build_data(self.config)
 
     def prepare(self, inputs: Any) -> Any:
-        """New inputs as the model gets them; of images N paths, PIL images, or arrays (H, W) or (H, W, C)."""
+        """New inputs as the model gets them; of images N paths, PIL images, or arrays (H, W) or (H, W, C); of texts N of them."""
+        return self._reader.prepare(inputs)
+
+    @cached_property
+    def _reader(self) -> Any:
+        """The run's data module without its dataset, for what is new."""
         data = make(self.config.data)
         data.spec = self.spec
-        return data.prepare(inputs)
+        return data
 
     def predict(self, inputs: Any) -> Any:
         """What the task predicts, for classification probabilities (N, num_classes), of inputs as for `prepare`."""
@@ -55,8 +60,14 @@ class Loaded:
         """What `experiments predict` says of inputs as for `prepare`, one dictionary each: see `Task.answers`."""
         import torch
 
+        from experiments.sequences import Tokens
+
         with torch.inference_mode():
-            return self.task.answers(self.prepare(inputs), top)
+            answers = self.task.answers(self.prepare(inputs), top)
+        return [
+            {key: self._reader.decode([one])[0] if isinstance(one, Tokens) else one for key, one in answer.items()}
+            for answer in answers
+        ]
 
 
 def load(run_folder: str | Path) -> Loaded:

@@ -251,8 +251,8 @@ class TensorBoard(_RunLogger):
         self._write(Summary(value=[Summary.Value(tag=k, simple_value=v) for k, v in scalars.items()]), step)
 
     @rank_zero_only
-    def log_text(self, name: str, markdown: str) -> None:
-        """A text for the text tab, one for the whole run."""
+    def log_text(self, name: str, markdown: str, step: int = 0) -> None:
+        """A text (Markdown) for the text tab, as it was after some steps."""
         from tensorboard.compat.proto import summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
 
         plugin = summary_pb2.SummaryMetadata.PluginData(plugin_name="text")
@@ -265,8 +265,9 @@ class TensorBoard(_RunLogger):
                 tensor_shape=tensor_shape_pb2.TensorShapeProto(dim=[{"size": 1}]),
             ),
         )
-        self._once.add(value.tag)
-        self._write(summary_pb2.Summary(value=[value]), 0)
+        if step == 0:
+            self._once.add(value.tag)
+        self._write(summary_pb2.Summary(value=[value]), step)
 
     @rank_zero_only
     def log_picture(self, name: str, png: bytes, step: int) -> None:

@@ -45,3 +45,7 @@ def pad(items: Sequence[Any], length: int | None = None) -> Sequences:
     for row, one in zip(values, tensors, strict=True):
         row[: len(one)] = one
     return Sequences(values, lengths)
+
+
+class Tokens(tuple[int, ...]):
+    """Tokens in a task's answer; the run's data turn them back into text."""

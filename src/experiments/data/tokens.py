@@ -115,9 +115,7 @@ def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
 def decode(tokenizer: Any, rows: Iterable[Sequence[int]]) -> list[str]:
     """Texts of rows of indices; special tokens are left out, but for what is unknown."""
     hidden = {tokenizer.token_to_id(one) for one in SPECIAL if one != SPECIAL[1]}
-    return [
-        tokenizer.decode([one for one in row if one not in hidden], skip_special_tokens=False).strip() for row in rows
-    ]
+    return [tokenizer.decode([one for one in row if one not in hidden], skip_special_tokens=False) for row in rows]
 
 
 def read(path: Path) -> Any:
