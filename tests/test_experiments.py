@@ -11,7 +11,7 @@ from PIL import Image
 from experiments.compose import GROUPS, compose, option_files
 
 # Keys without a default.
-REQUIRED = {option: ["data.path=table.csv"] for option in ("text_table", "series_table")}
+REQUIRED = {option: ["data.path=table.csv"] for option in ("text_table", "text_file", "series_table")}
 REQUIRED["image_folder"] = ["data.root=photos"]
 # What stands in for data that need files.
 GENERATED = {"image": "shapes", "text": "generated_reviews", "series": "generated_series"}
