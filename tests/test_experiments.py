@@ -13,8 +13,15 @@ from experiments.compose import GROUPS, compose, option_files
 # Keys without a default.
 REQUIRED = {option: ["data.path=table.csv"] for option in ("text_table", "text_file", "series_table")}
 REQUIRED["image_folder"] = ["data.root=photos"]
+REQUIRED["speech_manifest"] = ["data.path=list.csv"]
 # What stands in for data that need files.
-GENERATED = {"image": "shapes", "text": "generated_reviews", "series": "generated_series"}
+GENERATED = {
+    "image": "shapes",
+    "text": "generated_reviews",
+    "series": "generated_series",
+    "audio": "generated_tones",
+    "speech": "generated_words",
+}
 EXPERIMENTS = sorted(option_files("experiment"))
 
 
@@ -62,6 +69,7 @@ PENDING = {
     "text_transformer.TextTransformer",
     "linear_forecaster.LinearForecaster",
     "naive_forecaster.NaiveForecaster",
+    "speech_rnn.SpeechRNN",
 }
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from experiments.sequences import Sequences
-from experiments.spec import ImageSpec, SequenceSpec, SeriesSpec, TextSpec
+from experiments.spec import AudioSpec, ImageSpec, SequenceSpec, SeriesSpec, TextSpec
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,8 @@ def example_input(spec: Any) -> Any:
         return Sequences(torch.zeros(1, spec.length, dtype=torch.long), torch.tensor([spec.length]))
     if isinstance(spec, SequenceSpec):
         return Sequences(torch.zeros(1, spec.length, spec.features), torch.tensor([spec.length]))
+    if isinstance(spec, AudioSpec):
+        return Sequences(torch.zeros(1, spec.length, dtype=torch.int16), torch.tensor([spec.length]))
     if isinstance(spec, SeriesSpec):
         return Sequences(torch.zeros(1, spec.history, len(spec.columns)), torch.tensor([spec.history]))
     raise TypeError(f"no example input is known for a {type(spec).__name__}: add it to example_input()")

@@ -61,9 +61,32 @@ def texts(words: Sequence[str]) -> list[str]:
     return found
 
 
+AUDIO = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3")
+
+
+def audio_files(words: Sequence[str]) -> list[Path]:
+    """The recordings among some paths and in the folders among them.
+
+    Raises:
+        UserError: when there is none.
+    """
+    found: list[Path] = []
+    for path in map(Path, words):
+        inside = path.rglob("*") if path.is_dir() else [path]
+        found += sorted(one for one in inside if one == path or one.suffix.lower() in AUDIO)
+    if not found:
+        raise UserError(f"{' '.join(words)} holds no recording: name files such as clip.wav")
+    return found
+
+
 # What the words of the command line stand for, by what the run's data give; words of other kinds are taken as they are.
 # Whatever a reader gives, the data module's `prepare` takes a list of it.
-READERS: dict[str, Callable[[Sequence[str]], list[Any]]] = {"image": image_files, "text": texts}
+READERS: dict[str, Callable[[Sequence[str]], list[Any]]] = {
+    "image": image_files,
+    "text": texts,
+    "audio": audio_files,
+    "speech": audio_files,
+}
 
 
 def main(words: list[str]) -> int:
@@ -74,7 +97,7 @@ def main(words: list[str]) -> int:
         "inputs",
         nargs="+",
         metavar="INPUT",
-        help="of images: files, or folders of them; of texts: the text, or files with one a line",
+        help="of images and sound: files, or folders of them; of texts: the text, or files with one a line; of series: CSV files",
     )
     parser.add_argument("--top", type=int, default=3, metavar="K", help="classes an input (default: 3)")
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table")

@@ -93,6 +93,34 @@ class SequenceSpec:
 
 
 @dataclass(frozen=True)
+class AudioSpec:
+    """Sound of unequal length, one channel, with a label or a transcript each.
+
+    Attributes:
+        rate: samples a second.
+        length: a usual number of samples (the median of the training part).
+        longest: the largest number.
+        classes: class names; a label is an index into them. Empty where there are transcripts.
+        symbols: characters that transcripts are written in. Empty where there are labels.
+    """
+
+    rate: int
+    length: int
+    longest: int
+    classes: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """Keyword arguments that every model of sound takes."""
+        return {"sample_rate": self.rate}
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+
+@dataclass(frozen=True)
 class SeriesSpec:
     """Windows of a series of numbers: the past as input, the future as target.
 
@@ -137,4 +165,4 @@ def from_plain(plain: dict[str, Any]) -> Any:
     return SPECS[plain["kind"]](**fields)
 
 
-SPECS = {cls.__name__: cls for cls in (ImageSpec, SequenceSpec, SeriesSpec, TextSpec)}
+SPECS = {cls.__name__: cls for cls in (AudioSpec, ImageSpec, SequenceSpec, SeriesSpec, TextSpec)}

@@ -226,7 +226,7 @@ ETT_KEYS = {key: KEYS[key] for key in ("missing", "limit", "batch_size", "worker
     "columns": None,
     "history": 96,
     "horizon": 96,
-    "season": None,
+    "season": 24,
     "borrow": True,
 }
 

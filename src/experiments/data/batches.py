@@ -54,10 +54,14 @@ class BatchedData(LightningDataModule):
         """Which examples make up which batch."""
         return TrainSampler(len(dataset), share, self.seed, rank, world)
 
+    def eval_sampler(self, dataset: Any, share: int, rank: int, world: int) -> Any:
+        """The same of validation and test, where every example comes once."""
+        return EvalSampler(len(dataset), share, rank, world)
+
     def _evaluation(self, part: str) -> Any:
         rank, world, share = self._share()
-        dataset: Any = self.dataset(part)
-        return self._loader(dataset, EvalSampler(len(dataset), share, rank, world))
+        dataset = self.dataset(part)
+        return self._loader(dataset, self.eval_sampler(dataset, share, rank, world))
 
     def _share(self) -> tuple[int, int, int]:
         """Rank, processes, and examples a process and batch."""

@@ -26,7 +26,7 @@ class ETT(SeriesData):
         name: ETTh1, ETTh2, ETTm1 or ETTm2.
         columns: those to forecast; None: all.
         root: folder where datasets live.
-        history: as in `SeriesData`, and so are the others; `season` None is a day.
+        history: as in `SeriesData`, and so are the others.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class ETT(SeriesData):
         root: str | None,
         history: int,
         horizon: int,
-        season: int | None,
+        season: int,
         missing: str,
         borrow: bool,
         limit: float | None,
@@ -52,7 +52,7 @@ class ETT(SeriesData):
         super().__init__(
             history=history,
             horizon=horizon,
-            season=24 * ROWS_AN_HOUR[name] if season is None else season,
+            season=season,
             missing=missing,
             even=True,
             validation=0.2,

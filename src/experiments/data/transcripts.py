@@ -1,0 +1,108 @@
+"""Lists of recordings with what is said in them: tables, JSON lines, and folders in LibriSpeech's layout."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from experiments.errors import UserError
+from experiments.names import unknown
+
+
+class Utterance(NamedTuple):
+    """One recording: its file, what is said, and where that was read, for messages."""
+
+    audio: Path
+    text: str
+    where: str
+
+
+def read_manifest(path: Path, audio: str, text: str) -> list[Utterance]:
+    """The utterances of a file (.csv, .tsv, .jsonl) or of a folder with *.trans.txt files somewhere in it.
+
+    Paths of recordings count from the folder of the file.
+
+    Args:
+        path: the file or folder.
+        audio: column or key of the recordings' paths.
+        text: column or key of the transcripts.
+
+    Raises:
+        UserError: with file and line, for what is missing or cannot be read.
+    """
+    if path.is_dir():
+        return list(_librispeech(path))
+    if not path.is_file():
+        raise UserError(
+            f"{path} does not exist: name a .csv, .tsv or .jsonl file, or a folder in LibriSpeech's layout, with data.path"
+        )
+    try:
+        rows = list(_json_lines(path) if path.suffix in (".jsonl", ".json") else _table(path))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is no text in UTF-8 ({error}): save it as that") from error
+    found = []
+    for line, row in rows:
+        for key, name in (("data.audio", audio), ("data.text", text)):
+            if name not in row:
+                raise UserError(unknown(f"{key}={name}", f"no column of {path}, line {line}", name, list(row)))
+        found.append(Utterance(path.parent / str(row[audio]), str(row[text] or "").strip(), f"{path}, line {line}"))
+    if not found:
+        raise UserError(f"{path} lists no recording: give it a line for each")
+    return found
+
+
+def _table(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        head = file.readline()
+        file.seek(0)
+        tabs = head.count("\t") >= max(1, head.count(","))
+        reader = csv.reader(
+            file, delimiter="\t" if tabs else ",", quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
+        )
+        names = [name.strip() for name in next(reader, [])]
+        for row in reader:
+            if not any(cell.strip() for cell in row):
+                continue
+            if len(row) != len(names):
+                raise UserError(
+                    f"{path}, line {reader.line_num}: {len(row)} cells, where the first line names {len(names)} columns:"
+                    " mend the line"
+                )
+            yield reader.line_num, dict(zip(names, row, strict=True))
+
+
+def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    for line, content in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        if not content.strip():
+            continue
+        try:
+            row = json.loads(content)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}, line {line}: no JSON ({error}): give one object a line") from error
+        if not isinstance(row, dict):
+            raise UserError(f"{path}, line {line}: {content[:40]} is no object: write a line as {{key: value}}")
+        yield line, row
+
+
+def _librispeech(folder: Path) -> Iterator[Utterance]:
+    """SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt, a line an utterance, `NAME TEXT`, beside NAME.flac."""
+    lists = sorted(folder.rglob("*.trans.txt"))
+    if not lists:
+        raise UserError(
+            f"{folder} holds no *.trans.txt: name a folder in LibriSpeech's layout, or a table of recordings"
+        )
+    for path in lists:
+        for line, content in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+            if not content.strip():
+                continue
+            name, _, text = content.strip().partition(" ")
+            files = [path.parent / f"{name}{suffix}" for suffix in (".flac", ".wav")]
+            found = next((file for file in files if file.is_file()), None)
+            if found is None:
+                raise UserError(
+                    f"{path}, line {line}: {files[0].name} is not beside it: fetch it, or take out the line"
+                )
+            yield Utterance(found, text.strip(), f"{path}, line {line}")

@@ -1,0 +1,165 @@
+"""Speech recognition: what is said in a recording, without being told when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+from torchmetrics.text import CharErrorRate, WordErrorRate
+
+from experiments.errors import UserError
+from experiments.sequences import IGNORED
+from experiments.tasks.base import Task
+from experiments.tasks.ctc import BLANK, greedy, prefix_beam
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SAMPLES = 10  # transcripts that the record and TensorBoard show
+DRAWN = 3  # recordings that are drawn
+
+
+class SpeechRecognition(Task):
+    """Connectionist temporal classification (Graves et al., 2006); word and character error rate.
+
+    Symbol 0 is the blank, symbol n + 1 the n-th of the spec. The loss is a recording's negative log-probability,
+    averaged over recordings.
+
+    Args:
+        model: reads `Sequences` of samples and gives `Sequences` of scores (B, steps, symbols + 1).
+        spec: an `AudioSpec` with symbols.
+        optimizer: as in `Task`.
+        scheduler: as in `Task`.
+        beam: prefixes that the test and predictions keep; 1 takes the best symbol at each step, as validation does.
+
+    Raises:
+        UserError: when the data have no symbols, or `beam` is below 1.
+    """
+
+    monitor = ("val/wer", "min")
+
+    def __init__(self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, beam: int) -> None:
+        if not spec.symbols:
+            raise UserError("task=speech_recognition needs transcripts, and the data has none: choose other data")
+        if beam < 1:
+            raise UserError(f"task.beam={beam} must be 1 or more: try task.beam=8")
+        super().__init__(model, spec, optimizer, scheduler)
+        self.beam = beam
+        self._samples: list[tuple[str, str]] = []
+        self._drawn: list[tuple[Any, Tensor, tuple[str, str]]] = []
+
+    @staticmethod
+    def outputs(spec: Any) -> dict[str, Any]:
+        return {"num_classes": len(spec.symbols) + 1, "every_step": True}
+
+    def make_metrics(self) -> MetricCollection:
+        return MetricCollection({"wer": WordErrorRate(), "cer": CharErrorRate()}, compute_groups=False)
+
+    def step(self, batch: tuple[Any, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Sound (B, T) and symbols (B, S) filled up with IGNORED; the prediction is (B, steps, symbols + 1).
+
+        Steps beyond a recording's end say blank, so that nobody after this needs to know where it ends.
+        """
+        inputs, target = batch
+        chances, lengths = self._listen(inputs)
+        known = target != IGNORED
+        losses = F.ctc_loss(
+            chances.transpose(0, 1),
+            (target + 1).masked_fill(~known, 1),
+            lengths,
+            known.sum(1),
+            blank=BLANK,
+            reduction="none",
+            zero_infinity=True,  # more symbols than steps: counted below, and no reason to end the run
+        )
+        return losses.mean(), chances, target
+
+    def _listen(self, inputs: Any) -> tuple[Tensor, Tensor]:
+        """Log-probabilities (B, steps, symbols + 1), and how many steps belong to each recording."""
+        scores = self.model(inputs)
+        chances = scores.values.float().log_softmax(2)
+        blank = torch.full_like(chances[0, 0], float("-inf"))
+        blank[BLANK] = 0.0
+        return torch.where(scores.mask()[..., None], chances, blank), scores.lengths
+
+    def train_sums(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """The share of recordings with more symbols than steps, from which nothing can be learned."""
+        known = target != IGNORED
+        again = (target[:, 1:] == target[:, :-1]) & known[:, 1:]  # a blank must stand between two equal symbols
+        steps = (prediction[..., BLANK] < 0).sum(1)
+        return {"too_short": (known.sum(1) + again.sum(1) > steps).sum()}
+
+    def _evaluate(self, part: str, batch: tuple[Any, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        loss, prediction, target = self.step(batch)
+        self.sums[part].add(len(target), loss=loss)
+        heard = self._texts(prediction, self.beam if part == "test" else 1)
+        said = [self._text(row[row != IGNORED].tolist()) for row in target.cpu()]
+        self.metrics_of(part).update(heard, said)
+        if part == "test":
+            self._keep(batch[0], prediction, list(zip(said, heard, strict=True)))
+        return loss, prediction, target
+
+    def _texts(self, chances: Tensor, beam: int) -> list[str]:
+        found = greedy(chances) if beam == 1 else prefix_beam(chances, beam)
+        return [self._text([symbol - 1 for symbol in row]) for row in found]
+
+    def _text(self, places: list[int]) -> str:
+        return "".join(self.spec.symbols[place] for place in places)
+
+    def _keep(self, inputs: Any, prediction: Tensor, pairs: list[tuple[str, str]]) -> None:
+        """Some recordings of the test, for the record, TensorBoard and pictures."""
+        if len(self._samples) < SAMPLES:
+            self._samples += pairs[: max(1, SAMPLES // 4)]
+        if len(self._drawn) < DRAWN:
+            one = type(inputs)(inputs.values[:1], inputs.lengths[:1])
+            self._drawn.append((one, prediction[0].cpu(), pairs[0]))
+
+    def on_test_start(self) -> None:
+        self._samples, self._drawn = [], []
+
+    def on_test_epoch_end(self) -> None:
+        super().on_test_epoch_end()
+        # What was said and what was heard, for TensorBoard's text tab.
+        rows = "\n".join(f"| {said} | {heard} |" for said, heard in self._samples[:SAMPLES])
+        for logger in self.trainer.loggers:
+            if hasattr(logger, "log_text"):
+                logger.log_text("transcripts", f"| said | heard |\n|---|---|\n{rows}")
+
+    def details(self) -> dict[str, Any]:
+        """Some recordings of the last test: what was said, and what was heard."""
+        samples = [{"said": said, "heard": heard} for said, heard in self._samples[:SAMPLES]]
+        return {"transcripts": samples} if samples else {}
+
+    def figures(self) -> dict[str, Callable[[], Figure | None]]:
+        """The symbols' probabilities over time, below the spectrogram."""
+        return {"alignment": self._draw} if self._drawn else {}
+
+    @torch.no_grad()
+    def _draw(self) -> Figure | None:
+        from experiments.viz.alignment import alignment
+
+        sound = next(iter(self.model.children()))
+        panels = []
+        for one, chances, (said, heard) in self._drawn:
+            features = sound(one)
+            seconds = float(one.lengths[0]) / self.spec.rate
+            steps = int((chances[:, BLANK] < 0).sum())
+            known = features.values[0, : int(features.lengths[0])].cpu()
+            panels.append((known, chances[:steps].exp(), seconds, f"heard: {heard}      said: {said}"))
+        return alignment(panels, ("blank", *self.spec.symbols))
+
+    def predict(self, inputs: Any) -> list[str]:
+        """What is said in each recording."""
+        return self._texts(self._listen(inputs)[0], self.beam)
+
+    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
+        """The transcript of each recording."""
+        seconds = (inputs.lengths / self.spec.rate).tolist()
+        return [
+            {"seconds": round(length, 2), "transcript": text}
+            for length, text in zip(seconds, self.predict(inputs), strict=True)
+        ]
