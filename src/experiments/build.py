@@ -33,7 +33,7 @@ def prepare_process(config: DictConfig) -> None:
         torch.set_num_threads(max(1, cores() // beside))
     seed_everything(config.seed)
     published = config.model.get("pretrained") or {}
-    if config.weights == "pretrained" and "library" in published:
+    if config.weights == "pretrained" and published and "size" not in published:
         from experiments.transfer.published import expected_images
 
         take_over(config.data, expected_images(published), given_keys(config))

@@ -192,7 +192,11 @@ def describe(path: Path) -> dict[str, Any]:
         found = yaml.load(text, loader)
     except yaml.YAMLError as error:
         return {"title": f"(cannot be read: {first_line(error)})"}
-    about = dict(found.get("about") or {}) if isinstance(found, dict) else {}
+    found = found if isinstance(found, dict) else {}
+    about = dict(found.get("about") or {})
+    base = next((one for one in found.get("defaults") or [] if isinstance(one, str)), "_self_")
+    if (path.parent / f"{base}.yaml").is_file():  # the option that this one changes
+        about = describe(path.parent / f"{base}.yaml") | about
     if "title" not in about:
         comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#") and "@package" not in line]
         about["title"] = comments[0] if comments else ""

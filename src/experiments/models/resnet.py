@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from experiments.models.stages import Staged, first_convolution, one_of, reads_channels
+from experiments.models.stages import Staged, first_convolution, one_of, reads_channels, tensors
 
 DEPTHS = (18, 34, 50, 101, 152)
 STEMS = ("full", "small")
@@ -59,5 +59,5 @@ class ResNet(Staged):
                 "pool": nn.Sequential(net.avgpool, nn.Flatten()),  # (B, 512)
                 "head": net.fc,  # (B, num_classes)
             },
-            net,
+            tensors(net),
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import nn
 
-from experiments.models.stages import Staged, at_least, one_of, reads_channels
+from experiments.models.stages import Staged, at_least, first_convolution, one_of, reads_channels, tensors
 
 VERSIONS = ("1_0", "1_1")
+STEMS = ("full", "small")
 
 
 class SqueezeNet(Staged):
@@ -19,6 +20,7 @@ class SqueezeNet(Staged):
         image_size: height and width in pixels, 21 or more each (1_1: 17).
         num_classes: length of the output.
         version: "1_0", or "1_1" with the same accuracy for less arithmetic.
+        stem: "full", for photographs; "small", 3×3 with stride 1 and no pooling, for images of some 32 pixels.
 
     Raises:
         ValueError: when there is no such version, or images are too small.
@@ -31,26 +33,31 @@ class SqueezeNet(Staged):
         num_classes: int = 1000,
         *,
         version: str = "1_0",
+        stem: str = "full",
     ) -> None:
         one_of("version", version, VERSIONS)
-        at_least("SqueezeNet", image_size, 21 if version == "1_0" else 17)
+        one_of("stem", stem, STEMS)
+        at_least("SqueezeNet", image_size, 7 if stem == "small" else 21 if version == "1_0" else 17)
         from torchvision.models import squeezenet  # type: ignore[import-untyped]
 
         net = getattr(squeezenet, f"squeezenet{version}")(num_classes=num_classes)
         net.features[0] = reads_channels(net.features[0], in_channels)
+        if stem == "small":
+            net.features[0] = first_convolution(in_channels, net.features[0].out_channels, 3, 1, 1, bias=True)
+            net.features[2] = nn.Identity()
         parts: list[nn.Sequential] = [nn.Sequential()]
         for layer in net.features:  # each stage ends in max pooling, and the last at the head
             parts[-1].append(layer)
-            if isinstance(layer, nn.MaxPool2d):
+            if isinstance(layer, (nn.MaxPool2d, nn.Identity)):
                 parts.append(nn.Sequential())
-        stem, fires1, fires2, fires3 = parts
+        first, fires1, fires2, fires3 = parts
         super().__init__(
             {
-                "stem": stem,  # (B, 96, H/4, W/4); 1_1: 64 channels
+                "stem": first,  # (B, 96, H/4, W/4); 1_1: 64 channels
                 "fires1": fires1,  # (B, 256, H/8, W/8); 1_1: 128
                 "fires2": fires2,  # (B, 512, H/16, W/16); 1_1: 256
                 "fires3": fires3,  # (B, 512, H/16, W/16)
                 "head": nn.Sequential(*net.classifier, nn.Flatten()),  # (B, num_classes)
             },
-            net,
+            tensors(net),
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 Stages = Mapping[str, nn.Module]
 
@@ -15,17 +16,21 @@ class Staged(nn.Sequential):
 
     Args:
         stages: in forward order.
-        library: the network that the layers come from; it gives published weights their names.
+        library: tensors of the network that the layers come from, by the names that its published weights have.
 
     Attributes:
         published_names: the name here of each tensor of the library's state dict.
     """
 
-    def __init__(self, stages: Stages, library: nn.Module) -> None:
+    def __init__(self, stages: Stages, library: Mapping[str, Tensor]) -> None:
         super().__init__(OrderedDict(stages))
         ours = {id(tensor): name for name, tensor in self.state_dict(keep_vars=True).items()}
-        theirs = library.state_dict(keep_vars=True)
-        self.published_names = {name: ours[id(tensor)] for name, tensor in theirs.items() if id(tensor) in ours}
+        self.published_names = {name: ours[id(tensor)] for name, tensor in library.items() if id(tensor) in ours}
+
+
+def tensors(library: nn.Module) -> dict[str, Tensor]:
+    """The tensors themselves of a network's state dict, by name."""
+    return library.state_dict(keep_vars=True)
 
 
 def reads_channels(layer: nn.Conv2d, channels: int) -> nn.Conv2d:
@@ -67,3 +72,48 @@ def at_least(network: str, image_size: tuple[int, int], pixels: int) -> None:
             f"{network} reads images of {pixels}×{pixels} or more, not {image_size[0]}×{image_size[1]}: "
             f"set data.size={pixels} or more"
         )
+
+
+class Supervised(NamedTuple):
+    """What passes between stages while auxiliary heads learn, and comes out at the end: in training mode alone.
+
+    Attributes:
+        values: of the stage, or the logits (B, num_classes).
+        auxiliary: logits (B, num_classes) of each auxiliary head.
+        weight: of an auxiliary head's loss beside the loss of `values`.
+    """
+
+    values: Tensor
+    auxiliary: tuple[Tensor, ...]
+    weight: float
+
+
+class After(nn.Sequential):
+    """Layers behind a stage with auxiliary heads, whose logits they pass on."""
+
+    def forward(self, x: Tensor | Supervised) -> Tensor | Supervised:  # type: ignore[override]
+        if isinstance(x, Supervised):
+            return x._replace(values=super().forward(x.values))
+        return super().forward(x)
+
+
+class WithAuxiliaryHeads(nn.Module):
+    """A stage that auxiliary heads look into while it trains: (B, C, H, W) -> the same as without, or `Supervised`.
+
+    Args:
+        blocks: of the stage, by name.
+        heads: by the name of the block whose output they classify.
+        weight: of each head's loss.
+    """
+
+    def __init__(self, blocks: Stages, heads: Stages, weight: float) -> None:
+        super().__init__()
+        self.blocks, self.heads, self.weight = nn.ModuleDict(blocks), nn.ModuleDict(heads), weight
+
+    def forward(self, x: Tensor) -> Tensor | Supervised:
+        auxiliary: tuple[Tensor, ...] = ()
+        for name, block in self.blocks.items():
+            x = block(x)
+            if self.training and name in self.heads:
+                auxiliary += (self.heads[name](x),)
+        return Supervised(x, auxiliary, self.weight) if auxiliary else x

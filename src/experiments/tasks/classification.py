@@ -100,11 +100,18 @@ class Classification(Task):
     def step(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Images (B, C, H, W) or other inputs, and labels (B,) or probabilities (B, num_classes)."""
         inputs, target = batch
-        logits = self.model(inputs)
+        output = self.model(inputs)
+        if isinstance(output, Tensor):
+            return self._loss(output, target), output, target
+        logits, auxiliary, weight = output  # in training mode, of networks with auxiliary heads
+        loss = self._loss(logits, target) + weight * sum(self._loss(one, target) for one in auxiliary)
+        return loss, logits, target
+
+    def _loss(self, logits: Tensor, target: Tensor) -> Tensor:
         if target.is_floating_point():
             target = target.to(logits.dtype)
-        loss = F.cross_entropy(logits, target, weight=self.class_weights, label_smoothing=self.label_smoothing)  # type: ignore[arg-type]
-        return loss, logits, target
+        weight: Any = self.class_weights
+        return F.cross_entropy(logits, target, weight=weight, label_smoothing=self.label_smoothing)
 
     def train_sums(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         labels = target.argmax(1) if target.is_floating_point() else target

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from experiments.errors import UserError, first_line
 
+# torchvision normalises the images of these as for others, and then again inside the network; this is both in one.
+_HALVES = ("GoogLeNet_Weights", "Inception_V3_Weights")
+
 
 def published_state(published: Mapping[str, Any]) -> dict[str, Tensor]:
     """The state dict of published weights, under the names of their library; fetched once into its cache.
@@ -67,7 +70,11 @@ def expected_images(published: Mapping[str, Any]) -> dict[str, Any]:
             "mean": list(said["mean"]),
             "std": list(said["std"]),
         }
-    said = torchvision_weights(published).transforms()
+    weights = torchvision_weights(published)
+    said = weights.transforms()
+    if type(weights).__name__ in _HALVES:
+        half = [0.5, 0.5, 0.5]
+        return {"size": said.crop_size[0], "resize": said.resize_size[0], "mean": half, "std": half}
     return {"size": said.crop_size[0], "resize": said.resize_size[0], "mean": list(said.mean), "std": list(said.std)}
 
 
