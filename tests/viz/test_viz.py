@@ -140,3 +140,28 @@ def test_pyplot_is_not_imported() -> None:
 
     code = "import experiments.viz, sys; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0
+
+
+def test_texts_and_tiles_are_drawn_in_place_at_every_resolution() -> None:
+    from PIL import Image
+
+    from experiments.viz.canvas import figure
+    from experiments.viz.raster import put, text_width, write
+
+    fig = figure(2, 1)
+    put(fig, np.array([[1.0, 0.0], [0.0, 1.0]]), 1.0, 0.2, 0.4)
+    write(fig, 0.1, 0.5, "mm", size=12, colour="#ff0000", bold=True)
+    write(fig, 1.9, 0.5, "mm", size=12, colour="#0000ff", align="right", upright=True)
+    for dpi in (100, 150):
+        pixels = np.asarray(Image.open(io.BytesIO(png(fig, dpi))).convert("RGB")).astype(int)
+        assert pixels.shape == (dpi, 2 * dpi, 3)
+        part = pixels[dpi * 2 // 10 : dpi * 6 // 10, dpi : dpi * 14 // 10]
+        half = len(part) // 2
+        assert (part[: half - 1, half + 1 :] == 0).all() and (part[: half - 1, : half - 1] == 255).all()
+        rows, columns = np.nonzero((pixels[..., 0] > 200) & (pixels[..., 1] < 60))
+        assert abs(columns.min() - 0.1 * dpi) < 3
+        assert abs(columns.max() - (0.1 + text_width("mm", 12, bold=True)) * dpi) < 4
+        assert abs(rows.mean() - 0.5 * dpi) < 5
+        rows, columns = np.nonzero((pixels[..., 2] > 200) & (pixels[..., 1] < 60))
+        assert abs(rows.min() - 0.5 * dpi) < 4, "it ends there, read from below"
+        assert rows.max() - rows.min() > columns.max() - columns.min()

@@ -21,6 +21,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 
+from experiments.viz.raster import Texts, text_width, write
+
 DPI = 100
 
 TITLE, TEXT, SMALL = 17.0, 13.0, 11.0  # points; legible on a projector at the sizes used here
@@ -35,11 +37,11 @@ def figure(width: float, height: float, title: str = "", note: str = "") -> Figu
     """
     fig = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(fig)
-    heading = f"{title}   " if note else title
-    text = fig.text(0.2 / width, 1 - 0.36 / height, heading, fontsize=TITLE, color=INK, weight="bold", va="center")
+    if title:
+        write(fig, 0.2, 0.36, title, size=TITLE, colour=INK, bold=True)
     if note:
-        right = text.get_window_extent().x1 / DPI
-        fig.text(right / width, 1 - 0.365 / height, note, fontsize=TEXT, color=GREY, va="center")
+        right = 0.2 + (text_width(title, TITLE, bold=True) + 0.2 if title else 0)
+        write(fig, right, 0.365, note, size=TEXT, colour=GREY)
     return fig
 
 
@@ -144,7 +146,10 @@ def recolour(fig: Figure, colours: Mapping[str, str]) -> None:
     for one in fig.findobj(include_self=True):
         if one.get_gid() == "keep":
             continue
-        if isinstance(one, Text):
+        if isinstance(one, Texts):
+            for item in one.items:
+                item.colour = new.get(to_rgba(item.colour), item.colour)
+        elif isinstance(one, Text):
             change(one.get_color, one.set_color)
         elif isinstance(one, Line2D):
             change(one.get_color, one.set_color)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from experiments.viz.canvas import GREY, INK, SMALL, TEXT, add_axes, figure, shorten
+from experiments.viz.raster import text_width, write
 
 NUMBERS_UP_TO = 20  # classes; above, cells are too small to be read
 SHARES_UP_TO = 12
@@ -45,41 +45,57 @@ def confusion(counts: object, classes: Sequence[str], *, title: str = "Confusion
     ax = add_axes(fig, left, bottom, side, side)
     # The square root shows the rare confusions, which are what one looks for, beside a dark diagonal.
     ax.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), aspect="auto", interpolation="nearest")
-    ax.spines[:].set_visible(False)
-    ax.tick_params(length=0, labelsize=SMALL if k > 4 else TEXT, colors=INK)
-    ax.set_xlabel("predicted", fontsize=TEXT, color=GREY, labelpad=8)
-    ax.set_ylabel("true", fontsize=TEXT, color=GREY, labelpad=8)
+    ax.set_axis_off()
+    height = side + bottom + 0.75
+    top, cell = height - bottom - side, side / max(k, 1)
+    middle = [top + (i + 0.5) * cell for i in range(k)]
+    small = SMALL if k > 4 else TEXT
     if k <= NUMBERS_UP_TO:
-        ax.set_xticks(range(k), names, rotation=90 if upright else 0)
-        ax.set_yticks(range(k), names)
+        for i, name in enumerate(names):
+            write(fig, left - 0.1, middle[i], name, size=small, colour=INK, align="right")
+            across, below = left + (i + 0.5) * cell, top + side + 0.05
+            if upright:
+                write(fig, across, below + 0.02, name, size=small, colour=INK, align="right", upright=True)
+            else:
+                write(fig, across, below + 0.1, name, size=small, colour=INK, align="center")
         ax.hlines(np.arange(0.5, k - 1), -0.5, k - 0.5, color="white", linewidth=1.5)
         ax.vlines(np.arange(0.5, k - 1), -0.5, k - 0.5, color="white", linewidth=1.5)
-        _numbers(ax, table, shares)
+        _numbers(fig, table, shares, left, top, cell)
+    else:
+        for i in range(0, k, _step(k)):
+            write(fig, left - 0.1, middle[i], str(i), size=small, colour=INK, align="right")
+            write(fig, left + (i + 0.5) * cell, top + side + 0.18, str(i), size=small, colour=INK, align="center")
+    room = max([text_width(name, small) for name in names] if k <= NUMBERS_UP_TO else [0.3], default=0.0)
+    below = (room if upright and k <= NUMBERS_UP_TO else 0.15) + 0.35
+    write(fig, left + side / 2, top + side + below, "predicted", size=TEXT, colour=GREY, align="center")
+    write(
+        fig, max(0.15, left - room - 0.3), top + side / 2, "true", size=TEXT, colour=GREY, align="center", upright=True
+    )
     if listed:
-        _list(fig, listed, left + side + 0.35, bottom + side)
+        _list(fig, listed, left + side + 0.35, top)
     return fig
 
 
-def _numbers(ax: Axes, table: np.ndarray, shares: np.ndarray) -> None:
+def _step(k: int) -> int:
+    """Between the classes whose number stands at the edge: a round number, so that there are about ten."""
+    return next(step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, k) if k / step <= 12)
+
+
+def _numbers(fig: Figure, table: np.ndarray, shares: np.ndarray, left: float, top: float, cell: float) -> None:
     k = len(table)
     large = 20.0 if k == 2 else 15.0 if k <= 4 else (12.0 if k <= SHARES_UP_TO else 9.0)
     for row, column in zip(*np.nonzero(table), strict=True):  # an empty cell stays empty
-        colour = "white" if shares[row, column] > 0.25 else INK
         share = shares[row, column]
+        colour = "#ffffff" if share > 0.25 else INK
         with_share = k <= 4 or (k <= SHARES_UP_TO and share >= 0.005)
         apart = 0.09 if k == 2 else 0.14 if k <= 4 else 0.18
-        ax.text(
-            column,
-            row - (0.8 * apart if with_share else 0),
-            f"{table[row, column]:,}" if k <= 4 else str(table[row, column]),
-            fontsize=large,
-            color=colour,
-            ha="center",
-            va="center",
-        )
+        x, y = left + (column + 0.5) * cell, top + (row + 0.5) * cell
+        text = f"{table[row, column]:,}" if k <= 4 else str(table[row, column])
+        up = 0.8 * apart * cell if with_share else 0
+        write(fig, x, y - up, text, size=large, colour=colour, align="center")
         if with_share:
             text = f"{share:.1%}" if k <= 4 else f"{share:.0%}"
-            ax.text(column, row + 1.3 * apart, text, fontsize=large * 0.68, color=colour, ha="center", va="center")
+            write(fig, x, y + 1.3 * apart * cell, text, size=large * 0.68, colour=colour, align="center")
 
 
 def _worst(table: np.ndarray, shares: np.ndarray, classes: Sequence[str], worst: int) -> list[tuple[str, str]]:
@@ -97,10 +113,9 @@ def _worst(table: np.ndarray, shares: np.ndarray, classes: Sequence[str], worst:
 
 
 def _list(fig: Figure, listed: list[tuple[str, str]], left: float, top: float) -> None:
-    width, height = fig.get_size_inches()
-    heading = "most often: true → predicted"
-    fig.text(left / width, (top - 0.12) / height, heading, fontsize=SMALL, color=GREY, va="center")
+    """From `top` inches below the upper edge."""
+    write(fig, left, top + 0.12, "most often: true → predicted", size=SMALL, colour=GREY)
     for i, (amount, pair) in enumerate(listed):
-        y = (top - 0.52 - 0.37 * i) / height
-        fig.text((left + 0.85) / width, y, amount, fontsize=SMALL, color=GREY, va="center", ha="right")
-        fig.text((left + 1.0) / width, y, pair, fontsize=SMALL, color=INK, va="center")
+        y = top + 0.52 + 0.37 * i
+        write(fig, left + 0.85, y, amount, size=SMALL, colour=GREY, align="right")
+        write(fig, left + 1.0, y, pair, size=SMALL, colour=INK)

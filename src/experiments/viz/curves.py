@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import ceil, isfinite
 
-from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Affine2D
 
-from experiments.viz.canvas import BLUE, INK, ORANGE, SMALL, TEXT, add_axes, figure, quiet
+from experiments.viz.canvas import BLUE, GREY, INK, ORANGE, PALE, SMALL, TEXT, TITLE, figure
+from experiments.viz.raster import text_width, write
 
 PARTS = {"train": BLUE, "val": ORANGE}
 LOWER_IS_BETTER = ("loss", "error", "perplexity", "mae", "mse", "rmse", "mase", "smape", "wer", "cer")
@@ -30,13 +33,12 @@ def curves(history: Sequence[Mapping[str, float]], *, title: str = "Learning cur
     width, height = (9.0 if columns == 1 else 12.0), 0.6 + 3.85 * rows
     fig = figure(width, height, title)
     for i, (part, colour) in enumerate(PARTS.items()):
-        left = (0.2 + 0.148 * len(title) + 0.25 + 0.85 * i) / width
-        fig.text(left, 1 - 0.365 / height, f"● {part}", fontsize=TEXT, color=colour, weight="bold", va="center")
+        left = 0.2 + text_width(title, TITLE, bold=True) + 0.25 + 0.85 * i
+        write(fig, left, 0.365, f"● {part}", size=TEXT, colour=colour, bold=True)
     each = (width - 0.2) / columns
     for i, name in enumerate(names):
-        bottom = height - 0.6 - 3.85 * (i // columns + 1) + 0.7
-        ax = add_axes(fig, 0.85 + i % columns * each, bottom, each - 1.05, 2.6)
-        _panel(ax, name, history)
+        top = 0.6 + 3.85 * (i // columns) + 0.55
+        _panel(fig, name, history, 0.85 + i % columns * each, top, each - 1.05, 2.6)
     return fig
 
 
@@ -47,25 +49,73 @@ def _quantities(history: Sequence[Mapping[str, float]]) -> list[str]:
     return sorted(names, key=lambda n: (n != "loss", f"val/{n}" not in keys, f"train/{n}" not in keys))
 
 
-def _panel(ax: Axes, name: str, history: Sequence[Mapping[str, float]]) -> None:
-    quiet(ax)
-    # Plain texts: titles and legends look for a free place, which takes longer than all the drawing.
-    ax.text(0, 1.06, name, transform=ax.transAxes, fontsize=TEXT, color=INK, weight="bold")
-    for part, colour in PARTS.items():
-        key = f"{part}/{name}"
-        points = [(row["epoch"], row[key]) for row in history if key in row and isfinite(row[key])]
+def _panel(
+    fig: Figure, name: str, history: Sequence[Mapping[str, float]], left: float, top: float, wide: float, tall: float
+) -> None:
+    """One quantity at a place in inches; drawn without axes, which take longer than all that is in them."""
+    write(fig, left, top - 0.24, name, size=TEXT, colour=INK, bold=True)
+    write(fig, left + wide / 2, top + tall + 0.4, "epoch", size=SMALL, colour=INK, align="center")
+    found = {
+        part: [(row["epoch"], row[key]) for row in history if key in row and isfinite(row[key])]
+        for part, key in ((part, f"{part}/{name}") for part in PARTS)
+    }
+    epochs = _ends([x for points in found.values() for x, _ in points], 0.03)
+    values = _ends([y for points in found.values() for _, y in points], 0.08)
+
+    def x_of(epoch: float) -> float:
+        return left + wide * (epoch - epochs[0]) / (epochs[1] - epochs[0])
+
+    def y_of(value: float) -> float:
+        return top + tall * (values[1] - value) / (values[1] - values[0])
+
+    lines = []
+    across, written = _ticks(epochs, MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
+    for tick, text in zip(across, written, strict=True):
+        lines.append([(x_of(tick), top), (x_of(tick), top + tall)])
+        write(fig, x_of(tick), top + tall + 0.15, text, size=SMALL, colour=GREY, align="center")
+    up, written = _ticks(values, MaxNLocator(nbins=6))
+    for tick, text in zip(up, written, strict=True):
+        lines.append([(left, y_of(tick)), (left + wide, y_of(tick))])
+        write(fig, left - 0.06, y_of(tick), text, size=SMALL, colour=GREY, align="right")
+    lines += [[(left, top), (left, top + tall)], [(left, top + tall), (left + wide, top + tall)]]
+    height = fig.get_size_inches()[1]
+    inches = Affine2D().scale(1, -1).translate(0, height) + fig.dpi_scale_trans
+    fig.add_artist(LineCollection(lines, colors=PALE, linewidths=0.8, transform=inches))
+    for part, points in found.items():
         if not points:
             continue
+        x, y = [x_of(epoch) for epoch, _ in points], [y_of(value) for _, value in points]
         few = len(points) <= 30
-        x, y = zip(*points, strict=True)
-        ax.plot(x, y, color=colour, linewidth=2.2, marker="o" if few else "", markersize=5)
+        dot = "o" if few else ""
+        fig.add_artist(
+            Line2D(x, y, transform=inches, zorder=2, color=PARTS[part], linewidth=2.2, marker=dot, markersize=5)
+        )
         if part == "val":
             low = name.rpartition("/")[2].lower().endswith(LOWER_IS_BETTER)
             epoch, best = (min if low else max)(points, key=lambda p: p[1])
-            ax.plot([epoch], [best], marker="o", markersize=11, mfc="none", mec=INK, mew=1.4)
+            spot = [x_of(epoch)], [y_of(best)]
+            fig.add_artist(
+                Line2D(*spot, transform=inches, zorder=3, marker="o", markersize=11, mfc="none", mec=INK, mew=1.4)
+            )
             note = f"best {best:.4g}, epoch {epoch:.0f}"
-            ax.text(1, 1.06, note, transform=ax.transAxes, fontsize=SMALL, color=INK, ha="right")
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
-    ax.yaxis.set_major_locator(MaxNLocator(nbins=6))
-    ax.margins(x=0.03, y=0.08)
-    ax.set_xlabel("epoch", fontsize=SMALL, color=INK)
+            write(fig, left + wide, top - 0.24, note, size=SMALL, colour=INK, align="right")
+
+
+def _ends(values: Sequence[float], margin: float) -> tuple[float, float]:
+    """What an axis spans: the values and a margin; something to see where they are one, or none."""
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    if not isfinite(high - low) or high - low <= 1e-12 * max(abs(low), abs(high)):
+        spread = 0.05 * max(abs(low), abs(high)) or 0.5
+        low, high = low - spread, high + spread
+    extra = margin * (high - low)
+    return low - extra, high + extra
+
+
+def _ticks(ends: tuple[float, float], locator: MaxNLocator) -> tuple[list[float], list[str]]:
+    """Round numbers within an axis, and as they are written: all with as many digits as they need."""
+    inside = [float(tick) for tick in locator.tick_values(*ends) if ends[0] <= tick <= ends[1]]
+    largest = max((abs(tick) for tick in inside), default=0.0)
+    if largest and not 1e-4 <= largest < 1e5:
+        return inside, [f"{tick:.3g}" for tick in inside]
+    digits = next((d for d in range(7) if all(abs(tick - round(tick, d)) < 1e-9 for tick in inside)), 6)
+    return inside, [f"{tick:.{digits}f}" for tick in inside]

@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.viz.canvas import DPI, GREY, INK, RED, SMALL, add_axes, figure, shorten
+from experiments.viz.canvas import GREY, INK, RED, SMALL, figure, shorten
+from experiments.viz.raster import put, write
 
 TILE, TILE_MOST, WIDTH_MOST = 1.3, 1.9, 12.6  # inches
 
@@ -71,9 +72,9 @@ def to_pixels(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> np
 def _tiles(
     pixels: np.ndarray, captions: list[tuple[str, str]], title: str, note: str, style: tuple[str, str]
 ) -> Figure:
-    """All tiles on one pair of axes measured in inches: an axes each would take ten times as long to draw."""
+    """All tiles and captions straight on the figure, without axes."""
     weight, colour = style
-    count, (tall, wide) = len(captions), pixels.shape[1:3]
+    count = len(captions)
     two_lines = any(second for _, second in captions)
     # Tiles grow with their captions, so that these do not run into one another.
     letter = 0.115 if weight == "bold" else 0.095
@@ -85,25 +86,10 @@ def _tiles(
     columns = ceil(count / max(rows, 1))
     width, height = max(columns * step_x + 0.2, 6.8), rows * step_y + 0.72
     fig = figure(width, height, title, note)
-    ax = add_axes(fig, 0, 0, width, height)
-    ax.set_axis_off()
-
-    scale = tile / max(tall, wide)
-    smooth = max(tall, wide) > tile * DPI
     for i, (first, second) in enumerate(captions):
         left, top = 0.2 + i % columns * step_x, 0.6 + i // columns * step_y + above
-        ax.imshow(
-            pixels[i],
-            cmap="gray",
-            vmin=0,
-            vmax=1,
-            extent=(left, left + wide * scale, top + tall * scale, top),
-            interpolation="antialiased" if smooth else "nearest",
-        )
-        ax.text(left, top - above + 0.16, first, fontsize=SMALL, color=colour, weight=weight, va="center")
+        put(fig, pixels[i], left, top, tile)
+        write(fig, left, top - above + 0.16, first, size=SMALL, colour=colour, bold=weight == "bold")
         if second:
-            ax.text(left, top - above + 0.38, second, fontsize=SMALL, color=GREY, va="center")
-    ax.set_aspect("auto")
-    ax.set_xlim(0, width)
-    ax.set_ylim(height, 0)
+            write(fig, left, top - above + 0.38, second, size=SMALL, colour=GREY)
     return fig
