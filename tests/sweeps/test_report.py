@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from experiments.sweeps.axes import Scale, cut, tick
 from experiments.sweeps.cells import gather
-from experiments.sweeps.charts import Scale, all_charts, cut, save_figures, tick
+from experiments.sweeps.charts import all_charts, save_figures
 from experiments.sweeps.compare import compare
 from experiments.sweeps.drawing import Drawing
 from experiments.sweeps.history import curves, read_history

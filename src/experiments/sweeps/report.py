@@ -12,8 +12,9 @@ from pathlib import Path
 
 from experiments.page import figure, page
 from experiments.sweeps.analysis import BETTER, UNCLEAR, WORSE, Comparison, Field
+from experiments.sweeps.axes import WIDTH
 from experiments.sweeps.cells import shown
-from experiments.sweeps.charts import WIDTH, all_charts
+from experiments.sweeps.charts import all_charts
 from experiments.sweeps.compare import cell_table, difference_table, effect_table, notes
 from experiments.sweeps.words import answers, heading, many, matters
 
