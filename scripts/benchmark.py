@@ -49,9 +49,9 @@ DIGITS = tuple("0123456789")
 MISTAKE = "model=lenet6"
 
 
-def in_turns(sides: dict[str, Callable[[], float]], quick: bool) -> Samples:
+def in_turns(sides: dict[str, Callable[[], float]], quick: bool, turns_at_most: int = 5) -> Samples:
     """Calls every side once a turn; each is warm already, or warms itself, and returns one number."""
-    turns = [{side: measure() for side, measure in sides.items()} for _ in range(1 if quick else 5)]
+    turns = [{side: measure() for side, measure in sides.items()} for _ in range(1 if quick else turns_at_most)]
     return {side: [turn[side] for turn in turns] for side in sides}
 
 
@@ -316,12 +316,146 @@ def augmentation(quick: bool) -> Samples:
     return in_turns({side: partial(_a_second, epoch, count) for side, epoch in epochs.items()}, quick)
 
 
+# A job as people write it with Lightning and Hydra: a metric object updated in every step, progress bar, CSV, best checkpoint;
+# `-m` runs it again and again in one process, and joblib in two.
+PLAIN_JOB = """\
+import sys
+import hydra
+from omegaconf import DictConfig
+
+
+def train(lr, steps, seed, folder):
+    import lightning.pytorch as pl
+    import torch
+    from lightning.pytorch.callbacks import ModelCheckpoint, ModelSummary
+    from lightning.pytorch.loggers import CSVLogger
+    from sklearn.datasets import load_digits
+    from torch import nn
+    from torch.utils.data import DataLoader, Dataset, random_split
+    from torchmetrics import MaxMetric, MeanMetric
+    from torchmetrics.classification import Accuracy
+    from torchvision.transforms.functional import normalize, resize
+
+    class Digits(Dataset):
+        def __init__(self):
+            self.images, self.labels = load_digits(return_X_y=True)
+
+        def __len__(self):
+            return len(self.labels)
+
+        def __getitem__(self, index):
+            image = torch.tensor(self.images[index] / 16, dtype=torch.float32).view(1, 8, 8)
+            return normalize(resize(image, [32, 32]), [0.3], [0.37]), int(self.labels[index])
+
+    class Net(pl.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Sequential(
+                nn.Conv2d(1, 6, 5), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2),
+                nn.Conv2d(16, 120, 5), nn.Tanh(), nn.Flatten(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10))
+            self.accuracy = nn.ModuleDict({{k: Accuracy(task="multiclass", num_classes=10) for k in ("fit", "val", "test")}})
+            self.mean = nn.ModuleDict({{k: MeanMetric() for k in ("fit", "val", "test")}})
+            self.best = MaxMetric()
+
+        def step(self, batch, part):
+            images, labels = batch
+            logits = self.net(images)
+            loss = nn.functional.cross_entropy(logits, labels)
+            self.mean[part](loss)
+            self.accuracy[part](logits.argmax(1), labels)
+            bar = part != "test"
+            self.log(part + "/loss", self.mean[part], on_step=False, on_epoch=True, prog_bar=bar)
+            self.log(part + "/accuracy", self.accuracy[part], on_step=False, on_epoch=True, prog_bar=bar)
+            return loss
+
+        def training_step(self, batch, index):
+            return self.step(batch, "fit")
+
+        def validation_step(self, batch, index):
+            self.step(batch, "val")
+
+        def test_step(self, batch, index):
+            self.step(batch, "test")
+
+        def configure_optimizers(self):
+            return torch.optim.Adam(self.parameters(), lr=lr)
+
+    pl.seed_everything(seed, verbose=False)
+    parts = random_split(Digits(), [1257, 180, 360])
+    loaders = [DataLoader(part, batch_size={batch}, shuffle=index == 0) for index, part in enumerate(parts)]
+    trainer = pl.Trainer(
+        accelerator="cpu", max_steps=steps, max_epochs=-1, default_root_dir=folder, logger=CSVLogger(folder),
+        callbacks=[ModelCheckpoint(dirpath=folder + "/checkpoints", monitor="val/accuracy", mode="max", save_last=True), ModelSummary()])
+    net = Net()
+    trainer.fit(net, loaders[0], loaders[1])
+    trainer.test(net, loaders[2], ckpt_path="best", weights_only=False)
+    return float(trainer.callback_metrics["test/accuracy"])
+
+
+@hydra.main(version_base="1.3", config_path=None, config_name="config")
+def main(config: DictConfig) -> None:
+    from hydra.core.hydra_config import HydraConfig
+
+    train(config.lr, config.steps, config.seed, HydraConfig.get().runtime.output_dir)
+
+
+if __name__ == "__main__":
+    from hydra.core.config_store import ConfigStore
+
+    ConfigStore.instance().store(name="config", node={{"lr": 1e-3, "steps": {steps}, "seed": 0}})
+    if sys.argv[1:2] == ["joblib"]:
+        from joblib import Parallel, delayed
+
+        Parallel(n_jobs=2)(delayed(train)(1e-3, {steps}, seed, f"joblib/{{seed}}") for seed in range({jobs}))
+    else:
+        main()
+"""
+
+
+def sweep(batches: int, quick: bool) -> Samples:
+    """Jobs a minute of a sweep of eight LeNet-5 on the scanned digits, everything on, against other ways to run them."""
+    jobs, batch = (2, 64) if quick else (8, 64)
+    words = ["data=digits", "model=lenet5", "trainer=cpu", f"data.batch_size={batch}", "data.limit=1257",
+             f"trainer.max_epochs={max(1, round(batches / 20))}"]  # fmt: skip
+    ours = ["-m", "experiments", "train"]
+    with _folder() as folder:
+        (folder / "plain.py").write_text(PLAIN_JOB.format(batch=batch, steps=batches, jobs=jobs))
+        count = iter(range(1000))
+        costs: list[tuple[float, float]] = []  # milliseconds of a job, and of its training
+
+        def starts() -> float:
+            number = next(count)
+            one = [(*ours, *words, f"seed={seed}", f"hydra.run.dir=starts{number}/{seed}") for seed in range(jobs)]
+            return 60 * jobs / sum(seconds(folder, command) for command in one)
+
+        def one_sweep() -> float:
+            place = folder / f"ours{next(count)}"
+            more = [f"seed=range({jobs})", "launcher.jobs=2", f"hydra.sweep.dir={place}"]
+            took = seconds(folder, (*ours, "-m", *words, *more))
+            found = [json.loads(path.read_text())["cost"] for path in place.glob("*/record.json")]
+            examples = 1257 * max(1, round(batches / 20))
+            pairs = [(1e3 * cost["seconds"], 1e3 * examples / cost["examples_per_second"]) for cost in found]
+            costs.append(sorted(pairs, key=lambda pair: pair[0] - pair[1])[len(pairs) // 2])
+            return 60 * jobs / took
+
+        def in_process() -> float:
+            return 60 * jobs / seconds(folder, ("plain.py", "-m", f"seed=range({jobs})"))
+
+        def joblib() -> float:
+            return 60 * jobs / seconds(folder, ("plain.py", "joblib"))
+
+        sides = {"ours": one_sweep, "in-process": in_process, "joblib": joblib}
+        samples = in_turns(sides | ({"starts": starts} if batches <= 20 else {}), quick, turns_at_most=3)
+    return samples | {"job": [job for job, _ in costs], "training": [training for _, training in costs]}
+
+
 class Row(NamedTuple):  # one line of the table
     name: str  # of the measurement
     side: str  # ours, in its samples
     other: str  # what it stands against
-    unit: str  # s, /s (examples a second) or µs; the goal is set for the ratio of both sides, for µs for the difference
-    goal: float | None  # at most, and for /s at least, so much; None: for comparison
+    unit: str  # s, /s (examples a second), /min (jobs), µs or ms; goals are set for the ratio of both sides, for µs and ms
+    # for the difference
+    goal: float | None  # at most, and for rates at least, so much; None: for comparison
     what: str
     against: str
 
@@ -329,10 +463,13 @@ class Row(NamedTuple):  # one line of the table
 MEASUREMENTS: dict[str, Callable[[bool], Samples]] = {
     "commands": commands, "two_steps": two_steps, "step": step, "augmentation": augmentation,
     "lenet": partial(mnist, "lenet5", 32), "mlp": partial(mnist, "mlp", 28),
+    "sweep": partial(sweep, 20), "long_sweep": partial(sweep, 200),
 }  # fmt: skip
 _IMPORT, _BARE = "`import lightning`", "bare loop on one batch, optimizer not fused"
 _HAND = "loop by hand: torchvision's MNIST, transforms a sample, 2 workers"
 _LENET, _MLP = "LeNet-5 on MNIST, all cores", "perceptron 784-256-10 on MNIST, all cores"
+_EIGHT = "eight jobs of 20 batches, two at a time, LeNet-5 on digits"
+_PLAIN = "plain Lightning job, Hydra's in-process launcher"
 _AUGMENT = "crop, flip and normalise 3×32×32, one thread"
 ROWS = (
     Row("commands", "help", "import", "s", 0.10, "`experiments --help`", _IMPORT),
@@ -348,16 +485,22 @@ ROWS = (
     Row("step", "lightning", "bare", "µs", None, "for comparison: Lightning, two metrics in its bar", "bare loop"),
     Row("augmentation", "ours", "torchvision", "/s", 25, _AUGMENT, "torchvision a sample, 2 workers"),
     Row("augmentation", "ours", "plain", "/s", 0.3, _AUGMENT, "gather rows and normalise, one thread"),
+    Row("sweep", "ours", "starts", "/min", 7, _EIGHT, "a process start each, one after another"),
+    Row("sweep", "ours", "in-process", "/min", 2, _EIGHT, _PLAIN),
+    Row("sweep", "ours", "joblib", "/min", None, _EIGHT, "the same job, joblib with two processes"),
+    Row("sweep", "job", "training", "ms", 500, "one of these jobs", "its training steps"),
+    Row("long_sweep", "ours", "in-process", "/min", 3.5, _EIGHT.replace("20", "200"), _PLAIN),
+    Row("long_sweep", "ours", "joblib", "/min", 2.8, _EIGHT.replace("20", "200"), "the same job, joblib with two processes"),
 )  # fmt: skip
 
 
 def judged(row: Row, samples: Samples) -> dict[str, Any]:
     """A row with its numbers: all repeats, medians of both sides, and of what the goal is set for."""
     ours, against = samples[row.side], samples[row.other]
-    pairs, differs = list(zip(ours, against, strict=True)), row.unit == "µs"
+    pairs, differs = list(zip(ours, against, strict=True)), row.unit in ("µs", "ms")
     values = [one - other if differs else one / other for one, other in pairs]
     median = statistics.median(values)
-    met = None if row.goal is None else median >= row.goal if row.unit == "/s" else median <= row.goal
+    met = None if row.goal is None else median >= row.goal if row.unit.startswith("/") else median <= row.goal
     return row._asdict() | {
         "ours": {"median": statistics.median(ours), "repeats": ours},
         "other": {"median": statistics.median(against), "repeats": against},
@@ -371,9 +514,10 @@ def as_line(row: dict[str, Any]) -> str:
     """A row in Markdown."""
     unit, goal = row["unit"], row["goal"]
     numbers = [row[side]["median"] for side in ("ours", "other")]
-    ours, other = [f"{number:.2f} s" if unit == "s" else f"{number:,.0f}{unit.rjust(3)}" for number in numbers]
-    median, low, high = [f"{value:+,.0f} µs" if unit == "µs" else f"{value:.3g}" for value in row["value"].values()]
-    wanted = "" if goal is None else f"{'≥' if unit == '/s' else '≤'} {goal:g}{' µs' if unit == 'µs' else ''}"
+    differs = f" {unit}" if row["kind"] == "difference" else ""
+    ours, other = [f"{number:.2f} s" if unit == "s" else f"{number:,.0f} {unit}" for number in numbers]
+    median, low, high = [f"{value:+,.0f}{differs}" if differs else f"{value:.3g}" for value in row["value"].values()]
+    wanted = "" if goal is None else f"{'≥' if unit.startswith('/') else '≤'} {goal:g}{differs}"
     met = {True: "yes", False: "no", None: ""}[row["met"]]
     return f"| {row['what']} | {ours} | {row['against']}: {other} | {median} ({low} to {high}) | {wanted} | {met} |"
 

@@ -27,7 +27,13 @@ def test_quick_benchmark_measures_every_row(tmp_path: Path) -> None:
     assert content["machine"]["versions"]["torch"]
     names = [row["name"] for row in content["rows"]]
     assert sorted(names) == sorted(
-        4 * ["commands"] + ["two_steps"] + 2 * ["lenet", "mlp"] + 2 * ["step"] + 2 * ["augmentation"]
+        4 * ["commands"]
+        + ["two_steps"]
+        + 2 * ["lenet", "mlp"]
+        + 2 * ["step"]
+        + 2 * ["augmentation"]
+        + 4 * ["sweep"]
+        + 2 * ["long_sweep"]
     )
     for row in content["rows"]:
         numbers = [*row["ours"]["repeats"], *row["other"]["repeats"]]

@@ -27,7 +27,7 @@ from experiments.sweeps.engine import Ended, Event, Started, write_columns_here
 # What these import inside their functions, because not every run needs it.
 _COMPANIONS = {
     "experiments.callbacks.figures": tuple(
-        f"experiments.viz.{name}" for name in ("canvas", "confusion", "curves", "filters", "images")
+        f"experiments.viz.{name}" for name in ("canvas", "confusion", "curves", "filters", "images", "raster")
     ),
     "experiments.data.images": ("numpy.random",),
     "experiments.loggers": ("tensorboard.compat.proto.event_pb2", "tensorboard.plugins.hparams.plugin_data_pb2"),
@@ -237,7 +237,10 @@ def _look_up() -> None:
         from PIL import Image
 
         Image.preinit()
-        canvas.png(canvas.figure(2, 1, "0123456789 abcdefghijklmnopqrstuvwxyz", "fonts"))
+        letters = "0123456789 abcdefghijklmnopqrstuvwxyz"
+        fig = canvas.figure(2, 1, letters, "fonts")
+        fig.text(0, 0, letters)  # matplotlib's own way to draw them
+        canvas.png(fig)
 
 
 def _columns(message: dict[str, Any]) -> int:
