@@ -134,7 +134,7 @@ def test_a_killed_launcher_leaves_nothing_on_ray(sweeps: Sweeps) -> None:
     process.kill()
     process.communicate()
     sweeps.await_(lambda: not jobs_in(sweeps.folder / "rk"), 60)
-    assert "1 interrupted" in sweeps.run("rk", command="status")[1]
+    assert "0 done, 2 interrupted" in sweeps.run("rk", command="status")[1]
 
 
 def test_submitit_asks_a_job_to_save_before_its_time_is_over(tmp_path: Path) -> None:
