@@ -187,6 +187,40 @@ def test_a_killed_rank_fails_its_job_alone(sweeps: Sweeps) -> None:
     assert records["devices=1"]["status"] == "interrupted"
 
 
+@pytest.mark.slow
+def test_a_config_that_fails_on_instantiate_fails_its_job(sweeps: Sweeps) -> None:
+    lists = '[["+model.nonsense=1"],["seed=1"]]'
+    code, _, errors = sweeps.run("-m", *SMALL, f"hydra.sweeper.lists={lists}", "hydra.sweep.dir=instantiate")
+    assert code == 1, errors
+    records = list(sweeps.records("instantiate").values())
+    assert [record["status"] for record in records] == ["failed", "finished"]
+    assert "nonsense" in records[0]["error"] and "check the keys of its config" in records[0]["error"]
+    assert "1 of 2 runs failed" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_a_distributed_job_whose_time_is_over_leaves_no_process(sweeps: Sweeps) -> None:
+    words = ["-m", "--config-dir", "conf", *SMALL, "model=faulty", "trainer=cpu_2", "trainer.max_epochs=100000"]
+    words += ["model.how=none,endless", "launcher.timeout=30", "hydra.sweep.dir=late"]
+    process = sweeps.start(*words)
+    _, errors = process.communicate(timeout=250)
+    assert process.returncode == 1, errors
+    records = sweeps.records("late")
+    assert set(records) == {"how=none", "how=endless"}
+    for record in records.values():
+        assert record["status"] == "failed"
+        assert record["error"] == "it was stopped after launcher.timeout=30 s"
+    assert not processes_of(process.pid)
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (path / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            zombie = (path / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except OSError:
+            continue
+        assert zombie or not any(str(sweeps.folder / "late") in word for word in words), words
+
+
 def test_a_failure_before_the_record_is_recorded(sweeps: Sweeps) -> None:
     folder = sweeps.folder / "unreadable"
     program = (
