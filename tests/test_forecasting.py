@@ -127,17 +127,30 @@ def test_prediction_refuses_what_it_cannot_read(linear: Any, experiments: Any, t
     assert code == 2 and "absent.csv does not exist" in errors
 
 
-@pytest.mark.parametrize("block", [1, 4, 6])
-def test_blocks_fill_the_horizon(experiments: Any, table: Path, block: int) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["task.block=1", "model.form=linear"],
+        ["task.block=4", "model.form=linear"],
+        ["model=gru", "model.hidden=24", "data.horizon=4"],
+        ["model=rnn", "model.hidden=24", "task.block=2", "data.horizon=4"],
+    ],
+)
+def test_direct_and_autoregressive_forecasts_fill_the_horizon(experiments: Any, table: Path, words: list[str]) -> None:
     """A wave's value is known from its past, so feeding forecasts back must not spoil them."""
     code, _, errors = experiments(
-        "train", "data=series_table", f"data.path={table}", "data.history=24", "data.horizon=6", f"task.block={block}",
-        "task.centre=window", "trainer.max_epochs=4", "optimizer.lr=0.02", "callbacks=none", "hydra.run.dir=run",
-        "model.form=linear", *SMALL,
+        "train", "data=series_table", f"data.path={table}", "data.history=24", "data.horizon=6", "task.centre=window",
+        "trainer.max_epochs=5", "optimizer.lr=0.02", "callbacks=none", "hydra.run.dir=run", *SMALL, *words,
     )  # fmt: skip
     assert code == 0, errors
     record = json.loads(Path("run/record.json").read_text())
-    assert len(record["per_step"]["mse"]) == 6 and record["metrics"]["test/mse"] < 0.1
+    assert len(record["per_step"]["mse"]) == record["spec"]["horizon"] and record["metrics"]["test/mse"] < 0.15
+
+
+def test_show_draws_forecasts_and_errors(linear: Any, experiments: Any, table: Path) -> None:
+    code, _, errors = experiments("show", str(linear[0]), "--to", "shown")
+    assert code == 0, errors
+    assert {path.name for path in Path("shown").glob("*.png")} == {"forecast.png", "error_by_step.png"}
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,12 @@ def test_evaluation_repeats_the_test(run: str, request: Any, experiments: Any) -
     assert found["test/loss"] == pytest.approx(record["metrics"]["test/loss"], abs=1e-3)
 
 
+def test_show_draws_the_alignment(strings: Any, experiments: Any) -> None:
+    code, _, errors = experiments("show", str(strings[0]), "--to", "shown")
+    assert code == 0, errors
+    assert [path.name for path in Path("shown").glob("*.png")] == ["alignment.png"]
+
+
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
 def test_prediction_resamples_and_answers(
     strings: Any, clips: Any, experiments: Any, tmp_path: Path, suffix: str

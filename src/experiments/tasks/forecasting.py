@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LOSSES = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.smooth_l1_loss}
 SHOWN = 3  # windows of the test that are drawn
-NEAREST = 12  # columns drawn at most
+COLUMNS = 12  # drawn at most
 
 
 class Forecasting(Task):
@@ -48,6 +48,7 @@ class Forecasting(Task):
     """
 
     monitor = ("val/mse", "min")
+    shows = ("experiments.show.series",)
 
     def __init__(
         self,
@@ -72,7 +73,7 @@ class Forecasting(Task):
         self.block = min(block or spec.horizon, spec.horizon)
         levels = torch.tensor(self.quantiles, dtype=torch.float32)
         self.register_buffer("levels", levels, persistent=False)
-        self._shown: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._shown: list[tuple[Tensor, Tensor | None, Tensor]] = []
 
     @staticmethod
     def outputs(spec: Any, quantiles: Sequence[float] | None = None, block: int | None = None) -> dict[str, Any]:
@@ -171,20 +172,25 @@ class Forecasting(Task):
         steps = self.details().get("per_step")
         drawn: dict[str, Callable[[], Figure | None]] = {}
         if self._shown:
-            drawn["forecast"] = self._draw_forecasts
+            drawn["forecast"] = lambda: self.draw(self._shown)
         if steps and len(steps["mse"]) > 1:
             drawn["error_by_step"] = lambda: _draw_errors(steps)
         return drawn
 
-    def _draw_forecasts(self) -> Figure:
+    def draw(self, windows: Sequence[tuple[Tensor, Tensor | None, Tensor]]) -> Figure:
+        """Scaled pasts (history, C), truths (horizon, C) or None, and forecasts (horizon, C, Q), in the data's units."""
         from experiments.viz.forecast import forecasts
 
         mean, std = (torch.tensor(values) for values in (self.spec.mean, self.spec.std))
-        scaled = [
-            (past * std + mean, truth * std + mean, guess.float() * std[:, None] + mean[:, None])
-            for past, truth, guess in self._shown
+        known = [
+            (
+                past.float().cpu() * std + mean,
+                None if truth is None else truth.float().cpu() * std + mean,
+                guess.float().cpu() * std[:, None] + mean[:, None],
+            )
+            for past, truth, guess in windows
         ]
-        return forecasts(scaled, self.spec.columns[:NEAREST], self.quantiles, self.middle)
+        return forecasts(known, self.spec.columns[:COLUMNS], self.quantiles, self.middle)
 
     def predict(self, inputs: Any) -> Tensor:
         """(N, horizon, C) or, with quantiles, (N, horizon, C, Q), in the units of the data."""
@@ -196,13 +202,12 @@ class Forecasting(Task):
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
         """Of each table the first forecasts, a CSV file with all of them, and a picture."""
         from experiments.viz import png
-        from experiments.viz.forecast import forecasts
 
         spec, out = self.spec, []
-        mean, std = (torch.tensor(values) for values in (spec.mean, spec.std))
-        for past, guess, times in zip(inputs.values, self.predict(inputs), inputs.times, strict=True):
-            quantiles = guess if self.quantiles else guess[..., None]
-            picture = forecasts([(past * std + mean, None, quantiles)], spec.columns, self.quantiles, self.middle)
+        scaled = self.forecast(inputs.values)
+        for past, guess, values, times in zip(inputs.values, scaled, self.predict(inputs), inputs.times, strict=True):
+            picture = self.draw([(past, None, guess)])
+            quantiles = values if self.quantiles else values[..., None]
             first = {name: float(quantiles[0, place, self.middle]) for place, name in enumerate(spec.columns)}
             out.append(
                 {

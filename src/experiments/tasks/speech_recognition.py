@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +12,7 @@ from torchmetrics import MetricCollection
 from torchmetrics.text import CharErrorRate, WordErrorRate
 
 from experiments.errors import UserError
-from experiments.sequences import IGNORED
+from experiments.sequences import IGNORED, pad
 from experiments.tasks.base import Task
 from experiments.tasks.ctc import BLANK, greedy, prefix_beam
 
@@ -41,6 +41,7 @@ class SpeechRecognition(Task):
     """
 
     monitor = ("val/wer", "min")
+    shows = ("experiments.show.speech",)
 
     def __init__(self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, beam: int) -> None:
         if not spec.symbols:
@@ -50,7 +51,7 @@ class SpeechRecognition(Task):
         super().__init__(model, spec, optimizer, scheduler)
         self.beam = beam
         self._samples: list[tuple[str, str]] = []
-        self._drawn: list[tuple[Any, Tensor, tuple[str, str]]] = []
+        self._drawn: list[tuple[Tensor, str]] = []
 
     @staticmethod
     def outputs(spec: Any) -> dict[str, Any]:
@@ -97,10 +98,10 @@ class SpeechRecognition(Task):
         loss, prediction, target = self.step(batch)
         self.sums[part].add(len(target), loss=loss)
         heard = self._texts(prediction, self.beam if part == "test" else 1)
-        said = [self._text(row[row != IGNORED].tolist()) for row in target.cpu()]
+        said = self.texts_of(target)
         self.metrics_of(part).update(heard, said)
         if part == "test":
-            self._keep(batch[0], prediction, list(zip(said, heard, strict=True)))
+            self._keep(batch[0], list(zip(said, heard, strict=True)))
         return loss, prediction, target
 
     def _texts(self, chances: Tensor, beam: int) -> list[str]:
@@ -110,13 +111,12 @@ class SpeechRecognition(Task):
     def _text(self, places: list[int]) -> str:
         return "".join(self.spec.symbols[place] for place in places)
 
-    def _keep(self, inputs: Any, prediction: Tensor, pairs: list[tuple[str, str]]) -> None:
-        """Some recordings of the test, for the record, TensorBoard and pictures."""
+    def _keep(self, inputs: Any, pairs: list[tuple[str, str]]) -> None:
+        """Some recordings of the test, for the record, TensorBoard and pictures: one of each batch is drawn."""
         if len(self._samples) < SAMPLES:
             self._samples += pairs[: max(1, SAMPLES // 4)]
         if len(self._drawn) < DRAWN:
-            one = type(inputs)(inputs.values[:1], inputs.lengths[:1])
-            self._drawn.append((one, prediction[0].cpu(), pairs[0]))
+            self._drawn.append((inputs.values[0, : int(inputs.lengths[0])], pairs[0][0]))
 
     def on_test_start(self) -> None:
         self._samples, self._drawn = [], []
@@ -136,21 +136,30 @@ class SpeechRecognition(Task):
 
     def figures(self) -> dict[str, Callable[[], Figure | None]]:
         """The symbols' probabilities over time, below the spectrogram."""
-        return {"alignment": self._draw} if self._drawn else {}
+        if not self._drawn:
+            return {}
+        clips, said = zip(*self._drawn, strict=True)
+        return {"alignment": lambda: self.draw(pad(clips), said)}
 
     @torch.no_grad()
-    def _draw(self) -> Figure | None:
+    def draw(self, inputs: Any, said: Sequence[str] | None = None) -> Figure:
+        """What is heard when in each recording, and what was said if that is known."""
         from experiments.viz.alignment import alignment
 
-        sound = next(iter(self.model.children()))
+        inputs = type(inputs)(inputs.values.to(self.device), inputs.lengths.to(self.device))
+        features = next(iter(self.model.children()))(inputs)
+        chances, steps = self._listen(inputs)
         panels = []
-        for one, chances, (said, heard) in self._drawn:
-            features = sound(one)
-            seconds = float(one.lengths[0]) / self.spec.rate
-            steps = int((chances[:, BLANK] < 0).sum())
-            known = features.values[0, : int(features.lengths[0])].cpu()
-            panels.append((known, chances[:steps].exp(), seconds, f"heard: {heard}      said: {said}"))
+        for row, heard in enumerate(self._texts(chances, self.beam)):
+            known = f"heard: {heard}" + (f"      said: {said[row]}" if said else "")
+            spectrum = features.values[row, : int(features.lengths[row])].cpu()
+            seconds = float(inputs.lengths[row]) / self.spec.rate
+            panels.append((spectrum, chances[row, : int(steps[row])].exp().cpu(), seconds, known))
         return alignment(panels, ("blank", *self.spec.symbols))
+
+    def texts_of(self, target: Tensor) -> list[str]:
+        """Transcripts of symbols (B, S) filled up with IGNORED."""
+        return [self._text(row[row != IGNORED].tolist()) for row in target.cpu()]
 
     def predict(self, inputs: Any) -> list[str]:
         """What is said in each recording."""
