@@ -35,6 +35,7 @@ LIGHT = (
     "show/panel",
     "spec",
     "tables",
+    "throughput",
 )
 HEAVY = {"torch", "lightning", "numpy", "matplotlib", "torchvision", "torchmetrics"}
 KNOW_HYDRA = {"compose.py", "cli.py", "check.py", "runs.py", "build.py", "run.py", "loading.py"}

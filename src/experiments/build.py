@@ -22,7 +22,8 @@ def prepare_process(config: DictConfig) -> None:
     nodes = [config.model, config.task, config.data, config.optimizer, config.scheduler]
     nodes += [node for group in (config.callbacks, config.logger) for node in (group or {}).values() if node]
     targets = [str(node.get("_target_", "torch.")) for node in nodes]
-    import_lightning(lean=all(target.startswith(("experiments.", "lightning.", "torch.")) for target in targets))
+    ours = all(target.startswith(("experiments.", "lightning.", "torch.")) for target in targets)
+    import_lightning(lean=ours and not config.trainer.get("compile"))
     import torch
 
     _quiet()
@@ -123,6 +124,7 @@ def asked(node: Any, spec: Any) -> dict[str, Any]:
 def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool = False) -> Any:
     """Model, weights and freezing, inside the task; `data` where the task counts its classes, `with_head` where
     the weights must bring the head too."""
+    from experiments.speed import settle
     from experiments.transfer.weights import load_weights
 
     model = build_model(config, spec)
@@ -132,6 +134,7 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
         load_weights(model, config.weights, name, published, with_head)
         if config.freezing.reset_head:
             model.load_state_dict(fresh, strict=False)
+    settle(config, model, spec)
     freezing = build_freezing(config, model)
     optimizer = make(config.optimizer)
     if config.precision.name == "16-mixed" and config.trainer.gradient_clip_val is not None:
@@ -168,7 +171,9 @@ def build_trainer(config: DictConfig, callbacks: bool = True) -> Any:
     from experiments.callbacks.checkpoint import AtomicCheckpointIO
     from experiments.loop import install
 
-    settings = {key: value for key, value in config.trainer.items() if key not in ("threads",)}
+    settings = {
+        key: value for key, value in config.trainer.items() if key not in ("threads", "memory_format", "compile")
+    }
     trainer = make(
         settings,
         precision=config.precision.name,

@@ -222,6 +222,11 @@ def _devices(config: Any) -> list[str]:
     except UserError as error:
         return [str(error)]
     problems = []
+    memory_format = config.trainer.get("memory_format", "auto")
+    if memory_format not in ("auto", "contiguous", "channels_last"):
+        problems.append(
+            f"trainer.memory_format={memory_format} is unknown: choose one of auto, contiguous, channels_last"
+        )
     if accelerator(config.trainer) == "cpu" and precision in ("16-mixed", "16-true"):
         problems.append(
             f"precision={precision} needs a GPU and this run is on the CPU: use precision=bf16-mixed or precision=32-true"

@@ -25,6 +25,7 @@ experiments: pick a model, a dataset, a freezing strategy and a precision; train
   experiments evaluate RUN [key=value …]               test a run again, also on other data
   experiments predict RUN INPUT…                       what a run says of new inputs, such as image files
   experiments evaluate|predict model=… weights=… …     the same for published weights, without a run
+  experiments benchmark [model=… data=…]               examples a second by precision, memory format and batch size
   experiments show RUN [IMAGE…]                        what the network looks for, as pictures and a page
   experiments export RUN --format FORMAT               the network as safetensors, torch-export or onnx
 
@@ -318,6 +319,12 @@ def _inside(words: list[str]) -> int:
     return show(words)
 
 
+def _benchmark(words: list[str]) -> int:
+    from experiments.throughput import main as benchmark
+
+    return benchmark(words)
+
+
 COMMANDS = {
     "train": _train,
     "check": _check,
@@ -327,6 +334,7 @@ COMMANDS = {
     "status": _status,
     "evaluate": _evaluate,
     "predict": _predict,
+    "benchmark": _benchmark,
     "show": _inside,
     "export": _export,
 }

@@ -156,6 +156,8 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
     Raises:
         UserError: as `load`, and when the other data has other classes or shapes.
     """
+    from experiments.speed import settle
+
     config = read_config(Path(run_folder).absolute())
     if overrides:
         config = _with_overrides(config, overrides)
@@ -171,6 +173,7 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
             f"{config.run.choices.data} gives {_shape(given)} and the run was trained on {_shape(trained)}: "
             f"choose data of the same kind{cure}"
         )
+    settle(config, loaded.model, loaded.spec)
     trainer = build_trainer(config, callbacks=False)
     trainer.test(loaded.task, datamodule=data, verbose=False)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}

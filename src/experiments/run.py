@@ -119,6 +119,7 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     record.content["data"] = data.splits
     record.content["spec"] = to_plain(data.spec)
     record.content["environment"] |= describe_device(trainer)
+    record.content["environment"]["memory_format"] = config.trainer.get("memory_format", "contiguous")
     table = layer_table(task.model, data.spec)
     record.content["cost"] |= {
         "parameters": table.parameters,
@@ -135,6 +136,8 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     }
     if rank() == 0:
         _tell(config, task.freezing, rate)
+    if config.trainer.get("compile"):
+        task.model.compile()
     announce(trainer.loggers, hyperparameters(config), task.metric_names("test"), texts)
     try:
         _fit_and_test(task, data, trainer, meter, folder, record)
