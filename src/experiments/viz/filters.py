@@ -5,10 +5,12 @@ from __future__ import annotations
 from math import ceil
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from experiments.viz.canvas import INK, SMALL, add_axes, figure, shorten
+from experiments.viz.canvas import INK, SMALL, figure, shorten
+from experiments.viz.raster import put, write
 
 
 def first_filters(model: nn.Module, channels: int, size: tuple[int, int]) -> Tensor | None:
@@ -59,29 +61,18 @@ def filters(
     width, height = max(columns * step_x + 0.35 + key, 6.5), rows * step_y + 0.8
     shape = f"{len(weights)} of {tall} × {wide}" + (f" × {channels}" if channels > 1 else "")
     fig = figure(width, height, title, shape + (f", the first {most}" if len(weights) > most else ""))
-    ax = add_axes(fig, 0, 0, width, height)
-    ax.set_axis_off()
+    shades = colormaps["RdBu_r"]
     for i in range(count):
         left, top = 0.2 + i % columns * step_x, 0.65 + i // columns * step_y + above - 0.05
-        scale = tile / max(tall, wide)
-        picture = ax.imshow(
-            values[i],
-            cmap="RdBu_r",
-            vmin=-limit,
-            vmax=limit,
-            extent=(left, left + wide * scale, top + tall * scale, top),
-            interpolation="nearest",
-        )
+        put(fig, values[i] if colour else shades(0.5 + 0.5 * values[i] / limit)[..., :3], left, top, tile)
         if len(names) == count:
-            ax.text(left, top - 0.13, shorten(names[i], 14), fontsize=SMALL, color=INK, va="center")
-    ax.set_aspect("auto")
-    ax.set_xlim(0, width)
-    ax.set_ylim(height, 0)
+            write(fig, left, top - 0.13, shorten(names[i], 14), size=SMALL, colour=INK)
     if not colour and count:
-        tall_key = min(rows * step_y - 0.1, 3.0)
-        place = add_axes(fig, 0.3 + columns * step_x, height - 0.7 - tall_key + 0.05, 0.14, tall_key - 0.05)
-        bar = fig.colorbar(picture, cax=place, ticks=[-limit, 0, limit])
-        bar.ax.set_yticklabels([f"−{limit:.2g}", "0", f"{limit:.2g}"])
-        bar.ax.tick_params(labelsize=SMALL, length=0, colors=INK)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        left, top, tall_key = 0.3 + columns * step_x, 0.7, min(rows * step_y - 0.1, 3.0) - 0.05
+        key_shades = np.repeat(
+            shades(np.linspace(1, 0, 256))[:, None, :3], max(1, round(256 * 0.14 / tall_key)), axis=1
+        )
+        put(fig, key_shades, left, top, tall_key)
+        for place, text in ((0.0, f"{limit:.2g}"), (0.5, "0"), (1.0, f"−{limit:.2g}")):
+            write(fig, left + 0.2, top + place * tall_key, text, size=SMALL, colour=INK)
     return fig
