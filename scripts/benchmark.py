@@ -34,7 +34,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import experiments
-from experiments.build import build_model, build_task, build_trainer
+from experiments.build import build_callbacks, build_model, build_task, build_trainer
 from experiments.compose import compose
 from experiments.devices import cores
 from experiments.files import write_json
@@ -449,6 +449,64 @@ def sweep(batches: int, quick: bool) -> Samples:
     return samples | {"job": [job for job, _ in costs], "training": [training for _, training in costs]}
 
 
+def features(quick: bool) -> Samples:
+    """Seconds of training on photographs with most of a ResNet-18 frozen: features kept, and computed in every epoch.
+
+    A fifth of the 500 photographs that one would have, so that what does not shrink with them counts five times; and
+    no checkpoints, which cost both sides the same. Eight runs without the cache are one of them, eight times.
+    """
+    torch = _torch(threads=cores())
+    from experiments.data.images import ImageData, Part
+
+    count, epochs, heads, size = (8, 2, 2, 64) if quick else (96, 10, 8, 224)
+    rng = np.random.default_rng(0)
+
+    class Photographs(ImageData):
+        def read(self) -> Any:
+            counts = {"train": count, "validation": 8, "test": 8}
+            drawn = {
+                part: rng.integers(256, size=(many, 3, size, size), dtype=np.uint8) for part, many in counts.items()
+            }
+            return ("ants", "bees"), {part: Part(pixels, np.arange(len(pixels)) % 2) for part, pixels in drawn.items()}
+
+    data = Photographs(batch_size=32, size=None, validation=1, limit=None, workers=0, seed=0, augment={})
+    data.setup()
+    same = ["model=resnet18", "optimizer=sgd", "trainer=cpu", f"trainer.max_epochs={epochs}", "callbacks=none",
+            "callbacks.checkpoint=null", "logger=none"]  # fmt: skip
+
+    def train(folder: Path, *words: str) -> float:
+        torch.manual_seed(0)  # one backbone for all
+        config = compose([*same, *words, f"features.dir={folder}", f"hydra.run.dir={folder}/run"])
+        task, trainer = build_task(config, data.spec), build_trainer(config)
+        trainer.callbacks[:0] = build_callbacks(config, task.freezing)
+        began = time.perf_counter()
+        with contextlib.redirect_stderr(io.StringIO()):
+            trainer.fit(task, datamodule=data)
+        return time.perf_counter() - began
+
+    def once(*words: str) -> float:
+        with _folder() as folder:
+            return train(folder, *words)
+
+    def turn() -> dict[str, float]:
+        plain = once("freezing=feature_extraction", "features.cache=false")
+        with _folder() as folder:
+            sweep = [
+                train(folder, "freezing=feature_extraction", f"optimizer.lr={0.01 * n}") for n in range(1, 1 + heads)
+            ]
+        return {
+            "plain": plain,
+            "head": sweep[0],
+            "stage_plain": once("freezing=last_stage", "features.cache=false"),
+            "stage": once("freezing=last_stage"),
+            "heads": sum(sweep),
+            "heads_plain": heads * plain,
+        }
+
+    turns = [turn() for _ in range(1 if quick else 2)]
+    return {side: [one[side] for one in turns] for side in turns[0]}
+
+
 class Row(NamedTuple):  # one line of the table
     name: str  # of the measurement
     side: str  # ours, in its samples
@@ -462,7 +520,7 @@ class Row(NamedTuple):  # one line of the table
 
 MEASUREMENTS: dict[str, Callable[[bool], Samples]] = {
     "commands": commands, "two_steps": two_steps, "step": step, "augmentation": augmentation,
-    "lenet": partial(mnist, "lenet5", 32), "mlp": partial(mnist, "mlp", 28),
+    "features": features, "lenet": partial(mnist, "lenet5", 32), "mlp": partial(mnist, "mlp", 28),
     "sweep": partial(sweep, 20), "long_sweep": partial(sweep, 200),
 }  # fmt: skip
 _IMPORT, _BARE = "`import lightning`", "bare loop on one batch, optimizer not fused"
@@ -470,6 +528,7 @@ _HAND = "loop by hand: torchvision's MNIST, transforms a sample, 2 workers"
 _LENET, _MLP = "LeNet-5 on MNIST, all cores", "perceptron 784-256-10 on MNIST, all cores"
 _EIGHT = "eight jobs of 20 batches, two at a time, LeNet-5 on digits"
 _PLAIN = "plain Lightning job, Hydra's in-process launcher"
+_PHOTOS = "96 photographs of 224 × 224, 10 epochs"
 _AUGMENT = "crop, flip and normalise 3×32×32, one thread"
 ROWS = (
     Row("commands", "help", "import", "s", 0.10, "`experiments --help`", _IMPORT),
@@ -483,6 +542,9 @@ ROWS = (
     Row("mlp", "ours", "hand", "/s", 7, _MLP, _HAND),
     Row("step", "ours", "bare", "µs", 350, "a step, with metrics, loggers and progress, one thread", "bare loop"),
     Row("step", "lightning", "bare", "µs", None, "for comparison: Lightning, two metrics in its bar", "bare loop"),
+    Row("features", "head", "plain", "s", 0.1, f"a new head on ResNet-18, {_PHOTOS}", "the same without kept features"),
+    Row("features", "stage", "stage_plain", "s", 0.5, f"its last stage and head, {_PHOTOS}", "the same without kept features"),
+    Row("features", "heads", "heads_plain", "s", 0.025, "eight heads on one backbone, likewise", "one without kept features, times eight"),
     Row("augmentation", "ours", "torchvision", "/s", 25, _AUGMENT, "torchvision a sample, 2 workers"),
     Row("augmentation", "ours", "plain", "/s", 0.3, _AUGMENT, "gather rows and normalise, one thread"),
     Row("sweep", "ours", "starts", "/min", 7, _EIGHT, "a process start each, one after another"),

@@ -18,6 +18,12 @@ DATA = os.environ.get("EXPERIMENTS_DATA", str(Path(__file__).parents[2] / "share
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nothing kept by other runs is read, nor anything left in the home folder."""
+    os.environ["EXPERIMENTS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
     """Runs `experiments …` in a process of its own, in an empty folder."""

@@ -46,12 +46,17 @@ def test_every_experiment_trains_two_batches(experiments, tmp_path: Path, name: 
         "logger=none",
         "hydra.run.dir=run",
     ]
-    if config.run.choices.data == "image_folder":
+    if config.weights is not None:
+        words += ["weights=null"]
+    if config.run.choices.data in ("image_folder", "hymenoptera"):
         for number in range(60):
             path = tmp_path / "photos" / f"class{number % 2}" / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (40, 33), (number * 4, 90, 200)).save(path)
-        words += ["data.root=photos"]
+        words += ["data.root=photos", "data.test=0.2"]
+        words += ["data.size=32", "data.resize=null"] if config.run.choices.data == "hymenoptera" else []
+    elif config.data.get("classes"):
+        words += ["data=digits", f"data.batch_size={config.data.batch_size}"]
     elif config.data.gives.kind in GENERATED and config.run.choices.data != "digits":
         words += [f"data={GENERATED[config.data.gives.kind]}", f"data.batch_size={config.data.batch_size}"]
         words += [f"data.augment.{key}={value}" for key, value in config.data.get("augment", {}).items()]

@@ -15,7 +15,7 @@ ALLOWED = {
     "viz": {"viz", "spec", "errors"},
     "tasks": {"tasks", "spec", "errors", "schedulers", "sequences", "viz"},
     "data": {"data", "spec", "errors", "names", "files", "sequences"},
-    "transfer": {"transfer", "spec", "errors"},
+    "transfer": {"transfer", "spec", "errors", "files"},
     "callbacks": {"callbacks", "transfer", "tasks", "viz", "loggers", "layers", "spec", "errors", "files", "sequences"},
 }
 LIGHT = (

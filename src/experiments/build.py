@@ -158,8 +158,18 @@ def build_freezing(config: DictConfig, model: Any) -> Any:
     from experiments.transfer.freezing import Freezing, Settings
 
     node = OmegaConf.to_container(config.freezing, resolve=True)
-    settings = {key: node.pop(key) for key in ("norm", "head_epochs", "head_rate", "reset_head")}  # type: ignore[union-attr, arg-type, call-arg]
+    settings = {key: node.pop(key) for key in ("norm", "head_epochs", "head_rate", "reset_head", "views")}  # type: ignore[union-attr, arg-type, call-arg]
     return Freezing(model, make(node), Settings(settings["norm"], settings["head_epochs"], settings["head_rate"]))
+
+
+def build_callbacks(config: DictConfig, freezing: Any) -> list[Any]:
+    """What every run has: gradients by epoch, and features of frozen stages kept where that can be."""
+    from experiments.callbacks.features import FrozenFeatures
+    from experiments.callbacks.freezing import FreezeByEpoch
+    from experiments.transfer.cache import Cache
+
+    cache = Cache(config.features.dir, config.features.gigabytes) if config.features.cache else None
+    return [FreezeByEpoch(freezing), FrozenFeatures(freezing, cache, config.freezing.views)]
 
 
 def _several(nodes: Any, **extra: Any) -> list[Any]:

@@ -86,6 +86,8 @@ def _values(config: Any) -> list[str]:
         *number("data.workers", whole, "a whole number, 0 or more", lambda v: v >= 0, "0", optional=True),
         *number("freezing.head_epochs", whole, "a whole number, 0 or more", lambda v: v >= 0, "0"),
         *number("freezing.head_rate", real, "a number above 0", lambda v: v > 0, "1.0"),
+        *number("freezing.views", whole, "a whole number, 0 or more", lambda v: v >= 0, "0"),
+        *number("features.gigabytes", real, "a number above 0", lambda v: v > 0, "10"),
         *number("freezing.count", whole, "a whole number, 1 or more", lambda v: v >= 1, "1"),
         *number("freezing.every_epochs", whole, "a whole number, 1 or more", lambda v: v >= 1, "1"),
         *number("freezing.depth", whole, "a whole number, 1 or more, or null", lambda v: v >= 1, "2", optional=True),
@@ -160,6 +162,10 @@ def _freezing(config: Any) -> list[str]:
         problems.append(f"freezing.decay={node.decay} must lie above 0 and not above 1: try freezing.decay=0.5")
     if "learn" in node and not node.learn:
         problems.append("freezing.learn=[] leaves nothing to learn: name stages, as in freezing.learn=[head]")
+    if node.get("views") and not _select(config, "features.cache"):
+        problems.append(
+            f"freezing.views={node.views} trains on kept features: set features.cache=true or freezing.views=0"
+        )
     waits, epochs = node.get("head_epochs"), config.trainer.get("max_epochs")
     if isinstance(waits, int) and isinstance(epochs, int) and 0 < epochs <= waits:
         problems.append(

@@ -19,7 +19,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.build import build_data, build_task, build_trainer, prepare_process, seed_everything
+from experiments.build import build_callbacks, build_data, build_task, build_trainer, prepare_process, seed_everything
 from experiments.devices import processes_here
 from experiments.errors import Interrupted, Pruned, first_line
 from experiments.loading import load_checkpoint
@@ -101,7 +101,6 @@ def _stoppable() -> Iterator[None]:
 
 
 def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
-    from experiments.callbacks.freezing import FreezeByEpoch
     from experiments.callbacks.meter import Meter
     from experiments.layers import as_markdown, layer_table
     from experiments.loggers import announce, close
@@ -115,7 +114,9 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     seed_everything(config.seed + rank())  # dropout differs between the processes of one run
     trainer = build_trainer(config)
     meter = Meter()
-    trainer.callbacks[:0] = [FreezeByEpoch(task.freezing), meter]
+    always = build_callbacks(config, task.freezing)
+    trainer.callbacks[:0] = [*always, meter]
+    record.content["features"] = always[-1].summary
     record.content["data"] = data.splits
     record.content["spec"] = to_plain(data.spec)
     record.content["environment"] |= describe_device(trainer)

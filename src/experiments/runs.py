@@ -18,7 +18,15 @@ from experiments.files import write_text
 from experiments.record import FINISHED, read_record
 
 # What may change when a run goes on: how long it takes and what it shows, not what it computes.
-_MAY_CHANGE = ("trainer.max_epochs", "trainer.threads", "callbacks.", "logger.", "data.workers", "data.root")
+_MAY_CHANGE = (
+    "trainer.max_epochs",
+    "trainer.threads",
+    "callbacks.",
+    "logger.",
+    "data.workers",
+    "data.root",
+    "features.",
+)
 
 
 def rank() -> int:

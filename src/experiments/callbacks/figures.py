@@ -16,6 +16,7 @@ from experiments.errors import first_line
 from experiments.files import atomic_path
 from experiments.spec import ImageSpec
 from experiments.tasks.base import Task
+from experiments.transfer.features import Features
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,7 +68,11 @@ class Figures(Callback):
         self._epoch = trainer.current_epoch
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        if batch_idx == 0 and trainer.current_epoch == 0 and trainer.is_global_zero and _is_labelled_images(batch):
+        if batch_idx or trainer.current_epoch or not trainer.is_global_zero:
+            return
+        if _is_kept(batch):
+            batch = trainer.datamodule.sample("train", self._examples)  # type: ignore[attr-defined]
+        if _is_labelled_images(batch):
             self._batch = tuple(part[: self._examples].detach().to("cpu", copy=True) for part in batch)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -91,7 +96,7 @@ class Figures(Callback):
             self._draw(trainer, "filters", lambda: _filters(pl_module, spec))
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._wrong = {}
+        self._wrong, self._tested = {}, 0
 
     @torch.no_grad()
     def on_test_batch_end(
@@ -104,7 +109,8 @@ class Figures(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep the wrong examples with the highest loss, on the device and without waiting for it."""
-        if not (trainer.is_global_zero and isinstance(outputs, dict) and _is_labelled_images(batch)):
+        kept = _is_kept(batch)
+        if not (trainer.is_global_zero and isinstance(outputs, dict) and (kept or _is_labelled_images(batch))):
             return
         scores, target = outputs.get("prediction"), outputs.get("target")
         if not (isinstance(scores, Tensor) and isinstance(target, Tensor) and (scores.ndim, target.ndim) == (2, 1)):
@@ -120,8 +126,9 @@ class Figures(Callback):
             "predicted": predicted[top],
             "chance": best[top].exp(),
             "target": target[top],
-            "image": batch[0][top],
+            "image": self._tested + top if kept else batch[0][top],  # or its number, to be looked up in the end
         }
+        self._tested += len(target)
         if self._wrong:
             new = {key: torch.cat([self._wrong[key], value]) for key, value in new.items()}
             top = new["loss"].topk(min(self._examples, len(new["loss"]))).indices
@@ -136,6 +143,9 @@ class Figures(Callback):
         if isinstance(counts, Tensor):
             self._draw(trainer, "confusion", lambda: _confusion(counts, spec))
         if self._wrong and isinstance(spec, ImageSpec):
+            if self._wrong["image"].ndim == 1:
+                numbers = self._wrong["image"].tolist()
+                self._wrong["image"] = trainer.datamodule.examples("test", numbers)[0]  # type: ignore[attr-defined]
             self._draw(trainer, "most_wrong", lambda: _most_wrong(self._wrong, spec))
         self._wrong = {}
         if isinstance(pl_module, Task):
@@ -180,6 +190,11 @@ class Figures(Callback):
         finally:
             if collects:
                 gc.enable()
+
+
+def _is_kept(batch: Any) -> bool:
+    """Whether a batch holds features of images that are not there."""
+    return isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[0], Features)
 
 
 def _is_labelled_images(batch: Any) -> bool:

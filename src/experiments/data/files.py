@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from experiments.errors import UserError
+from experiments.files import lock
 
 OFFLINE = "digits and shapes need no network"
 
@@ -40,14 +39,6 @@ def require(name: str, folder: Path, missing: Callable[[], Iterable[str]], downl
         raise UserError(f"data={name}: {place}; downloading failed ({_first_line(error)}), while {OFFLINE}.") from error
     if absent := list(missing()):
         raise UserError(f"data={name}: the download did not bring {absent[0]} to {folder}; {OFFLINE}.")
-
-
-@contextlib.contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Wait until no other process holds the file; the system lets go of it if the holder dies."""
-    with open(path, "a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def data_root(name: str, root: str | None) -> Path:

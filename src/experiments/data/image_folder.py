@@ -65,6 +65,7 @@ class ImageFolder(ImageData):
         augment: Mapping[str, Any],
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        classes: Sequence[str | int] | None = None,
         split_seed: int = 0,
         resize: int | None = None,
     ) -> None:
@@ -78,6 +79,7 @@ class ImageFolder(ImageData):
             augment=augment,
             mean=mean,
             std=std,
+            classes=classes,
             split_seed=split_seed,
             root=root,
         )

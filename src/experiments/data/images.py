@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,9 +19,9 @@ from experiments.data import augment as changes
 from experiments.data.augment import Augment
 from experiments.data.decode import decode
 from experiments.data.sampling import EvalSampler, LazyLoader, Picks, TrainSampler, as_is
-from experiments.data.splits import check_amount, fingerprint, hold_out, keep
+from experiments.data.splits import check_amount, choose_classes, fingerprint, hold_out, keep
 from experiments.errors import UserError
-from experiments.spec import ImageSpec
+from experiments.spec import ImageSpec, to_plain
 
 PARTS = ("train", "validation", "test")
 
@@ -104,6 +108,7 @@ class ImageData(LightningDataModule):
         augment: see `Augment`.
         mean: a value a channel, of pixels scaled to [0, 1]; None: that of the training images used.
         std: standard deviation, likewise.
+        classes: names of those to keep, in this order; None: all.
         split_seed: decides who is held out and who is kept by `limit`; the same in every run.
         root: folder where datasets live.
         download: fetch missing files.
@@ -133,6 +138,7 @@ class ImageData(LightningDataModule):
         augment: Mapping[str, Any],
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        classes: Sequence[str | int] | None = None,
         split_seed: int = 0,
         root: str | None = None,
         download: bool = False,
@@ -149,6 +155,7 @@ class ImageData(LightningDataModule):
         self.workers, self.seed, self.split_seed = workers, seed, split_seed
         self.augment = Augment.of(augment)
         self.mean, self.std, self.root, self.download = mean, std, root, download
+        self.chosen = None if classes is None else tuple(map(str, classes))
         self.sets: dict[str, Part] = {}
         self.spec: ImageSpec
         self.splits: dict[str, int | str]
@@ -204,6 +211,12 @@ class ImageData(LightningDataModule):
         classes, parts = self.read()
         for part, (_, labels) in parts.items():
             _check_labels(self.name, part, labels, classes)
+        if self.chosen is not None:
+            for part, (source, labels) in parts.items():
+                members, labels = choose_classes(self.chosen, classes, labels)
+                rows = source[members] if isinstance(source, np.ndarray) else [source[member] for member in members]
+                parts[part] = Part(rows, labels)
+            classes = self.chosen
         origin = {part: (part, np.arange(len(labels))) for part, (_, labels) in parts.items()}
         train = origin["train"][1]
         for part, amount in self.held_out().items():
@@ -327,6 +340,43 @@ class ImageData(LightningDataModule):
         if isinstance(fetched, UserError):  # what a worker would send
             raise fetched
         return self.on_after_batch_transfer(fetched, 0)
+
+    # For features that are computed once.
+
+    @property
+    def changes(self) -> list[str]:
+        """The augmentations that are on."""
+        return [name for name, value in dataclasses.asdict(self.augment).items() if value]
+
+    def digest(self, part: str, augmented: bool) -> str:
+        """Hexadecimal digits that differ when anything does of what the model gets of a part, in order."""
+        source, labels = self.sets[part]
+        facts = [to_plain(self.spec), self.short, dataclasses.asdict(self.augment) if augmented else None]
+        digest = hashlib.sha256(json.dumps(facts).encode())
+        digest.update(labels.tobytes())
+        if isinstance(source, torch.Tensor):
+            for some in source.split(1024):
+                digest.update(some.contiguous().numpy())
+        else:
+            for path in source:
+                state = os.stat(path)
+                digest.update(f"{path}:{state.st_size}:{state.st_mtime_ns};".encode())
+        return digest.hexdigest()
+
+    def in_order(self, part: str, views: int, size: int) -> DataLoader:
+        """Every example of a part in order, `size` at a time and not augmented.
+
+        With `views` that many times over, each time augmented by other draws; they are those of seed 0 in every run.
+        """
+        count = len(self.sets[part].labels)
+        ranges = [range(first, min(first + size, count)) for first in range(0, count, size)]
+        picks: list[Any] = [
+            Picks(np.arange(one.start, one.stop), 0, view, number, 0)
+            for view in range(views)
+            for number, one in enumerate(ranges)
+        ]
+        dataset = self.dataset(part, self.augment if views else Augment(), True)
+        return self._loader(dataset, picks or ranges, 0 if isinstance(dataset, Stored) else self.workers)
 
     @property
     def device_augment(self) -> Augment:

@@ -7,11 +7,11 @@ names its epoch and batch again continues with the very batches it would have se
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from experiments.errors import UserError
 
@@ -108,11 +108,19 @@ class LazyLoader(DataLoader):
     Lightning calls `iter` before it names the epoch to continue with; workers would by then be fetching the first
     batches of epoch 0. A `UserError` that a dataset returns in place of a batch is raised here, so that it arrives from
     a worker as it was written.
+
+    Attributes:
+        instead: asked at the first `next` for another dataset to read this time, such as kept features; None: this one.
     """
+
+    instead: Callable[[], Dataset | None] | None = None
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         batches: Iterable[Any]
-        if self.num_workers or self.pin_memory:
+        other = self.instead() if self.instead else None
+        if other is not None:  # no worker could read it sooner
+            batches = map(other.__getitems__, self.batch_sampler)  # type: ignore[attr-defined, arg-type]
+        elif self.num_workers or self.pin_memory:
             batches = super().__iter__()
         else:  # what DataLoader does, less 26 µs a batch for its profiling marks
             batches = map(self.dataset.__getitems__, self.batch_sampler)  # type: ignore[attr-defined, arg-type]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -19,6 +19,31 @@ def check_amount(key: str, value: object, whole: bool) -> None:
         raise UserError(f"{key}={value} is not a count of examples: give at least 1.")
     if isinstance(value, float) and not (0 < value < 1 or (whole and value == 1)):
         raise UserError(f"{key}={value} is not a share: give one above 0 and {'at most' if whole else 'below'} 1.")
+
+
+def choose_classes(chosen: Sequence[str], classes: Sequence[str], labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The examples of some classes, and their labels among these.
+
+    Args:
+        chosen: names of the classes to keep, in their new order.
+        classes: names of all.
+        labels: (N,) indices into `classes`.
+
+    Returns:
+        Sorted indices of the examples, and (M,) int64 indices into `chosen`.
+
+    Raises:
+        UserError: a name is unknown or given twice.
+    """
+    for name in chosen:
+        if name not in classes:
+            raise UserError(f"data.classes has {name}, which is none of {', '.join(classes[:20])}: name some of these.")
+    if len(set(chosen)) < len(chosen):
+        raise UserError(f"data.classes={list(chosen)} names a class twice: name each once.")
+    new = np.full(len(classes), -1)
+    new[[list(classes).index(name) for name in chosen]] = np.arange(len(chosen))
+    members = np.flatnonzero(new[labels] >= 0)
+    return members, new[labels[members]]
 
 
 def hold_out(labels: np.ndarray, amount: float, seed: int, key: str) -> tuple[np.ndarray, np.ndarray]:

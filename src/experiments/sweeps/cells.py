@@ -26,9 +26,9 @@ GROUPS = (*CHOICES, "weights")
 FIELD = ("task", "data")  # cells that differ here have other test sets: their values are shown, never compared
 _USUAL = ("test/accuracy", "test/f1", "test/mse", "test/loss")  # the first that there is, is compared
 _LOWER = ("loss", "error", "perplexity", "mae", "mse", "rmse", "mase", "smape", "wer", "cer", "nll", "fid")
-_NO_CHOICE = ("hydra", "launcher", "logger", "run", "resume", "sweep", "seed", *GROUPS)
+_NO_CHOICE = ("hydra", "launcher", "features", "logger", "run", "resume", "sweep", "seed", *GROUPS)
 _NO_CHOICE_DOTTED = (
-    *("hydra.", "launcher.", "logger.", "run.", "data.root", "data.workers"),
+    *("hydra.", "launcher.", "features.", "logger.", "run.", "data.root", "data.workers"),
     *("callbacks.progress", "callbacks.figures", "callbacks.learning_rate"),
 )
 

@@ -38,6 +38,7 @@ class Task(LightningModule):
     """
 
     monitor: tuple[str, Literal["min", "max"]] = ("val/loss", "min")  # what the best checkpoint is chosen by
+    cacheable = False  # `step` gives the model the first part of a batch and reads it for nothing else
     freezing: Any = None  # what learns, and when: see transfer.freezing
     shows: tuple[str, ...] = ()  # modules whose PANELS `experiments show` draws, in this order
 

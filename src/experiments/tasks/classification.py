@@ -42,6 +42,7 @@ class Classification(Task):
     """
 
     monitor = ("val/accuracy", "max")
+    cacheable = True
     shows = ("experiments.show.images", "experiments.show.classes")
 
     def __init__(
