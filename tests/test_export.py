@@ -87,10 +87,10 @@ def test_a_file_that_differs_is_not_left(run: Path, experiments: Experiments, mo
 
     write, read = export._FORMS["safetensors"]
 
-    def spoilt(path: Path, loaded: object) -> Callable[..., object]:
-        network = read(path, loaded)  # type: ignore[arg-type]
-        next(network.parameters()).data.mul_(1.5)  # type: ignore[attr-defined]
-        return network
+    def spoilt(path: Path, loaded: object, network: object) -> Callable[..., object]:
+        again = read(path, loaded, network)
+        next(again.parameters()).data.mul_(1.5)  # type: ignore[attr-defined]
+        return again
 
     monkeypatch.setitem(export._FORMS, "safetensors", (write, spoilt))
     code, _, errors = experiments("export", str(run), "--format", "safetensors", "--to", "here/net.safetensors")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SUFFIXES = {"safetensors": ".safetensors", "torch-export": ".pt2", "onnx": ".onnx"}
 _NEEDS = ("onnx", "onnxscript", "onnxruntime")
 _EXAMPLES = 16
+_STEPS = 256  # that a network written step by step takes at most: each is a piece of the graph
 _TOLERANCE = 1e-4  # of the largest output, or of 1 where that is less: sums in another order, not another network
 
 _ABOUT = """\
@@ -64,18 +65,20 @@ def main(words: list[str]) -> int:
     name = str(loaded.config.run.choices["model"]) + SUFFIXES[options.format]
     target = options.to or (Path("export") if overrides else Path(options.run) / "export") / name
     try:
-        difference, sizes = export(loaded, options.format, target, files)
+        difference, sizes, varies = export(loaded, options.format, target, files)
     except OSError as error:
         raise UserError(f"--to {target} cannot be written ({error.strerror}): choose another file") from error
     print(f"file           {target} ({_bytes(target.stat().st_size)})")
     print(f"preprocessing  {target}.json")
     what = "inputs" if files else "test examples"
-    print(f"agreement      largest difference {difference:.1e}, on {sizes[0]} {what} in batches of {_listed(sizes)}")
+    print(
+        f"agreement      largest difference {difference:.1e}, on {sizes[0]} {what} in batches of {_listed(sizes)}{varies}"
+    )
     return 0
 
 
-def export(loaded: Loaded, form: str, target: Path, files: list[str]) -> tuple[float, list[int]]:
-    """Writes the file and gives the largest difference of its outputs from the run's, and the batch sizes tried.
+def export(loaded: Loaded, form: str, target: Path, files: list[str]) -> tuple[float, list[int], str]:
+    """Writes the file.
 
     Args:
         loaded: the run.
@@ -83,39 +86,40 @@ def export(loaded: Loaded, form: str, target: Path, files: list[str]) -> tuple[f
         target: the file.
         files: images to compare on; empty for test examples.
 
+    Returns:
+        The largest difference of its outputs from the run's, the batch sizes tried, and a word on what may vary.
+
     Raises:
         UserError: the network cannot be written in this form.
         RunFailed: what was written computes something else; it is not left behind.
         OSError: the file cannot be written.
     """
     import torch
-    from torch.utils._pytree import tree_leaves
 
     from experiments.files import write_text
 
-    inputs = real_inputs(loaded, files)
-    about = json.dumps(preprocessing(loaded), indent=2, ensure_ascii=False)
-    model = loaded.model.eval()
-    count = len(tree_leaves(inputs)[0])
+    network, inputs = flattened(loaded, files)
+    about = json.dumps(preprocessing(loaded) | {"tensors": _described(inputs)}, indent=2, ensure_ascii=False)
+    count = len(inputs[0])
     sizes = sorted({count, min(3, count), 1}, reverse=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as place:
         written = Path(place) / f"model{SUFFIXES[form]}"
         write, read = _FORMS[form]
         try:
-            write(model, inputs, written, about)
+            varies = write(network, inputs, written, about)
         except OSError:
             raise
         except Exception as error:
             raise UserError(
                 f"this network cannot be written as {form} ({first_line(error)}): try --format safetensors"
             ) from error
-        again = read(written, loaded)
+        again = read(written, loaded, network)
         largest = 0.0
         with torch.no_grad():
             for size in sizes:
-                some = _first(inputs, size)
-                expected, found = (_tensors(outcome) for outcome in (model(*some), again(*some)))
+                some = [one[:size] for one in inputs]
+                expected, found = network(*some), again(*some)
                 allowed = _TOLERANCE * max(1.0, max(float(one.abs().max()) for one in expected))
                 for one, other in zip(expected, found, strict=True):
                     difference = float((one.double() - other.double()).abs().max())
@@ -129,7 +133,7 @@ def export(loaded: Loaded, form: str, target: Path, files: list[str]) -> tuple[f
         write_text(beside, about + "\n")
         written.chmod(beside.stat().st_mode)  # safetensors lets none but the owner read
         written.replace(target)
-    return largest, sizes
+    return largest, sizes, varies
 
 
 def preprocessing(loaded: Loaded) -> dict[str, Any]:
@@ -153,11 +157,11 @@ def preprocessing(loaded: Loaded) -> dict[str, Any]:
     return about
 
 
-def real_inputs(loaded: Loaded, files: list[str]) -> tuple[Any, ...]:
-    """What the network is called with for some test examples or files; always two examples or more, so that no
-    exporter takes the batch for a single one."""
+def flattened(loaded: Loaded, files: list[str]) -> tuple[Any, list[Any]]:
+    """The network as a module from plain tensors to plain tensors, and what it is called with for some test examples or
+    files; always two examples or more, so that no exporter takes the batch for a single one."""
     import torch
-    from torch.utils._pytree import tree_leaves, tree_map
+    from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
     if files:
         from experiments.predict import image_files
@@ -173,93 +177,123 @@ def real_inputs(loaded: Loaded, files: list[str]) -> tuple[Any, ...]:
                 loaded.task.step(batch)  # only the task knows what of a batch its network reads
         finally:
             hook.remove()
-        inputs = _first(seen[0], _EXAMPLES)
-    if len(tree_leaves(inputs)[0]) == 1:
-        inputs = tree_map(lambda one: torch.cat([one, one]), inputs)
-    return inputs
+        inputs = seen[0]
+    leaves, structure = tree_flatten(inputs)
+    leaves = [one[:_EXAMPLES] for one in leaves]
+    longest = min(getattr(loaded.spec, "longest", 0), _STEPS)
+    if len(leaves) > 1 and longest > leaves[0].shape[1]:  # room for any sequence, where steps cannot be left open
+        padding = leaves[0].new_zeros(len(leaves[0]), longest - leaves[0].shape[1], *leaves[0].shape[2:])
+        leaves[0] = torch.cat([leaves[0], padding], dim=1)
+    if len(leaves[0]) == 1:
+        leaves = [torch.cat([one, one]) for one in leaves]
+
+    class Plain(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = loaded.model
+
+        def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            outcome = self.model(*tree_unflatten(list(tensors), structure))
+            return tuple(one for one in tree_leaves(outcome) if isinstance(one, torch.Tensor))
+
+    return Plain().eval(), leaves
 
 
-def _first(inputs: tuple[Any, ...], count: int) -> tuple[Any, ...]:
-    from torch.utils._pytree import tree_map
-
-    return tree_map(lambda one: one[:count], inputs)
+def _described(inputs: list[Any]) -> list[dict[str, Any]]:
+    return [{"type": str(one.dtype).removeprefix("torch."), "shape": ["batch", *one.shape[1:]]} for one in inputs]
 
 
-def _tensors(outcome: Any) -> list[Any]:
-    from torch.utils._pytree import tree_leaves
+def _program(network: Any, inputs: list[Any]) -> tuple[Any, str]:
+    """The network as torch.export's program, with as much left open as it can be: batch and steps, or the batch alone."""
+    import warnings
 
-    return [one for one in tree_leaves(outcome) if hasattr(one, "abs")]
-
-
-def _any_batch(inputs: tuple[Any, ...]) -> Any:
     import torch
-    from torch.utils._pytree import tree_map
 
-    batch = torch.export.Dim("batch")
-    return tree_map(lambda one: {0: batch}, inputs)
+    batch, steps = torch.export.Dim("batch"), torch.export.Dim("steps")
+    alone = [{0: batch} for _ in inputs]
+    tries = [(alone, False, ""), (alone, True, "")]
+    longest = inputs[0].shape[1] if inputs[0].ndim > 1 else 0
+    if len(inputs) > 1:  # sequences, with their lengths beside them
+        words = f"; sequences must have {longest} steps, padding included"
+        both = [{0: batch, 1: steps} if one.ndim > 1 and one.shape[1] == longest else {0: batch} for one in inputs]
+        tries = [(both, False, ""), (alone, False, words), (alone, True, words)]
+    for place, (free, strict, varies) in enumerate(tries):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                program = torch.export.export(network, tuple(inputs), dynamic_shapes=(tuple(free),), strict=strict)
+            return program, varies
+        except Exception:  # torch.export has a dozen kinds of them
+            if place == len(tries) - 1:
+                raise
+    raise AssertionError
 
 
-def _write_safetensors(model: Any, inputs: Any, path: Path, about: str) -> None:
+def _write_safetensors(network: Any, inputs: Any, path: Path, about: str) -> str:
     from safetensors.torch import save_file
 
-    state = {name: value.detach().clone().contiguous() for name, value in model.state_dict().items()}
+    state = {name: value.detach().clone().contiguous() for name, value in network.model.state_dict().items()}
     save_file(state, path, metadata={"format": "pt", "preprocessing": about})
+    return ""
 
 
-def _read_safetensors(path: Path, loaded: Loaded) -> Callable[..., Any]:
+def _read_safetensors(path: Path, loaded: Loaded, network: Any) -> Callable[..., Any]:
+    from copy import copy
+
     from safetensors.torch import load_file
 
     from experiments.build import build_model
 
-    model = build_model(loaded.config, loaded.spec).eval()
-    model.load_state_dict(load_file(path))
-    return model
+    again = copy(network)
+    again._modules = {"model": build_model(loaded.config, loaded.spec).eval()}
+    again.model.load_state_dict(load_file(path))
+    return again
 
 
-def _write_torch_export(model: Any, inputs: Any, path: Path, about: str) -> None:
+def _write_torch_export(network: Any, inputs: Any, path: Path, about: str) -> str:
     import torch
 
-    program = torch.export.export(model, inputs, dynamic_shapes=_any_batch(inputs))
+    program, varies = _program(network, inputs)
     torch.export.save(program, path, extra_files={"preprocessing.json": about})
+    return varies
 
 
-def _read_torch_export(path: Path, loaded: Loaded) -> Callable[..., Any]:
+def _read_torch_export(path: Path, loaded: Loaded, network: Any) -> Callable[..., Any]:
     import torch
 
     return torch.export.load(path).module()
 
 
-def _write_onnx(model: Any, inputs: Any, path: Path, about: str) -> None:
+def _write_onnx(network: Any, inputs: Any, path: Path, about: str) -> str:
     import warnings
 
     import torch
 
+    program, varies = _program(network, inputs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            model, inputs, dynamic_shapes=_any_batch(inputs), dynamo=True, verbose=False, output_names=["outputs"]
-        )
-    assert program is not None
-    program.model.metadata_props["preprocessing"] = about
-    program.save(path, external_data=False)
+        made = torch.onnx.export(program, dynamo=True, verbose=False)
+    assert made is not None
+    made.model.metadata_props["preprocessing"] = about
+    made.save(path, external_data=False)
+    return varies
 
 
-def _read_onnx(path: Path, loaded: Loaded) -> Callable[..., Any]:
+def _read_onnx(path: Path, loaded: Loaded, network: Any) -> Callable[..., Any]:
     import onnxruntime
     import torch
-    from torch.utils._pytree import tree_leaves
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [one.name for one in session.get_inputs()]
 
     def run(*inputs: Any) -> Any:
-        arrays = [one.numpy() for one in tree_leaves(inputs)]
-        return [torch.from_numpy(one) for one in session.run(None, dict(zip(names, arrays, strict=True)))]
+        given = dict(zip(names, (one.numpy() for one in inputs), strict=True))
+        return [torch.from_numpy(one) for one in session.run(None, given)]
 
     return run
 
 
-_FORMS: dict[str, tuple[Callable[..., None], Callable[..., Callable[..., Any]]]] = {
+_FORMS: dict[str, tuple[Callable[..., str], Callable[..., Callable[..., Any]]]] = {
     "safetensors": (_write_safetensors, _read_safetensors),
     "torch-export": (_write_torch_export, _read_torch_export),
     "onnx": (_write_onnx, _read_onnx),

@@ -151,6 +151,10 @@ def _percent(chance: float) -> str:
     return ">99 %" if chance > 0.995 else "<1 %" if chance < 0.005 else f"{chance:.0%}".replace("%", " %")
 
 
+def _up_to(value: float) -> str:
+    return f"up to {value:,.0f}" if value >= 100 else f"up to {value:.3g}"
+
+
 def most_activating(look: Look, *, rows: int = 6, columns: int = 8) -> Iterator[Picture]:
     """For some units, the test images that excite them most, and where."""
     from experiments.viz.evidence import Unit, units
@@ -187,7 +191,7 @@ def most_activating(look: Look, *, rows: int = 6, columns: int = 8) -> Iterator[
             boxes = [*reach(look.run.model, images.to(device_of(look)), found.stage, unit, where)]
         for start in range(0, len(top), columns):
             some = slice(start, start + columns)
-            name, note = (f"unit {unit}", f"up to {float(high[0]):.3g}") if not start else ("", "")
+            name, note = (f"unit {unit}", _up_to(float(high[0]))) if not start else ("", "")
             drawn.append(Unit(name, note, pixels[some], boxes[some], names[some]))
     figure = units(drawn, title="Most activating images", note=f"{found.stage}, of {len(found.indices):,} test images")
     caption = f"The test images that excite a unit of {found.stage} most, the strongest first, with their true classes."
