@@ -119,7 +119,7 @@ def export(loaded: Loaded, form: str, target: Path, files: list[str]) -> tuple[f
         with torch.no_grad():
             for size in sizes:
                 some = [one[:size] for one in inputs]
-                expected, found = network(*some), again(*some)
+                expected, found = _several(network(*some)), _several(again(*some))
                 allowed = _TOLERANCE * max(1.0, max(float(one.abs().max()) for one in expected))
                 for one, other in zip(expected, found, strict=True):
                     difference = float((one.double() - other.double()).abs().max())
@@ -192,11 +192,16 @@ def flattened(loaded: Loaded, files: list[str]) -> tuple[Any, list[Any]]:
             super().__init__()
             self.model = loaded.model
 
-        def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        def forward(self, *tensors: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
             outcome = self.model(*tree_unflatten(list(tensors), structure))
-            return tuple(one for one in tree_leaves(outcome) if isinstance(one, torch.Tensor))
+            several = tuple(one for one in tree_leaves(outcome) if isinstance(one, torch.Tensor))
+            return several[0] if len(several) == 1 else several
 
     return Plain().eval(), leaves
+
+
+def _several(outcome: Any) -> Any:
+    return outcome if isinstance(outcome, (list, tuple)) else [outcome]
 
 
 def _described(inputs: list[Any]) -> list[dict[str, Any]]:
