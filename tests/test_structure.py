@@ -81,6 +81,7 @@ def test_models_know_torch_and_nothing_else() -> None:
             "typing",
             "experiments",
             "functools",
+            "itertools",
             "torchvision",
             "timm",
             "difflib",

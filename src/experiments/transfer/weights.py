@@ -25,6 +25,7 @@ def load_weights(
 
     Names may be those of the stages here, or those of the library that the network comes from. A first convolution
     for colour is summed over its channels where the model reads grey images.
+    The encoder of an autoencoder loads into a classifier with the same stages before its head.
 
     Args:
         model: the network to fill.
@@ -51,6 +52,10 @@ def load_weights(
     state = {key: value for key, value in own.items() if key.endswith(COUNTER)} | state
     heads = [*getattr(model, "classifiers", ()), "head"]
     head = {key for key in own if any(key.startswith(f"{name}.") for name in heads)}
+    if head and not any(key.split(".")[0] in heads for key in state):
+        # An autoencoder's: its decoder stands where the head goes, and its encoder is what is wanted.
+        kept = {key: value for key, value in state.items() if key.split(".")[0] != "decoder"}
+        state = kept | {key: own[key] for key in head} if len(kept) < len(state) else state
     unlike = sorted(key for key in head if key in state and state[key].shape != own[key].shape)
     if unlike and with_head:
         theirs, ours = (len(one[unlike[-1]]) for one in (state, own))
