@@ -167,6 +167,35 @@ def mnist(model: str, size: int, quick: bool) -> Samples:
         return in_turns({"floor": floor, "ours": lambda: ours(root), "hand": by_hand(root)}, quick)
 
 
+def autoencoder(model: str, quick: bool) -> Samples:
+    """Examples a second of an autoencoder on MNIST: our whole run, and a bare loop on one batch."""
+    torch = _torch(threads=cores())
+    batch, spec = 256, ImageSpec(1, 28, 28, DIGITS, (0.1307,), (0.3081,))
+    words = ["data=mnist", "task=reconstruction", f"model={model}", f"data.batch_size={batch}", "optimizer=sgd"]
+
+    def floor() -> float:
+        network = build_model(compose(words), spec)
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
+        images, pixels = torch.randn(batch, 1, 28, 28), torch.rand(batch, 1, 28, 28)
+
+        def one() -> None:
+            torch.nn.functional.mse_loss(network(images), pixels).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+        return _a_second(one, batch, times=20 if quick else 200, warm=20)
+
+    def ours(root: Path) -> float:
+        terminal = Terminal()
+        with _folder() as folder, contextlib.redirect_stderr(terminal):
+            places = [f"data.root={root}", f"hydra.run.dir={folder}/run"]
+            experiments.train(*words, *places, "trainer=cpu", "trainer.max_epochs=3", "task.peers=false")
+        return statistics.median(terminal.speeds()[1:])  # as in `mnist`
+
+    with _mnist_root(small=quick) as root:
+        return in_turns({"floor": floor, "ours": lambda: ours(root)}, quick)
+
+
 def plain_step(model: Any) -> Callable[[Any, Any], None]:
     """A training step and nothing else: forward, backward, and torch's default optimizer, which is not fused."""
     import torch
@@ -522,6 +551,7 @@ MEASUREMENTS: dict[str, Callable[[bool], Samples]] = {
     "commands": commands, "two_steps": two_steps, "step": step, "augmentation": augmentation,
     "features": features, "lenet": partial(mnist, "lenet5", 32), "mlp": partial(mnist, "mlp", 28),
     "sweep": partial(sweep, 20), "long_sweep": partial(sweep, 200),
+    "autoencoder": partial(autoencoder, "autoencoder"), "conv_autoencoder": partial(autoencoder, "conv_autoencoder"),
 }  # fmt: skip
 _IMPORT, _BARE = "`import lightning`", "bare loop on one batch, optimizer not fused"
 _HAND = "loop by hand: torchvision's MNIST, transforms a sample, 2 workers"
@@ -540,6 +570,8 @@ ROWS = (
     Row("mlp", "ours", "floor", "/s", 0.75, _MLP, _BARE),
     Row("lenet", "ours", "hand", "/s", 2.2, _LENET, _HAND),
     Row("mlp", "ours", "hand", "/s", 7, _MLP, _HAND),
+    Row("autoencoder", "ours", "floor", "/s", 0.80, "autoencoder 784-128-32-128-784 on MNIST, all cores", _BARE),
+    Row("conv_autoencoder", "ours", "floor", "/s", 0.80, "convolutional autoencoder on MNIST, all cores", _BARE),
     Row("step", "ours", "bare", "µs", 350, "a step, with metrics, loggers and progress, one thread", "bare loop"),
     Row("step", "lightning", "bare", "µs", None, "for comparison: Lightning, two metrics in its bar", "bare loop"),
     Row("features", "head", "plain", "s", 0.1, f"a new head on ResNet-18, {_PHOTOS}", "the same without kept features"),

@@ -30,6 +30,7 @@ def test_quick_benchmark_measures_every_row(tmp_path: Path) -> None:
         4 * ["commands"]
         + ["two_steps"]
         + 2 * ["lenet", "mlp"]
+        + ["autoencoder", "conv_autoencoder"]
         + 2 * ["step"]
         + 2 * ["augmentation"]
         + 4 * ["sweep"]
