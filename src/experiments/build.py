@@ -148,6 +148,11 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
     }
     if config.task.get("class_weights") == "balanced":
         extra["class_counts"] = data.class_counts
+    if config.task.get("judge"):
+        from experiments.loading import load
+
+        judge = load(config.task.judge)
+        extra["judge"] = (judge.model.requires_grad_(False), judge.spec)
     task = make(config.task, **extra)
     task.freezing = freezing
     return task

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -189,12 +189,7 @@ def _pairs(config: Any) -> list[str]:
     elif (asked := config.task.get("makes") or "classes") not in (
         makes := _listed(config.model.get("makes") or "classes")
     ):
-        fitting = [
-            name
-            for name, file in option_files("task", config.run.config_dirs).items()
-            if (content(file).get("makes") or "classes") in makes
-            and (not kind or kind in content(file).get("reads", [kind]))
-        ]
+        fitting = _fitting_tasks(model, makes, kind, config.run.config_dirs)
         cure = f"add task={' or task='.join(fitting[:3])}" if fitting else "choose another task"
         problems.append(
             f"task={task} learns from a model that makes {asked} and model={model} makes {' or '.join(makes)}: {cure}, or another model"
@@ -215,6 +210,18 @@ def _pairs(config: Any) -> list[str]:
                 f"model={model} reads images of {least}×{least} or more and data={data} gives {size}×{size}: set data.size={least} or more"
             )
     return problems
+
+
+def _fitting_tasks(model: Any, makes: list[Any], kind: Any, folders: Sequence[str]) -> list[str]:
+    """Tasks that learn from what a model makes, those whose usual model it is first."""
+    found = {name: content(file) for name, file in option_files("task", folders).items()}
+    fitting = [
+        name
+        for name, one in found.items()
+        if (one.get("makes") or "classes") in makes and (not kind or kind in one.get("reads", [kind]))
+    ]
+    usual = [name for name in fitting if {"/model@_global_.model": model} in (found[name].get("defaults") or [])]
+    return [*usual, *(name for name in fitting if name not in usual)]
 
 
 def _listed(value: Any) -> list[Any]:

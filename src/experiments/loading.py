@@ -88,6 +88,8 @@ def load(run_folder: str | Path) -> Loaded:
     spec = from_plain(record["spec"])
     config.weights = None  # the checkpoint holds them all
     config.task.pop("class_weights", None)  # of training alone
+    if config.task.get("judge") and not Path(config.task.judge).exists():
+        config.task.judge = None  # of the test alone, and it may be gone
     task = build_task(config, spec)
     load_checkpoint(task, checkpoint)
     merge(task.model)

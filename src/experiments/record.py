@@ -20,7 +20,7 @@ from experiments.files import write_json
 CHOICES = ("model", "data", "task", "freezing", "precision", "optimizer", "scheduler", "trainer", "experiment")
 # What names or shows a run without changing its result.
 _NOT_IDENTITY = ("run", "resume", "logger", "launcher", "sweep", "features")
-_NOT_IDENTITY_CALLBACKS = ("progress", "figures", "learning_rate", "pruning", "gradient_reach")
+_NOT_IDENTITY_CALLBACKS = ("progress", "figures", "learning_rate", "projector", "pruning", "gradient_reach")
 _NOT_IDENTITY_KEYS = {"model": ("about",), "data": ("about", "workers"), "trainer": ("threads",)}
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy")
 

@@ -305,6 +305,24 @@ class ImageData(LightningDataModule):
         """Training examples of each class."""
         return np.bincount(self.sets["train"].labels, minlength=self.spec.num_classes).tolist()
 
+    def leave_out(self, labels: Sequence[int]) -> None:
+        """Takes the images of some classes out of training and validation, but not out of the test; before loaders are made.
+
+        Raises:
+            UserError: when a part would be empty.
+        """
+        for part in ("train", "validation"):
+            source, found = self.sets[part]
+            rest = np.flatnonzero(~np.isin(found, list(labels)))
+            if not len(rest):
+                raise UserError(
+                    f"{self.name}: nothing is left of the {part} part without its classes: leave fewer out."
+                )
+            if len(rest) < len(found):
+                kept = [source[place] for place in rest] if isinstance(source, list) else source[rest]
+                self.sets[part] = Part(kept, found[rest])
+                self.splits[part] = len(rest)
+
     def prepare(self, images: Sequence[Any]) -> torch.Tensor:
         """New images as the model would get them: (N, C, H, W) float, scaled, cut and normalised as for evaluation.
 

@@ -156,6 +156,10 @@ class Task(LightningModule):
         """Pictures of the test, by name; each is drawn when it is called, after the test, and imports `viz` only then."""
         return {}
 
+    def embedding(self) -> tuple[Tensor, list[str], Tensor | None] | None:
+        """For TensorBoard's projector, after the test: vectors (N, D), a label for each, and pictures (N, C, H, W) or None."""
+        return None
+
     def predict(self, inputs: Any) -> Any:
         """What `Loaded.predict` gives for inputs as the model gets them; here what the model makes of them."""
         return self.model(inputs)

@@ -1,0 +1,266 @@
+"""What all tasks of autoencoders share: pixels from 0 to 1, codes, and a look at the test part afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics import MetricCollection
+
+from experiments.errors import UserError
+from experiments.tasks.base import Attachment, Task
+from experiments.tasks.pictures import PictureMean, mse, psnr, ssim
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN = 12  # pictures side by side
+VALUES = 50_000_000  # numbers that a peer may be given at once: 200 MB
+CHUNK = 500  # examples at a time outside the loaders
+
+
+class Sample(NamedTuple):
+    """Some examples of a part.
+
+    Attributes:
+        inputs: (N, C, H, W) as the model gets them.
+        pixels: (N, C, H, W) from 0 to 1.
+        labels: (N,) int64.
+    """
+
+    inputs: Tensor
+    pixels: Tensor
+    labels: Tensor
+
+
+class Autoencoding(Task):
+    """A model of the stages encoder, latent and decoder, whose output is a picture with pixels from 0 to 1.
+
+    The model reads images as every other model does, normalised by the data's mean and deviation, so that an encoder can
+    move to a classifier and back; what it has to give is the pixels, which the task recovers with the same two numbers.
+
+    After a test, `examine` looks at the test part at leisure: codes, peers, pictures.
+
+    Args:
+        model: (B, C, H, W) -> (B, C, H, W).
+        spec: an `ImageSpec`.
+        optimizer: as in `Task`.
+        scheduler: as in `Task`.
+        loss: "mse", "bce" (binary cross-entropy) or "l1", a mean over pixels.
+        peers: whether what it is to be measured against is computed after the test.
+        peer_examples: training examples at most that a peer learns from.
+        scatter: how codes become two numbers for a picture: "pca" or "tsne"; codes of two numbers stay as they are.
+
+    Raises:
+        UserError: for a value that is not in its range.
+    """
+
+    peer_metrics: tuple[str, ...] = ()  # further names reported for the test
+    model: Any  # of the stages encoder, latent and decoder
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: Any,
+        optimizer: Any,
+        scheduler: Any,
+        *,
+        loss: str,
+        peers: bool,
+        peer_examples: int,
+        scatter: str,
+    ) -> None:
+        if loss not in LOSSES:
+            raise UserError(f"task.loss={loss} is unknown: choose one of {', '.join(LOSSES)}")
+        if peer_examples < 1:
+            raise UserError(f"task.peer_examples={peer_examples} must be 1 or more: try 10000")
+        if scatter not in ("pca", "tsne"):
+            raise UserError(f"task.scatter={scatter} is unknown: choose pca or tsne")
+        super().__init__(model, spec, optimizer, scheduler)
+        self.loss, self.peers, self.peer_examples, self.scatter = loss, peers, peer_examples, scatter
+        for name in ("mean", "std"):
+            values = torch.tensor(getattr(spec, name), dtype=torch.float32).view(1, -1, 1, 1)
+            self.register_buffer(f"pixel_{name}", values, persistent=False)
+        self.metrics["val"] = MetricCollection({"mse": PictureMean(mse), "psnr": PictureMean(psnr)})
+        self.found: dict[str, Any] = {}  # by `examine`, for the record
+        self.drawn: dict[str, Callable[[], Figure | None]] = {}  # likewise, pictures
+
+    def make_metrics(self) -> MetricCollection:
+        return MetricCollection({name: PictureMean(one) for name, one in METRICS.items()}, compute_groups=False)
+
+    def metric_names(self, part: str) -> list[str]:
+        more = self.peer_metrics if part == "test" and self.peers else ()
+        return [*super().metric_names(part), *(f"test/{name}" for name in more)]
+
+    def pixels(self, inputs: Tensor) -> Tensor:
+        """Normalised images -> pixels from 0 to 1, (B, C, H, W)."""
+        return torch.addcmul(self.pixel_mean, inputs, self.pixel_std).clamp_(0, 1)
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """Pixels from 0 to 1 -> normalised images, (B, C, H, W)."""
+        return (pixels - self.pixel_mean) / self.pixel_std
+
+    def encode(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The code of normalised images, and what the latent stage adds to the loss, if anything."""
+        features = self.model.encoder(inputs)
+        latent: Any = self.model.latent
+        return latent.with_penalty(features) if hasattr(latent, "with_penalty") else (latent(features), None)
+
+    def codes(self, inputs: Tensor) -> Tensor:
+        """(N, numbers in a code) of any number of normalised images, in evaluation mode and without gradients."""
+        return self.by_chunks(lambda some: self.encode(some)[0].flatten(1).float(), inputs)
+
+    def restored(self, inputs: Tensor) -> Tensor:
+        """What the model makes of any number of normalised images, (N, C, H, W) pixels."""
+        return self.by_chunks(lambda some: self.model(some).float(), inputs)
+
+    @torch.no_grad()
+    def by_chunks(self, function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+        """A function over many examples, some at a time, on the model's device; the result lies on the CPU."""
+        self.eval()
+        like = self.pixel_mean  # on the module's device, in its precision
+        precision = self._trainer.precision_plugin.forward_context if self._trainer is not None else torch.no_grad
+        with precision():
+            return torch.cat([function(some.to(like.device, like.dtype)).cpu() for some in inputs.split(CHUNK)])
+
+    def step(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Normalised images (B, C, H, W) and labels that are not looked at."""
+        inputs, _ = batch
+        target = self.pixels(inputs)
+        code, penalty = self.encode(inputs)
+        prediction = self.model.decoder(code)
+        loss = LOSSES[self.loss](prediction, target)
+        return (loss if penalty is None else loss + penalty), prediction, target
+
+    def on_fit_start(self) -> None:
+        """A model that is fitted in one go, such as PCA, gets its training images here."""
+        train = self.sample("train", self.peer_examples) if hasattr(self.model, "fit") else None
+        if train is not None:
+            self.model.fit(train.pixels, self.pixel_mean.float().cpu(), self.pixel_std.float().cpu())
+
+    # After the test.
+
+    def sample(self, part: str, count: int) -> Sample | None:
+        """Some examples of a part of the data on the CPU, as many as `VALUES` allows; None without a data module."""
+        data = getattr(self._trainer, "datamodule", None)
+        if data is None or not hasattr(data, "sample"):
+            return None
+        size = self.spec.channels * self.spec.height * self.spec.width
+        inputs, labels = data.sample(part, max(1, VALUES // size))
+        # In an order of its own: folders of images come class by class.
+        order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(0))[:count]
+        inputs, labels = inputs.cpu()[order].float(), labels.cpu()[order]
+        labels = labels.argmax(1) if labels.ndim == 2 else labels
+        mean, std = self.pixel_mean.float().cpu(), self.pixel_std.float().cpu()
+        return Sample(inputs, torch.addcmul(mean, inputs, std).clamp_(0, 1), labels)
+
+    def on_test_epoch_end(self) -> None:
+        super().on_test_epoch_end()
+        test = self.sample("test", 10_000)
+        self.found, self.drawn = {}, {}
+        if test is not None:
+            values = self.examine(test)
+            self.log_dict({f"test/{name}": float(value) for name, value in values.items()})
+
+    def examine(self, test: Sample) -> dict[str, float]:
+        """Looks at the test part: fills `found` and `drawn`, and returns the peers' metrics."""
+        codes = self.codes(test.inputs[:2000])
+        self.drawn |= self.usual_pictures(test, codes)
+        return {}
+
+    def usual_pictures(self, test: Sample, codes: Tensor) -> dict[str, Callable[[], Figure | None]]:
+        """Reconstructions with their errors, and codes as a scatter."""
+        labels = test.labels[: len(codes)]
+        return {
+            "reconstructions": lambda: self.draw_restored(test),
+            "latent": lambda: draw_codes(codes, labels, self.spec.classes, self.scatter),
+        }
+
+    def draw_restored(self, test: Sample) -> Figure:
+        from experiments.viz import strips
+
+        inputs, clean = test.inputs[:SHOWN], test.pixels[:SHOWN]
+        restored = self.restored(inputs)
+        rows = [("image", clean), ("restored", restored), ("error", error_map(restored, clean))]
+        captions = [f"{value:.1f} dB" for value in psnr(restored, clean).tolist()]
+        return strips(
+            rows, captions, heat=("error",), title="Reconstructions", note="test images, peak signal to noise"
+        )
+
+    def embedding(self) -> tuple[Tensor, list[str], Tensor | None] | None:
+        test = self.sample("test", 1000)
+        if test is None:
+            return None
+        return self.codes(test.inputs), [self.spec.classes[label] for label in test.labels.tolist()], test.pixels
+
+    def details(self) -> dict[str, Any]:
+        return dict(self.found)
+
+    def figures(self) -> dict[str, Callable[[], Figure | None]]:
+        return dict(self.drawn)
+
+    # For single images.
+
+    def predict(self, inputs: Tensor) -> Tensor:
+        """Pixels from 0 to 1, (B, C, H, W)."""
+        return self.model(inputs)
+
+    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
+        """Errors of each image and its reconstruction as a picture."""
+        clean, restored = self.pixels(inputs), self.predict(inputs)
+        scores = zip(mse(restored, clean).tolist(), psnr(restored, clean).tolist(), restored, strict=True)
+        return [{"mse": error, "psnr": ratio, "reconstruction": picture(one)} for error, ratio, one in scores]
+
+
+def binary_cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:
+    """A mean over pixels, also within automatic mixed precision, which does not allow torch's own."""
+    with torch.autocast(prediction.device.type, enabled=False):
+        return F.binary_cross_entropy(prediction.float(), target.float())
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": F.mse_loss,
+    "bce": binary_cross_entropy,
+    "l1": F.l1_loss,
+}
+METRICS = {"mse": mse, "psnr": psnr, "ssim": ssim}
+
+
+def error_map(prediction: Tensor, target: Tensor) -> Tensor:
+    """Where pixels differ, averaged over channels: twice (B, C, H, W) -> (B, 1, H, W), at least 0."""
+    return (prediction.float() - target.float()).abs().mean(1, keepdim=True)
+
+
+def picture(pixels: Tensor) -> Attachment:
+    """A PNG file of pixels (C, H, W) from 0 to 1."""
+    import io
+
+    from PIL import Image
+
+    values = (pixels.detach().float().clamp(0, 1) * 255).round().byte().cpu().permute(1, 2, 0).numpy()
+    out = io.BytesIO()
+    Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values).save(out, "PNG")
+    return Attachment(".png", out.getvalue())
+
+
+def draw_codes(codes: Tensor, labels: Tensor, classes: tuple[str, ...], method: str) -> Figure:
+    """A scatter of codes, coloured by class."""
+    from experiments.viz import scatter
+
+    if codes.shape[1] <= 2:
+        points, note = F.pad(codes, (0, 2 - codes.shape[1])), "two numbers a code"
+    elif method == "tsne" and len(codes) > 31:
+        from sklearn.manifold import TSNE
+
+        points = torch.from_numpy(TSNE(init="pca", random_state=0).fit_transform(codes.numpy()))
+        note = f"t-SNE of {codes.shape[1]} numbers"
+    else:
+        centred = codes - codes.mean(0)
+        points = centred @ torch.linalg.svd(centred, full_matrices=False)[2][:2].t()
+        note = f"two principal components of {codes.shape[1]} numbers"
+    return scatter(points, labels, classes, title="Codes", note=note)

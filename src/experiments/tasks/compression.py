@@ -1,0 +1,163 @@
+"""Compression: a quantised code and its size under an entropy coder; JPEG and PCA at as many bytes beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from experiments.errors import UserError
+from experiments.tasks.autoencoding import LOSSES, Autoencoding, Sample
+from experiments.tasks.peers.rate import Coder, at_most, jpeg_curve, pca_curve
+from experiments.tasks.pictures import mse, psnr
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+QUALITIES = [1, 5, 10, 20, 30, 50, 75, 90]
+STEPS = (0.25, 0.5, 1.0, 2.0, 4.0)  # times the network's own step, for the curve
+
+
+class Compression(Autoencoding):
+    """The code is rounded to multiples of `step`. While training, rounding is replaced by uniform noise of the same width
+    (Ballé et al., 2017), or the rounded value takes the gradient of the unrounded one.
+
+    `test/bytes` is the mean size of an image's code under `Coder`, whose tables are learned on training images. A
+    vector-quantised latent stage is coded by its indices instead.
+
+    Args:
+        model: as in `Autoencoding`.
+        spec: likewise.
+        optimizer: likewise.
+        scheduler: likewise.
+        loss: likewise.
+        peers: PCA, quantised and coded alike, with the best number of components and step that takes no more bytes; JPEG.
+        peer_examples: likewise.
+        scatter: likewise.
+        step: width of a quantisation cell.
+        rounding: "noise" or "straight_through".
+        rate: weight of a pressure on the size, mean log2(1 + |code / step|) a number; 0 is off.
+
+    Raises:
+        UserError: for a value that is not in its range.
+    """
+
+    peer_metrics = ("pca_bytes", "pca_psnr", "pca_mse", "jpeg_bytes", "jpeg_psnr")
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: Any,
+        optimizer: Any,
+        scheduler: Any,
+        *,
+        loss: str,
+        peers: bool,
+        peer_examples: int,
+        scatter: str,
+        step: float,
+        rounding: str,
+        rate: float,
+    ) -> None:
+        super().__init__(
+            model, spec, optimizer, scheduler, loss=loss, peers=peers, peer_examples=peer_examples, scatter=scatter
+        )
+        if step <= 0:
+            raise UserError(f"task.step={step} must be above 0: try 1.0")
+        if rounding not in ("noise", "straight_through"):
+            raise UserError(f"task.rounding={rounding} is unknown: choose noise or straight_through")
+        if rate < 0:
+            raise UserError(f"task.rate={rate} must be 0 or more: try 0.0001")
+        self.width, self.rounding, self.rate = step, rounding, rate
+        self.indexed = hasattr(model.latent, "indices")
+
+    def metric_names(self, part: str) -> list[str]:
+        return [*super().metric_names(part), *(["test/bytes", "test/bits_per_pixel"] if part == "test" else [])]
+
+    def quantised(self, code: Tensor, width: float) -> Tensor:
+        """The nearest multiples of `width`."""
+        return code if self.indexed else (code / width).round() * width
+
+    def step(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Normalised images (B, C, H, W) and labels that are not looked at."""
+        inputs, _ = batch
+        target = self.pixels(inputs)
+        code, penalty = self.encode(inputs)
+        if not self.training:
+            passed = self.quantised(code, self.width)
+        elif self.indexed:
+            passed = code
+        elif self.rounding == "noise":
+            passed = code + (torch.rand_like(code) - 0.5) * self.width
+        else:
+            passed = code + (self.quantised(code, self.width) - code).detach()
+        prediction = self.model.decoder(passed)
+        loss = LOSSES[self.loss](prediction, target)
+        if penalty is not None:
+            loss = loss + penalty
+        if self.rate and self.training and not self.indexed:
+            loss = loss + self.rate * torch.log2(1 + (code / self.width).abs()).mean()
+        return loss, prediction, target
+
+    def integers(self, inputs: Tensor, width: float) -> Tensor:
+        """What the coder writes, for any number of images: (N, D) int64."""
+        if self.indexed:
+            return self.by_chunks(lambda some: self.model.latent.indices(self.model.encoder(some)).flatten(1), inputs)
+        return (self.codes(inputs) / width).round().long()
+
+    def compressed(self, inputs: Tensor, width: float) -> Tensor:
+        """Images (N, C, H, W) from their quantised codes, pixels."""
+        return self.by_chunks(
+            lambda some: self.model.decoder(self.quantised(self.encode(some)[0], width)).float(),
+            inputs,
+        )
+
+    def restored(self, inputs: Tensor) -> Tensor:
+        return self.compressed(inputs, self.width)
+
+    def examine(self, test: Sample) -> dict[str, float]:
+        values = super().examine(test)
+        train = self.sample("train", self.peer_examples)
+        assert train is not None
+        curve = []
+        for factor in (1.0,) if self.indexed else STEPS:
+            width = factor * self.width
+            size = float(Coder(self.integers(train.inputs, width)).size(self.integers(test.inputs, width)).mean())
+            done = self.compressed(test.inputs, width)
+            curve.append((size, float(psnr(done, test.pixels).mean()), float(mse(done, test.pixels).mean())))
+        ours = curve[0 if self.indexed else STEPS.index(1.0)]
+        values["bytes"] = ours[0]
+        values["bits_per_pixel"] = 8 * ours[0] / (self.spec.height * self.spec.width)
+        curves = {"ours": curve}
+        if self.peers:
+            few = test.pixels[:1000]
+            deviation = float(train.pixels.flatten(1).std(0).norm()) / 8
+            steps = [deviation * factor for factor in (0.25, 0.5, 1.0, 2.0, 4.0)]
+            curves["PCA"] = pca_curve(train.pixels, test.pixels, [4, 8, 16, 32, 64, 128], steps)
+            curves["JPEG, scan alone"] = jpeg_curve(few, QUALITIES)
+            pca = at_most(curves["PCA"], ours[0])
+            jpeg = at_most(curves["JPEG, scan alone"], ours[0]) or min(curves["JPEG, scan alone"])
+            if pca is not None:
+                values |= dict(zip(("pca_bytes", "pca_psnr", "pca_mse"), pca, strict=True))
+            values |= {"jpeg_bytes": jpeg[0], "jpeg_psnr": jpeg[1]}
+        self.found["rate_distortion"] = {name: [list(point[:2]) for point in points] for name, points in curves.items()}
+        self.drawn["rate_distortion"] = lambda: _draw(curves)
+        return values
+
+    def predict(self, inputs: Tensor) -> Tensor:
+        """Pixels from 0 to 1 out of quantised codes, (B, C, H, W)."""
+        return self.model.decoder(self.quantised(self.encode(inputs)[0], self.width))
+
+
+def _draw(curves: dict[str, list[tuple[float, float, float]]]) -> Figure:
+    """Rate and distortion; of many PCA points those that no other beats in both."""
+    from experiments.viz import lines
+
+    series = {}
+    for name, points in curves.items():
+        best = [one for one in sorted(points) if not any(o[0] <= one[0] and o[1] > one[1] for o in points)]
+        series[name] = ([one[0] for one in best], [one[1] for one in best])
+    return lines(
+        series, "bytes an image", "PSNR in dB", title="Rate and distortion", note="test images", logarithmic=True
+    )

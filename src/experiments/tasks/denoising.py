@@ -1,0 +1,134 @@
+"""Denoising (Vincent et al., 2008): the clean image from a noisy one; classical filters beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from experiments.errors import UserError
+from experiments.tasks.autoencoding import LOSSES, SHOWN, Autoencoding, Sample, picture
+from experiments.tasks.corruption import Corruption
+from experiments.tasks.peers import filters
+from experiments.tasks.pictures import mse, psnr, ssim
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TUNING = 50  # validation images on which filters choose their settings
+
+
+class Denoising(Autoencoding):
+    """The model reads a noisy image, and is judged by the clean one.
+
+    Training noise is drawn anew at every step. Validation and test see the same noise in every epoch and run.
+
+    Args:
+        model: as in `Autoencoding`.
+        spec: likewise.
+        optimizer: likewise.
+        scheduler: likewise.
+        loss: likewise.
+        peers: filters, each with the setting that serves noisy validation images best.
+        peer_examples: test images at most on which filters are measured; they take some milliseconds each.
+        scatter: as in `Autoencoding`.
+        noise: "gaussian", "masking", "salt_and_pepper" or "blur": see `Corruption`.
+        level: see `Corruption`.
+        clip: see `Corruption`.
+
+    Raises:
+        UserError: for a value that is not in its range.
+    """
+
+    peer_metrics = ("noisy_psnr", "noisy_ssim", "filter_psnr", "filter_ssim")
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: Any,
+        optimizer: Any,
+        scheduler: Any,
+        *,
+        loss: str,
+        peers: bool,
+        peer_examples: int,
+        scatter: str,
+        noise: str,
+        level: float,
+        clip: bool,
+    ) -> None:
+        super().__init__(
+            model, spec, optimizer, scheduler, loss=loss, peers=peers, peer_examples=peer_examples, scatter=scatter
+        )
+        if noise == "blur" and min(spec.height, spec.width) < 2:
+            raise UserError("task.noise=blur needs images of 2×2 pixels or more: set data.size=8")
+        self.corrupt = Corruption(noise, level, clip)
+        self._generator: torch.Generator | None = None
+
+    def on_validation_epoch_start(self) -> None:
+        self._generator = self._noise(0)
+
+    def on_test_epoch_start(self) -> None:
+        self._generator = self._noise(1)
+
+    def _noise(self, part: int, device: Any = None) -> torch.Generator:
+        rank = self._trainer.global_rank if self._trainer is not None else 0
+        return torch.Generator(device or self.device).manual_seed(1000 * rank + part)
+
+    def step(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Normalised clean images (B, C, H, W) and labels that are not looked at."""
+        target = self.pixels(batch[0])
+        noisy = self.corrupt(target, None if self.training else self._generator)
+        code, penalty = self.encode(self.normalised(noisy))
+        prediction = self.model.decoder(code)
+        loss = LOSSES[self.loss](prediction, target)
+        return (loss if penalty is None else loss + penalty), prediction, target
+
+    def examine(self, test: Sample) -> dict[str, float]:
+        count = min(len(test.pixels), self.peer_examples)
+        clean = test.pixels[:count]
+        noisy = self.corrupt(clean, self._noise(2, "cpu"))
+        inputs = self._inputs(noisy)
+        values = super().examine(Sample(inputs, clean, test.labels[:count]))
+        rows = [("image", clean), ("noisy", noisy), ("restored", self.restored(inputs[:SHOWN]))]
+        if self.peers:
+            values |= {"noisy_psnr": float(psnr(noisy, clean).mean()), "noisy_ssim": float(ssim(noisy, clean).mean())}
+            values |= self._against_filters(noisy, clean, rows)
+        restored = self.restored(inputs)
+        self.found["examples"] = count  # of the test part, on which all are measured
+        self.found["ours"] = {"psnr": float(psnr(restored, clean).mean()), "ssim": float(ssim(restored, clean).mean())}
+        self.drawn["reconstructions"] = lambda: self._draw(rows)
+        return values
+
+    def _inputs(self, noisy: Tensor) -> Tensor:
+        mean, std = self.pixel_mean.float().cpu(), self.pixel_std.float().cpu()
+        return (noisy - mean) / std
+
+    def _against_filters(self, noisy: Tensor, clean: Tensor, rows: list[tuple[str, Tensor]]) -> dict[str, float]:
+        known = self.sample("validation", TUNING)
+        assert known is not None
+        settings = filters.tuned(self.corrupt(known.pixels, self._noise(3, "cpu")), known.pixels)
+        best = {"filter_psnr": float("-inf")}
+        for name, setting in settings.items():
+            done = filters.apply(name, setting, noisy)
+            found = {"filter_psnr": float(psnr(done, clean).mean()), "filter_ssim": float(ssim(done, clean).mean())}
+            self.found[name] = {"setting": setting, "psnr": found["filter_psnr"], "ssim": found["filter_ssim"]}
+            rows.append((name, done))
+            best = max(best, found, key=lambda one: one["filter_psnr"])
+        return best
+
+    def _draw(self, rows: list[tuple[str, Tensor]]) -> Figure:
+        from experiments.viz import strips
+
+        clean = rows[0][1]
+        shown = [(name, values[:SHOWN]) for name, values in rows]
+        names = {name: f"{name} {float(psnr(values, clean[: len(values)]).mean()):.1f} dB" for name, values in rows[1:]}
+        named = [(names.get(name, name), values) for name, values in shown]
+        return strips(named, title="Denoised", note=f"{self.corrupt.kind} {self.corrupt.level:g}, test images")
+
+    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
+        """Images are taken to be noisy already: what the model makes of them, and how much it changed."""
+        noisy, restored = self.pixels(inputs), self.predict(inputs)
+        changes = mse(restored, noisy).sqrt().tolist()
+        return [{"change": change, "denoised": picture(one)} for change, one in zip(changes, restored, strict=True)]

@@ -1,0 +1,150 @@
+"""Reconstruction: a code from which the image can be had back; sparse or contractive by a key; PCA beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from experiments.errors import UserError
+from experiments.tasks.autoencoding import LOSSES, SHOWN, Autoencoding, Sample, error_map
+from experiments.tasks.peers.pca import Components
+from experiments.tasks.pictures import mse
+from experiments.tasks.probe import EXAMPLES, NAMES, probe
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Reconstruction(Autoencoding):
+    """Mean error of pixels; with `sparse` a penalty on the code, with `contractive` one on how fast it moves.
+
+    Args:
+        model: as in `Autoencoding`.
+        spec: likewise.
+        optimizer: likewise.
+        scheduler: likewise.
+        loss: likewise.
+        peers: PCA at the same size of code; nearest neighbours, trustworthiness and few labels for both codes.
+        peer_examples: likewise.
+        scatter: likewise.
+        sparse: `kind` null, "l1" (mean magnitude of the code) or "kl" (divergence of each unit's mean activation over the
+            batch from `target`; Ng, 2011; needs a code between 0 and 1), times `weight`.
+        contractive: weight of the squared Frobenius norm of the code's Jacobian by the image (Rifai et al., 2011),
+            estimated with one random direction a step; 0 is off.
+        few_labels: numbers of labelled training examples from which a classifier is taught; the first is a metric.
+
+    Raises:
+        UserError: for a value that is not in its range.
+    """
+
+    peer_metrics = ("pca_mse", *NAMES)
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: Any,
+        optimizer: Any,
+        scheduler: Any,
+        *,
+        loss: str,
+        peers: bool,
+        peer_examples: int,
+        scatter: str,
+        sparse: Mapping[str, Any],
+        contractive: float,
+        few_labels: Sequence[int],
+    ) -> None:
+        super().__init__(
+            model, spec, optimizer, scheduler, loss=loss, peers=peers, peer_examples=peer_examples, scatter=scatter
+        )
+        self.sparse_kind, self.sparse_weight, self.sparse_target = (sparse[k] for k in ("kind", "weight", "target"))
+        if self.sparse_kind not in (None, "l1", "kl"):
+            raise UserError(f"task.sparse.kind={self.sparse_kind} is unknown: choose null, l1 or kl")
+        last = list(self.model.latent.modules())[-1]
+        if self.sparse_kind == "kl" and not isinstance(last, nn.Sigmoid):
+            raise UserError("task.sparse.kind=kl needs a code between 0 and 1: add model.code=sigmoid")
+        if self.sparse_kind == "kl" and not 0 < self.sparse_target < 1:
+            raise UserError(f"task.sparse.target={self.sparse_target} must lie between 0 and 1: try 0.05")
+        if contractive < 0:
+            raise UserError(f"task.contractive={contractive} must be 0 or more: try 0.1")
+        self.contractive, self.label_counts = contractive, list(few_labels)
+
+    def step(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Normalised images (B, C, H, W) and labels that are not looked at; penalties while training only."""
+        inputs, _ = batch
+        target = self.pixels(inputs)
+        steep = self.contractive > 0 and self.training
+        inputs = inputs.detach().requires_grad_() if steep else inputs
+        code, penalty = self.encode(inputs)
+        prediction = self.model.decoder(code)
+        loss = LOSSES[self.loss](prediction, target)
+        if penalty is not None:
+            loss = loss + penalty
+        if self.sparse_kind is not None and self.training:
+            loss = loss + self.sparse_weight * sparsity(code, self.sparse_kind, self.sparse_target)
+        if steep:
+            loss = loss + self.contractive * steepness(inputs, code)
+        return loss, prediction, target
+
+    def examine(self, test: Sample) -> dict[str, float]:
+        values = super().examine(test)
+        codes = self.codes(test.inputs)
+        self.drawn["code_activity"] = lambda: self._draw_activity(codes, test.labels)
+        train = self.sample("train", self.peer_examples) if self.peers else None
+        if train is None:
+            return values
+        size = codes.shape[1]
+        pca = Components(train.pixels, size)
+        restored = pca.restored(test.pixels)
+        values["pca_mse"] = float(mse(restored, test.pixels).mean())
+        self.drawn["against_pca"] = lambda: self._draw_against(test, restored)
+        few = Sample(*(part[:EXAMPLES] for part in train))
+        more, found, drawn = probe(
+            (self.codes(few.inputs), codes),
+            (pca.codes(few.pixels), pca.codes(test.pixels)),
+            (few.pixels, test.pixels),
+            (few.labels, test.labels),
+            self.label_counts,
+        )
+        self.found |= found
+        self.drawn |= drawn
+        values |= more
+        return values
+
+    def _draw_activity(self, codes: Tensor, labels: Tensor) -> Figure:
+        from experiments.viz import heat
+
+        present = torch.unique(labels).tolist()
+        means = torch.stack([codes[labels == label].abs().mean(0) for label in present])
+        quiet = float((codes.abs() < 0.01).float().mean())
+        note = f"mean size by class; {quiet:.0%} of all are below 0.01"
+        return heat(means, [self.spec.classes[label] for label in present], "unit", title="Code", note=note)
+
+    def _draw_against(self, test: Sample, pca: Tensor) -> Figure:
+        from experiments.viz import strips
+
+        clean, ours, theirs = test.pixels[:SHOWN], self.restored(test.inputs[:SHOWN]), pca[:SHOWN]
+        rows = [("image", clean), ("ours", ours), ("PCA", theirs),
+                ("our error", error_map(ours, clean)), ("PCA's error", error_map(theirs, clean))]  # fmt: skip
+        return strips(rows, heat=("our error", "PCA's error"), title="Against PCA", note="codes of one size")
+
+
+def sparsity(code: Tensor, kind: str, target: float) -> Tensor:
+    """Mean magnitude of a code (B, D), or the divergence of its units' mean activations from `target`, a mean over units."""
+    if kind == "l1":
+        return code.abs().mean()
+    share = code.flatten(1).mean(0).float().clamp(1e-6, 1 - 1e-6)
+    return (target * (target / share).log() + (1 - target) * ((1 - target) / (1 - share)).log()).mean()
+
+
+def steepness(inputs: Tensor, code: Tensor) -> Tensor:
+    """Squared Frobenius norm of the Jacobian of codes by images, a mean over the batch.
+
+    Its expectation over random directions v: |v'J|² with v standard normal (Hutchinson), one a step.
+    """
+    direction = torch.randn_like(code)
+    (slope,) = torch.autograd.grad(code, inputs, direction, create_graph=True)
+    return slope.square().flatten(1).sum(1).mean()
