@@ -79,3 +79,28 @@ def test_mistakes_are_named_in_one_line(words: list[str], said: list[str], exper
     assert code == 2
     assert len(errors.splitlines()) == 1
     assert all(word in errors for word in said), errors
+
+
+def test_show_draws_gates_and_words(finished: Path, experiments, tmp_path: Path) -> None:
+    text = "the plot is not good but the cast is superb."
+    code, _, errors = experiments("show", str(finished), text, "--only", "gates,importance", "--to", "shown")
+    assert code == 0, errors
+    assert (tmp_path / "shown" / "gates_1.png").stat().st_size > 10_000
+    assert (tmp_path / "shown" / "importance_1.png").stat().st_size > 5_000
+    assert "superb" in (tmp_path / "shown" / "index.html").read_text()
+
+
+def test_the_word_that_matters_is_found(finished: Path) -> None:
+    import torch
+
+    from experiments import load
+    from experiments.show.panel import Look, Wanted
+    from experiments.show.sequences import importance
+
+    run = load(str(finished))
+    look = Look(run, Wanted(("the music is superb.",)), finished, {})
+    (picture,) = list(importance(look))
+    widths = [bar.get_width() for bar in picture.figure.axes[0].patches]
+    assert len(widths) == 5
+    assert max(range(5), key=lambda place: widths[place]) == 3
+    assert torch.is_grad_enabled()

@@ -40,10 +40,10 @@ class Loaded:
 
     def prepare(self, inputs: Any) -> Any:
         """New inputs as the model gets them; of images N paths, PIL images, or arrays (H, W) or (H, W, C); of texts N of them."""
-        return self._reader.prepare(inputs)
+        return self.reader.prepare(inputs)
 
     @cached_property
-    def _reader(self) -> Any:
+    def reader(self) -> Any:
         """The run's data module without its dataset, for what is new."""
         data = make(self.config.data)
         data.spec = self.spec
@@ -65,7 +65,7 @@ class Loaded:
         with torch.inference_mode():
             answers = self.task.answers(self.prepare(inputs), top)
         return [
-            {key: self._reader.decode([one])[0] if isinstance(one, Tokens) else one for key, one in answer.items()}
+            {key: self.reader.decode([one])[0] if isinstance(one, Tokens) else one for key, one in answer.items()}
             for answer in answers
         ]
 

@@ -177,6 +177,10 @@ class TextData(SequenceData):
                 raise UserError(f"text {number} is empty: give a text with a word in it")
         return pad([row[: self.max_length] for row in tokens.encode(self.tokenizer, texts)])
 
+    def pieces(self, row: Sequence[int]) -> list[str]:
+        """The tokens of a text, one by one, for pictures."""
+        return [self.tokenizer.id_to_token(one) for one in row]
+
     def _without_empty(self, texts: Texts) -> Texts:
         blank = np.array([_blank(line) for line in texts.lines], bool)
         if blank.any() and self.empty == "error":

@@ -12,7 +12,8 @@ from experiments.errors import UserError
 
 _ABOUT = """\
 Looks inside a run: first-layer filters, feature maps by stage, Grad-CAM and saliency, the images that excite a unit
-most, the test set as points, confusions between classes. Writes PNG files and a page into RUN/show.
+most, the test set as points, confusions between classes; of texts, states and gates over a sentence and what each word
+does. Writes PNG files and a page into RUN/show.
 `experiments show convolution` draws a convolution step by step; see experiments show convolution --help.
 """
 
@@ -27,7 +28,9 @@ def main(words: list[str]) -> int:
         "experiments show", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", metavar="RUN", help="the folder of a run, or model=NAME weights=pretrained")
-    parser.add_argument("inputs", nargs="*", metavar="IMAGE", help="image files or folders; default: test examples")
+    parser.add_argument(
+        "inputs", nargs="*", metavar="INPUT", help="image files or folders, or texts; default: test examples"
+    )
     parser.add_argument("--only", action="append", default=[], metavar="PANEL", help="this panel; may be repeated")
     parser.add_argument("--stage", metavar="NAME", help="look at this stage, as `experiments layers` names it")
     parser.add_argument("--unit", type=int, metavar="N", help="look at this unit (channel) of the stage")
@@ -41,9 +44,10 @@ def main(words: list[str]) -> int:
         raise UserError(f"--examples {options.examples} must be 1 or more: try --examples 1000")
     overrides = [word for word in (options.run, *options.inputs) if "=" in word and not Path(word).exists()]
     inputs = tuple(word for word in options.inputs if word not in overrides)
-    for name in inputs:
-        if not Path(name).exists():
-            raise UserError(f"{name} does not exist: name image files or folders of them")
+    if overrides or _reads_images(Path(options.run)):
+        for name in inputs:
+            if not Path(name).exists():
+                raise UserError(f"{name} does not exist: name image files or folders of them")
     if overrides and options.run not in overrides:
         raise UserError(f"{overrides[0]} would make {options.run} another run: leave it out")
     if overrides and not inputs:
@@ -58,3 +62,12 @@ def main(words: list[str]) -> int:
     page = show(overrides or options.run, wanted, only, options.to)
     print(f"page         {page}")
     return 0
+
+
+def _reads_images(folder: Path) -> bool:
+    """Whether what follows the run on the command line are files of images; also where there is no run."""
+    if not (folder / "config.yaml").exists():
+        return True
+    from experiments.runs import read_config
+
+    return (read_config(folder.absolute()).data.get("gives") or {}).get("kind", "image") == "image"

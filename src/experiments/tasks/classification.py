@@ -43,7 +43,7 @@ class Classification(Task):
 
     monitor = ("val/accuracy", "max")
     cacheable = True
-    shows = ("experiments.show.images", "experiments.show.classes")
+    shows = ("experiments.show.images", "experiments.show.sequences", "experiments.show.classes")
 
     def __init__(
         self,
