@@ -82,7 +82,6 @@ PENDING = {
     "mobilenet.MobileNetV2",
     "mobilenet.MobileNetV3",
     "vgg.VGG",
-    "recurrent.Recurrent",
     "text_cnn.TextCNN",
     "text_transformer.TextTransformer",
     "linear_forecaster.LinearForecaster",
