@@ -84,8 +84,6 @@ PENDING = {
     "vgg.VGG",
     "text_cnn.TextCNN",
     "text_transformer.TextTransformer",
-    "linear_forecaster.LinearForecaster",
-    "naive_forecaster.NaiveForecaster",
     "speech_rnn.SpeechRNN",
 }
 
