@@ -49,6 +49,19 @@ def test_bad_input_is_one_sentence(experiments, tmp_path: Path, words: list[str]
     assert list(tmp_path.iterdir()) == []
 
 
+def test_models_are_listed_by_what_they_read_and_in_families(experiments) -> None:
+    code, printed, _ = experiments("list", "models")
+    assert code == 0
+    rows = printed.splitlines()[2:]
+    names = [row.split()[1 if not row.startswith(" ") else 0] for row in rows if row[:1].isspace()]
+    assert rows[0].startswith("image ")
+    order = [name for name in names if name in ("resnet18", "resnet34", "resnet101", "resnet152")]
+    assert order == ["resnet18", "resnet34", "resnet101", "resnet152"]
+    assert names.index("vgg16_bn") - names.index("vgg16") == 1
+    kinds = [row.split("  ")[0] for row in rows if not row.startswith(" ")]
+    assert len(kinds) == len(set(kinds))
+
+
 @pytest.mark.parametrize(
     "words", [["trian"], ["list"], ["list", "modles"], ["check", "--fast"], ["layers", "-x"], ["evaluate"]]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -237,22 +238,32 @@ def _list(words: list[str]) -> int:
     if group == "model":
         from experiments.tables import table
 
+        rows.sort(key=lambda row: _family(*row))
+        kinds = [" ".join(about.get("reads") or ["anything"]) for _, about in rows]
         cells = [
             [
+                kind if place == 0 or kind != kinds[place - 1] else "",
                 name,
                 f"{about['parameters']:,}" if about.get("parameters") else "",
                 str(about.get("year") or ""),
                 about["title"],
                 about.get("paper") or "",
             ]
-            for name, about in rows
+            for place, (kind, (name, about)) in enumerate(zip(kinds, rows, strict=True))
         ]
-        print(table(["model", "parameters", "year", "what", "paper"], cells, right=(1,)))
+        print(table(["reads", "model", "parameters", "year", "what", "paper"], cells, right=(2,)))
     else:
         width = max((len(name) for name, _ in rows), default=0)
         for name, about in rows:
             print(f"{name:<{width}}  {about['title']}")
     return 0
+
+
+def _family(name: str, about: dict[str, Any]) -> tuple[Any, ...]:
+    """Sorts models: by what they read, images first, then by family, then by name with numbers as numbers."""
+    kinds = about.get("reads") or ["~"]
+    parts = [part if not part.isdigit() else part.zfill(9) for part in re.split(r"(\d+)", name)]
+    return kinds[0] != "image", kinds, about.get("family") or "~", parts
 
 
 def _layers(words: list[str]) -> int:

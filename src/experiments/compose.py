@@ -185,7 +185,8 @@ def content(path: Path) -> dict[str, Any]:
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """What an option's file says of itself: its `about`, or its first comment as the title."""
+    """What an option's file says of itself: its `about`, or its first comment as the title; of a model also what it
+    `reads` and its `family`, the file of its class."""
     text = path.read_text(encoding="utf-8")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
@@ -197,6 +198,11 @@ def describe(path: Path) -> dict[str, Any]:
     base = next((one for one in found.get("defaults") or [] if isinstance(one, str)), "_self_")
     if (path.parent / f"{base}.yaml").is_file():  # the option that this one changes
         about = describe(path.parent / f"{base}.yaml") | about
+    kinds = (found.get("reads") or {}).get("kind") if isinstance(found.get("reads"), dict) else None
+    if kinds:
+        about["reads"] = [kinds] if isinstance(kinds, str) else list(kinds)
+    if "_target_" in found:
+        about["family"] = str(found["_target_"]).rpartition(".")[0]
     if "title" not in about:
         comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#") and "@package" not in line]
         about["title"] = comments[0] if comments else ""
