@@ -39,6 +39,7 @@ from experiments.compose import compose
 from experiments.devices import cores
 from experiments.files import write_json
 from experiments.imports import import_lightning
+from experiments.layers import flops_per_example
 from experiments.record import environment, now
 from experiments.spec import ImageSpec
 
@@ -289,6 +290,44 @@ def step(quick: bool) -> Samples:
         return 1e6 * module.took / steps
 
     return in_turns({"bare": bare, "ours": ours, "lightning": lightning}, quick)
+
+
+def convolutions(words: list[str], batch: int, quick: bool) -> Samples:
+    """Examples a second of a deep network on one batch of 32 × 32, in the precision and memory format of `auto`."""
+    torch = _torch(threads=cores())
+    from torch.utils.data import DataLoader, Dataset
+
+    from experiments.speed import fastest
+
+    steps, spec = 2 if quick else 6, ImageSpec(3, 32, 32, DIGITS, (0.5,) * 3, (0.5,) * 3)
+    words = [*words, "optimizer=sgd", "trainer=cpu", "trainer.max_epochs=2", "precision=auto"]
+    one = torch.rand(batch, 3, 32, 32), torch.randint(10, (batch,))
+    network = build_model(compose(words), spec)
+    precision, memory_format = fastest("auto", "auto", network, flops_per_example(network, spec), "cpu")
+    network.to(
+        memory_format=getattr(torch, f"{memory_format}_format" if memory_format == "contiguous" else memory_format)
+    )
+    bare = plain_step(network)
+
+    class Ready(Dataset):
+        def __getitems__(self, picks: list[int]) -> Any:
+            return one
+
+    loader = DataLoader(Ready(), batch_sampler=[[0]] * steps, collate_fn=lambda items: items)
+
+    def floor() -> float:
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+            return _a_second(partial(bare, *one), batch, times=steps, warm=1)
+
+    def ours() -> float:
+        terminal = Terminal()
+        with _folder() as folder, contextlib.redirect_stderr(terminal):
+            config = compose([*words, f"hydra.run.dir={folder}/run"])
+            task = build_task(config, spec)
+            build_trainer(config).fit(task, loader)
+        return terminal.speeds()[1]
+
+    return in_turns({"bare": floor, "ours": ours}, quick)
 
 
 def augmentation(quick: bool) -> Samples:
@@ -550,6 +589,10 @@ class Row(NamedTuple):  # one line of the table
 MEASUREMENTS: dict[str, Callable[[bool], Samples]] = {
     "commands": commands, "two_steps": two_steps, "step": step, "augmentation": augmentation,
     "features": features, "lenet": partial(mnist, "lenet5", 32), "mlp": partial(mnist, "mlp", 28),
+    "resnet18_64": partial(convolutions, ["model=resnet18", "model.stem=small"], 64),
+    "resnet18_128": partial(convolutions, ["model=resnet18", "model.stem=small"], 128),
+    "vgg11_64": partial(convolutions, ["model=vgg11", "model.classifier=small"], 64),
+    "vgg11_128": partial(convolutions, ["model=vgg11", "model.classifier=small"], 128),
     "sweep": partial(sweep, 20), "long_sweep": partial(sweep, 200),
     "autoencoder": partial(autoencoder, "autoencoder"), "conv_autoencoder": partial(autoencoder, "conv_autoencoder"),
 }  # fmt: skip
@@ -560,6 +603,7 @@ _EIGHT = "eight jobs of 20 batches, two at a time, LeNet-5 on digits"
 _PLAIN = "plain Lightning job, Hydra's in-process launcher"
 _PHOTOS = "96 photographs of 224 × 224, 10 epochs"
 _AUGMENT = "crop, flip and normalise 3×32×32, one thread"
+_SAME = "bare loop on one batch, same precision and memory format"
 ROWS = (
     Row("commands", "help", "import", "s", 0.10, "`experiments --help`", _IMPORT),
     Row("commands", "list", "import", "s", 0.10, "`experiments list models`", _IMPORT),
@@ -577,6 +621,11 @@ ROWS = (
     Row("features", "head", "plain", "s", 0.1, f"a new head on ResNet-18, {_PHOTOS}", "the same without kept features"),
     Row("features", "stage", "stage_plain", "s", 0.5, f"its last stage and head, {_PHOTOS}", "the same without kept features"),
     Row("features", "heads", "heads_plain", "s", 0.025, "eight heads on one backbone, likewise", "one without kept features, times eight"),
+    *(
+        Row(f"{name}_{batch}", "ours", "bare", "/s", 0.95, f"{title} at 32×32, batch {batch}", _SAME)
+        for name, title in (("resnet18", "ResNet-18"), ("vgg11", "VGG-11"))
+        for batch in (64, 128)
+    ),
     Row("augmentation", "ours", "torchvision", "/s", 25, _AUGMENT, "torchvision a sample, 2 workers"),
     Row("augmentation", "ours", "plain", "/s", 0.3, _AUGMENT, "gather rows and normalise, one thread"),
     Row("sweep", "ours", "starts", "/min", 7, _EIGHT, "a process start each, one after another"),
