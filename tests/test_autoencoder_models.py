@@ -13,6 +13,7 @@ from experiments.layers import layer_table
 from experiments.models.autoencoder import Autoencoder
 from experiments.models.conv_autoencoder import ConvAutoencoder
 from experiments.models.encoder_classifier import ConvEncoderClassifier, EncoderClassifier
+from experiments.models.pca import PCA
 from experiments.models.vae import VAE, ConvVAE
 from experiments.models.vector_quantised import VQAutoencoder
 from experiments.spec import ImageSpec
@@ -125,6 +126,18 @@ def test_a_classifier_has_the_encoders_stages(whole: Callable[..., Any], part: C
         key for key in theirs if not key.startswith("decoder.")
     }
     assert part(1, (8, 8), 3)(torch.zeros(2, 1, 8, 8)).shape == (2, 3)
+
+
+def test_pca_as_a_model_is_pca() -> None:
+    images = torch.rand(60, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    mean, std = torch.tensor([0.4, 0.5, 0.6]).view(1, 3, 1, 1), torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1)
+    model = PCA(3, (4, 4), latent_size=5)
+    model.fit(images, mean, std)
+    theirs = Components(images, 5).restored(images)
+    assert torch.allclose(model((images - mean) / std), theirs, atol=1e-4)
+    assert count(model) == 0
+    with pytest.raises(ValueError, match=r"model\.latent_size=99"):
+        PCA(3, (4, 4), latent_size=99)
 
 
 def test_the_linear_autoencoder_finds_the_subspace_of_pca() -> None:

@@ -150,6 +150,26 @@ def test_predict_writes_pictures_beside_a_table(
                 assert picture.mode == ("RGB" if key in ("heat", "coloured") else "L")
 
 
+@pytest.mark.parametrize("task", ["reconstruction", "variational", "anomaly_detection", "compression"])
+def test_show_draws_them_again(runs: dict[str, Path], experiments, tmp_path: Path, task: str) -> None:
+    code, _, errors = experiments("show", str(runs[task]), "--to", "shown", "--examples", "60")
+    assert code == 0, errors
+    drawn = {path.stem for path in (tmp_path / "shown").rglob("*.png")}
+    assert {name for name in PICTURES[task] if name not in ("against_pca", "few_labels")} <= drawn
+
+
+def test_an_autoencoder_is_exported(runs: dict[str, Path], experiments, tmp_path: Path) -> None:
+    code, _, errors = experiments("export", str(runs["compression"]), "--format", "torch-export", "--to", "net.pt2")
+    assert code == 0, errors
+    assert torch.export.load(tmp_path / "net.pt2").module()(torch.zeros(3, 1, 8, 8)).shape == (3, 1, 8, 8)
+
+
+def test_the_sweep_over_sizes_can_run(experiments) -> None:
+    code, output, errors = experiments("check", "-m", "sweep=latent_size", "data=digits")
+    assert code == 0, errors
+    assert "60 cells" in output
+
+
 def test_an_encoder_becomes_part_of_a_classifier(runs: dict[str, Path], tmp_path: Path, monkeypatch) -> None:
     from experiments import load, train
 

@@ -177,7 +177,7 @@ def flattened(loaded: Loaded, files: list[str]) -> tuple[Any, list[Any]]:
                 loaded.task.step(batch)  # only the task knows what of a batch its network reads
         finally:
             hook.remove()
-        inputs = seen[0]
+        inputs = seen[0] if seen else (batch[0],)  # a task that calls its stages one by one
     leaves, structure = tree_flatten(inputs)
     leaves = [one[:_EXAMPLES] for one in leaves]
     longest = min(getattr(loaded.spec, "longest", 0), _STEPS)

@@ -58,6 +58,7 @@ class Autoencoding(Task):
         UserError: for a value that is not in its range.
     """
 
+    shows = ("experiments.show.codes",)
     peer_metrics: tuple[str, ...] = ()  # further names reported for the test
     model: Any  # of the stages encoder, latent and decoder
     pixel_mean: Tensor
@@ -87,6 +88,7 @@ class Autoencoding(Task):
             values = torch.tensor(getattr(spec, name), dtype=torch.float32).view(1, -1, 1, 1)
             self.register_buffer(f"pixel_{name}", values, persistent=False)
         self.metrics["val"] = MetricCollection({"mse": PictureMean(mse), "psnr": PictureMean(psnr)})
+        self.data: Any = None  # a data module to look at where there is no Trainer
         self.found: dict[str, Any] = {}  # by `examine`, for the record
         self.drawn: dict[str, Callable[[], Figure | None]] = {}  # likewise, pictures
 
@@ -147,7 +149,7 @@ class Autoencoding(Task):
 
     def sample(self, part: str, count: int) -> Sample | None:
         """Some examples of a part of the data on the CPU, as many as `VALUES` allows; None without a data module."""
-        data = getattr(self._trainer, "datamodule", None)
+        data = self.data or getattr(self._trainer, "datamodule", None)
         if data is None or not hasattr(data, "sample"):
             return None
         size = self.spec.channels * self.spec.height * self.spec.width
