@@ -150,6 +150,8 @@ def test_neighbours_and_few_labels() -> None:
     found = few_labels({"good": (good, good), "noise": (noise, noise)}, labels, labels, [2, 16, 10_000])
     assert len(found["good"]) == 1, "two labels are too few for four classes, and there are no 10,000"
     assert found["good"][0] == 1 > found["noise"][0]
+    nearest = few_labels({"good": (good, good), "noise": (noise, noise)}, labels, labels, [16], linear=False)
+    assert nearest["good"][0] > 0.99 and nearest["noise"][0] < 0.6
 
 
 def test_brightness_and_chroma_make_up_the_image(images: torch.Tensor) -> None:

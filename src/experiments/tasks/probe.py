@@ -16,6 +16,7 @@ EXAMPLES = 10_000  # of training at most
 NAMES = (
     "knn_accuracy", "pca_knn_accuracy", "trustworthiness", "pca_trustworthiness",
     "few_labels_accuracy", "pca_few_labels_accuracy", "pixels_few_labels_accuracy",
+    "few_labels_nearest_accuracy", "pca_few_labels_nearest_accuracy", "pixels_few_labels_nearest_accuracy",
 )  # fmt: skip
 
 
@@ -41,10 +42,14 @@ def probe(
         values[f"{prefix}trustworthiness"] = trustworthiness(pixels[1][:1000], new[:1000])
     features = {"codes": ours, "PCA": pca, "pixels": (pixels[0].flatten(1), pixels[1].flatten(1))}
     possible = usable(counts, labels[0])
-    scores = few_labels(features, labels[0], labels[1], possible)
-    if possible and possible[0] == counts[0]:
-        names = {"codes": "", "PCA": "pca_", "pixels": "pixels_"}
-        values |= {f"{names[name]}few_labels_accuracy": accuracies[0] for name, accuracies in scores.items()}
+    scores = {}
+    names = {"codes": "", "PCA": "pca_", "pixels": "pixels_"}
+    for kind, linear in (("", True), ("nearest", False)):
+        accuracies = few_labels(features, labels[0], labels[1], possible, linear)
+        for name, some in accuracies.items():
+            scores[f"{name}, {kind}" if kind else name] = some
+            if possible and possible[0] == counts[0]:
+                values[f"{names[name]}few_labels_{'nearest_' if kind else ''}accuracy"] = some[0]
     found = {"few_labels": {"labels": possible, **scores}}
     return values, found, {"few_labels": lambda: _draw(possible, scores)} if possible else {}
 
@@ -53,5 +58,5 @@ def _draw(counts: Sequence[int], scores: Mapping[str, Sequence[float]]) -> Figur
     from experiments.viz import lines
 
     series = {name: (list(counts), list(values)) for name, values in scores.items()}
-    note = "ridge regression, mean of five draws"
+    note = "ridge regression or the nearest labelled example, mean of five draws"
     return lines(series, "labelled examples", "test accuracy", title="Few labels", note=note, logarithmic=True)

@@ -29,23 +29,30 @@ def trustworthiness(pixels: Tensor, codes: Tensor) -> float:
 
 
 def few_labels(
-    features: Mapping[str, tuple[Tensor, Tensor]], labels: Tensor, truth: Tensor, counts: Sequence[int]
+    features: Mapping[str, tuple[Tensor, Tensor]],
+    labels: Tensor,
+    truth: Tensor,
+    counts: Sequence[int],
+    linear: bool = True,
 ) -> dict[str, list[float]]:
-    """Accuracy of a linear classifier taught by a few labelled examples, evenly over the classes; a mean over five draws.
+    """Accuracy of a classifier taught by a few labelled examples, evenly over the classes; a mean over five draws.
 
-    It is ridge regression on the classes, because that is solved at once, where logistic regression would take minutes; how
-    strongly it is held back is chosen by leaving out one labelled example at a time, for each kind of feature by itself.
+    The linear one is ridge regression on the classes, because that is solved at once, where logistic regression would take
+    minutes; how strongly it is held back is chosen by leaving out one labelled example at a time, for each kind of feature
+    by itself. The other one gives the class of the nearest labelled example.
 
     Args:
         features: name -> training (N, D) and test (M, D) features.
         labels: (N,) of the training examples.
         truth: (M,) of the test examples.
         counts: numbers of labelled examples, each at least two a class; those that are too large are left out.
+        linear: which of the two.
 
     Returns:
         name -> an accuracy for each count.
     """
     from sklearn.linear_model import RidgeClassifierCV
+    from sklearn.neighbors import KNeighborsClassifier
 
     classes = torch.unique(labels).tolist()
     least = min(int((labels == label).sum()) for label in classes)
@@ -62,7 +69,8 @@ def few_labels(
             for name, (train, test) in features.items():
                 scale = train.std().clamp(min=1e-9)
                 x, y = (train[chosen] / scale).double().numpy(), labels[chosen].numpy()
-                model = RidgeClassifierCV(alphas=np.logspace(-2, 4, 13)).fit(x, y)
+                model = RidgeClassifierCV(alphas=np.logspace(-2, 4, 13)) if linear else KNeighborsClassifier(1)
+                model.fit(x, y)
                 sums[name] += float(model.score((test / scale).numpy(), truth.numpy()))
         for name, total in sums.items():
             found[name].append(total / DRAWS)
