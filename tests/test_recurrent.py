@@ -145,3 +145,15 @@ def test_values_out_of_range_are_named(keys: dict[str, Any], words: list[str]) -
     with pytest.raises(ValueError, match=r".") as caught:
         network(**keys)
     assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_mixed_precision_on_any_processor(cell: str) -> None:
+    """A processor without arithmetic for bf16 has no such LSTM kernel; the answer is near that in 32 bits all the same."""
+    model = network(cell=cell).eval()
+    batch = pad(tokens())
+    with torch.no_grad():
+        plain = model(batch)
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = model(batch)
+    torch.testing.assert_close(mixed.float(), plain, rtol=0.05, atol=0.03)

@@ -11,6 +11,7 @@ padding is behind it too.
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import cache
 from typing import Any
 
 import torch
@@ -133,13 +134,31 @@ class RecurrentLayer(nn.Module):
             if pieces and cut:
                 assert state is not None
                 state = tuple(one.detach() for one in state)
-            out, end = kernel(chunk, _given(state))
+            out, end = _run_kernel(kernel, chunk, state)
             state = end if isinstance(end, tuple) else (end,)
             pieces.append(out)
             if recorded is not None:
                 recorded.append((out, state))
         assert state is not None
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1), state
+
+
+def _run_kernel(kernel: nn.Module, values: Tensor, state: State | None) -> Any:
+    """One call of a fused kernel; in 32 bits under bf16 autocast on a processor that has no arithmetic for bf16.
+
+    There oneDNN has no such kernel for an LSTM and says so by an error, and torch's own is several times slower.
+    """
+    if values.device.type == "cpu" and torch.is_autocast_enabled("cpu") and not _has_bf16():
+        with torch.autocast("cpu", enabled=False):
+            wide = None if state is None else tuple(one.float() for one in state)
+            return kernel(values.float(), _given(wide))
+    return kernel(values, _given(state))
+
+
+@cache
+def _has_bf16() -> bool:
+    """Whether this processor computes in bf16."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _given(state: State | None) -> Any:
