@@ -31,6 +31,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import benchmark_sequences
 import numpy as np
 
 import experiments
@@ -594,6 +595,9 @@ MEASUREMENTS: dict[str, Callable[[bool], Samples]] = {
     "vgg11_64": partial(convolutions, ["model=vgg11", "model.classifier=small"], 64),
     "vgg11_128": partial(convolutions, ["model=vgg11", "model.classifier=small"], 128),
     "sweep": partial(sweep, 20), "long_sweep": partial(sweep, 200),
+    "uniform_lengths": partial(benchmark_sequences.buckets, False),
+    "long_tail": partial(benchmark_sequences.buckets, True), "recurrent_step": benchmark_sequences.recurrent_step,
+    "lstm_inference": benchmark_sequences.lstm_inference,
     "autoencoder": partial(autoencoder, "autoencoder"), "conv_autoencoder": partial(autoencoder, "conv_autoencoder"),
 }  # fmt: skip
 _IMPORT, _BARE = "`import lightning`", "bare loop on one batch, optimizer not fused"
@@ -602,6 +606,8 @@ _LENET, _MLP = "LeNet-5 on MNIST, all cores", "perceptron 784-256-10 on MNIST, a
 _EIGHT = "eight jobs of 20 batches, two at a time, LeNet-5 on digits"
 _PLAIN = "plain Lightning job, Hydra's in-process launcher"
 _PHOTOS = "96 photographs of 224 × 224, 10 epochs"
+_TOKENS = "tokens of an LSTM's training in batches of like length, {}"
+_RANDOM, _PACKED = "random batches, padded to their longest", "random batches, packed"
 _AUGMENT = "crop, flip and normalise 3×32×32, one thread"
 _SAME = "bare loop on one batch, same precision and memory format"
 ROWS = (
@@ -618,6 +624,12 @@ ROWS = (
     Row("conv_autoencoder", "ours", "floor", "/s", 0.80, "convolutional autoencoder on MNIST, all cores", _BARE),
     Row("step", "ours", "bare", "µs", 350, "a step, with metrics, loggers and progress, one thread", "bare loop"),
     Row("step", "lightning", "bare", "µs", None, "for comparison: Lightning, two metrics in its bar", "bare loop"),
+    Row("uniform_lengths", "ours", "random", "/s", 1.5, _TOKENS.format("5 to 200 long alike often"), _RANDOM),
+    Row("long_tail", "ours", "random", "/s", 2.2, _TOKENS.format("half shorter than 15, up to 200"), _RANDOM),
+    Row("uniform_lengths", "ours", "packed", "/s", None, _TOKENS.format("5 to 200 long alike often"), _PACKED),
+    Row("recurrent_step", "ours", "floor", "/s", 0.95, "a step of an LSTM of two layers, one thread", "torch's layers by hand"),
+    Row("lstm_inference", "bf16", "plain", "/s", 3, "answers of an LSTM in bf16, one thread", "fp32 without oneDNN"),
+    Row("lstm_inference", "bf16", "fp32", "/s", None, "answers of an LSTM in bf16, one thread", "fp32 with oneDNN, which is usual"),
     Row("features", "head", "plain", "s", 0.1, f"a new head on ResNet-18, {_PHOTOS}", "the same without kept features"),
     Row("features", "stage", "stage_plain", "s", 0.5, f"its last stage and head, {_PHOTOS}", "the same without kept features"),
     Row("features", "heads", "heads_plain", "s", 0.025, "eight heads on one backbone, likewise", "one without kept features, times eight"),
