@@ -81,7 +81,6 @@ PENDING = {
     "vgg.VGG",
     "text_cnn.TextCNN",
     "text_transformer.TextTransformer",
-    "speech_rnn.SpeechRNN",
 }
 
 
