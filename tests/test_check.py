@@ -31,6 +31,7 @@ BAD = [
     (["trainer=cpu", "precision=16-true"], ["16-true", "GPU"]),
     (["trainer.devices=0", "trainer=cpu"], ["trainer.devices=0"]),
     (["trainer=cpu_2", "data.batch_size=33"], ["data.batch_size=33", "2 processes", "34"]),
+    (["weights=pretrained"], ["lenet5", "no published weights"]),
     (["weights=nowhere.ckpt"], ["nowhere.ckpt", "does not exist"]),
     (["resume=nowhere"], ["nowhere", "config.yaml"]),
     (["model=[a"], ["model=[a", "key=value"]),

@@ -71,7 +71,6 @@ PENDING = {
     "squeezenet.SqueezeNet",
     "alexnet.AlexNet",
     "alexnet.AlexNet2012",
-    "googlenet.GoogLeNet",
     "inception_v2.InceptionV2",
     "inception_v3.InceptionV3",
     "inception_v4.InceptionV4",

@@ -258,6 +258,10 @@ def _devices(config: Any) -> list[str]:
 def _paths(config: Any) -> list[str]:
     problems = []
     weights = config.weights
+    if weights == "pretrained" and not config.model.get("pretrained"):
+        problems.append(
+            f"model={config.run.choices.get('model')} has no published weights: use weights=null or the path of an earlier run"
+        )
     if weights is not None and weights != "pretrained" and not Path(str(weights)).exists():
         problems.append(f"weights={weights} does not exist: use null, pretrained, or the path of a run or checkpoint")
     folder = Path(config.run.dir)

@@ -98,14 +98,20 @@ def class_names(published: Mapping[str, Any]) -> list[str]:
 
 
 def _from_timm(name: str) -> dict[str, Tensor]:
-    import timm  # type: ignore[import-untyped]
+    import logging
 
+    import timm  # type: ignore[import-untyped]
+    from timm.models import get_pretrained_cfg  # type: ignore[import-untyped]
+
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every attempt
+    stated = get_pretrained_cfg(name)
+    source = stated.hf_hub_id if stated and stated.hf_hub_id else f"timm/{name}"
     try:
         return timm.create_model(name, pretrained=True).state_dict()
     except RuntimeError as error:
         raise UserError(f"model.name={name}: {first_line(error)}; use weights=null or the path of a file") from error
     except Exception as error:
         raise UserError(
-            f"weights=pretrained needs the weights of timm/{name}, which cannot be fetched ({first_line(error)}): fetch them "
-            "where there is a network (HF_HOME says where they are kept), or give their file as weights=PATH"
+            f"weights=pretrained needs model.safetensors of {source}, which cannot be fetched ({type(error).__name__}): fetch it where "
+            "there is a network and put the cache (HF_HOME) here, or give the file as weights=PATH"
         ) from error
