@@ -136,9 +136,14 @@ def test_fixed_views(train: Any, experiments: Any, tmp_path: Path) -> None:
     code, _, errors = experiments("check", "freezing=feature_extraction", "freezing.views=2", "features.cache=false")
     assert code == 2
     assert "freezing.views=2 trains on kept features" in errors
-    code, _, errors = experiments("train", "freezing.views=2", "trainer=quick", "callbacks=none")
-    assert code == 2
-    assert "none are: no stage at the front stays as it is" in errors
+    quick = ["train", "freezing.views=2", "trainer=quick", "callbacks=none"]
+    for more, reason in (
+        ([], "no stage at the front stays as it is"),
+        (["freezing=last_stage", "data.augment.mixup=0.2"], "data.augment.mixup pairs other images in every epoch"),
+    ):
+        code, _, errors = experiments(*quick, *more)
+        assert code == 2
+        assert f"none are: {reason}" in errors
 
 
 def test_pictures_are_drawn_of_the_images(train: Any, tmp_path: Path) -> None:

@@ -75,6 +75,9 @@ class FrozenFeatures(Callback):
             return f"{type(task.model).__name__} is more than its stages one after the other"
         if not hasattr(data, "in_order"):
             return f"{type(data).__name__} cannot say which examples are the same in every epoch"
+        mixing = [name for name in data.changes if name in ("mixup", "cutmix")]
+        if self.views and mixing:
+            return f"data.augment.{mixing[0]} pairs other images in every epoch"
         if not self.views and data.changes:
             changes = " and ".join(f"data.augment.{name}" for name in data.changes)
             return f"{changes} makes other images of them in every epoch (freezing.views=4 keeps four fixed views)"
