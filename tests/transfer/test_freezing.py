@@ -30,6 +30,7 @@ def weights(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:
 def first(net: list[str], tmp_path: Path) -> dict[str, torch.Tensor]:
     """The first values that a run begins with, written to `first.pt`."""
     config = compose([*net[2:], *SMALL], [str(tmp_path / "conf")])
+    torch.manual_seed(0)
     model = build_model(config, SPEC)
     for name, buffer in model.named_buffers():
         if name.endswith("running_mean"):
