@@ -138,6 +138,8 @@ def test_missing_rows_are_refused_dropped_or_filled(series: Any) -> None:
     assert (np.diff(np.concatenate([past, future], axis=1), axis=1) == 1).all()
     assert dropped.splits["missing_rows"] == 2
     assert series(lines, even=False).splits["rows"] == 98
+    with pytest.raises(UserError, match=r"line 99: 8762 rows are missing in all, more than the 98 that are there"):
+        series([*lines[:-1], lines[-1].replace("2024", "2025")], missing="fill")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import Dataset
 
 from experiments.data.batches import BatchedData, whole
+from experiments.data.gaps import RULES, filled, regular, usable
 from experiments.data.sampling import Picks
 from experiments.data.splits import check_amount, fingerprint
 from experiments.data.table import Table
@@ -21,7 +22,6 @@ from experiments.spec import SeriesSpec
 log = logging.getLogger(__name__)
 
 PARTS = ("train", "validation", "test")
-RULES = ("error", "drop", "fill")
 
 
 class Past(NamedTuple):
@@ -157,19 +157,19 @@ class SeriesData(BatchedData):
             return
         table = self.read()
         counts = {"missing_values": int(np.isnan(table.values).sum())}
-        table, steps = self._regular(table)
+        table, steps = regular(table, self.missing, self.even)
         counts["missing_rows"] = int(steps[-1]) + 1 - len(table.lines) if self.missing != "fill" else 0
-        table, counts["filled_values"] = self._filled(table)
+        table, counts["filled_values"] = filled(table, self.missing)
         self.table = table
         rows = len(table.values)
         train, validation, test = self.ends(rows)
         bounds = {"train": (0, train), "validation": (train, validation), "test": (validation, test)}
         self._check_lengths(bounds)
-        usable = _usable(table.values, steps, self.history + self.horizon)
+        whole_windows = usable(table.values, steps, self.history + self.horizon)
         for part, (begin, end) in bounds.items():
             first = max(begin - self.history, 0) if self.borrow else begin
             every = np.arange(first, end - self.history - self.horizon + 1)
-            self.starts[part] = every[usable[every]]
+            self.starts[part] = every[whole_windows[every]]
             counts[f"{part}_windows_dropped"] = len(every) - len(self.starts[part])
             if not len(self.starts[part]):
                 raise UserError(
@@ -210,8 +210,8 @@ class SeriesData(BatchedData):
     def _past(self, table: Table) -> np.ndarray:
         """The last rows (history, C) float32 of a table, scaled as in training."""
         history = self.spec.history
-        table, steps = self._regular(table)
-        table, _ = self._filled(table)
+        table, steps = regular(table, self.missing, self.even)
+        table, _ = filled(table, self.missing)
         if len(table.values) < history:
             raise UserError(
                 f"{table.path} has {len(table.values)} rows and the model reads the last {history}: give it more"
@@ -220,63 +220,6 @@ class SeriesData(BatchedData):
         if np.isnan(past).any() or steps[-1] - steps[-history] != history - 1:
             raise UserError(f"{table.path}: values are missing in its last {history} rows: set data.missing=fill")
         return ((past - np.asarray(self.spec.mean)) / np.asarray(self.spec.std)).astype(np.float32)
-
-    def _regular(self, table: Table) -> tuple[Table, np.ndarray]:
-        """The table and the step (T,) of each row; with rows for missing steps where they are to be filled.
-
-        Raises:
-            UserError: rows are unevenly spaced, or missing where that is an error.
-        """
-        if not self.even:
-            return table, np.arange(len(table.times))
-        exact = table.times.places
-        steps = np.rint(exact).astype(np.int64)
-        off = np.flatnonzero((np.abs(exact - steps) > 0.1) | (np.diff(steps, prepend=-1) < 1))
-        if len(off):
-            row = int(off[0])
-            raise UserError(
-                f"{table.path}, line {table.lines[row]}: {table.times.text(row)} is no whole number of steps after the"
-                " first row: give evenly spaced rows, or set data.even=false to count rows whatever their times"
-            )
-        gaps = np.flatnonzero(np.diff(steps) > 1)
-        if not len(gaps):
-            return table, steps
-        row, count = int(gaps[0]) + 1, int(steps[-1]) + 1 - len(steps)
-        if self.missing == "error":
-            raise UserError(
-                f"{table.path}, line {table.lines[row]}: {steps[row] - steps[row - 1] - 1} rows are missing before"
-                f" {table.times.text(row)}, {count} in all: add them, set data.missing=fill or drop, or data.even=false"
-                " to count rows whatever their times"
-            )
-        if self.missing == "drop":
-            return table, steps
-        values = np.full((steps[-1] + 1, table.values.shape[1]), np.nan)
-        values[steps] = table.values
-        lines = np.interp(np.arange(len(values)), steps, table.lines).astype(np.int64)
-        seconds = np.interp(np.arange(len(values)), steps, table.times.values)
-        times = type(table.times)(seconds, table.times.form)
-        return table._replace(times=times, values=values, lines=lines), np.arange(len(values))
-
-    def _filled(self, table: Table) -> tuple[Table, int]:
-        """The table without what is missing, as far as `missing` says so, and the number of values filled in.
-
-        Raises:
-            UserError: a value is missing where that is an error, or there is none before it to repeat.
-        """
-        absent = np.isnan(table.values)
-        if not absent.any() or self.missing == "drop":
-            return table, 0
-        row, column = (int(found[0]) for found in np.nonzero(absent))
-        where = f"{table.path}, line {table.lines[row]}: {table.columns[column]} is missing"
-        if self.missing == "error":
-            raise UserError(
-                f"{where}, one of {int(absent.sum())} such values: mend them, or set data.missing=fill (repeats the last"
-                " value) or data.missing=drop (leaves out the windows that touch one)"
-            )
-        if absent[0].any():
-            raise UserError(f"{where}, and there is no value before it to repeat: mend it, or set data.missing=drop")
-        last = np.maximum.accumulate(np.where(absent, 0, np.arange(len(absent))[:, None]), axis=0)
-        return table._replace(values=np.take_along_axis(table.values, last, axis=0)), int(absent.sum())
 
     def _check_lengths(self, bounds: dict[str, tuple[int, int]]) -> None:
         path, window = self.table.path, self.history + self.horizon
@@ -321,11 +264,3 @@ class SeriesData(BatchedData):
         said = {key.replace("_", " "): value for key, value in counts.items() if value}
         if said:
             log.warning("%s: %s.", self.table.path, ", ".join(f"{value} {key}" for key, value in said.items()))
-
-
-def _usable(values: np.ndarray, steps: np.ndarray, length: int) -> np.ndarray:
-    """(T - length + 1,) bool: which windows have all their values and no gap."""
-    broken = np.isnan(values).any(axis=1)
-    before = np.concatenate([[0], np.cumsum(broken)])
-    whole_windows = before[length:] == before[: len(before) - length]
-    return whole_windows & (steps[length - 1 :] - steps[: len(steps) - length + 1] == length - 1)
