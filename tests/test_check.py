@@ -75,11 +75,11 @@ def test_wrong_commands(experiments, words: list[str]) -> None:
 def test_unlike_data_model_and_task(experiments, tmp_path: Path) -> None:
     (tmp_path / "conf" / "data").mkdir(parents=True)
     (tmp_path / "conf" / "data" / "words.yaml").write_text(
-        "defaults:\n  - /task@_global_.task: classification\n_target_: nowhere.Words\ngives: {kind: text}\nbatch_size: 8\n"
+        "defaults:\n  - /task@_global_.task: classification\n_target_: nowhere.Words\ngives: {kind: smell}\nbatch_size: 8\n"
     )
     code, _, errors = experiments("train", "data=words", "--config-dir", "conf")
     assert code == 2
-    assert "task=classification reads image and data=words gives text" in errors
+    assert "task=classification reads image or text or sequence or audio and data=words gives smell" in errors
 
 
 def test_task_asks_for_what_the_model_makes(experiments, tmp_path: Path) -> None:
