@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from experiments.sequences import Sequences
-from experiments.spec import AudioSpec, ImageSpec, SequenceSpec, SeriesSpec, TextSpec
+from experiments.sequences import Pairs, Sequences
+from experiments.spec import AudioSpec, ImageSpec, PairSpec, SequenceSpec, SeriesSpec, TextSpec
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,9 @@ def example_input(spec: Any) -> Any:
         return torch.zeros(1, spec.channels, spec.height, spec.width)
     if isinstance(spec, TextSpec):
         return Sequences(torch.zeros(1, spec.length, dtype=torch.long), torch.tensor([spec.length]))
+    if isinstance(spec, PairSpec):
+        lengths = (spec.length, spec.target_length)
+        return Pairs(*(Sequences(torch.zeros(1, one, dtype=torch.long), torch.tensor([one])) for one in lengths))
     if isinstance(spec, SequenceSpec):
         return Sequences(torch.zeros(1, spec.length, spec.features), torch.tensor([spec.length]))
     if isinstance(spec, AudioSpec):

@@ -49,3 +49,42 @@ def pad(items: Sequence[Any], length: int | None = None) -> Sequences:
 
 class Tokens(tuple[int, ...]):
     """Tokens in a task's answer; the run's data turn them back into text."""
+
+
+class Pairs(NamedTuple):
+    """Source sentences, and of their translations what a decoder reads: `START`, and all tokens but the end."""
+
+    source: Sequences
+    target: Sequences
+
+
+class Labels(NamedTuple):
+    """What a decoder is to say at each step.
+
+    Attributes:
+        values: (B, T) int64, the tokens with `END` behind them, and `IGNORED` beyond.
+        rows: (B,) int64, the examples' numbers in their part.
+    """
+
+    values: Tensor
+    rows: Tensor
+
+
+class Decoding(NamedTuple):
+    """Where a decoder stands in its sentences: all tensors have a row a sentence.
+
+    Attributes:
+        fixed: what stays, such as the encoded source.
+        moving: what each step changes, such as a recurrent state or the keys of the words so far.
+    """
+
+    fixed: tuple[Tensor, ...]
+    moving: tuple[Tensor, ...]
+
+    def take(self, rows: Tensor) -> Decoding:
+        """The state of some rows, any number of times each."""
+        return Decoding(tuple(one[rows] for one in self.fixed), tuple(one[rows] for one in self.moving))
+
+    def follow(self, rows: Tensor) -> Decoding:
+        """Each row goes on from another one of the same source sentence."""
+        return self._replace(moving=tuple(one[rows] for one in self.moving))

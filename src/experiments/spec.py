@@ -65,6 +65,40 @@ class TextSpec:
 
 
 @dataclass(frozen=True)
+class PairSpec:
+    """Sentences in two languages, as tokens.
+
+    Attributes:
+        vocabulary: number of the source's tokens; 0 to 3 are padding, unknown, start and end.
+        target_vocabulary: of the target's, likewise.
+        shared: whether both are the same.
+        length: a usual number of tokens in a source sentence (the median of the training part).
+        target_length: of a target sentence, its end included.
+        longest: the largest number in any source sentence.
+        target_longest: likewise.
+        languages: names of source and target.
+    """
+
+    vocabulary: int
+    target_vocabulary: int
+    shared: bool
+    length: int
+    target_length: int
+    longest: int
+    target_longest: int
+    languages: tuple[str, ...]
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """Keyword arguments that every translating model takes."""
+        return {
+            "vocabulary": self.vocabulary,
+            "target_vocabulary": self.target_vocabulary,
+            "one_vocabulary": self.shared,
+        }
+
+
+@dataclass(frozen=True)
 class SequenceSpec:
     """Sequences of vectors of unequal length, with a label or some numbers each.
 
@@ -165,4 +199,4 @@ def from_plain(plain: dict[str, Any]) -> Any:
     return SPECS[plain["kind"]](**fields)
 
 
-SPECS = {cls.__name__: cls for cls in (AudioSpec, ImageSpec, SequenceSpec, SeriesSpec, TextSpec)}
+SPECS = {cls.__name__: cls for cls in (AudioSpec, ImageSpec, PairSpec, SequenceSpec, SeriesSpec, TextSpec)}

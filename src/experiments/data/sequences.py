@@ -93,7 +93,7 @@ class SequenceData(LightningDataModule):
                 raise UserError(f"data.{key}={value!r} must be a whole number of at least {least}.")
         self.batch_size, self.max_tokens, self.bucket = batch_size, max_tokens, bucket
         self.workers, self.seed = workers, seed
-        self.sets: dict[str, Store] = {}
+        self.sets: dict[str, Any] = {}
         self.spec: Any
         self.splits: dict[str, Any]
 
@@ -108,6 +108,10 @@ class SequenceData(LightningDataModule):
             for part, store in self.sets.items():
                 if not len(store.lengths):
                     raise UserError(f"{self.name}: the {part} part is empty, and needs at least one example.")
+
+    def dataset(self, part: str) -> Dataset:
+        """A part, served by the batch."""
+        return Stored(self.sets[part])
 
     def train_dataloader(self) -> DataLoader:
         rank, world = self._place()
@@ -129,9 +133,10 @@ class SequenceData(LightningDataModule):
         """Training examples of each class."""
         return np.bincount(self.sets["train"].targets, minlength=self.spec.num_classes).tolist()
 
-    def sample(self, part: str, count: int) -> tuple[Sequences, torch.Tensor]:
+    def sample(self, part: str, count: int) -> Any:
         """The first examples of a part, as the model gets them."""
-        return Stored(self.sets[part]).__getitems__(range(min(count, len(self.sets[part].lengths))))
+        served: Any = self.dataset(part)
+        return served.__getitems__(range(min(count, len(self.sets[part].lengths))))
 
     def _evaluation(self, part: str) -> DataLoader:
         rank, world = self._place()
@@ -143,7 +148,7 @@ class SequenceData(LightningDataModule):
     def _loader(self, part: str, sampler: Any) -> DataLoader:
         on_device = self.trainer is not None and self.trainer.strategy.root_device.type != "cpu"
         return LazyLoader(
-            Stored(self.sets[part]),
+            self.dataset(part),
             batch_sampler=sampler,
             collate_fn=as_is,
             num_workers=self.workers,

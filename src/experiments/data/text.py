@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +14,7 @@ import numpy as np
 from experiments.data import tokens
 from experiments.data.sequences import SequenceData, Store
 from experiments.data.splits import check_amount, fingerprint, hold_out, keep
-from experiments.errors import UserError
+from experiments.errors import UserError, first_line
 from experiments.sequences import UNKNOWN, Sequences, pad
 from experiments.spec import TextSpec
 
@@ -173,7 +175,7 @@ class TextData(SequenceData):
             UserError: when one has no word.
         """
         for number, text in enumerate(texts, 1):
-            if _blank(text):
+            if is_blank(text):
                 raise UserError(f"text {number} is empty: give a text with a word in it")
         return pad([row[: self.max_length] for row in tokens.encode(self.tokenizer, texts)])
 
@@ -182,7 +184,7 @@ class TextData(SequenceData):
         return [self.tokenizer.id_to_token(one) for one in row]
 
     def _without_empty(self, texts: Texts) -> Texts:
-        blank = np.array([_blank(line) for line in texts.lines], bool)
+        blank = np.array([is_blank(line) for line in texts.lines], bool)
         if blank.any() and self.empty == "error":
             first = texts.places[int(np.argmax(blank))]
             raise UserError(
@@ -198,7 +200,7 @@ class TextData(SequenceData):
         return rows
 
 
-def _blank(text: str) -> bool:
+def is_blank(text: str) -> bool:
     """Whether a text has nothing to read."""
     return not any(letter.isprintable() and not letter.isspace() for letter in text)
 
@@ -215,15 +217,21 @@ def lines_of(path: Path, encoding: str = "utf-8") -> list[str]:
 
 
 def text_of(path: Path, encoding: str = "utf-8") -> str:
-    """A text file.
+    """A text file, compressed where its name ends in .gz.
 
     Raises:
         UserError: when it is missing, or not in that encoding.
     """
     try:
         content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+    except (EOFError, zlib.error) as error:
+        raise UserError(f"{path} is damaged ({first_line(error)}): fetch it again") from error
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): name the file or folder with the data") from error
+        raise UserError(
+            f"{path} cannot be read ({error.strerror or first_line(error)}): name the file or folder with the data"
+        ) from error
     try:
         return content.decode(encoding).removeprefix("\ufeff").replace("\r\n", "\n")
     except UnicodeDecodeError as error:

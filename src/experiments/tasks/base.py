@@ -68,6 +68,10 @@ class Task(LightningModule):
         """Sums over one batch whose means over the epoch are logged as `train/…`; cheap, on the device."""
         return {}
 
+    def derived(self, means: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What follows from an epoch's means and is logged beside them, in every part."""
+        return {}
+
     def metrics_of(self, part: str) -> MetricCollection:
         """The metrics of `val` or `test`."""
         return cast(MetricCollection, self.metrics[part])
@@ -143,6 +147,7 @@ class Task(LightningModule):
     def _report(self, part: str) -> None:
         values: dict[str, Any] = self.sums[part].means(self)
         self.sums[part].reset()
+        values |= self.derived(values)
         if part != "train":
             values |= self.metrics_of(part).compute()
             self.metrics_of(part).reset()

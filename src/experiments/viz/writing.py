@@ -1,0 +1,120 @@
+"""Texts of any script in a picture: with a font of this machine that has their letters, or in Latin letters."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from functools import cache
+from typing import NamedTuple
+
+USUAL = "DejaVu Sans"  # what matplotlib brings along
+FIRST = ("devanagari", "lohit", "noto sans", "nirmala", "mangal", "kohinoor", "freesans", "unicode")  # looked at first
+
+CONSONANTS = dict(zip(
+    "कखगघङचछजझञटठडढणतथदधनपफबभमयरलवशषसहळ",
+    ["k", "kh", "g", "gh", "ṅ", "c", "ch", "j", "jh", "ñ", "ṭ", "ṭh", "ḍ", "ḍh", "ṇ", "t", "th", "d", "dh", "n", "p", "ph", "b", "bh", "m", "y", "r", "l", "v", "ś", "ṣ", "s", "h", "ḷ"], strict=True,
+))  # fmt: skip
+NUKTA = {"k": "q", "kh": "x", "g": "ġ", "j": "z", "ḍ": "ṛ", "ḍh": "ṛh", "ph": "f"}
+VOWELS = dict(zip("अआइईउऊऋएऐओऔऑऍ", ["a", "ā", "i", "ī", "u", "ū", "ṛ", "e", "ai", "o", "au", "ŏ", "ĕ"], strict=True))
+SIGNS = dict(zip("ािीुूृेैोौॉॅ", ["ā", "i", "ī", "u", "ū", "ṛ", "e", "ai", "o", "au", "ŏ", "ĕ"], strict=True))
+OTHER = {"ं": "ṃ", "ँ": "m̐", "ः": "ḥ", "ऽ": "’", "।": "|", "॥": "||", "ॐ": "oṃ", "\u200c": "", "\u200d": ""}
+VIRAMA, DOT = "्", "़"
+
+
+class Writing(NamedTuple):
+    """How texts are written.
+
+    Attributes:
+        families: fonts, for matplotlib's `fontfamily`.
+        latin: whether letters are to be put into Latin ones first, by `written`.
+        note: what a reader must know of it, or nothing.
+    """
+
+    families: list[str]
+    latin: bool
+    note: str
+
+    def written(self, text: str) -> str:
+        """The text as it can be drawn."""
+        return latin(text) if self.latin else text
+
+
+def writing(texts: Iterable[str]) -> Writing:
+    """A font for all letters of some texts, or the way out where this machine has none."""
+    needed = {ord(letter) for text in texts for letter in unicodedata.normalize("NFC", text)}
+    missing = frozenset(
+        code for code in needed if code > 127 and not chr(code).isspace() and code not in _letters_of(USUAL)
+    )
+    missing -= {0x200C, 0x200D}  # they join and part letters, and are not drawn
+    if not missing:
+        return Writing([USUAL], False, "")
+    import matplotlib
+
+    # Before 3.11 matplotlib sets letter by letter, which tears the syllables of Indian scripts.
+    torn = matplotlib.__version_info__ < (3, 11) and any(0x0900 <= code <= 0x0DFF for code in missing)
+    found = _font_with(missing)
+    if found and not torn:
+        return Writing([found, USUAL], False, "")
+    script = unicodedata.name(chr(min(missing)), "LETTER").split()[0].capitalize()
+    why = f"{script} needs matplotlib 3.11" if torn else f"no {script} font on this machine"
+    return Writing([USUAL], True, f"{why}: in Latin letters")
+
+
+@cache
+def _letters_of(family: str) -> frozenset[int]:
+    from matplotlib import font_manager
+    from matplotlib.ft2font import FT2Font
+
+    return frozenset(FT2Font(font_manager.findfont(family)).get_charmap())
+
+
+@cache
+def _font_with(codes: frozenset[int]) -> str | None:
+    """The family of an upright font of this machine that has all these letters."""
+    from matplotlib import font_manager
+    from matplotlib.ft2font import FT2Font
+
+    fonts = [one for one in font_manager.fontManager.ttflist if one.style == "normal" and "Last Resort" not in one.name]
+
+    def order(one: font_manager.FontEntry) -> tuple[int, bool, str]:
+        name = one.name.lower()
+        hint = next((place for place, word in enumerate(FIRST) if word in name), len(FIRST))
+        return hint, one.weight not in (400, "normal", "regular"), name
+
+    for font in sorted(fonts, key=order):
+        try:
+            if codes <= set(FT2Font(font.fname).get_charmap()):
+                return font.name
+        except (OSError, RuntimeError):  # a damaged or vanished file is no font
+            continue
+    return None
+
+
+def latin(text: str) -> str:
+    """Devanagari in Latin letters, close to IAST; letters of other scripts that cannot be drawn become boxes."""
+    out: list[str] = []
+    open_consonant = False  # whether the last letter is a consonant, with an `a` unless a sign follows
+    for letter in unicodedata.normalize("NFD", text):
+        if letter == DOT and open_consonant:
+            out[-1] = NUKTA.get(out[-1], out[-1])
+            continue
+        if letter in SIGNS or letter == VIRAMA:
+            out.append(SIGNS.get(letter, ""))
+            open_consonant = False
+            continue
+        if open_consonant:
+            out.append("a")
+        open_consonant = letter in CONSONANTS
+        if open_consonant:
+            out.append(CONSONANTS[letter])
+        elif letter in VOWELS:
+            out.append(VOWELS[letter])
+        elif letter in OTHER:
+            out.append(OTHER[letter])
+        elif 0x966 <= ord(letter) <= 0x96F:
+            out.append(str(ord(letter) - 0x966))
+        else:
+            out.append(letter if ord(letter) < 128 or ord(letter) in _letters_of(USUAL) else "□")
+    if open_consonant and not out[-1].endswith("a"):
+        out.append("a")
+    return unicodedata.normalize("NFC", "".join(out))
