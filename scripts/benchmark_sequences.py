@@ -152,3 +152,38 @@ def lstm_inference(quick: bool) -> Samples:
         for _ in range(1 if quick else 5)
     ]
     return {side: [turn[side] for turn in turns] for side in turns[0]}
+
+
+def beam_search(quick: bool) -> Samples:
+    """Sentences a second translated with four beams: all together, and one after another by the same search."""
+    import torch
+
+    from experiments.models.seq2seq import Seq2Seq
+    from experiments.sequences import Sequences
+    from experiments.tasks.decoding import beam_search as search
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = Seq2Seq(VOCABULARY, VOCABULARY, cell="gru", embedding=128, hidden=128, layers=1, bidirectional=True,
+                    attention="luong", input_feeding=False, share="none", dropout=0.0).eval()  # fmt: skip
+    count = 8 if quick else 64
+    lengths = torch.randint(5, 16, (count,))
+    batch = Sequences(torch.randint(4, VOCABULARY, (count, 15)), lengths)
+
+    def together() -> None:
+        search(model, batch, beams=4, penalty=0.6, longest=lengths)
+
+    def alone() -> None:
+        for row in range(count):
+            length = lengths[row : row + 1]
+            one = Sequences(batch.values[row : row + 1, : int(length)], length)
+            search(model, one, beams=4, penalty=0.6, longest=length)
+
+    def rate(translate: Callable[[], None]) -> float:
+        began = time.perf_counter()
+        translate()
+        return count / (time.perf_counter() - began)
+
+    together()
+    turns = [{"ours": rate(together), "alone": rate(alone)} for _ in range(1 if quick else 5)]
+    return {side: [turn[side] for turn in turns] for side in turns[0]}

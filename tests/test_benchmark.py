@@ -36,6 +36,7 @@ def test_quick_benchmark_measures_every_row(tmp_path: Path) -> None:
         + 2 * ["uniform_lengths"]
         + ["long_tail", "recurrent_step"]
         + 2 * ["lstm_inference"]
+        + ["beam_search"]
         + 2 * ["step"]
         + 2 * ["augmentation"]
         + 4 * ["sweep"]
