@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -12,7 +12,9 @@ from torchmetrics import MetricCollection
 
 from experiments.errors import UserError
 from experiments.tasks.base import Attachment, Task
+from experiments.tasks.peers.pca import Components
 from experiments.tasks.pictures import PictureMean, mse, psnr, ssim
+from experiments.tasks.probe import EXAMPLES, probe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -174,6 +176,28 @@ class Autoencoding(Task):
         codes = self.codes(test.inputs[:2000])
         self.drawn |= self.usual_pictures(test, codes)
         return {}
+
+    def beside_pca(
+        self, test: Sample, codes: Tensor, label_counts: Sequence[int]
+    ) -> tuple[dict[str, float], Tensor | None]:
+        """What the codes (N, D) of the test images are good for, and PCA's of the same size: metrics, and PCA's
+        reconstructions (N, C, H, W). Nothing and None where no peers are asked for, or there is no data module."""
+        train = self.sample("train", self.peer_examples) if self.peers else None
+        if train is None:
+            return {}, None
+        pca = Components(train.pixels, codes.shape[1])
+        restored = pca.restored(test.pixels)
+        few = Sample(*(part[:EXAMPLES] for part in train))
+        values, found, drawn = probe(
+            (self.codes(few.inputs), codes),
+            (pca.codes(few.pixels), pca.codes(test.pixels)),
+            (few.pixels, test.pixels),
+            (few.labels, test.labels),
+            label_counts,
+        )
+        self.found |= found
+        self.drawn |= drawn
+        return {"pca_mse": float(mse(restored, test.pixels).mean()), **values}, restored
 
     def usual_pictures(self, test: Sample, codes: Tensor) -> dict[str, Callable[[], Figure | None]]:
         """Reconstructions with their errors, and codes as a scatter."""

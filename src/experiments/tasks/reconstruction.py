@@ -10,9 +10,7 @@ from torch import Tensor, nn
 
 from experiments.errors import UserError
 from experiments.tasks.autoencoding import LOSSES, SHOWN, Autoencoding, Sample, error_map
-from experiments.tasks.peers.pca import Components
-from experiments.tasks.pictures import mse
-from experiments.tasks.probe import EXAMPLES, NAMES, probe
+from experiments.tasks.probe import NAMES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,26 +91,10 @@ class Reconstruction(Autoencoding):
         values = super().examine(test)
         codes = self.codes(test.inputs)
         self.drawn["code_activity"] = lambda: self._draw_activity(codes, test.labels)
-        train = self.sample("train", self.peer_examples) if self.peers else None
-        if train is None:
-            return values
-        size = codes.shape[1]
-        pca = Components(train.pixels, size)
-        restored = pca.restored(test.pixels)
-        values["pca_mse"] = float(mse(restored, test.pixels).mean())
-        self.drawn["against_pca"] = lambda: self._draw_against(test, restored)
-        few = Sample(*(part[:EXAMPLES] for part in train))
-        more, found, drawn = probe(
-            (self.codes(few.inputs), codes),
-            (pca.codes(few.pixels), pca.codes(test.pixels)),
-            (few.pixels, test.pixels),
-            (few.labels, test.labels),
-            self.label_counts,
-        )
-        self.found |= found
-        self.drawn |= drawn
-        values |= more
-        return values
+        more, by_pca = self.beside_pca(test, codes, self.label_counts)
+        if by_pca is not None:
+            self.drawn["against_pca"] = lambda: self._draw_against(test, by_pca)
+        return values | more
 
     def _draw_activity(self, codes: Tensor, labels: Tensor) -> Figure:
         from experiments.viz import heat

@@ -12,9 +12,7 @@ from torch.nn import functional as F
 
 from experiments.errors import UserError
 from experiments.tasks.autoencoding import SHOWN, Autoencoding, Sample
-from experiments.tasks.peers.pca import Components
-from experiments.tasks.pictures import mse
-from experiments.tasks.probe import EXAMPLES, NAMES, probe
+from experiments.tasks.probe import NAMES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -196,22 +194,7 @@ class Variational(Autoencoding):
         if self.judge is not None and self.peers:
             values["frechet"] = self._judged(test, mean.shape[1])
         self.drawn |= self._looks(test, mean, by_dimension)
-        train = self.sample("train", self.peer_examples) if self.peers else None
-        if train is not None:
-            pca = Components(train.pixels, mean.shape[1])
-            values["pca_mse"] = float(mse(pca.restored(test.pixels), test.pixels).mean())
-            few = Sample(*(part[:EXAMPLES] for part in train))
-            more, found, drawn = probe(
-                (self.codes(few.inputs), mean),
-                (pca.codes(few.pixels), pca.codes(test.pixels)),
-                (few.pixels, test.pixels),
-                (few.labels, test.labels),
-                self.label_counts,
-            )
-            self.found |= found
-            self.drawn |= drawn
-            values |= more
-        return values
+        return values | self.beside_pca(test, mean, self.label_counts)[0]
 
     def _importance_weighted(self, test: Sample) -> float:
         """The bound of Burda et al. with some samples, over the first 1,000 test images."""
