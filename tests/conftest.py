@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,6 +23,16 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Nothing kept by other runs is read, nor anything left in the home folder."""
     os.environ["EXPERIMENTS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Each test draws the same numbers alone, in the suite and on any worker."""
+    random.seed(0)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture
