@@ -15,6 +15,7 @@ from experiments.data import tokens
 from experiments.data.buckets import BucketSampler, EvalBuckets, rounded
 from experiments.data.generated_reviews import GeneratedReviews
 from experiments.data.imdb import IMDB
+from experiments.data.letters import is_mark
 from experiments.data.rt_polarity import RtPolarity
 from experiments.data.sequences import Store, Stored
 from experiments.data.sst2 import SST2
@@ -78,6 +79,46 @@ def test_a_character_has_its_combining_marks_and_one_form() -> None:
     assert "स्" in tokenizer.get_vocab() or "स्ते" in tokenizer.get_vocab()
     assert "\u0301" not in tokenizer.get_vocab()
     assert tokens.encode(tokenizer, ["caf\u00e9"]) == tokens.encode(tokenizer, ["cafe\u0301"])
+
+
+HINDI = ["किताब मेज़ पर रखी है", "लड़का किताब पढ़ रहा है", "वह कक्षा में गाना गा रही है", "क्या तुम्हें कविता पसंद है"]
+
+
+def test_bpe_never_cuts_a_letter_from_its_marks(tmp_path: Path) -> None:
+    tokenizer = tokens.fit(tokens.Rule("bpe", 200, 1, False), HINDI * 3)
+    tokens.keep(tokenizer, tmp_path / "tokenizer.json")
+    tokenizer = tokens.read(tmp_path / "tokenizer.json")
+    assert tokenizer.get_vocab_size() <= 200
+    rows = tokens.encode(tokenizer, HINDI)
+    said = [tokenizer.id_to_token(one) for row in rows for one in row]
+    assert not any(is_mark(token[0]) for token in said)
+    assert "▁किताब" in said  # merges were learned
+    assert tokens.decode(tokenizer, rows) == HINDI
+    assert not any(len(token) > 1 and is_mark(token[0]) for token in tokenizer.get_vocab())
+    # A letter that the training part never had, of a base and a mark that it had, is spelled and not lost.
+    assert tokens.decode(tokenizer, tokens.encode(tokenizer, ["षी"])) == ["षी"]
+
+
+def test_bpe_spells_rare_letters_and_stays_within_its_size() -> None:
+    for size, count in ((40, 1), (60, 2), (200, 4)):
+        tokenizer = tokens.fit(tokens.Rule("bpe", size, count, False), [*HINDI * 3, "षीक"])
+        assert not any(len(token) > 1 and is_mark(token[0]) for token in tokenizer.get_vocab())
+        rows = tokens.encode(tokenizer, [*HINDI, "षीक"])
+        assert not any(1 in row for row in rows)
+        assert tokens.decode(tokenizer, rows) == [*HINDI, "षीक"]
+    assert tokenizer.get_vocab_size() <= 200
+
+
+def test_bpe_without_marks_is_the_usual_one() -> None:
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+    usual = Tokenizer(models.BPE(unk_token="<unk>"))
+    usual.normalizer = normalizers.Sequence([normalizers.NFC()])
+    usual.pre_tokenizer, usual.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    usual.train_from_iterator(
+        LINES, trainers.BpeTrainer(vocab_size=40, special_tokens=list(tokens.SPECIAL), show_progress=False)
+    )
+    assert tokens.fit(tokens.Rule("bpe", 40, 1, False), LINES).get_vocab() == usual.get_vocab()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 A tokenizer is fitted on the training part alone and kept in the run's folder as `tokenizer.json`. Equal texts give
 equal tokenizers, in every process. Text is brought to Unicode's composed form (NFC); a character is what a reader sees
-as one, a letter with its combining marks.
+as one, a letter with its combining marks, which BPE does not cut either (`letters`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.data.letters import fit_whole_letters
 from experiments.errors import UserError, first_line
 from experiments.files import write_text
 
@@ -77,7 +78,8 @@ def fit(rule: Rule, texts: Sequence[str]) -> Any:
     elif rule.kind == "bpe":
         tokenizer = Tokenizer(models.BPE(unk_token=unknown))
         tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
-        trainer = trainers.BpeTrainer(**how)
+        tokenizer.normalizer = normalizer
+        return fit_whole_letters(tokenizer, how, texts)
     else:
         tokenizer = Tokenizer(models.WordPiece(unk_token=unknown))
         tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.BertPreTokenizer(), decoders.WordPiece()
