@@ -78,8 +78,6 @@ PENDING = {
     "mobilenet.MobileNetV2",
     "mobilenet.MobileNetV3",
     "vgg.VGG",
-    "text_cnn.TextCNN",
-    "text_transformer.TextTransformer",
 }
 
 
