@@ -1,6 +1,7 @@
 """metrics.csv and the event file, read back; also after a resume."""
 
 import csv
+import random
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from experiments import event_file
 from experiments.loggers import CSV, TensorBoard, announce, close, log_epoch
 
 
@@ -128,6 +130,14 @@ def test_event_file_reads_back(tmp_path: Path) -> None:
     assert [info.name.tag for info in experiment.metric_infos] == ["test/accuracy"]
     end = metadata.parse_session_end_info_plugin_data(content["_hparams_/session_end_info"])
     assert end.status == api_pb2.STATUS_SUCCESS
+
+
+def test_checksum_of_event_files() -> None:
+    """Castagnoli's check value, and any length the same in lanes as byte by byte."""
+    assert event_file.crc32c(b"123456789") == 0xE3069283
+    data = random.randbytes(100_000)
+    for length in (4, 64, 1024, 1025, 4096, 65_537, 100_000):
+        assert event_file._in_lanes(data[:length]) == event_file._byte_by_byte(data[:length])
 
 
 def test_event_file_after_a_kill(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import random
@@ -100,9 +101,37 @@ def make(node: Any, /, **extra: Any) -> Any:
 def build_data(config: DictConfig) -> Any:
     """The data module, ready: `spec` is there."""
     data = make(config.data)
+    ready = _ready.get(data_key(config.data))
+    if ready is None:
+        data.prepare_data()
+        data.setup()
+    else:
+        data.take_over(ready)
+    return data
+
+
+_ready: dict[str, Any] = {}  # data modules whose parts the processes forked from this one find in memory
+_READY_BYTES = 1 << 30
+
+
+def data_key(node: Any) -> str:
+    """What the parts of a dataset depend on: configs with the same text read the same."""
+    later = ("batch_size", "seed", "workers", "augment")
+    return json.dumps({key: value for key, value in described(node).items() if key not in later}, sort_keys=True)
+
+
+def keep_ready(node: Any) -> None:
+    """Reads a dataset once for all processes that will be forked from this one, where it is held in memory as arrays."""
+    from hydra.utils import get_class
+
+    key = data_key(node)
+    if key in _ready or not getattr(get_class(node["_target_"]), "in_memory", False):
+        return
+    data = make(node)
     data.prepare_data()
     data.setup()
-    return data
+    if data.bytes + sum(one.bytes for one in _ready.values()) <= _READY_BYTES:
+        _ready[key] = data
 
 
 def build_model(config: DictConfig, spec: Any) -> Any:

@@ -16,13 +16,14 @@ import io
 import os
 import struct
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from experiments.event_file import record, records
 from experiments.files import atomic_path
 
 
@@ -327,7 +328,7 @@ class TensorBoard(_RunLogger):
         self._earlier = sorted(self._dir.glob("events.out.tfevents.*"))
         name = f"events.out.tfevents.{time.time_ns()}.{os.getpid()}"
         self._file = open(self._dir / name, "xb", buffering=0)  # noqa: SIM115, open for the whole run
-        self._file.write(_record(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString()))
+        self._file.write(record(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString()))
 
     def _write(self, summary: Any, step: int) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
@@ -335,7 +336,7 @@ class TensorBoard(_RunLogger):
         self._open()
         assert self._file is not None
         event = Event(wall_time=time.time(), step=step, summary=summary)
-        self._file.write(_record(event.SerializeToString()))
+        self._file.write(record(event.SerializeToString()))
 
     def _take_over(self, step: int) -> None:
         """Copy what earlier attempts logged before this step, and remove their files."""
@@ -345,51 +346,13 @@ class TensorBoard(_RunLogger):
         over = self._once | {"_hparams_/session_end_info"}
         seen: set[tuple[str, int]] = set()  # twice where a copy like this one was itself interrupted
         for path in self._earlier:
-            for data in _records(path):
+            for data in records(path):
                 event = Event.FromString(data)
                 tags = {(v.tag, event.step) for v in event.summary.value}
                 new = tags and event.step < step and not tags <= seen
                 if new and not any(tag in over for tag, _ in tags):
                     seen |= tags
-                    self._file.write(_record(data))
+                    self._file.write(record(data))
         for path in self._earlier:
             path.unlink()
         self._earlier = []
-
-
-def _record(data: bytes) -> bytes:
-    """One record of an event file: length, its checksum, data, its checksum."""
-    length = struct.pack("<Q", len(data))
-    return length + _checksum(length) + data + _checksum(data)
-
-
-def _records(path: Path) -> Iterator[bytes]:
-    """The records of an event file, up to where a killed run stopped writing."""
-    with path.open("rb") as file:
-        while len(head := file.read(12)) == 12:
-            (length,) = struct.unpack("<Q", head[:8])
-            if head[8:] != _checksum(head[:8]):
-                return
-            data = file.read(length)
-            if len(data) < length or file.read(4) != _checksum(data):
-                return
-            yield data
-
-
-def _crc_table() -> list[int]:
-    table = list(range(256))
-    for _ in range(8):
-        table = [(c >> 1) ^ (0x82F63B78 if c & 1 else 0) for c in table]
-    return table
-
-
-_TABLE = _crc_table()
-
-
-def _checksum(data: bytes) -> bytes:
-    """CRC-32C, rotated and shifted as event files want it."""
-    crc, table = 0xFFFFFFFF, _TABLE
-    for byte in data:
-        crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    crc ^= 0xFFFFFFFF
-    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)

@@ -81,6 +81,11 @@ def code_state() -> dict[str, Any]:
 
 def environment() -> dict[str, Any]:
     """Versions, machine and code; the device and the precision that ran are added by the run."""
+    return dict(_environment())
+
+
+@lru_cache(maxsize=1)
+def _environment() -> dict[str, Any]:
     versions: dict[str, str | None] = {}
     for name in _PACKAGES:
         try:

@@ -82,6 +82,21 @@ def test_setup_is_idempotent_and_normalises_by_the_training_part() -> None:
     assert targets.dtype == torch.int64
 
 
+def test_parts_taken_over_are_those_it_would_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, alone = (Digits(**{**PLAIN, "seed": seed, "augment": {"crop": 1}}) for seed in (0, 1, 1))
+    ready(first), ready(alone)
+    assert first.bytes == 64 * 1797
+    monkeypatch.setattr(Digits, "read", None)
+    second.take_over(first)
+    assert second.spec == alone.spec
+    assert second.splits == alone.splits
+    for images, expected in zip(
+        next(iter(second.train_dataloader())), next(iter(alone.train_dataloader())), strict=True
+    ):
+        assert images is expected is None or torch.equal(images, expected)
+    assert first.sets["train"].source.shape[2:] == (8, 8), "the border for its crops is a copy"
+
+
 def test_statistics_come_after_the_limit_or_from_the_user() -> None:
     small, large = ready(Shapes(count=200, **{**PLAIN, "limit": 8})), ready(Shapes(count=200, **PLAIN))
     assert small.spec.mean != large.spec.mean

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import signal
+import struct
 import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from .conftest import SMALL, Sweeps, processes_of
 
@@ -231,3 +234,50 @@ def test_a_closed_terminal_does_not_end_a_sweep(sweeps: Sweeps) -> None:
     assert process.returncode == 0
     assert [record["status"] for record in sweeps.records("hangup").values()] == ["finished"] * 2
     assert "[2/2]" in (sweeps.folder / "hangup" / "launcher.log").read_text()
+
+
+@pytest.mark.slow
+def test_a_dataset_is_read_once_for_all_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The jobs train on, though its files are gone once the first process has them."""
+    from experiments.compose import compose
+    from experiments.runs import open_run, read_config
+    from experiments.sweeps.engine import Ended
+    from experiments.sweeps.warm import Warm, modules_of
+
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part, count in (("train", 60), ("t10k", 20)):
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(struct.pack(">4I", 2051, count, 28, 28) + bytes(count * 784))
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(
+            struct.pack(">2I", 2049, count) + bytes(range(10)) * (count // 10)
+        )
+    monkeypatch.setenv("EXPERIMENTS_DATA", str(tmp_path))
+    words = [
+        "data=mnist",
+        "data.size=null",
+        "model=logistic_regression",
+        "trainer=quick",
+        "callbacks=none",
+        "logger=none",
+    ]
+    folders = [
+        open_run(compose([*words, *more, f"hydra.run.dir={tmp_path / name}"]))
+        for name, more in {"kept": ["data.batch_size=8", "seed=3"], "other": ["data.limit=20"]}.items()
+    ]
+    warm = Warm(modules_of([]), {"OMP_NUM_THREADS": "1"})
+    warm.start()
+    try:
+        warm.keep_ready({**OmegaConf.to_container(read_config(folders[0]).data), "batch_size": 4, "seed": 0})
+        warm.run("before", tmp_path / "nothing", {}, 1)  # what is asked for is done in order
+        codes = {}
+        while "before" not in codes:
+            codes |= {event.key: event.code for event in warm.wait(60) or () if isinstance(event, Ended)}
+        shutil.rmtree(raw)
+        for folder in folders:
+            warm.run(folder.name, folder, {}, 1)
+        while len(codes) < 3:
+            codes |= {event.key: event.code for event in warm.wait(60) or () if isinstance(event, Ended)}
+    finally:
+        warm.stop()
+    assert codes["kept"] == 0, (tmp_path / "kept" / "job.log").read_text()
+    assert codes["other"] == 2, "its limit needs other parts, so it reads the files, and they are gone"

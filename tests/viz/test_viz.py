@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 from experiments.viz import confusion, curves, filters, first_filters, grid, png, wrong
-from experiments.viz.canvas import INK, recolour
+from experiments.viz.canvas import INK, as_png, recolour
 from experiments.viz.embedding import embedding
 from experiments.viz.evidence import Unit, evidence, overlay, units
 from experiments.viz.images import to_pixels
@@ -27,6 +27,14 @@ def check(figure: object, width: tuple[int, int] = (400, 1500), height: tuple[in
     assert pixels.std() > 5
     assert (pixels[[0, -1]] == 255).all(), "something touches the edge"
     return pixels
+
+
+def test_a_png_file_holds_the_pixels() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 4), dtype=np.uint8)[..., :3]
+    opened = Image.open(io.BytesIO(as_png(pixels)))
+    opened.load()  # checks every part's checksum
+    assert (opened.format, opened.mode) == ("PNG", "RGB")
+    assert (np.asarray(opened) == pixels).all()
 
 
 @pytest.mark.parametrize(("channels", "size", "count"), [(1, 28, 16), (3, 32, 8), (3, 224, 3), (1, 8, 1), (4, 16, 17)])

@@ -47,6 +47,7 @@ class ImageFolder(ImageData):
     """
 
     name = "image_folder"
+    in_memory = False
 
     def __init__(
         self,

@@ -122,6 +122,7 @@ class ImageData(LightningDataModule):
     """
 
     name = "images"
+    in_memory = True  # the parts are arrays, which forked processes share
     short: int | None = None  # the shorter side's pixels before the middle is cut out; None: those of the middle
     # Fewer examples than processes leave a process without any; that is no mistake.
     allow_zero_length_dataloader_with_multiple_devices = True
@@ -250,6 +251,15 @@ class ImageData(LightningDataModule):
         self.splits = {part: len(loaded[part].labels) for part in PARTS}
         self.splits["fingerprint"] = fingerprint((f"{part} of {origin[part][0]}", origin[part][1]) for part in PARTS)
         self.sets = loaded
+
+    def take_over(self, ready: ImageData) -> None:
+        """Does what `setup` would do, with the parts of another module that differs in nothing they depend on."""
+        self.spec, self.splits, self.sets = ready.spec, dict(ready.splits), dict(ready.sets)
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the parts take."""
+        return sum(part.source.nbytes for part in self.sets.values())
 
     def train_dataloader(self) -> DataLoader:
         rank, world, share = self._share()

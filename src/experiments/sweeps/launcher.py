@@ -20,6 +20,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.build import data_key
 from experiments.check import View
 from experiments.devices import accelerator, cores, machine_with
 from experiments.errors import Interrupted, RunFailed, UserError
@@ -139,6 +140,15 @@ def warm_up(config: DictConfig, settings: dict[str, Any]) -> Warm:
     return warm
 
 
+def _shared_data(cells: Sequence[Cell], jobs: int) -> dict[str, dict[str, Any]]:
+    """Datasets that more jobs read than begin at once, each by the name of the first of these jobs."""
+    by_key: dict[str, list[Cell]] = {}
+    for cell in cells:
+        if cell.config and all_known([cell.config["data"]["_target_"]]):
+            by_key.setdefault(data_key(cell.config["data"]), []).append(cell)
+    return {those[0].entry.name: those[0].config["data"] for those in by_key.values() if len(those) > jobs}  # type: ignore[index]
+
+
 def _register(plan: Plan, settings: dict[str, Any], machine: Machine | None) -> None:
     """Writes the list of cells: those of earlier commands stay, what was passed over before is decided anew."""
     sweep = plan.sweep
@@ -169,6 +179,7 @@ class Launch:
         self.needs = {cell.entry.name: self._need(cell) for cell in plan.to_run}
         self.pool = Anywhere() if machine else Pool(cores(), gpu_names(), int(settings.get("jobs_per_gpu") or 1))
         self.waiting = list(plan.to_run)
+        self.shared = {} if machine else _shared_data(plan.to_run, self.jobs)
         self.running: dict[str, Running] = {}
         stand = standing(self.folder)
         stand.at_a_time = plan.sweep.jobs
@@ -247,6 +258,8 @@ class Launch:
         except OSError as error:
             self._over(name, FAILED, f"its folder cannot be written to ({error.strerror})")
             return
+        if isinstance(self.engine, Warm) and name in self.shared:
+            self.engine.keep_ready(self.shared.pop(name))
         self.engine.run(name, self.folder / name, share.environment(), share.need.threads)
 
     def _began(self, job: Running) -> None:

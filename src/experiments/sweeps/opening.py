@@ -34,6 +34,9 @@ def read_settings(config: DictConfig) -> dict[str, Any]:
         value = settings.get(key)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise UserError(f"launcher.{key}={value} must be a whole number, 1 or more, or null: try launcher.{key}=1")
+    words = os.environ.get("OMP_NUM_THREADS", "")
+    if settings.get("threads") is None and words.isdecimal() and int(words):  # what holds for all programs of this user
+        settings["threads"] = int(words)
     timeout = settings.get("timeout")
     if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0):
         raise UserError(

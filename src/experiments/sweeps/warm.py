@@ -85,6 +85,10 @@ class Warm:
         """Starts a job; `key` names it from now on."""
         self._send({"run": key, "folder": str(folder), "environment": environment, "threads": threads})
 
+    def keep_ready(self, data: dict[str, Any]) -> None:
+        """Has a dataset read for all jobs that start from now on."""
+        self._send({"data": data})
+
     def write_columns(self, folder: Path) -> bool:
         """Has the columns of TensorBoard's HPARAMS tab written in a process that has the imports; whether that went well."""
         if self._process is None:  # it was killed, and no job was left to start
@@ -167,6 +171,8 @@ class _Server:
     def obey(self, message: dict[str, Any]) -> None:
         if "import" in message:
             _import_all(message["import"], message["lean"])
+        elif "data" in message:
+            _keep_ready(message["data"])
         elif "run" in message:
             self.fork(message)
         else:
@@ -226,6 +232,18 @@ def _import_all(modules: Sequence[str], lean: bool) -> None:
     gc.collect()
     gc.freeze()  # the jobs' collections leave alone, and shared, what is there now
     gc.enable()
+
+
+def _keep_ready(node: dict[str, Any]) -> None:
+    """What goes wrong goes wrong in the jobs as well, and is said there."""
+    with contextlib.suppress(Exception):
+        import torch
+
+        from experiments.build import keep_ready
+
+        torch.set_num_threads(1)  # more would start threads, which do not survive a fork
+        keep_ready(node)
+        gc.freeze()
 
 
 def _look_up() -> None:

@@ -7,6 +7,8 @@ automatic layouts draw everything twice or more.
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -102,25 +104,43 @@ def shorten(name: str, length: int) -> str:
 
 def png(fig: Figure, dpi: int = DPI) -> bytes:
     """The figure as a PNG file, drawn once, with so many dots an inch."""
-    return _file(fig, dpi, "PNG", compress_level=3)
+    return as_png(_drawn(fig, dpi))
 
 
 def webp(fig: Figure, dpi: int = DPI) -> bytes:
     """The figure as a WebP file, a fraction of a PNG's size where there are photographs."""
-    return _file(fig, dpi, "WEBP", quality=90, method=2)
-
-
-def _file(fig: Figure, dpi: int, kind: str, **how: int) -> bytes:
     from PIL import Image
 
+    out = io.BytesIO()
+    Image.fromarray(_drawn(fig, dpi)).save(out, "WEBP", quality=90, method=2)
+    return out.getvalue()
+
+
+def _drawn(fig: Figure, dpi: int) -> np.ndarray:
+    """(height, width, 3) bytes."""
     fig.set_dpi(dpi)
     canvas = FigureCanvasAgg(fig)
     canvas.draw()
-    picture = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba()).convert("RGB")
     fig.set_dpi(DPI)
-    out = io.BytesIO()
-    picture.save(out, kind, **how)
-    return out.getvalue()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
+
+
+def as_png(pixels: np.ndarray) -> bytes:
+    """(height, width, 3) bytes as a PNG file (ISO/IEC 15948).
+
+    Written here because Pillow tries five filters on every row, which takes two thirds of the time and makes
+    flat graphics hardly smaller.
+    """
+    height, width = pixels.shape[:2]
+    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each begins with its filter: none
+    rows[:, 1:].reshape(height, width, 3)[...] = pixels  # a view: nothing is copied twice
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # eight bits each of red, green and blue
+    data = zlib.compress(rows.tobytes(), 3)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 def recolour(fig: Figure, colours: Mapping[str, str]) -> None:
