@@ -43,6 +43,28 @@ def test_two_processes_agree_with_one(command, tmp_path: Path) -> None:
     assert len(list((tmp_path / "cpu_2").glob("events.*"))) == 1
 
 
+@pytest.mark.slow
+def test_two_processes_translate_as_one(command, tmp_path: Path) -> None:
+    words = ["data=generated_pairs", "data.count=301", "data.batch_size=32", "optimizer.lr=0.02", "logger=csv"]
+    words += ["model.embedding=32", "model.hidden=32", "model.dropout=0.0", "trainer.max_epochs=6"]
+    for trainer in ("cpu", "cpu_2"):
+        done = command("train", *words, "task.search.beams=2", f"trainer={trainer}", f"hydra.run.dir={trainer}")
+        assert done.returncode == 0, done.stderr
+    one, two = record(tmp_path / "cpu"), record(tmp_path / "cpu_2")
+    assert two["environment"]["processes"] == 2
+    assert one["data"] == two["data"]
+    # A process takes the mean over its own tokens, so that the two learn almost, but not exactly, the same.
+    assert two["metrics"]["test/loss"] == pytest.approx(one["metrics"]["test/loss"], rel=0.03)
+    assert [each["source"] for each in one["translations"]] == [each["source"] for each in two["translations"]]
+    # Tested again by one process, every sentence once: the two have judged the whole test part.
+    done = command("evaluate", "cpu_2", "trainer=cpu")
+    assert done.returncode == 0, done.stderr
+    again = {line.split()[0]: float(line.split()[1]) for line in done.stdout.splitlines()}
+    for name in ("test/loss", "test/perplexity", "test/bleu", "test/chrf"):
+        assert again[name] == pytest.approx(two["metrics"][name], abs=2e-4), name
+    assert again["test/chrf"] > 15
+
+
 @pytest.mark.parametrize("victim", ["rank", "launcher"])
 def test_a_killed_process_ends_the_run(tmp_path: Path, victim: str) -> None:
     folder = tmp_path / "run"

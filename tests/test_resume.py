@@ -43,6 +43,17 @@ WHOLE = {
         "model.dropout=0.3",
         "task.sample.length=5",
     ],
+    "pairs": [
+        *TEXT,
+        "data=generated_pairs",
+        "data.count=500",
+        "data.batch_size=32",
+        "model.embedding=12",
+        "model.dropout=0.3",
+        "task.scheduled_sampling=0.3",
+        "task.validation_bleu=8",
+        "task.search.beams=2",
+    ],
 }
 
 
@@ -106,7 +117,8 @@ def assert_same_run(first: Path, second: Path) -> None:
         assert_same(one, other, name)
     one, other = (json.loads((run / "record.json").read_text()) for run in (first, second))
     assert one["metrics"] == other["metrics"]
-    assert one.get("confusion") == other.get("confusion")
+    for key in ("confusion", "translations"):
+        assert one.get(key) == other.get(key)
     assert (first / "metrics.csv").read_text() == (second / "metrics.csv").read_text()
 
 
@@ -145,6 +157,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Any:
         ("workers", signal.SIGTERM, 8),
         ("buckets", signal.SIGTERM, 5),
         ("stream", signal.SIGTERM, 5),
+        pytest.param("pairs", signal.SIGTERM, 5, marks=pytest.mark.slow),
         pytest.param("workers", signal.SIGKILL, 11, marks=pytest.mark.slow),
     ],
 )
