@@ -252,14 +252,7 @@ def test_a_dataset_is_read_once_for_all_jobs(tmp_path: Path, monkeypatch: pytest
             struct.pack(">2I", 2049, count) + bytes(range(10)) * (count // 10)
         )
     monkeypatch.setenv("EXPERIMENTS_DATA", str(tmp_path))
-    words = [
-        "data=mnist",
-        "data.size=null",
-        "model=logistic_regression",
-        "trainer=quick",
-        "callbacks=none",
-        "logger=none",
-    ]
+    words = ["data=mnist", "data.validation=10", "data.mean=[0]", "data.std=[1]", "model=mlp", "trainer=quick"]
     folders = [
         open_run(compose([*words, *more, f"hydra.run.dir={tmp_path / name}"]))
         for name, more in {"kept": ["data.batch_size=8", "seed=3"], "other": ["data.limit=20"]}.items()

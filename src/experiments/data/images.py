@@ -203,7 +203,8 @@ class ImageData(LightningDataModule):
     # What Lightning calls.
 
     def prepare_data(self) -> None:
-        self.fetch()
+        if not self.sets:
+            self.fetch()
 
     def setup(self, stage: str | None = None) -> None:
         """Read, check, split, limit and resize, once; later calls return at once."""
