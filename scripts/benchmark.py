@@ -513,8 +513,14 @@ def sweep(batches: int, quick: bool) -> Samples:
         def joblib() -> float:
             return 60 * jobs / seconds(folder, ("plain.py", "joblib"))
 
+        def plain_starts() -> float:
+            number = next(count)
+            one = [("plain.py", f"seed={seed}", f"hydra.run.dir=plain{number}/{seed}") for seed in range(jobs)]
+            return 60 * jobs / sum(seconds(folder, command) for command in one)
+
         sides = {"ours": one_sweep, "in-process": in_process, "joblib": joblib}
-        samples = in_turns(sides | ({"starts": starts} if batches <= 20 else {}), quick, turns_at_most=3)
+        single = {"starts": starts, "plain starts": plain_starts} if batches <= 20 else {}
+        samples = in_turns(sides | single, quick, turns_at_most=3)
     return samples | {"job": [job for job, _ in costs], "training": [training for _, training in costs]}
 
 
@@ -641,7 +647,8 @@ ROWS = (
     Row("augmentation", "ours", "torchvision", "/s", 25, _AUGMENT, "torchvision a sample, 2 workers"),
     Row("augmentation", "ours", "plain", "/s", 0.3, _AUGMENT, "gather rows and normalise, one thread"),
     Row("beam_search", "ours", "alone", "/s", 5, "64 sentences translated together, four beams, one thread", "one sentence at a time"),
-    Row("sweep", "ours", "starts", "/min", 7, _EIGHT, "a process start each, one after another"),
+    Row("sweep", "ours", "plain starts", "/min", 7, _EIGHT, "plain Lightning job, a process start each"),
+    Row("sweep", "ours", "starts", "/min", None, _EIGHT, "`experiments train`, a process start each"),
     Row("sweep", "ours", "in-process", "/min", 2, _EIGHT, _PLAIN),
     Row("sweep", "ours", "joblib", "/min", None, _EIGHT, "the same job, joblib with two processes"),
     Row("sweep", "job", "training", "ms", 500, "one of these jobs", "its training steps"),
