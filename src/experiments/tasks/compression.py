@@ -9,14 +9,15 @@ from torch import Tensor, nn
 
 from experiments.errors import UserError
 from experiments.tasks.autoencoding import LOSSES, Autoencoding, Sample
-from experiments.tasks.peers.rate import Coder, at_most, jpeg_curve, pca_curve
-from experiments.tasks.pictures import mse, psnr
+from experiments.tasks.peers.rate import Coder, at_most, distortion, jpeg_curve, pca_curve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 QUALITIES = [1, 5, 10, 20, 30, 50, 75, 90]
 STEPS = (0.25, 0.5, 1.0, 2.0, 4.0)  # times the network's own step, for the curve
+COMPONENTS = [8, 16, 32, 64, 128]  # of PCA; with HALF_STEPS close enough to find its best at any size
+HALF_STEPS = [2 ** (power / 2) for power in range(-4, 5)]
 
 
 class Compression(Autoencoding):
@@ -124,8 +125,7 @@ class Compression(Autoencoding):
         for factor in (1.0,) if self.indexed else STEPS:
             width = factor * self.width
             size = float(Coder(self.integers(train.inputs, width)).size(self.integers(test.inputs, width)).mean())
-            done = self.compressed(test.inputs, width)
-            curve.append((size, float(psnr(done, test.pixels).mean()), float(mse(done, test.pixels).mean())))
+            curve.append((size, *distortion(self.compressed(test.inputs, width), test.pixels)))
         ours = curve[0 if self.indexed else STEPS.index(1.0)]
         values["bytes"] = ours[0]
         values["bits_per_pixel"] = 8 * ours[0] / (self.spec.height * self.spec.width)
@@ -133,8 +133,8 @@ class Compression(Autoencoding):
         if self.peers:
             few = test.pixels[:1000]
             deviation = float(train.pixels.flatten(1).std(0).norm()) / 8
-            steps = [deviation * factor for factor in (0.25, 0.5, 1.0, 2.0, 4.0)]
-            curves["PCA"] = pca_curve(train.pixels, test.pixels, [4, 8, 16, 32, 64, 128], steps)
+            steps = [deviation * factor for factor in HALF_STEPS]
+            curves["PCA"] = pca_curve(train.pixels, test.pixels, COMPONENTS, steps)
             curves["JPEG, scan alone"] = jpeg_curve(few, QUALITIES)
             pca = at_most(curves["PCA"], ours[0])
             jpeg = at_most(curves["JPEG, scan alone"], ours[0]) or min(curves["JPEG, scan alone"])

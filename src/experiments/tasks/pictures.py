@@ -18,7 +18,12 @@ def mse(prediction: Tensor, target: Tensor) -> Tensor:
 
 def psnr(prediction: Tensor, target: Tensor) -> Tensor:
     """Peak signal-to-noise ratio of each picture in decibels, at most 100: twice (B, C, H, W) -> (B,)."""
-    return -10 * mse(prediction, target).clamp(min=1e-10).log10()
+    return decibels(mse(prediction, target))
+
+
+def decibels(errors: Tensor) -> Tensor:
+    """Peak signal-to-noise ratios of mean squared errors, at most 100."""
+    return -10 * errors.clamp(min=1e-10).log10()
 
 
 def ssim(prediction: Tensor, target: Tensor) -> Tensor:

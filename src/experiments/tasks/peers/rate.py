@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from experiments.tasks.peers.pca import Components
-from experiments.tasks.pictures import mse, psnr
+from experiments.tasks.pictures import decibels, mse
 
 
 class Coder:
@@ -42,6 +42,12 @@ class Coder:
         return (bits + self.ESCAPE * outside).sum(1) / 8
 
 
+def distortion(restored: Tensor, pixels: Tensor) -> tuple[float, float]:
+    """Mean PSNR and mean MSE of pictures, twice (N, C, H, W)."""
+    errors = mse(restored, pixels)
+    return float(decibels(errors).mean()), float(errors.mean())
+
+
 def pca_curve(train: Tensor, test: Tensor, sizes: list[int], steps: list[float]) -> list[tuple[float, float, float]]:
     """Bytes, PSNR and MSE an image of quantised principal components, for each number of them and each step."""
     pca = Components(train, max(sizes))
@@ -51,8 +57,7 @@ def pca_curve(train: Tensor, test: Tensor, sizes: list[int], steps: list[float])
         for step in steps:
             codes = (new[:, :size] / step).round()
             bytes_ = float(Coder((known[:, :size] / step).round().long()).size(codes.long()).mean())
-            done = pca.decode(codes * step)
-            points.append((bytes_, float(psnr(done, test).mean()), float(mse(done, test).mean())))
+            points.append((bytes_, *distortion(pca.decode(codes * step), test)))
     return points
 
 
@@ -78,8 +83,7 @@ def jpeg_curve(test: Tensor, qualities: list[int]) -> list[tuple[float, float, f
             with Image.open(out) as opened:
                 pixels = torch.frombuffer(bytearray(opened.tobytes()), dtype=torch.uint8)
             done.append(pixels.view(values.shape).permute(2, 0, 1).float() / 255)
-        restored = torch.stack(done)
-        points.append((total / len(test), float(psnr(restored, test).mean()), float(mse(restored, test).mean())))
+        points.append((total / len(test), *distortion(torch.stack(done), test)))
     return points
 
 
