@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from experiments.errors import UserError
 from experiments.tasks.autoencoding import LOSSES, SHOWN, Autoencoding, Sample, picture
-from experiments.tasks.pictures import psnr
+from experiments.tasks.pictures import mse, psnr
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +35,7 @@ class Colourisation(Autoencoding):
         UserError: when the images are grey.
     """
 
-    peer_metrics = ("grey_psnr", "mean_colour_psnr", "true_colourfulness")
+    peer_metrics = ("grey_mse", "grey_psnr", "mean_colour_mse", "mean_colour_psnr", "true_colourfulness")
 
     to_ycbcr: Tensor
     to_rgb: Tensor
@@ -108,8 +108,9 @@ class Colourisation(Autoencoding):
                 .expand(len(grey), 2, *grey.shape[2:])
             )
             mean = changed(torch.cat([grey, chroma], dim=1), torch.linalg.inv(weights)).clamp(0, 1)
-            values["grey_psnr"] = float(psnr(grey.expand(-1, 3, -1, -1), test.pixels).mean())
-            values["mean_colour_psnr"] = float(psnr(mean, test.pixels).mean())
+            for name, guess in (("grey", grey.expand(-1, 3, -1, -1)), ("mean_colour", mean)):
+                values[f"{name}_mse"] = float(mse(guess, test.pixels).mean())
+                values[f"{name}_psnr"] = float(psnr(guess, test.pixels).mean())
             values["true_colourfulness"] = colourfulness(test.pixels)
             rows.insert(1, ("mean colour", mean))
         self.drawn["reconstructions"] = lambda: _draw([(name, one[:SHOWN]) for name, one in rows])
