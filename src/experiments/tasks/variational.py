@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from experiments.errors import UserError
 from experiments.tasks.autoencoding import SHOWN, Autoencoding, Sample
+from experiments.tasks.peers.pca import Components
 from experiments.tasks.probe import NAMES
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 COLLAPSED = 0.01  # nats: a dimension that says less says nothing
 JUDGED = 5000  # images of each kind that the judge sees at most
 STEPS = 9  # of a walk through the latent space
+FRECHET = ("frechet", "pca_frechet", "train_frechet")  # of generated images, of PCA's, and of training images
 
 
 class Variational(Autoencoding):
@@ -46,7 +48,8 @@ class Variational(Autoencoding):
         warm_up: epochs over which `beta` rises from 0.
         importance_samples: of the tighter bound `test/iw_bound` (Burda et al., 2016); 0 leaves it out.
         few_labels: as in `Reconstruction`.
-        judge: null, or an earlier run's network and spec, before whose head images are compared: `test/frechet`.
+        judge: null, or an earlier run's network and spec, before whose head images are compared: `test/frechet`, and
+            `pca_frechet` and `train_frechet` to hold it against.
 
     Raises:
         UserError: for a value that is not in its range, or a judge of other images.
@@ -106,7 +109,7 @@ class Variational(Autoencoding):
     def metric_names(self, part: str) -> list[str]:
         more = ["elbo", "reconstruction", "kl", "bits"]
         if part == "test":
-            more += ["iw_bound"] * (self.importance_samples > 0) + ["frechet"] * (self.judge is not None and self.peers)
+            more += ["iw_bound"] * (self.importance_samples > 0) + [*FRECHET] * (self.judge is not None and self.peers)
         return [*super().metric_names(part), *(f"{part}/{name}" for name in more)]
 
     def on_validation_epoch_start(self) -> None:
@@ -192,7 +195,7 @@ class Variational(Autoencoding):
         if self.importance_samples:
             values["iw_bound"] = self._importance_weighted(test)
         if self.judge is not None and self.peers:
-            values["frechet"] = self._judged(test, mean.shape[1])
+            values |= self._judged(test, mean.shape[1])
         self.drawn |= self._looks(test, mean, by_dimension)
         return values | self.beside_pca(test, mean, self.label_counts)[0]
 
@@ -222,20 +225,29 @@ class Variational(Autoencoding):
         seen = (pixels >= 0.5).float() if self.binarise == "threshold" else torch.bernoulli(pixels, generator=generator)
         return seen, (seen - mean) / std
 
-    def _judged(self, test: Sample, latent_size: int) -> float:
-        """Fréchet distance between Gaussians fitted to a classifier's last features of real and of generated images."""
+    def _judged(self, test: Sample, latent_size: int) -> dict[str, float]:
+        """Fréchet distances between Gaussians fitted to a classifier's last features, of test images and of as many others:
+        generated ones, those that a normal distribution over principal components gives, and training images."""
         assert self.judge is not None
         (network, spec) = self.judge[0]
         network = network.to(self.device)
-        count = min(len(test.pixels), JUDGED)
-        made = self.decode(torch.randn(count, latent_size, generator=torch.Generator().manual_seed(3)))
+        train = self.sample("train", JUDGED)
+        assert train is not None
+        count = min(len(test.pixels), len(train.pixels), JUDGED)
+        random = torch.Generator().manual_seed(3)
+        made = self.decode(torch.randn(count, latent_size, generator=random))
+        pca = Components(train.pixels, latent_size)
+        known = pca.codes(train.pixels)
+        drawn = pca.decode(torch.randn(count, known.shape[1], generator=random) * known.std(0))
         mean, std = (torch.tensor(getattr(spec, name)).view(1, -1, 1, 1) for name in ("mean", "std"))
         body = torch.nn.Sequential(*list(network.children())[:-1])
-        features = [
-            self.by_chunks(lambda some: body(some).flatten(1).float(), (pixels - mean) / std)
-            for pixels in (test.pixels[:count], made)
-        ]
-        return frechet(*features)
+
+        def features(pixels: Tensor) -> Tensor:
+            return self.by_chunks(lambda some: body(some).flatten(1).float(), (pixels - mean) / std)
+
+        real = features(test.pixels[:count])
+        others = zip(FRECHET, (made, drawn, train.pixels[:count]), strict=True)
+        return {name: frechet(real, features(pixels)) for name, pixels in others}
 
     def _looks(self, test: Sample, mean: Tensor, by_dimension: Tensor) -> dict[str, Callable[[], Figure | None]]:
         from experiments.tasks import latent_walks as walks
