@@ -188,6 +188,12 @@ class SeriesData(BatchedData):
     def dataset(self, part: str) -> Windows:
         return Windows(self.values, self.starts[part], self.history, self.horizon)
 
+    def sample(self, part: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Windows of a part as the model gets them, spread evenly over it: past (N, history, C) and future (N, horizon, C)."""
+        total = len(self.starts[part])
+        chosen = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(np.int64))
+        return self.dataset(part).__getitems__(Picks(chosen, self.seed, 0, 0, 0))
+
     def prepare(self, inputs: Sequence[str | Path]) -> Past:
         """The last rows of some files, as the model gets them.
 

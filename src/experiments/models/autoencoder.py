@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from experiments.sequences import Sequences
+
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "linear": nn.Identity}
 
 
@@ -19,6 +21,13 @@ class Pixels(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         return torch.sigmoid(values.to(torch.promote_types(values.dtype, torch.float32)))
+
+
+class Steps(nn.Module):
+    """Windows of a series as one tensor: `Sequences`, all of one length, or what is a tensor already -> (B, history, C)."""
+
+    def forward(self, x: Sequences | Tensor) -> Tensor:
+        return x.values if isinstance(x, Sequences) else x
 
 
 class Transposed(nn.Module):
@@ -60,22 +69,22 @@ def activation_of(key: str, name: str) -> type[nn.Module]:
     return ACTIVATIONS[name]
 
 
-def dense_encoder(features: int, hidden: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
-    """(B, C, H, W) -> (B, hidden[-1]), or (B, C*H*W) where nothing is hidden."""
-    layers: list[nn.Module] = [nn.Flatten()]
-    for before, after in pairwise([features, *hidden]):
+def dense_encoder(shape: tuple[int, ...], hidden: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
+    """(B, *shape) -> (B, hidden[-1]), or (B, prod(shape)) where nothing is hidden."""
+    layers: list[nn.Module] = [nn.Flatten()] if len(shape) == 3 else [Steps(), nn.Flatten()]
+    for before, after in pairwise([prod(shape), *hidden]):
         layers += [nn.Linear(before, after), activation()]  # (B, after)
     return nn.Sequential(*layers)
 
 
 def dense_decoder(
-    latent_size: int, hidden: Sequence[int], shape: tuple[int, int, int], activation: type[nn.Module], output: nn.Module
+    latent_size: int, hidden: Sequence[int], shape: tuple[int, ...], activation: type[nn.Module], output: nn.Module
 ) -> nn.Sequential:
-    """(B, latent_size) -> (B, C, H, W), through the encoder's layers in reverse."""
+    """(B, latent_size) -> (B, *shape), through the encoder's layers in reverse."""
     layers: list[nn.Module] = []
     for before, after in pairwise([latent_size, *reversed(hidden)]):
         layers += [nn.Linear(before, after), activation()]  # (B, after)
-    layers.append(nn.Linear(hidden[0] if hidden else latent_size, prod(shape)))  # (B, C*H*W)
+    layers.append(nn.Linear(hidden[0] if hidden else latent_size, prod(shape)))  # (B, prod(shape))
     return nn.Sequential(*layers, nn.Unflatten(1, shape), output)
 
 
@@ -85,12 +94,14 @@ class Autoencoder(nn.Sequential):
     Args:
         in_channels: channels of the images.
         image_size: height and width in pixels; any.
+        features: columns of a series, whose windows stand in place of images.
+        history: steps of a window.
         hidden: units of the encoder's hidden layers; the decoder has them in reverse. An empty list with activations
             "linear" gives the linear autoencoder, which learns the subspace of PCA (Baldi and Hornik, 1989).
         latent_size: numbers in the code.
         activation: of hidden layers: "relu", "tanh", "sigmoid" or "linear".
         code: of the code: likewise; "relu" or "sigmoid" for sparse codes.
-        output: "sigmoid" keeps pixels between 0 and 1; "linear" does not.
+        output: "sigmoid" keeps pixels between 0 and 1; "linear" does not; None: "sigmoid" for images, "linear" for windows.
         tied: whether the decoder uses the encoder's weights, transposed.
 
     Raises:
@@ -102,22 +113,25 @@ class Autoencoder(nn.Sequential):
         in_channels: int = 1,
         image_size: tuple[int, int] = (28, 28),
         *,
+        features: int | None = None,
+        history: int = 1,
         hidden: Sequence[int] = (128,),
         latent_size: int = 32,
         activation: str = "relu",
         code: str = "linear",
-        output: str = "sigmoid",
+        output: str | None = None,
         tied: bool = False,
     ) -> None:
         check_sizes(hidden, latent_size)
         act, code_act = activation_of("activation", activation), activation_of("code", code)
-        if output not in ("sigmoid", "linear"):
-            raise ValueError(f"model.output={output} is unknown: choose sigmoid or linear")
-        shape = (in_channels, *image_size)
+        if output not in (None, "sigmoid", "linear"):
+            raise ValueError(f"model.output={output} is unknown: choose sigmoid, linear or null")
+        shape = (in_channels, *image_size) if features is None else (history, features)
         last = hidden[-1] if hidden else prod(shape)
-        encoder = dense_encoder(prod(shape), hidden, act)
+        encoder = dense_encoder(shape, hidden, act)
         latent = nn.Sequential(nn.Linear(last, latent_size), code_act())
-        decoder = dense_decoder(latent_size, hidden, shape, act, Pixels() if output == "sigmoid" else nn.Identity())
+        bounded = output == "sigmoid" if output else features is None
+        decoder = dense_decoder(latent_size, hidden, shape, act, Pixels() if bounded else nn.Identity())
         if tied:
             theirs = [layer for layer in (*latent[:1], *reversed(encoder)) if isinstance(layer, nn.Linear)]
             ours = [place for place, layer in enumerate(decoder) if isinstance(layer, nn.Linear)]
@@ -127,7 +141,7 @@ class Autoencoder(nn.Sequential):
             OrderedDict(
                 encoder=encoder,  # (B, hidden[-1])
                 latent=latent,  # (B, latent_size)
-                decoder=decoder,  # (B, C, H, W)
+                decoder=decoder,  # (B, C, H, W) or (B, history, features)
             )
         )
         self.latent_size = latent_size

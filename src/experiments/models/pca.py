@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from experiments.models.autoencoder import Steps
+
 
 class Affine(nn.Module):
     """A matrix and a shift that are kept with the model and never learn: (B, inputs) -> (B, outputs)."""
@@ -31,25 +33,38 @@ class PCA(nn.Sequential):
     Args:
         in_channels: channels of the images.
         image_size: height and width in pixels; any.
+        features: columns of a series, whose windows stand in place of images.
+        history: steps of a window.
         latent_size: components.
 
     Raises:
-        ValueError: when there are fewer pixels than components, or none.
+        ValueError: when there are fewer numbers in an example than components, or none.
     """
 
-    def __init__(self, in_channels: int = 1, image_size: tuple[int, int] = (28, 28), *, latent_size: int = 32) -> None:
-        shape = (in_channels, *image_size)
-        if not 1 <= latent_size <= prod(shape):
+    def __init__(
+        self,
+        in_channels: int = 1,
+        image_size: tuple[int, int] = (28, 28),
+        *,
+        features: int | None = None,
+        history: int = 1,
+        latent_size: int = 32,
+    ) -> None:
+        windows = features is not None
+        shape = (history, features) if features is not None else (in_channels, *image_size)
+        size = prod(shape)
+        if not 1 <= latent_size <= size:
+            what = "values in a window" if windows else "pixels"
             raise ValueError(
-                f"model.latent_size={latent_size} must be from 1 to {prod(shape)}, the number of pixels: try 32"
+                f"model.latent_size={latent_size} must be from 1 to {size}, the number of {what}: try {min(32, size)}"
             )
         super().__init__(
             OrderedDict(
-                encoder=nn.Flatten(),  # (B, C*H*W)
-                latent=Affine(prod(shape), latent_size),  # (B, latent_size)
+                encoder=nn.Sequential(Steps(), nn.Flatten()) if windows else nn.Flatten(),  # (B, size)
+                latent=Affine(size, latent_size),  # (B, latent_size)
                 decoder=nn.Sequential(
-                    Affine(latent_size, prod(shape)), nn.Hardtanh(0, 1), nn.Unflatten(1, shape)
-                ),  # (B, C, H, W)
+                    Affine(latent_size, size), nn.Identity() if windows else nn.Hardtanh(0, 1), nn.Unflatten(1, shape)
+                ),  # (B, C, H, W) or (B, history, features)
             )
         )
         self.latent_size = latent_size
@@ -59,8 +74,8 @@ class PCA(nn.Sequential):
         """Finds the components.
 
         Args:
-            pixels: (N, C, H, W) from 0 to 1.
-            mean: (1, C, 1, 1), what normalised images, which the encoder reads, were made with.
+            pixels: (N, C, H, W) from 0 to 1, or windows (N, history, features).
+            mean: (1, C, 1, 1) or (1, 1, 1), what the encoder reads was normalised with.
             std: likewise.
         """
         rows = pixels.flatten(1)

@@ -66,7 +66,7 @@ class VAE(nn.Sequential):
         shape = (in_channels, *image_size)
         super().__init__(
             OrderedDict(
-                encoder=dense_encoder(prod(shape), hidden, act),  # (B, hidden[-1])
+                encoder=dense_encoder(shape, hidden, act),  # (B, hidden[-1])
                 latent=Gaussian(hidden[-1] if hidden else prod(shape), latent_size),  # (B, latent_size)
                 decoder=dense_decoder(latent_size, hidden, shape, act, Pixels()),  # (B, C, H, W)
             )

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 
 from experiments.errors import UserError
-from experiments.tasks.autoencoding import SHOWN, Autoencoding, Sample, error_map, picture
+from experiments.tasks.autoencoding import Autoencoding, Sample
+from experiments.tasks.media import SHOWN, error_map, picture
 from experiments.tasks.peers.isolation import forest_scores
 from experiments.tasks.peers.pca import Components
 from experiments.tasks.pictures import mse

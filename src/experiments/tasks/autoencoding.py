@@ -1,8 +1,9 @@
-"""What all tasks of autoencoders share: pixels from 0 to 1, codes, and a look at the test part afterwards."""
+"""What all tasks of autoencoders share: what is to be given back, codes, and a look at the test part afterwards."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -11,15 +12,16 @@ from torch.nn import functional as F
 from torchmetrics import MetricCollection
 
 from experiments.errors import UserError
-from experiments.tasks.base import Attachment, Task
+from experiments.tasks.base import Task
+from experiments.tasks.media import SHOWN, medium_of
 from experiments.tasks.peers.pca import Components
-from experiments.tasks.pictures import PictureMean, mse, psnr, ssim
+from experiments.tasks.pictures import PictureMean, mse
 from experiments.tasks.probe import EXAMPLES, probe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHOWN = 12  # pictures side by side
+SCATTERED = 2000  # codes in a picture at most
 VALUES = 50_000_000  # numbers that a peer may be given at once: 200 MB
 CHUNK = 500  # examples at a time outside the loaders
 
@@ -28,9 +30,9 @@ class Sample(NamedTuple):
     """Some examples of a part.
 
     Attributes:
-        inputs: (N, C, H, W) as the model gets them.
-        pixels: (N, C, H, W) from 0 to 1.
-        labels: (N,) int64.
+        inputs: (N, C, H, W) as the model gets them, or windows (N, history, C).
+        pixels: (N, C, H, W) from 0 to 1, or the windows.
+        labels: (N,) int64; all 0 where there are no classes.
     """
 
     inputs: Tensor
@@ -43,12 +45,13 @@ class Autoencoding(Task):
 
     The model reads images as every other model does, normalised by the data's mean and deviation, so that an encoder can
     move to a classifier and back; what it has to give is the pixels, which the task recovers with the same two numbers.
+    Where a task reads series too, their windows (B, history, C), scaled as they are, stand in place of pixels.
 
     After a test, `examine` looks at the test part at leisure: codes, peers, pictures.
 
     Args:
-        model: (B, C, H, W) -> (B, C, H, W).
-        spec: an `ImageSpec`.
+        model: (B, C, H, W) -> (B, C, H, W), or windows likewise.
+        spec: an `ImageSpec`, or a `SeriesSpec`.
         optimizer: as in `Task`.
         scheduler: as in `Task`.
         loss: "mse", "bce" (binary cross-entropy) or "l1", a mean over pixels.
@@ -84,26 +87,33 @@ class Autoencoding(Task):
             raise UserError(f"task.peer_examples={peer_examples} must be 1 or more: try 10000")
         if scatter not in ("pca", "tsne"):
             raise UserError(f"task.scatter={scatter} is unknown: choose pca or tsne")
+        self.medium = medium_of(spec)
         super().__init__(model, spec, optimizer, scheduler)
         self.loss, self.peers, self.peer_examples, self.scatter = loss, peers, peer_examples, scatter
-        for name in ("mean", "std"):
-            values = torch.tensor(getattr(spec, name), dtype=torch.float32).view(1, -1, 1, 1)
+        pictures = self.medium.bounds is not None
+        for name, neutral in (("mean", torch.zeros(1, 1, 1)), ("std", torch.ones(1, 1, 1))):
+            values = torch.tensor(getattr(spec, name)).view(1, -1, 1, 1) if pictures else neutral
             self.register_buffer(f"pixel_{name}", values, persistent=False)
-        self.metrics["val"] = MetricCollection({"mse": PictureMean(mse), "psnr": PictureMean(psnr)})
+        measures = self.medium.metrics
+        self.metrics["val"] = MetricCollection({name: PictureMean(measures[name]) for name in self.medium.quick})
         self.data: Any = None  # a data module to look at where there is no Trainer
         self.found: dict[str, Any] = {}  # by `examine`, for the record
         self.drawn: dict[str, Callable[[], Figure | None]] = {}  # likewise, pictures
 
     def make_metrics(self) -> MetricCollection:
-        return MetricCollection({name: PictureMean(one) for name, one in METRICS.items()}, compute_groups=False)
+        return MetricCollection(
+            {name: PictureMean(one) for name, one in self.medium.metrics.items()}, compute_groups=False
+        )
 
     def metric_names(self, part: str) -> list[str]:
         more = self.peer_metrics if part == "test" and self.peers else ()
         return [*super().metric_names(part), *(f"test/{name}" for name in more)]
 
     def pixels(self, inputs: Tensor) -> Tensor:
-        """Normalised images -> pixels from 0 to 1, (B, C, H, W)."""
-        return torch.addcmul(self.pixel_mean, inputs, self.pixel_std).clamp_(0, 1)
+        """Normalised images -> pixels from 0 to 1, (B, C, H, W); windows stay as they are."""
+        if self.medium.bounds is None:
+            return inputs
+        return torch.addcmul(self.pixel_mean, inputs, self.pixel_std).clamp_(*self.medium.bounds)
 
     def normalised(self, pixels: Tensor) -> Tensor:
         """Pixels from 0 to 1 -> normalised images, (B, C, H, W)."""
@@ -154,11 +164,12 @@ class Autoencoding(Task):
         data = self.data or getattr(self._trainer, "datamodule", None)
         if data is None or not hasattr(data, "sample"):
             return None
-        size = self.spec.channels * self.spec.height * self.spec.width
-        inputs, labels = data.sample(part, max(1, VALUES // size))
+        inputs, labels = data.sample(part, max(1, VALUES // prod(self.medium.shape)))
         # In an order of its own: folders of images come class by class.
         order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(0))[:count]
         inputs, labels = inputs.cpu()[order].float(), labels.cpu()[order]
+        if not self.medium.classes:
+            return Sample(inputs, inputs, torch.zeros(len(inputs), dtype=torch.long))
         labels = labels.argmax(1) if labels.ndim == 2 else labels
         mean, std = self.pixel_mean.float().cpu(), self.pixel_std.float().cpu()
         return Sample(inputs, torch.addcmul(mean, inputs, std).clamp_(0, 1), labels)
@@ -173,8 +184,7 @@ class Autoencoding(Task):
 
     def examine(self, test: Sample) -> dict[str, float]:
         """Looks at the test part: fills `found` and `drawn`, and returns the peers' metrics."""
-        codes = self.codes(test.inputs[:2000])
-        self.drawn |= self.usual_pictures(test, codes)
+        self.drawn |= self.usual_pictures(test, self.codes(test.inputs[:SCATTERED]))
         return {}
 
     def beside_pca(
@@ -185,8 +195,11 @@ class Autoencoding(Task):
         train = self.sample("train", self.peer_examples) if self.peers else None
         if train is None:
             return {}, None
-        pca = Components(train.pixels, codes.shape[1])
+        pca = Components(train.pixels, codes.shape[1], self.medium.bounds)
         restored = pca.restored(test.pixels)
+        error = {"pca_mse": float(mse(restored, test.pixels).mean())}
+        if not self.medium.classes:
+            return error, restored
         few = Sample(*(part[:EXAMPLES] for part in train))
         values, found, drawn = probe(
             (self.codes(few.inputs), codes),
@@ -197,29 +210,21 @@ class Autoencoding(Task):
         )
         self.found |= found
         self.drawn |= drawn
-        return {"pca_mse": float(mse(restored, test.pixels).mean()), **values}, restored
+        return error | values, restored
 
     def usual_pictures(self, test: Sample, codes: Tensor) -> dict[str, Callable[[], Figure | None]]:
         """Reconstructions with their errors, and codes as a scatter."""
-        labels = test.labels[: len(codes)]
+        labels, classes = test.labels[: len(codes)], self.medium.classes or ("windows",)
         return {
             "reconstructions": lambda: self.draw_restored(test),
-            "latent": lambda: draw_codes(codes, labels, self.spec.classes, self.scatter),
+            "latent": lambda: draw_codes(codes, labels, classes, self.scatter),
         }
 
     def draw_restored(self, test: Sample) -> Figure:
-        from experiments.viz import strips
-
-        inputs, clean = test.inputs[:SHOWN], test.pixels[:SHOWN]
-        restored = self.restored(inputs)
-        rows = [("image", clean), ("restored", restored), ("error", error_map(restored, clean))]
-        captions = [f"{value:.1f} dB" for value in psnr(restored, clean).tolist()]
-        return strips(
-            rows, captions, heat=("error",), title="Reconstructions", note="test images, peak signal to noise"
-        )
+        return self.medium.draw(test.pixels[:SHOWN], self.restored(test.inputs[:SHOWN]))
 
     def embedding(self) -> tuple[Tensor, list[str], Tensor | None] | None:
-        test = self.sample("test", 1000)
+        test = self.sample("test", 1000) if self.medium.classes else None
         if test is None:
             return None
         return self.codes(test.inputs), [self.spec.classes[label] for label in test.labels.tolist()], test.pixels
@@ -232,15 +237,13 @@ class Autoencoding(Task):
 
     # For single images.
 
-    def predict(self, inputs: Tensor) -> Tensor:
-        """Pixels from 0 to 1, (B, C, H, W)."""
-        return self.model(inputs)
+    def predict(self, inputs: Any) -> Tensor:
+        """Pixels from 0 to 1, (B, C, H, W), or windows (B, history, C) in the units of the data."""
+        return self.medium.outputs(self.model(self.medium.inputs(inputs)))
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """Errors of each image and its reconstruction as a picture."""
-        clean, restored = self.pixels(inputs), self.predict(inputs)
-        scores = zip(mse(restored, clean).tolist(), psnr(restored, clean).tolist(), restored, strict=True)
-        return [{"mse": error, "psnr": ratio, "reconstruction": picture(one)} for error, ratio, one in scores]
+        """Errors of each image and its reconstruction as a picture; of windows as a table besides."""
+        return self.medium.answers(self.pixels(self.medium.inputs(inputs)), self.predict(inputs))
 
 
 def binary_cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:
@@ -254,24 +257,6 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "bce": binary_cross_entropy,
     "l1": F.l1_loss,
 }
-METRICS = {"mse": mse, "psnr": psnr, "ssim": ssim}
-
-
-def error_map(prediction: Tensor, target: Tensor) -> Tensor:
-    """Where pixels differ, averaged over channels: twice (B, C, H, W) -> (B, 1, H, W), at least 0."""
-    return (prediction.float() - target.float()).abs().mean(1, keepdim=True)
-
-
-def picture(pixels: Tensor) -> Attachment:
-    """A PNG file of pixels (C, H, W) from 0 to 1."""
-    import io
-
-    from PIL import Image
-
-    values = (pixels.detach().float().clamp(0, 1) * 255).round().byte().cpu().permute(1, 2, 0).numpy()
-    out = io.BytesIO()
-    Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values).save(out, "PNG")
-    return Attachment(".png", out.getvalue())
 
 
 def draw_codes(codes: Tensor, labels: Tensor, classes: tuple[str, ...], method: str) -> Figure:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from experiments.errors import UserError
-from experiments.tasks.autoencoding import LOSSES, SHOWN, Autoencoding, Sample, picture
+from experiments.tasks.autoencoding import LOSSES, Autoencoding, Sample
+from experiments.tasks.media import SHOWN, picture
 from experiments.tasks.pictures import mse, psnr
 
 if TYPE_CHECKING:

@@ -16,6 +16,11 @@ def mse(prediction: Tensor, target: Tensor) -> Tensor:
     return (prediction.float() - target.float()).square().flatten(1).mean(1)
 
 
+def mae(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute error of each picture: twice (B, C, H, W) -> (B,)."""
+    return (prediction.float() - target.float()).abs().flatten(1).mean(1)
+
+
 def psnr(prediction: Tensor, target: Tensor) -> Tensor:
     """Peak signal-to-noise ratio of each picture in decibels, at most 100: twice (B, C, H, W) -> (B,)."""
     return decibels(mse(prediction, target))

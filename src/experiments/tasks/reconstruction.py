@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from experiments.errors import UserError
-from experiments.tasks.autoencoding import LOSSES, SHOWN, Autoencoding, Sample, error_map
+from experiments.tasks.autoencoding import LOSSES, SCATTERED, Autoencoding, Sample
+from experiments.tasks.media import SHOWN
 from experiments.tasks.probe import NAMES
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ class Reconstruction(Autoencoding):
         optimizer: likewise.
         scheduler: likewise.
         loss: likewise.
-        peers: PCA at the same size of code; nearest neighbours, trustworthiness and few labels for both codes.
+        peers: PCA at the same size of code; nearest neighbours, trustworthiness and few labels for both codes, except of
+            windows of a series, which have no labels.
         peer_examples: likewise.
         scatter: likewise.
         sparse: `kind` null, "l1" (mean magnitude of the code) or "kl" (divergence of each unit's mean activation over the
@@ -38,7 +40,7 @@ class Reconstruction(Autoencoding):
         UserError: for a value that is not in its range.
     """
 
-    peer_metrics = ("pca_mse", *NAMES)
+    peer_metrics: tuple[str, ...] = ("pca_mse", *NAMES)
 
     def __init__(
         self,
@@ -58,6 +60,12 @@ class Reconstruction(Autoencoding):
         super().__init__(
             model, spec, optimizer, scheduler, loss=loss, peers=peers, peer_examples=peer_examples, scatter=scatter
         )
+        if not self.medium.classes:
+            self.peer_metrics = self.peer_metrics[:1]
+            if loss == "bce":
+                raise UserError(
+                    "task.loss=bce takes pixels from 0 to 1 and these are windows of a series: use task.loss=mse"
+                )
         self.sparse_kind, self.sparse_weight, self.sparse_target = (sparse[k] for k in ("kind", "weight", "target"))
         if self.sparse_kind not in (None, "l1", "kl"):
             raise UserError(f"task.sparse.kind={self.sparse_kind} is unknown: choose null, l1 or kl")
@@ -71,7 +79,8 @@ class Reconstruction(Autoencoding):
         self.contractive, self.label_counts = contractive, list(few_labels)
 
     def step(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalised images (B, C, H, W) and labels that are not looked at; penalties while training only."""
+        """Normalised images (B, C, H, W) and labels, or windows (B, history, C) and their future, which are not looked at;
+        penalties while training only."""
         inputs, _ = batch
         target = self.pixels(inputs)
         steep = self.contractive > 0 and self.training
@@ -88,13 +97,14 @@ class Reconstruction(Autoencoding):
         return loss, prediction, target
 
     def examine(self, test: Sample) -> dict[str, float]:
-        values = super().examine(test)
         codes = self.codes(test.inputs)
+        self.drawn |= self.usual_pictures(test, codes[:SCATTERED])
         self.drawn["code_activity"] = lambda: self._draw_activity(codes, test.labels)
-        more, by_pca = self.beside_pca(test, codes, self.label_counts)
+        values, by_pca = self.beside_pca(test, codes, self.label_counts)
         if by_pca is not None:
-            self.drawn["against_pca"] = lambda: self._draw_against(test, by_pca)
-        return values | more
+            clean, inputs, theirs = test.pixels[:SHOWN], test.inputs[:SHOWN], by_pca[:SHOWN]
+            self.drawn["against_pca"] = lambda: self.medium.draw_against(clean, self.restored(inputs), theirs)
+        return values
 
     def _draw_activity(self, codes: Tensor, labels: Tensor) -> Figure:
         from experiments.viz import heat
@@ -102,16 +112,9 @@ class Reconstruction(Autoencoding):
         present = torch.unique(labels).tolist()
         means = torch.stack([codes[labels == label].abs().mean(0) for label in present])
         quiet = float((codes.abs() < 0.01).float().mean())
-        note = f"mean size by class; {quiet:.0%} of all are below 0.01"
-        return heat(means, [self.spec.classes[label] for label in present], "unit", title="Code", note=note)
-
-    def _draw_against(self, test: Sample, pca: Tensor) -> Figure:
-        from experiments.viz import strips
-
-        clean, ours, theirs = test.pixels[:SHOWN], self.restored(test.inputs[:SHOWN]), pca[:SHOWN]
-        rows = [("image", clean), ("ours", ours), ("PCA", theirs),
-                ("our error", error_map(ours, clean)), ("PCA's error", error_map(theirs, clean))]  # fmt: skip
-        return strips(rows, heat=("our error", "PCA's error"), title="Against PCA", note="codes of one size")
+        names = [self.medium.classes[label] for label in present] if self.medium.classes else ["all windows"]
+        note = f"mean size{' by class' * (len(names) > 1)}; {quiet:.0%} of all are below 0.01"
+        return heat(means, names, "unit", title="Code", note=note)
 
 
 def sparsity(code: Tensor, kind: str, target: float) -> Tensor:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from experiments.errors import UserError
-from experiments.tasks.autoencoding import SHOWN, Autoencoding, Sample
+from experiments.tasks.autoencoding import Autoencoding, Sample
+from experiments.tasks.media import SHOWN
 from experiments.tasks.peers.pca import Components
 from experiments.tasks.probe import NAMES
 

@@ -10,17 +10,19 @@ class Components:
     """PCA of images, learned once; used with any number of components up to `most`.
 
     Args:
-        pixels: (N, C, H, W) training images.
+        pixels: (N, C, H, W) training images, or windows of a series (N, history, C).
         most: components; fewer where there are fewer examples or pixels.
+        bounds: that what is given back is kept within; None for none.
 
     Attributes:
         most: how many there are.
     """
 
-    def __init__(self, pixels: Tensor, most: int) -> None:
+    def __init__(self, pixels: Tensor, most: int, bounds: tuple[float, float] | None = (0.0, 1.0)) -> None:
         from sklearn.decomposition import PCA
 
         rows = pixels.flatten(1)
+        self.bounds = bounds
         self.shape = tuple(pixels.shape[1:])
         self.most = max(1, min(most, *rows.shape))
         found = PCA(self.most, random_state=0).fit(rows.numpy())
@@ -32,8 +34,9 @@ class Components:
         return (pixels.flatten(1) - self.mean) @ self.axes.t()
 
     def decode(self, codes: Tensor) -> Tensor:
-        """(N, k) with k up to `most` -> (N, C, H, W), within 0 and 1."""
-        return (codes @ self.axes[: codes.shape[1]] + self.mean).clamp(0, 1).view(-1, *self.shape)
+        """(N, k) with k up to `most` -> (N, C, H, W), within the bounds."""
+        made = codes @ self.axes[: codes.shape[1]] + self.mean
+        return (made if self.bounds is None else made.clamp(*self.bounds)).view(-1, *self.shape)
 
     def restored(self, pixels: Tensor, size: int | None = None) -> Tensor:
         """Images from their first `size` components, (N, C, H, W)."""
