@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import shutil
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +32,23 @@ class Losses(Callback):
 
     def on_train_end(self, trainer, module):
         self.path.write_text("\\n".join(map(repr, self.losses)))
+"""
+
+STOP = """
+import os
+import signal
+from lightning.pytorch import Callback
+
+
+class Stop(Callback):
+    def __init__(self, after, politely):
+        self.after, self.politely = after, politely
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        if trainer.global_step == self.after and self.politely:
+            os.kill(os.getpid(), signal.SIGTERM)
+        elif trainer.global_step == self.after:
+            raise RuntimeError("the power went")
 """
 
 
@@ -106,6 +125,52 @@ def test_runs_on_one_backbone_share_one_pass(train: Any, cache: Path, tmp_path: 
     torch.save(state, tmp_path / "first.pt")
     changed = train("four", *words)
     assert [row["reused"] for row in changed["features"]["kept"]] == [False] * 3
+
+
+@pytest.mark.parametrize(
+    ("freezing", "after", "politely", "forget"),
+    [
+        (["freezing=feature_extraction"], 5, True, True),
+        (["freezing=gradual", "freezing.every_epochs=2", "freezing.depth=1"], 8, False, False),
+    ],
+)
+def test_a_run_that_is_stopped_goes_on_with_kept_features(
+    experiments: Any,
+    net: list[str],
+    tmp_path: Path,
+    cache: Path,
+    freezing: list[str],
+    after: int,
+    politely: bool,
+    forget: bool,
+) -> None:
+    """In the middle of an epoch, with or without warning, the cache still there or not: bit for bit as if never stopped."""
+    first(net, tmp_path)
+    module = f"stop_{abs(hash(tmp_path))}"
+    (tmp_path / f"{module}.py").write_text(STOP)
+    words = [
+        *net,
+        *SMALL,
+        *freezing,
+        "weights=first.pt",
+        "trainer.max_epochs=4",
+        "callbacks.checkpoint.every_n_steps=2",
+    ]
+    stop = [f"+callbacks.stop={{_target_:{module}.Stop,after:{after},politely:{str(politely).lower()}}}"]
+    assert experiments("train", *words, "hydra.run.dir=whole")[0] == 0
+    assert experiments("train", *words, *stop, "hydra.run.dir=run")[0] == (128 + signal.SIGTERM if politely else 1)
+    if forget:
+        shutil.rmtree(cache)
+    code, _, errors = experiments("train", "resume=run", "callbacks.stop.after=-1")
+    assert code == 0, errors
+    whole, run = (json.loads((tmp_path / name / "record.json").read_text()) for name in ("whole", "run"))
+    assert run["resumed"] == 1
+    assert run["metrics"] == whole["metrics"]
+    assert {row["reused"] for row in run["features"]["kept"]} == {not forget}
+    for name in ("last", "best"):
+        expected, found = weights(tmp_path / "whole", name), weights(tmp_path / "run", name)
+        assert expected.keys() == found.keys()
+        assert [key for key in expected if not torch.equal(expected[key], found[key])] == []
 
 
 def test_it_says_why_nothing_is_kept(train: Any, cache: Path) -> None:
