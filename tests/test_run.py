@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 SMALL = ["data=shapes", "data.limit=64", "data.batch_size=32", "trainer=cpu", "trainer.max_epochs=1", "model=mlp"]
 
@@ -117,12 +119,36 @@ def test_evaluate_on_other_data_needs_the_same_classes(finished: Path, experimen
 
 
 def test_a_run_may_move(finished: Path, experiments, tmp_path: Path) -> None:
-    import shutil
-
     moved = shutil.copytree(finished, tmp_path / "elsewhere")
     code, output, _ = experiments("evaluate", str(moved))
     assert code == 0
     assert "test/accuracy" in output
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        (["evaluate", "old"], "freezing.norm"),
+        (["train", "resume=old", "trainer.max_epochs=4"], "freezing.views"),
+        (["train", "resume=old", "trainer.max_epochs=4"], "precision"),
+    ],
+)
+def test_a_run_of_a_version_before_some_key_existed(
+    finished: Path, experiments, tmp_path: Path, words: list[str], key: str
+) -> None:
+    shutil.copytree(finished, tmp_path / "old")
+    config, content = OmegaConf.load(tmp_path / "old" / "config.yaml"), record(finished)
+    group, _, name = key.rpartition(".")
+    del (config[group] if group else config)[name]  # type: ignore[arg-type]
+    OmegaConf.save(config, tmp_path / "old" / "config.yaml")
+    for written, cure in ((content["environment"]["package_hash"], "YAML file"), ("", "by commit 0123456789; use")):
+        content["environment"] |= {"package_hash": written, "git_commit": "0123456789abcdef"}
+        (tmp_path / "old" / "record.json").write_text(json.dumps(content))
+        code, _, errors = experiments(*words)
+        assert code == 2
+        (said,) = errors.splitlines()
+        assert f"old/config.yaml has no key {key}, which is read today: " in said
+        assert cure in said
 
 
 def test_predict_names_classes_with_probabilities(finished: Path, experiments, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from experiments.imports import import_lightning
 from experiments.preprocessing import given_keys, take_over
 
 _NOTES = ("about", "reads", "gives", "makes", "pretrained")  # keys that describe an option and build nothing
+_OF_EVERY_STRATEGY = ("norm", "head_epochs", "head_rate", "reset_head", "views")
 
 
 def prepare_process(config: DictConfig) -> None:
@@ -191,9 +192,10 @@ def build_freezing(config: DictConfig, model: Any) -> Any:
     """The freezing strategy, applied to the model."""
     from experiments.transfer.freezing import Freezing, Settings
 
-    node = OmegaConf.to_container(config.freezing, resolve=True)
-    settings = {key: node.pop(key) for key in ("norm", "head_epochs", "head_rate", "reset_head", "views")}  # type: ignore[union-attr, arg-type, call-arg]
-    return Freezing(model, make(node), Settings(settings["norm"], settings["head_epochs"], settings["head_rate"]))
+    chosen = config.freezing
+    settings = Settings(chosen.norm, chosen.head_epochs, chosen.head_rate)
+    strategy = {key: value for key, value in described(chosen).items() if key not in _OF_EVERY_STRATEGY}
+    return Freezing(model, make(strategy), settings)
 
 
 def build_callbacks(config: DictConfig, freezing: Any) -> list[Any]:

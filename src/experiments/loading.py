@@ -14,7 +14,7 @@ from experiments.build import asked, build_data, build_task, build_trainer, make
 from experiments.errors import UserError, first_line
 from experiments.preprocessing import given_keys, take_over
 from experiments.record import read_record
-from experiments.runs import read_config, relocate
+from experiments.runs import read_config, reading, relocate
 from experiments.spec import ImageSpec, from_plain
 
 
@@ -82,15 +82,16 @@ def load(run_folder: str | Path) -> Loaded:
     checkpoint = folder / "checkpoints" / "best.ckpt"
     if "spec" not in record or not checkpoint.exists():
         raise UserError(f"{folder} has no best checkpoint yet ({record['status']}): go on with resume={folder}")
-    prepare_process(config)
     from experiments.transfer.lora import merge
 
-    spec = from_plain(record["spec"])
-    config.weights = None  # the checkpoint holds them all
-    config.task.pop("class_weights", None)  # of training alone
-    if config.task.get("judge") and not Path(config.task.judge).exists():
-        config.task.judge = None  # of the test alone, and it may be gone
-    task = build_task(config, spec)
+    with reading(folder, record.get("environment")):
+        prepare_process(config)
+        spec = from_plain(record["spec"])
+        config.weights = None  # the checkpoint holds them all
+        config.task.pop("class_weights", None)  # of training alone
+        if config.task.get("judge") and not Path(config.task.judge).exists():
+            config.task.judge = None  # of the test alone, and it may be gone
+        task = build_task(config, spec)
     load_checkpoint(task, checkpoint)
     merge(task.model)
     task.eval()

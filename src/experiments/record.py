@@ -112,6 +112,9 @@ class Record:
     Args:
         folder: the run's folder.
         config: the resolved config, as plain Python.
+
+    Attributes:
+        written: the environment of the run's earlier part, where it goes on.
     """
 
     def __init__(self, folder: Path, config: dict[str, Any]) -> None:
@@ -119,6 +122,7 @@ class Record:
         earlier = read_record(folder) if self.path.exists() else {}
         self._seconds_before = earlier.get("cost", {}).get("seconds", 0.0) or 0.0
         self._began = time.monotonic()
+        self.written: dict[str, Any] | None = earlier.get("environment")
         self.content: dict[str, Any] = {
             "status": RUNNING,
             "choices": choices(config),

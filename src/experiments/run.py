@@ -24,7 +24,7 @@ from experiments.devices import processes_here
 from experiments.errors import Interrupted, Pruned, first_line
 from experiments.loading import load_checkpoint
 from experiments.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, Record, choices
-from experiments.runs import in_rank, rank, read_config
+from experiments.runs import in_rank, rank, read_config, reading
 from experiments.spec import to_plain
 
 log = logging.getLogger(__name__)
@@ -64,8 +64,9 @@ def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
     write(RUNNING)
     with _stoppable():
         try:
-            prepare_process(config)
-            _train_and_test(config, folder, record)
+            with reading(folder, record.written):
+                prepare_process(config)
+                _train_and_test(config, folder, record)
         except Pruned as early:
             record.content["metrics"] = {name: _plain(value) for name, value in sorted(early.metrics.items())}
             write(PRUNED, str(early))

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
 from experiments.check import require
 from experiments.errors import UserError, first_line
 from experiments.files import write_text
-from experiments.record import FINISHED, read_record
+from experiments.record import FINISHED, code_state, read_record
 
 # What may change when a run goes on: how long it takes and what it shows, not what it computes.
 _MAY_CHANGE = (
@@ -147,6 +149,30 @@ def read_config(folder: Path) -> DictConfig:
     return relocate(config, folder)
 
 
+@contextmanager
+def reading(folder: Path, written: Mapping[str, Any] | None) -> Iterator[None]:
+    """Says in one sentence which key a run's config lacks, as one does that was written before the key existed.
+
+    Args:
+        folder: the run's.
+        written: the environment in its record; None where it has none yet.
+
+    Raises:
+        UserError: in place of OmegaConf's error.
+    """
+    try:
+        yield
+    except (ConfigAttributeError, ConfigKeyError) as error:
+        if written is None or written.get("package_hash") == code_state()["package_hash"]:
+            cure = "give it a value in the YAML file of the option"
+        else:
+            commit = written.get("git_commit")
+            version = f"commit {commit[:10]}" if commit else "another version"
+            cure = f"the file was written by {version}; use that one, or add the key with the value that does the same"
+        key = error.full_key
+        raise UserError(f"{folder / 'config.yaml'} has no key {key}, which is read today: {cure}") from error
+
+
 def reopen(folder: Path, overrides: Sequence[str]) -> Path | None:
     """Opens a run to go on, with overrides that do not change what it computes; None when there is nothing to do.
 
@@ -164,9 +190,10 @@ def reopen(folder: Path, overrides: Sequence[str]) -> Path | None:
         if OmegaConf.select(config, key, default=None) is None and key not in ("trainer.threads", "data.workers"):
             raise UserError(f"{key} is no key of that run: look into {folder}/config.yaml")
         OmegaConf.update(config, key, OmegaConf.create({"value": OmegaConf.create(f"value: {value}").value}).value)
-    require(config)
-    record = folder / "record.json"
-    if not overrides and record.exists() and read_record(folder)["status"] == FINISHED:
+    record = read_record(folder) if (folder / "record.json").exists() else {}
+    with reading(folder, record.get("environment")):
+        require(config)
+    if not overrides and record.get("status") == FINISHED:
         print(f"{folder} is finished: nothing to do")
         return None
     if rank() == 0:
