@@ -111,14 +111,14 @@ def recurrent_step(quick: bool) -> Samples:
     }
 
     def rate(side: str) -> float:
-        began, times = time.perf_counter(), 1 if quick else 3
+        began, times = time.perf_counter(), 1 if quick else 10
         for _ in range(times):
             sides[side]()
         return 64 * times / (time.perf_counter() - began)
 
     for side in sides:
         rate(side)
-    turns = [{side: rate(side) for side in sides} for _ in range(1 if quick else 5)]
+    turns = [{side: rate(side) for side in sides} for _ in range(1 if quick else 9)]
     return {side: [turn[side] for turn in turns] for side in sides}
 
 
