@@ -7,15 +7,20 @@ import io
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
+from experiments.build import make
 from experiments.compose import compose, option_files
 from experiments.errors import UserError
 from experiments.models.cifar_resnet import CifarResNet
 from experiments.models.resnet import ResNet
 from experiments.models.squeezenet import SqueezeNet
+from experiments.preprocessing import KEYS, take_over
+from experiments.spec import ImageSpec
 from experiments.transfer.files import read_state_dict
 from experiments.transfer.weights import load_weights
 
@@ -137,9 +142,48 @@ def test_stated_preprocessing_is_the_library_s(name: str) -> None:
     from experiments.transfer.published import expected_images
 
     stated = compose([f"model={name}"]).model.pretrained
-    if "library" in stated:
+    if "size" not in stated:
         pytest.skip("the library says it at run time")
-    assert {key: stated[key] for key in ("size", "resize", "mean", "std")} == expected_images(stated)
+    said = {key: stated.get(key, "bilinear") for key in KEYS}
+    assert said == expected_images(stated)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["model=timm", "model.name=convnext_atto"],
+        ["model=inception_v4"],
+        ["model=torchvision", "model.name=convnext_tiny"],
+        ["model=resnet18"],
+    ],
+)
+def test_new_images_are_made_as_the_library_makes_them(words: list[str]) -> None:
+    """Bicubic where the weights were trained so; nothing of a network is fetched."""
+    from experiments.transfer.published import expected_images, torchvision_weights
+
+    config = compose([*words, "weights=pretrained", "data=image_folder", "data.root=photos"])
+    published = config.model.pretrained
+    take_over(config.data, expected_images(published))
+    data = make(config.data)
+    colours = np.random.default_rng(0).integers(0, 256, (2 * data.short // 8, 2 * data.short // 8, 3), np.uint8)
+    photo = Image.fromarray(colours).resize((2 * data.short, 2 * data.short))  # halved, the cut falls on whole pixels
+    if published.get("library") == "timm":
+        from timm.data import create_transform, resolve_model_data_config  # type: ignore[import-untyped]
+        from timm.models import get_pretrained_cfg  # type: ignore[import-untyped]
+
+        stated = resolve_model_data_config(None, pretrained_cfg=get_pretrained_cfg(published["name"]).to_dict())
+        theirs = create_transform(**stated)(photo)
+    else:
+        theirs = torchvision_weights(published).transforms()(photo)
+    mean, std = config.data.mean, config.data.std
+    data.spec = ImageSpec(3, data.size, data.size, ("a", "b"), tuple(mean), tuple(std))
+    levels = 255 * torch.tensor(list(std))[:, None, None]
+    apart = {}
+    for data.interpolation in ("bilinear", "bicubic"):
+        apart[data.interpolation] = float(((data.prepare([photo])[0] - theirs) * levels).abs().max())
+    expected = config.data.interpolation
+    assert apart.pop(expected) < 1.01, expected
+    assert min(apart.values()) > 5
 
 
 def test_the_data_takes_over_what_the_weights_expect() -> None:

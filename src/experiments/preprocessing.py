@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-KEYS = ("size", "resize", "mean", "std")
+KEYS = ("size", "resize", "interpolation", "mean", "std")
 
 
 def take_over_published(config: Any) -> None:
@@ -21,10 +21,10 @@ def given_keys(config: Any) -> list[str]:
 
 
 def take_over(data: Any, expected: Mapping[str, Any], given: Collection[str] = ()) -> None:
-    """Fills in what a data config leaves open (null) of size, crop and normalisation.
+    """Fills in what a data config leaves open (null) of size, crop, interpolation and normalisation.
 
     Args:
-        data: a data config with some of the keys `size`, `resize`, `mean` and `std`; changed in place.
+        data: a data config with some of the keys `size`, `resize`, `interpolation`, `mean` and `std`; changed in place.
         expected: their values for the published weights.
         given: keys that the user set, whatever to.
     """

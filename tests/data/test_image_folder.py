@@ -238,3 +238,30 @@ def test_resize_leaves_a_margin_around_the_middle(tmp_path: Path, memory: float)
         assert (float(images.min()) < 0.5) == (resize is None)
     with pytest.raises(UserError, match=r"data\.resize=8.*data\.size=16"):
         ready(tmp_path, resize=8, **given)
+
+
+@pytest.mark.parametrize("memory", [100, 0])
+def test_interpolation(tmp_path: Path, memory: float) -> None:
+    """At an edge bicubic overshoots, bilinear makes values between, nearest makes none; the features kept differ too."""
+    pixels = np.full((16, 16, 3), 50, np.uint8)
+    pixels[:, 8:] = 200
+    for number in range(6):
+        path = tmp_path / f"class{number % 2}" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    given = {"size": 24, "memory": memory, "validation": 0.34, "test": 0.34, "mean": [0.0] * 3, "std": [1.0] * 3}
+    found, digests = {}, set()
+    for name in (None, "bilinear", "bicubic", "nearest"):
+        data = ready(tmp_path, interpolation=name, **given)
+        images = data.sample("test", 2)[0]
+        assert torch.equal(data.prepare([tmp_path / "class0" / "0.png"])[0], images[0])
+        found[name] = sorted(set((images * 255).round().flatten().int().tolist()))
+        digests.add(data.digest("test", False))
+    assert found[None] == found["bilinear"]
+    assert found["bilinear"][0] == 50
+    assert len(found["bilinear"]) > 2
+    assert found["bicubic"][0] < 50
+    assert found["nearest"] == [50, 200]
+    assert len(digests) == 3
+    with pytest.raises(UserError, match=r"data\.interpolation=cubic is not known: choose bilinear, bicubic"):
+        ready(tmp_path, interpolation="cubic", **given)

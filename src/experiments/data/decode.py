@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # What counts as an image in a class folder. No GIF: sets of photographs carry them as placeholders and buttons.
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest")
 
 
 def decode(
@@ -22,6 +23,7 @@ def decode(
     grey: bool,
     window: tuple[float, ...] | None = None,
     short: int | None = None,
+    interpolation: str = "bilinear",
 ) -> np.ndarray:
     """Read an image, upright as its EXIF orientation says, transparency laid on white.
 
@@ -32,6 +34,7 @@ def decode(
         grey: one channel, else three.
         window: top, left, height and width, as shares of the sides, of what to scale to `size` instead.
         short: the shorter side's pixels when the middle of `size` is taken, so that a margin falls away; None: no margin.
+        interpolation: one of `INTERPOLATIONS`; all but the last average over what an image is reduced from.
 
     Returns:
         (C, H, W) uint8.
@@ -66,7 +69,7 @@ def decode(
             top, tall = window[0] * height, window[2] * height
             left, wide = window[1] * width, window[3] * width
         box = (max(left, 0), max(top, 0), min(left + wide, width), min(top + tall, height))
-        image = image.resize(size[::-1], Image.Resampling.BILINEAR, box=box)
+        image = image.resize(size[::-1], Image.Resampling[interpolation.upper()], box=box)
     pixels = np.array(image)  # a copy: Pillow's own memory is read-only
     return pixels[None] if grey else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 

@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 
 from experiments.data import augment as changes
 from experiments.data.augment import Augment
-from experiments.data.decode import SUFFIXES, check, decode
+from experiments.data.decode import INTERPOLATIONS, SUFFIXES, check, decode
 from experiments.data.files import OFFLINE, data_root
 from experiments.data.images import Batch, ImageData, Part, channel_statistics
 from experiments.data.sampling import Picks
@@ -40,6 +40,7 @@ class ImageFolder(ImageData):
     Args:
         grey: read the images as grey.
         resize: the shorter side's pixels before the middle of `size` is cut out; None takes the largest middle.
+        interpolation: how images are brought to their size, one of `INTERPOLATIONS`; None: bilinear.
         test: share or count held out from the training images where there is no test folder; "val" makes the val
             folder the test part, and holds validation out instead.
         memory: megabytes that decoded images may take before they are read from disk in every epoch.
@@ -69,6 +70,7 @@ class ImageFolder(ImageData):
         classes: Sequence[str | int] | None = None,
         split_seed: int = 0,
         resize: int | None = None,
+        interpolation: str | None = None,
     ) -> None:
         super().__init__(
             batch_size=batch_size,
@@ -87,6 +89,11 @@ class ImageFolder(ImageData):
         if resize is not None and (size is None or resize < size):
             raise UserError(f"data.resize={resize} must be data.size={size} or more: try data.resize={size or 'null'}")
         self.short = resize
+        if interpolation not in (None, *INTERPOLATIONS):
+            raise UserError(
+                f"data.interpolation={interpolation} is not known: choose {', '.join(INTERPOLATIONS)}, or null"
+            )
+        self.interpolation = interpolation or self.interpolation
         if test != "val":
             if isinstance(test, str):
                 raise UserError(f"data.test={test!r} is neither a share, a count, nor val.")
@@ -136,7 +143,7 @@ class ImageFolder(ImageData):
         def fill(place: int) -> None:
             if self.size is None:
                 self._check(paths[place])
-            images[place] = decode(paths[place], self._shape[1:], self.grey, short=self.short)
+            images[place] = self._decode(paths[place])
 
         whole = self._whole(_in_threads(fill, range(len(paths))))
         if not whole.all():
@@ -152,7 +159,7 @@ class ImageFolder(ImageData):
             return channel_statistics(part.source)
         places = np.linspace(0, len(part.source) - 1, min(ESTIMATE, len(part.source))).astype(int)
         some = [part.source[place] for place in places]
-        images = _in_threads(lambda path: decode(path, self._shape[1:], self.grey, short=self.short), some)
+        images = _in_threads(self._decode, some)
         self._whole(images)
         decoded = [image for image in images if isinstance(image, np.ndarray)]
         return channel_statistics(torch.from_numpy(np.stack(decoded)))
@@ -161,7 +168,8 @@ class ImageFolder(ImageData):
         source, labels = self.sets[part]
         if isinstance(source, torch.Tensor):
             return super().dataset(part, augment, on_device)
-        return Streamed(source, torch.from_numpy(labels), self._shape, augment, on_device, self.short)
+        targets = torch.from_numpy(labels)
+        return Streamed(source, targets, self._shape, augment, on_device, self.short, self.interpolation)
 
     @property
     def device_augment(self) -> Augment:
@@ -169,6 +177,9 @@ class ImageFolder(ImageData):
             return self.augment
         # `Streamed` has made it already, from the whole photograph.
         return dataclasses.replace(self.augment, resized_crop=0.0)
+
+    def _decode(self, path: str) -> np.ndarray:
+        return decode(path, self._shape[1:], self.grey, short=self.short, interpolation=self.interpolation)
 
     def _check(self, path: str) -> None:
         size = check(path)
@@ -200,6 +211,7 @@ class Streamed(Dataset):
         augment: what happens to them; nothing for evaluation.
         on_device: leave crop and flip to the device.
         short: see `decode`.
+        interpolation: likewise.
     """
 
     def __init__(
@@ -210,8 +222,10 @@ class Streamed(Dataset):
         augment: Augment,
         on_device: bool,
         short: int | None = None,
+        interpolation: str = "bilinear",
     ) -> None:
         self.paths, self.labels, self.shape, self.augment, self.short = paths, labels, shape, augment, short
+        self.interpolation = interpolation
         self.place_here = augment.places and not on_device
 
     def __len__(self) -> int:
@@ -235,7 +249,8 @@ class Streamed(Dataset):
         images = torch.empty(len(indices), *self.shape, dtype=torch.uint8)
         with _quiet():
             for image, index, window in zip(images.numpy(), indices.tolist(), windows, strict=True):
-                image[:] = decode(self.paths[index], self.shape[1:], self.shape[0] == 1, window, self.short)
+                path, grey = self.paths[index], self.shape[0] == 1
+                image[:] = decode(path, self.shape[1:], grey, window, self.short, self.interpolation)
         targets = self.labels[indices]
         if not isinstance(picks, Picks) or not self.augment.places:
             return Batch(images, targets, None, bits)

@@ -124,6 +124,7 @@ class ImageData(LightningDataModule):
     name = "images"
     in_memory = True  # the parts are arrays, which forked processes share
     short: int | None = None  # the shorter side's pixels before the middle is cut out; None: those of the middle
+    interpolation = "bilinear"  # of files and new images
     # Fewer examples than processes leave a process without any; that is no mistake.
     allow_zero_length_dataloader_with_multiple_devices = True
 
@@ -344,7 +345,8 @@ class ImageData(LightningDataModule):
             UserError: one of them cannot be read.
         """
         size = self.spec.height, self.spec.width
-        pixels = [decode(image, size, self.spec.channels == 1, short=self.short) for image in images]
+        grey = self.spec.channels == 1
+        pixels = [decode(image, size, grey, short=self.short, interpolation=self.interpolation) for image in images]
         return self.on_after_batch_transfer(Batch(torch.from_numpy(np.stack(pixels)), torch.zeros(0)), 0)[0]
 
     def sample(self, part: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -380,7 +382,12 @@ class ImageData(LightningDataModule):
     def digest(self, part: str, augmented: bool) -> str:
         """Hexadecimal digits that differ when anything does of what the model gets of a part, in order."""
         source, labels = self.sets[part]
-        facts = [to_plain(self.spec), self.short, dataclasses.asdict(self.augment) if augmented else None]
+        facts = [
+            to_plain(self.spec),
+            self.short,
+            self.interpolation,
+            dataclasses.asdict(self.augment) if augmented else None,
+        ]
         digest = hashlib.sha256(json.dumps(facts).encode())
         digest.update(labels.tobytes())
         if isinstance(source, torch.Tensor):

@@ -56,7 +56,7 @@ def torchvision_weights(published: Mapping[str, Any]) -> Any:
 
 
 def expected_images(published: Mapping[str, Any]) -> dict[str, Any]:
-    """What published weights expect of their images: `size`, `resize`, `mean` and `std`, as far as they say."""
+    """What published weights expect of their images: `size`, `resize`, `interpolation`, `mean` and `std`, as far as they say."""
     if published.get("library") == "timm":
         from timm.data import resolve_model_data_config  # type: ignore[import-untyped]
         from timm.models import get_pretrained_cfg  # type: ignore[import-untyped]
@@ -66,16 +66,21 @@ def expected_images(published: Mapping[str, Any]) -> dict[str, Any]:
         size = said["input_size"][-1]
         return {
             "size": size,
-            "resize": round(size / said["crop_pct"]),
+            "resize": int(size / said["crop_pct"]),
+            "interpolation": said["interpolation"],
             "mean": list(said["mean"]),
             "std": list(said["std"]),
         }
     weights = torchvision_weights(published)
     said = weights.transforms()
-    if type(weights).__name__ in _HALVES:
-        half = [0.5, 0.5, 0.5]
-        return {"size": said.crop_size[0], "resize": said.resize_size[0], "mean": half, "std": half}
-    return {"size": said.crop_size[0], "resize": said.resize_size[0], "mean": list(said.mean), "std": list(said.std)}
+    half = [0.5, 0.5, 0.5] if type(weights).__name__ in _HALVES else None
+    return {
+        "size": said.crop_size[0],
+        "resize": said.resize_size[0],
+        "interpolation": said.interpolation.value,
+        "mean": half or list(said.mean),
+        "std": half or list(said.std),
+    }
 
 
 def class_names(published: Mapping[str, Any]) -> list[str]:
