@@ -309,7 +309,7 @@ SWEEPS = {  # with what they need, how many cells they have, and how many with o
     "memory": ([], 36, 12),
     "cells": ([], 45, 15),
     "attention": (["data=generated_pairs"], 6, 2),
-    "latent_size": ([], 60, 24),
+    "latent_size": ([], 72, 24),
     "freezing_strategies": ([], 45, 15),
 }
 
