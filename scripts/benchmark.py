@@ -338,7 +338,8 @@ def augmentation(quick: bool) -> Samples:
     from torch.utils.data import DataLoader, Dataset
     from torchvision.transforms import Compose, Normalize, RandomCrop, RandomHorizontalFlip, ToTensor
 
-    from experiments.data.images import ImageData, Part
+    from experiments.data.image_store import Part
+    from experiments.data.images import ImageData
 
     count, batch = 2_000 if quick else 50_000, 128
     mean, std = [0.4914, 0.4822, 0.4465], [0.247, 0.2435, 0.2616]
@@ -531,7 +532,8 @@ def features(quick: bool) -> Samples:
     no checkpoints, which cost both sides the same. Eight runs without the cache are one of them, eight times.
     """
     torch = _torch(threads=cores())
-    from experiments.data.images import ImageData, Part
+    from experiments.data.image_store import Part
+    from experiments.data.images import ImageData
 
     count, epochs, heads, size = (8, 2, 2, 64) if quick else (96, 10, 8, 224)
     rng = np.random.default_rng(0)

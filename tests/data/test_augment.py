@@ -6,7 +6,7 @@ import torch
 
 from experiments.data import augment as changes
 from experiments.data.augment import Augment
-from experiments.data.images import Batch, Stored
+from experiments.data.image_store import Batch, Stored
 from experiments.data.sampling import Picks, TrainSampler
 from experiments.data.shapes import Shapes
 from experiments.errors import UserError

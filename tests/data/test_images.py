@@ -11,7 +11,8 @@ import torch
 
 from experiments.data.cifar import CIFAR10, CIFAR100
 from experiments.data.digits import Digits
-from experiments.data.images import ImageData, Part, channel_statistics, resize
+from experiments.data.image_store import Part, channel_statistics, resize
+from experiments.data.images import ImageData
 from experiments.data.mnist import KMNIST, MNIST, FashionMNIST
 from experiments.data.shapes import Shapes
 from experiments.errors import UserError

@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from experiments.data.files import data_root, require
-from experiments.data.images import ImageData, Part
+from experiments.data.image_store import Part
+from experiments.data.images import ImageData
 from experiments.errors import UserError
 
 

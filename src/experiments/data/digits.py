@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.data.images import ImageData, Part
+from experiments.data.image_store import Part
+from experiments.data.images import ImageData
 from experiments.data.splits import hold_out
 from experiments.errors import UserError
 

@@ -23,7 +23,8 @@ from experiments.data import augment as changes
 from experiments.data.augment import Augment
 from experiments.data.decode import INTERPOLATIONS, SUFFIXES, check, decode
 from experiments.data.files import OFFLINE, data_root
-from experiments.data.images import Batch, ImageData, Part, channel_statistics
+from experiments.data.image_store import Batch, Part, channel_statistics
+from experiments.data.images import ImageData
 from experiments.data.sampling import Picks
 from experiments.data.splits import check_amount
 from experiments.errors import UserError

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.data.images import ImageData, Part
+from experiments.data.image_store import Part
+from experiments.data.images import ImageData
 
 CLASSES = ("disc", "square", "triangle", "cross")
 SIDE = 28
