@@ -61,7 +61,9 @@ def test_every_experiment_trains_two_batches(experiments, tmp_path: Path, name: 
     elif config.data.get("classes"):
         words.append("data=digits")
     elif config.data.gives.kind in GENERATED and config.run.choices.data != "digits":
-        words.append(f"data={GENERATED[config.data.gives.kind]}")
+        stream = config.run.choices.task == "language_modelling"
+        words.append("data=generated_text" if stream else f"data={GENERATED[config.data.gives.kind]}")
+        words += ["~data.collections", "data.limit=200"] if "collections" in config.data else []
         words += [f"data.augment.{key}={value}" for key, value in config.data.get("augment", {}).items()]
     size = config.data.batch_size
     if config.data.gives.kind == "image":  # large networks are among them
