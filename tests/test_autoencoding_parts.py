@@ -15,7 +15,7 @@ from experiments.tasks.corruption import Corruption
 from experiments.tasks.peers import filters
 from experiments.tasks.peers.neighbours import few_labels, knn_accuracy, trustworthiness
 from experiments.tasks.peers.pca import Components
-from experiments.tasks.peers.rate import Coder, at_most, jpeg_curve, pca_curve
+from experiments.tasks.peers.rate import Coder, at, jpeg_curve, pca_curve
 from experiments.tasks.pictures import mse, psnr, ssim
 from experiments.tasks.reconstruction import sparsity, steepness
 from experiments.tasks.variational import divergence, frechet
@@ -126,8 +126,10 @@ def test_rate_and_distortion(images: torch.Tensor) -> None:
     assert len(points) == 4
     fine, coarse = points[2], points[3]
     assert fine[0] > coarse[0] and fine[1] > coarse[1]
-    assert at_most(points, 1e9) == max(points, key=lambda point: point[1])
-    assert at_most(points, -1) is None
+    assert at(points, 1e9) == max(points, key=lambda point: point[1])
+    assert at(points, -1) is None
+    # The point (30, 5, 9) is worse and larger than (20, 30, 2), so nobody would use it.
+    assert at([(30.0, 5.0, 9.0), (10.0, 10.0, 4.0), (20.0, 30.0, 2.0), (40.0, 31.0, 1.0)], 15.0) == (15.0, 20.0, 3.0)
 
 
 def test_components_keep_all_when_all_are_kept(images: torch.Tensor) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from experiments.errors import UserError
 from experiments.tasks.autoencoding import LOSSES, Autoencoding, Sample
-from experiments.tasks.peers.rate import Coder, at_most, distortion, jpeg_curve, pca_curve
+from experiments.tasks.peers.rate import Coder, at, distortion, jpeg_curve, pca_curve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +33,8 @@ class Compression(Autoencoding):
         optimizer: likewise.
         scheduler: likewise.
         loss: likewise.
-        peers: PCA, quantised and coded alike, with the best number of components and step that takes no more bytes; JPEG.
+        peers: PCA, quantised and coded alike, with the best numbers of components and steps, at as many bytes; JPEG, or its
+            smallest files where these are larger.
         peer_examples: likewise.
         scatter: likewise.
         step: width of a quantisation cell.
@@ -136,8 +137,8 @@ class Compression(Autoencoding):
             steps = [deviation * factor for factor in HALF_STEPS]
             curves["PCA"] = pca_curve(train.pixels, test.pixels, COMPONENTS, steps)
             curves["JPEG, scan alone"] = jpeg_curve(few, QUALITIES)
-            pca = at_most(curves["PCA"], ours[0])
-            jpeg = at_most(curves["JPEG, scan alone"], ours[0]) or min(curves["JPEG, scan alone"])
+            pca = at(curves["PCA"], ours[0])
+            jpeg = at(curves["JPEG, scan alone"], ours[0]) or min(curves["JPEG, scan alone"])
             if pca is not None:
                 values |= dict(zip(("pca_bytes", "pca_psnr", "pca_mse"), pca, strict=True))
             values |= {"jpeg_bytes": jpeg[0], "jpeg_psnr": jpeg[1]}
