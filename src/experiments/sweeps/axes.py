@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 
 from experiments.sweeps.drawing import Drawing
 from experiments.sweeps.words import MINUS
@@ -88,9 +89,13 @@ def tick(value: float) -> str:
     return f"{value:.10g}".replace("-", MINUS)
 
 
-def x_axis(drawing: Drawing, scale: Scale, top: float, bottom: float, label: str) -> None:
-    """A horizontal axis: faint lines, numbers and its name below."""
-    for value in scale.ticks():
+def x_axis(drawing: Drawing, scale: Scale, top: float, bottom: float, label: str, levels: Iterable[float] = ()) -> None:
+    """A horizontal axis: faint lines, numbers and its name below; the numbers are the levels, where their texts fit."""
+    there = sorted(set(levels))
+    apart = [scale(after) - scale(before) for before, after in pairwise(there)]
+    wide = [text_width(tick(value), 12) for value in there]
+    fits = apart and all(gap > (one + next_) / 2 for gap, (one, next_) in zip(apart, pairwise(wide), strict=True))
+    for value in there if fits else scale.ticks():
         x = scale(value)
         drawing.line([(x, top), (x, bottom)], "pale")
         half = text_width(tick(value), 12) / 2

@@ -107,7 +107,7 @@ def response(field: Field) -> tuple[Drawing, str] | None:
     x = Scale.over(places, left + 6, WIDTH - 14, log=min(places) > 0 and max(places) >= 8 * min(places), margin=0.03)
     y_axis(drawing, y, left, WIDTH - 8)
     drawing.text(4, 13, field.metric, "grey", 12)
-    x_axis(drawing, x, top, bottom, key + (", logarithmic" if x.log else ""))
+    x_axis(drawing, x, top, bottom, key + (", logarithmic" if x.log else ""), places)
     for number_, level in enumerate(levels):
         line, colour = lines[level], f"c{number_}"
         drawing.line([(x(one), y(fmean(line[one]))) for one in sorted(line)], colour, 2.2)
