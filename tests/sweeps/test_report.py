@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.sweeps.axes import Scale, cut, tick
+from experiments.sweeps.axes import Scale, cut, tick, x_axis
 from experiments.sweeps.cells import gather
 from experiments.sweeps.charts import all_charts, save_figures
 from experiments.sweeps.compare import compare
@@ -156,6 +156,22 @@ class TestReport:
         assert "All choices together" in text
         assert "… and 200 more; --csv has all." in text
         assert len(text) < 600_000
+
+    @pytest.mark.parametrize(
+        ("levels", "numbers"),
+        [
+            ((2, 4, 8, 16, 32, 64), ["2", "4", "8", "16", "32", "64"]),
+            ((1, 2, 3), ["1", "2", "3"]),
+            (tuple(range(100, 160)), ["100", "120", "140", "160"]),
+        ],
+    )
+    def test_an_axis_is_numbered_by_the_levels_where_they_fit(
+        self, levels: tuple[float, ...], numbers: list[str]
+    ) -> None:
+        drawing = Drawing(400, 100, "axis")
+        x_axis(drawing, Scale.over(levels, 40, 380, log=len(levels) == 6), 0, 80, "size", levels)
+        *told, _ = [shape["text"] for kind, shape in drawing.shapes if kind == "text"]
+        assert told == numbers
 
     @pytest.mark.slow
     def test_renders_in_a_browser(self, sweep: Path, tmp_path: Path) -> None:
