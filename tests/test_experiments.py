@@ -81,7 +81,6 @@ def test_every_experiment_trains_two_batches(experiments, tmp_path: Path, name: 
 PENDING = {
     "inception_v3.InceptionV3",
     "inception_v4.InceptionV4",
-    "mobilenet.MobileNetV3",
 }
 
 
