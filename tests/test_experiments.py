@@ -23,6 +23,7 @@ GENERATED = {
     "audio": "generated_tones",
     "speech": "generated_words",
 }
+LARGE = ("alexnet", "inception")  # networks that take their time even for two batches
 EXPERIMENTS = sorted(option_files("experiment"))
 
 
@@ -35,7 +36,9 @@ def test_headers_state_command_and_result(name: str) -> None:
     assert re.search(r"Measured: test/\w+ -?\d+\.\d+ ± \d+\.\d+ \(95 %, \d+ (seeds|digits)\)", text)
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name.startswith(LARGE) else ()) for name in EXPERIMENTS]
+)
 def test_every_experiment_trains_two_batches(experiments, tmp_path: Path, name: str) -> None:
     """On generated data in place of the dataset's, so that no file is needed."""
     config = compose([f"experiment={name}"])
@@ -79,7 +82,6 @@ def test_every_experiment_trains_two_batches(experiments, tmp_path: Path, name: 
 
 # Measured later; whatever gets an experiment leaves this list.
 PENDING = {
-    "inception_v3.InceptionV3",
     "inception_v4.InceptionV4",
 }
 
