@@ -493,10 +493,10 @@ def sweep(batches: int, quick: bool) -> Samples:
         count = iter(range(1000))
         costs: list[tuple[float, float]] = []  # milliseconds of a job, and of its training
 
-        def starts() -> float:
+        def alone(*command: str) -> float:
             number = next(count)
-            one = [(*ours, *words, f"seed={seed}", f"hydra.run.dir=starts{number}/{seed}") for seed in range(jobs)]
-            return 60 * jobs / sum(seconds(folder, command) for command in one)
+            each = [(*command, f"seed={seed}", f"hydra.run.dir=alone{number}/{seed}") for seed in range(jobs)]
+            return 60 * jobs / sum(seconds(folder, one) for one in each)
 
         def one_sweep() -> float:
             place = folder / f"ours{next(count)}"
@@ -514,14 +514,9 @@ def sweep(batches: int, quick: bool) -> Samples:
         def joblib() -> float:
             return 60 * jobs / seconds(folder, ("plain.py", "joblib"))
 
-        def plain_starts() -> float:
-            number = next(count)
-            one = [("plain.py", f"seed={seed}", f"hydra.run.dir=plain{number}/{seed}") for seed in range(jobs)]
-            return 60 * jobs / sum(seconds(folder, command) for command in one)
-
         sides = {"ours": one_sweep, "in-process": in_process, "joblib": joblib}
-        single = {"starts": starts, "plain starts": plain_starts} if batches <= 20 else {}
-        samples = in_turns(sides | single, quick, turns_at_most=3)
+        single = {"starts": partial(alone, *ours, *words), "plain starts": partial(alone, "plain.py")}
+        samples = in_turns(sides | (single if batches <= 20 else {}), quick, turns_at_most=3)
     return samples | {"job": [job for job, _ in costs], "training": [training for _, training in costs]}
 
 

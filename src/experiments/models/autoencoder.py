@@ -69,6 +69,11 @@ def activation_of(key: str, name: str) -> type[nn.Module]:
     return ACTIVATIONS[name]
 
 
+def example_shape(in_channels: int, image_size: tuple[int, int], features: int | None, history: int) -> tuple[int, ...]:
+    """Of one image, (C, H, W), or of one window of a series, (history, features), where it has features."""
+    return (in_channels, *image_size) if features is None else (history, features)
+
+
 def dense_encoder(shape: tuple[int, ...], hidden: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
     """(B, *shape) -> (B, hidden[-1]), or (B, prod(shape)) where nothing is hidden."""
     layers: list[nn.Module] = [nn.Flatten()] if len(shape) == 3 else [Steps(), nn.Flatten()]
@@ -126,7 +131,7 @@ class Autoencoder(nn.Sequential):
         act, code_act = activation_of("activation", activation), activation_of("code", code)
         if output not in (None, "sigmoid", "linear"):
             raise ValueError(f"model.output={output} is unknown: choose sigmoid, linear or null")
-        shape = (in_channels, *image_size) if features is None else (history, features)
+        shape = example_shape(in_channels, image_size, features, history)
         last = hidden[-1] if hidden else prod(shape)
         encoder = dense_encoder(shape, hidden, act)
         latent = nn.Sequential(nn.Linear(last, latent_size), code_act())

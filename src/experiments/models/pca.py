@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments.models.autoencoder import Steps
+from experiments.models.autoencoder import dense_encoder, example_shape
 
 
 class Affine(nn.Module):
@@ -51,7 +51,7 @@ class PCA(nn.Sequential):
         latent_size: int = 32,
     ) -> None:
         windows = features is not None
-        shape = (history, features) if features is not None else (in_channels, *image_size)
+        shape = example_shape(in_channels, image_size, features, history)
         size = prod(shape)
         if not 1 <= latent_size <= size:
             what = "values in a window" if windows else "pixels"
@@ -60,7 +60,7 @@ class PCA(nn.Sequential):
             )
         super().__init__(
             OrderedDict(
-                encoder=nn.Sequential(Steps(), nn.Flatten()) if windows else nn.Flatten(),  # (B, size)
+                encoder=dense_encoder(shape, (), nn.Identity),  # (B, size), flattened
                 latent=Affine(size, latent_size),  # (B, latent_size)
                 decoder=nn.Sequential(
                     Affine(latent_size, size), nn.Identity() if windows else nn.Hardtanh(0, 1), nn.Unflatten(1, shape)

@@ -18,10 +18,7 @@ def forecast(look: Look) -> Iterator[Picture]:
         given = look.run.prepare(list(look.wanted.inputs))
         windows, caption = [(past, None) for past in given.values], "What follows the files."
     else:
-        dataset = look.run.data.dataset("test")
-        places = torch.linspace(0, len(dataset) - 1, min(WINDOWS, len(dataset))).long().tolist()
-        batches = [dataset.__getitems__(range(place, place + 1)) for place in places]
-        windows = [(past[0], future[0]) for past, future in batches]
+        windows = list(zip(*look.run.data.sample("test", WINDOWS), strict=True))
         caption = "Windows from the beginning, the middle and the end of the test part."
     with torch.inference_mode():
         drawn = task.draw([(past, truth, task.forecast(past[None])[0]) for past, truth in windows])
