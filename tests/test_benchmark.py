@@ -39,7 +39,7 @@ def test_quick_benchmark_measures_every_row(tmp_path: Path) -> None:
         + ["beam_search"]
         + 2 * ["step"]
         + 2 * ["augmentation"]
-        + 4 * ["sweep"]
+        + 5 * ["sweep"]
         + 2 * ["long_sweep"]
     )
     for row in content["rows"]:

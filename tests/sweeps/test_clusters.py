@@ -78,10 +78,25 @@ def test_a_sweep_with_failing_jobs_and_its_resume(sweeps: Sweeps, launcher: list
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("launcher", [SUBMITIT, ["hydra/launcher=ray"]], ids=["submitit", "ray"])
-def test_a_job_without_end_is_stopped_and_ctrl_c_saves(sweeps: Sweeps, launcher: list[str], request) -> None:
+def test_a_job_without_end_is_stopped(sweeps: Sweeps, launcher: list[str], request) -> None:
+    pytest.importorskip("submitit" if launcher is SUBMITIT else "ray")
+    name = f"late_{request.node.callspec.id}"
+    words = [*FAULTY, "model.how=endless", "seed=0,1", "launcher.timeout=5", *launcher, f"hydra.sweep.dir={name}"]
+    code, _, errors = sweeps.run(*words, timeout=400)
+    assert code == 1, errors
+    records = sweeps.records(name)
+    assert {record["status"] for record in records.values()} == {"failed"}
+    assert {record["error"] for record in records.values()} == {"it was stopped after launcher.timeout=5 s"}
+    assert not jobs_in(sweeps.folder / name)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("launcher", [SUBMITIT, ["hydra/launcher=ray"]], ids=["submitit", "ray"])
+def test_ctrl_c_saves(sweeps: Sweeps, launcher: list[str], request) -> None:
     pytest.importorskip("submitit" if launcher is SUBMITIT else "ray")
     name = f"stop_{request.node.callspec.id}"
-    long = ["trainer.max_epochs=50000", "model.how=none,endless", "launcher.timeout=40"]
+    long = ["trainer.max_epochs=50000", "model.how=none,endless"]
     process = sweeps.start(*FAULTY, *long, *launcher, f"hydra.sweep.dir={name}")
     sweeps.await_(lambda: sweeps.saved(name, 1), 300)
     process.send_signal(signal.SIGINT)

@@ -58,7 +58,7 @@ class Work:
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
-                preexec_fn=_deaf,
+                preexec_fn=_own_signals,
             )
         return self._child.pid
 
@@ -118,8 +118,10 @@ class Work:
                 signal.signal(number, before)
 
 
-def _deaf() -> None:
-    """A batch system may send these to all processes; the one that started the job passes them on."""
+def _own_signals() -> None:
+    """A batch system may send some to all processes, and the one that started the job passes them on. Ray's workers block
+    SIGINT, and hand that down: Ctrl-C would never reach the job."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     for signum in (signal.SIGHUP, signal.SIGUSR2):
         signal.signal(signum, signal.SIG_IGN)
 
