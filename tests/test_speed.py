@@ -21,7 +21,7 @@ RUN = ["data=digits", "trainer=quick", "trainer.accelerator=cpu", "callbacks=non
     [
         (True, SimpleCNN(), 1e9, ("bf16-mixed", "channels_last")),
         (False, SimpleCNN(), 1e9, ("32-true", "channels_last")),
-        (True, SimpleCNN(), 1e5, ("32-true", "contiguous")),
+        (True, SimpleCNN(), 1e5, ("32-true", "channels_last")),
         (True, MLP(), 1e9, ("bf16-mixed", "contiguous")),
     ],
 )

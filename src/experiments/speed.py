@@ -41,7 +41,7 @@ def fastest(precision: str, memory_format: str, model: nn.Module, flops: int, de
         convolves = any(isinstance(layer, nn.Conv2d) for layer in model.modules())
         # On a GPU, 32-bit kernels are as fast or faster in the usual order.
         pays = device == "cpu" or precision not in ("32-true", "64-true")
-        memory_format = "channels_last" if convolves and pays and flops >= LITTLE / 10 else "contiguous"
+        memory_format = "channels_last" if convolves and pays else "contiguous"
     return Speed(precision, memory_format)
 
 
