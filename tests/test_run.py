@@ -448,3 +448,13 @@ def test_a_task_brings_its_own_pictures_and_answers(experiments, tmp_path: Path,
     code, _, errors = experiments("predict", "run", "a/grey.png", "--out", "here")
     assert code == 0, errors
     assert (tmp_path / "here" / "grey_raw.bin").read_bytes() == b"abc"
+
+
+@pytest.mark.parametrize("key", ["model.nonsense", "data.nonsense", "task.nonsense"])
+def test_a_key_that_the_class_does_not_take(experiments, key: str) -> None:
+    code, _, errors = experiments(
+        "train", "data=shapes", "model=mlp", "trainer=quick", f"+{key}=1", "hydra.run.dir=run"
+    )
+    assert code == 2
+    assert "unexpected keyword argument 'nonsense'; check the keys of its config" in errors
+    assert len(errors.splitlines()) == 1

@@ -92,7 +92,9 @@ def make(node: Any, /, **extra: Any) -> Any:
     try:
         return function(**arguments)
     except TypeError as error:
-        if "argument" in str(error) and error.__traceback__ is not None and error.__traceback__.tb_next is None:
+        here = error.__traceback__ is not None and error.__traceback__.tb_next is None
+        bases = {f"{base.__qualname__}.__init__()" for base in getattr(function, "__mro__", ())}  # keys are passed on
+        if "argument" in str(error) and (here or str(error).split(" ", 1)[0] in bases):
             raise UserError(f"{target}: {error}; check the keys of its config") from error
         raise
     except ValueError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class EnglishHindi(PairData):
         test_set: test, or challenge for Visual Genome's harder one.
         reverse: translate from Hindi into English.
         root: folder where datasets live, or `en_hi` itself.
+        rest: the keys of `PairData`.
 
     Raises:
         UserError: when a collection is unknown or its files are missing.
@@ -34,39 +35,9 @@ class EnglishHindi(PairData):
     languages = ("English", "Hindi")
 
     def __init__(
-        self,
-        *,
-        collections: Sequence[str],
-        test_set: str,
-        reverse: bool,
-        root: str | None,
-        tokenizers: Mapping[str, Any],
-        max_length: int | None,
-        empty: str,
-        validation: float,
-        test: float,
-        limit: float | None,
-        batch_size: int,
-        max_tokens: int | None,
-        bucket: bool,
-        workers: int,
-        seed: int,
-        split_seed: int = 0,
+        self, *, collections: Sequence[str], test_set: str, reverse: bool, root: str | None, **rest: Any
     ) -> None:
-        super().__init__(
-            tokenizers=tokenizers,
-            max_length=max_length,
-            empty=empty,
-            validation=validation,
-            test=test,
-            limit=limit,
-            batch_size=batch_size,
-            max_tokens=max_tokens,
-            bucket=bucket,
-            workers=workers,
-            seed=seed,
-            split_seed=split_seed,
-        )
+        super().__init__(**rest)
         unknown = [one for one in collections if one not in (TATOEBA, GENOME)]
         if unknown or not collections:
             raise UserError(f"data.collections={list(collections)} must name {TATOEBA}, {GENOME} or both")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from experiments.data.files import data_root
 from experiments.data.series import SeriesData
@@ -26,45 +27,13 @@ class ETT(SeriesData):
         name: ETTh1, ETTh2, ETTm1 or ETTm2.
         columns: those to forecast; None: all.
         root: folder where datasets live.
-        history: as in `SeriesData`, and so are the others.
+        rest: the keys of `SeriesData`.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        columns: Sequence[str] | str | None,
-        root: str | None,
-        history: int,
-        horizon: int,
-        season: int,
-        missing: str,
-        borrow: bool,
-        limit: float | None,
-        batch_size: int,
-        workers: int,
-        seed: int,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
-    ) -> None:
+    def __init__(self, *, name: str, columns: Sequence[str] | str | None, root: str | None, **rest: Any) -> None:
         if name not in ROWS_AN_HOUR:
             raise UserError(f"data.name={name} is unknown: choose from {', '.join(ROWS_AN_HOUR)}")
-        super().__init__(
-            history=history,
-            horizon=horizon,
-            season=season,
-            missing=missing,
-            even=True,
-            validation=0.2,
-            test=0.2,
-            borrow=borrow,
-            limit=limit,
-            batch_size=batch_size,
-            workers=workers,
-            seed=seed,
-            mean=mean,
-            std=std,
-        )
+        super().__init__(even=True, validation=0.2, test=0.2, **rest)
         self.name, self.root = name, root
         self.columns = [columns] if isinstance(columns, str) else columns
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -115,42 +116,13 @@ class FSDDStrings(FSDD):
         most: digits at most.
         gap: seconds of silence between two digits at most.
         spelling: `digits` writes 3 1 4, `words` writes three one four.
-        held_out: as in `FSDD`, and so are the others.
+        rest: the keys of `FSDD`.
     """
 
     name = "fsdd_strings"
 
-    def __init__(
-        self,
-        *,
-        count: int,
-        least: int,
-        most: int,
-        gap: float,
-        spelling: str,
-        held_out: Sequence[str] | str | None,
-        validation: float,
-        rate: int | None,
-        limit: float | None,
-        split_seed: int,
-        root: str | None,
-        bucket: bool,
-        batch_size: int,
-        workers: int,
-        seed: int,
-    ) -> None:
-        super().__init__(
-            held_out=held_out,
-            validation=validation,
-            rate=rate,
-            limit=limit,
-            split_seed=split_seed,
-            root=root,
-            bucket=bucket,
-            batch_size=batch_size,
-            workers=workers,
-            seed=seed,
-        )
+    def __init__(self, *, count: int, least: int, most: int, gap: float, spelling: str, **rest: Any) -> None:
+        super().__init__(**rest)
         check_strings(count, least, most, gap)
         if spelling not in ("digits", "words"):
             raise UserError(f"data.spelling={spelling} is unknown: choose from digits, words")

@@ -7,7 +7,6 @@ become one, and an ending depends on a word far away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -38,42 +37,14 @@ class GeneratedPairs(PairData):
 
     Args:
         count: pairs, of which validation and test part are held out.
+        rest: the keys of `PairData`.
     """
 
     name = "generated_pairs"
     languages = ("English", "made-up")
 
-    def __init__(
-        self,
-        *,
-        count: int,
-        tokenizers: Mapping[str, Any],
-        max_length: int | None,
-        empty: str,
-        validation: float,
-        test: float,
-        limit: float | None,
-        batch_size: int,
-        max_tokens: int | None,
-        bucket: bool,
-        workers: int,
-        seed: int,
-        split_seed: int = 0,
-    ) -> None:
-        super().__init__(
-            tokenizers=tokenizers,
-            max_length=max_length,
-            empty=empty,
-            validation=validation,
-            test=test,
-            limit=limit,
-            batch_size=batch_size,
-            max_tokens=max_tokens,
-            bucket=bucket,
-            workers=workers,
-            seed=seed,
-            split_seed=split_seed,
-        )
+    def __init__(self, *, count: int, **rest: Any) -> None:
+        super().__init__(**rest)
         if count < 20:
             raise UserError(f"data.count={count} must be 20 or more: try data.count=6000")
         self.count = count

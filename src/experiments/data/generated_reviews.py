@@ -6,7 +6,6 @@ order matters, and a bag of words is not enough.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,42 +25,15 @@ class GeneratedReviews(TextData):
 
     Args:
         count: training texts, validation included; the test part has a quarter as many.
+        rest: the keys of `TextData`.
     """
 
     name = "generated_reviews"
 
-    def __init__(
-        self,
-        *,
-        count: int,
-        tokenizer: Mapping[str, Any],
-        max_length: int | None,
-        empty: str,
-        validation: float,
-        limit: float | None,
-        batch_size: int,
-        max_tokens: int | None,
-        bucket: bool,
-        workers: int,
-        seed: int,
-        split_seed: int = 0,
-    ) -> None:
+    def __init__(self, *, count: int, **rest: Any) -> None:
         if count < 20:
             raise UserError(f"data.count={count} must be 20 or more: try data.count=2000")
-        super().__init__(
-            tokenizer=tokenizer,
-            max_length=max_length,
-            empty=empty,
-            validation=validation,
-            test=None,
-            limit=limit,
-            batch_size=batch_size,
-            max_tokens=max_tokens,
-            bucket=bucket,
-            workers=workers,
-            seed=seed,
-            split_seed=split_seed,
-        )
+        super().__init__(test=None, **rest)
         self.count = count
 
     def read(self) -> tuple[tuple[str, ...], dict[str, Texts]]:

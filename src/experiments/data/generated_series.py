@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,40 +19,13 @@ class GeneratedSeries(SeriesData):
 
     Args:
         rows: months.
-        history: as in `SeriesData`, and so are the others.
+        rest: the keys of `SeriesData`.
     """
 
     name = "generated_series"
 
-    def __init__(
-        self,
-        *,
-        rows: int,
-        history: int,
-        horizon: int,
-        season: int,
-        validation: float,
-        test: float,
-        borrow: bool,
-        limit: float | None,
-        batch_size: int,
-        workers: int,
-        seed: int,
-    ) -> None:
-        super().__init__(
-            history=history,
-            horizon=horizon,
-            season=season,
-            missing="error",
-            even=True,
-            validation=validation,
-            test=test,
-            borrow=borrow,
-            limit=limit,
-            batch_size=batch_size,
-            workers=workers,
-            seed=seed,
-        )
+    def __init__(self, *, rows: int, **rest: Any) -> None:
+        super().__init__(missing="error", even=True, **rest)
         self.rows = rows
 
     def read(self) -> Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from experiments.data.audio import AudioData, Examples, check_strings, join
@@ -26,13 +28,13 @@ class GeneratedTones(AudioData):
 
     Args:
         count: training clips; a quarter as many for validation, and for the test.
-        bucket: as in `AudioData`, and so are the others.
+        rest: the keys of `AudioData`.
     """
 
     name = "generated_tones"
 
-    def __init__(self, *, count: int, bucket: bool, batch_size: int, workers: int, seed: int) -> None:
-        super().__init__(bucket=bucket, batch_size=batch_size, workers=workers, seed=seed)
+    def __init__(self, *, count: int, **rest: Any) -> None:
+        super().__init__(**rest)
         whole("data.count", count, 24)
         self.count = count
 
@@ -68,25 +70,14 @@ class GeneratedWords(GeneratedTones):
         least: words of a string at least.
         most: words at most.
         gap: seconds of silence between two words at most.
-        bucket: as in `AudioData`, and so are the others.
+        rest: the keys of `AudioData`.
     """
 
     name = "generated_words"
 
-    def __init__(
-        self,
-        *,
-        count: int,
-        least: int,
-        most: int,
-        gap: float,
-        bucket: bool,
-        batch_size: int,
-        workers: int,
-        seed: int,
-    ) -> None:
-        super().__init__(count=count, bucket=bucket, batch_size=batch_size, workers=workers, seed=seed)
-        check_strings(count, least, most, gap)
+    def __init__(self, *, least: int, most: int, gap: float, **rest: Any) -> None:
+        super().__init__(**rest)
+        check_strings(self.count, least, most, gap)
         self.least, self.most, self.gap = least, most, gap
 
     def load(self) -> None:

@@ -10,7 +10,7 @@ import dataclasses
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,6 +46,7 @@ class ImageFolder(ImageData):
             folder the test part, and holds validation out instead.
         memory: megabytes that decoded images may take before they are read from disk in every epoch.
         skip_broken: leave out unreadable files with a warning, instead of an error.
+        rest: the keys of `ImageData`.
     """
 
     name = "image_folder"
@@ -54,41 +55,19 @@ class ImageFolder(ImageData):
     def __init__(
         self,
         *,
-        root: str,
         grey: bool,
         test: float | str,
         memory: float,
         skip_broken: bool,
-        batch_size: int,
-        size: int | None,
-        validation: float,
-        limit: float | None,
-        workers: int,
-        seed: int,
-        augment: Mapping[str, Any],
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
-        classes: Sequence[str | int] | None = None,
-        split_seed: int = 0,
         resize: int | None = None,
         interpolation: str | None = None,
+        **rest: Any,
     ) -> None:
-        super().__init__(
-            batch_size=batch_size,
-            size=size,
-            validation=validation,
-            limit=limit,
-            workers=workers,
-            seed=seed,
-            augment=augment,
-            mean=mean,
-            std=std,
-            classes=classes,
-            split_seed=split_seed,
-            root=root,
-        )
-        if resize is not None and (size is None or resize < size):
-            raise UserError(f"data.resize={resize} must be data.size={size} or more: try data.resize={size or 'null'}")
+        super().__init__(**rest)
+        if resize is not None and (self.size is None or resize < self.size):
+            raise UserError(
+                f"data.resize={resize} must be data.size={self.size} or more: try data.resize={self.size or 'null'}"
+            )
         self.short = resize
         if interpolation not in (None, *INTERPOLATIONS):
             raise UserError(

@@ -6,7 +6,7 @@ The keys are train_images, train_labels, val_images and so on; labels are (N, 1)
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,39 +26,13 @@ class MedMNIST(ImageData):
     Args:
         file: the npz file, below `root`.
         labels: what the labels 0, 1, … mean.
+        rest: the keys of `ImageData`.
     """
 
     name = "medmnist"
 
-    def __init__(
-        self,
-        *,
-        file: str,
-        labels: Sequence[str],
-        root: str,
-        batch_size: int,
-        size: int | None,
-        limit: float | None,
-        workers: int,
-        seed: int,
-        augment: Mapping[str, Any],
-        mean: Sequence[float] | None,
-        std: Sequence[float] | None,
-        split_seed: int,
-    ) -> None:
-        super().__init__(
-            batch_size=batch_size,
-            size=size,
-            validation=0.1,  # never held out: the file has that part
-            limit=limit,
-            workers=workers,
-            seed=seed,
-            augment=augment,
-            mean=mean,
-            std=std,
-            split_seed=split_seed,
-            root=root,
-        )
+    def __init__(self, *, file: str, labels: Sequence[str], **rest: Any) -> None:
+        super().__init__(validation=0.1, **rest)  # never held out: the file has that part
         self.file, self.labels = file, tuple(map(str, labels))
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class PairFiles(PairData):
         languages: names of source and target, which are the endings of a folder's files; None only for files.
         columns: numbers of the columns with source and target, counted from 1.
         encoding: of the files.
+        rest: the keys of `PairData`.
 
     Raises:
         UserError: when a file is missing, a line has no tab, or parallel files have unequally many lines.
@@ -41,33 +42,9 @@ class PairFiles(PairData):
         languages: Sequence[str] | None,
         columns: Sequence[int],
         encoding: str,
-        tokenizers: Mapping[str, Any],
-        max_length: int | None,
-        empty: str,
-        validation: float,
-        test: float,
-        limit: float | None,
-        batch_size: int,
-        max_tokens: int | None,
-        bucket: bool,
-        workers: int,
-        seed: int,
-        split_seed: int = 0,
+        **rest: Any,
     ) -> None:
-        super().__init__(
-            tokenizers=tokenizers,
-            max_length=max_length,
-            empty=empty,
-            validation=validation,
-            test=test,
-            limit=limit,
-            batch_size=batch_size,
-            max_tokens=max_tokens,
-            bucket=bucket,
-            workers=workers,
-            seed=seed,
-            split_seed=split_seed,
-        )
+        super().__init__(**rest)
         if len(columns) != 2 or any(isinstance(one, bool) or not isinstance(one, int) or one < 1 for one in columns):
             raise UserError(f"data.columns={list(columns)} must be two numbers counted from 1: try data.columns=[1,2]")
         if languages is not None:

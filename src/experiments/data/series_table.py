@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from experiments.data.series import SeriesData
 from experiments.data.table import Table, read_table
@@ -18,7 +19,7 @@ class SeriesTable(SeriesData):
         time: the column of times; None: the first.
         columns: those to forecast; None: every other one.
         time_format: of the times, such as `%d.%m.%Y`; None: ISO 8601, or numbers.
-        history: as in `SeriesData`, and so are the others.
+        rest: the keys of `SeriesData`.
     """
 
     name = "series_table"
@@ -30,37 +31,9 @@ class SeriesTable(SeriesData):
         time: str | None,
         columns: Sequence[str] | str | None,
         time_format: str | None,
-        history: int,
-        horizon: int,
-        season: int,
-        missing: str,
-        even: bool,
-        validation: float,
-        test: float,
-        borrow: bool,
-        limit: float | None,
-        batch_size: int,
-        workers: int,
-        seed: int,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
+        **rest: Any,
     ) -> None:
-        super().__init__(
-            history=history,
-            horizon=horizon,
-            season=season,
-            missing=missing,
-            even=even,
-            validation=validation,
-            test=test,
-            borrow=borrow,
-            limit=limit,
-            batch_size=batch_size,
-            workers=workers,
-            seed=seed,
-            mean=mean,
-            std=std,
-        )
+        super().__init__(**rest)
         self.path, self.time, self.time_format = path, time, time_format
         self.columns = [columns] if isinstance(columns, str) else columns
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,37 +18,13 @@ class Shapes(ImageData):
 
     Args:
         count: training examples, validation included; the test part has a quarter as many.
+        rest: the keys of `ImageData`.
     """
 
     name = "shapes"
 
-    def __init__(
-        self,
-        *,
-        count: int,
-        batch_size: int,
-        size: int | None,
-        validation: float,
-        limit: float | None,
-        workers: int,
-        seed: int,
-        augment: Mapping[str, Any],
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
-        split_seed: int = 0,
-    ) -> None:
-        super().__init__(
-            batch_size=batch_size,
-            size=size,
-            validation=validation,
-            limit=limit,
-            workers=workers,
-            seed=seed,
-            augment=augment,
-            mean=mean,
-            std=std,
-            split_seed=split_seed,
-        )
+    def __init__(self, *, count: int, **rest: Any) -> None:
+        super().__init__(**rest)
         self.count = count
 
     def read(self) -> tuple[tuple[str, ...], dict[str, Part]]:

@@ -199,33 +199,13 @@ class TextFile(TextStream):
     Args:
         path: the file.
         encoding: of the file.
-        tokenizer: as in `TextStream`, and so are the others.
+        rest: the keys of `TextStream`.
     """
 
     name = "text_file"
 
-    def __init__(
-        self,
-        *,
-        path: str,
-        encoding: str,
-        tokenizer: Mapping[str, Any],
-        steps: int,
-        batch_size: int,
-        validation: float,
-        test: float,
-        limit: float | None,
-        seed: int,
-    ) -> None:
-        super().__init__(
-            tokenizer=tokenizer,
-            steps=steps,
-            batch_size=batch_size,
-            validation=validation,
-            test=test,
-            limit=limit,
-            seed=seed,
-        )
+    def __init__(self, *, path: str, encoding: str, **rest: Any) -> None:
+        super().__init__(**rest)
         self.path, self.encoding = Path(path).expanduser(), encoding
 
     def read(self) -> str:
@@ -240,32 +220,13 @@ class GeneratedText(TextStream):
 
     Args:
         count: reviews.
-        tokenizer: as in `TextStream`, and so are the others.
+        rest: the keys of `TextStream`.
     """
 
     name = "generated_text"
 
-    def __init__(
-        self,
-        *,
-        count: int,
-        tokenizer: Mapping[str, Any],
-        steps: int,
-        batch_size: int,
-        validation: float,
-        test: float,
-        limit: float | None,
-        seed: int,
-    ) -> None:
-        super().__init__(
-            tokenizer=tokenizer,
-            steps=steps,
-            batch_size=batch_size,
-            validation=validation,
-            test=test,
-            limit=limit,
-            seed=seed,
-        )
+    def __init__(self, *, count: int, **rest: Any) -> None:
+        super().__init__(**rest)
         self.count = count
 
     def read(self) -> str:

@@ -30,6 +30,7 @@ class TextTable(TextData):
         label: name of the column with the labels.
         test_path: file with the test part, or None to hold one out.
         encoding: of the files.
+        rest: the keys of `TextData`.
 
     Raises:
         UserError: when a column is missing, a row has other fields than the head, or a label is missing or not known.
@@ -37,41 +38,8 @@ class TextTable(TextData):
 
     name = "text_table"
 
-    def __init__(
-        self,
-        *,
-        path: str,
-        text: str,
-        label: str,
-        test_path: str | None,
-        encoding: str,
-        tokenizer: Mapping[str, Any],
-        max_length: int | None,
-        empty: str,
-        validation: float,
-        test: float,
-        limit: float | None,
-        batch_size: int,
-        max_tokens: int | None,
-        bucket: bool,
-        workers: int,
-        seed: int,
-        split_seed: int = 0,
-    ) -> None:
-        super().__init__(
-            tokenizer=tokenizer,
-            max_length=max_length,
-            empty=empty,
-            validation=validation,
-            test=test,
-            limit=limit,
-            batch_size=batch_size,
-            max_tokens=max_tokens,
-            bucket=bucket,
-            workers=workers,
-            seed=seed,
-            split_seed=split_seed,
-        )
+    def __init__(self, *, path: str, text: str, label: str, test_path: str | None, encoding: str, **rest: Any) -> None:
+        super().__init__(**rest)
         self.path, self.test_path = Path(path).expanduser(), test_path and Path(test_path).expanduser()
         self.columns, self.encoding = (text, label), encoding
 
