@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -77,13 +78,14 @@ def test_hydra_syntax(word: str, said: str) -> None:
         ("a=tag(log,range(1,9,2))", "steps of 1"),
         ("a=tag(log,choice(1,2))", "log is for intervals and ranges"),
         ("a=tag(ordinal,choice(1,2))", "and not ordinal"),
-        ("a=glob(*)", "cannot be searched"),
+        ("a=glob(c*)", "matches no option of a group"),
         ("a=1", "a search needs a key to choose"),
     ],
 )
 def test_what_cannot_be_searched(word: str, sentence: str) -> None:
+    loader = SimpleNamespace(get_group_options=lambda *args, **kwargs: ["b"])
     with pytest.raises(UserError, match=re.escape(sentence)):
-        read_space([word])
+        read_space([word], loader)
 
 
 def test_later_words_replace_earlier_ones_and_numbers_stay_within_bounds() -> None:
@@ -177,6 +179,12 @@ def test_check_says_what_a_search_would_do(experiments: Experiments, tmp_path: P
     assert "search for greatest val/accuracy by tpe over optimizer.lr, model.hidden: 20 trials" in output
     assert "optimizer.lr from 1e-05 to 0.1 (log)" in output and "This search can run." in output
     assert not (tmp_path / "found").exists()
+    skip = ("check", *SMALL, "launcher.on_invalid=skip")
+    code, output, _ = experiments(*skip, "model=glob([m*,ls*],exclude=mobile*)")
+    assert code == 0 and "model in lstm, mlp\nskipped: model=lstm: model=lstm reads" in output
+    assert output.endswith("This search can run.\n")
+    code, output, _ = experiments(*skip, "model=gru,lstm")
+    assert code == 0 and output.endswith("No end of this space can run.\n")
     code, _, errors = experiments("check", *SMALL, RATE, "data.limit=100,-5")
     assert code in (0, 2) and "Traceback" not in errors
 

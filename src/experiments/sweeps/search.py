@@ -22,7 +22,7 @@ from experiments.sweeps.search_settings import check_words, headline, read_searc
 from experiments.sweeps.searching import Search
 from experiments.sweeps.space import read_space
 from experiments.sweeps.study import STORAGE, import_package, open_study
-from experiments.sweeps.trials import Trials, refuse_invalid
+from experiments.sweeps.trials import Trials, invalid_ends, refuse_invalid
 
 # Imported once for all jobs that prune, and what Optuna imports only when it opens its storage.
 _COMPANIONS = (
@@ -47,7 +47,7 @@ def search(config: DictConfig, words: Sequence[str], loader: Any) -> list[dict[s
     if not config.hydra.launcher._target_.endswith(".ProcessLauncher"):
         raise UserError("a search runs its trials on this machine: leave hydra/launcher at processes")
     jobs_settings = read_settings(config)
-    space = read_space(words)
+    space = read_space(words, loader)
     optuna = import_package("optuna")
     if config.search.sampler == "cmaes":
         import_package("cmaes")
@@ -82,10 +82,10 @@ def check_only(config: DictConfig, words: Sequence[str], loader: Any) -> None:
     """Says what a search would do; runs nothing and writes nothing.
 
     Raises:
-        UserError: when the settings, the space or one of its ends cannot run.
+        UserError: when the settings or the space do not fit, or an end of it cannot run and `launcher.on_invalid` is stop.
     """
-    read_settings(config)
-    space = read_space(words)
+    jobs_settings = read_settings(config)
+    space = read_space(words, loader)
     check_words(config.search, space)
     settings = read_search(config, space)
     folder = Path(config.hydra.sweep.dir).absolute()
@@ -93,5 +93,11 @@ def check_only(config: DictConfig, words: Sequence[str], loader: Any) -> None:
     print(headline(settings, space))
     for key in space.keys:
         print(f"  {key}")
-    refuse_invalid(trials)
-    print("This search can run.")
+    if jobs_settings["on_invalid"] == "stop":
+        refuse_invalid(trials)
+        print("This search can run.")
+        return
+    problems, some_run = invalid_ends(trials)
+    for problem in problems:
+        print(f"skipped: {problem}")
+    print("This search can run." if some_run else "No end of this space can run.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
 from experiments.compose import explain
@@ -129,17 +129,21 @@ class Space:
                 yield base | {key.name: end}
 
 
-def read_space(words: Sequence[str]) -> Space:
+def read_space(words: Sequence[str], config_loader: Any = None) -> Space:
     """The space that some overrides span; of two with the same key the later counts.
+
+    Args:
+        words: overrides in Hydra's syntax.
+        config_loader: of Hydra, for globs over the options of a group.
 
     Raises:
         UserError: when nothing is left to choose, or values cannot be searched.
     """
-    parser = OverridesParser.create()
+    parser = OverridesParser.create(config_loader=config_loader)
     found: dict[str, tuple[str, Override]] = {}
     for word in words:
         try:
-            override = parser.parse_override(word)
+            (override,) = parser.parse_overrides([word])
         except HydraException as error:
             raise UserError(explain(error, [word], ())) from error
         name = override.get_key_element()
@@ -171,8 +175,13 @@ def _key(override: Override) -> Key:
             raise UserError(
                 f"{line}: log is for intervals and ranges: write tag(log, interval(1e-4, 1e-1)), or leave it out"
             )
-        values = tuple(dict.fromkeys(text.partition("=")[2] for text in _listed(override)))
-        return Key(name, choices=values)
+        return Key(name, choices=_listed(override))
+    if isinstance(sweep, Glob):
+        if not (options := _listed(override)):
+            raise UserError(
+                f"{line} matches no option of a group: write a pattern that does, as in model=glob(resnet*), or list values"
+            )
+        return Key(name, choices=options)
     if isinstance(sweep, RangeSweep):
         return _range(name, sweep, log, line)
     if isinstance(sweep, IntervalSweep):
@@ -180,11 +189,11 @@ def _key(override: Override) -> Key:
         _bounds(line, low, high, log)
         whole = isinstance(sweep.start, int) and isinstance(sweep.end, int)
         return Key(name, low=low, high=high, whole=whole, step=1 if whole else None, log=log)
-    raise UserError(f"{line} cannot be searched: write a list, choice(…), range(…) or interval(…)")
+    raise UserError(f"{line} cannot be searched: write a list, choice(…), range(…), interval(…) or glob(…)")
 
 
-def _listed(override: Override) -> list[str]:
-    return [f"={value}" for value in override.sweep_string_iterator()]
+def _listed(override: Override) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(override.sweep_string_iterator()))
 
 
 def _range(name: str, sweep: RangeSweep, log: bool, line: str | None) -> Key:

@@ -67,8 +67,8 @@ class Trials:
         write_sweep(self.sweep)
 
 
-def refuse_invalid(trials: Trials) -> None:
-    """Tries the ends of the space before anything runs: a wrong key or an impossible option shows there."""
+def invalid_ends(trials: Trials) -> tuple[list[str], bool]:
+    """What is wrong at the ends of the space, each problem once with where it shows, and whether another end can run."""
     problems: dict[str, list[str]] = {}  # what is wrong: where
     cells = [trials.cell(values) for values in trials.space.corners()]
     wrong = [cell for cell in cells if cell.entry.plan == SKIPPED]
@@ -77,10 +77,20 @@ def refuse_invalid(trials: Trials) -> None:
             problems.setdefault(problem, []).append(
                 " ".join(f"{key}={value}" for key, value in cell.entry.place.items())
             )
+    lines = [
+        f"{where[0]}: {problem}" + (f" (and {len(where) - 1} more)" if len(where) > 1 else "")
+        for problem, where in problems.items()
+    ]
+    return lines, len(wrong) < len(cells)
+
+
+def refuse_invalid(trials: Trials) -> None:
+    """Tries the ends of the space before anything runs: a wrong key or an impossible option shows there.
+
+    Raises:
+        UserError: when one cannot run.
+    """
+    problems, some_run = invalid_ends(trials)
     if problems:
-        lines = [
-            f"{where[0]}: {problem}" + (f" (and {len(where) - 1} more)" if len(where) > 1 else "")
-            for problem, where in problems.items()
-        ]
-        more = ["launcher.on_invalid=skip leaves such trials out"] if len(wrong) < len(cells) else []
-        raise UserError("\n".join([*lines[:20], *more]))
+        more = ["launcher.on_invalid=skip leaves such trials out"] if some_run else []
+        raise UserError("\n".join([*problems[:20], *more]))
