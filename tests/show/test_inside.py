@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from experiments.errors import UserError
-from experiments.show.inside import grad_cam, last_map, outputs, reach, saliency, stage_of
+from experiments.show.inside import channels_last, grad_cam, last_map, outputs, reach, saliency, stage_of
 
 
 def network() -> nn.Sequential:
@@ -41,6 +41,35 @@ def test_grad_cam_finds_the_place_that_speaks_for_the_class() -> None:
     assert heat[0, 2, 5] == 1 and heat[0].sum() == 1
     against = grad_cam(network(), images[:1], torch.tensor([1]), "copy")
     assert not against.any()  # nothing speaks for class 1
+
+
+class Last(nn.Module):
+    """Channels to the end, as Swin passes them on, or back to the front."""
+
+    def __init__(self, *order: int) -> None:
+        super().__init__()
+        self.order = order
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.permute(self.order)
+
+
+def test_channels_that_come_last_are_taken_to_the_front() -> None:
+    usual = network()
+    last = nn.Sequential(
+        OrderedDict(
+            maps=nn.Sequential(usual.copy, Last(0, 2, 3, 1)),
+            mean=nn.Sequential(Last(0, 3, 1, 2), *usual.mean),
+            head=nn.Identity(),
+        )
+    )
+    images = torch.cat([spot(3.0, 2, 5), spot(-3.0, 6, 1)])
+    assert torch.equal(outputs(last, images)["maps"], outputs(usual, images)["copy"])
+    labels = torch.tensor([0, 1])
+    assert torch.equal(grad_cam(last, images, labels, "maps"), grad_cam(usual, images, labels, "copy"))
+    places = torch.tensor([2 * 8 + 5, 6 * 8 + 1])
+    assert reach(last, images, "maps", 1, places) == reach(usual, images, "copy", 1, places)
+    assert channels_last((1, 7, 10, 96), (1, 3, 224, 320)) and not channels_last((1, 96, 7, 10), (1, 3, 224, 320))
 
 
 def test_saliency_is_where_the_score_depends_on_the_image() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import log
 from typing import Any, cast
 
 import torch
@@ -37,23 +38,40 @@ def values(output: Any) -> Any:
     return output[0] if isinstance(output, tuple) else output
 
 
+def channels_last(shape: tuple[int, ...], images: tuple[int, ...]) -> bool:
+    """Whether maps of this shape, made of images (B, C, H, W), are (B, h, w, c), as Swin passes them on, instead of
+    (B, c, h, w): whether the sides of the image are found in the first two numbers rather than in the last two."""
+    if len(shape) != 4 or len(images) != 4:
+        return False
+    (_, one, two, three), (*_, high, wide) = shape, images
+    return abs(log(one * wide / (two * high))) < abs(log(two * wide / (three * high)))
+
+
 @contextmanager
 def watching(model: nn.Module, names: Sequence[str], *, keep_graph: bool = False) -> Iterator[dict[str, Tensor]]:
     """Collects what the named stages give, and what `head` reads, during forward passes within.
 
-    What a later layer changes in place is kept as it was. With `keep_graph` the tensors are those that the result
-    was computed from, so that gradients can be taken with respect to them.
+    Maps come as (B, C, H, W), also from a network that passes them on with the channels last. What a later layer
+    changes in place is kept as it was. With `keep_graph` the tensors are those that the result was computed from, so
+    that gradients can be taken with respect to them.
     """
     seen: dict[str, Tensor] = {}
+    images: tuple[int, ...] = ()
+
+    def begin(module: nn.Module, args: Any) -> None:
+        nonlocal images
+        images = tuple(getattr(args[0], "shape", ()))
 
     def keep(name: str) -> Any:
         def hook(module: nn.Module, args: Any, output: Any) -> Any:
             value = values(output)
+            last = channels_last(tuple(value.shape), images)
+            maps = value.permute(0, 3, 1, 2) if last else value
             if not keep_graph:
-                seen[name] = value.detach().clone()
+                seen[name] = maps.detach().clone()
                 return None
-            seen[name] = value
-            rest = value.clone()  # whatever follows in place works on this one
+            seen[name] = maps
+            rest = (maps.permute(0, 2, 3, 1) if last else maps).clone()  # whatever follows in place works on this one
             if not isinstance(output, tuple):
                 return rest
             named = cast(Any, output)  # a NamedTuple, as stages pass them on
@@ -62,10 +80,13 @@ def watching(model: nn.Module, names: Sequence[str], *, keep_graph: bool = False
         return hook
 
     def before(module: nn.Module, args: Any) -> None:
-        seen["head"] = values(args[0]).detach().clone()
+        value = values(args[0])
+        last = channels_last(tuple(value.shape), images)
+        seen["head"] = (value.permute(0, 3, 1, 2) if last else value).detach().clone()
 
     children = dict(model.named_children())
-    hooks = [children[name].register_forward_hook(keep(name)) for name in names]
+    hooks = [model.register_forward_pre_hook(begin)]
+    hooks += [children[name].register_forward_hook(keep(name)) for name in names]
     if "head" in children:
         hooks.append(children["head"].register_forward_pre_hook(before))
     try:

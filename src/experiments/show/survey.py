@@ -213,6 +213,8 @@ def _survey(look: Look) -> Survey:
             output = seen[name].float()
             if output.ndim == 4:
                 size = (output.shape[2], output.shape[3])
+            elif output.ndim == 3:  # (B, T, D): the units of a transformer are what each token is made of
+                output = output.mT
             high, where = output.reshape(*output.shape[:2], -1).max(2)
             peaks.append(high.cpu())
             places.append(where.cpu())
