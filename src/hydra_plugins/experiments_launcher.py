@@ -42,9 +42,9 @@ class CellSweeper(Sweeper):
         if self.resume:
             from pathlib import Path
 
-            from experiments.sweeps.folder import RUN, read_sweep
+            from experiments.sweeps.folder import EXCLUDED, read_sweep
 
-            lists = [entry.words for entry in read_sweep(Path(self.resume)).entries if entry.plan == RUN]
+            lists = [entry.words for entry in read_sweep(Path(self.resume)).entries if entry.plan != EXCLUDED]
             cells = [cell for words in lists for cell in expand([*words, *arguments])]
         else:
             words = [f"{key}={value}" for key, value in self.params.items()]

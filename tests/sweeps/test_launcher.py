@@ -164,6 +164,11 @@ def test_cells_that_cannot_run_are_skipped_with_their_reason(sweeps: Sweeps) -> 
     code, output, _ = sweeps.run("skip", command="status")
     assert "1/1  1 done" in output
     assert "needs a GPU" in output
+    code, output, errors = sweeps.run("-m", "resume=skip", "launcher.on_invalid=stop")
+    assert code == 0, "what was skipped before does not stop a resume" + errors
+    assert "2 cells: 0 to run, 1 done already, 1 that cannot run" in output
+    assert "skipped: " in output
+    assert json.loads((sweeps.folder / "skip" / "sweep.json").read_text())["cells"] == cells
 
 
 def test_a_terminal_shows_one_block_that_is_redrawn(sweeps: Sweeps) -> None:

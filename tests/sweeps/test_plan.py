@@ -24,6 +24,7 @@ from experiments.sweeps import expressions
 from experiments.sweeps.composing import Composer
 from experiments.sweeps.expand import expand
 from experiments.sweeps.folder import Entry, Sweep, at_work, differing, locked, read_sweep
+from experiments.sweeps.plan import make_plan
 from experiments.sweeps.pool import Need, Pool
 
 
@@ -239,6 +240,27 @@ def test_a_list_of_cells_survives_its_loss(tmp_path: Path) -> None:
         read_sweep(tmp_path)
 
 
+def test_what_was_passed_over_is_kept_or_decided_anew(hydra_loader: Any, tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path)
+
+    def plan(*cells: str, exclude: str | None = None) -> list[tuple[int, str, str]]:
+        master = hydra_loader.load_configuration("train", [], run_mode=RunMode.MULTIRUN)
+        master.launcher.exclude = exclude
+        sweep.entries = make_plan(master, [cell.split() for cell in cells], hydra_loader, sweep).entries
+        return [(entry.number, entry.words[0], entry.plan) for entry in sweep.entries]
+
+    first = plan("model=mlp seed=0", "model=lstm seed=0", "model=lenet5 seed=0", exclude="model=='lenet5'")
+    assert first == [(0, "model=mlp", "run"), (1, "model=lenet5", "excluded"), (2, "model=lstm", "skipped")]
+    assert plan("model=mlp seed=0", "model=mlp seed=1") == [*first, (3, "model=mlp", "run")]
+    sweep.entries = sweep.entries[:-1]
+    assert plan("model=lstm seed=0") == first, "it still cannot run"
+    assert plan("model=lenet5 seed=0", "model=mlp seed=0", exclude="model=='mlp'") == [
+        (0, "model=mlp", "excluded"),
+        (2, "model=lstm", "skipped"),
+        (3, "model=lenet5", "run"),
+    ]
+
+
 def test_a_folder_is_locked_by_one_process_at_a_time(tmp_path: Path) -> None:
     hold = f"from experiments.sweeps.folder import locked\nfrom pathlib import Path\nimport time\nwith locked(Path({str(tmp_path)!r})):\n    print('mine', flush=True)\n    time.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True)
@@ -267,17 +289,25 @@ def test_check_tells_duplicates_exclusions_and_the_impossible(experiments: Any) 
     )
     assert code == 0
     assert "6 cells: 3 to run, 2 the same as another, 1 excluded" in output
+    assert "the same: model=mlp seed=1 trainer=cpu is given again; it runs once" in output
+    _, output, _ = experiments("check", "-m", "seed=0,1", "optimizer.lr=0.1,1e-1")
+    assert "the same: seed=0 optimizer.lr=0.1 is given again" in output
     code, output, errors = experiments(
-        "check", "-m", "model=mlp", "precision=16-mixed,32-true", "data.batch_size=0,8", "trainer=cpu"
+        "check", "-m", "model=mlp", "precision=16-mixed,32-true", "data.batch_size=0,8", "seed=range(30)", "trainer=cpu"
     )
     assert code == 2
-    assert "needs a GPU" in errors
-    assert "data.batch_size=0" in errors
+    assert "skipped" not in output, "nothing runs"
+    problems = errors.splitlines()
+    assert len(problems) == 3
+    assert any("data.batch_size=0 seed=0 (and 59 more): data.batch_size=0 must" in line for line in problems)
+    assert any("needs a GPU" in line for line in problems)
+    assert problems[2] == "error: launcher.on_invalid=skip leaves such cells out"
     code, output, _ = experiments(
-        "check", "-m", "precision=16-mixed,32-true", "trainer=cpu", "launcher.on_invalid=skip"
+        "check", "-m", "precision=16-mixed,32-true", "seed=0,1", "trainer=cpu", "launcher.on_invalid=skip"
     )
     assert code == 0
-    assert "2 cells: 1 to run, 1 that cannot run" in output
+    assert "4 cells: 2 to run, 2 that cannot run" in output
+    assert "\nskipped: precision=16-mixed seed=0 (and 1 more): " in output
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,8 @@ from experiments.record import FAILED, FINISHED, INTERRUPTED, RUNNING
 from experiments.runs import moved, write_config
 from experiments.sweeps.ending import how, near, repeat, settled, written
 from experiments.sweeps.engine import Cluster, Ended, Engine, Withdrawn
-from experiments.sweeps.folder import RUN
 from experiments.sweeps.opening import claimed, open_sweep, read_settings, sweep_folder_of, targets_of, write_sweep
-from experiments.sweeps.plan import NEW, Cell, Plan, make_plan, state_of, summary
+from experiments.sweeps.plan import NEW, Cell, Plan, label, make_plan, state_of, summary
 from experiments.sweeps.pool import Anywhere, Machine, Need, Pool, Share, gpu_names, jobs_at_a_time, need
 from experiments.sweeps.status import WAITING, Display, Job, standing
 from experiments.sweeps.warm import Warm, all_known, modules_of
@@ -78,7 +77,7 @@ def launch(
     try:
         with claimed(folder):
             plan = make_plan(config, job_overrides, loader, open_sweep(config, folder), machine)
-            _refuse_invalid(plan, settings)
+            _refuse_invalid(plan, config, settings)
             if cluster:
                 engine = cluster.engine(folder)
             assert engine is not None
@@ -106,28 +105,39 @@ def check_only(
     folder = Path(os.path.abspath(config.hydra.sweep.dir))
     plan = make_plan(config, job_overrides, loader, open_sweep(config, folder), machine)
     print(summary(plan))
+    _refuse_invalid(plan, config, settings)
     for line in _remarks(plan):
         print(line)
-    _refuse_invalid(plan, settings)
     print("This sweep can run." if plan.to_run else "Nothing is left to run.")
 
 
-def _refuse_invalid(plan: Plan, settings: dict[str, Any]) -> None:
-    if plan.invalid and settings["on_invalid"] == "stop":
-        problems = dict.fromkeys(
-            f"{' '.join(cell.entry.words)}: {problem}" for cell in plan.invalid for problem in cell.problems
-        )
-        shown = list(problems)[:20]
-        if len(problems) > 20:
-            shown.append(f"… and {len(problems) - 20} more like these; launcher.on_invalid=skip leaves such cells out")
-        raise UserError("\n".join(shown))
+def _refuse_invalid(plan: Plan, config: DictConfig, settings: dict[str, Any]) -> None:
+    """Raises for cells that cannot run; those that a resumed sweep has skipped before do not stop it."""
+    resumed = OmegaConf.select(config, "hydra.sweeper.resume") is not None
+    invalid = [cell for cell in plan.invalid if not (resumed and cell.skipped_before)]
+    if invalid and settings["on_invalid"] == "stop":
+        cure = ["launcher.on_invalid=skip leaves such cells out"] if plan.cells and len(invalid) > 1 else []
+        raise UserError("\n".join([*_problems(invalid), *cure]))
+
+
+def _problems(invalid: Sequence[Cell]) -> list[str]:
+    """A line for each problem with the first cell that has it, and no more lines than one reads."""
+    cells: dict[str, list[Cell]] = {}
+    for cell in invalid:
+        for problem in cell.problems:
+            cells.setdefault(problem, []).append(cell)
+    lines = [
+        f"{label(those[0].entry)}{f' (and {len(those) - 1} more)' if len(those) > 1 else ''}: {problem}"
+        for problem, those in cells.items()
+    ]
+    return lines[:20] + ([f"… and {len(lines) - 20} more problems"] if len(lines) > 20 else [])
 
 
 def _remarks(plan: Plan) -> list[str]:
     lines = [f"the same: {text}; it runs once" for text in plan.duplicates[:5]]
     if len(plan.duplicates) > 5:
         lines.append(f"… and {len(plan.duplicates) - 5} more that are the same as another")
-    lines += [f"skipped: {' '.join(cell.entry.words)}: {cell.entry.reason}" for cell in plan.invalid]
+    lines += [f"skipped: {line}" for line in _problems(plan.invalid)]
     return [*lines, *(f"warning: {text}" for text in plan.warnings)]
 
 
@@ -150,12 +160,9 @@ def _shared_data(cells: Sequence[Cell], jobs: int) -> dict[str, dict[str, Any]]:
 
 
 def _register(plan: Plan, settings: dict[str, Any], machine: Machine | None) -> None:
-    """Writes the list of cells: those of earlier commands stay, what was passed over before is decided anew."""
+    """Writes the list of cells, with those of earlier commands."""
     sweep = plan.sweep
-    kept = [entry for entry in sweep.entries if entry.plan == RUN]
-    known = {id(entry) for entry in kept}
-    fresh = [cell.entry for cell in [*plan.cells, *plan.excluded, *plan.invalid] if id(cell.entry) not in known]
-    sweep.entries = sorted([*kept, *fresh], key=lambda entry: entry.number)
+    sweep.entries = plan.entries
     if machine:
         sweep.jobs = settings["jobs"] or machine.at_a_time or max(1, len(plan.to_run))
     else:

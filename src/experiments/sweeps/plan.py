@@ -34,6 +34,7 @@ class Cell:
     Attributes:
         config: resolved; None where that failed.
         state: finished, failed, interrupted or new, as its record has it.
+        skipped_before: by an earlier command into the same folder.
     """
 
     entry: Entry
@@ -41,6 +42,7 @@ class Cell:
     problems: list[str] = field(default_factory=list)
     state: str = NEW
     record: dict[str, Any] = field(default_factory=dict)
+    skipped_before: bool = False
 
 
 @dataclass
@@ -49,10 +51,13 @@ class Plan:
 
     sweep: Sweep
     cells: list[Cell]  # one for each that may run
-    duplicates: list[str]  # "a is the same as b"
+    duplicates: list[str]  # "a is the same as b", "a is given again"
     excluded: list[Cell]
     invalid: list[Cell]
     warnings: list[str]
+    entries: list[Entry] = field(
+        default_factory=list
+    )  # what the sweep's list is to say, with what earlier commands left
 
     @property
     def to_run(self) -> list[Cell]:
@@ -113,11 +118,11 @@ def make_plan(
             entry.plan, entry.reason = SKIPPED, "; ".join(cell.problems)
             plan.invalid.append(cell)
         elif entry.identity in seen:
-            plan.duplicates.append(f"{_shown(entry)} is the same as {_shown(seen[entry.identity])}")
+            plan.duplicates.append(_same(entry, seen[entry.identity]))
         else:
             seen[entry.identity] = entry
             plan.cells.append(cell)
-    _match(plan)
+    _match(plan, words)
     return plan
 
 
@@ -130,21 +135,25 @@ def varying(words: Sequence[Sequence[str]]) -> set[str]:
     return {key for key in known if len({one.get(key) for one in places}) > 1}
 
 
-def _match(plan: Plan) -> None:
-    """Gives each cell its number and folder: those of the run with its identity, where there is one."""
+def _match(plan: Plan, words: Sequence[Sequence[str]]) -> None:
+    """Gives each cell its number and folder: those of the run with its identity, where there is one; and makes the new list."""
     sweep = plan.sweep
+    keys = varying([entry.words for entry in sweep.entries]) | varying(words)
+
+    def where(one: Sequence[str]) -> str:
+        return json.dumps(place(one, keys), sort_keys=True)
+
     by_identity = {entry.identity: entry for entry in sweep.entries if entry.plan == RUN}
-    keys = varying([entry.words for entry in sweep.entries]) | {key for cell in plan.cells for key in cell.entry.place}
     in_place: dict[str, Entry] = {}
+    passed_over: dict[str, Entry] = {}
     for entry in sweep.entries:
-        if entry.plan == RUN:
-            in_place.setdefault(json.dumps(place(entry.words, keys), sort_keys=True), entry)
+        (in_place if entry.plan == RUN else passed_over).setdefault(where(entry.words), entry)
     number, others = sweep.next_number, []
     wrong: dict[str, list[str]] = {}  # what differs: the runs
     for cell in plan.cells:
         known = by_identity.get(cell.entry.identity)
         if known is None:
-            before = in_place.get(json.dumps(place(cell.entry.words, keys), sort_keys=True))
+            before = in_place.get(where(cell.entry.words))
             if before is not None:
                 if differs := _incompatible(sweep.folder, before, cell):
                     wrong.setdefault(differs, []).append(before.name)
@@ -169,8 +178,25 @@ def _match(plan: Plan) -> None:
                 "take the values they had, or another folder"
             )
         raise UserError("\n".join(sentences))
+    decided = {where(one) for one in words}
+    listed = {id(entry): entry for entry in sweep.entries if entry.plan == RUN or where(entry.words) not in decided}
+    listed |= {id(cell.entry): cell.entry for cell in plan.cells}
+    at_hand = {id(cell.entry) for cell in plan.cells}
     for cell in [*plan.excluded, *plan.invalid]:
-        cell.entry.number, number = number, number + 1
+        spot = where(cell.entry.words)
+        before, run = passed_over.pop(spot, None), in_place.get(spot)
+        cell.skipped_before = before is not None and before.plan == SKIPPED
+        if run is not None:
+            if id(run) in at_hand or state_of(sweep.folder / run.name)[1] != NEW:
+                continue  # it stays listed as what it came to
+            listed.pop(id(run), None)
+            before = run
+        if before is None:
+            cell.entry.number, number = number, number + 1
+        else:
+            cell.entry.number, cell.entry.place = before.number, before.place
+        listed[id(cell.entry)] = cell.entry
+    plan.entries = sorted(listed.values(), key=lambda entry: entry.number)
     if others:
         plan.warnings.append(
             f"{len(others)} finished runs were made by other code (such as {others[0]}): what runs now may not compare with them"
@@ -225,8 +251,15 @@ def other_code(record: dict[str, Any]) -> str | None:
     return None
 
 
-def _shown(entry: Entry) -> str:
+def label(entry: Entry) -> str:
+    """A cell by what tells it from the others."""
     return " ".join(f"{key}={value}" for key, value in entry.place.items()) or " ".join(entry.words)
+
+
+def _same(entry: Entry, first: Entry) -> str:
+    if entry.words == first.words:  # nothing differs, so that only all of them name it
+        return f"{' '.join(entry.words)} is given again"
+    return f"{label(entry)} is the same as {label(first)}"
 
 
 def folder_name(entry: Entry) -> str:
