@@ -53,6 +53,25 @@ def identity(config: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def settings(config: dict[str, Any]) -> dict[str, Any]:
+    """The same values flat, by dotted key, without the seed and the weights, which are choices; null counts as absent."""
+    folder = json.dumps(str(config["run"]["dir"]))[1:-1]
+    kept = {key: value for key, value in relevant(config).items() if key not in ("seed", "weights")}
+    plain = json.loads(json.dumps(kept, default=str).replace(folder, ""))
+    # An option of these is no choice in records, but decides what stands under `callbacks.`.
+    return _flat(plain) | {"callbacks": config["run"]["choices"].get("callbacks")}
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{key}.")
+        elif value is not None:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
 def choices(config: dict[str, Any]) -> dict[str, Any]:
     """What a person chose, flat: the group options, the weights and the seed."""
     groups = config["run"]["choices"]
@@ -127,6 +146,7 @@ class Record:
             "status": RUNNING,
             "choices": choices(config),
             "identity": identity(config),
+            "settings": settings(config),
             "metrics": {},
             "cost": {},
             "environment": environment(),

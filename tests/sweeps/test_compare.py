@@ -11,10 +11,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
+from experiments import compose as configs
 from experiments.errors import UserError
+from experiments.record import FINISHED, Record, settings
 from experiments.sweeps import analysis, statistics
 from experiments.sweeps.cells import differing, gather, lower_is_better, merge, shown
 from experiments.sweeps.compare import as_csv, as_markdown, as_text, compare
@@ -246,6 +250,91 @@ def _rows(comparison: analysis.Comparison) -> list[list[str]]:
     return cell_table(comparison)[1]
 
 
+class TestConfigs:
+    """What tells runs apart is their resolved configs, however they came about."""
+
+    @pytest.fixture
+    def recorded(self, tmp_path: Path) -> Callable[..., None]:
+        """Records a run as a run does, with some values in its config and some words on its command line."""
+
+        def record(sweep: str, seed: int, said: str = "", how: str = "new", **values: Any) -> None:
+            folder = tmp_path / "runs" / sweep / f"{len(list(tmp_path.glob('runs/*/*')))}"
+            folder.mkdir(parents=True)
+            values = {"optimizer.lr": 0.001, "trainer.max_epochs": 1, "data.limit": None, "data.seed": seed} | values
+            config: dict[str, Any] = {"seed": seed, "weights": None, "logger": {"dir": str(folder)}}
+            options = {"model": "mlp", "data": "shapes", "task": "classification", "callbacks": "default"}
+            options |= {key: values.pop(key) for key in options if key in values}
+            config["run"] = {"dir": str(folder), "choices": options, "overrides": [f"seed={seed}", *said.split()]}
+            for key, value in (values | {"callbacks.checkpoint.dir": f"{folder}/checkpoints"}).items():
+                group, _, name = key.partition(".")
+                config.setdefault(group, {})[name] = value
+            made = Record(folder, config)
+            made.content["metrics"] = {"test/accuracy": 0.5 + 0.01 * seed}
+            if how != "new":  # as records were before they had the settings
+                del made.content["settings"]
+            if how == "old":
+                (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(config)))
+            made.write(FINISHED)
+
+        return record
+
+    @pytest.mark.parametrize("how", ["new", "old"])
+    def test_what_a_named_sweep_sets_is_seen(
+        self, tmp_path: Path, recorded: Callable[..., None], experiments: Run, how: str
+    ) -> None:
+        for seed in range(2):
+            for name, lr in (("a", 0.05), ("b", 0.5)):
+                recorded(name, seed, "sweep=mine", how, **{"optimizer.lr": lr, "trainer.max_epochs": 3})
+        recorded("c", 0, "trainer.max_epochs=1", how)
+        _, out, _ = experiments("compare", "runs/a", "runs/b")
+        assert [line.split()[0] for line in out.splitlines()[:4]][::2] == ["optimizer.lr", "0.05"]
+        assert "repeat" not in out
+        _, out, _ = experiments("compare", "runs/a", "runs/c")
+        rows = [line.split()[:2] for line in out.splitlines()[:4]]
+        assert rows[::2] == [["optimizer.lr", "trainer.max_epochs"], ["0.05", "3"]]
+        code, out, _ = experiments("compare", "runs", "--by", "optimizer.lr", "--against", "optimizer.lr=5e-1")
+        assert code == 0
+        assert sorted(line.split()[0] for line in out.splitlines()[2:5]) == ["0.001", "0.05", "0.5"]
+
+    def test_a_default_written_out_changes_nothing(self, tmp_path: Path, recorded: Callable[..., None]) -> None:
+        recorded("a", 0)
+        recorded("a", 1, "optimizer.lr=1e-3 data.limit=null sweep=seeds")
+        recorded("a", 2, "data.workers=2 logger=none", "old", **{"data.workers": 2})
+        ((cell,), _) = gather([tmp_path])
+        assert list(cell.values("test/accuracy")) == ["0", "1", "2"]
+        assert not cell.repeats
+
+    def test_what_an_option_brings_with_it_is_no_choice_of_its_own(
+        self, tmp_path: Path, recorded: Callable[..., None]
+    ) -> None:
+        recorded("a", 0, model="lenet5", **{"model.reads.size": 32, "data.size": 32, "model.head_epochs": 0})
+        recorded("a", 0, "callbacks=none", callbacks="none", **{"callbacks.other": 1})
+        for epochs in (2, 3):  # what refers to another value is none either
+            recorded("a", 0, "model.every=2", **{"model.every": epochs, "model.head_epochs": epochs})
+        cells, _ = gather([tmp_path])
+        assert differing(cells) == ["model", "callbacks", "model.every"]
+        recorded("a", 0, model="lenet5", **{"model.reads.size": 32, "data.size": 28, "model.head_epochs": 0})
+        cells, _ = gather([tmp_path])
+        assert differing(cells) == ["model", "callbacks", "data.size", "model.every"], "an edited file sets this one"
+
+    def test_a_seed_that_was_set_apart_is_a_choice(self, tmp_path: Path, recorded: Callable[..., None]) -> None:
+        for seed in range(2):
+            recorded("a", seed)
+            recorded("b", seed, "data.seed=0", **{"data.seed": 0})
+            recorded("c", seed, **{"model.seed": 7})
+        cells, _ = gather([tmp_path / "runs" / "a", tmp_path / "runs" / "b"])
+        assert [(cell.level("data.seed"), len(cell.runs)) for cell in cells] == [("${seed}", 2), ("0", 2)]
+        cells, _ = gather([tmp_path / "runs" / "a", tmp_path / "runs" / "c"])
+        assert [(cell.level("model.seed"), len(cell.runs)) for cell in cells] == [("none", 2), ("7", 2)]
+
+    def test_without_a_config_the_words_stand_in(self, tmp_path: Path, recorded: Callable[..., None]) -> None:
+        recorded("a", 0, "optimizer.lr=0.1", "lost")
+        recorded("a", 0, "", "lost")
+        recorded("a", 0, "optimizer.lr=0.2", **{"optimizer.lr": 0.2})
+        cells, _ = gather([tmp_path])
+        assert [cell.level("optimizer.lr") for cell in cells] == ["0.1", "default", "0.2"]
+
+
 class TestDifferences:
     def test_better_worse_and_neither(self, tmp_path: Path) -> None:
         base = [0.80, 0.82, 0.81, 0.79, 0.83]
@@ -472,9 +561,12 @@ class TestCommand:
 
         record = json.loads((make_run(tmp_path / "x") / "record.json").read_text())
         record["confusion"] = [[1] * 10] * 10
+        config = OmegaConf.to_container(configs.compose(["data=digits", "model=mlp"]))
+        record["settings"] = settings(config)  # type: ignore[arg-type]
         for number in range(10_000):
             record["choices"] |= {"model": f"m{number % 5}", "seed": number // 5 % 4}
             record["overrides"] = [f"optimizer.lr={number // 20}"]
+            record["settings"] |= {"optimizer.lr": number // 20, "data.seed": number // 5 % 4, "model.x": number % 5}
             record["metrics"]["test/accuracy"] = random.random()
             folder = tmp_path / str(number)
             folder.mkdir()

@@ -363,12 +363,17 @@ def _all_effects(fields: Sequence[Field], factors: Sequence[str], bootstrap: boo
 
 def _find(cells: Iterable[Cell], words: Sequence[str], metric: str) -> Cell | None:
     wanted = [word.partition("=")[::2] for word in words]
-    fitting = [cell for cell in cells if all(cell.level(key) == value for key, value in wanted)] if wanted else []
+    # 1e-2 is 0.01, however it is written.
+    fitting = [cell for cell in cells if all(_same(cell.level(key), value) for key, value in wanted)] if wanted else []
     if len(fitting) > 1:
         raise UserError(f"--against {','.join(words)} fits {len(fitting)} cells: add choices until it fits one")
     if fitting and not fitting[0].values(metric):
         raise UserError(f"--against {','.join(words)} has no finished run with {metric}: compare with another cell")
     return fitting[0] if fitting else None
+
+
+def _same(one: str, other: str) -> bool:
+    return one == other or by_size(one)[:2] == by_size(other)[:2] < (1,)
 
 
 def _example(cells: Sequence[Cell], columns: Sequence[str]) -> str:

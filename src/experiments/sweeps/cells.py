@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from experiments.errors import UserError
-from experiments.record import CHOICES, FINISHED, PRUNED
+from experiments.record import CHOICES, FINISHED, PRUNED, settings
 
 COSTS = {  # key in the record: head of the column, and whether less is better
     "parameters": ("parameters", True),
@@ -46,14 +46,29 @@ def shown(value: Any) -> str:
     return text[:200]
 
 
+def level(value: Any) -> str:
+    """A value of a config as a person writes it: true, 0.001, [64, 32]; none for null."""
+    return shown(value if value is None or isinstance(value, str) else json.dumps(value))
+
+
 @dataclass(slots=True)
 class Run:
-    """What comparison keeps of one record."""
+    """What comparison keeps of one record.
+
+    Attributes:
+        choices: the options of groups; `gather` adds the values that tell runs apart.
+        said: key to text of what was set on the command line.
+        settings: the values of the resolved config by dotted key; None where neither record nor folder has them.
+        seeds: those of them that may be the run's seed once more, as `data.seed` is.
+    """
 
     folder: Path
     status: str
     seed: str
     choices: dict[str, Any]
+    said: dict[str, str]
+    settings: dict[str, Any] | None
+    seeds: dict[str, Any]
     metrics: dict[str, float]
     cost: dict[str, float]
     split: str  # fingerprint of who is in which part of the data
@@ -110,16 +125,21 @@ def read_run(folder: Path) -> Run:
         ValueError, TypeError, AttributeError, KeyError, OSError, RecursionError: when it is damaged.
     """
     record = json.loads((folder / "record.json").read_bytes())
-    choices = {key: record["choices"].get(key) for key in GROUPS}
+    said = {}
     for word in sorted(record.get("overrides") or ()):
         key, equals, value = word.lstrip("+").partition("=")
         if key.split("@")[0] not in _NO_CHOICE and not key.startswith(_NO_CHOICE_DOTTED):
-            choices[key] = value if equals else "yes"
+            said[key] = value if equals else "yes"
+    resolved = dict(record["settings"]) if "settings" in record else _settings_of(folder)
+    seeds = {key: value for key, value in (resolved or {}).items() if key.endswith(".seed") and key not in said}
     return Run(
         folder=folder,
         status=shown(record["status"]),
         seed=shown(record["choices"].get("seed")),
-        choices=choices,
+        choices={key: record["choices"].get(key) for key in GROUPS},
+        said=said,
+        seeds=seeds,
+        settings=resolved and {key: value for key, value in resolved.items() if key not in seeds},
         metrics=_numbers(record.get("metrics") or {}),
         cost=_numbers(record.get("cost") or {}),
         split=shown((record.get("data") or {}).get("fingerprint")),
@@ -127,6 +147,82 @@ def read_run(folder: Path) -> Run:
         code=shown((record.get("environment") or {}).get("package_hash")),
         commit=shown((record.get("environment") or {}).get("git_commit")),
     )
+
+
+def _settings_of(folder: Path) -> dict[str, Any] | None:
+    """From the run's `config.yaml`, for records that do not have them: slower by far."""
+    path = f"{folder}/config.yaml"
+    if not os.path.exists(path):
+        return None
+    import yaml
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            return settings(yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    except (OSError, yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError):
+        return None
+
+
+def choose(runs: Sequence[Run]) -> None:
+    """Adds to the choices of some runs the values that tell their configs apart.
+
+    These are the values that were set on the command line, and of the others those that differ although the options
+    which bring them are the same, as when a named sweep or an edited file sets them. Where a config is lost, the
+    words of the command line stand in for it.
+    """
+    known = [run for run in runs if run.settings is not None]
+    kept = _telling(known)
+    said = {key for run in known for key in run.said}
+    fixed = {(key, _option(run, key)) for run in known for key, value in run.seeds.items() if str(value) != run.seed}
+    seeds = {key for run in known for key in run.seeds} & (said | {key for key, _ in fixed})
+    texts: dict[int, dict[str, str]] = {}  # runs of one config share it
+    for run in runs:
+        if run.settings is None:
+            run.choices |= run.said
+            continue
+        if id(run.settings) not in texts:
+            texts[id(run.settings)] = {key: level(run.settings.get(key)) for key in kept}
+        run.choices |= texts[id(run.settings)]
+        for key in seeds:
+            follows = key in run.seeds and (key, _option(run, key)) not in fixed
+            run.choices[key] = "${seed}" if follows else level(run.seeds.get(key, run.settings.get(key)))
+
+
+def _option(run: Run, key: str) -> tuple[str, ...]:
+    """The options that bring a key its value where nobody sets it; those of models decide what images data give."""
+    group, dot, _ = key.partition(".")
+    names = ["experiment", "weights", *([group] if dot else ()), *(["model"] if group == "data" else ())]
+    return tuple(str(run.choices.get(name) or (run.settings or {}).get(name)) for name in names)
+
+
+def _telling(runs: Sequence[Run]) -> list[str]:
+    """The keys whose values tell the configs of some runs apart, given the options of their groups."""
+    different = list({(str(run.choices), id(run.settings)): run for run in runs}.values())
+    configs = [run.settings or {} for run in different]
+    if not configs:
+        return []
+    first, varying = configs[0], set()
+    for config in configs:
+        varying |= first.keys() - config.keys()
+        varying |= {key for key, value in config.items() if first.get(key) != value}
+    present = {key for config in configs for key in config}
+    kept = sorted({key for run in runs for key in run.said} & present)
+    for key in sorted(varying.difference(kept)):
+        alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        for run, config in zip(different, configs, strict=True):
+            alike.setdefault(_option(run, key), []).append(config)
+        if not all(_explained(key, some, kept) for some in alike.values()):
+            kept.append(key)
+    return kept
+
+
+def _explained(key: str, configs: Sequence[dict[str, Any]], kept: Iterable[str]) -> bool:
+    """Whether a key says nothing new of configs with the same options: it is the same in all, or the same as another
+    key in each, to which it refers, as in `head_epochs: ${freezing.every_epochs}`."""
+    values = [config.get(key) for config in configs]
+    if all(value == values[0] for value in values):
+        return True
+    return any(all(config.get(other) == value for config, value in zip(configs, values, strict=True)) for other in kept)
 
 
 @dataclass
@@ -143,7 +239,7 @@ class Cell:
         self._values: dict[str, dict[str, float]] = {}
 
     def level(self, key: str) -> str:
-        """A choice as text: `default` where the run did not say."""
+        """A choice as text: `default` where nobody knows it, since the run did not say and its config is lost."""
         return shown(self.choices[key]) if key in self.choices else "default"
 
     def values(self, metric: str) -> dict[str, float]:
@@ -237,19 +333,25 @@ def gather(paths: Sequence[Path]) -> tuple[list[Cell], list[Path]]:
     Raises:
         UserError: when a path does not exist or no run is there.
     """
-    cells: dict[str, Cell] = {}
-    damaged = []
+    runs, damaged = [], []
+    shared: dict[str, dict[str, Any]] = {}  # seeds of one config share it
     for folder in run_folders(paths):
         try:
             run = read_run(folder)
         except (ValueError, TypeError, AttributeError, KeyError, OSError, RecursionError):
             damaged.append(folder / "record.json")
             continue
-        cells.setdefault(str(run.choices), Cell(run.choices)).runs.append(run)
-    if not cells:
+        if run.settings is not None:
+            run.settings = shared.setdefault(json.dumps(run.settings), run.settings)
+        runs.append(run)
+    if not runs:
         where = " ".join(map(str, paths))
         readable = " that can be read" if damaged else ""
         raise UserError(f"{where} holds no run{readable}: train one first, or name another folder")
+    choose(runs)
+    cells: dict[str, Cell] = {}
+    for run in runs:
+        cells.setdefault(str(sorted(run.choices.items())), Cell(run.choices)).runs.append(run)
     for cell in cells.values():
         _settle(cell)
     return list(cells.values()), damaged
