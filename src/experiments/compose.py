@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,16 +149,15 @@ def _keys(config_dirs: Sequence[str], overrides: Sequence[str] = ()) -> list[str
         config = compose(groups, config_dirs)
     except UserError:
         return []
-    found: list[str] = []
+    return [key for key in dotted(OmegaConf.to_container(config)) if not key.startswith("run.")]
 
-    def walk(node: Any, prefix: str) -> None:
-        for key, value in node.items():
-            found.append(f"{prefix}{key}")
-            if isinstance(value, dict):
-                walk(value, f"{prefix}{key}.")
 
-    walk(OmegaConf.to_container(config), "")
-    return [key for key in found if not key.startswith("run.")]
+def dotted(node: Any, prefix: str = "") -> Iterator[str]:
+    """Every key of a plain config, those of its parts after a dot."""
+    for key, value in node.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from dotted(value, f"{prefix}{key}.")
 
 
 def options(group: str, config_dirs: Sequence[str] = ()) -> list[str]:

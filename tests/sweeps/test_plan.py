@@ -156,6 +156,7 @@ def test_conditions() -> None:
     assert holds("model != 'lenet5' or nothing == 1")
     assert holds("model.width == 8 and model.depth == null and -1 < seed")
     assert not holds("seed not in (1, 2, 3)")
+    assert not holds("model.depth > 1 or 1 >= model.depth or 'a' in model.depth"), "what is not there is not compared"
 
 
 @pytest.mark.parametrize(
@@ -168,6 +169,8 @@ def test_conditions() -> None:
         "seed + 1 == 2",
         "model[0] == 'm'",
         "f'{seed}'",
+        "5",
+        "true and 1 < 2",
     ],
 )
 def test_conditions_are_never_executed(text: str) -> None:
@@ -181,6 +184,8 @@ def test_conditions_name_what_they_do_not_know() -> None:
         expressions.holds(expressions.parse("modle == 'mlp'"), config)
     with pytest.raises(UserError, match="cannot be compared"):
         expressions.holds(expressions.parse("model > 3"), config)
+    with pytest.raises(UserError, match="compares nothing"):
+        expressions.holds(expressions.parse("model"), config)
 
 
 def test_no_core_is_promised_twice() -> None:
@@ -290,6 +295,9 @@ def test_check_tells_duplicates_exclusions_and_the_impossible(experiments: Any) 
     assert code == 0
     assert "6 cells: 3 to run, 2 the same as another, 1 excluded" in output
     assert "the same: model=mlp seed=1 trainer=cpu is given again; it runs once" in output
+    condition = "launcher.exclude=model.dropout>0.5"  # a key of the first alone
+    _, output, errors = experiments("check", "-m", "model=mlp,logistic_regression", condition)
+    assert "2 cells: 2 to run" in output, errors
     _, output, _ = experiments("check", "-m", "seed=0,1", "optimizer.lr=0.1,1e-1")
     assert "the same: seed=0 optimizer.lr=0.1 is given again" in output
     code, output, errors = experiments(
@@ -321,6 +329,8 @@ def test_check_tells_duplicates_exclusions_and_the_impossible(experiments: Any) 
         (["seed=0,1", "optimizer.lr=interval(0,1)"], "list some"),
         (["seed=0,1", "model=mlp,lenet5,simple_cnn", "hydra.sweeper.zip=[seed,model]"], "seed 2, model 3"),
         (["seed=0,1", "launcher.exclude=sead>0"], "did you mean seed"),
+        (["seed=0,1", "launcher.exclude=5"], "launcher.exclude=5 names no key"),
+        (["seed=0,1", "launcher.exclude=optimizer.lrr>0.1"], "a key of no cell: did you mean optimizer.lr"),
         (["resume=nowhere"], "nowhere"),
     ],
 )

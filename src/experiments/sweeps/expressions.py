@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from experiments.errors import UserError
 from experiments.names import unknown
 
+_CONSTANTS = {"null": None, "true": True, "false": False}
+_EXAMPLE = "write a condition such as \"model == 'mlp' and seed > 2\""
 _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -17,12 +19,24 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
-    ast.In: lambda one, several: one in several,
-    ast.NotIn: lambda one, several: one not in several,
+    ast.In: lambda one, several: several is not None and one in several,
+    ast.NotIn: lambda one, several: several is None or one not in several,
     ast.Is: lambda one, other: one is other,
     ast.IsNot: lambda one, other: one is not other,
 }
 _RULE = "names, values, ==, !=, <, <=, >, >=, in, not in, and, or, not and brackets"
+
+
+def parse_all(conditions: Any) -> list[ast.expr]:
+    """The trees of `launcher.exclude`: of no condition, of one, or of a list of them.
+
+    Raises:
+        UserError: as for each.
+    """
+    if conditions is None or conditions == "":
+        return []
+    several = conditions if isinstance(conditions, Sequence) and not isinstance(conditions, str) else [conditions]
+    return [parse(str(one)) for one in several]
 
 
 def parse(text: str) -> ast.expr:
@@ -34,9 +48,7 @@ def parse(text: str) -> ast.expr:
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise UserError(
-            f"launcher.exclude={text} cannot be read: write a condition such as \"model == 'mlp' and seed > 2\""
-        ) from error
+        raise UserError(f"launcher.exclude={text} cannot be read: {_EXAMPLE}") from error
     allowed = (
         ast.BoolOp,
         ast.boolop,
@@ -55,17 +67,41 @@ def parse(text: str) -> ast.expr:
             raise UserError(
                 f"launcher.exclude={text} may hold {_RULE}: take {ast.unparse(node) if isinstance(node, ast.expr) else 'the rest'} out"
             )
+    if not names(tree):
+        raise UserError(f"launcher.exclude={text} names no key, and so is the same for all cells: {_EXAMPLE}")
     return tree
+
+
+def names(tree: ast.expr) -> set[str]:
+    """The groups and keys that a condition asks for."""
+    if isinstance(tree, (ast.Name, ast.Attribute)):
+        return {ast.unparse(tree)} - _CONSTANTS.keys()
+    return {name for node in ast.iter_child_nodes(tree) if isinstance(node, ast.expr) for name in names(node)}
+
+
+def has(config: Mapping[str, Any], name: str) -> bool:
+    """Whether a config has a group or a key."""
+    found: Any = config
+    for part in name.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            return name in config["run"]["choices"]
+        found = found[part]
+    return True
 
 
 def holds(tree: ast.expr, config: Mapping[str, Any]) -> bool:
     """Whether a condition holds for a resolved config; the name of a group stands for the option chosen.
 
+    A key that the options chosen do not have is null, and null is neither above nor below anything.
+
     Raises:
-        UserError: for a name that the config does not have, or values that cannot be compared.
+        UserError: for a name that the config does not have, values that cannot be compared, or a value that is not compared.
     """
     try:
-        return bool(_value(tree, config))
+        value = _value(tree, config)
+        if not isinstance(value, bool | None):
+            raise UserError(f"launcher.exclude={ast.unparse(tree)} compares nothing: {_EXAMPLE}")
+        return bool(value)
     except TypeError as error:
         raise UserError(
             f"launcher.exclude={ast.unparse(tree)} compares what cannot be compared ({error}): quote text, not numbers"
@@ -90,7 +126,8 @@ def _value(node: ast.expr, config: Mapping[str, Any]) -> Any:
             left = _value(node.left, config)
             for compare, right_node in zip(node.ops, node.comparators, strict=True):
                 right = _value(right_node, config)
-                if not _COMPARE[type(compare)](left, right):
+                ordered = isinstance(compare, (ast.Lt, ast.LtE, ast.Gt, ast.GtE))
+                if (ordered and (left is None or right is None)) or not _COMPARE[type(compare)](left, right):
                     return False
                 left = right
             return True
@@ -102,8 +139,8 @@ def _lookup(name: str, config: Mapping[str, Any]) -> Any:
     choices = config["run"]["choices"]
     if name in choices:
         return choices[name]
-    if name in ("null", "true", "false"):
-        return {"null": None, "true": True, "false": False}[name]
+    if name in _CONSTANTS:
+        return _CONSTANTS[name]
     found: Any = config
     for part in name.split("."):
         if not isinstance(found, Mapping) or part not in found:
