@@ -371,6 +371,21 @@ def test_status_needs_a_sweep(experiments: Any, tmp_path: Path) -> None:
         assert len(errors.splitlines()) == 1
 
 
+def test_status_names_a_best_for_each_dataset(experiments: Any, tmp_path: Path) -> None:
+    values = [("digits", "test/accuracy", 0.5), ("digits", "test/accuracy", 0.75), ("ett", "test/mse", 0.3), ("ett", "test/mse", 0.2)]  # fmt: skip
+    for number, (data, metric, value) in enumerate(values):
+        record = {"status": "finished", "identity": str(number), "overrides": [f"seed={number}"]}
+        record |= {"choices": {"task": "some", "data": data}, "metrics": {metric: value}}
+        (tmp_path / f"{number}_cell").mkdir()
+        (tmp_path / f"{number}_cell" / "record.json").write_text(json.dumps(record))
+    code, output, _ = experiments("status", str(tmp_path))
+    assert code == 0
+    assert output.splitlines()[2:] == [
+        "best so far (digits)  test/accuracy 0.7500  1_cell",
+        "best so far (ett)  test/mse 0.2000  3_cell",
+    ]
+
+
 def test_the_path_of_a_dataset_is_no_identity_and_a_chosen_folder_is(monkeypatch: pytest.MonkeyPatch) -> None:
     from experiments.compose import compose
     from experiments.record import identity

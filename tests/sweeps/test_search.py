@@ -218,6 +218,8 @@ def test_a_search_prunes_finishes_and_goes_on(experiments: Experiments, tmp_path
     best = max(record["metrics"]["val/accuracy"] for record in found.values() if record["status"] == "finished")
     assert f"{best:.6g}" in output and "repeat the best: experiments train data=digits" in output
     assert "test/accuracy" not in output  # whoever chooses must not see it
+    output = experiments("status", "found")[1]
+    assert f"best so far  val/accuracy {best:.6g}  " in output and "test/accuracy" not in output
 
     before = {name: record["started"] for name, record in found.items()}
     code, output, errors = experiments("train", "-m", "resume=found", "search.trials=8")
@@ -243,13 +245,19 @@ def test_a_failing_trial_does_not_stop_a_grid(experiments: Experiments, tmp_path
     assert "excluded" in output and "best of 2 runs" in output
 
 
-def test_several_metrics_end_in_a_pareto_front(experiments: Experiments) -> None:
+def test_several_metrics_end_in_a_pareto_front(experiments: Experiments, tmp_path: Path) -> None:
     words = (*SMALL, "trainer.max_epochs=1", "search.sampler=random", "model.hidden=[4],[64],[256]", "search.trials=9")
     code, output, errors = experiments("train", *words, "search.metric=[val/loss,cost.parameters]", "launcher.jobs=2")
     assert code == 0, errors
     assert "least val/loss and least cost.parameters" in output and "Pareto front" in output
     assert len(set(re.findall(r"repeat run (\d+):", output))) >= 1
     assert "the space holds nothing new" in errors  # three points, and nine trials wanted
+    loss, name = min((record["metrics"]["val/loss"], name) for name, record in records(tmp_path / "found").items())
+    best = [line for line in experiments("status", "found")[1].splitlines() if line.startswith("best so far")]
+    assert best[0] == f"best so far  val/loss {loss:.6g}  {name}" and len(best) == 2
+    assert best[1].startswith("best so far  cost.parameters ")
+    (tmp_path / "found" / "search.db").write_bytes(b"damaged")
+    assert "best so far" not in experiments("status", "found")[1]
 
 
 def test_a_killed_search_goes_on_with_the_same_command(tmp_path: Path, experiments: Experiments) -> None:

@@ -35,15 +35,24 @@ class Objective:
         Raises:
             UserError: when the record does not have it.
         """
-        group, _, key = self.name.partition(".") if self.name.startswith("cost.") else ("metrics", "", self.name)
-        values = record.get(group) or {}
+        values, key = self._values(record)
         if key not in values:
-            prefix = "cost." if group == "cost" else ""
+            prefix = "cost." if self.name.startswith("cost.") else ""
             known = sorted(prefix + name for name in values if not name.startswith("test/"))
             raise UserError(
                 f"search.metric={self.name} is not in the records of these runs: choose from {', '.join(known)}"
             )
-        return None if values[key] is None else float(values[key])
+        return self.found(record)
+
+    def found(self, record: dict[str, Any]) -> float | None:
+        """The value in a record; None where there is none or it is not a number."""
+        values, key = self._values(record)
+        return None if values.get(key) is None else float(values[key])
+
+    def _values(self, record: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """The part of a record that has the value, and its key there."""
+        group, _, key = self.name.partition(".") if self.name.startswith("cost.") else ("metrics", "", self.name)
+        return record.get(group) or {}, key
 
     def __str__(self) -> str:
         return f"{'least' if self.lower else 'greatest'} {self.name}"

@@ -13,7 +13,7 @@ from experiments.sweeps.engine import Engine
 from experiments.sweeps.folder import RUN, Entry
 from experiments.sweeps.launcher import Launch
 from experiments.sweeps.plan import NEW, Cell, Plan, other_code, state_of
-from experiments.sweeps.search_settings import Objective, Settings, headline
+from experiments.sweeps.search_settings import Settings, headline
 from experiments.sweeps.status import WAITING, Display, Job, Standing, clock
 from experiments.sweeps.study import make_sampler
 from experiments.sweeps.trials import Trials
@@ -24,33 +24,15 @@ _FAILURES = 10  # in a row, after which the search is given up
 _SHOWN = 5  # trials in the table at the end
 
 
-class SearchStanding(Standing):
-    """Knows the best trial by what is searched for, not by the test."""
-
-    objective: Objective | None = None
-
-    def best(self) -> tuple[str, float, Job] | None:
-        one = self.objective
-        if one is None or one.name.startswith("cost."):
-            return None
-        done = [job for job in self.jobs if job.state == FINISHED and job.metrics.get(one.name) is not None]
-        if not done:
-            return None
-        job = (min if one.lower else max)(done, key=lambda job: job.metrics[one.name])
-        return one.name, job.metrics[one.name], job
-
-
 class SearchDisplay(Display):
     """Shows what is searched for when a trial ends."""
-
-    objectives: tuple[Objective, ...] = ()
 
     def ended(self, job: Job) -> None:
         done = self.stand.count(FINISHED, PRUNED, FAILED, INTERRUPTED)
         if job.state == FINISHED:
             shown = [
                 f"{one.name} {job.metrics[one.name]:.4f}"
-                for one in self.objectives
+                for one in self.stand.objectives or ()
                 if job.metrics.get(one.name) is not None
             ]
             outcome = "  ".join(shown)
@@ -76,10 +58,7 @@ class Search(Launch):
         self.enough: str | None = None  # why nothing more is asked for
         self.wrong: UserError | None = None
         self.grid = trials.space.grid() if settings.sampler == "grid" else []
-        stand = SearchStanding(self.folder, [], self.jobs)
-        stand.objective = settings.objectives[0] if len(settings.objectives) == 1 else None
-        self.display = SearchDisplay(stand)
-        self.display.objectives = settings.objectives
+        self.display = SearchDisplay(Standing(self.folder, [], self.jobs, objectives=settings.objectives))
         seeds = [key.name for key in trials.space.keys if key.name == "seed"]
         self.notes = [
             f"warning: {name} is searched like any other key, and the best seed is luck: fix it, as in seed=0"

@@ -14,13 +14,15 @@ from typing import Any, TextIO
 
 from experiments.errors import UserError
 from experiments.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING
+from experiments.sweeps.cells import FIELD, lower_is_better
 from experiments.sweeps.folder import EXCLUDED, RUN, SKIPPED, Sweep, at_work, read_sweep
 from experiments.sweeps.plan import NEW, state_of
 from experiments.sweeps.queued import still_queued
+from experiments.sweeps.search_settings import Objective
+from experiments.sweeps.study import objectives_of
 
 WAITING = "waiting"
 _HEADLINES = ("test/accuracy", "test/f1", "test/mse", "test/loss")  # the first that there is, is shown
-_LOWER = ("loss", "error", "perplexity", "mae", "mse", "wer", "cer")
 _REDRAW = 0.5  # seconds
 
 
@@ -32,6 +34,8 @@ class Job:
     state: str = WAITING
     seconds: float = 0.0
     metrics: dict[str, Any] = field(default_factory=dict)
+    cost: dict[str, Any] = field(default_factory=dict)
+    test: tuple[str, ...] = ()  # task and data: values of unequal ones are not compared
     error: str | None = None
     began: float | None = None  # seconds since the epoch, while it runs
     earlier: bool = False  # done before this launch
@@ -39,7 +43,9 @@ class Job:
     def take(self, record: dict[str, Any], state: str) -> None:
         self.state, self.error = state, record.get("error")
         self.metrics = record.get("metrics") or {}
-        self.seconds = (record.get("cost") or {}).get("seconds") or 0.0
+        self.cost = record.get("cost") or {}
+        self.seconds = self.cost.get("seconds") or 0.0
+        self.test = tuple(str((record.get("choices") or {}).get(key)) for key in FIELD)
 
 
 @dataclass
@@ -50,6 +56,7 @@ class Standing:
     jobs: list[Job]
     at_a_time: int = 1
     passed_over: int = 0  # skipped or excluded
+    objectives: tuple[Objective, ...] | None = None  # of a search
 
     def count(self, *states: str) -> int:
         return sum(job.state in states for job in self.jobs)
@@ -64,17 +71,29 @@ class Standing:
         rest = self.count(WAITING) * mean + sum(going)
         return max([rest / max(1, self.at_a_time), *going])
 
-    def best(self) -> tuple[str, float, Job] | None:
-        """Metric, value and run of the best so far."""
+    def best(self) -> list[str]:
+        """The best so far, a line for each objective of a search, which is not shown the test; else for each dataset."""
         done = [job for job in self.jobs if job.state == FINISHED]
-        searched = (self.folder / "search.db").is_file()  # whoever chooses by validation is not shown the test
-        for metric in (name.replace("test/", "val/") if searched else name for name in _HEADLINES):
-            found = [(job.metrics[metric], job) for job in done if job.metrics.get(metric) is not None]
-            if found:
-                choose = min if metric.endswith(_LOWER) else max
-                value, job = choose(found, key=lambda pair: pair[0])
-                return metric, value, job
+        if self.objectives is not None:
+            return [line for one in self.objectives if (line := _best(one, done, "", ".6g"))]
+        tests = list(dict.fromkeys(job.test for job in done))
+        varied = [place for place in range(len(FIELD)) if len({test[place] for test in tests}) > 1]
+        lines = []
+        for test in tests:
+            label = f" ({' '.join(test[place] for place in varied)})" if varied else ""
+            those = [job for job in done if job.test == test]
+            found = (_best(Objective(name, lower_is_better(name)), those, label, ".4f") for name in _HEADLINES)
+            lines += [line for line in found if line][:1]
+        return lines
+
+
+def _best(objective: Objective, jobs: Sequence[Job], label: str, digits: str) -> str | None:
+    found = [(objective.found({"metrics": job.metrics, "cost": job.cost}), job) for job in jobs]
+    known = [(value, job) for value, job in found if value is not None]
+    if not known:
         return None
+    value, job = (min if objective.lower else max)(known, key=lambda pair: pair[0])
+    return f"best so far{label}  {objective.name} {value:{digits}}  {job.name}"
 
 
 def standing(folder: Path) -> Standing:
@@ -103,7 +122,8 @@ def standing(folder: Path) -> Standing:
         elif record.get("status") == RUNNING:
             job.state, job.error = INTERRUPTED, "it was killed"
         jobs.append(job)
-    return Standing(folder, jobs, sweep.jobs, sum(entry.plan in (SKIPPED, EXCLUDED) for entry in sweep.entries))
+    passed_over = sum(entry.plan in (SKIPPED, EXCLUDED) for entry in sweep.entries)
+    return Standing(folder, jobs, sweep.jobs, passed_over, objectives_of(folder))
 
 
 def _alive(record: dict[str, Any], sweep: Sweep) -> bool:
@@ -157,11 +177,10 @@ def screen(stand: Standing, width: int = 100, height: int = 24) -> list[str]:
     done = stand.count(FINISHED, PRUNED, FAILED, INTERRUPTED)
     filled = 24 * done // total if total else 24
     lines = [f"{'━' * filled}{'─' * (24 - filled)} {done}/{total}  {', '.join(words)}"]
-    lines += _rows(stand, RUNNING, max(1, height - 6))
-    lines += _rows(stand, FAILED, max(1, height - 3 - len(lines)))
-    if best := stand.best():
-        metric, value, job = best
-        lines.append(f"best so far  {metric} {value:.4f}  {job.name}")
+    best = stand.best()[: max(1, height // 4)]
+    lines += _rows(stand, RUNNING, max(1, height - 5 - len(best)))
+    lines += _rows(stand, FAILED, max(1, height - 2 - len(best) - len(lines)))
+    lines += best
     return [line if len(line) < width else f"{line[: width - 2]}…" for line in lines]
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import json
 import random
+import sqlite3
 import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from experiments.errors import UserError, first_line
-from experiments.sweeps.search_settings import Settings
+from experiments.sweeps.search_settings import Objective, Settings
 from experiments.sweeps.space import Space
 
 STORAGE = "search.db"
@@ -71,6 +74,23 @@ def open_study(optuna: ModuleType, folder: Path, settings: Settings, space: Spac
             f"{path} cannot be read ({first_line(error)}): move it away; the runs beside it are taken up again"
         ) from error
     return study
+
+
+def objectives_of(folder: Path) -> tuple[Objective, ...] | None:
+    """What the search in a folder judges its trials by; nothing where that cannot be read, None where there is no search.
+
+    Read without Optuna, whose import takes longer than the rest of `experiments status`.
+    """
+    path = folder / STORAGE
+    if not path.is_file():
+        return None
+    with contextlib.suppress(sqlite3.Error, ValueError, KeyError, TypeError):
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as storage:
+            rows = storage.execute("SELECT key, value_json FROM study_user_attributes").fetchall()
+        about = {key: json.loads(value) for key, value in rows}
+        pairs = zip(about["search.metric"], about["search.direction"], strict=True)
+        return tuple(Objective(name, direction == "min") for name, direction in pairs)
+    return ()
 
 
 def make_sampler(optuna: ModuleType, settings: Settings, number: int, jobs: int) -> Any:
