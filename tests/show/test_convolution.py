@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.patches import Rectangle
 from PIL import Image
 from torch.nn import functional as F
 
 from experiments.show.convolution import FILTER, IMAGE, matrix, output_size, slide
-from experiments.viz.convolution import sum_of_products
+from experiments.viz.convolution import convolution, number, sum_of_products
 
 Experiments = Callable[..., tuple[int, str, str]]
 
@@ -43,6 +44,47 @@ def test_the_known_example() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1018, "1018"),
+        (-123456, "−123456"),
+        (0.1 + 0.2, "0.3"),
+        (1018.25, "1018.25"),
+        (-1 / 3, "≈−0.333333"),
+        (1e-5, "1e−05"),
+        (123456789, "≈1.23e+08"),
+    ],
+)
+def test_numbers_are_exact_or_marked(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_bias_and_long_numbers_are_on_picture_and_page(experiments: Experiments) -> None:
+    words = ["--image", "123456 2 3; 1 1 1; 0.00001 1 1", "--filter", "1000 0.333333333; 1 1", "--bias", "-0.5"]
+    code, _, errors = experiments("show", "convolution", *words, "--to", "here")
+    assert code == 0, errors
+    text = Path("here/index.html").read_text()
+    assert "dilation 1, bias −0.5. The result has" in text
+    assert "123456·1000 + 2·≈0.333333 + 1·1 + 1·1 + (−0.5) ≈ <strong>1.23e+08</strong>" in text
+    padded, weights = matrix("", words[1]), matrix("", words[3])
+    padded, steps = slide(padded, weights, 1, 0, 1, -0.5)
+    drawn = convolution(padded, weights, steps, bias=-0.5)
+    drawn.canvas.draw()
+    cell = min(one.get_window_extent().width for one in drawn.axes[0].patches if isinstance(one, Rectangle))
+    numbers = [one for one in drawn.axes[0].texts if re.fullmatch(r"[≈×−\de.+]+", one.get_text())]
+    assert len(numbers) == 66 and max(one.get_window_extent().width for one in numbers) < cell
+    assert any("with the bias −0.5" in one.get_text() for one in drawn.axes[0].texts)
+
+
+def test_a_large_image_gives_a_picture_of_some_height() -> None:
+    padded, steps = slide(np.eye(20), np.eye(3), 17, 0, 1, 0)
+    drawn = convolution(padded, np.eye(3), steps)
+    assert drawn.get_size_inches().max() < 45
+    named = [one.get_text() for one in drawn.axes[0].texts if one.get_text().startswith("step ")]
+    assert named == ["step 1", "step 2", "step 4"]
+
+
 def test_picture_and_page(experiments: Experiments) -> None:
     code, printed, errors = experiments("show", "convolution", "--padding", "1", "--stride", "2", "--to", "here")
     assert code == 0, errors
@@ -69,6 +111,7 @@ def test_picture_and_page(experiments: Experiments) -> None:
         (["--image", "1 2; 3"], '--image "1 2; 3" must have equally many numbers in each row: write rows such as'),
         (["--filter", "a b"], '--filter "a b" must be numbers: write rows such as --filter "1 0; 0 1"'),
         (["--filter", ""], '--filter "" must have equally many numbers in each row'),
+        (["--bias", "nan"], "--bias nan must be a finite number: try --bias 0"),
         (["--padding", "30"], "--padding 30 makes 65 rows, too many to be read: try --padding 1"),
     ],
 )

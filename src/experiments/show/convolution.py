@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from html import escape
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,9 @@ FILTER = "1 0 1; 0 1 0; 1 0 1"
 _MOST = 20  # rows and columns; more cannot be read
 
 _ABOUT = """\
-Draws the convolution of a small image with a filter, every number of it: a picture of all steps (convolution.png) and a
-page that steps through (index.html; arrow keys, space plays). As in every library, the filter is not turned round.
+Draws the convolution of a small image with a filter, every number of it: a picture of up to twelve steps
+(convolution.png) and a page that goes through all (index.html; arrow keys, space plays). As in every library, the
+filter is not turned round.
 """
 
 _STYLE = """
@@ -28,7 +30,7 @@ _STYLE = """
 .board h3 { font-size: 1.05rem; color: var(--grey); font-weight: 500; margin: 0 0 .3rem; }
 .sign { font-size: clamp(1.6rem, 4vw, 3.5rem); color: var(--grey); }
 .grid { display: grid; gap: 2px; width: max-content; }
-.grid b { width: var(--cell); height: var(--cell); display: flex; align-items: center; justify-content: center; position: relative;
+.grid b { min-width: var(--cell); padding: 0 .2em; height: var(--cell); display: flex; align-items: center; justify-content: center; position: relative;
   font-size: calc(var(--cell) * .5); font-weight: 500; background: var(--card); border: 1px solid var(--pale); border-radius: .15em; }
 .grid.wide b { font-size: calc(var(--cell) * .34); }
 .grid b.pad { color: var(--grey); background: transparent; border-style: dashed; }
@@ -81,6 +83,8 @@ def main(words: list[str]) -> int:
     for name, least in (("stride", 1), ("padding", 0), ("dilation", 1)):
         if getattr(options, name) < least:
             raise UserError(f"--{name} {getattr(options, name)} must be {least} or more: try --{name} {least}")
+    if not isfinite(options.bias):
+        raise UserError(f"--bias {options.bias} must be a finite number: try --bias 0")
     image, weights = matrix("--image", options.image), matrix("--filter", options.filter)
     sizes = [
         output_size(side, kernel, options.stride, options.padding, options.dilation, name)
@@ -88,14 +92,17 @@ def main(words: list[str]) -> int:
     ]
     from experiments.files import atomic_path, write_text
     from experiments.viz.canvas import png
-    from experiments.viz.convolution import convolution
+    from experiments.viz.convolution import convolution, number
 
     padded, steps = slide(image, weights, options.stride, options.padding, options.dilation, options.bias)
     note = ", ".join(f"{name} {getattr(options, name)}" for name in ("stride", "padding", "dilation"))
+    note += f", bias {number(options.bias)}" if options.bias else ""
     title = f"{_size(image.shape)} image, {_size(weights.shape)} filter"
     try:
         with atomic_path(options.to / "convolution.png") as temporary:
-            drawn = convolution(padded, weights, steps, padding=options.padding, title=title, note=note)
+            drawn = convolution(
+                padded, weights, steps, padding=options.padding, bias=options.bias, title=title, note=note
+            )
             temporary.write_bytes(png(drawn, 150))
         rule = (
             f"The result has ⌊({image.shape[0]} + 2·{options.padding} − {options.dilation}·({weights.shape[0]} − 1) − 1) / "
@@ -215,13 +222,13 @@ def convolution_page(
             for which, one in enumerate(steps)
         ]
         total = escape(sum_of_products(padded, weights, options.bias, step))
-        products, _, value = total.rpartition("= ")
+        products, sign, value = total.rsplit(" ", 2)
         parts.append(
             f'<section class="step"><h2>Step {place + 1}: row {step.row + 1}, column {step.column + 1}</h2>'
             f'<div class="board"><div><h3>image</h3>{grid(cells, wide)}</div><div class="sign">∗</div>'
             f'<div><h3>filter</h3>{filter_cells}</div><div class="sign">=</div>'
             f"<div><h3>result</h3>{grid(done, steps[-1].column + 1)}</div></div>"
-            f'<p class="sum">{products}= <strong>{value}</strong></p></section>'
+            f'<p class="sum">{products} {sign} <strong>{value}</strong></p></section>'
         )
     parts.append("</div>")
     parts.append(

@@ -11,10 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from experiments.viz.canvas import BLUE, GREY, INK, PALE, RED, SMALL, TEXT, figure, ground
+from experiments.viz.raster import text_width
 
-CELL, GAP = 0.46, 0.62  # inches
+CELL, GAP = 0.46, 0.62  # inches: height of a cell, and its width where the numbers are short
 WINDOW, PADDED = "#fbd9a5", "#ececec"
-WIDTH_MOST = 19.0  # inches
+WIDTH_MOST, HEIGHT_MOST = 19.0, 38.0  # inches
+LONGEST = 8  # characters of a number, without its sign
 
 
 class Step(NamedTuple):
@@ -36,8 +38,11 @@ class Step(NamedTuple):
 
 
 def number(value: float) -> str:
-    """As short as it is exact, with a proper minus."""
-    return f"{value:.3g}".replace("-", "−")
+    """As short as it is exact, with a proper minus; behind `≈` where that would be too long, and it is rounded."""
+    exact = f"{value:.12g}"  # the thirteenth digit of 0.1 + 0.2 is an error
+    texts = (f"{value:.{digits}g}" for digits in range(12, 0, -1))
+    short = next(text for text in texts if len(text.lstrip("-")) <= LONGEST)
+    return f"{'' if short == exact else '≈'}{short}".replace("-", "−")
 
 
 def sum_of_products(padded: np.ndarray, weights: np.ndarray, bias: float, step: Step) -> str:
@@ -48,7 +53,7 @@ def sum_of_products(padded: np.ndarray, weights: np.ndarray, bias: float, step: 
         return f"({number(value)})" if value < 0 else number(value)
 
     products = " + ".join(f"{shown(p)}·{shown(w)}" for p, w in zip(pixels.flat, weights.flat, strict=True))
-    return f"{products}{f' + {shown(bias)}' if bias else ''} = {number(step.value)}"
+    return f"{products}{f' + {shown(bias)}' if bias else ''} = {number(step.value)}".replace("= ≈", "≈ ")
 
 
 def convolution(
@@ -57,6 +62,7 @@ def convolution(
     steps: list[Step],
     *,
     padding: int = 0,
+    bias: float = 0.0,
     title: str = "Convolution",
     note: str = "",
     most: int = 12,
@@ -68,83 +74,100 @@ def convolution(
         weights: (h, w).
         steps: every place of the filter, in order.
         padding: rows and columns around the image, drawn in grey.
-        most: panels; of more steps, evenly chosen ones with the first and the last.
+        bias: what the steps' values hold beside the sum; said above.
+        most: panels; of more steps, or more than a picture of some height takes, evenly chosen ones with the first and
+            the last.
     """
     tall, wide = padded.shape
     out_tall, out_wide = steps[-1].row + 1, steps[-1].column + 1
     result = np.array([step.value for step in steps]).reshape(out_tall, out_wide)
-    places = np.unique(np.linspace(0, len(steps) - 1, min(most, len(steps))).astype(int))
-    each = (wide + out_wide) * CELL + GAP + 0.55
+    cell = _cell_width([*padded.flat, *weights.flat, *result.flat], weights)
+    each = (wide + out_wide) * cell + GAP + 0.55
     high = max(tall, out_tall) * CELL + 0.85
-    columns = max(1, min(int(WIDTH_MOST / each), out_wide if out_wide > 1 else 4, len(places)))
+    columns = max(1, min(int(WIDTH_MOST / each), out_wide if out_wide > 1 else 4, most, len(steps)))
+    most = min(most, columns * max(2, int(HEIGHT_MOST / high)))
+    places = np.unique(np.linspace(0, len(steps) - 1, min(most, len(steps))).astype(int))
     if len(places) < len(steps):
         note = f"{note}, {len(places)} of {len(steps)} steps" if note else f"{len(places)} of {len(steps)} steps"
-    head = weights.shape[0] * CELL + 1.3
+    head = max(weights.shape[0] * CELL, 0.7) + 1.3  # the words beside the filter have three lines
     width = max(0.3 + columns * each, 9.5)
     height = head + ceil(len(places) / columns) * high + 0.1
     fig = figure(width, height, title, note)
     ax = ground(fig, width, height)
-    _heading(ax, weights)
+    _heading(ax, weights, bias, cell)
     for place, which in enumerate(places):
         step = steps[which]
         left, top = 0.3 + place % columns * each, head + place // columns * high
         ax.text(left, top + 0.02, f"step {which + 1}", fontsize=TEXT, color=GREY, va="center")
-        _image(ax, padded, weights, step, padding, left, top + 0.24)
+        _image(ax, padded, weights, step, padding, left, top + 0.24, cell)
         middle = top + 0.24 + tall * CELL / 2
         ax.annotate(
             "",
-            (left + wide * CELL + GAP - 0.12, middle),
-            (left + wide * CELL + 0.12, middle),
+            (left + wide * cell + GAP - 0.12, middle),
+            (left + wide * cell + 0.12, middle),
             arrowprops={"arrowstyle": "-|>", "color": GREY, "linewidth": 2, "mutation_scale": 18},
         )
-        _result(ax, result, which, left + wide * CELL + GAP, middle - out_tall * CELL / 2)
+        _result(ax, result, which, left + wide * cell + GAP, middle - out_tall * CELL / 2, cell)
     return fig
 
 
-def _heading(ax: Axes, weights: np.ndarray) -> None:
+def _cell_width(values: list[float], weights: np.ndarray) -> float:
+    """Inches that every number fits in, large, and every weight small below it."""
+    texts = {number(value) for value in values}
+    need = [text_width(text, _size(text), bold=True) for text in texts]
+    need += [text_width(f"×{number(weight)}", 10) for weight in weights.flat]
+    return max(CELL, max(need) + 0.1)
+
+
+def _size(text: str) -> float:
+    """Points."""
+    return 17.0 if len(text) < 3 else 13.0 if len(text) < 5 else SMALL - 1
+
+
+def _heading(ax: Axes, weights: np.ndarray, bias: float, cell: float) -> None:
     """The filter, and what is done with it."""
     ax.text(0.3, 0.88, "filter", fontsize=TEXT, color=GREY, va="center")
     for (row, column), weight in np.ndenumerate(weights):
-        _cell(ax, 0.3 + column * CELL, 1.06 + row * CELL, number(weight), WINDOW, RED, "bold")
+        _cell(ax, 0.3 + column * cell, 1.06 + row * CELL, cell, number(weight), WINDOW, RED, "bold")
     words = (
-        "Lay the filter on the image.\nMultiply each pixel with the weight on it, and add up:\n"
-        "one number of the result. Then move on."
+        "Lay the filter on the image.\nMultiply each pixel with the weight on it, and add up"
+        f"{f', with the bias {number(bias)}' if bias else ''}:\none number of the result. Then move on."
     )
-    left = 0.3 + weights.shape[1] * CELL + 0.4
+    left = 0.3 + weights.shape[1] * cell + 0.4
     ax.text(left, 1.06 + weights.shape[0] * CELL / 2, words, fontsize=TEXT, color=INK, va="center", linespacing=1.5)
 
 
 def _image(
-    ax: Axes, padded: np.ndarray, weights: np.ndarray, step: Step, padding: int, left: float, top: float
+    ax: Axes, padded: np.ndarray, weights: np.ndarray, step: Step, padding: int, left: float, top: float, cell: float
 ) -> None:
     on = {(r, c): weights[i, j] for i, r in enumerate(step.rows) for j, c in enumerate(step.columns)}
     tall, wide = padded.shape
     for (row, column), value in np.ndenumerate(padded):
         inside = padding <= row < tall - padding and padding <= column < wide - padding
         colour = WINDOW if (row, column) in on else "white" if inside else PADDED
-        x, y = left + column * CELL, top + row * CELL
-        _cell(
-            ax, x, y, number(value), colour, INK if inside or (row, column) in on else GREY, raised=(row, column) in on
-        )
+        x, y = left + column * cell, top + row * CELL
+        ink = INK if inside or (row, column) in on else GREY
+        _cell(ax, x, y, cell, number(value), colour, ink, raised=(row, column) in on)
         if (row, column) in on:
             text = f"×{number(on[row, column])}"
-            ax.text(x + CELL - 0.03, y + CELL - 0.09, text, fontsize=10, color=RED, ha="right", va="center", gid="keep")
+            ax.text(x + cell - 0.03, y + CELL - 0.09, text, fontsize=10, color=RED, ha="right", va="center", gid="keep")
 
 
-def _result(ax: Axes, result: np.ndarray, done: int, left: float, top: float) -> None:
+def _result(ax: Axes, result: np.ndarray, done: int, left: float, top: float, cell: float) -> None:
     for place, value in enumerate(result.flat):
         row, column = divmod(place, result.shape[1])
-        x, y = left + column * CELL, top + row * CELL
+        x, y = left + column * cell, top + row * CELL
         if place == done:
-            _cell(ax, x, y, number(value), BLUE, "white", "bold")
+            _cell(ax, x, y, cell, number(value), BLUE, "white", "bold")
         else:
-            _cell(ax, x, y, number(value) if place < done else "", "white", INK)
+            _cell(ax, x, y, cell, number(value) if place < done else "", "white", INK)
 
 
 def _cell(
     ax: Axes,
     x: float,
     y: float,
+    wide: float,
     text: str,
     ground_colour: str,
     colour: str,
@@ -153,13 +176,12 @@ def _cell(
     raised: bool = False,
 ) -> None:
     keep = "keep" if ground_colour in (WINDOW, BLUE) else None  # black on orange, also on a dark page
-    ax.add_patch(Rectangle((x, y), CELL, CELL, facecolor=ground_colour, edgecolor=PALE, linewidth=1, gid=keep))
-    size = 17.0 if len(text) < 3 else 13.0 if len(text) < 5 else SMALL - 1
+    ax.add_patch(Rectangle((x, y), wide, CELL, facecolor=ground_colour, edgecolor=PALE, linewidth=1, gid=keep))
     ax.text(
-        x + CELL / 2,
+        x + wide / 2,
         y + CELL * (0.42 if raised else 0.53),
         text,
-        fontsize=size,
+        fontsize=_size(text),
         color=colour,
         weight=weight,
         ha="center",
