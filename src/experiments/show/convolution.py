@@ -35,9 +35,10 @@ _STYLE = """
 .grid.wide b { font-size: calc(var(--cell) * .34); }
 .grid b.pad { color: var(--grey); background: transparent; border-style: dashed; }
 .grid b.on, .grid b.w { background: #fbd9a5; color: #1f2328; border-color: #e69f00; }
+.grid b.on { min-width: max(var(--cell), var(--weight)); }
 .grid b.w { color: #b03a00; font-weight: 700; }
 .grid b.now { background: #0072b2; color: #fff; font-weight: 700; border-color: #0072b2; }
-.grid i { position: absolute; right: .12em; bottom: .05em; font-size: .5em; line-height: 1; font-style: normal; font-weight: 700; color: #b03a00; }
+.grid i { position: absolute; white-space: nowrap; right: .12em; bottom: .05em; font-size: .5em; line-height: 1; font-style: normal; font-weight: 700; color: #b03a00; }
 .sum { font-size: clamp(1.05rem, 1.9vw, 2.2rem); font-variant-numeric: tabular-nums; margin: .6rem 0; max-width: none; }
 .sum strong { color: var(--accent); }
 .bar { display: flex; gap: .6rem; align-items: center; flex-wrap: wrap; position: sticky; bottom: 0; background: var(--back); padding: .6rem 0; }
@@ -195,6 +196,7 @@ def convolution_page(
     down = max(padded.shape[0], weights.shape[0], steps[-1].row + 1)
     # As large as the window allows, in both directions, and never too small for a telephone.
     cell = f"--cell: clamp(1.9rem, min({62 / across:.2f}vw, {54 / down:.2f}vh), 6.5rem)"
+    cell += f"; --weight: {max(len(number(weight)) for weight in weights.flat) * 0.36 + 0.6:.2f}em"  # at half the size
     texts = [number(value) for value in [*padded.flat, *weights.flat, *(step.value for step in steps)]]
     kind = " wide" if max(map(len, texts)) > 2 else ""
 
