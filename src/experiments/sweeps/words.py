@@ -109,9 +109,10 @@ def _certain(field: Field) -> str:
         return "Nobody can say: a single seed tells nothing about chance. Run each cell with at least three, as seed=0,1,2."
     size, spread = abs(found.mean), _spread(found)
     if size == 0:
-        return (
-            f"No. The next, {name}, has the same mean{f' (difference 0 {spread})' if spread else ''}.{_alike(judged)}"
-        )
+        most = max(len(cell.values(field.metric)) for cell in judged.scored[:2])
+        some = " on the seeds that both have" if found.paired and found.n < most else ""
+        told = f" (difference 0 {spread})" if spread else ""
+        return f"No. The next, {name}, has the same mean{some}{told}.{_alike(judged)}"
     # Where seeds are unequal, the order on the seeds that both have can be the other one.
     where = "behind" if (found.mean > 0) == field.lower else "ahead on the seeds that both have"
     how = "on equal seeds" if found.paired else "not paired: seeds or splits differ"
