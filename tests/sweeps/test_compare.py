@@ -393,6 +393,22 @@ class TestDifferences:
         assert effect.difference is not None
         assert effect.difference.mean == pytest.approx(0.2)
 
+    def test_tasks_on_one_dataset_are_not_compared(self, tmp_path: Path) -> None:
+        make_sweep(tmp_path / "1", {"a": [0.9]})
+        make_sweep(tmp_path / "2", {"a": [0.8]}, task="denoising")
+        text = as_text(compare([tmp_path]))
+        told = "Cells of different tasks are not compared with each other: digits (classification), digits (denoising)."
+        assert told in text
+        make_run(tmp_path / "3", 0.7, data=None, task=None)
+        named = "Cells of different data or tasks are not compared with each other: digits (classification), "
+        assert f"{named}digits (denoising), unknown data." in as_text(compare([tmp_path]))
+
+    def test_the_same_on_the_seeds_that_both_have(self, tmp_path: Path) -> None:
+        said = as_text(compare([make_sweep(tmp_path, {"a": [0.4, 0.3, 0.5], "b": [0.3, 0.4]})]))
+        assert "The next, b, has the same mean on the seeds that both have (difference 0 ± " in " ".join(said.split())
+        said = as_text(compare([make_sweep(tmp_path / "even", {"a": [0.4, 0.3], "b": [0.3, 0.4]})]))
+        assert "has the same mean (difference" in " ".join(said.split())
+
     def test_pareto_front(self, tmp_path: Path) -> None:
         for name, accuracy, parameters in (("a", 0.9, 100), ("b", 0.8, 10), ("c", 0.7, 50), ("d", 0.9, 200)):
             make_run(
@@ -478,6 +494,10 @@ class TestCommand:
         assert code == 0
         assert [line.split()[0] for line in out.splitlines()[:4]] == ["optimizer", "─────────", "adam", "sgd"]
         assert out.splitlines()[2].split()[1] == "0.7625"
+        once = experiments("compare", str(tmp_path), "--by", "optimizer,model", "--against", "model=a,optimizer=sgd")
+        words = ["--by", "optimizer", "--by", "model,optimizer", "--against", "model=a", "--against", "optimizer=sgd"]
+        assert experiments("compare", str(tmp_path), *words) == once
+        assert once[0] == 0
 
     @pytest.mark.parametrize(
         ("words", "message"),

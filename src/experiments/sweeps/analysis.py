@@ -310,6 +310,7 @@ def analyse(
     Raises:
         UserError: for a metric, a choice or a reference that is not there.
     """
+    by = list(dict.fromkeys(by))
     known = sorted({name for cell in cells for run in cell.runs for name in run.metrics})
     if metric is not None and known and metric not in known:
         raise UserError(f"--metric {metric} is in no record: choose from {', '.join(known)}")
@@ -333,7 +334,8 @@ def analyse(
         own = metric or usual_metric(members)
         less = lower_is_better(own) if lower is None else lower
         named = _find(members, reference, own)
-        name = f"{data}, {task}" if several_tasks else data
+        name = data if data != "none" else "unknown data"
+        name += f" ({task})" if several_tasks and task != "none" else ""
         fields.append(Field(name, members, columns, own, lower=less, bootstrap=bootstrap, reference=named))
     if reference and not any(field.chosen for field in fields):
         raise UserError(
@@ -348,7 +350,7 @@ def analyse(
         pruned=pruned,
         versions=len({run.code for cell in cells for run in cell.finished}),
         commits=len({run.commit for cell in cells for run in cell.finished} - {"none"}),
-        by=list(by),
+        by=by,
     )
 
 

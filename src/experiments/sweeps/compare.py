@@ -156,9 +156,13 @@ def _hanging(word: str, text: str, indent: int) -> str:
 def notes(comparison: Comparison) -> list[str]:
     """What a reader should know before believing the numbers."""
     said = []
-    names = [field.name for field in comparison.fields]
-    if len(names) > 1:
-        said.append(f"Cells on {', '.join(names)} have different test sets and are not compared with each other.")
+    names = ", ".join(field.name for field in comparison.fields)
+    datas, tasks = ({field.cells[0].level(key) for field in comparison.fields} for key in ("data", "task"))
+    if len(tasks) > 1:
+        why = "tasks" if len(datas) == 1 else "data or tasks"
+        said.append(f"Cells of different {why} are not compared with each other: {names}.")
+    elif len(datas) > 1:
+        said.append(f"Cells on {names} have different test sets and are not compared with each other.")
     if comparison.versions > 1:
         said.append(f"Note: these runs were made by {comparison.versions} versions of this package.")
     elif comparison.commits > 1:
@@ -223,8 +227,9 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(f"{message}: see experiments compare --help")
 
 
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
+def _words(texts: Sequence[str]) -> list[str]:
+    """What an option lists, with commas or by being there several times."""
+    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
 
 
 def _options(words: list[str]) -> argparse.Namespace:
@@ -233,14 +238,16 @@ def _options(words: list[str]) -> argparse.Namespace:
     add("paths", nargs="+", type=Path, metavar="PATH", help="a run, a sweep, or a folder above them")
     add(
         "--by",
-        default="",
+        action="append",
+        default=[],
         metavar="KEYS",
         help="choices to compare, as model,freezing; averages over the others (default: all that differ)",
     )
     add("--metric", help="what to compare, such as test/f1 or val/accuracy (default: test/accuracy where there is one)")
     add(
         "--against",
-        default="",
+        action="append",
+        default=[],
         metavar="KEY=VALUE",
         help="cell to compare the others with, as model=lenet5,optimizer=sgd (default: the best)",
     )
