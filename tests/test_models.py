@@ -224,6 +224,8 @@ def test_lenet_is_the_paper_layer_by_layer() -> None:
         (lambda: Torchvision(name="resnet19"), ["model.name=resnet19", "resnet18"]),
         (lambda: Torchvision(name="inception_v3"), ["model=inception_v3"]),
         (lambda: Torchvision(name="vit_b_16", image_size=(32, 32)), ["224×224", "32×32", "data.size=224"]),
+        (lambda: Torchvision(name="squeezenet1_0", image_size=(8, 8)), ["8×8", "squeezenet1_0", "data.size=32"]),
+        (lambda: Timm(name="edgenext_xx_small", image_size=(8, 8)), ["8×8", "data.size=32"]),
         (lambda: Timm(name="resnet10x"), ["model.name=resnet10x", "resnet10t"]),
         (lambda: MLP(dropout=1.5), ["model.dropout=1.5"]),
     ],

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import fx, nn
 
 from experiments.models.stages import Staged, Stages, reads_channels, tensors
@@ -24,7 +25,7 @@ class Torchvision(Staged):
         name: as torchvision lists it: efficientnet_b0, convnext_tiny, vit_b_16.
 
     Raises:
-        ValueError: when torchvision has no such network, or it reads one size alone and this is another.
+        ValueError: when torchvision has no such network, or it cannot read images of this size.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Torchvision(Staged):
         if in_channels != 3:
             place, first = next((place, one) for place, one in net.named_modules() if isinstance(one, nn.Conv2d))
             net.set_submodule(place, reads_channels(first, in_channels))
+        _try_size(name, net, in_channels, image_size)
         dense = [place for place, one in net.named_modules() if isinstance(one, (nn.Linear, nn.Conv2d))]
         library = tensors(net)
         super().__init__(stages_of(net, dense[-1]), library)
@@ -60,7 +62,7 @@ class Timm(Staged):
         name: as timm lists it: resnet10t, convnext_atto, vit_tiny_patch16_224.
 
     Raises:
-        ValueError: when timm is not installed or has no such network, or it reads one size alone and this is another.
+        ValueError: when timm is not installed or has no such network, or it cannot read images of this size.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Timm(Staged):
         place = next((place for place, one in net.named_modules() if one is classifier), None)
         if place is None or isinstance(classifier, nn.Identity):
             raise ValueError(f"model.name={name} has no single classifier in timm: choose another network")
+        _try_size(name, net, in_channels, image_size)
         library = tensors(net)
         super().__init__(stages_of(net, place), library)
 
@@ -98,6 +101,32 @@ def _same_size(name: str, only: int | None, image_size: tuple[int, int]) -> None
         raise ValueError(
             f"model.name={name} reads {only}×{only} images, not {image_size[0]}×{image_size[1]}: set data.size={only}"
         )
+
+
+def _try_size(name: str, net: nn.Module, channels: int, image_size: tuple[int, int]) -> None:
+    """Lets a network read one image, as the libraries do not say which sizes one can read.
+
+    Raises:
+        ValueError: when it cannot, with a size that it can read.
+    """
+
+    @torch.no_grad()
+    def fault(height: int, width: int) -> Exception | None:
+        try:
+            net(torch.zeros(1, channels, height, width))
+        except Exception as error:  # each layer has its own kind
+            return error
+        return None
+
+    net.eval()
+    given = fault(*image_size)
+    if given is not None:
+        near = sorted(range(32, 417, 32), key=lambda size: abs(size - min(image_size)))
+        works = next((size for size in near if fault(size, size) is None), None)
+        if works is None:
+            raise given
+        raise ValueError(f"model.name={name} cannot read {image_size[0]}×{image_size[1]} images: set data.size={works}")
+    net.train()
 
 
 def stages_of(net: nn.Module, classifier: str) -> Stages:
