@@ -74,6 +74,8 @@ def test_another_number_of_classes_leaves_the_head_alone(tmp_path: Path) -> None
     assert same(source.stem.state_dict(), target.stem.state_dict())
     with pytest.raises(UserError, match=r"head for 5 classes and the data has 2.*train it first"):
         load_weights(target, str(path), "squeezenet1_0", with_head=True)
+    with pytest.raises(UserError, match="is of another model than resnet8"):
+        load_weights(CifarResNet(depth=8), str(path), "resnet8", with_head=True)
 
 
 def test_grey_images_get_the_sum_over_colours(tmp_path: Path) -> None:
@@ -88,6 +90,13 @@ def test_grey_images_get_the_sum_over_colours(tmp_path: Path) -> None:
     [
         ({"stem.conv1.weight": torch.zeros(1)}, ["lacks", "and ", "choose the model"]),
         (CifarResNet(depth=14).state_dict(), ["has besides", "layer1.1.bn1.bias"]),
+        (
+            {
+                key: one / 0 if key == "layer2.0.conv1.weight" else one
+                for key, one in CifarResNet(depth=8).state_dict().items()
+            },
+            ["not finite", "layer2.0.conv1.weight"],
+        ),
         ({}, ["holds no state dict"]),
         ({"a": 1}, ["holds no state dict"]),
     ],
@@ -100,10 +109,36 @@ def test_what_does_not_fit(tmp_path: Path, state: dict[str, Tensor], said: list[
     assert all(part in str(caught.value) for part in said), caught.value
 
 
-def test_files_with_code_are_refused(tmp_path: Path) -> None:
+def test_files_with_code_and_of_other_kinds_are_refused(tmp_path: Path) -> None:
     torch.save(nn.Linear(1, 1), tmp_path / "model.pt")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(
+        UserError, match=r"cannot be read \(it holds torch.nn.*Linear, .*not run here\): save.*state_dict"
+    ):
         read_state_dict(tmp_path / "model.pt")
+    (tmp_path / "half.pt").write_bytes((tmp_path / "model.pt").read_bytes()[:-100])
+    for name, content in (
+        ("page.md", "# About"),
+        ("table.csv", "epoch,loss"),
+        ("w.safetensors", "{"),
+        ("empty.pt", ""),
+    ):
+        (tmp_path / name).write_text(content)
+    for name in ("half.pt", "page.md", "table.csv", "w.safetensors", "empty.pt"):
+        with pytest.raises(UserError, match=r"cannot be read \(it is no file of weights, or damaged\): give "):
+            read_state_dict(tmp_path / name)
+
+
+def test_folders_without_a_best_checkpoint(experiments, tmp_path: Path) -> None:
+    for name in ("run/checkpoints/last.ckpt", "other/checkpoints/best.ckpt", "photos/one.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    for folder, cure in (
+        ("run", "give run/checkpoints/last.ckpt,"),
+        ("other/checkpoints", "give other/checkpoints/best.ckpt,"),
+        ("photos", "give a run's folder"),
+    ):
+        with pytest.raises(UserError, match=f"{folder} holds no checkpoints/best.ckpt: {cure}"):
+            read_state_dict(Path(folder), f"weights={folder}")
 
 
 def test_published_weights_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +263,17 @@ def test_published_imagenet_weights_name_photographs(experiments, real_data: Pat
 
 
 def test_evaluate_and_predict_without_weights_say_what_is_missing(experiments) -> None:
-    for words in (["evaluate", "model=resnet20"], ["predict", "model=lenet5", "weights=pretrained", "."]):
+    Image.new("RGB", (32, 32)).save("photo.png")
+    Path("own.pt").touch()
+    for words, said in (
+        (["evaluate", "model=resnet20"], "needs a run"),
+        (["predict", "model=lenet5", "weights=pretrained", "photo.png"], "says no classes"),
+        (
+            ["predict", "model=resnet20", "weights=own.pt", "photo.png"],
+            "names the classes of weights=own.pt: train a run",
+        ),
+    ):
         code, _, errors = experiments(*words)
         assert code == 2
+        assert said in errors
         assert len(errors.splitlines()) == 1

@@ -113,6 +113,11 @@ def load_published(overrides: Sequence[str], config_dirs: Sequence[str] = ()) ->
 
     config = compose(["data=image_folder", "data.root=.", *overrides], config_dirs)
     model, published = config.run.choices.model, config.model.get("pretrained")
+    if config.weights not in (None, "pretrained") and not published:
+        raise UserError(
+            f"model={model} has no published weights, so nothing names the classes of weights={config.weights}: "
+            "train a run with them on data that has classes, and name that run"
+        )
     if config.weights is None or not published:
         raise UserError(
             f"model={model} weights={config.weights} says no classes: name a run, or a published network and weights=pretrained"

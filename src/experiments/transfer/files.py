@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +32,24 @@ def read_checkpoint(path: Path, named: str | None = None) -> Any:
             from safetensors.torch import load_file
 
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's advice on old and foreign files
+            return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"{named} does not exist: give a run's folder or a file of weights") from None
-    except Exception as error:
-        raise UserError(
-            f"{named} cannot be read ({first_line(error)}): give a run's folder, a checkpoint, a state dict or safetensors"
-        ) from error
+    except OSError as error:
+        why = error.strerror or first_line(error)
+        raise UserError(f"{named} cannot be read ({why}): give another file of weights") from error
+    except Exception as error:  # torch's words advise to run the file's code, and of other files give its first byte
+        code = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+        if code:
+            why, cure = f"it holds {code[1]}, whose code is not run here", "save the module's state_dict() instead"
+        else:
+            why, cure = (
+                "it is no file of weights, or damaged",
+                "give a run's folder, a checkpoint, a state dict or safetensors",
+            )
+        raise UserError(f"{named} cannot be read ({why}): {cure}") from error
 
 
 def read_state_dict(path: Path, named: str | None = None) -> dict[str, Tensor]:
@@ -48,7 +61,7 @@ def read_state_dict(path: Path, named: str | None = None) -> dict[str, Tensor]:
         UserError: as `read_checkpoint`, and when the file holds no state dict.
     """
     if path.is_dir():
-        path = path / "checkpoints" / "best.ckpt"
+        path = _best(path, named or str(path))
     content = read_checkpoint(path, named)
     if isinstance(content, dict):
         for key in ("state_dict", "model_state_dict", "model"):
@@ -61,3 +74,14 @@ def read_state_dict(path: Path, named: str | None = None) -> dict[str, Tensor]:
         inner = {key.removeprefix(prefix): value for key, value in content.items() if key.startswith(prefix)}
         content = inner or content
     return merged(content)
+
+
+def _best(folder: Path, named: str) -> Path:
+    """The best checkpoint of a run's folder."""
+    best = folder / "checkpoints" / "best.ckpt"
+    if best.exists():
+        return best
+    others = [folder / "checkpoints" / "last.ckpt", folder / "best.ckpt", folder / "last.ckpt"]
+    other = next((path for path in others if path.exists()), None)
+    cure = f"give {other}, which is there" if other else "give a run's folder or a file of weights"
+    raise UserError(f"{named} holds no checkpoints/best.ckpt: {cure}")

@@ -57,11 +57,7 @@ def load_weights(
         kept = {key: value for key, value in state.items() if key.split(".")[0] != "decoder"}
         state = kept | {key: own[key] for key in head} if len(kept) < len(state) else state
     unlike = sorted(key for key in head if key in state and state[key].shape != own[key].shape)
-    if unlike and with_head:
-        theirs, ours = (len(one[unlike[-1]]) for one in (state, own))
-        raise UserError(
-            f"weights={weights} has a head for {theirs} classes and the data has {ours}: train it first, or choose the data it knows"
-        )
+    classes = [len(one[unlike[-1]]) for one in (state, own)] if unlike else []
     if unlike:
         state = {key: value for key, value in state.items() if key not in head} | {key: own[key] for key in head}
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -74,6 +70,16 @@ def load_weights(
         ]
         raise UserError(
             f"weights={weights} is of another model than {model_name}: it {'; '.join(parts)}; choose the model it was trained with"
+        )
+    if classes and with_head:
+        raise UserError(
+            f"weights={weights} has a head for {classes[0]} classes and the data has {classes[1]}: train it first, or choose the data it knows"
+        )
+    # What is infinite in a new network as well, such as a mask, is meant to be.
+    lost = next((key for key in own if not state[key].isfinite().all() and own[key].isfinite().all()), None)
+    if lost is not None:
+        raise UserError(
+            f"weights={weights} holds numbers that are not finite, first in {lost}, so nothing could be learned from it: choose another file"
         )
     model.load_state_dict(state)
 
