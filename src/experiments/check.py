@@ -171,9 +171,10 @@ def _freezing(config: Any) -> list[str]:
         )
     waits, epochs = node.get("head_epochs"), config.trainer.get("max_epochs")
     if isinstance(waits, int) and isinstance(epochs, int) and 0 < epochs <= waits:
+        alone = config.run.choices.get("freezing") == "feature_extraction"
+        cure = "set freezing.head_epochs=0" if alone else "choose freezing=feature_extraction"
         problems.append(
-            f"freezing.head_epochs={waits} leaves the strategy none of trainer.max_epochs={epochs}: "
-            "train longer, or choose freezing=feature_extraction"
+            f"freezing.head_epochs={waits} leaves the strategy none of trainer.max_epochs={epochs}: train longer, or {cure}"
         )
     return problems
 

@@ -66,6 +66,8 @@ class FrozenFeatures(Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         last = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else 1
         if not any(self.freezing.frozen_stages(epoch) for epoch in {0, *self.freezing.releases} if epoch < last):
+            if self.freezing.held_by_norms:
+                return f"freezing.norm={self.freezing.settings.norm} lets the first stages change"
             return "no stage at the front stays as it is"
         if self.cache is None:
             return "features.cache=false"
@@ -78,6 +80,8 @@ class FrozenFeatures(Callback):
         mixing = [name for name in data.changes if name in ("mixup", "cutmix")]
         if self.views and mixing:
             return f"data.augment.{mixing[0]} pairs other images in every epoch"
+        if self.views and not data.changes:
+            return "nothing in data.augment is set, so that all views would be the same"
         if not self.views and data.changes:
             changes = " and ".join(f"data.augment.{name}" for name in data.changes)
             return f"{changes} makes other images of them in every epoch (freezing.views=4 keeps four fixed views)"
@@ -109,7 +113,11 @@ class FrozenFeatures(Callback):
                 return None
             try:
                 self._open(trainer, task, part, start, views, name)
-            except (TooLargeError, TypeError, OSError) as error:
+            except OSError as error:
+                why = error.strerror or first_line(error)
+                self._give_up(trainer, f"features.dir={self.cache.folder} cannot be used ({why}): name a folder")  # type: ignore[union-attr]
+                return None
+            except (TooLargeError, TypeError) as error:
                 self._give_up(trainer, first_line(error))
                 return None
         return self._sets[part, start]

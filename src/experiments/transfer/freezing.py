@@ -157,6 +157,12 @@ class Freezing:
                 count = number + 1 if count else 0
         return min(count, len(self.stages) - 1)
 
+    @property
+    def held_by_norms(self) -> bool:
+        """Whether the first stage would be a fixed function at the start, if `freezing.norm` let nothing in it move."""
+        first = next((state for state in self._states(0) if state != "empty"), None)
+        return first == "frozen" and self.settings.norm != "frozen"
+
     def groups(self, make: Callable[..., Any]) -> Callable[..., Any]:
         """The factory of an optimizer, made to give each stage its learning rate.
 

@@ -108,10 +108,15 @@ def lora(model: nn.Module, *, rank: int, alpha: float, layers: str | None) -> As
         layers: a regular expression that a layer's name must match somewhere; None takes all.
 
     Raises:
-        UserError: when no layer is left.
+        UserError: when no layer is left, or `layers` is no regular expression.
     """
     head = feature_extraction(model)
-    added = add_low_rank(model, rank, alpha, layers, skip=_with_parameters(model)[-1])
+    try:
+        added = add_low_rank(model, rank, alpha, layers, skip=_with_parameters(model)[-1])
+    except re.error as error:
+        raise UserError(
+            f"freezing.layers={layers} is no regular expression ({error}): name a layer, or null for all of them"
+        ) from error
     if not added:
         raise UserError(
             f"freezing.layers={layers} leaves no linear or convolution layer below the head: null takes all of them"
