@@ -180,6 +180,8 @@ def test_it_says_why_nothing_is_kept(train: Any, cache: Path) -> None:
         ([*base, "features.gigabytes=1e-9"], "they would take"),
         ([*base, "trainer.limit_train_batches=1"], "only 1 of 3 train batches are wanted"),
         (["freezing=lora", "trainer.max_epochs=1"], "no stage at the front stays as it is"),
+        ([*base, "freezing.norm=affine"], "freezing.norm=affine lets the first stages change"),
+        ([*base, "features.dir=first.pt"], "features.dir=first.pt cannot be used (Not a directory): name a folder"),
     ]
     for number, (words, reason) in enumerate(cases):
         record = train(f"run{number}", *words)
@@ -204,6 +206,7 @@ def test_fixed_views(train: Any, experiments: Any, tmp_path: Path) -> None:
     quick = ["train", "freezing.views=2", "trainer=quick", "callbacks=none"]
     for more, reason in (
         ([], "no stage at the front stays as it is"),
+        (["freezing=last_stage"], "nothing in data.augment is set, so that all views would be the same"),
         (["freezing=last_stage", "data.augment.mixup=0.2"], "data.augment.mixup pairs other images in every epoch"),
     ):
         code, _, errors = experiments(*quick, *more)
@@ -285,6 +288,9 @@ def test_the_longest_unused_goes_first(tmp_path: Path) -> None:
     assert {path.stem for path in tmp_path.glob("*.features")} == {"a", "c"}
     cache.get("d", 10, batches)
     assert torch.equal(held.targets, torch.arange(10))  # whoever reads what is removed goes on
+    cache.get("a", 10, batches)
+    assert Cache(tmp_path, 1.5 * size / 1e9).get("a", 10, batches)[1]  # a lower limit holds for what is reused, too
+    assert [path.stem for path in tmp_path.glob("*.features")] == ["a"]
     with pytest.raises(TooLargeError, match=r"features.gigabytes"):
         Cache(tmp_path, 1e-9).get("e", 10, batches)
 

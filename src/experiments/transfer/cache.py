@@ -65,6 +65,7 @@ class Cache:
         """
         found = self._read(key)
         if found is not None:
+            self._make_room(key)  # the limit may have been lowered since
             return found, True
         self.folder.mkdir(parents=True, exist_ok=True)
         with lock(self.folder / f"{key}.lock"):
