@@ -64,12 +64,32 @@ def test_models_are_listed_by_what_they_read_and_in_families(experiments) -> Non
 
 
 @pytest.mark.parametrize(
-    "words", [["trian"], ["list"], ["list", "modles"], ["check", "--fast"], ["layers", "-x"], ["evaluate"]]
+    "words",
+    [
+        ["trian"],
+        ["list"],
+        ["list", "modles"],
+        ["check", "--fast"],
+        ["layers", "-x"],
+        ["layers", "run"],
+        ["evaluate"],
+        ["benchmark", "--seconds", "0"],
+    ],
 )
-def test_wrong_commands(experiments, words: list[str]) -> None:
+def test_wrong_commands(experiments, tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").touch()
     code, _, errors = experiments(*words)
     assert code == 2
     assert len(errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["check", "list", "layers", "evaluate"])
+def test_commands_explain_themselves(experiments, command: str) -> None:
+    code, printed, errors = experiments(command, "--help")
+    assert (code, errors) == (0, "")
+    assert printed.startswith(f"experiments {command} ")
+    assert all(command in line for line in printed.splitlines()[:-1])
 
 
 def test_unlike_data_model_and_task(experiments, tmp_path: Path) -> None:

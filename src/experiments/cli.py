@@ -54,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from experiments.names import unknown
 
             raise UserError(unknown(command, "no command", command, list(COMMANDS)))
+        if command in _PLAIN and {"-h", "--help"} & set(rest):
+            print(_usage(command))
+            return 0
         return COMMANDS[command](rest) or 0
     except UserError as error:
         return _say(error, 2)
@@ -69,6 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except Exception as error:
         return _say(error, 1, f"{type(error).__name__}: {first_line(error)}")
+
+
+def _usage(command: str) -> str:
+    """What the help says of one command."""
+    lines = [line.strip() for line in HELP.splitlines() if re.match(rf"  experiments (\w+\|)?{command}\b", line)]
+    return "\n".join([*lines, "experiments train --help lists every group and key."])
 
 
 def _say(error: BaseException, code: int, text: str | None = None) -> int:
@@ -273,6 +282,9 @@ def _layers(words: list[str]) -> int:
     overrides, folders, switches = split_words(words)
     if switches:
         raise UserError(f"experiments layers does not know {switches[0]}: give group=option and key=value")
+    run = next((word for word in overrides if (Path(word) / "config.yaml").exists()), None)
+    if run:
+        raise UserError(f"layers takes model=… and data=…, not a run: those of {run} are in {run}/config.yaml")
     config = compose(overrides, folders)
     require(config)
     from experiments.build import layers
@@ -349,6 +361,7 @@ COMMANDS = {
     "show": _inside,
     "export": _export,
 }
+_PLAIN = ("check", "list", "layers", "evaluate")  # whose words no parser reads, and so none explains
 
 
 def entry() -> None:

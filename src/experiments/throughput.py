@@ -37,6 +37,8 @@ def main(words: list[str]) -> int:
         raise UserError(
             f"--batch-sizes {options.batch_sizes} must be whole numbers: try --batch-sizes 32,128"
         ) from None
+    if not 0 < options.seconds < float("inf"):
+        raise UserError(f"--seconds {options.seconds:g} must be a number above 0: try --seconds 3")
     from experiments.check import require
     from experiments.devices import accelerator
 
