@@ -52,9 +52,12 @@ def test_safetensors_hold_the_weights_and_load_again(run: Path, images: torch.Te
 
 
 @pytest.mark.slow
-def test_torch_export_needs_none_of_our_classes(run: Path, images: torch.Tensor, experiments: Experiments) -> None:
+def test_torch_export_needs_none_of_our_classes(
+    run: Path, images: torch.Tensor, experiments: Experiments, recwarn: pytest.WarningsRecorder
+) -> None:
     code, printed, errors = experiments("export", str(run), "--format", "torch-export")
     assert code == 0, errors
+    assert not [one for one in recwarn if "complete tensor" in str(one.message)]
     path = run / "export" / "simple_cnn.pt2"
     assert f"file           {path}" in printed
     inside = {"preprocessing.json": ""}

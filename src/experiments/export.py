@@ -256,9 +256,13 @@ def _read_safetensors(path: Path, loaded: Loaded, network: Any) -> Callable[...,
 
 
 def _write_torch_export(network: Any, inputs: Any, path: Path, about: str) -> str:
+    import warnings
+
     import torch
 
     program, varies = _program(network, inputs)
+    # Two tensors of the program may be parts of one; the file is read back and compared.
+    warnings.filterwarnings("ignore", message="No complete tensor found in the group")
     torch.export.save(program, path, extra_files={"preprocessing.json": about})
     return varies
 
