@@ -123,6 +123,13 @@ def test_images_stage_unit_and_class(run: Path, experiments: Experiments, tmp_pa
         "show", str(run), "--only", "units", "--unit", "2", "--examples", "40", "--to", "unit"
     )
     assert code == 0 and Path("unit/units.png").exists()
+    code, printed, errors = experiments(
+        "show", str(run), "--stage", "fc1", "--unit", "2", "--examples", "3", "--to", "fc1"
+    )
+    assert code == 0, errors
+    assert {"filters.png", "units.png", "index.html"} <= {path.name for path in Path("fc1").iterdir()}
+    for panel in ("Feature maps, shallow to deep", "Grad-CAM and saliency"):
+        assert f"not shown    {panel}: --stage fc1 gives 120 and has no places: choose a stage before it." in printed
 
 
 @pytest.mark.parametrize(
@@ -133,7 +140,15 @@ def test_images_stage_unit_and_class(run: Path, experiments: Experiments, tmp_pa
             ["--only", "features", "--stage", "conv9"],
             "--stage conv9 is no stage of this model: choose one of conv1, conv2",
         ),
-        (["--only", "evidence", "--stage", "fc1"], "--stage fc1 gives 120 and has no places: choose a stage before it"),
+        (
+            ["--only", "evidence", "--stage", "fc1"],
+            "--only evidence has nothing to show: --stage fc1 gives 120 and has no places: choose a stage before it",
+        ),
+        (["--stage", "conv9"], "--stage conv9 is no stage of this model: choose one of conv1, conv2"),
+        (["--unit", "16"], "--unit 16 is outside 0 to 15, the units of conv2: choose one of these"),
+        (["--unit", "120", "--stage", "fc1"], "--unit 120 is outside 0 to 119, the units of fc1: choose one of these"),
+        (["--class", "cat"], "--class cat is no class of this run: choose from 0, 1, 2"),
+        (["broken.png"], "broken.png"),
         (["--only", "units", "--unit", "99"], "--unit 99 is outside 0 to 15, the units of conv2: choose one of these"),
         (["--unit", "-1"], "--unit -1 must be 0 or more: try --unit 0"),
         (["--only", "embedding", "--class", "ten"], "--class ten is no class of this run: choose from 0, 1, 2"),
@@ -142,8 +157,9 @@ def test_images_stage_unit_and_class(run: Path, experiments: Experiments, tmp_pa
     ],
 )
 def test_mistakes_are_one_sentence(run: Path, experiments: Experiments, words: list[str], sentence: str) -> None:
+    Path("broken.png").write_bytes(b"no image")
     code, _, errors = experiments("show", str(run), *words, "--to", "here")
-    assert code == 2
+    assert code == 2 and not list(Path().glob("here/*")), "said before anything is drawn"
     assert errors.startswith(f"error: {sentence}") and errors.count("\n") == 1
 
 

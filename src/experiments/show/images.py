@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.errors import UserError
 from experiments.show.inside import grad_cam, outputs, reach, saliency, stage_of
 from experiments.show.panel import Look, NotShown, Panel, Picture
 from experiments.show.survey import (
+    MOST,
     chosen,
     device_of,
     image_spec,
@@ -60,23 +60,22 @@ def feature_maps(look: Look) -> Iterator[Picture]:
     spec, model, wanted = image_spec(look), look.run.model, look.wanted
     if not shapes(look):
         raise NotShown("the model is its head alone")
-    if wanted.stage is not None:
-        spatial_stage(look)
+    alone = spatial_stage(look) if wanted.stage is not None or wanted.unit is not None else None
     few = chosen(look, 4 if wanted.inputs else 2)
     found = outputs(model, few.images)
     for place, (name, pixels) in enumerate(zip(few.names, _pixels(few.images, spec), strict=True)):
         title, note = f"Feature maps · {name}", ""
-        if wanted.stage is not None:
-            maps = found[wanted.stage][place].float().cpu().numpy()
-            units = _channels(maps, wanted.unit, wanted.stage, _MANY)
-            note = f"{wanted.stage}: {len(units)} of {len(maps)} channels, {maps.shape[1]} × {maps.shape[2]}"
-            figure = stage_maps(Row(wanted.stage, "", maps[units], units), pixels, title=title, note=note)
+        if alone is not None:
+            maps = found[alone][place].float().cpu().numpy()
+            units = _most_contrast(maps, _MANY) if wanted.unit is None else [wanted.unit]
+            note = f"{alone}: {len(units)} of {len(maps)} channels, {maps.shape[1]} × {maps.shape[2]}"
+            figure = stage_maps(Row(alone, "", maps[units], units), pixels, title=title, note=note)
         else:
             rows = []
             for stage, output in found.items():
                 one = output[place].float().cpu().numpy()
                 if one.ndim == 3 and one.shape[1] * one.shape[2] > 1:
-                    units = _channels(one, None, stage, _MAPS)
+                    units = _most_contrast(one, _MAPS)
                     rows.append(Row(stage, " × ".join(map(str, one.shape)), one[units], units))
                 elif next(stage_of(model, stage).parameters(), None) is not None:
                     rows.append(Row(stage, " × ".join(map(str, one.shape)), one.reshape(-1), ()))
@@ -88,12 +87,8 @@ def feature_maps(look: Look) -> Iterator[Picture]:
         yield Picture(f"features_{place + 1}", f"What the stages make of “{name}”", caption, figure)
 
 
-def _channels(maps: np.ndarray, unit: int | None, stage: str, most: int) -> list[int]:
-    """Numbers of the channels to show of (C, H, W): the one asked for, or those with the most contrast, in order."""
-    if unit is not None:
-        if not 0 <= unit < len(maps):
-            raise UserError(f"--unit {unit} is outside 0 to {len(maps) - 1}, the units of {stage}: choose one of these")
-        return [unit]
+def _most_contrast(maps: np.ndarray, most: int) -> list[int]:
+    """Numbers of the channels to show of (C, H, W): those with the most contrast, in order."""
     if len(maps) <= most:
         return list(range(len(maps)))
     inner = maps[:, 1:-1, 1:-1] if min(maps.shape[1:]) >= 8 else maps  # padding alone makes a bright border
@@ -107,7 +102,7 @@ def evidence(look: Look) -> Iterator[Picture]:
 
     need_scores(look)
     spec, model, label = image_spec(look), look.run.model, label_of(look)
-    few = chosen(look, 12 if look.wanted.inputs else 6)
+    few = chosen(look, MOST if look.wanted.inputs else 6)
     with torch.no_grad():
         chances = model(few.images).float().softmax(1)
     predicted = chances.argmax(1)
@@ -117,8 +112,10 @@ def evidence(look: Look) -> Iterator[Picture]:
         stage = spatial_stage(look)
         heat = grad_cam(model, few.images.clone(), explained, stage)
         layers.append(("Grad-CAM", heat.detach().float().cpu().numpy()))
-    except NotShown:  # a network without maps has slopes all the same
-        stage = ""
+    except NotShown:
+        if look.wanted.stage is not None:
+            raise
+        stage = ""  # a network without maps has slopes all the same
     layers.append(("saliency", saliency(model, few.images, explained).float().cpu().numpy()))
     captions, wrong = [], []
     for place, name in enumerate(few.names):
@@ -163,9 +160,8 @@ def most_activating(look: Look, *, rows: int = 6, columns: int = 8) -> Iterator[
     data, found = test_data(look), survey(look)
     if found.stage is None or not found.peaks.shape[1]:
         raise NotShown("the model is its head alone")
-    count = found.peaks.shape[1]
     if wanted.unit is not None:
-        numbers = _channels(np.empty((count, 1, 1)), wanted.unit, found.stage, 1)
+        numbers = [wanted.unit]
     else:  # units that a few images excite far above what is usual
         peaks, high = found.peaks, found.peaks.max(0).values
         typical = peaks.median(0).values

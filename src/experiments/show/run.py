@@ -27,6 +27,7 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
     import torch
 
     from experiments.show.page import picture_html, show_page
+    from experiments.show.survey import check
     from experiments.viz.canvas import png
 
     loaded = load(run) if isinstance(run, str) else load_published(run)
@@ -39,6 +40,7 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
         parameter.requires_grad_(False)
     target = folder or (loaded.folder / "show" if loaded.record else Path("show"))
     look = Look(loaded, wanted, target, {})
+    check(look)
     sections, notes = [], []
     try:
         target.mkdir(parents=True, exist_ok=True)

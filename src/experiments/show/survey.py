@@ -11,10 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from experiments.errors import UserError
-from experiments.show.inside import last_map, outputs, stage_of, stages, watching
+from experiments.show.inside import last_map, outputs, stage_of, watching
 from experiments.show.panel import Look, NotShown
 from experiments.spec import ImageSpec
 
+MOST = 12  # images given that are looked at
 _BATCH = 64
 _THUMBNAIL = 32  # pixels, of the projector's sprite
 
@@ -164,18 +165,48 @@ def shapes(look: Look) -> dict[str, tuple[int, ...]]:
     return look.once("shapes", make)
 
 
+def check(look: Look) -> None:
+    """What was asked for, before anything is drawn.
+
+    Raises:
+        UserError: there is no such stage, unit or class, or an image cannot be read.
+    """
+    wanted, spec = look.wanted, look.run.spec
+    if wanted.label is not None and getattr(spec, "classes", ()):
+        label_of(look)
+    if wanted.stage is not None:
+        stage_of(look.run.model, wanted.stage)
+    if not isinstance(spec, ImageSpec):
+        return
+    if wanted.stage is not None and wanted.stage not in shapes(look):
+        raise UserError(f"--stage {wanted.stage} takes no part in an answer: choose one of {', '.join(shapes(look))}")
+    if wanted.unit is not None and (name := unit_stage(look)):
+        shape = shapes(look)[name]
+        count = shape[2] if len(shape) == 3 else shape[1]
+        if wanted.unit >= count:
+            raise UserError(
+                f"--unit {wanted.unit} is outside 0 to {count - 1}, the units of {name}: choose one of these"
+            )
+    if wanted.inputs:
+        chosen(look, MOST)
+
+
+def unit_stage(look: Look) -> str | None:
+    """The stage whose units are looked at: the one asked for, the last one with places, or the last."""
+    found = shapes(look)
+    return look.wanted.stage or last_map(found) or next(reversed(found), None)
+
+
 def spatial_stage(look: Look) -> str:
     """The stage asked for, or the last one that still has places.
 
     Raises:
-        UserError: the stage asked for does not exist, or has no places.
-        NotShown: the model has none.
+        NotShown: it has none, or no stage of the model has.
     """
     found, name = shapes(look), look.wanted.stage
     if name is not None:
-        stage_of(look.run.model, name)
         if last_map({name: found[name]}) is None:
-            raise UserError(f"--stage {name} gives {_words(found[name])} and has no places: choose a stage before it")
+            raise NotShown(f"--stage {name} gives {_words(found[name])} and has no places: choose a stage before it")
         return name
     name = last_map(found)
     if name is None:
@@ -195,12 +226,7 @@ def survey(look: Look) -> Survey:
 @torch.no_grad()
 def _survey(look: Look) -> Survey:
     model, spec = look.run.model, look.run.spec
-    name = look.wanted.stage
-    if name is not None:
-        stage_of(model, name)
-    elif isinstance(spec, ImageSpec):
-        usual = list(stages(model))
-        name = last_map(shapes(look)) or (usual[-1] if usual else None)
+    name = unit_stage(look) if isinstance(spec, ImageSpec) else look.wanted.stage
     numbers, targets, scores, features, peaks, places, small = [], [], [], [], [], [], []
     size = (1, 1)
     for some, inputs, target in _batches(look):
