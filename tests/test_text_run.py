@@ -64,6 +64,13 @@ def test_other_texts_are_read_with_the_run_s_tokenizer(finished: Path, experimen
     assert "test/accuracy" in output
 
 
+@pytest.mark.parametrize(("data", "kind"), [("generated_series", "series"), ("digits", "image")])
+def test_data_of_another_kind_are_refused(finished: Path, experiments, data: str, kind: str) -> None:
+    code, _, errors = experiments("evaluate", str(finished), f"data={data}")
+    assert code == 2
+    assert f"data={data} gives {kind} and the run was trained on text: choose data of the same kind" in errors
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

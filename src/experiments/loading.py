@@ -171,7 +171,7 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
         config = _with_overrides(config, overrides)
     loaded = load(run_folder)
     for key in ("mean", "std"):
-        if config.data.get(key, loaded) is None:
+        if config.data.get(key, loaded) is None and hasattr(loaded.spec, key):
             config.data[key] = list(getattr(loaded.spec, key))
     data = build_data(config)
     given, trained = (spec.inputs | asked(config.task, spec) for spec in (data.spec, loaded.spec))
@@ -230,7 +230,14 @@ def _with_overrides(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
         if key.split(".")[0] in ("model", "task", "freezing", "weights", "seed"):
             raise UserError(f"{word} would evaluate another network than the run trained: override data or trainer")
     own = [word for word in config.run.overrides if not _replaced(word, overrides)]
-    changed = compose([*own, *overrides], config.run.config_dirs)
+    # Other data would bring a model and a task of their own.
+    kept = [f"{group}={option}" for group in ("task", "model") if (option := config.run.choices.get(group))]
+    changed = compose([*kept, *own, *overrides], config.run.config_dirs)
+    given, trained = ((one.data.get("gives") or {}).get("kind") for one in (changed, config))
+    if given and trained and given != trained:
+        raise UserError(
+            f"data={changed.run.choices.data} gives {given} and the run was trained on {trained}: choose data of the same kind"
+        )
     changed = relocate(changed, Path(config.run.dir))
     require(changed)
     return changed
