@@ -17,6 +17,7 @@ from experiments.data.fsdd import FSDD, FSDDStrings
 from experiments.data.generated_tones import GeneratedTones, GeneratedWords
 from experiments.data.sampling import Picks
 from experiments.data.speech_manifest import SpeechManifest
+from experiments.data.transcripts import read_manifest
 from experiments.errors import UserError
 from experiments.sequences import IGNORED
 
@@ -202,11 +203,22 @@ def test_parts_may_have_lists_of_their_own(corpus: Callable[..., Path]) -> None:
         (lambda path: path.write_text("path,text\n"), r"lists no recording"),
         (
             lambda path: path.write_text("path,text\nabsent.wav,x\n" * 1 + "0.wav,y\n" * 9),
-            r"absent\.wav .*does not exist",
+            r"list\.csv, line 2: .*absent\.wav .*does not exist",
         ),
-        (lambda path: (path.parent / "3.wav").write_bytes(b"RIFF"), r"3\.wav cannot be read as audio"),
-        (lambda path: soundfile.write(path.parent / "3.wav", np.zeros(0), 8000), r"3\.wav has no samples"),
-        (lambda path: soundfile.write(path.parent / "3.wav", tone(900), 16000), r"data\.rate="),
+        (lambda path: path.write_text("path,text\n0.wav,x\n ,y\n"), r"list\.csv, line 3: path is empty"),
+        (lambda path: path.write_bytes(b"path,text\n0.wav,caf\xe9\n"), r"list\.csv, line 2: byte 0xe9 is not UTF-8"),
+        (
+            lambda path: (path.parent / "3.wav").write_bytes(b"RIFF"),
+            r"list\.csv, line 5: .*3\.wav cannot be read as audio",
+        ),
+        (
+            lambda path: soundfile.write(path.parent / "3.wav", np.zeros(0), 8000),
+            r"list\.csv, line 5: .*3\.wav has no samples",
+        ),
+        (
+            lambda path: soundfile.write(path.parent / "3.wav", tone(900), 16000),
+            r"list\.csv, line \d+: .*data\.rate=",
+        ),
         (lambda path: path.unlink(), r"does not exist: name a \.csv"),
     ],
 )
@@ -235,6 +247,28 @@ def test_unknown_characters_are_named_or_counted(corpus: Callable[..., Path], tm
     data = SpeechManifest(path=str(path), **MANIFEST | {"test_path": str(other), "unknown": "drop"})
     data.setup()
     assert data.splits["unknown_characters_dropped"] == 2
+
+
+def test_transcripts_may_be_numbers_long_or_spelled_in_parts(corpus: Callable[..., Path]) -> None:
+    path = corpus("jsonl")
+    texts = [0, None, "caf\u00e9", "cafe\u0301", "a" * 200_000]
+    path.write_text("".join(json.dumps({"path": f"{row}.wav", "text": text}) + "\n" for row, text in enumerate(texts)))
+    assert [one.text for one in read_manifest(path, "path", "text")] == ["0", "", *texts[2:]]
+    table = path.with_suffix(".csv")
+    table.write_text("path,text\n" + "".join(f"{row}.wav,{text}\n" for row, text in enumerate(texts)))
+    read = SpeechManifest(path=str(table), **MANIFEST)._read(table)
+    assert read[2].text == read[3].text == "caf\u00e9" and len(read[4].text) == 200_000
+    path.write_text('{"path": null, "text": "a"}\n')
+    with pytest.raises(UserError, match=r"list\.jsonl, line 1: path is empty"):
+        read_manifest(path, "path", "text")
+
+
+def test_librispeech_in_another_encoding_is_named(corpus: Callable[..., Path]) -> None:
+    folder = corpus("librispeech")
+    path = next(folder.rglob("*.trans.txt"))
+    path.write_bytes(path.read_bytes().replace(b"WORD B", b"WORD \xe9", 1))
+    with pytest.raises(UserError, match=r"trans\.txt, line 2: byte 0xe9 is not UTF-8"):
+        SpeechManifest(path=str(folder), **MANIFEST).setup()
 
 
 def test_librispeech_without_its_recordings_is_named(corpus: Callable[..., Path]) -> None:

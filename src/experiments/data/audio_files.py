@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -67,13 +67,16 @@ class Files:
         return np.resize(samples, self.lengths[clip]) if len(samples) != self.lengths[clip] else samples
 
 
-def open_clips(paths: Sequence[Path], rate: int | None, memory: int) -> tuple[Clips, int, dict[str, int]]:
+def open_clips(
+    paths: Sequence[Path], rate: int | None, memory: int, places: Sequence[str] = ()
+) -> tuple[Clips, int, dict[str, int]]:
     """Checks every header, and holds the clips in memory if they fit.
 
     Args:
         paths: of the files.
         rate: samples a second they are wanted at; None: theirs, which must be the same.
         memory: megabytes; what takes more is read when it is needed.
+        places: file and line that name each path, for messages; or none.
 
     Returns:
         The clips, their rate, and how many were resampled or mixed down to one channel.
@@ -81,19 +84,29 @@ def open_clips(paths: Sequence[Path], rate: int | None, memory: int) -> tuple[Cl
     Raises:
         UserError: a file cannot be read, has no samples, or another rate than the first.
     """
-    headers = [read_header(path) for path in paths]
+    said = [f"{place}: " for place in places] or [""] * len(paths)
+    headers = [_told(read_header, start, path) for start, path in zip(said, paths, strict=True)]
     wanted = headers[0].rate if rate is None else rate
     other = [place for place, header in enumerate(headers) if header.rate != wanted]
     if rate is None and other:
         raise UserError(
-            f"{paths[other[0]]} has {headers[other[0]].rate} samples a second and {paths[0]} {wanted}: resample them all"
+            f"{said[other[0]]}{paths[other[0]]} has {headers[other[0]].rate} samples a second and {paths[0]} {wanted}: resample them all"
             f" with data.rate={wanted}"
         )
     counts = {"resampled": len(other), "mixed_to_mono": sum(header.channels > 1 for header in headers)}
     total = sum(resampled_length(header, wanted) for header in headers)
     if 2 * total <= memory * 2**20:
-        return Stored([read_clip(path, wanted) for path in paths]), wanted, counts
+        clips = [_told(read_clip, start, path, wanted) for start, path in zip(said, paths, strict=True)]
+        return Stored(clips), wanted, counts
     return Files(paths, headers, wanted), wanted, counts
+
+
+def _told(read: Callable[..., Any], start: str, *arguments: Any) -> Any:
+    """What `read` gives; its complaints with `start` before them."""
+    try:
+        return read(*arguments)
+    except UserError as error:
+        raise UserError(f"{start}{error}") from error
 
 
 def read_header(path: Path) -> Header:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 
@@ -92,7 +93,9 @@ class SpeechManifest(AudioData):
         parts = {part: [own[place] for place in members] for part, members in places.items()}
         parts |= {part: some for part, some in read.items() if part != "train"}
         every = [utterance for part in ("train", "validation", "test") for utterance in parts[part]]
-        self.clips, self.rate, counts = open_clips([one.audio for one in every], self.wanted_rate, self.memory)
+        self.clips, self.rate, counts = open_clips(
+            [one.audio for one in every], self.wanted_rate, self.memory, [one.where for one in every]
+        )
         self.counts |= counts
         self.symbols = tuple(sorted({letter for one in parts["train"] for letter in one.text}))
         index = {symbol: place for place, symbol in enumerate(self.symbols)}
@@ -115,7 +118,8 @@ class SpeechManifest(AudioData):
         kept = [one for one in found if one.text]
         if not kept:
             raise UserError(f"{path}: every transcript is empty, and at least one is needed")
-        return [one._replace(text=one.text.lower()) for one in kept] if self.lowercase else kept
+        # In the composed form, in which equal letters are equal however a file spells them.
+        return [one._replace(text=normalize("NFC", one.text.lower() if self.lowercase else one.text)) for one in kept]
 
     def _indices(self, one: Utterance, index: dict[str, int]) -> np.ndarray:
         strange = Counter(letter for letter in one.text if letter not in index)

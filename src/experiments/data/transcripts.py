@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,29 +40,44 @@ def read_manifest(path: Path, audio: str, text: str) -> list[Utterance]:
         raise UserError(
             f"{path} does not exist: name a .csv, .tsv or .jsonl file, or a folder in LibriSpeech's layout, with data.path"
         )
-    try:
-        rows = list(_json_lines(path) if path.suffix in (".jsonl", ".json") else _table(path))
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is no text in UTF-8 ({error}): save it as that") from error
     found = []
-    for line, row in rows:
+    for line, row in _json_lines(path) if path.suffix in (".jsonl", ".json") else _table(path):
         for key, name in (("data.audio", audio), ("data.text", text)):
             if name not in row:
                 raise UserError(unknown(f"{key}={name}", f"no column of {path}, line {line}", name, list(row)))
-        found.append(Utterance(path.parent / str(row[audio]), str(row[text] or "").strip(), f"{path}, line {line}"))
+        file, said = ("" if row[name] is None else str(row[name]) for name in (audio, text))
+        if not file.strip():
+            raise UserError(
+                f"{path}, line {line}: {audio} is empty: give the path of the recording, or take out the line"
+            )
+        found.append(Utterance(path.parent / file, said.strip(), f"{path}, line {line}"))
     if not found:
         raise UserError(f"{path} lists no recording: give it a line for each")
     return found
 
 
+def _content(path: Path) -> str:
+    content = path.read_bytes()
+    try:
+        return content.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"{path}, line {line}: byte {content[error.start]:#x} is not UTF-8: save the file in UTF-8"
+        ) from error
+
+
 def _table(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        head = file.readline()
-        file.seek(0)
-        tabs = head.count("\t") >= max(1, head.count(","))
-        reader = csv.reader(
-            file, delimiter="\t" if tabs else ",", quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
-        )
+    content = _content(path)
+    head = content.partition("\n")[0]
+    tabs = head.count("\t") >= max(1, head.count(","))
+    csv.field_size_limit(2**30)
+    reader = csv.reader(
+        io.StringIO(content, newline=""),
+        delimiter="\t" if tabs else ",",
+        quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
+    )
+    try:
         names = [name.strip() for name in next(reader, [])]
         for row in reader:
             if not any(cell.strip() for cell in row):
@@ -72,10 +88,12 @@ def _table(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                     " mend the line"
                 )
             yield reader.line_num, dict(zip(names, row, strict=True))
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: {error}: mend the line") from error
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    for line, content in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+    for line, content in enumerate(_content(path).split("\n"), 1):
         if not content.strip():
             continue
         try:
@@ -95,7 +113,7 @@ def _librispeech(folder: Path) -> Iterator[Utterance]:
             f"{folder} holds no *.trans.txt: name a folder in LibriSpeech's layout, or a table of recordings"
         )
     for path in lists:
-        for line, content in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        for line, content in enumerate(_content(path).split("\n"), 1):
             if not content.strip():
                 continue
             name, _, text = content.strip().partition(" ")
