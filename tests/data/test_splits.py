@@ -35,6 +35,10 @@ def test_amounts_that_cannot_be() -> None:
         keep(LABELS, 2, 0)
     with pytest.raises(UserError, match="more than the 100"):
         keep(LABELS, 101, 0)
+    with pytest.raises(
+        UserError, match=r"data\.validation=0\.2 would take all of the 1 training examples left: .*more"
+    ):
+        hold_out(LABELS[:1], 0.2, 0, "data.validation", of=2)
     with pytest.raises(UserError, match="would take all"):
         hold_out(LABELS, 100, 0, "data.validation")
 

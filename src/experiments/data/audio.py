@@ -193,8 +193,7 @@ def split(
     found: dict[str, np.ndarray] = {}
     for part, amount in (("test", test), ("validation", validation)):
         if amount is not None:
-            amount = amount if isinstance(amount, int) else max(1, round(amount * len(labels)))
-            rest, held = hold_out(labels[train], amount, seed, f"data.{part}")
+            rest, held = hold_out(labels[train], amount, seed, f"data.{part}", len(labels))
             found[part], train = train[held], train[rest]
     if limit is not None:
         train = train[keep(labels[train], limit, seed)]

@@ -107,7 +107,7 @@ def hold_out(texts: PairTexts, amount: float, seed: int, key: str) -> tuple[Pair
         if len(held) == wanted:
             break
     if not held:
-        raise UserError(
-            f"{key}={amount}: every group of pairs that share a sentence is larger than {wanted}: hold out more."
-        )
+        least = min(map(len, listed))
+        cure = "give pairs of other sentences" if least == count else f"hold out {least} or more"
+        raise UserError(f"{key}={amount}: every group of pairs that share a sentence is larger than {wanted}: {cure}.")
     return texts.take(row for row in range(count) if row not in held), texts.take(sorted(held))

@@ -46,7 +46,9 @@ def choose_classes(chosen: Sequence[str], classes: Sequence[str], labels: np.nda
     return members, new[labels[members]]
 
 
-def hold_out(labels: np.ndarray, amount: float, seed: int, key: str) -> tuple[np.ndarray, np.ndarray]:
+def hold_out(
+    labels: np.ndarray, amount: float, seed: int, key: str, of: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Split examples in two, each class in proportion.
 
     Args:
@@ -54,6 +56,7 @@ def hold_out(labels: np.ndarray, amount: float, seed: int, key: str) -> tuple[np
         amount: how many to hold out: a count (int) or a share (float).
         seed: decides which ones.
         key: what the user wrote, for messages.
+        of: examples that a share is a share of; None: these.
 
     Returns:
         Sorted indices of the rest and of the held-out part; neither is empty.
@@ -61,10 +64,12 @@ def hold_out(labels: np.ndarray, amount: float, seed: int, key: str) -> tuple[np
     Raises:
         UserError: there are too few examples.
     """
-    wanted = amount if isinstance(amount, int) else round(amount * len(labels))
+    wanted = amount if isinstance(amount, int) else round(amount * (of or len(labels)))
     wanted = max(wanted, 1)
     if wanted >= len(labels):
-        raise UserError(f"{key}={amount} would take all of the {len(labels)} training examples: hold out fewer.")
+        raise UserError(
+            f"{key}={amount} would take all of the {len(labels)} training examples left: hold out fewer, or give more examples."
+        )
     groups = _shuffled_groups(labels, seed, key)
     exact = np.array([len(group) * wanted / len(labels) for group in groups])
     takes = np.floor(exact).astype(int)
