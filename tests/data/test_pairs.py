@@ -107,6 +107,9 @@ def test_a_batch_holds_what_was_read(tmp_path: Path) -> None:
 BAD: list[tuple[list[str], dict[str, Any], list[str]]] = [
     (["a\tb", "no tab here"], {}, ["pairs.tsv:2", "no tab"]),
     (["a\tb", "c\t \u200b"], {}, ["pairs.tsv:2", "target side is empty", "data.empty=drop"]),
+    (["a\tb", "", "c\td"], {}, ["pairs.tsv:2", "source side is empty", "data.empty=drop"]),
+    (["a\tb"] * 40, {}, ["every group of pairs that share a sentence", "give pairs of other sentences"]),
+    (["a\tb"] * 20 + ["c\td"] * 20, {}, ["every group of pairs that share a sentence", "hold out 20 or more"]),
     (["a\tb", "\td"], {"languages": ["en", "hi"]}, ["pairs.tsv:2", "en side is empty"]),
     (["a\tb"], {"columns": [1, 3]}, ["pairs.tsv:1", "2 columns", "columns 1 and 3"]),
     (["a\tb"], {"columns": [0, 1]}, ["data.columns=[0, 1]"]),

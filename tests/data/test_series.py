@@ -112,14 +112,16 @@ def test_a_batch_gathers_its_windows_and_copies_no_others(series: Any) -> None:
         assert np.array_equal(picked[1][row].numpy(), data.values[start + 6 : start + 9])
 
 
-def test_missing_values_are_refused_dropped_or_filled_and_counted(series: Any) -> None:
+def test_missing_values_are_refused_dropped_or_filled_and_counted(
+    series: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     lines = hours(100)
     lines[21] = lines[21].replace("20.1", "")
     lines[22] = lines[22].replace("21.1", "NaN")
     with pytest.raises(UserError, match=r"line 22: c1 is missing, one of 2 .*data\.missing=fill"):
         series(lines)
     filled = series(lines, missing="fill")
-    assert filled.splits["filled_values"] == 2
+    assert filled.splits["filled_values"] == 2 and "filled values: 2" in caplog.text
     assert np.array_equal(filled.table.values[20:22, 1], [19.1, 19.1])
     dropped = series(lines, missing="drop")
     assert dropped.splits["train_windows_dropped"] == 10 and dropped.splits["train"] == 42

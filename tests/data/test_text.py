@@ -150,12 +150,12 @@ def test_a_tokenizer_knows_the_training_part_alone(tmp_path: Path) -> None:
     assert other.spec.vocabulary == data.spec.vocabulary
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
-def test_tables_in_every_form(suffix: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("suffix", "separator"), [(".csv", ","), (".csv", ";"), (".tsv", "\t"), (".jsonl", "")])
+def test_tables_in_every_form(suffix: str, separator: str, tmp_path: Path) -> None:
     if suffix == ".jsonl":
         content = "\n".join(json.dumps({"text": line, "label": index % 2}) for index, line in enumerate(LINES))
     else:
-        content = csv_of(LINES).replace(",", "\t") if suffix == ".tsv" else csv_of(LINES)
+        content = csv_of(LINES).replace(",", separator)
     data = table(tmp_path, content, suffix)
     data.setup()
     assert len(data.spec.classes) == 2

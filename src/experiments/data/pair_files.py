@@ -105,7 +105,7 @@ def table(path: Path, columns: Sequence[int], encoding: str) -> PairTexts:
     """
     texts = PairTexts([], [], [])
     for number, line in enumerate(lines_of(path, encoding), 1):
-        fields = line.split("\t")
+        fields = line.split("\t") if line.strip() else [""] * max(columns)  # a blank line is a pair with empty sides
         if len(fields) < max(columns):
             missing = "has no tab" if len(fields) == 1 else f"has {len(fields)} columns"
             raise UserError(

@@ -269,4 +269,4 @@ class SeriesData(BatchedData):
     def _report(self, counts: dict[str, int]) -> None:
         said = {key.replace("_", " "): value for key, value in counts.items() if value}
         if said:
-            log.warning("%s: %s.", self.table.path, ", ".join(f"{value} {key}" for key, value in said.items()))
+            log.warning("%s: %s.", self.table.path, ", ".join(f"{key}: {value}" for key, value in said.items()))

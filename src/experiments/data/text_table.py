@@ -126,6 +126,9 @@ def _json_lines(path: Path, content: str) -> Iterator[tuple[str, dict[str, Any]]
 
 def _table(path: Path, content: str, separator: str, wanted: tuple[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
     csv.field_size_limit(2**30)
+    head_line = content.partition("\n")[0]
+    if separator == "," and head_line.count(";") > head_line.count(","):  # where the comma is the decimal sign
+        separator = ";"
     # Tab-separated text is commonly written without quoting, so a lone quotation mark in it means itself.
     quote = None if separator == "\t" else '"'
     quoting: Any = csv.QUOTE_NONE if quote is None else csv.QUOTE_MINIMAL

@@ -70,11 +70,12 @@ def _content(path: Path) -> str:
 def _table(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     content = _content(path)
     head = content.partition("\n")[0]
-    tabs = head.count("\t") >= max(1, head.count(","))
+    delimiter = max("\t,;", key=head.count)
+    tabs = delimiter == "\t"  # such files are commonly written without quoting
     csv.field_size_limit(2**30)
     reader = csv.reader(
         io.StringIO(content, newline=""),
-        delimiter="\t" if tabs else ",",
+        delimiter=delimiter,
         quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
     )
     try:
