@@ -87,6 +87,9 @@ def _values(config: Any) -> list[str]:
         *number("data.history", whole, "a whole number, 1 or more", lambda v: v >= 1, "96"),
         *number("data.horizon", whole, "a whole number, 1 or more", lambda v: v >= 1, "24"),
         *number("data.season", whole, "a whole number, 1 or more", lambda v: v >= 1, "24"),
+        *number("model.truncate", whole, "a whole number, 1 or more, or null", lambda v: v >= 1, "100", optional=True),
+        *number("task.search.beams", whole, "a whole number, 1 or more", lambda v: v >= 1, "4"),
+        *number("task.search.length_penalty", real, "a number, 0 or more", lambda v: v >= 0, "0.6"),
         *number("freezing.head_epochs", whole, "a whole number, 0 or more", lambda v: v >= 0, "0"),
         *number("freezing.head_rate", real, "a number above 0", lambda v: v > 0, "1.0"),
         *number("freezing.views", whole, "a whole number, 0 or more", lambda v: v >= 0, "0"),
@@ -268,6 +271,11 @@ def _paths(config: Any) -> list[str]:
         )
     if weights is not None and weights != "pretrained" and not Path(str(weights)).exists():
         problems.append(f"weights={weights} does not exist: use null, pretrained, or the path of a run or checkpoint")
+    given = {word.lstrip("+").partition("=")[0] for word in config.run.overrides}
+    for key in ("path", "target_path", "validation_path", "test_path"):
+        path = config.data.get(key)
+        if f"data.{key}" in given and path and not Path(str(path)).expanduser().exists():
+            problems.append(f"data.{key}={path} does not exist: name the file or folder with the data")
     folder = Path(config.run.dir)
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir():

@@ -278,6 +278,8 @@ def _search(given: Mapping[str, Any]) -> Search:
     search = Search(**given)
     if search.beams < 1:
         raise UserError(f"task.search.beams={search.beams} must be 1 or more: try task.search.beams=4")
+    if search.length_penalty < 0:
+        raise UserError(f"task.search.length_penalty={search.length_penalty} must be 0 or more: try 0.6")
     if search.longest_ratio <= 0:
         raise UserError(f"task.search.longest_ratio={search.longest_ratio} must be above 0: try 2.0")
     return search
