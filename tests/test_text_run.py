@@ -52,6 +52,9 @@ def test_evaluate_and_predict_after_a_move(finished: Path, experiments, tmp_path
     code, _, errors = experiments("predict", str(moved), " ")
     assert code == 2
     assert "empty" in errors
+    for mistyped in ("line.txt", str(lines.parent)):
+        code, _, errors = experiments("predict", str(moved), "the cast was dull.", mistyped)
+        assert code == 2 and f"{mistyped} is no file" in errors
 
 
 def test_other_texts_are_read_with_the_run_s_tokenizer(finished: Path, experiments, tmp_path: Path) -> None:

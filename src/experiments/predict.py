@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,14 @@ def image_files(words: Sequence[str]) -> list[Path]:
     return found
 
 
+TEXTS = (".txt", ".text", ".md", ".csv", ".tsv", ".jsonl")
+
+
 def texts(words: Sequence[str]) -> list[str]:
     """Texts as they are; for a word that names a file, its lines.
 
     Raises:
-        UserError: when a file cannot be read as text, or there is nothing but empty lines.
+        UserError: when what looks like a path is no file, a file cannot be read as text, or there is nothing but empty lines.
     """
     found: list[str] = []
     for word in words:
@@ -49,6 +53,10 @@ def texts(words: Sequence[str]) -> list[str]:
         except OSError:  # a text too long for a file name
             is_file = False
         if not is_file:
+            if word.endswith(TEXTS) or (os.sep in word and len(word.split()) == 1):
+                raise UserError(
+                    f"{word} is no file: name one that is there, or write such a text into a file, one a line"
+                )
             found.append(word)
             continue
         try:
@@ -100,7 +108,13 @@ def main(words: list[str]) -> int:
         metavar="INPUT",
         help="of images and sound: files, or folders of them; of texts: the text, or files with one a line; of series: CSV files",
     )
-    parser.add_argument("--top", type=int, default=3, metavar="K", help="classes an input (default: 3)")
+    parser.add_argument(
+        "--top",
+        type=int,
+        default=3,
+        metavar="K",
+        help="classes or translations an input (default: 3); the latter are at most task.search.beams",
+    )
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
     parser.add_argument(
         "--out",
