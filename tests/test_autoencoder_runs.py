@@ -128,7 +128,7 @@ def test_evaluating_again_gives_the_same(runs: dict[str, Path], task: str) -> No
         ("reconstruction", ["image", "mse", "psnr", "reconstruction"]),
         ("denoising", ["image", "change", "denoised"]),
         ("variational", ["image", "kl", "mse", "psnr", "reconstruction"]),
-        ("anomaly_detection", ["image", "score", "reconstruction", "heat"]),
+        ("anomaly_detection", ["image", "score", "threshold", "anomalous", "reconstruction", "heat"]),
         ("colourisation", ["image", "colourfulness", "coloured"]),
     ],
 )
@@ -142,6 +142,10 @@ def test_predict_writes_pictures_beside_a_table(
     rows = list(csv.DictReader((tmp_path / "out" / "predictions.csv").open()))
     assert list(rows[0]) == columns and len(rows) == 2
     assert output.splitlines()[0] == ",".join(columns)
+    if task == "anomaly_detection":
+        threshold = record(runs[task])["threshold"]
+        assert all(float(row["threshold"]) == pytest.approx(threshold, abs=1e-4) for row in rows)
+        assert all((row["anomalous"] == "True") == (float(row["score"]) > threshold) for row in rows)
     size = (12, 12) if task == "colourisation" else (8, 8)
     for row in rows:
         for key in set(columns) & {"reconstruction", "denoised", "heat", "coloured"}:

@@ -94,6 +94,7 @@ def load(run_folder: str | Path) -> Loaded:
         task = build_task(config, spec)
     load_checkpoint(task, checkpoint)
     merge(task.model)
+    task.recall(record)
     task.eval()
     return Loaded(folder, config, record, spec, task)
 

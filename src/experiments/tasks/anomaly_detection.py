@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -138,12 +138,20 @@ class AnomalyDetection(Autoencoding):
         return strips(rows, captions, heat=("error",), title="Most unusual", note="largest errors in the test part")
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The score of each image, its reconstruction, and the error as a heat map, to one scale for all images given at once."""
+        """The score of each image, whether it lies above the threshold of the run's test, where that was reached, the
+        reconstruction, and its distance from the image, 0 to 1, as a heat map."""
         clean, restored = self.pixels(inputs), self.predict(inputs)
-        errors = error_map(restored, clean)
-        hot = heated(errors / errors.max().clamp(min=1e-9))
-        rows = zip(mse(restored, clean).tolist(), restored, hot, strict=True)
-        return [{"score": score, "reconstruction": picture(one), "heat": picture(heat)} for score, one, heat in rows]
+        threshold = self.found.get("threshold")
+        answers: list[dict[str, Any]] = []
+        for score, one, heat in zip(
+            mse(restored, clean).tolist(), restored, heated(error_map(restored, clean)), strict=True
+        ):
+            told = {} if threshold is None else {"threshold": threshold, "anomalous": score > threshold}
+            answers.append({"score": score, **told, "reconstruction": picture(one), "heat": picture(heat)})
+        return answers
+
+    def recall(self, record: Mapping[str, Any]) -> None:
+        self.found = {key: record[key] for key in ("threshold",) if key in record}
 
 
 def labels_of(wanted: Any, classes: Sequence[str], key: str) -> set[int]:

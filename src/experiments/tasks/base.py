@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
@@ -156,6 +156,9 @@ class Task(LightningModule):
     def details(self) -> dict[str, Any]:
         """What the record keeps of the test beyond single numbers; plain Python."""
         return {}
+
+    def recall(self, record: Mapping[str, Any]) -> None:
+        """Takes from the record of a finished run what its test found (see `details`) and `answers` need; here nothing."""
 
     def figures(self) -> dict[str, Callable[[], Figure | None]]:
         """Pictures of the test, by name; each is drawn when it is called, after the test, and imports `viz` only then."""
