@@ -127,7 +127,7 @@ def test_rate_and_distortion(images: torch.Tensor) -> None:
     fine, coarse = points[2], points[3]
     assert fine[0] > coarse[0] and fine[1] > coarse[1]
     assert at(points, 1e9) == max(points, key=lambda point: point[1])
-    assert at(points, -1) is None
+    assert at(points, -1) == min(points)
     # The point (30, 5, 9) is worse and larger than (20, 30, 2), so nobody would use it.
     assert at([(30.0, 5.0, 9.0), (10.0, 10.0, 4.0), (20.0, 30.0, 2.0), (40.0, 31.0, 1.0)], 15.0) == (15.0, 20.0, 3.0)
 

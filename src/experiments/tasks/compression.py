@@ -33,8 +33,8 @@ class Compression(Autoencoding):
         optimizer: likewise.
         scheduler: likewise.
         loss: likewise.
-        peers: PCA, quantised and coded alike, with the best numbers of components and steps, at as many bytes; JPEG, or its
-            smallest files where these are larger.
+        peers: PCA, quantised and coded alike, with the best numbers of components and steps, and JPEG, at as many bytes; each
+            at its smallest where that is larger.
         peer_examples: likewise.
         scatter: likewise.
         step: width of a quantisation cell.
@@ -137,10 +137,8 @@ class Compression(Autoencoding):
             steps = [deviation * factor for factor in HALF_STEPS]
             curves["PCA"] = pca_curve(train.pixels, test.pixels, COMPONENTS, steps)
             curves["JPEG, scan alone"] = jpeg_curve(few, QUALITIES)
-            pca = at(curves["PCA"], ours[0])
-            jpeg = at(curves["JPEG, scan alone"], ours[0]) or min(curves["JPEG, scan alone"])
-            if pca is not None:
-                values |= dict(zip(("pca_bytes", "pca_psnr", "pca_mse"), pca, strict=True))
+            pca, jpeg = (at(curve, ours[0]) for curve in (curves["PCA"], curves["JPEG, scan alone"]))
+            values |= dict(zip(("pca_bytes", "pca_psnr", "pca_mse"), pca, strict=True))
             values |= {"jpeg_bytes": jpeg[0], "jpeg_psnr": jpeg[1]}
         self.found["rate_distortion"] = {name: [list(point[:2]) for point in points] for name, points in curves.items()}
         self.drawn["rate_distortion"] = lambda: _draw(curves)
