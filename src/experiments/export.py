@@ -248,9 +248,11 @@ def _read_safetensors(path: Path, loaded: Loaded, network: Any) -> Callable[...,
     from safetensors.torch import load_file
 
     from experiments.build import build_model
+    from experiments.speed import arrange
 
     again = copy(network)
     again._modules = {"model": build_model(loaded.config, loaded.spec).eval()}
+    arrange(again.model, loaded.config.trainer.get("memory_format", "contiguous"))  # as the run computes
     again.model.load_state_dict(load_file(path))
     return again
 
