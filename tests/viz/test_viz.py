@@ -9,12 +9,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from experiments.viz import confusion, curves, filters, first_filters, grid, png, wrong
+from experiments.viz import bars, confusion, curves, filters, first_filters, grid, png, sequence, writing, wrong
 from experiments.viz.canvas import INK, as_png, recolour
 from experiments.viz.embedding import embedding
 from experiments.viz.evidence import Unit, evidence, overlay, units
 from experiments.viz.images import to_pixels
 from experiments.viz.maps import Row, feature_maps, stage_maps
+from experiments.viz.raster import Texts
 
 
 def check(figure: object, width: tuple[int, int] = (400, 1500), height: tuple[int, int] = (60, 1500)) -> np.ndarray:
@@ -128,6 +129,30 @@ def test_embedding(classes: int, highlight: int | None) -> None:
     points = np.random.default_rng(0).normal(size=(200, 2))
     names = [f"class {number}" for number in range(classes)]
     check(embedding({"PCA": points, "t-SNE": points**3}, np.arange(200) % classes, names, highlight=highlight))
+
+
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_bars_are_numbered_in_whole_numbers(count: int) -> None:
+    figure = bars(list(range(1, count + 1)), "rank", "nats", title="Divergence")
+    check(figure)
+    assert all(float(tick).is_integer() for tick in figure.axes[0].get_xticks())
+
+
+@pytest.mark.parametrize("draw", ["gates", "importance"])
+def test_words_of_another_script_are_never_empty_boxes(draw: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "_font_with", lambda codes: None)
+    words, random = ["good", "नमस्ते", "🦜"], np.random.default_rng(0)
+    if draw == "gates":
+        figure = sequence.gates(words, {"hidden": random.normal(size=(3, 4))}, title="Unrolled", note="good, 98%")
+        labels = figure.axes[0].get_xticklabels()
+    else:
+        figure = sequence.importance(words, [0.1, -0.2, 0.3], title="Words for good, 98%")
+        labels = figure.axes[0].get_yticklabels()
+    check(figure)
+    assert [label.get_text() for label in labels] == ["good", "namaste", "□"]
+    said = [item.text for texts in figure.findobj(Texts) for item in texts.items]
+    assert any(text.endswith("in Latin letters") for text in said)
+    assert writing.writing(["🦜"]).note == "no font on this machine has U+1F99C: □ instead"
 
 
 def test_recolour_takes_a_picture_to_a_dark_page_and_leaves_photographs() -> None:

@@ -172,7 +172,7 @@ def check(look: Look) -> None:
         UserError: there is no such stage, unit or class, or an image cannot be read.
     """
     wanted, spec = look.wanted, look.run.spec
-    if wanted.label is not None and getattr(spec, "classes", ()):
+    if wanted.label is not None and hasattr(spec, "classes") and spec.classes:
         label_of(look)
     if wanted.stage is not None:
         stage_of(look.run.model, wanted.stage)

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.viz.canvas import GREY, INK, TEXT, add_axes, figure, shorten
+from experiments.viz.canvas import INK, TEXT, add_axes, figure, shorten
 from experiments.viz.writing import writing
 
 CELL, LONGEST = 0.36, 14  # inches; letters of a label
@@ -39,9 +39,7 @@ def attention(
     width = max(sum(left + count * CELL for count in across) + gap * columns, 8.0)
     height = 0.9 + sum(top + count * CELL + gap for count in down)
     note = f"{languages[0]} above, {languages[1]} beside"
-    fig = figure(width, height, title, note)
-    if how.note:
-        fig.text(0.2 / width, 1 - 0.68 / height, how.note, fontsize=TEXT, color=GREY, va="center")
+    fig = figure(width, height, title, note, how.note)
     below = height - 0.75
     for line, tall in zip(lines, down, strict=True):
         for place in line:

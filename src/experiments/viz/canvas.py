@@ -32,10 +32,10 @@ INK, GREY, PALE = "#222222", "#6b6b6b", "#dddddd"
 BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"  # Okabe and Ito, colour-blind safe
 
 
-def figure(width: float, height: float, title: str = "", note: str = "") -> Figure:
+def figure(width: float, height: float, title: str = "", note: str = "", below: str = "") -> Figure:
     """An empty figure (inches) with its title, and beside the title a note in grey, at the upper left.
 
-    The upper 0.6 inches belong to the title.
+    The upper 0.6 inches belong to the title, and 0.2 more to a second note `below` it.
     """
     fig = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(fig)
@@ -44,6 +44,8 @@ def figure(width: float, height: float, title: str = "", note: str = "") -> Figu
     if note:
         right = 0.2 + (text_width(title, TITLE, bold=True) + 0.2 if title else 0)
         write(fig, right, 0.365, note, size=TEXT, colour=GREY)
+    if below:
+        write(fig, 0.2, 0.68, below, size=TEXT, colour=GREY)
     return fig
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from experiments.viz.canvas import BLUE, GREEN, GREY, INK, ORANGE, PALE, RED, SMALL, TEXT, add_axes, figure, quiet
@@ -55,6 +56,7 @@ def bars(values: Sequence[float], x: str, y: str, *, title: str, note: str = "",
     ax.bar(range(len(values)), values, color=[PALE if place in pale else BLUE for place in range(len(values))])
     for place in pale:
         ax.text(place, values[place], "×", fontsize=SMALL, color=RED, ha="center", va="bottom")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_xlabel(x, fontsize=SMALL, color=INK)
     ax.text(0, 1.05, y, transform=ax.transAxes, fontsize=TEXT, color=INK, weight="bold")
     return fig

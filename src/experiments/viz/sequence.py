@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.viz.canvas import BLUE, GREY, INK, ORANGE, SMALL, TEXT, add_axes, figure, shorten
+from experiments.viz.writing import writing
 
 SIGNED = {"hidden", "candidate", "cell"}  # from -1 to 1, or beyond; the others are gates, from 0 to 1
 
@@ -19,10 +20,11 @@ def gates(pieces: Sequence[str], states: Mapping[str, np.ndarray], *, title: str
         pieces: T tokens.
         states: name to (T, units), in the order in which they are drawn; all with the same units.
     """
+    how = writing(pieces)
     names = list(states)
     each, wide = 1.35, max(7.0, min(16.0, 0.55 * len(pieces) + 2.4))
     height = 0.75 + each * len(names) + 0.95
-    fig = figure(wide, height, title, note)
+    fig = figure(wide, height, title, note, how.note)
     for row, name in enumerate(names):
         bottom = height - 0.75 - each * (row + 1) + 0.15
         ax = add_axes(fig, 1.25, bottom, wide - 2.1, each - 0.25)
@@ -43,9 +45,8 @@ def gates(pieces: Sequence[str], states: Mapping[str, np.ndarray], *, title: str
         bar = add_axes(fig, wide - 0.7, bottom, 0.12, each - 0.25)
         fig.colorbar(image, cax=bar).ax.tick_params(labelsize=SMALL - 2, colors=GREY, length=0)
         if row == len(names) - 1:
-            ax.set_xticks(
-                range(len(pieces)), [shorten(one, 12) for one in pieces], rotation=40, ha="right", fontsize=SMALL
-            )
+            labels = [shorten(how.written(one), 12) for one in pieces]
+            ax.set_xticks(range(len(pieces)), labels, rotation=40, ha="right", fontsize=SMALL, fontfamily=how.families)
             ax.tick_params(length=0)
     return fig
 
@@ -57,11 +58,13 @@ def importance(pieces: Sequence[str], values: Sequence[float], *, title: str, no
         pieces: T tokens.
         values: T numbers; above zero the token speaks for the answer, below zero against it.
     """
+    how = writing(pieces)
     height = 0.9 + 0.3 * len(pieces) + 0.65
-    fig = figure(9.0, height, title, note)
+    fig = figure(9.0, height, title, note, how.note)
     ax = add_axes(fig, 1.9, 0.65, 6.7, 0.3 * len(pieces))
     ax.barh(range(len(pieces)), values, color=[BLUE if value >= 0 else ORANGE for value in values], height=0.72)
-    ax.set_yticks(range(len(pieces)), [shorten(one, 18) for one in pieces], fontsize=SMALL, color=INK)
+    labels = [shorten(how.written(one), 18) for one in pieces]
+    ax.set_yticks(range(len(pieces)), labels, fontsize=SMALL, fontfamily=how.families, color=INK)
     ax.invert_yaxis()
     ax.axvline(0, color=GREY, linewidth=0.8)
     ax.spines[["top", "right", "left"]].set_visible(False)

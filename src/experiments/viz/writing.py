@@ -55,7 +55,10 @@ def writing(texts: Iterable[str]) -> Writing:
     found = _font_with(missing)
     if found and not torn:
         return Writing([found, USUAL], False, "")
-    script = unicodedata.name(chr(min(missing)), "LETTER").split()[0].capitalize()
+    first = chr(min(missing))
+    if not unicodedata.category(first).startswith(("L", "M")):
+        return Writing([USUAL], True, f"no font on this machine has U+{ord(first):04X}: □ instead")
+    script = unicodedata.name(first, "LETTER").split()[0].capitalize()
     why = f"{script} needs matplotlib 3.11" if torn else f"no {script} font on this machine"
     return Writing([USUAL], True, f"{why}: in Latin letters")
 
