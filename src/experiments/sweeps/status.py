@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -289,5 +290,5 @@ def main(words: Sequence[str]) -> int:
         if at_work(folder):
             print(f"at work: process {sweep.pid} on {sweep.host}")
         elif stand.count(WAITING, FAILED, INTERRUPTED, RUNNING):
-            print(f"not at work; go on with: experiments train -m resume={word}")
+            print(f"not at work; go on with: experiments train -m resume={shlex.quote(word)}")
     return 0
