@@ -44,6 +44,9 @@ BAD = [
     (["resume=nowhere"], ["nowhere", "config.yaml"]),
     (["model=[a"], ["model=[a", "key=value"]),
     (["=3"], ["3"]),
+    (["+optimizer.lr=0.1"], ["+optimizer.lr=0.1 would add what the config has", "drop the +, as in optimizer.lr=0.1"]),
+    (["+model=mlp"], ["+model=mlp would add", "drop the +, as in model=mlp"]),
+    (["run.dir=a/x0"], ["run.dir=a/x0 has no effect", "write hydra.run.dir=a/x0"]),
 ]
 
 

@@ -47,6 +47,7 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> DictCo
     for word in overrides:
         if word.lstrip("+~").startswith("="):
             raise UserError(f"{word} names no key: write key=value, as in optimizer.lr=0.01")
+    refuse_filled_in(overrides, "hydra.run.dir")
     folders = [str(Path(folder).resolve()) for folder in config_dirs]
     for folder in folders:
         if not Path(folder).is_dir():
@@ -87,6 +88,24 @@ def settle(
     return config
 
 
+def refuse_filled_in(overrides: Sequence[str], folder: str) -> None:
+    """Raises for what a run fills in itself, so that an override would have no effect.
+
+    Args:
+        overrides: in Hydra's syntax.
+        folder: the key that says where to write.
+
+    Raises:
+        UserError: when there is such an override.
+    """
+    for word in overrides:
+        key, _, value = word.lstrip("+~").partition("=")
+        if key == "run.dir":
+            raise UserError(f"{word} has no effect, because the run fills it in: write {folder}={value}")
+        if key in ("run", "run.choices", "run.overrides", "run.config_dirs"):
+            raise UserError(f"{word} has no effect, because the run fills it in: leave it out")
+
+
 def missing_sentence(keys: Iterable[str]) -> None:
     """Raises for the first of some keys that have no value.
 
@@ -109,6 +128,10 @@ def explain(error: Exception, overrides: Sequence[str], config_dirs: Sequence[st
     if isinstance(error, MissingConfigException) and (found := re.search(r"[Cc]ould not find '([^']*)'", text)):
         group, _, option = found.group(1).rpartition("/")
         return unknown(f"{group}={option}", f"no option of {group}", option, options(group, config_dirs))
+    if found := re.search(r"An item is already at '([^']+)'|Multiple values for ([^.]+)\.", text):
+        start = f"+{found.group(1) or found.group(2)}="
+        if word := next((word for word in overrides if word.startswith(start)), ""):
+            return f"{word} would add what the config has already: drop the +, as in {word[1:]}"
     if found := re.search(r"Could not (?:override|delete|append|find).*?'([^']+)'", text):
         key = found.group(1).split("@")[0]
         if "No match in the defaults list" in text or ("." not in key and "/" not in key):

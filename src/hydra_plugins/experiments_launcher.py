@@ -23,7 +23,7 @@ class CellSweeper(Sweeper):
     """
 
     def __init__(self, params: Any = None, zip: Any = None, lists: Any = None, resume: str | None = None) -> None:
-        self.params, self.zip, self.lists, self.resume = dict(params or {}), list(zip or ()), list(lists or ()), resume
+        self.params, self.zip, self.lists, self.resume = params, zip, lists, resume
         self.launcher: Launcher | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -35,10 +35,11 @@ class CellSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        from experiments.sweeps.expand import expand
+        from experiments.compose import refuse_filled_in
+        from experiments.sweeps.expand import expand, overrides_of
 
         assert self.launcher is not None
-        lists = self.lists
+        refuse_filled_in(arguments, "hydra.sweep.dir")
         if self.resume:
             from pathlib import Path
 
@@ -47,8 +48,8 @@ class CellSweeper(Sweeper):
             lists = [entry.words for entry in read_sweep(Path(self.resume)).entries if entry.plan != EXCLUDED]
             cells = [cell for words in lists for cell in expand([*words, *arguments])]
         else:
-            words = [f"{key}={value}" for key, value in self.params.items()]
-            cells = expand([*words, *arguments], self.zip, lists, self.hydra_context.config_loader)  # type: ignore[union-attr]
+            words = [*overrides_of(self.params), *arguments]
+            cells = expand(words, self.zip, self.lists, self.hydra_context.config_loader)  # type: ignore[union-attr]
         return [self.launcher.launch(cells, initial_job_idx=0)]
 
 

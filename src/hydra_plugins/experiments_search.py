@@ -18,14 +18,17 @@ class OptunaSweeper(Sweeper):
     """
 
     def __init__(self, params: Any = None, resume: str | None = None) -> None:
-        self.params, self.resume = dict(params or {}), resume
+        self.params, self.resume = params, resume
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.config = hydra_context, config
 
     def sweep(self, arguments: list[str]) -> Any:
+        from experiments.compose import refuse_filled_in
+        from experiments.sweeps.expand import overrides_of
         from experiments.sweeps.search import check_only, search
 
         go = check_only if self.config.launcher.only_check else search
-        words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+        refuse_filled_in(arguments, "hydra.sweep.dir")
+        words = [*overrides_of(self.params), *arguments]
         return go(self.config, words, self.hydra_context.config_loader)

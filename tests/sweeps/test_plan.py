@@ -332,6 +332,15 @@ def test_check_tells_duplicates_exclusions_and_the_impossible(experiments: Any) 
         (["seed=0,1", "launcher.exclude=5"], "launcher.exclude=5 names no key"),
         (["seed=0,1", "launcher.exclude=optimizer.lrr>0.1"], "a key of no cell: did you mean optimizer.lr"),
         (["resume=nowhere"], "nowhere"),
+        (["seed=0,1", "launcher.jobs=1,2"], "launcher.jobs=1,2 has several values"),
+        (["seed=0,1", "run.dir=a"], "write hydra.sweep.dir=a"),
+        (["seed=0,1", "hydra.sweeper.zip=5"], "hydra.sweeper.zip=5 must be a list of keys"),
+        (["seed=0,1", "hydra.sweeper.zip=seed"], "hydra.sweeper.zip=seed must be a list of keys"),
+        (["seed=0,1", "hydra.sweeper.lists=[5]"], "hydra.sweeper.lists=[5] must be a list of lists"),
+        (["seed=0,1", "hydra.sweeper.lists=abc"], "hydra.sweeper.lists=abc must be a list of lists"),
+        (["seed=0,1", "hydra.sweeper.lists=[[abc]]"], "abc cannot be read as key=value"),
+        (["seed=0,1", "hydra.sweeper.lists=['model=\"mlp']"], "a quote is never closed"),
+        (["seed=0,1", "hydra.sweeper.params=5"], "hydra.sweeper.params=5 must be keys"),
     ],
 )
 def test_mistakes_are_one_sentence(experiments: Any, words: list[str], said: str) -> None:
@@ -339,6 +348,7 @@ def test_mistakes_are_one_sentence(experiments: Any, words: list[str], said: str
     assert code == 2, errors
     assert said in errors
     assert "Traceback" not in errors
+    assert len(errors.splitlines()) == 1
 
 
 SWEEPS = {  # with what they need, how many cells they have, and how many with one seed
@@ -384,6 +394,13 @@ def test_status_names_a_best_for_each_dataset(experiments: Any, tmp_path: Path) 
         "best so far (digits)  test/accuracy 0.7500  1_cell",
         "best so far (ett)  test/mse 0.2000  3_cell",
     ]
+
+
+def test_status_says_how_to_go_on_as_a_shell_reads_it(experiments: Any, tmp_path: Path) -> None:
+    (tmp_path / "w 1").mkdir()
+    Sweep(tmp_path / "w 1", [Entry(0, "0_seed=1", "abc", {"seed": "1"}, ["seed=1"])]).write()
+    _, output, _ = experiments("status", "w 1")
+    assert "go on with: experiments train -m resume='w 1'\n" in output
 
 
 def test_the_path_of_a_dataset_is_no_identity_and_a_chosen_folder_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import OverrideParseException
 
+from experiments.compose import explain
 from experiments.errors import UserError
 
 Axis = list[tuple[str, ...]]  # the alternatives of one or several keys that move together
@@ -17,8 +19,8 @@ Axis = list[tuple[str, ...]]  # the alternatives of one or several keys that mov
 
 def expand(
     words: Sequence[str],
-    zipped: Sequence[Any] = (),
-    lists: Sequence[Any] = (),
+    zipped: Any = None,
+    lists: Any = None,
     config_loader: Any = None,
 ) -> list[list[str]]:
     """Every combination of the values in some overrides; the last key varies fastest.
@@ -31,20 +33,68 @@ def expand(
         config_loader: of Hydra, for globs over the options of a group.
 
     Raises:
-        UserError: when paired keys have unequal numbers of values, or values cannot be listed.
+        UserError: when paired keys have unequal numbers of values, values cannot be listed, or what should be a list is none.
     """
     parser = OverridesParser.create(config_loader=config_loader)
     cells: list[list[str]] = []
-    for one in lists or [[]]:
-        more = shlex.split(one) if isinstance(one, str) else [str(word) for word in one]
+    pairs = _pairs(zipped)
+    for more in _lists(lists) or [[]]:
         alternatives: dict[str, list[str]] = {}
-        for override in parser.parse_overrides([*words, *more]):
+        try:
+            overrides = parser.parse_overrides([*words, *more])
+        except OverrideParseException as error:
+            raise UserError(explain(error, [*words, *more], ())) from error
+        for override in overrides:
             key = override.get_key_element()
             for other in [known for known in alternatives if known.lstrip("+~") == key.lstrip("+~")]:
                 del alternatives[other]
             alternatives[key] = _values(override)
-        cells += [list(itertools.chain(*choice)) for choice in itertools.product(*_axes(alternatives, zipped))]
+        cells += [list(itertools.chain(*choice)) for choice in itertools.product(*_axes(alternatives, pairs))]
     return cells
+
+
+def overrides_of(params: Any) -> list[str]:
+    """The overrides in `hydra.sweeper.params`.
+
+    Raises:
+        UserError: when it is no mapping.
+    """
+    if not isinstance(params, Mapping | None):
+        raise UserError(f"hydra.sweeper.params={params} must be keys with their values, such as {{seed: range(5)}}")
+    return [f"{key}={value}" for key, value in (params or {}).items()]
+
+
+def _listed(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _pairs(zipped: Any) -> list[list[str]]:
+    """The lists of keys that move together."""
+    if zipped is None:
+        return []
+    if _listed(zipped) and all(isinstance(key, str) for key in zipped):
+        return [list(zipped)] if zipped else []
+    if not _listed(zipped) or not all(map(_listed, zipped)):
+        raise UserError(
+            f"hydra.sweeper.zip={zipped} must be a list of keys, or several: write hydra.sweeper.zip=[model,optimizer.lr]"
+        )
+    return [[str(key) for key in keys] for keys in zipped]
+
+
+def _lists(lists: Any) -> list[list[str]]:
+    """The lists of overrides that are expanded one after another."""
+    found: list[list[str]] = []
+    for one in lists if _listed(lists) else [] if lists is None else [lists]:
+        if not _listed(lists) or not (_listed(one) or isinstance(one, str)):
+            raise UserError(
+                f"hydra.sweeper.lists={lists} must be a list of lists of overrides: "
+                """write hydra.sweeper.lists='[["model=mlp","seed=0,1"],["model=lenet5"]]'"""
+            )
+        try:
+            found.append(shlex.split(one) if isinstance(one, str) else [str(word) for word in one])
+        except ValueError as error:
+            raise UserError(f"hydra.sweeper.lists has {one}, where a quote is never closed: close it") from error
+    return found
 
 
 def _values(override: Override) -> list[str]:
@@ -52,6 +102,8 @@ def _values(override: Override) -> list[str]:
     if not override.is_sweep_override():
         value = override.get_value_element_as_str()
         return [key if override.is_delete() and override.value() is None else f"{key}={value}"]
+    if key.lstrip("+").startswith("launcher."):
+        raise UserError(f"{override.input_line} has several values, and a sweep has one launcher: give {key} one value")
     if not override.is_discrete_sweep():
         raise UserError(
             f"{override.input_line} has no end of values: list some, as in {key}=0.1,0.01, or search it with hydra/sweeper=optuna"
@@ -59,12 +111,9 @@ def _values(override: Override) -> list[str]:
     return [f"{key}={value}" for value in override.sweep_string_iterator()]
 
 
-def _axes(alternatives: dict[str, list[str]], zipped: Sequence[Any]) -> list[Axis]:
-    groups = (
-        [list(zipped)] if zipped and all(isinstance(key, str) for key in zipped) else [list(keys) for keys in zipped]
-    )
+def _axes(alternatives: dict[str, list[str]], pairs: Sequence[list[str]]) -> list[Axis]:
     together: dict[str, list[str]] = {}
-    for keys in groups:
+    for keys in pairs:
         for key in keys:
             if key not in alternatives:
                 raise UserError(f"hydra.sweeper.zip names {key}, which this sweep does not set: add {key}=value,value")
