@@ -63,14 +63,22 @@ def takes_features(model: nn.Module) -> bool:
 def accept_features(model: nn.Module) -> None:
     """Lets a model, called with `Features`, go on from the stage that reads them; for all else it stays what it was."""
     stages = [stage for _, stage in stages_of(model)]
+    channels_last = any(map(_channels_last, model.modules()))
 
     def forward(inputs: Any) -> Any:
         values, start = inputs if isinstance(inputs, Features) else (inputs, 0)
+        if start and channels_last and values.ndim == 4:  # as from the stages themselves: dropout draws in this order
+            values = values.contiguous(memory_format=torch.channels_last)
         for stage in stages[start:]:
             values = stage(values)
         return values
 
     model.forward = forward
+
+
+def _channels_last(layer: nn.Module) -> bool:
+    weight = layer.weight if isinstance(layer, nn.Conv2d) else None
+    return weight is not None and not weight.is_contiguous() and weight.is_contiguous(memory_format=torch.channels_last)
 
 
 def key(model: nn.Module, start: int, facts: dict[str, Any]) -> str:
