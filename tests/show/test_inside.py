@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +13,9 @@ from torch import Tensor, nn
 
 from experiments.errors import UserError
 from experiments.show.inside import channels_last, grad_cam, last_map, outputs, reach, saliency, stage_of
+from experiments.show.panel import Look, Wanted
+from experiments.show.survey import check
+from experiments.spec import ImageSpec
 
 
 def network() -> nn.Sequential:
@@ -96,6 +102,38 @@ def test_reach_lies_around_the_receptive_field() -> None:
     assert (left, top) == (0, 0)
     assert width == height == pytest.approx(1.5 + 2 * (2 / 3) ** 0.5)  # three columns alike: middle ± two deviations
     assert other[0] + other[2] / 2 == pytest.approx(5.5) and other[1] + other[3] / 2 == pytest.approx(4.5)
+
+
+class Tokens(nn.Module):
+    """Nine tokens of 16 numbers; `helper` is there for training alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens = nn.Sequential(nn.Conv2d(1, 16, 3, 3), nn.Flatten(2), Last(0, 2, 1))
+        self.helper = nn.Linear(16, 3)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.tokens(images).mean(1))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"),
+    [
+        (Wanted(unit=15), None),
+        (Wanted(unit=16), "--unit 16 is outside 0 to 15, the units of tokens: choose one of these"),
+        (Wanted(stage="helper"), "--stage helper takes no part in an answer: choose one of tokens"),
+    ],
+)
+def test_units_of_tokens_and_a_stage_for_training_alone(wanted: Wanted, sentence: str | None) -> None:
+    spec = ImageSpec(1, 9, 9, ("one", "two", "three"), (0.5,), (0.5,))
+    run: Any = SimpleNamespace(model=Tokens().eval(), spec=spec)
+    look = Look(run, wanted, Path("show"), {})
+    if sentence is None:
+        check(look)
+    else:
+        with pytest.raises(UserError, match=sentence):
+            check(look)
 
 
 def test_unknown_stage() -> None:
