@@ -26,10 +26,7 @@ class Trials:
     def __init__(self, config: DictConfig, space: Space, loader: Any, sweep: Sweep) -> None:
         self.space, self.sweep = space, sweep
         self.composer = Composer(loader, config, sweep.config_dirs)
-        conditions = config.launcher.get("exclude") or []
-        self.excluded = [
-            expressions.parse(text) for text in ([conditions] if isinstance(conditions, str) else conditions)
-        ]
+        self.excluded = expressions.parse_all(config.launcher.get("exclude"))
         self.base = str(sweep.folder / "cell")  # stands for the run's folder
 
     def cell(self, values: dict[str, Any]) -> Cell:
