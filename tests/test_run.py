@@ -458,3 +458,10 @@ def test_a_key_that_the_class_does_not_take(experiments, key: str) -> None:
     assert code == 2
     assert "unexpected keyword argument 'nonsense'; check the keys of its config" in errors
     assert len(errors.splitlines()) == 1
+
+
+def test_no_checkpoint_is_written_where_none_is_asked_for(experiments, tmp_path: Path) -> None:
+    words = ["data=shapes", "model=mlp", "trainer=quick", "callbacks=none", "callbacks.checkpoint=null", "logger=none"]
+    code, _, errors = experiments("train", *words, "hydra.run.dir=run")
+    assert code == 0, errors
+    assert not list(tmp_path.rglob("*.ckpt"))

@@ -216,20 +216,23 @@ def _several(nodes: Any, **extra: Any) -> list[Any]:
 
 def build_trainer(config: DictConfig, callbacks: bool = True) -> Any:
     """The Trainer with callbacks and loggers, its lean loop and its atomic checkpoints."""
+    from lightning.pytorch.callbacks import Checkpoint
+
     from experiments.callbacks.checkpoint import AtomicCheckpointIO
     from experiments.loop import install
 
     settings = {
         key: value for key, value in config.trainer.items() if key not in ("threads", "memory_format", "compile")
     }
+    built = _several(config.callbacks) if callbacks else []
     trainer = make(
         settings,
         precision=config.precision.name,
-        callbacks=_several(config.callbacks) if callbacks else [],
+        callbacks=built,
         logger=_several(config.logger) if callbacks else False,
         plugins=[AtomicCheckpointIO()],
         default_root_dir=config.run.dir,
-        enable_checkpointing=callbacks,
+        enable_checkpointing=any(isinstance(one, Checkpoint) for one in built),  # else Lightning adds its own
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
