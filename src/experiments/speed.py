@@ -69,7 +69,7 @@ def settle(config: Any, model: nn.Module, spec: Any) -> None:
         from experiments.devices import accelerator
         from experiments.layers import flops_per_example
 
-        flops = flops_per_example(model, spec)
+        flops = flops_per_example(model, spec) if precision == "auto" else 0  # nothing else asks for them
         precision, memory_format = fastest(precision, memory_format, model, flops, accelerator(config.trainer))
         config.precision.name = precision
         if "memory_format" in config.trainer:
