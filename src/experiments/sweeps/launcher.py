@@ -29,7 +29,7 @@ from experiments.runs import moved, write_config
 from experiments.sweeps.ending import how, near, repeat, settled, written
 from experiments.sweeps.engine import Cluster, Ended, Engine, Withdrawn
 from experiments.sweeps.opening import claimed, open_sweep, read_settings, sweep_folder_of, targets_of, write_sweep
-from experiments.sweeps.plan import NEW, Cell, Plan, label, make_plan, state_of, summary
+from experiments.sweeps.plan import NEW, Cell, Plan, make_plan, problems_of, state_of, summary
 from experiments.sweeps.pool import Anywhere, Machine, Need, Pool, Share, gpu_names, jobs_at_a_time, need
 from experiments.sweeps.status import WAITING, Display, Job, standing
 from experiments.sweeps.warm import Warm, all_known, modules_of
@@ -77,7 +77,7 @@ def launch(
     try:
         with claimed(folder):
             plan = make_plan(config, job_overrides, loader, open_sweep(config, folder), machine)
-            _refuse_invalid(plan, config, settings)
+            _refuse_invalid(plan, settings)
             if cluster:
                 engine = cluster.engine(folder)
             assert engine is not None
@@ -105,31 +105,23 @@ def check_only(
     folder = Path(os.path.abspath(config.hydra.sweep.dir))
     plan = make_plan(config, job_overrides, loader, open_sweep(config, folder), machine)
     print(summary(plan))
-    _refuse_invalid(plan, config, settings)
+    _refuse_invalid(plan, settings)
     for line in _remarks(plan):
         print(line)
     print("This sweep can run." if plan.to_run else "Nothing is left to run.")
 
 
-def _refuse_invalid(plan: Plan, config: DictConfig, settings: dict[str, Any]) -> None:
+def _refuse_invalid(plan: Plan, settings: dict[str, Any]) -> None:
     """Raises for cells that cannot run; those that a resumed sweep has skipped before do not stop it."""
-    resumed = OmegaConf.select(config, "hydra.sweeper.resume") is not None
-    invalid = [cell for cell in plan.invalid if not (resumed and cell.skipped_before)]
+    invalid = [cell for cell in plan.invalid if not cell.skipped_before]
     if invalid and settings["on_invalid"] == "stop":
         cure = ["launcher.on_invalid=skip leaves such cells out"] if plan.cells and len(invalid) > 1 else []
         raise UserError("\n".join([*_problems(invalid), *cure]))
 
 
 def _problems(invalid: Sequence[Cell]) -> list[str]:
-    """A line for each problem with the first cell that has it, and no more lines than one reads."""
-    cells: dict[str, list[Cell]] = {}
-    for cell in invalid:
-        for problem in cell.problems:
-            cells.setdefault(problem, []).append(cell)
-    lines = [
-        f"{label(those[0].entry)}{f' (and {len(those) - 1} more)' if len(those) > 1 else ''}: {problem}"
-        for problem, those in cells.items()
-    ]
+    """No more lines than one reads."""
+    lines = problems_of(invalid)
     return lines[:20] + ([f"… and {len(lines) - 20} more problems"] if len(lines) > 20 else [])
 
 

@@ -35,7 +35,7 @@ class Cell:
     Attributes:
         config: resolved; None where that failed.
         state: finished, failed, interrupted or new, as its record has it.
-        skipped_before: by an earlier command into the same folder.
+        skipped_before: by an earlier command, where this one resumes its sweep.
     """
 
     entry: Entry
@@ -130,7 +130,7 @@ def make_plan(
         name = min(foreign)
         known = {key for one in configs for key in dotted(one or {})}
         raise UserError(unknown(f"{name} in launcher.exclude", "a key of no cell", name, sorted(known)))
-    _match(plan, words)
+    _match(plan, words, resumed)
     return plan
 
 
@@ -143,7 +143,7 @@ def varying(words: Sequence[Sequence[str]]) -> set[str]:
     return {key for key in known if len({one.get(key) for one in places}) > 1}
 
 
-def _match(plan: Plan, words: Sequence[Sequence[str]]) -> None:
+def _match(plan: Plan, words: Sequence[Sequence[str]], resumed: bool) -> None:
     """Gives each cell its number and folder: those of the run with its identity, where there is one; and makes the new list."""
     sweep = plan.sweep
     keys = varying([entry.words for entry in sweep.entries]) | varying(words)
@@ -193,7 +193,7 @@ def _match(plan: Plan, words: Sequence[Sequence[str]]) -> None:
     for cell in [*plan.excluded, *plan.invalid]:
         spot = where(cell.entry.words)
         before, run = passed_over.pop(spot, None), in_place.get(spot)
-        cell.skipped_before = before is not None and before.plan == SKIPPED
+        cell.skipped_before = resumed and before is not None and before.plan == SKIPPED
         if run is not None:
             if id(run) in at_hand or state_of(sweep.folder / run.name)[1] != NEW:
                 continue  # it stays listed as what it came to
@@ -262,6 +262,18 @@ def other_code(record: dict[str, Any]) -> str | None:
 def label(entry: Entry) -> str:
     """A cell by what tells it from the others."""
     return " ".join(f"{key}={value}" for key, value in entry.place.items()) or " ".join(entry.words)
+
+
+def problems_of(cells: Sequence[Cell]) -> list[str]:
+    """A line for each problem of some cells, with the first that has it."""
+    by_problem: dict[str, list[Cell]] = {}
+    for cell in cells:
+        for problem in cell.problems:
+            by_problem.setdefault(problem, []).append(cell)
+    return [
+        f"{label(those[0].entry)}{f' (and {len(those) - 1} more)' if len(those) > 1 else ''}: {problem}"
+        for problem, those in by_problem.items()
+    ]
 
 
 def _same(entry: Entry, first: Entry) -> str:

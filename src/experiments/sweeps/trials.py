@@ -16,7 +16,7 @@ from experiments.sweeps import expressions
 from experiments.sweeps.composing import Composer
 from experiments.sweeps.folder import EXCLUDED, RUN, SKIPPED, Entry, Sweep, place
 from experiments.sweeps.opening import write_sweep
-from experiments.sweeps.plan import Cell, folder_name
+from experiments.sweeps.plan import Cell, folder_name, problems_of
 from experiments.sweeps.space import Space
 
 
@@ -66,19 +66,9 @@ class Trials:
 
 def invalid_ends(trials: Trials) -> tuple[list[str], bool]:
     """What is wrong at the ends of the space, each problem once with where it shows, and whether another end can run."""
-    problems: dict[str, list[str]] = {}  # what is wrong: where
     cells = [trials.cell(values) for values in trials.space.corners()]
     wrong = [cell for cell in cells if cell.entry.plan == SKIPPED]
-    for cell in wrong:
-        for problem in cell.problems:
-            problems.setdefault(problem, []).append(
-                " ".join(f"{key}={value}" for key, value in cell.entry.place.items())
-            )
-    lines = [
-        f"{where[0]}: {problem}" + (f" (and {len(where) - 1} more)" if len(where) > 1 else "")
-        for problem, where in problems.items()
-    ]
-    return lines, len(wrong) < len(cells)
+    return problems_of(wrong), len(wrong) < len(cells)
 
 
 def refuse_invalid(trials: Trials) -> None:
