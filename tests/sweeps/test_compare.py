@@ -20,8 +20,9 @@ from experiments import compose as configs
 from experiments.errors import UserError
 from experiments.record import FINISHED, Record, settings
 from experiments.sweeps import analysis, statistics
-from experiments.sweeps.cells import differing, gather, lower_is_better, merge, shown
+from experiments.sweeps.cells import differing, gather, lower_is_better, merge
 from experiments.sweeps.compare import as_csv, as_markdown, as_text, compare
+from experiments.sweeps.recorded import shown
 from experiments.tables import markdown, table
 
 from .records import make_run, make_sweep

@@ -13,7 +13,6 @@ from experiments.record import PRUNED
 from experiments.sweeps.cells import (
     COSTS,
     FIELD,
-    GROUPS,
     Cell,
     by_size,
     differing,
@@ -21,6 +20,7 @@ from experiments.sweeps.cells import (
     merge,
     usual_metric,
 )
+from experiments.sweeps.recorded import GROUPS
 from experiments.sweeps.statistics import ALPHA, Difference, holm, interval, paired, seeds_needed, unpaired
 
 BETTER, WORSE, UNCLEAR, FEW = "better", "worse", "not distinguishable", "too few seeds"

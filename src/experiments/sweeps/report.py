@@ -13,9 +13,9 @@ from pathlib import Path
 from experiments.page import figure, page
 from experiments.sweeps.analysis import BETTER, UNCLEAR, WORSE, Comparison, Field
 from experiments.sweeps.axes import WIDTH
-from experiments.sweeps.cells import shown
 from experiments.sweeps.charts import all_charts
 from experiments.sweeps.compare import cell_table, difference_table, effect_table, notes
+from experiments.sweeps.recorded import shown
 from experiments.sweeps.words import answers, heading, many, matters
 
 _ROWS = 200  # of a table; more is for CSV

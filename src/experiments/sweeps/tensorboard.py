@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.sweeps.cells import GROUPS, Cell, Run, differing, gather, shown
+from experiments.sweeps.cells import Cell, differing, gather
 from experiments.sweeps.history import curves
+from experiments.sweeps.recorded import GROUPS, Run, shown
 
 FOLDER = "seeds"  # below the sweep: mean, low and high of each cell
 _SUMMARY = "events.out.tfevents.{}.columns"
