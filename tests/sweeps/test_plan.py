@@ -331,6 +331,8 @@ def test_check_tells_duplicates_exclusions_and_the_impossible(experiments: Any) 
         (["seed=0,1", "launcher.exclude=sead>0"], "did you mean seed"),
         (["seed=0,1", "launcher.exclude=5"], "launcher.exclude=5 names no key"),
         (["seed=0,1", "launcher.exclude=optimizer.lrr>0.1"], "a key of no cell: did you mean optimizer.lr"),
+        (["seed=0,1", "optimizer.lr=range(3,3)"], "optimizer.lr=range(3,3) holds no value"),
+        (["seed=0,1", "model=glob(zzz*)"], "model=glob(zzz*) holds no value"),
         (["resume=nowhere"], "nowhere"),
         (["seed=0,1", "launcher.jobs=1,2"], "launcher.jobs=1,2 has several values"),
         (["seed=0,1", "run.dir=a"], "write hydra.sweep.dir=a"),

@@ -164,6 +164,9 @@ def test_another_search_in_the_folder_is_refused(tmp_path: Path) -> None:
         (["search.direction=up"], "write min or max"),
         (["search.trials=0"], "a whole number, 1 or more"),
         (["model.hiden=[8],[16]"], "did you mean model.hidden"),
+        (["launcher.jobs=1,2"], "a search has one launcher: give launcher.jobs one value"),
+        (["launcher.exclude=optimizer.lrr>0.1"], "a key of no cell: did you mean optimizer.lr"),
+        (["launcher.exclude=optimizer.lrr>0.1", "launcher.on_invalid=skip"], "a key of no cell"),
     ],
 )
 def test_refused(experiments: Experiments, words: list[str], sentence: str, tmp_path: Path) -> None:

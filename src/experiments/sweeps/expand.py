@@ -108,7 +108,10 @@ def _values(override: Override) -> list[str]:
         raise UserError(
             f"{override.input_line} has no end of values: list some, as in {key}=0.1,0.01, or search it with hydra/sweeper=optuna"
         )
-    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    values = [f"{key}={value}" for value in override.sweep_string_iterator()]
+    if not values:
+        raise UserError(f"{override.input_line} holds no value: write a range or a pattern that does, or list values")
+    return values
 
 
 def _axes(alternatives: dict[str, list[str]], pairs: Sequence[list[str]]) -> list[Axis]:

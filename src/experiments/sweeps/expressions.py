@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from experiments.compose import dotted
 from experiments.errors import UserError
 from experiments.names import unknown
 
@@ -87,6 +88,21 @@ def has(config: Mapping[str, Any], name: str) -> bool:
             return name in config["run"]["choices"]
         found = found[part]
     return True
+
+
+def refuse_foreign(trees: Sequence[ast.expr], configs: Sequence[Mapping[str, Any] | None]) -> None:
+    """Refuses conditions over what no cell has; says nothing where a config is None, as that is wrong by itself.
+
+    Raises:
+        UserError: for a name that none of the configs has.
+    """
+    asked = {name for tree in trees for name in names(tree)}
+    whole = [config for config in configs if config is not None]
+    foreign = {name for name in asked if not any(has(config, name) for config in whole)}
+    if foreign and len(whole) == len(configs):
+        known = {key for config in whole for key in dotted(config)}
+        name = min(foreign)
+        raise UserError(unknown(f"{name} in launcher.exclude", "a key of no cell", name, sorted(known)))
 
 
 def holds(tree: ast.expr, config: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.compose import conf_dir, content
 from experiments.errors import UserError
 from experiments.sweeps import folder as sweep_folder
 from experiments.sweeps.folder import Sweep, locked
@@ -87,6 +89,7 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def open_sweep(config: DictConfig, folder: Path) -> Sweep:
+    """What lies in the sweep's folder, with the settings of this command, which a later resume takes over."""
     try:
         sweep = sweep_folder.read_sweep(folder)
     except UserError:
@@ -97,9 +100,17 @@ def open_sweep(config: DictConfig, folder: Path) -> Sweep:
         if not word.startswith(("hydra.sweep.dir=", "hydra.mode=", "hydra.sweeper."))
     ]
     task = [word for word in config.hydra.overrides.task if word.startswith("launcher.")]
-    sweep.settings = [*hydra, *task]
+    sweep.settings = [*hydra, *task, *_of_files(config, {word.partition("=")[0] for word in task})]
     sweep.config_dirs = config_dirs(config)
     return sweep
+
+
+def _of_files(config: DictConfig, given: set[str]) -> list[str]:
+    """`launcher.*` as a file such as that of a named sweep sets it, in words."""
+    defaults = content(conf_dir() / "train.yaml")["launcher"]
+    values: dict[str, Any] = OmegaConf.to_container(config.launcher, resolve=True)  # type: ignore[assignment]
+    words = {f"launcher.{key}": value for key, value in values.items() if value != defaults.get(key)}
+    return [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in words.items() if key not in given]
 
 
 def config_dirs(config: DictConfig) -> list[str]:

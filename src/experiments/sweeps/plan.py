@@ -14,10 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.check import View, check
-from experiments.compose import dotted, explain
+from experiments.compose import explain
 from experiments.devices import machine_with
 from experiments.errors import UserError
-from experiments.names import unknown
 from experiments.record import FAILED, FINISHED, INTERRUPTED, RUNNING, code_state, identity, relevant
 from experiments.runs import moved
 from experiments.sweeps import expressions
@@ -89,7 +88,6 @@ def make_plan(
     """
     trees = expressions.parse_all(config.launcher.get("exclude"))
     resumed = OmegaConf.select(config, "hydra.sweeper.resume") is not None
-    foreign = set() if resumed else {name for tree in trees for name in expressions.names(tree)}  # of no cell so far
     composer = Composer(loader, config, sweep.config_dirs)
     words = [[word for word in one if not word.startswith(("hydra.", "launcher."))] for one in job_overrides]
     keys = varying(words)
@@ -108,7 +106,6 @@ def make_plan(
                 said[str(error)] = explain(error, one, sweep.config_dirs)
             cell.problems = [said[str(error)]]
         if cell.config is not None:
-            foreign = {name for name in foreign if not expressions.has(cell.config, name)}
             if matched := next((tree for tree in trees if expressions.holds(tree, cell.config)), None):
                 entry.plan, entry.reason = EXCLUDED, expressions.ast.unparse(matched)
                 plan.excluded.append(cell)
@@ -125,11 +122,8 @@ def make_plan(
         else:
             seen[entry.identity] = entry
             plan.cells.append(cell)
-    configs = [cell.config for cell in [*plan.cells, *plan.excluded, *plan.invalid]]
-    if foreign and None not in configs:
-        name = min(foreign)
-        known = {key for one in configs for key in dotted(one or {})}
-        raise UserError(unknown(f"{name} in launcher.exclude", "a key of no cell", name, sorted(known)))
+    if not resumed:
+        expressions.refuse_foreign(trees, [cell.config for cell in [*plan.cells, *plan.excluded, *plan.invalid]])
     _match(plan, words, resumed)
     return plan
 

@@ -148,6 +148,8 @@ def read_space(words: Sequence[str], config_loader: Any = None) -> Space:
             raise UserError(explain(error, [word], ())) from error
         name = override.get_key_element()
         if name.startswith(("hydra.", "launcher.", "search.")):
+            if name.startswith("launcher.") and override.is_sweep_override():
+                raise UserError(f"{word} has several values, and a search has one launcher: give {name} one value")
             continue
         found.pop(name.lstrip("+~"), None)
         found[name.lstrip("+~")] = (word, override)

@@ -65,8 +65,13 @@ class Trials:
 
 
 def invalid_ends(trials: Trials) -> tuple[list[str], bool]:
-    """What is wrong at the ends of the space, each problem once with where it shows, and whether another end can run."""
+    """What is wrong at the ends of the space, each problem once with where it shows, and whether another end can run.
+
+    Raises:
+        UserError: for an exclusion by a key that no end has.
+    """
     cells = [trials.cell(values) for values in trials.space.corners()]
+    expressions.refuse_foreign(trials.excluded, [cell.config for cell in cells])
     wrong = [cell for cell in cells if cell.entry.plan == SKIPPED]
     return problems_of(wrong), len(wrong) < len(cells)
 
