@@ -7,6 +7,7 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,9 @@ def _train(words: list[str]) -> int:
     overrides, folders, switches = split_words(words)
     resume = [word.partition("=")[2] for word in overrides if word.startswith("resume=")]
     if switches or (resume and (Path(resume[-1]) / "sweep.json").exists()):
-        return _hydra(_sweep_words(words))
+        words = _sweep_words(words)
+        with _torch_ahead(words):
+            return _hydra(words)
     if resume and resume[-1] not in ("", "null"):
         from experiments.runs import reopen
 
@@ -131,6 +134,19 @@ def _train(words: list[str]) -> int:
 
     _show(run(folder), folder)
     return 0
+
+
+def _torch_ahead(words: list[str]) -> AbstractContextManager[None]:
+    """For a sweep on this machine, where another core is free for it."""
+    from experiments.devices import cores
+
+    overrides, _, switches = split_words(words)
+    elsewhere = any(word.startswith("hydra/launcher=") and word != "hydra/launcher=processes" for word in overrides)
+    if not set(switches) <= {"-m", "--multirun"} or elsewhere or cores() < 2:
+        return nullcontext()
+    from experiments.sweeps.warm import started_ahead
+
+    return started_ahead()
 
 
 def _sweep_words(words: list[str]) -> list[str]:

@@ -171,6 +171,33 @@ def test_cells_that_cannot_run_are_skipped_with_their_reason(sweeps: Sweeps) -> 
     assert json.loads((sweeps.folder / "skip" / "sweep.json").read_text())["cells"] == cells
 
 
+def test_a_resume_takes_over_what_a_named_sweep_sets(sweeps: Sweeps) -> None:
+    (sweeps.folder / "conf" / "sweep").mkdir()
+    (sweeps.folder / "conf" / "sweep" / "mine.yaml").write_text(
+        "# @package _global_\nlauncher: {exclude: seed == 1}\nhydra: {sweeper: {params: {seed: '0,1'}}}\n"
+    )
+    words = ["sweep=mine", *SMALL, "launcher.timeout=300", "hydra.sweep.dir=mine", "--config-dir", "conf"]
+    code, output, errors = sweeps.run("-m", *words)
+    assert code == 0, errors
+    assert "2 cells: 1 to run, 1 excluded" in output
+    settings = json.loads((sweeps.folder / "mine" / "sweep.json").read_text())["settings"]
+    assert [word for word in settings if word.startswith("launcher.")] == [
+        "launcher.timeout=300",
+        'launcher.exclude="seed == 1"',
+    ]
+    code, output, errors = sweeps.run("-m", "resume=mine", command="check")
+    assert code == 0, errors
+    assert "1 done already" in output and "1 to run" not in output
+
+
+def test_a_sweep_that_is_refused_leaves_no_process(sweeps: Sweeps) -> None:
+    """Not the one either that has begun to import torch for it."""
+    process = sweeps.start("-m", *SMALL, "optimiser.lr=0.1,0.2")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2 and "did you mean optimizer" in errors
+    assert not processes_of(process.pid)
+
+
 def test_a_terminal_shows_one_block_that_is_redrawn(sweeps: Sweeps) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
@@ -262,7 +289,7 @@ def test_a_dataset_is_read_once_for_all_jobs(tmp_path: Path, monkeypatch: pytest
         open_run(compose([*words, *more, f"hydra.run.dir={tmp_path / name}"]))
         for name, more in {"kept": ["data.batch_size=8", "seed=3"], "other": ["data.limit=20"]}.items()
     ]
-    warm = Warm(modules_of([]), {"OMP_NUM_THREADS": "1"})
+    warm = Warm(modules_of([]))
     warm.start()
     try:
         warm.keep_ready({**OmegaConf.to_container(read_config(folders[0]).data), "batch_size": 4, "seed": 0})

@@ -136,8 +136,7 @@ def _remarks(plan: Plan) -> list[str]:
 def warm_up(config: DictConfig, settings: dict[str, Any]) -> Warm:
     """Starts the process that holds the imports, for what the sweep's own config names: it works while the cells are composed."""
     targets = targets_of(OmegaConf.to_container(config, resolve=False))
-    environment = {"OMP_NUM_THREADS": str(settings.get("threads") or max(1, cores() // (settings.get("jobs") or 1)))}
-    warm = Warm(modules_of(targets, settings.get("preload") or ()), environment, all_known(targets))
+    warm = Warm(modules_of(targets, settings.get("preload") or ()), all_known(targets))
     warm.start()
     return warm
 

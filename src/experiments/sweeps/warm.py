@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,29 +56,57 @@ def all_known(targets: Sequence[str]) -> bool:
     return all(target.startswith(_KNOWN) for target in targets)
 
 
+class _Started:
+    """A process just started, which imports torch and then waits for messages."""
+
+    def __init__(self) -> None:
+        self.said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        self.socket, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "experiments.sweeps.warm", str(theirs.fileno()), str(os.getpid())],
+                pass_fds=[theirs.fileno()],
+                env=os.environ | {"OMP_NUM_THREADS": "1"},  # a job sets its own number
+                stdin=subprocess.DEVNULL,
+                stdout=self.said,
+                stderr=self.said,
+                start_new_session=True,  # a terminal's Ctrl-C is for the launcher alone
+            )
+
+    def stop(self) -> None:
+        self.socket.close()
+        self.process.kill()  # it may still be importing, and has nothing to save
+        self.process.wait()
+
+
+_ahead: _Started | None = None
+
+
+@contextlib.contextmanager
+def started_ahead() -> Iterator[None]:
+    """Has another core import torch, for the `Warm` that starts within, while this process reads the sweep's config."""
+    global _ahead
+    _ahead = _Started()
+    try:
+        yield
+    finally:
+        if _ahead is not None:
+            _ahead.stop()
+            _ahead = None
+
+
 class Warm:
     """The launcher's end. Starting takes seconds, and `start` does not wait for them."""
 
-    def __init__(self, modules: Sequence[str], environment: dict[str, str], lean: bool = True) -> None:
-        self._modules, self._environment, self._lean = list(modules), environment, lean
-        self._process: subprocess.Popen[bytes] | None = None
-        self._socket: socket.socket | None = None
+    def __init__(self, modules: Sequence[str], lean: bool = True) -> None:
+        self._modules, self._lean = list(modules), lean
+        self._server: _Started | None = None
         self._rest = b""
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
 
     def start(self) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "experiments.sweeps.warm", str(theirs.fileno()), str(os.getpid())],
-                pass_fds=[theirs.fileno()],
-                env=os.environ | self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=self._said,
-                stderr=self._said,
-                start_new_session=True,  # a terminal's Ctrl-C is for the launcher alone
-            )
-        self._socket, self._rest = ours, b""
+        global _ahead
+        self._server, _ahead = _ahead or _Started(), None
+        self._rest = b""
         self._send({"import": self._modules, "lean": self._lean})
 
     def run(self, key: str, folder: Path, environment: dict[str, str], threads: int) -> None:
@@ -91,7 +119,7 @@ class Warm:
 
     def write_columns(self, folder: Path) -> bool:
         """Has the columns of TensorBoard's HPARAMS tab written in a process that has the imports; whether that went well."""
-        if self._process is None:  # it was killed, and no job was left to start
+        if self._server is None:  # it was killed, and no job was left to start
             return write_columns_here(folder)
         self._send({"run": _COLUMNS, "columns": str(folder)})
         until = time.monotonic() + 10
@@ -107,11 +135,11 @@ class Warm:
 
     def wait(self, seconds: float) -> list[Event] | None:
         """The jobs that started or ended, after at most some seconds; None when the process is gone, and all its jobs with it."""
-        assert self._socket is not None
-        if not select.select([self._socket], [], [], seconds)[0]:
+        assert self._server is not None
+        if not select.select([self._server.socket], [], [], seconds)[0]:
             return []
         try:
-            received = self._socket.recv(1 << 16)
+            received = self._server.socket.recv(1 << 16)
         except OSError:
             received = b""
         if not received:
@@ -128,19 +156,17 @@ class Warm:
 
     def stop(self) -> str:
         """Ends the process and what it still runs; gives the last lines that it wrote."""
-        if self._process is None or self._socket is None:
+        if self._server is None:
             return ""
-        self._socket.close()
-        self._process.kill()  # it may still be importing, and has nothing to save
-        self._process.wait()
-        self._process = None
-        self._said.seek(0)
-        return self._said.read().decode(errors="replace").strip()[-2000:]
+        self._server.stop()
+        said, self._server = self._server.said, None
+        said.seek(0)
+        return said.read().decode(errors="replace").strip()[-2000:]
 
     def _send(self, message: dict[str, Any]) -> None:
-        assert self._socket is not None
+        assert self._server is not None
         with contextlib.suppress(OSError):  # it is gone: `wait` says so
-            self._socket.sendall(json.dumps(message).encode() + b"\n")
+            self._server.socket.sendall(json.dumps(message).encode() + b"\n")
 
 
 class _Server:
@@ -311,6 +337,9 @@ def main(arguments: Sequence[str]) -> None:
     if os.getppid() != launcher:
         return
     server = _Server(socket.socket(fileno=descriptor))
+    gc.disable()
+    with contextlib.suppress(Exception):  # the jobs say what is wrong with it
+        importlib.import_module("torch")
     with contextlib.suppress(OSError):
         server.serve()
     for pid in server.jobs:
