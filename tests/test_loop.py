@@ -381,6 +381,19 @@ def test_every_hook_of_a_step_is_known() -> None:
     assert hooks == set(loop._HOOKS)
 
 
+def test_a_step_on_a_cpu_does_not_look_for_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """torch's optimizers do, before each update, and under Lightning that loads the driver's library each time."""
+    asked: list[None] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(asked.append(None)))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: bool(asked.append(None)))
+    counts = []
+    for batches in (2, BATCHES):
+        asked.clear()
+        assert all(_fit(True, tmp_path, limit_train_batches=batches)["short"])
+        counts.append(len(asked))
+    assert counts[0] == counts[1]
+
+
 def test_another_lightning_keeps_its_loop(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setattr(loop, "_KNOWN", {})
     trainer = Trainer(logger=False, enable_checkpointing=False, accelerator="cpu", default_root_dir=tmp_path)
