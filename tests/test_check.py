@@ -179,7 +179,7 @@ def test_a_run_imports_no_more_than_it_uses(tmp_path: Path) -> None:
     program = (
         "import sys\nfrom experiments.cli import main\n"
         "code = main(['train', 'trainer=quick', 'trainer.accelerator=cpu', 'logger=csv', 'callbacks=none'])\n"
-        "names = ('torchvision', 'scipy', 'transformers', 'torch._dynamo', 'sympy', 'sklearn', 'matplotlib', 'tensorboard', 'pandas')\n"
+        "names = ('torchvision', 'scipy', 'transformers', 'torch._dynamo', 'triton', 'sympy', 'sklearn', 'matplotlib', 'tensorboard', 'pandas')\n"
         "heavy = [name for name in names if name in sys.modules]\n"
         "sys.exit(f'imported {heavy}' if heavy else code)\n"
     )
@@ -194,6 +194,10 @@ def test_hidden_packages_are_there_when_asked_for() -> None:
         "model = torch.compile(torch.nn.Linear(2, 2), backend='eager')\n"
         "assert model(torch.ones(1, 2)).shape == (1, 2)\n"
         "from lightning.pytorch.utilities.compile import OptimizedModule\n"
+        "from lightning.pytorch.utilities.model_summary import ModelSummary\n"
+        "from lightning.pytorch.demos.boring_classes import BoringModel\n"
+        "boring = BoringModel(); boring.example_input_array = torch.ones(1, 32)\n"
+        "assert ModelSummary(boring).total_flops == 2 * 32 * 2\n"
         "assert isinstance(model, OptimizedModule) and not isinstance(torch.nn.Linear(2, 2), OptimizedModule)\n"
         "for cls in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.Adagrad):\n"
         "    weight = torch.nn.Parameter(torch.ones(2)); optimizer = cls([weight], lr=0.1)\n"

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import functools
 import gc
+import importlib
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -20,8 +21,8 @@ def import_lightning(lean: bool = True) -> None:
     """Imports torch, torchmetrics and Lightning.
 
     Args:
-        lean: hide torchmetrics' optional companions and torch's compiler while Lightning is imported. Both stay
-            importable afterwards; only the metrics that need a companion at import time are missing from
+        lean: hide torchmetrics' optional companions, torch's compiler and what counts operations (it imports triton)
+            while Lightning is imported. All stay importable afterwards; only the metrics that need a companion at import time are missing from
             torchmetrics' top level. For runs whose classes are all ours.
     """
     if "lightning.pytorch" in sys.modules:
@@ -33,6 +34,7 @@ def import_lightning(lean: bool = True) -> None:
         if lean:
             stack.enter_context(_companions_hidden())
             stack.enter_context(_compiler_hidden(torch))
+            stack.enter_context(_counter_hidden(torch))
         import lightning.pytorch  # noqa: F401
     if lean:
         _leave_optimizers_uncompiled(torch)
@@ -97,6 +99,23 @@ def _compiler_hidden(torch: ModuleType) -> Iterator[None]:
         yield
     finally:
         del sys.modules["torch._dynamo"], torch._dynamo
+
+
+@contextlib.contextmanager
+def _counter_hidden(torch: ModuleType) -> Iterator[None]:
+    """Lets Lightning's model summary be defined without torch's counter of operations, which is imported when one is made."""
+    name = "torch.utils.flop_counter"
+    if name in sys.modules:
+        yield
+        return
+    stand_in = ModuleType(name)
+    stand_in.FlopCounterMode = lambda *args, **kwargs: importlib.import_module(name).FlopCounterMode(*args, **kwargs)  # type: ignore[attr-defined]
+    sys.modules[name] = stand_in
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        vars(torch.utils).pop("flop_counter", None)
 
 
 def _leave_optimizers_uncompiled(torch: ModuleType) -> None:
