@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,3 +99,18 @@ def test_benchmark_refuses_in_one_sentence(experiments, words: list[str], said: 
     code, _, errors = experiments("benchmark", *words)
     assert code == 2
     assert said in errors
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no mallopt")
+@pytest.mark.parametrize("tuned", [False, True], ids=["", "tuned by the user"])
+def test_the_memory_of_a_batch_is_not_fetched_anew_for_the_next(tuned: bool) -> None:
+    program = (
+        "import resource\nfrom experiments.build import keep_freed_memory\nkeep_freed_memory()\n"
+        "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "bytearray(64 << 20)\nbefore = faults()\n"
+        "for _ in range(4): bytearray(64 << 20)\n"
+        "print((faults() - before) * resource.getpagesize() >> 20)\n"
+    )
+    environment = {"MALLOC_ARENA_MAX": "1"} if tuned else {}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert int(done.stdout) >= 256 if tuned else int(done.stdout) < 64
