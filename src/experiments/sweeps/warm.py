@@ -255,7 +255,6 @@ def _import_all(modules: Sequence[str], lean: bool) -> None:
                 importlib.import_module(one)
     with contextlib.suppress(Exception):
         _look_up()
-    gc.collect()
     gc.freeze()  # the jobs' collections leave alone, and shared, what is there now
     gc.enable()
 
