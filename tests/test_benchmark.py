@@ -31,7 +31,7 @@ def test_quick_benchmark_measures_every_row(tmp_path: Path) -> None:
         + ["two_steps"]
         + 2 * ["lenet", "mlp"]
         + ["autoencoder", "conv_autoencoder"]
-        + 3 * ["features"]
+        + 5 * ["features"]
         + ["resnet18_64", "resnet18_128", "vgg11_64", "vgg11_128"]
         + 2 * ["uniform_lengths"]
         + ["long_tail", "recurrent_step"]
