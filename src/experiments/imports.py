@@ -22,13 +22,13 @@ def import_lightning(lean: bool = True) -> None:
 
     Args:
         lean: hide torchmetrics' optional companions, torch's compiler and what counts operations (it imports triton)
-            while Lightning is imported. All stay importable afterwards; only the metrics that need a companion at import time are missing from
-            torchmetrics' top level. For runs whose classes are all ours.
+            while Lightning is imported. All stay importable afterwards; only the metrics that need a companion at
+            import time are missing from torchmetrics' top level. For runs whose classes are all ours.
     """
     if "lightning.pytorch" in sys.modules:
         return
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_no_collection())
+        stack.enter_context(no_collection())
         import torch
 
         if lean:
@@ -41,7 +41,7 @@ def import_lightning(lean: bool = True) -> None:
 
 
 @contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """No garbage collection while hundreds of thousands of objects are made that all stay."""
     enabled = gc.isenabled()
     gc.disable()

@@ -62,7 +62,10 @@ def search(config: DictConfig, words: Sequence[str], loader: Any) -> list[dict[s
             sweep = open_sweep(config, folder)
             sweep.settings = [*sweep.settings, *(word for word in words if not word.startswith("launcher."))]
             trials = Trials(config, space, loader, sweep)
-            (refuse_invalid if jobs_settings["on_invalid"] == "stop" else invalid_ends)(trials)
+            if jobs_settings["on_invalid"] == "stop":
+                refuse_invalid(trials)
+            else:  # an exclusion by a key that no trial has is refused all the same
+                invalid_ends(trials)
             study = open_study(optuna, folder, settings, space)
             sample = trials.cell(next(space.corners()))
             on_gpus = sample.config is not None and accelerator(View(sample.config).trainer) == "gpu"

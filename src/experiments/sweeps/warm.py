@@ -330,14 +330,14 @@ def _job(message: dict[str, Any]) -> int:
 def main(arguments: Sequence[str]) -> None:
     """`python -m experiments.sweeps.warm SOCKET LAUNCHER`."""
     from experiments.distributed import die_with_parent
+    from experiments.imports import no_collection
 
     descriptor, launcher = (int(word) for word in arguments)
     die_with_parent()
     if os.getppid() != launcher:
         return
     server = _Server(socket.socket(fileno=descriptor))
-    gc.disable()
-    with contextlib.suppress(Exception):  # the jobs say what is wrong with it
+    with contextlib.suppress(Exception), no_collection():  # the jobs say what is wrong with it
         importlib.import_module("torch")
     with contextlib.suppress(OSError):
         server.serve()
