@@ -1,8 +1,6 @@
 """`python scripts/compare.py …` is `experiments compare …`."""
 
-import sys
-
-from experiments.cli import main
+from experiments.cli import entry
 
 if __name__ == "__main__":
-    sys.exit(main(["compare", *sys.argv[1:]]))
+    entry("compare")

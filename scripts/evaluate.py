@@ -1,8 +1,6 @@
 """`python scripts/evaluate.py …` is `experiments evaluate …`."""
 
-import sys
-
-from experiments.cli import main
+from experiments.cli import entry
 
 if __name__ == "__main__":
-    sys.exit(main(["evaluate", *sys.argv[1:]]))
+    entry("evaluate")

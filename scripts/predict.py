@@ -1,8 +1,6 @@
 """`python scripts/predict.py …` is `experiments predict …`."""
 
-import sys
-
-from experiments.cli import main
+from experiments.cli import entry
 
 if __name__ == "__main__":
-    sys.exit(main(["predict", *sys.argv[1:]]))
+    entry("predict")

@@ -1,8 +1,6 @@
 """`python scripts/train.py …` is `experiments train …`."""
 
-import sys
-
-from experiments.cli import main
+from experiments.cli import entry
 
 if __name__ == "__main__":
-    sys.exit(main(["train", *sys.argv[1:]]))
+    entry("train")

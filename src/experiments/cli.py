@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from experiments.errors import Interrupted, RunFailed, UserError, debugging, first_line
+from experiments.leaving import leave
 
 HELP = """\
 experiments: pick a model, a dataset, a freezing strategy and a precision; train, sweep, compare.
@@ -136,14 +137,14 @@ def _train(words: list[str]) -> int:
     return 0
 
 
-def _torch_ahead(words: list[str]) -> AbstractContextManager[None]:
+def _torch_ahead(words: list[str]) -> contextlib.AbstractContextManager[None]:
     """For a sweep on this machine, where another core is free for it."""
     from experiments.devices import cores
 
     overrides, _, switches = split_words(words)
     elsewhere = any(word.startswith("hydra/launcher=") and word != "hydra/launcher=processes" for word in overrides)
     if not set(switches) <= {"-m", "--multirun"} or elsewhere or cores() < 2:
-        return nullcontext()
+        return contextlib.nullcontext()
     from experiments.sweeps.warm import started_ahead
 
     return started_ahead()
@@ -380,6 +381,6 @@ COMMANDS = {
 _PLAIN = ("check", "list", "layers", "evaluate")  # whose words no parser reads, and so none explains
 
 
-def entry() -> None:
-    """The console script."""
-    sys.exit(main())
+def entry(*command: str) -> None:
+    """The console script, and with a command the script of its name."""
+    leave(main([*command, *sys.argv[1:]]))

@@ -116,5 +116,6 @@ def die_with_parent() -> None:
 if __name__ == "__main__":
     # A module run by name is imported under two names otherwise.
     from experiments.distributed import rank_main as main
+    from experiments.leaving import leave
 
-    sys.exit(main(Path(sys.argv[1])))
+    leave(main(Path(sys.argv[1])))
