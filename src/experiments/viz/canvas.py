@@ -23,7 +23,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 
-from experiments.viz.raster import Texts, text_width, write
+from experiments.viz.raster import Texts, copy_colours, text_width, write
 
 DPI = 100
 
@@ -135,7 +135,7 @@ def as_png(pixels: np.ndarray) -> bytes:
     """
     height, width = pixels.shape[:2]
     rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each begins with its filter: none
-    rows[:, 1:].reshape(height, width, 3)[...] = pixels  # a view: nothing is copied twice
+    copy_colours(pixels, rows[:, 1:].reshape(height, width, 3))  # a view: nothing is copied twice
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

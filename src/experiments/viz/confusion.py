@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.colors import PowerNorm
+from matplotlib import colormaps
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from experiments.viz.canvas import GREY, INK, SMALL, TEXT, add_axes, figure, shorten
-from experiments.viz.raster import text_width, write
+from experiments.viz.canvas import GREY, INK, SMALL, TEXT, figure, shorten
+from experiments.viz.raster import put, text_width, write
 
 NUMBERS_UP_TO = 20  # classes; above, cells are too small to be read
 SHARES_UP_TO = 12
@@ -42,12 +43,9 @@ def confusion(counts: object, classes: Sequence[str], *, title: str = "Confusion
     width = left + side + max(beside, 3.0 if listed else 0)
     fig = figure(width, side + bottom + 0.75, title, f"{overall:.1%} of {int(table.sum()):,} correct")
 
-    ax = add_axes(fig, left, bottom, side, side)
+    top, cell = 0.75, side / max(k, 1)
     # The square root shows the rare confusions, which are what one looks for, beside a dark diagonal.
-    ax.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), aspect="auto", interpolation="nearest")
-    ax.set_axis_off()
-    height = side + bottom + 0.75
-    top, cell = height - bottom - side, side / max(k, 1)
+    put(fig, colormaps["Blues"](np.sqrt(shares))[..., :3], left, top, side)
     middle = [top + (i + 0.5) * cell for i in range(k)]
     small = SMALL if k > 4 else TEXT
     if k <= NUMBERS_UP_TO:
@@ -58,8 +56,7 @@ def confusion(counts: object, classes: Sequence[str], *, title: str = "Confusion
                 write(fig, across, below + 0.02, name, size=small, colour=INK, align="right", upright=True)
             else:
                 write(fig, across, below + 0.1, name, size=small, colour=INK, align="center")
-        ax.hlines(np.arange(0.5, k - 1), -0.5, k - 0.5, color="white", linewidth=1.5)
-        ax.vlines(np.arange(0.5, k - 1), -0.5, k - 0.5, color="white", linewidth=1.5)
+        _lines(fig, [cell * i for i in range(1, k)], left, bottom, side)
         _numbers(fig, table, shares, left, top, cell)
     else:
         for i in range(0, k, _step(k)):
@@ -79,6 +76,15 @@ def confusion(counts: object, classes: Sequence[str], *, title: str = "Confusion
 def _step(k: int) -> int:
     """Between the classes whose number stands at the edge: a round number, so that there are about ten."""
     return next(step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, k) if k / step <= 12)
+
+
+def _lines(fig: Figure, places: Sequence[float], left: float, bottom: float, side: float) -> None:
+    """White lines between the cells, at so many inches from the matrix's edges."""
+    across = [[(left, bottom + place), (left + side, bottom + place)] for place in places]
+    down = [[(left + place, bottom), (left + place, bottom + side)] for place in places]
+    fig.add_artist(
+        LineCollection([*across, *down], colors="white", linewidths=1.5, transform=fig.dpi_scale_trans, zorder=6)
+    )
 
 
 def _numbers(fig: Figure, table: np.ndarray, shares: np.ndarray, left: float, top: float, cell: float) -> None:
