@@ -35,14 +35,16 @@ BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"  # Okabe a
 def figure(width: float, height: float, title: str = "", note: str = "", below: str = "") -> Figure:
     """An empty figure (inches) with its title, and beside the title a note in grey, at the upper left.
 
-    The upper 0.6 inches belong to the title, and 0.2 more to a second note `below` it.
+    The upper 0.6 inches belong to the title, and 0.2 more to a second note `below` it. What is written there widens the
+    figure where it needs to.
     """
+    right = 0.2 + (text_width(title, TITLE, bold=True) + 0.2 if title else 0)
+    width = max(width, right + text_width(note, TEXT) + 0.2 if note else right, 0.4 + text_width(below, TEXT))
     fig = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(fig)
     if title:
         write(fig, 0.2, 0.36, title, size=TITLE, colour=INK, bold=True)
     if note:
-        right = 0.2 + (text_width(title, TITLE, bold=True) + 0.2 if title else 0)
         write(fig, right, 0.365, note, size=TEXT, colour=GREY)
     if below:
         write(fig, 0.2, 0.68, below, size=TEXT, colour=GREY)

@@ -84,8 +84,7 @@ def _tiles(
     most = min(8, int((WIDTH_MOST - 0.2) / step_x))
     rows = ceil(count / most)
     columns = ceil(count / max(rows, 1))
-    width, height = max(columns * step_x + 0.2, 6.8), rows * step_y + 0.72
-    fig = figure(width, height, title, note)
+    fig = figure(max(columns * step_x + 0.2, 4.0), rows * step_y + 0.72, title, note)
     for i, (first, second) in enumerate(captions):
         left, top = 0.2 + i % columns * step_x, 0.6 + i // columns * step_y + above
         put(fig, pixels[i], left, top, tile)
