@@ -201,6 +201,38 @@ def test_train_and_load_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert torch.allclose(probabilities.sum(1), torch.ones(3))
 
 
+def test_a_config_is_read_as_it_was_written(tmp_path: Path) -> None:
+    from experiments.runs import read_config, write_config
+
+    words = [
+        "1e-3",
+        "1",
+        "yes",
+        "null",
+        "~",
+        "",
+        "1_000",
+        "12:30",
+        "2001-01-01",
+        "0x1f",
+        ".5",
+        "a: b",
+        "# c",
+        "- d",
+        " e",
+        "ü 日本 😀",
+    ]
+    config = {
+        "run": {"dir": str(tmp_path)},
+        "words": [*words, "x " * 100, "two\nlines"],
+        "numbers": [1e-5, 1.0, 7, None, True],
+    }
+    for written in (config, OmegaConf.create(config)):
+        write_config(written, tmp_path)
+        assert OmegaConf.to_container(read_config(tmp_path)) == config
+    assert "日本" in (tmp_path / "config.yaml").read_text(encoding="utf-8")
+
+
 def test_the_same_seed_gives_the_same_run_and_another_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from experiments import train
 

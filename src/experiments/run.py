@@ -132,7 +132,7 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     head, cells = task.freezing.table(rate)
     record.content["freezing"] = [asdict(row) for row in task.freezing.rows(rate)]
     texts = {
-        "config": f"```yaml\n{OmegaConf.to_yaml(config, resolve=True)}```",
+        "config": f"```yaml\n{(folder / 'config.yaml').read_text(encoding='utf-8')}```",
         "layers": as_markdown(table),
         "freezing": markdown(head, cells, right=(1, 3, 4)),
     }

@@ -93,9 +93,11 @@ def _await(folder: Path, seconds: float = 300) -> Path:
     return folder
 
 
-def write_config(config: DictConfig, folder: Path) -> None:
+def write_config(config: DictConfig | dict[str, Any], folder: Path) -> None:
     """Writes a resolved config as the run's `config.yaml`."""
-    write_text(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
+    plain = OmegaConf.to_container(config, resolve=True) if isinstance(config, DictConfig) else config
+    text = yaml.dump(plain, Dumper=_dumper(), default_flow_style=False, allow_unicode=True, sort_keys=False)
+    write_text(folder / "config.yaml", text)
 
 
 def relocate(config: DictConfig, folder: Path) -> DictConfig:
@@ -113,6 +115,16 @@ def moved(value: Any, old: str, new: str) -> Any:
     if isinstance(value, str) and (value == old or value.startswith(f"{old}/")):
         return new + value[len(old) :]
     return value
+
+
+@lru_cache(maxsize=1)
+def _dumper() -> Any:
+    """OmegaConf's way to write YAML, by the C library where there is one."""
+    from omegaconf._utils import get_omega_conf_dumper
+
+    plain = get_omega_conf_dumper()
+    fast = getattr(yaml, "CDumper", None)
+    return type("Dumper", (fast,), {"yaml_representers": plain.yaml_representers}) if fast else plain
 
 
 @lru_cache(maxsize=1)
