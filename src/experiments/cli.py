@@ -176,11 +176,12 @@ def _sweep_words(words: list[str]) -> list[str]:
 
 def _quoted_condition(word: str) -> str:
     """`launcher.exclude=model=='mlp'` as Hydra reads it: in quotes, unless it is in quotes, brackets or null already."""
-    from experiments.compose import quoted
-
     key, _, value = word.partition("=")
-    plain = key == "launcher.exclude" and value and value != "null" and value[0] not in "[\"'"
-    return f"{key}={quoted(value)}" if plain else word
+    if key != "launcher.exclude" or not value or value == "null" or value[0] in "[\"'":
+        return word
+    from experiments.compose import quoted  # imports Hydra, and torch's process is not started yet
+
+    return f"{key}={quoted(value)}"
 
 
 def _show(record: dict[str, Any], folder: Path) -> None:

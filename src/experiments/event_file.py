@@ -1,7 +1,7 @@
 """TensorBoard's event files: records, each with its length and the checksums of both.
 
 https://www.tensorflow.org/tutorials/load_data/tfrecord describes the format. The checksum is CRC-32C, which neither
-Python nor NumPy has; TensorBoard's own, a loop over bytes, takes longer than drawing a picture.
+Python nor NumPy has; TensorBoard's own, a loop over bytes, takes longer than drawing a picture. Short records need no NumPy.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import struct
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 _POLYNOMIAL = 0x82F63B78
 _LANE = 64  # bytes that are worked through one after another, in all lanes at once
@@ -38,7 +40,7 @@ def records(path: Path) -> Iterator[bytes]:
 
 def crc32c(data: bytes) -> int:
     """CRC-32C (Castagnoli) of some bytes."""
-    return _in_lanes(data) if len(data) > 16 * _LANE else _byte_by_byte(data)
+    return _in_lanes(data) if len(data) > 64 * _LANE else _byte_by_byte(data)
 
 
 def _masked(data: bytes) -> bytes:
@@ -57,6 +59,8 @@ def _byte_by_byte(data: bytes) -> int:
 def _in_lanes(data: bytes) -> int:
     """The same for long data. A checksum is linear: that of two pieces is the first's, moved over as many zeros as the
     second is long, with the second's."""
+    import numpy as np
+
     table, lanes = _table(), 1 << ((len(data) - 1) // _LANE).bit_length()
     sheet = np.zeros(lanes * _LANE, np.uint8)  # zeros in front change nothing
     sheet[-len(data) :] = np.frombuffer(data, np.uint8)
@@ -72,23 +76,27 @@ def _in_lanes(data: bytes) -> int:
 
 
 @lru_cache(maxsize=1)
-def _table() -> np.ndarray:
+def _list() -> list[int]:
     """What each byte does to the checksum."""
-    table: np.ndarray = np.arange(256, dtype=np.uint32)
+    entries = list(range(256))
     for _ in range(8):
-        table = (table >> 1) ^ np.where(table & 1, np.uint32(_POLYNOMIAL), np.uint32(0))
-    return table
+        entries = [entry >> 1 ^ (_POLYNOMIAL if entry & 1 else 0) for entry in entries]
+    return entries
 
 
 @lru_cache(maxsize=1)
-def _list() -> list[int]:
-    """The same, quicker to look up one by one."""
-    return [int(entry) for entry in _table()]
+def _table() -> np.ndarray:
+    """The same, to look up many at once."""
+    import numpy as np
+
+    return np.array(_list(), np.uint32)
 
 
 @lru_cache(maxsize=64)
 def _over_zeros(power: int) -> np.ndarray:
     """What 2^power zero bytes do to each of a checksum's four bytes: (4, 256)."""
+    import numpy as np
+
     if power == 0:
         alone = np.arange(256, dtype=np.uint32) << (8 * np.arange(4, dtype=np.uint32))[:, None]
         return np.asarray(_table()[alone & 0xFF] ^ (alone >> 8))
@@ -97,6 +105,7 @@ def _over_zeros(power: int) -> np.ndarray:
 
 
 def _apply(tables: np.ndarray, crc: np.ndarray) -> np.ndarray:
-    return np.asarray(
+    moved: np.ndarray = (
         tables[0][crc & 0xFF] ^ tables[1][crc >> 8 & 0xFF] ^ tables[2][crc >> 16 & 0xFF] ^ tables[3][crc >> 24]
     )
+    return moved

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from experiments.errors import UserError
 from experiments.sweeps.pool import Machine
 
 
@@ -53,22 +52,8 @@ class Engine(Protocol):
     def wait(self, seconds: float) -> list[Event] | None:
         """What happened, after about some seconds at most; None when the engine is gone, and all its jobs with it."""
 
-    def write_columns(self, folder: Path) -> bool:
-        """Writes the columns of TensorBoard's HPARAMS tab for the sweep in a folder; whether that went well."""
-
     def stop(self) -> str:
         """Ends the engine and what it still runs; gives the last lines that it wrote."""
-
-
-def write_columns_here(folder: Path) -> bool:
-    """For engines that hold no imports: in this process, at the price of TensorBoard's."""
-    from experiments.sweeps.tensorboard import refresh_columns
-
-    try:
-        refresh_columns(folder)
-    except (OSError, UserError):
-        return False
-    return True
 
 
 class Cluster(Protocol):

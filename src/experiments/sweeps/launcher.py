@@ -222,10 +222,8 @@ class Launch:
                 if self.hung_up:
                     self._detach()
         self.display.close()
-        if self.ended and self.stopped is None and not self.engine.write_columns(self.folder):
-            self.display.say(
-                "warning: the columns of TensorBoard's HPARAMS tab could not be written; the runs are whole"
-            )
+        if self.ended and self.stopped is None:
+            self._write_columns()
         return self._conclude()
 
     def _announce(self) -> None:
@@ -277,7 +275,7 @@ class Launch:
         elif cell.state == FAILED and not cell.record and record.exists():
             record.rename(folder / "record.json.damaged")
         config = moved(cell.config, str(self.folder / "cell"), str(folder))
-        write_config(OmegaConf.create(config), folder)
+        write_config(config, folder)
 
     # Ending
 
@@ -373,6 +371,16 @@ class Launch:
             os.dup2(log, descriptor)
         os.close(log)
         self.display.stream, self.display._lines = sys.stdout, 0
+
+    def _write_columns(self) -> None:
+        from experiments.sweeps.tensorboard import refresh_columns
+
+        try:
+            refresh_columns(self.folder)
+        except (OSError, UserError) as error:
+            self.display.say(
+                f"warning: the columns of TensorBoard's HPARAMS tab could not be written ({error}); the runs are whole"
+            )
 
     def _conclude(self) -> list[dict[str, Any]]:
         records, failed = [], []

@@ -11,7 +11,7 @@ from typing import Any
 
 from experiments.errors import UserError, first_line
 from experiments.sweeps.cluster_job import Work
-from experiments.sweeps.engine import Ended, Event, Started, Withdrawn, write_columns_here
+from experiments.sweeps.engine import Ended, Event, Started, Withdrawn
 from experiments.sweeps.pool import Machine
 
 
@@ -153,9 +153,6 @@ class RayEngine:
                 self.events.append(Withdrawn(key))
                 return
         job.actor.signal.remote(int(signum))
-
-    def write_columns(self, folder: Path) -> bool:
-        return write_columns_here(folder)
 
     def stop(self) -> str:
         for key in list(self.jobs):

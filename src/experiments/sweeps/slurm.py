@@ -13,7 +13,7 @@ from typing import Any
 
 from experiments.errors import UserError, first_line
 from experiments.sweeps.cluster_job import Work
-from experiments.sweeps.engine import Ended, Event, Started, Withdrawn, write_columns_here
+from experiments.sweeps.engine import Ended, Event, Started, Withdrawn
 from experiments.sweeps.pool import Machine
 from experiments.sweeps.queued import FOLDER, Queued, still_queued, write_queued
 
@@ -250,9 +250,6 @@ class SubmititEngine:
     def _withdraw(self, key: str) -> None:
         del self.jobs[key]
         self.events.append(Withdrawn(key))
-
-    def write_columns(self, folder: Path) -> bool:
-        return write_columns_here(folder)
 
     def stop(self) -> str:
         for _ in range(2):

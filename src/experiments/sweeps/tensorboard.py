@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.event_file import record
 from experiments.sweeps.cells import Cell, differing, gather
 from experiments.sweeps.history import curves
 from experiments.sweeps.recorded import GROUPS, Run, shown
@@ -118,18 +119,17 @@ class Events:
 
     def __init__(self, folder: Path, name: str | None = None) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.summary.writer.record_writer import RecordWriter
 
         folder.mkdir(parents=True, exist_ok=True)
         self._event = Event
-        self._writer = RecordWriter((folder / (name or f"events.out.tfevents.{time.time_ns()}")).open("wb"))
-        self._writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
+        self._file = (folder / (name or f"events.out.tfevents.{time.time_ns()}")).open("wb")
+        self._file.write(record(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString()))
 
     def __enter__(self) -> Events:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._writer.close()
+        self._file.close()
 
     def scalar(self, tag: str, value: float, step: int) -> None:
         from tensorboard.compat.proto.summary_pb2 import Summary
@@ -151,4 +151,4 @@ class Events:
 
     def _write(self, summary: Any, step: int) -> None:
         event = self._event(wall_time=time.time(), step=step, summary=summary)
-        self._writer.write(event.SerializeToString())
+        self._file.write(record(event.SerializeToString()))

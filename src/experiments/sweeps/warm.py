@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from experiments.sweeps.engine import Ended, Event, Started, write_columns_here
+from experiments.sweeps.engine import Ended, Event, Started
 
 # What these import inside their functions, because not every run needs it.
 _COMPANIONS = {
@@ -37,7 +37,6 @@ _ALWAYS = (
     "experiments.callbacks.meter", "experiments.callbacks.checkpoint", "experiments.transfer.freezing",
     "experiments.transfer.weights",
 )  # fmt: skip
-_COLUMNS = "columns"  # no run is named so: their names begin with a number
 _KNOWN = ("experiments.", "lightning.", "torch.", "torchvision.", "torchmetrics.")
 
 
@@ -116,18 +115,6 @@ class Warm:
     def keep_ready(self, data: dict[str, Any]) -> None:
         """Has a dataset read for all jobs that start from now on."""
         self._send({"data": data})
-
-    def write_columns(self, folder: Path) -> bool:
-        """Has the columns of TensorBoard's HPARAMS tab written in a process that has the imports; whether that went well."""
-        if self._server is None:  # it was killed, and no job was left to start
-            return write_columns_here(folder)
-        self._send({"run": _COLUMNS, "columns": str(folder)})
-        until = time.monotonic() + 10
-        while time.monotonic() < until and (events := self.wait(1)) is not None:
-            for event in events:
-                if isinstance(event, Ended) and event.key == _COLUMNS:
-                    return event.code == 0
-        return False
 
     def signal(self, key: str, signum: int) -> None:
         """Sends a signal to a job; SIGKILL to all its processes."""
@@ -212,7 +199,7 @@ class _Server:
                 signal.set_wakeup_fd(-1)
                 for descriptor in (self.wake_read, self.wake_write, self.connection.fileno()):
                     os.close(descriptor)
-                code = _columns(message) if "columns" in message else _job(message)
+                code = _job(message)
             except KeyboardInterrupt:  # before the run could take it
                 code = 128 + signal.SIGINT
             finally:
@@ -284,13 +271,6 @@ def _look_up() -> None:
         fig = canvas.figure(2, 1, letters, "fonts")
         fig.text(0, 0, letters)  # matplotlib's own way to draw them
         canvas.png(fig)
-
-
-def _columns(message: dict[str, Any]) -> int:
-    from experiments.sweeps.tensorboard import refresh_columns
-
-    refresh_columns(Path(message["columns"]))
-    return 0
 
 
 def _job(message: dict[str, Any]) -> int:
