@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
@@ -36,11 +36,9 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         config: a DictConfig or a View.
         defaults: the same options without values of the run's own; composed where not given.
     """
-    wrong = _values(config)
-    said = {sentence.split("=")[0] for sentence in wrong}
     return [
-        *wrong,
-        *(sentence for sentence in _types(config, defaults) if sentence.split("=")[0] not in said),
+        *_values(config),
+        *_types(config, defaults),
         *_pairs(config),
         *_devices(config),
         *_paths(config),
@@ -65,58 +63,69 @@ def _select(config: Any, key: str, default: Any = None) -> Any:
     return default if config is _MISSING else config
 
 
-def _values(config: Any) -> list[str]:
-    def number(key: str, kind: type, rule: str, holds: Any, cure: str, optional: bool = False) -> list[str]:
-        value = _select(config, key, _MISSING)
-        if value is _MISSING or (value is None and optional):
-            return []
-        kinds = (int, float) if kind is float else (int,)
-        if isinstance(value, bool) or not isinstance(value, kinds) or not holds(value):
-            return [f"{key}={value} must be {rule}: try {key}={cure}"]
-        return []
+class _Rule(NamedTuple):
+    """What the value of a key must be."""
 
-    whole, real = int, float
-    return [
-        *number("seed", whole, "a whole number, 0 or more", lambda v: v >= 0, "0"),
-        *number("trainer.max_epochs", whole, "a whole number, 1 or more", lambda v: v >= 1, "10"),
-        *number("optimizer.lr", real, "a number above 0", lambda v: v > 0, "0.001"),
-        *number("optimizer.weight_decay", real, "a number, 0 or more", lambda v: v >= 0, "0"),
-        *number("data.batch_size", whole, "a whole number, 1 or more", lambda v: v >= 1, "128"),
-        *number("data.size", whole, "pixels, a whole number, or null", lambda v: v >= 1, "32", optional=True),
-        *number("data.workers", whole, "a whole number, 0 or more", lambda v: v >= 0, "0", optional=True),
-        *number("data.history", whole, "a whole number, 1 or more", lambda v: v >= 1, "96"),
-        *number("data.horizon", whole, "a whole number, 1 or more", lambda v: v >= 1, "24"),
-        *number("data.season", whole, "a whole number, 1 or more", lambda v: v >= 1, "24"),
-        *number("model.truncate", whole, "a whole number, 1 or more, or null", lambda v: v >= 1, "100", optional=True),
-        *number("task.search.beams", whole, "a whole number, 1 or more", lambda v: v >= 1, "4"),
-        *number("task.search.length_penalty", real, "a number, 0 or more", lambda v: v >= 0, "0.6"),
-        *number("freezing.head_epochs", whole, "a whole number, 0 or more", lambda v: v >= 0, "0"),
-        *number("freezing.head_rate", real, "a number above 0", lambda v: v > 0, "1.0"),
-        *number("freezing.views", whole, "a whole number, 0 or more", lambda v: v >= 0, "0"),
-        *number("features.gigabytes", real, "a number above 0", lambda v: v > 0, "10"),
-        *number("freezing.count", whole, "a whole number, 1 or more", lambda v: v >= 1, "1"),
-        *number("freezing.every_epochs", whole, "a whole number, 1 or more", lambda v: v >= 1, "1"),
-        *number("freezing.depth", whole, "a whole number, 1 or more, or null", lambda v: v >= 1, "2", optional=True),
-        *number("freezing.rank", whole, "a whole number, 1 or more", lambda v: v >= 1, "8"),
-        *number("freezing.alpha", real, "a number above 0", lambda v: v > 0, "16.0"),
-        *number(
-            "data.limit",
-            real,
-            "null, a number of examples, or a share below 1",
-            lambda v: 0 < v < 1 or (v >= 1 and v == int(v)),
-            "0.1",
-            optional=True,
-        ),
-    ]
+    kind: type  # float takes whole numbers too
+    words: str
+    holds: Callable[[Any], bool]
+    cure: str
+    optional: bool = False  # may be null
+
+
+_RULES = {
+    "seed": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "0"),
+    "trainer.max_epochs": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "10"),
+    "optimizer.lr": _Rule(float, "a number above 0", lambda v: v > 0, "0.001"),
+    "optimizer.weight_decay": _Rule(float, "a number, 0 or more", lambda v: v >= 0, "0"),
+    "data.batch_size": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "128"),
+    "data.size": _Rule(int, "pixels, a whole number, or null", lambda v: v >= 1, "32", True),
+    "data.workers": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "0", True),
+    "data.history": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "96"),
+    "data.horizon": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "24"),
+    "data.season": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "24"),
+    "model.truncate": _Rule(int, "a whole number, 1 or more, or null", lambda v: v >= 1, "100", True),
+    "task.search.beams": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "4"),
+    "task.search.length_penalty": _Rule(float, "a number, 0 or more", lambda v: v >= 0, "0.6"),
+    "freezing.head_epochs": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "0"),
+    "freezing.head_rate": _Rule(float, "a number above 0", lambda v: v > 0, "1.0"),
+    "freezing.views": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "0"),
+    "features.gigabytes": _Rule(float, "a number above 0", lambda v: v > 0, "10"),
+    "freezing.count": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "1"),
+    "freezing.every_epochs": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "1"),
+    "freezing.depth": _Rule(int, "a whole number, 1 or more, or null", lambda v: v >= 1, "2", True),
+    "freezing.rank": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "8"),
+    "freezing.alpha": _Rule(float, "a number above 0", lambda v: v > 0, "16.0"),
+    "data.limit": _Rule(
+        float,
+        "null, a number of examples, or a share below 1",
+        lambda v: 0 < v < 1 or (v >= 1 and v == int(v)),
+        "0.1",
+        True,
+    ),
+}
+
+
+def _values(config: Any) -> list[str]:
+    """Numbers of the keys that have a rule."""
+    wrong = []
+    for key, rule in _RULES.items():
+        value = _select(config, key, _MISSING)
+        if value is _MISSING or (value is None and rule.optional):
+            continue
+        kinds = (int, float) if rule.kind is float else (int,)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not rule.holds(value):
+            wrong.append(f"{key}={value} must be {rule.words}: try {key}={rule.cure}")
+    return wrong
 
 
 def _types(config: Any, defaults: Any) -> list[str]:
-    """Values given on the command line whose type is not their default's."""
+    """Values given on the command line whose type is not their default's; those that have a rule are looked at there."""
     given = {}
     for override in parse(config.run.overrides):
         if "." in override.key_or_group and not override.is_delete() and not override.is_add():
             given[override.key_or_group] = override
-    given = {key: override for key, override in given.items() if not key.startswith("hydra.")}
+    given = {key: one for key, one in given.items() if not key.startswith("hydra.") and key not in _RULES}
     if not given:
         return []
     rest = [word for word in config.run.overrides if not any(word.lstrip("+").startswith(f"{key}=") for key in given)]
@@ -127,7 +136,7 @@ def _types(config: Any, defaults: Any) -> list[str]:
     problems = []
     for key in given:
         default, value = (_select(one, key) for one in (defaults, config))
-        if default is None or value is None or key in ("data.limit", "data.validation"):
+        if default is None or value is None or key == "data.validation":
             continue
         if not _alike(default, value):
             problems.append(f"{key}={_shown(value)} must be {_named(default)}: its default is {_shown(default)}")
