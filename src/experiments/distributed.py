@@ -45,13 +45,16 @@ def launch(folder: Path, processes: int) -> dict[str, Any]:
     except ChildFailedError as failure:
         rank, first = min(failure.failures.items(), key=_order)
         content = read_record(folder)
-        if first.exitcode == 2:
-            raise UserError(content["error"].split(": ", 1)[-1]) from None
         if first.exitcode in (130, 143):
             raise Interrupted(first.exitcode - 128) from None
-        message = f"process {rank} of {processes} {_ending(first)}"
+        if first.exitcode == 2:  # the user's mistake; the first process may have been ended before it could record it
+            message = _said(first) or str(content.get("error"))
+            failed: Exception = UserError(message.partition(": ")[2])
+        else:
+            message = f"process {rank} of {processes} {_ending(first)}"
+            failed = RunFailed(message)
         write_json(folder / "record.json", content | {"status": FAILED, "error": message, "ended": now()})
-        raise RunFailed(message) from None
+        raise failed from None
     except SignalException as stopped:
         content = read_record(folder)
         if content["status"] == RUNNING:
@@ -61,17 +64,27 @@ def launch(folder: Path, processes: int) -> dict[str, Any]:
     return read_record(folder)
 
 
-def _order(item: tuple[int, Any]) -> tuple[bool, int]:
-    """Sorts the failure that came first to the front: times are whole seconds, and the launcher ends the rest itself."""
+def _order(item: tuple[int, Any]) -> tuple[bool, float]:
+    """Sorts the failure that came first to the front, and what the launcher ended itself to the end.
+
+    A process that was killed could not write when, and its time is a whole second, of when that was seen: the others may have
+    written by then that they had lost it. Nobody is lost before a failure that was written.
+    """
     _, failure = item
-    return failure.exitcode in (-signal.SIGTERM, 128 + signal.SIGTERM), failure.timestamp
+    written = (failure.error_file_data or {}).get("message")
+    when = written["extraInfo"].get("when") if isinstance(written, dict) else None
+    return failure.exitcode in (-signal.SIGTERM, 128 + signal.SIGTERM), when or failure.timestamp - 5
 
 
 def _ending(failure: Any) -> str:
     if failure.exitcode < 0:
         return f"was killed by {signal.Signals(-failure.exitcode).name}"
-    message = failure.message if isinstance(failure.message, str) else failure.message.get("message", "")
-    return f"failed: {message}"
+    return f"failed: {_said(failure)}"
+
+
+def _said(failure: Any) -> str:
+    """The error that a process left."""
+    return str(failure.message if isinstance(failure.message, str) else failure.message.get("message", ""))
 
 
 def rank_main(folder: Path) -> int:
@@ -83,11 +96,9 @@ def rank_main(folder: Path) -> int:
         execute(folder)
     except Interrupted as stopped:
         return 128 + stopped.signum
-    except UserError:
-        return 2
     except Exception as error:
         _tell_launcher(error)
-        return 1
+        return 2 if isinstance(error, UserError) else 1
     return 0
 
 
@@ -100,7 +111,11 @@ def _tell_launcher(error: Exception) -> None:
         text = f"{type(error).__name__}: {first_line(error)}"
         message = {
             "message": text,
-            "extraInfo": {"timestamp": str(int(time.time())), "py_callstack": traceback.format_exc()},
+            "extraInfo": {
+                "timestamp": str(int(time.time())),
+                "when": time.time(),
+                "py_callstack": traceback.format_exc(),
+            },
         }
         write_json(Path(path), {"message": message})
 
