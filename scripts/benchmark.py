@@ -722,7 +722,9 @@ def as_line(row: dict[str, Any]) -> str:
     unit, goal = row["unit"], row["goal"]
     numbers = [row[side]["median"] for side in ("ours", "other")]
     differs = f" {unit}" if row["kind"] == "difference" else ""
-    ours, other = [f"{number:.2f} s" if unit == "s" else f"{number:,.0f} {unit}" for number in numbers]
+    ours, other = [
+        f"{number:.2f} s" if unit == "s" else f"{number:,.{1 if number < 10 else 0}f} {unit}" for number in numbers
+    ]
     median, low, high = [f"{value:+,.0f}{differs}" if differs else f"{value:.3g}" for value in row["value"].values()]
     wanted = "" if goal is None else f"{'≥' if unit.startswith('/') else '≤'} {goal:g}{differs}"
     met = {True: "yes", False: "no", None: ""}[row["met"]]
