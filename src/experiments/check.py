@@ -73,9 +73,24 @@ class _Rule(NamedTuple):
     optional: bool = False  # may be null
 
 
+_BATCHES = "null, a number of batches, or a share up to 1.0"
 _RULES = {
     "seed": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "0"),
     "trainer.max_epochs": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "10"),
+    "trainer.num_nodes": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "1"),
+    "trainer.threads": _Rule(int, "a whole number, 1 or more, or null", lambda v: v >= 1, "1", True),
+    "trainer.accumulate_grad_batches": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "2"),
+    "trainer.check_val_every_n_epoch": _Rule(int, "a whole number, 1 or more, or null", lambda v: v >= 1, "1", True),
+    "trainer.gradient_clip_val": _Rule(float, "a number above 0, or null", lambda v: v > 0, "1.0", True),
+    "trainer.limit_train_batches": _Rule(float, _BATCHES, lambda v: 0 < v <= 1 or (v > 1 and v == int(v)), "10", True),
+    "trainer.limit_val_batches": _Rule(float, _BATCHES, lambda v: 0 <= v <= 1 or (v > 1 and v == int(v)), "10", True),
+    "trainer.limit_test_batches": _Rule(float, _BATCHES, lambda v: 0 <= v <= 1 or (v > 1 and v == int(v)), "10", True),
+    "callbacks.checkpoint.every_n_steps": _Rule(
+        int, "a whole number, 1 or more, or null", lambda v: v >= 1, "100", True
+    ),
+    "callbacks.checkpoint.every_minutes": _Rule(
+        float, "minutes, a number above 0, or null", lambda v: v > 0, "15", True
+    ),
     "optimizer.lr": _Rule(float, "a number above 0", lambda v: v > 0, "0.001"),
     "optimizer.weight_decay": _Rule(float, "a number, 0 or more", lambda v: v >= 0, "0"),
     "data.batch_size": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "128"),

@@ -72,9 +72,15 @@ def processes_here(config: Any) -> int:
         )
     if devices in (-1, "-1", "auto"):
         return available or 1
-    if isinstance(devices, str) and "," in devices:
-        devices = [int(part) for part in devices.split(",") if part.strip()]
-    wanted = len(devices) if not isinstance(devices, (int, str)) else int(devices)
+    try:
+        if isinstance(devices, str) and "," in devices:
+            devices = [int(part) for part in devices.split(",") if part.strip()]
+        wanted = len(devices) if not isinstance(devices, (int, str)) else int(devices)
+    except (TypeError, ValueError):
+        raise UserError(
+            f"trainer.devices={devices} must be a number, a list of numbers as in trainer.devices=[0,1], or -1 for all: "
+            "try trainer.devices=1"
+        ) from None
     if wanted < 1:
         raise UserError(f"trainer.devices={devices} must be 1 or more, or -1 for all: try trainer.devices=1")
     if available is not None and wanted > available:
