@@ -31,6 +31,7 @@ BAD = [
     (["trainer=cpu", "precision=16-true"], ["16-true", "GPU"]),
     (["trainer.devices=0", "trainer=cpu"], ["trainer.devices=0"]),
     (["trainer.devices=two", "trainer=cpu"], ["trainer.devices=two", "a list of numbers", "trainer.devices=1"]),
+    (["data.classes=3"], ["data.classes=3", "a list of names"]),
     (["trainer.threads=x"], ["trainer.threads=x", "whole number"]),
     (["trainer.gradient_clip_val=-1"], ["trainer.gradient_clip_val=-1", "above 0"]),
     (["trainer.accumulate_grad_batches=0"], ["trainer.accumulate_grad_batches=0", "1 or more"]),

@@ -66,7 +66,7 @@ def _select(config: Any, key: str, default: Any = None) -> Any:
 class _Rule(NamedTuple):
     """What the value of a key must be."""
 
-    kind: type  # float takes whole numbers too
+    kind: type  # int, float (takes whole numbers too) or list
     words: str
     holds: Callable[[Any], bool]
     cure: str
@@ -99,6 +99,9 @@ _RULES = {
     "data.history": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "96"),
     "data.horizon": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "24"),
     "data.season": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "24"),
+    "data.max_length": _Rule(int, "a whole number, 1 or more, or null", lambda v: v >= 1, "400", True),
+    "data.max_tokens": _Rule(int, "a whole number, 1 or more, or null", lambda v: v >= 1, "4000", True),
+    "data.classes": _Rule(list, "a list of names, or null", lambda v: len(v) > 0, '["0","1"]', True),
     "model.truncate": _Rule(int, "a whole number, 1 or more, or null", lambda v: v >= 1, "100", True),
     "task.search.beams": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "4"),
     "task.search.length_penalty": _Rule(float, "a number, 0 or more", lambda v: v >= 0, "0.6"),
@@ -122,13 +125,13 @@ _RULES = {
 
 
 def _values(config: Any) -> list[str]:
-    """Numbers of the keys that have a rule."""
+    """Values of the keys that have a rule."""
     wrong = []
     for key, rule in _RULES.items():
         value = _select(config, key, _MISSING)
         if value is _MISSING or (value is None and rule.optional):
             continue
-        kinds = (int, float) if rule.kind is float else (int,)
+        kinds = {float: (int, float), list: (list, ListConfig)}.get(rule.kind, (rule.kind,))
         if isinstance(value, bool) or not isinstance(value, kinds) or not rule.holds(value):
             wrong.append(f"{key}={value} must be {rule.words}: try {key}={rule.cure}")
     return wrong
