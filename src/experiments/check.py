@@ -148,13 +148,13 @@ def _types(config: Any, defaults: Any) -> list[str]:
         return []
     rest = [word for word in config.run.overrides if not any(word.lstrip("+").startswith(f"{key}=") for key in given)]
     try:
-        defaults = defaults or compose(rest, config.run.config_dirs)
-    except UserError:  # a key without default was among those given
+        defaults = defaults or compose(rest, config.run.config_dirs, whole=False)
+    except UserError:  # such as a value that another refers to
         return []
     problems = []
     for key in given:
         default, value = (_select(one, key) for one in (defaults, config))
-        if default is None or value is None or key == "data.validation":
+        if default in (None, "???") or value is None or key == "data.validation":
             continue
         if not _alike(default, value):
             problems.append(f"{key}={_shown(value)} must be {_named(default)}: its default is {_shown(default)}")

@@ -158,7 +158,7 @@ def _sweep_words(words: list[str]) -> list[str]:
         raise UserError(
             f"--config-dir is given {len(folders)} times, and a sweep takes one: put the others into its hydra.searchpath"
         )
-    given = [_quoted_condition(word) for word in given]
+    given = _left_to_cells([_quoted_condition(word) for word in given])
     if not resume or resume[-1] in ("", "null"):
         return [*switches, *(f"--config-dir={one}" for one in folders), *given]
     from experiments.compose import quoted
@@ -182,6 +182,24 @@ def _quoted_condition(word: str) -> str:
     from experiments.compose import quoted  # imports Hydra, and torch's process is not started yet
 
     return f"{key}={quoted(value)}"
+
+
+def _left_to_cells(words: list[str]) -> list[str]:
+    """Words such as `model.width=64` beside `model=a,b`, as sweeps over one value: Hydra leaves these to the cells, and any other
+    it asks of the option that the group has by default."""
+    if any(word.startswith("hydra/sweeper=") for word in words):  # for a search it would be a part of the space
+        return words
+    swept = {
+        key for key, _, value in (word.partition("=") for word in words) if "." not in key and re.search("[,(]", value)
+    }
+
+    def one(word: str) -> str:
+        key, _, value = word.partition("=")
+        group, dot, _ = key.lstrip("+").partition(".")
+        outside = re.sub(r"""'[^']*'|"[^"]*"|\[.*\]|\{.*\}""", "", value)  # quotes and brackets
+        return f"{key}=choice({value})" if dot and group in swept and value and not re.search("[,(]", outside) else word
+
+    return [one(word) for word in words]
 
 
 def _show(record: dict[str, Any], folder: Path) -> None:

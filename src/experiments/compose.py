@@ -34,12 +34,13 @@ def conf_dir() -> Path:
     return beside if (beside / "train.yaml").is_file() else package / "conf"
 
 
-def compose(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> DictConfig:
+def compose(overrides: Sequence[str], config_dirs: Sequence[str] = (), whole: bool = True) -> DictConfig:
     """The resolved config for some overrides; `run.dir`, `run.choices`, `run.overrides` and `run.config_dirs` are filled in.
 
     Args:
         overrides: in Hydra's syntax, without sweeps.
         config_dirs: further folders of configs, searched after ours.
+        whole: whether what has no default must be given.
 
     Raises:
         UserError: for an unknown key or option, a value that cannot be parsed, or a missing value.
@@ -59,11 +60,15 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> DictCo
             config = hydra_compose("train", overrides=[*search, *overrides], return_hydra_config=True)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise UserError(explain(error, overrides, folders)) from error
-    return settle(config, overrides, folders)
+    return settle(config, overrides, folders, whole=whole)
 
 
 def settle(
-    config: DictConfig, overrides: Sequence[str], config_dirs: Sequence[str], folder: str | None = None
+    config: DictConfig,
+    overrides: Sequence[str],
+    config_dirs: Sequence[str],
+    folder: str | None = None,
+    whole: bool = True,
 ) -> DictConfig:
     """Fills in what names the run, resolves every interpolation, and takes Hydra's own part away.
 
@@ -82,7 +87,8 @@ def settle(
         OmegaConf.resolve(config)
     except OmegaConfBaseException as error:
         raise UserError(first_line(error)) from error
-    missing_sentence(OmegaConf.missing_keys(config))
+    if whole:
+        missing_sentence(OmegaConf.missing_keys(config))
     take_over_published(config)
     OmegaConf.set_struct(config, True)
     return config
@@ -169,7 +175,7 @@ def _keys(config_dirs: Sequence[str], overrides: Sequence[str] = ()) -> list[str
     """Every dotted key of the config that the group choices among the overrides give."""
     try:
         groups = [word for word in overrides if word.split("=")[0].lstrip("+~") in GROUPS and "=" in word]
-        config = compose(groups, config_dirs)
+        config = compose(groups, config_dirs, whole=False)
     except UserError:
         return []
     return [key for key in dotted(OmegaConf.to_container(config)) if not key.startswith("run.")]

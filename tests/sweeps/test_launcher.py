@@ -306,3 +306,20 @@ def test_a_dataset_is_read_once_for_all_jobs(tmp_path: Path, monkeypatch: pytest
         warm.stop()
     assert codes["kept"] == 0, (tmp_path / "kept" / "job.log").read_text()
     assert codes["other"] == 2, "its limit needs other parts, so it reads the files, and they are gone"
+
+
+def test_a_value_for_an_option_that_is_not_the_default(sweeps: Sweeps) -> None:
+    """Hydra would ask the default option, which has no such key; and what the option itself asks for is given."""
+    from PIL import Image
+
+    for number in range(12):
+        path = sweeps.folder / "pictures" / "train" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (28, 28), 20 * number).save(path)
+    words = ["data=image_folder,digits", "data.root=pictures", "trainer=cpu", "model=mlp", "hydra.sweep.dir=values"]
+    code, output, errors = sweeps.run("-m", *words, command="check")
+    assert (code, output.splitlines()[0]) == (2, "2 cells: 1 to run, 1 that cannot run")
+    assert errors.startswith("error: data=digits: data.root is no key of this config: did you mean data.")
+    code, output, errors = sweeps.run("-m", *words, "trainer.max_epochs=1", "seed=0,1", "launcher.on_invalid=skip")
+    assert code == 0, errors
+    assert [record["status"] for record in sweeps.records("values").values()] == ["finished"] * 2

@@ -18,6 +18,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.compose import GROUPS, missing_sentence, settle
+from experiments.errors import UserError
 from experiments.preprocessing import take_over_published
 
 Plain = dict[str, Any]
@@ -76,17 +77,23 @@ class Composer:
             return OmegaConf.to_container(config)  # type: ignore[return-value]
 
     def defaults(self, words: Sequence[str], folder: str) -> Plain:
-        """The resolved config of the same options without values of the cell's own.
+        """The resolved config of the same options without values of the cell's own; what has no default may be missing there.
 
         Raises:
             HydraException: as Hydra does.
         """
         groups = tuple(word for word in words if self._parse(word)[1])
         if groups not in self._resolved:
-            self._resolved[groups] = self.compose(groups, folder)
+            try:
+                self._resolved[groups] = self._compose(groups, folder, whole=False)
+            except _Unusual:
+                try:
+                    self._resolved[groups] = self.compose(groups, folder)
+                except UserError:
+                    self._resolved[groups] = {}
         return self._resolved[groups]
 
-    def _compose(self, words: Sequence[str], folder: str) -> Plain:
+    def _compose(self, words: Sequence[str], folder: str, whole: bool = True) -> Plain:
         parsed = [self._parse(word) for word in words]
         merged, choices = self._merge(tuple(word for word, (_, group) in zip(words, parsed, strict=True) if group))
         config = _copy(merged)
@@ -96,7 +103,8 @@ class Composer:
         run = config.setdefault("run", {})
         run |= {"dir": folder, "choices": dict(choices), "overrides": list(words), "config_dirs": self.config_dirs}
         resolved = self._resolve(config, config, 0)
-        missing_sentence(_missing(resolved, ""))
+        if whole:
+            missing_sentence(_missing(resolved, ""))
         take_over_published(resolved)
         return resolved
 
