@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,20 @@ def test_ctrl_c_saves_what_runs(sweeps: Sweeps) -> None:
     assert not processes_of(process.pid)
     output = sweeps.run("stopped", command="status")[1]
     assert "2 interrupted, 1 waiting" in output
+
+
+@pytest.mark.parametrize("after", [0.5, 1.2])
+def test_ctrl_c_while_the_imports_are_under_way(sweeps: Sweeps, after: float) -> None:
+    words = [*LONG, "seed=0,1", "launcher.jobs=2", "trainer.max_epochs=50000", f"hydra.sweep.dir=early{after}"]
+    process = sweeps.start("-m", *words)
+    sweeps.await_(lambda: (sweeps.folder / f"early{after}" / "sweep.json").exists())
+    time.sleep(after)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert not processes_of(process.pid)
+    for record in sweeps.records(f"early{after}").values():
+        assert (record["status"], record["error"].removeprefix("Interrupted: ")) == ("interrupted", "stopped by SIGINT")
 
 
 @pytest.mark.slow

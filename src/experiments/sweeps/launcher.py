@@ -256,7 +256,10 @@ class Launch:
             return
         if isinstance(self.engine, Warm) and name in self.shared:
             self.engine.keep_ready(self.shared.pop(name))
+        stopped = self.stopped  # before the engine knew the job
         self.engine.run(name, self.folder / name, share.environment(), share.need.threads)
+        if stopped is not None:
+            self.engine.signal(name, stopped)
 
     def _began(self, job: Running) -> None:
         job.began, job.at_work = time.monotonic(), True
@@ -286,7 +289,9 @@ class Launch:
         if timed_out and ended.code != 0:
             self._over(name, FAILED, f"it was stopped after launcher.timeout={self.timeout:g} s", force=True)
         elif ended.code in (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM):
-            self._over(name, INTERRUPTED, error)
+            self._over(name, INTERRUPTED, f"stopped by {signal.Signals(abs(ended.code) % 128).name}")
+        elif ended.code == -signal.SIGKILL and self.stopped is not None:
+            self._over(name, INTERRUPTED, "killed, as the sweep was asked to stop a second time")
         else:
             self._over(name, FAILED, error)
 

@@ -163,7 +163,9 @@ class _Server:
         self.wake_read, self.wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(
+            signal.SIG_BLOCK, {signal.SIGINT}
+        )  # a job asked to stop as soon as it is forked is not to miss it
 
     def serve(self) -> None:
         rest = b""
@@ -286,6 +288,7 @@ def _job(message: dict[str, Any]) -> int:
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(signum, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     with contextlib.suppress(OSError):  # the kernel, out of memory, is to take a job and not the launcher
         Path("/proc/self/oom_score_adj").write_text("500")
     folder = Path(message["folder"])
