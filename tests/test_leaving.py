@@ -48,3 +48,9 @@ def test_output_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
         )
     assert ended.returncode == 1
     assert ended.stderr == "failed: what was printed could not be written: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_a_stream_that_was_closed_does_not_matter(tmp_path: Path, closed: str) -> None:
+    words = f"'{sys.executable}' -m experiments list precisions {closed}"
+    assert subprocess.run(words, shell=True, cwd=tmp_path, capture_output=True, timeout=60).returncode == 0

@@ -20,11 +20,13 @@ def leave(code: int) -> NoReturn:
         sys.exit(code)
     atexit._run_exitfuncs()
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by who started this
+            sys.stdout.flush()
     except (OSError, ValueError) as error:  # such as a full disk
         code = code or 1
         with contextlib.suppress(OSError, ValueError):
             print(f"failed: what was printed could not be written: {error}", file=sys.stderr)
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.flush()
+        if sys.stderr is not None:
+            sys.stderr.flush()
     os._exit(code)
