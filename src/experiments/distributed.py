@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -24,7 +25,12 @@ def launch(folder: Path, processes: int) -> dict[str, Any]:
 
     The first process to fail ends the others, and its error is what the record says.
     """
-    from torch.distributed.elastic.multiprocessing.api import SignalException
+    with tempfile.TemporaryDirectory() as logs:  # torch makes one where it is given none, and leaves it
+        return _launch(folder, processes, logs)
+
+
+def _launch(folder: Path, processes: int, logs: str) -> dict[str, Any]:
+    from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -37,6 +43,7 @@ def launch(folder: Path, processes: int) -> dict[str, Any]:
         rdzv_endpoint="localhost:0",
         max_restarts=0,
         monitor_interval=0.2,
+        logs_specs=DefaultLogsSpecs(log_dir=logs),
     )
     if not debugging():  # what it tells of its processes comes back as one sentence
         logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
