@@ -119,6 +119,8 @@ class TestStatistics:
         assert (statistics.seeds_needed(many) or 0) > 20
         assert statistics.seeds_needed(statistics.paired([1, -0.999, 1e-4])) is None
         assert (statistics.seeds_needed(few, 0.001) or 0) > (statistics.seeds_needed(few) or 0)
+        flipped = statistics.paired([0.1, 0.12, 0.2], bootstrap=True)
+        assert statistics.seeds_needed(flipped) == 6, "2 / 2⁵ is above 0.05"
 
 
 class TestCells:

@@ -119,6 +119,7 @@ class Difference:
         p: two-sided; NaN where there are too few values.
         deviation: standard deviation of one pair's difference.
         paired: on equal seeds and splits; otherwise by Welch's test.
+        flips: p is from sign flips, which cannot fall below 2 / 2ⁿ.
     """
 
     mean: float
@@ -128,6 +129,7 @@ class Difference:
     p: float
     deviation: float
     paired: bool = True
+    flips: bool = False
 
 
 def paired(differences: Sequence[float], bootstrap: bool = False) -> Difference:
@@ -142,13 +144,14 @@ def paired(differences: Sequence[float], bootstrap: bool = False) -> Difference:
         return Difference(mean, math.nan, math.nan, n, math.nan, math.nan)
     low, high = interval(differences, bootstrap)
     spread = _deviation(differences)
+    flips = bootstrap or spread <= 1e-9 * abs(mean)
     if mean == 0:
         p = 1.0
-    elif bootstrap or spread <= 1e-9 * abs(mean):
+    elif flips:
         p = sign_flip_p(differences)
     else:
         p = two_sided_p(mean / (spread / math.sqrt(n)), n - 1)
-    return Difference(mean, low, high, n, p, spread)
+    return Difference(mean, low, high, n, p, spread, flips=flips)
 
 
 def unpaired(first: Sequence[float], second: Sequence[float]) -> Difference:
@@ -194,7 +197,7 @@ def seeds_needed(difference: Difference, alpha: float = ALPHA) -> int | None:
     ratio = difference.deviation / abs(difference.mean)
 
     def enough(n: int) -> bool:
-        return ratio * _reach(n, alpha) <= math.sqrt(n)
+        return ratio * _reach(n, alpha) <= math.sqrt(n) and not (difference.flips and 2.0 ** (1 - n) > alpha)
 
     if not enough(MOST_SEEDS):
         return None
