@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -36,10 +37,12 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         config: a DictConfig or a View.
         defaults: the same options without values of the run's own; composed where not given.
     """
+    wrong = _values(config)
+    sizeless = any(sentence.startswith("data.size=") for sentence in wrong)
     return [
-        *_values(config),
+        *wrong,
         *_types(config, defaults),
-        *_pairs(config),
+        *([] if sizeless else _pairs(config)),
         *_devices(config),
         *_paths(config),
         *_freezing(config),
@@ -66,7 +69,7 @@ def _select(config: Any, key: str, default: Any = None) -> Any:
 class _Rule(NamedTuple):
     """What the value of a key must be."""
 
-    kind: type  # int, float (takes whole numbers too) or list
+    kind: type  # int, float (takes whole numbers too), str or list
     words: str
     holds: Callable[[Any], bool]
     cure: str
@@ -85,14 +88,24 @@ _RULES = {
     "trainer.limit_train_batches": _Rule(float, _BATCHES, lambda v: 0 < v <= 1 or (v > 1 and v == int(v)), "10", True),
     "trainer.limit_val_batches": _Rule(float, _BATCHES, lambda v: 0 <= v <= 1 or (v > 1 and v == int(v)), "10", True),
     "trainer.limit_test_batches": _Rule(float, _BATCHES, lambda v: 0 <= v <= 1 or (v > 1 and v == int(v)), "10", True),
+    "callbacks.checkpoint.mode": _Rule(str, "min, max or null", lambda v: v in ("min", "max"), "max", True),
+    "callbacks.early_stopping.mode": _Rule(str, "min or max", lambda v: v in ("min", "max"), "min"),
+    "callbacks.early_stopping.patience": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "5"),
     "callbacks.checkpoint.every_n_steps": _Rule(
         int, "a whole number, 1 or more, or null", lambda v: v >= 1, "100", True
     ),
     "callbacks.checkpoint.every_minutes": _Rule(
         float, "minutes, a number above 0, or null", lambda v: v > 0, "15", True
     ),
-    "optimizer.lr": _Rule(float, "a number above 0", lambda v: v > 0, "0.001"),
-    "optimizer.weight_decay": _Rule(float, "a number, 0 or more", lambda v: v >= 0, "0"),
+    "trainer.max_steps": _Rule(int, "a whole number, 1 or more, or -1 for no limit", lambda v: v >= 1 or v == -1, "-1"),
+    "optimizer.lr": _Rule(float, "a number above 0", lambda v: 0 < v < math.inf, "0.001"),
+    "optimizer.weight_decay": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0"),
+    "scheduler.every_epochs": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "10"),
+    "scheduler.patience": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "3"),
+    "scheduler.warmup_share": _Rule(float, "a share above 0 and below 1", lambda v: 0 < v < 1, "0.3"),
+    "task.label_smoothing": _Rule(float, "a number from 0, below 1", lambda v: 0 <= v < 1, "0.1"),
+    "model.dropout": _Rule(float, "a number from 0, below 1", lambda v: 0 <= v < 1, "0.1"),
+    "data.split_seed": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "0"),
     "data.batch_size": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "128"),
     "data.size": _Rule(int, "pixels, a whole number, or null", lambda v: v >= 1, "32", True),
     "data.workers": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "0", True),
@@ -154,7 +167,7 @@ def _types(config: Any, defaults: Any) -> list[str]:
     problems = []
     for key in given:
         default, value = (_select(one, key) for one in (defaults, config))
-        if default in (None, "???") or value is None or key == "data.validation":
+        if default in (None, "???") or value is None or key in ("data.validation", "trainer.devices"):
             continue
         if not _alike(default, value):
             problems.append(f"{key}={_shown(value)} must be {_named(default)}: its default is {_shown(default)}")

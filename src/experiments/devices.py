@@ -70,6 +70,11 @@ def processes_here(config: Any) -> int:
         raise UserError(
             f"trainer.accelerator={trainer.accelerator} needs a GPU and this machine has none: use trainer=cpu"
         )
+    if kind != "gpu" and devices != "auto" and (not isinstance(devices, (int, str)) or str(devices).strip() == "-1"):
+        raise UserError(
+            f"trainer.devices={devices} names devices of a GPU's kind, and trainer.accelerator={trainer.accelerator} has none: "
+            "give the number of processes, as in trainer.devices=2"
+        )
     if devices in (-1, "-1", "auto"):
         return available or 1
     try:

@@ -48,6 +48,12 @@ def open_run(config: DictConfig) -> Path:
         UserError: when the config cannot run, or the folder holds a run already.
     """
     require(config)
+    nodes = int(config.trainer.get("num_nodes") or 1)
+    if nodes > 1 and not in_rank():
+        raise UserError(
+            f"trainer.num_nodes={nodes} needs this command on every node, started by torchrun or srun, and nothing says that it "
+            "was: see docs/distributed.md, or use trainer.num_nodes=1"
+        )
     folder, given = Path(config.run.dir), any(word.startswith("hydra.run.dir=") for word in config.run.overrides)
     if in_rank():
         if not given:

@@ -99,6 +99,9 @@ class Checkpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         monitor, mode = self._watch(pl_module)
         value = trainer.callback_metrics.get(monitor)
+        if value is None and self.monitor and any(name.startswith("val/") for name in trainer.callback_metrics):
+            known = ", ".join(sorted(trainer.callback_metrics))
+            raise UserError(f"callbacks.checkpoint.monitor={monitor} is no metric of this run: choose one of {known}")
         loss = float(trainer.callback_metrics.get("val/loss", math.inf))
         improved = value is not None and self._improves(float(value), loss, mode)
         if improved:
