@@ -76,57 +76,57 @@ class _Rule(NamedTuple):
     optional: bool = False  # may be null
 
 
-_BATCHES = "null, a number of batches, or a share up to 1.0"
+def _whole(least: int, cure: str, optional: bool = False) -> _Rule:
+    words = f"a whole number, {least} or more{', or null' if optional else ''}"
+    return _Rule(int, words, lambda v: v >= least, cure, optional)
+
+
+_BATCHES = _Rule(
+    float,
+    "null, a number of batches, or a share up to 1.0",
+    lambda v: 0 <= v <= 1 or (v > 1 and v == int(v)),
+    "10",
+    True,
+)
 _RULES = {
-    "seed": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "0"),
-    "trainer.max_epochs": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "10"),
-    "trainer.num_nodes": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "1"),
-    "trainer.threads": _Rule(int, "a whole number, 1 or more, or null", lambda v: v >= 1, "1", True),
-    "trainer.accumulate_grad_batches": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "2"),
-    "trainer.check_val_every_n_epoch": _Rule(int, "a whole number, 1 or more, or null", lambda v: v >= 1, "1", True),
+    "seed": _whole(0, "0"),
+    "trainer.max_epochs": _whole(1, "10"),
+    "trainer.num_nodes": _whole(1, "1"),
+    "trainer.threads": _whole(1, "1", True),
+    "trainer.accumulate_grad_batches": _whole(1, "2"),
+    "trainer.check_val_every_n_epoch": _whole(1, "1", True),
     "trainer.gradient_clip_val": _Rule(float, "a number above 0, or null", lambda v: v > 0, "1.0", True),
-    "trainer.limit_train_batches": _Rule(float, _BATCHES, lambda v: 0 < v <= 1 or (v > 1 and v == int(v)), "10", True),
-    "trainer.limit_val_batches": _Rule(float, _BATCHES, lambda v: 0 <= v <= 1 or (v > 1 and v == int(v)), "10", True),
-    "trainer.limit_test_batches": _Rule(float, _BATCHES, lambda v: 0 <= v <= 1 or (v > 1 and v == int(v)), "10", True),
+    "trainer.limit_train_batches": _BATCHES._replace(holds=lambda v: v > 0 and _BATCHES.holds(v)),
+    "trainer.limit_val_batches": _BATCHES,
+    "trainer.limit_test_batches": _BATCHES,
+    "trainer.max_steps": _Rule(int, "a whole number, 1 or more, or -1 for no limit", lambda v: v >= 1 or v == -1, "-1"),
     "callbacks.checkpoint.mode": _Rule(str, "min, max or null", lambda v: v in ("min", "max"), "max", True),
     "callbacks.early_stopping.mode": _Rule(str, "min or max", lambda v: v in ("min", "max"), "min"),
-    "callbacks.early_stopping.patience": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "5"),
-    "callbacks.checkpoint.every_n_steps": _Rule(
-        int, "a whole number, 1 or more, or null", lambda v: v >= 1, "100", True
-    ),
+    "callbacks.early_stopping.patience": _whole(0, "5"),
+    "callbacks.checkpoint.every_n_steps": _whole(1, "100", True),
     "callbacks.checkpoint.every_minutes": _Rule(
         float, "minutes, a number above 0, or null", lambda v: v > 0, "15", True
     ),
-    "trainer.max_steps": _Rule(int, "a whole number, 1 or more, or -1 for no limit", lambda v: v >= 1 or v == -1, "-1"),
     "optimizer.lr": _Rule(float, "a number above 0", lambda v: 0 < v < math.inf, "0.001"),
     "optimizer.weight_decay": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0"),
-    "scheduler.every_epochs": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "10"),
-    "scheduler.patience": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "3"),
+    "scheduler.every_epochs": _whole(1, "10"),
+    "scheduler.patience": _whole(0, "3"),
     "scheduler.warmup_share": _Rule(float, "a share above 0 and below 1", lambda v: 0 < v < 1, "0.3"),
     "task.label_smoothing": _Rule(float, "a number from 0, below 1", lambda v: 0 <= v < 1, "0.1"),
+    "task.search.beams": _whole(1, "4"),
+    "task.search.length_penalty": _Rule(float, "a number, 0 or more", lambda v: v >= 0, "0.6"),
     "model.dropout": _Rule(float, "a number from 0, below 1", lambda v: 0 <= v < 1, "0.1"),
-    "data.split_seed": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "0"),
-    "data.batch_size": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "128"),
+    "model.truncate": _whole(1, "100", True),
+    "data.split_seed": _whole(0, "0"),
+    "data.batch_size": _whole(1, "128"),
     "data.size": _Rule(int, "pixels, a whole number, or null", lambda v: v >= 1, "32", True),
     "data.workers": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "0", True),
-    "data.history": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "96"),
-    "data.horizon": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "24"),
-    "data.season": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "24"),
-    "data.max_length": _Rule(int, "a whole number, 1 or more, or null", lambda v: v >= 1, "400", True),
-    "data.max_tokens": _Rule(int, "a whole number, 1 or more, or null", lambda v: v >= 1, "4000", True),
+    "data.history": _whole(1, "96"),
+    "data.horizon": _whole(1, "24"),
+    "data.season": _whole(1, "24"),
+    "data.max_length": _whole(1, "400", True),
+    "data.max_tokens": _whole(1, "4000", True),
     "data.classes": _Rule(list, "a list of names, or null", lambda v: len(v) > 0, '["0","1"]', True),
-    "model.truncate": _Rule(int, "a whole number, 1 or more, or null", lambda v: v >= 1, "100", True),
-    "task.search.beams": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "4"),
-    "task.search.length_penalty": _Rule(float, "a number, 0 or more", lambda v: v >= 0, "0.6"),
-    "freezing.head_epochs": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "0"),
-    "freezing.head_rate": _Rule(float, "a number above 0", lambda v: v > 0, "1.0"),
-    "freezing.views": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "0"),
-    "features.gigabytes": _Rule(float, "a number above 0", lambda v: v > 0, "10"),
-    "freezing.count": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "1"),
-    "freezing.every_epochs": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "1"),
-    "freezing.depth": _Rule(int, "a whole number, 1 or more, or null", lambda v: v >= 1, "2", True),
-    "freezing.rank": _Rule(int, "a whole number, 1 or more", lambda v: v >= 1, "8"),
-    "freezing.alpha": _Rule(float, "a number above 0", lambda v: v > 0, "16.0"),
     "data.limit": _Rule(
         float,
         "null, a number of examples, or a share below 1",
@@ -134,6 +134,15 @@ _RULES = {
         "0.1",
         True,
     ),
+    "freezing.head_epochs": _whole(0, "0"),
+    "freezing.head_rate": _Rule(float, "a number above 0", lambda v: v > 0, "1.0"),
+    "freezing.views": _whole(0, "0"),
+    "freezing.count": _whole(1, "1"),
+    "freezing.every_epochs": _whole(1, "1"),
+    "freezing.depth": _whole(1, "2", True),
+    "freezing.rank": _whole(1, "8"),
+    "freezing.alpha": _Rule(float, "a number above 0", lambda v: v > 0, "16.0"),
+    "features.gigabytes": _Rule(float, "a number above 0", lambda v: v > 0, "10"),
 }
 
 

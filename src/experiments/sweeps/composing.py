@@ -18,7 +18,6 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.compose import GROUPS, missing_sentence, settle
-from experiments.errors import UserError
 from experiments.preprocessing import take_over_published
 
 Plain = dict[str, Any]
@@ -55,25 +54,26 @@ class Composer:
         self._parsed: dict[str, tuple[Override, bool]] = {}
         self._answers: dict[str, Any] = {}
 
-    def compose(self, words: Sequence[str], folder: str, number: int = 0) -> Plain:
+    def compose(self, words: Sequence[str], folder: str, number: int = 0, whole: bool = True) -> Plain:
         """The resolved config of a cell.
 
         Args:
             words: its overrides.
             folder: where it will run.
             number: of the job, for configs that ask Hydra for it.
+            whole: whether what has no default must be given.
 
         Raises:
             UserError: when a value is missing or refers to what is not there.
             HydraException: as Hydra does.
         """
         try:
-            return self._compose(words, folder)
+            return self._compose(words, folder, whole)
         except _Unusual:
             self.by_hydra += 1
             job = self.loader.load_sweep_config(self.master, list(words))
             job.hydra.job.num = number
-            config = settle(job, words, self.config_dirs, folder)
+            config = settle(job, words, self.config_dirs, folder, whole)
             return OmegaConf.to_container(config)  # type: ignore[return-value]
 
     def defaults(self, words: Sequence[str], folder: str) -> Plain:
@@ -84,16 +84,10 @@ class Composer:
         """
         groups = tuple(word for word in words if self._parse(word)[1])
         if groups not in self._resolved:
-            try:
-                self._resolved[groups] = self._compose(groups, folder, whole=False)
-            except _Unusual:
-                try:
-                    self._resolved[groups] = self.compose(groups, folder)
-                except UserError:
-                    self._resolved[groups] = {}
+            self._resolved[groups] = self.compose(groups, folder, whole=False)
         return self._resolved[groups]
 
-    def _compose(self, words: Sequence[str], folder: str, whole: bool = True) -> Plain:
+    def _compose(self, words: Sequence[str], folder: str, whole: bool) -> Plain:
         parsed = [self._parse(word) for word in words]
         merged, choices = self._merge(tuple(word for word, (_, group) in zip(words, parsed, strict=True) if group))
         config = _copy(merged)

@@ -14,6 +14,9 @@ from experiments.errors import UserError
 from experiments.files import write_json
 from experiments.record import FINISHED, RUNNING, Record, now, read_record
 
+# Exit codes of a process that was asked to stop, as a shell counts them and as the kernel does.
+STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM)
+
 
 def repeat(folder: Path) -> str:
     """The command that runs one job again."""
@@ -29,6 +32,8 @@ def near(folder: Path) -> str:
 
 def how(code: int) -> str:
     """How a process ended that said nothing itself, by its exit code or minus the signal's number."""
+    if code in STOPPED:
+        return f"stopped by {signal.Signals(abs(code) % 128).name}"
     if code >= 0:
         return f"the process ended with exit code {code} and without a result; see its job.log"
     try:

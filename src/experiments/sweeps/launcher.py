@@ -26,7 +26,7 @@ from experiments.devices import accelerator, cores, machine_with
 from experiments.errors import Interrupted, RunFailed, UserError
 from experiments.record import FAILED, FINISHED, INTERRUPTED, RUNNING
 from experiments.runs import moved, write_config
-from experiments.sweeps.ending import how, near, repeat, settled, written
+from experiments.sweeps.ending import STOPPED, how, near, repeat, settled, written
 from experiments.sweeps.engine import Cluster, Ended, Engine, Withdrawn
 from experiments.sweeps.opening import claimed, open_sweep, read_settings, sweep_folder_of, targets_of, write_sweep
 from experiments.sweeps.plan import NEW, Cell, Plan, make_plan, problems_of, state_of, summary
@@ -288,8 +288,8 @@ class Launch:
         timed_out = job.asked is not None and self.stopped is None
         if timed_out and ended.code != 0:
             self._over(name, FAILED, f"it was stopped after launcher.timeout={self.timeout:g} s", force=True)
-        elif ended.code in (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM):
-            self._over(name, INTERRUPTED, f"stopped by {signal.Signals(abs(ended.code) % 128).name}")
+        elif ended.code in STOPPED:
+            self._over(name, INTERRUPTED, error)
         elif ended.code == -signal.SIGKILL and self.stopped is not None:
             self._over(name, INTERRUPTED, "killed, as the sweep was asked to stop a second time")
         else:

@@ -163,9 +163,8 @@ class _Server:
         self.wake_read, self.wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.pthread_sigmask(
-            signal.SIG_BLOCK, {signal.SIGINT}
-        )  # a job asked to stop as soon as it is forked is not to miss it
+        # Handed down: a job that is asked to stop as soon as it is forked is not to miss it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
     def serve(self) -> None:
         rest = b""
