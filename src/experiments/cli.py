@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import Interrupted, RunFailed, UserError, debugging, first_line
+from experiments.errors import Interrupted, RunFailed, UserError, debugging, first_line, stop_behind
 from experiments.leaving import leave
 
 HELP = """\
@@ -64,11 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(error, 2)
     except RunFailed as error:
         return _say(error, 1)
-    except Interrupted as stopped:
-        print(f"\n{stopped}", file=sys.stderr)
-        return 128 + stopped.signum
-    except KeyboardInterrupt:
-        return 130
+    except (Interrupted, KeyboardInterrupt) as error:
+        return _say(error, 1)
     except BrokenPipeError:  # the reader of a pipe, such as head, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -83,6 +80,9 @@ def _usage(command: str) -> str:
 
 
 def _say(error: BaseException, code: int, text: str | None = None) -> int:
+    if stopped := stop_behind(error):
+        print(f"\n{stopped}", file=sys.stderr)
+        return 128 + stopped.signum
     if debugging():
         traceback.print_exception(error)
     kind = "error" if code == 2 else "failed"

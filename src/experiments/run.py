@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.build import build_callbacks, build_data, build_task, build_trainer, prepare_process, seed_everything
 from experiments.devices import processes_here
-from experiments.errors import Interrupted, Pruned, first_line
+from experiments.errors import Interrupted, Pruned, first_line, stop_behind
 from experiments.loading import load_checkpoint
 from experiments.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, Record, choices
 from experiments.runs import in_rank, rank, read_config, reading
@@ -72,9 +72,12 @@ def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
             write(PRUNED, str(early))
             return record.content
         except BaseException as error:
-            stopped = isinstance(error, Interrupted)
-            write(INTERRUPTED if stopped else FAILED, f"{type(error).__name__}: {first_line(error)}")
-            raise
+            cause = stop_behind(error) or error
+            write(
+                INTERRUPTED if isinstance(cause, Interrupted) else FAILED,
+                f"{type(cause).__name__}: {first_line(cause)}",
+            )
+            raise cause
     write(FINISHED)
     return record.content
 

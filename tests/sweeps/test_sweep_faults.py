@@ -114,6 +114,19 @@ def test_ctrl_c_saves_what_runs(sweeps: Sweeps) -> None:
     assert "2 interrupted, 1 waiting" in output
 
 
+def test_a_stop_that_a_library_makes_an_error_of_is_a_stop(sweeps: Sweeps) -> None:
+    (sweeps.folder / "mended").unlink(missing_ok=True)
+    stopped = [*SMALL, "model=faulty", "model.how=stopped", "--config-dir=conf"]
+    process = sweeps.start(*stopped, "hydra.run.dir=wrapped")
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors.strip()) == (130, "stopped by SIGINT")
+    code, _, errors = sweeps.run("-m", *stopped, "hydra.sweep.dir=wrapped_job")
+    assert code == 1, errors
+    for folder in (sweeps.folder / "wrapped", *(sweeps.folder / "wrapped_job").glob("0*")):
+        record = json.loads((folder / "record.json").read_text())
+        assert (record["status"], record["error"]) == ("interrupted", "Interrupted: stopped by SIGINT")
+
+
 @pytest.mark.parametrize("after", [0.5, 1.2])
 def test_ctrl_c_while_the_imports_are_under_way(sweeps: Sweeps, after: float) -> None:
     words = [*LONG, "seed=0,1", "launcher.jobs=2", "trainer.max_epochs=50000", f"hydra.sweep.dir=early{after}"]

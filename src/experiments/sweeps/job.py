@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,20 +12,18 @@ def run_job(folder: Path) -> int:
     """Runs one job to its end and gives its exit code; its record is there afterwards, whatever happened."""
     import traceback
 
-    from experiments.errors import Interrupted, UserError, first_line
+    from experiments.errors import UserError, first_line, stop_behind
     from experiments.run import run
 
     try:
         run(folder)
-    except Interrupted as stopped:
-        return 128 + stopped.signum
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        _ensure_record(folder, str(error))
-        return 2
     except BaseException as error:
+        if stopped := stop_behind(error):
+            return 128 + stopped.signum
+        if isinstance(error, UserError):
+            print(f"error: {error}", file=sys.stderr)
+            _ensure_record(folder, str(error))
+            return 2
         traceback.print_exc()
         _ensure_record(folder, f"{type(error).__name__}: {first_line(error)}")
         return 1

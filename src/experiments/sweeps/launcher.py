@@ -393,7 +393,7 @@ class Launch:
             name = cell.entry.name
             record, state = state_of(self.folder / name, cell.entry.identity)
             shown = self.shown[name]
-            if state == FAILED or (state == NEW and shown.state == FAILED):
+            if state in (FAILED, INTERRUPTED) or (state == NEW and shown.state in (FAILED, INTERRUPTED)):
                 failed.append(f"{name}: {record.get('error') or shown.error}; repeat it: {repeat(self.folder / name)}")
             records.append(record or {"status": shown.state, "error": shown.error, "metrics": {}})
         if self.stopped is not None:

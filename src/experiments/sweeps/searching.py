@@ -211,9 +211,10 @@ class Search(Launch):
         record, state = state_of(self.folder / name, entry.identity)
         if state == NEW:  # it got no record
             state = status
+        if state in (FAILED, INTERRUPTED):
+            self.failed_now.append(name)
         if state == FAILED:
             self.failures += 1
-            self.failed_now.append(name)
             if self.failures >= _FAILURES:
                 self.enough = f"the last {_FAILURES} trials failed"
         elif state in (FINISHED, PRUNED):

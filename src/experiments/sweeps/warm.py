@@ -18,10 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from experiments.errors import stop_behind
 from experiments.sweeps.engine import Ended, Event, Started
 
 # What these import inside their functions, because not every run needs it.
@@ -201,8 +203,11 @@ class _Server:
                 for descriptor in (self.wake_read, self.wake_write, self.connection.fileno()):
                     os.close(descriptor)
                 code = _job(message)
-            except KeyboardInterrupt:  # before the run could take it
-                code = 128 + signal.SIGINT
+            except BaseException as error:
+                if stopped := stop_behind(error):  # before the run could take it
+                    code = 128 + stopped.signum
+                else:
+                    traceback.print_exc()
             finally:
                 os._exit(code)  # without the teardown of a large interpreter
         self.jobs[pid] = message["run"]
