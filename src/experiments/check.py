@@ -194,7 +194,8 @@ def _alike(default: Any, value: Any) -> bool:
         return isinstance(value, int) or (isinstance(value, str) and default in (-1, 1))  # devices="0,1"
     if isinstance(default, str):
         return isinstance(value, (str, int, float))
-    return isinstance(default, (list, ListConfig)) == isinstance(value, (list, ListConfig))
+    kinds = ((list, ListConfig), (dict, DictConfig))
+    return all(isinstance(default, kind) == isinstance(value, kind) for kind in kinds)
 
 
 def _named(value: Any) -> str:

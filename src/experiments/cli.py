@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import Interrupted, RunFailed, UserError, debugging, first_line, stop_behind
+from experiments.errors import Interrupted, RunFailed, UserError, debugging, first_line
 from experiments.leaving import leave
+from experiments.stopping import stop, stop_behind
 
 HELP = """\
 experiments: pick a model, a dataset, a freezing strategy and a precision; train, sweep, compare.
@@ -402,4 +404,5 @@ _PLAIN = ("check", "list", "layers", "evaluate")  # whose words no parser reads,
 
 def entry(*command: str) -> None:
     """The console script, and with a command the script of its name."""
+    signal.signal(signal.SIGINT, stop)
     leave(main([*command, *sys.argv[1:]]))

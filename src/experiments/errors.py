@@ -18,20 +18,6 @@ class Interrupted(BaseException):
         self.signum = signum
 
 
-def stop_behind(error: BaseException) -> Interrupted | None:
-    """The stop that an error goes back to, if any: raised in the midst of a library it may come out as an error of that library."""
-    seen: set[int] = set()
-    at: BaseException | None = error
-    while at is not None and id(at) not in seen:
-        if isinstance(at, Interrupted):
-            return at
-        if isinstance(at, KeyboardInterrupt):
-            return Interrupted(signal.SIGINT)
-        seen.add(id(at))
-        at = at.__cause__ or at.__context__
-    return None
-
-
 class Pruned(Exception):
     """A search ended the run early, as one that stays behind; `metrics` are those of its last epoch."""
 

@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,11 +17,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.build import build_callbacks, build_data, build_task, build_trainer, prepare_process, seed_everything
 from experiments.devices import processes_here
-from experiments.errors import Interrupted, Pruned, first_line, stop_behind
+from experiments.errors import Pruned, first_line
 from experiments.loading import load_checkpoint
 from experiments.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, Record, choices
 from experiments.runs import in_rank, rank, read_config, reading
 from experiments.spec import to_plain
+from experiments.stopping import stop_behind, stop_if_asked, stoppable
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +59,7 @@ def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
             record.write(status, error)
 
     write(RUNNING)
-    with _stoppable():
+    with stoppable():
         try:
             with reading(folder, record.written):
                 prepare_process(config)
@@ -72,36 +69,14 @@ def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
             write(PRUNED, str(early))
             return record.content
         except BaseException as error:
-            cause = stop_behind(error) or error
-            write(
-                INTERRUPTED if isinstance(cause, Interrupted) else FAILED,
-                f"{type(cause).__name__}: {first_line(cause)}",
-            )
-            raise cause
+            stopped = stop_behind(error)
+            said = stopped or error
+            write(INTERRUPTED if stopped else FAILED, f"{type(said).__name__}: {first_line(said)}")
+            if stopped and stopped is not error:
+                raise stopped from error
+            raise
     write(FINISHED)
     return record.content
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """SIGTERM and SIGINT raise `Interrupted` until training takes them over."""
-    if (
-        threading.current_thread() is not threading.main_thread()
-    ):  # such as a notebook's helper; Python allows none there
-        yield
-        return
-    previous = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
-
-    def stop(signum: int, frame: Any) -> None:
-        raise Interrupted(signum)
-
-    for signum in previous:
-        signal.signal(signum, stop)
-    try:
-        yield
-    finally:
-        for signum, handler in previous.items():
-            signal.signal(signum, handler)
 
 
 def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
@@ -177,6 +152,7 @@ def _fit_and_test(task: Any, data: Any, trainer: Any, meter: Any, folder: Path, 
     if not task.learns:
         trainer.fit_loop.max_epochs = 1
         log.warning("The model has nothing to learn: one pass without training.")
+    stop_if_asked()
     trainer.fit(task, datamodule=data, ckpt_path=newest_whole(folder_of_checkpoints), weights_only=True)
     kept = [callback for callback in trainer.callbacks if isinstance(callback, Checkpoints)]
     metrics: dict[str, float] = {name: float(value) for name, value in trainer.callback_metrics.items()}

@@ -114,15 +114,15 @@ def test_ctrl_c_saves_what_runs(sweeps: Sweeps) -> None:
     assert "2 interrupted, 1 waiting" in output
 
 
-def test_a_stop_that_a_library_makes_an_error_of_is_a_stop(sweeps: Sweeps) -> None:
+@pytest.mark.parametrize("how", ["cut", "freed"])
+def test_a_stop_that_comes_in_the_midst_of_a_library_is_a_stop(sweeps: Sweeps, how: str) -> None:
     (sweeps.folder / "mended").unlink(missing_ok=True)
-    stopped = [*SMALL, "model=faulty", "model.how=stopped", "--config-dir=conf"]
-    process = sweeps.start(*stopped, "hydra.run.dir=wrapped")
-    _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors.strip()) == (130, "stopped by SIGINT")
-    code, _, errors = sweeps.run("-m", *stopped, "hydra.sweep.dir=wrapped_job")
+    words = [*SMALL, "model=faulty", f"model.how={how}", "--config-dir=conf"]
+    code, _, errors = sweeps.run(*words, f"hydra.run.dir=run_{how}")
+    assert (code, errors.splitlines()[-1]) == (130, "stopped by SIGINT"), errors
+    code, _, errors = sweeps.run("-m", *words, f"hydra.sweep.dir=sweep_{how}")
     assert code == 1, errors
-    for folder in (sweeps.folder / "wrapped", *(sweeps.folder / "wrapped_job").glob("0*")):
+    for folder in (sweeps.folder / f"run_{how}", *(sweeps.folder / f"sweep_{how}").glob("0*")):
         record = json.loads((folder / "record.json").read_text())
         assert (record["status"], record["error"]) == ("interrupted", "Interrupted: stopped by SIGINT")
 

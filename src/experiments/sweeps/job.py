@@ -12,8 +12,9 @@ def run_job(folder: Path) -> int:
     """Runs one job to its end and gives its exit code; its record is there afterwards, whatever happened."""
     import traceback
 
-    from experiments.errors import UserError, first_line, stop_behind
+    from experiments.errors import UserError, first_line
     from experiments.run import run
+    from experiments.stopping import stop_behind
 
     try:
         run(folder)

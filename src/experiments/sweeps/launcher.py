@@ -26,6 +26,7 @@ from experiments.devices import accelerator, cores, machine_with
 from experiments.errors import Interrupted, RunFailed, UserError
 from experiments.record import FAILED, FINISHED, INTERRUPTED, RUNNING
 from experiments.runs import moved, write_config
+from experiments.stopping import stop_if_asked
 from experiments.sweeps.ending import STOPPED, how, near, repeat, settled, written
 from experiments.sweeps.engine import Cluster, Ended, Engine, Withdrawn
 from experiments.sweeps.opening import claimed, open_sweep, read_settings, sweep_folder_of, targets_of, write_sweep
@@ -363,6 +364,7 @@ class Launch:
         if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
             previous[signal.SIGHUP] = signal.signal(signal.SIGHUP, hang_up)
         try:
+            stop_if_asked()
             yield
         finally:
             for signum, handler in previous.items():

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from experiments.errors import stop_behind
+from experiments.stopping import stop, stop_behind
 from experiments.sweeps.engine import Ended, Event, Started
 
 # What these import inside their functions, because not every run needs it.
@@ -291,7 +291,7 @@ def _job(message: dict[str, Any]) -> int:
         return 1
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(signum, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, stop)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     with contextlib.suppress(OSError):  # the kernel, out of memory, is to take a job and not the launcher
         Path("/proc/self/oom_score_adj").write_text("500")
