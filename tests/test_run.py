@@ -313,13 +313,33 @@ def test_runs_of_one_second_get_folders_of_their_own(tmp_path: Path, monkeypatch
 
 
 def test_failure_is_recorded(experiments, tmp_path: Path) -> None:
-    code, _, errors = experiments("train", "data=mnist", "data.root=nowhere", "hydra.run.dir=run")
+    words = ["trainer=quick", "callbacks=early_stopping", "callbacks.early_stopping.monitor=val/acuracy"]
+    code, _, errors = experiments("train", "model=mlp", *words, "hydra.run.dir=run")
     assert code == 2
-    assert len(errors.splitlines()) == 1
-    assert "digits" in errors, "it says which data needs no network"
+    said = [line for line in errors.splitlines() if line.startswith("error: ")]
+    assert len(said) == 1 and "monitor=val/acuracy is no metric of this run" in said[0] and "val/accuracy" in said[0]
     content = record(tmp_path / "run")
     assert content["status"] == "failed"
-    assert "nowhere" in content["error"]
+    assert "val/acuracy" in content["error"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["data=mnist", "data.root=nowhere"], "digits"),  # it says which data needs no network
+        (["data=shapes", "data.augment.crop=-1"], "data.augment.crop=-1"),
+        (["model=lenet5", "model.pooling=foo"], "model.pooling=foo"),
+        (["task.class_weights=[1]"], "task.class_weights"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_run_that_its_values_keep_from_beginning_leaves_no_folder(
+    experiments, tmp_path: Path, words: list[str], said: str
+) -> None:
+    code, _, errors = experiments("train", *words, "trainer=quick", "hydra.run.dir=run")
+    assert code == 2
+    assert len(errors.splitlines()) == 1 and said in errors
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")

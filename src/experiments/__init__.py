@@ -26,11 +26,11 @@ def train(*overrides: str, config_dir: str | None = None, **choices: Any) -> dic
     """
     from experiments.compose import compose
     from experiments.run import run
-    from experiments.runs import open_run
+    from experiments.runs import opened
 
     words = [*overrides, *(f"{key}={'null' if value is None else value}" for key, value in choices.items())]
-    folder = open_run(compose(words, [config_dir] if config_dir else []))
-    return run(folder) | {"dir": str(folder)}
+    with opened(compose(words, [config_dir] if config_dir else [])) as folder:
+        return run(folder) | {"dir": str(folder)}
 
 
 def load(run: str) -> Loaded:

@@ -69,7 +69,7 @@ def _select(config: Any, key: str, default: Any = None) -> Any:
 class _Rule(NamedTuple):
     """What the value of a key must be."""
 
-    kind: type  # int, float (takes whole numbers too), str or list
+    kind: type  # int, float (takes whole numbers too), str, list, or object for anything
     words: str
     holds: Callable[[Any], bool]
     cure: str
@@ -81,6 +81,20 @@ def _whole(least: int, cure: str, optional: bool = False) -> _Rule:
     return _Rule(int, words, lambda v: v >= least, cure, optional)
 
 
+def _one_of(*words: str, optional: bool = False) -> _Rule:
+    *first, last = [*words, *(["null"] if optional else [])]
+    return _Rule(str, f"{', '.join(first)} or {last}", lambda v: v in words, words[0], optional)
+
+
+def _below_one(value: Any) -> bool:
+    return _is_number(value) and 0 <= value < 1
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+_SHARE = _Rule(float, "a number from 0, below 1", _below_one, "0.1")
 _BATCHES = _Rule(
     float,
     "null, a number of batches, or a share up to 1.0",
@@ -100,8 +114,10 @@ _RULES = {
     "trainer.limit_val_batches": _BATCHES,
     "trainer.limit_test_batches": _BATCHES,
     "trainer.max_steps": _Rule(int, "a whole number, 1 or more, or -1 for no limit", lambda v: v >= 1 or v == -1, "-1"),
-    "callbacks.checkpoint.mode": _Rule(str, "min, max or null", lambda v: v in ("min", "max"), "max", True),
-    "callbacks.early_stopping.mode": _Rule(str, "min or max", lambda v: v in ("min", "max"), "min"),
+    "trainer.accelerator": _one_of("auto", "cpu", "gpu", "cuda", "mps"),
+    "trainer.deterministic": _Rule(object, "true, false or warn", lambda v: v in (True, False, "warn"), "true", True),
+    "callbacks.checkpoint.mode": _one_of("max", "min", optional=True),
+    "callbacks.early_stopping.mode": _one_of("min", "max"),
     "callbacks.early_stopping.patience": _whole(0, "5"),
     "callbacks.checkpoint.every_n_steps": _whole(1, "100", True),
     "callbacks.checkpoint.every_minutes": _Rule(
@@ -109,18 +125,35 @@ _RULES = {
     ),
     "optimizer.lr": _Rule(float, "a number above 0", lambda v: 0 < v < math.inf, "0.001"),
     "optimizer.weight_decay": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0"),
+    "optimizer.momentum": _SHARE,
+    "optimizer.betas": _Rule(
+        list, "two numbers from 0, below 1", lambda v: len(v) == 2 and all(map(_below_one, v)), "[0.9,0.999]"
+    ),
     "scheduler.every_epochs": _whole(1, "10"),
+    "scheduler.factor": _Rule(float, "a number above 0 and below 1", lambda v: 0 < v < 1, "0.1"),
+    "scheduler.warmup_epochs": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "1"),
     "scheduler.patience": _whole(0, "3"),
     "scheduler.warmup_share": _Rule(float, "a share above 0 and below 1", lambda v: 0 < v < 1, "0.3"),
-    "task.label_smoothing": _Rule(float, "a number from 0, below 1", lambda v: 0 <= v < 1, "0.1"),
+    "task.label_smoothing": _SHARE,
     "task.search.beams": _whole(1, "4"),
     "task.search.length_penalty": _Rule(float, "a number, 0 or more", lambda v: v >= 0, "0.6"),
-    "model.dropout": _Rule(float, "a number from 0, below 1", lambda v: 0 <= v < 1, "0.1"),
+    "model.dropout": _SHARE,
     "model.truncate": _whole(1, "100", True),
     "data.split_seed": _whole(0, "0"),
     "data.batch_size": _whole(1, "128"),
     "data.size": _Rule(int, "pixels, a whole number, or null", lambda v: v >= 1, "32", True),
     "data.workers": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "0", True),
+    "data.validation": _Rule(
+        float, "a share below 1, or a number of examples", lambda v: 0 < v < 1 or (v >= 1 and v == int(v)), "0.1"
+    ),
+    "data.mean": _Rule(list, "a list of numbers, or null", lambda v: all(map(_is_number, v)), "[0.5]", True),
+    "data.std": _Rule(
+        list,
+        "a list of numbers above 0, or null",
+        lambda v: all(_is_number(one) and one > 0 for one in v),
+        "[0.5]",
+        True,
+    ),
     "data.history": _whole(1, "96"),
     "data.horizon": _whole(1, "24"),
     "data.season": _whole(1, "24"),
@@ -154,7 +187,11 @@ def _values(config: Any) -> list[str]:
         if value is _MISSING or (value is None and rule.optional):
             continue
         kinds = {float: (int, float), list: (list, ListConfig)}.get(rule.kind, (rule.kind,))
-        if isinstance(value, bool) or not isinstance(value, kinds) or not rule.holds(value):
+        if (
+            (isinstance(value, bool) and rule.kind is not object)
+            or not isinstance(value, kinds)
+            or not rule.holds(value)
+        ):
             wrong.append(f"{key}={value} must be {rule.words}: try {key}={rule.cure}")
     return wrong
 
@@ -176,7 +213,7 @@ def _types(config: Any, defaults: Any) -> list[str]:
     problems = []
     for key in given:
         default, value = (_select(one, key) for one in (defaults, config))
-        if default in (None, "???") or value is None or key in ("data.validation", "trainer.devices"):
+        if default in (None, "???") or value is None or key == "trainer.devices":
             continue
         if not _alike(default, value):
             problems.append(f"{key}={_shown(value)} must be {_named(default)}: its default is {_shown(default)}")
@@ -194,13 +231,17 @@ def _alike(default: Any, value: Any) -> bool:
         return isinstance(value, int) or (isinstance(value, str) and default in (-1, 1))  # devices="0,1"
     if isinstance(default, str):
         return isinstance(value, (str, int, float))
-    kinds = ((list, ListConfig), (dict, DictConfig))
-    return all(isinstance(default, kind) == isinstance(value, kind) for kind in kinds)
+    if isinstance(default, (list, ListConfig)):
+        return isinstance(value, (list, ListConfig)) and all(_alike(default[0], one) for one in value if len(default))
+    return isinstance(default, (dict, DictConfig)) == isinstance(value, (dict, DictConfig))
 
 
 def _named(value: Any) -> str:
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-    return names.get(type(value), "a list" if isinstance(value, (list, ListConfig)) else "a group of keys")
+    if isinstance(value, (list, ListConfig)):
+        inside = {int: " of whole numbers", float: " of numbers"}
+        return "a list" + (inside.get(type(value[0]), "") if len(value) else "")
+    return names.get(type(value), "a group of keys")
 
 
 def _shown(value: Any) -> Any:

@@ -125,17 +125,20 @@ def _train(words: list[str]) -> int:
     if resume and resume[-1] not in ("", "null"):
         from experiments.runs import reopen
 
-        folder = reopen(Path(resume[-1]), [word for word in overrides if not word.startswith("resume=")])
+        kept = [word for word in overrides if not word.startswith("resume=")]
+        opening: contextlib.AbstractContextManager[Path | None] = contextlib.nullcontext(reopen(Path(resume[-1]), kept))
     else:
         from experiments.compose import compose
-        from experiments.runs import open_run
+        from experiments.runs import opened
 
-        folder = open_run(compose(overrides, folders))
-    if folder is None:
-        return 0
-    from experiments.run import run
+        opening = opened(compose(overrides, folders))
+    with opening as folder:
+        if folder is None:
+            return 0
+        from experiments.run import run
 
-    _show(run(folder), folder)
+        record = run(folder)
+    _show(record, folder)
     return 0
 
 

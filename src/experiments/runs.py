@@ -65,6 +65,21 @@ def open_run(config: DictConfig) -> Path:
     return folder
 
 
+@contextmanager
+def opened(config: DictConfig) -> Iterator[Path]:
+    """The folder of a new run, as `open_run` gives it; gone again where a mistake of the user's kept the run from beginning."""
+    folder = open_run(config)
+    try:
+        yield folder
+    except UserError:
+        ours = ["config.yaml", "record.json"]
+        if rank() == 0 and all(path.name in ours for path in folder.iterdir()):
+            for name in ours:
+                (folder / name).unlink(missing_ok=True)
+            folder.rmdir()
+        raise
+
+
 def _claim(folder: Path, given: bool) -> Path:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -235,8 +235,8 @@ def test_a_search_prunes_finishes_and_goes_on(experiments: Experiments, tmp_path
 
 
 def test_a_failing_trial_does_not_stop_a_grid(experiments: Experiments, tmp_path: Path) -> None:
-    words = (*SMALL, "search.sampler=grid", "data.validation=1.5,0.2", "model.hidden=[8],[16]", "launcher.jobs=2")
-    exclude = "launcher.exclude=data.validation > 1 and model.hidden == [16]"
+    words = (*SMALL, "search.sampler=grid", "data.augment.crop=-1,0", "model.hidden=[8],[16]", "launcher.jobs=2")
+    exclude = "launcher.exclude=data.augment.crop < 0 and model.hidden == [16]"
     code, output, errors = experiments("train", *words, exclude)
     assert code == 1
     assert sorted(record["status"] for record in records(tmp_path / "found").values()) == [
@@ -244,7 +244,7 @@ def test_a_failing_trial_does_not_stop_a_grid(experiments: Experiments, tmp_path
         "finished",
         "finished",
     ]
-    assert "1 trials failed" not in errors and "1 trial failed" in errors and "data.validation=1.5" in errors
+    assert "1 trials failed" not in errors and "1 trial failed" in errors and "data.augment.crop=-1" in errors
     assert "excluded" in output and "best of 2 runs" in output
 
 

@@ -99,9 +99,7 @@ class Checkpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         monitor, mode = self._watch(pl_module)
         value = trainer.callback_metrics.get(monitor)
-        if value is None and self.monitor and any(name.startswith("val/") for name in trainer.callback_metrics):
-            known = ", ".join(sorted(trainer.callback_metrics))
-            raise UserError(f"callbacks.checkpoint.monitor={monitor} is no metric of this run: choose one of {known}")
+        self._require(trainer, "checkpoint", self.monitor)
         loss = float(trainer.callback_metrics.get("val/loss", math.inf))
         improved = value is not None and self._improves(float(value), loss, mode)
         if improved:
@@ -115,6 +113,19 @@ class Checkpoints(Checkpoint):
                 link_or_copy(self.dir / "best.ckpt", temporary)
         if stop := self._agreed_signal(trainer):
             raise Interrupted(stop)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for early in trainer.early_stopping_callbacks:  # they come after this one, and say it in another way
+            if early.strict and not trainer.sanity_checking:
+                self._require(trainer, "early_stopping", early.monitor)
+
+    @staticmethod
+    def _require(trainer: Trainer, key: str, monitor: str | None) -> None:
+        """Refuses a metric that is none; without validation, nobody knows which there would be."""
+        known = sorted(trainer.callback_metrics)
+        if monitor and monitor not in known and any(name.startswith("val/") for name in known):
+            choice = ", ".join(known)
+            raise UserError(f"callbacks.{key}.monitor={monitor} is no metric of this run: choose one of {choice}")
 
     @staticmethod
     def _resumable(trainer: Trainer, batch_idx: int) -> bool:
