@@ -312,6 +312,14 @@ def test_runs_of_one_second_get_folders_of_their_own(tmp_path: Path, monkeypatch
     assert len({open_run(config) for _ in range(3)}) == 3
 
 
+def test_a_loss_that_diverges_is_said_and_recorded(experiments, tmp_path: Path, caplog) -> None:
+    words = ["trainer=quick", "optimizer=sgd", "optimizer.lr=3e38"]
+    code, _, errors = experiments("train", *words, "hydra.run.dir=run")
+    assert code == 0
+    assert "val/loss is no finite number any more: try a lower optimizer.lr" in caplog.text + errors
+    assert record(tmp_path / "run")["diverged"] is True
+
+
 def test_failure_is_recorded(experiments, tmp_path: Path) -> None:
     words = ["trainer=quick", "callbacks=early_stopping", "callbacks.early_stopping.monitor=val/acuracy"]
     code, _, errors = experiments("train", "model=mlp", *words, "hydra.run.dir=run")

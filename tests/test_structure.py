@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "experiments"
 # Where a folder may import from inside this package.
 ALLOWED = {
     "models": {"models", "sequences"},
-    "viz": {"viz", "spec", "errors"},
+    "viz": {"viz", "spec", "errors", "names"},
     "tasks": {"tasks", "spec", "errors", "schedulers", "sequences", "viz"},
     "data": {"data", "spec", "errors", "names", "files", "sequences"},
     "transfer": {"transfer", "spec", "errors", "files"},

@@ -1,9 +1,9 @@
-"""Sentences about names that are not known."""
+"""Names that are not known, and names that are too long."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def unknown(what: str, rule: str, name: str, known: Sequence[str]) -> str:
@@ -12,3 +12,14 @@ def unknown(what: str, rule: str, name: str, known: Sequence[str]) -> str:
     short = sorted({one for one in known if "." not in one})
     cure = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(short)}"
     return f"{what} is {rule}: {cure}"
+
+
+def shorten(name: str, length: int, among: Iterable[str] = ()) -> str:
+    """A name that fits: its beginning and an ellipsis, or both its ends where another of the names begins alike."""
+    if len(name) <= length:
+        return name
+    start = name[: length - 1]
+    if any(other != name and other.startswith(start) for other in among):
+        end = (length - 1) // 2
+        return f"{name[: length - 1 - end].rstrip()}…{name[-end:].lstrip()}"
+    return f"{start.rstrip()}…"

@@ -42,7 +42,7 @@ figure.wide { grid-column: 1 / -1; }
 figcaption { margin-top: .6rem; }
 svg { display: block; width: 100%; height: auto; font-family: inherit; }
 figure.wide svg { min-width: 32rem; max-width: 42rem; }
-figure.wide text { paint-order: stroke; stroke: var(--card); stroke-width: 4px; }
+.halo { paint-order: stroke; stroke: var(--card); stroke-width: 4px; }
 .l { fill: none; stroke-linejoin: round; stroke-linecap: round; }
 .h { stroke-width: 1.5; fill: var(--back); }
 @media print { body { font-size: 10pt; } figure, .answers div { break-inside: avoid; } }

@@ -156,6 +156,12 @@ def _fit_and_test(task: Any, data: Any, trainer: Any, meter: Any, folder: Path, 
     trainer.fit(task, datamodule=data, ckpt_path=newest_whole(folder_of_checkpoints), weights_only=True)
     kept = [callback for callback in trainer.callbacks if isinstance(callback, Checkpoints)]
     metrics: dict[str, float] = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    lost = [name for name, value in metrics.items() if name.endswith("/loss") and not math.isfinite(value)]
+    if lost:
+        record.content["diverged"] = True
+        log.warning(
+            "%s is no finite number any more: try a lower optimizer.lr, or trainer.gradient_clip_val=1", lost[0]
+        )
     if kept and kept[0].best is not None:
         metrics = dict(kept[0].best_metrics)
         record.content["best_epoch"] = kept[0].best_epoch

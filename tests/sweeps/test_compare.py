@@ -163,9 +163,11 @@ class TestCells:
         make_run(tmp_path / "y0", None, 0, model="none", status="interrupted")
         make_run(tmp_path / "z0", 0.9, 0, model="less")
         make_run(tmp_path / "z2", 0.9, 2, model="less")
+        path = make_run(tmp_path / "d1", 0.1, 1, model="full") / "record.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"diverged": True, "ended": "2027-01-01"}))
         said = {row[0]: row[-1] for row in _rows(compare([tmp_path]))}
         assert said == {
-            "full": "",
+            "full": "seed 1 diverged, 1 repeat left out",
             "one": "no seeds 1, 2, single seed",
             "part": "seed 2 failed",
             "none": "seed 0 interrupted",

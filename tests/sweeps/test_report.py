@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.sweeps.axes import Scale, cut, tick, x_axis
+from experiments.sweeps.axes import Scale, cut, lines_of, tick, x_axis
 from experiments.sweeps.cells import gather
 from experiments.sweeps.charts import all_charts, save_figures
 from experiments.sweeps.compare import compare
@@ -81,7 +81,7 @@ class TestReport:
             "test/accuracy on digits", "24 runs in 8 cells", "lenet5 · sgd · cosine: test/accuracy 0.8900",
             "Can it be told from the next?", "What it costs", "Which choice matters", "model: 0.0500 between lenet5 and mlp",
             "Mean and 95 % interval", "val/accuracy over the epochs", "test/accuracy and parameters", "Two choices together",
-            "All choices together", "What each choice does", "How to read this", "averaged over scheduler",
+            "All choices together", "What each choice does", "How to read this", "Averaged over scheduler",
         ):  # fmt: skip
             assert words in page.text, words
         assert sum(tag == "svg" for tag, _ in page.tags) >= 7
@@ -256,6 +256,41 @@ class TestCharts:
     def test_cut(self) -> None:
         assert cut("short", 100) == "short"
         assert cut("a long name that does not fit", 80).endswith("…")
+        names = ["a_long_name_with_mixup", "a_long_name_with_cutmix"]
+        assert [cut(name, 90, among=names) for name in names] == ["a_long…mixup", "a_long…utmix"]
+
+    def test_names_are_broken_between_choices(self) -> None:
+        labels = [f"lenet5 · policy={'x' * 60}_{end} · lr=0.1" for end in ("one", "two")]
+        first, second = (lines_of(label, 200, labels) for label in labels)
+        assert first[0] == "lenet5" and first[-1] == "lr=0.1" and first != second
+        assert all(len(line) <= 200 / (0.57 * 13) for line in first)
+        assert lines_of("lenet5 · lr=0.1", 200) == ["lenet5 · lr=0.1"]
+
+    def test_means_are_over_the_same_combinations(self, tmp_path: Path) -> None:
+        """Dropout 0.9, at which everything is bad, was tried with one of the models only."""
+        for model, dropout in (("a", "0.1"), ("a", "0.9"), ("b", "0.1")):
+            for size in ("8", "16", "32"):
+                value = {"a": 0.9, "b": 0.8}[model] - (0.6 if dropout == "0.9" else 0)
+                words = (f"model.dropout={dropout}", f"data.size={size}")
+                make_run(tmp_path / f"{model}_{dropout}_{size}", value, model=model, overrides=words)
+        comparison = compare([tmp_path])
+        drawings = {name: (caption, drawing) for name, _, caption, drawing in all_charts(comparison.fields[0], ())}
+        for name, rest in (("heat_map", "model.dropout"), ("response", "model")):
+            assert f"the 1 of 2 combinations of {rest} that were run with everything shown" in drawings[name][0]
+        texts = [shape["text"] for kind, shape in drawings["heat_map"][1].shapes if kind == "text"]
+        assert texts.count("0.9000") == texts.count("0.8000") == 3 and "0.6000" not in texts
+        (tmp_path / "a_0.1_8" / "record.json").unlink()
+        caption = next(
+            caption for name, _, caption, _ in all_charts(compare([tmp_path]).fields[0], ()) if name == "heat_map"
+        )
+        assert "unlike mixtures" in caption
+
+    def test_an_interval_that_goes_on_has_a_tip(self, tmp_path: Path) -> None:
+        make_sweep(tmp_path, {"a": [0.90, 0.95], "b": [0.92, 0.921]})
+        comparison = compare([tmp_path])
+        name, _, _, drawing = next(all_charts(comparison.fields[0], ()))
+        tips = [shape for kind, shape in drawing.shapes if kind == "area" and len(shape["points"]) == 3]
+        assert name == "intervals" and len(tips) == 2
 
 
 class TestWords:

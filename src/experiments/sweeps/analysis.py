@@ -23,6 +23,7 @@ from experiments.sweeps.cells import (
 from experiments.sweeps.recorded import GROUPS
 from experiments.sweeps.statistics import ALPHA, Difference, holm, interval, paired, seeds_needed, unpaired
 
+SEPARATOR = " · "  # of the choices in the name of a cell
 BETTER, WORSE, UNCLEAR, FEW = "better", "worse", "not distinguishable", "too few seeds"
 
 
@@ -111,7 +112,7 @@ class Field:
         """A cell in a few words: the choices that tell it from the others here."""
         keys = [key for key in self.columns if key not in FIELD or key in self._own]
         words = [cell.level(key) if key in GROUPS else f"{key.rpartition('.')[2]}={cell.level(key)}" for key in keys]
-        return " · ".join(words) or cell.level("model")
+        return SEPARATOR.join(words) or cell.level("model")
 
     @cached_property
     def _own(self) -> list[str]:

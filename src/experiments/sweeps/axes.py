@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from itertools import pairwise
 
+from experiments.names import shorten
+from experiments.sweeps.analysis import SEPARATOR
 from experiments.sweeps.drawing import Drawing
 from experiments.sweeps.words import MINUS
 
@@ -17,10 +19,26 @@ def text_width(text: str, size: float = 13) -> float:
     return 0.57 * size * len(text)
 
 
-def cut(text: str, width: float, size: float = 13) -> str:
-    """A text that fits into a width: cut with an ellipsis."""
-    most = max(int(width / (0.57 * size)), 2)
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+def cut(text: str, width: float, size: float = 13, among: Iterable[str] = ()) -> str:
+    """A text that fits into a width, with an ellipsis; told from the others `among` which it stands, where that can be."""
+    return shorten(text, _letters(width, size), among)
+
+
+def lines_of(label: str, width: float, among: Iterable[str] = (), size: float = 13) -> list[str]:
+    """The name of a cell, one `among` others, in lines that fit into a width, broken between its choices."""
+    others = [choice for other in among for choice in other.split(SEPARATOR)]
+    lines: list[str] = []
+    for choice in label.split(SEPARATOR):
+        short = cut(choice, width, size, others)
+        if lines and len(lines[-1] + SEPARATOR + short) <= _letters(width, size):
+            lines[-1] += SEPARATOR + short
+        else:
+            lines.append(short)
+    return lines
+
+
+def _letters(width: float, size: float) -> int:
+    return max(int(width / (0.57 * size)), 2)
 
 
 class Scale:

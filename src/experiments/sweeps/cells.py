@@ -155,7 +155,7 @@ class Cell:
         return [run for run in self.all_runs if run.status == FINISHED]
 
     def remarks(self, metric: str, seeds: Sequence[str]) -> str:
-        """What is not as it should be: failures, seeds that others have, a single seed, repeats.
+        """What is not as it should be: failures, losses that diverged, seeds that others have, a single seed, repeats.
 
         Args:
             metric: what is compared.
@@ -169,6 +169,8 @@ class Cell:
                 other.setdefault(run.status, []).append(run.seed)
         for status, failed in other.items():
             said.append(f"{_seeds(failed)} {status}")
+        if diverged := [run.seed for run in self.finished if run.diverged]:
+            said.append(f"{_seeds(diverged)} diverged")
         gone = [seed for seed in missing if not any(seed in failed for failed in other.values())]
         if gone and have:
             said.append(f"no {_seeds(gone)}" if len(gone) <= 3 else f"{len(have)} of {len(seeds)} seeds")

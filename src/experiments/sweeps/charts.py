@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 
 from experiments.sweeps.analysis import UNCLEAR, Comparison, Effect, Field
-from experiments.sweeps.axes import WIDTH, Scale, cut, text_width, tick, x_axis, y_axis
+from experiments.sweeps.axes import WIDTH, Scale, lines_of, text_width, tick, x_axis, y_axis
 from experiments.sweeps.cells import COSTS, Cell
 from experiments.sweeps.drawing import Drawing
 from experiments.sweeps.factor_charts import DOTS, heat_map, parallel, response, sample
@@ -16,6 +16,7 @@ from experiments.sweeps.history import Point, curves, curves_of_interest
 from experiments.sweeps.words import measured, number, short
 
 _ROWS = 12  # cells in the interval chart
+_ROW, _LINE = 29.0, 17.0  # the height of a row in it, less its name's, and of a line of a name
 _LINES = 6  # cells in the learning curves; there are eight colours
 
 
@@ -41,25 +42,36 @@ def intervals(field: Field) -> Drawing | None:
     # Two seeds can have an interval ten times as long as all that was measured: cut it rather than squeeze the rest.
     low = max(min([*flat, *ends]), min(flat) - 0.5 * reach)
     high = min(max([*flat, *ends]), max(flat) + 0.5 * reach)
-    step, top = 46.0, 8.0
-    bottom = top + step * len(cells)
+    figures = [measured(field, cell) for cell in cells]
+    labels = [field.label(cell) for cell in cells]
+    names = [
+        lines_of(label, WIDTH - 32 - text_width(figure), labels) for label, figure in zip(labels, figures, strict=True)
+    ]
+    top, bottom = 8.0, 8.0 + sum(_ROW + _LINE * len(name) for name in names)
     drawing = Drawing(WIDTH, bottom + 44, f"{field.metric} of each cell with its 95 % interval")
     scale = Scale.over([low, high], 8, WIDTH - 8, log=False, margin=0.03)
     x_axis(drawing, scale, top, bottom, field.metric)
-    for place, cell in enumerate(cells):
-        y, colour = top + step * place + 31, _standing(field, cell)
-        figure = measured(field, cell)
-        best = place == 0 and field.clear
-        drawing.text(8, y - 13, cut(field.label(cell), WIDTH - 32 - text_width(figure)), bold=best)
-        drawing.text(WIDTH - 8, y - 13, figure, "ink" if best else "grey", anchor="end", bold=best)
+    y = top
+    for place, (cell, name, figure) in enumerate(zip(cells, names, figures, strict=True)):
+        best, colour = place == 0 and field.clear, _standing(field, cell)
+        drawing.text(WIDTH - 8, y + 18, figure, "ink" if best else "grey", anchor="end", bold=best)
+        for line in name:
+            drawing.text(8, y + 18, line, bold=best)
+            y += _LINE
+        y += _ROW - 15
         start, end = field.interval(cell)
         if not math.isnan(start):
             left, right = (min(max(scale(one), 4), WIDTH - 4) for one in (start, end))
             drawing.box(left, y - 5, max(right - left, 2), 10, colour, 0.28, f"95 %: {number(start)} to {number(end)}")
+            for tip, goes_on in ((left - 4, scale(start) < left), (right + 4, scale(end) > right)):
+                if goes_on:
+                    away = math.copysign(9, (left + right) / 2 - tip)
+                    drawing.area([(tip, y), (tip + away, y - 8), (tip + away, y + 8)], colour)
         for seed, value in cell.values(field.metric).items():
             drawing.dot(scale(value), y, 3, colour, 0.55, title=f"seed {seed}: {number(value)}")
         x = scale(fmean(values[id(cell)]))
         drawing.line([(x, y - 8), (x, y + 8)], colour, 3)
+        y += 15
     return drawing
 
 
@@ -74,12 +86,14 @@ def learning_curves(field: Field, found: Sequence[tuple[Cell, dict[str, list[Poi
     drawn = [(place, cell, lines[name]) for place, (cell, lines) in enumerate(found) if len(lines.get(name, ())) > 1]
     if not drawn:
         return None
-    legend = 20.0 * len(drawn)
     top, bottom = 24.0, 240.0
-    drawing = Drawing(WIDTH, bottom + 48 + legend, f"{name} over the epochs")
     points = [point for _, _, line in drawn for point in line]
     y = Scale.over([end for point in points for end in (point.low, point.high)], bottom, top, log=False)
     left = 16 + max(text_width(tick(value), 12) for value in y.ticks())
+    labels = [field.label(cell) for _, cell, _ in drawn]
+    names = [lines_of(label, WIDTH - left - 30, labels) for label in labels]
+    legend = sum(3 + _LINE * len(lines) for lines in names)
+    drawing = Drawing(WIDTH, bottom + 48 + legend, f"{name} over the epochs")
     x = Scale(min(point.epoch for point in points), max(point.epoch for point in points), left + 6, WIDTH - 14)
     y_axis(drawing, y, left, WIDTH - 8)
     drawing.text(4, 13, name, "grey", 12)
@@ -91,11 +105,14 @@ def learning_curves(field: Field, found: Sequence[tuple[Cell, dict[str, list[Poi
         band = [(x(one.epoch), y(one.high)) for one in line] + [(x(one.epoch), y(one.low)) for one in reversed(line)]
         if max(one.n for one in line) > 1:
             drawing.area(band, f"c{place}", 0.14)
-    for row, (place, cell, line) in enumerate(drawn):
+    at = bottom + 50
+    for (place, _, line), lines in zip(drawn, names, strict=True):
         drawing.line([(x(one.epoch), y(one.mean)) for one in line], f"c{place}", 2.2)
-        at = bottom + 50 + 20 * row
         drawing.line([(left, at), (left + 20, at)], f"c{place}", 4)
-        drawing.text(left + 28, at + 4.5, cut(field.label(cell), WIDTH - left - 30))
+        for text in lines:
+            drawing.text(left + 28, at + 4.5, text)
+            at += _LINE
+        at += 3
     return drawing
 
 

@@ -84,11 +84,11 @@ class Drawing:
         size: float = 13,
         anchor: str = "start",
         bold: bool = False,
+        halo: bool = False,
     ) -> None:
-        """Text whose baseline is at y; anchor: start, middle or end."""
-        self.shapes.append(
-            ("text", {"at": (x, y), "text": text, "colour": colour, "size": size, "anchor": anchor, "bold": bold})
-        )
+        """Text whose baseline is at y; anchor: start, middle or end; a halo keeps lines behind it away."""
+        look = {"colour": colour, "size": size, "anchor": anchor, "bold": bold, "halo": halo}
+        self.shapes.append(("text", {"at": (x, y), "text": text, **look}))
 
     def svg(self) -> str:
         """As an SVG element; all text is escaped."""
@@ -154,10 +154,11 @@ def _dot(at: tuple[float, float], radius: float, colour: str, opacity: float, ho
     return f'<circle {place} class="{kind} {colour}"{_faint(opacity)}>{_hint(title)}</circle>'
 
 
-def _text(at: tuple[float, float], text: str, colour: str, size: float, anchor: str, bold: bool) -> str:
+def _text(at: tuple[float, float], text: str, colour: str, size: float, anchor: str, bold: bool, halo: bool) -> str:
     weight = ' font-weight="600"' if bold else ""
     side = f' text-anchor="{anchor}"' if anchor != "start" else ""
-    return f'<text x="{_n(at[0])}" y="{_n(at[1])}" class="f {colour}" font-size="{_n(size)}"{side}{weight}>{escape(text)}</text>'
+    kind = f"f {colour}{' halo' if halo else ''}"
+    return f'<text x="{_n(at[0])}" y="{_n(at[1])}" class="{kind}" font-size="{_n(size)}"{side}{weight}>{escape(text)}</text>'
 
 
 _SVG: dict[str, Callable[..., str]] = {"line": _line, "area": _area, "dot": _dot, "text": _text}
@@ -189,6 +190,11 @@ def _matplotlib(ax: Any, kind: str, order: int, **shape: Any) -> None:
     else:
         place = {"start": "left", "middle": "center", "end": "right"}[shape["anchor"]]
         weight = "bold" if shape["bold"] else "normal"
+        behind = None
+        if shape["halo"]:
+            from matplotlib.patheffects import withStroke
+
+            behind = [withStroke(linewidth=2.5, foreground=PAPER["back"])]
         text = shape["text"].replace("$", r"\$")  # no formulas
         ax.text(
             *shape["at"],
@@ -199,4 +205,5 @@ def _matplotlib(ax: Any, kind: str, order: int, **shape: Any) -> None:
             va="baseline",
             weight=weight,
             zorder=order,
+            path_effects=behind,
         )

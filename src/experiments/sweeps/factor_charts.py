@@ -39,7 +39,8 @@ def heat_map(field: Field, effects: Sequence[Effect]) -> tuple[Drawing, str] | N
     if len(down) > _CELLS or len(across) > _CELLS:
         return None
     boxes: dict[tuple[str, str], list[float]] = {}
-    for cell in field.scored:
+    matched, over = _matched(field.scored, keys, rest)
+    for cell in matched:
         boxes.setdefault((cell.level(keys[0]), cell.level(keys[1])), []).append(cell.mean(field.metric))
     if 2 * len(boxes) < len(down) * len(across):
         return None
@@ -53,10 +54,10 @@ def heat_map(field: Field, effects: Sequence[Effect]) -> tuple[Drawing, str] | N
         (max(means.values()), min(means.values())) if field.lower else (min(means.values()), max(means.values()))
     )
     for column, level in enumerate(across):
-        drawing.text(left + wide * (column + 0.5), 36, cut(level, wide), size=12.5, anchor="middle")
+        drawing.text(left + wide * (column + 0.5), 36, cut(level, wide, 12.5, across), size=12.5, anchor="middle")
     for row, level in enumerate(down):
         y = 44 + high * row
-        drawing.text(left - 10, y + high / 2 + 4, cut(level, left - 14), anchor="end")
+        drawing.text(left - 10, y + high / 2 + 4, cut(level, left - 14, among=down), anchor="end")
         for column, other in enumerate(across):
             mean = means.get((level, other))
             x = left + wide * column
@@ -77,8 +78,38 @@ def heat_map(field: Field, effects: Sequence[Effect]) -> tuple[Drawing, str] | N
                 "middle",
                 mean == good,
             )
-    caption = f"Mean {field.metric} by {keys[0]} and {keys[1]}" + (f", averaged over {', '.join(rest)}" if rest else "")
-    return drawing, f"{caption}. The stronger the blue, the better."
+    return drawing, f"Mean {field.metric} by {keys[0]} and {keys[1]}. The stronger the blue, the better.{over}"
+
+
+def _matched(cells: list[Cell], keys: Sequence[str], rest: Sequence[str]) -> tuple[list[Cell], str]:
+    """The cells whose means over the other choices can be compared, and a sentence on what the means are over.
+
+    Args:
+        cells: all there are.
+        keys: the choices that are shown.
+        rest: the others. Of their combinations those count that have every level of `keys`, so that no mean is over an easier
+            mixture than the next; all of them, with a warning, where none has.
+    """
+    if not rest:
+        return cells, ""
+    combinations: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in cells:
+        combinations.setdefault(tuple(cell.level(key) for key in rest), []).append(cell)
+    count = len({tuple(cell.level(key) for key in keys) for cell in cells})
+    whole = [
+        some
+        for some in combinations.values()
+        if len({tuple(cell.level(key) for key in keys) for cell in some}) == count
+    ]
+    named = ", ".join(rest)
+    if not whole:
+        return (
+            cells,
+            f" Averaged over {named}, of which no combination was run with everything shown: the means are over unlike mixtures.",
+        )
+    some = f"the {len(whole)} of {len(combinations)} combinations of {named} that were run with everything shown"
+    over = named if len(whole) == len(combinations) else some
+    return [cell for cells_ in whole for cell in cells_], f" Averaged over {over}."
 
 
 def response(field: Field) -> tuple[Drawing, str] | None:
@@ -92,7 +123,8 @@ def response(field: Field) -> tuple[Drawing, str] | None:
     others = [one for one in others if len({cell.level(one) for cell in field.scored}) <= _LINES]
     split, rest = (others[-1] if others else None), [one for one in keys if one not in (key, *others[-1:])]
     lines: dict[str, dict[float, list[float]]] = {}
-    for cell in field.scored:
+    matched, over = _matched(field.scored, [key, *([split] if split else [])], rest)
+    for cell in matched:
         line = lines.setdefault(cell.level(split) if split else "", {})
         line.setdefault(float(cell.level(key)), []).extend(cell.values(field.metric).values())
     levels = sorted(lines, key=by_size)
@@ -119,9 +151,13 @@ def response(field: Field) -> tuple[Drawing, str] | None:
         if split:
             at = bottom + 50 + 20 * number_
             drawing.line([(left, at), (left + 20, at)], colour, 4)
-            drawing.text(left + 28, at + 4.5, cut(f"{split}={level}", WIDTH - left - 30))
-    over = f" Averaged over {', '.join(rest)}." if rest else ""
-    return drawing, f"Dot: mean over seeds. Bar: from the lowest to the highest seed.{over}"
+            drawing.text(
+                left + 28,
+                at + 4.5,
+                cut(f"{split}={level}", WIDTH - left - 30, among=[f"{split}={one}" for one in levels]),
+            )
+    what = "run" if rest else "seed"
+    return drawing, f"Dot: mean over {what}s. Bar: from the lowest to the highest {what}.{over}"
 
 
 def _numbers_of(field: Field, key: str) -> set[float]:
@@ -160,12 +196,12 @@ def parallel(field: Field) -> Drawing | None:
                 level: bottom - 8 - (bottom - top - 16) * (place + 0.5) / len(levels)
                 for place, level in enumerate(levels)
             }
-            marks = [(y, cut(level, gap - 16, 12)) for level, y in at.items()] if len(levels) <= 14 else []
+            marks = [(y, cut(level, gap - 16, 12, levels)) for level, y in at.items()] if len(levels) <= 14 else []
         for line, cell in zip(lines, cells, strict=True):
             line.append((x, at[cell.level(key)]))
         for y, text in marks:
             drawing.dot(x, y, 2.5, "grey")
-            drawing.text(x + 7, y - 6, text, "grey", 12)
+            drawing.text(x + 7, y - 6, text, "grey", 12, halo=True)
     x = wide - 84
     ends = (top, bottom) if field.lower else (bottom, top)
     scale = Scale.over([cell.mean(field.metric) for cell in cells], *ends, log=False)
@@ -173,7 +209,7 @@ def parallel(field: Field) -> Drawing | None:
     drawing.text(x, 18, cut(field.metric, 150), "grey", 12.5, "middle")
     drawing.text(x, 34, "best at the top", "grey", 11, "middle")
     for value in scale.ticks(5):
-        drawing.text(x + 10, scale(value) + 4, tick(value), "grey", 12)
+        drawing.text(x + 10, scale(value) + 4, tick(value), "grey", 12, halo=True)
     for line, cell in zip(lines, cells, strict=True):
         line.append((x, scale(cell.mean(field.metric))))
     bold = max(1, min(5, len(cells) // 10))

@@ -33,6 +33,7 @@ class Run:
     """What comparison keeps of one record.
 
     Attributes:
+        diverged: whether its loss was no finite number at the end of training.
         choices: the options of groups; `gather` adds the values that tell runs apart.
         said: key to text of what was set on the command line.
         settings: the values of the resolved config by dotted key; None where neither record nor folder has them.
@@ -48,6 +49,7 @@ class Run:
     seeds: dict[str, Any]
     metrics: dict[str, float]
     cost: dict[str, float]
+    diverged: bool
     split: str  # fingerprint of who is in which part of the data
     ended: str
     code: str
@@ -119,6 +121,7 @@ def read_run(folder: Path) -> Run:
         settings=resolved and {key: value for key, value in resolved.items() if key not in seeds},
         metrics=_numbers(record.get("metrics") or {}),
         cost=_numbers(record.get("cost") or {}),
+        diverged=bool(record.get("diverged")),
         split=shown((record.get("data") or {}).get("fingerprint")),
         ended=str(record.get("ended") or ""),
         code=shown((record.get("environment") or {}).get("package_hash")),

@@ -8,7 +8,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.viz.canvas import INK, TEXT, add_axes, figure, shorten
+from experiments.names import shorten
+from experiments.viz.canvas import INK, TEXT, add_axes, figure
 from experiments.viz.writing import writing
 
 CELL, LONGEST = 0.36, 14  # inches; letters of a label

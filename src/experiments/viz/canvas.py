@@ -101,11 +101,6 @@ def quiet(ax: Axes) -> None:
     ax.tick_params(labelsize=SMALL, length=0, colors=GREY)
 
 
-def shorten(name: str, length: int) -> str:
-    """A name that fits: cut with an ellipsis."""
-    return name if len(name) <= length else name[: length - 1].rstrip() + "…"
-
-
 def png(fig: Figure, dpi: int = DPI) -> bytes:
     """The figure as a PNG file, drawn once, with so many dots an inch."""
     return as_png(_drawn(fig, dpi))

@@ -9,7 +9,8 @@ from matplotlib import colormaps
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from experiments.viz.canvas import GREY, INK, SMALL, TEXT, figure, shorten
+from experiments.names import shorten
+from experiments.viz.canvas import GREY, INK, SMALL, TEXT, figure
 from experiments.viz.raster import put, text_width, write
 
 NUMBERS_UP_TO = 20  # classes; above, cells are too small to be read
@@ -33,7 +34,7 @@ def confusion(counts: object, classes: Sequence[str], *, title: str = "Confusion
     shares = table / np.maximum(totals, 1)
     overall = np.trace(table) / max(int(table.sum()), 1)
 
-    names = [shorten(c, 14) for c in classes]
+    names = [shorten(c, 14, classes) for c in classes]
     side = 4.2 if k <= 4 else 6.4
     left = 0.95 + 0.09 * max(map(len, names)) if k <= NUMBERS_UP_TO else 1.05
     upright = k > 6 and max(map(len, names)) > 3  # names that stand side by side would touch
@@ -112,7 +113,7 @@ def _worst(table: np.ndarray, shares: np.ndarray, classes: Sequence[str], worst:
     return [
         (
             f"{table[r, c]:,} · {'<1%' if shares[r, c] < 0.005 else f'{shares[r, c]:.0%}'}",
-            f"{shorten(classes[r], 14)} → {shorten(classes[c], 14)}",
+            f"{shorten(classes[r], 14, classes)} → {shorten(classes[c], 14, classes)}",
         )
         for r, c in cells
     ]

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from experiments.viz.canvas import GREY, INK, ORANGE, RED, SMALL, TEXT, ground, shorten, tile
+from experiments.names import shorten
+from experiments.viz.canvas import GREY, INK, ORANGE, RED, SMALL, TEXT, ground, tile
 from experiments.viz.canvas import figure as empty
 
 TILE, GAP = 1.75, 0.12

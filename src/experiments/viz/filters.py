@@ -9,7 +9,8 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from experiments.viz.canvas import INK, SMALL, figure, shorten
+from experiments.names import shorten
+from experiments.viz.canvas import INK, SMALL, figure
 from experiments.viz.raster import put, write
 
 

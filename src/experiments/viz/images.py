@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.viz.canvas import GREY, INK, RED, SMALL, figure, shorten
+from experiments.names import shorten
+from experiments.viz.canvas import GREY, INK, RED, SMALL, figure
 from experiments.viz.raster import put, write
 
 TILE, TILE_MOST, WIDTH_MOST = 1.3, 1.9, 12.6  # inches
@@ -52,8 +53,9 @@ def wrong(
         probabilities: N, that of the predicted class.
         true: N class names.
     """
+    names = {*predicted, *true}
     captions = [
-        (f"{shorten(p, 12)}  {'>99%' if q > 0.995 else f'{q:.0%}'}", f"is {shorten(t, 16)}")
+        (f"{shorten(p, 12, names)}  {'>99%' if q > 0.995 else f'{q:.0%}'}", f"is {shorten(t, 16, names)}")
         for p, q, t in zip(predicted, probabilities, true, strict=True)
     ]
     note = "predicted class with its probability, true class" if captions else "none: all were classified correctly"

@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.viz.canvas import GREY, INK, SMALL, TEXT, figure, ground, shorten, tile
+from experiments.names import shorten
+from experiments.viz.canvas import GREY, INK, SMALL, TEXT, figure, ground, tile
 
 TILE, GAP, LEFT = 1.22, 0.08, 1.75  # inches
 

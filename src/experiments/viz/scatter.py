@@ -8,7 +8,8 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.viz.canvas import INK, SMALL, add_axes, figure, quiet, shorten
+from experiments.names import shorten
+from experiments.viz.canvas import INK, SMALL, add_axes, figure, quiet
 
 
 def scatter(
@@ -34,5 +35,5 @@ def scatter(
         if label < most:
             place = height - 0.95 - 0.29 * label
             fig.text(7.4 / width, place / height, "●", fontsize=SMALL, color=colour, va="center")
-            fig.text(7.6 / width, place / height, shorten(name, 16), fontsize=SMALL, color=INK, va="center")
+            fig.text(7.6 / width, place / height, shorten(name, 16, classes), fontsize=SMALL, color=INK, va="center")
     return fig

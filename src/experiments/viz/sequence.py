@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.viz.canvas import BLUE, GREY, INK, ORANGE, SMALL, TEXT, add_axes, figure, shorten
+from experiments.names import shorten
+from experiments.viz.canvas import BLUE, GREY, INK, ORANGE, SMALL, TEXT, add_axes, figure
 from experiments.viz.writing import writing
 
 SIGNED = {"hidden", "candidate", "cell"}  # from -1 to 1, or beyond; the others are gates, from 0 to 1

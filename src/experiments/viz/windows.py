@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.viz.canvas import BLUE, GREY, INK, ORANGE, SMALL, TEXT, add_axes, figure, quiet, shorten
+from experiments.names import shorten
+from experiments.viz.canvas import BLUE, GREY, INK, ORANGE, SMALL, TEXT, add_axes, figure, quiet
 
 
 def windows(
