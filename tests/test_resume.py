@@ -228,3 +228,35 @@ def test_resume_of_a_damaged_config(experiments, tmp_path: Path) -> None:
     code, _, errors = experiments("train", "resume=run")
     assert code == 2
     assert "config.yaml" in errors
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such terminals")
+def test_a_closed_terminal_stops_a_run_that_has_saved(tmp_path: Path, monkeypatch) -> None:
+    import fcntl
+    import termios
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    terminal, its_end = os.openpty()
+
+    def take_over() -> None:
+        fcntl.ioctl(its_end, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup hands down that it is ignored
+
+    long = ["trainer=quick", "trainer.max_epochs=50000", f"hydra.run.dir={tmp_path / 'run'}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "experiments", "train", *long],
+        stdin=its_end,
+        stdout=its_end,
+        stderr=its_end,
+        start_new_session=True,
+        preexec_fn=take_over,
+    )
+    os.close(its_end)
+    seen = b""
+    while b"epoch 3/50000" not in seen:
+        seen += os.read(terminal, 4096)
+    os.close(terminal)
+    assert process.wait(60) == 128 + signal.SIGHUP
+    content = json.loads((tmp_path / "run" / "record.json").read_text())
+    assert (content["status"], content["error"]) == ("interrupted", "Interrupted: stopped by SIGHUP")
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()

@@ -16,7 +16,19 @@ ALLOWED = {
     "tasks": {"tasks", "spec", "errors", "schedulers", "sequences", "viz"},
     "data": {"data", "spec", "errors", "names", "files", "sequences"},
     "transfer": {"transfer", "spec", "errors", "files"},
-    "callbacks": {"callbacks", "transfer", "tasks", "viz", "loggers", "layers", "spec", "errors", "files", "sequences"},
+    "callbacks": {
+        "callbacks",
+        "transfer",
+        "tasks",
+        "viz",
+        "loggers",
+        "layers",
+        "spec",
+        "errors",
+        "files",
+        "sequences",
+        "stopping",
+    },
 }
 LIGHT = (
     "cli",
@@ -34,6 +46,7 @@ LIGHT = (
     "show/__init__",
     "show/panel",
     "spec",
+    "stopping",
     "tables",
     "throughput",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -192,7 +193,7 @@ def _values(config: Any) -> list[str]:
             or not isinstance(value, kinds)
             or not rule.holds(value)
         ):
-            wrong.append(f"{key}={value} must be {rule.words}: try {key}={rule.cure}")
+            wrong.append(f"{key}={_shown(value)} must be {rule.words}: try {key}={rule.cure}")
     return wrong
 
 
@@ -244,8 +245,12 @@ def _named(value: Any) -> str:
     return names.get(type(value), "a group of keys")
 
 
-def _shown(value: Any) -> Any:
-    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+def _shown(value: Any) -> str:
+    """A value as it is written on the command line: true, null, [64,32]."""
+    plain = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+    return (
+        str(plain) if isinstance(plain, (str, float)) else json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+    )
 
 
 def _freezing(config: Any) -> list[str]:

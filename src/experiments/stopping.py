@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+import stat
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from experiments.errors import Interrupted
 
 _asked: int | None = None
+
+
+def handle(handler: Callable[[int, Any], Any]) -> dict[int, Any]:
+    """Gives the signals that ask a process to stop a handler; returns those they had.
+
+    A terminal that is closed sends SIGHUP, and nothing can be written to it any more; after `nohup` SIGHUP is to be ignored.
+    """
+
+    def hang_up(signum: int, frame: Any) -> None:
+        for descriptor in (1, 2):
+            with contextlib.suppress(OSError):  # closed before
+                if stat.S_ISCHR(os.fstat(descriptor).st_mode):
+                    with open(os.devnull, "w") as nowhere:
+                        os.dup2(nowhere.fileno(), descriptor)
+        handler(signum, frame)
+
+    handlers = {signal.SIGINT: handler, signal.SIGTERM: handler}
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        handlers[signal.SIGHUP] = hang_up
+    return {signum: signal.signal(signum, one) for signum, one in handlers.items()}
 
 
 def stop(signum: int, frame: Any) -> None:
@@ -40,16 +62,16 @@ def stop_behind(error: BaseException) -> Interrupted | None:
     return None
 
 
-@contextmanager
+@contextlib.contextmanager
 def stoppable() -> Iterator[None]:
-    """SIGTERM and SIGINT raise `Interrupted` until training takes them over."""
+    """SIGINT, SIGTERM and SIGHUP raise `Interrupted` until training takes them over."""
     global _asked
     if (
         threading.current_thread() is not threading.main_thread()
     ):  # such as a notebook's helper; Python allows none there
         yield
         return
-    previous = {signum: signal.signal(signum, stop) for signum in (signal.SIGINT, signal.SIGTERM)}
+    previous = handle(stop)
     try:
         stop_if_asked()
         yield

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import random
-import signal
 import threading
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from experiments.errors import Interrupted, UserError, first_line
 from experiments.files import atomic_path, link_or_copy
 from experiments.loggers import log_epoch
+from experiments.stopping import handle
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class AtomicCheckpointIO(CheckpointIO):
 
 
 class Checkpoints(Checkpoint):
-    """Keeps `best.ckpt` and `last.ckpt`, saves on SIGINT and SIGTERM, and restores what Lightning does not.
+    """Keeps `best.ckpt` and `last.ckpt`, saves on SIGINT, SIGTERM and SIGHUP, and restores what Lightning does not.
 
     A checkpoint also holds the state of every random number generator. Shuffling and augmentation need none:
     they are functions of seed, epoch and batch. A run that continues therefore repeats exactly what the
@@ -198,8 +198,7 @@ class Checkpoints(Checkpoint):
         self._saved_at = time.monotonic()
         self._several = trainer.world_size > 1
         if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(signum, self._on_signal)
+            handle(self._on_signal)
 
     # Stopping
 

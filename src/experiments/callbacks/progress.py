@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sys
 import time
@@ -142,7 +143,7 @@ class Progress(Callback):
         if self._live(trainer):
             self._write(parts)
         elif trainer.is_global_zero:
-            print("  ".join(part for part in parts if part), file=self._out, flush=True)
+            self._put("  ".join(part for part in parts if part) + "\n")
         self._epoch = None
 
     def _epoch_text(self, trainer: Trainer) -> str:
@@ -159,16 +160,22 @@ class Progress(Callback):
 
     def _write(self, parts: list[str]) -> None:
         line = "  ".join(part for part in parts if part)[: shutil.get_terminal_size().columns - 1]
-        self._out.write("\r" + line.ljust(self._width))  # blanks over what a longer line left
-        self._out.flush()
+        self._put("\r" + line.ljust(self._width))  # blanks over what a longer line left
         self._width = len(line)
 
     def _finish(self) -> None:
         """Leave the line on the screen and go to the next one."""
         if self._width:
-            self._out.write("\n")
-            self._out.flush()
+            self._put("\n")
         self._width, self._shown = 0, 0.0
+
+    def _put(self, text: str) -> None:
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except OSError as error:
+            if error.errno != errno.EIO:  # the terminal was closed: SIGHUP says so, and the run is to save
+                raise
 
 
 def _examples(batch: Any) -> int:
