@@ -233,7 +233,9 @@ def _alike(default: Any, value: Any) -> bool:
     if isinstance(default, str):
         return isinstance(value, (str, int, float))
     if isinstance(default, (list, ListConfig)):
-        return isinstance(value, (list, ListConfig)) and all(_alike(default[0], one) for one in value if len(default))
+        if not isinstance(value, (list, ListConfig)):
+            return False  # what a list may hold besides, such as names in place of numbers, its class knows
+        return all(isinstance(one, str) or _alike(default[0], one) for one in value if len(default))
     return isinstance(default, (dict, DictConfig)) == isinstance(value, (dict, DictConfig))
 
 
