@@ -331,6 +331,13 @@ class TestHistory:
         last = points[-1]
         assert (last.mean, last.low, last.high, last.n) == pytest.approx((0.9, 0.8, 1.0, 3))
 
+    def test_charts_count_epochs_from_one(self, tmp_path: Path) -> None:
+        make_sweep(tmp_path, {"a": [0.8, 0.9]}, epochs=4)
+        charts = all_charts(compare([tmp_path]).fields[0], ())
+        drawing = next(drawing for name, _, _, drawing in charts if name == "curves_val_accuracy")
+        texts = [shape["text"] for kind, shape in drawing.shapes if kind == "text"]
+        assert texts[texts.index("epoch") - 4 : texts.index("epoch")] == ["1", "2", "3", "4"]
+
     def test_a_shorter_run_ends_the_curve(self, tmp_path: Path) -> None:
         make_run(tmp_path / "a", 0.9, 0, epochs=4)
         make_run(tmp_path / "b", 0.9, 1, epochs=2)

@@ -94,7 +94,8 @@ def learning_curves(field: Field, found: Sequence[tuple[Cell, dict[str, list[Poi
     names = [lines_of(label, WIDTH - left - 30, labels) for label in labels]
     legend = sum(3 + _LINE * len(lines) for lines in names)
     drawing = Drawing(WIDTH, bottom + 48 + legend, f"{name} over the epochs")
-    x = Scale(min(point.epoch for point in points), max(point.epoch for point in points), left + 6, WIDTH - 14)
+    epochs = [point.epoch + 1 for point in points]  # Lightning counts from 0, readers from 1
+    x = Scale(min(epochs), max(epochs), left + 6, WIDTH - 14)
     y_axis(drawing, y, left, WIDTH - 8)
     drawing.text(4, 13, name, "grey", 12)
     for value in x.ticks(8):
@@ -102,12 +103,14 @@ def learning_curves(field: Field, found: Sequence[tuple[Cell, dict[str, list[Poi
             drawing.text(x(value), bottom + 17, tick(value), "grey", 12, "middle")
     drawing.text((left + WIDTH) / 2, bottom + 34, "epoch", "grey", 12, "middle")
     for place, _, line in drawn:
-        band = [(x(one.epoch), y(one.high)) for one in line] + [(x(one.epoch), y(one.low)) for one in reversed(line)]
+        band = [(x(one.epoch + 1), y(one.high)) for one in line] + [
+            (x(one.epoch + 1), y(one.low)) for one in reversed(line)
+        ]
         if max(one.n for one in line) > 1:
             drawing.area(band, f"c{place}", 0.14)
     at = bottom + 50
     for (place, _, line), lines in zip(drawn, names, strict=True):
-        drawing.line([(x(one.epoch), y(one.mean)) for one in line], f"c{place}", 2.2)
+        drawing.line([(x(one.epoch + 1), y(one.mean)) for one in line], f"c{place}", 2.2)
         drawing.line([(left, at), (left + 20, at)], f"c{place}", 4)
         for text in lines:
             drawing.text(left + 28, at + 4.5, text)

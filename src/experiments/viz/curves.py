@@ -23,8 +23,8 @@ def curves(history: Sequence[Mapping[str, float]], *, title: str = "Learning cur
     marked.
 
     Args:
-        history: a row an epoch: `epoch`, and names such as `train/loss` and `val/accuracy`; a row may lack
-            some.
+        history: a row an epoch: `epoch`, from 0 as Lightning counts, and names such as `train/loss` and
+            `val/accuracy`; a row may lack some. Readers count from 1, as the progress line does.
         most: panels at most.
     """
     names = _quantities(history)[:most]
@@ -56,7 +56,7 @@ def _panel(
     write(fig, left, top - 0.24, name, size=TEXT, colour=INK, bold=True)
     write(fig, left + wide / 2, top + tall + 0.4, "epoch", size=SMALL, colour=INK, align="center")
     found = {
-        part: [(row["epoch"], row[key]) for row in history if key in row and isfinite(row[key])]
+        part: [(row["epoch"] + 1, row[key]) for row in history if key in row and isfinite(row[key])]
         for part, key in ((part, f"{part}/{name}") for part in PARTS)
     }
     epochs = _ends([x for points in found.values() for x, _ in points], 0.03)
