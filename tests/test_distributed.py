@@ -107,11 +107,14 @@ def test_stopped_and_taken_up_again(command, tmp_path: Path, signum: int) -> Non
         "callbacks.checkpoint.every_n_steps=3",
         f"hydra.run.dir={folder}",
     ]
-    launcher = subprocess.Popen([sys.executable, "-m", "experiments", "train", *words], cwd=tmp_path)
+    command_ = [sys.executable, "-m", "experiments", "train", *words]
+    launcher = subprocess.Popen(command_, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     while not (folder / "checkpoints" / "last.ckpt").exists():
         time.sleep(0.01)
     launcher.send_signal(signum)
-    assert launcher.wait(60) == 128 + signum
+    _, errors = launcher.communicate(timeout=60)
+    assert launcher.returncode == 128 + signum
+    assert errors.splitlines()[-1] == f"stopped by {signal.Signals(signum).name}" and "death signal" not in errors
     assert record(folder)["status"] == "interrupted"
     assert processes_of(folder) == []
     done = command("train", f"resume={folder}")

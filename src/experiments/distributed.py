@@ -46,7 +46,9 @@ def _launch(folder: Path, processes: int, logs: str) -> dict[str, Any]:
         logs_specs=DefaultLogsSpecs(log_dir=logs),
     )
     if not debugging():  # what it tells of its processes comes back as one sentence
-        logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+        for name in ("torch.distributed.elastic", *logging.root.manager.loggerDict):  # some have levels of their own
+            if name.startswith("torch.distributed.elastic"):
+                logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         elastic_launch(settings, entrypoint=sys.executable)("-m", "experiments.distributed", str(folder))
     except ChildFailedError as failure:
