@@ -110,14 +110,20 @@ def make(node: Any, /, **extra: Any) -> Any:
         return bind(function, **arguments)
     try:
         return function(**arguments)
+    except UserError:
+        raise
     except TypeError as error:
         here = error.__traceback__ is not None and error.__traceback__.tb_next is None
         bases = {f"{base.__qualname__}.__init__()" for base in getattr(function, "__mro__", ())}  # keys are passed on
         if "argument" in str(error) and (here or str(error).split(" ", 1)[0] in bases):
             raise UserError(f"{target}: {error}; check the keys of its config") from error
+        error.add_note(f"while making {target}")
         raise
     except ValueError as error:
         raise UserError(str(error)) from error
+    except Exception as error:
+        error.add_note(f"while making {target}")
+        raise
 
 
 def build_data(config: DictConfig) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import Interrupted, RunFailed, UserError, debugging, first_line
+from experiments.errors import Interrupted, RunFailed, UserError, debugging, in_short
 from experiments.leaving import leave
 from experiments.stopping import stop, stop_behind
 
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        return _say(error, 1, f"{type(error).__name__}: {first_line(error)}")
+        return _say(error, 1, in_short(error))
 
 
 def _usage(command: str) -> str:

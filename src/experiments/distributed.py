@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import Interrupted, RunFailed, UserError, debugging, first_line
+from experiments.errors import Interrupted, RunFailed, UserError, debugging, first_line, in_short
 from experiments.files import write_json
 from experiments.record import FAILED, INTERRUPTED, RUNNING, now, read_record
 
@@ -117,7 +117,7 @@ def _tell_launcher(error: Exception) -> None:
         traceback.print_exc()
     path = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if path:
-        text = f"{type(error).__name__}: {first_line(error)}"
+        text = in_short(error)
         message = {
             "message": text,
             "extraInfo": {

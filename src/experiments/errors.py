@@ -31,6 +31,12 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+def in_short(error: BaseException) -> str:
+    """An error in one line: its type, what it says, and the notes it was given on its way, as of what was being made."""
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    return f"{type(error).__name__}: {first_line(error)}{notes}"
+
+
 class RunFailed(Exception):
     """A run that failed in another process; the message is its error. Exit code 1."""
 

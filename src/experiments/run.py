@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.build import build_callbacks, build_data, build_task, build_trainer, prepare_process, seed_everything
 from experiments.devices import processes_here
-from experiments.errors import Pruned, first_line
+from experiments.errors import Pruned, in_short
 from experiments.loading import load_checkpoint
 from experiments.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, Record, choices
 from experiments.runs import in_rank, rank, read_config, reading
@@ -71,7 +71,7 @@ def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
         except BaseException as error:
             stopped = stop_behind(error)
             said = stopped or error
-            write(INTERRUPTED if stopped else FAILED, f"{type(said).__name__}: {first_line(said)}")
+            write(INTERRUPTED if stopped else FAILED, in_short(said))
             if stopped and stopped is not error:
                 raise stopped from error
             raise

@@ -52,7 +52,7 @@ def test_a_sweep_with_failing_jobs_and_its_resume(sweeps: Sweeps, launcher: list
         f"how={fault}": "finished" if fault == "none" else "failed" for fault in faults
     }
     assert len({record["pid"] for record in records.values()}) == 4, "a process each"
-    assert records["how=error"]["error"] == "RuntimeError: no luck"
+    assert records["how=error"]["error"] == "RuntimeError: no luck (while making faulty.build)"
     assert "SIGSEGV" in records["how=segmentation"]["error"]
     assert "SIGKILL" in records["how=killed"]["error"]
     assert "3 of 4 runs failed" in errors

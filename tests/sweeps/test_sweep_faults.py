@@ -41,7 +41,7 @@ def test_a_job_that_goes_wrong_fails_alone_and_is_tried_again(sweeps: Sweeps) ->
     assert "SIGKILL" in said["killed"]
     assert "memory" in said["killed"]
     assert "MemoryError" in said["memory"]
-    assert said["error"] == "RuntimeError: no luck"
+    assert said["error"] == "RuntimeError: no luck (while making faulty.build)"
     assert "launcher.timeout=10" in said["endless"]
     assert "6 of 7 runs failed" in errors
     assert "Traceback" not in errors

@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from experiments.errors import first_line
+from experiments.errors import in_short
 from experiments.files import atomic_path
 from experiments.spec import ImageSpec
 from experiments.tasks.base import Task
@@ -186,7 +186,7 @@ class Figures(Callback):
                 if hasattr(logger, "log_picture"):
                     logger.log_picture(f"figures/{name}", picture, trainer.global_step)
         except Exception as error:  # the run is worth more than its pictures
-            log.warning("The picture %s was not drawn: %s: %s", name, type(error).__name__, first_line(error))
+            log.warning("The picture %s was not drawn: %s", name, in_short(error))
         finally:
             if collects:
                 gc.enable()

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from experiments.errors import first_line
+from experiments.errors import in_short
 from experiments.files import atomic_path, write_text
 from experiments.tasks.base import Task
 
@@ -37,7 +37,7 @@ class Projector(Callback):
             if found is not None:
                 write(self._folder, found)
         except Exception as error:  # the run is worth more
-            log.warning("The projector was not written: %s: %s", type(error).__name__, first_line(error))
+            log.warning("The projector was not written: %s", in_short(error))
 
 
 class _Sheet(NamedTuple):

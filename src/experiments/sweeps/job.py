@@ -12,7 +12,7 @@ def run_job(folder: Path) -> int:
     """Runs one job to its end and gives its exit code; its record is there afterwards, whatever happened."""
     import traceback
 
-    from experiments.errors import UserError, first_line
+    from experiments.errors import UserError, in_short
     from experiments.run import run
     from experiments.stopping import stop_behind
 
@@ -26,7 +26,7 @@ def run_job(folder: Path) -> int:
             _ensure_record(folder, str(error))
             return 2
         traceback.print_exc()
-        _ensure_record(folder, f"{type(error).__name__}: {first_line(error)}")
+        _ensure_record(folder, in_short(error))
         return 1
     return 0
 
