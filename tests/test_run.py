@@ -374,8 +374,12 @@ def test_hydras_own_switches(experiments) -> None:
     assert "_target_: experiments.models.dense.MLP" in output
     code, output, _ = experiments("train", "--help")
     assert code == 0
+    assert output.startswith("experiments train ")
     assert "model: " in output
     assert "precision: " in output
+    for group in ("hydra/launcher", "hydra/sweeper"):
+        names = sorted(path.stem for path in (Path(__file__).parents[1] / "conf" / group).iterdir())
+        assert f"{group}: {', '.join(names)}\n" in output
 
 
 def test_tab_completion(command) -> None:

@@ -41,7 +41,20 @@ experiments: pick a model, a dataset, a freezing strategy and a precision; train
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line; returns its exit code: 0, 1 for a failure, 2 for the user's mistake, 128 + signal."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except UserError as error:
+        return _say(error, 2)
+    except (RunFailed, Interrupted, KeyboardInterrupt) as error:
+        return _say(error, 1)
+    except BrokenPipeError:  # the reader of a pipe, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _say(error, 1, in_short(error))
+
+
+def _run(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(HELP, end="")
         return 0
@@ -53,26 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command, rest = words[0], words[1:]
     if command in ("-sc", "--shell-completion"):  # as Hydra's own completion calls it
         return _hydra(words)
-    try:
-        if command not in COMMANDS:
-            from experiments.names import unknown
+    if command not in COMMANDS:
+        from experiments.names import unknown
 
-            raise UserError(unknown(command, "no command", command, list(COMMANDS)))
-        if command in _PLAIN and {"-h", "--help"} & set(rest):
-            print(_usage(command))
-            return 0
-        return COMMANDS[command](rest) or 0
-    except UserError as error:
-        return _say(error, 2)
-    except RunFailed as error:
-        return _say(error, 1)
-    except (Interrupted, KeyboardInterrupt) as error:
-        return _say(error, 1)
-    except BrokenPipeError:  # the reader of a pipe, such as head, has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise UserError(unknown(command, "no command", command, list(COMMANDS)))
+    if command in _PLAIN and {"-h", "--help"} & set(rest):
+        print(_usage(command))
         return 0
-    except Exception as error:
-        return _say(error, 1, in_short(error))
+    return COMMANDS[command](rest) or 0
 
 
 def _usage(command: str) -> str:
