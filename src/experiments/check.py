@@ -88,11 +88,7 @@ def _one_of(*words: str, optional: bool = False) -> _Rule:
 
 
 def _below_one(value: Any) -> bool:
-    return _is_number(value) and 0 <= value < 1
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1
 
 
 _SHARE = _Rule(float, "a number from 0, below 1", _below_one, "0.1")
@@ -115,7 +111,7 @@ _RULES = {
     "trainer.limit_val_batches": _BATCHES,
     "trainer.limit_test_batches": _BATCHES,
     "trainer.max_steps": _Rule(int, "a whole number, 1 or more, or -1 for no limit", lambda v: v >= 1 or v == -1, "-1"),
-    "trainer.accelerator": _one_of("auto", "cpu", "gpu", "cuda", "mps"),
+    "trainer.accelerator": _one_of("auto", "cpu", "gpu", "cuda", "mps", "tpu"),
     "trainer.deterministic": _Rule(object, "true, false or warn", lambda v: v in (True, False, "warn"), "true", True),
     "callbacks.checkpoint.mode": _one_of("max", "min", optional=True),
     "callbacks.early_stopping.mode": _one_of("min", "max"),
@@ -128,7 +124,7 @@ _RULES = {
     "optimizer.weight_decay": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0"),
     "optimizer.momentum": _SHARE,
     "optimizer.betas": _Rule(
-        list, "two numbers from 0, below 1", lambda v: len(v) == 2 and all(map(_below_one, v)), "[0.9,0.999]"
+        list, "two or more numbers from 0, below 1", lambda v: len(v) >= 2 and all(map(_below_one, v)), "[0.9,0.999]"
     ),
     "scheduler.every_epochs": _whole(1, "10"),
     "scheduler.factor": _Rule(float, "a number above 0 and below 1", lambda v: 0 < v < 1, "0.1"),
@@ -145,15 +141,7 @@ _RULES = {
     "data.size": _Rule(int, "pixels, a whole number, or null", lambda v: v >= 1, "32", True),
     "data.workers": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "0", True),
     "data.validation": _Rule(
-        float, "a share below 1, or a number of examples", lambda v: 0 < v < 1 or (v >= 1 and v == int(v)), "0.1"
-    ),
-    "data.mean": _Rule(list, "a list of numbers, or null", lambda v: all(map(_is_number, v)), "[0.5]", True),
-    "data.std": _Rule(
-        list,
-        "a list of numbers above 0, or null",
-        lambda v: all(_is_number(one) and one > 0 for one in v),
-        "[0.5]",
-        True,
+        float, "a share below 1, or a number of examples", lambda v: 0 < v < 1 or (v >= 1 and v == int(v)), "0.1", True
     ),
     "data.history": _whole(1, "96"),
     "data.horizon": _whole(1, "24"),

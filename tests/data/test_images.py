@@ -258,9 +258,17 @@ def test_values_that_cannot_be(key: str, value: object, message: str) -> None:
 
 
 def test_normalisation_that_cannot_be() -> None:
-    for changed, message in (({"mean": [0.1, 0.2]}, "has 2 values"), ({"std": [0.0]}, "above 0")):
+    for changed, message in (
+        ({"mean": [0.1, 0.2]}, "has 2 values"),
+        ({"std": [0.0]}, "above 0"),
+        ({"std": 0}, "above 0"),
+    ):
         with pytest.raises(UserError, match=message):
             ready(Digits(**PLAIN, **changed))
+
+
+def test_a_number_normalises_the_one_channel() -> None:
+    assert ready(Digits(**PLAIN, mean=0.25, std=0.5)).spec.mean == (0.25,)
 
 
 def test_an_empty_part_is_refused() -> None:

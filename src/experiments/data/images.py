@@ -68,9 +68,9 @@ class ImageData(LightningDataModule):
         limit: float | None,
         workers: int,
         seed: int,
-        augment: Mapping[str, Any],
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
+        augment: Mapping[str, Any] | None,
+        mean: Sequence[float] | float | None = None,
+        std: Sequence[float] | float | None = None,
         classes: Sequence[str | int] | None = None,
         split_seed: int = 0,
         root: str | None = None,
@@ -86,8 +86,9 @@ class ImageData(LightningDataModule):
             check_amount("data.limit", limit, whole=True)
         self.batch_size, self.size, self.validation, self.limit = batch_size, size, validation, limit
         self.workers, self.seed, self.split_seed = workers, seed, split_seed
-        self.augment = Augment.of(augment)
-        self.mean, self.std, self.root, self.download = mean, std, root, download
+        self.augment = Augment.of(augment or {})
+        self.mean, self.std = ([one] if isinstance(one, (int, float)) else one for one in (mean, std))
+        self.root, self.download = root, download
         self.chosen = None if classes is None else tuple(map(str, classes))
         self.sets: dict[str, Part] = {}
         self.spec: ImageSpec

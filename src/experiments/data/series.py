@@ -247,8 +247,8 @@ class SeriesData(BatchedData):
 
     def _scale(self, train: np.ndarray) -> None:
         """Sets `values` and `spec` by the training rows (T, C)."""
-        mean = np.nanmean(train, axis=0) if self.mean is None else np.asarray(self.mean, float)
-        std = np.nanstd(train, axis=0) if self.std is None else np.asarray(self.std, float)
+        mean = np.nanmean(train, axis=0) if self.mean is None else np.atleast_1d(np.asarray(self.mean, float))
+        std = np.nanstd(train, axis=0) if self.std is None else np.atleast_1d(np.asarray(self.std, float))
         columns = self.table.columns
         for key, values in (("mean", mean), ("std", std)):
             if len(values) != len(columns):
