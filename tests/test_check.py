@@ -279,3 +279,12 @@ def test_missing_data_says_what_goes_where(experiments) -> None:
     code, _, errors = experiments("train", "data=mnist", "data.root=elsewhere", "hydra.run.dir=run")
     assert code == 2
     assert all(part in errors for part in ("elsewhere", "train-images-idx3-ubyte", "digits", "data.download=true"))
+
+
+@pytest.mark.parametrize("words", [["train"], ["check", "-m"]], ids=" ".join)
+def test_a_file_that_ours_would_hide_is_refused(experiments, tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    (tmp_path / "conf" / "model" / "mlp.yaml").write_text("_target_: experiments.models.dense.MLP\nhidden: [7]\n")
+    code, _, errors = experiments(*words, "--config-dir", "conf", "model=mlp")
+    assert code == 2
+    assert "conf/model/mlp.yaml has the name of an option that is there already" in errors and "my_mlp.yaml" in errors

@@ -260,3 +260,50 @@ def test_a_closed_terminal_stops_a_run_that_has_saved(tmp_path: Path, monkeypatc
     content = json.loads((tmp_path / "run" / "record.json").read_text())
     assert (content["status"], content["error"]) == ("interrupted", "Interrupted: stopped by SIGHUP")
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
+
+
+OWN = """
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, TensorDataset
+from experiments.data.shapes import Shapes
+
+
+class Own(LightningDataModule):
+    def __init__(self, **rest):
+        super().__init__()
+        like = Shapes(**rest)
+        like.prepare_data()
+        like.setup()
+        self.spec = like.spec
+        draw = torch.Generator().manual_seed(0)
+        self.made = TensorDataset(torch.rand(320, 1, 28, 28, generator=draw), torch.randint(2, (320,), generator=draw))
+
+    def train_dataloader(self):
+        return DataLoader(self.made, batch_size=1, shuffle=True)
+
+    def val_dataloader(self):
+        return DataLoader(self.made, batch_size=160)
+
+    test_dataloader = val_dataloader
+"""
+
+
+def test_data_without_a_sampler_of_ours_go_on_from_the_last_epoch(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "own.py").write_text(OWN)
+    folder = tmp_path / "run"
+    own = ["data=shapes", "data._target_=own.Own", "data.count=100", "data.size=28", "model=mlp"]
+    long = ["trainer=cpu", "trainer.max_epochs=5000", "callbacks=none", "callbacks.checkpoint.every_minutes=0.0001"]
+    code = stop_after(start("train", *own, *long, "logger=none", f"hydra.run.dir={folder}"), folder, 2, signal.SIGINT)
+    assert code == 128 + signal.SIGINT
+    kept = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    done = kept["epoch"] + 1
+    process = start(
+        "train", f"resume={folder}", f"trainer.max_epochs={done + 1}", "callbacks.checkpoint.every_n_steps=7"
+    )
+    output, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, output
+    assert "Checkpoints are written at the end of epochs alone" in output
+    assert json.loads((folder / "record.json").read_text())["status"] == "finished"

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -390,7 +391,6 @@ def test_tab_completion(command) -> None:
 
 
 def test_scripts_are_the_commands(tmp_path: Path) -> None:
-    import subprocess
 
     scripts = Path(__file__).parents[1] / "scripts"
     done = subprocess.run(
@@ -458,15 +458,23 @@ class MyShapes(Shapes):
         "trainer.accelerator=cpu",
         "hydra.run.dir=run",
     ]
-    env = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
-    done = command("train", *words, env=env)
+    script = Path(sys.executable).with_name("experiments")  # unlike python -m it does not look into this folder
+    train = [script, "train", *words]
+    done = subprocess.run(train, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     content = record(tmp_path / "run")
     assert content["choices"] | {"model": "tiny", "data": "my_shapes", "task": "focal"} == content["choices"]
-    done = command("evaluate", "run", env=env)
+    assert set(content["environment"]["own_code"]) == {"mine"}
+    done = command("evaluate", "run")
     assert done.returncode == 0, done.stderr
-    done = command("list", "models", "--config-dir", "conf", env=env)
+    done = command("list", "models", "--config-dir", "conf")
     assert "My net" in done.stdout
+    (tmp_path / "mine" / "parts.py").unlink()
+    done = subprocess.run(
+        [*train[:-1], "hydra.run.dir=other"], cwd=tmp_path, capture_output=True, text=True, timeout=240
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "cannot be imported (No module named 'mine.parts')" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist"])

@@ -87,22 +87,33 @@ def described(node: Any) -> dict[str, Any]:
     return {key: value for key, value in plain.items() if key not in _NOTES}
 
 
+def locate(target: str) -> Any:
+    """The class or function of a `_target_`.
+
+    Raises:
+        UserError: when it cannot be imported.
+    """
+    from hydra.utils import get_method
+
+    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it says it as well, over several lines
+    try:
+        return get_method(target)
+    except Exception as error:
+        why = first_line(error.__cause__ or error)
+        raise UserError(
+            f"_target_={target} cannot be imported ({why}): check the name, and that its package is installed or in this folder"
+        ) from error
+
+
 def make(node: Any, /, **extra: Any) -> Any:
     """Instantiates a config node without the keys that only describe it.
 
     Raises:
         UserError: when the class cannot be found, or does not take a key.
     """
-    from hydra.utils import get_method
-
     arguments = described(node)
-    target, partial = arguments.pop("_target_"), arguments.pop("_partial_", False)
-    try:
-        function = get_method(target)
-    except Exception as error:
-        raise UserError(
-            f"_target_={target} cannot be imported ({first_line(error)}): check the name and its package"
-        ) from error
+    function, partial = locate(arguments.pop("_target_")), arguments.pop("_partial_", False)
+    target = node["_target_"]
     arguments |= extra
     if partial:
         from functools import partial as bind
@@ -132,7 +143,7 @@ def build_data(config: DictConfig) -> Any:
     ready = _ready.get(data_key(config.data))
     if ready is None:
         data.prepare_data()
-        data.setup()
+        data.setup("fit")
     else:
         data.take_over(ready)
     return data
@@ -150,14 +161,12 @@ def data_key(node: Any) -> str:
 
 def keep_ready(node: Any) -> None:
     """Reads a dataset once for all processes that will be forked from this one, where it is held in memory as arrays."""
-    from hydra.utils import get_class
-
     key = data_key(node)
-    if key in _ready or not getattr(get_class(node["_target_"]), "in_memory", False):
+    if key in _ready or not getattr(locate(node["_target_"]), "in_memory", False):
         return
     data = make(node)
     data.prepare_data()
-    data.setup()
+    data.setup("fit")
     if data.bytes + sum(one.bytes for one in _ready.values()) <= _READY_BYTES:
         _ready[key] = data
 
@@ -171,9 +180,7 @@ def asked(node: Any, spec: Any) -> dict[str, Any]:
     """What a task asks of a model: its class's `outputs(spec)`, which may name keys of the task's config as well."""
     from inspect import signature
 
-    from hydra.utils import get_class
-
-    task: Any = get_class(node["_target_"])
+    task = locate(node["_target_"])
     outputs = task.outputs
     return outputs(spec, **{key: node[key] for key in list(signature(outputs).parameters)[1:] if key in node})
 

@@ -409,4 +409,8 @@ _PLAIN = ("check", "list", "layers", "evaluate")  # whose words no parser reads,
 def entry(*command: str) -> None:
     """The console script, and with a command the script of its name."""
     signal.signal(signal.SIGINT, stop)
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.append(
+            os.getcwd()
+        )  # a package of the user's own beside the conf that names it; last, so that it hides nothing
     leave(main([*command, *sys.argv[1:]]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -53,6 +54,7 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[str] = (), whole: bo
     for folder in folders:
         if not Path(folder).is_dir():
             raise UserError(f"--config-dir {folder} is no folder: name one that holds model/, data/ or other groups")
+    refuse_hidden(folders)
     search = [f"hydra.searchpath=[{','.join(quoted('file://' + folder) for folder in folders)}]"] if folders else []
     GlobalHydra.instance().clear()
     try:
@@ -90,8 +92,32 @@ def settle(
     if whole:
         missing_sentence(OmegaConf.missing_keys(config))
     take_over_published(config)
+    place_weights(config)
     OmegaConf.set_struct(config, True)
     return config
+
+
+def place_weights(config: Any) -> None:
+    """Makes the path of weights absolute, so that a run is the same, and can be taken up, from any folder."""
+    weights = config.get("weights")
+    if isinstance(weights, str) and weights != "pretrained":
+        config["weights"] = os.path.abspath(os.path.expanduser(weights))
+
+
+def refuse_hidden(config_dirs: Sequence[str]) -> None:
+    """Raises for a file of the user's own that Hydra would never read, as one of ours has its name.
+
+    Raises:
+        UserError: when there is such a file, and it says something else.
+    """
+    for ours in conf_dir().rglob("*.yaml") if config_dirs else ():
+        name = ours.relative_to(conf_dir())
+        for theirs in (Path(folder) / name for folder in config_dirs):
+            if theirs.is_file() and not os.path.samefile(theirs, ours) and theirs.read_bytes() != ours.read_bytes():
+                raise UserError(
+                    f"{theirs} has the name of an option that is there already, which would be read in its place: "
+                    f"rename it, as {name.with_stem(f'my_{name.stem}')}"
+                )
 
 
 def refuse_filled_in(overrides: Sequence[str], folder: str) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
+from importlib.machinery import PathFinder
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,7 @@ PRUNED = "pruned"  # ended early by its search
 def relevant(config: dict[str, Any]) -> dict[str, Any]:
     """What of a resolved config can change the result: not where things lie, how they are shown, or who computes them."""
     kept = {key: value for key, value in config.items() if key not in _NOT_IDENTITY}
-    callbacks = {
-        key: value for key, value in (kept.get("callbacks") or {}).items() if key not in _NOT_IDENTITY_CALLBACKS
-    }
+    callbacks = {key: value for key, value in (kept.get("callbacks") or {}).items() if not _only_shows(key, value)}
     kept |= {"callbacks": callbacks}
     for group, names in _NOT_IDENTITY_KEYS.items():
         if isinstance(kept.get(group), dict):
@@ -44,6 +43,12 @@ def relevant(config: dict[str, Any]) -> dict[str, Any]:
     ):  # they may lie elsewhere tomorrow
         kept["data"]["root"] = root[len(datasets) :]
     return kept
+
+
+def _only_shows(name: str, callback: Any) -> bool:
+    """Whether a callback is one of ours that changes no result; another class under its name may."""
+    target = callback.get("_target_", "") if isinstance(callback, dict) else ""
+    return name in _NOT_IDENTITY_CALLBACKS and (not target or target.startswith("experiments.callbacks."))
 
 
 def identity(config: dict[str, Any]) -> str:
@@ -98,6 +103,35 @@ def code_state() -> dict[str, Any]:
     return state
 
 
+def targets_of(node: Any) -> list[str]:
+    """Every `_target_` of a config but Hydra's own."""
+    if isinstance(node, dict):
+        own = [str(node["_target_"])] if "_target_" in node else []
+        return own + [target for key, value in node.items() if key != "hydra" for target in targets_of(value)]
+    return [target for value in node for target in targets_of(value)] if isinstance(node, list) else []
+
+
+def own_code(config: dict[str, Any]) -> dict[str, str]:
+    """A hash of the sources of every package of the user's own that a config names classes of, by its name."""
+    names = sorted({target.partition(".")[0] for target in targets_of(config)})
+    return {name: found for name in names if (found := own_sources(name))}
+
+
+@lru_cache
+def own_sources(package: str) -> str | None:
+    """A hash of a package's sources, which is not imported; None for ours, and where it is not there or was installed."""
+    spec = PathFinder.find_spec(package) if package != "experiments" else None
+    places = [] if spec is None else list(spec.submodule_search_locations or filter(None, [spec.origin]))
+    paths = [Path(place) for place in places if "site-packages" not in Path(place).parts]
+    files = sorted(file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path]))
+    if not files:
+        return None
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def environment() -> dict[str, Any]:
     """Versions, machine and code; the device and the precision that ran are added by the run."""
     return dict(_environment())
@@ -149,7 +183,7 @@ class Record:
             "settings": settings(config),
             "metrics": {},
             "cost": {},
-            "environment": environment(),
+            "environment": environment() | {"own_code": own_code(config)},
             "error": None,
             "started": earlier.get("started", now()),
             "ended": None,

@@ -96,7 +96,7 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     always = build_callbacks(config, task.freezing)
     trainer.callbacks[:0] = [*always, meter]
     record.content["features"] = always[-1].summary
-    record.content["data"] = data.splits
+    record.content["data"] = getattr(data, "splits", {})
     record.content["spec"] = to_plain(data.spec)
     record.content["environment"] |= describe_device(trainer)
     record.content["environment"]["memory_format"] = config.trainer.get("memory_format", "contiguous")

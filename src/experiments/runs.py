@@ -220,7 +220,8 @@ def reopen(folder: Path, overrides: Sequence[str]) -> Path | None:
             raise UserError(
                 f"{word} would make resume={folder.name} another run: only {', '.join(_MAY_CHANGE)} may change"
             )
-        if OmegaConf.select(config, key, default=None) is None and key not in ("trainer.threads", "data.workers"):
+        above, _, last = key.rpartition(".")
+        if last not in (OmegaConf.select(config, above) or {}) and key not in ("trainer.threads", "data.workers"):
             raise UserError(f"{key} is no key of that run: look into {folder}/config.yaml")
         OmegaConf.update(config, key, OmegaConf.create({"value": OmegaConf.create(f"value: {value}").value}).value)
     record = read_record(folder) if (folder / "record.json").exists() else {}

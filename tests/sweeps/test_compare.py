@@ -174,6 +174,35 @@ class TestCells:
             "less": "no seed 1",
         }
 
+    def test_keys_that_follow_the_seed_split_no_cell(self, tmp_path: Path) -> None:
+        for seed in range(3):
+            make_run(tmp_path / str(seed), 0.9, seed, overrides=("data.split_seed=$\\{seed\\}",))
+            path = tmp_path / str(seed) / "record.json"
+            settings = {"data.split_seed": seed, "data.shuffle_seed": seed}
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"settings": settings}))
+        (cell,) = compare([tmp_path]).cells
+        assert len(cell.values("test/accuracy")) == 3
+
+    def test_long_values_that_begin_alike_are_two_cells(self, tmp_path: Path) -> None:
+        for place, end in enumerate(("one", "two")):
+            make_run(tmp_path / str(place), 0.9, 0, overrides=(f"data.name={'x' * 300}{end}",))
+        assert len(compare([tmp_path]).cells) == 2
+
+    def test_a_reference_may_have_commas_in_its_values(self, tmp_path: Path, experiments: Run) -> None:
+        for place, hidden in enumerate(("[64,32]", "[64]")):
+            make_run(tmp_path / str(place), 0.9, 0, overrides=(f"model.hidden={hidden}", "data.name=q"))
+        code, output, errors = experiments("compare", str(tmp_path), "--against", "model.hidden=[64, 32],data=digits")
+        assert code == 0, errors
+        assert "against hidden=[64,32]" in output
+
+    def test_versions_of_ones_own_package_are_told(self, tmp_path: Path) -> None:
+        for seed, digest in enumerate("ab"):
+            path = make_run(tmp_path / str(seed), 0.9, seed) / "record.json"
+            content = json.loads(path.read_text())
+            content["environment"]["own_code"] = {"mine": digest, "other": "c"}
+            path.write_text(json.dumps(content))
+        assert "several versions of mine." in as_text(compare([tmp_path]))
+
     def test_pruned_runs_are_no_failures_and_in_no_mean(self, tmp_path: Path) -> None:
         make_sweep(tmp_path, {"full": [0.9, 0.8], "part": [0.9]})
         make_run(tmp_path / "p1", 0.1, 1, model="part", status="pruned", metrics={"test/accuracy": 0.1})

@@ -23,7 +23,7 @@ from experiments.errors import UserError
 from experiments.sweeps import expressions
 from experiments.sweeps.composing import Composer
 from experiments.sweeps.expand import expand
-from experiments.sweeps.folder import Entry, Sweep, at_work, differing, locked, read_sweep
+from experiments.sweeps.folder import LOCK, Entry, Sweep, at_work, differing, locked, read_sweep
 from experiments.sweeps.plan import make_plan
 from experiments.sweeps.pool import Need, Pool
 
@@ -448,3 +448,34 @@ def test_what_a_sweep_would_ignore_is_refused(experiments: Any, command: str, tm
     assert code == 2 and len(errors.splitlines()) == 1
     assert "--config-dir is given 2 times, and a sweep takes one: put the others into its hydra.searchpath" in errors
     assert not (tmp_path / "s").exists()
+
+
+def test_a_callback_of_the_users_own_is_identity_under_any_name() -> None:
+    from experiments.compose import compose
+    from experiments.record import identity
+
+    def of(*words: str) -> str:
+        return identity(OmegaConf.to_container(compose(list(words))))  # type: ignore[arg-type]
+
+    own = "+callbacks.pruning={_target_: lightning.pytorch.callbacks.ModelPruning, amount: %s}"
+    assert len({of(), of(own % 0.1), of(own % 0.9)}) == 3
+    assert of() == of("callbacks.progress=null") == of("callbacks=none")
+
+
+def test_weights_are_the_same_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hydra_loader: Any
+) -> None:
+    from experiments.compose import compose
+
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    here = compose(["weights=runs/one"]).weights
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert here == compose(["weights=../runs/one"]).weights == str(tmp_path / "runs" / "one")
+    assert compose(["weights=pretrained", "model=resnet18"]).weights == "pretrained"
+
+
+def test_a_folder_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
+    (tmp_path / LOCK).mkdir()  # a lock that cannot be opened, to root neither
+    with pytest.raises(UserError, match="cannot be written to"), locked(tmp_path):
+        pass

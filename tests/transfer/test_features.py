@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import multiprocessing
 import shutil
@@ -326,3 +327,25 @@ def test_two_processes_at_once_compute_it_once(tmp_path: Path) -> None:
     assert sorted(known for _, known, _ in found) == [False, True, True]
     assert sorted(made for made, _, _ in found) == [0, 0, 3]
     assert all(targets == list(range(10)) for _, _, targets in found)
+
+
+def test_what_is_kept_depends_on_the_users_own_code_and_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from experiments.callbacks.features import _own_settings
+    from experiments.transfer.features import sources
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = "from experiments.data.digits import Digits\n\n\nclass OwnDigits(Digits):\n    def __init__(self, gain, **rest):\n"
+    text += "        super().__init__(**rest)\n        self.gain = gain\n"
+    file = tmp_path / "own_digits.py"
+    file.write_text(text)
+    own = importlib.import_module("own_digits").OwnDigits
+    plain = {"batch_size": 8, "size": None, "validation": 0.1, "limit": None, "workers": 0, "seed": 0, "augment": {}}
+    weak, strong = own(1.0, **plain), own(2.0, **plain)
+    assert _own_settings(weak) == _own_settings(own(1.0, **plain | {"batch_size": 4, "seed": 3}))
+    assert _own_settings(weak) != _own_settings(strong)
+    before = sources(weak)
+    assert before == sources(strong) != sources(object())
+    file.write_text(text + "\n    def on_after_batch_transfer(self, batch, dataloader_idx):\n        return batch\n")
+    assert sources(weak) != before

@@ -84,6 +84,10 @@ class Checkpoints(Checkpoint):
         due = self.every_n_steps is not None and trainer.global_step % self.every_n_steps == 0
         if self.every_seconds is not None and trainer.world_size == 1:  # clocks of several processes differ
             due = due or time.monotonic() - self._saved_at > self.every_seconds
+        if not self._goes_on_within(trainer):
+            due = False
+            if stop:
+                raise Interrupted(stop)  # the last save stands
         if (stop or due) and self._resumable(trainer, batch_idx):
             self._save(trainer, batches_done=batch_idx + 1)
             if stop:
@@ -126,6 +130,11 @@ class Checkpoints(Checkpoint):
         if monitor and monitor not in known and any(name.startswith("val/") for name in known):
             choice = ", ".join(known)
             raise UserError(f"callbacks.{key}.monitor={monitor} is no metric of this run: choose one of {choice}")
+
+    @staticmethod
+    def _goes_on_within(trainer: Trainer) -> bool:
+        """Whether the data can be taken up in the middle of an epoch."""
+        return hasattr(getattr(trainer.train_dataloader, "batch_sampler", None), "start_batch")
 
     @staticmethod
     def _resumable(trainer: Trainer, batch_idx: int) -> bool:
@@ -187,14 +196,17 @@ class Checkpoints(Checkpoint):
         if self._random_state is not None:  # again at the first batch, for what hooks draw in between
             restore_random_state(self._random_state)
         if self._resumed:
-            sampler = getattr(trainer.train_dataloader, "batch_sampler", None)
-            if self._batches_done and not hasattr(sampler, "start_batch"):
+            if self._goes_on_within(trainer):
+                trainer.train_dataloader.batch_sampler.start_batch = self._batches_done  # type: ignore[union-attr]
+            elif self._batches_done:
                 raise UserError(
-                    f"{self.dir} was saved in the middle of an epoch and these data cannot be taken up there: "
-                    "give their sampler a start_batch, or set callbacks.checkpoint.every_n_steps=null"
+                    f"{self.dir}/last.ckpt was saved in the middle of an epoch and these data cannot be taken up there: "
+                    "give their batch sampler a start_batch, or remove that file to go on from best.ckpt"
                 )
-            if sampler is not None:
-                sampler.start_batch = self._batches_done
+        if self.every_n_steps is not None and not self._goes_on_within(trainer):
+            log.warning(
+                "Checkpoints are written at the end of epochs alone: the batch sampler of these data has no start_batch."
+            )
         self._saved_at = time.monotonic()
         self._several = trainer.world_size > 1
         if threading.current_thread() is threading.main_thread():

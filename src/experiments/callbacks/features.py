@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import partial
+from inspect import signature
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -14,7 +15,7 @@ from torch import Tensor
 from experiments.errors import UserError, first_line
 from experiments.tasks.base import Task
 from experiments.transfer.cache import Cache, TooLargeError
-from experiments.transfer.features import BATCH, FeatureSet, accept_features, key, takes_features, through
+from experiments.transfer.features import BATCH, FeatureSet, accept_features, key, sources, takes_features, through
 from experiments.transfer.freezing import Freezing
 
 _FOREVER = sys.maxsize  # an epoch by which everything that is ever released has been
@@ -126,6 +127,8 @@ class FrozenFeatures(Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         facts = {
             "data": data.digest(part, augmented=bool(views)),
+            "code": sources(data),
+            "settings": _own_settings(data),
             "views": views,
             "precision": str(trainer.precision),
             "device": trainer.strategy.root_device.type,
@@ -187,3 +190,13 @@ class FrozenFeatures(Callback):
     def _say(self, trainer: Trainer, line: str) -> None:
         if trainer.is_global_zero:
             print(line, file=sys.stderr, flush=True)
+
+
+def _own_settings(data: Any) -> dict[str, Any]:
+    """What a class of the user's own was told besides what every dataset of images is, which its digest knows."""
+    ours = next(base for base in type(data).__mro__ if base.__module__.startswith("experiments."))
+    if type(data) is ours:
+        return {}
+    known = signature(ours).parameters
+    told = {name: repr(value) for name, value in vars(data).items() if name not in known and not name.startswith("_")}
+    return {name: text for name, text in sorted(told.items()) if " at 0x" not in text and len(text) < 10_000}

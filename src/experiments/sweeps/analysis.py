@@ -282,6 +282,7 @@ class Comparison:
     pruned: int  # of them ended early by a search
     versions: int
     commits: int
+    changed: list[str]  # packages of the user's own of which the runs saw several versions
     by: list[str]
 
     @property
@@ -351,8 +352,17 @@ def analyse(
         pruned=pruned,
         versions=len({run.code for cell in cells for run in cell.finished}),
         commits=len({run.commit for cell in cells for run in cell.finished} - {"none"}),
+        changed=_changed(run.own for cell in cells for run in cell.finished),
         by=by,
     )
+
+
+def _changed(own: Iterable[dict[str, str]]) -> list[str]:
+    seen: dict[str, set[str]] = {}
+    for packages in own:
+        for name, digest in packages.items():
+            seen.setdefault(name, set()).add(digest)
+    return sorted(name for name, digests in seen.items() if len(digests) > 1)
 
 
 def _all_effects(fields: Sequence[Field], factors: Sequence[str], bootstrap: bool) -> list[Effect]:
@@ -376,7 +386,7 @@ def _find(cells: Iterable[Cell], words: Sequence[str], metric: str) -> Cell | No
 
 
 def _same(one: str, other: str) -> bool:
-    return one == other or by_size(one)[:2] == by_size(other)[:2] < (1,)
+    return one.replace(" ", "") == other.replace(" ", "") or by_size(one)[:2] == by_size(other)[:2] < (1,)
 
 
 def _example(cells: Sequence[Cell], columns: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import shutil
 import sys
 import textwrap
@@ -169,6 +170,8 @@ def notes(comparison: Comparison) -> list[str]:
         said.append(
             f"Note: these runs were made at {comparison.commits} git commits, with the same sources of this package."
         )
+    if comparison.changed:
+        said.append(f"Note: these runs were made by several versions of {', '.join(comparison.changed)}.")
     if comparison.pruned:
         many = "runs were" if comparison.pruned > 1 else "run was"
         said.append(f"{comparison.pruned} {many} ended early by a search (pruned): no failure, and in no mean.")
@@ -227,9 +230,9 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(f"{message}: see experiments compare --help")
 
 
-def _words(texts: Sequence[str]) -> list[str]:
+def _words(texts: Sequence[str], between: str = ",") -> list[str]:
     """What an option lists, with commas or by being there several times."""
-    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
+    return [word.strip() for text in texts for word in re.split(between, text) if word.strip()]
 
 
 def _options(words: list[str]) -> argparse.Namespace:
@@ -293,7 +296,7 @@ def main(words: list[str]) -> int:
         options.paths,
         options.metric,
         _words(options.by),
-        against=_words(options.against),
+        against=_words(options.against, r",(?=[\w.@/]+=)"),  # values may have commas too
         lower=options.lower,
         bootstrap=options.bootstrap,
     )

@@ -17,7 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.compose import GROUPS, missing_sentence, settle
+from experiments.compose import GROUPS, missing_sentence, place_weights, settle
 from experiments.preprocessing import take_over_published
 
 Plain = dict[str, Any]
@@ -100,6 +100,7 @@ class Composer:
         if whole:
             missing_sentence(_missing(resolved, ""))
         take_over_published(resolved)
+        place_weights(resolved)
         return resolved
 
     def _parse(self, word: str) -> tuple[Override, bool]:

@@ -122,7 +122,12 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         UserError: when another sweep is at work there.
     """
-    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UserError(
+            f"hydra.sweep.dir={folder} cannot be written to ({error.strerror}): experiments status and compare read it all the same"
+        ) from error
     try:
         for attempt in range(5):
             try:

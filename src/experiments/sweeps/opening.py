@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.compose import conf_dir, content
+from experiments.compose import conf_dir, content, refuse_hidden
 from experiments.errors import UserError
 from experiments.sweeps import folder as sweep_folder
 from experiments.sweeps.folder import Sweep, locked
@@ -102,6 +102,7 @@ def open_sweep(config: DictConfig, folder: Path) -> Sweep:
     task = [word for word in config.hydra.overrides.task if word.startswith("launcher.")]
     sweep.settings = [*hydra, *task, *_of_files(config, {word.partition("=")[0] for word in task})]
     sweep.config_dirs = config_dirs(config)
+    refuse_hidden(sweep.config_dirs)
     return sweep
 
 
@@ -131,11 +132,3 @@ def write_sweep(sweep: Sweep) -> None:
         raise UserError(
             f"{sweep.folder} cannot be written to ({error.strerror}): make room, or choose another hydra.sweep.dir"
         ) from error
-
-
-def targets_of(node: Any, hydra: bool = False) -> list[str]:
-    """Every `_target_` of a config but Hydra's own."""
-    if isinstance(node, dict):
-        own = [str(node["_target_"])] if "_target_" in node else []
-        return own + [target for key, value in node.items() if key != "hydra" for target in targets_of(value)]
-    return [target for value in node for target in targets_of(value)] if isinstance(node, list) else []

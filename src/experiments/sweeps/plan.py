@@ -17,7 +17,7 @@ from experiments.check import View, check
 from experiments.compose import explain
 from experiments.devices import machine_with
 from experiments.errors import UserError
-from experiments.record import FAILED, FINISHED, INTERRUPTED, RUNNING, code_state, identity, relevant
+from experiments.record import FAILED, FINISHED, INTERRUPTED, RUNNING, code_state, identity, own_sources, relevant
 from experiments.runs import moved
 from experiments.sweeps import expressions
 from experiments.sweeps.composing import Composer
@@ -250,6 +250,9 @@ def other_code(record: dict[str, Any]) -> str | None:
         before, now = there.get(key), here[key]
         if before != now and ((before and now) or key == "package_hash"):  # no git on one side says nothing
             return f"{name} {str(before)[:12]} there, {str(now)[:12]} here"
+    for name, before in (there.get("own_code") or {}).items():
+        if (now := own_sources(name)) != before:
+            return f"the sources of {name} hash to {before[:12]} there, {str(now)[:12]} here"
     return None
 
 

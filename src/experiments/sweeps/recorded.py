@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from experiments.errors import UserError
 from experiments.record import CHOICES, settings
 
 GROUPS = (*CHOICES, "weights")
+_LONGEST = 200  # letters of a value
 _NO_CHOICE = ("hydra", "launcher", "features", "logger", "run", "resume", "sweep", "seed", *GROUPS)
 _NO_CHOICE_DOTTED = (
     *("hydra.", "launcher.", "features.", "logger.", "run.", "data.root", "data.workers"),
@@ -25,7 +27,9 @@ def shown(value: Any) -> str:
     text = "none" if value is None else str(value)
     if not text.isprintable():
         text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
-    return text[:200]
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[:_LONGEST]}… ({hashlib.sha256(text.encode()).hexdigest()[:8]})"  # what tells it from the next stands behind
 
 
 @dataclass(slots=True)
@@ -54,6 +58,7 @@ class Run:
     ended: str
     code: str
     commit: str
+    own: dict[str, str]  # the user's own packages: a hash of their sources
 
 
 def run_folders(paths: Sequence[Path]) -> Iterator[Path]:
@@ -110,12 +115,17 @@ def read_run(folder: Path) -> Run:
         if key.split("@")[0] not in _NO_CHOICE and not key.startswith(_NO_CHOICE_DOTTED):
             said[key] = value if equals else "yes"
     resolved = dict(record["settings"]) if "settings" in record else _settings_of(folder)
-    seeds = {key: value for key, value in (resolved or {}).items() if key.endswith(".seed") and key not in said}
+    seeds = {
+        key: value
+        for key, value in (resolved or {}).items()
+        if key.endswith("seed") and said.get(key, "${seed}").replace("\\", "") == "${seed}"
+    }
     return Run(
         folder=folder,
         status=shown(record["status"]),
         seed=shown(record["choices"].get("seed")),
-        choices={key: record["choices"].get(key) for key in GROUPS},
+        choices={key: record["choices"].get(key) for key in GROUPS}
+        | {"weights": _near(record["choices"].get("weights"))},
         said=said,
         seeds=seeds,
         settings=resolved and {key: value for key, value in resolved.items() if key not in seeds},
@@ -126,7 +136,14 @@ def read_run(folder: Path) -> Run:
         ended=str(record.get("ended") or ""),
         code=shown((record.get("environment") or {}).get("package_hash")),
         commit=shown((record.get("environment") or {}).get("git_commit")),
+        own=dict((record.get("environment") or {}).get("own_code") or {}),
     )
+
+
+def _near(weights: Any) -> Any:
+    """A path as seen from here, where it lies below."""
+    here = f"{os.getcwd()}/"
+    return weights.removeprefix(here) if isinstance(weights, str) else weights
 
 
 def _settings_of(folder: Path) -> dict[str, Any] | None:

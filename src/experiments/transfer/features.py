@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -81,12 +84,25 @@ def _channels_last(layer: nn.Module) -> bool:
     return weight is not None and not weight.is_contiguous() and weight.is_contiguous(memory_format=torch.channels_last)
 
 
+def sources(*objects: Any) -> str:
+    """Hexadecimal digits that differ when the files do in which the classes of some objects are written, bases included."""
+    modules = {base.__module__ for one in objects for base in type(one).__mro__}
+    files = {getattr(sys.modules.get(name), "__file__", None) for name in modules}
+    digest = hashlib.sha256()
+    for file in sorted(filter(None, files)):
+        with contextlib.suppress(OSError):  # such as a class of a notebook
+            digest.update(Path(file).read_bytes())
+    return digest.hexdigest()
+
+
 def key(model: nn.Module, start: int, facts: dict[str, Any]) -> str:
-    """Names what is kept: differs when the stages, their weights, or any of `facts` does."""
+    """Names what is kept: differs when the stages, their code, their weights, or any of `facts` does."""
     digest = hashlib.sha256(
         json.dumps({"format": FORMAT, "torch": torch.__version__, **facts}, sort_keys=True).encode()
     )
-    for name, stage in stages_of(model)[:start]:
+    stages = stages_of(model)[:start]
+    digest.update(sources(*(inner for _, stage in stages for inner in stage.modules())).encode())
+    for name, stage in stages:
         kinds = ",".join(f"{type(inner).__module__}.{type(inner).__qualname__}" for inner in stage.modules())
         digest.update(f"{name}:{stage!r}:{kinds}".encode())
         for inner, tensor in stage.state_dict().items():
