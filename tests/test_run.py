@@ -119,6 +119,21 @@ def test_evaluate_on_other_data_needs_the_same_classes(finished: Path, experimen
     assert len(errors.splitlines()) == 1
 
 
+def test_evaluate_reads_files_in_the_colours_of_the_run(finished: Path, experiments, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for part, count in (("train", 2), ("test", 1)):
+        for label in range(10):
+            (tmp_path / "photos" / part / str(label)).mkdir(parents=True)
+            for number in range(count):
+                Image.new("RGB", (40, 40), (20 * label, 80, 90)).save(tmp_path / f"photos/{part}/{label}/{number}.png")
+    code, output, errors = experiments(
+        "evaluate", str(finished), "data=image_folder", "data.root=photos", "data.size=8"
+    )
+    assert code == 0, errors
+    assert "test/accuracy" in output
+
+
 def test_a_run_may_move(finished: Path, experiments, tmp_path: Path) -> None:
     moved = shutil.copytree(finished, tmp_path / "elsewhere")
     code, output, _ = experiments("evaluate", str(moved))

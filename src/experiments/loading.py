@@ -160,7 +160,7 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
 
     Args:
         run_folder: the run's folder.
-        overrides: of data, precision or trainer; images are normalised as in the run's training.
+        overrides: of data, precision or trainer; images are normalised as in the run's training, and grey where those were.
 
     Raises:
         UserError: as `load`, and when the other data has other classes or shapes.
@@ -174,6 +174,8 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
     for key in ("mean", "std"):
         if config.data.get(key, loaded) is None and hasattr(loaded.spec, key):
             config.data[key] = list(getattr(loaded.spec, key))
+    if config.data.get("grey") is False and getattr(loaded.spec, "channels", None) == 1:
+        config.data.grey = True  # files of images are read as the run's were
     data = build_data(config)
     given, trained = (spec.inputs | asked(config.task, spec) for spec in (data.spec, loaded.spec))
     if type(data.spec) is not type(loaded.spec) or given != trained:
