@@ -103,6 +103,29 @@ def test_models_are_listed_by_what_they_read_and_in_families(experiments) -> Non
     assert len(kinds) == len(set(kinds))
 
 
+OPTIONS = {  # files of one group, and what is listed of them
+    "base": ("# The base.\nkey: 1", "The base."),
+    "heir": ("# Another one\n# on two lines (et al., 2.5). More.\n#\n# And more.\ndefaults:\n  - base", "Another one on two lines (et al., 2.5)."),
+    "named": ("# Its comment.\ndefaults:\n  - base\nabout:\n  title: its title", "its title"),
+    "plain": ("# @package _global_\n\n# No full stop\nkey: 1\n# Of a key.", "No full stop"),
+    "silent": ("defaults:\n  - base\n# Of a key.\nkey: 2", "The base."),
+}  # fmt: skip
+
+
+def test_every_option_is_listed_with_its_own_sentence(experiments, tmp_path: Path) -> None:
+    from experiments.compose import GROUPS, describe, option_files
+
+    (tmp_path / "sweep").mkdir()
+    for name, (text, _) in OPTIONS.items():
+        (tmp_path / "sweep" / f"{name}.yaml").write_text(text)
+    _, printed, _ = experiments("list", "sweeps", "--config-dir", str(tmp_path))
+    listed = dict(line.split(maxsplit=1) for line in printed.splitlines())
+    assert {name: listed[name] for name in OPTIONS} == {name: title for name, (_, title) in OPTIONS.items()}
+    for group in GROUPS:
+        titles = [describe(path)["title"] for path in option_files(group).values()]
+        assert all(titles) and len(set(titles)) == len(titles), group
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -239,8 +239,8 @@ def content(path: Path) -> dict[str, Any]:
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """What an option's file says of itself: its `about`, or its first comment as the title; of a model also what it
-    `reads` and its `family`, the file of its class."""
+    """What an option's file says of itself: its `about`, with the first sentence of its leading comment as the title where it has
+    none, or else the title of the option that it changes; of a model also what it `reads` and its `family`, the file of its class."""
     text = path.read_text(encoding="utf-8")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
@@ -248,7 +248,9 @@ def describe(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         return {"title": f"(cannot be read: {first_line(error)})"}
     found = found if isinstance(found, dict) else {}
-    about = dict(found.get("about") or {})
+    about: dict[str, Any] = {"title": _leading_sentence(text)} | dict(found.get("about") or {})
+    if not about["title"]:
+        del about["title"]
     base = next((one for one in found.get("defaults") or [] if isinstance(one, str)), "_self_")
     if (path.parent / f"{base}.yaml").is_file():  # the option that this one changes
         about = describe(path.parent / f"{base}.yaml") | about
@@ -257,7 +259,19 @@ def describe(path: Path) -> dict[str, Any]:
         about["reads"] = [kinds] if isinstance(kinds, str) else list(kinds)
     if "_target_" in found:
         about["family"] = str(found["_target_"]).rpartition(".")[0]
-    if "title" not in about:
-        comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#") and "@package" not in line]
-        about["title"] = comments[0] if comments else ""
-    return about
+    return {"title": ""} | about
+
+
+def _leading_sentence(text: str) -> str:
+    """The first sentence of the comment that a file begins with, on however many lines it stands; empty without one."""
+    said: list[str] = []
+    for line in text.splitlines():
+        comment = line.removeprefix("#").strip()
+        if line.startswith("#") and comment.startswith("@package"):
+            continue
+        if not line.startswith("#") or not comment:
+            if said or line.strip(" #-"):  # --- begins a document
+                break
+            continue
+        said.append(comment)
+    return re.split(r"(?<=\.)\s", " ".join(said), maxsplit=1)[0]
