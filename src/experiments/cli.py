@@ -403,7 +403,7 @@ COMMANDS = {
     "show": _inside,
     "export": _export,
 }
-_PLAIN = ("check", "list", "layers", "evaluate")  # whose words no parser reads, and so none explains
+_PLAIN = ("check", "list", "layers", "status", "evaluate")  # whose words no parser reads, and so none explains
 
 
 def entry(*command: str) -> None:

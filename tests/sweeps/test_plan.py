@@ -377,7 +377,7 @@ def test_named_sweeps_compose(experiments: Any, name: str) -> None:
 
 
 def test_status_needs_a_sweep(experiments: Any, tmp_path: Path) -> None:
-    for words in ([], ["nowhere"], [str(tmp_path)], ["--help"]):
+    for words in ([], ["nowhere"], [str(tmp_path)], ["--live"]):
         code, _, errors = experiments("status", *words)
         assert code == 2
         assert len(errors.splitlines()) == 1
