@@ -39,6 +39,11 @@ def test_data_alone_is_an_experiment(data: str, metric: str, task: str, experime
     record = json.loads(Path("run/record.json").read_text())
     assert metric in record["metrics"]
     assert (record["choices"]["task"], record["choices"]["model"]) == (task, "lstm")
+    code, _, errors = experiments("predict", "run", "x")
+    assert code == 2
+    assert errors == (
+        f"error: data={data} generates its sequences and takes no inputs: test the run again with experiments evaluate RUN\n"
+    )
 
 
 def test_a_model_without_steps_is_refused(experiments) -> None:

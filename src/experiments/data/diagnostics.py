@@ -6,6 +6,7 @@ Hochreiter and Schmidhuber, "Long short-term memory" (1997), for adding and dela
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,16 @@ class Generated(SequenceData):
     def describe(self, store: Store) -> Any:
         """The spec."""
         raise NotImplementedError
+
+    def prepare(self, inputs: Sequence[str]) -> Any:
+        """There is nothing to prepare: what these data are made of cannot be written on a command line.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(
+            f"data={self.name} generates its sequences and takes no inputs: test the run again with experiments evaluate RUN"
+        )
 
     def load(self) -> None:
         sizes = {"train": self.count, "validation": self.count // 4, "test": self.count // 4}
