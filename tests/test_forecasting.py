@@ -148,9 +148,14 @@ def test_direct_and_autoregressive_forecasts_fill_the_horizon(experiments: Any, 
 
 
 def test_show_draws_forecasts_and_errors(linear: Any, experiments: Any, table: Path) -> None:
-    code, _, errors = experiments("show", str(linear[0]), "--to", "shown")
+    code, printed, errors = experiments("show", str(linear[0]), "--to", "shown")
     assert code == 0, errors
     assert {path.name for path in Path("shown").glob("*.png")} == {"forecast.png", "error_by_step.png"}
+    assert printed.splitlines() == [
+        "forecast      forecast.png",
+        "error_by_step error_by_step.png",
+        "page          shown/index.html",
+    ]
 
 
 @pytest.mark.parametrize(

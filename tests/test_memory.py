@@ -44,6 +44,11 @@ def test_data_alone_is_an_experiment(data: str, metric: str, task: str, experime
     assert errors == (
         f"error: data={data} generates its sequences and takes no inputs: test the run again with experiments evaluate RUN\n"
     )
+    if task != "classification":
+        code, _, errors = experiments("show", "run")
+        assert code == 2
+        said = f"there is nothing to show for task={task}: its result is in {Path('run').absolute()}/record.json"
+        assert errors == f"error: {said}\n"
 
 
 def test_a_model_without_steps_is_refused(experiments) -> None:

@@ -59,8 +59,7 @@ def main(words: list[str]) -> int:
 
     only = [name for word in options.only for name in word.split(",") if name]
     wanted = Wanted(inputs, options.stage, options.unit, options.label, options.examples)
-    page = show(overrides or options.run, wanted, only, options.to)
-    print(f"page         {page}")
+    show(overrides or options.run, wanted, only, options.to)
     return 0
 
 

@@ -13,7 +13,7 @@ from experiments.show.panel import Look, NotShown, Panel, Wanted
 
 
 def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | None) -> Path:
-    """Draws the panels of a run's task into a folder, and the page around them; gives the page's path.
+    """Draws the panels of a run's task into a folder, and the page around them, and prints what it wrote; gives the page's path.
 
     Args:
         run: the run's folder, or overrides such as `model=resnet18` and `weights=pretrained`.
@@ -32,6 +32,9 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
 
     loaded = load(run) if isinstance(run, str) else load_published(run)
     panels = panels_of(loaded.task)
+    if not panels:
+        name = loaded.config.run.choices["task"]
+        raise UserError(f"there is nothing to show for task={name}: its result is in {loaded.folder}/record.json")
     for name in only:
         if name not in panels:
             raise UserError(unknown(f"--only {name}", "no panel of this run", name, list(panels)))
@@ -42,6 +45,7 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
     look = Look(loaded, wanted, target, {})
     check(look)
     sections, notes = [], []
+    wide = max(12, *(len(name) for name in only or panels))
     try:
         target.mkdir(parents=True, exist_ok=True)
         for name in only or panels:
@@ -57,9 +61,9 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
                 notes.append(f"{panel.title}: {why}.")
             if drawn:
                 sections.append((panel, drawn))
-                print(f"{name:<12} {', '.join(f'{one.name}.png' for one, _ in drawn)}", flush=True)
+                print(f"{name:<{wide}} {', '.join(f'{one.name}.png' for one, _ in drawn)}", flush=True)
         for note in notes:
-            print(f"not shown    {note}")
+            print(f"{'not shown':<{wide}} {note}")
         chosen = loaded.config.run.choices
         title = f"Inside {chosen['model']}"
         heading = f"{chosen['model']} on {chosen['data']} · {_result(loaded.record)}{loaded.folder}"
@@ -69,6 +73,7 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
         write_text(page, show_page(title, heading, sections, notes))
     except OSError as error:
         raise UserError(f"{target} cannot be written to ({error.strerror}): choose another with --to FOLDER") from error
+    print(f"{'page':<{wide}} {page}")
     return page
 
 
@@ -77,8 +82,6 @@ def panels_of(task: object) -> dict[str, Panel]:
     found: dict[str, Panel] = {}
     for module in getattr(task, "shows", ()):
         found |= {panel.name: panel for panel in import_module(module).PANELS}
-    if not found:
-        raise UserError(f"{type(task).__name__} has nothing to show: name modules with PANELS in its `shows`")
     return found
 
 
