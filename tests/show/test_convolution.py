@@ -77,6 +77,14 @@ def test_bias_and_long_numbers_are_on_picture_and_page(experiments: Experiments)
     assert any("with the bias −0.5" in one.get_text() for one in drawn.axes[0].texts)
 
 
+def test_the_words_beside_a_wide_filter_are_on_the_picture() -> None:
+    image, weights = matrix("", "1.123456789 2 3 4 5;" * 4 + "1 2 3 4 5"), matrix("--filter", FILTER)
+    padded, steps = slide(image, weights, 1, 0, 2, 0.5)
+    drawn = convolution(padded, weights, steps, bias=0.5)
+    drawn.canvas.draw()
+    assert max(one.get_window_extent().x1 for one in drawn.axes[0].texts) < drawn.bbox.width
+
+
 def test_a_large_image_gives_a_picture_of_some_height() -> None:
     padded, steps = slide(np.eye(20), np.eye(3), 17, 0, 1, 0)
     drawn = convolution(padded, np.eye(3), steps)

@@ -90,11 +90,13 @@ def convolution(
     if len(places) < len(steps):
         note = f"{note}, {len(places)} of {len(steps)} steps" if note else f"{len(places)} of {len(steps)} steps"
     head = max(weights.shape[0] * CELL, 0.7) + 1.3  # the words beside the filter have three lines
-    width = max(0.3 + columns * each, 9.5)
+    words = _words(bias)
+    beside = _beside(weights, cell)
+    width = max(0.3 + columns * each, 9.5, beside + max(text_width(line, TEXT) for line in words.split("\n")) + 0.3)
     height = head + ceil(len(places) / columns) * high + 0.1
     fig = figure(width, height, title, note)
     ax = ground(fig, width, height)
-    _heading(ax, weights, bias, cell)
+    _heading(ax, weights, words, cell)
     for place, which in enumerate(places):
         step = steps[which]
         left, top = 0.3 + place % columns * each, head + place // columns * high
@@ -124,17 +126,26 @@ def _size(text: str) -> float:
     return 17.0 if len(text) < 3 else 13.0 if len(text) < 5 else SMALL - 1
 
 
-def _heading(ax: Axes, weights: np.ndarray, bias: float, cell: float) -> None:
+def _words(bias: float) -> str:
+    """What is done with the filter, in three lines."""
+    return (
+        "Lay the filter on the image.\nMultiply each pixel with the weight on it, and add up"
+        f"{f', with the bias {number(bias)}' if bias else ''}:\none number of the result. Then move on."
+    )
+
+
+def _beside(weights: np.ndarray, cell: float) -> float:
+    """Inches from the left to the words beside the filter."""
+    return 0.3 + weights.shape[1] * cell + 0.4
+
+
+def _heading(ax: Axes, weights: np.ndarray, words: str, cell: float) -> None:
     """The filter, and what is done with it."""
     ax.text(0.3, 0.88, "filter", fontsize=TEXT, color=GREY, va="center")
     for (row, column), weight in np.ndenumerate(weights):
         _cell(ax, 0.3 + column * cell, 1.06 + row * CELL, cell, number(weight), WINDOW, RED, "bold")
-    words = (
-        "Lay the filter on the image.\nMultiply each pixel with the weight on it, and add up"
-        f"{f', with the bias {number(bias)}' if bias else ''}:\none number of the result. Then move on."
-    )
-    left = 0.3 + weights.shape[1] * cell + 0.4
-    ax.text(left, 1.06 + weights.shape[0] * CELL / 2, words, fontsize=TEXT, color=INK, va="center", linespacing=1.5)
+    middle = 1.06 + weights.shape[0] * CELL / 2
+    ax.text(_beside(weights, cell), middle, words, fontsize=TEXT, color=INK, va="center", linespacing=1.5)
 
 
 def _image(
