@@ -521,6 +521,15 @@ class TestCommand:
         assert "\x1b" not in as_text(unclear, terminal=True)
         assert "**" not in as_markdown(unclear)
 
+    def test_a_cheaper_cell_is_named_once(self, tmp_path: Path) -> None:
+        make_sweep(tmp_path / "1", {"a": [0.90, 0.91, 0.92]}, cost={"parameters": 1000, "seconds": 2.0})
+        make_sweep(tmp_path / "2", {"b": [0.80, 0.95, 0.83]}, cost={"parameters": 10, "seconds": 1.0})
+        comparison = compare([tmp_path])
+        cheaper = "Cheaper, and not told from it by these seeds: b (1% of the parameters, 50% of the time)."
+        assert cheaper in " ".join(as_text(comparison).split())
+        bullets = [line for line in as_markdown(comparison).splitlines() if line.startswith("- ")]
+        assert [bullet.split()[1] for bullet in bullets] == ["Best:", "Certain?", "Cost:"]
+
     def test_by(self, tmp_path: Path, experiments: Run) -> None:
         for optimizer in ("adam", "sgd"):
             make_sweep(tmp_path / optimizer, {"a": [0.9, 0.8], "b": [0.7, 0.65]}, optimizer=optimizer)

@@ -185,7 +185,8 @@ def as_markdown(comparison: Comparison) -> str:
     for field in comparison.fields:
         if len(field.cells) > 1:
             lead = f"{field.name}: " if len(comparison.fields) > 1 else ""
-            parts.append("\n".join(f"- {lead}{_plain(word)}: {_plain(text)}" for word, text in answers(field)))
+            said = [(word if word.endswith("?") else f"{word}:", text) for word, text in answers(field)]
+            parts.append("\n".join(f"- {lead}{_plain(word)} {_plain(text)}" for word, text in said))
         if field.verdicts and field.reference:
             parts.append(f"{field.metric} against {_plain(field.label(field.reference))}:")
             parts.append(markdown(*difference_table(field)))

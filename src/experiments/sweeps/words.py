@@ -166,15 +166,16 @@ def _cost(field: Field) -> str:
     text = f"{', '.join(parts)}." if parts else "The records say nothing of it."
     judged = field if field.reference is best else _against_best(field)
     alike = [verdict.cell for verdict in judged.verdicts if verdict.difference.p >= ALPHA]
-    cheaper = []
+    cheaper: dict[str, list[str]] = {}
     for key, noun in (("parameters", "parameters"), ("seconds", "time")):
         cheap = [cell for cell in alike if cell.cost(key) < 0.8 * best.cost(key)]
         if cheap:
             least = min(cheap, key=lambda cell: cell.cost(key))
             share = least.cost(key) / best.cost(key)
-            cheaper.append(f"{judged.label(least)} ({share:.0%} of the {noun})")
+            cheaper.setdefault(judged.label(least), []).append(f"{share:.0%} of the {noun}")
     if cheaper:
-        text += f" Cheaper, and not told from it by these seeds: {' and '.join(dict.fromkeys(cheaper))}."
+        named = [f"{label} ({', '.join(shares)})" for label, shares in cheaper.items()]
+        text += f" Cheaper, and not told from it by these seeds: {' and '.join(named)}."
     return text
 
 
