@@ -220,6 +220,7 @@ def test_a_finished_run_is_left_alone_or_made_longer(experiments, tmp_path: Path
     code, _, errors = experiments("train", "resume=run", "optimizer.lr=1")
     assert code == 2
     assert "another run" in errors
+    assert "only trainer.max_epochs, trainer.threads, callbacks.*, logger.*, data.workers, data.root, features.* may change" in errors  # fmt: skip
 
 
 def test_resume_of_a_damaged_config(experiments, tmp_path: Path) -> None:

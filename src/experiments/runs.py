@@ -217,9 +217,8 @@ def reopen(folder: Path, overrides: Sequence[str]) -> Path | None:
     for word in overrides:
         key, _, value = word.partition("=")
         if not key.startswith(_MAY_CHANGE):
-            raise UserError(
-                f"{word} would make resume={folder.name} another run: only {', '.join(_MAY_CHANGE)} may change"
-            )
+            names = ", ".join(f"{name}*" if name.endswith(".") else name for name in _MAY_CHANGE)
+            raise UserError(f"{word} would make resume={folder.name} another run: only {names} may change")
         above, _, last = key.rpartition(".")
         if last not in (OmegaConf.select(config, above) or {}) and key not in ("trainer.threads", "data.workers"):
             raise UserError(f"{key} is no key of that run: look into {folder}/config.yaml")
