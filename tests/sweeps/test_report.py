@@ -13,7 +13,7 @@ import pytest
 
 from experiments.sweeps.axes import Scale, cut, lines_of, tick, x_axis
 from experiments.sweeps.cells import gather
-from experiments.sweeps.charts import all_charts, save_figures
+from experiments.sweeps.charts import all_charts, cost_and_metric, save_figures
 from experiments.sweeps.compare import compare
 from experiments.sweeps.drawing import Drawing
 from experiments.sweeps.history import curves, read_history
@@ -235,6 +235,18 @@ class TestCharts:
         image = Image.open(folder / "intervals.png")
         assert image.width == 1250
         assert round(image.info["dpi"][0]) == 300
+
+    @pytest.mark.parametrize(("count", "named", "more"), [(3, 3, ""), (11, 8, "… and 3 more")])
+    def test_the_pareto_front_is_named_below_the_chart(self, tmp_path: Path, count: int, named: int, more: str) -> None:
+        for place in range(count):  # the better, the more parameters
+            make_run(tmp_path / str(place), 0.5 + 0.01 * place, model=f"m{place}", cost={"parameters": 10 + place})
+        make_run(tmp_path / "worse", 0.4, model="worse", cost={"parameters": 99})
+        drawing = cost_and_metric(compare([tmp_path]).fields[0], "parameters")
+        assert drawing is not None
+        below = [shape for kind, shape in drawing.shapes if kind == "text" and shape["at"][1] > 290]
+        best = [text for place in range(named) for text in (str(place + 1), f"m{count - 1 - place}")]
+        assert [shape["text"] for shape in below] == best + [more] * bool(more)
+        assert max(shape["at"][1] for shape in below) < drawing.height - 4
 
     def test_formulas_are_plain_text(self) -> None:
         drawing = Drawing(100, 50, "x")

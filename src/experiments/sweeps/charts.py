@@ -18,6 +18,7 @@ from experiments.sweeps.words import measured, number, short
 _ROWS = 12  # cells in the interval chart
 _ROW, _LINE = 29.0, 17.0  # the height of a row in it, less its name's, and of a line of a name
 _LINES = 6  # cells in the learning curves; there are eight colours
+_NAMED = 8  # cells of a Pareto front that are named below it
 
 
 def _standing(field: Field, cell: Cell) -> str:
@@ -129,9 +130,16 @@ def cost_and_metric(field: Field, key: str) -> Drawing | None:
     on_front = {id(cell) for cell in front}
     kept = list({id(cell): cell for cell in [*sample(priced), *front]}.values())
     top, bottom = 26.0, 246.0
-    drawing = Drawing(WIDTH, bottom + 44, f"{field.metric} against {COSTS[key][0]}")
     y = Scale.over([cell.mean(field.metric) for cell in kept], bottom, top, log=False, margin=0.1)
     left = 16 + max(text_width(tick(value), 12) for value in y.ticks())
+    named = len(kept) <= 40
+    numbered = named or len(front) <= 12
+    shown = sorted(front, key=lambda cell: rank[id(cell)])[:_NAMED] if numbered else []
+    labels = [field.label(cell) for cell in shown]
+    names = [lines_of(label, WIDTH - left - 30, labels) for label in labels]
+    more = f"… and {len(front) - len(shown):,} more" if shown and len(front) > len(shown) else ""
+    legend = sum(5 + _LINE * len(lines) for lines in names) + (_LINE if more else 0)
+    drawing = Drawing(WIDTH, bottom + 44 + (12 + legend if shown else 0), f"{field.metric} against {COSTS[key][0]}")
     costs = [cell.cost(key) for cell in kept]
     x = Scale.over(costs, left + 4, WIDTH - 18, log=None, margin=0.08)
     y_axis(drawing, y, left, WIDTH - 18)
@@ -143,18 +151,26 @@ def cost_and_metric(field: Field, key: str) -> Drawing | None:
         corners += [(place[0], corners[-1][1]), place] if corners else [place]
     if len(corners) > 1:
         drawing.line(corners, "mark", 1.6, 0.7)
-    named = len(kept) <= 40
     for cell in reversed(kept):
         place = (x(cell.cost(key)), y(cell.mean(field.metric)))
         best = id(cell) in on_front
         title = f"{rank[id(cell)]}. {field.label(cell)}: {number(cell.mean(field.metric))}, {short(cell.cost(key))}"
-        if named or (best and len(front) <= 12):
+        if named or (best and numbered):
             drawing.dot(
                 *place, 7 + 3 * len(str(rank[id(cell)])), "mark" if best else "c7", 1.0 if best else 0.75, title=title
             )
             drawing.text(place[0], place[1] + 4.2, str(rank[id(cell)]), "back", 11.5, "middle", bold=True)
         else:
             drawing.dot(*place, 5 if best else 3.5, "mark" if best else "c7", 1.0 if best else 0.4, title=title)
+    at = bottom + 58
+    for cell, lines in zip(shown, names, strict=True):
+        drawing.text(left + 18, at + 4.5, str(rank[id(cell)]), "mark", anchor="end", bold=True)
+        for line in lines:
+            drawing.text(left + 28, at + 4.5, line)
+            at += _LINE
+        at += 5
+    if more:
+        drawing.text(left + 28, at + 4.5, more, "grey")
     return drawing
 
 
