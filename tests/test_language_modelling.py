@@ -85,6 +85,9 @@ def test_a_language_model_from_command_to_text(experiments) -> None:
     assert all(answer["continuation"].strip() for answer in answers)
     again = json.loads(experiments("predict", "run", "the cast", "--format", "json")[1])
     assert len(again[0]["continuation"]) > 5
+    _, output, _ = experiments("predict", "run", "the plot\nthe cast")
+    assert output.splitlines()[2].startswith("the plot⏎the cast  ") and len(output.splitlines()) == 3
+    assert '"the plot\nthe cast"' in experiments("predict", "run", "the plot\nthe cast", "--format", "csv")[1]
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     assert "sample/text_summary" in EventAccumulator("run").Reload().Tags()["tensors"]

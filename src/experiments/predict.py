@@ -147,8 +147,10 @@ def main(words: list[str]) -> int:
         write_text(folder / "predictions.csv", comma_separated(head, rows) + "\n")
     if options.format == "json":
         print(json.dumps(rounded(answers), indent=2, ensure_ascii=False))
-    else:
-        print(comma_separated(head, rows) if options.format == "csv" else table(head, rows, right=numeric))
+    elif options.format == "csv":
+        print(comma_separated(head, rows))
+    else:  # where every row is a line
+        print(table(head, [["⏎".join(cell.split("\n")) for cell in row] for row in rows], right=numeric))
     return 0
 
 
