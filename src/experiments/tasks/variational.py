@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from experiments.errors import UserError
+from experiments.spec import ImageSpec
 from experiments.tasks.autoencoding import Autoencoding, Sample
 from experiments.tasks.media import SHOWN
 from experiments.tasks.peers.pca import Components
@@ -101,7 +102,7 @@ class Variational(Autoencoding):
         self.importance_samples, self.label_counts = importance_samples, list(few_labels)
         if judge is not None and judge[1].inputs != spec.inputs:
             raise UserError(
-                f"task.judge was trained on {judge[1].inputs} and the data give {spec.inputs}: choose another run"
+                f"task.judge was trained on {_in_words(judge[1])} and the data give {_in_words(spec)}: choose another run"
             )
         self.judge = None if judge is None else (judge,)  # in a tuple, so that its weights are not this module's
         self._generator: torch.Generator | None = None
@@ -269,6 +270,11 @@ class Variational(Autoencoding):
         rows = super().answers(inputs, top)
         mean, log_variance = self.model.latent.posterior(self.model.encoder(inputs))
         return [{"kl": kl, **row} for kl, row in zip(divergence(mean, log_variance).sum(1).tolist(), rows, strict=True)]
+
+
+def _in_words(spec: Any) -> str:
+    """What a dataset gives a network: 1×28×28 images."""
+    return f"{spec.channels}×{spec.height}×{spec.width} images" if isinstance(spec, ImageSpec) else "no images"
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
