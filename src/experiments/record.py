@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -23,6 +24,7 @@ CHOICES = ("model", "data", "task", "freezing", "precision", "optimizer", "sched
 _NOT_IDENTITY = ("run", "resume", "logger", "launcher", "sweep", "features")
 _NOT_IDENTITY_CALLBACKS = ("progress", "figures", "learning_rate", "projector", "pruning", "gradient_reach")
 _NOT_IDENTITY_KEYS = {"model": ("about",), "data": ("about", "workers"), "trainer": ("threads",)}
+_INSTALLED = {"site-packages", "dist-packages"}
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy")
 
 RUNNING, FINISHED, FAILED, INTERRUPTED = "running", "finished", "failed", "interrupted"
@@ -120,9 +122,10 @@ def own_code(config: dict[str, Any]) -> dict[str, str]:
 @lru_cache
 def own_sources(package: str) -> str | None:
     """A hash of a package's sources, which is not imported; None for ours, and where it is not there or was installed."""
-    spec = PathFinder.find_spec(package) if package != "experiments" else None
+    known = package == "experiments" or package in sys.stdlib_module_names
+    spec = None if known else PathFinder.find_spec(package)
     places = [] if spec is None else list(spec.submodule_search_locations or filter(None, [spec.origin]))
-    paths = [Path(place) for place in places if "site-packages" not in Path(place).parts]
+    paths = [Path(place) for place in places if not _INSTALLED & set(Path(place).parts)]
     files = sorted(file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path]))
     if not files:
         return None
