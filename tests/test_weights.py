@@ -262,7 +262,7 @@ def test_published_imagenet_weights_name_photographs(experiments, real_data: Pat
     assert sum(right["12345"]) / 50 > 0.75
 
 
-def test_evaluate_and_predict_without_weights_say_what_is_missing(experiments) -> None:
+def test_evaluate_and_predict_without_weights_say_what_is_missing(experiments, tmp_path: Path) -> None:
     Image.new("RGB", (32, 32)).save("photo.png")
     Path("own.pt").touch()
     for words, said in (
@@ -270,7 +270,7 @@ def test_evaluate_and_predict_without_weights_say_what_is_missing(experiments) -
         (["predict", "model=lenet5", "weights=pretrained", "photo.png"], "says no classes"),
         (
             ["predict", "model=resnet20", "weights=own.pt", "photo.png"],
-            "names the classes of weights=own.pt: train a run",
+            f"names the classes of weights={tmp_path / 'own.pt'}: train a run",
         ),
     ):
         code, _, errors = experiments(*words)
