@@ -178,10 +178,19 @@ class TestCells:
         for seed in range(3):
             make_run(tmp_path / str(seed), 0.9, seed, overrides=("data.split_seed=$\\{seed\\}",))
             path = tmp_path / str(seed) / "record.json"
-            settings = {"data.split_seed": seed, "data.shuffle_seed": seed}
+            settings = {"data.split_seed": seed}
             path.write_text(json.dumps(json.loads(path.read_text()) | {"settings": settings}))
         (cell,) = compare([tmp_path]).cells
         assert len(cell.values("test/accuracy")) == 3
+
+    def test_a_seed_that_stays_is_told_from_one_that_follows(self, tmp_path: Path) -> None:
+        """A number that a run of seed 0 has by default says nothing."""
+        for model, seeds in (("lenet5", (0, 1)), ("mlp", (0,))):
+            for seed in seeds:
+                path = make_run(tmp_path / f"{model}{seed}", 0.9, seed, model=model) / "record.json"
+                settings = {"settings": {"data.split_seed": 0, "data.seed": seed}}
+                path.write_text(json.dumps(json.loads(path.read_text()) | settings))
+        assert compare([tmp_path]).columns == ["model"]
 
     def test_long_values_that_begin_alike_are_two_cells(self, tmp_path: Path) -> None:
         for place, end in enumerate(("one", "two")):

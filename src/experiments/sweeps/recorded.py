@@ -115,10 +115,11 @@ def read_run(folder: Path) -> Run:
         if key.split("@")[0] not in _NO_CHOICE and not key.startswith(_NO_CHOICE_DOTTED):
             said[key] = value if equals else "yes"
     resolved = dict(record["settings"]) if "settings" in record else _settings_of(folder)
+    follow = {key for key, value in said.items() if value.replace("\\", "") == "${seed}"}
     seeds = {
         key: value
         for key, value in (resolved or {}).items()
-        if key.endswith("seed") and said.get(key, "${seed}").replace("\\", "") == "${seed}"
+        if key in follow or (key.endswith(".seed") and key not in said)
     }
     return Run(
         folder=folder,
