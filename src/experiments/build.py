@@ -112,8 +112,8 @@ def make(node: Any, /, **extra: Any) -> Any:
         UserError: when the class cannot be found, or does not take a key.
     """
     arguments = described(node)
-    function, partial = locate(arguments.pop("_target_")), arguments.pop("_partial_", False)
-    target = node["_target_"]
+    target, partial = arguments.pop("_target_"), arguments.pop("_partial_", False)
+    function = locate(target)
     arguments |= extra
     if partial:
         from functools import partial as bind
@@ -123,16 +123,13 @@ def make(node: Any, /, **extra: Any) -> Any:
         return function(**arguments)
     except UserError:
         raise
-    except TypeError as error:
-        here = error.__traceback__ is not None and error.__traceback__.tb_next is None
-        bases = {f"{base.__qualname__}.__init__()" for base in getattr(function, "__mro__", ())}  # keys are passed on
-        if "argument" in str(error) and (here or str(error).split(" ", 1)[0] in bases):
-            raise UserError(f"{target}: {error}; check the keys of its config") from error
-        error.add_note(f"while making {target}")
-        raise
     except ValueError as error:
         raise UserError(str(error)) from error
     except Exception as error:
+        here = error.__traceback__ is not None and error.__traceback__.tb_next is None
+        bases = {f"{base.__qualname__}.__init__()" for base in getattr(function, "__mro__", ())}  # keys are passed on
+        if isinstance(error, TypeError) and "argument" in str(error) and (here or str(error).split(" ", 1)[0] in bases):
+            raise UserError(f"{target}: {error}; check the keys of its config") from error
         error.add_note(f"while making {target}")
         raise
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from experiments.errors import Interrupted, RunFailed, UserError, debugging, in_short
 from experiments.leaving import leave
+from experiments.names import near, unknown
 from experiments.stopping import stop, stop_behind
 
 HELP = """\
@@ -67,8 +68,6 @@ def _run(words: list[str]) -> int:
     if command in ("-sc", "--shell-completion"):  # as Hydra's own completion calls it
         return _hydra(words)
     if command not in COMMANDS:
-        from experiments.names import unknown
-
         raise UserError(unknown(command, "no command", command, list(COMMANDS)))
     if command in _PLAIN and {"-h", "--help"} & set(rest):
         print(_usage(command))
@@ -212,7 +211,7 @@ def _show(record: dict[str, Any], folder: Path) -> None:
     """The result of a run, and where it lies."""
     if int(os.environ.get("RANK", 0)):
         return
-    shown = _near(folder)
+    shown = near(folder)
     metrics = {name: value for name, value in record["metrics"].items() if name.startswith("test/")}
     print("  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if value is not None))
     print(f"record       {shown}/record.json")
@@ -220,13 +219,6 @@ def _show(record: dict[str, Any], folder: Path) -> None:
         print(f"TensorBoard  tensorboard --logdir {shown}")
     if (folder / "figures").is_dir():
         print(f"pictures     {shown}/figures")
-
-
-def _near(folder: Path) -> str:
-    try:
-        return str(folder.relative_to(Path.cwd()))
-    except ValueError:
-        return str(folder)
 
 
 def _hydra(words: list[str]) -> int:
@@ -410,7 +402,6 @@ def entry(*command: str) -> None:
     """The console script, and with a command the script of its name."""
     signal.signal(signal.SIGINT, stop)
     if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.append(
-            os.getcwd()
-        )  # a package of the user's own beside the conf that names it; last, so that it hides nothing
+        # For a package of the user's own beside the conf that names it; last, so that it hides nothing.
+        sys.path.append(os.getcwd())
     leave(main([*command, *sys.argv[1:]]))

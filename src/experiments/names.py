@@ -1,9 +1,11 @@
-"""Names that are not known, and names that are too long."""
+"""Names that are not known, names that are too long, and paths as they are typed."""
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 
 def unknown(what: str, rule: str, name: str, known: Sequence[str]) -> str:
@@ -23,3 +25,10 @@ def shorten(name: str, length: int, among: Iterable[str] = ()) -> str:
         end = (length - 1) // 2
         return f"{name[: length - 1 - end].rstrip()}…{name[-end:].lstrip()}"
     return f"{start.rstrip()}…"
+
+
+def near(path: Path) -> str:
+    """A path as one would type it here."""
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)

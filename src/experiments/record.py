@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import UserError
-from experiments.files import write_json
+from experiments.files import digest, write_json
 
 CHOICES = ("model", "data", "task", "freezing", "precision", "optimizer", "scheduler", "trainer", "experiment")
 # What names or shows a run without changing its result.
@@ -89,10 +89,11 @@ def choices(config: dict[str, Any]) -> dict[str, Any]:
 def code_state() -> dict[str, Any]:
     """Git commit and whether the tree differs from it, where there is one, and a hash of this package's sources."""
     package = Path(__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        digest.update(path.read_bytes())
-    state: dict[str, Any] = {"git_commit": None, "git_dirty": None, "package_hash": digest.hexdigest()[:16]}
+    state: dict[str, Any] = {
+        "git_commit": None,
+        "git_dirty": None,
+        "package_hash": digest(sorted(package.rglob("*.py")))[:16],
+    }
     if (package.parents[1] / ".git").exists():
         command = ["git", "-C", str(package), "status", "--porcelain=v2", "--branch"]
         try:
@@ -127,12 +128,7 @@ def own_sources(package: str) -> str | None:
     places = [] if spec is None else list(spec.submodule_search_locations or filter(None, [spec.origin]))
     paths = [Path(place) for place in places if not _INSTALLED & set(Path(place).parts)]
     files = sorted(file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path]))
-    if not files:
-        return None
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
+    return digest(files)[:16] if files else None
 
 
 def environment() -> dict[str, Any]:

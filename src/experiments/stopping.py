@@ -66,10 +66,8 @@ def stop_behind(error: BaseException) -> Interrupted | None:
 def stoppable() -> Iterator[None]:
     """SIGINT, SIGTERM and SIGHUP raise `Interrupted` until training takes them over."""
     global _asked
-    if (
-        threading.current_thread() is not threading.main_thread()
-    ):  # such as a notebook's helper; Python allows none there
-        yield
+    if threading.current_thread() is not threading.main_thread():
+        yield  # such as a notebook's helper: Python allows no handlers there
         return
     previous = handle(stop)
     try:

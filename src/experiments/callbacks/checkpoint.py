@@ -84,10 +84,8 @@ class Checkpoints(Checkpoint):
         due = self.every_n_steps is not None and trainer.global_step % self.every_n_steps == 0
         if self.every_seconds is not None and trainer.world_size == 1:  # clocks of several processes differ
             due = due or time.monotonic() - self._saved_at > self.every_seconds
-        if not self._goes_on_within(trainer):
-            due = False
-            if stop:
-                raise Interrupted(stop)  # the last save stands
+        if stop and not self._goes_on_within(trainer):
+            raise Interrupted(stop)  # the last save stands
         if (stop or due) and self._resumable(trainer, batch_idx):
             self._save(trainer, batches_done=batch_idx + 1)
             if stop:
@@ -136,8 +134,7 @@ class Checkpoints(Checkpoint):
         """Whether the data can be taken up in the middle of an epoch."""
         return hasattr(getattr(trainer.train_dataloader, "batch_sampler", None), "start_batch")
 
-    @staticmethod
-    def _resumable(trainer: Trainer, batch_idx: int) -> bool:
+    def _resumable(self, trainer: Trainer, batch_idx: int) -> bool:
         """Whether training can be taken up after this batch.
 
         Not within an accumulation, whose gradients no checkpoint holds; and not where validation follows, which
@@ -145,6 +142,8 @@ class Checkpoints(Checkpoint):
         """
         done = batch_idx + 1
         if done % trainer.accumulate_grad_batches or done >= trainer.num_training_batches:
+            return False
+        if not self._goes_on_within(trainer):
             return False
         return not (isinstance(trainer.val_check_batch, int) and done % trainer.val_check_batch == 0)
 

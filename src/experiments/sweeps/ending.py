@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from experiments.errors import UserError
 from experiments.files import write_json
+from experiments.names import near
 from experiments.record import FINISHED, RUNNING, Record, now, read_record
 
 # Exit codes of a process that was asked to stop, as a shell counts them and as the kernel does.
@@ -21,13 +22,6 @@ STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SI
 def repeat(folder: Path) -> str:
     """The command that runs one job again."""
     return f"experiments train resume={shlex.quote(near(folder))}"
-
-
-def near(folder: Path) -> str:
-    """A path as one would type it here."""
-    with contextlib.suppress(ValueError):
-        return str(folder.relative_to(Path.cwd()))
-    return str(folder)
 
 
 def how(code: int) -> str:

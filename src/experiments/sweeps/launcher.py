@@ -24,10 +24,11 @@ from experiments.build import data_key
 from experiments.check import View
 from experiments.devices import accelerator, cores, machine_with
 from experiments.errors import Interrupted, RunFailed, UserError
+from experiments.names import near
 from experiments.record import FAILED, FINISHED, INTERRUPTED, RUNNING, targets_of
 from experiments.runs import moved, write_config
 from experiments.stopping import stop_if_asked
-from experiments.sweeps.ending import STOPPED, how, near, repeat, settled, written
+from experiments.sweeps.ending import STOPPED, how, repeat, settled, written
 from experiments.sweeps.engine import Cluster, Ended, Engine, Withdrawn
 from experiments.sweeps.opening import claimed, open_sweep, read_settings, sweep_folder_of, write_sweep
 from experiments.sweeps.plan import NEW, Cell, Plan, make_plan, problems_of, state_of, summary

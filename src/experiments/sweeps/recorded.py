@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import UserError
+from experiments.names import near
 from experiments.record import CHOICES, settings
 
 GROUPS = (*CHOICES, "weights")
@@ -121,12 +122,13 @@ def read_run(folder: Path) -> Run:
         for key, value in (resolved or {}).items()
         if key in follow or (key.endswith(".seed") and key not in said)
     }
+    weights = record["choices"].get("weights")
     return Run(
         folder=folder,
         status=shown(record["status"]),
         seed=shown(record["choices"].get("seed")),
         choices={key: record["choices"].get(key) for key in GROUPS}
-        | {"weights": _near(record["choices"].get("weights"))},
+        | {"weights": near(Path(weights)) if weights else weights},
         said=said,
         seeds=seeds,
         settings=resolved and {key: value for key, value in resolved.items() if key not in seeds},
@@ -139,12 +141,6 @@ def read_run(folder: Path) -> Run:
         commit=shown((record.get("environment") or {}).get("git_commit")),
         own=dict((record.get("environment") or {}).get("own_code") or {}),
     )
-
-
-def _near(weights: Any) -> Any:
-    """A path as seen from here, where it lies below."""
-    here = f"{os.getcwd()}/"
-    return weights.removeprefix(here) if isinstance(weights, str) else weights
 
 
 def _settings_of(folder: Path) -> dict[str, Any] | None:

@@ -7,8 +7,9 @@ import sys
 from typing import Any
 
 from experiments.errors import Interrupted, RunFailed, UserError
+from experiments.names import near
 from experiments.record import FAILED, FINISHED, INTERRUPTED, PRUNED
-from experiments.sweeps.ending import near, repeat
+from experiments.sweeps.ending import repeat
 from experiments.sweeps.engine import Engine
 from experiments.sweeps.folder import RUN, Entry
 from experiments.sweeps.launcher import Launch

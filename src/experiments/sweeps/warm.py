@@ -289,7 +289,7 @@ def _job(message: dict[str, Any]) -> int:
     die_with_parent()
     if os.getppid() != parent or parent == 1:
         return 1
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
+    for signum in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(signum, signal.SIG_DFL)
     signal.signal(signal.SIGINT, stop)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

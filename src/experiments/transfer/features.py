@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import hashlib
 import json
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from experiments.files import digest as files_digest
 from experiments.transfer.cache import Kept
 from experiments.transfer.stages import stages_of
 
@@ -88,11 +88,7 @@ def sources(*objects: Any) -> str:
     """Hexadecimal digits that differ when the files do in which the classes of some objects are written, bases included."""
     modules = {base.__module__ for one in objects for base in type(one).__mro__}
     files = {getattr(sys.modules.get(name), "__file__", None) for name in modules}
-    digest = hashlib.sha256()
-    for file in sorted(filter(None, files)):
-        with contextlib.suppress(OSError):  # such as a class of a notebook
-            digest.update(Path(file).read_bytes())
-    return digest.hexdigest()
+    return files_digest(map(Path, sorted(filter(None, files))))  # a class of a notebook has none
 
 
 def key(model: nn.Module, start: int, facts: dict[str, Any]) -> str:
