@@ -37,6 +37,24 @@ class Sequences(NamedTuple):
         return Sequences(self.values.gather(1, order), self.lengths)
 
 
+class Joined(NamedTuple):
+    """Padded sequences of two texts each, such as a question and its passage; else as `Sequences`.
+
+    Attributes:
+        values: (B, T) int64 tokens.
+        lengths: (B,) int64.
+        segments: (B, T) int64, 0 for tokens of the first text and 1 for those of the second.
+    """
+
+    values: Tensor
+    lengths: Tensor
+    segments: Tensor
+
+    def mask(self) -> Tensor:
+        """(B, T) bool: true where there is something."""
+        return torch.arange(self.values.shape[1], device=self.values.device) < self.lengths[:, None]
+
+
 def pad(items: Sequence[Any], length: int | None = None) -> Sequences:
     """Tensors (T_i,) or (T_i, D) -> one batch, filled up with zeros to the longest, or to `length`."""
     tensors = [torch.as_tensor(item) for item in items]

@@ -46,6 +46,8 @@ class TextSpec:
         longest: the largest number of tokens that a sequence is cut to.
         classes: class names; a label is an index into them. Empty where a sequence has none.
         values: numbers that are asked of a sequence, for regression.
+        mask: the token that hides a word from a masked language model, or None.
+        special: tokens that stand for no word: padding, what is unknown, where a text begins and ends.
     """
 
     vocabulary: int
@@ -53,6 +55,8 @@ class TextSpec:
     longest: int
     classes: tuple[str, ...] = ()
     values: int = 0
+    mask: int | None = None
+    special: tuple[int, ...] = (0, 1, 2, 3)
 
     @property
     def inputs(self) -> dict[str, Any]:
