@@ -35,14 +35,14 @@ import benchmark_sequences
 import numpy as np
 
 import experiments
-from experiments.build import build_callbacks, build_model, build_task, build_trainer, keep_freed_memory
-from experiments.compose import compose
-from experiments.devices import cores
-from experiments.files import write_json
-from experiments.imports import import_lightning
-from experiments.layers import flops_per_example
-from experiments.record import environment, now
+from experiments.config.compose import compose
+from experiments.config.devices import cores
+from experiments.run.build import build_callbacks, build_model, build_task, build_trainer, keep_freed_memory
+from experiments.run.layer_table import flops_per_example
+from experiments.run.record import environment, now
 from experiments.spec import ImageSpec
+from experiments.speedups.lean_imports import import_lightning
+from experiments.system.files import write_json
 
 Samples = dict[str, list[float]]  # side -> one number a turn
 MNIST_FILES = {"train-images-idx3": 60_000, "train-labels-idx1": 60_000,
@@ -298,7 +298,7 @@ def convolutions(words: list[str], batch: int, quick: bool) -> Samples:
     torch = _torch(threads=cores())
     from torch.utils.data import DataLoader, Dataset
 
-    from experiments.speed import fastest
+    from experiments.run.fastest import fastest
 
     steps, spec = 2 if quick else 6, ImageSpec(3, 32, 32, DIGITS, (0.5,) * 3, (0.5,) * 3)
     words = [*words, "optimizer=sgd", "trainer=cpu", "trainer.max_epochs=2", "precision=auto"]
@@ -338,8 +338,8 @@ def augmentation(quick: bool) -> Samples:
     from torch.utils.data import DataLoader, Dataset
     from torchvision.transforms import Compose, Normalize, RandomCrop, RandomHorizontalFlip, ToTensor
 
-    from experiments.data.image_store import Part
-    from experiments.data.images import ImageData
+    from experiments.data.images.image_data import ImageData
+    from experiments.data.images.image_store import Part
 
     count, batch = 2_000 if quick else 50_000, 128
     mean, std = [0.4914, 0.4822, 0.4465], [0.247, 0.2435, 0.2616]
@@ -568,8 +568,8 @@ def features(quick: bool) -> Samples:
     Eight runs without the cache are one of them, eight times. One turn, since it takes a quarter of an hour.
     """
     torch = _torch(threads=cores())
-    from experiments.data.image_store import Part
-    from experiments.data.images import ImageData
+    from experiments.data.images.image_data import ImageData
+    from experiments.data.images.image_store import Part
 
     count, held_out, epochs, heads, size = (8, 8, 2, 2, 64) if quick else (450, 50, 10, 8, 224)
     rng = np.random.default_rng(0)

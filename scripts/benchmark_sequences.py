@@ -36,9 +36,9 @@ def buckets(long_tail: bool, quick: bool) -> Samples:
     import torch
     from torch import nn
 
-    from experiments.data.buckets import BucketSampler
-    from experiments.data.sampling import TrainSampler
-    from experiments.data.sequences import Store, Stored
+    from experiments.data.common.buckets import BucketSampler
+    from experiments.data.common.sampling import TrainSampler
+    from experiments.data.common.sequence_data import Store, Stored
     from experiments.models.recurrent import Recurrent
 
     torch.set_num_threads(1)
@@ -85,8 +85,8 @@ def recurrent_step(quick: bool) -> Samples:
     import torch
     from torch import nn
 
+    from experiments.batches import Sequences
     from experiments.models.recurrent import Recurrent
-    from experiments.sequences import Sequences
 
     torch.set_num_threads(1)
 
@@ -126,8 +126,8 @@ def lstm_inference(quick: bool) -> Samples:
     """Sequences a second of an LSTM that is asked, not trained: bf16 against fp32, with oneDNN's kernels and without."""
     import torch
 
+    from experiments.batches import Sequences
     from experiments.models.recurrent import Recurrent
-    from experiments.sequences import Sequences
 
     torch.set_num_threads(1)
     batch = Sequences(torch.randint(4, VOCABULARY, (32, 50)), torch.full((32,), 50))
@@ -158,9 +158,9 @@ def beam_search(quick: bool) -> Samples:
     """Sentences a second translated with four beams: all together, and one after another by the same search."""
     import torch
 
+    from experiments.batches import Sequences
     from experiments.models.seq2seq import Seq2Seq
-    from experiments.sequences import Sequences
-    from experiments.tasks.decoding import beam_search as search
+    from experiments.tasks.parts.beam_search import beam_search as search
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from experiments.compose import GROUPS, compose, content, option_files
+from experiments.config.compose import GROUPS, compose, content, option_files
 
 # Keys without a default.
 REQUIRED = {option: ["data.path=table.csv"] for option in ("pairs", "text_table", "text_file", "series_table")}

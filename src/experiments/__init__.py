@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from experiments.loading import Loaded
+    from experiments.run.loaded import Loaded
 
 __all__ = ["load", "train"]
 
@@ -24,9 +24,9 @@ def train(*overrides: str, config_dir: str | None = None, **choices: Any) -> dic
     Raises:
         UserError: when the config cannot run.
     """
-    from experiments.compose import compose
-    from experiments.run import run
-    from experiments.runs import opened
+    from experiments.config.compose import compose
+    from experiments.run.execute import run
+    from experiments.run.folder import opened
 
     words = [*overrides, *(f"{key}={'null' if value is None else value}" for key, value in choices.items())]
     with opened(compose(words, [config_dir] if config_dir else [])) as folder:
@@ -39,6 +39,6 @@ def load(run: str) -> Loaded:
     Raises:
         UserError: when the folder holds no run, or one without a checkpoint.
     """
-    from experiments.loading import load as load_run
+    from experiments.run.loaded import load as load_run
 
     return load_run(run)

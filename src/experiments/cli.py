@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import Interrupted, RunFailed, UserError, debugging, in_short
-from experiments.leaving import leave
-from experiments.names import near, unknown
-from experiments.stopping import stop, stop_behind
+from experiments.errors import Interrupted, RunFailed, UserError, as_typed, debugging, in_short, unknown
+from experiments.speedups.process_exit import leave
+from experiments.system.signals import stop, stop_behind
 
 HELP = """\
 experiments: pick a model, a dataset, a freezing strategy and a precision; train, sweep, compare.
@@ -123,19 +122,19 @@ def _train(words: list[str]) -> int:
         with _torch_ahead(words):
             return _hydra(words)
     if resume and resume[-1] not in ("", "null"):
-        from experiments.runs import reopen
+        from experiments.run.folder import reopen
 
         kept = [word for word in overrides if not word.startswith("resume=")]
         opening: contextlib.AbstractContextManager[Path | None] = contextlib.nullcontext(reopen(Path(resume[-1]), kept))
     else:
-        from experiments.compose import compose
-        from experiments.runs import opened
+        from experiments.config.compose import compose
+        from experiments.run.folder import opened
 
         opening = opened(compose(overrides, folders))
     with opening as folder:
         if folder is None:
             return 0
-        from experiments.run import run
+        from experiments.run.execute import run
 
         record = run(folder)
     _show(record, folder)
@@ -144,13 +143,13 @@ def _train(words: list[str]) -> int:
 
 def _torch_ahead(words: list[str]) -> contextlib.AbstractContextManager[None]:
     """For a sweep on this machine, where another core is free for it."""
-    from experiments.devices import cores
+    from experiments.config.devices import cores
 
     overrides, _, switches = split_words(words)
     elsewhere = any(word.startswith("hydra/launcher=") and word != "hydra/launcher=processes" for word in overrides)
     if not set(switches) <= {"-m", "--multirun"} or elsewhere or cores() < 2:
         return contextlib.nullcontext()
-    from experiments.sweeps.warm import started_ahead
+    from experiments.sweep.backends.fork_server import started_ahead
 
     return started_ahead()
 
@@ -166,8 +165,8 @@ def _sweep_words(words: list[str]) -> list[str]:
     given = _left_to_cells([_quoted_condition(word) for word in given])
     if not resume or resume[-1] in ("", "null"):
         return [*switches, *(f"--config-dir={one}" for one in folders), *given]
-    from experiments.compose import quoted
-    from experiments.sweeps.folder import read_sweep
+    from experiments.config.compose import quoted
+    from experiments.sweep.folder import read_sweep
 
     folder = Path(os.path.abspath(resume[-1]))
     sweep = read_sweep(folder)
@@ -184,7 +183,7 @@ def _quoted_condition(word: str) -> str:
     key, _, value = word.partition("=")
     if key != "launcher.exclude" or not value or value == "null" or value[0] in "[\"'":
         return word
-    from experiments.compose import quoted  # imports Hydra, and torch's process is not started yet
+    from experiments.config.compose import quoted  # imports Hydra, and torch's process is not started yet
 
     return f"{key}={quoted(value)}"
 
@@ -211,7 +210,7 @@ def _show(record: dict[str, Any], folder: Path) -> None:
     """The result of a run, and where it lies."""
     if int(os.environ.get("RANK", 0)):
         return
-    shown = near(folder)
+    shown = as_typed(folder)
     metrics = {name: value for name, value in record["metrics"].items() if name.startswith("test/")}
     print("  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if value is not None))
     print(f"record       {shown}/record.json")
@@ -228,7 +227,7 @@ def _hydra(words: list[str]) -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from experiments.compose import conf_dir, explain
+    from experiments.config.compose import conf_dir, explain
 
     overrides, folders, _ = split_words(words)
     if "COMP_LINE" in os.environ:  # completion sees `experiments train …`; Hydra knows only what follows
@@ -249,8 +248,8 @@ def _hydra(words: list[str]) -> int:
 
 
 def _check(words: list[str]) -> int:
-    from experiments.check import require
-    from experiments.compose import compose
+    from experiments.config.check import require
+    from experiments.config.compose import compose
 
     overrides, folders, switches = split_words(words)
     if switches in (["-m"], ["--multirun"]):
@@ -268,8 +267,8 @@ def _check(words: list[str]) -> int:
 
 
 def _list(words: list[str]) -> int:
-    from experiments.compose import GROUPS, describe, option_files
-    from experiments.names import unknown
+    from experiments.config.compose import GROUPS, describe, option_files
+    from experiments.errors import unknown
 
     names, folders, switches = split_words(words)
     if len(names) != 1 or switches:
@@ -279,7 +278,7 @@ def _list(words: list[str]) -> int:
         raise UserError(unknown(names[0], "no group", names[0], GROUPS))
     rows = [(name, describe(path)) for name, path in option_files(group, folders).items()]
     if group == "model":
-        from experiments.tables import table
+        from experiments.viz.tables import table
 
         rows.sort(key=lambda row: _family(*row))
         kinds = [" ".join(about.get("reads") or ["anything"]) for _, about in rows]
@@ -310,8 +309,8 @@ def _family(name: str, about: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _layers(words: list[str]) -> int:
-    from experiments.check import require
-    from experiments.compose import compose
+    from experiments.config.check import require
+    from experiments.config.compose import compose
 
     overrides, folders, switches = split_words(words)
     if switches:
@@ -321,20 +320,20 @@ def _layers(words: list[str]) -> int:
         raise UserError(f"layers takes model=… and data=…, not a run: those of {run} are in {run}/config.yaml")
     config = compose(overrides, folders)
     require(config)
-    from experiments.build import layers
+    from experiments.run.build import layers
 
     print(layers(config))
     return 0
 
 
 def _compare(words: list[str]) -> int:
-    from experiments.sweeps.compare import main as compare
+    from experiments.compare.compare import main as compare
 
     return compare(words)
 
 
 def _status(words: list[str]) -> int:
-    from experiments.sweeps.status import main as status
+    from experiments.sweep.status import main as status
 
     return status(words)
 
@@ -343,14 +342,14 @@ def _evaluate(words: list[str]) -> int:
     if not words or words[0].startswith("-"):
         raise UserError("evaluate needs a run: experiments evaluate RUN [key=value …]")
     if "=" in words[0] and not Path(words[0]).exists():  # no run: weights from elsewhere
-        from experiments.loading import evaluate_weights
+        from experiments.run.loaded import evaluate_weights
 
         overrides, folders, switches = split_words(words)
         if switches:
             raise UserError(f"experiments evaluate does not know {switches[0]}: give group=option and key=value")
         metrics = evaluate_weights(overrides, folders)
     else:
-        from experiments.loading import evaluate
+        from experiments.run.loaded import evaluate
 
         metrics = evaluate(words[0], *words[1:])
     for name, value in metrics.items():
@@ -359,25 +358,25 @@ def _evaluate(words: list[str]) -> int:
 
 
 def _predict(words: list[str]) -> int:
-    from experiments.predict import main as predict
+    from experiments.commands.predict import main as predict
 
     return predict(words)
 
 
 def _export(words: list[str]) -> int:
-    from experiments.export import main as export
+    from experiments.commands.export import main as export
 
     return export(words)
 
 
 def _inside(words: list[str]) -> int:
-    from experiments.show import main as show
+    from experiments.commands.show import main as show
 
     return show(words)
 
 
 def _benchmark(words: list[str]) -> int:
-    from experiments.throughput import main as benchmark
+    from experiments.commands.benchmark import main as benchmark
 
     return benchmark(words)
 

@@ -1,9 +1,13 @@
-"""Errors that are shown as one sentence, without a traceback."""
+"""Errors that are shown as one sentence, without a traceback, and what such sentences share."""
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import os
 import signal
+from collections.abc import Sequence
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -44,3 +48,18 @@ class RunFailed(Exception):
 def debugging() -> bool:
     """Whether tracebacks are wanted: EXPERIMENTS_DEBUG=1."""
     return os.environ.get("EXPERIMENTS_DEBUG", "") not in ("", "0")
+
+
+def unknown(what: str, rule: str, name: str, known: Sequence[str]) -> str:
+    """A sentence for an unknown name: the nearest known ones, or all short ones where none is near."""
+    near = difflib.get_close_matches(name, set(known), n=3, cutoff=0.6)
+    short = sorted({one for one in known if "." not in one})
+    cure = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(short)}"
+    return f"{what} is {rule}: {cure}"
+
+
+def as_typed(path: Path) -> str:
+    """A path as one would type it here."""
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)

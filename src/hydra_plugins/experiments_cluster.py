@@ -38,7 +38,7 @@ class SubmititLauncher(JobLauncher):
         )  # fmt: skip
 
     def cluster(self) -> Any:
-        from experiments.sweeps.slurm import Submitit
+        from experiments.sweep.backends.slurm import Submitit
 
         return Submitit(*self.options)
 
@@ -52,7 +52,7 @@ class RayLauncher(JobLauncher):
         self.options = (address, num_cpus, num_gpus, max_in_flight, _plain(resources))
 
     def cluster(self) -> Any:
-        from experiments.sweeps.ray import Ray
+        from experiments.sweep.backends.ray import Ray
 
         return Ray(*self.options)
 

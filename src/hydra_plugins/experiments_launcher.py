@@ -35,15 +35,15 @@ class CellSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        from experiments.compose import refuse_filled_in
-        from experiments.sweeps.expand import expand, overrides_of
+        from experiments.config.compose import refuse_filled_in
+        from experiments.sweep.expand import expand, overrides_of
 
         assert self.launcher is not None
         refuse_filled_in(arguments, "hydra.sweep.dir")
         if self.resume:
             from pathlib import Path
 
-            from experiments.sweeps.folder import EXCLUDED, read_sweep
+            from experiments.sweep.folder import EXCLUDED, read_sweep
 
             lists = [entry.words for entry in read_sweep(Path(self.resume)).entries if entry.plan != EXCLUDED]
             cells = [cell for words in lists for cell in expand([*words, *arguments])]
@@ -64,7 +64,7 @@ class JobLauncher(Launcher):
         return None
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from experiments.sweeps.launcher import launch
+        from experiments.sweep.launch import launch
 
         records = launch(self.config, job_overrides, self.hydra_context.config_loader, self.cluster())
         returns = []

@@ -24,9 +24,9 @@ class OptunaSweeper(Sweeper):
         self.hydra_context, self.config = hydra_context, config
 
     def sweep(self, arguments: list[str]) -> Any:
-        from experiments.compose import refuse_filled_in
-        from experiments.sweeps.expand import overrides_of
-        from experiments.sweeps.search import check_only, search
+        from experiments.config.compose import refuse_filled_in
+        from experiments.search.launch import check_only, search
+        from experiments.sweep.expand import overrides_of
 
         go = check_only if self.config.launcher.only_check else search
         refuse_filled_in(arguments, "hydra.sweep.dir")

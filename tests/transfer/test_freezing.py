@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from experiments.build import build_freezing, build_model
-from experiments.compose import compose
+from experiments.config.compose import compose
 from experiments.errors import UserError
+from experiments.run.build import build_freezing, build_model
 from experiments.spec import ImageSpec
 
 SMALL = [

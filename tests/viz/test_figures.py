@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from experiments.callbacks.figures import Figures
-from experiments.loggers import TensorBoard
+from experiments.loggers.tensorboard import TensorBoard
 from experiments.spec import ImageSpec
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -9,11 +9,16 @@ import torch
 from PIL import Image
 from torch import nn
 
-from experiments.viz import bars, confusion, curves, filters, first_filters, grid, png, sequence, writing, wrong
-from experiments.viz.canvas import INK, as_png, recolour
+from experiments.viz import fonts as writing
+from experiments.viz import sequence
+from experiments.viz.canvas import INK, as_png, png, recolour
+from experiments.viz.charts import bars
+from experiments.viz.confusion import confusion
+from experiments.viz.curves import curves
 from experiments.viz.embedding import embedding
 from experiments.viz.evidence import Unit, evidence, overlay, units
-from experiments.viz.images import to_pixels
+from experiments.viz.filters import filters, first_filters
+from experiments.viz.images import grid, to_pixels, wrong
 from experiments.viz.maps import Row, feature_maps, stage_maps
 from experiments.viz.raster import Texts
 

@@ -17,9 +17,9 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from experiments.errors import Interrupted, UserError, first_line
-from experiments.files import atomic_path, link_or_copy
-from experiments.loggers import log_epoch
-from experiments.stopping import handle
+from experiments.loggers.base import log_epoch
+from experiments.system.files import atomic_path, link_or_copy
+from experiments.system.signals import handle
 
 log = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from experiments.errors import in_short
-from experiments.files import atomic_path
 from experiments.spec import ImageSpec
+from experiments.system.files import atomic_path
 from experiments.tasks.base import Task
-from experiments.transfer.features import Features
+from experiments.transfer.cached_features import Features
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -177,7 +177,7 @@ class Figures(Callback):
             figure = make()
             if figure is None:
                 return
-            from experiments.viz import png
+            from experiments.viz.canvas import png
 
             picture = png(figure)
             with atomic_path(self._folder / f"{name}.png") as temporary:
@@ -211,7 +211,7 @@ def _is_labelled_images(batch: Any) -> bool:
 
 
 def _training_batch(images: Tensor, targets: Tensor, spec: ImageSpec) -> Figure:
-    from experiments.viz import grid
+    from experiments.viz.images import grid
 
     if targets.ndim == 2:  # mixed images: the two largest shares
         share, label = targets.float().topk(min(2, targets.shape[1]))
@@ -225,13 +225,13 @@ def _training_batch(images: Tensor, targets: Tensor, spec: ImageSpec) -> Figure:
 
 
 def _curves(history: list[dict[str, float]]) -> Figure:
-    from experiments.viz import curves
+    from experiments.viz.curves import curves
 
     return curves(history)
 
 
 def _filters(module: LightningModule, spec: ImageSpec) -> Figure | None:
-    from experiments.viz import filters, first_filters
+    from experiments.viz.filters import filters, first_filters
 
     weights = first_filters(module.model, spec.channels, (spec.height, spec.width))  # type: ignore[arg-type]
     if weights is None:
@@ -242,13 +242,13 @@ def _filters(module: LightningModule, spec: ImageSpec) -> Figure | None:
 
 
 def _confusion(counts: Tensor, spec: Any) -> Figure:
-    from experiments.viz import confusion
+    from experiments.viz.confusion import confusion
 
     return confusion(counts.cpu(), spec.classes)
 
 
 def _most_wrong(kept: dict[str, Tensor], spec: ImageSpec) -> Figure:
-    from experiments.viz import wrong
+    from experiments.viz.images import wrong
 
     found = kept["loss"] > 0
     rows = {key: value[found].cpu() for key, value in kept.items()}

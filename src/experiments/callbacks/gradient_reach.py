@@ -14,7 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from experiments.errors import UserError, first_line
-from experiments.files import atomic_path, write_json
+from experiments.system.files import atomic_path, write_json
 
 log = logging.getLogger(__name__)
 SHARE = 0.01  # of the largest norm; a step above it is still reached
@@ -67,8 +67,8 @@ class GradientReach(Callback):
             return
         write_json(self._folder / "gradient_reach.json", {"state_norms_by_epochs_trained": self.norms})
         try:
-            from experiments.viz import png
-            from experiments.viz.memory import gradient_reach
+            from experiments.viz.canvas import png
+            from experiments.viz.gradient_by_lag import gradient_reach
 
             picture = png(gradient_reach({int(epoch): norms for epoch, norms in self.norms.items()}))
             with atomic_path(self._folder / "figures" / "gradient_reach.png") as temporary:

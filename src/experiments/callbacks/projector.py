@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from experiments.errors import in_short
-from experiments.files import atomic_path, write_text
+from experiments.system.files import atomic_path, write_text
 from experiments.tasks.base import Task
 
 log = logging.getLogger(__name__)

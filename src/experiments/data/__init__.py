@@ -1,1 +1,1 @@
-"""Datasets as LightningDataModules: one dataset, or family of one format, a file."""
+"""Datasets as LightningDataModules: a folder a kind, one dataset or family of one format a file."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments.sequences import Sequences
+from experiments.batches import Sequences
 
 FLOOR = 1e-6  # of power, 60 dB below full scale: what digital silence counts as
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments.sequences import Sequences
+from experiments.batches import Sequences
 
 
 class Parts(NamedTuple):

@@ -7,7 +7,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from experiments.sequences import Sequences
+from experiments.batches import Sequences
 
 
 class NaiveForecaster(nn.Sequential):

@@ -20,9 +20,9 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
+from experiments.batches import PADDING, Decoding, Pairs, Sequences
 from experiments.models.recurrent import CELLS, RecurrentLayer, TokenEmbedding
 from experiments.models.translator import Decoder, OnSource, Translator, check_sharing, from_mask, shared_head
-from experiments.sequences import PADDING, Decoding, Pairs, Sequences
 
 ATTENTIONS = ("none", "luong", "bahdanau")
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from torch import nn
 from torch.nn import functional as F
 
+from experiments.batches import Sequences
 from experiments.models.acoustics import Acoustics, SpecAugment
 from experiments.models.recurrent import CELLS, POOLINGS, Pooling, RecurrentLayer
-from experiments.sequences import Sequences
 
 
 class Convolution(nn.Module):

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from experiments.batches import Sequences
 from experiments.models.recurrent import TokenEmbedding
-from experiments.sequences import Sequences
 
 
 class Windows(nn.Module):

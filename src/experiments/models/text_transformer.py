@@ -12,8 +12,8 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
+from experiments.batches import PADDING, Sequences
 from experiments.models.recurrent import Pooling
-from experiments.sequences import PADDING, Sequences
 
 
 def sinusoids(length: int, size: int, device: torch.device) -> Tensor:

@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from experiments.batches import PADDING, Decoding, Pairs, Sequences
 from experiments.models.text_transformer import EncoderLayer, Normalised, PlacedEmbedding, sinusoids
 from experiments.models.translator import Decoder, OnSource, Translator, check_sharing, from_mask, shared_head
-from experiments.sequences import PADDING, Decoding, Pairs, Sequences
 
 
 class TransformerDecoder(Decoder):

@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from experiments.sequences import Decoding, Pairs, Sequences
+from experiments.batches import Decoding, Pairs, Sequences
 
 SHARING = ("none", "target", "all")
 

@@ -11,10 +11,10 @@ from torchmetrics.functional.classification import binary_auroc, binary_average_
 
 from experiments.errors import UserError
 from experiments.tasks.autoencoding import Autoencoding, Sample
-from experiments.tasks.media import SHOWN, error_map, picture
+from experiments.tasks.parts.image_similarity import mse
+from experiments.tasks.parts.media import SHOWN, error_map, picture
 from experiments.tasks.peers.isolation import forest_scores
 from experiments.tasks.peers.pca import Components
-from experiments.tasks.pictures import mse
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -121,7 +121,7 @@ class AnomalyDetection(Autoencoding):
         return values
 
     def _draw_scores(self, scores: Tensor, odd: Tensor, threshold: float) -> Figure:
-        from experiments.viz import distributions
+        from experiments.viz.charts import distributions
 
         groups = {"usual": scores[~odd].tolist(), "anomalous": scores[odd].tolist()}
         groups = {name: values for name, values in groups.items() if values}
@@ -129,7 +129,7 @@ class AnomalyDetection(Autoencoding):
         return distributions(groups, "mean squared error", title="Scores", note=note, threshold=threshold)
 
     def _draw_extremes(self, test: Sample, scores: Tensor) -> Figure:
-        from experiments.viz import strips
+        from experiments.viz.strips import strips
 
         order = scores.argsort(descending=True)[:SHOWN]
         clean, restored = test.pixels[order], self.restored(test.inputs[order])

@@ -13,10 +13,10 @@ from torchmetrics import MetricCollection
 
 from experiments.errors import UserError
 from experiments.tasks.base import Task
-from experiments.tasks.media import SHOWN, medium_of
+from experiments.tasks.parts.image_similarity import PictureMean, mse
+from experiments.tasks.parts.media import SHOWN, medium_of
+from experiments.tasks.parts.probe import EXAMPLES, probe
 from experiments.tasks.peers.pca import Components
-from experiments.tasks.pictures import PictureMean, mse
-from experiments.tasks.probe import EXAMPLES, probe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,7 +63,7 @@ class Autoencoding(Task):
         UserError: for a value that is not in its range.
     """
 
-    shows = ("experiments.show.codes",)
+    shows = ("experiments.commands.show.codes",)
     peer_metrics: tuple[str, ...] = ()  # further names reported for the test
     model: Any  # of the stages encoder, latent and decoder
     pixel_mean: Tensor
@@ -261,7 +261,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 def draw_codes(codes: Tensor, labels: Tensor, classes: tuple[str, ...], method: str) -> Figure:
     """A scatter of codes, coloured by class."""
-    from experiments.viz import scatter
+    from experiments.viz.scatter import scatter
 
     if codes.shape[1] <= 2:
         points, note = F.pad(codes, (0, 2 - codes.shape[1])), "two numbers a code"

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from experiments.errors import UserError
-from experiments.schedulers import Horizon
-from experiments.tasks.sums import RunningSums
+from experiments.tasks.parts.running_sums import RunningSums
+from experiments.tasks.parts.schedules import Horizon
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -43,7 +43,11 @@ class Classification(Task):
 
     monitor = ("val/accuracy", "max")
     cacheable = True
-    shows = ("experiments.show.images", "experiments.show.sequences", "experiments.show.classes")
+    shows = (
+        "experiments.commands.show.images",
+        "experiments.commands.show.sequences",
+        "experiments.commands.show.classes",
+    )
 
     def __init__(
         self,

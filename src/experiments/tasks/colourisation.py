@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from experiments.errors import UserError
 from experiments.tasks.autoencoding import LOSSES, Autoencoding, Sample
-from experiments.tasks.media import SHOWN, picture
-from experiments.tasks.pictures import mse, psnr
+from experiments.tasks.parts.image_similarity import mse, psnr
+from experiments.tasks.parts.media import SHOWN, picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -142,6 +142,6 @@ def colourfulness(pixels: Tensor) -> float:
 
 
 def _draw(rows: list[tuple[str, Tensor]]) -> Figure:
-    from experiments.viz import strips
+    from experiments.viz.strips import strips
 
     return strips(rows, title="Colours", note="test images; the brightness is given")

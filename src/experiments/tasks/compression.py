@@ -151,7 +151,7 @@ class Compression(Autoencoding):
 
 def _draw(curves: dict[str, list[tuple[float, float, float]]]) -> Figure:
     """Rate and distortion; of many PCA points those that no other beats in both."""
-    from experiments.viz import lines
+    from experiments.viz.charts import lines
 
     series = {}
     for name, points in curves.items():

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from experiments.errors import UserError
 from experiments.tasks.autoencoding import LOSSES, Autoencoding, Sample
-from experiments.tasks.corruption import Corruption
-from experiments.tasks.media import SHOWN, picture
+from experiments.tasks.parts.corruption import Corruption
+from experiments.tasks.parts.image_similarity import mse, psnr, ssim
+from experiments.tasks.parts.media import SHOWN, picture
 from experiments.tasks.peers import filters
-from experiments.tasks.pictures import mse, psnr, ssim
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -120,7 +120,7 @@ class Denoising(Autoencoding):
         return best
 
     def _draw(self, rows: list[tuple[str, Tensor]]) -> Figure:
-        from experiments.viz import strips
+        from experiments.viz.strips import strips
 
         clean = rows[0][1]
         shown = [(name, values[:SHOWN]) for name, values in rows]

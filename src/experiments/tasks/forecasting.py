@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
+from experiments.batches import Sequences
 from experiments.errors import UserError
-from experiments.sequences import Sequences
 from experiments.tasks.base import Attachment, Task
-from experiments.tasks.forecast_errors import MAE, MASE, MSE, SMAPE, Coverage, ForecastError
+from experiments.tasks.parts.forecast_errors import MAE, MASE, MSE, SMAPE, Coverage, ForecastError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,7 +48,7 @@ class Forecasting(Task):
     """
 
     monitor = ("val/mse", "min")
-    shows = ("experiments.show.series",)
+    shows = ("experiments.commands.show.series",)
 
     def __init__(
         self,
@@ -201,7 +201,7 @@ class Forecasting(Task):
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
         """Of each table the first forecasts, a CSV file with all of them, and a picture."""
-        from experiments.viz import png
+        from experiments.viz.canvas import png
 
         spec, out = self.spec, []
         scaled = self.forecast(inputs.values)

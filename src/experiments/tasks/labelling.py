@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
+from experiments.batches import IGNORED, Sequences
 from experiments.errors import UserError
-from experiments.sequences import IGNORED, Sequences
 from experiments.tasks.base import Task
 
 

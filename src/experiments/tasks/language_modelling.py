@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
+from experiments.batches import IGNORED, Sequences, Tokens
 from experiments.errors import UserError
-from experiments.sequences import IGNORED, Sequences, Tokens
 from experiments.tasks.base import Task
 
 

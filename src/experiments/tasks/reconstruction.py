@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from experiments.errors import UserError
 from experiments.tasks.autoencoding import LOSSES, SCATTERED, Autoencoding, Sample
-from experiments.tasks.media import SHOWN
-from experiments.tasks.probe import NAMES
+from experiments.tasks.parts.media import SHOWN
+from experiments.tasks.parts.probe import NAMES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -107,7 +107,7 @@ class Reconstruction(Autoencoding):
         return values
 
     def _draw_activity(self, codes: Tensor, labels: Tensor) -> Figure:
-        from experiments.viz import heat
+        from experiments.viz.charts import heat
 
         present = torch.unique(labels).tolist()
         means = torch.stack([codes[labels == label].abs().mean(0) for label in present])

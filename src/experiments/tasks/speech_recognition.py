@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 from torchmetrics.text import CharErrorRate, WordErrorRate
 
+from experiments.batches import IGNORED, pad
 from experiments.errors import UserError
-from experiments.sequences import IGNORED, pad
 from experiments.tasks.base import Task
-from experiments.tasks.ctc import BLANK, greedy, prefix_beam
+from experiments.tasks.parts.ctc import BLANK, greedy, prefix_beam
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +41,7 @@ class SpeechRecognition(Task):
     """
 
     monitor = ("val/wer", "min")
-    shows = ("experiments.show.speech",)
+    shows = ("experiments.commands.show.speech",)
 
     def __init__(self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, beam: int) -> None:
         if not spec.symbols:

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from experiments.batches import END, IGNORED, START, Labels, Pairs, Sequences, pad
 from experiments.errors import UserError
-from experiments.sequences import END, IGNORED, START, Labels, Pairs, Sequences, pad
 from experiments.tasks.base import Task
-from experiments.tasks.decoding import Hypothesis, beam_search
+from experiments.tasks.parts.beam_search import Hypothesis, beam_search
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,7 +59,7 @@ class Translation(Task):
     """
 
     monitor = ("val/loss", "min")
-    shows = ("experiments.show.translation",)
+    shows = ("experiments.commands.show.translation",)
 
     def __init__(
         self,

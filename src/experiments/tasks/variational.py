@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from experiments.errors import UserError
 from experiments.spec import ImageSpec
 from experiments.tasks.autoencoding import Autoencoding, Sample
-from experiments.tasks.media import SHOWN
+from experiments.tasks.parts.media import SHOWN
+from experiments.tasks.parts.probe import NAMES
 from experiments.tasks.peers.pca import Components
-from experiments.tasks.probe import NAMES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -252,7 +252,7 @@ class Variational(Autoencoding):
         return {name: frechet(real, features(pixels)) for name, pixels in others}
 
     def _looks(self, test: Sample, mean: Tensor, by_dimension: Tensor) -> dict[str, Callable[[], Figure | None]]:
-        from experiments.tasks import latent_walks as walks
+        from experiments.tasks.parts import latent_walks as walks
 
         looks: dict[str, Callable[[], Figure | None]] = {
             "kl_by_dimension": lambda: walks.draw_divergence(by_dimension, COLLAPSED),

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from experiments.errors import UserError
-from experiments.transfer.files import read_state_dict
+from experiments.transfer.weight_files import read_state_dict
 
 COUNTER = "num_batches_tracked"  # of a batch norm; older files lack it, and nothing here reads it
 

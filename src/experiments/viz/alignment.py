@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.names import shorten
 from experiments.viz.canvas import BLUE, GREEN, GREY, INK, ORANGE, PALE, RED, SMALL, TEXT, add_axes, figure, quiet
+from experiments.viz.labels import shorten
 
 COLOURS = (BLUE, ORANGE, GREEN, RED, "#cc79a7", "#56b4e9", "#8c6d31", "#7b4fa3")
 CERTAIN = 0.3  # probability from which a symbol is named

@@ -8,9 +8,9 @@ from typing import Any
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.names import shorten
 from experiments.viz.canvas import INK, TEXT, add_axes, figure
-from experiments.viz.writing import writing
+from experiments.viz.fonts import writing
+from experiments.viz.labels import shorten
 
 CELL, LONGEST = 0.36, 14  # inches; letters of a label
 

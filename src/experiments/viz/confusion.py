@@ -9,8 +9,8 @@ from matplotlib import colormaps
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from experiments.names import shorten
 from experiments.viz.canvas import GREY, INK, SMALL, TEXT, figure
+from experiments.viz.labels import shorten
 from experiments.viz.raster import put, text_width, write
 
 NUMBERS_UP_TO = 20  # classes; above, cells are too small to be read

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from experiments.names import shorten
 from experiments.viz.canvas import INK, SMALL, TEXT, add_axes, figure
+from experiments.viz.labels import shorten
 
 # Okabe and Ito's and two more, in an order that keeps neighbours apart; readable on white and on near-black.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c8c00", "#b03a2e", "#707880")

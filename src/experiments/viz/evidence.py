@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from experiments.names import shorten
 from experiments.viz.canvas import GREY, INK, ORANGE, RED, SMALL, TEXT, ground, tile
 from experiments.viz.canvas import figure as empty
+from experiments.viz.labels import shorten
 
 TILE, GAP = 1.75, 0.12
 

@@ -9,8 +9,8 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from experiments.names import shorten
 from experiments.viz.canvas import INK, SMALL, figure
+from experiments.viz.labels import shorten
 from experiments.viz.raster import put, write
 
 

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.names import shorten
 from experiments.viz.canvas import BLUE, GREY, INK, ORANGE, SMALL, TEXT, add_axes, figure, quiet
+from experiments.viz.labels import shorten
 
 PAST_SHOWN = 2.0  # horizons, at most, of the past
 

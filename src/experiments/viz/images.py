@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.names import shorten
 from experiments.viz.canvas import GREY, INK, RED, SMALL, figure
+from experiments.viz.labels import shorten
 from experiments.viz.raster import put, write
 
 TILE, TILE_MOST, WIDTH_MOST = 1.3, 1.9, 12.6  # inches

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.names import shorten
 from experiments.viz.canvas import GREY, INK, SMALL, TEXT, figure, ground, tile
+from experiments.viz.labels import shorten
 
 TILE, GAP, LEFT = 1.22, 0.08, 1.75  # inches
 

@@ -8,8 +8,8 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.names import shorten
 from experiments.viz.canvas import INK, SMALL, add_axes, figure, quiet
+from experiments.viz.labels import shorten
 
 
 def scatter(

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.names import shorten
 from experiments.viz.canvas import BLUE, GREY, INK, ORANGE, SMALL, TEXT, add_axes, figure
-from experiments.viz.writing import writing
+from experiments.viz.fonts import writing
+from experiments.viz.labels import shorten
 
 SIGNED = {"hidden", "candidate", "cell"}  # from -1 to 1, or beyond; the others are gates, from 0 to 1
 

@@ -9,9 +9,9 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.names import shorten
 from experiments.viz.canvas import GREY, INK, SMALL, add_axes, figure
 from experiments.viz.images import to_pixels
+from experiments.viz.labels import shorten
 
 
 def strips(

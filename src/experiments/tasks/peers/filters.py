@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.tasks.pictures import psnr
+from experiments.tasks.parts.image_similarity import psnr
 
 
 def _median(image: np.ndarray, side: float) -> np.ndarray:

@@ -7,8 +7,8 @@ import io
 import torch
 from torch import Tensor
 
+from experiments.tasks.parts.image_similarity import decibels, mse
 from experiments.tasks.peers.pca import Components
-from experiments.tasks.pictures import decibels, mse
 
 
 class Coder:

@@ -1,0 +1,210 @@
+"""Trains on kept features: where the first stages stay as they are, their output is computed once and read from then on."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from inspect import signature
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from experiments.errors import UserError, first_line
+from experiments.tasks.base import Task
+from experiments.transfer.cached_features import (
+    BATCH,
+    FeatureSet,
+    accept_features,
+    key,
+    sources,
+    takes_features,
+    through,
+)
+from experiments.transfer.feature_cache import Cache, TooLargeError
+from experiments.transfer.freezing import Freezing
+
+_FOREVER = sys.maxsize  # an epoch by which everything that is ever released has been
+
+
+class FrozenFeatures(Callback):
+    """Serves kept features in place of examples, epoch by epoch, as far as the frozen stages reach.
+
+    Order, batches and numbers are those of a run without it, to float tolerance. What is kept lies in a cache that
+    later runs with the same frozen stages and data read too.
+
+    Args:
+        freezing: says how many of the first stages are frozen in an epoch.
+        cache: where features are kept; None: nowhere.
+        views: fixed augmented views of each training image; 0: none, and nothing is kept of data that augments.
+
+    Attributes:
+        summary: for the record: `kept`, a row for each part and number of stages; and `reason`, where nothing is.
+    """
+
+    def __init__(self, freezing: Freezing, cache: Cache | None, views: int) -> None:
+        self.freezing, self.cache, self.views = freezing, cache, views
+        self.summary: dict[str, Any] = {"kept": [], "reason": None}
+        self._sets: dict[tuple[str, int], FeatureSet] = {}
+        self._off = True
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if self.summary["reason"] or (self.freezing.everything and not self.views):
+            return
+        reason = self._reason(trainer, pl_module)
+        if reason:
+            if stage == "fit":
+                self._give_up(trainer, reason)
+            return
+        self._off = False
+        accept_features(pl_module.model)  # type: ignore[arg-type]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._offer(trainer, pl_module, "train", trainer.train_dataloader, trainer.num_training_batches)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._offer(trainer, pl_module, "validation", trainer.val_dataloaders, trainer.num_val_batches)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._offer(trainer, pl_module, "test", trainer.test_dataloaders, trainer.num_test_batches)
+
+    def _reason(self, trainer: Trainer, task: LightningModule) -> str | None:
+        """Why nothing can be kept, as half a sentence."""
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        last = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else 1
+        if not any(self.freezing.frozen_stages(epoch) for epoch in {0, *self.freezing.releases} if epoch < last):
+            if self.freezing.held_by_norms:
+                return f"freezing.norm={self.freezing.settings.norm} lets the first stages change"
+            return "no stage at the front stays as it is"
+        if self.cache is None:
+            return "features.cache=false"
+        if not (isinstance(task, Task) and task.cacheable):
+            return f"{type(task).__name__} needs the examples themselves"
+        if not takes_features(task.model):
+            return f"{type(task.model).__name__} is more than its stages one after the other"
+        if not hasattr(data, "in_order"):
+            return f"{type(data).__name__} cannot say which examples are the same in every epoch"
+        mixing = [name for name in data.changes if name in ("mixup", "cutmix")]
+        if self.views and mixing:
+            return f"data.augment.{mixing[0]} pairs other images in every epoch"
+        if self.views and not data.changes:
+            return "nothing in data.augment is set, so that all views would be the same"
+        if not self.views and data.changes:
+            changes = " and ".join(f"data.augment.{name}" for name in data.changes)
+            return f"{changes} makes other images of them in every epoch (freezing.views=4 keeps four fixed views)"
+        return None
+
+    def _offer(self, trainer: Trainer, task: LightningModule, part: str, loader: Any, batches: Any) -> None:
+        if self._off:
+            return
+        if isinstance(loader, list):
+            loader, batches = loader[0], batches
+        count = batches[0] if isinstance(batches, list) else batches
+        if not hasattr(loader, "instead"):
+            return self._give_up(trainer, f"a {type(loader).__name__} cannot read them")
+        if count < len(loader):
+            return self._give_up(trainer, f"only {count} of {len(loader)} {part} batches are wanted")
+        loader.instead = partial(self._serve, trainer, task, part)
+        return None
+
+    def _serve(self, trainer: Trainer, task: Any, part: str) -> FeatureSet | None:
+        """The features that this epoch reads, or None where it reads examples; asked when an epoch's first batch is."""
+        epoch = _FOREVER if part == "test" else trainer.current_epoch
+        start = self.freezing.frozen_stages(epoch)
+        if self._off or not start:
+            return None
+        if (part, start) not in self._sets:
+            views = self.views if part == "train" else 0
+            name = self._key(trainer, task, part, start, views)
+            if not (views or self._pays(trainer, epoch, start, name)):
+                return None
+            try:
+                self._open(trainer, task, part, start, views, name)
+            except OSError as error:
+                why = error.strerror or first_line(error)
+                self._give_up(trainer, f"features.dir={self.cache.folder} cannot be used ({why}): name a folder")  # type: ignore[union-attr]
+                return None
+            except (TooLargeError, TypeError) as error:
+                self._give_up(trainer, first_line(error))
+                return None
+        return self._sets[part, start]
+
+    def _key(self, trainer: Trainer, task: Any, part: str, start: int, views: int) -> str:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        facts = {
+            "data": data.digest(part, augmented=bool(views)),
+            "code": sources(data),
+            "settings": _own_settings(data),
+            "views": views,
+            "precision": str(trainer.precision),
+            "device": trainer.strategy.root_device.type,
+        }
+        return key(task.model, start, facts)
+
+    def _pays(self, trainer: Trainer, epoch: int, start: int, name: str) -> bool:
+        """Whether what one pass makes will be read again: by later epochs, or by other runs with the same backbone."""
+        assert self.cache is not None
+        if self.freezing.frozen_stages(_FOREVER) == start or self.cache.has(name):
+            return True
+        last = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else _FOREVER
+        return epoch + 1 < last and self.freezing.frozen_stages(epoch + 1) == start
+
+    def _open(self, trainer: Trainer, task: Any, part: str, start: int, views: int, name: str) -> None:
+        assert self.cache is not None
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        stages = self.freezing.stages[:start]
+
+        def batches() -> Iterator[tuple[Tensor, Tensor]]:
+            inputs = (
+                trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
+                for batch in data.in_order(part, views, BATCH)
+            )
+            with trainer.precision_plugin.forward_context():
+                yield from through([stage for _, stage in stages], inputs)
+
+        began = time.perf_counter()
+        examples = data.splits[part]
+        kept, reused = self.cache.get(name, examples * max(1, views), batches)
+        self._sets[part, start] = FeatureSet(kept, start, max(1, views))
+        row = {
+            "part": part,
+            "stages": [stage for stage, _ in stages],
+            "examples": examples,
+            "views": views,
+            "shape": list(kept.values.shape[1:]),
+            "megabytes": round(kept.values.numel() * kept.values.element_size() / 1e6, 1),
+            "seconds": round(time.perf_counter() - began, 3),
+            "reused": reused,
+        }
+        self.summary["kept"].append(row)
+        if part == "train":
+            made = "kept before" if reused else f"computed once, in {row['seconds']:.1f} s"
+            of = stages[0][0] if start == 1 else f"{stages[0][0]} to {stages[-1][0]}"
+            shape = " × ".join(map(str, row["shape"]))  # type: ignore[arg-type]
+            self._say(
+                trainer, f"features: output of {of} ({shape}) for {examples:,} images, {made}; {self.cache.folder}"
+            )
+
+    def _give_up(self, trainer: Trainer, reason: str) -> None:
+        if self.views:
+            raise UserError(f"freezing.views={self.views} trains on kept features, and none are: {reason}; set it to 0")
+        self._off = True
+        if self.summary["reason"] is None:
+            self.summary["reason"] = reason
+            self._say(trainer, f"features: not kept, because {reason}")
+
+    def _say(self, trainer: Trainer, line: str) -> None:
+        if trainer.is_global_zero:
+            print(line, file=sys.stderr, flush=True)
+
+
+def _own_settings(data: Any) -> dict[str, Any]:
+    """What a class of the user's own was told besides what every dataset of images is, which its digest knows."""
+    ours = next(base for base in type(data).__mro__ if base.__module__.startswith("experiments."))
+    if type(data) is ours:
+        return {}
+    known = signature(ours).parameters
+    told = {name: repr(value) for name, value in vars(data).items() if name not in known and not name.startswith("_")}
+    return {name: text for name, text in sorted(told.items()) if " at 0x" not in text and len(text) < 10_000}

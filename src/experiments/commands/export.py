@@ -1,0 +1,320 @@
+"""`experiments export`: a run's network as one file for use elsewhere, compared with the run before it is left there."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.errors import RunFailed, UserError, first_line
+
+if TYPE_CHECKING:
+    from experiments.run.loaded import Loaded
+
+SUFFIXES = {"safetensors": ".safetensors", "torch-export": ".pt2", "onnx": ".onnx"}
+_NEEDS = ("onnx", "onnxscript", "onnxruntime")
+_EXAMPLES = 16
+_STEPS = 256  # that a network written step by step takes at most: each is a piece of the graph
+_TOLERANCE = 1e-4  # of the largest output, or of 1 where that is less: sums in another order, not another network
+
+_ABOUT = """\
+Writes the network of a run as one file, with what its inputs must look like inside and beside it (FILE.json), and any
+batch size. The file is read back and compared with the run on test examples; one that differs is not left behind.
+  safetensors   the weights alone; weights=FILE loads them again
+  torch-export  the whole network for torch.export.load, without this package
+  onnx          the whole network for ONNX Runtime and others
+"""
+
+
+def main(words: list[str]) -> int:
+    """Exports and prints where the file lies and how closely it agrees."""
+    parser = argparse.ArgumentParser(
+        "experiments export", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", metavar="RUN", help="the folder of a run, or model=NAME weights=pretrained")
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="images to compare on; default: test examples")
+    parser.add_argument("--format", choices=tuple(SUFFIXES), required=True)
+    parser.add_argument("--to", type=Path, metavar="FILE", help="default: RUN/export/MODEL and the format's suffix")
+    options = parser.parse_args(words)
+    overrides = [word for word in (options.run, *options.inputs) if "=" in word and not Path(word).exists()]
+    files = [word for word in options.inputs if word not in overrides]
+    if overrides and options.run not in overrides:
+        raise UserError(f"{overrides[0]} would make {options.run} another run: leave it out")
+    if overrides and not files:
+        raise UserError(f"{' '.join(overrides)} comes without a dataset: name image files to compare on")
+    if not overrides and not (Path(options.run) / "config.yaml").exists():
+        raise UserError(f"{options.run} holds no config.yaml: name the folder of a run")
+    if options.to is not None and options.to.is_dir():
+        raise UserError(
+            f"--to {options.to} is a folder: name a file such as {options.to}/model{SUFFIXES[options.format]}"
+        )
+    if options.format == "onnx":
+        from importlib.util import find_spec
+
+        missing = [name for name in _NEEDS if find_spec(name) is None]
+        if missing:
+            raise UserError(
+                f"--format onnx needs {' and '.join(missing)}: pip install 'experiments[export]', or --format torch-export"
+            )
+    from experiments.run.loaded import load, load_published
+
+    loaded = load_published(overrides) if overrides else load(options.run)
+    name = str(loaded.config.run.choices["model"]) + SUFFIXES[options.format]
+    target = options.to or (Path("export") if overrides else Path(options.run) / "export") / name
+    try:
+        difference, sizes, varies = export(loaded, options.format, target, files)
+    except OSError as error:
+        raise UserError(f"--to {target} cannot be written ({error.strerror}): choose another file") from error
+    print(f"file           {target} ({_bytes(target.stat().st_size)})")
+    print(f"preprocessing  {target}.json")
+    what = "inputs" if files else "test examples"
+    print(
+        f"agreement      largest difference {difference:.1e}, on {sizes[0]} {what} in batches of {_listed(sizes)}{varies}"
+    )
+    return 0
+
+
+def export(loaded: Loaded, form: str, target: Path, files: list[str]) -> tuple[float, list[int], str]:
+    """Writes the file.
+
+    Args:
+        loaded: the run.
+        form: safetensors, torch-export or onnx.
+        target: the file.
+        files: images to compare on; empty for test examples.
+
+    Returns:
+        The largest difference of its outputs from the run's, the batch sizes tried, and a word on what may vary.
+
+    Raises:
+        UserError: the network cannot be written in this form.
+        RunFailed: what was written computes something else; it is not left behind.
+        OSError: the file cannot be written.
+    """
+    import torch
+
+    from experiments.system.files import write_text
+
+    network, inputs = flattened(loaded, files)
+    about = json.dumps(preprocessing(loaded) | {"tensors": _described(inputs)}, indent=2, ensure_ascii=False)
+    count = len(inputs[0])
+    sizes = sorted({count, min(3, count), 1}, reverse=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as place:
+        written = Path(place) / f"model{SUFFIXES[form]}"
+        write, read = _FORMS[form]
+        try:
+            varies = write(network, inputs, written, about)
+        except OSError:
+            raise
+        except Exception as error:
+            raise UserError(
+                f"this network cannot be written as {form} ({first_line(error)}): try --format safetensors"
+            ) from error
+        again = read(written, loaded, network)
+        largest = 0.0
+        with torch.no_grad():
+            for size in sizes:
+                some = [one[:size] for one in inputs]
+                expected, found = _several(network(*some)), _several(again(*some))
+                allowed = _TOLERANCE * max(1.0, max(float(one.abs().max()) for one in expected))
+                for one, other in zip(expected, found, strict=True):
+                    difference = float((one.double() - other.double()).abs().max())
+                    if not difference <= allowed:  # also what is no number
+                        raise RunFailed(
+                            f"the network written as {form} differs by {difference:.2g} from the run in a batch of {size}, "
+                            f"more than {allowed:.2g}: no file is left; try another --format"
+                        )
+                    largest = max(largest, difference)
+        beside = target.with_name(f"{target.name}.json")
+        write_text(beside, about + "\n")
+        written.chmod(beside.stat().st_mode)  # safetensors lets none but the owner read
+        written.replace(target)
+    return largest, sizes, varies
+
+
+def preprocessing(loaded: Loaded) -> dict[str, Any]:
+    """What inputs must look like and outputs mean, as plain Python."""
+    from experiments.run.build import described
+    from experiments.spec import ImageSpec, to_plain
+
+    spec, config = loaded.spec, loaded.config
+    about: dict[str, Any] = {"model": described(config.model), "spec": to_plain(spec)}
+    if isinstance(spec, ImageSpec):
+        about["input"] = {
+            "shape": ["batch", spec.channels, spec.height, spec.width],
+            "resize_short_side": config.data.get("resize") or min(spec.height, spec.width),
+            "then_crop_middle": [spec.height, spec.width],
+            "scale_pixels_to": [0, 1],
+            "then_subtract_mean": list(spec.mean),
+            "then_divide_by_std": list(spec.std),
+        }
+    if hasattr(spec, "classes"):
+        about["classes"] = list(spec.classes)
+    return about
+
+
+def flattened(loaded: Loaded, files: list[str]) -> tuple[Any, list[Any]]:
+    """The network as a module from plain tensors to plain tensors, and what it is called with for some test examples or
+    files; always two examples or more, so that no exporter takes the batch for a single one."""
+    import torch
+    from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
+
+    if files:
+        from experiments.commands.predict import image_files
+
+        inputs: tuple[Any, ...] = (loaded.prepare(image_files(files)[:_EXAMPLES]),)
+    else:
+        data, seen = loaded.data, []
+        batch = data.transfer_batch_to_device(next(iter(data.test_dataloader())), torch.device("cpu"), 0)
+        batch = data.on_after_batch_transfer(batch, 0)
+        hook = loaded.model.register_forward_pre_hook(lambda module, args: seen.append(args))
+        try:
+            with torch.no_grad():
+                loaded.task.step(batch)  # only the task knows what of a batch its network reads
+        finally:
+            hook.remove()
+        inputs = seen[0] if seen else (batch[0],)  # a task that calls its stages one by one
+    leaves, structure = tree_flatten(inputs)
+    leaves = [one[:_EXAMPLES] for one in leaves]
+    longest = min(getattr(loaded.spec, "longest", 0), _STEPS)
+    if len(leaves) > 1 and longest > leaves[0].shape[1]:  # room for any sequence, where steps cannot be left open
+        padding = leaves[0].new_zeros(len(leaves[0]), longest - leaves[0].shape[1], *leaves[0].shape[2:])
+        leaves[0] = torch.cat([leaves[0], padding], dim=1)
+    if len(leaves[0]) == 1:
+        leaves = [torch.cat([one, one]) for one in leaves]
+
+    class Plain(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = loaded.model
+
+        def forward(self, *tensors: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+            outcome = self.model(*tree_unflatten(list(tensors), structure))
+            several = tuple(one for one in tree_leaves(outcome) if isinstance(one, torch.Tensor))
+            return several[0] if len(several) == 1 else several
+
+    return Plain().eval(), leaves
+
+
+def _several(outcome: Any) -> Any:
+    return outcome if isinstance(outcome, (list, tuple)) else [outcome]
+
+
+def _described(inputs: list[Any]) -> list[dict[str, Any]]:
+    return [{"type": str(one.dtype).removeprefix("torch."), "shape": ["batch", *one.shape[1:]]} for one in inputs]
+
+
+def _program(network: Any, inputs: list[Any]) -> tuple[Any, str]:
+    """The network as torch.export's program, with as much left open as it can be: batch and steps, or the batch alone."""
+    import warnings
+
+    import torch
+
+    batch, steps = torch.export.Dim("batch"), torch.export.Dim("steps")
+    alone = [{0: batch} for _ in inputs]
+    tries = [(alone, False, ""), (alone, True, "")]
+    longest = inputs[0].shape[1] if inputs[0].ndim > 1 else 0
+    if len(inputs) > 1:  # sequences, with their lengths beside them
+        words = f"; sequences must have {longest} steps, padding included"
+        both = [{0: batch, 1: steps} if one.ndim > 1 and one.shape[1] == longest else {0: batch} for one in inputs]
+        tries = [(both, False, ""), (alone, False, words), (alone, True, words)]
+    for place, (free, strict, varies) in enumerate(tries):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                program = torch.export.export(network, tuple(inputs), dynamic_shapes=(tuple(free),), strict=strict)
+            return program, varies
+        except Exception:  # torch.export has a dozen kinds of them
+            if place == len(tries) - 1:
+                raise
+    raise AssertionError
+
+
+def _write_safetensors(network: Any, inputs: Any, path: Path, about: str) -> str:
+    from safetensors.torch import save_file
+
+    state = {name: value.detach().clone().contiguous() for name, value in network.model.state_dict().items()}
+    save_file(state, path, metadata={"format": "pt", "preprocessing": about})
+    return ""
+
+
+def _read_safetensors(path: Path, loaded: Loaded, network: Any) -> Callable[..., Any]:
+    from copy import copy
+
+    from safetensors.torch import load_file
+
+    from experiments.run.build import build_model
+    from experiments.run.fastest import arrange
+
+    again = copy(network)
+    again._modules = {"model": build_model(loaded.config, loaded.spec).eval()}
+    arrange(again.model, loaded.config.trainer.get("memory_format", "contiguous"))  # as the run computes
+    again.model.load_state_dict(load_file(path))
+    return again
+
+
+def _write_torch_export(network: Any, inputs: Any, path: Path, about: str) -> str:
+    import warnings
+
+    import torch
+
+    program, varies = _program(network, inputs)
+    # Two tensors of the program may be parts of one; the file is read back and compared.
+    warnings.filterwarnings("ignore", message="No complete tensor found in the group")
+    torch.export.save(program, path, extra_files={"preprocessing.json": about})
+    return varies
+
+
+def _read_torch_export(path: Path, loaded: Loaded, network: Any) -> Callable[..., Any]:
+    import torch
+
+    return torch.export.load(path).module()
+
+
+def _write_onnx(network: Any, inputs: Any, path: Path, about: str) -> str:
+    import warnings
+
+    import torch
+
+    program, varies = _program(network, inputs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = torch.onnx.export(program, dynamo=True, verbose=False)
+    assert made is not None
+    made.model.metadata_props["preprocessing"] = about
+    made.save(path, external_data=False)
+    return varies
+
+
+def _read_onnx(path: Path, loaded: Loaded, network: Any) -> Callable[..., Any]:
+    import onnxruntime
+    import torch
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [one.name for one in session.get_inputs()]
+
+    def run(*inputs: Any) -> Any:
+        given = dict(zip(names, (one.numpy() for one in inputs), strict=True))
+        return [torch.from_numpy(one) for one in session.run(None, given)]
+
+    return run
+
+
+_FORMS: dict[str, tuple[Callable[..., str], Callable[..., Callable[..., Any]]]] = {
+    "safetensors": (_write_safetensors, _read_safetensors),
+    "torch-export": (_write_torch_export, _read_torch_export),
+    "onnx": (_write_onnx, _read_onnx),
+}
+
+
+def _listed(sizes: list[int]) -> str:
+    words = [str(size) for size in sizes]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"

@@ -1,0 +1,72 @@
+"""`experiments show`: what a trained network looks for, as pictures and a page.
+
+A task names the modules with its panels (`Task.shows`); each has a tuple `PANELS`, and each panel draws what it can.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from experiments.errors import UserError
+
+_ABOUT = """\
+Looks inside a run: first-layer filters, feature maps by stage, Grad-CAM and saliency, the images that excite a unit
+most, the test set as points, confusions between classes; of texts, states and gates over a sentence and what each word
+does. Writes PNG files and a page into RUN/show.
+`experiments show convolution` draws a convolution step by step; see experiments show convolution --help.
+"""
+
+
+def main(words: list[str]) -> int:
+    """Draws what was asked for and prints where it lies."""
+    if words and words[0] == "convolution" and not Path("convolution/config.yaml").exists():
+        from experiments.commands.show.convolution import main as convolution
+
+        return convolution(words[1:])
+    parser = argparse.ArgumentParser(
+        "experiments show", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", metavar="RUN", help="the folder of a run, or model=NAME weights=pretrained")
+    parser.add_argument(
+        "inputs", nargs="*", metavar="INPUT", help="image files or folders, or texts; default: test examples"
+    )
+    parser.add_argument("--only", action="append", default=[], metavar="PANEL", help="this panel; may be repeated")
+    parser.add_argument("--stage", metavar="NAME", help="look at this stage, as `experiments layers` names it")
+    parser.add_argument("--unit", type=int, metavar="N", help="look at this unit (channel) of the stage")
+    parser.add_argument("--class", dest="label", metavar="NAME", help="look at examples of and evidence for this class")
+    parser.add_argument("--examples", type=int, default=1000, metavar="N", help="test examples to go through (1000)")
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help="where to write (default: RUN/show)")
+    options = parser.parse_args(words)
+    if options.unit is not None and options.unit < 0:
+        raise UserError(f"--unit {options.unit} must be 0 or more: try --unit 0")
+    if options.examples < 1:
+        raise UserError(f"--examples {options.examples} must be 1 or more: try --examples 1000")
+    overrides = [word for word in (options.run, *options.inputs) if "=" in word and not Path(word).exists()]
+    inputs = tuple(word for word in options.inputs if word not in overrides)
+    if overrides or _reads_images(Path(options.run)):
+        for name in inputs:
+            if not Path(name).exists():
+                raise UserError(f"{name} does not exist: name image files or folders of them")
+    if overrides and options.run not in overrides:
+        raise UserError(f"{overrides[0]} would make {options.run} another run: leave it out")
+    if overrides and not inputs:
+        raise UserError(f"{' '.join(overrides)} comes without a dataset: name image files to look at")
+    if not overrides and not (Path(options.run) / "config.yaml").exists():
+        raise UserError(f"{options.run} holds no config.yaml: name the folder of a run")
+    from experiments.commands.show.panel import Wanted
+    from experiments.commands.show.run import show
+
+    only = [name for word in options.only for name in word.split(",") if name]
+    wanted = Wanted(inputs, options.stage, options.unit, options.label, options.examples)
+    show(overrides or options.run, wanted, only, options.to)
+    return 0
+
+
+def _reads_images(folder: Path) -> bool:
+    """Whether what follows the run on the command line are files of images; also where there is no run."""
+    if not (folder / "config.yaml").exists():
+        return True
+    from experiments.run.folder import read_config
+
+    return (read_config(folder.absolute()).data.get("gives") or {}).get("kind", "image") == "image"

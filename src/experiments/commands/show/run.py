@@ -1,0 +1,89 @@
+"""A run's panels, drawn and written."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+from experiments.commands.show.panel import Look, NotShown, Panel, Wanted
+from experiments.errors import UserError, unknown
+from experiments.run.loaded import load, load_published
+from experiments.system.files import atomic_path, write_text
+
+
+def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | None) -> Path:
+    """Draws the panels of a run's task into a folder, and the page around them, and prints what it wrote; gives the page's path.
+
+    Args:
+        run: the run's folder, or overrides such as `model=resnet18` and `weights=pretrained`.
+        wanted: what to look at.
+        only: names of panels; empty for all that apply.
+        folder: where to write; None for `show` in the run's folder, or here where there is no run.
+
+    Raises:
+        UserError: the run cannot be loaded, or what was asked for does not exist or does not apply.
+    """
+    import torch
+
+    from experiments.commands.show.page import picture_html, show_page
+    from experiments.commands.show.survey import check
+    from experiments.viz.canvas import png
+
+    loaded = load(run) if isinstance(run, str) else load_published(run)
+    panels = panels_of(loaded.task)
+    if not panels:
+        name = loaded.config.run.choices["task"]
+        raise UserError(f"there is nothing to show for task={name}: its result is in {loaded.folder}/record.json")
+    for name in only:
+        if name not in panels:
+            raise UserError(unknown(f"--only {name}", "no panel of this run", name, list(panels)))
+    loaded.task.to("cuda" if torch.cuda.is_available() else "cpu")
+    for parameter in loaded.task.parameters():
+        parameter.requires_grad_(False)
+    target = folder or (loaded.folder / "show" if loaded.record else Path("show"))
+    look = Look(loaded, wanted, target, {})
+    check(look)
+    sections, notes = [], []
+    wide = max(12, *(len(name) for name in only or panels))
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for name in only or panels:
+            panel, drawn = panels[name], []
+            try:
+                for picture in panel.draw(look):
+                    with atomic_path(target / f"{picture.name}.png") as temporary:
+                        temporary.write_bytes(png(picture.figure, 150))
+                    drawn.append((picture, picture_html(picture.figure, picture.title)))
+            except NotShown as why:
+                if only and not drawn:
+                    raise UserError(f"--only {name} has nothing to show: {why}") from None
+                notes.append(f"{panel.title}: {why}.")
+            if drawn:
+                sections.append((panel, drawn))
+                print(f"{name:<{wide}} {', '.join(f'{one.name}.png' for one, _ in drawn)}", flush=True)
+        for note in notes:
+            print(f"{'not shown':<{wide}} {note}")
+        chosen = loaded.config.run.choices
+        title = f"Inside {chosen['model']}"
+        heading = f"{chosen['model']} on {chosen['data']} · {_result(loaded.record)}{loaded.folder}"
+        if not loaded.record:
+            heading = f"published weights, {len(loaded.spec.classes):,} classes"
+        page = target / "index.html"
+        write_text(page, show_page(title, heading, sections, notes))
+    except OSError as error:
+        raise UserError(f"{target} cannot be written to ({error.strerror}): choose another with --to FOLDER") from error
+    print(f"{'page':<{wide}} {page}")
+    return page
+
+
+def panels_of(task: object) -> dict[str, Panel]:
+    """The panels of a task, by name, from the modules it names."""
+    found: dict[str, Panel] = {}
+    for module in getattr(task, "shows", ()):
+        found |= {panel.name: panel for panel in import_module(module).PANELS}
+    return found
+
+
+def _result(record: dict) -> str:  # type: ignore[type-arg]
+    value = record.get("metrics", {}).get("test/accuracy")
+    return "" if value is None else f"test accuracy {value:.1%} · "

@@ -1,0 +1,1 @@
+"""Runs compared: records in, tables, charts, statistics and a report out."""

@@ -1,0 +1,393 @@
+"""What a set of cells says: which is best, whether that can be told, what matters, what it costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import fmean
+
+from experiments.compare.cells import (
+    COSTS,
+    FIELD,
+    Cell,
+    by_size,
+    differing,
+    lower_is_better,
+    merge,
+    usual_metric,
+)
+from experiments.compare.run_records import GROUPS
+from experiments.compare.statistics import ALPHA, Difference, holm, interval, paired, seeds_needed, unpaired
+from experiments.errors import UserError
+from experiments.run.record import PRUNED
+
+SEPARATOR = " · "  # of the choices in the name of a cell
+BETTER, WORSE, UNCLEAR, FEW = "better", "worse", "not distinguishable", "too few seeds"
+
+
+@dataclass
+class Verdict:
+    """A cell against the reference of its field.
+
+    Attributes:
+        difference: cell less reference.
+        p: corrected for all comparisons.
+        word: better, worse, not distinguishable, or too few seeds.
+        comparisons: how many were corrected for.
+    """
+
+    cell: Cell
+    difference: Difference
+    p: float
+    word: str
+    comparisons: int
+
+    @property
+    def seeds(self) -> int | None:
+        """Seeds that would be needed to tell, corrected alike; None where none of that size would."""
+        return seeds_needed(self.difference, ALPHA / max(self.comparisons, 1))
+
+
+@dataclass
+class Effect:
+    """What one choice does, averaged over the others.
+
+    Attributes:
+        factor: the choice.
+        means: level to mean over the matched cells, best first.
+        contexts: how many combinations of the other choices have every level.
+        difference: best level less worst, over seeds; None where the choice never differs alone.
+        p: corrected for all pairs of levels of all factors.
+        rank: Spearman's correlation with the metric over cells, for numeric choices that never differ alone.
+    """
+
+    factor: str
+    means: dict[str, float] = field(default_factory=dict)
+    contexts: int = 0
+    difference: Difference | None = None
+    p: float = math.nan
+    rank: float | None = None
+
+    @property
+    def span(self) -> float:
+        return abs(self.difference.mean) if self.difference else 0.0
+
+
+class Field:
+    """Cells with one test set, which can be compared with each other: best first.
+
+    Args:
+        name: the data, and the task where several differ.
+        cells: in any order.
+        columns: the choices that tell cells apart.
+        metric: what is compared.
+        lower: whether less is better.
+        bootstrap: intervals by resampling, p-values by sign flips.
+        reference: what the others are compared with; None takes the best.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        cells: Sequence[Cell],
+        columns: Sequence[str],
+        metric: str,
+        *,
+        lower: bool,
+        bootstrap: bool = False,
+        reference: Cell | None = None,
+    ) -> None:
+        self.name, self.columns, self.metric, self.lower, self.bootstrap = name, list(columns), metric, lower, bootstrap
+        sign = 1 if lower else -1
+        means = {id(cell): cell.mean(metric) for cell in cells}
+        self.cells = sorted(cells, key=lambda cell: (math.isnan(means[id(cell)]), sign * means[id(cell)]))
+        self.scored = [cell for cell in self.cells if not math.isnan(means[id(cell)])]
+        self.chosen = reference is not None
+        self.reference = reference or (self.scored[0] if self.scored else None)
+        self.seeds = sorted({seed for cell in cells for seed in cell.values(metric)}, key=by_size)
+
+    def label(self, cell: Cell) -> str:
+        """A cell in a few words: the choices that tell it from the others here."""
+        keys = [key for key in self.columns if key not in FIELD or key in self._own]
+        words = [cell.level(key) if key in GROUPS else f"{key.rpartition('.')[2]}={cell.level(key)}" for key in keys]
+        return SEPARATOR.join(words) or cell.level("model")
+
+    @cached_property
+    def _own(self) -> list[str]:
+        return differing(self.cells)
+
+    def interval(self, cell: Cell) -> tuple[float, float]:
+        return interval(list(cell.values(self.metric).values()), self.bootstrap)
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """Every other cell against the reference.
+
+        Where the reference is the best, it was chosen by the very values that are compared; the correction is then
+        for all pairs of cells, since any of them could have been the one shown.
+        """
+        if self.reference is None:
+            return []
+        others = [cell for cell in self.scored if cell is not self.reference]
+        found = [difference(cell, self.reference, self.metric, self.bootstrap) for cell in others]
+        size = len(self.scored)
+        comparisons = len(others) if self.chosen else size * (size - 1) // 2
+        corrected = holm([one.p for one in found], comparisons)
+        return [
+            Verdict(cell, one, p, self._word(one, p), comparisons)
+            for cell, one, p in zip(others, found, corrected, strict=True)
+        ]
+
+    def _word(self, one: Difference, p: float) -> str:
+        if math.isnan(p):
+            return FEW
+        if p >= ALPHA:
+            return UNCLEAR
+        return BETTER if (one.mean < 0) == self.lower else WORSE
+
+    @cached_property
+    def verdict_of(self) -> dict[int, Verdict]:
+        return {id(verdict.cell): verdict for verdict in self.verdicts}
+
+    @cached_property
+    def clear(self) -> bool:
+        """Whether the best can be told from the next."""
+        if len(self.scored) < 2:
+            return False
+        best, following = self.scored[:2]
+        if self.reference is best:
+            return self.verdict_of[id(following)].word == WORSE
+        return Field("", self.scored, self.columns, self.metric, lower=self.lower, bootstrap=self.bootstrap).clear
+
+    def front(self, cost: str) -> list[Cell]:
+        """The cells that no other beats in both the metric and a cost: cheapest first."""
+        less = COSTS[cost][1]
+        priced = [
+            (cell.cost(cost) * (1 if less else -1), cell) for cell in self.scored if not math.isnan(cell.cost(cost))
+        ]
+        sign = 1 if self.lower else -1
+        front: list[Cell] = []
+        best = math.inf
+        for _, cell in sorted(priced, key=lambda pair: (pair[0], sign * pair[1].mean(self.metric))):
+            value = sign * cell.mean(self.metric)
+            if value < best:
+                front.append(cell)
+                best = value
+        return front
+
+    def varying_costs(self) -> list[str]:
+        """Costs that differ by more than a tenth between cells; of two that go alike, the first."""
+        kept: list[str] = []
+        seen: list[list[float]] = []
+        for key in COSTS:
+            values = [cell.cost(key) for cell in self.scored]
+            there = [value for value in values if not math.isnan(value)]
+            if there and max(there) > 1.1 * min(there) and values not in seen:
+                kept.append(key)
+                seen.append(values)
+        return kept
+
+
+def difference(first: Cell, second: Cell, metric: str, bootstrap: bool = False) -> Difference:
+    """First less second: paired where seeds and splits agree, else by Welch's test."""
+    one, two = first.values(metric), second.values(metric)
+    pairs = [_less(one[seed], two[seed]) for seed in one if seed in two and first.split(seed) == second.split(seed)]
+    if len(pairs) >= 2 or (pairs and min(len(one), len(two)) < 2):
+        return paired(pairs, bootstrap)
+    return unpaired(list(one.values()), list(two.values()))
+
+
+def _less(one: float, two: float) -> float:
+    """The difference, or zero where it is no more than the rounding of single precision."""
+    return 0.0 if abs(one - two) <= 1e-6 * max(abs(one), abs(two)) else one - two
+
+
+def effects(
+    cells: Sequence[Cell], factors: Sequence[str], metric: str, lower: bool, bootstrap: bool = False
+) -> list[Effect]:
+    """What each choice does, the strongest first; those that never differ alone come last."""
+    scored = [cell for cell in cells if cell.values(metric)]
+    found = [_effect(scored, factor, factors, metric, lower, bootstrap) for factor in factors]
+    known = [effect for effect in found if effect.difference]
+    pairs = sum(math.comb(len(effect.means), 2) for effect in known)
+    ps = [effect.difference.p for effect in known if effect.difference]
+    for effect, p in zip(known, holm(ps, pairs), strict=True):
+        effect.p = p
+    return sorted(found, key=lambda effect: (effect.difference is None, -effect.span))
+
+
+def _effect(
+    cells: Sequence[Cell], factor: str, factors: Sequence[str], metric: str, lower: bool, bootstrap: bool
+) -> Effect:
+    levels = list(dict.fromkeys(cell.level(factor) for cell in cells))
+    contexts: dict[tuple[str, ...], dict[str, Cell]] = {}
+    for cell in cells:
+        context = tuple(cell.level(key) for key in (*FIELD, *factors) if key != factor)
+        contexts.setdefault(context, {})[cell.level(factor)] = cell
+    full = [at for at in contexts.values() if len(at) == len(levels)]
+    if len(levels) < 2 or not full:
+        return Effect(factor, rank=_rank_correlation(cells, factor, metric))
+    seeds = sorted({seed for at in full for cell in at.values() for seed in cell.values(metric)}, key=by_size)
+    rows: list[list[float]] = []  # a row a seed: the mean of each level over the combinations that have it whole
+    for seed in seeds:
+        whole = [at for at in full if all(seed in cell.values(metric) for cell in at.values())]
+        if whole:
+            rows.append([fmean(at[level].values(metric)[seed] for at in whole) for level in levels])
+    if not rows:
+        return Effect(factor)
+    means = {level: fmean(row[place] for row in rows) for place, level in enumerate(levels)}
+    order = sorted(levels, key=lambda level: means[level] if lower else -means[level])
+    best, worst = levels.index(order[0]), levels.index(order[-1])
+    spread = paired([_less(row[best], row[worst]) for row in rows], bootstrap)
+    return Effect(factor, {level: means[level] for level in order}, len(full), spread)
+
+
+def _rank_correlation(cells: Sequence[Cell], factor: str, metric: str) -> float | None:
+    """Spearman's, of a numeric choice with the metric."""
+    places = [by_size(cell.level(factor)) for cell in cells]
+    if len(cells) < 5 or any(place[0] for place in places):
+        return None
+    first, second = _ranks([place[1] for place in places]), _ranks([cell.mean(metric) for cell in cells])
+    middle = (len(cells) + 1) / 2
+    top = math.fsum((a - middle) * (b - middle) for a, b in zip(first, second, strict=True))
+    below = math.sqrt(math.fsum((a - middle) ** 2 for a in first) * math.fsum((b - middle) ** 2 for b in second))
+    return top / below if below else None
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """From 1; equal values share the mean of their ranks."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    ranks = [0.0] * len(values)
+    start = 0
+    while start < len(order):
+        end = start
+        while end + 1 < len(order) and values[order[end + 1]] == values[order[start]]:
+            end += 1
+        for place in order[start : end + 1]:
+            ranks[place] = (start + end) / 2 + 1
+        start = end + 1
+    return ranks
+
+
+@dataclass
+class Comparison:
+    """All fields of a comparison, and what the choices do over all of them."""
+
+    fields: list[Field]
+    columns: list[str]
+    effects: list[Effect]
+    runs: int
+    pruned: int  # of them ended early by a search
+    versions: int
+    commits: int
+    changed: list[str]  # packages of the user's own of which the runs saw several versions
+    by: list[str]
+
+    @property
+    def cells(self) -> list[Cell]:
+        return [cell for field in self.fields for cell in field.cells]
+
+
+def analyse(
+    cells: Sequence[Cell],
+    *,
+    metric: str | None = None,
+    by: Sequence[str] = (),
+    reference: Sequence[str] = (),
+    lower: bool | None = None,
+    bootstrap: bool = False,
+) -> Comparison:
+    """Compares cells.
+
+    Args:
+        cells: of the finest kind, from `gather`.
+        metric: what to compare; None takes the usual one of each field.
+        by: choices whose cells to compare, averaged over the other choices; none: all that differ.
+        reference: `key=value` words that name the cell to compare with; none: the best of each field.
+        lower: whether less is better; None judges by the metric's name.
+        bootstrap: intervals by resampling, p-values by sign flips.
+
+    Raises:
+        UserError: for a metric, a choice or a reference that is not there.
+    """
+    by = list(dict.fromkeys(by))
+    known = sorted({name for cell in cells for run in cell.runs for name in run.metrics})
+    if metric is not None and known and metric not in known:
+        raise UserError(f"--metric {metric} is in no record: choose from {', '.join(known)}")
+    keys = sorted({key for cell in cells for key in cell.choices})
+    for key in by:
+        if key not in keys:
+            raise UserError(f"--by {key} is no choice of these runs: choose from {', '.join(keys)}")
+    pruned = sum(run.status == PRUNED for cell in cells for run in cell.runs)
+    everything = cells
+    cells = [cell for cell in cells if not cell.only_pruned] or list(cells)
+    differ = differing(cells)
+    kept = [key for key in FIELD if key in differ and key not in by]
+    shown = merge(cells, [*kept, *by]) if by else list(cells)
+    columns = [*kept, *by] if by else differ or ["model"]
+    groups: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in shown:
+        groups.setdefault(tuple(cell.level(key) for key in FIELD), []).append(cell)
+    several_tasks = len({task for task, _ in groups}) > 1
+    fields = []
+    for (task, data), members in sorted(groups.items(), key=lambda item: item[0][::-1]):
+        own = metric or usual_metric(members)
+        less = lower_is_better(own) if lower is None else lower
+        named = _find(members, reference, own)
+        name = data if data != "none" else "unknown data"
+        name += f" ({task})" if several_tasks and task != "none" else ""
+        fields.append(Field(name, members, columns, own, lower=less, bootstrap=bootstrap, reference=named))
+    if reference and not any(field.chosen for field in fields):
+        raise UserError(
+            f"--against {','.join(reference)} fits no cell: name choices such as {_example(shown, columns)}"
+        )
+    factors = [key for key in columns if key not in FIELD]
+    return Comparison(
+        fields=fields,
+        columns=columns,
+        effects=_all_effects(fields, factors, bootstrap),
+        runs=sum(len(cell.runs) + cell.repeats for cell in everything),
+        pruned=pruned,
+        versions=len({run.code for cell in cells for run in cell.finished}),
+        commits=len({run.commit for cell in cells for run in cell.finished} - {"none"}),
+        changed=_changed(run.own for cell in cells for run in cell.finished),
+        by=by,
+    )
+
+
+def _changed(own: Iterable[dict[str, str]]) -> list[str]:
+    seen: dict[str, set[str]] = {}
+    for packages in own:
+        for name, digest in packages.items():
+            seen.setdefault(name, set()).add(digest)
+    return sorted(name for name, digests in seen.items() if len(digests) > 1)
+
+
+def _all_effects(fields: Sequence[Field], factors: Sequence[str], bootstrap: bool) -> list[Effect]:
+    """Over all fields that share the first one's metric, where there is more than one choice to separate."""
+    alike = [field for field in fields if field.metric == fields[0].metric]
+    if len(factors) < 2 and len(alike) < 2:
+        return []
+    cells = [cell for field in alike for cell in field.cells]
+    return effects(cells, factors, alike[0].metric, alike[0].lower, bootstrap)
+
+
+def _find(cells: Iterable[Cell], words: Sequence[str], metric: str) -> Cell | None:
+    wanted = [word.partition("=")[::2] for word in words]
+    # 1e-2 is 0.01, however it is written.
+    fitting = [cell for cell in cells if all(_same(cell.level(key), value) for key, value in wanted)] if wanted else []
+    if len(fitting) > 1:
+        raise UserError(f"--against {','.join(words)} fits {len(fitting)} cells: add choices until it fits one")
+    if fitting and not fitting[0].values(metric):
+        raise UserError(f"--against {','.join(words)} has no finished run with {metric}: compare with another cell")
+    return fitting[0] if fitting else None
+
+
+def _same(one: str, other: str) -> bool:
+    return one.replace(" ", "") == other.replace(" ", "") or by_size(one)[:2] == by_size(other)[:2] < (1,)
+
+
+def _example(cells: Sequence[Cell], columns: Sequence[str]) -> str:
+    return ",".join(f"{key}={cells[0].level(key)}" for key in columns)

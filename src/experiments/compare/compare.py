@@ -1,0 +1,344 @@
+"""`experiments compare`: which of some runs is best, whether that can be told, and what it costs.
+
+Reads records and nothing else; the table needs neither torch nor NumPy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from experiments.compare.analysis import Comparison, Field, analyse
+from experiments.compare.cells import COSTS, FIELD, gather
+from experiments.compare.wording import (
+    answers,
+    cost_heads,
+    matters,
+    needed,
+    number,
+    probability,
+    short,
+    signed,
+    width,
+)  # fmt: skip
+from experiments.errors import UserError
+from experiments.system.files import write_text
+from experiments.viz.tables import comma_separated, markdown, table
+
+_SHOWN_DIFFERENCES = 12  # in the terminal; files have all
+
+HELP = """\
+A table of runs: a row a cell, which is all runs that differ in nothing but the seed. Best first, with the mean over
+seeds, its 95 % confidence interval, and what it cost. Then: can the best be told from the rest, and which choice matters.
+"""
+
+
+def compare(
+    paths: Sequence[Path],
+    metric: str | None = None,
+    by: Sequence[str] = (),
+    *,
+    against: Sequence[str] = (),
+    lower: bool | None = None,
+    bootstrap: bool = False,
+) -> Comparison:
+    """Compares all runs below some paths; records that cannot be read are named on stderr and left out.
+
+    Raises:
+        UserError: for a path, metric, choice or reference that is not there.
+    """
+    cells, damaged = gather(paths)
+    if damaged:
+        named = ", ".join(map(str, damaged[:3])) + (f" and {len(damaged) - 3} more" if len(damaged) > 3 else "")
+        those = "record cannot be read and is" if len(damaged) == 1 else "records cannot be read and are"
+        print(f"warning: {len(damaged)} {those} left out: {named}", file=sys.stderr)
+    return analyse(cells, metric=metric, by=by, reference=against, lower=lower, bootstrap=bootstrap)
+
+
+def cell_table(comparison: Comparison) -> tuple[list[str], list[list[str]], list[int], list[int]]:
+    """Head and rows of all cells, the columns that align right, and the rows that are best beyond doubt."""
+    costs = cost_heads(comparison.cells)
+    metrics = list(dict.fromkeys(field.metric for field in comparison.fields))
+    several = len(metrics) > 1
+    head = [*comparison.columns, *(["metric", "mean"] if several else metrics), "95 %", "n"]
+    head += [COSTS[key][0] for key in costs] + ["remarks"]
+    rows: list[list[str]] = []
+    bold = []
+    for field in comparison.fields:
+        for cell in field.cells:
+            if field.clear and cell is field.scored[0]:
+                bold.append(len(rows))
+            low, high = field.interval(cell)
+            mean = cell.mean(field.metric)
+            row = [cell.level(key) for key in comparison.columns] + ([field.metric] if several else [])
+            row += [number(mean), width(low, high, mean), str(len(cell.values(field.metric)))]
+            row += [short(cell.cost(key)) for key in costs] + [cell.remarks(field.metric, field.seeds)]
+            rows.append(row)
+    if not any(row[-1] for row in rows):
+        head.pop()
+        rows = [row[:-1] for row in rows]
+    first = len(comparison.columns) + several
+    return head, rows, list(range(first, first + 3 + len(costs))), bold
+
+
+def difference_table(field: Field, most: int | None = None) -> tuple[list[str], list[list[str]], list[int]]:
+    """Head and rows of the cells against the reference, of the first `most`, and the columns that align right."""
+    head = ["cell", "difference", "95 %", "pairs", "p", "verdict", "seeds to tell"]
+    rows = []
+    for verdict in field.verdicts[:most]:
+        found = verdict.difference
+        pairs = str(found.n) if found.paired else "not paired"
+        row = [field.label(verdict.cell), signed(found.mean), width(found.low, found.high, found.mean), pairs]
+        rows.append([*row, probability(verdict.p), verdict.word, needed(verdict)])
+    return head, rows, [1, 2, 3, 4, 6]
+
+
+def effect_table(comparison: Comparison) -> tuple[list[str], list[list[str]], list[int]]:
+    """Head and rows of what each choice does, and the columns that align right."""
+    head = ["choice", "means over the others, best first", "best − worst", "95 %", "p", "combinations"]
+    rows = []
+    for effect in comparison.effects:
+        if effect.difference is None:
+            note = (
+                "never varied alone"
+                if effect.rank is None
+                else f"never varied alone; rank correlation {effect.rank:+.2f}"
+            )
+            rows.append([effect.factor, note, "–", "–", "–", "0"])
+            continue
+        means = list(effect.means.items())
+        parts = [f"{level} {number(mean)}" for level, mean in (means if len(means) <= 6 else [*means[:3], *means[-2:]])]
+        if len(means) > 6:
+            parts.insert(3, "…")
+        found = effect.difference
+        row = [effect.factor, "  ".join(parts), signed(found.mean), width(found.low, found.high, found.mean)]
+        rows.append([*row, probability(effect.p), str(effect.contexts)])
+    return head, rows, [2, 3, 4, 5]
+
+
+def as_text(comparison: Comparison, terminal: bool = False) -> str:
+    """What the terminal shows: the table, what it says, and the differences."""
+    head, rows, right, bold = cell_table(comparison)
+    parts = [table(head, rows, right, bold if terminal else ())]
+    for field in comparison.fields:
+        if len(field.cells) < 2:
+            continue
+        title = [f"{field.name}:"] if len(comparison.fields) > 1 else []
+        said = answers(field)
+        if field is comparison.fields[0] and comparison.effects:
+            said.append(("Matters", matters(comparison.effects, field.metric)))
+        indent = max(len(word) for word, _ in said) + 2
+        parts.append("\n".join([*title, *(_hanging(word, sentence, indent) for word, sentence in said)]))
+        if field.verdicts and field.reference and (len(field.verdicts) > 1 or field.chosen):
+            head, rows, right = difference_table(field, _SHOWN_DIFFERENCES)
+            more = len(field.verdicts) - _SHOWN_DIFFERENCES
+            name = f"{field.metric} against {field.label(field.reference)}, {field.reference.mean(field.metric):.4f}:"
+            text = f"{name}\n{table(head, rows, right)}"
+            parts.append(text + (f"\n… and {more:,} more: --csv FILE or --html FILE has them" if more > 0 else ""))
+    return "\n\n".join(parts + notes(comparison))
+
+
+def _hanging(word: str, text: str, indent: int) -> str:
+    wide = min(max(shutil.get_terminal_size((110, 24)).columns, 60), 120)
+    lines = [
+        textwrap.fill(line, wide, initial_indent=" " * indent, subsequent_indent=" " * indent, break_on_hyphens=False)
+        for line in text.splitlines()
+    ]
+    return word + "\n".join(lines)[len(word) :]
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """What a reader should know before believing the numbers."""
+    said = []
+    names = ", ".join(field.name for field in comparison.fields)
+    datas, tasks = ({field.cells[0].level(key) for field in comparison.fields} for key in ("data", "task"))
+    if len(tasks) > 1:
+        why = "tasks" if len(datas) == 1 else "data or tasks"
+        said.append(f"Cells of different {why} are not compared with each other: {names}.")
+    elif len(datas) > 1:
+        said.append(f"Cells on {names} have different test sets and are not compared with each other.")
+    if comparison.versions > 1:
+        said.append(f"Note: these runs were made by {comparison.versions} versions of this package.")
+    elif comparison.commits > 1:
+        said.append(
+            f"Note: these runs were made at {comparison.commits} git commits, with the same sources of this package."
+        )
+    if comparison.changed:
+        said.append(f"Note: these runs were made by several versions of {', '.join(comparison.changed)}.")
+    if comparison.pruned:
+        many = "runs were" if comparison.pruned > 1 else "run was"
+        said.append(f"{comparison.pruned} {many} ended early by a search (pruned): no failure, and in no mean.")
+    return said
+
+
+def as_markdown(comparison: Comparison) -> str:
+    """Tables and findings for a README or a paper's appendix."""
+    head, rows, right, bold = cell_table(comparison)
+    parts = [markdown(head, rows, right, bold)]
+    for field in comparison.fields:
+        if len(field.cells) > 1:
+            lead = f"{field.name}: " if len(comparison.fields) > 1 else ""
+            said = [(word if word.endswith("?") else f"{word}:", text) for word, text in answers(field)]
+            parts.append("\n".join(f"- {lead}{_plain(word)} {_plain(text)}" for word, text in said))
+        if field.verdicts and field.reference:
+            parts.append(f"{field.metric} against {_plain(field.label(field.reference))}:")
+            parts.append(markdown(*difference_table(field)))
+    if comparison.effects:
+        parts += ["Each choice, averaged over the others:", markdown(*effect_table(comparison))]
+    return "\n\n".join(parts + notes(comparison))
+
+
+def _plain(text: str) -> str:
+    return text.replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_")
+
+
+def as_csv(comparison: Comparison) -> str:
+    """A row a cell, numbers in full."""
+    columns = list(dict.fromkeys([*comparison.columns, *FIELD]))
+    head = [*columns, "metric", "mean", "low", "high", "n", "seeds", "difference", "difference_low", "difference_high"]
+    head += ["pairs", "p", "p_corrected", "verdict", *COSTS, "remarks"]
+    rows = []
+    for field in comparison.fields:
+        for cell in field.cells:
+            values = cell.values(field.metric)
+            row = [*(cell.level(key) for key in columns), field.metric, _full(cell.mean(field.metric))]
+            row += [*map(_full, field.interval(cell)), str(len(values)), " ".join(values)]
+            verdict = field.verdict_of.get(id(cell))
+            if verdict:
+                found = verdict.difference
+                row += [*map(_full, (found.mean, found.low, found.high)), str(found.n if found.paired else 0)]
+                row += [_full(found.p), _full(verdict.p), verdict.word]
+            else:
+                row += [*[""] * 6, "reference" if cell is field.reference else ""]
+            row += [_full(cell.cost(key)) for key in COSTS] + [cell.remarks(field.metric, field.seeds)]
+            rows.append(row)
+    return comma_separated(head, rows)
+
+
+def _full(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.10g}"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}: see experiments compare --help")
+
+
+def _words(texts: Sequence[str], between: str = ",") -> list[str]:
+    """What an option lists, with commas or by being there several times."""
+    return [word.strip() for text in texts for word in re.split(between, text) if word.strip()]
+
+
+def _options(words: list[str]) -> argparse.Namespace:
+    parser = _Parser("experiments compare", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("paths", nargs="+", type=Path, metavar="PATH", help="a run, a sweep, or a folder above them")
+    add(
+        "--by",
+        action="append",
+        default=[],
+        metavar="KEYS",
+        help="choices to compare, as model,freezing; averages over the others (default: all that differ)",
+    )
+    add("--metric", help="what to compare, such as test/f1 or val/accuracy (default: test/accuracy where there is one)")
+    add(
+        "--against",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="cell to compare the others with, as model=lenet5,optimizer=sgd (default: the best)",
+    )
+    direction = parser.add_mutually_exclusive_group()
+    direction.add_argument(
+        "--lower-is-better",
+        dest="lower",
+        action="store_true",
+        default=None,
+        help="the metric is an error (default: by its name)",
+    )
+    direction.add_argument(
+        "--higher-is-better", dest="lower", action="store_false", default=None, help="the metric is a score"
+    )
+    add(
+        "--bootstrap",
+        action="store_true",
+        help="intervals by resampling seeds, p-values by sign flips, instead of Student's t",
+    )
+    add("--html", metavar="FILE", help="write a report with charts, in one file")
+    add("--figures", metavar="FOLDER", help="write the charts as PNG files, for a paper")
+    add("--csv", metavar="FILE", help="write the table with all digits; - prints it")
+    add("--markdown", metavar="FILE", help="write the tables as Markdown; - prints them")
+    add(
+        "--tensorboard",
+        action="store_true",
+        help="write mean curves and bands, and the columns of the HPARAMS tab, into each PATH",
+    )
+    return parser.parse_args(words)
+
+
+def main(words: list[str]) -> int:
+    """`experiments compare`.
+
+    Raises:
+        UserError: for a mistake in what was asked.
+    """
+    try:
+        options = _options(words)
+    except SystemExit as leaving:  # --help
+        return int(leaving.code or 0)
+    comparison = compare(
+        options.paths,
+        options.metric,
+        _words(options.by),
+        against=_words(options.against, r",(?=[\w.@/]+=)"),  # values may have commas too
+        lower=options.lower,
+        bootstrap=options.bootstrap,
+    )
+    printed = [form for form in (options.csv, options.markdown) if form == "-"]
+    if not printed:
+        print(as_text(comparison, terminal=sys.stdout.isatty()))
+    written = []
+    for name, target, text in (("table", options.csv, as_csv), ("table", options.markdown, as_markdown)):
+        if target == "-":
+            print(text(comparison))
+        elif target is not None:
+            _save(Path(target), text(comparison) + "\n")
+            written.append((name, target))
+    if options.html:
+        from experiments.compare.report import report
+
+        _save(Path(options.html), report(comparison, options.paths))
+        written.append(("report", options.html))
+    if options.figures:
+        from experiments.compare.charts import save_figures
+
+        count = _writing(options.figures, lambda: save_figures(comparison, Path(options.figures)))
+        written.append(("figures", f"{options.figures} ({count} files)"))
+    if options.tensorboard:
+        from experiments.compare.tensorboard import write_aggregates
+
+        for path in dict.fromkeys(path.resolve() for path in options.paths):
+            if path.is_dir() and not (path / "record.json").exists():
+                _writing(str(path), lambda path=path: write_aggregates(path))
+                written.append(("TensorBoard", f"tensorboard --logdir {path}"))
+    for name, target in written:
+        print(f"{name:<12} {target}", file=sys.stderr if printed else sys.stdout)
+    return 0
+
+
+def _save(path: Path, text: str) -> None:
+    _writing(str(path), lambda: write_text(path, text))
+
+
+def _writing(target: str, write: object) -> int:
+    try:
+        return write()  # type: ignore[operator, no-any-return]
+    except OSError as error:
+        raise UserError(f"{target} cannot be written ({error.strerror}): choose another place") from error

@@ -1,0 +1,123 @@
+"""The comparison as one HTML file: no network, no script, readable on a phone and on a projector, light and dark.
+
+Everything that comes from records is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from html import escape
+from pathlib import Path
+
+from experiments.compare.analysis import BETTER, UNCLEAR, WORSE, Comparison, Field
+from experiments.compare.axes import WIDTH
+from experiments.compare.charts import all_charts
+from experiments.compare.compare import cell_table, difference_table, effect_table, notes
+from experiments.compare.run_records import shown
+from experiments.compare.wording import answers, heading, many, matters
+from experiments.viz.page import figure, page
+
+_ROWS = 200  # of a table; more is for CSV
+
+
+def report(comparison: Comparison, paths: Sequence[Path] = ()) -> str:
+    """The whole page."""
+    first = comparison.fields[0]
+    metrics = list(dict.fromkeys(field.metric for field in comparison.fields))
+    names = [field.name for field in comparison.fields]
+    title = f"{', '.join(metrics)} on {', '.join(names[:4])}{' …' if len(names) > 4 else ''}"
+    by = f", averaged over all but {', '.join(comparison.by)}" if comparison.by else ""
+    parts = [f"<h1>{escape(title)}</h1>", f'<p class="quiet">{escape(heading(comparison) + by)}</p>']
+    parts += [f"<p>{escape(note)}</p>" for note in notes(comparison)]
+    head, rows, right, bold = cell_table(comparison)
+    start = 0
+    for field in comparison.fields:
+        end = start + len(field.cells)
+        parts += _field(
+            field, comparison, (head, rows[start:end], right, [row - start for row in bold]), len(names) > 1
+        )
+        start = end
+    if comparison.effects:
+        parts.append("<h2>What each choice does</h2>")
+        parts.append(
+            "<p>Averaged over all combinations of the other choices that have every level of it, on equal seeds.</p>"
+        )
+        parts.append(_table(*effect_table(comparison)))
+    parts += _reading(first)
+    where = ", ".join(map(shown, paths))
+    parts.append(f"<footer>experiments compare {escape(where)} · {datetime.now():%Y-%m-%d %H:%M}</footer>")
+    return page(title, parts)
+
+
+def _field(
+    field: Field, comparison: Comparison, rows: tuple[list[str], list[list[str]], list[int], list[int]], several: bool
+) -> list[str]:
+    parts = [f"<h2>{escape(field.name)}</h2>"] if several else []
+    said = answers(field)
+    if comparison.effects and field is comparison.fields[0]:
+        said.append(("Which choice matters", matters(comparison.effects, field.metric)))
+    ask = {"Best": "Best cell", "Certain?": "Can it be told from the next?", "Cost": "What it costs"}
+    cards = "".join(f"<div><dt>{escape(ask.get(word, word))}</dt><dd>{escape(text)}</dd></div>" for word, text in said)
+    parts.append(f'<dl class="answers">{cards}</dl>')
+    head, body, right, bold = rows
+    parts.append("<h2>All cells</h2>" if not several else "<h3>All cells</h3>")
+    ranked = [[str(place), *row] for place, row in enumerate(body, 1)]
+    parts.append(_table(["", *head], ranked, [0, *(column + 1 for column in right)], bold))
+    charts = [
+        figure(title, caption, drawing.svg(), drawing.width > WIDTH)
+        for _, title, caption, drawing in all_charts(field, comparison.effects)
+    ]
+    if charts:
+        parts += ["<h2>Charts</h2>" if not several else "", f'<div class="charts">{"".join(charts)}</div>']
+    if field.verdicts and field.reference:
+        name = f"Against {field.label(field.reference)}"
+        parts += [
+            f"<h2>{escape(name)}</h2>" if not several else f"<h3>{escape(name)}</h3>",
+            _table(*difference_table(field)),
+        ]
+    return parts
+
+
+def _table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int] = (), bold: Collection[int] = ()
+) -> str:
+    def line(cells: Sequence[str], tag: str, kind: str = "") -> str:
+        made = []
+        for column, cell in enumerate(cells):
+            names = (["r"] if column in right else []) + ([cell] if tag == "td" and cell in (BETTER, WORSE) else [])
+            made.append(
+                f"<{tag}{f' class={chr(34)}{chr(32).join(names)}{chr(34)}' if names else ''}>{escape(cell)}</{tag}>"
+            )
+        return f"<tr{kind}>{''.join(made)}</tr>"
+
+    body = "".join(line(row, "td", ' class="best"' if place in bold else "") for place, row in enumerate(rows[:_ROWS]))
+    more = f'<p class="quiet">… and {len(rows) - _ROWS:,} more; --csv has all.</p>' if len(rows) > _ROWS else ""
+    return f'<div class="scroll"><table><thead>{line(head, "th")}</thead><tbody>{body}</tbody></table></div>{more}'
+
+
+def _reading(field: Field) -> list[str]:
+    """How to read it, in plain words."""
+    how = (
+        "by drawing seeds anew 2,000 times; with fewer than about ten seeds it comes out too narrow"
+        if field.bootstrap
+        else "from Student’s t, which allows for the seeds being few"
+    )
+    test = "by flipping the signs of the differences" if field.bootstrap else "by a paired t test"
+    family = (
+        f"The cell to compare with was named beforehand, so p is corrected (Holm) for {many(len(field.verdicts), 'comparison')}."
+        if field.chosen
+        else "The best was picked by these same numbers, so p is corrected (Holm) for all pairs of cells, not only those shown."
+    )
+    lines = [
+        f"A cell is all runs that differ in nothing but the seed. ± is the 95 % confidence interval of their mean, {how}.",
+        f"Differences are taken seed by seed on equal splits and tested {test}. {family}",
+        "A cell is in bold when it can be told from the next after that correction.",
+        f"“{UNCLEAR.capitalize()}” does not mean equal: it means that these seeds do not show it. “Seeds to tell” is how many seeds "
+        "each cell would need for a difference of the size seen, to be found four times in five: an order of magnitude.",
+    ]
+    if field.metric.startswith("test/"):
+        lines.append(
+            "Picking the best by its test score makes that score a little too good: choose with --metric val/…, then report the test score."
+        )
+    return ["<h2>How to read this</h2>", *(f"<p>{escape(line)}</p>" for line in lines)]

@@ -1,0 +1,160 @@
+"""What lies in the records of runs, as comparison reads it: nothing but what the files say. Never imports torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import UserError, as_typed
+from experiments.run.old_names import renamed
+from experiments.run.record import CHOICES, settings
+
+GROUPS = (*CHOICES, "weights")
+_LONGEST = 200  # letters of a value
+_NO_CHOICE = ("hydra", "launcher", "features", "logger", "run", "resume", "sweep", "seed", *GROUPS)
+_NO_CHOICE_DOTTED = (
+    *("hydra.", "launcher.", "features.", "logger.", "run.", "data.root", "data.workers"),
+    *("callbacks.progress", "callbacks.figures", "callbacks.learning_rate"),
+)
+
+
+def shown(value: Any) -> str:
+    """A value from a record as it may be printed: one line, no control characters, no broken Unicode."""
+    text = "none" if value is None else str(value)
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[:_LONGEST]}… ({hashlib.sha256(text.encode()).hexdigest()[:8]})"  # what tells it from the next stands behind
+
+
+@dataclass(slots=True)
+class Run:
+    """What comparison keeps of one record.
+
+    Attributes:
+        diverged: whether its loss was no finite number at the end of training.
+        choices: the options of groups; `gather` adds the values that tell runs apart.
+        said: key to text of what was set on the command line.
+        settings: the values of the resolved config by dotted key; None where neither record nor folder has them.
+        seeds: those of them that may be the run's seed once more, as `data.seed` is.
+    """
+
+    folder: Path
+    status: str
+    seed: str
+    choices: dict[str, Any]
+    said: dict[str, str]
+    settings: dict[str, Any] | None
+    seeds: dict[str, Any]
+    metrics: dict[str, float]
+    cost: dict[str, float]
+    diverged: bool
+    split: str  # fingerprint of who is in which part of the data
+    ended: str
+    code: str
+    commit: str
+    own: dict[str, str]  # the user's own packages: a hash of their sources
+
+
+def run_folders(paths: Sequence[Path]) -> Iterator[Path]:
+    """Every run folder at or below some paths, each once.
+
+    Raises:
+        UserError: when a path does not exist.
+    """
+    seen: set[str] = set()
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"{path} does not exist: name a run, a sweep, or a folder above them")
+        top = path.parent if path.name == "record.json" else path
+        real = os.path.realpath(top)
+        for below in _below(str(top)):
+            if real + below not in seen:
+                seen.add(real + below)
+                yield Path(f"{top}{below}")
+
+
+def _below(top: str, below: str = "") -> Iterator[str]:
+    """Run folders below `top`, as what comes after its name; a run holds no runs, and links are not followed."""
+    if os.path.exists(f"{top}{below}/record.json"):
+        yield below
+        return
+    try:
+        with os.scandir(top + below) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except OSError:  # no folder, or none of ours
+        return
+    for name in names:
+        yield from _below(top, f"{below}/{name}")
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
+    """The finite numbers among some values."""
+    found = {}
+    for key, value in values.items():
+        if isinstance(value, (int, float)) and abs(value) < 1e300:  # false for NaN
+            found[key] = float(value)
+    return found
+
+
+def read_run(folder: Path) -> Run:
+    """One record.
+
+    Raises:
+        ValueError, TypeError, AttributeError, KeyError, OSError, RecursionError: when it is damaged.
+    """
+    record = json.loads((folder / "record.json").read_bytes())
+    said = {}
+    for word in sorted(record.get("overrides") or ()):
+        key, equals, value = word.lstrip("+").partition("=")
+        if key.split("@")[0] not in _NO_CHOICE and not key.startswith(_NO_CHOICE_DOTTED):
+            said[key] = value if equals else "yes"
+    resolved = {**record["settings"]} if "settings" in record else _settings_of(folder)
+    resolved = resolved and {
+        key: renamed(value) if key.endswith("_target_") else value for key, value in resolved.items()
+    }
+    follow = {key for key, value in said.items() if value.replace("\\", "") == "${seed}"}
+    seeds = {
+        key: value
+        for key, value in (resolved or {}).items()
+        if key in follow or (key.endswith(".seed") and key not in said)
+    }
+    weights = record["choices"].get("weights")
+    return Run(
+        folder=folder,
+        status=shown(record["status"]),
+        seed=shown(record["choices"].get("seed")),
+        choices={key: record["choices"].get(key) for key in GROUPS}
+        | {"weights": as_typed(Path(weights)) if weights else weights},
+        said=said,
+        seeds=seeds,
+        settings=resolved and {key: value for key, value in resolved.items() if key not in seeds},
+        metrics=_numbers(record.get("metrics") or {}),
+        cost=_numbers(record.get("cost") or {}),
+        diverged=bool(record.get("diverged")),
+        split=shown((record.get("data") or {}).get("fingerprint")),
+        ended=str(record.get("ended") or ""),
+        code=shown((record.get("environment") or {}).get("package_hash")),
+        commit=shown((record.get("environment") or {}).get("git_commit")),
+        own=dict((record.get("environment") or {}).get("own_code") or {}),
+    )
+
+
+def _settings_of(folder: Path) -> dict[str, Any] | None:
+    """From the run's `config.yaml`, for records that do not have them: slower by far."""
+    path = f"{folder}/config.yaml"
+    if not os.path.exists(path):
+        return None
+    import yaml
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            return settings(yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    except (OSError, yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError):
+        return None

@@ -1,0 +1,276 @@
+"""Composing configs with Hydra: the words of a command line in, a resolved config out. Never imports torch."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from experiments.config.preprocessing import take_over_published
+from experiments.errors import UserError, first_line, unknown
+
+GROUPS = (
+    "model", "data", "task", "freezing", "precision", "trainer", "optimizer", "scheduler", "callbacks", "logger",
+    "experiment", "sweep",
+)  # fmt: skip
+
+
+def conf_dir() -> Path:
+    """The folder of configs: beside the sources in a checkout, inside the package where it is installed."""
+    package = Path(__file__).resolve().parents[1]
+    beside = package.parents[1] / "conf"
+    return beside if (beside / "train.yaml").is_file() else package / "conf"
+
+
+def compose(overrides: Sequence[str], config_dirs: Sequence[str] = (), whole: bool = True) -> DictConfig:
+    """The resolved config for some overrides; `run.dir`, `run.choices`, `run.overrides` and `run.config_dirs` are filled in.
+
+    Args:
+        overrides: in Hydra's syntax, without sweeps.
+        config_dirs: further folders of configs, searched after ours.
+        whole: whether what has no default must be given.
+
+    Raises:
+        UserError: for an unknown key or option, a value that cannot be parsed, or a missing value.
+    """
+    for word in overrides:
+        if word.lstrip("+~").startswith("="):
+            raise UserError(f"{word} names no key: write key=value, as in optimizer.lr=0.01")
+    refuse_filled_in(overrides, "hydra.run.dir")
+    folders = [str(Path(folder).resolve()) for folder in config_dirs]
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise UserError(f"--config-dir {folder} is no folder: name one that holds model/, data/ or other groups")
+    refuse_hidden(folders)
+    search = [f"hydra.searchpath=[{','.join(quoted('file://' + folder) for folder in folders)}]"] if folders else []
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name="experiments"):
+            config = hydra_compose("train", overrides=[*search, *overrides], return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise UserError(explain(error, overrides, folders)) from error
+    return settle(config, overrides, folders, whole=whole)
+
+
+def settle(
+    config: DictConfig,
+    overrides: Sequence[str],
+    config_dirs: Sequence[str],
+    folder: str | None = None,
+    whole: bool = True,
+) -> DictConfig:
+    """Fills in what names the run, resolves every interpolation, and takes Hydra's own part away.
+
+    Raises:
+        UserError: when a value is missing or refers to what is not there.
+    """
+    HydraConfig.instance().set_config(config)
+    try:
+        with open_dict(config):
+            config.run.dir = str(Path(folder or config.hydra.run.dir).absolute())
+            chosen = config.hydra.runtime.choices
+            config.run.choices = {group: chosen.get(group) for group in GROUPS}
+            config.run.overrides = list(overrides)
+            config.run.config_dirs = list(config_dirs)
+            del config["hydra"]
+        OmegaConf.resolve(config)
+    except OmegaConfBaseException as error:
+        raise UserError(first_line(error)) from error
+    if whole:
+        missing_sentence(OmegaConf.missing_keys(config))
+    take_over_published(config)
+    place_weights(config)
+    OmegaConf.set_struct(config, True)
+    return config
+
+
+def place_weights(config: Any) -> None:
+    """Makes the path of weights absolute, so that a run is the same, and can be taken up, from any folder."""
+    weights = config.get("weights")
+    if isinstance(weights, str) and weights != "pretrained":
+        config["weights"] = os.path.abspath(os.path.expanduser(weights))
+
+
+def refuse_hidden(config_dirs: Sequence[str]) -> None:
+    """Raises for a file of the user's own that Hydra would never read, as one of ours has its name.
+
+    Raises:
+        UserError: when there is such a file, and it says something else.
+    """
+    for ours in conf_dir().rglob("*.yaml") if config_dirs else ():
+        name = ours.relative_to(conf_dir())
+        for theirs in (Path(folder) / name for folder in config_dirs):
+            if theirs.is_file() and not os.path.samefile(theirs, ours) and theirs.read_bytes() != ours.read_bytes():
+                raise UserError(
+                    f"{theirs} has the name of an option that is there already, which would be read in its place: "
+                    f"rename it, as {name.with_stem(f'my_{name.stem}')}"
+                )
+
+
+def refuse_filled_in(overrides: Sequence[str], folder: str) -> None:
+    """Raises for what a run fills in itself, so that an override would have no effect.
+
+    Args:
+        overrides: in Hydra's syntax.
+        folder: the key that says where to write.
+
+    Raises:
+        UserError: when there is such an override.
+    """
+    for word in overrides:
+        key, _, value = word.lstrip("+~").partition("=")
+        if key == "run.dir":
+            raise UserError(f"{word} has no effect, because the run fills it in: write {folder}={value}")
+        if key in ("run", "run.choices", "run.overrides", "run.config_dirs"):
+            raise UserError(f"{word} has no effect, because the run fills it in: leave it out")
+
+
+def missing_sentence(keys: Iterable[str]) -> None:
+    """Raises for the first of some keys that have no value.
+
+    Raises:
+        UserError: when there is one.
+    """
+    missing = sorted(keys)
+    if missing:
+        raise UserError(f"{missing[0]} has no default: add {missing[0]}=…")
+
+
+def quoted(text: str) -> str:
+    """Text as one value in Hydra's grammar, whatever characters it has."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def explain(error: Exception, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:
+    """One sentence for what Hydra refused, with the nearest names where a name is unknown."""
+    text = str(error)
+    if isinstance(error, MissingConfigException) and (found := re.search(r"[Cc]ould not find '([^']*)'", text)):
+        group, _, option = found.group(1).rpartition("/")
+        return unknown(f"{group}={option}", f"no option of {group}", option, options(group, config_dirs))
+    if found := re.search(r"An item is already at '([^']+)'|Multiple values for ([^.]+)\.", text):
+        start = f"+{found.group(1) or found.group(2)}="
+        if word := next((word for word in overrides if word.startswith(start)), ""):
+            return f"{word} would add what the config has already: drop the +, as in {word[1:]}"
+    if found := re.search(r"Could not (?:override|delete|append|find).*?'([^']+)'", text):
+        key = found.group(1).split("@")[0]
+        if "No match in the defaults list" in text or ("." not in key and "/" not in key):
+            return unknown(key, "no group and no key", key, [*GROUPS, *_keys(config_dirs)])
+        return unknown(key, "no key of this config", key, _keys(config_dirs, overrides))
+    if isinstance(error, OverrideParseException):
+        word = next((word for word in overrides if not _parses(word)), "")
+        return f"{word or 'the command line'} cannot be read as key=value ({first_line(error)}): quote values with special characters"
+    if found := re.search(r"Key '([^']+)' is not in struct", text):
+        return unknown(found.group(1), "no key of this config", found.group(1), _keys(config_dirs, overrides))
+    return " ".join(text.split())
+
+
+def _parses(word: str) -> bool:
+    try:
+        OverridesParser.create().parse_overrides([word])
+    except HydraException:
+        return False
+    return True
+
+
+def parse(overrides: Sequence[str]) -> list[Any]:
+    """Hydra's parsed overrides.
+
+    Raises:
+        UserError: for what is not in its grammar.
+    """
+    try:
+        return OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise UserError(explain(error, overrides, ())) from error
+
+
+def _keys(config_dirs: Sequence[str], overrides: Sequence[str] = ()) -> list[str]:
+    """Every dotted key of the config that the group choices among the overrides give."""
+    try:
+        groups = [word for word in overrides if word.split("=")[0].lstrip("+~") in GROUPS and "=" in word]
+        config = compose(groups, config_dirs, whole=False)
+    except UserError:
+        return []
+    return [key for key in dotted(OmegaConf.to_container(config)) if not key.startswith("run.")]
+
+
+def dotted(node: Any, prefix: str = "") -> Iterator[str]:
+    """Every key of a plain config, those of its parts after a dot."""
+    for key, value in node.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from dotted(value, f"{prefix}{key}.")
+
+
+def options(group: str, config_dirs: Sequence[str] = ()) -> list[str]:
+    """Names of a group's options, ours and those of further folders."""
+    return sorted(option_files(group, config_dirs))
+
+
+def option_files(group: str, config_dirs: Sequence[str] = ()) -> dict[str, Path]:
+    """The file of each option of a group; what is found first counts, as in Hydra."""
+    files: dict[str, Path] = {}
+    for folder in (conf_dir(), *(Path(folder) for folder in config_dirs)):
+        for path in sorted((folder / group).glob("*.yaml")):
+            files.setdefault(path.stem, path)
+    return files
+
+
+def content(path: Path) -> dict[str, Any]:
+    """What stands in an option's file alone, not composed; empty when it cannot be read."""
+    try:
+        found = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """What an option's file says of itself: its `about`, with the first sentence of its leading comment as the title where it has
+    none, or else the title of the option that it changes; of a model also what it `reads` and its `family`, the file of its class."""
+    text = path.read_text(encoding="utf-8")
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        found = yaml.load(text, loader)
+    except yaml.YAMLError as error:
+        return {"title": f"(cannot be read: {first_line(error)})"}
+    found = found if isinstance(found, dict) else {}
+    about: dict[str, Any] = {"title": _leading_sentence(text)} | dict(found.get("about") or {})
+    if not about["title"]:
+        del about["title"]
+    base = next((one for one in found.get("defaults") or [] if isinstance(one, str)), "_self_")
+    if (path.parent / f"{base}.yaml").is_file():  # the option that this one changes
+        about = describe(path.parent / f"{base}.yaml") | about
+    kinds = (found.get("reads") or {}).get("kind") if isinstance(found.get("reads"), dict) else None
+    if kinds:
+        about["reads"] = [kinds] if isinstance(kinds, str) else list(kinds)
+    if "_target_" in found:
+        about["family"] = str(found["_target_"]).rpartition(".")[0]
+    return {"title": ""} | about
+
+
+def _leading_sentence(text: str) -> str:
+    """The first sentence of the comment that a file begins with, on however many lines it stands; empty without one."""
+    said: list[str] = []
+    for line in text.splitlines():
+        comment = line.removeprefix("#").strip()
+        if line.startswith("#") and comment.startswith("@package"):
+            continue
+        if not line.startswith("#") or not comment:
+            if said or line.strip(" #-"):  # --- begins a document
+                break
+            continue
+        said.append(comment)
+    return re.split(r"(?<=\.)\s", " ".join(said), maxsplit=1)[0]

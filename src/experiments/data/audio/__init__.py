@@ -1,0 +1,1 @@
+"""Recordings with a label or a transcript each."""

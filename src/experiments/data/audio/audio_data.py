@@ -1,0 +1,249 @@
+"""Audio in batches: clips or strings of clips, 16-bit samples padded to the longest, with a label or a transcript each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from experiments.batches import IGNORED, Sequences
+from experiments.data.audio.audio_files import Clips, read_clip
+from experiments.data.common.buckets import BucketSampler, EvalBuckets
+from experiments.data.common.loading import BatchedData, whole
+from experiments.data.common.sampling import EvalSampler, Picks, TrainSampler
+from experiments.data.common.splits import fingerprint, hold_out, keep
+from experiments.errors import UserError
+from experiments.spec import AudioSpec
+
+log = logging.getLogger(__name__)
+
+PARTS = ("train", "validation", "test")
+
+
+class Examples(NamedTuple):
+    """Examples of one part. One is a clip, or several with silence between them.
+
+    Attributes:
+        clips: of each example the numbers of its clips, (n,) int64.
+        gaps: of each example the samples of silence before each of its clips, (n,) int64.
+        labels: (N,) int64 class indices; or of each example its symbols' indices, (s,) int64.
+    """
+
+    clips: list[np.ndarray]
+    gaps: list[np.ndarray]
+    labels: Any
+
+    @classmethod
+    def single(cls, clips: np.ndarray, labels: Any) -> Examples:
+        """A clip an example."""
+        return cls([np.array([clip]) for clip in clips], [np.zeros(1, np.int64)] * len(clips), labels)
+
+
+class Audio(Dataset):
+    """Examples served by the batch: (`Sequences` of (B, T) int16, labels (B,) or (B, S) filled up with IGNORED).
+
+    Attributes:
+        lengths: (N,) int64, samples.
+    """
+
+    def __init__(self, clips: Clips, examples: Examples) -> None:
+        self.clips, self.examples = clips, examples
+        self.lengths = np.array(
+            [clips.lengths[some].sum() + gaps.sum() for some, gaps in zip(examples.clips, examples.gaps, strict=True)],
+            np.int64,
+        )
+        self.written = not isinstance(examples.labels, np.ndarray)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitems__(self, picks: Picks | np.ndarray | range) -> Any:
+        try:
+            return self._batch(np.asarray(picks.indices if isinstance(picks, Picks) else picks))
+        except UserError as error:  # raised by the loader, so that it arrives from a worker as it was written
+            return error
+
+    def _batch(self, indices: np.ndarray) -> tuple[Sequences, torch.Tensor]:
+        lengths = self.lengths[indices]
+        values = np.zeros((len(indices), int(lengths.max())), np.int16)
+        for row, index in zip(values, indices, strict=True):
+            at = 0
+            for clip, gap in zip(self.examples.clips[index], self.examples.gaps[index], strict=True):
+                samples = self.clips.read(int(clip))
+                at += int(gap)
+                row[at : at + len(samples)] = samples
+                at += len(samples)
+        return Sequences(torch.from_numpy(values), torch.from_numpy(lengths)), self._labels(indices)
+
+    def _labels(self, indices: np.ndarray) -> torch.Tensor:
+        if not self.written:
+            return torch.from_numpy(self.examples.labels[indices])
+        some = [self.examples.labels[index] for index in indices]
+        labels = np.full((len(some), max(len(one) for one in some)), IGNORED)
+        for row, one in zip(labels, some, strict=True):
+            row[: len(one)] = one
+        return torch.from_numpy(labels)
+
+
+class AudioData(BatchedData):
+    """Base of the audio datasets: a subclass fills `clips`, `parts`, `rate`, and `classes` or `symbols` in `load`.
+
+    Args:
+        bucket: whether a batch holds examples of like length.
+        batch_size: as in `BatchedData`.
+        workers: as in `BatchedData`.
+        seed: as in `BatchedData`.
+
+    Attributes:
+        clips: all clips, at one rate.
+        parts: the examples of train, validation and test.
+        rate: samples a second.
+        classes: names that labels stand for; empty for transcripts.
+        symbols: characters that transcripts are written in; empty for labels.
+        counts: what was left out or changed on the way, for the record.
+    """
+
+    name = "audio"
+
+    def __init__(self, *, bucket: bool, batch_size: int, workers: int, seed: int) -> None:
+        super().__init__(batch_size=batch_size, workers=workers, seed=seed)
+        self.bucket = bucket
+        self.clips: Clips
+        self.parts: dict[str, Examples] = {}
+        self.rate = 0
+        self.classes: tuple[str, ...] = ()
+        self.symbols: tuple[str, ...] = ()
+        self.counts: dict[str, int] = {}
+        self.sets: dict[str, Audio] = {}
+
+    def load(self) -> None:
+        """Read, check and split."""
+        raise NotImplementedError
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load once; later calls return at once."""
+        if self.sets:
+            return
+        self.load()
+        self.sets = {part: Audio(self.clips, self.parts[part]) for part in PARTS}
+        for part, audio in self.sets.items():
+            if not len(audio):
+                raise UserError(f"{self.name}: the {part} part is empty, and needs at least one example")
+        lengths = self.sets["train"].lengths
+        longest = max(int(audio.lengths.max()) for audio in self.sets.values())
+        self.spec = AudioSpec(self.rate, int(np.median(lengths)), longest, self.classes, self.symbols)
+        self.splits = {part: len(audio) for part, audio in self.sets.items()}
+        self.splits |= {key: value for key, value in self.counts.items() if value}
+        self.splits["fingerprint"] = fingerprint(
+            (part, np.concatenate([*self.parts[part].clips, *self.parts[part].gaps])) for part in PARTS
+        )
+        changed = ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in self.counts.items() if value)
+        if changed:
+            log.warning("%s: %s.", self.name, changed)
+
+    def dataset(self, part: str) -> Audio:
+        return self.sets[part]
+
+    def train_sampler(self, dataset: Audio, share: int, rank: int, world: int) -> Any:
+        if not self.bucket:
+            return TrainSampler(len(dataset), share, self.seed, rank, world)
+        return BucketSampler(dataset.lengths, share * world, None, self.seed, rank, world)
+
+    def eval_sampler(self, dataset: Audio, share: int, rank: int, world: int) -> Any:
+        if not self.bucket:
+            return EvalSampler(len(dataset), share, rank, world)
+        return EvalBuckets(dataset.lengths, share * world, None, rank, world)
+
+    @property
+    def class_counts(self) -> list[int]:
+        """Training examples of each class."""
+        return np.bincount(self.parts["train"].labels, minlength=len(self.classes)).tolist()
+
+    def prepare(self, inputs: Sequence[str | Path | np.ndarray]) -> Sequences:
+        """New clips as the model gets them: files, resampled where need be, or (samples,) arrays, int16 or from -1 to 1.
+
+        Raises:
+            UserError: a file cannot be read.
+        """
+        clips = [
+            _samples(one) if isinstance(one, np.ndarray) else read_clip(Path(one), self.spec.rate) for one in inputs
+        ]
+        values = np.zeros((len(clips), max(len(clip) for clip in clips)), np.int16)
+        for row, clip in zip(values, clips, strict=True):
+            row[: len(clip)] = clip
+        return Sequences(torch.from_numpy(values), torch.tensor([len(clip) for clip in clips]))
+
+
+def _samples(clip: np.ndarray) -> np.ndarray:
+    if clip.dtype == np.int16:
+        return clip
+    return np.clip(np.rint(np.asarray(clip, np.float64) * 32768), -32768, 32767).astype(np.int16)
+
+
+def split(
+    labels: np.ndarray, validation: float | None, test: float | None, limit: float | None, seed: int
+) -> dict[str, np.ndarray]:
+    """Places of the examples of each part, every class in proportion; no test part where `test` is None."""
+    train = np.arange(len(labels))
+    found: dict[str, np.ndarray] = {}
+    for part, amount in (("test", test), ("validation", validation)):
+        if amount is not None:
+            rest, held = hold_out(labels[train], amount, seed, f"data.{part}", len(labels))
+            found[part], train = train[held], train[rest]
+    if limit is not None:
+        train = train[keep(labels[train], limit, seed)]
+    return {"train": train, **found}
+
+
+def check_strings(count: int, least: int, most: int, gap: float) -> None:
+    """Refuse strings that cannot be made.
+
+    Raises:
+        UserError: naming the key.
+    """
+    whole("data.count", count, 10)
+    whole("data.least", least, 1)
+    whole("data.most", most, least)
+    if not 0 <= gap <= 10:
+        raise UserError(f"data.gap={gap} must lie between 0 and 10 seconds: try data.gap=0.1")
+
+
+def join(
+    groups: Sequence[np.ndarray],
+    words: Sequence[str],
+    symbols: Sequence[str],
+    count: int,
+    least: int,
+    most: int,
+    gap: int,
+    seed: Sequence[int],
+) -> Examples:
+    """Strings of clips of one group each (a speaker), drawn anew for each, with the words' transcript.
+
+    Args:
+        groups: of each the numbers of its clips.
+        words: what each clip says.
+        symbols: the characters that the transcripts are written in.
+        count: strings.
+        least: clips of a string at least.
+        most: clips at most.
+        gap: samples of silence between two clips at most.
+        seed: decides all of it.
+    """
+    rng = np.random.default_rng(list(seed))
+    index = {symbol: place for place, symbol in enumerate(symbols)}
+    clips, gaps, labels = [], [], []
+    for _ in range(count):
+        group = groups[int(rng.integers(len(groups)))]
+        chosen = rng.choice(group, int(rng.integers(least, most + 1)))
+        silence = rng.integers(0, gap + 1, len(chosen))
+        silence[0] = 0
+        clips.append(chosen)
+        gaps.append(silence)
+        labels.append(np.array([index[letter] for letter in " ".join(words[clip] for clip in chosen)]))
+    return Examples(clips, gaps, labels)

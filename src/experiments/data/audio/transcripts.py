@@ -1,0 +1,126 @@
+"""Lists of recordings with what is said in them: tables, JSON lines, and folders in LibriSpeech's layout."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from experiments.errors import UserError, unknown
+
+
+class Utterance(NamedTuple):
+    """One recording: its file, what is said, and where that was read, for messages."""
+
+    audio: Path
+    text: str
+    where: str
+
+
+def read_manifest(path: Path, audio: str, text: str) -> list[Utterance]:
+    """The utterances of a file (.csv, .tsv, .jsonl) or of a folder with *.trans.txt files somewhere in it.
+
+    Paths of recordings count from the folder of the file.
+
+    Args:
+        path: the file or folder.
+        audio: column or key of the recordings' paths.
+        text: column or key of the transcripts.
+
+    Raises:
+        UserError: with file and line, for what is missing or cannot be read.
+    """
+    if path.is_dir():
+        return list(_librispeech(path))
+    if not path.is_file():
+        raise UserError(
+            f"{path} does not exist: name a .csv, .tsv or .jsonl file, or a folder in LibriSpeech's layout, with data.path"
+        )
+    found = []
+    for line, row in _json_lines(path) if path.suffix in (".jsonl", ".json") else _table(path):
+        for key, name in (("data.audio", audio), ("data.text", text)):
+            if name not in row:
+                raise UserError(unknown(f"{key}={name}", f"no column of {path}, line {line}", name, list(row)))
+        file, said = ("" if row[name] is None else str(row[name]) for name in (audio, text))
+        if not file.strip():
+            raise UserError(
+                f"{path}, line {line}: {audio} is empty: give the path of the recording, or take out the line"
+            )
+        found.append(Utterance(path.parent / file, said.strip(), f"{path}, line {line}"))
+    if not found:
+        raise UserError(f"{path} lists no recording: give it a line for each")
+    return found
+
+
+def _content(path: Path) -> str:
+    content = path.read_bytes()
+    try:
+        return content.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"{path}, line {line}: byte {content[error.start]:#x} is not UTF-8: save the file in UTF-8"
+        ) from error
+
+
+def _table(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    content = _content(path)
+    head = content.partition("\n")[0]
+    delimiter = max("\t,;", key=head.count)
+    tabs = delimiter == "\t"  # such files are commonly written without quoting
+    csv.field_size_limit(2**30)
+    reader = csv.reader(
+        io.StringIO(content, newline=""),
+        delimiter=delimiter,
+        quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
+    )
+    try:
+        names = [name.strip() for name in next(reader, [])]
+        for row in reader:
+            if not any(cell.strip() for cell in row):
+                continue
+            if len(row) != len(names):
+                raise UserError(
+                    f"{path}, line {reader.line_num}: {len(row)} cells, where the first line names {len(names)} columns:"
+                    " mend the line"
+                )
+            yield reader.line_num, dict(zip(names, row, strict=True))
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: {error}: mend the line") from error
+
+
+def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    for line, content in enumerate(_content(path).split("\n"), 1):
+        if not content.strip():
+            continue
+        try:
+            row = json.loads(content)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}, line {line}: no JSON ({error}): give one object a line") from error
+        if not isinstance(row, dict):
+            raise UserError(f"{path}, line {line}: {content[:40]} is no object: write a line as {{key: value}}")
+        yield line, row
+
+
+def _librispeech(folder: Path) -> Iterator[Utterance]:
+    """SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt, a line an utterance, `NAME TEXT`, beside NAME.flac."""
+    lists = sorted(folder.rglob("*.trans.txt"))
+    if not lists:
+        raise UserError(
+            f"{folder} holds no *.trans.txt: name a folder in LibriSpeech's layout, or a table of recordings"
+        )
+    for path in lists:
+        for line, content in enumerate(_content(path).split("\n"), 1):
+            if not content.strip():
+                continue
+            name, _, text = content.strip().partition(" ")
+            files = [path.parent / f"{name}{suffix}" for suffix in (".flac", ".wav")]
+            found = next((file for file in files if file.is_file()), None)
+            if found is None:
+                raise UserError(
+                    f"{path}, line {line}: {files[0].name} is not beside it: fetch it, or take out the line"
+                )
+            yield Utterance(found, text.strip(), f"{path}, line {line}")

@@ -1,0 +1,1 @@
+"""What datasets of several kinds share: loaders, sampling, splits, published files."""

@@ -1,0 +1,167 @@
+"""Sequences of unequal length in memory: what every such dataset shares, from the store to the batch."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+from experiments.batches import IGNORED, Sequences
+from experiments.data.common.buckets import BucketSampler, EvalBuckets
+from experiments.data.common.sampling import EvalSampler, LazyLoader, Picks, TrainSampler, as_is
+from experiments.errors import UserError
+
+
+class Store(NamedTuple):
+    """Sequences of one part, laid end to end.
+
+    Attributes:
+        values: (total,) int64 tokens, or (total, D) float32 vectors.
+        lengths: (N,) int64, each 1 or more.
+        targets: (N,) int64 labels, or (N, K) float32 numbers; or (total,) int64, one a step, where `every_step`.
+        every_step: whether there is a target for each step.
+    """
+
+    values: np.ndarray
+    lengths: np.ndarray
+    targets: np.ndarray
+    every_step: bool = False
+
+    @classmethod
+    def of(cls, sequences: list[Any], targets: Any, every_step: bool = False) -> Store:
+        """From one array a sequence, and their targets."""
+        lengths = np.array([len(one) for one in sequences], np.int64)
+        values = np.concatenate([np.asarray(one) for one in sequences])
+        return cls(values, lengths, np.concatenate(targets) if every_step else np.asarray(targets), every_step)
+
+
+class Stored(Dataset):
+    """A store served by the batch: (`Sequences`, targets), padded to the longest of the batch."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.starts = np.cumsum(store.lengths) - store.lengths
+
+    def __len__(self) -> int:
+        return len(self.store.lengths)
+
+    def __getitems__(self, picks: Picks | np.ndarray | range) -> tuple[Sequences, torch.Tensor]:
+        indices = np.asarray(picks.indices if isinstance(picks, Picks) else picks)
+        values, lengths, targets, every_step = self.store
+        some = lengths[indices]
+        steps = np.arange(int(some.max()))
+        inside = steps < some[:, None]
+        # Beyond its end a sequence would read from the next one, and the last from nowhere.
+        places = np.where(inside, self.starts[indices][:, None] + steps, 0)
+        chosen = values[places]
+        chosen[~inside] = 0
+        wanted = np.where(inside, targets[places], IGNORED) if every_step else targets[indices]
+        return Sequences(torch.from_numpy(chosen), torch.from_numpy(some)), torch.from_numpy(wanted)
+
+
+class SequenceData(LightningDataModule):
+    """Base of the sequence datasets: a subclass fills `sets`, `spec` and `splits` in `load`.
+
+    Args:
+        batch_size: sequences a step, over all processes together.
+        max_tokens: in its place, tokens a step with padding; or None.
+        bucket: whether a batch holds sequences of like length.
+        workers: processes that fetch batches; 0 is fastest for what is in memory.
+        seed: of shuffling.
+
+    Attributes:
+        sets: the stores of train, validation and test, once `setup` has run.
+        spec: what the model needs to know.
+        splits: examples in each part, what was left out or cut, and a fingerprint, for the record.
+    """
+
+    name = "sequences"
+    # Fewer examples than processes leave a process without any; that is no mistake.
+    allow_zero_length_dataloader_with_multiple_devices = True
+
+    def __init__(self, *, batch_size: int, max_tokens: int | None, bucket: bool, workers: int, seed: int) -> None:
+        super().__init__()
+        for key, value, least in (
+            ("batch_size", batch_size, 1),
+            ("max_tokens", max_tokens, 1),
+            ("workers", workers, 0),
+        ):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+                raise UserError(f"data.{key}={value!r} must be a whole number of at least {least}.")
+        self.batch_size, self.max_tokens, self.bucket = batch_size, max_tokens, bucket
+        self.workers, self.seed = workers, seed
+        self.sets: dict[str, Any] = {}
+        self.spec: Any
+        self.splits: dict[str, Any]
+
+    def load(self) -> None:
+        """Read, check and split; fill `sets`, `spec` and `splits`."""
+        raise NotImplementedError
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load once; later calls return at once."""
+        if not self.sets:
+            self.load()
+            for part, store in self.sets.items():
+                if not len(store.lengths):
+                    raise UserError(f"{self.name}: the {part} part is empty, and needs at least one example.")
+
+    def dataset(self, part: str) -> Dataset:
+        """A part, served by the batch."""
+        return Stored(self.sets[part])
+
+    def train_dataloader(self) -> DataLoader:
+        rank, world = self._place()
+        lengths = self.sets["train"].lengths
+        if self.bucket or self.max_tokens is not None:
+            sampler: TrainSampler = BucketSampler(lengths, self.batch_size, self.max_tokens, self.seed, rank, world)
+        else:
+            sampler = TrainSampler(len(lengths), self.batch_size // world, self.seed, rank, world)
+        return self._loader("train", sampler)
+
+    def val_dataloader(self) -> DataLoader:
+        return self._evaluation("validation")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._evaluation("test")
+
+    @property
+    def class_counts(self) -> list[int]:
+        """Training examples of each class."""
+        return np.bincount(self.sets["train"].targets, minlength=self.spec.num_classes).tolist()
+
+    def sample(self, part: str, count: int) -> Any:
+        """The first examples of a part, as the model gets them."""
+        served: Any = self.dataset(part)
+        return served.__getitems__(range(min(count, len(self.sets[part].lengths))))
+
+    def _evaluation(self, part: str) -> DataLoader:
+        rank, world = self._place()
+        lengths = self.sets[part].lengths
+        if self.bucket or self.max_tokens is not None:
+            return self._loader(part, EvalBuckets(lengths, self.batch_size, self.max_tokens, rank, world))
+        return self._loader(part, EvalSampler(len(lengths), self.batch_size // world, rank, world))
+
+    def _loader(self, part: str, sampler: Any) -> DataLoader:
+        on_device = self.trainer is not None and self.trainer.strategy.root_device.type != "cpu"
+        return LazyLoader(
+            self.dataset(part),
+            batch_sampler=sampler,
+            collate_fn=as_is,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=on_device,
+            # Without one of its own a loader draws from the global generator, and shifts everybody else's numbers.
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+
+    def _place(self) -> tuple[int, int]:
+        """Rank and number of processes."""
+        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        if self.max_tokens is None and self.batch_size % world:
+            raise UserError(f"data.batch_size={self.batch_size} is the total over all processes and must divide by"
+                            f" {world}: take {max(1, self.batch_size // world) * world}.")  # fmt: skip
+        return rank, world

@@ -1,0 +1,1 @@
+"""Generated sequences that show what a network can remember."""

@@ -1,0 +1,406 @@
+"""Images with one label each: what every such dataset shares, from the split to the normalised batch."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+from experiments.data.common.sampling import EvalSampler, LazyLoader, Picks, TrainSampler, as_is
+from experiments.data.common.splits import check_amount, choose_classes, fingerprint, hold_out, keep
+from experiments.data.images import augment as changes
+from experiments.data.images.augment import Augment
+from experiments.data.images.image_files import decode
+from experiments.data.images.image_store import Batch, Part, Stored, channel_statistics, resize
+from experiments.errors import UserError
+from experiments.spec import ImageSpec, to_plain
+
+PARTS = ("train", "validation", "test")
+
+
+class ImageData(LightningDataModule):
+    """Base of the image datasets: a subclass says how to `read` its files, and may `fetch` them.
+
+    Args:
+        batch_size: examples a step, over all processes together.
+        size: side in pixels that images are resized to at load; None keeps theirs.
+        validation: share or count held out from the training images where the dataset has no validation part.
+        limit: use only so many training examples, evenly over the classes, or this share of each class; None: all.
+        workers: processes that fetch batches; 0 is fastest for what is in memory.
+        seed: of shuffling and augmentation.
+        augment: see `Augment`.
+        mean: a value a channel, of pixels scaled to [0, 1]; None: that of the training images used.
+        std: standard deviation, likewise.
+        classes: names of those to keep, in this order; None: all.
+        split_seed: decides who is held out and who is kept by `limit`; the same in every run.
+        root: folder where datasets live.
+        download: fetch missing files.
+
+    Attributes:
+        spec: what the model needs to know, once `setup` has run.
+        splits: examples in each part, and a fingerprint of who is in it, for the record.
+
+    Raises:
+        UserError: a value is out of range, a file is missing or damaged, a part or class is empty.
+    """
+
+    name = "images"
+    in_memory = True  # the parts are arrays, which forked processes share
+    short: int | None = None  # the shorter side's pixels before the middle is cut out; None: those of the middle
+    interpolation = "bilinear"  # of files and new images
+    # Fewer examples than processes leave a process without any; that is no mistake.
+    allow_zero_length_dataloader_with_multiple_devices = True
+
+    def __init__(
+        self,
+        *,
+        batch_size: int,
+        size: int | None,
+        validation: float,
+        limit: float | None,
+        workers: int,
+        seed: int,
+        augment: Mapping[str, Any] | None,
+        mean: Sequence[float] | float | None = None,
+        std: Sequence[float] | float | None = None,
+        classes: Sequence[str | int] | None = None,
+        split_seed: int = 0,
+        root: str | None = None,
+        download: bool = False,
+    ) -> None:
+        super().__init__()
+        _check_whole("data.batch_size", batch_size, 1)
+        _check_whole("data.workers", workers, 0)
+        if size is not None:
+            _check_whole("data.size", size, 1)
+        check_amount("data.validation", validation, whole=False)
+        if limit is not None:
+            check_amount("data.limit", limit, whole=True)
+        self.batch_size, self.size, self.validation, self.limit = batch_size, size, validation, limit
+        self.workers, self.seed, self.split_seed = workers, seed, split_seed
+        self.augment = Augment.of(augment or {})
+        self.mean, self.std = ([one] if isinstance(one, (int, float)) else one for one in (mean, std))
+        self.root, self.download = root, download
+        self.chosen = None if classes is None else tuple(map(str, classes))
+        self.sets: dict[str, Part] = {}
+        self.spec: ImageSpec
+        self.splits: dict[str, int | str]
+        self._scale: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    # What a dataset defines.
+
+    def fetch(self) -> None:
+        """Download what is missing, or say where it belongs."""
+
+    def read(self) -> tuple[tuple[str, ...], dict[str, Part]]:
+        """Class names; and the parts `train`, `test` and perhaps `validation`, or `train` and sizes to hold out."""
+        raise NotImplementedError
+
+    def held_out(self) -> dict[str, float]:
+        """Parts to hold out from the training images if `read` gives none."""
+        return {"validation": self.validation}
+
+    def load(self, part: Part, members: np.ndarray) -> Part:
+        """Some examples of a part, as (N, C, H, W) uint8 of the size the model receives."""
+        images = torch.from_numpy(np.ascontiguousarray(part.source[members]))
+        return Part(resize(images, self.size), part.labels[members])
+
+    def shape(self, part: Part) -> tuple[int, int, int]:
+        """Channels, height and width of loaded images."""
+        return tuple(part.source.shape[1:])
+
+    def statistics(self, part: Part) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation of each channel, of pixels scaled to [0, 1]."""
+        return channel_statistics(part.source)
+
+    def dataset(self, part: str, augment: Augment, on_device: bool) -> Dataset:
+        """Serve one loaded part by the batch."""
+        images, labels = self.sets[part]
+        if augment.crop and not on_device and part == "train":
+            bordered = changes.border(images, augment.crop)
+            crop, (height, width) = augment.crop, images.shape[2:]
+            # The bordered copy replaces the store, which goes on as a view of it.
+            inner = bordered[:, :, crop : crop + height, crop : crop + width]
+            self.sets[part] = Part(inner, labels)
+            images = bordered
+        return Stored(images, torch.from_numpy(labels), augment, on_device)
+
+    # What Lightning calls.
+
+    def prepare_data(self) -> None:
+        if not self.sets:
+            self.fetch()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read, check, split, limit and resize, once; later calls return at once."""
+        if self.sets:
+            return
+        classes, parts = self.read()
+        for part, (_, labels) in parts.items():
+            _check_labels(self.name, part, labels, classes)
+        if self.chosen is not None:
+            for part, (source, labels) in parts.items():
+                members, labels = choose_classes(self.chosen, classes, labels)
+                rows = source[members] if isinstance(source, np.ndarray) else [source[member] for member in members]
+                parts[part] = Part(rows, labels)
+            classes = self.chosen
+        origin = {part: (part, np.arange(len(labels))) for part, (_, labels) in parts.items()}
+        train = origin["train"][1]
+        for part, amount in self.held_out().items():
+            if part not in parts:
+                rest, held = hold_out(parts["train"].labels[train], amount, self.split_seed, f"data.{part}")
+                train, origin[part] = train[rest], ("train", train[held])
+        if self.limit is not None:
+            train = train[keep(parts["train"].labels[train], self.limit, self.split_seed)]
+        origin["train"] = ("train", train)
+        loaded: dict[str, Part] = {}
+        for part in PARTS:
+            source, members = origin[part]
+            loaded[part] = self.load(parts[source], members)
+            if not len(loaded[part].labels):
+                raise UserError(f"{self.name}: the {part} part is empty, and needs at least one example.")
+        counts = np.bincount(loaded["train"].labels, minlength=len(classes))
+        if not counts.all():
+            empty = classes[int(np.argmin(counts))]
+            raise UserError(f"{self.name}: class {empty} has no training example left; hold out fewer or add images.")
+        mean, std = self.mean, self.std
+        if mean is None or std is None:
+            found = self.statistics(loaded["train"])
+            mean, std = mean or found[0], std or found[1]
+        channels, height, width = self.shape(loaded["train"])
+        for key, values in (("mean", mean), ("std", std)):
+            if len(values) != channels:
+                raise UserError(f"data.{key} has {len(values)} values; the images have {channels} channels.")
+        if min(std) <= 0:
+            raise UserError(f"data.std={list(std)} must be above 0 in every channel.")
+        self.spec = ImageSpec(channels, height, width, tuple(classes), tuple(map(float, mean)), tuple(map(float, std)))
+        self.splits = {part: len(loaded[part].labels) for part in PARTS}
+        self.splits["fingerprint"] = fingerprint((f"{part} of {origin[part][0]}", origin[part][1]) for part in PARTS)
+        self.sets = loaded
+
+    def take_over(self, ready: ImageData) -> None:
+        """Does what `setup` would do, with the parts of another module that differs in nothing they depend on."""
+        self.spec, self.splits, self.sets = ready.spec, dict(ready.splits), dict(ready.sets)
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the parts take."""
+        return sum(part.source.nbytes for part in self.sets.values())
+
+    def train_dataloader(self) -> DataLoader:
+        rank, world, share = self._share()
+        if world > 1 and share % 2 and self.augment.mixes:
+            raise UserError(f"mixup and cutmix mix pairs, so data.batch_size={self.batch_size} over {world} processes"
+                            f" must give each an even share: take a multiple of {2 * world}.")  # fmt: skip
+        dataset = self.dataset("train", self.augment, self._on_device)
+        sampler = TrainSampler(len(self.sets["train"].labels), share, self.seed, rank, world)
+        return self._loader(dataset, sampler, self.workers)
+
+    def val_dataloader(self) -> DataLoader:
+        return self._eval_loader("validation")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._eval_loader("test")
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        if not isinstance(batch, Batch):
+            return super().transfer_batch_to_device(batch, device, dataloader_idx)
+        if device.type == "cpu":
+            return batch
+        return Batch(*(None if value is None else value.to(device, non_blocking=True) for value in batch))  # type: ignore[arg-type]
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Augment and normalise: a `Batch` -> images (B, C, H, W) float, targets (B,) int64 or (B, K) float."""
+        if not isinstance(batch, Batch):
+            return batch
+        images, targets, places, bits = batch
+        extra = None if bits is None else bits.view(torch.float32)
+        if places is not None:
+            images = changes.place_on_device(images, self.augment.crop, places)
+        values = images.float()
+        if extra is not None and self.device_augment.warps:
+            values = changes.warp(values, self.device_augment, extra)
+        shift, scale = self._normalisation(values.device)
+        values.sub_(shift).mul_(scale)
+        if extra is not None:
+            if self.augment.cutout:
+                changes.cut_out(values, self.augment.cutout, extra)
+            if self.augment.mixes:
+                values, targets = changes.mix(values, targets, self.spec.num_classes, self.augment, extra)
+        if self.trainer is not None:
+            # Lightning converts inputs before this hook, when images were still bytes.
+            values = self.trainer.precision_plugin.convert_input(values)
+            if targets.is_floating_point():
+                targets = self.trainer.precision_plugin.convert_input(targets)
+        return values, targets
+
+    # For tasks, pictures and predictions.
+
+    @property
+    def class_counts(self) -> list[int]:
+        """Training examples of each class."""
+        return np.bincount(self.sets["train"].labels, minlength=self.spec.num_classes).tolist()
+
+    def leave_out(self, labels: Sequence[int]) -> None:
+        """Takes the images of some classes out of training and validation, but not out of the test; before loaders are made.
+
+        Raises:
+            UserError: when a part would be empty.
+        """
+        for part in ("train", "validation"):
+            source, found = self.sets[part]
+            rest = np.flatnonzero(~np.isin(found, list(labels)))
+            if not len(rest):
+                raise UserError(
+                    f"{self.name}: nothing is left of the {part} part without its classes: leave fewer out."
+                )
+            if len(rest) < len(found):
+                kept = [source[place] for place in rest] if isinstance(source, list) else source[rest]
+                self.sets[part] = Part(kept, found[rest])
+                self.splits[part] = len(rest)
+
+    def prepare(self, images: Sequence[Any]) -> torch.Tensor:
+        """New images as the model would get them: (N, C, H, W) float, scaled, cut and normalised as for evaluation.
+
+        Args:
+            images: names of files, Pillow images, or uint8 arrays (H, W) or (H, W, C).
+
+        Raises:
+            UserError: one of them cannot be read.
+        """
+        size = self.spec.height, self.spec.width
+        grey = self.spec.channels == 1
+        pixels = [decode(image, size, grey, short=self.short, interpolation=self.interpolation) for image in images]
+        return self.on_after_batch_transfer(Batch(torch.from_numpy(np.stack(pixels)), torch.zeros(0)), 0)[0]
+
+    def sample(self, part: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images and targets as the model would get them, training images augmented as in epoch 0's first batch.
+
+        It takes nothing from any loader or generator, so it may be called at any time.
+        """
+        size = len(self.sets[part].labels)
+        if part == "train":
+            picks = next(iter(TrainSampler(size, min(count, size), self.seed)))
+            # Crops are left to the other path, which needs no bordered store and gives the same.
+            fetched = self.dataset(part, self.augment, True).__getitems__(picks)  # type: ignore[attr-defined]
+        else:
+            everything = self.dataset(part, Augment(), True)
+            fetched = everything.__getitems__(range(min(count, size)))  # type: ignore[attr-defined]
+        return self.on_after_batch_transfer(fetched, 0)
+
+    def examples(self, part: str, indices: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images and targets of a part by their numbers, as for evaluation: (N, C, H, W) float and (N,) int64."""
+        picks = Picks(np.asarray(indices, np.int64), self.seed, 0, 0, 0)
+        fetched = self.dataset(part, Augment(), True).__getitems__(picks)  # type: ignore[attr-defined]
+        if isinstance(fetched, UserError):  # what a worker would send
+            raise fetched
+        return self.on_after_batch_transfer(fetched, 0)
+
+    # For features that are computed once.
+
+    @property
+    def changes(self) -> list[str]:
+        """The augmentations that are on."""
+        return [name for name, value in dataclasses.asdict(self.augment).items() if value]
+
+    def digest(self, part: str, augmented: bool) -> str:
+        """Hexadecimal digits that differ when anything does of what the model gets of a part, in order."""
+        source, labels = self.sets[part]
+        facts = [
+            to_plain(self.spec),
+            self.short,
+            self.interpolation,
+            dataclasses.asdict(self.augment) if augmented else None,
+        ]
+        digest = hashlib.sha256(json.dumps(facts).encode())
+        digest.update(labels.tobytes())
+        if isinstance(source, torch.Tensor):
+            for some in source.split(1024):
+                digest.update(some.contiguous().numpy())
+        else:
+            for path in source:
+                state = os.stat(path)
+                digest.update(f"{path}:{state.st_size}:{state.st_mtime_ns};".encode())
+        return digest.hexdigest()
+
+    def in_order(self, part: str, views: int, size: int) -> DataLoader:
+        """Every example of a part in order, `size` at a time and not augmented.
+
+        With `views` that many times over, each time augmented by other draws; they are those of seed 0 in every run.
+        """
+        count = len(self.sets[part].labels)
+        ranges = [range(first, min(first + size, count)) for first in range(0, count, size)]
+        picks: list[Any] = [
+            Picks(np.arange(one.start, one.stop), 0, view, number, 0)
+            for view in range(views)
+            for number, one in enumerate(ranges)
+        ]
+        dataset = self.dataset(part, self.augment if views else Augment(), True)
+        return self._loader(dataset, picks or ranges, 0 if isinstance(dataset, Stored) else self.workers)
+
+    @property
+    def device_augment(self) -> Augment:
+        """What `on_after_batch_transfer` has left to do."""
+        return self.augment
+
+    @property
+    def _on_device(self) -> bool:
+        return self.trainer is not None and self.trainer.strategy.root_device.type != "cpu"
+
+    def _share(self) -> tuple[int, int, int]:
+        """Rank, processes, and examples a process and batch."""
+        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        if self.batch_size % world:
+            raise UserError(f"data.batch_size={self.batch_size} is the total over all processes and must divide by"
+                            f" {world}: take {max(1, self.batch_size // world) * world}.")  # fmt: skip
+        return rank, world, self.batch_size // world
+
+    def _eval_loader(self, part: str) -> DataLoader:
+        rank, world, share = self._share()
+        sampler = EvalSampler(len(self.sets[part].labels), share, rank, world)
+        dataset = self.dataset(part, Augment(), False)
+        # What is in memory is sliced: a worker would only send it through a queue.
+        return self._loader(dataset, sampler, 0 if isinstance(dataset, Stored) else self.workers)
+
+    def _loader(self, dataset: Dataset, sampler: Any, workers: int) -> DataLoader:
+        return LazyLoader(
+            dataset,
+            batch_sampler=sampler,
+            collate_fn=as_is,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=self._on_device,
+            # Without one of its own a loader draws from the global generator, and shifts everybody else's numbers.
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+
+    def _normalisation(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """What to take from bytes, and what to multiply them with then: (C, 1, 1) each, on the device."""
+        if device not in self._scale:
+            mean, std = (torch.tensor(values, dtype=torch.float64) * 255 for values in (self.spec.mean, self.spec.std))
+            self._scale[device] = tuple(  # type: ignore[assignment]
+                values.view(-1, 1, 1).to(device, torch.float32) for values in (mean, 1 / std)
+            )
+        return self._scale[device]
+
+
+def _check_whole(key: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UserError(f"{key}={value!r} must be a whole number of at least {least}.")
+
+
+def _check_labels(name: str, part: str, labels: np.ndarray, classes: Sequence[str]) -> None:
+    if not len(labels):
+        raise UserError(f"{name}: the {part} part is empty, and needs at least one example.")
+    wrong = labels[(labels < 0) | (labels >= len(classes))]
+    if len(wrong):
+        raise UserError(f"{name}: label {wrong[0]} in the {part} part is outside 0 to {len(classes) - 1}, the range of"
+                        f" its {len(classes)} classes; the files are damaged or of another dataset.")  # fmt: skip

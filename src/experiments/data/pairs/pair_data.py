@@ -1,0 +1,252 @@
+"""Pairs of sentences in two languages: what every such dataset shares, from the lines of a file to tokens."""
+
+from __future__ import annotations
+
+import logging
+import re
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from experiments.batches import UNKNOWN, Sequences, pad
+from experiments.data.common.sequence_data import SequenceData
+from experiments.data.common.splits import check_amount, fingerprint
+from experiments.data.pairs.pair_store import PairStore, StoredPairs
+from experiments.data.pairs.pair_texts import PARTS, PairTexts, hold_out, without_repeats
+from experiments.data.text import tokens
+from experiments.data.text.text_data import is_blank
+from experiments.errors import UserError
+from experiments.spec import PairSpec
+
+log = logging.getLogger(__name__)
+CLOSING = re.compile(r"\s+([.,!?;:।॥…])")
+
+
+class Sentences(NamedTuple):
+    """New sentences, ready for a model, with what turns its answers into text.
+
+    Attributes:
+        source: (B, S) tokens.
+        texts: the sentences.
+        decode: rows of target tokens to text.
+        pieces: the tokens of a row as they are written; of the target where its second argument is true.
+    """
+
+    source: Sequences
+    texts: list[str]
+    decode: Callable[[Sequence[Sequence[int]]], list[str]]
+    pieces: Callable[[Sequence[int], bool], list[str]]
+
+
+class PairData(SequenceData):
+    """Base of the sentence pairs: a subclass says how to `read` its files.
+
+    A sentence stands in one part alone: a training pair, one of whose sentences is also in the validation or test
+    part, is left out and counted; so is a validation pair that shares one with the test part. Sentences that differ in
+    capitals, in spaces or in the signs at their ends count as the same one.
+
+    Args:
+        tokenizers: `source` and `target`, each with `kind`, `size`, `min_count` and `lowercase` as in `tokens.Rule` and
+            `file`, where the run keeps it; and `shared`, whether one by the source's keys serves both.
+        max_length: training pairs with more tokens on a side are left out and counted; None: none.
+        empty: error, or drop: what happens to a pair with an empty side.
+        validation: share or count held out from the training pairs where the dataset has no validation part.
+        test: likewise for the test part; None where the dataset always has one.
+        limit: use only so many training pairs, or this share of them; None: all.
+        batch_size: as in `SequenceData`, and so are the others.
+        max_tokens: as there; of the longer side.
+        bucket: as there.
+        workers: as there.
+        seed: as there.
+        split_seed: decides what is held out and what is kept by `limit`; the same in every run.
+
+    Raises:
+        UserError: a value is out of range, a file is missing or damaged, a side is empty, a part is.
+    """
+
+    name = "pairs"
+    languages: tuple[str, str] = ("source", "target")
+
+    def __init__(
+        self,
+        *,
+        tokenizers: Mapping[str, Any],
+        max_length: int | None,
+        empty: str,
+        validation: float,
+        test: float | None,
+        limit: float | None,
+        batch_size: int,
+        max_tokens: int | None,
+        bucket: bool,
+        workers: int,
+        seed: int,
+        split_seed: int = 0,
+    ) -> None:
+        super().__init__(batch_size=batch_size, max_tokens=max_tokens, bucket=bucket, workers=workers, seed=seed)
+        self.rules = [tokens.Rule.of(tokenizers[side], f"data.tokenizers.{side}") for side in ("source", "target")]
+        self.files = [Path(tokenizers[side]["file"]) for side in ("source", "target")]
+        self.shared = bool(tokenizers["shared"])
+        if max_length is not None and max_length < 1:
+            raise UserError(f"data.max_length={max_length} must be 1 or more: try data.max_length=50")
+        if empty not in ("error", "drop"):
+            raise UserError(f"data.empty={empty} is unknown: use error, or drop to leave such pairs out")
+        for key, amount in (("validation", validation), ("test", test)):
+            if amount is not None:
+                check_amount(f"data.{key}", amount, whole=False)
+        if limit is not None:
+            check_amount("data.limit", limit, whole=True)
+        self.max_length, self.empty, self.limit = max_length, empty, limit
+        self.amounts = {"test": test, "validation": validation}
+        self.split_seed = split_seed
+        self.texts: dict[str, PairTexts] = {}
+        self._tokenizers: list[Any] = []
+
+    def read(self) -> dict[str, PairTexts]:
+        """The parts: `train`, and `validation` and `test` where the dataset has them."""
+        raise NotImplementedError
+
+    def load(self) -> None:
+        read = self.read()
+        parts = {part: self.without_empty(texts) for part, texts in read.items()}
+        counts = {"dropped": sum(len(read[part].source) - len(parts[part].source) for part in read)}
+        for part, amount in self.amounts.items():
+            if part not in parts and amount is not None:
+                parts["train"], parts[part] = hold_out(parts["train"], amount, self.split_seed, f"data.{part}")
+        counts["repeated"] = without_repeats(parts)
+        parts["train"] = self._limited(parts["train"])
+        for part in PARTS:
+            if not parts[part].source:
+                raise UserError(f"{self.name}: the {part} part is empty, and needs at least one pair: hold out less.")
+        self.texts = parts
+        counts["too_long"] = 0
+        unknown = []
+        for part in PARTS:
+            sides = [self._encode(side, parts[part]) for side in (0, 1)]
+            if part == "train" and self.max_length is not None:
+                fit = [
+                    row for row, pair in enumerate(zip(*sides, strict=True)) if max(map(len, pair)) <= self.max_length
+                ]
+                if not fit:
+                    raise UserError(f"data.max_length={self.max_length} leaves no training pair: allow more tokens")
+                counts["too_long"] = len(parts[part].source) - len(fit)
+                self.texts[part] = parts[part].take(fit)
+                sides = [[side[row] for row in fit] for side in sides]
+            self.sets[part] = PairStore.of(*sides)
+            unknown = [round(float(np.mean(self.sets[part][place] == UNKNOWN)), 4) for place in (0, 2)]
+        train, stores = self.sets["train"], self.sets.values()
+        self.spec = PairSpec(
+            vocabulary=self.tokenizers[0].get_vocab_size(),
+            target_vocabulary=self.tokenizers[1].get_vocab_size(),
+            shared=self.shared,
+            length=int(np.median(train.source_lengths)),
+            target_length=int(np.median(train.target_lengths)) + 1,
+            longest=max(int(store.source_lengths.max()) for store in stores),
+            target_longest=max(int(store.target_lengths.max()) for store in stores) + 1,
+            languages=tuple(self.languages),
+        )
+        self.splits = {part: len(self.sets[part].lengths) for part in PARTS}
+        self.splits["fingerprint"] = fingerprint(
+            (part, np.array([zlib.crc32("\t".join(pair).encode()) for pair in zip(*self.texts[part][:2], strict=True)]))
+            for part in PARTS
+        )
+        self.splits |= counts | {"unknown": unknown[0], "unknown_target": unknown[1]}  # shares of test tokens
+        self._tell(counts)
+
+    def _tell(self, counts: Mapping[str, int]) -> None:
+        """What was left out, in a line each."""
+        for key, why in (
+            ("dropped", "have an empty side (data.empty=drop)"),
+            ("repeated", "share a sentence with the validation or test part"),
+            ("too_long", f"of the training part are longer than data.max_length={self.max_length}"),
+        ):
+            if counts[key]:
+                log.warning("%s: %d pairs were left out: they %s.", self.name, counts[key], why)
+
+    @property
+    def tokenizers(self) -> list[Any]:
+        """The run's tokenizers, of source and target; fitted on the training part if the run has none yet."""
+        if not self._tokenizers:
+            if all(file.is_file() for file in self.files):
+                self._tokenizers = [tokens.read(file) for file in self.files]
+            elif "train" not in self.texts:
+                missing = next(file for file in self.files if not file.is_file())
+                raise UserError(f"{missing} is missing: restore it, or train again")
+            elif self.shared:
+                one = tokens.fit(self.rules[0], [*self.texts["train"].source, *self.texts["train"].target])
+                self._tokenizers = [one, one]
+            else:
+                sides = zip(self.rules, self.texts["train"][:2], strict=True)
+                self._tokenizers = [tokens.fit(rule, side) for rule, side in sides]
+        return self._tokenizers
+
+    def dataset(self, part: str) -> Dataset:
+        return StoredPairs(self.sets[part])
+
+    def keep(self, folder: Path) -> None:
+        """Write what a later prediction needs into the run's folder."""
+        for tokenizer, file in zip(self.tokenizers, self.files, strict=True):
+            tokens.keep(tokenizer, folder / file.name)
+
+    def prepare(self, texts: Sequence[str]) -> Sentences:
+        """New sentences of the source language as the model would get them.
+
+        Raises:
+            UserError: when one has no word.
+        """
+        for number, text in enumerate(texts, 1):
+            if is_blank(text):
+                raise UserError(f"sentence {number} is empty: give a sentence with a word in it")
+        return Sentences(pad(tokens.encode(self.tokenizers[0], texts)), list(texts), self.decode, self.pieces)
+
+    def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        """Target tokens as text; words are put together by spaces, but signs follow them as they do in writing."""
+        texts = tokens.decode(self.tokenizers[1], rows)
+        rule = self.rules[0] if self.shared else self.rules[1]
+        return [CLOSING.sub(r"\1", text) for text in texts] if rule.kind == "word" else texts
+
+    def pieces(self, row: Sequence[int], target: bool) -> list[str]:
+        """The tokens of a sentence as they are written, for a picture."""
+        tokenizer = self.tokenizers[int(target)]
+        return [str(tokenizer.id_to_token(one)).replace("▁", "") or "▁" for one in row]
+
+    def without_empty(self, texts: PairTexts) -> PairTexts:
+        """The pairs that have words on both sides.
+
+        Raises:
+            UserError: when one has not, and such are not to be dropped.
+        """
+        full = [
+            not is_blank(one) and not is_blank(other) for one, other in zip(texts.source, texts.target, strict=True)
+        ]
+        if all(full):
+            return texts
+        if self.empty == "error":
+            first = full.index(False)
+            side = self.languages[0] if is_blank(texts.source[first]) else self.languages[1]
+            raise UserError(
+                f"{texts.places[first]}: the {side} side is empty ({full.count(False)} such); "
+                "set data.empty=drop to leave such pairs out"
+            )
+        return texts.take(row for row, good in enumerate(full) if good)
+
+    def _limited(self, texts: PairTexts) -> PairTexts:
+        if self.limit is None:
+            return texts
+        count = len(texts.source)
+        wanted = max(1, round(self.limit * count)) if isinstance(self.limit, float) else self.limit
+        if wanted > count:
+            raise UserError(f"data.limit={self.limit} is more than the {count} training pairs; null takes all.")
+        order = np.random.default_rng([self.split_seed, zlib.crc32(b"data.limit")]).permutation(count)
+        return texts.take(np.sort(order[:wanted]).tolist())
+
+    def _encode(self, side: int, texts: PairTexts) -> list[list[int]]:
+        rows = tokens.encode(self.tokenizers[side], texts[side])
+        for row, place in zip(rows, texts.places, strict=True):
+            if not row:
+                raise UserError(f"{place}: nothing of the {self.languages[side]} side is a token: mend or remove it")
+        return rows

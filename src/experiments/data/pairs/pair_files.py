@@ -1,0 +1,138 @@
+"""Sentence pairs in files of one's own: a tab-separated table, two parallel files, or a folder of them by part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.data.pairs.pair_data import PairData
+from experiments.data.pairs.pair_texts import PairTexts
+from experiments.data.text.text_data import lines_of
+from experiments.errors import UserError
+
+NAMES = {"train": ("train",), "validation": ("val", "valid", "validation", "dev"), "test": ("test", "test_2016_flickr")}
+
+
+class PairFiles(PairData):
+    """Reads sentence pairs of any two languages.
+
+    Args:
+        path: a file of tab-separated columns; a file of source sentences, with `target_path`; or a folder in the layout
+            of Multi30k, `train.en`, `train.de`, `val.en`, …, compressed (.gz) or not.
+        target_path: the file of target sentences, line by line; or None.
+        test_path: a table with the test part; or None, where a part is held out or the folder has one.
+        languages: names of source and target, which are the endings of a folder's files; None only for files.
+        columns: numbers of the columns with source and target, counted from 1.
+        encoding: of the files.
+        rest: the keys of `PairData`.
+
+    Raises:
+        UserError: when a file is missing, a line has no tab, or parallel files have unequally many lines.
+    """
+
+    name = "pairs"
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        target_path: str | None,
+        test_path: str | None,
+        languages: Sequence[str] | None,
+        columns: Sequence[int],
+        encoding: str,
+        **rest: Any,
+    ) -> None:
+        super().__init__(**rest)
+        if len(columns) != 2 or any(isinstance(one, bool) or not isinstance(one, int) or one < 1 for one in columns):
+            raise UserError(f"data.columns={list(columns)} must be two numbers counted from 1: try data.columns=[1,2]")
+        if languages is not None:
+            if len(languages) != 2 or languages[0] == languages[1]:
+                raise UserError(
+                    f"data.languages={list(languages)} must be two different ones: try data.languages=[en,de]"
+                )
+            self.languages = (str(languages[0]), str(languages[1]))
+        self.named = languages is not None
+        self.path, self.target_path, self.test_path = path, target_path, test_path
+        self.columns, self.encoding = tuple(columns), encoding
+
+    def read(self) -> dict[str, PairTexts]:
+        path = Path(self.path).expanduser()
+        if path.is_dir():
+            return self._folder(path)
+        if self.target_path is not None:
+            parts = {"train": parallel(path, Path(self.target_path).expanduser(), self.encoding)}
+        else:
+            parts = {"train": table(path, self.columns, self.encoding)}
+        if self.test_path is not None:
+            parts["test"] = table(Path(self.test_path).expanduser(), self.columns, self.encoding)
+        return parts
+
+    def _folder(self, folder: Path) -> dict[str, PairTexts]:
+        if not self.named:
+            there = sorted({one.name.removesuffix(".gz").rpartition(".")[2] for one in folder.glob("train.*")})
+            raise UserError(
+                f"data.languages is needed for the folder {folder}, which has train.* of {', '.join(there) or 'none'}: "
+                f"try data.languages=[{','.join(([*there, 'en', 'de'])[:2])}]"
+            )
+        parts = {}
+        for part, names in NAMES.items():
+            for name in names:
+                found = [_there(folder / f"{name}.{language}") for language in self.languages]
+                if found[0] and found[1]:
+                    parts[part] = parallel(found[0], found[1], self.encoding)
+                    break
+                if any(found):
+                    lost = self.languages[found.index(None)]
+                    raise UserError(f"{folder / name}.{lost} is missing, and its counterpart is there: add it")
+        if "train" not in parts:
+            raise UserError(f"{folder} has no train.{self.languages[0]} and train.{self.languages[1]}: add them")
+        return parts
+
+
+def _there(path: Path) -> Path | None:
+    """The file, or its compressed form, or None."""
+    packed = path.with_name(f"{path.name}.gz")
+    return path if path.is_file() else packed if packed.is_file() else None
+
+
+def table(path: Path, columns: Sequence[int], encoding: str) -> PairTexts:
+    """Pairs from a file of tab-separated columns.
+
+    Raises:
+        UserError: when it cannot be read, or a line has too few columns.
+    """
+    texts = PairTexts([], [], [])
+    for number, line in enumerate(lines_of(path, encoding), 1):
+        fields = line.split("\t") if line.strip() else [""] * max(columns)  # a blank line is a pair with empty sides
+        if len(fields) < max(columns):
+            missing = "has no tab" if len(fields) == 1 else f"has {len(fields)} columns"
+            raise UserError(
+                f"{path}:{number}: the line {missing}, and the pair is in columns {columns[0]} and {columns[1]} "
+                "(data.columns): separate the sentences by a tab"
+            )
+        texts.source.append(fields[columns[0] - 1].strip())
+        texts.target.append(fields[columns[1] - 1].strip())
+        texts.places.append(f"{path}:{number}")
+    if not texts.source:
+        raise UserError(f"{path} is empty: give a file with a pair a line")
+    return texts
+
+
+def parallel(source: Path, target: Path, encoding: str) -> PairTexts:
+    """Pairs from two files, line by line.
+
+    Raises:
+        UserError: when one cannot be read, or they have unequally many lines.
+    """
+    sides = [[line.strip() for line in lines_of(path, encoding)] for path in (source, target)]
+    if len(sides[0]) != len(sides[1]):
+        longer, shorter = (source, target) if len(sides[0]) > len(sides[1]) else (target, source)
+        least = min(map(len, sides))
+        raise UserError(
+            f"{longer}:{least + 1}: the line has no counterpart, {shorter} ends with line {least}: mend them"
+        )
+    if not sides[0]:
+        raise UserError(f"{source} is empty: give a file with a sentence a line")
+    return PairTexts(sides[0], sides[1], [f"{source}:{number}" for number in range(1, len(sides[0]) + 1)])

@@ -1,0 +1,130 @@
+"""A CSV file with a column of times and columns of numbers, read with the line of every mistake."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from experiments.data.series.times import Times, parse
+from experiments.errors import UserError, unknown
+
+MISSING = ("", "na", "n/a", "nan", "null", "none")  # how a missing value is written, in any case
+
+
+class Table(NamedTuple):
+    """A series as its file has it.
+
+    Attributes:
+        path: the file.
+        times: T points, increasing.
+        columns: names of C columns.
+        values: (T, C) float64; NaN where the file has no value.
+        lines: (T,) line numbers in the file, counted from 1.
+    """
+
+    path: Path
+    times: Times
+    columns: tuple[str, ...]
+    values: np.ndarray
+    lines: np.ndarray
+
+
+def read_table(path: Path, time: str | None, columns: Sequence[str] | None, time_format: str | None) -> Table:
+    """Reads a CSV file; its delimiter is the comma, semicolon or tab that its first line has most of.
+
+    Args:
+        path: the file, in UTF-8, with a line of names.
+        time: the column of times; None: the first.
+        columns: those to read; None: every other one.
+        time_format: see `times.parse`.
+
+    Raises:
+        UserError: with file and line, for what is missing, is no number, or goes back in time.
+    """
+    names, rows, lines = _rows(path)
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"{path}, line 1: two columns are called {name}: give each a name of its own")
+    time = names[0] if time is None else time
+    wanted = [name for name in names if name != time] if columns is None else list(columns)
+    for key, name in (("data.time", time), *(("data.columns", name) for name in wanted)):
+        if name not in names:
+            raise UserError(unknown(f"{key}={name}", f"no column of {path}", name, names))
+    if not wanted or time in wanted:
+        raise UserError(f"{path} has no column of numbers beside {time}: name some with data.columns")
+    if not rows:
+        raise UserError(f"{path} has names of columns and no row: give it rows of values")
+    place = names.index(time)
+    cells = [row[place] for row in rows]
+    try:
+        times = parse(cells, time_format)
+    except ValueError as error:
+        bad = int(error.args[0])
+        rule = f"written as {time_format}" if time_format else "ISO 8601, such as 2016-07-01 00:00, or a number"
+        raise UserError(
+            f"{path}, line {lines[bad]}: {time}={cells[bad]!r} is no time {rule}: mend it, or set data.time_format"
+        ) from None
+    back = np.flatnonzero(np.diff(times.values) <= 0)
+    if len(back):
+        late = int(back[0]) + 1
+        raise UserError(
+            f"{path}, line {lines[late]}: {time}={cells[late]} does not come after {cells[late - 1]}: sort the rows and"
+            " keep one a time"
+        )
+    values = np.empty((len(rows), len(wanted)))
+    for column, name in enumerate(wanted):
+        values[:, column] = _numbers(path, name, [row[names.index(name)] for row in rows], lines)
+    return Table(path, times, tuple(wanted), values, np.array(lines))
+
+
+def _rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
+    """Names, rows and their line numbers; empty lines are none."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            head = file.readline()
+            delimiter = max(",;\t", key=head.count)
+            file.seek(0)
+            reader = csv.reader(file, delimiter=delimiter)
+            names = [name.strip() for name in next(reader, [])]
+            rows, lines = [], []
+            for row in reader:
+                if not row or not any(cell.strip() for cell in row):
+                    continue
+                if len(row) != len(names):
+                    raise UserError(
+                        f"{path}, line {reader.line_num}: {len(row)} cells, where the first line names {len(names)}"
+                        " columns: mend the line"
+                    )
+                rows.append(row)
+                lines.append(reader.line_num)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: name a CSV file") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read as CSV in UTF-8 ({error}): save it as that") from error
+    if not any(names):
+        raise UserError(f"{path} is empty: give it a line of column names and rows of values")
+    return names, rows, lines
+
+
+def _numbers(path: Path, name: str, cells: Sequence[str], lines: Sequence[int]) -> np.ndarray:
+    out = np.empty(len(cells))
+    for place, cell in enumerate(cells):
+        text = cell.strip()
+        if text.casefold() in MISSING:
+            out[place] = math.nan
+            continue
+        try:
+            out[place] = float(text)
+        except ValueError:
+            out[place] = math.nan
+        if not math.isfinite(out[place]):
+            raise UserError(
+                f"{path}, line {lines[place]}: {name}={text!r} is no number: mend it, leave it empty for a missing"
+                " value, or leave the column out of data.columns"
+            )
+    return out

@@ -1,0 +1,243 @@
+"""Texts with one label each: what every such dataset shares, from the lines of a file to tokens."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from experiments.batches import UNKNOWN, Sequences, pad
+from experiments.data.common.sequence_data import SequenceData, Store
+from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
+from experiments.data.text import tokens
+from experiments.errors import UserError, first_line
+from experiments.spec import TextSpec
+
+log = logging.getLogger(__name__)
+PARTS = ("train", "validation", "test")
+
+
+class Texts(NamedTuple):
+    """Labelled texts of one file or part.
+
+    Attributes:
+        lines: the texts.
+        labels: (N,) int64 class indices.
+        places: `file:line` of each, for messages.
+    """
+
+    lines: list[str]
+    labels: np.ndarray
+    places: list[str]
+
+    def take(self, members: np.ndarray) -> Texts:
+        """Some of them."""
+        some = members.tolist()
+        return Texts([self.lines[one] for one in some], self.labels[members], [self.places[one] for one in some])
+
+    @classmethod
+    def join(cls, several: Sequence[Texts]) -> Texts:
+        """All of several."""
+        lines = [line for one in several for line in one.lines]
+        places = [place for one in several for place in one.places]
+        return cls(lines, np.concatenate([one.labels for one in several]).astype(np.int64), places)
+
+
+class TextData(SequenceData):
+    """Base of the labelled texts: a subclass says how to `read` its files.
+
+    Args:
+        tokenizer: `kind`, `size`, `min_count` and `lowercase` as in `tokens.Rule`, and `file`, where the run keeps it;
+            one that is there is used as it is.
+        max_length: tokens that a text is cut to, from its beginning; None: never.
+        empty: error, or drop: what happens to a text without a word.
+        validation: share or count held out from the training texts where the dataset has no validation part.
+        test: likewise for the test part; None where the dataset always has one.
+        limit: use only so many training texts, evenly over the classes, or this share of each class; None: all.
+        batch_size: as in `SequenceData`, and so are the others.
+        max_tokens: as there.
+        bucket: as there.
+        workers: as there.
+        seed: as there.
+        split_seed: decides who is held out and who is kept by `limit`; the same in every run.
+        root: folder where datasets live, or the dataset itself.
+
+    Raises:
+        UserError: a value is out of range, a file is missing or damaged, a text is empty, a part or class is.
+    """
+
+    name = "text"
+
+    def __init__(
+        self,
+        *,
+        tokenizer: Mapping[str, Any],
+        max_length: int | None,
+        empty: str,
+        validation: float,
+        test: float | None,
+        limit: float | None,
+        batch_size: int,
+        max_tokens: int | None,
+        bucket: bool,
+        workers: int,
+        seed: int,
+        split_seed: int = 0,
+        root: str | None = None,
+    ) -> None:
+        super().__init__(batch_size=batch_size, max_tokens=max_tokens, bucket=bucket, workers=workers, seed=seed)
+        self.rule = tokens.Rule.of(tokenizer)
+        self.file = Path(tokenizer["file"])
+        if max_length is not None and max_length < 1:
+            raise UserError(f"data.max_length={max_length} must be 1 or more: try data.max_length=400")
+        if empty not in ("error", "drop"):
+            raise UserError(f"data.empty={empty} is unknown: use error, or drop to leave such texts out")
+        for key, amount in (("validation", validation), ("test", test)):
+            if amount is not None:
+                check_amount(f"data.{key}", amount, whole=False)
+        if limit is not None:
+            check_amount("data.limit", limit, whole=True)
+        self.max_length, self.empty, self.limit = max_length, empty, limit
+        self.amounts = {"test": test, "validation": validation}
+        self.split_seed, self.root = split_seed, root
+        self.texts: dict[str, Texts] = {}
+        self._tokenizer: Any = None
+
+    def read(self) -> tuple[tuple[str, ...], dict[str, Texts]]:
+        """Class names; and the parts: `train`, and `validation` and `test` where the dataset has them."""
+        raise NotImplementedError
+
+    def load(self) -> None:
+        classes, read = self.read()
+        whole = {part: self._without_empty(texts) for part, texts in read.items()}
+        dropped = sum(len(read[part].lines) - len(whole[part].lines) for part in read)
+        origin = {part: (part, np.arange(len(texts.lines))) for part, texts in whole.items()}
+        train = origin["train"][1]
+        for part, amount in self.amounts.items():
+            if part not in origin and amount is not None:
+                rest, held = hold_out(whole["train"].labels[train], amount, self.split_seed, f"data.{part}")
+                train, origin[part] = train[rest], ("train", train[held])
+        if self.limit is not None:
+            train = train[keep(whole["train"].labels[train], self.limit, self.split_seed)]
+        origin["train"] = ("train", train)
+        self.texts = {part: whole[origin[part][0]].take(origin[part][1]) for part in PARTS}
+        counts = np.bincount(self.texts["train"].labels, minlength=len(classes))
+        if not counts.all():
+            lost = classes[int(np.argmin(counts))]
+            raise UserError(f"{self.name}: class {lost} has no training example left; hold out fewer or add texts.")
+        encoded = {part: self._encode(texts) for part, texts in self.texts.items()}
+        cut = 0
+        for part, rows in encoded.items():
+            short = [row[: self.max_length] for row in rows]
+            cut += sum(map(len, rows)) != sum(map(len, short)) and sum(
+                len(row) > len(kept) for row, kept in zip(rows, short, strict=True)
+            )
+            self.sets[part] = Store.of(short, self.texts[part].labels)
+        lengths = self.sets["train"].lengths
+        self.spec = TextSpec(
+            vocabulary=self.tokenizer.get_vocab_size(),
+            length=int(np.median(lengths)),
+            longest=max(int(store.lengths.max()) for store in self.sets.values()),
+            classes=classes,
+        )
+        self.splits = {part: len(self.sets[part].lengths) for part in PARTS}
+        self.splits["fingerprint"] = fingerprint((f"{part} of {origin[part][0]}", origin[part][1]) for part in PARTS)
+        self.splits |= {"dropped": dropped, "cut": int(cut)}
+        self.splits["unknown"] = round(float(np.mean(self.sets["test"].values == UNKNOWN)), 4)  # share of test tokens
+        if dropped:
+            log.warning("%s: %d texts without a word were left out (data.empty=drop).", self.name, dropped)
+
+    @property
+    def tokenizer(self) -> Any:
+        """The run's tokenizer; fitted on the training part if the run has none yet."""
+        if self._tokenizer is None:
+            if self.file.is_file():
+                self._tokenizer = tokens.read(self.file)
+            elif "train" in self.texts:
+                self._tokenizer = tokens.fit(self.rule, self.texts["train"].lines)
+            else:
+                raise UserError(f"{self.file} is missing: restore it, or train again")
+        return self._tokenizer
+
+    def keep(self, folder: Path) -> None:
+        """Write what a later prediction needs into the run's folder."""
+        tokens.keep(self.tokenizer, folder / self.file.name)
+
+    def prepare(self, texts: Sequence[str]) -> Sequences:
+        """New texts as the model would get them.
+
+        Raises:
+            UserError: when one has no word.
+        """
+        for number, text in enumerate(texts, 1):
+            if is_blank(text):
+                raise UserError(f"text {number} is empty: give a text with a word in it")
+        return pad([row[: self.max_length] for row in tokens.encode(self.tokenizer, texts)])
+
+    def pieces(self, row: Sequence[int]) -> list[str]:
+        """The tokens of a text, one by one, for pictures."""
+        return [self.tokenizer.id_to_token(one) for one in row]
+
+    def _without_empty(self, texts: Texts) -> Texts:
+        blank = np.array([is_blank(line) for line in texts.lines], bool)
+        if blank.any() and self.empty == "error":
+            first = texts.places[int(np.argmax(blank))]
+            raise UserError(
+                f"{first}: the text is empty ({int(blank.sum())} such); set data.empty=drop to leave them out"
+            )
+        return texts.take(np.flatnonzero(~blank)) if blank.any() else texts
+
+    def _encode(self, texts: Texts) -> list[list[int]]:
+        rows = tokens.encode(self.tokenizer, texts.lines)
+        for row, place in zip(rows, texts.places, strict=True):
+            if not row:
+                raise UserError(f"{place}: nothing of the text is a token: mend or remove it")
+        return rows
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text has nothing to read."""
+    return not any(letter.isprintable() and not letter.isspace() for letter in text)
+
+
+def lines_of(path: Path, encoding: str = "utf-8") -> list[str]:
+    """The lines of a text file; only a newline ends a line, since old texts hold other separators within one.
+
+    Raises:
+        UserError: when the file is missing, or not in that encoding.
+    """
+    text = text_of(path, encoding)
+    lines = text.split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def text_of(path: Path, encoding: str = "utf-8") -> str:
+    """A text file, compressed where its name ends in .gz.
+
+    Raises:
+        UserError: when it is missing, or not in that encoding.
+    """
+    try:
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+    except (EOFError, zlib.error) as error:
+        raise UserError(f"{path} is damaged ({first_line(error)}): fetch it again") from error
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({error.strerror or first_line(error)}): name the file or folder with the data"
+        ) from error
+    try:
+        return content.decode(encoding).removeprefix("\ufeff").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"{path}:{line}: byte {content[error.start]:#x} is not {encoding}: set data.encoding, for instance to latin-1"
+        ) from error
+    except LookupError as error:
+        raise UserError(f"data.encoding={encoding} is unknown: use utf-8 or latin-1") from error

@@ -1,0 +1,91 @@
+"""Where the numbers of a run go: TensorBoard and a CSV file, both directly in the run folder.
+
+Both are written as they come and stay whole when a run is killed and resumed: what the earlier attempt
+wrote at or after the point of return is dropped when the resumed run logs for the first time. They belong
+to a run that fits; evaluate and predict run without them.
+
+The horizontal axis in TensorBoard is always the optimizer step, counted from 0: it is the one axis that
+step-wise learning rates, epoch ends and validations in mid-epoch share. metrics.csv has a row an epoch, and
+the step beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+
+
+class RunLogger(Logger):
+    """A logger that owns nothing but a file in the run folder."""
+
+    def __init__(self, dir: str) -> None:
+        super().__init__()
+        self._dir = Path(dir)
+
+    @property
+    def name(self) -> str:
+        return ""
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @property
+    def save_dir(self) -> str:
+        return str(self._dir)
+
+    @property
+    def log_dir(self) -> str:
+        return str(self._dir)
+
+    def announce(self, choices: Mapping[str, Any], metrics: Sequence[str], texts: Mapping[str, str]) -> None:
+        """Takes what `announce` says of the run; here nothing, as config.yaml and record.json hold it."""
+
+    def finalize(self, status: str) -> None:
+        """Lightning says this after fit and again after test, so nothing is closed here."""
+
+    def close(self, status: str) -> None:
+        """The run is over."""
+
+
+def announce(
+    loggers: Iterable[Any], choices: Mapping[str, Any], metrics: Sequence[str], texts: Mapping[str, str]
+) -> None:
+    """Once, before fit: what was chosen, which final metrics to expect, and texts (Markdown) to show.
+
+    Args:
+        loggers: the trainer's; those that show none of it are passed over.
+        choices: flat; strings, numbers, booleans or None.
+        metrics: names of the scalars that say how the run ended, such as `test/accuracy`.
+        texts: name to Markdown.
+    """
+    for logger in loggers:
+        if isinstance(logger, RunLogger):
+            logger.announce(choices, metrics, texts)
+        elif isinstance(logger, Logger):
+            logger.log_hyperparams(dict(choices))
+
+
+def close(loggers: Iterable[Any], status: str) -> None:
+    """Once, at the very end: `finished`, or anything else for a run that did not."""
+    for logger in loggers:
+        if isinstance(logger, RunLogger):
+            logger.close(status)
+
+
+def log_epoch(trainer: Any) -> None:
+    """Log an epoch's training metrics now; for whoever saves a checkpoint in `on_train_epoch_end`, before
+    saving.
+
+    Lightning logs them after that hook. A run that stops in between (a signal is answered just there) would
+    resume behind the epoch, and its row would lack them for good. Lightning's own call repeats the same
+    values and changes nothing. To be called by all processes.
+    """
+    metrics = {k: float(v) for k, v in trainer.logged_metrics.items() if k.startswith("train/")}
+    step = trainer.fit_loop.epoch_loop._batches_that_stepped - 1  # the step that Lightning will name
+    for logger in trainer.loggers:
+        if metrics and isinstance(logger, RunLogger):
+            logger.log_metrics(metrics | {"epoch": trainer.current_epoch}, step)

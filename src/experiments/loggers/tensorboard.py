@@ -1,0 +1,197 @@
+"""Scalars, pictures, texts and the HPARAMS entry of a run, as an event file of TensorBoard."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.utilities import rank_zero_only
+
+from experiments.loggers.base import RunLogger
+from experiments.loggers.event_file import record, records
+
+
+class TensorBoard(RunLogger):
+    """Scalars, pictures, texts and the HPARAMS entry, in one event file in the run folder.
+
+    The events are written here and not through SummaryWriter: that import takes half a second, its thread
+    and queue serve nobody, and a resumed run would show its curves twice and its first attempt's end. A
+    call of `log_metrics` is one event and one write to the operating system, so there is nothing to flush.
+
+    Args:
+        dir: the run folder.
+    """
+
+    def __init__(self, dir: str) -> None:
+        super().__init__(dir)
+        self._file: io.FileIO | None = None
+        self._earlier: list[Path] = []  # event files of attempts before this one
+        self._once: set[str] = set()  # tags that this attempt has written for the whole run
+        self._latest: dict[str, int] = {}  # the step of each scalar's last value
+        self._fitting = False
+        self._tested = False
+
+    def announce(self, choices: Mapping[str, Any], metrics: Sequence[str], texts: Mapping[str, str]) -> None:
+        """Writes the HPARAMS entry and the texts."""
+        self.log_hyperparams(dict(choices), metrics)
+        for name, text in texts.items():
+            self.log_text(name, text)
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, metrics: Sequence[str] | Mapping[str, Any] = (), **kwargs: Any) -> None:
+        """The entry in the HPARAMS tab, written the first time it is called.
+
+        Args:
+            params: flat choices.
+            metrics: tags of scalars that will say how the run ended; the tab reads their last values.
+        """
+        if "_hparams_/session_start_info" in self._once:
+            return
+        from tensorboard.plugins.hparams import api_pb2 as api
+        from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionStartInfo
+
+        experiment, start = api.Experiment(), SessionStartInfo(start_time_secs=time.time())
+        for name, value in dict(params).items():
+            info = experiment.hparam_infos.add(name=name)
+            if isinstance(value, bool):
+                info.type, start.hparams[name].bool_value = api.DATA_TYPE_BOOL, value
+            elif isinstance(value, (int, float)):
+                info.type, start.hparams[name].number_value = api.DATA_TYPE_FLOAT64, value
+            else:
+                text = "none" if value is None else str(value)
+                info.type, start.hparams[name].string_value = api.DATA_TYPE_STRING, text
+        for tag in metrics:
+            experiment.metric_infos.add(name=api.MetricName(tag=tag))
+        # Of several such summaries TensorBoard takes any one for the columns of all runs. In a sweep none is written, so
+        # that it collects the columns itself, or takes those that `experiments compare --tensorboard` writes.
+        if not (self._dir.parent / "sweep.json").exists():
+            self._hparams("experiment", HParamsPluginData(experiment=experiment))
+        self._hparams("session_start_info", HParamsPluginData(session_start_info=start))
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        step = step or 0
+        scalars = {k: v for k, v in metrics.items() if k != "epoch" and self._latest.get(k) != step}
+        if not scalars:
+            return
+        self._latest |= dict.fromkeys(scalars, step)
+        tested = any(k.startswith("test/") for k in scalars)
+        self._tested |= tested
+        self._open()
+        if not self._fitting and not tested:
+            self._fitting = True
+            self._take_over(step)
+        self._write(Summary(value=[Summary.Value(tag=k, simple_value=v) for k, v in scalars.items()]), step)
+
+    @rank_zero_only
+    def log_text(self, name: str, markdown: str, step: int = 0) -> None:
+        """A text (Markdown) for the text tab, as it was after some steps."""
+        from tensorboard.compat.proto import summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
+
+        plugin = summary_pb2.SummaryMetadata.PluginData(plugin_name="text")
+        value = summary_pb2.Summary.Value(
+            tag=f"{name}/text_summary",
+            metadata=summary_pb2.SummaryMetadata(plugin_data=plugin),
+            tensor=tensor_pb2.TensorProto(
+                dtype=types_pb2.DT_STRING,
+                string_val=[markdown.encode()],
+                tensor_shape=tensor_shape_pb2.TensorShapeProto(dim=[{"size": 1}]),
+            ),
+        )
+        if step == 0:
+            self._once.add(value.tag)
+        self._write(summary_pb2.Summary(value=[value]), step)
+
+    @rank_zero_only
+    def log_picture(self, name: str, png: bytes, step: int) -> None:
+        """A picture that is already a PNG file."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        width, height = struct.unpack(">II", png[16:24])  # a PNG begins with its signature and then its size
+        image = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=png)
+        self._write(Summary(value=[Summary.Value(tag=name, image=image)]), step)
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Lightning says `success` after fit too; the run has ended well only when it has been tested."""
+        if status == "failed" or (status == "success" and self._tested):
+            self._end(status)
+
+    @rank_zero_only
+    def close(self, status: str) -> None:
+        """Write how the run ended, unless that was written before, and close the file."""
+        self._end("success" if status == "finished" else "failed")
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _end(self, status: str) -> None:
+        # TensorBoard believes the first end it reads, so there must never be a second.
+        if self._file is None or "_hparams_/session_end_info" in self._once:
+            return
+        from tensorboard.plugins.hparams import api_pb2 as api
+        from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
+
+        code = api.STATUS_SUCCESS if status == "success" else api.STATUS_FAILURE
+        end = SessionEndInfo(status=code, end_time_secs=time.time())
+        self._hparams("session_end_info", HParamsPluginData(session_end_info=end))
+
+    def _hparams(self, tag: str, content: Any) -> None:
+        from tensorboard.compat.proto import summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
+
+        plugin = summary_pb2.SummaryMetadata.PluginData(plugin_name="hparams", content=content.SerializeToString())
+        nothing = tensor_pb2.TensorProto(  # all is in the metadata, but a value without a tensor is not read
+            dtype=types_pb2.DT_FLOAT,
+            float_val=[0.0],
+            tensor_shape=tensor_shape_pb2.TensorShapeProto(dim=[{"size": 1}]),
+        )
+        value = summary_pb2.Summary.Value(
+            tag=f"_hparams_/{tag}", metadata=summary_pb2.SummaryMetadata(plugin_data=plugin), tensor=nothing
+        )
+        self._once.add(value.tag)
+        self._write(summary_pb2.Summary(value=[value]), 0)
+
+    def _open(self) -> None:
+        if self._file is not None:
+            return
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        self._dir.mkdir(parents=True, exist_ok=True)
+        self._earlier = sorted(self._dir.glob("events.out.tfevents.*"))
+        name = f"events.out.tfevents.{time.time_ns()}.{os.getpid()}"
+        self._file = open(self._dir / name, "xb", buffering=0)  # noqa: SIM115, open for the whole run
+        self._file.write(record(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString()))
+
+    def _write(self, summary: Any, step: int) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        self._open()
+        assert self._file is not None
+        event = Event(wall_time=time.time(), step=step, summary=summary)
+        self._file.write(record(event.SerializeToString()))
+
+    def _take_over(self, step: int) -> None:
+        """Copy what earlier attempts logged before this step, and remove their files."""
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        assert self._file is not None
+        over = self._once | {"_hparams_/session_end_info"}
+        seen: set[tuple[str, int]] = set()  # twice where a copy like this one was itself interrupted
+        for path in self._earlier:
+            for data in records(path):
+                event = Event.FromString(data)
+                tags = {(v.tag, event.step) for v in event.summary.value}
+                new = tags and event.step < step and not tags <= seen
+                if new and not any(tag in over for tag, _ in tags):
+                    seen |= tags
+                    self._file.write(record(data))
+        for path in self._earlier:
+            path.unlink()
+        self._earlier = []

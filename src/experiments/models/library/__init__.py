@@ -1,0 +1,1 @@
+"""Networks of torchvision, timm and transformers as chains of named stages."""

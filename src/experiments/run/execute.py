@@ -1,0 +1,210 @@
+"""One run: trained, tested and recorded, from the `config.yaml` in its folder.
+
+Every process of a run (this one, a rank of a distributed job, a worker of a sweep, a resumed run) starts from that
+file and never composes again.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.config.devices import processes_here
+from experiments.errors import Pruned, in_short
+from experiments.run.build import (
+    build_callbacks,
+    build_data,
+    build_task,
+    build_trainer,
+    prepare_process,
+    seed_everything,
+)
+from experiments.run.folder import in_rank, rank, read_config, reading
+from experiments.run.loaded import load_checkpoint
+from experiments.run.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, Record, choices
+from experiments.spec import to_plain
+from experiments.system.signals import stop_behind, stop_if_asked, stoppable
+
+log = logging.getLogger(__name__)
+
+
+def run(folder: Path) -> dict[str, Any]:
+    """Executes the run in `folder`, in this process or in as many as its config asks for; returns its record.
+
+    Raises:
+        UserError: for what the user can mend.
+        RunFailed: when another process of the run failed.
+        Interrupted: after SIGINT or SIGTERM.
+    """
+    config = read_config(folder)
+    processes = processes_here(config)
+    if processes == 1 or in_rank():
+        return execute(folder, config)
+    from experiments.run.ranks import launch
+
+    return launch(folder, processes)
+
+
+def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
+    """Trains, tests and records the run whose `config.yaml` lies in `folder`; continues it where it has checkpoints.
+
+    Raises:
+        UserError: for what the user can mend; the record says `failed`.
+        Interrupted: after SIGINT or SIGTERM; a checkpoint is there and the record says `interrupted`.
+    """
+    config = config or read_config(folder)
+    record = Record(folder, OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+
+    def write(status: str, error: str | None = None) -> None:
+        if rank() == 0:
+            record.write(status, error)
+
+    write(RUNNING)
+    with stoppable():
+        try:
+            with reading(folder, record.written):
+                prepare_process(config)
+                _train_and_test(config, folder, record)
+        except Pruned as early:
+            record.content["metrics"] = {name: _plain(value) for name, value in sorted(early.metrics.items())}
+            write(PRUNED, str(early))
+            return record.content
+        except BaseException as error:
+            stopped = stop_behind(error)
+            said = stopped or error
+            write(INTERRUPTED if stopped else FAILED, in_short(said))
+            if stopped and stopped is not error:
+                raise stopped from error
+            raise
+    write(FINISHED)
+    return record.content
+
+
+def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
+    from experiments.callbacks.meter import Meter
+    from experiments.loggers.base import announce, close
+    from experiments.run.layer_table import as_markdown, layer_table
+    from experiments.viz.tables import markdown
+
+    data = build_data(config)
+    if rank() == 0 and hasattr(data, "keep"):  # what data have learned from their training part, such as a vocabulary
+        data.keep(folder)
+    seed_everything(config.seed)  # whatever the data drew
+    task = build_task(config, data.spec, data)
+    seed_everything(config.seed + rank())  # dropout differs between the processes of one run
+    trainer = build_trainer(config)
+    meter = Meter()
+    always = build_callbacks(config, task.freezing)
+    trainer.callbacks[:0] = [*always, meter]
+    record.content["features"] = always[-1].summary
+    record.content["data"] = getattr(data, "splits", {})
+    record.content["spec"] = to_plain(data.spec)
+    record.content["environment"] |= describe_device(trainer)
+    record.content["environment"]["memory_format"] = config.trainer.get("memory_format", "contiguous")
+    table = layer_table(task.model, data.spec)
+    record.content["cost"] |= {
+        "parameters": table.parameters,
+        "trainable_parameters": table.trainable,
+        "flops_per_example": table.flops,
+    }
+    rate = config.optimizer.get("lr")
+    head, cells = task.freezing.table(rate)
+    record.content["freezing"] = [asdict(row) for row in task.freezing.rows(rate)]
+    texts = {
+        "config": f"```yaml\n{(folder / 'config.yaml').read_text(encoding='utf-8')}```",
+        "layers": as_markdown(table),
+        "freezing": markdown(head, cells, right=(1, 3, 4)),
+    }
+    if rank() == 0:
+        _tell(config, task.freezing, rate)
+    if config.trainer.get("compile"):
+        task.model.compile()
+    announce(trainer.loggers, hyperparameters(config), task.metric_names("test"), texts)
+    try:
+        _fit_and_test(task, data, trainer, meter, folder, record)
+    except BaseException:
+        close(trainer.loggers, FAILED)
+        raise
+    close(trainer.loggers, FINISHED)
+
+
+def _tell(config: DictConfig, freezing: Any, rate: float | None) -> None:
+    """The table of what learns, where that is not everything."""
+    from experiments.viz.tables import table
+
+    if freezing.everything:
+        return
+    head, cells = freezing.table(rate)
+    print(table(head, cells, right=(1, 3, 4)), file=sys.stderr)
+    rows, epochs = freezing.rows(rate), config.trainer.max_epochs
+    if config.weights is None and any(row.learning < row.parameters for row in rows):
+        print(
+            "weights=null: what does not learn keeps random values; weights=PATH gives it better ones", file=sys.stderr
+        )
+    waiting = [row.stage for row in rows if row.from_epoch and row.from_epoch > epochs > 0]
+    if waiting:
+        print(f"the run ends after epoch {epochs}, before {', '.join(waiting)} would begin to learn", file=sys.stderr)
+
+
+def _fit_and_test(task: Any, data: Any, trainer: Any, meter: Any, folder: Path, record: Record) -> None:
+    from experiments.callbacks.checkpoint import Checkpoints, newest_whole
+
+    folder_of_checkpoints = folder / "checkpoints"
+    if not task.learns:
+        trainer.fit_loop.max_epochs = 1
+        log.warning("The model has nothing to learn: one pass without training.")
+    stop_if_asked()
+    trainer.fit(task, datamodule=data, ckpt_path=newest_whole(folder_of_checkpoints), weights_only=True)
+    kept = [callback for callback in trainer.callbacks if isinstance(callback, Checkpoints)]
+    metrics: dict[str, float] = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    lost = [name for name, value in metrics.items() if name.endswith("/loss") and not math.isfinite(value)]
+    if lost:
+        record.content["diverged"] = True
+        log.warning(
+            "%s is no finite number any more: try a lower optimizer.lr, or trainer.gradient_clip_val=1", lost[0]
+        )
+    if kept and kept[0].best is not None:
+        metrics = dict(kept[0].best_metrics)
+        record.content["best_epoch"] = kept[0].best_epoch
+        load_checkpoint(task, folder_of_checkpoints / "best.ckpt")
+    trainer.test(task, datamodule=data, verbose=False)
+    metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+    record.content["metrics"] = {name: _plain(value) for name, value in sorted(metrics.items())}
+    record.content |= task.details()
+    record.content["cost"] |= meter.cost()
+
+
+def _plain(value: float) -> float | None:
+    """JSON knows no NaN or infinity."""
+    return round(value, 8) if math.isfinite(value) else None
+
+
+def hyperparameters(config: DictConfig) -> dict[str, Any]:
+    """The choices of a run and its commonest numbers, for TensorBoard's HPARAMS tab."""
+    chosen = choices(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+    numbers = {
+        "lr": config.optimizer.get("lr"),
+        "batch_size": config.data.get("batch_size"),
+        "limit": config.data.get("limit"),
+    }
+    return {key: value for key, value in (chosen | numbers).items() if value is not None}
+
+
+def describe_device(trainer: Any) -> dict[str, Any]:
+    """Where the run computes, and the precision that really runs."""
+    import torch
+
+    device = trainer.strategy.root_device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {
+        "device": name,
+        "processes": trainer.world_size,
+        "threads": torch.get_num_threads(),
+        "precision": str(trainer.precision),
+    }

@@ -1,0 +1,77 @@
+"""What is fastest on this machine: the rule behind `precision=auto` and `trainer.memory_format=auto`.
+
+A rule, not a trial in each run: a trial costs seconds, and its noise would give the cells of one sweep unlike precisions.
+`experiments benchmark` measures the same choices for one's own network; docs/networks.md shows what was measured for the rule.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+MEMORY_FORMATS = ("auto", "contiguous", "channels_last")
+LITTLE = 20e6  # FLOPs of an example's forward pass below which converting numbers costs more than it saves
+
+
+class Speed(NamedTuple):
+    """Attributes:
+    precision: of Lightning's names, never `auto`.
+    memory_format: `contiguous` or `channels_last`.
+    """
+
+    precision: str
+    memory_format: str
+
+
+def fastest(precision: str, memory_format: str, model: nn.Module, flops: int, device: str) -> Speed:
+    """Settles what is `auto`; what was named stays.
+
+    Args:
+        precision: "auto", or one of Lightning's names.
+        memory_format: "auto", "contiguous" or "channels_last".
+        model: whose convolutions decide on the memory format.
+        flops: of one example's forward pass.
+        device: "cpu", "gpu" or another of Lightning's accelerators.
+    """
+    if precision == "auto":
+        precision = half_precision(device) if flops >= LITTLE else "32-true"
+    if memory_format == "auto":
+        convolves = any(isinstance(layer, nn.Conv2d) for layer in model.modules())
+        # On a GPU, 32-bit kernels are as fast or faster in the usual order.
+        pays = device == "cpu" or precision not in ("32-true", "64-true")
+        memory_format = "channels_last" if convolves and pays else "contiguous"
+    return Speed(precision, memory_format)
+
+
+def half_precision(device: str) -> str:
+    """The fastest precision for much arithmetic: 16 bits where the device multiplies them itself, else 32."""
+    if device == "gpu" and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+    if device == "cpu":
+        # Without such instructions bfloat16 is emulated, and was measured to take over ten times as long.
+        asked = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+        return "bf16-mixed" if any(getattr(torch.cpu, name, bool)() for name in asked) else "32-true"
+    return "32-true"
+
+
+def arrange(model: nn.Module, memory_format: str) -> None:
+    """Puts the weights of convolutions, and with them what passes between these, into a memory format."""
+    if memory_format == "channels_last":
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def settle(config: Any, model: nn.Module, spec: Any) -> None:
+    """Replaces `auto` in a run's config by what is fastest for its model here, and arranges the model."""
+    precision, memory_format = config.precision.name, config.trainer.get("memory_format", "contiguous")
+    if "auto" in (precision, memory_format):
+        from experiments.config.devices import accelerator
+        from experiments.run.layer_table import flops_per_example
+
+        flops = flops_per_example(model, spec) if precision == "auto" else 0  # nothing else asks for them
+        precision, memory_format = fastest(precision, memory_format, model, flops, accelerator(config.trainer))
+        config.precision.name = precision
+        if "memory_format" in config.trainer:
+            config.trainer.memory_format = memory_format
+    arrange(model, memory_format)

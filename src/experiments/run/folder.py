@@ -1,0 +1,235 @@
+"""Run folders: opened for a checked config, found again, opened anew to go on. Never imports torch."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError
+
+from experiments.config.check import require
+from experiments.errors import UserError, first_line
+from experiments.run.old_names import with_new_names
+from experiments.run.record import FINISHED, code_state, read_record
+from experiments.system.files import write_text
+
+# What may change when a run goes on: how long it takes and what it shows, not what it computes.
+_MAY_CHANGE = (
+    "trainer.max_epochs",
+    "trainer.threads",
+    "callbacks.",
+    "logger.",
+    "data.workers",
+    "data.root",
+    "features.",
+)
+
+
+def rank() -> int:
+    """This process's number among those of a distributed job; 0 where there is one."""
+    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0)))
+
+
+def in_rank() -> bool:
+    """Whether a launcher (torchrun, srun) started this process as one of several."""
+    return "RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", 1)) > 1
+
+
+def open_run(config: DictConfig) -> Path:
+    """Checks a config, makes the run's folder and writes `config.yaml` into it.
+
+    Raises:
+        UserError: when the config cannot run, or the folder holds a run already.
+    """
+    require(config)
+    nodes = int(config.trainer.get("num_nodes") or 1)
+    if nodes > 1 and not in_rank():
+        raise UserError(
+            f"trainer.num_nodes={nodes} needs this command on every node, started by torchrun or srun, and nothing says that it "
+            "was: see docs/distributed.md, or use trainer.num_nodes=1"
+        )
+    folder, given = Path(config.run.dir), any(word.startswith("hydra.run.dir=") for word in config.run.overrides)
+    if in_rank():
+        if not given:
+            raise UserError("several processes need one folder: add hydra.run.dir=FOLDER, the same for all")
+        if rank():
+            return _await(folder)
+    folder = _claim(folder, given)
+    write_config(relocate(config, folder), folder)
+    return folder
+
+
+@contextmanager
+def opened(config: DictConfig) -> Iterator[Path]:
+    """The folder of a new run, as `open_run` gives it; gone again where a mistake of the user's kept the run from beginning."""
+    folder = open_run(config)
+    try:
+        yield folder
+    except UserError:
+        ours = ["config.yaml", "record.json"]
+        if rank() == 0 and all(path.name in ours for path in folder.iterdir()):
+            for name in ours:
+                (folder / name).unlink(missing_ok=True)
+            folder.rmdir()
+        raise
+
+
+def _claim(folder: Path, given: bool) -> Path:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if given:
+            folder.mkdir(exist_ok=True)
+            if (folder / "record.json").exists() or (folder / "config.yaml").exists():
+                raise UserError(
+                    f"hydra.run.dir={folder} holds a run already: choose another folder, or resume={folder}"
+                )
+            return folder
+        for number in range(1, 10_000):  # two runs may begin within the second that names them
+            one = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+            try:
+                one.mkdir()
+            except FileExistsError:
+                continue
+            return one
+    except OSError as error:
+        raise UserError(f"hydra.run.dir={folder} cannot be made ({error.strerror}): choose another folder") from error
+    raise UserError(f"{folder} and 9,999 like it exist: clear the folder {folder.parent}")
+
+
+def _await(folder: Path, seconds: float = 300) -> Path:
+    """Waits until the first process has written the config."""
+    until = time.monotonic() + seconds
+    while not (folder / "config.yaml").exists():
+        if time.monotonic() > until:
+            raise UserError(
+                f"{folder}/config.yaml did not appear within {seconds:.0f} s: is the folder shared by all machines?"
+            )
+        time.sleep(0.2)
+    return folder
+
+
+def write_config(config: DictConfig | dict[str, Any], folder: Path) -> None:
+    """Writes a resolved config as the run's `config.yaml`."""
+    plain = OmegaConf.to_container(config, resolve=True) if isinstance(config, DictConfig) else config
+    text = yaml.dump(plain, Dumper=_dumper(), default_flow_style=False, allow_unicode=True, sort_keys=False)
+    write_text(folder / "config.yaml", text)
+
+
+def relocate(config: DictConfig, folder: Path) -> DictConfig:
+    """The config with every path into its run folder pointing into `folder`."""
+    old, new = str(config.run.dir), str(folder.absolute())
+    return config if old == new else OmegaConf.create(moved(OmegaConf.to_container(config), old, new))
+
+
+def moved(value: Any, old: str, new: str) -> Any:
+    """Plain Python with every path at or below `old` taken to `new`."""
+    if isinstance(value, dict):
+        return {key: moved(one, old, new) for key, one in value.items()}
+    if isinstance(value, list):
+        return [moved(one, old, new) for one in value]
+    if isinstance(value, str) and (value == old or value.startswith(f"{old}/")):
+        return new + value[len(old) :]
+    return value
+
+
+@lru_cache(maxsize=1)
+def _dumper() -> Any:
+    """OmegaConf's way to write YAML, by the C library where there is one."""
+    from omegaconf._utils import get_omega_conf_dumper
+
+    plain = get_omega_conf_dumper()
+    fast = getattr(yaml, "CDumper", None)
+    return type("Dumper", (fast,), {"yaml_representers": plain.yaml_representers}) if fast else plain
+
+
+@lru_cache(maxsize=1)
+def _loader() -> Any:
+    """OmegaConf's YAML loader, reading with the C library where there is one: a tenth of the time."""
+    from omegaconf._utils import get_yaml_loader
+
+    plain = get_yaml_loader()
+    fast = getattr(yaml, "CSafeLoader", None)
+    if fast is None:
+        return plain
+    return type(
+        "Loader",
+        (fast,),
+        {"yaml_implicit_resolvers": plain.yaml_implicit_resolvers, "yaml_constructors": plain.yaml_constructors},
+    )
+
+
+def read_config(folder: Path) -> DictConfig:
+    """The resolved config of a run, also where its folder has been moved.
+
+    Raises:
+        UserError: when the folder holds none, or it is damaged.
+    """
+    path = folder / "config.yaml"
+    try:
+        config = OmegaConf.create(with_new_names(yaml.load(path.read_text(encoding="utf-8"), _loader())))
+    except OSError:
+        raise UserError(f"{folder} holds no config.yaml: name the folder of a run") from None
+    except Exception as error:
+        raise UserError(f"{path} cannot be read ({first_line(error)}): restore it or run again") from error
+    if not isinstance(config, DictConfig) or "run" not in config:
+        raise UserError(f"{path} is not the config of a run: name the folder of a run")
+    return relocate(config, folder)
+
+
+@contextmanager
+def reading(folder: Path, written: Mapping[str, Any] | None) -> Iterator[None]:
+    """Says in one sentence which key a run's config lacks, as one does that was written before the key existed.
+
+    Args:
+        folder: the run's.
+        written: the environment in its record; None where it has none yet.
+
+    Raises:
+        UserError: in place of OmegaConf's error.
+    """
+    try:
+        yield
+    except (ConfigAttributeError, ConfigKeyError) as error:
+        if written is None or written.get("package_hash") == code_state()["package_hash"]:
+            cure = "give it a value in the YAML file of the option"
+        else:
+            commit = written.get("git_commit")
+            version = f"commit {commit[:10]}" if commit else "another version"
+            cure = f"the file was written by {version}; use that one, or add the key with the value that does the same"
+        key = error.full_key
+        raise UserError(f"{folder / 'config.yaml'} has no key {key}, which is read today: {cure}") from error
+
+
+def reopen(folder: Path, overrides: Sequence[str]) -> Path | None:
+    """Opens a run to go on, with overrides that do not change what it computes; None when there is nothing to do.
+
+    Raises:
+        UserError: when there is no such run, or an override would make it another one.
+    """
+    folder = folder.absolute()
+    config = read_config(folder)
+    for word in overrides:
+        key, _, value = word.partition("=")
+        if not key.startswith(_MAY_CHANGE):
+            names = ", ".join(f"{name}*" if name.endswith(".") else name for name in _MAY_CHANGE)
+            raise UserError(f"{word} would make resume={folder.name} another run: only {names} may change")
+        above, _, last = key.rpartition(".")
+        if last not in (OmegaConf.select(config, above) or {}) and key not in ("trainer.threads", "data.workers"):
+            raise UserError(f"{key} is no key of that run: look into {folder}/config.yaml")
+        OmegaConf.update(config, key, OmegaConf.create({"value": OmegaConf.create(f"value: {value}").value}).value)
+    record = read_record(folder) if (folder / "record.json").exists() else {}
+    with reading(folder, record.get("environment")):
+        require(config)
+    if not overrides and record.get("status") == FINISHED:
+        print(f"{folder} is finished: nothing to do")
+        return None
+    if rank() == 0:
+        write_config(config, folder)
+    return folder

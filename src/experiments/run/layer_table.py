@@ -1,0 +1,307 @@
+"""What a model is made of: a table of its layers, and the arithmetic of one forward pass.
+
+Both come from one pass over a single example of zeros, in eval mode and without gradients; the model is
+left as it was found, and no random number is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from experiments.batches import Pairs, Sequences
+from experiments.spec import AudioSpec, ImageSpec, PairSpec, SequenceSpec, SeriesSpec, TextSpec
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row: a stage (depth 0) or a layer inside it.
+
+    Attributes:
+        name: dotted name inside the model.
+        kind: class name.
+        depth: 0 for a stage.
+        output: shape of the output without the batch; None where the pass did not reach it or it is no
+            tensor.
+        parameters: number of them in it, each shared one once.
+        trainable: those of them that learn.
+    """
+
+    name: str
+    kind: str
+    depth: int
+    output: tuple[int, ...] | None
+    parameters: int
+    trainable: int
+
+
+@dataclass(frozen=True)
+class LayerTable:
+    """The rows, in the order they are defined, with their totals.
+
+    `flops` are those of one example's forward pass; a multiply-add counts as two.
+    """
+
+    rows: tuple[Layer, ...]
+    parameters: int
+    trainable: int
+    flops: int
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def totals(self) -> str:
+        """One line: parameters, those that learn, arithmetic of one example."""
+        share = "all" if self.trainable == self.parameters else f"{self.trainable:,}"
+        return f"{self.parameters:,} parameters, {share} trainable; {_short(self.flops)}FLOPs an example, forward"
+
+
+def layer_table(model: nn.Module, spec: Any, *, depth: int = 1) -> LayerTable:
+    """Stages and the layers in them, with totals and the arithmetic of one forward pass.
+
+    Args:
+        model: takes what `example_input(spec)` gives.
+        spec: what the data says of itself.
+        depth: 0 lists the stages alone, 1 also the layers directly inside them, and so on.
+
+    Raises:
+        TypeError: the spec is of a kind that `example_input` does not know.
+    """
+    shapes: dict[nn.Module, tuple[int, ...] | None] = {}
+
+    def keep_shape(module: nn.Module, args: Any, output: Any) -> None:
+        shapes[module] = _shape(output)
+
+    with _resting(model), _Arithmetic() as arithmetic:
+        hooks = [m.register_forward_hook(keep_shape) for m in model.modules()]
+        for m in model.modules():
+            if isinstance(m, nn.RNNBase):
+                hooks += [m.register_forward_pre_hook(arithmetic.enter), m.register_forward_hook(arithmetic.leave)]
+        try:
+            model(_like(model, example_input(spec)))
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    rows = tuple(
+        Layer(name, type(m).__name__, level, shapes.get(m), *_count(m)) for name, m, level in _walk(model, depth)
+    )
+    return LayerTable(rows, *_count(model), arithmetic.flops)
+
+
+def as_text(table: LayerTable) -> str:
+    """The table for a terminal: aligned columns, thousands separated."""
+    head, *body = _cells(table)
+    widths = [max(len(row[i]) for row in (head, *body)) for i in range(len(head))]
+
+    def line(cells: Sequence[str]) -> str:
+        left = [cells[i].ljust(widths[i]) for i in range(3)]
+        right = [cells[i].rjust(widths[i]) for i in range(3, 5)]
+        return "  ".join(left + right).rstrip()
+
+    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
+    return "\n".join([line(head), rule, *map(line, body), rule, table.totals()])
+
+
+def as_markdown(table: LayerTable) -> str:
+    """The table for TensorBoard's text tab."""
+    head, *body = _cells(table)
+    rows = [[cell.replace("  ", "&nbsp;&nbsp;") for cell in row] for row in body]
+    lines = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * 3 + ["---:"] * 2, *rows]]
+    return "\n".join([*lines, "", table.totals()])
+
+
+def flops_per_example(model: nn.Module, spec: Any) -> int:
+    """Floating point operations of one example's forward pass: products of matrices, convolutions,
+    recurrences.
+
+    A multiply-add counts as two. Element-wise work (activations, norms, pooling, biases) is left out, as is
+    usual.
+    """
+    return layer_table(model, spec, depth=0).flops
+
+
+def example_input(spec: Any) -> Any:
+    """A batch of one example of zeros in the form the model reads: for images (1, C, H, W), for sequences one of usual length.
+
+    Raises:
+        TypeError: no example is known for this kind of spec.
+    """
+    if isinstance(spec, ImageSpec):
+        return torch.zeros(1, spec.channels, spec.height, spec.width)
+    if isinstance(spec, TextSpec):
+        return Sequences(torch.zeros(1, spec.length, dtype=torch.long), torch.tensor([spec.length]))
+    if isinstance(spec, PairSpec):
+        lengths = (spec.length, spec.target_length)
+        return Pairs(*(Sequences(torch.zeros(1, one, dtype=torch.long), torch.tensor([one])) for one in lengths))
+    if isinstance(spec, SequenceSpec):
+        return Sequences(torch.zeros(1, spec.length, spec.features), torch.tensor([spec.length]))
+    if isinstance(spec, AudioSpec):
+        return Sequences(torch.zeros(1, spec.length, dtype=torch.int16), torch.tensor([spec.length]))
+    if isinstance(spec, SeriesSpec):
+        return Sequences(torch.zeros(1, spec.history, len(spec.columns)), torch.tensor([spec.history]))
+    raise TypeError(f"no example input is known for a {type(spec).__name__}: add it to example_input()")
+
+
+class _Arithmetic(TorchDispatchMode):
+    """Adds up what the operators below the modules cost, so functional code is counted as well as layers.
+
+    Fused recurrent layers hide their matrix products on some devices and not on others; they are counted by
+    formula, and what runs inside them is not looked at. (torch's own counter says 0 for the fused ones, and
+    costs 0.1 s to import.)
+    """
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled in here, and torch need not import its compiler (2 s) to keep it out."""
+        return False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops = 0
+        self._inside = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if not self._inside:
+            cost = _COSTS.get(func.overloadpacket.__name__)
+            self.flops += 2 * cost(args, out) if cost else 0
+        return out
+
+    def enter(self, module: nn.Module, args: Any) -> None:
+        self._inside += 1
+
+    def leave(self, module: nn.Module, args: Any, output: Any) -> None:
+        assert isinstance(module, nn.RNNBase)
+        self._inside -= 1
+        first = args[0]
+        values = first.data if isinstance(first, nn.utils.rnn.PackedSequence) else first
+        self.flops += 2 * _recurrent(module, positions=values.numel() // module.input_size)
+
+
+def _recurrent(m: nn.RNNBase, positions: int) -> int:
+    """Multiply-adds of a recurrent layer over so many time steps (summed over the batch)."""
+    gates = {"LSTM": 4, "GRU": 3}.get(m.mode, 1)
+    directions = 2 if m.bidirectional else 1
+    out = m.proj_size or m.hidden_size
+    total = 0
+    for layer in range(m.num_layers):
+        reads = m.input_size if layer == 0 else out * directions
+        total += directions * (gates * m.hidden_size * (reads + out) + m.hidden_size * m.proj_size)
+    return positions * total
+
+
+def _product(a: Tensor, b: Tensor) -> int:
+    """(..., n, k) @ (..., k, m): multiply-adds."""
+    return a.numel() * b.shape[-1]
+
+
+def _convolution(args: Any, out: Tensor) -> int:
+    inputs, weight, transposed = args[0], args[1], args[6]
+    return (inputs if transposed else out).numel() * weight[0].numel()
+
+
+def _attention(args: Any, out: Any) -> int:
+    q, k, v = args[:3]  # (B, heads, length, features)
+    return prod(q.shape[:-1]) * k.shape[-2] * (q.shape[-1] + v.shape[-1])
+
+
+_COSTS: dict[str, Callable[[Any, Any], int]] = {
+    "mm": lambda args, out: _product(args[0], args[1]),
+    "bmm": lambda args, out: _product(args[0], args[1]),
+    "addmm": lambda args, out: _product(args[1], args[2]),
+    "baddbmm": lambda args, out: _product(args[1], args[2]),
+    "mv": lambda args, out: args[0].numel(),
+    "convolution": _convolution,
+    "_scaled_dot_product_flash_attention": _attention,
+    "_scaled_dot_product_flash_attention_for_cpu": _attention,
+    "_scaled_dot_product_efficient_attention": _attention,
+    "_scaled_dot_product_cudnn_attention": _attention,
+}
+
+
+@contextmanager
+def _resting(model: nn.Module) -> Iterator[None]:
+    """Eval mode without gradients and without the fused transformer layer, which hides its products."""
+    # The flags are set one by one: train() and eval() may be overridden, by frozen stages for instance.
+    modes = {m: m.training for m in model.modules()}
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        for m in modes:
+            m.training = False
+        with torch.no_grad():
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        for m, mode in modes.items():
+            m.training = mode
+
+
+def _like(model: nn.Module, example: Any) -> Any:
+    """The example on the model's device, and in its precision if it is made of real numbers."""
+    first = next(model.parameters(), None)
+    if first is None:
+        return example
+    if isinstance(example, tuple):
+        return type(example)(*(_like(model, part) for part in example))
+    return example.to(first.device, first.dtype if example.is_floating_point() else example.dtype)
+
+
+def _walk(model: nn.Module, depth: int) -> Iterator[tuple[str, nn.Module, int]]:
+    """Modules down to a depth, parents first. A model that is one layer is its own only stage."""
+    if not any(model.children()):
+        yield type(model).__name__.lower(), model, 0
+        return
+    for name, module in model.named_modules():
+        level = name.count(".")
+        if name and level <= depth:
+            yield name, module, level
+
+
+def _count(module: nn.Module) -> tuple[int, int]:
+    parameters = list(module.parameters())
+    return sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.requires_grad)
+
+
+def _shape(output: Any) -> tuple[int, ...] | None:
+    if isinstance(output, Tensor):
+        return tuple(output.shape[1:])
+    if isinstance(output, tuple) and output:  # a NamedTuple's values, or what a recurrent layer gives
+        return _shape(output[0])
+    return None
+
+
+def _cells(table: LayerTable) -> list[list[str]]:
+    rows = [["layer", "type", "output", "parameters", "trainable"]]
+    for r in table.rows:
+        name = "  " * r.depth + (r.name.rpartition(".")[2] if r.depth else r.name)
+        shape = "" if r.output is None else " × ".join(map(str, r.output)) or "scalar"
+        rows.append([name, r.kind, shape, f"{r.parameters:,}" if r.parameters else "", _learns(r)])
+    return rows
+
+
+def _learns(row: Layer) -> str:
+    if row.parameters == 0:
+        return ""
+    return {0: "no", row.parameters: "yes"}.get(row.trainable, f"{row.trainable:,}")
+
+
+def _short(number: int) -> str:
+    """1234567 -> '1.23 M', with the blank a unit needs."""
+    value, unit = float(number), ""
+    for unit in ("", "k", "M", "G", "T"):
+        if value < 1000 or unit == "T":
+            break
+        value /= 1000
+    return f"{number} " if not unit else f"{value:.3g} {unit}"

@@ -1,0 +1,251 @@
+"""A finished run, rebuilt from its folder: for prediction, evaluation and work in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from experiments.config.preprocessing import given_keys, take_over
+from experiments.errors import UserError, first_line
+from experiments.run.build import asked, build_data, build_task, build_trainer, make, prepare_process
+from experiments.run.folder import read_config, reading, relocate
+from experiments.run.record import read_record
+from experiments.spec import ImageSpec, from_plain
+
+
+@dataclass
+class Loaded:
+    """A run with its best weights, in evaluation mode. Its dataset is read only when `data` is asked for."""
+
+    folder: Path
+    config: DictConfig
+    record: dict[str, Any]
+    spec: Any
+    task: Any
+
+    @property
+    def model(self) -> Any:
+        """The plain network: normalised inputs in, logits out."""
+        return self.task.model
+
+    @cached_property
+    def data(self) -> Any:
+        """The run's data module, ready."""
+        return build_data(self.config)
+
+    def prepare(self, inputs: Any) -> Any:
+        """New inputs as the model gets them; of images N paths, PIL images, or arrays (H, W) or (H, W, C); of texts N of them."""
+        return self.reader.prepare(inputs)
+
+    @cached_property
+    def reader(self) -> Any:
+        """The run's data module without its dataset, for what is new."""
+        data = make(self.config.data)
+        data.spec = self.spec
+        return data
+
+    def predict(self, inputs: Any) -> Any:
+        """What the task predicts, for classification probabilities (N, num_classes), of inputs as for `prepare`."""
+        import torch
+
+        with torch.inference_mode():
+            return self.task.predict(self.prepare(inputs))
+
+    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
+        """What `experiments predict` says of inputs as for `prepare`, one dictionary each: see `Task.answers`."""
+        import torch
+
+        from experiments.batches import Tokens
+
+        with torch.inference_mode():
+            answers = self.task.answers(self.prepare(inputs), top)
+        return [
+            {key: self.reader.decode([one])[0] if isinstance(one, Tokens) else one for key, one in answer.items()}
+            for answer in answers
+        ]
+
+
+def load(run_folder: str | Path) -> Loaded:
+    """Rebuilds a run from its folder.
+
+    Raises:
+        UserError: when the folder holds no run, or one without a checkpoint.
+    """
+    folder = Path(run_folder).absolute()
+    config = read_config(folder)
+    record = read_record(folder)
+    checkpoint = folder / "checkpoints" / "best.ckpt"
+    if "spec" not in record or not checkpoint.exists():
+        raise UserError(f"{folder} has no best checkpoint yet ({record['status']}): go on with resume={folder}")
+    from experiments.transfer.lora import merge
+
+    with reading(folder, record.get("environment")):
+        prepare_process(config)
+        spec = from_plain(record["spec"])
+        config.weights = None  # the checkpoint holds them all
+        config.task.pop("class_weights", None)  # of training alone
+        if config.task.get("judge") and not Path(config.task.judge).exists():
+            config.task.judge = None  # of the test alone, and it may be gone
+        task = build_task(config, spec)
+    load_checkpoint(task, checkpoint)
+    merge(task.model)
+    task.recall(record)
+    task.eval()
+    return Loaded(folder, config, record, spec, task)
+
+
+def load_published(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> Loaded:
+    """A network with weights from elsewhere, for the images and classes they were published for.
+
+    Args:
+        overrides: such as `model=resnet18` and `weights=pretrained`, or `weights=PATH` of the same file.
+        config_dirs: further folders of configs.
+
+    Raises:
+        UserError: when the network has no published weights, they are not here, or do not fit.
+    """
+    from experiments.config.check import require
+    from experiments.config.compose import compose
+
+    config = compose(["data=image_folder", "data.root=.", *overrides], config_dirs)
+    model, published = config.run.choices.model, config.model.get("pretrained")
+    if config.weights not in (None, "pretrained") and not published:
+        raise UserError(
+            f"model={model} has no published weights, so nothing names the classes of weights={config.weights}: "
+            "train a run with them on data that has classes, and name that run"
+        )
+    if config.weights is None or not published:
+        raise UserError(
+            f"model={model} weights={config.weights} says no classes: name a run, or a published network and weights=pretrained"
+        )
+    require(config)
+    prepare_process(config)
+    from experiments.transfer.published import class_names, expected_images
+
+    take_over(config.data, published if "size" in published else expected_images(published), given_keys(config))
+    classes = tuple(class_names(published))
+    data = config.data
+    spec = ImageSpec(len(data.mean), data.size, data.size, classes, tuple(data.mean), tuple(data.std))
+    task = build_task(config, spec, with_head=True)
+    task.eval()
+    return Loaded(Path(config.run.dir), config, {}, spec, task)
+
+
+def load_checkpoint(task: Any, path: Path) -> None:
+    """Sets a task's weights from one of its checkpoints.
+
+    Raises:
+        UserError: when the file is damaged or belongs to another model.
+    """
+    from experiments.transfer.weight_files import read_checkpoint
+
+    if not path.exists():
+        raise UserError(f"{path} is missing: finish the run first, with resume={path.parents[1]}")
+    state = read_checkpoint(path)["state_dict"]
+    try:
+        task.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError(
+            f"{path} belongs to another model: {first_line(error)}; evaluate it with its own config"
+        ) from error
+
+
+def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
+    """Tests a run again with its best weights, also on other data; writes nothing.
+
+    Args:
+        run_folder: the run's folder.
+        overrides: of data, precision or trainer; images are normalised as in the run's training, and grey where those were.
+
+    Raises:
+        UserError: as `load`, and when the other data has other classes or shapes.
+    """
+    from experiments.run.fastest import settle
+
+    config = read_config(Path(run_folder).absolute())
+    if overrides:
+        config = _with_overrides(config, overrides)
+    loaded = load(run_folder)
+    for key in ("mean", "std"):
+        if config.data.get(key, loaded) is None and hasattr(loaded.spec, key):
+            config.data[key] = list(getattr(loaded.spec, key))
+    if config.data.get("grey") is False and getattr(loaded.spec, "channels", None) == 1:
+        config.data.grey = True  # files of images are read as the run's were
+    data = build_data(config)
+    given, trained = (spec.inputs | asked(config.task, spec) for spec in (data.spec, loaded.spec))
+    if type(data.spec) is not type(loaded.spec) or given != trained:
+        cure = ", or set data.size" if "image_size" in trained else ""
+        raise UserError(
+            f"{config.run.choices.data} gives {_shape(given)} and the run was trained on {_shape(trained)}: "
+            f"choose data of the same kind{cure}"
+        )
+    settle(config, loaded.model, loaded.spec)
+    trainer = build_trainer(config, callbacks=False)
+    trainer.test(loaded.task, datamodule=data, verbose=False)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def evaluate_weights(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> dict[str, float]:
+    """Tests weights from elsewhere on the test part of some data, without training; writes nothing.
+
+    Args:
+        overrides: such as `model=resnet20`, `data=cifar10`, `weights=PATH` and the normalisation they expect.
+        config_dirs: further folders of configs.
+
+    Raises:
+        UserError: when there are no weights, or they do not fit, head included.
+    """
+    from experiments.config.check import require
+    from experiments.config.compose import compose
+
+    config = compose(overrides, config_dirs)
+    if config.weights is None:
+        raise UserError("evaluate needs a run, or weights=pretrained or weights=PATH: experiments evaluate RUN")
+    require(config)
+    prepare_process(config)
+    data = build_data(config)
+    task = build_task(config, data.spec, data, with_head=True)
+    trainer = build_trainer(config, callbacks=False)
+    trainer.test(task, datamodule=data, verbose=False)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _shape(arguments: Mapping[str, Any]) -> str:
+    """In words; what is forecast at each of some steps ahead is no class."""
+    count = "classes" if "horizon" not in arguments else "values a step"
+    return ", ".join(
+        f"{value} {count}" if key == "num_classes" else f"{key} {value}" for key, value in arguments.items()
+    )
+
+
+def _with_overrides(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """The config composed anew with a run's own overrides and further ones; the network must stay."""
+    from experiments.config.check import require
+    from experiments.config.compose import compose
+
+    for word in overrides:
+        key = word.lstrip("+").partition("=")[0]
+        if key.split(".")[0] in ("model", "task", "freezing", "weights", "seed"):
+            raise UserError(f"{word} would evaluate another network than the run trained: override data or trainer")
+    own = [word for word in config.run.overrides if not _replaced(word, overrides)]
+    # Other data would bring a model and a task of their own.
+    kept = [f"{group}={option}" for group in ("task", "model") if (option := config.run.choices.get(group))]
+    changed = compose([*kept, *own, *overrides], config.run.config_dirs)
+    given, trained = ((one.data.get("gives") or {}).get("kind") for one in (changed, config))
+    if given and trained and given != trained:
+        raise UserError(
+            f"data={changed.run.choices.data} gives {given} and the run was trained on {trained}: choose data of the same kind"
+        )
+    changed = relocate(changed, Path(config.run.dir))
+    require(changed)
+    return changed
+
+
+def _replaced(word: str, overrides: Sequence[str]) -> bool:
+    """Whether other data replaces what an override of the run says of its own."""
+    return word.startswith("data.") and any(other.startswith("data=") for other in overrides)

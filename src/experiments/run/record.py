@@ -1,0 +1,221 @@
+"""The record of a run: what was chosen, what came out, what it cost and where it ran. Standard library only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.machinery import PathFinder
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import UserError
+from experiments.system.files import digest, write_json
+
+CHOICES = ("model", "data", "task", "freezing", "precision", "optimizer", "scheduler", "trainer", "experiment")
+# What names or shows a run without changing its result.
+_NOT_IDENTITY = ("run", "resume", "logger", "launcher", "sweep", "features")
+_NOT_IDENTITY_CALLBACKS = ("progress", "figures", "learning_rate", "projector", "pruning", "gradient_reach")
+_NOT_IDENTITY_KEYS = {"model": ("about",), "data": ("about", "workers"), "trainer": ("threads",)}
+_INSTALLED = {"site-packages", "dist-packages"}
+_PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy")
+
+RUNNING, FINISHED, FAILED, INTERRUPTED = "running", "finished", "failed", "interrupted"
+PRUNED = "pruned"  # ended early by its search
+
+
+def relevant(config: dict[str, Any]) -> dict[str, Any]:
+    """What of a resolved config can change the result: not where things lie, how they are shown, or who computes them."""
+    kept = {key: value for key, value in config.items() if key not in _NOT_IDENTITY}
+    callbacks = {key: value for key, value in (kept.get("callbacks") or {}).items() if not _only_shows(key, value)}
+    kept |= {"callbacks": callbacks}
+    for group, names in _NOT_IDENTITY_KEYS.items():
+        if isinstance(kept.get(group), dict):
+            kept[group] = {key: value for key, value in kept[group].items() if key not in names}
+    root, datasets = (kept.get("data") or {}).get("root"), os.environ.get("EXPERIMENTS_DATA", "data")
+    if isinstance(root, str) and (
+        root == datasets or root.startswith(f"{datasets}/")
+    ):  # they may lie elsewhere tomorrow
+        kept["data"]["root"] = root[len(datasets) :]
+    return kept
+
+
+def _only_shows(name: str, callback: Any) -> bool:
+    """Whether a callback is one of ours that changes no result; another class under its name may."""
+    target = callback.get("_target_", "") if isinstance(callback, dict) else ""
+    return name in _NOT_IDENTITY_CALLBACKS and (not target or target.startswith("experiments.callbacks."))
+
+
+def identity(config: dict[str, Any]) -> str:
+    """Hash of everything in a resolved config that can change the result; the seed counts, the folder does not."""
+    folder = str(config["run"]["dir"])
+    text = json.dumps(relevant(config), sort_keys=True, default=str).replace(folder, "")
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def settings(config: dict[str, Any]) -> dict[str, Any]:
+    """The same values flat, by dotted key, without the seed and the weights, which are choices; null counts as absent."""
+    folder = json.dumps(str(config["run"]["dir"]))[1:-1]
+    kept = {key: value for key, value in relevant(config).items() if key not in ("seed", "weights")}
+    plain = json.loads(json.dumps(kept, default=str).replace(folder, ""))
+    # An option of these is no choice in records, but decides what stands under `callbacks.`.
+    return _flat(plain) | {"callbacks": config["run"]["choices"].get("callbacks")}
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{key}.")
+        elif value is not None:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def choices(config: dict[str, Any]) -> dict[str, Any]:
+    """What a person chose, flat: the group options, the weights and the seed."""
+    groups = config["run"]["choices"]
+    return {key: groups.get(key) for key in CHOICES} | {"weights": config["weights"], "seed": config["seed"]}
+
+
+@lru_cache(maxsize=1)
+def code_state() -> dict[str, Any]:
+    """Git commit and whether the tree differs from it, where there is one, and a hash of this package's sources."""
+    package = Path(__file__).parents[1]
+    state: dict[str, Any] = {
+        "git_commit": None,
+        "git_dirty": None,
+        "package_hash": digest(sorted(package.rglob("*.py")))[:16],
+    }
+    if (package.parents[1] / ".git").exists():
+        command = ["git", "-C", str(package), "status", "--porcelain=v2", "--branch"]
+        try:
+            lines = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.splitlines()
+        except (OSError, subprocess.SubprocessError):
+            return state
+        heads = [line.split()[-1] for line in lines if line.startswith("# branch.oid")]
+        state["git_commit"] = heads[0] if heads and heads[0] != "(initial)" else None
+        state["git_dirty"] = any(not line.startswith("#") for line in lines)
+    return state
+
+
+def targets_of(node: Any) -> list[str]:
+    """Every `_target_` of a config but Hydra's own."""
+    if isinstance(node, dict):
+        own = [str(node["_target_"])] if "_target_" in node else []
+        return own + [target for key, value in node.items() if key != "hydra" for target in targets_of(value)]
+    return [target for value in node for target in targets_of(value)] if isinstance(node, list) else []
+
+
+def own_code(config: dict[str, Any]) -> dict[str, str]:
+    """A hash of the sources of every package of the user's own that a config names classes of, by its name."""
+    names = sorted({target.partition(".")[0] for target in targets_of(config)})
+    return {name: found for name in names if (found := own_sources(name))}
+
+
+@lru_cache
+def own_sources(package: str) -> str | None:
+    """A hash of a package's sources, which is not imported; None for ours, and where it is not there or was installed."""
+    known = package == "experiments" or package in sys.stdlib_module_names
+    spec = None if known else PathFinder.find_spec(package)
+    places = [] if spec is None else list(spec.submodule_search_locations or filter(None, [spec.origin]))
+    paths = [Path(place) for place in places if not _INSTALLED & set(Path(place).parts)]
+    files = sorted(file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path]))
+    return digest(files)[:16] if files else None
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine and code; the device and the precision that ran are added by the run."""
+    return dict(_environment())
+
+
+@lru_cache(maxsize=1)
+def _environment() -> dict[str, Any]:
+    versions: dict[str, str | None] = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = None
+    return {
+        "python": platform.python_version(),
+        "versions": versions,
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        **code_state(),
+    }
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Record:
+    """One run's `record.json`, written whole at every change of status.
+
+    Args:
+        folder: the run's folder.
+        config: the resolved config, as plain Python.
+
+    Attributes:
+        written: the environment of the run's earlier part, where it goes on.
+    """
+
+    def __init__(self, folder: Path, config: dict[str, Any]) -> None:
+        self.path = folder / "record.json"
+        earlier = read_record(folder) if self.path.exists() else {}
+        self._seconds_before = earlier.get("cost", {}).get("seconds", 0.0) or 0.0
+        self._began = time.monotonic()
+        self.written: dict[str, Any] | None = earlier.get("environment")
+        self.content: dict[str, Any] = {
+            "status": RUNNING,
+            "choices": choices(config),
+            "identity": identity(config),
+            "settings": settings(config),
+            "metrics": {},
+            "cost": {},
+            "environment": environment() | {"own_code": own_code(config)},
+            "error": None,
+            "started": earlier.get("started", now()),
+            "ended": None,
+            "resumed": earlier.get("resumed", 0) + 1 if earlier else 0,
+            "pid": os.getpid(),
+            "overrides": config["run"]["overrides"],
+        }
+
+    def __getitem__(self, key: str) -> Any:
+        return self.content[key]
+
+    def write(self, status: str, error: str | None = None) -> None:
+        """Writes the file; `seconds` counts all parts of an interrupted run."""
+        self.content["status"], self.content["error"] = status, error
+        self.content["cost"]["seconds"] = round(self._seconds_before + time.monotonic() - self._began, 3)
+        if status != RUNNING:
+            self.content["ended"] = now()
+        write_json(self.path, self.content)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The record in a run's folder.
+
+    Raises:
+        UserError: when there is none, or it is damaged.
+    """
+    path = folder / "record.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise UserError(f"{folder} holds no record.json: name the folder of a run") from None
+    except ValueError:
+        raise UserError(f"{path} is damaged and cannot be read as JSON: run again with resume={folder}") from None
+    if not isinstance(content, dict) or "status" not in content:
+        raise UserError(f"{path} is not the record of a run: name the folder of a run")
+    return content

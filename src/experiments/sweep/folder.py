@@ -1,0 +1,173 @@
+"""The folder of a sweep: `sweep.json` lists its cells, a lock keeps a second sweep out. Never imports torch."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import UserError
+from experiments.run.record import now
+from experiments.system.files import write_json
+
+FILE, LOCK = "sweep.json", ".lock"
+RUN, SKIPPED, EXCLUDED = "run", "skipped", "excluded"  # what is to become of a cell
+
+
+@dataclass
+class Entry:
+    """One cell in `sweep.json`.
+
+    Attributes:
+        name: of its folder in the sweep's; empty for a cell that does not run.
+        place: what tells it from the others, `{"model": "mlp"}`.
+        words: all its overrides.
+        plan: run, skipped or excluded.
+        reason: why it does not run.
+    """
+
+    number: int
+    name: str
+    identity: str
+    place: dict[str, str]
+    words: list[str]
+    plan: str = RUN
+    reason: str | None = None
+
+
+@dataclass
+class Sweep:
+    """What `sweep.json` says."""
+
+    folder: Path
+    entries: list[Entry] = field(default_factory=list)
+    settings: list[str] = field(default_factory=list)  # words for the launcher and for Hydra
+    config_dirs: list[str] = field(default_factory=list)
+    jobs: int = 1
+    created: str = field(default_factory=now)
+    host: str = field(default_factory=platform.node)
+    pid: int = field(default_factory=os.getpid)
+
+    def write(self) -> None:
+        content = asdict(self) | {
+            "folder": str(self.folder),
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "updated": now(),
+        }
+        content["cells"] = content.pop("entries")
+        write_json(self.folder / FILE, content)
+
+    @property
+    def next_number(self) -> int:
+        return 1 + max((entry.number for entry in self.entries), default=-1)
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether a folder is a sweep's."""
+    return (folder / FILE).is_file()
+
+
+def read_sweep(folder: Path) -> Sweep:
+    """What is known of the sweep in a folder; a list lost or damaged is made again from the records.
+
+    Raises:
+        UserError: when the folder holds neither.
+    """
+    try:
+        content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        known = {item.name for item in fields(Entry)}
+        entries = [Entry(**{key: value for key, value in cell.items() if key in known}) for cell in content["cells"]]
+        kept = {
+            key: content[key] for key in ("settings", "config_dirs", "jobs", "created", "host", "pid") if key in content
+        }
+        return Sweep(folder, entries, **kept)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        entries = _from_records(folder)
+        if not entries:
+            raise UserError(f"{folder} holds no {FILE}: name the folder of a sweep") from error
+        return Sweep(folder, entries)
+
+
+def _from_records(folder: Path) -> list[Entry]:
+    entries = []
+    for path in sorted(folder.glob("*/record.json")):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            number = int(path.parent.name.split("_")[0])
+            words = record["overrides"]
+            entries.append(Entry(number, path.parent.name, record["identity"], place(words), words))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return sorted(entries, key=lambda entry: entry.number)
+
+
+def place(words: Sequence[str], keys: set[str] | None = None) -> dict[str, str]:
+    """Key and value of some overrides; of the keys given alone, where they are."""
+    pairs = (word.lstrip("+").partition("=")[::2] for word in words)
+    return {key: value for key, value in pairs if keys is None or key in keys}
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps the folder to this process; the lock of a process that is gone is taken over.
+
+    Raises:
+        UserError: when another sweep is at work there.
+    """
+    try:
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UserError(
+            f"hydra.sweep.dir={folder} cannot be written to ({error.strerror}): experiments status and compare read it all the same"
+        ) from error
+    try:
+        for attempt in range(5):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                owner = os.pread(handle, 200, 0).decode(errors="replace").strip()
+                if attempt == 4:  # `experiments status` looks at the lock for a moment
+                    raise UserError(
+                        f"hydra.sweep.dir={folder} is at work in another process ({owner or 'unknown'}): wait for it, or choose another folder"
+                    ) from error
+                time.sleep(0.1)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"process {os.getpid()} on {platform.node()}".encode(), 0)
+        yield
+        os.ftruncate(handle, 0)
+    finally:
+        os.close(handle)
+
+
+def at_work(folder: Path) -> bool:
+    """Whether a process is running the sweep in a folder."""
+    try:
+        handle = os.open(folder / LOCK, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+
+
+def differing(before: Any, after: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """Dotted keys in which two configs differ, with both values; None where a config lacks the key."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        found = []
+        for key in dict.fromkeys([*before, *after]):
+            found += differing(before.get(key), after.get(key), f"{prefix}.{key}" if prefix else str(key))
+        return found
+    return [] if before == after else [(prefix, before, after)]

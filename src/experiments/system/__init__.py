@@ -1,0 +1,1 @@
+"""Files that are whole or absent, locks, and signals: what every folder may ask of the operating system."""

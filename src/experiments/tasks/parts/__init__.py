@@ -1,0 +1,1 @@
+"""What several tasks share: decoding, errors, similarity, sums, schedules."""

@@ -1,0 +1,125 @@
+"""Frozen features: what the first stages make of each example, computed once; the rest of the model trains on that."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from experiments.system.files import digest as files_digest
+from experiments.transfer.feature_cache import Kept
+from experiments.transfer.stages import stages_of
+
+BATCH = 32  # examples that the pass takes at a time
+FORMAT = 1  # to be raised when what is kept under the same key changes
+
+
+class Features(NamedTuple):
+    """In place of a model's input: what its first stages would have made of it.
+
+    Attributes:
+        values: (B, …).
+        start: the number of the stage that reads them.
+    """
+
+    values: Tensor
+    start: int
+
+
+class FeatureSet(Dataset):
+    """Kept features, served by the same samplers that would have picked images.
+
+    Args:
+        kept: of one part.
+        start: the number of the stage that reads them.
+        views: how many are kept of each example; epoch e is served view e modulo `views`.
+    """
+
+    def __init__(self, kept: Kept, start: int, views: int) -> None:
+        self.kept, self.start, self.views = kept, start, views
+
+    def __len__(self) -> int:
+        return len(self.kept.targets) // self.views
+
+    def __getitems__(self, picks: Any) -> tuple[Features, Tensor]:
+        """A batch: of `range` the first view; of picks with `indices` and `epoch` that epoch's."""
+        if isinstance(picks, range):
+            part = slice(picks.start, picks.stop)
+            return Features(self.kept.values[part].clone(), self.start), self.kept.targets[part].clone()
+        rows = torch.from_numpy(picks.indices + picks.epoch % self.views * len(self))
+        return Features(self.kept.values[rows], self.start), self.kept.targets[rows]
+
+
+def takes_features(model: nn.Module) -> bool:
+    """Whether a model is its stages one after the other, and nothing besides."""
+    return isinstance(model, nn.Sequential) and type(model).forward is nn.Sequential.forward
+
+
+def accept_features(model: nn.Module) -> None:
+    """Lets a model, called with `Features`, go on from the stage that reads them; for all else it stays what it was."""
+    stages = [stage for _, stage in stages_of(model)]
+    channels_last = any(map(_channels_last, model.modules()))
+
+    def forward(inputs: Any) -> Any:
+        values, start = inputs if isinstance(inputs, Features) else (inputs, 0)
+        if start and channels_last and values.ndim == 4:  # as from the stages themselves: dropout draws in this order
+            values = values.contiguous(memory_format=torch.channels_last)
+        for stage in stages[start:]:
+            values = stage(values)
+        return values
+
+    model.forward = forward
+
+
+def _channels_last(layer: nn.Module) -> bool:
+    weight = layer.weight if isinstance(layer, nn.Conv2d) else None
+    return weight is not None and not weight.is_contiguous() and weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def sources(*objects: Any) -> str:
+    """Hexadecimal digits that differ when the files do in which the classes of some objects are written, bases included."""
+    modules = {base.__module__ for one in objects for base in type(one).__mro__}
+    files = {getattr(sys.modules.get(name), "__file__", None) for name in modules}
+    return files_digest(map(Path, sorted(filter(None, files))))  # a class of a notebook has none
+
+
+def key(model: nn.Module, start: int, facts: dict[str, Any]) -> str:
+    """Names what is kept: differs when the stages, their code, their weights, or any of `facts` does."""
+    digest = hashlib.sha256(
+        json.dumps({"format": FORMAT, "torch": torch.__version__, **facts}, sort_keys=True).encode()
+    )
+    stages = stages_of(model)[:start]
+    digest.update(sources(*(inner for _, stage in stages for inner in stage.modules())).encode())
+    for name, stage in stages:
+        kinds = ",".join(f"{type(inner).__module__}.{type(inner).__qualname__}" for inner in stage.modules())
+        digest.update(f"{name}:{stage!r}:{kinds}".encode())
+        for inner, tensor in stage.state_dict().items():
+            digest.update(f"{inner}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:32]
+
+
+@torch.no_grad()
+def through(stages: Sequence[nn.Module], batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """What stages make of the inputs of some batches, at rest and without gradients; and the targets.
+
+    They work on a copy with channels last: on a CPU that alone takes a sixth less time for a ResNet-18.
+
+    Raises:
+        TypeError: when what comes out is no tensor.
+    """
+    resting = copy.deepcopy(nn.Sequential(*stages)).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for inputs, targets in batches:
+        images = inputs.ndim == 4
+        values = resting(inputs.contiguous(memory_format=torch.channels_last) if images else inputs)
+        if not isinstance(values, Tensor):
+            raise TypeError(f"the stages give a {type(values).__name__}")
+        yield values.cpu(), targets.cpu()

@@ -1,0 +1,163 @@
+"""A folder of memory-mapped files: whole or absent, made once by whoever comes first, the oldest removed when it is full."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from experiments.system.files import atomic_path, lock
+
+_HEAD = 4096  # bytes before the first array: JSON, filled up with blanks
+_SUFFIX = ".features"
+
+
+class Kept(NamedTuple):
+    """What a model's first stages made of the examples of one part, and their targets; both on disk, not in memory.
+
+    Attributes:
+        values: (views · N, …), the first view of all examples before the second.
+        targets: (views · N, …).
+    """
+
+    values: Tensor
+    targets: Tensor
+
+
+class TooLargeError(Exception):
+    """What would be kept does not fit; the message is half a sentence."""
+
+
+class Cache:
+    """Features by key.
+
+    Args:
+        folder: where the files lie; made when needed.
+        gigabytes: of all files together; beyond it those go that were used longest ago.
+    """
+
+    def __init__(self, folder: str | Path, gigabytes: float) -> None:
+        self.folder, self.limit = Path(folder).expanduser(), gigabytes * 1e9
+
+    def has(self, key: str) -> bool:
+        return self._path(key).exists()
+
+    def get(self, key: str, examples: int, batches: Callable[[], Iterable[tuple[Tensor, Tensor]]]) -> tuple[Kept, bool]:
+        """What is kept under a key, and whether it was there before; made by one process while others wait.
+
+        Args:
+            key: letters and digits.
+            examples: rows of all batches together.
+            batches: gives values and targets in order.
+
+        Raises:
+            TooLargeError: when it would not fit.
+            OSError: when the folder cannot be written to.
+        """
+        found = self._read(key)
+        if found is not None:
+            self._make_room(key)  # the limit may have been lowered since
+            return found, True
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with lock(self.folder / f"{key}.lock"):
+            found = self._read(key)  # another process may have made it while this one waited
+            if found is not None:
+                return found, True
+            path = self._path(key)
+            for stale in self.folder.glob(f".{path.name}.*"):  # whoever held the lock before was killed
+                stale.unlink(missing_ok=True)
+            with atomic_path(path) as temporary:
+                self._write(temporary, examples, batches())
+        self._make_room(key)
+        made = self._read(key)
+        assert made is not None
+        return made, False
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}{_SUFFIX}"
+
+    def _read(self, key: str) -> Kept | None:
+        path = self._path(key)
+        try:
+            with open(path, "rb") as file:
+                head = json.loads(file.read(_HEAD))
+            os.utime(path)  # the oldest is the one unused for longest
+            return Kept(*(_mapped(path, array) for array in head))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError):  # no file of ours, or one that a power cut left
+            path.unlink(missing_ok=True)
+            return None
+
+    def _write(self, path: Path, examples: int, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+        arrays: list[Tensor] = []
+        done = 0
+        for batch in batches:
+            if not arrays:
+                head, size = _layout(examples, batch)
+                self._check_size(size)
+                with open(path, "wb") as file:
+                    with contextlib.suppress(AttributeError):  # not everywhere
+                        os.posix_fallocate(file.fileno(), 0, size)  # a full disk says so now, not by a signal later
+                    file.truncate(size)
+                    file.write(json.dumps(head).encode().ljust(_HEAD))
+                arrays = [_mapped(path, array, write=True) for array in head]
+            for array, values in zip(arrays, batch, strict=True):
+                array[done : done + len(values)] = values
+            done += len(batch[0])
+        if done != examples:
+            raise ValueError(f"{done} examples came where {examples} were expected")
+
+    def _check_size(self, size: int) -> None:
+        if size > self.limit:
+            raise TooLargeError(f"they would take {size / 1e9:.2g} GB and features.gigabytes={self.limit / 1e9:g}")
+        free = shutil.disk_usage(self.folder).free
+        if size > free:
+            raise TooLargeError(f"they would take {size / 1e9:.2g} GB and {self.folder} has {free / 1e9:.2g} GB left")
+
+    def _make_room(self, key: str) -> None:
+        """Removes files until the rest fits; whoever still reads one goes on, as the system keeps it for them."""
+        with lock(self.folder / "room.lock"):
+            files = sorted(self._files(), key=lambda file: file[1])
+            total = sum(size for _, _, size in files)
+            for path, _, size in files:
+                if total <= self.limit:
+                    break
+                if path.stem != key:
+                    path.unlink(missing_ok=True)
+                    path.with_suffix(".lock").unlink(missing_ok=True)
+                    total -= size
+
+    def _files(self) -> Iterator[tuple[Path, float, int]]:
+        for path in self.folder.glob(f"*{_SUFFIX}"):
+            with contextlib.suppress(OSError):
+                state = path.stat()
+                yield path, state.st_mtime, state.st_size
+
+
+def _layout(examples: int, batch: tuple[Tensor, Tensor]) -> tuple[list[dict[str, object]], int]:
+    head: list[dict[str, object]] = []
+    offset = _HEAD
+    for values in batch:
+        shape = [examples, *values.shape[1:]]
+        head.append({"dtype": str(values.dtype).removeprefix("torch."), "shape": shape, "offset": offset})
+        offset += math.ceil(math.prod(shape) * values.element_size() / 64) * 64
+    return head, offset
+
+
+def _mapped(path: Path, array: dict[str, object], write: bool = False) -> Tensor:
+    """One array of a file as a tensor. Opened for reading, it is private: whoever writes to it changes no file."""
+    dtype, offset = getattr(torch, str(array["dtype"])), int(str(array["offset"]))
+    shape: tuple[int, ...] = tuple(array["shape"])  # type: ignore[arg-type]
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.memmap(path, np.uint8, "r+" if write else "c", offset, (size,))
+    return torch.from_numpy(memory).view(dtype).view(shape)

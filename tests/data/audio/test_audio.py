@@ -1,0 +1,294 @@
+"""Recordings: read, resampled, joined and split; fakes in the formats of the real sets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from experiments.batches import IGNORED
+from experiments.data.audio.audio_files import Files, Stored, open_clips, read_clip
+from experiments.data.audio.fsdd import FSDD, FSDDStrings
+from experiments.data.audio.generated_tones import GeneratedTones, GeneratedWords
+from experiments.data.audio.speech_manifest import SpeechManifest
+from experiments.data.audio.transcripts import read_manifest
+from experiments.data.common.sampling import Picks
+from experiments.errors import UserError
+
+LOADER = {"bucket": True, "batch_size": 8, "workers": 0, "seed": 0}
+DIGITS = {"held_out": None, "validation": 0.2, "rate": None, "limit": None, "split_seed": 0, **LOADER}
+STRINGS = {"count": 40, "least": 2, "most": 4, "gap": 0.05, "spelling": "digits", **DIGITS}
+MANIFEST = {
+    "validation_path": None, "test_path": None, "audio": "path", "text": "text", "lowercase": True, "empty": "error",
+    "unknown": "error", "rate": None, "memory": 100, "validation": 0.2, "test": 0.2, "limit": None, "split_seed": 0, **LOADER,
+}  # fmt: skip
+
+
+def tone(samples: int, hertz: float = 440, rate: int = 8000) -> np.ndarray:
+    return (8000 * np.sin(2 * np.pi * hertz / rate * np.arange(samples))).astype(np.int16)
+
+
+@pytest.fixture(scope="module")
+def fsdd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three speakers, ten digits, eight recordings each; a clip's first sample tells digit and speaker."""
+    root = tmp_path_factory.mktemp("fsdd")
+    folder = root / "fsdd" / "recordings"
+    folder.mkdir(parents=True)
+    for number, speaker in enumerate(("ann", "bob", "cyd")):
+        for digit in range(10):
+            for index in range(8):
+                clip = tone(1200 + 10 * index)
+                clip[0] = 10 * digit + number
+                soundfile.write(folder / f"{digit}_{speaker}_{index}.wav", clip, 8000)
+    return root
+
+
+def marks(data: Any, part: str) -> tuple[set[int], set[int]]:
+    """Digits and speakers of a part, by the first samples of its clips."""
+    first = [int(data.clips.read(int(clip))[0]) for clips in data.parts[part].clips for clip in clips]
+    return {one // 10 for one in first}, {one % 10 for one in first}
+
+
+def test_digits_have_the_published_test_part(fsdd: Path) -> None:
+    data = FSDD(root=str(fsdd), **DIGITS)
+    data.setup()
+    assert [data.splits[part] for part in ("train", "validation", "test")] == [72, 18, 150]
+    for part in ("train", "validation", "test"):
+        assert marks(data, part)[0] == set(range(10))
+        labels = data.parts[part].labels
+        first = [int(data.clips.read(int(clips[0]))[0]) // 10 for clips in data.parts[part].clips]
+        assert labels.tolist() == first
+    assert data.spec.rate == 8000 and data.spec.classes == tuple("0123456789")
+
+
+def test_a_speaker_held_out_is_in_the_test_part_alone(fsdd: Path) -> None:
+    data = FSDD(root=str(fsdd), **DIGITS | {"held_out": ["bob"]})
+    data.setup()
+    assert marks(data, "test")[1] == {1}
+    assert marks(data, "train")[1] | marks(data, "validation")[1] == {0, 2}
+    with pytest.raises(UserError, match=r"data\.held_out=eve is no speaker: choose from ann, bob, cyd"):
+        FSDD(root=str(fsdd), **DIGITS | {"held_out": "eve"}).setup()
+
+
+@pytest.mark.parametrize("spelling", ["digits", "words"])
+def test_strings_are_made_of_their_own_part_and_one_speaker(fsdd: Path, spelling: str) -> None:
+    data = FSDDStrings(root=str(fsdd), **STRINGS | {"spelling": spelling})
+    data.setup()
+    seen = {part: {int(clip) for clips in data.parts[part].clips for clip in clips} for part in data.parts}
+    assert not seen["train"] & seen["test"] and not seen["train"] & seen["validation"]
+    inputs, labels = data.dataset("test").__getitems__(range(4))
+    for row, (clips, gaps) in enumerate(zip(data.parts["test"].clips[:4], data.parts["test"].gaps[:4], strict=True)):
+        first = [int(data.clips.read(int(clip))[0]) for clip in clips]
+        assert len({one % 10 for one in first}) == 1
+        text = "".join(data.spec.symbols[place] for place in labels[row][labels[row] != IGNORED].tolist())
+        words = [str(one // 10) for one in first]
+        assert text == " ".join(words) if spelling == "digits" else len(text.split()) == len(words)
+        at = 0
+        for clip, gap in zip(clips, gaps, strict=True):
+            samples = data.clips.read(int(clip))
+            assert not inputs.values[row, at : at + gap].any()
+            at += int(gap)
+            assert np.array_equal(inputs.values[row, at : at + len(samples)].numpy(), samples)
+            at += len(samples)
+        assert inputs.lengths[row] == at and not inputs.values[row, at:].any()
+
+
+def test_batches_are_of_like_length_and_every_test_example_comes_once() -> None:
+    data = GeneratedWords(count=120, least=1, most=4, gap=0.05, **LOADER)
+    data.setup()
+    batches = list(data.test_dataloader())
+    assert sum(len(labels) for _, labels in batches) == data.splits["test"] == 30
+    filled = sum(int(inputs.lengths.sum()) for inputs, _ in batches)
+    assert filled / sum(inputs.values.numel() for inputs, _ in batches) > 0.8
+
+
+def test_generated_clips_are_always_the_same() -> None:
+    one, two = (GeneratedTones(count=48, **LOADER) for _ in range(2))
+    for data in (one, two):
+        data.setup()
+    picks = Picks(np.array([3, 1]), 0, 0, 0, 0)
+    (a, labels), (b, _) = (data.dataset("train").__getitems__(picks) for data in (one, two))
+    assert torch.equal(a.values, b.values) and labels.tolist() == [3, 1] and a.values.dtype == torch.int16
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_files_are_read_resampled_and_mixed(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"tone.{suffix}"
+    wave = tone(16000, 500, 16000)
+    soundfile.write(path, np.stack([wave, wave], 1), 16000)
+    assert np.array_equal(read_clip(path, 16000), wave)
+    half = read_clip(path, 8000)
+    assert len(half) == 8000
+    spectrum = np.abs(np.fft.rfft(half[1000:7000]))
+    assert np.argmax(spectrum) * 8000 / 6000 == pytest.approx(500, abs=2)  # the same tone
+    high = tmp_path / "high.wav"
+    soundfile.write(high, tone(16000, 6000, 16000), 16000)
+    assert np.abs(read_clip(high, 8000)[500:-500]).max() < 200  # not folded back below 4 kHz
+
+
+def test_clips_beyond_memory_are_read_from_their_files(tmp_path: Path) -> None:
+    paths = []
+    for number, (length, rate) in enumerate([(900, 8000), (1111, 11025), (700, 16000)]):
+        paths.append(tmp_path / f"{number}.wav")
+        soundfile.write(paths[-1], tone(length), rate)
+    (held, rate, counts), (files, _, _) = open_clips(paths, 8000, 10), open_clips(paths, 8000, 0)
+    assert isinstance(held, Stored) and isinstance(files, Files) and rate == 8000
+    assert counts == {"resampled": 2, "mixed_to_mono": 0}
+    assert held.lengths.tolist() == files.lengths.tolist()
+    assert all(np.array_equal(held.read(clip), files.read(clip)) for clip in range(3))
+    with pytest.raises(UserError, match=r"1\.wav has 11025 samples a second and .*0\.wav 8000: .*data\.rate=8000"):
+        open_clips(paths, None, 10)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Callable[..., Path]:
+    """Twenty recordings with transcripts, listed as a table, as JSON lines, or in LibriSpeech's layout."""
+
+    def make(kind: str, texts: list[str] | None = None) -> Path:
+        texts = texts or [f"Word {'abcde'[number % 5]}" for number in range(20)]
+        if kind == "librispeech":
+            folder = tmp_path / "corpus" / "84" / "121"
+            folder.mkdir(parents=True)
+            for number in range(len(texts)):
+                soundfile.write(folder / f"84-121-{number:04}.flac", tone(800 + number), 8000)
+            lines = [f"84-121-{number:04} {text.upper()}" for number, text in enumerate(texts)]
+            (folder / "84-121.trans.txt").write_text("\n".join(lines) + "\n")
+            return tmp_path / "corpus"
+        for number in range(len(texts)):
+            soundfile.write(tmp_path / f"{number}.wav", tone(800 + number), 8000)
+        path = tmp_path / f"list.{kind}"
+        rows = [{"path": f"{number}.wav", "text": text} for number, text in enumerate(texts)]
+        if kind == "jsonl":
+            path.write_text("\n".join(map(json.dumps, rows)) + "\n")
+        else:
+            between = "," if kind == "csv" else "\t"
+            path.write_text("\n".join([f"path{between}text", *(between.join(row.values()) for row in rows)]) + "\n")
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "librispeech"])
+def test_manifests_are_read(corpus: Callable[..., Path], kind: str) -> None:
+    data = SpeechManifest(path=str(corpus(kind)), **MANIFEST)
+    data.setup()
+    assert [data.splits[part] for part in ("train", "validation", "test")] == [12, 4, 4]
+    assert set(data.spec.symbols) == set("word abcde")
+    inputs, labels = data.dataset("train").__getitems__(range(2))
+    for row in range(2):
+        number = int(inputs.lengths[row]) - 800
+        text = "".join(data.spec.symbols[place] for place in labels[row].tolist())
+        assert text == f"word {'abcde'[number % 5]}"
+
+
+def test_parts_may_have_lists_of_their_own(corpus: Callable[..., Path]) -> None:
+    path = str(corpus("csv"))
+    data = SpeechManifest(path=path, **MANIFEST | {"validation_path": path, "test_path": path, "limit": 0.5})
+    data.setup()
+    assert [data.splits[part] for part in ("train", "validation", "test")] == [10, 20, 20]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda path: path.write_text(path.read_text().replace("Word c", "", 1)), r"line 4: the transcript is empty"),
+        (lambda path: path.write_text("path,words\n0.wav,x\n"), r"data\.text=text is no column"),
+        (lambda path: path.write_text("path,text\n0.wav,x,y\n"), r"line 2: 3 cells, where the first line names 2"),
+        (lambda path: path.write_text("path,text\n"), r"lists no recording"),
+        (
+            lambda path: path.write_text("path,text\nabsent.wav,x\n" * 1 + "0.wav,y\n" * 9),
+            r"list\.csv, line 2: .*absent\.wav .*does not exist",
+        ),
+        (lambda path: path.write_text("path,text\n0.wav,x\n ,y\n"), r"list\.csv, line 3: path is empty"),
+        (lambda path: path.write_bytes(b"path,text\n0.wav,caf\xe9\n"), r"list\.csv, line 2: byte 0xe9 is not UTF-8"),
+        (
+            lambda path: (path.parent / "3.wav").write_bytes(b"RIFF"),
+            r"list\.csv, line 5: .*3\.wav cannot be read as audio",
+        ),
+        (
+            lambda path: soundfile.write(path.parent / "3.wav", np.zeros(0), 8000),
+            r"list\.csv, line 5: .*3\.wav has no samples",
+        ),
+        (
+            lambda path: soundfile.write(path.parent / "3.wav", tone(900), 16000),
+            r"list\.csv, line \d+: .*data\.rate=",
+        ),
+        (lambda path: path.unlink(), r"does not exist: name a \.csv"),
+    ],
+)
+def test_bad_manifests_are_named(corpus: Callable[..., Path], change: Callable[[Path], Any], sentence: str) -> None:
+    path = corpus("csv")
+    change(path)
+    with pytest.raises(UserError, match=sentence):
+        SpeechManifest(path=str(path), **MANIFEST).setup()
+
+
+def test_what_is_left_out_is_counted(corpus: Callable[..., Path]) -> None:
+    texts = [f"word {'abcde'[number % 5]}" for number in range(20)]
+    texts[7] = ""
+    path = corpus("csv", texts)
+    data = SpeechManifest(path=str(path), **MANIFEST | {"empty": "drop"})
+    data.setup()
+    assert data.splits["empty_dropped"] == 1 and sum(data.splits[part] for part in data.parts) == 19
+
+
+def test_unknown_characters_are_named_or_counted(corpus: Callable[..., Path], tmp_path: Path) -> None:
+    path = corpus("csv")
+    other = tmp_path / "other.csv"
+    other.write_text("path,text\n0.wav,word ß!\n")
+    with pytest.raises(UserError, match=r"other\.csv, line 2: 'ß' is in no training transcript"):
+        SpeechManifest(path=str(path), **MANIFEST | {"test_path": str(other)}).setup()
+    data = SpeechManifest(path=str(path), **MANIFEST | {"test_path": str(other), "unknown": "drop"})
+    data.setup()
+    assert data.splits["unknown_characters_dropped"] == 2
+
+
+def test_transcripts_may_be_numbers_long_or_spelled_in_parts(corpus: Callable[..., Path]) -> None:
+    path = corpus("jsonl")
+    texts = [0, None, "caf\u00e9", "cafe\u0301", "a" * 200_000]
+    path.write_text("".join(json.dumps({"path": f"{row}.wav", "text": text}) + "\n" for row, text in enumerate(texts)))
+    assert [one.text for one in read_manifest(path, "path", "text")] == ["0", "", *texts[2:]]
+    table = path.with_suffix(".csv")
+    table.write_text("path,text\n" + "".join(f"{row}.wav,{text}\n" for row, text in enumerate(texts)))
+    read = SpeechManifest(path=str(table), **MANIFEST)._read(table)
+    assert read[2].text == read[3].text == "caf\u00e9" and len(read[4].text) == 200_000
+    path.write_text('{"path": null, "text": "a"}\n')
+    with pytest.raises(UserError, match=r"list\.jsonl, line 1: path is empty"):
+        read_manifest(path, "path", "text")
+
+
+def test_librispeech_in_another_encoding_is_named(corpus: Callable[..., Path]) -> None:
+    folder = corpus("librispeech")
+    path = next(folder.rglob("*.trans.txt"))
+    path.write_bytes(path.read_bytes().replace(b"WORD B", b"WORD \xe9", 1))
+    with pytest.raises(UserError, match=r"trans\.txt, line 2: byte 0xe9 is not UTF-8"):
+        SpeechManifest(path=str(folder), **MANIFEST).setup()
+
+
+def test_librispeech_without_its_recordings_is_named(corpus: Callable[..., Path]) -> None:
+    folder = corpus("librispeech")
+    next(iter(sorted(folder.rglob("*.flac")))).unlink()
+    with pytest.raises(UserError, match=r"trans\.txt, line 1: 84-121-0000\.flac is not beside it"):
+        SpeechManifest(path=str(folder), **MANIFEST).setup()
+    bare = folder.parent / "bare"
+    bare.mkdir()
+    with pytest.raises(UserError, match=r"holds no \*\.trans\.txt"):
+        SpeechManifest(path=str(bare), **MANIFEST).setup()
+
+
+def test_real_recordings_are_read(real_data: Path) -> None:
+    data = FSDD(root=str(real_data), **DIGITS)
+    data.setup()
+    assert data.splits["test"] == 300 and data.splits["train"] + data.splits["validation"] == 2700
+    sample = real_data / "librispeech_sample" / "LibriSpeech"
+    speech = SpeechManifest(
+        path=str(sample), **MANIFEST | {"validation": 1, "test": 1, "rate": 8000, "unknown": "drop"}
+    )
+    speech.setup()
+    assert speech.splits["resampled"] == 4 and speech.spec.rate == 8000

@@ -1,0 +1,211 @@
+"""metrics.csv and the event file, read back; also after a resume."""
+
+import csv
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import api_pb2, metadata
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from experiments.loggers import event_file
+from experiments.loggers.base import announce, close, log_epoch
+from experiments.loggers.csv import CSV
+from experiments.loggers.tensorboard import TensorBoard
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def events(folder: Path) -> EventAccumulator:
+    accumulator = EventAccumulator(str(folder))
+    accumulator.Reload()
+    return accumulator
+
+
+def scalars(folder: Path, tag: str) -> list[tuple[int, float]]:
+    return [(e.step, round(float(e.tensor_proto.float_val[0]), 4)) for e in events(folder).Tensors(tag)]
+
+
+class Toy(LightningModule):
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = nn.Linear(2, 1)
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        return self.model(batch).square().mean()
+
+    def validation_step(self, batch: Tensor, batch_idx: int) -> None:
+        self.log("val/loss", self.model(batch).mean())
+
+    def test_step(self, batch: Tensor, batch_idx: int) -> None:
+        self.log("test/accuracy", torch.tensor(0.75))
+
+    def on_train_epoch_end(self) -> None:
+        self.log("train/loss", float(self.current_epoch))
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+def trainer(folder: Path, epochs: int, **settings: Any) -> Trainer:
+    return Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        logger=[TensorBoard(str(folder)), CSV(str(folder))],
+        callbacks=[ModelCheckpoint(folder, save_last=True)],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1000,
+        **settings,
+    )
+
+
+def loader() -> DataLoader:
+    return DataLoader(torch.randn(8, 2), batch_size=2)
+
+
+def test_csv_merges_an_epoch_into_a_row(tmp_path: Path) -> None:
+    log = CSV(str(tmp_path))
+    for epoch in range(3):
+        log.log_metrics({"val/loss": epoch + 0.5, "epoch": epoch}, step=4 * epoch + 3)
+        log.log_metrics({"train/loss": 1 / 3, "epoch": epoch}, step=4 * epoch + 3)
+    log.log_metrics({"val/f1, macro": 1.0, "epoch": 3}, step=15)
+    log.log_metrics({"test/accuracy": 1.0, "epoch": 3}, step=15)
+    assert (tmp_path / "metrics.csv").read_text().splitlines()[:2] == [
+        'epoch,step,train/loss,val/loss,"val/f1, macro"',
+        "0,3,0.3333333,0.5,",
+    ]
+    assert [row["epoch"] for row in rows(tmp_path)] == ["0", "1", "2", "3"]
+    assert rows(tmp_path)[3]["val/f1, macro"] == "1"
+
+
+def test_csv_after_a_kill(tmp_path: Path) -> None:
+    first = CSV(str(tmp_path))
+    for epoch in range(4):
+        first.log_metrics({"train/loss": epoch, "epoch": epoch}, step=epoch)
+    with (tmp_path / "metrics.csv").open("a") as file:
+        file.write("4,")  # the kill came in the middle of a row
+    second = CSV(str(tmp_path))
+    second.log_metrics({"train/loss": 20.0, "val/loss": 1.0, "epoch": 2}, step=2)
+    second.log_metrics({"train/loss": 30.0, "epoch": 3}, step=3)
+    assert [row["train/loss"] for row in rows(tmp_path)] == ["0", "1", "20", "30"]
+    assert [row["val/loss"] for row in rows(tmp_path)] == ["", "", "1", ""]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["metrics.csv"]
+
+
+def test_event_file_reads_back(tmp_path: Path) -> None:
+    log = TensorBoard(str(tmp_path))
+    choices = {"model": "lenet5", "lr": 0.01, "seed": 0, "pretrained": False, "weights": None}
+    announce([log, CSV(str(tmp_path))], choices, ["test/accuracy"], {"config": "```yaml\nseed: 0\n```"})
+    log.log_metrics({"train/loss": 0.5, "val/loss": 0.25, "epoch": 0}, step=9)
+    png = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x07\x00\x00\x00\x05" + b"x" * 100
+    log.log_picture("figures/curves", png, 9)
+    log.log_metrics({"test/accuracy": 0.875, "epoch": 1}, step=10)
+    log.finalize("success")
+    close([log], "finished")
+    read = events(tmp_path)
+    assert scalars(tmp_path, "train/loss") == [(9, 0.5)]
+    assert scalars(tmp_path, "test/accuracy") == [(10, 0.875)]
+    assert not any("epoch" in tag or "hp_metric" in tag for tag in read.Tags()["tensors"])
+    assert read.Tensors("figures/curves")[0].tensor_proto.string_val[:3] == [b"7", b"5", png]
+    assert read.Tensors("config/text_summary")[0].tensor_proto.string_val[0].startswith(b"```yaml")
+    assert read.SummaryMetadata("config/text_summary").plugin_data.plugin_name == "text"
+    content = read.PluginTagToContent("hparams")
+    start = metadata.parse_session_start_info_plugin_data(content["_hparams_/session_start_info"])
+    assert start.hparams["model"].string_value == "lenet5"
+    assert start.hparams["weights"].string_value == "none"
+    assert start.hparams["lr"].number_value == 0.01
+    assert start.hparams["seed"].number_value == 0
+    assert start.hparams["pretrained"].HasField("bool_value")
+    experiment = metadata.parse_experiment_plugin_data(content["_hparams_/experiment"])
+    assert [info.name.tag for info in experiment.metric_infos] == ["test/accuracy"]
+    end = metadata.parse_session_end_info_plugin_data(content["_hparams_/session_end_info"])
+    assert end.status == api_pb2.STATUS_SUCCESS
+
+
+def test_checksum_of_event_files() -> None:
+    """Castagnoli's check value, and any length the same in lanes as byte by byte."""
+    assert event_file.crc32c(b"123456789") == 0xE3069283
+    data = random.randbytes(100_000)
+    for length in (4, 64, 1024, 1025, 4096, 65_537, 100_000):
+        assert event_file._in_lanes(data[:length]) == event_file._byte_by_byte(data[:length])
+
+
+def test_event_file_after_a_kill(tmp_path: Path) -> None:
+    first = TensorBoard(str(tmp_path))
+    announce([first], {"seed": 0}, ["test/accuracy"], {"config": "first"})
+    for step in range(6):
+        first.log_metrics({"train/loss": float(step), "epoch": step}, step)
+    first.finalize("failed")
+    (old,) = tmp_path.glob("events*")
+    old.write_bytes(old.read_bytes() + b"\x00" * 7)  # the kill came in the middle of a record
+    time.sleep(0.01)
+    second = TensorBoard(str(tmp_path))
+    announce([second], {"seed": 0}, ["test/accuracy"], {"config": "second"})
+    for step in range(4, 6):
+        second.log_metrics({"train/loss": 10.0 * step, "epoch": step}, step)
+    second.log_metrics({"test/accuracy": 1.0}, 6)
+    second.finalize("success")
+    assert len(list(tmp_path.glob("events*"))) == 1
+    assert sorted(scalars(tmp_path, "train/loss")) == [(0, 0), (1, 1), (2, 2), (3, 3), (4, 40), (5, 50)]
+    assert [e.tensor_proto.string_val[0] for e in events(tmp_path).Tensors("config/text_summary")] == [b"second"]
+    content = events(tmp_path).PluginTagToContent("hparams")
+    end = metadata.parse_session_end_info_plugin_data(content["_hparams_/session_end_info"])
+    assert end.status == api_pb2.STATUS_SUCCESS
+
+
+def test_a_test_alone_drops_nothing(tmp_path: Path) -> None:
+    first = TensorBoard(str(tmp_path))
+    first.log_metrics({"train/loss": 1.0, "epoch": 0}, 3)
+    close([first], "finished")
+    TensorBoard(str(tmp_path)).log_metrics({"test/accuracy": 0.5}, 0)
+    assert scalars(tmp_path, "train/loss") == [(3, 1.0)]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_fit_and_its_resume(tmp_path: Path) -> None:
+    run = trainer(tmp_path, 2)
+    run.fit(Toy(), loader(), loader())
+    run = trainer(tmp_path, 4)
+    run.fit(Toy(), loader(), loader(), ckpt_path=tmp_path / "last.ckpt", weights_only=True)
+    run.test(run.lightning_module, loader(), verbose=False)
+    close(run.loggers, "finished")
+    assert [row["epoch"] for row in rows(tmp_path)] == ["0", "1", "2", "3"]
+    assert [row["train/loss"] for row in rows(tmp_path)] == ["0", "1", "2", "3"]
+    assert all(row["val/loss"] for row in rows(tmp_path))
+    assert [step for step, _ in scalars(tmp_path, "train/loss")] == [3, 7, 11, 15]
+    assert [step for step, _ in scalars(tmp_path, "val/loss")] == [3, 7, 11, 15]
+    assert scalars(tmp_path, "test/accuracy") == [(16, 0.75)]
+    assert len(list(tmp_path.glob("events*"))) == 1
+    assert {p.name for p in tmp_path.iterdir() if p.suffix != ".ckpt"} >= {"metrics.csv"}
+    assert not (tmp_path / "hparams.yaml").exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_stopped_between_checkpoint_and_log(tmp_path: Path) -> None:
+    class Stop(Checkpoint):
+        def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            if trainer.current_epoch == 1:
+                log_epoch(trainer)
+                trainer.save_checkpoint(tmp_path / "stopped.ckpt")
+                raise ZeroDivisionError
+
+    run = trainer(tmp_path, 3)
+    run.callbacks.append(Stop())
+    with pytest.raises(ZeroDivisionError):
+        run.fit(Toy(), loader(), loader())
+    run = trainer(tmp_path, 3)
+    run.fit(Toy(), loader(), loader(), ckpt_path=tmp_path / "stopped.ckpt", weights_only=True)
+    assert [row["train/loss"] for row in rows(tmp_path)] == ["0", "1", "2"]
+    assert scalars(tmp_path, "train/loss") == [(3, 0), (7, 1), (11, 2)]

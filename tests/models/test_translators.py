@@ -1,0 +1,172 @@
+"""Encoder-decoders and the search for translations: padding, caches, and a reference that takes one word after another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from experiments.batches import END, START, Pairs, Sequences, pad
+from experiments.config.compose import compose
+from experiments.run.build import build_model
+from experiments.run.layer_table import layer_table
+from experiments.spec import PairSpec
+from experiments.tasks.parts.beam_search import NEVER, beam_search, normalised
+
+SPEC = PairSpec(20, 17, False, 6, 5, 9, 9, ("English", "Hindi"))
+KINDS = {
+    "none": ["model=seq2seq", "model.attention=none"],
+    "luong": ["model=seq2seq", "model.cell=lstm", "model.layers=2"],
+    "fed": ["model=seq2seq", "model.input_feeding=true", "model.cell=rnn", "model.bidirectional=false"],
+    "bahdanau": ["model=seq2seq", "model.attention=bahdanau", "model.layers=2", "model.share=target"],
+    "transformer": ["model=transformer_seq2seq", "model.size=16", "model.heads=2", "model.share=target"],
+}
+
+
+def build(kind: str, spec: PairSpec = SPEC, *words: str) -> Any:
+    small = (
+        ["model.embedding=8", "model.hidden=12"] if KINDS[kind][0].split("=")[1] == "seq2seq" else ["model.inner=16"]
+    )
+    torch.manual_seed(1)
+    model = build_model(compose(["data=generated_pairs", *KINDS[kind], *small, *words]), spec)
+    for parameter in model.parameters():  # far from each other, so that searches have something to choose between
+        if parameter.ndim > 1:
+            nn.init.normal_(parameter, std=0.5)
+    return model
+
+
+def some_pairs() -> Pairs:
+    sources = [torch.randint(4, 20, (length,)) for length in (6, 1, 4)]
+    targets = [torch.tensor([START, *torch.randint(4, 17, (length,)).tolist()]) for length in (2, 7, 4)]
+    return Pairs(pad(sources), pad(targets))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stages_gradients_and_padding(kind: str) -> None:
+    model, pairs = build(kind), some_pairs()
+    stages = [name for name, _ in model.named_children()]
+    assert stages[:2] == ["embedding", "encoder1"]
+    assert stages[-2:] == ["decoder", "head"]
+    model.train()
+    model(pairs).sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    model.eval()
+    wide = Pairs(*(pad([row[:length] for row, length in zip(*one, strict=True)], 11) for one in pairs))
+    for one in wide:
+        one.values[~one.mask()] = 9
+    together, padded = model(pairs), model(wide)
+    for row in range(3):
+        own = Pairs(
+            *(Sequences(one.values[row : row + 1, : one.lengths[row]], one.lengths[row : row + 1]) for one in pairs)
+        )
+        alone, steps = model(own)[0], int(pairs.target.lengths[row])
+        torch.testing.assert_close(together[row, :steps], alone, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(padded[row, :steps], alone, rtol=1e-4, atol=1e-5)
+    table = layer_table(model, SPEC)
+    assert table.flops > 0
+    assert [row.name for row in table.rows if row.depth == 0] == stages
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_word_by_word_is_what_teacher_forcing_computes(kind: str) -> None:
+    model, pairs = build(kind).eval(), some_pairs()
+    with torch.no_grad():
+        expected, state = model(pairs), model.begin(pairs.source)
+        for step in range(int(pairs.target.lengths.max())):
+            scores, state = model.advance(pairs.target.values[:, step], state)
+            there = pairs.target.lengths > step
+            torch.testing.assert_close(scores[there], expected[there, step], rtol=1e-4, atol=1e-5)
+        weights = model.attention(pairs)
+    if kind == "none":
+        assert weights is None
+        return
+    torch.testing.assert_close(weights.sum(2), torch.ones(weights.shape[:2]))
+    assert not weights.masked_select(~pairs.source.mask()[:, None].expand_as(weights)).any()
+
+
+def chances_after(model: Any, source: Tensor, said: list[int]) -> Tensor:
+    """Log-probabilities of the next word, all computed anew from the whole sentence."""
+    pairs = Pairs(pad([source]), pad([torch.tensor([START, *said])]))
+    chances = model(pairs)[0, -1].log_softmax(0)
+    chances[list(NEVER)] = -torch.inf
+    return chances
+
+
+def naive_greedy(model: Any, source: Tensor, longest: int) -> list[int]:
+    said: list[int] = []
+    while len(said) < longest:
+        word = int(chances_after(model, source, said).argmax())
+        if word == END:
+            break
+        said.append(word)
+    return said
+
+
+def naive_beams(model: Any, source: Tensor, beams: int, penalty: float, longest: int) -> list[tuple[list[int], float]]:
+    open_ones, done = [([], 0.0)], []
+    while open_ones:
+        ranked = sorted(
+            (
+                (total + value, said, word)
+                for said, total in open_ones
+                for word, value in enumerate(chances_after(model, source, said).tolist())
+                if value > -1e30
+            ),
+            key=lambda one: -one[0],
+        )[: 2 * beams]
+        length = len(ranked[0][1]) + 1
+        for total, said, word in ranked[:beams]:
+            if word == END and len(done) < beams:
+                done.append((said, float(normalised(torch.tensor(total), length, penalty))))
+        open_ones = [([*said, word], total) for total, said, word in ranked if word != END][:beams]
+        if len(done) >= beams:
+            break
+        if length >= longest:
+            done += [(said, float(normalised(torch.tensor(total), length, penalty))) for said, total in open_ones]
+            break
+    return sorted(done, key=lambda one: -one[1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("beams", [1, 3])
+@torch.no_grad()
+def test_the_search_finds_what_one_sentence_at_a_time_finds(kind: str, beams: int) -> None:
+    model = build(kind).eval()
+    sources = [torch.randint(4, 20, (length,)) for length in (6, 1, 4, 2, 5)]
+    longest = torch.tensor([6, 3, 9, 5, 7])
+    found = beam_search(model, pad(sources), beams=beams, penalty=0.6, longest=longest, best=beams)
+    assert len({len(one[0].tokens) for one in found}) > 1  # some end by themselves or at other lengths
+    for source, limit, hypotheses in zip(sources, longest.tolist(), found, strict=True):
+        expected = naive_beams(model, source, beams, 0.6, limit)[:beams]
+        assert [one.tokens for one in hypotheses] == [said for said, _ in expected]
+        assert [one.score for one in hypotheses] == pytest.approx([score for _, score in expected], abs=1e-4)
+        if beams == 1:
+            assert hypotheses[0].tokens == naive_greedy(model, source, limit)
+
+
+def test_sharing_needs_one_vocabulary_and_shares() -> None:
+    with pytest.raises(Exception, match=r"data\.tokenizers\.shared=true"):
+        build("transformer", SPEC, "model.share=all")
+    one = PairSpec(20, 20, True, 6, 5, 9, 9, ("English", "Hindi"))
+    for kind in ("luong", "transformer"):
+        model = build(kind, one, "model.share=all")
+        tables = [parameter for parameter in model.parameters() if parameter.shape[0] == 20 and parameter.ndim == 2]
+        assert len(tables) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["model.cell=qrnn"], "model.cell=qrnn"),
+        (["model.attention=soft"], "model.attention=soft"),
+        (["model.share=some"], "model.share=some"),
+        (["model.attention=none", "model.input_feeding=true"], "model.input_feeding=true"),
+        (["model.dropout=1.0"], "model.dropout=1"),
+        (["model=transformer_seq2seq", "model.heads=5"], "model.heads=5"),
+    ],
+)
+def test_values_out_of_range_are_named(words: list[str], said: str) -> None:
+    with pytest.raises(Exception, match=said.replace(".", r"\.")):
+        build_model(compose(["data=generated_pairs", *words]), SPEC)

@@ -1,0 +1,143 @@
+"""Two gloo processes: one folder, one record, every example once, and nothing left behind when one dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+WORDS = ["data=digits", "model=mlp", "callbacks.figures=null", "trainer.max_epochs=2", "data.batch_size=64"]
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gloo processes are tested on POSIX")
+
+
+def record(folder: Path) -> dict:
+    return json.loads((folder / "record.json").read_text())
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Processes whose command line names the folder."""
+    done = subprocess.run(["ps", "-ewwo", "pid,args"], capture_output=True, text=True, check=True)
+    lines = (line.split(None, 1) for line in done.stdout.splitlines())
+    return [int(pid) for pid, words in lines if f"experiments.run.ranks {folder}" in words]
+
+
+def test_two_processes_agree_with_one(command, tmp_path: Path) -> None:
+    for trainer in ("cpu", "cpu_2"):
+        done = command("train", *WORDS, f"trainer={trainer}", "data.augment.crop=1", f"hydra.run.dir={trainer}")
+        assert done.returncode == 0, done.stderr
+    one, two = record(tmp_path / "cpu"), record(tmp_path / "cpu_2")
+    assert two["environment"]["processes"] == 2
+    assert two["status"] == "finished"
+    for name, value in one["metrics"].items():
+        assert two["metrics"][name] == pytest.approx(value, abs=0.01), name
+    assert sum(map(sum, two["confusion"])) == sum(map(sum, one["confusion"])) == 360
+    assert two["metrics"]["test/loss"] == pytest.approx(one["metrics"]["test/loss"], rel=1e-3)
+    assert len(list(tmp_path.rglob("record.json"))) == 2
+    assert len(list((tmp_path / "cpu_2").glob("events.*"))) == 1
+
+
+@pytest.mark.slow
+def test_two_processes_translate_as_one(command, tmp_path: Path) -> None:
+    words = ["data=generated_pairs", "data.count=301", "data.batch_size=32", "optimizer.lr=0.02", "logger=csv"]
+    words += ["model.embedding=32", "model.hidden=32", "model.dropout=0.0", "trainer.max_epochs=6"]
+    for trainer in ("cpu", "cpu_2"):
+        done = command("train", *words, "task.search.beams=2", f"trainer={trainer}", f"hydra.run.dir={trainer}")
+        assert done.returncode == 0, done.stderr
+    one, two = record(tmp_path / "cpu"), record(tmp_path / "cpu_2")
+    assert two["environment"]["processes"] == 2
+    assert one["data"] == two["data"]
+    # A process takes the mean over its own tokens, so that the two learn almost, but not exactly, the same.
+    assert two["metrics"]["test/loss"] == pytest.approx(one["metrics"]["test/loss"], rel=0.03)
+    assert [each["source"] for each in one["translations"]] == [each["source"] for each in two["translations"]]
+    # Tested again by one process, every sentence once: the two have judged the whole test part.
+    done = command("evaluate", "cpu_2", "trainer=cpu")
+    assert done.returncode == 0, done.stderr
+    again = {line.split()[0]: float(line.split()[1]) for line in done.stdout.splitlines()}
+    for name in ("test/loss", "test/perplexity", "test/bleu", "test/chrf"):
+        assert again[name] == pytest.approx(two["metrics"][name], abs=2e-4), name
+    assert again["test/chrf"] > 15
+
+
+@pytest.mark.parametrize("victim", ["rank", "launcher"])
+def test_a_killed_process_ends_the_run(tmp_path: Path, victim: str) -> None:
+    folder = tmp_path / "run"
+    words = [*WORDS[:-2], "trainer.max_epochs=500", "trainer=cpu_2", f"hydra.run.dir={folder}"]
+    launcher = subprocess.Popen(
+        [sys.executable, "-m", "experiments", "train", *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 120
+    while not (folder / "checkpoints" / "last.ckpt").exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    ranks = processes_of(folder)
+    assert len(ranks) == 2
+    began = time.monotonic()
+    os.kill(ranks[1] if victim == "rank" else launcher.pid, signal.SIGKILL)
+    _, errors = launcher.communicate(timeout=60)
+    if victim == "rank":
+        assert launcher.returncode == 1
+        assert "Traceback" not in errors
+        assert record(folder)["status"] == "failed"
+        assert "SIGKILL" in record(folder)["error"]
+    while processes_of(folder) and time.monotonic() - began < 60:
+        time.sleep(0.2)
+    assert processes_of(folder) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_and_taken_up_again(command, tmp_path: Path, signum: int) -> None:
+    whole = command("train", *WORDS, "trainer.max_epochs=6", "trainer=cpu_2", "hydra.run.dir=whole")
+    assert whole.returncode == 0, whole.stderr
+    folder = tmp_path / "run"
+    words = [
+        *WORDS,
+        "trainer.max_epochs=6",
+        "trainer=cpu_2",
+        "callbacks.checkpoint.every_n_steps=3",
+        f"hydra.run.dir={folder}",
+    ]
+    command_ = [sys.executable, "-m", "experiments", "train", *words]
+    launcher = subprocess.Popen(command_, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    while not (folder / "checkpoints" / "last.ckpt").exists():
+        time.sleep(0.01)
+    launcher.send_signal(signum)
+    _, errors = launcher.communicate(timeout=60)
+    assert launcher.returncode == 128 + signum
+    assert errors.splitlines()[-1] == f"stopped by {signal.Signals(signum).name}" and "death signal" not in errors
+    assert record(folder)["status"] == "interrupted"
+    assert processes_of(folder) == []
+    done = command("train", f"resume={folder}")
+    assert done.returncode == 0, done.stderr
+    assert record(folder)["metrics"] == pytest.approx(record(tmp_path / "whole")["metrics"], rel=1e-5)
+
+
+def test_the_users_mistake_is_one_sentence_from_two_processes_too(command, tmp_path: Path) -> None:
+    done = command("train", "data=mnist", "data.root=nowhere", "trainer=cpu_2", "hydra.run.dir=run")
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_same_entry_point(tmp_path: Path) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "experiments"]
+    words = ["train", *WORDS, "trainer=cpu_2"]
+    done = subprocess.run(
+        [*torchrun, *words, "hydra.run.dir=run"], cwd=tmp_path, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    assert record(tmp_path / "run")["environment"]["processes"] == 2
+    done = subprocess.run([*torchrun, *words], cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert done.returncode != 0
+    assert "hydra.run.dir" in done.stderr

@@ -1,0 +1,350 @@
+"""Features of frozen stages are kept, shared and read again, and change no number."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import multiprocessing
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from experiments.transfer.feature_cache import Cache, TooLargeError
+from tests.transfer.test_freezing import SMALL, first, weights
+
+LOSSES = """
+from pathlib import Path
+from lightning.pytorch import Callback
+
+
+class Losses(Callback):
+    def __init__(self, path):
+        self.path, self.losses = Path(path), []
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        self.losses.append(outputs["loss"].item())
+
+    def on_train_end(self, trainer, module):
+        self.path.write_text("\\n".join(map(repr, self.losses)))
+"""
+
+STOP = """
+import os
+import signal
+from lightning.pytorch import Callback
+
+
+class Stop(Callback):
+    def __init__(self, after, politely):
+        self.after, self.politely = after, politely
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        if trainer.global_step == self.after and self.politely:
+            os.kill(os.getpid(), signal.SIGTERM)
+        elif trainer.global_step == self.after:
+            raise RuntimeError("the power went")
+"""
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EXPERIMENTS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "features"
+
+
+@pytest.fixture
+def train(experiments: Any, net: list[str], tmp_path: Path) -> Any:
+    """Trains the small network from `first.pt`; gives its record."""
+    first(net, tmp_path)
+    module = f"losses_{abs(hash(tmp_path))}"
+    (tmp_path / f"{module}.py").write_text(LOSSES)
+
+    def run(name: str, *words: str) -> dict[str, Any]:
+        listen = [f"+callbacks.losses._target_={module}.Losses", f"+callbacks.losses.path={tmp_path / name}.txt"]
+        code, _, errors = experiments(
+            "train", *net, *SMALL, *listen, "weights=first.pt", f"hydra.run.dir={name}", *words
+        )
+        assert code == 0, errors
+        return {**json.loads((tmp_path / name / "record.json").read_text()), "said": errors}
+
+    return run
+
+
+def losses(tmp_path: Path, name: str) -> list[float]:
+    return [float(line) for line in (tmp_path / f"{name}.txt").read_text().split()]
+
+
+@pytest.mark.parametrize(
+    ("words", "stages"),
+    [
+        (["freezing=feature_extraction", "data.batch_size=36", "trainer.max_epochs=3"], [5]),
+        (["freezing=last_stage", "precision=bf16-mixed", "trainer.max_epochs=2"], [3]),
+        (["freezing=gradual", "freezing.every_epochs=2", "freezing.depth=2", "trainer.max_epochs=5"], [5, 3, 1]),
+    ],
+)
+def test_every_step_has_the_loss_of_a_run_without(
+    train: Any, tmp_path: Path, words: list[str], stages: list[int]
+) -> None:
+    """With dropout in what learns, so the draws of a run must not shift either."""
+    with_, without = train("with", *words), train("without", *words, "features.cache=false")
+    rows = [row for row in with_["features"]["kept"] if row["part"] == "train"]
+    assert [len(row["stages"]) for row in rows] == stages
+    assert {row["part"] for row in with_["features"]["kept"]} == {"train", "validation", "test"}
+    assert without["features"] == {"kept": [], "reason": "features.cache=false"}
+    tolerance = 2e-2 if "precision=bf16-mixed" in words else 1e-4
+    torch.testing.assert_close(
+        torch.tensor(losses(tmp_path, "with")), torch.tensor(losses(tmp_path, "without")), rtol=tolerance, atol=1e-5
+    )
+    one, other = weights(tmp_path / "with"), weights(tmp_path / "without")
+    assert one.keys() == other.keys()  # the checkpoint is the whole network
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=tolerance, atol=tolerance)
+    assert with_["metrics"]["test/loss"] == pytest.approx(without["metrics"]["test/loss"], rel=tolerance)
+    assert with_["identity"] == without["identity"]
+
+
+def test_runs_on_one_backbone_share_one_pass(train: Any, cache: Path, tmp_path: Path) -> None:
+    words = ["freezing=feature_extraction", "trainer.max_epochs=1"]
+    first_run = train("one", *words)
+    assert [row["reused"] for row in first_run["features"]["kept"]] == [False] * 3
+    assert "computed once" in first_run["said"]
+    again = train("two", *words, "seed=1", "optimizer.lr=0.3")
+    assert [row["reused"] for row in again["features"]["kept"]] == [True] * 3
+    assert "kept before" in again["said"]
+    assert len(list(cache.glob("*.features"))) == 3
+    other = train("three", *words, "data.mean=[0.3]")
+    assert [row["reused"] for row in other["features"]["kept"]] == [False] * 3
+    state = torch.load(tmp_path / "first.pt")
+    state["one.0.bias"] += 1
+    torch.save(state, tmp_path / "first.pt")
+    changed = train("four", *words)
+    assert [row["reused"] for row in changed["features"]["kept"]] == [False] * 3
+
+
+@pytest.mark.parametrize(
+    ("freezing", "after", "politely", "forget"),
+    [
+        (["freezing=feature_extraction"], 5, True, True),
+        (["freezing=gradual", "freezing.every_epochs=2", "freezing.depth=1"], 8, False, False),
+    ],
+)
+def test_a_run_that_is_stopped_goes_on_with_kept_features(
+    experiments: Any,
+    net: list[str],
+    tmp_path: Path,
+    cache: Path,
+    freezing: list[str],
+    after: int,
+    politely: bool,
+    forget: bool,
+) -> None:
+    """In the middle of an epoch, with or without warning, the cache still there or not: bit for bit as if never stopped."""
+    first(net, tmp_path)
+    module = f"stop_{abs(hash(tmp_path))}"
+    (tmp_path / f"{module}.py").write_text(STOP)
+    words = [
+        *net,
+        *SMALL,
+        *freezing,
+        "weights=first.pt",
+        "trainer.max_epochs=4",
+        "callbacks.checkpoint.every_n_steps=2",
+    ]
+    stop = [f"+callbacks.stop={{_target_:{module}.Stop,after:{after},politely:{str(politely).lower()}}}"]
+    assert experiments("train", *words, "hydra.run.dir=whole")[0] == 0
+    assert experiments("train", *words, *stop, "hydra.run.dir=run")[0] == (128 + signal.SIGTERM if politely else 1)
+    if forget:
+        shutil.rmtree(cache)
+    code, _, errors = experiments("train", "resume=run", "callbacks.stop.after=-1")
+    assert code == 0, errors
+    whole, run = (json.loads((tmp_path / name / "record.json").read_text()) for name in ("whole", "run"))
+    assert run["resumed"] == 1
+    assert run["metrics"] == whole["metrics"]
+    assert {row["reused"] for row in run["features"]["kept"]} == {not forget}
+    for name in ("last", "best"):
+        expected, found = weights(tmp_path / "whole", name), weights(tmp_path / "run", name)
+        assert expected.keys() == found.keys()
+        assert [key for key in expected if not torch.equal(expected[key], found[key])] == []
+
+
+def test_it_says_why_nothing_is_kept(train: Any, cache: Path) -> None:
+    base = ["freezing=feature_extraction", "trainer.max_epochs=1"]
+    cases = [
+        ([*base, "data.augment.flip=true"], "data.augment.flip makes other images of them in every epoch"),
+        ([*base, "features.gigabytes=1e-9"], "they would take"),
+        ([*base, "trainer.limit_train_batches=1"], "only 1 of 3 train batches are wanted"),
+        (["freezing=lora", "trainer.max_epochs=1"], "no stage at the front stays as it is"),
+        ([*base, "freezing.norm=affine"], "freezing.norm=affine lets the first stages change"),
+        ([*base, "features.dir=first.pt"], "features.dir=first.pt cannot be used (Not a directory): name a folder"),
+    ]
+    for number, (words, reason) in enumerate(cases):
+        record = train(f"run{number}", *words)
+        assert reason in record["features"]["reason"]
+        assert f"features: not kept, because {reason}" in record["said"]
+    assert not list(cache.glob("*.features"))
+
+
+def test_fixed_views(train: Any, experiments: Any, tmp_path: Path) -> None:
+    words = ["freezing=feature_extraction", "data.augment.crop=2", "optimizer.lr=1e-12", "trainer.max_epochs=4"]
+    record = train("views", *words, "freezing.views=2")
+    kept = record["features"]["kept"]
+    assert [(row["part"], row["views"]) for row in kept] == [("train", 2), ("validation", 0), ("test", 0)]
+    # Nothing learns at this rate, so an epoch's mean loss says what it saw: two views in turn, and not the plain images.
+    means = torch.tensor(losses(tmp_path, "views")).view(4, 3).mean(1)
+    torch.testing.assert_close(means[0], means[2], rtol=1e-5, atol=0)
+    torch.testing.assert_close(means[1], means[3], rtol=1e-5, atol=0)
+    assert abs(means[0] - means[1]) > 1e-4
+    code, _, errors = experiments("check", "freezing=feature_extraction", "freezing.views=2", "features.cache=false")
+    assert code == 2
+    assert "freezing.views=2 trains on kept features" in errors
+    quick = ["train", "freezing.views=2", "trainer=quick", "callbacks=none"]
+    for more, reason in (
+        ([], "no stage at the front stays as it is"),
+        (["freezing=last_stage"], "nothing in data.augment is set, so that all views would be the same"),
+        (["freezing=last_stage", "data.augment.mixup=0.2"], "data.augment.mixup pairs other images in every epoch"),
+    ):
+        code, _, errors = experiments(*quick, *more)
+        assert code == 2
+        assert f"none are: {reason}" in errors
+
+
+def test_pictures_are_drawn_of_the_images(train: Any, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    words = ["freezing=feature_extraction", "trainer.max_epochs=1", "callbacks=default", "callbacks.progress=null"]
+    assert train("run", *words)["features"]["kept"]
+    assert {"training_batch.png", "most_wrong.png"} <= {path.name for path in (tmp_path / "run" / "figures").iterdir()}
+
+
+@pytest.mark.slow
+def test_two_processes_read_one_file(command: Any, net: list[str], tmp_path: Path, cache: Path) -> None:
+    first(net, tmp_path)
+    words = ["freezing=gradual", "freezing.every_epochs=2", "weights=first.pt", "trainer=cpu_2", "trainer.max_epochs=3"]
+    for name, keep in (("with", "true"), ("without", "false")):
+        done = command("train", *net, *SMALL, *words, f"features.cache={keep}", f"hydra.run.dir={name}")
+        assert done.returncode == 0, done.stderr
+    one, other = weights(tmp_path / "with"), weights(tmp_path / "without")
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=1e-4, atol=1e-4)
+    assert list(cache.glob("*.features"))
+
+
+# The cache itself.
+
+
+def batches(value: float = 1.0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    for start in range(0, 10, 4):
+        rows = torch.arange(start, min(start + 4, 10))
+        yield (rows[:, None] * value).bfloat16().expand(-1, 3), rows
+
+
+def test_what_is_kept_comes_back(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, 1)
+    made, before = cache.get("a", 10, batches)
+    again, known = cache.get("a", 10, lambda: pytest.fail("computed twice"))  # type: ignore[arg-type, return-value]
+    assert (before, known) == (False, True)
+    for kept in (made, again):
+        assert kept.values.dtype == torch.bfloat16
+        assert torch.equal(kept.values[:, 0].float(), torch.arange(10.0))
+        assert torch.equal(kept.targets, torch.arange(10))
+
+
+def test_a_half_written_file_is_never_read(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, 1)
+
+    def stops() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        yield next(batches())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.get("a", 10, stops)
+    assert not list(tmp_path.glob("*.features"))
+    assert not list(tmp_path.glob(".a*"))
+    (tmp_path / ".a.features.killed").write_bytes(b"x")  # what a process leaves that had no time to tidy
+    cache.get("a", 10, batches)
+    assert not list(tmp_path.glob(".a*"))
+    path = tmp_path / "a.features"
+    for content in (path.read_bytes()[:4100], b"", b"{}" * 4000):  # as a power cut may leave it
+        path.write_bytes(content)
+        kept, known = cache.get("a", 10, batches)
+        assert not known
+        assert torch.equal(kept.targets, torch.arange(10))
+
+
+def test_the_longest_unused_goes_first(tmp_path: Path) -> None:
+    size = len(_written(tmp_path))
+    cache = Cache(tmp_path, 2.5 * size / 1e9)
+    for name in "ab":
+        cache.get(name, 10, batches)
+        time.sleep(0.02)
+    held, _ = cache.get("a", 10, batches)  # b is now the one unused for longest
+    time.sleep(0.02)
+    cache.get("c", 10, batches)
+    assert {path.stem for path in tmp_path.glob("*.features")} == {"a", "c"}
+    cache.get("d", 10, batches)
+    assert torch.equal(held.targets, torch.arange(10))  # whoever reads what is removed goes on
+    cache.get("a", 10, batches)
+    assert Cache(tmp_path, 1.5 * size / 1e9).get("a", 10, batches)[1]  # a lower limit holds for what is reused, too
+    assert [path.stem for path in tmp_path.glob("*.features")] == ["a"]
+    with pytest.raises(TooLargeError, match=r"features.gigabytes"):
+        Cache(tmp_path, 1e-9).get("e", 10, batches)
+
+
+def _written(tmp_path: Path) -> bytes:
+    Cache(tmp_path / "size", 1).get("a", 10, batches)
+    return (tmp_path / "size" / "a.features").read_bytes()
+
+
+def _slowly(folder: Path, results: Any) -> None:
+    made = 0
+
+    def slow() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        nonlocal made
+        for batch in batches():
+            made += 1
+            time.sleep(0.05)
+            yield batch
+
+    kept, known = Cache(folder, 1).get("a", 10, slow)
+    results.put((made, known, kept.targets.tolist()))
+
+
+def test_two_processes_at_once_compute_it_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    processes = [context.Process(target=_slowly, args=(tmp_path, results)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    found = [results.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    assert sorted(known for _, known, _ in found) == [False, True, True]
+    assert sorted(made for made, _, _ in found) == [0, 0, 3]
+    assert all(targets == list(range(10)) for _, _, targets in found)
+
+
+def test_what_is_kept_depends_on_the_users_own_code_and_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from experiments.callbacks.use_cached_features import _own_settings
+    from experiments.transfer.cached_features import sources
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = "from experiments.data.images.digits import Digits\n\n\nclass OwnDigits(Digits):\n    def __init__(self, gain, **rest):\n"
+    text += "        super().__init__(**rest)\n        self.gain = gain\n"
+    file = tmp_path / "own_digits.py"
+    file.write_text(text)
+    own = importlib.import_module("own_digits").OwnDigits
+    plain = {"batch_size": 8, "size": None, "validation": 0.1, "limit": None, "workers": 0, "seed": 0, "augment": {}}
+    weak, strong = own(1.0, **plain), own(2.0, **plain)
+    assert _own_settings(weak) == _own_settings(own(1.0, **plain | {"batch_size": 4, "seed": 3}))
+    assert _own_settings(weak) != _own_settings(strong)
+    before = sources(weak)
+    assert before == sources(strong) != sources(object())
+    file.write_text(text + "\n    def on_after_batch_transfer(self, batch, dataloader_idx):\n        return batch\n")
+    assert sources(weak) != before
