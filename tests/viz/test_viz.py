@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 from torch import nn
 
+from experiments.speedups.png import as_png
 from experiments.viz import fonts as writing
 from experiments.viz import sequence
-from experiments.viz.canvas import INK, as_png, png, recolour
+from experiments.viz.canvas import INK, png, recolour
 from experiments.viz.charts import bars
 from experiments.viz.confusion import confusion
 from experiments.viz.curves import curves

@@ -15,6 +15,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from experiments import speedups
 from experiments.config.devices import processes_here
 from experiments.errors import Pruned, in_short
 from experiments.run.build import (
@@ -105,7 +106,7 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     record.content["features"] = always[-1].summary
     record.content["data"] = getattr(data, "splits", {})
     record.content["spec"] = to_plain(data.spec)
-    record.content["environment"] |= describe_device(trainer)
+    record.content["environment"] |= describe_device(trainer) | {"speedups": speedups.in_use()}
     record.content["environment"]["memory_format"] = config.trainer.get("memory_format", "contiguous")
     table = layer_table(task.model, data.spec)
     record.content["cost"] |= {

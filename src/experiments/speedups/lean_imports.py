@@ -1,4 +1,10 @@
-"""Imports of torch and Lightning without what a run does not use: less than half the time."""
+"""Imports of torch and Lightning without what a run does not use: less than half the time.
+
+Replaces: what torchmetrics, Lightning and torch.optim import although few runs use it. Private names:
+`torch._dynamo` (a stand-in that gives way to the real module), `RequirementCache.__bool__` of lightning_utilities,
+`__dynamo_disable` and `_use_grad` of torch.optim. Gain: a run of two steps takes half the time
+(`scripts/benchmark.py --only two_steps`). A stand-in that is asked for anything it does not have loads the real module.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +17,8 @@ import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
+
+from experiments import speedups
 
 # torchmetrics imports these whenever they are installed, for metrics that no task here uses; together they
 # take longer than torch itself.
@@ -27,17 +35,19 @@ def import_lightning(lean: bool = True) -> None:
     """
     if "lightning.pytorch" in sys.modules:
         return
+    lean = lean and speedups.wanted()
     with contextlib.ExitStack() as stack:
         stack.enter_context(no_collection())
         import torch
 
         if lean:
             stack.enter_context(_companions_hidden())
-            stack.enter_context(_compiler_hidden(torch))
-            stack.enter_context(_counter_hidden(torch))
+            stack.enter_context(_compiler_hidden())
+            stack.enter_context(_counter_hidden())
         import lightning.pytorch  # noqa: F401
     if lean:
         _leave_optimizers_uncompiled(torch)
+        speedups.used("lean_imports")
 
 
 @contextlib.contextmanager
@@ -79,8 +89,32 @@ def _companions_hidden() -> Iterator[None]:
         imports.RequirementCache.__bool__, imports.package_available = cache_bool, package_available  # type: ignore[assignment]
 
 
+class _StandIn(ModuleType):
+    """A module of a few names that gives way to the real one when it is asked for any other."""
+
+    def __init__(self, name: str, **names: Any) -> None:
+        super().__init__(name)
+        vars(self).update(names)
+        sys.modules[name] = self
+        above, _, last = name.rpartition(".")
+        setattr(sys.modules[above], last, self)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__path__":  # `__path__` is what an import of a submodule asks for
+            raise AttributeError(name)
+        self.give_way()
+        return getattr(importlib.import_module(self.__name__), name)
+
+    def give_way(self) -> None:
+        """Leaves the place to the real module, which the next import loads."""
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+            above, _, last = self.__name__.rpartition(".")
+            vars(sys.modules[above]).pop(last, None)
+
+
 @contextlib.contextmanager
-def _compiler_hidden(torch: ModuleType) -> Iterator[None]:
+def _compiler_hidden() -> Iterator[None]:
     """Lets Lightning be defined without the compiler: it asks for a type, and marks a method as not to be compiled."""
     if "torch._dynamo" in sys.modules:
         yield
@@ -91,31 +125,32 @@ def _compiler_hidden(torch: ModuleType) -> Iterator[None]:
             real = sys.modules.get("torch._dynamo.eval_frame")
             return real is not None and isinstance(instance, real.OptimizedModule)
 
-    stand_in = ModuleType("torch._dynamo")
-    stand_in.OptimizedModule = Compiled("OptimizedModule", (), {})  # type: ignore[attr-defined]
-    stand_in.disable = lambda fn, *args, **kwargs: fn  # type: ignore[attr-defined]
-    sys.modules["torch._dynamo"] = torch._dynamo = stand_in  # type: ignore[attr-defined]
+    stand_in = _StandIn(
+        "torch._dynamo",
+        OptimizedModule=Compiled("OptimizedModule", (), {}),
+        disable=lambda fn, *args, **kwargs: fn,
+    )
     try:
         yield
     finally:
-        del sys.modules["torch._dynamo"], torch._dynamo
+        stand_in.give_way()
 
 
 @contextlib.contextmanager
-def _counter_hidden(torch: ModuleType) -> Iterator[None]:
+def _counter_hidden() -> Iterator[None]:
     """Lets Lightning's model summary be defined without torch's counter of operations, which is imported when one is made."""
     name = "torch.utils.flop_counter"
     if name in sys.modules:
         yield
         return
-    stand_in = ModuleType(name)
-    stand_in.FlopCounterMode = lambda *args, **kwargs: importlib.import_module(name).FlopCounterMode(*args, **kwargs)  # type: ignore[attr-defined]
-    sys.modules[name] = stand_in
+    stand_in = _StandIn(
+        name,
+        FlopCounterMode=lambda *args, **kwargs: importlib.import_module(name).FlopCounterMode(*args, **kwargs),
+    )
     try:
         yield
     finally:
-        del sys.modules[name]
-        vars(torch.utils).pop("flop_counter", None)
+        stand_in.give_way()
 
 
 def _leave_optimizers_uncompiled(torch: ModuleType) -> None:

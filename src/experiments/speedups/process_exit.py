@@ -1,4 +1,9 @@
-"""The end of a process, without the half second that Python takes to free torch object by object."""
+"""The end of a process, without the half second that Python takes to free torch object by object.
+
+Replaces: the interpreter's own end. Private names: `atexit._run_exitfuncs`, `os._exit`.
+Gain: about half a second a command that imported torch (`scripts/benchmark.py --only two_steps`).
+Without the private name in `atexit`, Python ends as ever.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,8 @@ import sys
 import threading
 from typing import NoReturn
 
+from experiments import speedups
+
 
 def leave(code: int) -> NoReturn:
     """Ends this process: what is registered for its end is called, what was printed is written, and the system takes the rest.
@@ -16,6 +23,8 @@ def leave(code: int) -> NoReturn:
     Where a thread is still at work, or a profiler or debugger waits for the end, Python ends as ever.
     """
     others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if not speedups.wanted() or not hasattr(atexit, "_run_exitfuncs"):
+        sys.exit(code)
     if sys.getprofile() or sys.gettrace() or any(not thread.daemon for thread in others):
         sys.exit(code)
     atexit._run_exitfuncs()

@@ -7,8 +7,6 @@ automatic layouts draw everything twice or more.
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,7 +21,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 
-from experiments.viz.raster import Texts, copy_colours, text_width, write
+from experiments.speedups.png import as_png
+from experiments.viz.raster import Texts, text_width, write
 
 DPI = 100
 
@@ -122,24 +121,6 @@ def _drawn(fig: Figure, dpi: int) -> np.ndarray:
     canvas.draw()
     fig.set_dpi(DPI)
     return np.asarray(canvas.buffer_rgba())[..., :3]
-
-
-def as_png(pixels: np.ndarray) -> bytes:
-    """(height, width, 3) bytes as a PNG file (ISO/IEC 15948).
-
-    Written here because Pillow tries five filters on every row, which takes two thirds of the time and makes
-    flat graphics hardly smaller.
-    """
-    height, width = pixels.shape[:2]
-    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each begins with its filter: none
-    copy_colours(pixels, rows[:, 1:].reshape(height, width, 3))  # a view: nothing is copied twice
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # eight bits each of red, green and blue
-    data = zlib.compress(rows.tobytes(), 3)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 def recolour(fig: Figure, colours: Mapping[str, str]) -> None:

@@ -1,0 +1,62 @@
+"""Lean imports leave everything importable, and give way where something else is asked for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def python(program: str, **env: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | env, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_stand_in_gives_way_to_the_real_module() -> None:
+    output = python(
+        "import torch\n"
+        "from experiments.speedups.lean_imports import _StandIn\n"
+        "_StandIn('torch.utils.flop_counter', FlopCounterMode=None)\n"
+        "import torch.utils.flop_counter as counter\n"
+        "assert counter.FlopCounterMode is None\n"
+        "assert callable(counter.register_flop_formula)\n"
+        "import torch.utils.flop_counter as counter\n"
+        "print(counter.FlopCounterMode.__name__)\n"
+    )
+    assert output.strip() == "FlopCounterMode"
+
+
+@pytest.mark.slow
+def test_lightning_imports_although_its_companions_want_the_compiler() -> None:
+    """torchmetrics imports transformers where it is not hidden, and that imports parts of the compiler."""
+    output = python(
+        "from experiments.speedups import lean_imports\n"
+        "lean_imports._HEAVY = ()\n"
+        "lean_imports.import_lightning()\n"
+        "import torch, torch._dynamo.utils\n"
+        "double = torch.compile(lambda x: 2 * x, backend='eager')\n"
+        "print(float(double(torch.tensor(3.0))))\n"
+    )
+    assert output.strip() == "6.0"
+
+
+@pytest.mark.slow
+def test_a_network_can_be_compiled_after_a_lean_import() -> None:
+    output = python(
+        "from experiments.speedups.lean_imports import import_lightning\n"
+        "import_lightning()\n"
+        "import torch\n"
+        "net = torch.nn.Linear(2, 1)\n"
+        "step = torch.optim.Adam(net.parameters(), lr=0.1)\n"
+        "compiled = torch.compile(net, backend='eager')\n"
+        "x = torch.ones(1, 2)\n"
+        "before = float(compiled(x).sum())\n"
+        "compiled(x).sum().backward(); step.step()\n"
+        "print(torch.equal(compiled(x), net(x)), float(compiled(x).sum()) < before)\n"
+    )
+    assert output.split() == ["True", "True"]

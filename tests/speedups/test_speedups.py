@@ -1,0 +1,41 @@
+"""One switch turns all stand-ins off; results stay, and the record says which were on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Command
+
+WORDS = (
+    "train",
+    "data=digits",
+    "model=logistic_regression",
+    "trainer=cpu",
+    "trainer.max_epochs=2",
+    "hydra.run.dir=run",
+)
+
+
+def test_the_switch_turns_all_off_and_changes_no_result(command: Command, tmp_path: Path) -> None:
+    records = {}
+    for plain in ("0", "1"):
+        done = command(*WORDS[:-1], f"hydra.run.dir=run{plain}", env={"EXPERIMENTS_PLAIN": plain})
+        assert done.returncode == 0, done.stderr
+        records[plain] = json.loads((tmp_path / f"run{plain}" / "record.json").read_text())
+    assert records["1"]["environment"]["speedups"] == []
+    assert "training_loop" in records["0"]["environment"]["speedups"]
+    assert records["0"]["metrics"] == records["1"]["metrics"]
+
+
+def test_an_unknown_lightning_is_said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    from lightning.pytorch import Trainer
+
+    from experiments.speedups import training_loop
+
+    monkeypatch.setattr(training_loop, "_KNOWN", {})
+    trainer = Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False, accelerator="cpu")
+    assert not training_loop.install(trainer)
+    assert "Lightning's own loop runs" in caplog.text
