@@ -18,7 +18,7 @@ ALLOWED = {
     "system": {"errors"},
     "speedups": {"errors", "system"},
     "models": {"batches"},
-    "viz": {"spec", "errors", "system"},
+    "viz": _BASE,
     "config": _BASE,
     "tasks": _BASE | {"viz"},
     "data": _BASE | {"config", "viz"},
