@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import signal
@@ -236,14 +237,17 @@ def _hydra(words: list[str]) -> int:
         os.environ["COMP_POINT"] = str(int(os.environ.get("COMP_POINT", len(line))) - len(line) + len(short))
         os.environ["COMP_LINE"] = short
     before, sys.argv = sys.argv, ["experiments", *words]
+    said = io.StringIO()
     try:
-        hydra_main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(lambda config: None)()
+        with contextlib.redirect_stdout(said) if {"-h", "--help"} & set(words) else contextlib.nullcontext():
+            hydra_main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(lambda config: None)()
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise UserError(explain(error, overrides, folders)) from error
     except SystemExit as leaving:
         return int(leaving.code or 0)
     finally:
         sys.argv = before
+        print(re.sub(r"(?<=[ ])_\w+, ", "", said.getvalue()), end="")  # bases of options are none themselves
     return 0
 
 

@@ -220,10 +220,10 @@ def options(group: str, config_dirs: Sequence[str] = ()) -> list[str]:
 
 
 def option_files(group: str, config_dirs: Sequence[str] = ()) -> dict[str, Path]:
-    """The file of each option of a group; what is found first counts, as in Hydra."""
+    """The file of each option of a group; what is found first counts, as in Hydra. Names with a leading `_` are bases of options."""
     files: dict[str, Path] = {}
     for folder in (conf_dir(), *(Path(folder) for folder in config_dirs)):
-        for path in sorted((folder / group).glob("*.yaml")):
+        for path in sorted((folder / group).glob("[!_]*.yaml")):
             files.setdefault(path.stem, path)
     return files
 
