@@ -48,6 +48,8 @@ class TextSpec:
         values: numbers that are asked of a sequence, for regression.
         mask: the token that hides a word from a masked language model, or None.
         special: tokens that stand for no word: padding, what is unknown, where a text begins and ends.
+        marks: the tokens for padding, what is unknown, start and end (-1: there is none), where each text stands between a
+            start and an end; else empty.
     """
 
     vocabulary: int
@@ -57,11 +59,17 @@ class TextSpec:
     values: int = 0
     mask: int | None = None
     special: tuple[int, ...] = (0, 1, 2, 3)
+    marks: tuple[int, ...] = ()
 
     @property
     def inputs(self) -> dict[str, Any]:
         """Keyword arguments that every model of tokens takes."""
         return {"vocabulary": self.vocabulary}
+
+    @property
+    def hints(self) -> dict[str, Any]:
+        """Keyword arguments for models that ask for them by name."""
+        return {"marks": self.marks} if self.marks else {}
 
     @property
     def num_classes(self) -> int:

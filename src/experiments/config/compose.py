@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.config.preprocessing import take_over_published
+from experiments.config.pretrained_texts import take_over_texts
 from experiments.errors import UserError, first_line, unknown
 
 GROUPS = (
@@ -92,6 +93,7 @@ def settle(
         missing_sentence(OmegaConf.missing_keys(config))
     take_over_published(config)
     place_weights(config)
+    take_over_texts(config)
     OmegaConf.set_struct(config, True)
     return config
 

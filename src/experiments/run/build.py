@@ -38,7 +38,7 @@ def prepare_process(config: DictConfig) -> None:
         torch.set_num_threads(max(1, cores() // beside))
     seed_everything(config.seed)
     published = config.model.get("pretrained") or {}
-    if config.weights == "pretrained" and published and "size" not in published:
+    if config.weights == "pretrained" and published.get("library", "") in ("torchvision", "timm"):
         from experiments.transfer.published import expected_images
 
         take_over(config.data, expected_images(published), given_keys(config))
@@ -153,7 +153,16 @@ def keep_ready(node: Any) -> None:
 
 def build_model(config: DictConfig, spec: Any) -> Any:
     """The network for a spec; its first values depend on the seed alone."""
-    return make(config.model, **spec.inputs, **asked(config.task, spec))
+    return make(config.model, **spec.inputs, **hints(config.model, spec), **asked(config.task, spec))
+
+
+def hints(node: Any, spec: Any) -> dict[str, Any]:
+    """What a spec says beyond its inputs, as far as a model asks for it by name."""
+    from inspect import signature
+
+    said: dict[str, Any] = getattr(spec, "hints", {})
+    taken = signature(locate(node["_target_"])).parameters if said else {}
+    return {key: value for key, value in said.items() if key in taken}
 
 
 def asked(node: Any, spec: Any) -> dict[str, Any]:
@@ -175,7 +184,12 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
     if config.weights is not None:
         fresh = {name: value.clone() for name, value in model.state_dict().items() if name.startswith("head.")}
         name, published = config.run.choices.get("model"), config.model.get("pretrained")
-        load_weights(model, config.weights, name, published, with_head)
+        weights = config.weights
+        if weights == "pretrained" and (published or {}).get("library") == "transformers":
+            from experiments.config.pretrained_texts import weights_folder
+
+            weights = str(weights_folder(config) or weights)
+        load_weights(model, weights, name, published, with_head)
         if config.freezing.reset_head:
             model.load_state_dict(fresh, strict=False)
     settle(config, model, spec)

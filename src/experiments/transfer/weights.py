@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from experiments.errors import UserError
+from experiments.transfer.library_folder import is_library_folder, library_state
 from experiments.transfer.weight_files import read_state_dict
 
 COUNTER = "num_batches_tracked"  # of a batch norm; older files lack it, and nothing here reads it
@@ -29,7 +30,8 @@ def load_weights(
 
     Args:
         model: the network to fill.
-        weights: "pretrained", a run's folder, a Lightning checkpoint, a torch state dict, or a file of safetensors.
+        weights: "pretrained", a run's folder, one in the layout of `transformers`, a Lightning checkpoint, a torch state
+            dict, or a file of safetensors.
         model_name: for messages.
         published: what the model's config says of its published weights.
         with_head: the head must fit too, as nothing will be trained.
@@ -37,7 +39,9 @@ def load_weights(
     Raises:
         UserError: when there is no such file, or it does not fit.
     """
-    if weights == "pretrained":
+    if is_library_folder(Path(weights)) and hasattr(model, "published_names"):
+        state = library_state(model, Path(weights), with_head)
+    elif weights == "pretrained":
         if not published:
             raise UserError(
                 f"model={model_name} has no published weights: use weights=null or the path of an earlier run"

@@ -25,7 +25,7 @@ class IMDB(TextData):
         table = next((root / name for name in TABLES if (root / name).is_file()), None)
         if table is not None:
             content = rows(table, "review", "sentiment", "utf-8")
-            return labelled({"train": [(_plain(text), label, place) for text, label, place in content]})
+            return labelled({"train": [(_plain(str(text)), label, place) for text, label, place in content]})
         folders = [root / "aclImdb" / part / end for part in ("train", "test") for end in ("neg", "pos")]
         require(
             self.name,

@@ -6,15 +6,17 @@ import gzip
 import logging
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.batches import UNKNOWN, Sequences, pad
+from experiments.batches import Sequences, pad
 from experiments.data.common.sequence_data import SequenceData, Store
 from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
 from experiments.data.text import tokens
+from experiments.data.text.tokens import Text
 from experiments.errors import UserError, first_line
 from experiments.spec import TextSpec
 
@@ -26,12 +28,12 @@ class Texts(NamedTuple):
     """Labelled texts of one file or part.
 
     Attributes:
-        lines: the texts.
-        labels: (N,) int64 class indices.
+        lines: the texts, or pairs of texts.
+        labels: (N,) int64 class indices, or (N, 1) float32 numbers.
         places: `file:line` of each, for messages.
     """
 
-    lines: list[str]
+    lines: list[Any]
     labels: np.ndarray
     places: list[str]
 
@@ -45,16 +47,17 @@ class Texts(NamedTuple):
         """All of several."""
         lines = [line for one in several for line in one.lines]
         places = [place for one in several for place in one.places]
-        return cls(lines, np.concatenate([one.labels for one in several]).astype(np.int64), places)
+        return cls(lines, np.concatenate([one.labels for one in several]), places)
 
 
 class TextData(SequenceData):
     """Base of the labelled texts: a subclass says how to `read` its files.
 
     Args:
-        tokenizer: `kind`, `size`, `min_count` and `lowercase` as in `tokens.Rule`, and `file`, where the run keeps it;
-            one that is there is used as it is.
-        max_length: tokens that a text is cut to, from its beginning; None: never.
+        tokenizer: `kind`, `size`, `min_count`, `lowercase` and `ends` as in `tokens.Rule`; `source`, a folder whose
+            tokenizer.json is taken in place of a fitted one; and `file`, where the run keeps it: one that is there is
+            used as it is.
+        max_length: tokens that a text, or a pair of them, is cut to, from its beginning; None: never.
         empty: error, or drop: what happens to a text without a word.
         validation: share or count held out from the training texts where the dataset has no validation part.
         test: likewise for the test part; None where the dataset always has one.
@@ -72,6 +75,7 @@ class TextData(SequenceData):
     """
 
     name = "text"
+    paired = False  # whether an example is a pair of texts
 
     def __init__(
         self,
@@ -92,7 +96,7 @@ class TextData(SequenceData):
     ) -> None:
         super().__init__(batch_size=batch_size, max_tokens=max_tokens, bucket=bucket, workers=workers, seed=seed)
         self.rule = tokens.Rule.of(tokenizer)
-        self.file = Path(tokenizer["file"])
+        self.file, self.source = Path(tokenizer["file"]), tokenizer.get("source")
         if max_length is not None and max_length < 1:
             raise UserError(f"data.max_length={max_length} must be 1 or more: try data.max_length=400")
         if empty not in ("error", "drop"):
@@ -117,49 +121,58 @@ class TextData(SequenceData):
         whole = {part: self._without_empty(texts) for part, texts in read.items()}
         dropped = sum(len(read[part].lines) - len(whole[part].lines) for part in read)
         origin = {part: (part, np.arange(len(texts.lines))) for part, texts in whole.items()}
-        train = origin["train"][1]
+        train, labels = origin["train"][1], whole["train"].labels
+        strata = labels if classes else np.zeros(len(labels), np.int64)
         for part, amount in self.amounts.items():
             if part not in origin and amount is not None:
-                rest, held = hold_out(whole["train"].labels[train], amount, self.split_seed, f"data.{part}")
+                rest, held = hold_out(strata[train], amount, self.split_seed, f"data.{part}")
                 train, origin[part] = train[rest], ("train", train[held])
         if self.limit is not None:
-            train = train[keep(whole["train"].labels[train], self.limit, self.split_seed)]
+            train = train[keep(strata[train], self.limit, self.split_seed)]
         origin["train"] = ("train", train)
         self.texts = {part: whole[origin[part][0]].take(origin[part][1]) for part in PARTS}
-        counts = np.bincount(self.texts["train"].labels, minlength=len(classes))
+        counts = np.bincount(self.texts["train"].labels, minlength=len(classes)) if classes else np.ones(1)
         if not counts.all():
             lost = classes[int(np.argmin(counts))]
             raise UserError(f"{self.name}: class {lost} has no training example left; hold out fewer or add texts.")
-        encoded = {part: self._encode(texts) for part, texts in self.texts.items()}
         cut = 0
-        for part, rows in encoded.items():
-            short = [row[: self.max_length] for row in rows]
-            cut += sum(map(len, rows)) != sum(map(len, short)) and sum(
-                len(row) > len(kept) for row, kept in zip(rows, short, strict=True)
-            )
-            self.sets[part] = Store.of(short, self.texts[part].labels)
+        for part, texts in self.texts.items():
+            rows, longer = tokens.cut(self.tokenizer, texts.lines, self._encode(texts), self.max_length)
+            cut += longer
+            self.sets[part] = Store.of(rows, texts.labels)
         lengths = self.sets["train"].lengths
+        marks, hides = tokens.marks(self.tokenizer), tokens.mask(self.tokenizer)
         self.spec = TextSpec(
             vocabulary=self.tokenizer.get_vocab_size(),
             length=int(np.median(lengths)),
             longest=max(int(store.lengths.max()) for store in self.sets.values()),
             classes=classes,
+            values=0 if classes else 1,
+            mask=hides,
+            special=tuple(sorted({*marks, *(() if hides is None else (hides,))} - {-1})),
+            marks=marks if tokens.frames(self.tokenizer) else (),
         )
         self.splits = {part: len(self.sets[part].lengths) for part in PARTS}
         self.splits["fingerprint"] = fingerprint((f"{part} of {origin[part][0]}", origin[part][1]) for part in PARTS)
-        self.splits |= {"dropped": dropped, "cut": int(cut)}
-        self.splits["unknown"] = round(float(np.mean(self.sets["test"].values == UNKNOWN)), 4)  # share of test tokens
+        self.splits |= {"dropped": dropped, "cut": cut}
+        self.splits["unknown"] = round(float(np.mean(self.sets["test"].values == marks[1])), 4)  # share of test tokens
+        if cut:
+            log.warning("%s: %d texts have more than %d tokens and were cut.", self.name, cut, self.max_length)
         if dropped:
             log.warning("%s: %d texts without a word were left out (data.empty=drop).", self.name, dropped)
 
     @property
     def tokenizer(self) -> Any:
-        """The run's tokenizer; fitted on the training part if the run has none yet."""
+        """The run's tokenizer; taken from elsewhere, or fitted on the training part, if the run has none yet."""
         if self._tokenizer is None:
             if self.file.is_file():
                 self._tokenizer = tokens.read(self.file)
+            elif self.source:
+                self._tokenizer = tokens.borrow(self.source)
             elif "train" in self.texts:
-                self._tokenizer = tokens.fit(self.rule, self.texts["train"].lines)
+                lines = self.texts["train"].lines
+                each = [text for line in lines for text in ([line] if isinstance(line, str) else line)]
+                self._tokenizer = tokens.fit(replace(self.rule, ends=self.rule.ends or self.paired), each)
             else:
                 raise UserError(f"{self.file} is missing: restore it, or train again")
         return self._tokenizer
@@ -168,16 +181,31 @@ class TextData(SequenceData):
         """Write what a later prediction needs into the run's folder."""
         tokens.keep(self.tokenizer, folder / self.file.name)
 
-    def prepare(self, texts: Sequence[str]) -> Sequences:
-        """New texts as the model would get them.
+    def prepare(self, texts: Sequence[Any]) -> Sequences:
+        """New texts as the model would get them; a pair is two texts, or one with a tab or ` ||| ` between them.
 
         Raises:
-            UserError: when one has no word.
+            UserError: when one has no word, or a pair no second text.
         """
-        for number, text in enumerate(texts, 1):
+        given = [self._pair(text, number) if self.paired else text for number, text in enumerate(texts, 1)]
+        for number, text in enumerate(given, 1):
             if is_blank(text):
                 raise UserError(f"text {number} is empty: give a text with a word in it")
-        return pad([row[: self.max_length] for row in tokens.encode(self.tokenizer, texts)])
+        rows = tokens.encode(self.tokenizer, given)
+        return pad(tokens.cut(self.tokenizer, given, rows, self.max_length)[0])
+
+    @staticmethod
+    def _pair(text: Any, number: int) -> Text:
+        if not isinstance(text, str):
+            return tuple(text)
+        first, between, second = text.partition("\t" if "\t" in text else "|||")
+        if not between:
+            raise UserError(f"text {number} is no pair: write the two texts with ||| between them")
+        return first.strip(), second.strip()
+
+    def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        """The texts of some tokens."""
+        return tokens.decode(self.tokenizer, rows)
 
     def pieces(self, row: Sequence[int]) -> list[str]:
         """The tokens of a text, one by one, for pictures."""
@@ -194,14 +222,17 @@ class TextData(SequenceData):
 
     def _encode(self, texts: Texts) -> list[list[int]]:
         rows = tokens.encode(self.tokenizer, texts.lines)
+        around = tokens.frames(self.tokenizer, self.paired)
         for row, place in zip(rows, texts.places, strict=True):
-            if not row:
+            if len(row) <= around:
                 raise UserError(f"{place}: nothing of the text is a token: mend or remove it")
         return rows
 
 
-def is_blank(text: str) -> bool:
-    """Whether a text has nothing to read."""
+def is_blank(text: Text) -> bool:
+    """Whether a text, or one of a pair, has nothing to read."""
+    if not isinstance(text, str):
+        return any(map(is_blank, text))
     return not any(letter.isprintable() and not letter.isspace() for letter in text)
 
 

@@ -128,7 +128,7 @@ class TextStream(LightningDataModule):
             known = self.file.is_file()
             self._tokenizer = tokens.read(self.file) if known else tokens.fit(self.rule, parts["train"].split("\n\n"))
         for part, content in parts.items():
-            self.ids[part] = np.array(tokens.encode(self._tokenizer, [content])[0], np.int64)
+            self.ids[part] = np.array(tokens.encode(self._tokenizer, [content], frame=False)[0], np.int64)
             if len(self.ids[part]) <= self.batch_size:
                 raise UserError(
                     f"{self.name}: the {part} part has {len(self.ids[part])} tokens, too few for data.batch_size="
@@ -150,7 +150,7 @@ class TextStream(LightningDataModule):
             UserError: when one is empty.
         """
         self._tokenizer = self._tokenizer or tokens.read(self.file)
-        rows = tokens.encode(self._tokenizer, texts)
+        rows = tokens.encode(self._tokenizer, texts, frame=False)
         for number, row in enumerate(rows, 1):
             if not row:
                 raise UserError(f"text {number} is empty: give a text to go on from")

@@ -1,4 +1,4 @@
-"""A table with a column of texts and one of labels: CSV, TSV or JSON lines."""
+"""A table with a column of texts, or two of pairs, and one of labels: CSV, TSV, JSON lines or a sheet of Excel."""
 
 from __future__ import annotations
 
@@ -12,42 +12,59 @@ from typing import Any
 import numpy as np
 
 from experiments.data.text.text_data import TextData, Texts, text_of
-from experiments.errors import UserError, unknown
+from experiments.data.text.tokens import Text
+from experiments.errors import UserError, first_line, unknown
 
 SUFFIXES = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 LINES = (".jsonl", ".ndjson")
+SHEET = ".xlsx"
 
 
 class TextTable(TextData):
-    """Reads labelled texts from a file, and the test part from another where there is one.
+    """Reads labelled texts, or pairs of texts, from a file, and the test part from another where there is one.
 
     The classes are the labels of the training file, in sorted order.
 
     Args:
-        path: the file, .csv, .tsv or .jsonl.
+        path: the file, .csv, .tsv, .jsonl or .xlsx.
         text: name of the column with the texts.
+        second: name of the column with the second texts of pairs, or None.
         label: name of the column with the labels.
+        numbers: whether the labels are numbers to be told, for regression, in place of classes.
         test_path: file with the test part, or None to hold one out.
         encoding: of the files.
         rest: the keys of `TextData`.
 
     Raises:
-        UserError: when a column is missing, a row has other fields than the head, or a label is missing or not known.
+        UserError: when a column is missing, a row has other fields than the head, or a label is missing, not known or no number.
     """
 
     name = "text_table"
 
-    def __init__(self, *, path: str, text: str, label: str, test_path: str | None, encoding: str, **rest: Any) -> None:
+    def __init__(
+        self,
+        *,
+        path: str,
+        text: str,
+        label: str,
+        test_path: str | None,
+        encoding: str,
+        second: str | None = None,
+        numbers: bool = False,
+        **rest: Any,
+    ) -> None:
         super().__init__(**rest)
         self.path, self.test_path = Path(path).expanduser(), test_path and Path(test_path).expanduser()
-        self.columns, self.encoding = (text, label), encoding
+        self.columns = (text, label, encoding, second)
+        self.paired, self.numbers = second is not None, numbers
 
     def read(self) -> tuple[tuple[str, ...], dict[str, Texts]]:
         files = {"train": self.path} | ({"test": self.test_path} if self.test_path else {})
-        return labelled({part: rows(path, *self.columns, self.encoding) for part, path in files.items()})
+        found = {part: rows(path, *self.columns) for part, path in files.items()}
+        return numbered(found) if self.numbers else labelled(found)
 
 
-Row = tuple[str, str, str]  # text, label, place
+Row = tuple[Text, str, str]  # text or pair of texts, label, place
 
 
 def labelled(parts: Mapping[str, list[Row]]) -> tuple[tuple[str, ...], dict[str, Texts]]:
@@ -70,6 +87,25 @@ def labelled(parts: Mapping[str, list[Row]]) -> tuple[tuple[str, ...], dict[str,
     return classes, found
 
 
+def numbered(parts: Mapping[str, list[Row]]) -> tuple[tuple[str, ...], dict[str, Texts]]:
+    """No classes, and all parts with numbers.
+
+    Raises:
+        UserError: when a label is no number.
+    """
+    found = {}
+    for part, content in parts.items():
+        values = []
+        for _, label, place in content:
+            value = _order(label)[0]
+            if not np.isfinite(value):
+                raise UserError(f"{place}: label {label} is no number: mend the row, or set data.numbers=false")
+            values.append([value])
+        numbers = np.array(values, np.float32)
+        found[part] = Texts([text for text, _, _ in content], numbers, [place for _, _, place in content])
+    return (), found
+
+
 def _order(label: str) -> tuple[float, str]:
     """Numbers in their order, then words."""
     try:
@@ -78,29 +114,32 @@ def _order(label: str) -> tuple[float, str]:
         return float("inf"), label
 
 
-def rows(path: Path, text: str, label: str, encoding: str) -> list[Row]:
-    """Text, label and `file:line` of each row.
+def rows(path: Path, text: str, label: str, encoding: str, second: str | None = None) -> list[Row]:
+    """Text or pair of texts, label and `file:line` of each row.
 
     Raises:
         UserError: when the file cannot be read, or a row lacks a column.
     """
     suffix = path.suffix.lower()
-    content = text_of(path, encoding)
-    if suffix in LINES:
-        records = _json_lines(path, content)
+    wanted = {"text": text, "label": label} | ({"second": second} if second else {})
+    if suffix == SHEET:
+        records = _sheet(path)
+    elif suffix in LINES:
+        records = _json_lines(path, text_of(path, encoding))
     elif suffix in SUFFIXES:
-        records = _table(path, content, SUFFIXES[suffix], (text, label))
+        records = _table(path, text_of(path, encoding), SUFFIXES[suffix], wanted)
     else:
-        raise UserError(f"{path} is none of {', '.join([*SUFFIXES, *LINES])}: rename or convert it")
-    found = []
+        raise UserError(f"{path} is none of {', '.join([*SUFFIXES, *LINES, SHEET])}: rename or convert it")
+    found: list[Row] = []
     for place, record in records:
-        for column in (text, label):
+        for key, column in wanted.items():
             if column not in record:
-                raise UserError(_missing(place, column, list(record), "text" if column == text else "label"))
-        value, name = record[text], record[label]
+                raise UserError(_missing(place, column, list(record), key))
+        name = record[label]
         if name is None or not str(name).strip():
             raise UserError(f"{place}: the label is missing in column {label}: fill it in or remove the row")
-        found.append(("" if value is None else str(value), str(name).strip(), place))
+        value, *more = ("" if record[one] is None else str(record[one]) for one in (text, second) if one)
+        found.append(((value, *more) if more else value, str(name).strip(), place))  # type: ignore[arg-type]
     if not found:
         raise UserError(f"{path} holds no row: name a file with labelled texts")
     return found
@@ -108,6 +147,30 @@ def rows(path: Path, text: str, label: str, encoding: str) -> list[Row]:
 
 def _missing(place: str, column: str, known: list[str], key: str) -> str:
     return f"{place}: {unknown(f'data.{key}={column}', 'no column', column, known)}"
+
+
+def _sheet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of the first sheet of an Excel file; empty ones are none."""
+    try:
+        from openpyxl import load_workbook
+    except ImportError:
+        raise UserError(
+            f"{path} needs the package openpyxl, which is not installed: pip install 'experiments[language]', "
+            "or save it as CSV"
+        ) from None
+    try:
+        sheet = load_workbook(path, read_only=True, data_only=True).worksheets[0]
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): name the file with the data") from error
+    except Exception as error:  # a zip file of something else has several ways to fail
+        raise UserError(f"{path} is no Excel file, or damaged ({first_line(error)}): save it again") from error
+    rows = enumerate(sheet.iter_rows(values_only=True), 1)
+    head = [str(one) for one in next(rows, (1, ()))[1] if one is not None]
+    if not head:
+        raise UserError(f"{path} is empty: its first row names the columns")
+    for number, cells in rows:
+        if any(cell is not None for cell in cells):
+            yield f"{path}:{number}", dict(zip(head, cells, strict=False))
 
 
 def _json_lines(path: Path, content: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -123,7 +186,7 @@ def _json_lines(path: Path, content: str) -> Iterator[tuple[str, dict[str, Any]]
         yield f"{path}:{number}", record
 
 
-def _table(path: Path, content: str, separator: str, wanted: tuple[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _table(path: Path, content: str, separator: str, wanted: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
     csv.field_size_limit(2**30)
     head_line = content.partition("\n")[0]
     if separator == "," and head_line.count(";") > head_line.count(","):  # where the comma is the decimal sign
@@ -137,7 +200,7 @@ def _table(path: Path, content: str, separator: str, wanted: tuple[str, str]) ->
         head = next(reader, None)
         if head is None:
             raise UserError(f"{path} is empty: its first line names the columns")
-        for column, key in zip(wanted, ("text", "label"), strict=True):
+        for key, column in wanted.items():
             if column not in head:
                 raise UserError(_missing(f"{path}:1", column, head, key))
         start = reader.line_num + 1

@@ -19,6 +19,15 @@ from experiments.system.files import write_text
 
 KINDS = ("word", "character", "bpe", "wordpiece")
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")  # in the order of their indices
+MASK = "<mask>"
+MASKS = (MASK, "[MASK]")
+# What other tokenizers call padding, unknown, start and end.
+_NAMES = (
+    ("<pad>", "[PAD]", "<|endoftext|>", "</s>"),
+    ("<unk>", "[UNK]", "<|endoftext|>"),
+    ("<s>", "[CLS]", "<|endoftext|>", "<pad>"),
+    ("</s>", "[SEP]", "<|endoftext|>"),
+)
 
 
 @dataclass(frozen=True)
@@ -30,12 +39,14 @@ class Rule:
         size: tokens at most, the special ones included.
         min_count: how often a token must occur in the training part.
         lowercase: whether capitals are lowered.
+        ends: whether each text stands between `<s>` and `</s>`, as BERT reads it; there is a `<mask>` then.
     """
 
     kind: str
     size: int
     min_count: int
     lowercase: bool
+    ends: bool = False
 
     @classmethod
     def of(cls, keys: Mapping[str, Any], name: str = "data.tokenizer") -> Rule:
@@ -44,7 +55,7 @@ class Rule:
         Raises:
             UserError: when a value is out of its range.
         """
-        rule = cls(keys["kind"], keys["size"], keys["min_count"], keys["lowercase"])
+        rule = cls(keys["kind"], keys["size"], keys["min_count"], keys["lowercase"], bool(keys.get("ends")))
         if rule.kind not in KINDS:
             raise UserError(f"{name}.kind={rule.kind} is unknown: use {', '.join(KINDS)}")
         if rule.size <= len(SPECIAL):
@@ -56,13 +67,30 @@ class Rule:
 
 def fit(rule: Rule, texts: Sequence[str]) -> Any:
     """A tokenizer fitted on some texts."""
+    tokenizer = _fit(rule, texts)
+    return framed(tokenizer) if rule.ends else tokenizer
+
+
+def framed(tokenizer: Any) -> Any:
+    """One of ours that puts `<s>` before a text and `</s>` behind it, and behind the second of a pair."""
+    from tokenizers import processors
+
+    start, end = SPECIAL[2:]
+    ids = [(one, tokenizer.token_to_id(one)) for one in (start, end)]
+    pair = f"{start} $A {end} $B:1 {end}:1"
+    tokenizer.post_processor = processors.TemplateProcessing(f"{start} $A {end}", pair, ids)
+    return tokenizer
+
+
+def _fit(rule: Rule, texts: Sequence[str]) -> Any:
     _settle()
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+    special = [*SPECIAL, *([MASK] if rule.ends else [])]
     how: dict[str, Any] = {
         "vocab_size": rule.size,
         "min_frequency": rule.min_count,
-        "special_tokens": list(SPECIAL),
+        "special_tokens": special,
         "show_progress": False,
     }
     unknown = SPECIAL[1]
@@ -86,14 +114,14 @@ def fit(rule: Rule, texts: Sequence[str]) -> Any:
         tokenizer.normalizer = normalizer
         inner = _inner_characters(tokenizer, texts)
         # The trainer numbers these pieces in the order of a hash map, and breaks ties by number: it is told the order.
-        trainer = trainers.WordPieceTrainer(**how | {"special_tokens": [*SPECIAL, *inner]})
+        trainer = trainers.WordPieceTrainer(**how | {"special_tokens": [*special, *inner]})
     tokenizer.normalizer = normalizer
     tokenizer.train_from_iterator(texts, trainer)
     if rule.kind == "wordpiece":  # as special ones they would be found in the text too
         plain = Tokenizer(models.WordPiece(vocab=tokenizer.get_vocab(), unk_token=unknown))
         plain.normalizer, plain.pre_tokenizer = normalizer, pre_tokenizers.BertPreTokenizer()
         plain.decoder = decoders.WordPiece()
-        plain.add_special_tokens(list(SPECIAL))
+        plain.add_special_tokens(special)
         return plain
     return tokenizer
 
@@ -107,16 +135,63 @@ def _inner_characters(tokenizer: Any, texts: Iterable[str]) -> list[str]:
     return [f"##{one}" for one in sorted(found)]
 
 
-def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    """The indices of each text's tokens."""
+Text = str | tuple[str, str]  # one text, or a pair of them
+
+
+def encode(tokenizer: Any, texts: Sequence[Text], frame: bool = True) -> list[list[int]]:
+    """The indices of each text's tokens, and where `frame` of what the tokenizer puts around a text or between two."""
     _settle()
     tokenizer.encode_special_tokens = True  # `</s>` in a text is five characters
-    return [one.ids for one in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+    return [one.ids for one in tokenizer.encode_batch_fast(list(texts), add_special_tokens=frame)]
+
+
+def cut(
+    tokenizer: Any, texts: Sequence[Text], rows: list[list[int]], longest: int | None
+) -> tuple[list[list[int]], int]:
+    """Rows of at most `longest` tokens, and how many were longer; of a pair the longer text is cut.
+
+    Args:
+        tokenizer: that made the rows.
+        texts: that they were made of.
+        rows: indices, all tokens of each text.
+        longest: tokens that a row may have; None: any number.
+    """
+    long = [] if longest is None else [place for place, row in enumerate(rows) if len(row) > longest]
+    if not long:
+        return rows, 0
+    rows = list(rows)
+    tokenizer.enable_truncation(longest, strategy="longest_first")
+    try:
+        for place, row in zip(long, encode(tokenizer, [texts[place] for place in long]), strict=True):
+            rows[place] = row
+    finally:
+        tokenizer.no_truncation()
+    return rows, len(long)
+
+
+def marks(tokenizer: Any) -> tuple[int, ...]:
+    """The tokens for padding, what is unknown, start and end; -1 for what there is not."""
+    found = []
+    for names in _NAMES:
+        ids = [index for name in names if (index := tokenizer.token_to_id(name)) is not None]
+        found.append(ids[0] if ids else -1)
+    return (max(found[0], 0), *found[1:])
+
+
+def mask(tokenizer: Any) -> int | None:
+    """The token that hides a word, where there is one."""
+    return next((index for name in MASKS if (index := tokenizer.token_to_id(name)) is not None), None)
+
+
+def frames(tokenizer: Any, pair: bool = False) -> int:
+    """How many tokens the tokenizer puts around a text, or around and between two."""
+    return int(tokenizer.num_special_tokens_to_add(pair))
 
 
 def decode(tokenizer: Any, rows: Iterable[Sequence[int]]) -> list[str]:
     """Texts of rows of indices; special tokens are left out, but for what is unknown."""
-    hidden = {tokenizer.token_to_id(one) for one in SPECIAL if one != SPECIAL[1]}
+    padding, unknown, *rest = marks(tokenizer)
+    hidden = {padding, *rest} - {unknown}
     return [tokenizer.decode([one for one in row if one not in hidden], skip_special_tokens=False) for row in rows]
 
 
@@ -135,6 +210,22 @@ def read(path: Path) -> Any:
         raise UserError(
             f"{path} is no tokenizer ({first_line(error)}): restore it, or remove it to fit it anew"
         ) from error
+
+
+def borrow(place: str | Path) -> Any:
+    """The tokenizer in a folder, such as that of published weights or of another run; or in a file.
+
+    Raises:
+        UserError: when there is none, or it is damaged.
+    """
+    path = Path(place).expanduser()
+    path = path / "tokenizer.json" if path.is_dir() else path
+    if not path.is_file():
+        raise UserError(f"data.tokenizer.source={place} holds no tokenizer.json: name a folder that has one")
+    tokenizer = read(path)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
 
 
 def keep(tokenizer: Any, path: Path) -> None:

@@ -1,0 +1,318 @@
+"""What a language model's weights expect of its texts: their tokenizer, their length, and the network they fit.
+
+Weights in the layout of `transformers` (a folder with config.json, tensors in safetensors and tokenizer.json) say all of it,
+and so does the folder of an earlier run. Never imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import UserError
+from experiments.preprocessing import given_keys
+
+FRAMES = 2  # tokens around a text that a tokenizer fitted here puts there
+# Of the library's configuration: what the data or the task decide, or only the library's own loading reads.
+_NOT_TAKEN = (
+    *("architectures", "transformers_version", "dtype", "torch_dtype", "model_type", "_name_or_path", "use_cache"),
+    *("id2label", "label2id", "num_labels", "problem_type", "task_specific_params", "finetuning_task", "is_local"),
+)
+_DROPOUTS = (
+    *("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout", "classifier_dropout"),
+    *("resid_pdrop", "embd_pdrop", "attn_pdrop", "dropout_rate", "activation_dropout", "seq_classif_dropout"),
+)
+# The same quantity in the configurations of several families.
+_SAME = {
+    "size": ("hidden_size", "n_embd", "dim", "d_model"),
+    "layers": ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers"),
+    "heads": ("num_attention_heads", "n_head", "n_heads", "num_heads", "encoder_attention_heads"),
+    "inner": ("intermediate_size", "n_inner", "hidden_dim", "d_ff", "encoder_ffn_dim"),
+    "positions": ("max_position_embeddings", "n_positions"),
+}
+_PICKLED = ("pytorch_model.bin", "tf_model.h5", "flax_model.msgpack")
+_CONNECT = 0.8  # seconds that a network may take to answer
+
+
+def take_over_texts(config: Any) -> None:
+    """Fills in what the data and the model of a config leave open, from the weights and from what the model reads.
+
+    Raises:
+        UserError: when the weights do not belong to the model, or are not here.
+    """
+    model, data = config["model"], config["data"]
+    library = (model.get("pretrained") or {}).get("library") == "transformers"
+    folder = weights_folder(config) if library else None
+    run = _run(config.get("weights"))
+    if folder is not None:
+        _take_network(config, folder)
+    elif run and library:
+        _take_run_network(model, run.get("model") or {})
+    reads = model.get("reads") or {}
+    for side, tokenizer in _tokenizers(data).items():
+        if folder is not None:
+            _take_tokenizer(config, tokenizer, folder)
+        elif run:
+            _take_run_tokenizer(config, tokenizer, _tokenizers(run.get("data") or {}).get(side) or {})
+        if tokenizer.get("ends", False) is None:
+            tokenizer["ends"] = bool(reads.get("ends"))
+    _take_length(config, reads.get("longest"))
+
+
+def weights_folder(config: Any) -> Path | None:
+    """The folder in the library's layout that a config's weights name, or None where they are something else.
+
+    Raises:
+        UserError: when published weights are not here and there is no network to fetch them from.
+    """
+    weights = config.get("weights")
+    if weights is None:
+        return None
+    if weights == "pretrained":
+        name = config["model"]["pretrained"].get("name")
+        return None if name is None else hub_folder(str(name))
+    path = Path(str(weights)).expanduser()
+    return path if path.is_dir() and not _is_run(weights) else None
+
+
+def _is_run(weights: Any) -> bool:
+    return weights not in (None, "pretrained") and (Path(str(weights)).expanduser() / "config.yaml").is_file()
+
+
+def _run(weights: Any) -> dict[str, Any]:
+    """The config of the run that weights name; empty where they are something else, or nobody can read it."""
+    if not _is_run(weights):
+        return {}
+    from experiments.runs import read_config
+
+    try:
+        return dict(read_config(Path(str(weights)).expanduser()))  # type: ignore[arg-type]
+    except UserError:
+        return {}  # whoever loads the weights says so
+
+
+def _take_run_network(model: Any, trained: Mapping[str, Any]) -> None:
+    """What the model of an earlier run was told, where this one leaves it open."""
+    if trained.get("_target_") != model.get("_target_"):
+        return
+    for key in ("name", *_SAME, "dropout"):
+        if key in model and model[key] is None:
+            model[key] = trained.get(key)
+    model["settings"] = dict(trained.get("settings") or {}) | dict(model.get("settings") or {})
+    if (model.get("reads") or {}).get("longest", False) is None:
+        model["reads"]["longest"] = model.get("positions")
+
+
+def _take_run_tokenizer(config: Any, tokenizer: Any, trained: Mapping[str, Any]) -> None:
+    """The tokenizer that an earlier run kept, unless the user named another or this run fits one.
+
+    Raises:
+        UserError: when the user asks for one that would be fitted otherwise.
+    """
+    file = Path(str(trained.get("file", "")))
+    if tokenizer["source"] is not None or not file.is_file():
+        return
+    for key in given_keys(config):
+        name = key.rpartition(".")[2]
+        if key.startswith("data.tokenizer") and name in trained and tokenizer.get(name) != trained[name]:
+            raise UserError(
+                f"{key}={tokenizer.get(name)} would fit a tokenizer unlike that of weights={config['weights']}, whose "
+                f"{name} is {trained[name]}: leave it out, as the weights bring their own"
+            )
+    tokenizer["source"] = str(file.absolute())
+
+
+def read_configuration(folder: Path) -> dict[str, Any]:
+    """The library's configuration in a folder.
+
+    Raises:
+        UserError: when there is none, or it is damaged; or when the tensors beside it are pickled.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise UserError(
+            f"weights={folder} holds no config.json: name a run, or a folder that save_pretrained of transformers wrote"
+        )
+    if not any(folder.glob("*.safetensors")):
+        pickled = next((name for name in _PICKLED if (folder / name).exists()), None)
+        if pickled:
+            raise UserError(
+                f"weights={folder} holds {pickled}, which may run code when it is read: load it where you trust it and "
+                "write it again with save_pretrained, as safetensors"
+            )
+        raise UserError(f"weights={folder} holds no model.safetensors: name the folder with the tensors")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        kind = found["model_type"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} is no configuration of transformers ({type(error).__name__}): fetch it again"
+        ) from error
+    return {**found, "model_type": str(kind)}
+
+
+def _take_network(config: Any, folder: Path) -> None:
+    """The library's configuration as the model's, where the two agree."""
+    model, name = config["model"], config["run"]["choices"].get("model")
+    stated = read_configuration(folder)
+    kind = stated["model_type"]
+    own = model.get("name")
+    any_of_them = (model.get("about") or {}).get("parameters") is None and "transformers" in str(name)
+    if own is not None and own != kind and not any_of_them:
+        raise UserError(f"weights={folder} is of the family {kind} and model={name} is {own}: take model=transformers")
+    model["name"] = kind
+    given = given_keys(config)
+    for key, names in _SAME.items():
+        value = next((stated[one] for one in names if stated.get(one) is not None), None)
+        if value is None or key not in model:
+            continue
+        if key == "positions" and "roberta" in kind:
+            value -= 2
+        if model[key] is None:
+            model[key] = value
+        elif model[key] != value:
+            where = f"model.{key}={model[key]}" if f"model.{key}" in given else f"model={name} has {model[key]}"
+            raise UserError(f"weights={folder} has {key}={value} and {where}: take model=transformers")
+    dropouts = _DROPOUTS if model.get("dropout") is not None else ()
+    known = {one for names in _SAME.values() for one in names}
+    settings = {
+        key: value
+        for key, value in stated.items()
+        if key not in _NOT_TAKEN and key not in dropouts and key not in known and value is not None
+    }
+    model["settings"] = settings | dict(model.get("settings") or {})
+    if (model.get("reads") or {}).get("longest", False) is None:
+        model["reads"]["longest"] = model.get("positions")
+
+
+def _tokenizers(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a data config that say how a tokenizer is made, by the side of a pair they are for."""
+    several = data.get("tokenizers") or {}
+    found = {"": data.get("tokenizer"), **{side: several.get(side) for side in ("source", "target")}}
+    return {side: one for side, one in found.items() if one and "source" in one}
+
+
+def _take_tokenizer(config: Any, tokenizer: Any, folder: Path) -> None:
+    """The tokenizer of a folder as the data's, unless the user named another.
+
+    Raises:
+        UserError: when the folder has none, or one with more tokens than the weights.
+    """
+    file = folder / "tokenizer.json"
+    if not file.is_file():
+        if tokenizer["source"] is None:
+            raise UserError(
+                f"weights={folder} holds no tokenizer.json: save its tokenizer there, or name a folder that has it with "
+                "data.tokenizer.source"
+            )
+        return
+    if tokenizer["source"] is None:
+        if any(
+            key.startswith("data.tokenizer.") and not key.endswith((".ends", ".file")) for key in given_keys(config)
+        ):
+            key = next(key for key in given_keys(config) if key.startswith("data.tokenizer."))
+            raise UserError(f"{key} would fit a new tokenizer and weights={folder} brings its own: leave it out")
+        tokenizer["source"] = str(folder.absolute())
+    tokens = (config["model"].get("settings") or {}).get("vocab_size")
+    if tokens is not None and (count := _count(Path(tokenizer["source"]))) > tokens:
+        raise UserError(
+            f"weights={folder} knows {tokens} tokens and the tokenizer in {tokenizer['source']} has {count}: they do not "
+            "belong together; take the tokenizer that the weights were trained with"
+        )
+
+
+def _count(place: Path) -> int:
+    """Tokens of a tokenizer.json; 0 where it cannot be told."""
+    file = place / "tokenizer.json" if place.is_dir() else place
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        vocabulary = found["model"]["vocab"]
+        added = [one["id"] for one in found.get("added_tokens") or ()]
+        own = vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary))
+        return max([*own, *added], default=-1) + 1
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def _take_length(config: Any, longest: int | None) -> None:
+    """The model's positions as the length that texts are cut to.
+
+    Raises:
+        UserError: when longer texts are asked for.
+    """
+    data, name = config["data"], config["run"]["choices"].get("model")
+    if longest is None or "max_length" not in data:
+        return
+    if data["max_length"] is None:
+        data["max_length"] = longest
+    elif isinstance(data["max_length"], int) and data["max_length"] > longest:
+        raise UserError(
+            f"data.max_length={data['max_length']} is more than the {longest} tokens that model={name} has positions "
+            f"for: set data.max_length={longest}"
+        )
+
+
+def hub_folder(name: str) -> Path:
+    """The newest snapshot of a published model in the cache of `huggingface_hub`, fetched where there is a network.
+
+    Raises:
+        UserError: when it is not there and cannot be fetched, within a second.
+    """
+    cache = Path(
+        os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or "~/.cache/huggingface") / "hub"
+    ).expanduser()
+    place = cache / f"models--{name.replace('/', '--')}"
+    snapshots = sorted(place.glob("snapshots/*/config.json"), key=lambda path: path.stat().st_mtime)
+    if snapshots and any(snapshots[-1].parent.glob("*.safetensors")):
+        return snapshots[-1].parent
+    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+    if offline or not _reachable():
+        why = "HF_HUB_OFFLINE is set" if offline else "there is no network"
+        raise UserError(
+            f"weights=pretrained needs {name}, which is not in {cache} and cannot be fetched ({why}): fetch it where there "
+            "is a network and give the folder as weights=FOLDER"
+        )
+    return _fetched(name)
+
+
+def _fetched(name: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise UserError(
+            "weights=pretrained needs the package transformers, which is not installed: pip install 'experiments[language]'"
+        ) from None
+    try:
+        wanted = ["config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer.json", "tokenizer_config.json"]
+        return Path(snapshot_download(name, allow_patterns=wanted))
+    except Exception as error:
+        raise UserError(
+            f"weights=pretrained needs {name}, which cannot be fetched ({type(error).__name__}): check model.pretrained.name, "
+            "or give a folder as weights=FOLDER"
+        ) from error
+
+
+def _reachable() -> bool:
+    """Whether something answers where published models lie, or at the proxy before it; asked for less than a second."""
+    from urllib.parse import urlsplit
+
+    proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
+    where = urlsplit(proxy or os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    answered: list[bool] = []
+
+    def ask() -> None:
+        try:
+            with socket.create_connection((where.hostname or "", where.port or 443), timeout=_CONNECT):
+                answered.append(True)
+        except OSError:
+            pass
+
+    asking = threading.Thread(target=ask, daemon=True)  # looking a name up cannot be given a time limit
+    asking.start()
+    asking.join(_CONNECT)
+    return bool(answered)

@@ -1,0 +1,95 @@
+"""Weights in the layout of `transformers`: a folder with config.json and tensors in safetensors, under the library's names."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from experiments.errors import UserError, first_line
+
+log = logging.getLogger(__name__)
+FRESH = ("head", "pooler")  # stages that begin anew where a folder has nothing for them
+
+
+def is_library_folder(path: Path) -> bool:
+    """Whether a folder has the library's layout; a run's folder has its own."""
+    return (path / "config.json").is_file() and not (path / "config.yaml").is_file()
+
+
+def library_state(model: nn.Module, folder: Path, with_head: bool) -> dict[str, Tensor]:
+    """The state dict of a model of `models.library`, from such a folder; the head that a classifier ended in stays out.
+
+    Args:
+        model: has `published_names`, the name here of each of the library's tensors.
+        folder: in the library's layout.
+        with_head: whether the head must come too.
+
+    Raises:
+        UserError: when the folder lacks tensors of a stage, or cannot be read.
+    """
+    given = {_modern(key): value for key, value in _tensors(folder).items()}
+    own = model.state_dict()
+    names: Mapping[str, str] = getattr(model, "published_names", {})
+    prefixes = _prefixes(given)
+    found: dict[str, Tensor] = {}
+    for library, ours in names.items():
+        value = next((given[one] for one in _spellings(library, prefixes) if one in given), None)
+        if value is not None:
+            found[ours] = value
+    makes_words = getattr(model, "makes_words", False)
+    if not with_head and not makes_words:
+        found = {key: value for key, value in found.items() if not key.startswith("head.")}
+    lost = sorted(own.keys() - found.keys())
+    wrong = [key for key in lost if key.split(".")[0] not in FRESH]
+    if wrong:
+        raise UserError(
+            f"weights={folder} lacks {wrong[0]}{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''} of this model: "
+            "name the folder of a network of the same family, or take model=transformers"
+        )
+    anew = list(dict.fromkeys(key.split(".")[0] for key in lost if not key.startswith("head.") or makes_words))
+    if anew:
+        log.warning("weights=%s has nothing for the stage %s, which keeps its own first values.", folder, anew[0])
+    return found | {key: own[key] for key in lost}
+
+
+def _spellings(name: str, prefixes: Iterable[str]) -> list[str]:
+    """Under which names a tensor of one of the library's networks stands in the file of another."""
+    inner = name.partition(".")[2]
+    return [name, inner, *(f"{prefix}{one}" for prefix in prefixes for one in (name, inner))]
+
+
+def _prefixes(given: Iterable[str]) -> list[str]:
+    """First parts of names that others follow, such as `bert.`"""
+    return list(dict.fromkeys(f"{name.split('.')[0]}." for name in given if "." in name))
+
+
+def _modern(name: str) -> str:
+    """Layer norms of the first BERT had `gamma` and `beta`."""
+    for old, new in (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")):
+        if name.endswith(old):
+            return name[: -len(old)] + new
+    return name
+
+
+def _tensors(folder: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    index = folder / "model.safetensors.index.json"
+    try:
+        if index.is_file():
+            shards: Any = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        else:
+            shards = ["model.safetensors"]
+        found: dict[str, Tensor] = {}
+        for shard in shards:
+            found |= load_file(folder / Path(shard).name)
+        return {key: value.float() if value.is_floating_point() else value for key, value in found.items()}
+    except Exception as error:
+        raise UserError(
+            f"weights={folder} cannot be read ({first_line(error)}): fetch model.safetensors again"
+        ) from error
