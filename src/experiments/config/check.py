@@ -134,7 +134,7 @@ _RULES = {
     "task.label_smoothing": _SHARE,
     "task.search.beams": _whole(1, "4"),
     "task.search.length_penalty": _Rule(float, "a number, 0 or more", lambda v: v >= 0, "0.6"),
-    "model.dropout": _SHARE,
+    "model.dropout": _SHARE._replace(words="a number from 0, below 1, or null", optional=True),
     "model.truncate": _whole(1, "100", True),
     "data.split_seed": _whole(0, "0"),
     "data.batch_size": _whole(1, "128"),

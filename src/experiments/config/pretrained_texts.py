@@ -14,8 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from experiments.config.preprocessing import given_keys
 from experiments.errors import UserError
-from experiments.preprocessing import given_keys
 
 FRAMES = 2  # tokens around a text that a tokenizer fitted here puts there
 # Of the library's configuration: what the data or the task decide, or only the library's own loading reads.
@@ -52,7 +54,7 @@ def take_over_texts(config: Any) -> None:
     if folder is not None:
         _take_network(config, folder)
     elif run and library:
-        _take_run_network(model, run.get("model") or {})
+        _take_run_network(config, run.get("model") or {})
     reads = model.get("reads") or {}
     for side, tokenizer in _tokenizers(data).items():
         if folder is not None:
@@ -88,23 +90,25 @@ def _run(weights: Any) -> dict[str, Any]:
     """The config of the run that weights name; empty where they are something else, or nobody can read it."""
     if not _is_run(weights):
         return {}
-    from experiments.runs import read_config
-
     try:
-        return dict(read_config(Path(str(weights)).expanduser()))  # type: ignore[arg-type]
-    except UserError:
-        return {}  # whoever loads the weights says so
+        with (Path(str(weights)).expanduser() / "config.yaml").open(encoding="utf-8") as file:
+            found = yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, ValueError, yaml.YAMLError):  # whoever loads the weights says so
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
-def _take_run_network(model: Any, trained: Mapping[str, Any]) -> None:
+def _take_run_network(config: Any, trained: Mapping[str, Any]) -> None:
     """What the model of an earlier run was told, where this one leaves it open."""
+    model = config["model"]
     if trained.get("_target_") != model.get("_target_"):
         return
-    for key in ("name", *_SAME, "dropout"):
-        if key in model and model[key] is None:
+    given = given_keys(config)
+    for key in ("name", *_SAME):
+        if key in model and config["run"]["choices"].get("model") == "transformers" and f"model.{key}" not in given:
             model[key] = trained.get(key)
     model["settings"] = dict(trained.get("settings") or {}) | dict(model.get("settings") or {})
-    if (model.get("reads") or {}).get("longest", False) is None:
+    if "longest" in (model.get("reads") or {}):
         model["reads"]["longest"] = model.get("positions")
 
 
@@ -114,7 +118,7 @@ def _take_run_tokenizer(config: Any, tokenizer: Any, trained: Mapping[str, Any])
     Raises:
         UserError: when the user asks for one that would be fitted otherwise.
     """
-    file = Path(str(trained.get("file", "")))
+    file = Path(str(config["weights"])).expanduser() / Path(str(trained.get("file", ""))).name
     if tokenizer["source"] is not None or not file.is_file():
         return
     for key in given_keys(config):
@@ -162,7 +166,7 @@ def _take_network(config: Any, folder: Path) -> None:
     stated = read_configuration(folder)
     kind = stated["model_type"]
     own = model.get("name")
-    any_of_them = (model.get("about") or {}).get("parameters") is None and "transformers" in str(name)
+    any_of_them = name == "transformers"  # its sizes are there for networks without weights
     if own is not None and own != kind and not any_of_them:
         raise UserError(f"weights={folder} is of the family {kind} and model={name} is {own}: take model=transformers")
     model["name"] = kind
@@ -173,7 +177,7 @@ def _take_network(config: Any, folder: Path) -> None:
             continue
         if key == "positions" and "roberta" in kind:
             value -= 2
-        if model[key] is None:
+        if model[key] is None or (any_of_them and f"model.{key}" not in given):
             model[key] = value
         elif model[key] != value:
             where = f"model.{key}={model[key]}" if f"model.{key}" in given else f"model={name} has {model[key]}"
@@ -186,7 +190,7 @@ def _take_network(config: Any, folder: Path) -> None:
         if key not in _NOT_TAKEN and key not in dropouts and key not in known and value is not None
     }
     model["settings"] = settings | dict(model.get("settings") or {})
-    if (model.get("reads") or {}).get("longest", False) is None:
+    if "longest" in (model.get("reads") or {}):
         model["reads"]["longest"] = model.get("positions")
 
 
@@ -216,7 +220,9 @@ def _take_tokenizer(config: Any, tokenizer: Any, folder: Path) -> None:
             key.startswith("data.tokenizer.") and not key.endswith((".ends", ".file")) for key in given_keys(config)
         ):
             key = next(key for key in given_keys(config) if key.startswith("data.tokenizer."))
-            raise UserError(f"{key} would fit a new tokenizer and weights={folder} brings its own: leave it out")
+            raise UserError(
+                f"{key}={tokenizer.get(key.rpartition('.')[2])} would fit a new tokenizer and weights={folder} brings its own: leave it out"
+            )
         tokenizer["source"] = str(folder.absolute())
     tokens = (config["model"].get("settings") or {}).get("vocab_size")
     if tokens is not None and (count := _count(Path(tokenizer["source"]))) > tokens:

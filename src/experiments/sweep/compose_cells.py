@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.config.compose import GROUPS, missing_sentence, place_weights, settle
 from experiments.config.preprocessing import take_over_published
+from experiments.config.pretrained_texts import take_over_texts
 
 Plain = dict[str, Any]
 
@@ -101,6 +102,7 @@ class Composer:
             missing_sentence(_missing(resolved, ""))
         take_over_published(resolved)
         place_weights(resolved)
+        take_over_texts(resolved)
         return resolved
 
     def _parse(self, word: str) -> tuple[Override, bool]:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.data.files import data_root, require
-from experiments.data.text import TextData, Texts, text_of
+from experiments.data.common.published_files import data_root, require
+from experiments.data.text.text_data import TextData, Texts, text_of
 from experiments.errors import UserError
 
 CLASSES = ("world", "sport", "business", "science")

@@ -6,9 +6,9 @@ development, which are the test part here: the published test part has no labels
 
 from __future__ import annotations
 
-from experiments.data.files import data_root, require
-from experiments.data.text import TextData, Texts, lines_of
-from experiments.data.text_table import Row, labelled
+from experiments.data.common.published_files import data_root, require
+from experiments.data.text.text_data import TextData, Texts, lines_of
+from experiments.data.text.text_table import Row, labelled
 from experiments.errors import UserError
 
 CLASSES = {"0": "unacceptable", "1": "acceptable"}

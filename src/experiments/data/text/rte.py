@@ -6,9 +6,9 @@ for training and 277 for development, which are the test part here: the publishe
 
 from __future__ import annotations
 
-from experiments.data.files import data_root, require
-from experiments.data.text import TextData, Texts
-from experiments.data.text_table import labelled, rows
+from experiments.data.common.published_files import data_root, require
+from experiments.data.text.text_data import TextData, Texts
+from experiments.data.text.text_table import labelled, rows
 
 
 class RTE(TextData):

@@ -6,9 +6,9 @@ Bowman et al., "A large annotated corpus for learning natural language inference
 
 from __future__ import annotations
 
-from experiments.data.files import data_root, require
-from experiments.data.text import TextData, Texts
-from experiments.data.text_table import labelled, rows
+from experiments.data.common.published_files import data_root, require
+from experiments.data.text.text_data import TextData, Texts
+from experiments.data.text.text_table import labelled, rows
 
 CLASSES = {"0": "entailment", "1": "neutral", "2": "contradiction"}
 

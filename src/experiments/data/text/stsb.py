@@ -6,9 +6,9 @@ which are the test part here: the test part in GLUE's form has no numbers.
 
 from __future__ import annotations
 
-from experiments.data.files import data_root, require
-from experiments.data.text import TextData, Texts
-from experiments.data.text_table import numbered, rows
+from experiments.data.common.published_files import data_root, require
+from experiments.data.text.text_data import TextData, Texts
+from experiments.data.text.text_table import numbered, rows
 
 
 class STSB(TextData):

@@ -70,9 +70,11 @@ def attend(
 
 def install(net: nn.Module) -> None:
     """Has a network of the library attend by `attend`."""
-    from transformers import AttentionInterface
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
 
     AttentionInterface.register(NAME, attend)
+    AttentionMaskInterface.register(NAME, sdpa_mask)  # for whoever calls the library's network as a whole
     for module in net.modules():
         if hasattr(module, "config") and hasattr(module.config, "_attn_implementation"):
             module.config._attn_implementation = NAME

@@ -14,10 +14,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from experiments.batches import END, PADDING, START, UNKNOWN, Joined, Sequences
 from experiments.models.library.language_attention import install
 from experiments.models.library.language_families import FAMILIES, Family, configuration, library
 from experiments.models.stages import Staged, one_of, tensors
-from experiments.sequences import END, PADDING, START, UNKNOWN, Joined, Sequences
 
 POOLINGS = ("first", "mean")
 

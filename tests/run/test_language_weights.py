@@ -1,0 +1,136 @@
+"""Published language models by their folder: their tokenizer, their network, and what does not fit, from the command line."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+transformers = pytest.importorskip("transformers")
+
+QUICK = [
+    "data=generated_reviews",
+    "data.count=120",
+    "trainer=quick",
+    "logger=none",
+    "callbacks=none",
+    "hydra.run.dir=run",
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny BERT for masked words in the library's own layout, with a WordPiece tokenizer."""
+    from experiments.data.text import tokens
+    from experiments.data.text.generated_reviews import write
+
+    place = tmp_path_factory.mktemp("published")
+    tokenizer = tokens.fit(tokens.Rule("wordpiece", 300, 1, True, ends=True), list(write(200, 0).lines))
+    tokens.keep(tokenizer, place / "tokenizer.json")
+    config = transformers.BertConfig(
+        vocab_size=tokenizer.get_vocab_size() + 3,  # tables are often larger than the vocabulary
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=48,
+        max_position_embeddings=24,
+        hidden_act="relu",
+    )
+    transformers.BertForMaskedLM(config).save_pretrained(place)
+    return place
+
+
+def copied(folder: Path, to: Path, without: str = "") -> Path:
+    to.mkdir()
+    for file in folder.iterdir():
+        if file.name != without:
+            (to / file.name).write_bytes(file.read_bytes())
+    return to
+
+
+def test_a_folder_brings_network_and_tokenizer(experiments, tmp_path: Path, folder: Path, caplog) -> None:
+    code, _, errors = experiments("train", *QUICK, "model=transformers", f"weights={folder}", "freezing=last_stage")
+    assert code == 0, errors
+    assert "nothing for the stage pooler" in caplog.text
+    run = tmp_path / "run"
+    assert json.loads((run / "tokenizer.json").read_text())["model"]["type"] == "WordPiece"
+    record = json.loads((run / "record.json").read_text())
+    assert record["spec"]["longest"] <= 24 and record["spec"]["marks"] == [0, 1, 2, 3]
+    assert [row["stage"] for row in record["freezing"]] == ["embeddings", "layer1", "layer2", "pooler", "head"]
+    from experiments.run.loaded import load
+
+    net = transformers.BertModel.from_pretrained(folder)
+    model = load(run).model
+    assert model.config.hidden_act == "relu"
+    assert model.embeddings.embeddings.word_embeddings.weight.equal(net.embeddings.word_embeddings.weight)
+    query = "attention.self.query.weight"
+    assert model.layer2.layer.get_parameter(query).equal(net.encoder.layer[1].get_parameter(query))
+    code, output, errors = experiments("predict", "run", "a good film", "--format", "json")
+    assert code == 0, errors
+    assert len(json.loads(output)) == 1
+
+
+def test_a_run_brings_its_network_and_tokenizer(experiments, tmp_path: Path, folder: Path) -> None:
+    assert experiments("train", *QUICK, "model=transformers", f"weights={folder}")[0] == 0
+    words = [
+        "model=transformers",
+        "weights=run",
+        "freezing=feature_extraction",
+        "hydra.run.dir=second",
+        "data.count=90",
+    ]
+    code, _, errors = experiments("train", *QUICK[:1], *QUICK[2:-1], *words)
+    assert code == 0, errors
+    first, second = (json.loads((tmp_path / one / "tokenizer.json").read_text()) for one in ("run", "second"))
+    assert first["model"]["vocab"] == second["model"]["vocab"]
+    from experiments.run.loaded import load
+
+    one, other = (load(tmp_path / name).model.layer2.state_dict() for name in ("run", "second"))
+    assert all(one[key].equal(other[key]) for key in one)
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "said"),
+    [
+        ("no config.json", [], ["no config.json"]),
+        ("no tokenizer.json", [], ["no tokenizer.json", "data.tokenizer.source"]),
+        ("pickled", [], ["pytorch_model.bin", "save_pretrained"]),
+        ("other tokenizer", [], ["do not", "tokens"]),
+        ("", ["model=bert_tiny"], ["size=32", "model=bert_tiny has 128", "model=transformers"]),
+        ("", ["model=roberta_tiny"], ["family bert", "model=roberta_tiny"]),
+        ("", ["data.tokenizer.kind=bpe"], ["data.tokenizer.kind=bpe", "brings its own"]),
+        ("", ["data.max_length=30"], ["data.max_length=30", "24", "data.max_length=24"]),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_training(
+    experiments, tmp_path: Path, folder: Path, change: str, words: list[str], said: list[str]
+) -> None:
+    place = copied(
+        folder, tmp_path / "weights", {"no config.json": "config.json", "pickled": "model.safetensors"}.get(change, "")
+    )
+    if change == "pickled":
+        (place / "pytorch_model.bin").write_bytes(b"pickle")
+    elif change == "no tokenizer.json":
+        (place / "tokenizer.json").unlink()
+    elif change == "other tokenizer":
+        content = json.loads((place / "tokenizer.json").read_text())
+        content["model"]["vocab"] |= {f"word{number}": 1000 + number for number in range(5)}
+        (place / "tokenizer.json").write_text(json.dumps(content))
+    given = ["model=transformers", f"weights={place}", *words]
+    for command in ("check", "train"):
+        code, output, errors = experiments(command, *QUICK, *given)
+        assert code == 2
+        assert all(word in output + errors for word in said), output + errors
+    assert not (tmp_path / "run").exists()
+
+
+def test_published_names_without_a_network_take_no_second(experiments, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    began = time.perf_counter()
+    code, _, errors = experiments("train", *QUICK, "model=bert_tiny", "weights=pretrained")
+    assert code == 2 and time.perf_counter() - began < 3
+    assert "google/bert_uncased_L-2_H-128_A-2" in errors and "HF_HUB_OFFLINE" in errors and "weights=FOLDER" in errors
+    assert errors.count("\n") == 1
