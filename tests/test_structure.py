@@ -57,7 +57,7 @@ LIGHT = (
     *(f"{folder}/{path.stem}" for folder in ("sweep", "search") for path in (PACKAGE / folder).glob("*.py")),
 )
 HEAVY = {"torch", "lightning", "numpy", "matplotlib", "torchvision", "torchmetrics", "transformers"}
-KNOW_HYDRA = {"config", "run", "sweep", "search", "cli"}
+KNOW_HYDRA = {"config", "run", "sweep", "search", "cli", "speedups"}
 MODEL_LIBRARIES = {"torchvision", "timm", "transformers", "segmentation_models_pytorch"}
 
 
@@ -142,3 +142,45 @@ def test_few_know_hydra() -> None:
     for path in PACKAGE.rglob("*.py"):
         if place(path) not in KNOW_HYDRA:
             assert not {module for module in imported(path) if module.split(".")[0] in ("hydra", "omegaconf")}, path
+
+
+# Private names of libraries outside speedups/, where nothing public does the same: file, and the names it may use.
+PRIVATE = {
+    "run/layer_table": {"torch.utils._python_dispatch"},
+    "commands/export": {"torch.utils._pytree"},
+}
+_LIBRARIES = {"lightning", "torch", "hydra", "omegaconf", "torchmetrics", "torchvision", "transformers", "optuna"}
+_PUBLIC = {"_replace", "_fields", "_asdict", "_target_", "_exit"}
+
+
+def private_names(path: Path, own: set[str]) -> set[str]:
+    """Private names of others that a file imports or reads; `own` are those that this package defines."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in _LIBRARIES:
+            modules = [f"{node.module}.{alias.name}" for alias in node.names]
+            if any(part.startswith("_") for part in node.module.split(".")):
+                found.add(node.module)
+            else:
+                found.update(name for name in modules if name.rpartition(".")[2].startswith("_"))
+        elif isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
+            mine = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            if not mine and node.attr not in own | _PUBLIC:
+                found.add(node.attr)
+    return found
+
+
+def test_private_names_of_libraries_stay_in_speedups() -> None:
+    own = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                own.add(node.name)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                own.add(node.attr)
+    wrong = {}
+    for path in PACKAGE.rglob("*.py"):
+        name = str(path.relative_to(PACKAGE).with_suffix(""))
+        if place(path) != "speedups" and (found := private_names(path, own) - PRIVATE.get(name, set())):
+            wrong[name] = sorted(found)
+    assert not wrong

@@ -393,7 +393,7 @@ def test_hydras_own_switches(experiments) -> None:
     assert output.startswith("experiments train ")
     assert "model: " in output
     assert "precision: " in output
-    assert "_images" not in output
+    assert " _images" not in output
     for group in ("hydra/launcher", "hydra/sweeper"):
         names = sorted(path.stem for path in (Path(__file__).parents[2] / "conf" / group).iterdir())
         assert f"{group}: {', '.join(names)}\n" in output

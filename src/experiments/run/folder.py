@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,15 @@ from experiments.errors import UserError, first_line
 from experiments.run.old_names import with_new_names
 from experiments.run.record import FINISHED, code_state, read_record
 from experiments.system.files import write_text
+
+_FLOAT = "tag:yaml.org,2002:float"
+_NUMBER = re.compile(
+    r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?$"
+    r"|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"
+    r"|\.[0-9_]+(?:[eE][-+]?[0-9]+)?$"
+    r"|[-+]?\.(?:inf|Inf|INF)$"
+    r"|\.(?:nan|NaN|NAN)$"
+)
 
 # What may change when a run goes on: how long it takes and what it shows, not what it computes.
 _MAY_CHANGE = (
@@ -141,28 +151,25 @@ def moved(value: Any, old: str, new: str) -> Any:
 
 @lru_cache(maxsize=1)
 def _dumper() -> Any:
-    """OmegaConf's way to write YAML, by the C library where there is one."""
-    from omegaconf._utils import get_omega_conf_dumper
-
-    plain = get_omega_conf_dumper()
-    fast = getattr(yaml, "CDumper", None)
-    return type("Dumper", (fast,), {"yaml_representers": plain.yaml_representers}) if fast else plain
+    """Writes YAML by the C library where there is one; a text that reads as a number is quoted."""
+    return _with_numbers(getattr(yaml, "CSafeDumper", yaml.SafeDumper))
 
 
 @lru_cache(maxsize=1)
 def _loader() -> Any:
-    """OmegaConf's YAML loader, reading with the C library where there is one: a tenth of the time."""
-    from omegaconf._utils import get_yaml_loader
+    """Reads YAML by the C library where there is one: a tenth of the time."""
+    return _with_numbers(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
-    plain = get_yaml_loader()
-    fast = getattr(yaml, "CSafeLoader", None)
-    if fast is None:
-        return plain
-    return type(
-        "Loader",
-        (fast,),
-        {"yaml_implicit_resolvers": plain.yaml_implicit_resolvers, "yaml_constructors": plain.yaml_constructors},
-    )
+
+def _with_numbers(base: type[Any]) -> type[Any]:
+    """A loader or dumper to which `1e-3` is a number and `2026-01-01` a text, as they are to OmegaConf."""
+    kind: Any = type(base.__name__, (base,), {})
+    kind.yaml_implicit_resolvers = {
+        first: [(tag, rule) for tag, rule in rules if tag not in (_FLOAT, "tag:yaml.org,2002:timestamp")]
+        for first, rules in base.yaml_implicit_resolvers.items()
+    }
+    kind.add_implicit_resolver(_FLOAT, _NUMBER, list("-+0123456789."))
+    return kind
 
 
 def read_config(folder: Path) -> DictConfig:
