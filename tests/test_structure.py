@@ -146,8 +146,13 @@ def test_few_know_hydra() -> None:
 
 # Private names of libraries outside speedups/, where nothing public does the same: file, and the names it may use.
 PRIVATE = {
-    "run/layer_table": {"torch.utils._python_dispatch"},
-    "commands/export": {"torch.utils._pytree"},
+    "callbacks/pruning": {"_study_id"},  # Optuna has no public way to a running trial
+    "callbacks/unfreeze": {"_ddp_kwargs"},
+    "commands/export": {"torch.utils._pytree"},  # torch.export describes its inputs with it
+    "models/recurrent": {"_is_mkldnn_bf16_supported"},
+    "run/layer_table": {"torch.utils._python_dispatch"},  # torch documents it under this name
+    "search/loop": {"_storage", "_study_id", "_trial_id"},
+    "sweep/backends/slurm": {"_process"},  # submitit signals local jobs by it
 }
 _LIBRARIES = {"lightning", "torch", "hydra", "omegaconf", "torchmetrics", "torchvision", "transformers", "optuna"}
 _PUBLIC = {"_replace", "_fields", "_asdict", "_target_", "_exit"}
@@ -172,7 +177,7 @@ def private_names(path: Path, own: set[str]) -> set[str]:
 
 def test_private_names_of_libraries_stay_in_speedups() -> None:
     own = set()
-    for path in PACKAGE.rglob("*.py"):
+    for path in (path for path in PACKAGE.rglob("*.py") if place(path) != "speedups"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                 own.add(node.name)
@@ -183,4 +188,4 @@ def test_private_names_of_libraries_stay_in_speedups() -> None:
         name = str(path.relative_to(PACKAGE).with_suffix(""))
         if place(path) != "speedups" and (found := private_names(path, own) - PRIVATE.get(name, set())):
             wrong[name] = sorted(found)
-    assert not wrong
+    assert not wrong, "\n".join(f"{name}: {found}" for name, found in wrong.items())

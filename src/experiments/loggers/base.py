@@ -85,7 +85,7 @@ def log_epoch(trainer: Any) -> None:
     values and changes nothing. To be called by all processes.
     """
     metrics = {k: float(v) for k, v in trainer.logged_metrics.items() if k.startswith("train/")}
-    step = trainer.fit_loop.epoch_loop._batches_that_stepped - 1  # the step that Lightning will name
+    step = trainer.global_step - 1  # the step that Lightning will name
     for logger in trainer.loggers:
         if metrics and isinstance(logger, RunLogger):
             logger.log_metrics(metrics | {"epoch": trainer.current_epoch}, step)

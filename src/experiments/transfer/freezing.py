@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
-from torch.nn.modules.batchnorm import _NormBase
 
 from experiments.errors import UserError
 from experiments.transfer.stages import is_plain, stages_of
 
-NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
+_WITH_STATISTICS = (
+    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm,
+    nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d,
+)  # fmt: skip
+NORMS = (*_WITH_STATISTICS, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
 
 @dataclass(frozen=True)
@@ -276,7 +279,7 @@ def _last_frozen(states: list[str]) -> int:
 
 
 def _has_statistics(module: nn.Module) -> bool:
-    return isinstance(module, _NormBase) and module.track_running_stats
+    return isinstance(module, _WITH_STATISTICS) and module.track_running_stats
 
 
 def _rate(make: Callable[..., Any]) -> float:
