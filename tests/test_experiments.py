@@ -11,13 +11,17 @@ from PIL import Image
 from experiments.config.compose import GROUPS, compose, content, option_files
 
 # Keys without a default.
-REQUIRED = {option: ["data.path=table.csv"] for option in ("pairs", "text_table", "text_file", "series_table")}
+REQUIRED = {
+    option: ["data.path=table.csv"]
+    for option in ("pairs", "text_table", "text_file", "series_table", "conll", "conllu")
+}
 REQUIRED["image_folder"] = ["data.root=photos"]
 REQUIRED["speech_manifest"] = ["data.path=list.csv"]
 # What stands in for data that need files.
 GENERATED = {
     "image": "shapes",
     "text": "generated_reviews",
+    "words": "generated_entities",
     "series": "generated_series",
     "pair": "generated_pairs",
     "audio": "generated_tones",

@@ -65,6 +65,22 @@ def pad(items: Sequence[Any], length: int | None = None) -> Sequences:
     return Sequences(values, lengths)
 
 
+class Words(NamedTuple):
+    """Padded tokens of sentences, with their words; else as `Sequences`.
+
+    Attributes:
+        values: (B, T) int64 tokens.
+        lengths: (B,) int64.
+        firsts: where each word's first token stands in its row.
+        words: of each sentence.
+    """
+
+    values: Tensor
+    lengths: Tensor
+    firsts: list[list[int]]
+    words: list[list[str]]
+
+
 class Tokens(tuple[int, ...]):
     """Tokens in a task's answer; the run's data turn them back into text."""
 

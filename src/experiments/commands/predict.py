@@ -92,6 +92,7 @@ def audio_files(words: Sequence[str]) -> list[Path]:
 READERS: dict[str, Callable[[Sequence[str]], list[Any]]] = {
     "image": image_files,
     "text": texts,
+    "words": texts,
     "pair": texts,
     "audio": audio_files,
     "speech": audio_files,

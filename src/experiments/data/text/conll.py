@@ -1,0 +1,174 @@
+"""Files with a word and its label in each line, and an empty line between sentences: CoNLL's, CoNLL-U's, and JSON lines.
+
+Tjong Kim Sang and De Meulder, "Introduction to the CoNLL-2003 shared task" (2003); Universal Dependencies, "CoNLL-U format".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.data.text.text_data import lines_of
+from experiments.data.text.word_data import Sentences, WordData
+from experiments.errors import UserError, unknown
+
+CONLLU = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+JSON = (".jsonl", ".ndjson")
+_BEGINNING = "-DOCSTART-"  # of a document, in the files of 2003
+
+
+class Conll(WordData):
+    """Reads labelled words from a file, and the other parts from others where there are such.
+
+    Args:
+        path: the file with the training part; columns between tabs or blanks, or JSON lines; packed where it ends in .gz.
+        validation_path: file with the validation part, or None to hold one out.
+        test_path: likewise of the test part.
+        word: number of the column with the words, from 0, or from -1 backwards; in JSON lines the key of the list.
+        label: of the column with the labels, likewise.
+        encoding: of the files.
+        rest: the keys of `WordData`.
+
+    Raises:
+        UserError: when a line lacks a column, or a sentence has more labels than words.
+    """
+
+    name = "conll"
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        validation_path: str | None,
+        test_path: str | None,
+        word: int | str,
+        label: int | str,
+        encoding: str,
+        **rest: Any,
+    ) -> None:
+        super().__init__(**rest)
+        given = {"train": path, "validation": validation_path, "test": test_path}
+        self.paths = {part: Path(one).expanduser() for part, one in given.items() if one is not None}
+        self.columns, self.encoding = (word, label), encoding
+
+    def read_sentences(self) -> dict[str, Sentences]:
+        return {part: self._read(path) for part, path in self.paths.items()}
+
+    def _read(self, path: Path) -> Sentences:
+        if any(one in JSON for one in path.suffixes):
+            return _json_lines(path, self.encoding, *(str(one) for one in self.columns))
+        for key, column in zip(("word", "label"), self.columns, strict=True):
+            if not isinstance(column, int):
+                raise UserError(f"data.{key}={column} names no column by number: set data.{key}=0 for the first")
+        words, labels = (int(one) for one in self.columns)
+        return gathered(path, self._fields(path), words, labels)
+
+    def _fields(self, path: Path) -> Iterator[tuple[int, list[str]]]:
+        """Number and fields of each line; none of an empty one."""
+        for number, line in enumerate(lines_of(path, self.encoding), 1):
+            if line.startswith(_BEGINNING):
+                continue
+            yield number, [one for one in line.split("\t") if one.strip()] if "\t" in line else line.split()
+
+
+class Conllu(Conll):
+    """Reads words and one of their columns from CoNLL-U: comments, words of several parts and empty nodes left out.
+
+    Args:
+        label: upos, xpos, feats or deprel.
+        rest: the keys of `Conll`.
+
+    Raises:
+        UserError: when a line has not ten columns.
+    """
+
+    name = "conllu"
+
+    def __init__(self, *, label: str, **rest: Any) -> None:
+        if label not in ("upos", "xpos", "feats", "deprel", "lemma"):
+            raise UserError(unknown(f"data.label={label}", "no column of CoNLL-U with labels", str(label), CONLLU[2:8]))
+        super().__init__(word=CONLLU.index("form"), label=CONLLU.index(label), **rest)
+
+    def _fields(self, path: Path) -> Iterator[tuple[int, list[str]]]:
+        for number, line in enumerate(lines_of(path, self.encoding), 1):
+            if line.startswith("#"):
+                continue
+            fields = line.split("\t") if line.strip() else []
+            if fields and len(fields) != len(CONLLU):
+                raise UserError(
+                    f"{path}:{number}: {len(fields)} columns where CoNLL-U has ten, between tabs: mend the line"
+                )
+            if (
+                fields and not fields[0].isdecimal()
+            ):  # 3-4 stands for two words that follow, 3.1 for one that is not said
+                continue
+            yield number, fields
+
+
+def gathered(path: Path, lines: Iterator[tuple[int, list[str]]], word: int, label: int) -> Sentences:
+    """Sentences of lines of columns; a line without any ends one.
+
+    Raises:
+        UserError: when a line lacks a column, or there is no sentence.
+    """
+    found = Sentences([], [], [])
+    ended = True
+    for number, fields in lines:
+        if not fields:
+            ended = True
+            continue
+        for key, column in (("word", word), ("label", label)):
+            if not -len(fields) <= column < len(fields) or (len(fields) == 1 and key == "label" and word != label):
+                raise UserError(
+                    f"{path}:{number}: {len(fields)} column{'s' if len(fields) > 1 else ''}, and data.{key}={column} is "
+                    "none of them: mend the line, or set data.word and data.label"
+                )
+        if ended:
+            found.words.append([])
+            found.tags.append([])
+            found.places.append(f"{path}:{number}")
+            ended = False
+        found.words[-1].append(fields[word])
+        found.tags[-1].append(fields[label])
+    if not found.words:
+        raise UserError(f"{path} holds no sentence: name a file with a word and its label in each line")
+    return found
+
+
+def _json_lines(path: Path, encoding: str, word: str, label: str) -> Sentences:
+    """One object a line, with a list of words and one of labels."""
+    found = Sentences([], [], [])
+    for number, line in enumerate(lines_of(path, encoding), 1):
+        if not line.strip():
+            continue
+        place = f"{path}:{number}"
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{place}: no JSON ({error.msg}): write one object a line") from error
+        names = list(record) if isinstance(record, dict) else []
+        keys = [
+            _key(record, *given) for given in ((word, ("tokens", "words")), (label, ("tags", "ner_tags", "labels")))
+        ]
+        for key, wanted in zip(keys, ("word", "label"), strict=True):
+            if key is None or not isinstance(record[key], list):
+                raise UserError(
+                    f"{place}: no list of {wanted}s among {', '.join(names) or 'its values'}: set data.{wanted}"
+                )
+        words, tags = ([str(one) for one in record[key]] for key in keys if key is not None)
+        if len(words) != len(tags):
+            raise UserError(f"{place}: {len(words)} words and {len(tags)} labels: give each word one")
+        if words:
+            found.words.append(words)
+            found.tags.append(tags)
+            found.places.append(place)
+    return found
+
+
+def _key(record: Any, given: str, usual: Sequence[str]) -> str | None:
+    """The key that was given, or a usual one where a number stands for a column."""
+    names = record if isinstance(record, dict) else {}
+    wanted = usual if given.lstrip("-").isdecimal() else [given]
+    return next((name for name in wanted if name in names), None)

@@ -1,0 +1,183 @@
+"""Sentences whose every word has a label, such as entities or parts of speech: what every such dataset shares.
+
+A word's label stands at its first token; the other tokens of the word, and those around a sentence, are judged by nobody.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from experiments.batches import IGNORED, Words, pad
+from experiments.data.common.sequence_data import Store
+from experiments.data.common.splits import fingerprint, hold_out, keep
+from experiments.data.text import tokens
+from experiments.data.text.text_data import PARTS, TextData, is_blank
+from experiments.errors import UserError
+from experiments.spec import TextSpec
+
+log = logging.getLogger(__name__)
+OUTSIDE = "O"  # the label of a word that belongs to nothing
+
+
+class Sentences(NamedTuple):
+    """Labelled words of one file or part.
+
+    Attributes:
+        words: of each sentence.
+        tags: a label for each of them.
+        places: `file:line` of each sentence's first word, for messages.
+    """
+
+    words: list[list[str]]
+    tags: list[list[str]]
+    places: list[str]
+
+    def take(self, members: np.ndarray) -> Sentences:
+        """Some of them."""
+        return Sentences(*([column[one] for one in members.tolist()] for column in self))  # type: ignore[arg-type]
+
+
+class WordData(TextData):
+    """Base of the labelled words: a subclass says how to `read_sentences`.
+
+    Args:
+        rest: the keys of `TextData`; `limit` counts sentences, and `empty` says what happens to a sentence whose words
+            hold nothing to read.
+
+    Raises:
+        UserError: a file is missing or damaged, a word has no label, or a label is none of the training part.
+    """
+
+    name = "words"
+
+    def read_sentences(self) -> dict[str, Sentences]:
+        """The parts: `train`, and `validation` and `test` where the dataset has them."""
+        raise NotImplementedError
+
+    def load(self) -> None:
+        whole = self.read_sentences()
+        origin = {part: (part, np.arange(len(one.words))) for part, one in whole.items()}
+        for part, (_, members) in origin.items():
+            if not len(members):
+                raise UserError(f"{self.name}: the {part} part has no sentence: name a file with labelled words")
+        train = origin["train"][1]
+        for part, amount in self.amounts.items():
+            if part not in origin and amount is not None:
+                rest, held = hold_out(np.zeros(len(train)), amount, self.split_seed, f"data.{part}")
+                train, origin[part] = train[rest], ("train", train[held])
+        if self.limit is not None:
+            train = train[keep(np.zeros(len(train)), self.limit, self.split_seed)]
+        origin["train"] = ("train", train)
+        parts = {part: whole[origin[part][0]].take(origin[part][1]) for part in PARTS}
+        classes = _classes(whole)
+        numbers = {name: number for number, name in enumerate(classes)}
+        self.texts = {}
+        if self._tokenizer is None and not self.file.is_file() and not self.source:
+            self._tokenizer = tokens.fit(self.rule, [" ".join(words) for words in parts["train"].words])
+        cut = 0
+        for part, sentences in parts.items():
+            rows, firsts, longer = self._encode_words(sentences.words, sentences.places)
+            cut += longer
+            targets = []
+            for row, first, tags in zip(rows, firsts, sentences.tags, strict=True):
+                target = np.full(len(row), IGNORED, np.int64)
+                target[first] = [numbers[tag] for tag in tags[: len(first)]]
+                targets.append(target)
+            self.sets[part] = Store.of(rows, targets, every_step=True)
+        marks, hides = tokens.marks(self.tokenizer), tokens.mask(self.tokenizer)
+        lengths = self.sets["train"].lengths
+        self.spec = TextSpec(
+            vocabulary=self.tokenizer.get_vocab_size(),
+            length=int(np.median(lengths)),
+            longest=max(int(store.lengths.max()) for store in self.sets.values()),
+            classes=classes,
+            mask=hides,
+            special=tuple(sorted({*marks, *(() if hides is None else (hides,))} - {-1})),
+            marks=marks if tokens.frames(self.tokenizer) else (),
+        )
+        self.splits = {part: len(self.sets[part].lengths) for part in PARTS}
+        self.splits["fingerprint"] = fingerprint((f"{part} of {origin[part][0]}", origin[part][1]) for part in PARTS)
+        self.splits |= {"words": sum(map(len, parts["train"].words)), "cut": cut}
+        self.splits["unknown"] = round(float(np.mean(self.sets["test"].values == marks[1])), 4)  # share of test tokens
+        if cut:
+            log.warning("%s: %d sentences have more than %d tokens and were cut.", self.name, cut, self.max_length)
+
+    def prepare(self, texts: Sequence[Any]) -> Words:  # type: ignore[override]
+        """New sentences as the model would get them; each a text, cut into words as the tokenizer does, or its words.
+
+        Raises:
+            UserError: when one has no word.
+        """
+        sentences = [self._words(text) if isinstance(text, str) else list(text) for text in texts]
+        for number, words in enumerate(sentences, 1):
+            if not words or is_blank(" ".join(words)):
+                raise UserError(f"text {number} is empty: give a text with a word in it")
+        places = [f"text {number}" for number in range(1, len(sentences) + 1)]
+        rows, firsts, _ = self._encode_words(sentences, places)
+        padded = pad(rows)
+        kept = [words[: len(first)] for words, first in zip(sentences, firsts, strict=True)]
+        return Words(padded.values, padded.lengths, firsts, kept)
+
+    def _words(self, text: str) -> list[str]:
+        """The words of a text: what stands between blanks, with punctuation marks apart."""
+        from tokenizers.pre_tokenizers import BertPreTokenizer
+
+        return [word for word, _ in BertPreTokenizer().pre_tokenize_str(text)]
+
+    def _encode_words(
+        self, sentences: Sequence[list[str]], places: Sequence[str]
+    ) -> tuple[list[list[int]], list[list[int]], int]:
+        """Rows of tokens; where in them each word's first one stands; and how many sentences were cut."""
+        tokenizer, unknown = self.tokenizer, tokens.marks(self.tokenizer)[1]
+        tokenizer.encode_special_tokens = True
+        rows, firsts, cut = [], [], 0
+        for one, words, place in zip(
+            tokenizer.encode_batch([list(words) for words in sentences], is_pretokenized=True),
+            sentences,
+            places,
+            strict=True,
+        ):
+            ids, owners = list(one.ids), list(one.word_ids)
+            missing = [number for number in range(len(words)) if number not in set(owners)]
+            if len(missing) == len(words):
+                raise UserError(f"{place}: nothing of the sentence is a token: mend or remove it")
+            for number in missing:  # such as a sign that the tokenizer takes away
+                behind = next((at for at, owner in enumerate(owners) if owner is not None and owner > number), None)
+                at = _end(owners) if behind is None else behind
+                ids.insert(at, unknown)
+                owners.insert(at, number)
+            if self.max_length is not None and len(ids) > self.max_length:
+                cut += 1
+                end = ids[_end(owners) :]  # what stands behind a sentence stays
+                ids = [*ids[: self.max_length - len(end)], *end]
+                owners = [*owners[: self.max_length - len(end)], *[None] * len(end)]
+            rows.append(ids)
+            firsts.append([owners.index(number) for number in range(len(words)) if number in owners])
+        return rows, firsts, cut
+
+
+def _end(owners: Sequence[int | None]) -> int:
+    """Where the last word's tokens end."""
+    return max(at for at, owner in enumerate(owners) if owner is not None) + 1
+
+
+def _classes(parts: dict[str, Sentences]) -> tuple[str, ...]:
+    """The labels of the training part, what belongs to nothing first.
+
+    Raises:
+        UserError: when another part has a label that it does not.
+    """
+    known = {tag for tags in parts["train"].tags for tag in tags}
+    for sentences in parts.values():
+        for tags, place in zip(sentences.tags, sentences.places, strict=True):
+            for tag in tags:
+                if tag not in known:
+                    raise UserError(
+                        f"{place}: label {tag} is none of the training part ({', '.join(sorted(known)[:10])}): mend the "
+                        "file, or train on one that has it"
+                    )
+    return tuple(sorted(known, key=lambda tag: (tag != OUTSIDE, tag)))
