@@ -228,7 +228,8 @@ def _hydra(words: list[str]) -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from experiments.config.compose import conf_dir, explain
+    from experiments.config.compose import compose, conf_dir, explain
+    from experiments.config.shorthand import mended, spelled_out
 
     overrides, folders, _ = split_words(words)
     if "COMP_LINE" in os.environ:  # completion sees `experiments train …`; Hydra knows only what follows
@@ -236,13 +237,17 @@ def _hydra(words: list[str]) -> int:
         short = line.replace(" train ", " ", 1)
         os.environ["COMP_POINT"] = str(int(os.environ.get("COMP_POINT", len(line))) - len(line) + len(short))
         os.environ["COMP_LINE"] = short
+    words = spelled_out(words)
     before, sys.argv = sys.argv, ["experiments", *words]
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said) if {"-h", "--help"} & set(words) else contextlib.nullcontext():
             hydra_main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(lambda config: None)()
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise UserError(explain(error, overrides, folders)) from error
+        better = mended(error, words, lambda rest: compose([w for w in rest if w in overrides], folders, whole=False))
+        if better is None:
+            raise UserError(explain(error, overrides, folders)) from error
+        return _hydra(better)
     except SystemExit as leaving:
         return int(leaving.code or 0)
     finally:

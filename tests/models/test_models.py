@@ -20,7 +20,8 @@ from experiments.models.library.image_networks import Timm, Torchvision
 from experiments.models.resnet import ResNet
 from experiments.models.squeezenet import SqueezeNet
 from experiments.models.stages import Supervised
-from experiments.run.build import build_model, make
+from experiments.run.build import build_model
+from experiments.run.instantiate import make
 from experiments.run.layer_table import layer_table
 from experiments.spec import ImageSpec
 from experiments.tasks.classification import Classification

@@ -19,7 +19,7 @@ from experiments.errors import UserError
 from experiments.models.cifar_resnet import CifarResNet
 from experiments.models.resnet import ResNet
 from experiments.models.squeezenet import SqueezeNet
-from experiments.run.build import make
+from experiments.run.instantiate import make
 from experiments.spec import ImageSpec
 from experiments.transfer.weight_files import read_state_dict
 from experiments.transfer.weights import load_weights

@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from experiments.loggers.base import RunLogger
 from experiments.tasks.base import Task
 
 
@@ -25,6 +26,9 @@ class Meter(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._since = time.perf_counter()
+        for logger in trainer.loggers:
+            if isinstance(logger, RunLogger):
+                logger.epoch = trainer.current_epoch
         self._examples_before = cast(Task, pl_module).sums["train"].examples
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -99,7 +99,8 @@ def in_a_process(words: Sequence[str], seconds: float) -> dict[str, Any]:
 def measure(words: Sequence[str], seconds: float) -> dict[str, Any]:
     """Trains on one batch for some seconds: examples a second, peak memory in megabytes, and what `auto` would choose."""
     config = compose([*words, "callbacks=none", "logger=none", "trainer.max_epochs=1", "data.workers=0"])
-    from experiments.run.build import build_data, build_model, build_task, build_trainer, prepare_process
+    from experiments.run.build import build_data, build_model, build_task, prepare_process
+    from experiments.run.trainer import build_trainer
 
     prepare_process(config)
     import torch

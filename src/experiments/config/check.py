@@ -11,9 +11,13 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from experiments.config import trainer_keys
 from experiments.config.compose import compose, content, option_files, parse
 from experiments.config.devices import accelerator, processes_here
-from experiments.errors import UserError
+from experiments.config.preprocessing import given_keys
+from experiments.config.shorthand import SCHEDULER_ENTRIES
+from experiments.config.signatures import signature
+from experiments.errors import UserError, unknown
 
 _MISSING = object()
 
@@ -29,6 +33,9 @@ class View(dict[str, Any]):
             return self[name]
         except KeyError:
             raise AttributeError(name) from None
+
+
+_USUAL = ("torch.optim.Adam", "torch.optim.AdamW", "torch.optim.SGD", "torch.optim.RMSprop")
 
 
 def check(config: Any, defaults: Any = None) -> list[str]:
@@ -47,6 +54,8 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         *_devices(config),
         *_paths(config),
         *_freezing(config),
+        *trainer_keys.problems(config.trainer, given_keys(config)),
+        *_untaken(config),
     ]
 
 
@@ -199,14 +208,39 @@ def _types(config: Any, defaults: Any) -> list[str]:
         defaults = defaults or compose(rest, config.run.config_dirs, whole=False)
     except UserError:  # such as a value that another refers to
         return []
-    problems = []
+    problems, typed = [], {f"trainer.{key}" for key in trainer_keys.LISTED}
     for key in given:
         default, value = (_select(one, key) for one in (defaults, config))
-        if default in (None, "???") or value is None or key == "trainer.devices":
+        if default in (None, "???") or value is None or key == "trainer.devices" or key in typed:
             continue
         if not _alike(default, value):
             problems.append(f"{key}={_shown(value)} must be {_named(default)}: its default is {_shown(default)}")
     return problems
+
+
+def _untaken(config: Any) -> list[str]:
+    """Keys of an optimizer or a schedule that its class does not take, and those that it wants, where its source says so."""
+    wrong = []
+    for group, own in (("optimizer", ("params",)), ("scheduler", ("optimizer", "horizon", "total_steps", "T_max"))):
+        node = config.get(group)
+        target = str(node.get("_target_") or "") if node else ""
+        if (
+            not target
+            or target.startswith("experiments.")
+            or (target in _USUAL and not any(key.startswith(f"{group}.") for key in given_keys(config)))
+        ):
+            continue
+        taken = signature(target)
+        if taken is None:
+            continue
+        keys = [key for key in node if not str(key).startswith("_") and key not in ("name", *SCHEDULER_ENTRIES)]
+        known = [name for name in taken.annotations if name not in own]
+        wrong += [
+            unknown(f"{group}.{key}", f"not taken by {target}", key, known) for key in keys if not taken.takes(key)
+        ]
+        missing = [name for name in taken.required if name not in own and name not in node and "_args_" not in node]
+        wrong += [f"{target} needs {name}: add {group}.{name}=…" for name in missing]
+    return wrong
 
 
 def _alike(default: Any, value: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from experiments.config.preprocessing import take_over_published
+from experiments.config.preprocessing import given_keys, take_over_published
 from experiments.config.pretrained_texts import take_over_texts
+from experiments.config.shorthand import leave_out_untaken, mended, spelled_out
 from experiments.errors import UserError, first_line, unknown
 
 GROUPS = (
@@ -56,13 +58,28 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[str] = (), whole: bo
             raise UserError(f"--config-dir {folder} is no folder: name one that holds model/, data/ or other groups")
     refuse_hidden(folders)
     search = [f"hydra.searchpath=[{','.join(quoted('file://' + folder) for folder in folders)}]"] if folders else []
+    words, config = composed_by_hydra(spelled_out(overrides), search, folders)
+    return settle(config, words, folders, whole=whole)
+
+
+def composed_by_hydra(
+    words: Sequence[str], search: Sequence[str], folders: Sequence[str]
+) -> tuple[list[str], DictConfig]:
+    """What Hydra composes of some words, and the words as it takes them.
+
+    Raises:
+        UserError: when it refuses them.
+    """
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name="experiments"):
-            config = hydra_compose("train", overrides=[*search, *overrides], return_hydra_config=True)
+            config = hydra_compose("train", overrides=[*search, *words], return_hydra_config=True)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise UserError(explain(error, overrides, folders)) from error
-    return settle(config, overrides, folders, whole=whole)
+        better = mended(error, words, lambda rest: composed_by_hydra(rest, search, folders)[1])
+        if better is None:
+            raise UserError(explain(error, words, folders)) from error
+        return composed_by_hydra(better, search, folders)
+    return list(words), config
 
 
 def settle(
@@ -91,11 +108,18 @@ def settle(
         raise UserError(first_line(error)) from error
     if whole:
         missing_sentence(OmegaConf.missing_keys(config))
+    finish(config)
+    OmegaConf.set_struct(config, True)
+    return config
+
+
+def finish(config: Any) -> None:
+    """What follows from a resolved config's own values: see each of these; changed in place."""
+    with open_dict(config) if isinstance(config, DictConfig) else nullcontext():
+        leave_out_untaken(config, given_keys(config))
     take_over_published(config)
     place_weights(config)
     take_over_texts(config)
-    OmegaConf.set_struct(config, True)
-    return config
 
 
 def place_weights(config: Any) -> None:

@@ -19,7 +19,13 @@ from lightning.pytorch.loggers import Logger
 
 
 class RunLogger(Logger):
-    """A logger that owns nothing but a file in the run folder."""
+    """A logger that owns nothing but a file in the run folder.
+
+    Attributes:
+        epoch: in which the run is, for what is logged by step and names no epoch.
+    """
+
+    epoch = 0
 
     def __init__(self, dir: str) -> None:
         super().__init__()

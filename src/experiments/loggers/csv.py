@@ -42,7 +42,8 @@ class CSV(RunLogger):
         values = {k: f"{v:.7g}" for k, v in metrics.items() if k != "epoch" and not k.startswith("test/")}
         if not values:
             return
-        epoch = int(metrics.get("epoch", self._rows[-1]["epoch"] if self._rows else 0))
+        latest = int(self._rows[-1]["epoch"]) if self._rows else 0
+        epoch = int(metrics.get("epoch", max(self.epoch, latest)))
         if self._file is None:
             self._take_up(epoch)
         new_columns = [k for k in values if k not in self._columns]

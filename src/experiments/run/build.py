@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import random
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from experiments.config.devices import cores
 from experiments.config.preprocessing import given_keys, take_over
-from experiments.errors import UserError, first_line
+from experiments.config.shorthand import SCHEDULER_ENTRIES
+from experiments.run.instantiate import bound, described, locate, make
 from experiments.speedups.lean_imports import import_lightning
 from experiments.speedups.malloc import keep_freed_memory
 
-_NOTES = ("about", "reads", "gives", "makes", "pretrained")  # keys that describe an option and build nothing
 _OF_EVERY_STRATEGY = ("norm", "head_epochs", "head_rate", "reset_head", "views")
 
 
@@ -30,7 +29,9 @@ def prepare_process(config: DictConfig) -> None:
     import_lightning(lean=ours and not config.trainer.get("compile"))
     import torch
 
-    _quiet()
+    from experiments.run.trainer import quiet
+
+    quiet()
     beside = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     if config.trainer.get("threads"):
         torch.set_num_threads(config.trainer.threads)
@@ -44,16 +45,6 @@ def prepare_process(config: DictConfig) -> None:
         take_over(config.data, expected_images(published), given_keys(config))
 
 
-def _quiet() -> None:
-    """Lightning's advice is for those who write a Trainer themselves."""
-    import warnings
-
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"lightning\.")
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-
-
 def seed_everything(seed: int) -> None:
     """Seeds Python, NumPy and torch."""
     import numpy as np
@@ -62,59 +53,6 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
-
-
-def described(node: Any) -> dict[str, Any]:
-    """What builds something, `_target_` and arguments, as plain Python."""
-    plain: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-    return {key: value for key, value in plain.items() if key not in _NOTES}
-
-
-def locate(target: str) -> Any:
-    """The class or function of a `_target_`.
-
-    Raises:
-        UserError: when it cannot be imported.
-    """
-    from hydra.utils import get_method
-
-    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it says it as well, over several lines
-    try:
-        return get_method(target)
-    except Exception as error:
-        why = first_line(error.__cause__ or error)
-        raise UserError(
-            f"_target_={target} cannot be imported ({why}): check the name, and that its package is installed or in this folder"
-        ) from error
-
-
-def make(node: Any, /, **extra: Any) -> Any:
-    """Instantiates a config node without the keys that only describe it.
-
-    Raises:
-        UserError: when the class cannot be found, or does not take a key.
-    """
-    arguments = described(node)
-    target, partial = arguments.pop("_target_"), arguments.pop("_partial_", False)
-    function = locate(target)
-    arguments |= extra
-    if partial:
-        from functools import partial as bind
-
-        return bind(function, **arguments)
-    try:
-        return function(**arguments)
-    except UserError:
-        raise
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    except Exception as error:
-        here = error.__traceback__ is not None and error.__traceback__.tb_next is None
-        bases = {f"{base.__qualname__}.__init__()" for base in getattr(function, "__mro__", ())}  # keys are passed on
-        if isinstance(error, TypeError) and "argument" in str(error) and (here or str(error).split(" ", 1)[0] in bases):
-            raise UserError(f"{target}: {error}; check the keys of its config") from error
-        error.add_note(f"while making {target}")
-        raise
 
 
 def build_data(config: DictConfig) -> Any:
@@ -194,10 +132,10 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
             model.load_state_dict(fresh, strict=False)
     settle(config, model, spec)
     freezing = build_freezing(config, model)
-    optimizer = make(config.optimizer)
+    optimizer = bound(config.optimizer, ("name",))
     if config.precision.name == "16-mixed" and config.trainer.gradient_clip_val is not None:
         optimizer.keywords.pop("fused", None)  # Lightning cannot clip what a fused optimizer unscales itself
-    scheduler = make(config.scheduler) if "_target_" in config.scheduler else None
+    scheduler = build_scheduler(config.scheduler) if "_target_" in config.scheduler else None
     extra: dict[str, Any] = {
         "model": model,
         "spec": spec,
@@ -214,6 +152,14 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
     task = make(config.task, **extra)
     task.freezing = freezing
     return task
+
+
+def build_scheduler(node: Any) -> Any:
+    """What gives the entries of Lightning's scheduler dictionary for an optimizer and its horizon."""
+    from experiments.tasks.parts.schedules import Scheduled
+
+    entries = {key: value for key, value in described(node).items() if key in SCHEDULER_ENTRIES and value is not None}
+    return Scheduled(bound(node, ("name", *SCHEDULER_ENTRIES)), str(node["_target_"]), entries)
 
 
 def build_freezing(config: DictConfig, model: Any) -> Any:
@@ -234,39 +180,6 @@ def build_callbacks(config: DictConfig, freezing: Any) -> list[Any]:
 
     cache = Cache(config.features.dir, config.features.gigabytes) if config.features.cache else None
     return [FreezeByEpoch(freezing), FrozenFeatures(freezing, cache, config.freezing.views)]
-
-
-def _several(nodes: Any, **extra: Any) -> list[Any]:
-    return [make(node, **extra) for node in (nodes or {}).values() if node]
-
-
-def build_trainer(config: DictConfig, callbacks: bool = True) -> Any:
-    """The Trainer with callbacks and loggers, its lean loop and its atomic checkpoints."""
-    from lightning.pytorch.callbacks import Checkpoint
-
-    from experiments.callbacks.checkpoint import AtomicCheckpointIO
-    from experiments.speedups.training_loop import install
-
-    settings = {
-        key: value for key, value in config.trainer.items() if key not in ("threads", "memory_format", "compile")
-    }
-    built = _several(config.callbacks) if callbacks else []
-    trainer = make(
-        settings,
-        precision=config.precision.name,
-        callbacks=built,
-        logger=_several(config.logger) if callbacks else False,
-        plugins=[AtomicCheckpointIO()],
-        default_root_dir=config.run.dir,
-        enable_checkpointing=any(isinstance(one, Checkpoint) for one in built),  # else Lightning adds its own
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        log_every_n_steps=2**62,  # epochs are logged; a task may still log steps itself
-    )
-    install(trainer)
-    return trainer
 
 
 def layers(config: DictConfig) -> str:

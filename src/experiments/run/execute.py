@@ -22,13 +22,13 @@ from experiments.run.build import (
     build_callbacks,
     build_data,
     build_task,
-    build_trainer,
     prepare_process,
     seed_everything,
 )
 from experiments.run.folder import in_rank, rank, read_config, reading
 from experiments.run.loaded import load_checkpoint
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, Record, choices
+from experiments.run.trainer import build_trainer
 from experiments.spec import to_plain
 from experiments.system.signals import stop_behind, stop_if_asked, stoppable
 

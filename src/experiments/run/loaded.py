@@ -12,9 +12,11 @@ from omegaconf import DictConfig
 
 from experiments.config.preprocessing import given_keys, take_over
 from experiments.errors import UserError, first_line
-from experiments.run.build import asked, build_data, build_task, build_trainer, make, prepare_process
+from experiments.run.build import asked, build_data, build_task, prepare_process
 from experiments.run.folder import read_config, reading, relocate
+from experiments.run.instantiate import make
 from experiments.run.record import read_record
+from experiments.run.trainer import build_trainer
 from experiments.spec import ImageSpec, from_plain
 
 

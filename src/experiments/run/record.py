@@ -23,7 +23,11 @@ CHOICES = ("model", "data", "task", "freezing", "precision", "optimizer", "sched
 # What names or shows a run without changing its result.
 _NOT_IDENTITY = ("run", "resume", "logger", "launcher", "sweep", "features")
 _NOT_IDENTITY_CALLBACKS = ("progress", "figures", "learning_rate", "projector", "pruning", "gradient_reach")
-_NOT_IDENTITY_KEYS = {"model": ("about",), "data": ("about", "workers"), "trainer": ("threads",)}
+_NOT_IDENTITY_KEYS = {"model": ("about",), "data": ("about", "workers"), "trainer": (
+    "threads", "log_every_n_steps", "enable_progress_bar", "enable_model_summary", "enable_checkpointing", "default_root_dir",
+    "profiler", "enable_autolog_hparams", "model_registry",
+)}  # fmt: skip
+_PLAIN_TRAINER = {"num_sanity_val_steps": 0, "use_distributed_sampler": None}  # as they were before they were keys
 _INSTALLED = {"site-packages", "dist-packages"}
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy")
 
@@ -39,6 +43,9 @@ def relevant(config: dict[str, Any]) -> dict[str, Any]:
     for group, names in _NOT_IDENTITY_KEYS.items():
         if isinstance(kept.get(group), dict):
             kept[group] = {key: value for key, value in kept[group].items() if key not in names}
+    if isinstance(kept.get("trainer"), dict):
+        plain = _PLAIN_TRAINER.items()
+        kept["trainer"] = {key: value for key, value in kept["trainer"].items() if (key, value) not in plain}
     root, datasets = (kept.get("data") or {}).get("root"), os.environ.get("EXPERIMENTS_DATA", "data")
     if isinstance(root, str) and (
         root == datasets or root.startswith(f"{datasets}/")

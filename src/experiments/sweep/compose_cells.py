@@ -15,9 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.config.compose import GROUPS, missing_sentence, place_weights, settle
-from experiments.config.preprocessing import take_over_published
-from experiments.config.pretrained_texts import take_over_texts
+from experiments.config.compose import GROUPS, finish, missing_sentence, settle
 from experiments.speedups.option_files import Plain, UnusualError, copied, open_files
 
 _NAME = r"[A-Za-z_][\w-]*"
@@ -90,9 +88,7 @@ class Composer:
         resolved = self._resolve(config, config, 0)
         if whole:
             missing_sentence(_missing(resolved, ""))
-        take_over_published(resolved)
-        place_weights(resolved)
-        take_over_texts(resolved)
+        finish(resolved)
         return resolved
 
     def _parse(self, word: str) -> tuple[Override, bool]:

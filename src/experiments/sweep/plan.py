@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from experiments.config.check import View, check
 from experiments.config.compose import explain
 from experiments.config.devices import machine_with
+from experiments.config.shorthand import mended, spelled_out
 from experiments.errors import UserError
 from experiments.run.folder import moved
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED, RUNNING, code_state, identity, own_sources, relevant
@@ -89,7 +90,9 @@ def make_plan(
     trees = conditions.parse_all(config.launcher.get("exclude"))
     resumed = OmegaConf.select(config, "hydra.sweeper.resume") is not None
     composer = Composer(loader, config, sweep.config_dirs)
-    words = [[word for word in one if not word.startswith(("hydra.", "launcher."))] for one in job_overrides]
+    words = [
+        spelled_out([word for word in one if not word.startswith(("hydra.", "launcher."))]) for one in job_overrides
+    ]
     keys = varying(words)
     said: dict[str, str] = {}
     plan = Plan(sweep, [], [], [], [], [])
@@ -98,7 +101,8 @@ def make_plan(
         entry = Entry(-1, "", "", place(one, keys), one)
         cell = Cell(entry, None)
         try:
-            cell.config = composer.compose(one, str(sweep.folder / "cell"))
+            cell.config, one = _composed(composer, one, str(sweep.folder / "cell"))
+            entry.words = one
         except UserError as error:
             cell.problems = [str(error)]
         except (HydraException, OmegaConfBaseException, ValueError) as error:
@@ -126,6 +130,17 @@ def make_plan(
         conditions.refuse_foreign(trees, [cell.config for cell in [*plan.cells, *plan.excluded, *plan.invalid]])
     _match(plan, words, resumed)
     return plan
+
+
+def _composed(composer: Composer, words: list[str], folder: str) -> tuple[dict[str, Any], list[str]]:
+    """The config of a cell, and its words as Hydra takes them."""
+    try:
+        return composer.compose(words, folder), words
+    except HydraException as error:
+        better = mended(error, words, lambda rest: OmegaConf.create(composer.compose(rest, folder, whole=False)))
+        if better is None:
+            raise
+        return _composed(composer, better, folder)
 
 
 def varying(words: Sequence[Sequence[str]]) -> set[str]:

@@ -11,7 +11,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
-from experiments.errors import UserError
+from experiments.errors import UserError, first_line
 from experiments.tasks.parts.running_sums import RunningSums
 from experiments.tasks.parts.schedules import Horizon
 
@@ -119,12 +119,15 @@ class Task(LightningModule):
         plateau = self.lr_schedulers()
         if isinstance(plateau, torch.optim.lr_scheduler.ReduceLROnPlateau):
             # Lightning steps it after checkpoints are written, so a resumed run would differ: step it here.
-            value = self.trainer.callback_metrics.get(self.monitor[0])
+            monitor = self.trainer.lr_scheduler_configs[0].monitor or self.monitor[0]
+            value = self.trainer.callback_metrics.get(monitor)
             if value is not None:
                 plateau.step(float(value))
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        if not isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+        if hasattr(scheduler, "step_update"):  # of timm, which counts for itself
+            scheduler.step(self.current_epoch + 1)
+        elif not isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
             scheduler.step()
 
     def on_validation_start(self) -> None:
@@ -188,7 +191,10 @@ class Task(LightningModule):
         if not self.learns:
             return None
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimizer = self.make_optimizer(parameters)
+        try:
+            optimizer = self.make_optimizer(parameters)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise UserError(f"optimizer: {first_line(error)}; check its keys, or choose another one") from error
         if self.make_scheduler is None:
             return optimizer
         total_steps = int(self.trainer.estimated_stepping_batches)  # loads the data, which the next line needs

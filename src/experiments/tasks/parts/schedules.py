@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import CyclicLR, LambdaLR, OneCycleLR, ReduceLROnPlateau, StepLR
+
+from experiments.errors import UserError
 
 
 class Horizon(NamedTuple):
@@ -15,6 +19,55 @@ class Horizon(NamedTuple):
     total_steps: int
     epoch_steps: int
     mode: Literal["min", "max"]
+
+
+class Scheduled:
+    """Any schedule, called as ours are: with the optimizer and its horizon; gives the entries of Lightning's dictionary.
+
+    A function that takes a `horizon` gets it. A class of torch, or anything else that takes the optimizer alone, does not; its
+    `total_steps`, its `T_max` and the `mode` of a plateau are filled in where they are not given.
+
+    Args:
+        make: the schedule with its settings, called with the optimizer.
+        name: for messages.
+        entries: of Lightning's scheduler dictionary, such as `interval`.
+    """
+
+    def __init__(self, make: Callable[..., Any], name: str, entries: Mapping[str, Any]) -> None:
+        self.make, self.name, self.entries = make, name, dict(entries)
+
+    def __call__(self, optimizer: Optimizer, horizon: Horizon) -> dict[str, Any]:
+        try:
+            made = self.make(optimizer, **self._filled_in(horizon))
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{self.name}: {error}; check the keys of scheduler") from error
+        if not isinstance(made, dict):
+            by_step = isinstance(made, (OneCycleLR, CyclicLR))
+            made = {"scheduler": made, "interval": "step" if by_step else "epoch"}
+        return made | self.entries
+
+    def _filled_in(self, horizon: Horizon) -> dict[str, Any]:
+        taken = inspect.signature(self.make).parameters
+        given = getattr(self.make, "keywords", {})
+        if "horizon" in taken:
+            return {"horizon": horizon}
+        if inspect.isfunction(getattr(self.make, "func", self.make)):
+            open_ = [
+                one.name
+                for one in list(taken.values())[1:]
+                if one.default is one.empty and one.kind < one.VAR_POSITIONAL
+            ]
+            if open_:  # whatever a function of the user's own calls it
+                return {open_[0]: horizon}
+        whole = (
+            horizon.total_steps
+            if self.entries.get("interval") == "step"
+            else horizon.total_steps // horizon.epoch_steps
+        )
+        known: dict[str, Any] = {"total_steps": horizon.total_steps, "T_max": max(1, whole)}
+        if getattr(self.make, "func", None) is ReduceLROnPlateau:
+            known["mode"] = horizon.mode
+        return {key: value for key, value in known.items() if key in taken and given.get(key) is None}
 
 
 def step(optimizer: Optimizer, horizon: Horizon, *, every_epochs: int, factor: float) -> dict[str, Any]:

@@ -1,0 +1,121 @@
+"""Words of a command line that Hydra alone would refuse, and that say clearly what they mean. Never imports torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.config.signatures import classes_of, signature
+
+TRAINER = "lightning.pytorch.Trainer"
+KNOWN = {  # what conf/trainer/cpu.yaml lists, and so needs no ++
+    "_target_", "accelerator", "devices", "num_nodes", "strategy", "max_epochs", "max_steps", "check_val_every_n_epoch",
+    "limit_train_batches", "limit_val_batches", "limit_test_batches", "accumulate_grad_batches", "gradient_clip_val",
+    "deterministic", "memory_format", "compile", "threads",
+    "num_sanity_val_steps", "log_every_n_steps", "enable_progress_bar", "enable_model_summary", "enable_checkpointing",
+    "use_distributed_sampler", "default_root_dir",
+}  # fmt: skip
+_CLASSES = {  # groups with an option `torch`, and the modules whose classes may be named instead of an option
+    "optimizer": {"torch": "torch.optim", "timm": "timm.optim"},
+    "scheduler": {"torch": "torch.optim.lr_scheduler"},
+}
+SCHEDULER_ENTRIES = ("interval", "frequency", "monitor", "strict")  # keys of Lightning's scheduler dictionary
+LATE = ("task", "model")  # groups that data and task choose; where they do not, the command line may
+
+
+def spelled_out(words: Sequence[str]) -> list[str]:
+    """The same words, with `++` before keys of Lightning's Trainer that our YAML files do not list or that stand behind a `+`
+    (they may be listed), and before the keys of a callback or logger that the words add: `callbacks.rate._target_=…`."""
+    added = {
+        word.partition("._target_=")[0] + "."
+        for word in words
+        if word.startswith(("callbacks.", "logger.")) and "._target_=" in word
+    }
+    return [_forced(word) if word.startswith(tuple(added)) or _of_trainer(word) else word for word in words]
+
+
+def _forced(word: str) -> str:
+    return f"++{word.lstrip('+')}"
+
+
+def _of_trainer(word: str) -> bool:
+    name = word.lstrip("+").partition("=")[0].split(".")
+    if name[0] != "trainer" or len(name) < 2 or (name[1] in KNOWN and len(name) == 2 and not word.startswith("+")):
+        return False
+    found = signature(TRAINER)
+    return found is not None and name[1] in found.annotations
+
+
+def mended(error: Exception, words: Sequence[str], compose: Callable[[list[str]], DictConfig]) -> list[str] | None:
+    """Words that Hydra would take in place of those that it refused; None where their meaning is not clear.
+
+    Args:
+        error: Hydra's.
+        words: overrides.
+        compose: composes other words, for what keys a class takes.
+    """
+    text = str(error)
+    if found := re.search(r"[Cc]ould not find '(\w+)/([\w.]+)'", text):
+        return _class_by_name(found.group(1), found.group(2), list(words))
+    found = re.search(r"Could not override '([^'@]+)", text) or re.search(r"Key '([^']+)' is not in struct", text)
+    if not found:
+        return None
+    key = found.group(1)
+    places = [number for number, word in enumerate(words) if word.partition("=")[0] == key]
+    if not places:
+        return None
+    rest = [word for number, word in enumerate(words) if number not in places]
+    if key in LATE:
+        return [f"+{word}" if number in places else word for number, word in enumerate(words)]
+    above, _, last = key.rpartition(".")
+    if not above or above.startswith("hydra"):
+        return None
+    try:
+        node: Any = OmegaConf.select(compose(rest), above)
+    except Exception:
+        return None
+    if not isinstance(node, DictConfig):
+        return None
+    if last == "_target_":
+        return [f"++{word}" if number in places else word for number, word in enumerate(words)]
+    target = node.get("_target_")
+    taken = signature(str(target)) if target else None
+    if taken is None or last not in taken.annotations:
+        return None
+    return [f"++{word}" if number in places else word for number, word in enumerate(words)]
+
+
+def _class_by_name(group: str, name: str, words: list[str]) -> list[str] | None:
+    for option, module in _CLASSES.get(group, {}).items():
+        if name in classes_of(module):
+            place = words.index(f"{group}={name}") if f"{group}={name}" in words else None
+            if place is None:
+                return None
+            return [*words[:place], f"{group}={option}", f"{group}.name={name}", *words[place + 1 :]]
+    return None
+
+
+def leave_out_untaken(config: Any, given: Sequence[str]) -> None:
+    """Takes keys of an option away that the class in its place does not take, as `fused` of `optimizer._target_=torch.optim.NAdam`.
+
+    Args:
+        config: resolved; changed in place.
+        given: keys that the command line sets, which are never taken away.
+    """
+    for group in _CLASSES:
+        node = config.get(group)
+        if not node or not node.get("_target_"):
+            continue
+        if f"{group}._target_" not in given and "name" not in node:
+            continue
+        taken = signature(str(node["_target_"]))
+        if taken is None or taken.anything:
+            continue
+        for key in [key for key in node if not str(key).startswith("_") and key not in ("name", *SCHEDULER_ENTRIES)]:
+            if key not in taken.annotations and f"{group}.{key}" not in given:
+                del node[key]
+        if "name" in node and node["name"] == "constant":
+            del node["name"]

@@ -1,0 +1,245 @@
+"""What the class or function of a `_target_` takes, read from its source: nothing of the user's or of torch's is imported.
+
+Every answer may be None, for "cannot be told from the source"; what calls the class then finds out.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import NamedTuple
+
+_DEPTH = 12  # imports and bases that are followed
+
+
+class Signature(NamedTuple):
+    """Parameters of a call, self left out."""
+
+    annotations: dict[str, str]  # by name, as written; empty where there is none
+    required: tuple[str, ...]
+    anything: bool  # has **kwargs
+
+    def takes(self, name: str) -> bool:
+        return self.anything or name in self.annotations
+
+
+class _Found(NamedTuple):
+    module: str
+    node: ast.ClassDef | ast.FunctionDef
+
+
+def signature(target: str) -> Signature | None:
+    """What a class's `__init__` or a function takes."""
+    found = _resolve(target)
+    if found is None:
+        return None
+    if isinstance(found.node, ast.FunctionDef):
+        return _signature(found.node, method=False)
+    for one in _lineage(found):
+        if one is None or any(not _harmless(decorator) for decorator in one.node.decorator_list):
+            return None
+        assert isinstance(one.node, ast.ClassDef)
+        methods = {item.name: item for item in one.node.body if isinstance(item, ast.FunctionDef)}
+        if "__new__" in methods or one.node.keywords:
+            return None
+        if "__init__" in methods:
+            return _signature(methods["__init__"], method=True)
+    return Signature({}, (), False)
+
+
+def is_a(target: str, names: tuple[str, ...]) -> bool | None:
+    """Whether a class is one of some classes, or made from one: `LightningModule`, whatever its package."""
+    found = _resolve(target)
+    if found is None or not isinstance(found.node, ast.ClassDef):
+        return None
+    answer: bool | None = False
+    for one in _lineage(found, names):
+        if one is None:
+            answer = None
+        elif one.node.name in names:
+            return True
+    return answer
+
+
+def defines(target: str, name: str, until: tuple[str, ...] = ()) -> bool | None:
+    """Whether a class or one it is made from has something of a name: a method, or `self.name = …`; `until` are not looked into."""
+    found = _resolve(target)
+    if found is None or not isinstance(found.node, ast.ClassDef):
+        return None
+    answer: bool | None = False
+    for one in _lineage(found, until):
+        if one is None:
+            answer = None
+        elif one.node.name not in until and _has(one.node, name):
+            return True
+    return answer
+
+
+def _has(node: ast.AST, name: str) -> bool:
+    for inner in ast.walk(node):
+        if isinstance(inner, (ast.FunctionDef, ast.ClassDef)) and inner.name == name:
+            return True
+        if isinstance(inner, ast.Attribute) and inner.attr == name and isinstance(inner.ctx, ast.Store):
+            return True
+        if isinstance(inner, ast.Name) and inner.id == name and isinstance(inner.ctx, ast.Store):
+            return True
+    return False
+
+
+def classes_of(module: str) -> list[str]:
+    """Names with a capital that a module offers."""
+    return sorted(name for name in _names(module) if name[:1].isupper())
+
+
+def _signature(node: ast.FunctionDef, method: bool) -> Signature:
+    arguments = node.args
+    places = [*arguments.posonlyargs, *arguments.args][int(method) :]
+    given = len(places) - len(arguments.defaults)
+    required = [one.arg for one in places[: max(given, 0)]]
+    required += [
+        one.arg for one, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if default is None
+    ]
+    every = [*places, *arguments.kwonlyargs]
+    texts = {one.arg: ast.unparse(one.annotation) if one.annotation else "" for one in every}
+    return Signature(texts, tuple(required), arguments.kwarg is not None)
+
+
+def _harmless(decorator: ast.expr) -> bool:
+    """Whether a class's decorator leaves its `__init__` as it is."""
+    text = ast.unparse(decorator)
+    return not text.split("(")[0].endswith("dataclass")
+
+
+def _lineage(found: _Found, until: tuple[str, ...] = (), depth: int = 0) -> Iterator[_Found | None]:
+    """A class and those it is made from, nearest first; None for one whose source is not there."""
+    yield found
+    if depth > _DEPTH or not isinstance(found.node, ast.ClassDef) or found.node.name in until:
+        return
+    for base in found.node.bases:
+        name = ast.unparse(base).split("[")[0]
+        if name in ("object", "ABC", "Generic", "Protocol"):
+            continue
+        above = _in_module(found.module, name, 0)
+        if above is None:
+            # what cannot be read may still be known by its name
+            yield (
+                _Found("", ast.ClassDef(name.rpartition(".")[2], [], [], [], []))
+                if name.rpartition(".")[2] in until
+                else None
+            )
+        else:
+            yield from _lineage(above, until, depth + 1)
+
+
+@lru_cache(maxsize=256)
+def _resolve(target: str) -> _Found | None:
+    parts = target.split(".")
+    for cut in range(len(parts) - 1, 0, -1):
+        module = ".".join(parts[:cut])
+        if _file(module) is not None:
+            return _in_module(module, ".".join(parts[cut:]), 0)
+    return None
+
+
+def _in_module(module: str, name: str, depth: int) -> _Found | None:
+    """The class or function that a name in a module stands for, imports followed."""
+    if depth > _DEPTH:
+        return None
+    first, _, rest = name.partition(".")
+    names = _names(module)
+    if first in names:
+        return _follow(module, names[first], rest, depth)
+    for star in (one for known, one in names.items() if known.startswith("*")):
+        if isinstance(star, ast.ImportFrom) and (found := _in_module(_absolute(module, star), name, depth + 1)):
+            return found
+    below = f"{module}.{first}"  # a submodule that nothing imports by name
+    return _in_module(below, rest, depth + 1) if rest and _file(below) else None
+
+
+def _follow(module: str, where: ast.AST, rest: str, depth: int) -> _Found | None:
+    if isinstance(where, (ast.ClassDef, ast.FunctionDef)):
+        return None if rest else _Found(module, where)
+    if isinstance(where, ast.ImportFrom):  # of one name: see _names
+        source, name = _absolute(module, where), where.names[0].name
+        if found := _in_module(source, f"{name}.{rest}" if rest else name, depth + 1):
+            return found
+        return _in_module(f"{source}.{name}", rest, depth + 1) if rest else None
+    if isinstance(where, ast.Import):
+        alias = where.names[0]
+        if alias.asname:
+            return _in_module(alias.name, rest, depth + 1) if rest else None
+        return _resolve(f"{alias.name.partition('.')[0]}.{rest}") if rest else None
+    if isinstance(where, ast.Assign) and isinstance(where.value, (ast.Name, ast.Attribute)):
+        other = ast.unparse(where.value)
+        return _in_module(module, f"{other}.{rest}" if rest else other, depth + 1)
+    return None
+
+
+@lru_cache(maxsize=256)
+def _names(module: str) -> dict[str, ast.AST]:
+    """What the top of a module names, also within `if` and `try`; of two the later holds. `from x import *` is `*x`."""
+    tree = _tree(module)
+    found: dict[str, ast.AST] = {}
+    waiting: list[ast.stmt] = list(tree.body) if tree else []
+    while waiting:
+        item = waiting.pop(0)
+        if isinstance(item, (ast.If, ast.Try)):
+            handled = [one for handler in getattr(item, "handlers", []) for one in handler.body]
+            waiting[:0] = [*handled, *item.orelse, *item.body]
+        elif isinstance(item, (ast.ClassDef, ast.FunctionDef)):
+            found[item.name] = item
+        elif isinstance(item, ast.ImportFrom):
+            for one in item.names:
+                name = f"*{item.module}" if one.name == "*" else one.asname or one.name
+                found[name] = ast.ImportFrom(item.module, [one], item.level)
+        elif isinstance(item, ast.Import):
+            for one in item.names:
+                found[one.asname or one.name.partition(".")[0]] = ast.Import([one])
+        elif isinstance(item, ast.Assign) and len(item.targets) == 1 and isinstance(item.targets[0], ast.Name):
+            found[item.targets[0].id] = item
+    return found
+
+
+def _absolute(module: str, item: ast.ImportFrom) -> str:
+    if not item.level:
+        return item.module or ""
+    file = _file(module)
+    parts = module.split(".")
+    up = item.level - (1 if file is not None and file.name == "__init__.py" else 0)
+    start = parts[: len(parts) - up] if up else parts
+    return ".".join([*start, *([item.module] if item.module else [])])
+
+
+@lru_cache(maxsize=256)
+def _tree(module: str) -> ast.Module | None:
+    file = _file(module)
+    try:
+        return ast.parse(file.read_text(encoding="utf-8")) if file else None
+    except (OSError, SyntaxError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=256)
+def _file(module: str) -> Path | None:
+    """The source of a module, which is not imported."""
+    root, *inner = module.split(".")
+    if not root or root in sys.builtin_module_names:
+        return None
+    try:
+        spec = PathFinder.find_spec(root)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if not inner:
+        return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+    for place in spec.submodule_search_locations or []:
+        path = Path(place).joinpath(*inner)
+        for one in (path / "__init__.py", path.with_name(f"{path.name}.py")):
+            if one.is_file():
+                return one
+    return None

@@ -1,0 +1,132 @@
+"""Objects from config nodes, as `hydra.utils.instantiate` makes them, with what only the run knows added by name."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from experiments.errors import UserError, first_line
+
+_NOTES = ("about", "reads", "gives", "makes", "pretrained")  # keys that describe an option and build nothing
+
+
+def described(node: Any) -> dict[str, Any]:
+    """What builds something, `_target_` and arguments, as plain Python."""
+    plain: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    return {key: value for key, value in plain.items() if key not in _NOTES}
+
+
+def locate(target: str) -> Any:
+    """The class or function of a `_target_`.
+
+    Raises:
+        UserError: when it cannot be imported.
+    """
+    from hydra.utils import get_method
+
+    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it says it as well, over several lines
+    try:
+        return get_method(target)
+    except Exception as error:
+        raise UserError(_not_imported(target, error)) from error
+
+
+def _not_imported(target: str, error: BaseException) -> str:
+    why = first_line(error.__cause__ or error)
+    return f"_target_={target} cannot be imported ({why}): check the name, and that its package is installed or in this folder"
+
+
+def bound(node: Any, without: Collection[str] = ()) -> partial[Any]:
+    """The callable of a node with its arguments, nested nodes made: whatever the node's `_partial_` says.
+
+    `_args_`, `_partial_`, `_recursive_` and `_convert_` mean what Hydra says; where a node names no `_convert_`, its
+    arguments are plain Python.
+
+    Args:
+        node: with a `_target_`.
+        without: keys that are no arguments.
+
+    Raises:
+        UserError: when a class cannot be found, or a nested one refuses its arguments.
+    """
+    arguments = {key: value for key, value in described(node).items() if key not in without}
+    target = str(arguments["_target_"])
+    locate(target)
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    arguments.setdefault("_convert_", "all")
+    try:
+        made: partial[Any] = instantiate(arguments, _partial_=True)
+    except InstantiationException as error:
+        raise _in_words(error, target) from error
+    return made
+
+
+def make(node: Any, /, without: Collection[str] = (), **extra: Any) -> Any:
+    """Instantiates a config node without the keys that only describe it.
+
+    Args:
+        node: with a `_target_`; one with `_partial_: true` gives a callable.
+        without: further keys that are no arguments.
+        extra: arguments that are objects, added to those of the node.
+
+    Raises:
+        UserError: when the class cannot be found, or does not take a key.
+    """
+    function = bound(node, without)
+    if described(node).get("_partial_"):
+        return partial(function, **extra) if extra else function
+    return call(function, str(node["_target_"]), **extra)
+
+
+def call(function: Callable[..., Any], target: str, /, *args: Any, **extra: Any) -> Any:
+    """Calls what a `_target_` names; what it does not take is said in one sentence.
+
+    Raises:
+        UserError: when the arguments do not suit it.
+    """
+    try:
+        return function(*args, **extra)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    except Exception as error:
+        if _about_arguments(error, function):
+            raise UserError(f"{target}: {error}; check the keys of its config") from error
+        error.add_note(f"while making {target}")
+        raise
+
+
+def _about_arguments(error: Exception, function: Any) -> bool:
+    """Whether an error says that the call itself does not fit, and no call further inside."""
+    if not isinstance(error, TypeError) or "argument" not in str(error):
+        return False
+    inner = getattr(function, "func", function)
+    names = {f"{base.__qualname__}.__init__()" for base in getattr(inner, "__mro__", ())}  # keys are passed on
+    return str(error).split(" ", 1)[0] in names | {f"{getattr(inner, '__qualname__', '')}()"}
+
+
+def _in_words(error: Exception, target: str) -> Exception:
+    """One sentence for what Hydra says over several lines, or the nested object's own error."""
+    cause, text = error.__cause__, str(error)
+    if isinstance(cause, UserError):
+        return cause
+    named = re.search(r"(?:call to target|locating target|creating partial\(|Target) ?'?([\w.]+)", text)
+    inner = named.group(1) if named else target
+    key = re.search(r"full_key: (\S+)", text)
+    place = f"{key.group(1)}: " if key else ""
+    if "locating target" in text:
+        return UserError(place + _not_imported(inner, cause or error))
+    if isinstance(cause, (TypeError, ValueError)):
+        return UserError(f"{place}{inner}: {cause}; check the keys of its config")
+    if cause is not None and isinstance(cause, Exception):
+        cause.add_note(f"while making {inner}")
+        return cause
+    return UserError(f"{place}{' '.join(text.split())}")

@@ -1,0 +1,119 @@
+"""The Trainer of a run: Lightning's, with what the config says and what every run has."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from experiments.errors import UserError
+from experiments.run.instantiate import bound, call, make
+
+_NOT_OF_LIGHTNING = ("threads", "memory_format", "compile")
+_OF_TRAINING = (
+    "profiler",
+    "fast_dev_run",
+    "max_time",
+    "overfit_batches",
+    "enable_model_summary",
+    "enable_progress_bar",
+)
+_REPORTING = ("callbacks", "profilers", "tuner", "loggers")  # folders of Lightning whose messages somebody asked for
+
+
+def quiet() -> None:
+    """Leaves out Lightning's advice, which is for those who write a Trainer themselves; what a callback, a profiler or a
+    logger reports is shown."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    for name in _REPORTING:
+        logging.getLogger(f"lightning.pytorch.{name}").setLevel(logging.INFO)
+    shared = logging.getLogger("lightning.pytorch.utilities.rank_zero")  # through which all of Lightning speaks
+    shared.setLevel(logging.INFO)
+    if not any(getattr(one, "__name__", "") == _reports.__name__ for one in shared.filters):
+        shared.addFilter(_reports)
+    warnings.filterwarnings("ignore", module=rf"lightning\.(?!pytorch\.({'|'.join(_REPORTING)})\b)")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+
+
+def _reports(record: logging.LogRecord) -> bool:
+    """Whether a message comes from a callback and its like, or from a class that is not Lightning's."""
+    parts = Path(record.pathname).parts
+    if "lightning" not in parts or record.levelno >= logging.ERROR:
+        return True
+    return parts[-2] in _REPORTING
+
+
+def several(nodes: Any) -> list[Any]:
+    """What the nodes of a group make; null makes nothing."""
+    return [make(node) for node in (nodes or {}).values() if node]
+
+
+def build_trainer(config: DictConfig, callbacks: bool = True, shares: bool = True) -> Any:
+    """The Trainer with callbacks and loggers, its lean loop and its atomic checkpoints.
+
+    Args:
+        config: of the run.
+        callbacks: False leaves out callbacks, loggers and what is of training alone.
+        shares: whether the data themselves share each batch among the processes of a run.
+
+    Raises:
+        UserError: when Lightning refuses a key.
+    """
+    from lightning.pytorch.callbacks import Checkpoint, ProgressBar
+    from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+    from experiments.speedups.training_loop import install
+
+    own = bound(config.trainer, _NOT_OF_LIGHTNING)
+    given = {key: value for key, value in own.keywords.items() if callbacks or key not in _OF_TRAINING}
+    built, bar = _arranged(several(config.callbacks) if callbacks else [], given, ProgressBar)
+    checkpoints, sampler = given.get("enable_checkpointing"), given.get("use_distributed_sampler")
+    if checkpoints is None:  # else Lightning adds its own
+        checkpoints = any(isinstance(one, Checkpoint) for one in built)
+    defaults = {"enable_model_summary": False, "num_sanity_val_steps": 0, "default_root_dir": config.run.dir}
+    fixed = {
+        "precision": config.precision.name,
+        "callbacks": built,
+        "logger": several(config.logger) if callbacks else False,
+        "plugins": _plugins(given.get("plugins")),
+        "enable_checkpointing": checkpoints if callbacks else False,
+        "enable_progress_bar": bar,
+        "use_distributed_sampler": not shares if sampler is None else sampler,
+    }
+    try:
+        trainer = call(partial(own.func, *own.args, **(defaults | given | fixed)), str(config.trainer["_target_"]))
+    except MisconfigurationException as error:
+        raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+    install(trainer)
+    return trainer
+
+
+def _arranged(built: list[Any], given: dict[str, Any], bars: type) -> tuple[list[Any], bool]:
+    """The callbacks that stay beside what the Trainer's own keys ask for, and whether a bar of Lightning's is shown."""
+    from experiments.callbacks.checkpoint import Checkpoints
+    from experiments.callbacks.progress import Progress
+
+    wanted = given.get("enable_progress_bar")
+    theirs = wanted is not False and (bool(wanted) or any(isinstance(one, bars) for one in built))
+    if theirs or wanted is False:
+        built = [one for one in built if not isinstance(one, Progress)]
+    if given.get("enable_checkpointing") is False:
+        built = [one for one in built if not isinstance(one, Checkpoints)]
+    return built, theirs
+
+
+def _plugins(given: Any) -> list[Any]:
+    """The user's plugins, and checkpoints that are whole or absent where none of the plugins writes checkpoints."""
+    from lightning.fabric.plugins import CheckpointIO
+
+    from experiments.callbacks.checkpoint import AtomicCheckpointIO
+
+    listed: Sequence[Any] = given if isinstance(given, (list, tuple)) else [given]
+    found = [one for one in listed if one is not None]
+    return found if any(isinstance(one, CheckpointIO) for one in found) else [*found, AtomicCheckpointIO()]

@@ -1,0 +1,95 @@
+"""Words that Hydra alone would refuse, and optimizers and schedules that are not ours, through the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from experiments.config.compose import compose
+from experiments.config.signatures import is_a, signature
+
+SMALL = ("data=digits", "model=logistic_regression", "data.limit=64", "callbacks=none", "logger=none")
+Experiments = Callable[..., tuple[int, str, str]]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("optimizer=NAdam", "optimizer.momentum_decay=0.01"),
+        ("optimizer=torch", "optimizer.name=LBFGS"),
+        ("optimizer=Adafactor", "scheduler=torch"),
+        ("optimizer._target_=torch.optim.RAdam", "scheduler=ReduceLROnPlateau", "scheduler.patience=0"),
+        (
+            "optimizer=sgd",
+            "optimizer._target_=torch.optim.Rprop",
+            "scheduler=OneCycleLR",
+            "scheduler.max_lr=0.1",
+            "scheduler.cycle_momentum=false",
+        ),
+        (
+            "optimizer.amsgrad=true",
+            "scheduler=cosine",
+            "scheduler._target_=torch.optim.lr_scheduler.ExponentialLR",
+            "scheduler.gamma=0.5",
+        ),
+        ("optimizer=Lamb", "scheduler=MultiStepLR", "scheduler.milestones=[1]", "scheduler.interval=step"),
+    ],
+)
+def test_any_optimizer_and_any_schedule_train(experiments: Experiments, tmp_path: Path, words: tuple[str, ...]) -> None:
+    code, _, errors = experiments("train", *SMALL, "trainer.max_epochs=2", "hydra.run.dir=run", *words)
+    assert code == 0, errors
+    assert json.loads((tmp_path / "run" / "record.json").read_text())["status"] == "finished"
+
+
+def test_a_schedule_of_torch_in_hydras_form(experiments: Experiments, tmp_path: Path) -> None:
+    (tmp_path / "conf" / "scheduler").mkdir(parents=True)
+    text = "_target_: torch.optim.lr_scheduler.StepLR\n_partial_: true\nstep_size: 1\ngamma: 0.5\n"
+    (tmp_path / "conf" / "scheduler" / "own.yaml").write_text(text)
+    words = ["--config-dir", "conf", "scheduler=own", *SMALL, "trainer.max_epochs=2", "hydra.run.dir=run"]
+    code, _, errors = experiments("train", *words, "logger=csv", "callbacks=default", "callbacks.figures=null")
+    assert code == 0, errors
+    rates = [line.split(",") for line in (tmp_path / "run" / "metrics.csv").read_text().splitlines()]
+    place = rates[0].index("train/learning_rate")
+    assert [float(line[place]) for line in rates[1:]] == [0.001, 0.0005]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("scheduler=StepLR",), "needs step_size: add scheduler.step_size="),
+        (("optimizer._target_=torch.optim.SGD", "optimizer.betas=[0.9,0.99]"), "betas"),
+        (("optimizer=NAdam", "+optimizer.fused=true"), "fused"),
+        (("optimizer=Nadam",), "no option of optimizer"),
+    ],
+)
+def test_what_a_class_does_not_take_is_refused_by_check_and_train(
+    experiments: Experiments, tmp_path: Path, words: tuple[str, ...], sentence: str
+) -> None:
+    said = []
+    for command in ("check", "train"):
+        code, _, errors = experiments(command, *SMALL, *words)
+        assert code == 2 and sentence in errors
+        said.append(errors)
+    assert said[0] == said[1] and not (tmp_path / "outputs").exists()
+
+
+def test_what_an_option_brings_and_the_class_does_not_take_is_left_out() -> None:
+    config = compose(["data=digits", "optimizer._target_=torch.optim.Adagrad"])
+    assert set(config.optimizer) == {"_target_", "_partial_", "lr", "weight_decay", "fused"}
+
+
+def test_a_sweep_over_classes_by_name(experiments: Experiments) -> None:
+    code, output, errors = experiments("check", "-m", *SMALL, "optimizer=adam,NAdam,Lion", "trainer.min_epochs=1,2")
+    assert code == 0, errors
+    assert "6 cells: 6 to run" in output
+
+
+def test_signatures_are_read_without_importing() -> None:
+    found = signature("torch.optim.Adam")
+    assert found is not None and found.takes("fused") and found.required == ("params",)
+    assert is_a("experiments.tasks.classification.Classification", ("LightningModule",))
+    assert is_a("torch.nn.Linear", ("LightningModule",)) is False
+    assert signature("nowhere.at.all") is None

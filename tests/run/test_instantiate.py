@@ -1,0 +1,70 @@
+"""`_target_` means here what hydra.utils.instantiate says it means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.errors import UserError
+from experiments.run.instantiate import make
+
+
+class Box:
+    def __init__(self, *places: Any, **keys: Any) -> None:
+        self.places, self.keys = places, keys
+
+
+def refusing(value: int) -> None:
+    raise ValueError(f"value={value} is too much: try 1")
+
+
+BOX = f"{__name__}.Box"
+
+
+def test_nested_targets_are_made() -> None:
+    made = make({"_target_": BOX, "inner": [{"_target_": BOX, "_args_": [1, 2]}], "about": {"title": "a box"}})
+    assert made.keys["inner"][0].places == (1, 2) and "about" not in made.keys
+
+
+def test_partial_makes_later() -> None:
+    made = make({"_target_": BOX, "later": {"_target_": BOX, "_partial_": True, "a": 1}, "_partial_": True}, extra=[3])
+    box = made(b=2)
+    assert box.keys["later"](c=4).keys == {"a": 1, "c": 4} and (box.keys["b"], box.keys["extra"]) == (2, [3])
+
+
+def test_what_only_the_run_knows_is_passed_as_it_is() -> None:
+    thing = object()
+    assert make({"_target_": BOX}, thing=thing).keys["thing"] is thing
+
+
+def test_arguments_are_plain_unless_convert_says_otherwise() -> None:
+    node = OmegaConf.create({"_target_": BOX, "value": {"a": [1]}, "width": 3, "same": "${width}"})
+    assert type(make(node).keys["value"]) is dict and make(node).keys["same"] == 3
+    assert isinstance(make({**node, "_convert_": "none"}).keys["value"], DictConfig)
+
+
+def test_without_recursion_nodes_stay_nodes() -> None:
+    made = make({"_target_": BOX, "_recursive_": False, "inner": {"_target_": BOX}})
+    assert made.keys["inner"] == {"_target_": BOX}
+
+
+@pytest.mark.parametrize(
+    ("node", "sentence"),
+    [
+        ({"_target_": "nowhere.Thing"}, "_target_=nowhere.Thing cannot be imported"),
+        ({"_target_": BOX, "a": {"_target_": "torch.nn.Nothing"}}, "a: _target_=torch.nn.Nothing cannot be imported"),
+        (
+            {"_target_": BOX, "a": {"_target_": "torch.nn.Linear", "width": 3}},
+            "a: torch.nn.*Linear: .*'width'.*check the keys",
+        ),
+        ({"_target_": f"{__name__}.refusing", "value": 9}, "value=9 is too much: try 1"),
+        ({"_target_": BOX, "a": {"_target_": f"{__name__}.refusing", "value": 9}}, "value=9 is too much: try 1"),
+        ({"_target_": "torch.nn.Linear", "width": 3}, "torch.nn.Linear: .*'width'.*check the keys"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(node: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence) as refused:
+        make(node)
+    assert "\n" not in str(refused.value)
