@@ -17,6 +17,7 @@ class ImageSpec:
         classes: class names; a label is an index into them.
         mean: one value a channel, of pixels scaled to [0, 1], taken from the training part.
         std: standard deviations, likewise.
+        bits: how many bits files of 16 bits use; new images are read alike.
     """
 
     channels: int
@@ -25,6 +26,7 @@ class ImageSpec:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    bits: int = 16
 
     @property
     def inputs(self) -> dict[str, Any]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.data.images import SUFFIXES
 from experiments.errors import UserError
 from experiments.run.folder import read_config
 from experiments.system.files import atomic_path, write_text
 from experiments.viz.tables import comma_separated, table
 
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 BATCH = 64
 
 
@@ -27,7 +28,7 @@ def image_files(words: Sequence[str]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, words):
         if path.is_dir():
-            found += sorted(one for one in path.rglob("*") if one.suffix.lower() in IMAGES and one.is_file())
+            found += _inside(path, SUFFIXES | {".gif"})
         elif path.is_file():
             found.append(path)
         else:
@@ -35,6 +36,17 @@ def image_files(words: Sequence[str]) -> list[Path]:
     if not found:
         raise UserError(f"{' '.join(words)} holds no image: name files such as photo.jpg")
     return found
+
+
+def _inside(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """The files with some endings below a folder, sorted; nothing that is hidden, as in training."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in suffixes
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
 
 
 TEXTS = (".txt", ".text", ".md", ".csv", ".tsv", ".jsonl")
@@ -80,8 +92,7 @@ def audio_files(words: Sequence[str]) -> list[Path]:
     """
     found: list[Path] = []
     for path in map(Path, words):
-        inside = path.rglob("*") if path.is_dir() else [path]
-        found += sorted(one for one in inside if one == path or one.suffix.lower() in AUDIO)
+        found += _inside(path, AUDIO) if path.is_dir() else [path]
     if not found:
         raise UserError(f"{' '.join(words)} holds no recording: name files such as clip.wav")
     return found
@@ -139,8 +150,15 @@ def main(words: list[str]) -> int:
     answers: list[dict[str, Any]] = []
     for start in range(0, len(inputs), BATCH):
         some = inputs[start : start + BATCH]
-        for one, answer in zip(some, loaded.answers(some, options.top), strict=True):
+        pairs = (
+            _answered(loaded, some, options.top)
+            if len(inputs) > 1
+            else zip(some, loaded.answers(some, options.top), strict=True)
+        )
+        for one, answer in pairs:
             answers.append({kind: str(one), **answer})
+    if not answers:
+        raise UserError(f"none of the {len(inputs)} inputs can be read: see the lines above")
     folder = options.out or Path("." if overrides else options.run) / "predictions"
     wrote = save_attachments(answers, folder)
     head, rows, numeric = as_rows(answers)
@@ -153,6 +171,20 @@ def main(words: list[str]) -> int:
     else:  # where every row is a line
         print(table(head, [["⏎".join(cell.split("\n")) for cell in row] for row in rows], right=numeric))
     return 0
+
+
+def _answered(loaded: Any, some: list[Any], top: int) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Some inputs and their answers; a file that cannot be read is named and left out, and the others are not."""
+    try:
+        yield from zip(some, loaded.answers(some, top), strict=True)
+    except UserError:
+        if not isinstance(some[0], Path):
+            raise
+        for one in some:
+            try:
+                yield one, loaded.answers([one], top)[0]
+            except UserError as error:
+                print(f"left out: {error}", file=sys.stderr)
 
 
 def save_attachments(answers: list[dict[str, Any]], folder: Path) -> int:

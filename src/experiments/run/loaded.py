@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from experiments.config.preprocessing import given_keys, take_over
 from experiments.errors import UserError, first_line
 from experiments.run.build import asked, build_data, build_task, prepare_process
+from experiments.run.class_names import match_classes
 from experiments.run.folder import read_config, reading, relocate
 from experiments.run.instantiate import make
 from experiments.run.record import read_record
@@ -179,6 +180,9 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
     if config.data.get("grey") is False and getattr(loaded.spec, "channels", None) == 1:
         config.data.grey = True  # files of images are read as the run's were
     data = build_data(config)
+    both_named = getattr(data.spec, "classes", None) and getattr(loaded.spec, "classes", None)
+    if both_named and type(data.spec) is type(loaded.spec):
+        match_classes(data, loaded.spec, f"data={config.run.choices.data}")
     given, trained = (spec.inputs | asked(config.task, spec) for spec in (data.spec, loaded.spec))
     if type(data.spec) is not type(loaded.spec) or given != trained:
         cure = ", or set data.size" if "image_size" in trained else ""

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments.data.images.image_files import decode
-from experiments.data.images.image_folder import ImageFolder, Streamed
+from experiments.data.images.image_files import bits_used, decode
+from experiments.data.images.image_folder import ImageFolder, Streamed, part_folders
 from experiments.errors import UserError
 from tests.data.conftest import FOLDER, fake_folder, save_image
 
@@ -88,7 +88,6 @@ def test_decoding(tmp_path: Path) -> None:
         10,
         30,
     )
-    from PIL import Image
 
     pixels = np.zeros((10, 20, 3), np.uint8)
     pixels[:, :10] = 255
@@ -106,7 +105,6 @@ def test_decoding(tmp_path: Path) -> None:
 
 
 def test_new_images_are_prepared_as_for_evaluation(tmp_path: Path) -> None:
-    from PIL import Image
 
     fake_folder(tmp_path, ("train", "val"))
     data = ready(tmp_path)
@@ -264,3 +262,38 @@ def test_interpolation(tmp_path: Path, memory: float) -> None:
     assert len(digests) == 3
     with pytest.raises(UserError, match=r"data\.interpolation=cubic is not known: choose bilinear, bicubic"):
         ready(tmp_path, interpolation="cubic", **given)
+
+
+@pytest.mark.parametrize("names", [("Train", "Test"), ("training", "testing"), ("TRAIN", "Valid")], ids=str)
+def test_parts_by_other_usual_names(names: tuple[str, str], tmp_path: Path) -> None:
+    for part in names:
+        for label in ("cat", "dog"):
+            (tmp_path / part / label).mkdir(parents=True)
+    found = part_folders(tmp_path)
+    assert {folder.name for folder in found.values()} == set(names)
+
+
+def test_classes_that_are_called_like_parts(tmp_path: Path) -> None:
+    for name in ("train", "bus", "test"):
+        save_image(tmp_path / name / "one.png")
+    assert part_folders(tmp_path) == {"train": tmp_path}
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_bits_that_files_of_sixteen_use(bits: int, tmp_path: Path) -> None:
+
+    ramp = np.linspace(0, 2**bits - 1, 64).reshape(8, 8).astype(np.uint16)
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    assert bits_used([tmp_path / "ramp.png"]) == bits
+    pixels = decode(tmp_path / "ramp.png", None, grey=True, bits=bits)
+    assert pixels.min() == 0 and pixels.max() == 255
+
+
+def test_images_of_floating_point(tmp_path: Path) -> None:
+
+    for name, values in {"share": [0.0, 0.5, 1.0], "bytes": [0.0, 128.0, 255.0], "beyond": [0.0, 1.0, 4000.0]}.items():
+        Image.fromarray(np.array([values], np.float32)).save(tmp_path / f"{name}.tif")
+    assert decode(tmp_path / "share.tif", None, grey=True).ravel().tolist() == [0, 128, 255]
+    assert decode(tmp_path / "bytes.tif", None, grey=True).ravel().tolist() == [0, 128, 255]
+    with pytest.raises(UserError, match="from 0 to 4000: save it with values from 0 to 1"):
+        decode(tmp_path / "beyond.tif", None, grey=True)

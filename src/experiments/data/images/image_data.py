@@ -56,6 +56,7 @@ class ImageData(LightningDataModule):
     in_memory = True  # the parts are arrays, which forked processes share
     short: int | None = None  # the shorter side's pixels before the middle is cut out; None: those of the middle
     interpolation = "bilinear"  # of files and new images
+    bits = 16  # used by files of 16 bits
     # Fewer examples than processes leave a process without any; that is no mistake.
     allow_zero_length_dataloader_with_multiple_devices = True
 
@@ -181,7 +182,9 @@ class ImageData(LightningDataModule):
                 raise UserError(f"data.{key} has {len(values)} values; the images have {channels} channels.")
         if min(std) <= 0:
             raise UserError(f"data.std={list(std)} must be above 0 in every channel.")
-        self.spec = ImageSpec(channels, height, width, tuple(classes), tuple(map(float, mean)), tuple(map(float, std)))
+        self.spec = ImageSpec(
+            channels, height, width, tuple(classes), tuple(map(float, mean)), tuple(map(float, std)), self.bits
+        )
         self.splits = {part: len(loaded[part].labels) for part in PARTS}
         self.splits["fingerprint"] = fingerprint((f"{part} of {origin[part][0]}", origin[part][1]) for part in PARTS)
         self.sets = loaded
@@ -278,7 +281,10 @@ class ImageData(LightningDataModule):
         """
         size = self.spec.height, self.spec.width
         grey = self.spec.channels == 1
-        pixels = [decode(image, size, grey, short=self.short, interpolation=self.interpolation) for image in images]
+        pixels = [
+            decode(image, size, grey, short=self.short, interpolation=self.interpolation, bits=self.spec.bits)
+            for image in images
+        ]
         return self.on_after_batch_transfer(Batch(torch.from_numpy(np.stack(pixels)), torch.zeros(0)), 0)[0]
 
     def sample(self, part: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:

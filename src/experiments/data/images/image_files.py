@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,6 @@ from experiments.errors import UserError
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-# What counts as an image in a class folder. No GIF: sets of photographs carry them as placeholders and buttons.
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest")
 
 
@@ -24,6 +23,7 @@ def decode(
     window: tuple[float, ...] | None = None,
     short: int | None = None,
     interpolation: str = "bilinear",
+    bits: int = 16,
 ) -> np.ndarray:
     """Read an image, upright as its EXIF orientation says, transparency laid on white.
 
@@ -35,6 +35,7 @@ def decode(
         window: top, left, height and width, as shares of the sides, of what to scale to `size` instead.
         short: the shorter side's pixels when the middle of `size` is taken, so that a margin falls away; None: no margin.
         interpolation: one of `INTERPOLATIONS`; all but the last average over what an image is reduced from.
+        bits: how many of an image of 16 bits are used, see `bits_used`.
 
     Returns:
         (C, H, W) uint8.
@@ -46,9 +47,9 @@ def decode(
 
     mode = "L" if grey else "RGB"
     if isinstance(source, np.ndarray):
-        image = _plain(_from_array(source), mode)
+        image = _plain(_from_array(source), mode, bits)
     elif isinstance(source, Image.Image):
-        image = _plain(source, mode)
+        image = _plain(source, mode, bits)
     else:
         try:
             with Image.open(source) as opened:
@@ -56,7 +57,7 @@ def decode(
                     # JPEG can decode at a half, quarter or eighth for less; never below twice the size wanted.
                     least = 2 * max(*size, short or 0)
                     opened.draft(None, (least, least))
-                image = _plain(opened, mode)
+                image = _plain(opened, mode, bits)
         except Exception as error:  # Pillow raises a dozen kinds, struct.error and SyntaxError among them
             raise _unreadable(source, error) from error
     if size is not None and (window is not None or image.size != size[::-1] or short):
@@ -113,15 +114,44 @@ def _from_array(array: np.ndarray) -> Picture:
     return Image.fromarray(array[:, :, 0] if array.shape[2:] == (1,) else array)
 
 
-def _plain(image: Picture, mode: str) -> Picture:
-    """Turn upright, and convert any mode to grey or colour of 8 bits."""
+def bits_used(paths: Sequence[str | Path]) -> int:
+    """Says how many bits some images of one dataset use: 16, or 12 or 8 where files of 16 bits hold no greater value.
+
+    Cameras and scanners write 12 bits, and some programs 8, into files of 16; read as 16 bits these would be almost black.
+    """
+    from PIL import Image
+
+    greatest = 0
+    for path in paths:
+        try:
+            with Image.open(path) as opened:
+                if not opened.mode.startswith("I"):
+                    return 16
+                greatest = max(greatest, int(np.asarray(opened).max()))
+        except Exception:  # whoever decodes it says so
+            continue
+    return next((bits for bits in (8, 12) if 0 < greatest < 2**bits), 16)
+
+
+def _plain(image: Picture, mode: str, bits: int) -> Picture:
+    """Turn upright, and convert any mode to grey or colour of 8 bits.
+
+    Raises:
+        ValueError: the values of a floating-point image lie neither in 0 to 1 nor in 0 to 255.
+    """
     from PIL import Image, ImageOps
 
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16 bits: keep the high byte, where converting would cut off at 255
-        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+        image = Image.fromarray((np.asarray(image).astype(np.int64) >> (bits - 8)).clip(0, 255).astype(np.uint8))
     elif image.mode == "F":
-        image = Image.fromarray(np.asarray(image).clip(0, 255).astype(np.uint8))
+        values = np.asarray(image)
+        least, greatest = float(values.min()), float(values.max())
+        if not (least >= 0 and greatest <= 255):
+            raise ValueError(
+                f"its values go from {least:g} to {greatest:g}: save it with values from 0 to 1, or to 255"
+            )
+        image = Image.fromarray((values * (255 if greatest <= 1 else 1)).round().astype(np.uint8))
     if "A" in image.getbands() or "transparency" in image.info:
         above = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", above.size, "white"), above)

@@ -22,15 +22,20 @@ from torch.utils.data import Dataset
 from experiments.data.common.published_files import OFFLINE, data_root
 from experiments.data.common.sampling import Picks
 from experiments.data.common.splits import check_amount
+from experiments.data.images import SUFFIXES
 from experiments.data.images import augment as changes
 from experiments.data.images.augment import Augment
 from experiments.data.images.image_data import ImageData
-from experiments.data.images.image_files import INTERPOLATIONS, SUFFIXES, check, decode
+from experiments.data.images.image_files import INTERPOLATIONS, bits_used, check, decode
 from experiments.data.images.image_store import Batch, Part, channel_statistics
 from experiments.errors import UserError
 
 log = logging.getLogger(__name__)
-FOLDERS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
+FOLDERS = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
 ESTIMATE = 1000  # images that mean and deviation are estimated from where the set is not in memory
 T = TypeVar("T")
 
@@ -105,6 +110,8 @@ class ImageFolder(ImageData):
         # Where no size is asked for, all must have the first one's.
         height, width = (self.size, self.size) if self.size else check(parts["train"].source[0])
         self._shape = (1 if self.grey else 3, height, width)
+        source = parts["train"].source
+        self.bits = bits_used([source[place] for place in np.linspace(0, len(source) - 1, 32).astype(int)])
         return classes, parts
 
     def held_out(self) -> dict[str, float]:
@@ -149,7 +156,7 @@ class ImageFolder(ImageData):
         if isinstance(source, torch.Tensor):
             return super().dataset(part, augment, on_device)
         targets = torch.from_numpy(labels)
-        return Streamed(source, targets, self._shape, augment, on_device, self.short, self.interpolation)
+        return Streamed(source, targets, self._shape, augment, on_device, self.short, self.interpolation, self.bits)
 
     @property
     def device_augment(self) -> Augment:
@@ -159,7 +166,9 @@ class ImageFolder(ImageData):
         return dataclasses.replace(self.augment, resized_crop=0.0)
 
     def _decode(self, path: str) -> np.ndarray:
-        return decode(path, self._shape[1:], self.grey, short=self.short, interpolation=self.interpolation)
+        return decode(
+            path, self._shape[1:], self.grey, short=self.short, interpolation=self.interpolation, bits=self.bits
+        )
 
     def _check(self, path: str) -> None:
         size = check(path)
@@ -192,6 +201,7 @@ class Streamed(Dataset):
         on_device: leave crop and flip to the device.
         short: see `decode`.
         interpolation: likewise.
+        bits: likewise.
     """
 
     def __init__(
@@ -203,7 +213,9 @@ class Streamed(Dataset):
         on_device: bool,
         short: int | None = None,
         interpolation: str = "bilinear",
+        bits: int = 16,
     ) -> None:
+        self.bits = bits
         self.paths, self.labels, self.shape, self.augment, self.short = paths, labels, shape, augment, short
         self.interpolation = interpolation
         self.place_here = augment.places and not on_device
@@ -230,7 +242,7 @@ class Streamed(Dataset):
         with _quiet():
             for image, index, window in zip(images.numpy(), indices.tolist(), windows, strict=True):
                 path, grey = self.paths[index], self.shape[0] == 1
-                image[:] = decode(path, self.shape[1:], grey, window, self.short, self.interpolation)
+                image[:] = decode(path, self.shape[1:], grey, window, self.short, self.interpolation, self.bits)
         targets = self.labels[indices]
         if not isinstance(picks, Picks) or not self.augment.places:
             return Batch(images, targets, None, bits)
@@ -247,14 +259,23 @@ class _SizesDifferError(UserError):
 
 
 def part_folders(root: Path) -> dict[str, Path]:
-    """The folder of each part that there is; without a `train` folder, the root itself is the training part."""
-    found = {}
+    """The folder of each part that there is, in small or large letters; without one for training, the root itself is it.
+
+    A folder that holds no folders is a class, whatever its name.
+
+    Raises:
+        UserError: a part has two folders, or there are parts but none for training.
+    """
+    found: dict[str, Path] = {}
+    below = [root / name for name in _subfolders(root)]
     for part, names in FOLDERS.items():
-        there = [root / name for name in names if (root / name).is_dir()]
+        there = [folder for folder in below if folder.name.lower() in names]
         if len(there) > 1:
             raise UserError(f"{root} has both {there[0].name} and {there[1].name}; keep one of them.")
         if there:
             found[part] = there[0]
+    if found and not any(_subfolders(folder) for folder in found.values()):
+        found = {}  # classes that are called so
     if "train" not in found:
         if found:
             others = " and ".join(folder.name for folder in found.values())
