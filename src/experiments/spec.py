@@ -52,6 +52,7 @@ class TextSpec:
         special: tokens that stand for no word: padding, what is unknown, where a text begins and ends.
         marks: the tokens for padding, what is unknown, start and end (-1: there is none), where each text stands between a
             start and an end; else empty.
+        apart: whether an example is two texts, each a row of its own.
     """
 
     vocabulary: int
@@ -62,6 +63,7 @@ class TextSpec:
     mask: int | None = None
     special: tuple[int, ...] = (0, 1, 2, 3)
     marks: tuple[int, ...] = ()
+    apart: bool = False
 
     @property
     def inputs(self) -> dict[str, Any]:

@@ -64,6 +64,18 @@ def take_over_texts(config: Any) -> None:
         if tokenizer.get("ends", False) is None:
             tokenizer["ends"] = bool(reads.get("ends"))
     _take_length(config, reads.get("longest"))
+    apart = config["task"].get("makes") == "vectors"
+    if (
+        apart
+        and (data.get("gives") or {}).get("kind") == "text"
+        and ("apart" not in data or data.get("second", "") is None)
+    ):
+        name = config["run"]["choices"]
+        raise UserError(
+            f"task={name.get('task')} compares two texts and data={name.get('data')} gives one: take data=stsb"
+        )
+    if data.get("apart", False) is None:
+        data["apart"] = apart
 
 
 def weights_folder(config: Any) -> Path | None:

@@ -13,6 +13,7 @@ from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassConfusionMatrix,
     MulticlassF1Score,
+    MulticlassMatthewsCorrCoef,
     MulticlassPrecision,
     MulticlassRecall,
 )
@@ -23,6 +24,8 @@ from experiments.tasks.base import Task
 
 class Classification(Task):
     """Cross-entropy with label smoothing and class weights; accuracy, top-5, macro precision, recall and F1.
+
+    Of texts in two classes Matthews' coefficient too.
 
     After a test, `confusion` holds counts (num_classes, num_classes): rows are true classes, columns
     predicted ones.
@@ -98,8 +101,11 @@ class Classification(Task):
         }
         if classes > 5:
             metrics["top5"] = MulticlassAccuracy(classes, average="micro", top_k=5, validate_args=False)
+        if classes == 2 and hasattr(self.spec, "vocabulary"):
+            metrics["matthews"] = MulticlassMatthewsCorrCoef(classes, validate_args=False)
         # Left to itself the collection joins metrics whose states are equal after one batch, by accident too.
-        groups = [["accuracy"], ["precision", "recall", "f1"], *([["top5"]] if "top5" in metrics else [])]
+        groups: list[list[str]] = [["accuracy"], ["precision", "recall", "f1"]]
+        groups += [[name] for name in ("top5", "matthews") if name in metrics]
         return MetricCollection(metrics, compute_groups=groups)
 
     def step(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,6 +10,7 @@ from torchmetrics import MeanAbsoluteError, MeanMetric, MeanSquaredError, Metric
 
 from experiments.errors import UserError
 from experiments.tasks.base import Task
+from experiments.tasks.parts.correlation import Correlation
 
 CLOSE = 0.04  # an answer within this of the truth counts as right (Hochreiter and Schmidhuber, 1997)
 
@@ -28,6 +29,8 @@ class Within(MeanMetric):
 class Regression(Task):
     """Mean squared error; its mean absolute error, and the share of answers within 0.04 of the truth (`close`).
 
+    Of texts Pearson's and Spearman's coefficients too.
+
     Args:
         model: gives numbers, (B, …) -> (B, values).
         spec: a spec with `values`, how many numbers are asked.
@@ -41,16 +44,20 @@ class Regression(Task):
     def __init__(self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any) -> None:
         if not getattr(spec, "values", 0):
             raise UserError("task=regression needs data that ask for numbers: take data=adding, or another task")
+        self.of_texts = hasattr(spec, "vocabulary") and spec.values == 1
         super().__init__(model, spec, optimizer, scheduler)
+        if self.of_texts:
+            self.monitor = ("val/spearman", "max")
 
     @staticmethod
     def outputs(spec: Any) -> dict[str, Any]:
         return {"num_classes": spec.values}
 
     def make_metrics(self) -> MetricCollection:
-        return MetricCollection(
-            {"mse": MeanSquaredError(), "mae": MeanAbsoluteError(), "close": Within(CLOSE)}, compute_groups=False
-        )
+        metrics: dict[str, Any] = {"mse": MeanSquaredError(), "mae": MeanAbsoluteError(), "close": Within(CLOSE)}
+        if self.of_texts:
+            metrics |= {"pearson": Correlation(ranked=False), "spearman": Correlation(ranked=True)}
+        return MetricCollection(metrics, compute_groups=False)
 
     def step(self, batch: tuple[Any, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Inputs, and numbers (B, values)."""
@@ -58,3 +65,10 @@ class Regression(Task):
         numbers = self.model(inputs)
         target = target.to(numbers.dtype)
         return F.mse_loss(numbers, target), numbers, target
+
+    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
+        """The numbers of each input."""
+        return [
+            {"number": row[0]} if len(row) == 1 else {f"number {place}": one for place, one in enumerate(row, 1)}
+            for row in self.predict(inputs).float().tolist()
+        ]

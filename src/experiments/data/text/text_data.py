@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from torch.utils.data import Dataset
 
 from experiments.batches import Sequences, pad
 from experiments.data.common.sequence_data import SequenceData, Store
 from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
 from experiments.data.text import tokens
+from experiments.data.text.apart import ApartStore, StoredApart, joined
 from experiments.data.text.tokens import Text
 from experiments.errors import UserError, first_line
 from experiments.spec import TextSpec
@@ -68,6 +70,7 @@ class TextData(SequenceData):
         workers: as there.
         seed: as there.
         split_seed: decides who is held out and who is kept by `limit`; the same in every run.
+        apart: whether the texts of a pair are two rows, in place of one with a mark between them.
         root: folder where datasets live, or the dataset itself.
 
     Raises:
@@ -92,6 +95,7 @@ class TextData(SequenceData):
         workers: int,
         seed: int,
         split_seed: int = 0,
+        apart: bool | None = None,
         root: str | None = None,
     ) -> None:
         super().__init__(batch_size=batch_size, max_tokens=max_tokens, bucket=bucket, workers=workers, seed=seed)
@@ -108,7 +112,7 @@ class TextData(SequenceData):
             check_amount("data.limit", limit, whole=True)
         self.max_length, self.empty, self.limit = max_length, empty, limit
         self.amounts = {"test": test, "validation": validation}
-        self.split_seed, self.root = split_seed, root
+        self.split_seed, self.root, self.apart = split_seed, root, bool(apart)
         self.texts: dict[str, Texts] = {}
         self._tokenizer: Any = None
 
@@ -137,9 +141,8 @@ class TextData(SequenceData):
             raise UserError(f"{self.name}: class {lost} has no training example left; hold out fewer or add texts.")
         cut = 0
         for part, texts in self.texts.items():
-            rows, longer = tokens.cut(self.tokenizer, texts.lines, self._encode(texts), self.max_length)
+            self.sets[part], longer = self._stored(texts)
             cut += longer
-            self.sets[part] = Store.of(rows, texts.labels)
         lengths = self.sets["train"].lengths
         marks, hides = tokens.marks(self.tokenizer), tokens.mask(self.tokenizer)
         self.spec = TextSpec(
@@ -147,10 +150,11 @@ class TextData(SequenceData):
             length=int(np.median(lengths)),
             longest=max(int(store.lengths.max()) for store in self.sets.values()),
             classes=classes,
-            values=0 if classes else 1,
+            values=0 if classes else self.texts["train"].labels.shape[1],
             mask=hides,
             special=tuple(sorted({*marks, *(() if hides is None else (hides,))} - {-1})),
             marks=marks if tokens.frames(self.tokenizer) else (),
+            apart=self.apart,
         )
         self.splits = {part: len(self.sets[part].lengths) for part in PARTS}
         self.splits["fingerprint"] = fingerprint((f"{part} of {origin[part][0]}", origin[part][1]) for part in PARTS)
@@ -191,8 +195,13 @@ class TextData(SequenceData):
         for number, text in enumerate(given, 1):
             if is_blank(text):
                 raise UserError(f"text {number} is empty: give a text with a word in it")
-        rows = tokens.encode(self.tokenizer, given)
-        return pad(tokens.cut(self.tokenizer, given, rows, self.max_length)[0])
+        if self.apart:
+            return joined(*(self._padded([pair[side] for pair in given]) for side in (0, 1)))
+        return self._padded(given)
+
+    def _padded(self, texts: Sequence[Text]) -> Sequences:
+        rows = tokens.encode(self.tokenizer, texts)
+        return pad(tokens.cut(self.tokenizer, texts, rows, self.max_length)[0])
 
     @staticmethod
     def _pair(text: Any, number: int) -> Text:
@@ -220,9 +229,24 @@ class TextData(SequenceData):
             )
         return texts.take(np.flatnonzero(~blank)) if blank.any() else texts
 
-    def _encode(self, texts: Texts) -> list[list[int]]:
+    def dataset(self, part: str) -> Dataset:
+        return StoredApart(self.sets[part]) if self.apart else super().dataset(part)
+
+    def _stored(self, texts: Texts) -> tuple[Store | ApartStore, int]:
+        """The tokens and targets of a part, and how many texts were cut."""
+        if self.apart:
+            sides = [texts._replace(lines=[pair[side] for pair in texts.lines]) for side in (0, 1)]
+            firsts, seconds = (self._stored_rows(side, False) for side in sides)
+            return ApartStore(firsts[0], seconds[0]), firsts[1] + seconds[1]
+        return self._stored_rows(texts, self.paired)
+
+    def _stored_rows(self, texts: Texts, pair: bool) -> tuple[Store, int]:
+        rows, cut = tokens.cut(self.tokenizer, texts.lines, self._encode(texts, pair), self.max_length)
+        return Store.of(rows, texts.labels), cut
+
+    def _encode(self, texts: Texts, pair: bool) -> list[list[int]]:
         rows = tokens.encode(self.tokenizer, texts.lines)
-        around = tokens.frames(self.tokenizer, self.paired)
+        around = tokens.frames(self.tokenizer, pair)
         for row, place in zip(rows, texts.places, strict=True):
             if len(row) <= around:
                 raise UserError(f"{place}: nothing of the text is a token: mend or remove it")
