@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -195,8 +196,11 @@ class Forecasting(Task):
     def predict(self, inputs: Any) -> Tensor:
         """(N, horizon, C) or, with quantiles, (N, horizon, C, Q), in the units of the data."""
         spec = self.spec
-        mean, std = (inputs.values.new_tensor(values)[:, None] for values in (spec.mean, spec.std))
-        forecast = self.forecast(inputs.values) * std + mean
+        forecast = self.forecast(inputs.values)
+        mean, std = (
+            torch.tensor(values, dtype=torch.float64)[:, None].to(forecast.device) for values in (spec.mean, spec.std)
+        )
+        forecast = forecast.double() * std + mean  # in double precision, as large numbers may differ by little
         return forecast if self.quantiles else forecast[..., 0]
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
@@ -227,8 +231,11 @@ class Forecasting(Task):
         writer = csv.writer(text, lineterminator="\n")
         names = [f"{name}_{q:g}" for name in self.spec.columns for q in self.quantiles] or list(self.spec.columns)
         writer.writerow(["time", *names])
+        each = forecast[0].numel() // max(len(self.spec.columns), 1)
+        # Six digits of what the column varies by.
+        digits = [min(max(5 - math.floor(math.log10(std or 1)), 0), 15) for std in self.spec.std for _ in range(each)]
         for time, values in zip(times, forecast.flatten(1).tolist(), strict=True):
-            writer.writerow([time, *(f"{value:.6g}" for value in values)])
+            writer.writerow([time, *(f"{value:.{places}f}" for value, places in zip(values, digits, strict=True))])
         return text.getvalue()
 
 

@@ -275,3 +275,44 @@ def test_the_generated_series_is_always_the_same_and_says_what_it_is() -> None:
     two.setup()
     assert one.spec == two.spec and one.spec.columns == ("generated",)
     assert np.array_equal(one.values, two.values) and one.table.values.min() >= 0
+
+
+@pytest.mark.parametrize(
+    ("cells", "follows"),
+    [
+        (["2021-03-28 00:00:00+01:00", "2021-03-28 01:00:00+01:00", "2021-03-28 03:00:00+02:00"], "2021-03-28 04:00:00+02:00"),
+        (["2021-03-28T00:00Z", "2021-03-28T01:00Z"], "2021-03-28T02:00Z"),
+        (["2021-03-28 00:00:00.250", "2021-03-28 00:00:00.500"], "2021-03-28 00:00:00.750"),
+        (["2021-03-28 00:00:00.0001", "2021-03-28 00:00:00.0002"], "2021-03-28 00:00:00.0003"),
+        (["1600000000000", "1600000000001"], "1600000000002"),
+    ],
+)  # fmt: skip
+def test_times_keep_their_zone_and_precision(cells: list[str], follows: str) -> None:
+    times = parse(cells, None)
+    assert [times.text(place) for place in range(len(cells))] == cells
+    assert times.after(1).text(0) == follows
+
+
+def test_times_with_and_without_a_zone_do_not_mix() -> None:
+    with pytest.raises(ValueError, match="1"):
+        parse(["2021-03-28 00:00+01:00", "2021-03-28 01:00"], None)
+
+
+def test_decimal_commas_and_marks_of_missing_values(series: Any) -> None:
+    lines = [line.replace(",", ";").replace(".", ",") for line in hours(60, 1)]
+    with pytest.raises(UserError, match=r"set data\.decimal=','"):
+        series(lines)
+    assert series(lines, decimal=",").spec.columns == ("c0",)
+    lines = hours(60, 1)
+    lines[5] = lines[5].rpartition(",")[0] + ",?"
+    with pytest.raises(UserError, match=r"set data\.missing_as='\?'"):
+        series(lines, missing="fill")
+    assert np.isfinite(series(lines, missing="fill", missing_as="?").spec.mean).all()
+
+
+def test_empty_columns_at_the_ends_of_lines(series: Any) -> None:
+    lines = [line.replace(",", ";") + ";;" for line in hours(60, 1)]
+    assert series([*lines, ";;;"]).spec.columns == ("c0",)
+    lines[7] += "5"
+    with pytest.raises(UserError, match="line 8: column 4 has values and no name"):
+        series(lines)

@@ -182,6 +182,9 @@ BAD: list[tuple[str, str, dict[str, Any], list[str]]] = [
     ("text,label\n", ".csv", {}, ["holds no row"]),
     ('{"text": "a"}\n', ".jsonl", {}, [":1", "data.label=label"]),
     ("{\n", ".jsonl", {}, [":1", "no JSON"]),
+    ('{"text": "a", "label": ["x", "y"]}\n', ".jsonl", {}, [":1", "not one class"]),
+    ('{"text": "a", "label": 1, "label": 2}\n', ".jsonl", {}, [":1", "label stands twice"]),
+    ("text,label,label\na,x,y\n", ".csv", {}, [":1", "2 columns are called label"]),
     ("text,label\ncafé,x\n", ".csv", {"write": "latin-1"}, [":2", "0xe9", "data.encoding", "latin-1"]),
     ("text,label\na,x\n", ".xls", {}, [".xls", ".csv"]),
 ]
@@ -326,3 +329,15 @@ def test_a_store_gives_what_was_put_in(every_step: bool) -> None:
     assert values.tolist() == [[51, 52, 53, 54, 55], [11, 0, 0, 0, 0]]
     expected = [[102, 104, 106, 108, 110], [22, -100, -100, -100, -100]] if every_step else [9, 8]
     assert torch.equal(wanted, torch.tensor(expected))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_numbers_that_are_equal_are_one_class(suffix: str, tmp_path: Path) -> None:
+    labels = ["0", "1", "1.0", "0.0"] * 20
+    if suffix == ".csv":
+        content = "text,label\n" + "".join(f"w{number},{label}\n" for number, label in enumerate(labels))
+    else:
+        content = "".join(f'{{"text": "w{number}", "label": {label}}}\n' for number, label in enumerate(labels))
+    data = table(tmp_path, content, suffix)
+    data.setup()
+    assert data.spec.classes == ("0", "1")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from experiments.data.series.number_table import Table
@@ -49,7 +51,9 @@ def regular(table: Table, missing: str, even: bool) -> tuple[Table, np.ndarray]:
     values[steps] = table.values
     lines = np.interp(np.arange(len(values)), steps, table.lines).astype(np.int64)
     seconds = np.interp(np.arange(len(values)), steps, table.times.values)
-    times = type(table.times)(seconds, table.times.form)
+    before = np.searchsorted(steps, np.arange(len(values)), side="right") - 1
+    offsets = table.times.offsets
+    times = replace(table.times, values=seconds, offsets=None if offsets is None else offsets[before])
     return table._replace(times=times, values=values, lines=lines), np.arange(len(values))
 
 

@@ -34,19 +34,40 @@ class Table(NamedTuple):
     lines: np.ndarray
 
 
-def read_table(path: Path, time: str | None, columns: Sequence[str] | None, time_format: str | None) -> Table:
+def read_table(
+    path: Path,
+    time: str | None,
+    columns: Sequence[str] | None,
+    time_format: str | None,
+    decimal: str = ".",
+    missing_as: Sequence[str] = (),
+) -> Table:
     """Reads a CSV file; its delimiter is the comma, semicolon or tab that its first line has most of.
+
+    Columns without a name and without a value, as semicolons at the ends of lines make them, are none.
 
     Args:
         path: the file, in UTF-8, with a line of names.
         time: the column of times; None: the first.
         columns: those to read; None: every other one.
         time_format: see `times.parse`.
+        decimal: what stands before a number's fraction, a point or a comma.
+        missing_as: further marks of a missing value, such as "?".
 
     Raises:
         UserError: with file and line, for what is missing, is no number, or goes back in time.
     """
     names, rows, lines = _rows(path)
+    unnamed = [place for place, name in enumerate(names) if not name]
+    for place in unnamed:
+        full = next((number for row, number in zip(rows, lines, strict=True) if row[place].strip()), None)
+        if full is not None:
+            raise UserError(
+                f"{path}, line {full}: column {place + 1} has values and no name: name it in the first line"
+            )
+    if unnamed:
+        kept = [place for place in range(len(names)) if place not in unnamed]
+        names, rows = [names[place] for place in kept], [[row[place] for place in kept] for row in rows]
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"{path}, line 1: two columns are called {name}: give each a name of its own")
@@ -78,7 +99,7 @@ def read_table(path: Path, time: str | None, columns: Sequence[str] | None, time
         )
     values = np.empty((len(rows), len(wanted)))
     for column, name in enumerate(wanted):
-        values[:, column] = _numbers(path, name, [row[names.index(name)] for row in rows], lines)
+        values[:, column] = _numbers(path, name, [row[names.index(name)] for row in rows], lines, decimal, missing_as)
     return Table(path, times, tuple(wanted), values, np.array(lines))
 
 
@@ -111,20 +132,37 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
     return names, rows, lines
 
 
-def _numbers(path: Path, name: str, cells: Sequence[str], lines: Sequence[int]) -> np.ndarray:
+def _numbers(
+    path: Path, name: str, cells: Sequence[str], lines: Sequence[int], decimal: str, missing_as: Sequence[str]
+) -> np.ndarray:
+    absent = {*MISSING, *(mark.casefold() for mark in missing_as)}
     out = np.empty(len(cells))
     for place, cell in enumerate(cells):
         text = cell.strip()
-        if text.casefold() in MISSING:
+        if text.casefold() in absent:
             out[place] = math.nan
             continue
-        try:
-            out[place] = float(text)
-        except ValueError:
-            out[place] = math.nan
+        out[place] = _number(text, decimal)
         if not math.isfinite(out[place]):
-            raise UserError(
-                f"{path}, line {lines[place]}: {name}={text!r} is no number: mend it, leave it empty for a missing"
-                " value, or leave the column out of data.columns"
-            )
+            raise UserError(f"{path}, line {lines[place]}: {name}={text!r} is no number: {_cure(text, decimal)}")
     return out
+
+
+def _number(text: str, decimal: str) -> float:
+    """A number; NaN where the text is none."""
+    if decimal != "." and "." in text:  # a group of thousands, or the other kind of point
+        return math.nan
+    try:
+        return float(text.replace(decimal, "."))
+    except ValueError:
+        return math.nan
+
+
+def _cure(text: str, decimal: str) -> str:
+    other = "," if decimal == "." else "."
+    if math.isfinite(_number(text, other)):
+        return f"set data.decimal='{other}'"
+    mark = (
+        f"set data.missing_as='{text}' if it stands for a missing value, " if len(text) <= 8 and "'" not in text else ""
+    )
+    return f"{mark}mend it, leave it empty for a missing value, or leave the column out of data.columns"

@@ -19,6 +19,8 @@ class SeriesTable(SeriesData):
         time: the column of times; None: the first.
         columns: those to forecast; None: every other one.
         time_format: of the times, such as `%d.%m.%Y`; None: ISO 8601, or numbers.
+        decimal: what stands before a number's fraction, "." or ",".
+        missing_as: further marks of a missing value, such as "?"; one, or a list.
         rest: the keys of `SeriesData`.
     """
 
@@ -31,9 +33,15 @@ class SeriesTable(SeriesData):
         time: str | None,
         columns: Sequence[str] | str | None,
         time_format: str | None,
+        decimal: str = ".",
+        missing_as: Sequence[str] | str | None = None,
         **rest: Any,
     ) -> None:
         super().__init__(**rest)
+        if decimal not in (".", ","):
+            raise UserError(f"data.decimal={decimal} is neither a point nor a comma: set data.decimal=','")
+        self.decimal = decimal
+        self.missing_as = [missing_as] if isinstance(missing_as, str) else list(missing_as or ())
         self.path, self.time, self.time_format = path, time, time_format
         self.columns = [columns] if isinstance(columns, str) else columns
 
@@ -44,4 +52,4 @@ class SeriesTable(SeriesData):
 
     def read_file(self, path: Path) -> Table:
         """Another file of the same form."""
-        return read_table(path, self.time, self.columns, self.time_format)
+        return read_table(path, self.time, self.columns, self.time_format, self.decimal, self.missing_as)

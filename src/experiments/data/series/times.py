@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import calendar
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,18 @@ class Times:
     """The column of times.
 
     Attributes:
-        values: (T,) float64: seconds since 1970, or the numbers themselves.
+        values: (T,) float64: seconds since 1970, in UTC where a zone is given, or the numbers themselves.
         form: "number", or the format for `strftime` in which they were written.
+        digits: how many digits the fractions of a second had.
+        offsets: (T,) seconds that each point's zone is ahead of UTC; None where no zone is given.
+        zulu: whether UTC was written as Z.
     """
 
     values: np.ndarray
     form: str
+    digits: int = 0
+    offsets: np.ndarray | None = None
+    zulu: bool = False
 
     def __len__(self) -> int:
         return len(self.values)
@@ -59,16 +66,29 @@ class Times:
             step, ends = int(np.median(np.diff(months))), all(_last_of_month(date) for date in dates)
             follow = [months[-1] - 1 + step * (n + 1) for n in range(count)]
             days = [31 if ends else dates[-1].day] * count
-            return Times(
-                _seconds([_day(dates[-1], *divmod(month, 12), day) for month, day in zip(follow, days, strict=True)]),
-                self.form,
+            values = _seconds(
+                [_day(dates[-1], *divmod(month, 12), day) for month, day in zip(follow, days, strict=True)]
             )
-        return Times(self.values[-1] + self.step * np.arange(1, count + 1), self.form)
+        else:
+            values = self.values[-1] + self.step * np.arange(1, count + 1)
+        return replace(self, values=values, offsets=None if self.offsets is None else self.offsets[-1:].repeat(count))
 
     def text(self, place: int) -> str:
         """One point as it would be written in the table."""
-        value = self.values[place]
-        return f"{value:.12g}" if self.form == "number" else _date(value).strftime(self.form)
+        value = float(self.values[place])
+        if self.form == "number":
+            return str(int(value)) if value.is_integer() else f"{value:.15g}"
+        zone = None if self.offsets is None else timezone(timedelta(seconds=float(self.offsets[place])))
+        # Rounded to what was written, as a float of seconds since 1970 holds some seven digits of a second.
+        date = EPOCH + timedelta(microseconds=round(round(value, self.digits or 6) * 1e6))
+        if zone is not None:
+            date = date.replace(tzinfo=UTC).astimezone(zone)
+        text = date.strftime(self.form)
+        if self.digits:
+            text += f".{date.microsecond:06d}"[: self.digits + 1]
+        if zone is None or "%z" in self.form:
+            return text
+        return text + ("Z" if self.zulu else date.isoformat()[-6:])
 
 
 def parse(cells: Sequence[str], form: str | None) -> Times:
@@ -86,8 +106,11 @@ def parse(cells: Sequence[str], form: str | None) -> Times:
         return Times(np.array([_each(place, cell, float) for place, cell in enumerate(cells)]), "number")
     if form is not None:
         read = [_each(place, cell, lambda text: datetime.strptime(text, form)) for place, cell in enumerate(cells)]
-        return Times(_seconds(read), form)
-    return Times(_seconds([_each(place, cell, _iso) for place, cell in enumerate(cells)]), _form_of(first))
+        return Times(_seconds(read), form, 0, _offsets(read))
+    read = [_each(place, cell, _iso) for place, cell in enumerate(cells)]
+    fraction = re.compile(r"[.,](\d+)(?:Z|[+-]\d\d.*)?$")
+    digits = max((len(found.group(1)) for cell in cells if (found := fraction.search(cell.strip()))), default=0)
+    return Times(_seconds(read), _form_of(first), min(digits, 6), _offsets(read), first.strip().endswith("Z"))
 
 
 def _each(place: int, cell: str, read: Any) -> Any:
@@ -109,8 +132,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _iso(text: str) -> datetime:
-    date = datetime.fromisoformat(f"{text}-01" if len(text) == 7 and text[4] == "-" else text)
-    return date if date.tzinfo is None else date.astimezone(UTC).replace(tzinfo=None)
+    return datetime.fromisoformat(f"{text}-01" if len(text) == 7 and text[4] == "-" else text)
 
 
 def _form_of(text: str) -> str:
@@ -118,11 +140,27 @@ def _form_of(text: str) -> str:
     if len(text) in (7, 8, 10):
         return {7: "%Y-%m", 8: "%Y%m%d", 10: "%Y-%m-%d"}[len(text)]
     between = text[10] if len(text) > 10 else " "
-    return f"%Y-%m-%d{between}%H:%M" + ("" if len(text) == 16 else ":%S")
+    return f"%Y-%m-%d{between}%H:%M" + (":%S" if text[16:17] == ":" else "")
 
 
 def _seconds(dates: Sequence[datetime]) -> np.ndarray:
-    return np.array([(date - EPOCH).total_seconds() for date in dates], dtype=np.float64)
+    """Seconds since 1970; a date that has no zone stands for itself.
+
+    Raises:
+        ValueError: some dates have a zone and others none; the argument is the place of the first that differs.
+    """
+    for place, date in enumerate(dates):
+        if (date.tzinfo is None) != (dates[0].tzinfo is None):
+            raise ValueError(place)
+    origin = EPOCH if not dates or dates[0].tzinfo is None else EPOCH.replace(tzinfo=UTC)
+    return np.array([(date - origin).total_seconds() for date in dates], dtype=np.float64)
+
+
+def _offsets(dates: Sequence[datetime]) -> np.ndarray | None:
+    found = [date.utcoffset() for date in dates]
+    return (
+        np.array([one.total_seconds() for one in found if one is not None]) if found and found[0] is not None else None
+    )
 
 
 def _day(like: datetime, year: int, month: int, day: int) -> datetime:

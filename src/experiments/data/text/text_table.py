@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,24 @@ class TextTable(TextData):
 
     def read(self) -> tuple[tuple[str, ...], dict[str, Texts]]:
         files = {"train": self.path} | ({"test": self.test_path} if self.test_path else {})
-        found = {part: rows(path, *self.columns) for part, path in files.items()}
+        found = one_name_a_number({part: rows(path, *self.columns) for part, path in files.items()})
         return numbered(found) if self.numbers else labelled(found)
 
 
 Row = tuple[Text, str, str]  # text or pair of texts, label, place
+
+
+def one_name_a_number(parts: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
+    """The rows with one name for each class where all classes are numbers: 1 and 1.0 are the same."""
+    labels = sorted({label for content in parts.values() for _, label, _ in content}, key=lambda one: (len(one), one))
+    if not all(math.isfinite(_order(label)[0]) for label in labels):
+        return dict(parts)
+    names: dict[float, str] = {}
+    for label in labels:
+        names.setdefault(float(label), label)
+    return {
+        part: [(text, names[float(label)], place) for text, label, place in content] for part, content in parts.items()
+    }
 
 
 def labelled(parts: Mapping[str, list[Row]]) -> tuple[tuple[str, ...], dict[str, Texts]]:
@@ -136,6 +150,10 @@ def rows(path: Path, text: str, label: str, encoding: str, second: str | None = 
             if column not in record:
                 raise UserError(_missing(place, column, list(record), key))
         name = record[label]
+        if isinstance(name, list | dict):
+            raise UserError(
+                f"{place}: the label {json.dumps(name, ensure_ascii=False)[:40]} is not one class: write a text or a number"
+            )
         if name is None or not str(name).strip():
             raise UserError(f"{place}: the label is missing in column {label}: fill it in or remove the row")
         value, *more = ("" if record[one] is None else str(record[one]) for one in (text, second) if one)
@@ -168,6 +186,9 @@ def _sheet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     head = [str(one) for one in next(rows, (1, ()))[1] if one is not None]
     if not head:
         raise UserError(f"{path} is empty: its first row names the columns")
+    for name in head:
+        if head.count(name) > 1:
+            raise UserError(f"{path}:1: {head.count(name)} columns are called {name}: give each a name of its own")
     for number, cells in rows:
         if any(cell is not None for cell in cells):
             yield f"{path}:{number}", dict(zip(head, cells, strict=False))
@@ -178,12 +199,23 @@ def _json_lines(path: Path, content: str) -> Iterator[tuple[str, dict[str, Any]]
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = json.loads(line, object_pairs_hook=_once)
+        except UserError as error:
+            raise UserError(f"{path}:{number}: {error}") from error
         except json.JSONDecodeError as error:
             raise UserError(f"{path}:{number}: no JSON ({error.msg}): write one object a line") from error
         if not isinstance(record, dict):
             raise UserError(f"{path}:{number}: {line.strip()[:40]} is no object: write one object a line")
         yield f"{path}:{number}", record
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys are all different, as JSON leaves open."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, _ in pairs if [one for one, _ in pairs].count(key) > 1)
+        raise UserError(f"{twice} stands twice in one object: keep one of them")
+    return found
 
 
 def _table(path: Path, content: str, separator: str, wanted: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -203,6 +235,10 @@ def _table(path: Path, content: str, separator: str, wanted: Mapping[str, str]) 
         for key, column in wanted.items():
             if column not in head:
                 raise UserError(_missing(f"{path}:1", column, head, key))
+            if head.count(column) > 1:
+                raise UserError(
+                    f"{path}:1: {head.count(column)} columns are called {column}: give each a name of its own"
+                )
         start = reader.line_num + 1
         for fields in reader:
             place, start = f"{path}:{start}", reader.line_num + 1
