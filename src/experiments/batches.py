@@ -122,3 +122,30 @@ class Decoding(NamedTuple):
     def follow(self, rows: Tensor) -> Decoding:
         """Each row goes on from another one of the same source sentence."""
         return self._replace(moving=tuple(one[rows] for one in self.moving))
+
+
+class Observations(NamedTuple):
+    """What a policy with memory reads: one step each of several episodes, or several steps.
+
+    Attributes:
+        values: (B, F) of one step, or (B, T, F).
+        state: (B, M), what is remembered before the first of them; zeros at the beginning of an episode.
+    """
+
+    values: Tensor
+    state: Tensor
+
+
+class Decisions(NamedTuple):
+    """What a policy makes of observations.
+
+    Attributes:
+        action: (…, A) logits of the choices; or (…, 2·A), the means of a continuous action's entries and the
+            logarithms of their standard deviations.
+        value: (…,) the return that is expected from here.
+        state: (B, M), what is remembered after the last step; (B, 0) without memory.
+    """
+
+    action: Tensor
+    value: Tensor
+    state: Tensor

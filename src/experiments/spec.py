@@ -198,6 +198,36 @@ class SeriesSpec:
         return {"features": len(self.columns), "history": self.history}
 
 
+@dataclass(frozen=True)
+class ControlSpec:
+    """An environment: what is observed in each step, and what can be done.
+
+    Attributes:
+        environment: its name in gymnasium's registry; empty where demonstrations come without one.
+        observations: names of the numbers that are observed.
+        actions: names of the choices, or of the entries of a continuous action.
+        discrete: whether one action is chosen among several.
+        low: least value of each entry of a continuous action; empty where actions are chosen.
+        high: greatest value, likewise.
+        longest: steps after which an episode is cut off; 0 for never.
+        threshold: the return at which an episode counts as a success; None where nobody set one.
+    """
+
+    environment: str
+    observations: tuple[str, ...]
+    actions: tuple[str, ...]
+    discrete: bool
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    longest: int = 0
+    threshold: float | None = None
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """Keyword arguments that every policy takes."""
+        return {"features": len(self.observations)}
+
+
 def to_plain(spec: Any) -> dict[str, Any]:
     """A spec as plain Python, for the record."""
     return {"kind": type(spec).__name__, **asdict(spec)}
@@ -215,4 +245,4 @@ def from_plain(plain: dict[str, Any]) -> Any:
     return SPECS[plain["kind"]](**fields)
 
 
-SPECS = {cls.__name__: cls for cls in (AudioSpec, ImageSpec, PairSpec, SequenceSpec, SeriesSpec, TextSpec)}
+SPECS = {cls.__name__: cls for cls in (AudioSpec, ControlSpec, ImageSpec, PairSpec, SequenceSpec, SeriesSpec, TextSpec)}

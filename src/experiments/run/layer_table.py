@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from experiments.batches import Pairs, Sequences
-from experiments.spec import AudioSpec, ImageSpec, PairSpec, SequenceSpec, SeriesSpec, TextSpec
+from experiments.spec import AudioSpec, ControlSpec, ImageSpec, PairSpec, SequenceSpec, SeriesSpec, TextSpec
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,8 @@ def example_input(spec: Any) -> Any:
         return Sequences(torch.zeros(1, spec.length, dtype=torch.int16), torch.tensor([spec.length]))
     if isinstance(spec, SeriesSpec):
         return Sequences(torch.zeros(1, spec.history, len(spec.columns)), torch.tensor([spec.history]))
+    if isinstance(spec, ControlSpec):
+        return torch.zeros(1, len(spec.observations))
     raise TypeError(f"no example input is known for a {type(spec).__name__}: add it to example_input()")
 
 

@@ -1,0 +1,297 @@
+"""What every task with a policy shares: acting, what its actions mean, and the episodes of validation and test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from experiments.errors import UserError
+from experiments.sequences import Decisions, Observations
+from experiments.tasks.base import Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LEAST_LOG_STD, MOST_LOG_STD = -5.0, 2.0
+_HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
+_GRID = 81  # points a side of the picture of a policy
+DISTRIBUTIONS = ("categorical", "gaussian")
+
+
+class Acted(NamedTuple):
+    """What a policy did: `action` in its own units, `taken` as the environment takes it, and the `state` it is in now."""
+
+    action: Tensor
+    taken: np.ndarray
+    state: Tensor
+
+
+class Categorical:
+    """One of several choices, from logits (…, A)."""
+
+    def choose(self, parameters: Tensor, noise: Tensor | None) -> Tensor:
+        """(N, A) -> (N,): the likeliest, or with Gumbel noise (N, A) a random one by its probability."""
+        return (parameters if noise is None else parameters + noise).argmax(-1)
+
+    def log_prob(self, parameters: Tensor, action: Tensor) -> Tensor:
+        return parameters.log_softmax(-1).gather(-1, action[..., None])[..., 0]
+
+    def log_prob_and_entropy(self, parameters: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        chances = parameters.log_softmax(-1)
+        return chances.gather(-1, action[..., None])[..., 0], -(chances.exp() * chances).sum(-1)
+
+    def taken(self, action: Tensor) -> Tensor:
+        return action
+
+    def own(self, taken: Tensor) -> Tensor:
+        return taken
+
+
+class Gaussian:
+    """A vector of independent entries, from means and logarithms of deviations (…, 2·A).
+
+    The policy's own units are those in which -1 and 1 are the limits of an entry; without limits, the environment's.
+
+    Args:
+        low: limits as the environment has them; empty without.
+        high: likewise.
+    """
+
+    def __init__(self, low: tuple[float, ...], high: tuple[float, ...]) -> None:
+        self.limits = (torch.tensor(low), torch.tensor(high)) if low else None
+
+    def choose(self, parameters: Tensor, noise: Tensor | None) -> Tensor:
+        """(N, 2·A) -> (N, A): the mean, or with normal noise (N, A) a random action."""
+        mean, log_std = parameters.chunk(2, -1)
+        return mean if noise is None else mean + noise * log_std.clamp(LEAST_LOG_STD, MOST_LOG_STD).exp()
+
+    def log_prob(self, parameters: Tensor, action: Tensor) -> Tensor:
+        mean, log_std = parameters.chunk(2, -1)
+        log_std = log_std.clamp(LEAST_LOG_STD, MOST_LOG_STD)
+        return (-0.5 * ((action - mean) * (-log_std).exp()).square() - log_std - _HALF_LOG_TAU).sum(-1)
+
+    def log_prob_and_entropy(self, parameters: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        log_std = parameters.chunk(2, -1)[1].clamp(LEAST_LOG_STD, MOST_LOG_STD)
+        return self.log_prob(parameters, action), (log_std + 0.5 + _HALF_LOG_TAU).sum(-1)
+
+    def taken(self, action: Tensor) -> Tensor:
+        if self.limits is None:
+            return action
+        low, high = self.limits
+        return low + (action.cpu().clamp(-1, 1) + 1) / 2 * (high - low)
+
+    def own(self, taken: Tensor) -> Tensor:
+        if self.limits is None:
+            return taken
+        low, high = (one.to(taken.device) for one in self.limits)
+        return ((taken - low) / (high - low) * 2 - 1).clamp(-1, 1)
+
+
+class EpisodeResults(Metric):
+    """Returns, lengths and successes of whole episodes, of all processes together."""
+
+    numbers: list[Tensor]
+    returns: list[Tensor]
+    lengths: list[Tensor]
+    successes: list[Tensor]
+    full_state_update = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("numbers", "returns", "lengths", "successes"):
+            self.add_state(name, [], dist_reduce_fx="cat")
+
+    def update(self, numbers: Tensor, played: Any) -> None:
+        self.numbers.append(numbers.to(self.device))
+        for name in ("returns", "lengths", "successes"):
+            getattr(self, name).append(torch.as_tensor(getattr(played, name), dtype=torch.float64).to(self.device))
+
+    def compute(self) -> dict[str, Tensor]:
+        """Each by the number of the episode."""
+        joined = {
+            name: torch.cat(list(value)) if isinstance(value, list) else value
+            for name in ("numbers", "returns", "lengths", "successes")
+            for value in [getattr(self, name)]
+        }
+        order = joined.pop("numbers").argsort()
+        return {name: values[order].cpu() for name, values in joined.items()}
+
+
+def half_interval(values: Tensor) -> float:
+    """Half the width of the 95 % interval of a mean, by Student's t."""
+    if len(values) < 2:
+        return math.nan
+    from scipy.special import stdtrit
+
+    return float(stdtrit(len(values) - 1, 0.975) * values.std() / len(values) ** 0.5)
+
+
+class Acting(Task):
+    """Base of tasks with a policy: a batch of validation or test is numbers of episodes, which the data have it play.
+
+    Args:
+        model: gives `Decisions` of observations.
+        spec: a `ControlSpec`.
+        optimizer: as in `Task`.
+        scheduler: as in `Task`.
+        distribution: of the actions: `categorical`, `gaussian`, or None for what the environment asks for.
+
+    Raises:
+        UserError: when the distribution does not fit the actions.
+    """
+
+    shows = ("experiments.show.control",)
+
+    def __init__(self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, distribution: str | None) -> None:
+        fitting = check_distribution(distribution, spec)
+        super().__init__(model, spec, optimizer, scheduler)
+        self.distribution: Categorical | Gaussian = (
+            Categorical() if fitting == "categorical" else Gaussian(spec.low, spec.high)
+        )
+        self.memory = int(getattr(model, "memory", 0))
+        self.episodes = nn.ModuleDict({part: EpisodeResults() for part in ("val", "test")})
+        self._tested: dict[str, Any] = {}
+        self._trace: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+
+    @staticmethod
+    def outputs(spec: Any) -> dict[str, Any]:
+        return {"num_actions": len(spec.actions), "continuous": not spec.discrete}
+
+    def metric_names(self, part: str) -> list[str]:
+        return [f"{part}/return", f"{part}/return_interval", f"{part}/length"]
+
+    def decide(self, observations: Tensor, state: Tensor) -> Decisions:
+        """(B, F) or (B, T, F), and the memory before (B, M)."""
+        return self.model(Observations(observations, state) if self.memory else observations)
+
+    @torch.no_grad()
+    def act(self, observations: Tensor, state: Tensor, noise: Tensor | None) -> Acted:
+        """Acts on (N, F), with the memory (N, M) from before; without noise (N, A), by the best action."""
+        device = self.device
+        decisions = self.decide(observations.to(device), state.to(device))
+        parameters = decisions.action.float().cpu()
+        action = self.distribution.choose(parameters, noise)
+        return Acted(action, self.distribution.taken(action).numpy(), decisions.state.float().cpu())
+
+    def validation_step(self, batch: Tensor, batch_idx: int) -> None:
+        self._play("val", batch)
+
+    def test_step(self, batch: Tensor, batch_idx: int) -> None:  # type: ignore[override]
+        self._play("test", batch)
+
+    def _play(self, part: str, numbers: Tensor) -> None:
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        played = data.play(self, {"val": "validation"}.get(part, part), numbers.tolist())
+        self.episodes[part].update(numbers, played)  # type: ignore[operator]
+        if part == "test" and 0 in numbers.tolist():
+            self._trace = played.trace
+
+    def _report(self, part: str) -> None:
+        super()._report(part)
+        if part == "train" or not self.episodes[part].update_called:
+            return
+        results: dict[str, Tensor] = self.episodes[part].compute()  # type: ignore[operator]
+        self.episodes[part].reset()  # type: ignore[operator]
+        returns = results["returns"]
+        values = {"return": returns.mean(), "length": results["lengths"].mean()}
+        if len(returns) > 1:
+            values["return_interval"] = torch.tensor(half_interval(returns))
+        if not results["successes"].isnan().any():
+            values["success"] = results["successes"].mean()
+        self.log_dict({f"{part}/{name}": value.float() for name, value in values.items()})
+        if part == "test":
+            self._tested = {"returns": returns.tolist(), "lengths": [int(one) for one in results["lengths"]]}
+
+    def details(self) -> dict[str, Any]:
+        """Return and length of each test episode."""
+        return {"episodes": self._tested} if self._tested else {}
+
+    def figures(self) -> dict[str, Callable[[], Figure | None]]:
+        """The first test episode, and the policy over the two observations that vary most in it."""
+        if self._trace is None:
+            return {}
+        trace = self._trace
+        drawn: dict[str, Callable[[], Figure | None]] = {"episode": lambda: self.draw_episode(trace)}
+        if len(self.spec.observations) > 1:
+            drawn["policy"] = lambda: self.draw_policy(trace[0])
+        return drawn
+
+    def draw_episode(self, trace: tuple[np.ndarray, np.ndarray, np.ndarray]) -> Figure:
+        """Observations (T, F), actions and rewards over the steps of an episode."""
+        from experiments.viz.control import episode
+
+        return episode(*trace, self.spec.observations, self.spec.actions, self.spec.discrete)
+
+    def draw_policy(self, observations: np.ndarray) -> Figure:
+        """What the policy does over two observations, the others as in the middle of an episode (T, F)."""
+        from experiments.viz.control import policy
+
+        deviations = self.model.normalise.observed.var.sqrt().cpu().numpy()  # type: ignore[union-attr]
+        spread = observations.std(0) / np.maximum(deviations, 1e-6)
+        first, second = sorted(np.argsort(-spread)[:2].tolist())
+        ends = [np.quantile(observations[:, one], (0.0, 1.0)) for one in (first, second)]
+        ends = [(low - 0.25 * (high - low) - 1e-3, high + 0.25 * (high - low) + 1e-3) for low, high in ends]
+        across, up = (np.linspace(*end, _GRID) for end in ends)
+        grid = np.tile(np.median(observations, 0), (_GRID * _GRID, 1)).astype(np.float32)
+        grid[:, first], grid[:, second] = np.tile(across, _GRID), np.repeat(up, _GRID)
+        with torch.no_grad():
+            state = torch.zeros(len(grid), self.memory, device=self.device)
+            parameters = self.decide(torch.from_numpy(grid).to(self.device), state).action.float().cpu()
+        if self.spec.discrete:
+            shown = parameters.softmax(-1).numpy()
+        else:
+            shown = self.distribution.taken(self.distribution.choose(parameters, None))[:, :1].numpy()
+        names = [self.spec.observations[one] for one in (first, second)]
+        values = shown.reshape(_GRID, _GRID, -1)
+        return policy(values, (ends[0], ends[1]), names, self.spec.actions, self.spec.discrete, observations[:, [first, second]])
+
+    def predict(self, inputs: Any) -> Tensor:
+        """Observations (N, F) -> the best actions as the environment takes them, (N,) or (N, A)."""
+        observations = inputs.to(self.device)
+        return torch.from_numpy(self.act(observations, torch.zeros(len(observations), self.memory), None).taken)
+
+    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
+        """The best choices with their probabilities, or the entries of the action with their deviations; and the value."""
+        spec = self.spec
+        observations = inputs.to(self.device)
+        decisions = self.decide(observations, torch.zeros(len(observations), self.memory, device=self.device))
+        parameters = decisions.action.float().cpu()
+        answers = []
+        if spec.discrete:
+            chances = parameters.softmax(-1)
+            for row, value in zip(chances, decisions.value.tolist(), strict=True):
+                best = row.topk(min(top, len(row)))
+                ranked = [
+                    {"action": spec.actions[place], "probability": chance}
+                    for place, chance in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+                ]
+                answers.append({"value": value, "actions": ranked})
+            return answers
+        taken = self.distribution.taken(self.distribution.choose(parameters, None))
+        for entries, value in zip(taken.tolist(), decisions.value.tolist(), strict=True):
+            answers.append({**dict(zip(spec.actions, entries, strict=True)), "value": value})
+        return answers
+
+
+def check_distribution(distribution: str | None, spec: Any) -> str:
+    """The distribution that fits a spec's actions.
+
+    Raises:
+        UserError: when another one was asked for.
+    """
+    fitting = "categorical" if spec.discrete else "gaussian"
+    if distribution not in (None, *DISTRIBUTIONS):
+        raise UserError(f"task.distribution={distribution} is unknown: choose one of {', '.join(DISTRIBUTIONS)}, or null")
+    if distribution not in (None, fitting):
+        kind = "discrete" if spec.discrete else "continuous"
+        raise UserError(
+            f"task.distribution={distribution} does not fit the {kind} actions of data.env={spec.environment}: "
+            f"set task.distribution={fitting} or null"
+        )
+    return fitting
