@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from experiments.sequences import Decisions, Observations
+from experiments.batches import Decisions, Observations
 
 FAR = 10.0  # deviations from the mean beyond which an observation is cut off
 

@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from experiments.data.batches import whole
+from experiments.data.common.loading import whole
 from experiments.data.control.environments import examine, make
 from experiments.data.control.rollouts import Learner, Rollouts
 from experiments.data.control.simulation import TEST, VALIDATION, Played, Player, Simulation, seed_of

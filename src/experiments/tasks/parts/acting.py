@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from experiments.errors import UserError
-from experiments.sequences import Decisions, Observations
+from experiments.batches import Decisions, Observations
 from experiments.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Acting(Task):
         UserError: when the distribution does not fit the actions.
     """
 
-    shows = ("experiments.show.control",)
+    shows = ("experiments.commands.show.control",)
 
     def __init__(self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, distribution: str | None) -> None:
         fitting = check_distribution(distribution, spec)
