@@ -227,6 +227,23 @@ class ControlSpec:
         """Keyword arguments that every policy takes."""
         return {"features": len(self.observations)}
 
+    @property
+    def distribution(self) -> str:
+        """What fits the actions: `categorical` or `gaussian`."""
+        return "categorical" if self.discrete else "gaussian"
+
+    def misfit(self, distribution: str | None) -> str | None:
+        """The sentence against a distribution that was asked for, or None where it fits."""
+        if distribution not in (None, "categorical", "gaussian"):
+            return f"task.distribution={distribution} is unknown: choose categorical, gaussian or null"
+        if distribution in (None, self.distribution):
+            return None
+        kind = "discrete" if self.discrete else "continuous"
+        return (
+            f"task.distribution={distribution} does not fit the {kind} actions of data.env={self.environment}: "
+            f"set task.distribution={self.distribution} or null"
+        )
+
 
 def to_plain(spec: Any) -> dict[str, Any]:
     """A spec as plain Python, for the record."""

@@ -47,7 +47,8 @@ class Checkpoints(Checkpoint):
 
     Args:
         dir: where the checkpoints go.
-        monitor: the metric that names the best epoch; None takes the task's. Where it ties, `val/loss` decides.
+        monitor: the metric that names the best epoch; None takes the task's. Where it ties, `val/loss` decides, and without
+            one the later epoch.
         mode: "min" or "max"; None takes the task's.
         every_n_steps: also save `last.ckpt` after so many steps.
         every_minutes: also save `last.ckpt` when so much time has passed since the last save.
@@ -155,7 +156,7 @@ class Checkpoints(Checkpoint):
         if math.isnan(value):
             return False
         if self.best is None or value == self.best:  # small validation parts tie often: the lower loss decides
-            return self.best is None or loss < self.best_loss
+            return self.best is None or loss < self.best_loss or math.isinf(loss)  # none: the later, which learned more
         return value < self.best if mode == "min" else value > self.best
 
     def _save(self, trainer: Trainer, name: str = "last.ckpt", batches_done: int = 0) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.data.images import SUFFIXES
+from experiments.data.images.image_data import SUFFIXES
 from experiments.errors import UserError
 from experiments.run.folder import read_config
 from experiments.system.files import atomic_path, write_text
@@ -98,6 +99,29 @@ def audio_files(words: Sequence[str]) -> list[Path]:
     return found
 
 
+def observations(words: Sequence[str]) -> list[str]:
+    """Observations as texts of numbers with commas; for a word that names a file, its lines, without a head of names.
+
+    Raises:
+        UserError: a file cannot be read, or there is none.
+    """
+    found: list[str] = []
+    for word in words:
+        if not Path(word).is_file():
+            found.append(word.strip())
+            continue
+        try:
+            lines = [line for line in Path(word).read_text(encoding="utf-8").splitlines() if line.strip()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(
+                f"{word} is no text in UTF-8 ({error}): write an observation a line, with commas"
+            ) from error
+        found += lines[1:] if lines and re.search("[a-df-zA-DF-Z]", lines[0]) else lines
+    if not found:
+        raise UserError(f"{' '.join(words)} holds no observation: write one a line, numbers with commas")
+    return found
+
+
 # What the words of the command line stand for, by what the run's data give; words of other kinds are taken as they are.
 # Whatever a reader gives, the data module's `prepare` takes a list of it.
 READERS: dict[str, Callable[[Sequence[str]], list[Any]]] = {
@@ -107,7 +131,10 @@ READERS: dict[str, Callable[[Sequence[str]], list[Any]]] = {
     "pair": texts,
     "audio": audio_files,
     "speech": audio_files,
+    "control": observations,
+    "demonstrations": observations,
 }
+HEADS = {"control": "observation", "demonstrations": "observation"}  # of the column of inputs, where it is not the kind
 
 
 def main(words: list[str]) -> int:
@@ -118,7 +145,7 @@ def main(words: list[str]) -> int:
         "inputs",
         nargs="+",
         metavar="INPUT",
-        help="of images and sound: files, or folders of them; of texts: the text, or files with one a line; of series: CSV files",
+        help="of images and sound: files, or folders of them; of texts: the text, or files with one a line; of series: CSV files; of control: observations as 0.1,0,-0.2,0, or files with one a line",
     )
     parser.add_argument(
         "--top",
@@ -134,7 +161,8 @@ def main(words: list[str]) -> int:
         metavar="FOLDER",
         help="where files (pictures and the like) and predictions.csv go; by default RUN/predictions, if there are files",
     )
-    options = parser.parse_args(words)
+    # -0.1,0 is an observation and no switch.
+    options = parser.parse_args([f" {word}" if re.match(r"-[\d.]+,", word) else word for word in words])
     if options.top < 1:
         raise UserError(f"--top {options.top} must be 1 or more: try --top 3")
     overrides = [options.run] if "=" in options.run and not Path(options.run).exists() else []
@@ -156,7 +184,7 @@ def main(words: list[str]) -> int:
             else zip(some, loaded.answers(some, options.top), strict=True)
         )
         for one, answer in pairs:
-            answers.append({kind: str(one), **answer})
+            answers.append({HEADS.get(kind, kind): str(one), **answer})
     if not answers:
         raise UserError(f"none of the {len(inputs)} inputs can be read: see the lines above")
     folder = options.out or Path("." if overrides else options.run) / "predictions"

@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,6 +57,7 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         *_freezing(config),
         *trainer_keys.problems(config.trainer, given_keys(config)),
         *_untaken(config),
+        *_own(config),
     ]
 
 
@@ -158,6 +160,17 @@ _RULES = {
     "data.max_length": _whole(1, "400", True),
     "data.max_tokens": _whole(1, "4000", True),
     "data.classes": _Rule(list, "a list of names, or null", lambda v: len(v) > 0, '["0","1"]', True),
+    "data.randomise": _Rule(object, "true, a number, ranges, or null", lambda v: True, "true", True),
+    "data.environments": _whole(1, "8"),
+    "data.steps": _whole(1, "128"),
+    "data.rollouts": _whole(1, "10"),
+    "data.validation_episodes": _whole(1, "10"),
+    "data.test_episodes": _whole(1, "50"),
+    "task.passes": _whole(1, "10"),
+    "task.discount": _Rule(float, "a number from 0 to 1", lambda v: 0 <= v <= 1, "0.99"),
+    "task.trace": _Rule(float, "a number from 0 to 1", lambda v: 0 <= v <= 1, "0.95"),
+    "task.clip": _Rule(float, "a number above 0", lambda v: v > 0, "0.2"),
+    "task.max_gradient": _Rule(float, "a number above 0, or null", lambda v: v > 0, "0.5", True),
     "data.limit": _Rule(
         float,
         "null, a number of examples, or a share below 1",
@@ -192,6 +205,18 @@ def _values(config: Any) -> list[str]:
         ):
             wrong.append(f"{key}={_shown(value)} must be {rule.words}: try {key}={rule.cure}")
     return wrong
+
+
+def _own(config: Any) -> list[str]:
+    """What the function finds that an option names as `checked_by`: light to import, given the config as plain Python."""
+    problems: list[str] = []
+    for group in ("model", "data", "task"):
+        name = config[group].get("checked_by")
+        if name:
+            module, _, function = str(name).rpartition(".")
+            plain: Any = OmegaConf.to_container(config, resolve=True) if isinstance(config, DictConfig) else config
+            problems += getattr(import_module(module), function)(plain)
+    return problems
 
 
 def _types(config: Any, defaults: Any) -> list[str]:

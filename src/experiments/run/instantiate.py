@@ -12,7 +12,14 @@ from omegaconf import OmegaConf
 
 from experiments.errors import UserError, first_line
 
-_NOTES = ("about", "reads", "gives", "makes", "pretrained")  # keys that describe an option and build nothing
+_NOTES = (
+    "about",
+    "reads",
+    "gives",
+    "makes",
+    "pretrained",
+    "checked_by",
+)  # keys that describe an option and build nothing
 
 
 def described(node: Any) -> dict[str, Any]:

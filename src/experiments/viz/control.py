@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.names import shorten
 from experiments.viz.canvas import BLUE, GREEN, GREY, INK, ORANGE, RED, SMALL, TEXT, add_axes, figure, quiet
+from experiments.viz.labels import shorten
 
 SHOWN = 8  # observations drawn at most
 COLOURS = (BLUE, ORANGE, GREEN, RED, "#cc79a7", "#56b4e9", "#f0e442", "#000000")
@@ -37,7 +37,15 @@ def return_curve(history: Sequence[Mapping[str, float]], threshold: float | None
         )  # fmt: skip
     if threshold is not None:
         ax.axhline(threshold, color=GREY, linewidth=1.0, linestyle=(0, (3, 3)))
-        ax.text(0.01, threshold, f"success: {threshold:g}", transform=ax.get_yaxis_transform(), fontsize=SMALL, color=GREY, va="bottom")
+        ax.text(
+            0.01,
+            threshold,
+            f"success: {threshold:g}",
+            transform=ax.get_yaxis_transform(),
+            fontsize=SMALL,
+            color=GREY,
+            va="bottom",
+        )
     ax.margins(x=0.02, y=0.1)
     ax.set_xlim(left=0)
     ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
@@ -71,10 +79,10 @@ def episode(
     steps = np.arange(len(rewards))
     for row in range(rows + 1):
         bottom = height - 0.75 - (row + 1) * (tall + gap) + gap
-        ax = add_axes(fig, 1.75, bottom, width - 2.0, tall)
+        ax = add_axes(fig, 2.25, bottom, width - 2.5, tall)
         quiet(ax)
         name = "action" if row == rows else shorten(names[row], 20)
-        fig.text(1.2 / width, (bottom + tall / 2) / height, name, fontsize=SMALL, color=INK, ha="right", va="center")
+        fig.text(1.6 / width, (bottom + tall / 2) / height, name, fontsize=SMALL, color=INK, ha="right", va="center")
         if row < rows:
             ax.plot(steps, observations[:, row], color=BLUE, linewidth=1.6)
         elif discrete:
@@ -100,7 +108,7 @@ def policy(
     discrete: bool,
     path: np.ndarray,
 ) -> Figure:
-    """What a policy does over two observations, with the way of one episode on it.
+    """What a policy does over two observations, with the observations of one episode on it.
 
     Args:
         values: (up, across, choices) probabilities, or (up, across, 1) of the first entry of the action.
@@ -120,13 +128,18 @@ def policy(
         shown, title, ticks = values[..., 0], actions[0], None
         most = float(np.abs(shown).max()) or 1.0
         limits = (-most, most)
-    fig = figure(width, height, "The policy", f"{title}; the others as in the middle of the episode")
+    fig = figure(width, height, "The policy", f"{title}; dots: an episode")
     ax = add_axes(fig, 0.95, 0.75, width - 2.9, height - 1.6)
     picture = ax.imshow(
-        shown, origin="lower", extent=(*ends[0], *ends[1]), aspect="auto", cmap="coolwarm", vmin=limits[0], vmax=limits[1]
+        shown,
+        origin="lower",
+        extent=(*ends[0], *ends[1]),
+        aspect="auto",
+        cmap="coolwarm",
+        vmin=limits[0],
+        vmax=limits[1],
     )
-    ax.plot(path[:, 0], path[:, 1], color="#222222", linewidth=1.0, alpha=0.8, gid="keep")
-    ax.plot(path[:1, 0], path[:1, 1], "o", color="#222222", markersize=6, gid="keep")
+    ax.plot(path[:, 0], path[:, 1], ".", color="#222222", markersize=4, alpha=0.7, gid="keep")
     ax.set_xlabel(names[0], fontsize=TEXT, color=INK)
     ax.set_ylabel(names[1], fontsize=TEXT, color=INK)
     ax.tick_params(labelsize=SMALL, length=0, colors=GREY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import struct
 from collections.abc import Sequence
 from datetime import datetime
 from html import escape
@@ -28,8 +29,12 @@ figure + figure { margin-top: 1rem; }
 """
 
 
-def picture_html(figure: Figure, title: str) -> str:
-    """The figure as HTML that follows the page's light or dark; the figure is changed."""
+def picture_html(figure: Figure | bytes, title: str) -> str:
+    """The figure as HTML that follows the page's light or dark; the figure is changed. An animation stays as it is."""
+    if isinstance(figure, bytes):
+        wide = struct.unpack("<H", figure[6:8])[0] / _DPI * 2
+        data = "data:image/gif;base64," + base64.b64encode(figure).decode()
+        return f'<picture style="--inches: {wide:.2f}"><img src="{data}" alt="{escape(title)}"></picture>'
     recolour(figure, _LIGHT)
     light = _data(figure)
     recolour(figure, _DARK)

@@ -70,12 +70,19 @@ class Look:
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture: `name.png` in the folder, and a card with title and caption on the page."""
+    """One picture: `name.png` in the folder, and a card with title and caption on the page.
+
+    In place of the figure an animation may stand, the content of a GIF: then it is `name.gif`.
+    """
 
     name: str
     title: str
     caption: str
-    figure: Figure
+    figure: Figure | bytes
+
+    @property
+    def file(self) -> str:
+        return f"{self.name}.{'gif' if isinstance(self.figure, bytes) else 'png'}"
 
 
 @dataclass(frozen=True)

@@ -51,8 +51,9 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
             panel, drawn = panels[name], []
             try:
                 for picture in panel.draw(look):
-                    with atomic_path(target / f"{picture.name}.png") as temporary:
-                        temporary.write_bytes(png(picture.figure, 150))
+                    moves = isinstance(picture.figure, bytes)
+                    with atomic_path(target / picture.file) as temporary:
+                        temporary.write_bytes(picture.figure if moves else png(picture.figure, 150))
                     drawn.append((picture, picture_html(picture.figure, picture.title)))
             except NotShown as why:
                 if only and not drawn:
@@ -60,7 +61,7 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
                 notes.append(f"{panel.title}: {why}.")
             if drawn:
                 sections.append((panel, drawn))
-                print(f"{name:<{wide}} {', '.join(f'{one.name}.png' for one, _ in drawn)}", flush=True)
+                print(f"{name:<{wide}} {', '.join(one.file for one, _ in drawn)}", flush=True)
         for note in notes:
             print(f"{'not shown':<{wide}} {note}")
         chosen = loaded.config.run.choices

@@ -137,9 +137,13 @@ def make(name: str, options: Mapping[str, Any] | None = None, render: bool = Fal
     try:
         env = library.make(name, disable_env_checker=True, **arguments)
     except library.error.DependencyNotInstalled as error:
-        raise UserError(f"data.env={name} needs a package that is not installed ({first_line(error)}): install it") from error
+        raise UserError(
+            f"data.env={name} needs a package that is not installed ({first_line(error)}): install it"
+        ) from error
     except (library.error.Error, ImportError, TypeError) as error:
-        raise UserError(f"data.env={name} cannot be made ({first_line(error)}): check data.env and data.options") from error
+        raise UserError(
+            f"data.env={name} cannot be made ({first_line(error)}): check data.env and data.options"
+        ) from error
     spaces = library.spaces
     seen, done = env.observation_space, env.action_space
     if isinstance(seen, spaces.Box) and len(seen.shape) > 1:

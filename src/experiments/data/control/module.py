@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -156,31 +154,21 @@ class PlaysEpisodes(LightningDataModule):
             )
         return self.environments // world
 
-    def prepare(self, inputs: Sequence[str]) -> Tensor:
-        """Observations (N, F): one from each text of numbers with commas, and one from each row of a CSV or .npy file.
+    def prepare(self, inputs: Sequence[Any]) -> Tensor:
+        """Observations (N, F), each given as a text of numbers with commas, or as numbers.
 
         Raises:
             UserError: what is no observation of this environment.
         """
-        names = self.spec.observations
-        rows: list[Sequence[float]] = []
-        for word in inputs:
+        names, rows = self.spec.observations, []
+        for one in inputs:
             try:
-                if Path(str(word)).is_file():
-                    read = np.load if str(word).endswith(".npy") else partial(np.loadtxt, delimiter=",", ndmin=2)
-                    rows += np.atleast_2d(read(word)).tolist()
-                else:
-                    rows.append([float(one) for one in str(word).split(",")])
-            except (ValueError, OSError) as error:
-                raise UserError(
-                    f"{word} is no observation: give {len(names)} numbers with commas, or a file of them"
-                ) from error
-        for row in rows:
+                row = [float(number) for number in (one.split(",") if isinstance(one, str) else one)]
+            except (TypeError, ValueError) as error:
+                raise UserError(f"{one} is no observation: give {len(names)} numbers with commas") from error
             if len(row) != len(names):
-                raise UserError(
-                    f"an observation of {len(row)} numbers was given and {self.spec.environment} has {len(names)}: "
-                    f"{', '.join(names)}"
-                )
+                raise UserError(f"{one} has {len(row)} numbers and an observation {len(names)}: {', '.join(names)}")
+            rows.append(row)
         return torch.tensor(rows, dtype=torch.float32)
 
     def teardown(self, stage: str) -> None:

@@ -141,7 +141,7 @@ def check_ranges(randomise: Any, env: str, available: tuple[str, ...]) -> dict[s
                 f"data.randomise={randomise} finds no physics to change in data.env={env}: "
                 "name a range, as in data.randomise.noise=[0,0.1]"
             )
-        return {name: (1 / (1 + spread), 1 + spread) for name in names}
+        return dict.fromkeys(names, (1 / (1 + spread), 1 + spread))
     if not isinstance(randomise, Mapping):
         raise UserError(f"data.randomise={randomise} must be true, a number, or ranges: data.randomise.mass=[0.5,2]")
     found: dict[str, tuple[float, float]] = {}

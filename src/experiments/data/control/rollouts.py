@@ -165,7 +165,9 @@ class Rollouts:
         self._state = self._state.masked_fill(torch.from_numpy(ended)[:, None], 0.0)
         self.simulation.begin([self._seed(place) if over else 0 for place, over in enumerate(ended)], which=ended)
 
-    def _cut(self, rollout: Rollout, studied: tuple[Tensor, ...], random: np.random.Generator) -> Iterator[tuple[Tensor, ...]]:
+    def _cut(
+        self, rollout: Rollout, studied: tuple[Tensor, ...], random: np.random.Generator
+    ) -> Iterator[tuple[Tensor, ...]]:
         """One pass over a rollout in a new order."""
         columns = [one.flatten(0, 1) for one in (rollout.observations, rollout.actions, *studied)]
         if not self.learner.memory:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from experiments.errors import UserError
 from experiments.batches import Decisions, Observations
+from experiments.errors import UserError
 from experiments.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 LEAST_LOG_STD, MOST_LOG_STD = -5.0, 2.0
 _HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 _GRID = 81  # points a side of the picture of a policy
-DISTRIBUTIONS = ("categorical", "gaussian")
 
 
 class Acted(NamedTuple):
@@ -148,12 +147,13 @@ class Acting(Task):
 
     shows = ("experiments.commands.show.control",)
 
-    def __init__(self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, distribution: str | None) -> None:
-        fitting = check_distribution(distribution, spec)
+    def __init__(
+        self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, distribution: str | None
+    ) -> None:
+        if misfit := spec.misfit(distribution):
+            raise UserError(misfit)
         super().__init__(model, spec, optimizer, scheduler)
-        self.distribution: Categorical | Gaussian = (
-            Categorical() if fitting == "categorical" else Gaussian(spec.low, spec.high)
-        )
+        self.distribution: Categorical | Gaussian = Categorical() if spec.discrete else Gaussian(spec.low, spec.high)
         self.memory = int(getattr(model, "memory", 0))
         self.episodes = nn.ModuleDict({part: EpisodeResults() for part in ("val", "test")})
         self._tested: dict[str, Any] = {}
@@ -249,7 +249,9 @@ class Acting(Task):
             shown = self.distribution.taken(self.distribution.choose(parameters, None))[:, :1].numpy()
         names = [self.spec.observations[one] for one in (first, second)]
         values = shown.reshape(_GRID, _GRID, -1)
-        return policy(values, (ends[0], ends[1]), names, self.spec.actions, self.spec.discrete, observations[:, [first, second]])
+        return policy(
+            values, (ends[0], ends[1]), names, self.spec.actions, self.spec.discrete, observations[:, [first, second]]
+        )
 
     def predict(self, inputs: Any) -> Tensor:
         """Observations (N, F) -> the best actions as the environment takes them, (N,) or (N, A)."""
@@ -277,21 +279,3 @@ class Acting(Task):
         for entries, value in zip(taken.tolist(), decisions.value.tolist(), strict=True):
             answers.append({**dict(zip(spec.actions, entries, strict=True)), "value": value})
         return answers
-
-
-def check_distribution(distribution: str | None, spec: Any) -> str:
-    """The distribution that fits a spec's actions.
-
-    Raises:
-        UserError: when another one was asked for.
-    """
-    fitting = "categorical" if spec.discrete else "gaussian"
-    if distribution not in (None, *DISTRIBUTIONS):
-        raise UserError(f"task.distribution={distribution} is unknown: choose one of {', '.join(DISTRIBUTIONS)}, or null")
-    if distribution not in (None, fitting):
-        kind = "discrete" if spec.discrete else "continuous"
-        raise UserError(
-            f"task.distribution={distribution} does not fit the {kind} actions of data.env={spec.environment}: "
-            f"set task.distribution={fitting} or null"
-        )
-    return fitting

@@ -1,0 +1,67 @@
+"""Panels of a policy: an episode as an animation, its observations, the policy over two of them, and how the return grew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from experiments.commands.show.panel import Look, NotShown, Panel, Picture
+
+FRAMES = 250  # of the animation at most
+
+
+def animation(look: Look) -> Iterator[Picture]:
+    """The first episode of the test, as it looks; `inputs` may name another one by its number."""
+    from experiments.viz.animation import gif
+
+    _playable(look)
+    numbers = [int(word) for word in look.wanted.inputs if word.isdigit()] or [0]
+    for number in numbers:
+        pictures, per_second, total = look.run.data.filmed(look.run.task, number, FRAMES)
+        name = "animation" if len(numbers) == 1 else f"animation_{number}"
+        caption = f"Episode {number} of the test, return {total:.4g}, by the best actions."
+        yield Picture(name, "An episode", caption, gif(pictures, per_second))
+
+
+def episode(look: Look) -> Iterator[Picture]:
+    """Observations and actions of that episode."""
+    trace = _trace(look)
+    caption = f"What is observed and done in the first episode of the test, step by step; return {trace[2].sum():.4g}."
+    yield Picture("episode", "Step by step", caption, look.run.task.draw_episode(trace))
+
+
+def policy(look: Look) -> Iterator[Picture]:
+    """What the policy does over the two observations that vary most."""
+    if len(look.run.spec.observations) < 2:
+        raise NotShown("there is one observation alone")
+    caption = "What the policy does, over the two observations that vary most in the episode, the others at its median."
+    yield Picture("policy", "The policy", caption, look.run.task.draw_policy(_trace(look)[0]))
+
+
+def returns(look: Look) -> Iterator[Picture]:
+    """The return over the steps of training, as the record has it."""
+    from experiments.viz.control import return_curve
+
+    history = (look.run.record.get("steps") or {}).get("return_by_steps")
+    if not history:
+        raise NotShown("the run learned from demonstrations, or has not been tested")
+    caption = "Mean return of the last training episodes, with random actions, and of validation, with the best ones."
+    yield Picture("return", "Return", caption, return_curve(history, look.run.spec.threshold))
+
+
+def _playable(look: Look) -> None:
+    if not look.run.spec.environment:
+        raise NotShown("the demonstrations came without an environment")
+
+
+def _trace(look: Look) -> Any:
+    _playable(look)
+    return look.once("trace", lambda: look.run.data.play(look.run.task, "test", [0]).trace)
+
+
+PANELS = (
+    Panel("animation", "An episode", animation),
+    Panel("episode", "Step by step", episode),
+    Panel("policy", "The policy", policy),
+    Panel("return", "Return", returns),
+)

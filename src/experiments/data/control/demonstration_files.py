@@ -1,0 +1,142 @@
+"""Recorded demonstrations: NumPy's .npz files, and the folders that Minari keeps."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.errors import UserError, first_line
+
+Episode = tuple[np.ndarray, np.ndarray]  # observations (T, F) float32, and actions (T,) int64 or (T, A) float32
+
+_NAMES = {"observations": ("observations", "obs"), "actions": ("actions", "acts")}
+_ENDS = ("terminals", "timeouts", "dones", "terminations", "truncations")  # true at the last step of an episode
+_PIECES = 10  # that steps are cut into where nothing says where episodes end
+
+
+def read(path: Path) -> list[Episode]:
+    """The episodes of a file or folder.
+
+    Raises:
+        UserError: when it cannot be read, or does not hold what it should.
+    """
+    if not path.exists():
+        raise UserError(f"data.path={path} does not exist: name an .npz file or a folder of Minari")
+    found = _minari(path) if path.is_dir() or path.suffix in (".hdf5", ".h5") else _npz(path)
+    episodes = [_typed(path, *one) for one in found if len(one[1])]
+    if not episodes:
+        raise UserError(f"data.path={path} holds no step: record demonstrations into it first")
+    return episodes
+
+
+def _npz(path: Path) -> list[tuple[Any, Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            content = {name: file[name] for name in file.files}
+    except (OSError, ValueError, AttributeError, EOFError) as error:
+        raise UserError(f"data.path={path} is no .npz file ({first_line(error)}): save one with numpy.savez") from error
+    found = {}
+    for wanted, names in _NAMES.items():
+        name = next((one for one in names if one in content), None)
+        if name is None:
+            raise UserError(
+                f"data.path={path} holds {', '.join(content) or 'nothing'} and no {wanted}: save observations and "
+                "actions, a row a step, and terminals where episodes end"
+            )
+        found[wanted] = content[name]
+    observations, actions = found["observations"], found["actions"]
+    if len(observations) != len(actions):
+        raise UserError(
+            f"data.path={path} has {len(observations)} observations and {len(actions)} actions: give one of each a step"
+        )
+    count = len(actions)
+    ends = np.zeros(count, bool)
+    for name in _ENDS:
+        if name in content:
+            ends |= np.asarray(content[name], bool).reshape(-1)
+    if "episode_starts" in content:  # as stable-baselines3 records them
+        ends[:-1] |= np.asarray(content["episode_starts"], bool).reshape(-1)[1:]
+    if ends[:-1].any():
+        cuts = np.flatnonzero(ends[:-1]) + 1
+    else:
+        cuts = np.linspace(0, count, min(_PIECES, count) + 1).astype(int)[1:-1]
+    return list(zip(np.split(observations, cuts), np.split(actions, cuts), strict=True))
+
+
+def _minari(path: Path) -> list[tuple[Any, Any]]:
+    if find_spec("h5py") is None:
+        raise UserError(
+            f"data.path={path} is read with h5py, which is not installed: pip install 'experiments[control]'"
+        )
+    import h5py
+
+    file = next((one for one in (path / "data" / "main_data.hdf5", path / "main_data.hdf5") if one.is_file()), path)
+    if file.is_dir():
+        raise UserError(f"data.path={path} holds no data/main_data.hdf5: name a dataset's folder, as Minari keeps it")
+    try:
+        with h5py.File(file) as content:
+            names = sorted((one for one in content if one.startswith("episode_")), key=lambda one: int(one[8:]))
+            for name in names[:1]:
+                for part in ("observations", "actions"):
+                    if not isinstance(content[name].get(part), h5py.Dataset):
+                        raise UserError(
+                            f"data.path={path} has {part} of several parts, and policies here read and give one vector: "
+                            "choose other demonstrations"
+                        )
+            # What is seen after the last action has none.
+            return [
+                (content[name]["observations"][: len(content[name]["actions"])], content[name]["actions"][:])
+                for name in names
+            ]
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(
+            f"data.path={path} cannot be read as Minari's ({first_line(error)}): download it again"
+        ) from error
+
+
+def _typed(path: Path, observations: Any, actions: Any) -> Episode:
+    observations, actions = np.asarray(observations, np.float32), np.asarray(actions)
+    if observations.ndim != 2:
+        raise UserError(
+            f"data.path={path} has observations of shape {observations.shape[1:]}, and policies here read a vector: "
+            "flatten them"
+        )
+    if actions.ndim == 2 and actions.shape[1] == 1 and np.issubdtype(actions.dtype, np.integer):
+        actions = actions[:, 0]  # a choice, as stable-baselines3 records it
+    chosen = actions.ndim == 1 and np.issubdtype(actions.dtype, np.integer)
+    actions = actions.astype(np.int64 if chosen else np.float32)
+    if actions.ndim == 1 and not chosen:
+        actions = actions[:, None]
+    if not np.isfinite(observations).all() or not np.isfinite(actions).all():
+        raise UserError(f"data.path={path} holds numbers that are not finite: leave those episodes out")
+    return observations, actions
+
+
+def check_shapes(path: Any, episodes: list[Episode], spec: Any) -> None:
+    """Refuses demonstrations that are not of an environment.
+
+    Raises:
+        UserError: naming what differs.
+    """
+    observations, actions = episodes[0]
+    env, features = spec.environment, len(spec.observations)
+    cure = "name the environment that they were recorded in as data.env, or null for none"
+    if observations.shape[1] != features:
+        raise UserError(
+            f"data.path={path} has observations of {observations.shape[1]} numbers and data.env={env} has {features}: {cure}"
+        )
+    discrete = actions.ndim == 1
+    if discrete != spec.discrete:
+        kinds = ["discrete" if one else "continuous" for one in (discrete, spec.discrete)]
+        raise UserError(f"data.path={path} has {kinds[0]} actions and data.env={env} has {kinds[1]} ones: {cure}")
+    count = len(spec.actions)
+    if not discrete and actions.shape[1] != count:
+        raise UserError(
+            f"data.path={path} has actions of {actions.shape[1]} numbers and data.env={env} of {count}: {cure}"
+        )
+    if discrete and not all(one.min() >= 0 and one.max() < count for _, one in episodes):
+        most = max(int(one.max()) for _, one in episodes)
+        raise UserError(f"data.path={path} has action {most} and data.env={env} the actions 0 to {count - 1}: {cure}")

@@ -1,0 +1,230 @@
+"""Demonstrations: what an expert did, step by step, and the environment to try it in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from experiments.data.common.loading import whole
+from experiments.data.common.sampling import EvalSampler, LazyLoader, Picks, TrainSampler, as_is
+from experiments.data.control.demonstration_files import Episode, check_shapes, read
+from experiments.data.control.experts import demonstrate
+from experiments.data.control.module import PlaysEpisodes
+from experiments.errors import UserError
+from experiments.spec import ControlSpec
+
+
+class Steps(Dataset):
+    """Steps of some episodes, each by itself: observations (B, F) and actions (B,) or (B, A)."""
+
+    def __init__(self, episodes: list[Episode]) -> None:
+        self.observations = torch.from_numpy(np.concatenate([one for one, _ in episodes]))
+        self.actions = torch.from_numpy(np.concatenate([one for _, one in episodes]))
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    def __getitems__(self, picks: Picks | range) -> tuple[Tensor, ...]:
+        rows = torch.as_tensor(np.asarray(picks.indices if isinstance(picks, Picks) else picks))
+        return self.observations[rows], self.actions[rows]
+
+
+class WholeEpisodes(Dataset):
+    """Episodes for a policy with memory: observations (B, T, F), actions (B, T) or (B, T, A), and a mask (B, T)."""
+
+    def __init__(self, episodes: list[Episode]) -> None:
+        self.episodes = episodes
+
+    def __len__(self) -> int:
+        return len(self.episodes)
+
+    def __getitems__(self, picks: Picks | range) -> tuple[Tensor, ...]:
+        some = [self.episodes[place] for place in (picks.indices if isinstance(picks, Picks) else picks)]
+        padded = [
+            torch.nn.utils.rnn.pad_sequence([torch.from_numpy(one[part]) for one in some], batch_first=True)
+            for part in (0, 1)
+        ]
+        lengths = torch.tensor([len(one) for one, _ in some])
+        return *padded, torch.arange(padded[0].shape[1]) < lengths[:, None]
+
+
+class OneAfterAnother:
+    """Batches of one loader, then those of the next."""
+
+    def __init__(self, *loaders: Any) -> None:
+        self.loaders = loaders
+
+    def __len__(self) -> int:
+        return sum(map(len, self.loaders))
+
+    def __iter__(self) -> Iterator[Any]:
+        for loader in self.loaders:
+            yield from loader
+
+
+class Demonstrations(PlaysEpisodes):
+    """Steps of an expert, from a file or played here; split by episodes. The environment is for validation and test.
+
+    Args:
+        path: an .npz file or a folder of Minari; None: the expert that is written here plays.
+        demonstrations: episodes that this expert plays; of a file, so many from its beginning, None for all.
+        validation: share of the episodes.
+        test: likewise.
+        limit: training episodes: a count or a share.
+        batch_size: steps in a batch, over all processes together; with a memory, about as many in whole episodes.
+        seed: of the order.
+
+    The others are as in `PlaysEpisodes`; without `env` nothing is played.
+
+    Raises:
+        UserError: a value is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | None,
+        demonstrations: int | None,
+        validation: float,
+        test: float,
+        limit: float | None,
+        batch_size: int,
+        env: str | None,
+        options: Mapping[str, Any] | None,
+        environments: int,
+        validation_episodes: int,
+        test_episodes: int,
+        physics: Mapping[str, Any] | None,
+        test_physics: Mapping[str, Any] | None,
+        randomise: Any,
+        workers: int,
+        seed: int,
+    ) -> None:
+        super().__init__(
+            env=env,
+            options=options,
+            environments=environments,
+            validation_episodes=validation_episodes,
+            test_episodes=test_episodes,
+            physics=physics,
+            test_physics=test_physics,
+            randomise=randomise,
+            workers=workers,
+        )
+        whole("data.batch_size", batch_size, 1)
+        if path is None and env is None:
+            raise UserError("data=demonstrations needs data.path, or data.env whose expert plays: add one of them")
+        for key, share in (("validation", validation), ("test", test)):
+            if not 0 < share < 1:
+                raise UserError(f"data.{key}={share} must be a share of the episodes: try data.{key}=0.1")
+        if path is None:
+            whole("data.demonstrations", demonstrations, 3)
+        self.path = None if path is None else Path(path).expanduser()
+        self.demonstrations, self.shares, self.limit = demonstrations, (validation, test), limit
+        self.batch_size, self.seed = batch_size, seed
+        self.parts: dict[str, list[Episode]] = {}
+        self._memory = 0
+
+    def setup(self, stage: str | None = None) -> None:
+        if self.parts:
+            return
+        if self.env is not None:
+            self.spec = self.examine()
+        if self.path is None:
+            episodes = demonstrate(str(self.env), self.options, dict(self.physics), int(self.demonstrations or 0))
+        else:
+            episodes = read(self.path)[: self.demonstrations]
+        if self.spec is None:
+            self.spec = _spec_of(episodes)
+        check_shapes(self.path, episodes, self.spec)
+        count = len(episodes)
+        sizes = [max(1, round(share * count)) for share in self.shares]
+        train = count - sum(sizes)
+        if train < 1:
+            raise UserError(
+                f"{count} episodes are too few for three parts: record more, or set data.validation and data.test"
+            )
+        if self.limit is not None:
+            limit = int(self.limit) if self.limit >= 1 else max(1, round(self.limit * train))
+            if limit > train:
+                raise UserError(f"data.limit={limit} is more than the {train} training episodes: take {train} or less")
+        else:
+            limit = train
+        ends = (train, train + sizes[0])
+        self.parts = {
+            "train": episodes[:limit],
+            "validation": episodes[ends[0] : ends[1]],
+            "test": episodes[ends[1] :],
+        }
+        self.splits = {part: sum(len(one) for one, _ in some) for part, some in self.parts.items()}
+
+    def attend(self, player: Any) -> None:
+        """Says whose policy learns, before a loader is made: whether it wants single steps or whole episodes."""
+        self._memory = player.memory
+
+    def moments(self) -> tuple[float, Tensor, Tensor]:
+        """Count, mean and variance of the training part's observations."""
+        rows = torch.from_numpy(np.concatenate([one for one, _ in self.parts["train"]])).double()
+        return float(len(rows)), rows.mean(0).float(), rows.var(0, correction=0).float()
+
+    def dataset(self, part: str) -> Any:
+        return WholeEpisodes(self.parts[part]) if self._memory else Steps(self.parts[part])
+
+    def train_dataloader(self) -> Any:
+        dataset, (rank, world) = self.dataset("train"), self.place
+        return self._loader(dataset, TrainSampler(len(dataset), self._rows("train"), self.seed, rank, world))
+
+    def val_dataloader(self) -> Any:
+        return self._with_episodes("validation")
+
+    def test_dataloader(self) -> Any:
+        return self._with_episodes("test")
+
+    def _with_episodes(self, part: str) -> Any:
+        dataset = self.dataset(part)
+        steps = self._loader(dataset, EvalSampler(len(dataset), self._rows(part), *self.place))
+        return OneAfterAnother(steps, self._episodes(part)) if self.env is not None else steps
+
+    def _rows(self, part: str) -> int:
+        """Of a batch and process: steps, or as many episodes as have about so many."""
+        _, world = self.place
+        if self.batch_size % world:
+            raise UserError(
+                f"data.batch_size={self.batch_size} is the total over all processes and must divide by {world}: "
+                f"take {max(1, self.batch_size // world) * world}"
+            )
+        share = self.batch_size // world
+        length = self.splits[part] / len(self.parts[part])
+        return max(1, round(share / length)) if self._memory else share
+
+    def _loader(self, dataset: Any, sampler: Any) -> Any:
+        return LazyLoader(
+            dataset,
+            batch_sampler=sampler,
+            collate_fn=as_is,
+            # Without one of its own a loader draws from the global generator, and shifts everybody else's numbers.
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+
+
+def _spec_of(episodes: list[Episode]) -> ControlSpec:
+    """The spec of demonstrations without an environment."""
+    observations, actions = episodes[0]
+    discrete = actions.ndim == 1
+    count = 1 + max(int(one.max()) for _, one in episodes) if discrete else actions.shape[1]
+    limits = np.concatenate([one for _, one in episodes]) if not discrete else None
+    return ControlSpec(
+        environment="",
+        observations=tuple(f"observation {n}" for n in range(observations.shape[1])),
+        actions=tuple(str(n) for n in range(count)),
+        discrete=discrete,
+        low=() if limits is None else tuple(float(one) for one in limits.min(0)),
+        high=() if limits is None else tuple(float(one) for one in limits.max(0)),
+        longest=max(len(one) for one, _ in episodes),
+    )
