@@ -28,12 +28,14 @@ class Moments(nn.Module):
     count: Tensor
     mean: Tensor
     var: Tensor
+    scale: Tensor  # one over the deviation: asked in each step, and changed seldom
 
     def __init__(self, features: int) -> None:
         super().__init__()
         self.register_buffer("count", torch.zeros(()))
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("var", torch.ones(features))
+        self.register_buffer("scale", torch.ones(features))
 
     def update(self, count: float, mean: Tensor, var: Tensor) -> None:
         """Adds what is known of `count` more rows: their mean and variance, (F,) each."""
@@ -42,6 +44,7 @@ class Moments(nn.Module):
         spread = self.var * self.count + var * count + apart.square() * self.count * count / total
         self.mean.add_(apart * count / total)
         self.var.copy_(spread / total)
+        self.scale.copy_((self.var + 1e-8).rsqrt())
         self.count.copy_(total)
 
 
@@ -66,9 +69,12 @@ class Normalise(nn.Module):
             return x._replace(values=self._scaled(x.values))
         return self._scaled(x)
 
+    def act(self, x: Tensor) -> Tensor:
+        return self._scaled(x)
+
     def _scaled(self, values: Tensor) -> Tensor:
         known = self.observed
-        return ((values - known.mean) * (known.var + 1e-8).rsqrt()).clamp(-FAR, FAR)
+        return ((values - known.mean) * known.scale).clamp_(-FAR, FAR)
 
 
 class TwinLayer(nn.Module):
@@ -85,6 +91,9 @@ class TwinLayer(nn.Module):
         actor, critic = (x.actor, x.critic) if isinstance(x, Halves) else (x, x)
         return Halves(torch.tanh(self.actor(actor)), torch.tanh(self.critic(critic)))
 
+    def act(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.actor(x))
+
 
 class SharedLayer(nn.Module):
     """A layer of tanh units that action and value share."""
@@ -98,6 +107,9 @@ class SharedLayer(nn.Module):
         values = x.actor if isinstance(x, Halves) else x.values if isinstance(x, Observations) else x
         out = torch.tanh(self.linear(values))
         return Halves(out, out)
+
+    def act(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.linear(x))
 
 
 class Encoder(nn.Module):
@@ -145,10 +157,11 @@ class ActorCritic(nn.Module):
         else:
             actor, critic = x
             state = actor.new_zeros(len(actor), 0)
-        action = self.actor(actor)
-        if self.log_std is not None:
-            action = torch.cat([action, self.log_std.expand_as(action)], dim=-1)
-        return Decisions(action, self.critic(critic)[..., 0], state)
+        return Decisions(self.act(actor), self.critic(critic)[..., 0], state)
+
+    def act(self, x: Tensor) -> Tensor:
+        action = self.actor(x)
+        return action if self.log_std is None else torch.cat([action, self.log_std.expand_as(action)], dim=-1)
 
 
 class PolicyMLP(nn.Sequential):
@@ -178,6 +191,12 @@ class PolicyMLP(nn.Sequential):
             stages[f"layer{number}"] = layer(before, after)  # (B, after), twice
         stages["head"] = ActorCritic(hidden[-1], num_actions, continuous)  # (B, num_actions or twice that), (B,)
         super().__init__(OrderedDict(stages))
+
+    def act(self, x: Tensor) -> Tensor:
+        """(B, features) -> (B, num_actions or twice that): the same as `forward` gives, without the value."""
+        for stage in self:
+            x = stage.act(x)  # type: ignore[operator]
+        return x
 
 
 class PolicyGRU(nn.Sequential):

@@ -178,7 +178,8 @@ class PolicyGradient(Acting):
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
         if gradient_clip_val is None and self.max_gradient is not None:
-            nn.utils.clip_grad_norm_((p for p in self.parameters() if p.grad is not None), self.max_gradient)
+            groups = optimizer.param_groups  # in place of a walk through all modules
+            nn.utils.clip_grad_norm_([one for group in groups for one in group["params"]], self.max_gradient)
         else:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 

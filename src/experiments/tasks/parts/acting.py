@@ -173,11 +173,14 @@ class Acting(Task):
     @torch.no_grad()
     def act(self, observations: Tensor, state: Tensor, noise: Tensor | None) -> Acted:
         """Acts on (N, F), with the memory (N, M) from before; without noise (N, A), by the best action."""
-        device = self.device
-        decisions = self.decide(observations.to(device), state.to(device))
-        parameters = decisions.action.float().cpu()
-        action = self.distribution.choose(parameters, noise)
-        return Acted(action, self.distribution.taken(action).numpy(), decisions.state.float().cpu())
+        observations = observations.to(self.device)
+        if not self.memory and hasattr(self.model, "act"):  # nobody asks for the value yet
+            parameters = self.model.act(observations)  # type: ignore[operator]
+        else:
+            parameters, _, state = self.decide(observations, state.to(self.device))
+            state = state.float().cpu()
+        action = self.distribution.choose(parameters.float().cpu(), noise)
+        return Acted(action, self.distribution.taken(action).numpy(), state)
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
         self._play("val", batch)
@@ -196,7 +199,8 @@ class Acting(Task):
         super()._report(part)
         if part == "train" or not self.episodes[part].update_called:
             return
-        results: dict[str, Tensor] = self.episodes[part].compute()  # type: ignore[operator]
+        computed: dict[str, Tensor] = self.episodes[part].compute()  # type: ignore[operator]
+        results = {name: value.reshape(-1) for name, value in computed.items()}  # torchmetrics makes one a scalar
         self.episodes[part].reset()  # type: ignore[operator]
         returns = results["returns"]
         values = {"return": returns.mean(), "length": results["lengths"].mean()}
