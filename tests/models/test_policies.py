@@ -50,5 +50,5 @@ def test_moments_are_those_of_all_rows() -> None:
 def test_layers_without_units_are_refused() -> None:
     with pytest.raises(ValueError, match=r"model.hidden=\[\]"):
         PolicyMLP(hidden=[], shared=False)
-    with pytest.raises(ValueError, match="model.memory=0"):
+    with pytest.raises(ValueError, match=r"model\.memory=0"):
         PolicyGRU(hidden=4, memory=0)

@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def test_quick_benchmark_measures_every_row(tmp_path: Path) -> None:
         + ["long_tail", "recurrent_step"]
         + 2 * ["lstm_inference"]
         + ["beam_search"]
+        + (["control"] if find_spec("stable_baselines3") and find_spec("gymnasium") else [])
         + 2 * ["step"]
         + 2 * ["augmentation"]
         + 5 * ["sweep"]

@@ -29,11 +29,10 @@ class Imitation(Acting):
             data.attend(self)
 
     def on_fit_start(self) -> None:
-        known = self.model.normalise.observed  # type: ignore[union-attr]
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        if not known.count and hasattr(data, "moments"):
+        if self.normalise is not None and not self.normalise.observed.count and hasattr(data, "moments"):
             count, mean, var = data.moments()
-            known.update(count, mean.to(self.device), var.to(self.device))  # type: ignore[operator]
+            self.normalise.observed.update(count, mean.to(self.device), var.to(self.device))
 
     def make_metrics(self) -> MetricCollection:
         if self.spec.discrete:

@@ -87,9 +87,9 @@ class PolicyGradient(Acting):
     def study(self, rollout: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Log-probabilities, advantages, targets and values of a rollout, (T, N) each, on the CPU."""
         steps, count = rollout.rewards.shape
-        known = self.model.normalise  # type: ignore[union-attr]
+        known = self.normalise
         self._moments = self._moments_of(rollout.observations.flatten(0, 1))
-        if known.training and not known.observed.count:
+        if known is not None and known.training and not known.observed.count:
             # Nothing was known when these actions were chosen, and the first policy chooses almost evenly anyway.
             self._settle()
         decisions = self._decide_all(rollout.observations.flatten(0, 1), rollout.states.flatten(0, 1))
@@ -120,7 +120,9 @@ class PolicyGradient(Acting):
             running = running * self.discount + reward
             returns[step] = running
             running = running.masked_fill(ended, 0.0)
-        known = self.model.normalise  # type: ignore[union-attr]
+        known = self.normalise
+        if known is None:
+            return 1.0
         if known.training:
             known.returns.update(*self._moments_of(returns.view(-1, 1)))
         return float(known.returns.var.clamp(min=1e-8).sqrt())
@@ -136,8 +138,8 @@ class PolicyGradient(Acting):
 
     def _settle(self) -> None:
         """Makes what the last rollout showed part of what observations are normalised by."""
-        known = self.model.normalise  # type: ignore[union-attr]
-        if self._moments and known.training:
+        known = self.normalise
+        if self._moments and known is not None and known.training:
             known.observed.update(*self._moments)
         self._moments = []
 

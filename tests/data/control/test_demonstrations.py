@@ -100,7 +100,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     for path, word in ((tmp_path / "text.npz", "no .npz file"), (tmp_path / "gone.npz", "does not exist")):
         with pytest.raises(UserError, match=word):
             read(path)
-    with pytest.raises(UserError, match="nobody wrote an expert for data.env=MountainCar2"):
+    with pytest.raises(UserError, match=r"nobody wrote an expert for data\.env=MountainCar2"):
         demonstrate("MountainCar2-v0", {}, {}, 1)
     with pytest.raises(UserError, match="too few"):
         demonstrations(saved(tmp_path, observations=np.zeros((2, 4)), actions=np.zeros(2, int)))

@@ -19,9 +19,7 @@ def path(env: str, physics: dict[str, float], steps: int = 8, action: float = 1)
     world = make(env)
     world.fixed = physics
     world.reset(seed=3)
-    taken = 0 if hasattr(world.action_space, "n") else np.full(
-        world.action_space.shape, action, np.float32
-    )
+    taken = 0 if hasattr(world.action_space, "n") else np.full(world.action_space.shape, action, np.float32)
     return np.stack([world.step(taken)[0] for _ in range(steps)])
 
 

@@ -51,9 +51,9 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
             panel, drawn = panels[name], []
             try:
                 for picture in panel.draw(look):
-                    moves = isinstance(picture.figure, bytes)
+                    figure = picture.figure
                     with atomic_path(target / picture.file) as temporary:
-                        temporary.write_bytes(picture.figure if moves else png(picture.figure, 150))
+                        temporary.write_bytes(figure if isinstance(figure, bytes) else png(figure, 150))
                     drawn.append((picture, picture_html(picture.figure, picture.title)))
             except NotShown as why:
                 if only and not drawn:

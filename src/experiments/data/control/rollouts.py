@@ -171,9 +171,8 @@ class Rollouts:
         """One pass over a rollout in a new order."""
         columns = [one.flatten(0, 1) for one in (rollout.observations, rollout.actions, *studied)]
         if not self.learner.memory:
-            order = torch.from_numpy(random.permutation(len(columns[0])))
-            empty = torch.empty(0)
-            for batch in zip(*(one[order].tensor_split(self.batches) for one in columns), strict=True):
+            shuffled, empty = torch.from_numpy(random.permutation(len(columns[0]))), torch.empty(0)
+            for batch in zip(*(one[shuffled].tensor_split(self.batches) for one in columns), strict=True):
                 yield (*batch, empty, empty)
             return
         states = rollout.states.flatten(0, 1)

@@ -166,6 +166,11 @@ class Acting(Task):
     def metric_names(self, part: str) -> list[str]:
         return [f"{part}/return", f"{part}/return_interval", f"{part}/length"]
 
+    @property
+    def normalise(self) -> Any:
+        """The model's stage that knows the moments of observations and returns; None where a model has none."""
+        return getattr(self.model, "normalise", None)
+
     def decide(self, observations: Tensor, state: Tensor) -> Decisions:
         """(B, F) or (B, T, F), and the memory before (B, M)."""
         return self.model(Observations(observations, state) if self.memory else observations)
@@ -236,12 +241,15 @@ class Acting(Task):
         """What the policy does over two observations, the others as in the middle of an episode (T, F)."""
         from experiments.viz.control import policy
 
-        deviations = self.model.normalise.observed.var.sqrt().cpu().numpy()  # type: ignore[union-attr]
-        spread = observations.std(0) / np.maximum(deviations, 1e-6)
+        spread = observations.std(0)
+        if self.normalise is not None:
+            spread = spread * self.normalise.observed.scale.cpu().numpy()
         first, second = sorted(np.argsort(-spread)[:2].tolist())
-        ends = [np.quantile(observations[:, one], (0.0, 1.0)) for one in (first, second)]
-        ends = [(low - 0.25 * (high - low) - 1e-3, high + 0.25 * (high - low) + 1e-3) for low, high in ends]
-        across, up = (np.linspace(*end, _GRID) for end in ends)
+        ends: list[tuple[float, float]] = []
+        for one in (first, second):
+            low, high = float(observations[:, one].min()), float(observations[:, one].max())
+            ends.append((low - 0.25 * (high - low) - 1e-3, high + 0.25 * (high - low) + 1e-3))
+        across, up = (np.linspace(low, high, _GRID) for low, high in ends)
         grid = np.tile(np.median(observations, 0), (_GRID * _GRID, 1)).astype(np.float32)
         grid[:, first], grid[:, second] = np.tile(across, _GRID), np.repeat(up, _GRID)
         with torch.no_grad():
