@@ -39,12 +39,12 @@ import experiments
 from experiments.config.compose import compose
 from experiments.config.devices import cores
 from experiments.run.build import build_callbacks, build_model, build_task
-from experiments.run.trainer import build_trainer
-from experiments.speedups.malloc import keep_freed_memory
 from experiments.run.layer_table import flops_per_example
 from experiments.run.record import environment, now
+from experiments.run.trainer import build_trainer
 from experiments.spec import ImageSpec
 from experiments.speedups.lean_imports import import_lightning
+from experiments.speedups.malloc import keep_freed_memory
 from experiments.system.files import write_json
 
 Samples = dict[str, list[float]]  # side -> one number a turn
