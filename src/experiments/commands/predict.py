@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.data.images.image_data import SUFFIXES
+from experiments.data.images import SUFFIXES
 from experiments.errors import UserError
 from experiments.run.folder import read_config
 from experiments.system.files import atomic_path, write_text

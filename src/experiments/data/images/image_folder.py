@@ -22,9 +22,10 @@ from torch.utils.data import Dataset
 from experiments.data.common.published_files import OFFLINE, data_root
 from experiments.data.common.sampling import Picks
 from experiments.data.common.splits import check_amount
+from experiments.data.images import SUFFIXES
 from experiments.data.images import augment as changes
 from experiments.data.images.augment import Augment
-from experiments.data.images.image_data import SUFFIXES, ImageData
+from experiments.data.images.image_data import ImageData
 from experiments.data.images.image_files import INTERPOLATIONS, bits_used, check, decode
 from experiments.data.images.image_store import Batch, Part, channel_statistics
 from experiments.errors import UserError
