@@ -16,6 +16,7 @@ REQUIRED = {
     for option in ("pairs", "text_table", "text_file", "series_table", "conll", "conllu")
 }
 REQUIRED["image_folder"] = ["data.root=photos"]
+REQUIRED |= {option: ["data.root=photos"] for option in ("voc", "coco", "yolo")}
 REQUIRED["speech_manifest"] = ["data.path=list.csv"]
 # What stands in for data that need files.
 GENERATED = {
@@ -26,6 +27,8 @@ GENERATED = {
     "pair": "generated_pairs",
     "audio": "generated_tones",
     "speech": "generated_words",
+    "boxes": "generated_boxes",
+    "instances": "generated_boxes",
 }
 LARGE = ("alexnet", "inception")  # networks that take their time even for two batches
 EXPERIMENTS = sorted(option_files("experiment"))

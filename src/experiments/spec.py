@@ -245,6 +245,32 @@ class ControlSpec:
         )
 
 
+@dataclass(frozen=True)
+class DetectionSpec:
+    """Images of unlike sizes with boxes, and perhaps masks, around the objects in them; always in colour.
+
+    Attributes:
+        height: pixels of a usual image (the median of the training part).
+        width: likewise.
+        classes: class names; a label is an index into them, and the background has none.
+        masks: whether each object has a mask.
+    """
+
+    height: int
+    width: int
+    classes: tuple[str, ...]
+    masks: bool = False
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """Keyword arguments that every detector takes: none, as images come in any size."""
+        return {}
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+
 def to_plain(spec: Any) -> dict[str, Any]:
     """A spec as plain Python, for the record."""
     return {"kind": type(spec).__name__, **asdict(spec)}
@@ -262,4 +288,7 @@ def from_plain(plain: dict[str, Any]) -> Any:
     return SPECS[plain["kind"]](**fields)
 
 
-SPECS = {cls.__name__: cls for cls in (AudioSpec, ControlSpec, ImageSpec, PairSpec, SequenceSpec, SeriesSpec, TextSpec)}
+SPECS = {
+    cls.__name__: cls
+    for cls in (AudioSpec, ControlSpec, DetectionSpec, ImageSpec, PairSpec, SequenceSpec, SeriesSpec, TextSpec)
+}

@@ -126,6 +126,8 @@ def observations(words: Sequence[str]) -> list[str]:
 # Whatever a reader gives, the data module's `prepare` takes a list of it.
 READERS: dict[str, Callable[[Sequence[str]], list[Any]]] = {
     "image": image_files,
+    "boxes": image_files,
+    "instances": image_files,
     "text": texts,
     "words": texts,
     "pair": texts,
@@ -134,7 +136,8 @@ READERS: dict[str, Callable[[Sequence[str]], list[Any]]] = {
     "control": observations,
     "demonstrations": observations,
 }
-HEADS = {"control": "observation", "demonstrations": "observation"}  # of the column of inputs, where it is not the kind
+# The head of the column of inputs, where it is not the kind.
+HEADS = {"control": "observation", "demonstrations": "observation", "boxes": "image", "instances": "image"}
 
 
 def main(words: list[str]) -> int:
@@ -150,9 +153,8 @@ def main(words: list[str]) -> int:
     parser.add_argument(
         "--top",
         type=int,
-        default=3,
         metavar="K",
-        help="classes or translations an input (default: 3); the latter are at most task.search.beams",
+        help="classes, translations or objects an input (default: 3; of objects 100); translations are at most task.search.beams",
     )
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
     parser.add_argument(
@@ -163,7 +165,7 @@ def main(words: list[str]) -> int:
     )
     # -0.1,0 is an observation and no switch.
     options = parser.parse_args([f" {word}" if re.match(r"-[\d.]+,", word) else word for word in words])
-    if options.top < 1:
+    if options.top is not None and options.top < 1:
         raise UserError(f"--top {options.top} must be 1 or more: try --top 3")
     overrides = [options.run] if "=" in options.run and not Path(options.run).exists() else []
     if overrides:  # no run: published weights, whose networks read images
@@ -175,20 +177,21 @@ def main(words: list[str]) -> int:
     from experiments.run.loaded import load, load_published
 
     loaded = load_published(overrides) if overrides else load(options.run)
+    top = options.top or loaded.task.top
     answers: list[dict[str, Any]] = []
     for start in range(0, len(inputs), BATCH):
         some = inputs[start : start + BATCH]
-        pairs = (
-            _answered(loaded, some, options.top)
-            if len(inputs) > 1
-            else zip(some, loaded.answers(some, options.top), strict=True)
-        )
+        pairs = _answered(loaded, some, top) if len(inputs) > 1 else zip(some, loaded.answers(some, top), strict=True)
         for one, answer in pairs:
             answers.append({HEADS.get(kind, kind): str(one), **answer})
     if not answers:
         raise UserError(f"none of the {len(inputs)} inputs can be read: see the lines above")
     folder = options.out or Path("." if overrides else options.run) / "predictions"
     wrote = save_attachments(answers, folder)
+    for name, content in loaded.task.together([str(next(iter(one.values()))) for one in answers]).items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_bytes(content)
+        wrote += 1
     head, rows, numeric = as_rows(answers)
     if wrote or options.out:
         write_text(folder / "predictions.csv", comma_separated(head, rows) + "\n")
@@ -245,10 +248,13 @@ def as_rows(answers: list[dict[str, Any]]) -> tuple[list[str], list[list[str]], 
         ranked = next((key for key, value in answer.items() if isinstance(value, list)), None)
         plain = {key: value for key, value in answer.items() if key != ranked}
         entries = [{"rank": place, **entry} for place, entry in enumerate(answer[ranked], 1)] if ranked else [{}]
-        for entry in entries:
-            head = head or [*plain, *entry]
+        for entry in entries or [{}]:  # an image without any object has a row too
+            head = max(head, [*plain, *entry], key=len)
             rows.append([*plain.values(), *entry.values()])
-    numeric = [column for column in range(len(head)) if all(isinstance(row[column], int | float) for row in rows)]
+    rows = [row + [None] * (len(head) - len(row)) for row in rows]
+    numeric = [
+        column for column in range(len(head)) if all(isinstance(row[column], int | float | None) for row in rows)
+    ]
     return head, [[_text(value) for value in row] for row in rows], numeric
 
 

@@ -154,6 +154,17 @@ _RULES = {
     "data.validation": _Rule(
         float, "a share below 1, or a number of examples", lambda v: 0 < v < 1 or (v >= 1 and v == int(v)), "0.1", True
     ),
+    "data.bad_boxes": _one_of("refuse", "drop", "clip"),
+    "data.exif": _one_of("auto", "upright", "stored"),
+    "data.unannotated": _one_of("refuse", "empty"),
+    "task.threshold": _SHARE,
+    "task.overlap": _SHARE,
+    "task.tile": _whole(32, "640", True),
+    "model.min_size": _whole(32, "320"),
+    "model.max_size": _whole(32, "640"),
+    "model.samples": _whole(1, "512"),
+    "model.detections": _whole(1, "100"),
+    "model.norm": _one_of("batch", "frozen"),
     "data.history": _whole(1, "96"),
     "data.horizon": _whole(1, "24"),
     "data.season": _whole(1, "24"),
@@ -421,6 +432,10 @@ def _paths(config: Any) -> list[str]:
         path = config.data.get(key)
         if f"data.{key}" in given and path and not Path(str(path)).expanduser().exists():
             problems.append(f"data.{key}={path} does not exist: name the file or folder with the data")
+    root = config.data.get("root")
+    boxes = (config.data.get("gives") or {}).get("kind") in ("boxes", "instances")
+    if boxes and root and "data.root" in given and not Path(str(root)).expanduser().is_dir():
+        problems.append(f"data.root={root} is no folder: name the one that holds the images and their boxes")
     folder = Path(config.run.dir)
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir():

@@ -17,7 +17,16 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from experiments.batches import Pairs, Sequences
-from experiments.spec import AudioSpec, ControlSpec, ImageSpec, PairSpec, SequenceSpec, SeriesSpec, TextSpec
+from experiments.spec import (
+    AudioSpec,
+    ControlSpec,
+    DetectionSpec,
+    ImageSpec,
+    PairSpec,
+    SequenceSpec,
+    SeriesSpec,
+    TextSpec,
+)
 
 
 @dataclass(frozen=True)
@@ -139,6 +148,8 @@ def example_input(spec: Any) -> Any:
     """
     if isinstance(spec, ImageSpec):
         return torch.zeros(1, spec.channels, spec.height, spec.width)
+    if isinstance(spec, DetectionSpec):
+        return torch.zeros(1, 3, spec.height, spec.width)
     if isinstance(spec, TextSpec):
         return Sequences(torch.zeros(1, spec.length, dtype=torch.long), torch.tensor([spec.length]))
     if isinstance(spec, PairSpec):

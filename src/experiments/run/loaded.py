@@ -243,7 +243,7 @@ def _with_overrides(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     kept = [f"{group}={option}" for group in ("task", "model") if (option := config.run.choices.get(group))]
     changed = compose([*kept, *own, *overrides], config.run.config_dirs)
     given, trained = ((one.data.get("gives") or {}).get("kind") for one in (changed, config))
-    if given and trained and given != trained:
+    if given and trained and given != trained and not {given, trained} <= {"boxes", "instances"}:
         raise UserError(
             f"data={changed.run.choices.data} gives {given} and the run was trained on {trained}: choose data of the same kind"
         )

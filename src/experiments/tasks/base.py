@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
@@ -40,6 +40,7 @@ class Task(LightningModule):
     monitor: tuple[str, Literal["min", "max"]] = ("val/loss", "min")  # what the best checkpoint is chosen by
     cacheable = False  # `step` gives the model the first part of a batch and reads it for nothing else
     freezing: Any = None  # what learns, and when: see transfer.freezing
+    top = 3  # how many of a ranked list `experiments predict` tells where nobody says
     shows: tuple[str, ...] = ()  # modules whose PANELS `experiments show` draws, in this order
 
     def __init__(
@@ -186,6 +187,14 @@ class Task(LightningModule):
             top: how many of a ranked list are wanted.
         """
         raise UserError(f"{type(self).__name__} has no answer for single inputs: use experiments evaluate")
+
+    def together(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Files, by name, that `experiments predict` writes of all inputs together, once `answers` has told of each; here none.
+
+        Args:
+            names: of the inputs, in the order of the answers.
+        """
+        return {}
 
     def configure_optimizers(self) -> Any:
         if not self.learns:

@@ -52,6 +52,13 @@ def load_weights(
     else:
         state = read_state_dict(Path(weights), f"weights={weights}")
     own = model.state_dict()
+    fitted = getattr(model, "fitted", None)
+    if fitted is not None:  # of a network with a backbone: it says itself what of other networks fits it
+        state, kept_here = fitted(state)
+        if kept_here and with_head:
+            raise UserError(
+                f"weights={weights} brings no head for the classes of the data: train it first, or choose the data it knows"
+            )
     state = _grey(_renamed(state, model, own), own)
     state = {key: value for key, value in own.items() if key.endswith(COUNTER)} | state
     heads = [*getattr(model, "classifiers", ()), "head"]

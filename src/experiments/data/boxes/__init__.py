@@ -1,0 +1,1 @@
+"""Images with boxes, and perhaps masks, around their objects."""

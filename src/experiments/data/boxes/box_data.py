@@ -1,0 +1,342 @@
+"""Images with boxes: what every such dataset shares, from its annotations to a batch."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from experiments.data.boxes.augment import BoxAugment
+from experiments.data.boxes.objects import Picture, Sieve, arrays, upright
+from experiments.data.common.loading import BatchedData
+from experiments.data.common.sampling import EXTRA, Picks, TrainSampler, stream
+from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
+from experiments.data.images.image_files import decode
+from experiments.errors import UserError
+from experiments.spec import DetectionSpec
+
+log = logging.getLogger(__name__)
+
+PARTS = ("train", "validation", "test")
+Target = dict[str, Tensor]
+
+
+class BoxData(BatchedData):
+    """Base of the images with boxes: a subclass says how to `read` its annotations.
+
+    Images keep their sizes: a detector scales them itself. A batch is a list of images (3, H, W) from 0 to 1, and a list
+    of what is in them: boxes (N, 4) as x1, y1, x2, y2 in pixels, labels (N,), areas (N,) and `iscrowd` (N,), and masks
+    (N, H, W) where `targets` asks for them. Crowds are in validation and test alone.
+
+    Args:
+        batch_size: as in `BatchedData`.
+        workers: as in `BatchedData`.
+        seed: as in `BatchedData`, and of augmentation.
+        root: folder where the data live.
+        validation: share or count held out from the training images where there is no validation part.
+        test: likewise; "val" makes the validation part the test part, and holds validation out instead.
+        classes: names of those to keep, in this order; None: all.
+        limit: train on so many images, or this share of them; None: all.
+        bad_boxes: what to do about boxes that are empty, swapped or outside, and broken polygons: `refuse`, `drop`, or
+            `clip` to cut to the image what reaches outside.
+        exif: see `upright`.
+        targets: what a batch has of each object: `boxes`, or `masks` too.
+        augment: see `BoxAugment`.
+        split_seed: decides who is held out.
+
+    Attributes:
+        pictures: of each part, once `setup` has run.
+
+    Raises:
+        UserError: a value is out of range, a file is missing or damaged, or annotations and images do not match.
+    """
+
+    name = "boxes"
+
+    def __init__(
+        self,
+        *,
+        batch_size: int,
+        workers: int,
+        seed: int,
+        validation: float,
+        test: float | str,
+        classes: Sequence[str | int] | None,
+        limit: float | None,
+        bad_boxes: str,
+        exif: str,
+        targets: str,
+        augment: Mapping[str, Any] | None,
+        root: str | None = None,
+        split_seed: int = 0,
+    ) -> None:
+        super().__init__(batch_size=batch_size, workers=workers, seed=seed)
+        check_amount("data.validation", validation, whole=False)
+        if test != "val":
+            if isinstance(test, str):
+                raise UserError(f"data.test={test} is neither a share, a count, nor val: try data.test=0.2")
+            check_amount("data.test", test, whole=False)
+        if limit is not None:
+            check_amount("data.limit", limit, whole=True)
+        for key, value, known in (
+            ("bad_boxes", bad_boxes, ("refuse", "drop", "clip")),
+            ("exif", exif, ("auto", "upright", "stored")),
+            ("targets", targets, ("boxes", "masks")),
+        ):
+            if value not in known:
+                raise UserError(f"data.{key}={value} is unknown: choose one of {', '.join(known)}")
+        self.root, self.validation, self.test, self.limit = root, validation, test, limit
+        self.chosen = None if classes is None else tuple(map(str, classes))
+        self.bad_boxes, self.exif, self.targets, self.split_seed = bad_boxes, exif, targets, split_seed
+        self.augment = BoxAugment.of(augment or {})
+        self.pictures: dict[str, list[Picture]] = {}
+        self.spec: DetectionSpec
+
+    # What a dataset defines.
+
+    def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[Picture]]]:
+        """Class names, or None where the training images' own are meant; and the parts `train`, perhaps `validation` and `test`."""
+        raise NotImplementedError
+
+    # What Lightning calls.
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read, check, split and limit, once."""
+        if self.pictures:
+            return
+        names, parts = self.read()
+        parts = self._split(parts)
+        classes = self._classes(names, parts)
+        sieve = Sieve(self.bad_boxes)
+        for part, pictures in parts.items():
+            known = [self._known(picture, classes, names) for picture in pictures]
+            parts[part] = [sieve.good(upright(picture, self.exif)) for picture in known]
+        sieve.finish()
+        for part, pictures in parts.items():
+            if not any(picture.objects for picture in pictures):
+                raise UserError(
+                    f"data={self.name}: none of the {len(pictures)} images of the {part} part has an object: "
+                    "give images with boxes"
+                )
+        if self.targets == "masks":
+            self._need_masks(parts)
+        sides = np.array([picture.size for picture in parts["train"]])
+        height, width = (int(side) for side in np.median(sides, axis=0))
+        self.spec = DetectionSpec(height, width, classes, self.targets == "masks")
+        self.splits = {part: len(pictures) for part, pictures in parts.items()}
+        counts = {f"{part}_objects": sum(len(one.objects) for one in pictures) for part, pictures in parts.items()}
+        counts |= {"dropped_boxes": sieve.dropped, "clipped_boxes": sieve.clipped}
+        self.splits |= {key: value for key, value in counts.items() if value}
+        if sieve.bad:
+            log.warning("%s. Boxes left out: %d, as data.bad_boxes says.", sieve.bad[0], sieve.dropped)
+        self.splits["fingerprint"] = fingerprint(
+            (part, np.frombuffer("\n".join(one.where for one in pictures).encode(), np.uint8))
+            for part, pictures in parts.items()
+        )
+        self.pictures = parts
+
+    def dataset(self, part: str) -> Dataset:
+        return Photographs(self.pictures[part], self.spec, self.augment if part == "train" else BoxAugment())
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """To the device, where pixels become numbers from 0 to 1: bytes travel faster."""
+        images, targets = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        pixels = [scaled(image) for image in images]
+        if self.trainer is not None:  # Lightning converts inputs before this hook, when images are still bytes
+            pixels = self.trainer.precision_plugin.convert_input(pixels)
+        return pixels, targets
+
+    # For tasks, pictures and predictions.
+
+    def prepare(self, images: Sequence[Any]) -> list[Tensor]:
+        """New images as the model gets them: (3, H, W) from 0 to 1, each of its own size.
+
+        Args:
+            images: names of files, Pillow images, or uint8 arrays (H, W) or (H, W, C).
+
+        Raises:
+            UserError: one of them cannot be read.
+        """
+        return [scaled(torch.from_numpy(decode(image, None, grey=False))) for image in images]
+
+    def sample(self, part: str, count: int) -> tuple[list[Tensor], list[Target]]:
+        """Images and what is in them, as the model gets them; training images augmented as in epoch 0's first batch."""
+        size = len(self.pictures[part])
+        picks: Any = range(min(count, size))
+        if part == "train":
+            picks = next(iter(TrainSampler(size, min(count, size), self.seed)))
+        fetched = self.dataset(part).__getitems__(picks)  # type: ignore[attr-defined]
+        if isinstance(fetched, UserError):
+            raise fetched
+        return [scaled(image) for image in fetched[0]], fetched[1]
+
+    def _split(self, parts: dict[str, list[Picture]]) -> dict[str, list[Picture]]:
+        """All three parts, what is missing held out, the training part limited."""
+        parts = dict(parts)
+        if self.test == "val":
+            if "test" in parts or "validation" not in parts:
+                raise UserError(
+                    f"data.test=val needs a validation part and no test part, and data={self.name} has "
+                    f"{' and '.join(parts)}: give a share such as 0.2"
+                )
+            parts["test"] = parts.pop("validation")
+        held = {"validation": self.validation, "test": self.test}
+        for part, amount in held.items():
+            if part not in parts:
+                everything = parts["train"]
+                nothing = np.zeros(len(everything), np.int64)
+                rest, chosen = hold_out(nothing, amount, self.split_seed, f"data.{part}")  # type: ignore[arg-type]
+                parts["train"], parts[part] = [everything[i] for i in rest], [everything[i] for i in chosen]
+        if self.limit is not None:
+            train = parts["train"]
+            members = keep(np.zeros(len(train), np.int64), self.limit, self.split_seed)
+            parts["train"] = [train[i] for i in members]
+        for part in PARTS:
+            if not parts[part]:
+                raise UserError(f"data={self.name}: the {part} part has no image: give it some")
+        return {part: parts[part] for part in PARTS}
+
+    def _classes(self, names: tuple[str, ...] | None, parts: dict[str, list[Picture]]) -> tuple[str, ...]:
+        found = sorted({one.name for picture in parts["train"] for one in picture.objects})
+        classes = names if names is not None else tuple(found)
+        if self.chosen is None:
+            if len(set(classes)) < len(classes):
+                twice = next(name for name, count in Counter(classes).items() if count > 1)
+                raise UserError(f"data={self.name} has two classes named {twice}: name each once")
+            return classes
+        for name in self.chosen:
+            if name not in classes:
+                raise UserError(
+                    f"data.classes has {name}, which is none of {', '.join(classes[:20])}: name some of these"
+                )
+        if len(set(self.chosen)) < len(self.chosen):
+            raise UserError(f"data.classes={list(self.chosen)} names a class twice: name each once")
+        return self.chosen
+
+    def _known(self, picture: Picture, classes: tuple[str, ...], names: tuple[str, ...] | None) -> Picture:
+        """The picture without objects of classes that were not chosen."""
+        for one in picture.objects:
+            if one.name not in classes and self.chosen is None:
+                of = "the training part" if names is None else "the dataset"
+                raise UserError(
+                    f"{picture.where} has an object of {one.name}, which is no class of {of} ({', '.join(classes[:20])}): "
+                    "mend it, or name the classes to keep in data.classes"
+                )
+        return replace(picture, objects=tuple(one for one in picture.objects if one.name in classes))
+
+    def _need_masks(self, parts: dict[str, list[Picture]]) -> None:
+        objects = [(picture, one) for pictures in parts.values() for picture in pictures for one in picture.objects]
+        bare = [picture for picture, one in objects if one.mask is None]
+        if bare:
+            raise UserError(
+                f"data={self.name}: {len(bare)} of {len(objects)} objects have no mask, the first in {bare[0].where}: "
+                "choose task=detection, which needs boxes alone"
+            )
+
+
+class Photographs(Dataset):
+    """Images decoded from their files, and what is in them, a batch at a time.
+
+    Args:
+        pictures: of one part.
+        spec: of the data.
+        augment: what happens to training images.
+    """
+
+    def __init__(self, pictures: list[Picture], spec: DetectionSpec, augment: BoxAugment) -> None:
+        self.pictures, self.spec, self.augment = pictures, spec, augment
+        self.arrays = [arrays(picture, spec.classes) for picture in pictures]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitems__(self, picks: Picks | range) -> tuple[list[Tensor], list[Target]] | UserError:
+        """Images (3, H, W) uint8 and targets: of `range` every object, of picks those to learn from, augmented."""
+        try:
+            if isinstance(picks, range):
+                pairs = [self.read(index) for index in picks]
+            else:
+                last = picks.position + len(picks.indices)
+                draws = stream(picks.seed, picks.epoch, picks.batch, EXTRA).integers(2**62, size=last)
+                pairs = [
+                    self.augment(*self.read(index, crowds=False), seed=int(draws[picks.position + place]))
+                    for place, index in enumerate(picks.indices.tolist())
+                ]
+        except UserError as error:
+            return error
+        return [image for image, _ in pairs], [target for _, target in pairs]
+
+    def read(self, index: int, crowds: bool = True) -> tuple[Tensor, Target]:
+        """One image and its objects, crowds among them or not."""
+        picture, found = self.pictures[index], self.arrays[index]
+        source = picture.source
+        pixels = source.transpose(2, 0, 1) if isinstance(source, np.ndarray) else decode(source, None, grey=False)
+        chosen = np.flatnonzero(~found["crowds"]) if not crowds else np.arange(len(found["labels"]))
+        target = {
+            "boxes": torch.from_numpy(found["boxes"][chosen]),
+            "labels": torch.from_numpy(found["labels"][chosen]),
+            "area": torch.from_numpy(found["areas"][chosen]),
+            "iscrowd": torch.from_numpy(found["crowds"][chosen].astype(np.int64)),
+        }
+        if self.spec.masks:
+            masks = np.zeros((len(chosen), *picture.size), np.uint8)
+            for place, one in enumerate(chosen.tolist()):
+                mask = picture.objects[one].mask
+                assert mask is not None
+                masks[place] = mask.decode(picture.size)
+            target["masks"] = torch.from_numpy(masks)
+        return torch.from_numpy(np.ascontiguousarray(pixels)), target
+
+
+def scaled(image: Tensor) -> Tensor:
+    """(3, H, W) uint8 -> from 0 to 1."""
+    return image.float().div_(255) if image.dtype == torch.uint8 else image
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The image files in a folder and the folders in it, in order of their names."""
+    from experiments.data.images import SUFFIXES
+
+    return sorted(one for one in folder.rglob("*") if one.suffix.lower() in SUFFIXES and not one.name.startswith("."))
+
+
+def matched(images: Sequence[Path], notes: Sequence[Path], kind: str, bare: str) -> list[tuple[Path, Path | None]]:
+    """Images and their annotations, matched by the name without suffix.
+
+    Args:
+        images: files.
+        notes: files of annotations.
+        kind: what an annotation is called, for messages.
+        bare: of an image without annotation: `refuse`, or `empty` where it holds no object.
+
+    Raises:
+        UserError: an annotation has no image, an image no annotation, or two have one name.
+    """
+    by_name: dict[str, Path] = {}
+    for one in images:
+        if one.stem in by_name:
+            raise UserError(f"{by_name[one.stem]} and {one} have one name: rename one, and its {kind}")
+        by_name[one.stem] = one
+    said = {one.stem: one for one in notes}
+    lost = sorted(said.keys() - by_name.keys())
+    if lost:
+        raise UserError(f"{said[lost[0]]} has no image of its name{_more(lost)}: add the image, or remove the {kind}")
+    without = sorted(by_name.keys() - said.keys())
+    if without and bare == "refuse":
+        raise UserError(
+            f"{by_name[without[0]]} has no {kind}{_more(without)}: add it, or set data.unannotated=empty for images "
+            "without objects"
+        )
+    return [(path, said.get(name)) for name, path in sorted(by_name.items())]
+
+
+def _more(names: Sequence[str]) -> str:
+    return f", and so have {len(names) - 1} more" if len(names) > 1 else ""

@@ -1,0 +1,154 @@
+"""COCO's form (Lin et al., 2014): one JSON file a part, with boxes, polygons and run lengths."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from experiments.data.boxes.box_data import BoxData
+from experiments.data.boxes.masks import of_coco
+from experiments.data.boxes.objects import Object, Picture
+from experiments.data.common.published_files import data_root
+from experiments.errors import UserError
+
+PARTS = {"train": ("train",), "validation": ("val", "valid"), "test": ("test",)}
+
+
+class COCO(BoxData):
+    """Images with one JSON file a part, found in `annotations/` or in the folders of the parts; or one file for all.
+
+    Category numbers may have gaps; classes are in their order. Crowds are not learned from, and no mistake if found.
+
+    Args:
+        annotations: the JSON file with everything, by its path in `root`; null looks for it.
+        images: folder of the images, likewise.
+        rest: the keys of `BoxData`.
+    """
+
+    name = "coco"
+
+    def __init__(self, *, annotations: str | None, images: str | None, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.annotations, self.images = annotations, images
+
+    def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[Picture]]]:
+        root = data_root(self.name, self.root)
+        if not root.is_dir():
+            raise UserError(f"data.root={root} is no folder: it should hold images and a JSON file in COCO's form")
+        parts: dict[str, list[Picture]] = {}
+        names: tuple[str, ...] | None = None
+        for part, file in self._files(root).items():
+            classes, parts[part] = self._pictures(file, root)
+            if names is not None and set(classes) != set(names):
+                raise UserError(f"{file} has other categories than the training part: give files of one dataset")
+            names = names or classes
+        return names, parts
+
+    def _files(self, root: Path) -> dict[str, Path]:
+        """The JSON file of each part, or of all as the training part."""
+        if self.annotations is not None:
+            return {"train": root / self.annotations}
+        found = {
+            part: [
+                *(one for word in words for one in sorted(root.glob(f"annotations/instances_{word}*.json"))),
+                *(one for word in words for one in sorted(root.glob(f"annotations/{word}*.json"))),
+                *(one for word in words for one in sorted((root / word).glob("*.json"))),
+            ]
+            for part, words in PARTS.items()
+        }
+        if found["train"]:
+            return {part: files[0] for part, files in found.items() if files}
+        loose = [*sorted(root.glob("*.json")), *sorted(root.glob("annotations/*.json"))]
+        if len(loose) != 1:
+            many = f"{len(loose)} JSON files ({', '.join(one.name for one in loose[:3])})" if loose else "no JSON file"
+            raise UserError(f"{root} holds {many}, where one was expected: name it in data.annotations")
+        return {"train": loose[0]}
+
+    def _folder(self, file: Path, root: Path, first: str) -> Path:
+        """Where the images of a JSON file lie: the folder in which the first is found."""
+        part = file.stem.removeprefix("instances_")
+        places = (
+            [root / self.images]
+            if self.images
+            else [file.parent, root / "images" / part, root / part, root / "images", root]
+        )
+        return next((place for place in places if (place / first).is_file()), places[-1])
+
+    def _pictures(self, file: Path, root: Path) -> tuple[tuple[str, ...], list[Picture]]:
+        content = _loaded(file)
+        categories = _by_id(content["categories"], file, "category")
+        names = tuple(str(categories[number]["name"]) for number in sorted(categories))
+        if len(set(names)) < len(names):
+            raise UserError(f"{file} has two categories of one name: give each its own")
+        images = _by_id(content["images"], file, "image")
+        if not images:
+            raise UserError(f"{file} names no image: give it some")
+        notes = _by_id(content["annotations"], file, "annotation")
+        of_image: dict[Any, list[Any]] = defaultdict(list)
+        for number, note in notes.items():
+            where = f"{file}, annotation {number}"
+            if note.get("image_id") not in images:
+                raise UserError(
+                    f"{where} is of image {note.get('image_id')}, which the file does not have: add or remove it"
+                )
+            if note.get("category_id") not in categories:
+                raise UserError(
+                    f"{where} is of category {note.get('category_id')}, which is none of {len(names)}: mend it"
+                )
+            of_image[note["image_id"]].append(note)
+        folder = self._folder(file, root, str(next(iter(images.values()))["file_name"]))
+        pictures = []
+        for number, image in images.items():
+            path = folder / str(image["file_name"])
+            if not path.is_file():
+                raise UserError(
+                    f"{file} names {image['file_name']}, which is not in {folder}: add it, or set data.images"
+                )
+            size = (int(image.get("height") or 0), int(image.get("width") or 0))
+            objects = tuple(_object(note, categories, size, file) for note in of_image[number])
+            pictures.append(Picture(path, f"{file}, image {number}", objects, size if all(size) else None))
+        return names, pictures
+
+
+def _loaded(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{file} does not exist: name the JSON file in data.annotations") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read as JSON ({error}): mend it") from error
+    lists = [
+        isinstance(content, dict) and isinstance(content.get(key), list)
+        for key in ("images", "annotations", "categories")
+    ]
+    if not all(lists):
+        raise UserError(f"{file} is not in COCO's form: it needs lists of images, annotations and categories")
+    return content
+
+
+def _by_id(rows: list[Any], file: Path, kind: str) -> dict[Any, Any]:
+    found: dict[Any, Any] = {}
+    for row in rows:
+        number = row.get("id") if isinstance(row, dict) else None
+        if number is None:
+            raise UserError(f"{file} has a {kind} without id: give it one")
+        if number in found:
+            raise UserError(f"{file} has two of id {number} as {kind}: give each its own")
+        found[number] = row
+    return found
+
+
+def _object(note: Any, categories: dict[Any, Any], size: tuple[int, int], file: Path) -> Object:
+    try:
+        x, y, width, height = (float(value) for value in note["bbox"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{file}, annotation {note['id']}: bbox is not x, y, width and height: mend it") from error
+    return Object(
+        str(categories[note["category_id"]]["name"]),
+        (x, y, x + width, y + height),
+        bool(note.get("iscrowd")),
+        float(note.get("area") or 0),
+        of_coco(note.get("segmentation"), size),
+    )

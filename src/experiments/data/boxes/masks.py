@@ -1,0 +1,179 @@
+"""Masks of objects in the forms that files have: polygons, run lengths, a value in an image; decoded when needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from experiments.errors import UserError
+
+
+class Mask(Protocol):
+    """Where an object lies."""
+
+    def fault(self) -> str | None:
+        """What is wrong with it, as half a sentence."""
+
+    def decode(self, size: tuple[int, int]) -> np.ndarray:
+        """(H, W) bool."""
+
+
+@dataclass(frozen=True)
+class Polygons:
+    """Outlines of the parts of an object: of each x, y, x, y and so on, in pixels."""
+
+    parts: tuple[tuple[float, ...], ...]
+
+    def fault(self) -> str | None:
+        if any(len(part) % 2 for part in self.parts):
+            return "has a polygon with an x and no y"
+        if not self.parts or any(len(part) < 6 for part in self.parts):
+            return "has a polygon with under three points"
+        if not np.isfinite(np.concatenate(self.parts)).all():
+            return "has a polygon with points that are no numbers"
+        return None
+
+    def decode(self, size: tuple[int, int]) -> np.ndarray:
+        """As COCO's own tools draw them."""
+        mask = coco_masks()
+        return mask.decode(mask.merge(mask.frPyObjects([list(part) for part in self.parts], *size))).astype(bool)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Lengths of runs of outside and inside, taking turns, down the columns; or COCO's text for that."""
+
+    size: tuple[int, int]
+    counts: tuple[int, ...] | str
+
+    def fault(self) -> str | None:
+        if not isinstance(self.counts, str) and sum(self.counts) != self.size[0] * self.size[1]:
+            return f"has run lengths of {sum(self.counts)} pixels for {self.size[1]}×{self.size[0]}"
+        return None
+
+    def decode(self, size: tuple[int, int]) -> np.ndarray:
+        if self.size != size:
+            raise UserError(
+                f"a mask of {self.size[1]}×{self.size[0]} pixels belongs to an image of {size[1]}×{size[0]}: "
+                "mend the annotation"
+            )
+        if isinstance(self.counts, str):
+            return coco_masks().decode({"size": list(size), "counts": self.counts.encode()}).astype(bool)
+        inside = np.repeat(np.arange(len(self.counts)) % 2 == 1, self.counts)
+        return inside.reshape(size[1], size[0]).T
+
+
+@dataclass(frozen=True)
+class Painted:
+    """The pixels of an index image that have one value."""
+
+    path: Path
+    value: int
+
+    def fault(self) -> str | None:
+        return None
+
+    def decode(self, size: tuple[int, int]) -> np.ndarray:
+        values = index_image(self.path)
+        if values.shape != size:
+            raise UserError(
+                f"{self.path} has {values.shape[1]}×{values.shape[0]} pixels and its image {size[1]}×{size[0]}: "
+                "give masks of the images' own size"
+            )
+        return values == self.value
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A mask in memory."""
+
+    pixels: np.ndarray  # (H, W) bool
+
+    def fault(self) -> str | None:
+        return None
+
+    def decode(self, size: tuple[int, int]) -> np.ndarray:
+        return self.pixels
+
+
+@dataclass(frozen=True)
+class Turned:
+    """A mask of an image as it is stored, for the image as it is shown."""
+
+    mask: Mask
+    turn: int  # of EXIF, 2 to 8
+    stored: tuple[int, int]
+
+    def fault(self) -> str | None:
+        return self.mask.fault()
+
+    def decode(self, size: tuple[int, int]) -> np.ndarray:
+        one = self.mask.decode(self.stored)
+        if self.turn in (5, 6, 7, 8):
+            one = one.T
+        if self.turn in (2, 3, 6, 7):
+            one = one[:, ::-1]
+        if self.turn in (3, 4, 7, 8):
+            one = one[::-1]
+        return np.ascontiguousarray(one)
+
+
+def turned(mask: Mask, turn: int, stored: tuple[int, int]) -> Mask:
+    """A mask of a stored image for the image as it is shown."""
+    return Turned(mask, turn, stored)
+
+
+def bounds(mask: np.ndarray) -> tuple[float, float, float, float]:
+    """The box around a mask (H, W) that is not empty: x1, y1, x2 and y2, the last two beyond its last pixels."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+
+
+@lru_cache(maxsize=8)
+def index_image(path: Path) -> np.ndarray:
+    """(H, W) integers of an image whose pixels are numbers, of 8 bits, 16 bits or a palette.
+
+    Raises:
+        UserError: it is none, or has colours.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as opened:
+            if opened.mode not in ("L", "P", "1", "I", "I;16"):
+                raise UserError(f"{path} is an image of mode {opened.mode}, and a mask holds one number a pixel")
+            return np.asarray(opened).astype(np.int64)
+    except OSError as error:
+        raise UserError(f"{path} is no readable mask ({error}): mend it, or remove it and its image") from error
+
+
+def of_coco(said: object, size: tuple[int, int]) -> Mask | None:
+    """The mask of a COCO annotation: polygons, run lengths, or None where there is none."""
+    if isinstance(said, dict) and "counts" in said:
+        counts = said["counts"]
+        given = tuple(int(side) for side in said.get("size", size))
+        return Runs((given[0], given[1]), counts if isinstance(counts, str) else tuple(map(int, counts)))
+    if isinstance(said, Sequence) and not isinstance(said, str) and said:
+        parts = said if isinstance(said[0], Sequence) else [said]
+        return Polygons(tuple(tuple(map(float, part)) for part in parts))
+    return None
+
+
+def coco_masks() -> Any:
+    """The functions of COCO's masks, by faster-coco-eval.
+
+    Raises:
+        UserError: when it is not installed.
+    """
+    try:
+        from faster_coco_eval import mask  # type: ignore[import-untyped]
+    except ImportError:
+        raise UserError(
+            "masks as polygons or run lengths need faster-coco-eval: pip install 'experiments[detection]'"
+        ) from None
+    return mask

@@ -1,0 +1,120 @@
+"""YOLO's form: a text file an image, a line an object: class, middle and sides, as shares of the image's sides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from experiments.data.boxes.box_data import BoxData, images_in, matched
+from experiments.data.boxes.objects import Object, Picture
+from experiments.data.common.published_files import data_root
+from experiments.errors import UserError
+
+PARTS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
+
+
+class YOLO(BoxData):
+    """`images/` and `labels/`, each with folders `train`, `val` and `test` or without; or `train/images` and so on.
+
+    Class names are those of `data.yaml` or another YAML file with `names`, or of `classes.txt`; without either they are
+    the numbers. Lines with more than five numbers are polygons, whose boxes are taken.
+
+    Args:
+        unannotated: of an image without text file: `empty`, as usual, or `refuse`.
+        rest: the keys of `BoxData`.
+    """
+
+    name = "yolo"
+
+    def __init__(self, *, unannotated: str, **rest: Any) -> None:
+        super().__init__(**rest)
+        if unannotated not in ("refuse", "empty"):
+            raise UserError(f"data.unannotated={unannotated} is unknown: choose refuse or empty")
+        self.unannotated = unannotated
+
+    def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[Picture]]]:
+        root = data_root(self.name, self.root)
+        if not root.is_dir():
+            raise UserError(f"data.root={root} is no folder: it should hold images/ and labels/")
+        names = class_names(root)
+        parts = {}
+        for part, words in PARTS.items():
+            for word in words:
+                for images, labels in (
+                    (root / "images" / word, root / "labels" / word),
+                    (root / word / "images", root / word / "labels"),
+                ):
+                    if images.is_dir() and part not in parts:
+                        parts[part] = self._pictures(images, labels, names)
+        if "train" not in parts:
+            images, labels = (root / name if (root / name).is_dir() else root for name in ("images", "labels"))
+            parts = {"train": self._pictures(images, labels, names)}
+        if names is None:
+            found = {one.name for pictures in parts.values() for picture in pictures for one in picture.objects}
+            names = tuple(str(number) for number in range(max(map(int, found), default=-1) + 1))
+        return names, parts
+
+    def _pictures(self, images: Path, labels: Path, names: tuple[str, ...] | None) -> list[Picture]:
+        texts = [one for one in sorted(labels.rglob("*.txt")) if one.name not in ("classes.txt", "obj.names")]
+        pairs = matched(images_in(images), texts, "text file", self.unannotated)
+        if not pairs:
+            raise UserError(f"{images} holds no image: name the folder of a set in YOLO's form")
+        return [
+            Picture(image, str(note or image), () if note is None else read_lines(note, names), relative=True)
+            for image, note in pairs
+        ]
+
+
+def class_names(root: Path) -> tuple[str, ...] | None:
+    """The class names that a folder states, in the order of their numbers; None where it states none.
+
+    Raises:
+        UserError: a file that should hold them cannot be read.
+    """
+    for file in (*sorted(root.glob("*.yaml")), *sorted(root.glob("*.yml"))):
+        import yaml
+
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise UserError(f"{file} cannot be read as YAML: mend it") from error
+        names = content.get("names") if isinstance(content, dict) else None
+        if isinstance(names, dict):
+            return tuple(str(names[number]) for number in sorted(names))
+        if names:
+            return tuple(map(str, names))
+    for name in ("classes.txt", "labels/classes.txt", "obj.names"):
+        if (root / name).is_file():
+            lines = (root / name).read_text(encoding="utf-8").splitlines()
+            return tuple(line.strip() for line in lines if line.strip())
+    return None
+
+
+def read_lines(note: Path, names: tuple[str, ...] | None) -> tuple[Object, ...]:
+    """The objects of a text file, their boxes in shares of the image's sides.
+
+    Raises:
+        UserError: a line is not as it should be, or of an unknown class.
+    """
+    objects = []
+    for number, line in enumerate(note.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        where = f"{note}, line {number}"
+        try:
+            label, *values = (float(word) for word in line.split())
+        except ValueError:
+            raise UserError(f"{where}: {line.strip()[:60]!r} is no row of numbers: mend it") from None
+        if len(values) < 4 or (len(values) > 4 and (len(values) % 2 or len(values) < 6)):
+            raise UserError(f"{where} has {len(values) + 1} numbers, and needs a class and four: mend it")
+        if label != int(label) or label < 0 or (names is not None and label >= len(names)):
+            known = f"0 to {len(names) - 1}" if names else "a whole number"
+            raise UserError(f"{where} is of class {label:g}, and classes are {known}: mend it, or name more classes")
+        if len(values) == 4:
+            x, y, width, height = values
+            box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+        else:
+            box = (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2]))
+        name = names[int(label)] if names else str(int(label))
+        objects.append(Object(name, box))
+    return tuple(objects)

@@ -1,0 +1,168 @@
+"""Runs that find boxes and masks, from the command line: training, test, prediction, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.data.boxes.generated_boxes import draw
+
+Run = Callable[..., tuple[int, str, str]]
+QUICK = ("trainer=cpu", "trainer.max_epochs=1", "logger=csv", "hydra.run.dir=run")
+SSD = ("model=ssdlite", "model.size=64")
+
+
+@pytest.fixture
+def voc(tmp_path: Path) -> Path:
+    """Four drawings with XML files, the same as training, validation and test part."""
+    pytest.importorskip("faster_coco_eval")
+    return save(tmp_path / "voc", 96)
+
+
+def save(root: Path, side: int) -> Path:
+    for part in ("train", "val", "test"):
+        (root / part).mkdir(parents=True)
+        for number, picture in enumerate(draw(4, side, 0)):
+            assert isinstance(picture.source, np.ndarray)
+            Image.fromarray(picture.source).save(root / part / f"{number}.png")
+            objects = "".join(
+                f"<object><name>{one.name}</name><bndbox>"
+                + "".join(
+                    f"<{key}>{value}</{key}>"
+                    for key, value in zip(("xmin", "ymin", "xmax", "ymax"), one.box, strict=True)
+                )
+                + "</bndbox></object>"
+                for one in picture.objects
+            )
+            size = f"<size><width>{side}</width><height>{side}</height></size>"
+            (root / part / f"{number}.xml").write_text(f"<annotation>{size}{objects}</annotation>")
+    return root
+
+
+def test_a_run_from_training_to_prediction(experiments: Run, voc: Path, tmp_path: Path) -> None:
+    code, output, errors = experiments("train", "data=voc", f"data.root={voc}", "data.augment.flip=true", *SSD, *QUICK)
+    assert code == 0, errors
+    assert "test/map50" in output
+    record = json.loads((tmp_path / "run" / "record.json").read_text())
+    for name in ("test/map", "test/map50", "test/map75", "test/recall", "val/map", "train/loss", "train/loss"):
+        assert record["metrics"][name] is not None
+    assert "test/map_large" in record["metrics"]  # no such object: not a number
+    assert set(record["per_class"]) == {"cross", "disc", "square", "triangle"}
+    assert len(record["confusion"]) == 5
+    assert set(record["objects"]) == {"right", "confused", "badly_placed", "invented", "missed"}
+    assert record["data"]["train_objects"] == 12
+    pictures = {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")}
+    assert {"predictions", "confusion", "curves", "precision_recall"} <= pictures
+
+    code, output, errors = experiments("evaluate", "run")
+    assert code == 0, errors
+    assert f"{record['metrics']['test/map']:.4f}" in output
+    code, _, errors = experiments("evaluate", "run", "data=generated_boxes", "data.count=4", "data.side=64")
+    assert code == 0, errors
+
+    (tmp_path / "folder").mkdir()
+    Image.new("L", (50, 40), 128).save(tmp_path / "folder" / "grey.png")
+    words = ("predict", "run", str(voc / "test" / "0.png"), "folder", "--out", "found", "--format", "json")
+    code, output, errors = experiments(*words)
+    assert code == 0, errors
+    answers = json.loads(output)
+    assert [set(one) for one in answers] == [{"image", "objects", "drawn"}] * 2
+    with Image.open(answers[1]["drawn"]) as drawn:
+        assert drawn.size == (50, 40)
+    found = json.loads((tmp_path / "found" / "predictions.json").read_text())
+    assert [one["file_name"] for one in found["images"]] == [str(voc / "test" / "0.png"), "folder/grey.png"]
+    assert (found["images"][1]["width"], found["images"][1]["height"]) == (50, 40)
+    assert [one["name"] for one in found["categories"]] == ["cross", "disc", "square", "triangle"]
+    assert len(found["annotations"]) == sum(len(one["objects"]) for one in answers)
+    assert (
+        len(list(csv.DictReader((tmp_path / "found" / "predictions.csv").open()))) >= 2
+    )  # a row of an image without any
+
+    # The run's own folder gives its weights to a new one.
+    code, _, errors = experiments(
+        "train", "data=voc", f"data.root={voc}", "weights=run", *SSD, *QUICK[:-1], "hydra.run.dir=again"
+    )
+    assert code == 0, errors
+
+
+def test_a_run_goes_on_where_it_stopped(experiments: Run, voc: Path, tmp_path: Path) -> None:
+    words = ("train", "data=voc", f"data.root={voc}", "data.batch_size=2", "data.augment.crop=0.5", *SSD, "trainer=cpu", "logger=none", "callbacks.figures=null")  # fmt: skip
+    assert experiments(*words, "trainer.max_epochs=2", "hydra.run.dir=whole")[0] == 0
+    assert experiments(*words, "trainer.max_epochs=1", "hydra.run.dir=parts")[0] == 0
+    code, _, errors = experiments("train", "resume=parts", "trainer.max_epochs=2")
+    assert code == 0, errors
+    whole, parts = (json.loads((tmp_path / name / "record.json").read_text())["metrics"] for name in ("whole", "parts"))
+    assert whole == parts
+
+
+def test_masks_of_instances(experiments: Run, tmp_path: Path) -> None:
+    pytest.importorskip("faster_coco_eval")
+    code, _, errors = experiments(
+        "train", "data=generated_boxes", "task=instance_segmentation", "data.count=6", "data.side=64", "data.batch_size=2",
+        "model.backbone=resnet18", "model.min_size=64", "model.max_size=64", "model.samples=16", "model.detections=5",
+        "task.threshold=0.0", *QUICK,
+    )  # fmt: skip
+    assert code == 0, errors
+    metrics = json.loads((tmp_path / "run" / "record.json").read_text())["metrics"]
+    assert "test/mask_map50" in metrics and "test/map" in metrics and metrics["train/loss_mask"] > 0
+    Image.fromarray(draw(1, 64, 3)[0].source).save("photo.png")  # type: ignore[arg-type]
+    code, output, errors = experiments("predict", "run", "photo.png", "--format", "json")
+    assert code == 0, errors
+    answer = json.loads(output)[0]
+    with Image.open(answer["masks"]) as owner:
+        assert owner.size == (64, 64) and np.asarray(owner).max() <= len(answer["objects"])
+    found = json.loads((tmp_path / "run" / "predictions" / "predictions.json").read_text())
+    assert all(set(one["segmentation"]) == {"size", "counts"} for one in found["annotations"])
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["data=bccd", "task=instance_segmentation"], "task=instance_segmentation reads instances and data=bccd gives boxes"),
+        (["data=bccd", "model=resnet18"], "model that makes boxes and model=resnet18 makes classes"),
+        (["data=generated_boxes", "task=instance_segmentation", "model=ssdlite"], "makes masks and model=ssdlite makes boxes"),
+        (["data=voc", "data.root=nowhere"], "data.root=nowhere is no folder"),
+        (["data=voc"], "data.root has no default"),
+        (["data=generated_boxes", "data.bad_boxes=ignore"], "data.bad_boxes=ignore must be refuse, drop or clip"),
+        (["data=generated_boxes", "task.threshold=2"], "task.threshold=2 must be"),
+        (["data=generated_boxes", "task.tile=3"], "task.tile=3 must be"),
+        (["data=digits", "model=ssdlite", "task=detection"], "task=detection reads boxes or instances and data=digits gives image"),
+    ],
+)  # fmt: skip
+def test_what_cannot_run_is_refused_before_it_runs(
+    experiments: Run, tmp_path: Path, words: list[str], why: str
+) -> None:
+    for command in ("check", "train"):
+        code, _, errors = experiments(command, *words, *(["hydra.run.dir=run"] if command == "train" else []))
+        assert (code, why in errors) == (2, True), errors
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_annotations_leave_nothing_behind(experiments: Run, voc: Path, tmp_path: Path) -> None:
+    (voc / "train" / "2.png").unlink()
+    code, _, errors = experiments("train", "data=voc", f"data.root={voc}", *SSD, *QUICK)
+    assert code == 2 and "2.xml has no image of its name" in errors
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_four_images_are_learned_by_heart(experiments: Run, tmp_path: Path) -> None:
+    """The fastest detector of those that need no large batches."""
+    pytest.importorskip("faster_coco_eval")
+    root = save(tmp_path / "four", 96)
+    code, _, errors = experiments(
+        "train", "data=voc", f"data.root={root}", "data.batch_size=4", "model=retinanet_resnet50", "model.backbone=resnet18",
+        "model.min_size=96", "model.max_size=96", "optimizer=adamw", "optimizer.lr=0.001", "scheduler=one_cycle",
+        "trainer=cpu", "trainer.max_epochs=200", "trainer.check_val_every_n_epoch=50", "logger=none", "callbacks.figures=null",
+        "hydra.run.dir=run",
+    )  # fmt: skip
+    assert code == 0, errors
+    metrics: dict[str, Any] = json.loads((tmp_path / "run" / "record.json").read_text())["metrics"]
+    assert metrics["test/map"] >= 0.95
