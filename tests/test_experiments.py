@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from experiments.config.compose import GROUPS, compose, content, option_files
+from experiments.config.compose import GROUPS, compose
+from experiments.config.options import content, option_files
 
 # Keys without a default.
 REQUIRED = {

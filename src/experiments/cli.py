@@ -228,7 +228,8 @@ def _hydra(words: list[str]) -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from experiments.config.compose import compose, conf_dir, explain
+    from experiments.config.compose import compose, explain
+    from experiments.config.options import conf_dir
     from experiments.config.shorthand import mended, spelled_out
 
     overrides, folders, _ = split_words(words)
@@ -276,7 +277,8 @@ def _check(words: list[str]) -> int:
 
 
 def _list(words: list[str]) -> int:
-    from experiments.config.compose import GROUPS, describe, option_files
+    from experiments.config.compose import GROUPS
+    from experiments.config.options import describe, option_files
     from experiments.errors import unknown
 
     names, folders, switches = split_words(words)
@@ -329,7 +331,7 @@ def _layers(words: list[str]) -> int:
         raise UserError(f"layers takes model=… and data=…, not a run: those of {run} are in {run}/config.yaml")
     config = compose(overrides, folders)
     require(config)
-    from experiments.run.build import layers
+    from experiments.commands.layers import layers
 
     print(layers(config))
     return 0

@@ -116,7 +116,8 @@ OPTIONS = {  # files of one group, and what is listed of them
 
 
 def test_every_option_is_listed_with_its_own_sentence(experiments, tmp_path: Path) -> None:
-    from experiments.config.compose import GROUPS, describe, option_files
+    from experiments.config.compose import GROUPS
+    from experiments.config.options import describe, option_files
 
     (tmp_path / "sweep").mkdir()
     for name, (text, _) in OPTIONS.items():

@@ -11,7 +11,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 transformers = pytest.importorskip("transformers")
 
 from experiments.batches import Joined, Sequences  # noqa: E402
-from experiments.config.compose import compose, content, option_files  # noqa: E402
+from experiments.config.compose import compose  # noqa: E402
+from experiments.config.options import content, option_files  # noqa: E402
 from experiments.models.library.language_encoders import Encoder, network  # noqa: E402
 from experiments.models.library.language_families import configuration  # noqa: E402
 from experiments.run.build import make  # noqa: E402

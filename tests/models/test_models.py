@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.config.compose import compose, content, describe, option_files
+from experiments.config.compose import compose
+from experiments.config.options import content, describe, option_files
 from experiments.models.cifar_resnet import CifarResNet
 from experiments.models.cnn import CIFAR10CNN, SimpleCNN
 from experiments.models.dense import MLP, LogisticRegression

@@ -18,7 +18,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from experiments.config.compose import conf_dir, options, settle
+from experiments.config.compose import settle
+from experiments.config.options import conf_dir, options
 from experiments.errors import UserError
 from experiments.sweep import conditions
 from experiments.sweep.compose_cells import Composer

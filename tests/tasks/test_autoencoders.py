@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments.config.compose import content, option_files
+from experiments.config.options import content, option_files
 
 TASKS = ("reconstruction", "denoising", "variational", "anomaly_detection", "compression", "colourisation")
 PICTURES = {

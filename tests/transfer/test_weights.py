@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from experiments.config.compose import compose, option_files
+from experiments.config.compose import compose
+from experiments.config.options import option_files
 from experiments.config.preprocessing import KEYS, take_over
 from experiments.errors import UserError
 from experiments.models.cifar_resnet import CifarResNet

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from experiments.config import trainer_keys
-from experiments.config.compose import compose, content, option_files, parse
+from experiments.config.compose import compose, parse
 from experiments.config.devices import accelerator, processes_here
+from experiments.config.fitting_task import fitting_tasks
 from experiments.config.preprocessing import given_keys
 from experiments.config.shorthand import SCHEDULER_ENTRIES
 from experiments.config.signatures import signature
@@ -352,7 +353,7 @@ def _pairs(config: Any) -> list[str]:
     elif (asked := config.task.get("makes") or "classes") not in (
         makes := _listed(config.model.get("makes") or "classes")
     ):
-        fitting = _fitting_tasks(model, makes, kind, config.run.config_dirs)
+        fitting = fitting_tasks(model, makes, kind, config.run.config_dirs)
         cure = f"add task={' or task='.join(fitting[:3])}" if fitting else "choose another task"
         problems.append(
             f"task={task} learns from a model that makes {asked} and model={model} makes {' or '.join(makes)}: {cure}, or another model"
@@ -373,18 +374,6 @@ def _pairs(config: Any) -> list[str]:
                 f"model={model} reads images of {least}×{least} or more and data={data} gives {size}×{size}: set data.size={least} or more"
             )
     return problems
-
-
-def _fitting_tasks(model: Any, makes: list[Any], kind: Any, folders: Sequence[str]) -> list[str]:
-    """Tasks that learn from what a model makes, those whose usual model it is first."""
-    found = {name: content(file) for name, file in option_files("task", folders).items()}
-    fitting = [
-        name
-        for name, one in found.items()
-        if (one.get("makes") or "classes") in makes and (not kind or kind in one.get("reads", [kind]))
-    ]
-    usual = [name for name in fitting if {"/model@_global_.model": model} in (found[name].get("defaults") or [])]
-    return [*usual, *(name for name in fitting if name not in usual)]
 
 
 def _listed(value: Any) -> list[Any]:

@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -19,6 +18,8 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from experiments.config.fitting_task import with_fitting_task
+from experiments.config.options import conf_dir, options
 from experiments.config.preprocessing import given_keys, take_over_published
 from experiments.config.pretrained_texts import take_over_texts
 from experiments.config.shorthand import leave_out_untaken, mended, spelled_out
@@ -28,13 +29,6 @@ GROUPS = (
     "model", "data", "task", "freezing", "precision", "trainer", "optimizer", "scheduler", "callbacks", "logger",
     "experiment", "sweep",
 )  # fmt: skip
-
-
-def conf_dir() -> Path:
-    """The folder of configs: beside the sources in a checkout, inside the package where it is installed."""
-    package = Path(__file__).resolve().parents[1]
-    beside = package.parents[1] / "conf"
-    return beside if (beside / "train.yaml").is_file() else package / "conf"
 
 
 def compose(overrides: Sequence[str], config_dirs: Sequence[str] = (), whole: bool = True) -> DictConfig:
@@ -58,7 +52,7 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[str] = (), whole: bo
             raise UserError(f"--config-dir {folder} is no folder: name one that holds model/, data/ or other groups")
     refuse_hidden(folders)
     search = [f"hydra.searchpath=[{','.join(quoted('file://' + folder) for folder in folders)}]"] if folders else []
-    words, config = composed_by_hydra(spelled_out(overrides), search, folders)
+    words, config = composed_by_hydra(with_fitting_task(spelled_out(overrides), folders), search, folders)
     return settle(config, words, folders, whole=whole)
 
 
@@ -179,11 +173,24 @@ def quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+# Words that people know an option by, and its name here.
+_USUAL_WORDS = {
+    "freezing": dict.fromkeys(
+        ("fine_tuning", "finetuning", "finetune", "fine_tune", "full", "full_fine_tuning", "all", "null"), "none"
+    )
+    | dict.fromkeys(("frozen", "linear_probe", "linear_probing", "features", "head"), "feature_extraction")
+    | dict.fromkeys(("partial", "last", "last_layer", "last_layers"), "last_stage"),
+    "precision": {"32": "32-true", "fp32": "32-true", "16": "16-mixed", "fp16": "16-mixed", "bf16": "bf16-mixed"},
+}
+
+
 def explain(error: Exception, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:
     """One sentence for what Hydra refused, with the nearest names where a name is unknown."""
     text = str(error)
     if isinstance(error, MissingConfigException) and (found := re.search(r"[Cc]ould not find '([^']*)'", text)):
         group, _, option = found.group(1).rpartition("/")
+        if meant := _USUAL_WORDS.get(group, {}).get(option):
+            return f"{group}={option} is {group}={meant} here: write that"
         return unknown(f"{group}={option}", f"no option of {group}", option, options(group, config_dirs))
     if found := re.search(r"An item is already at '([^']+)'|Multiple values for ([^.]+)\.", text):
         start = f"+{found.group(1) or found.group(2)}="
@@ -238,65 +245,3 @@ def dotted(node: Any, prefix: str = "") -> Iterator[str]:
         yield f"{prefix}{key}"
         if isinstance(value, dict):
             yield from dotted(value, f"{prefix}{key}.")
-
-
-def options(group: str, config_dirs: Sequence[str] = ()) -> list[str]:
-    """Names of a group's options, ours and those of further folders."""
-    return sorted(option_files(group, config_dirs))
-
-
-def option_files(group: str, config_dirs: Sequence[str] = ()) -> dict[str, Path]:
-    """The file of each option of a group; what is found first counts, as in Hydra. Names with a leading `_` are bases of options."""
-    files: dict[str, Path] = {}
-    for folder in (conf_dir(), *(Path(folder) for folder in config_dirs)):
-        for path in sorted((folder / group).glob("[!_]*.yaml")):
-            files.setdefault(path.stem, path)
-    return files
-
-
-def content(path: Path) -> dict[str, Any]:
-    """What stands in an option's file alone, not composed; empty when it cannot be read."""
-    try:
-        found = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, yaml.YAMLError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def describe(path: Path) -> dict[str, Any]:
-    """What an option's file says of itself: its `about`, with the first sentence of its leading comment as the title where it has
-    none, or else the title of the option that it changes; of a model also what it `reads` and its `family`, the file of its class."""
-    text = path.read_text(encoding="utf-8")
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        found = yaml.load(text, loader)
-    except yaml.YAMLError as error:
-        return {"title": f"(cannot be read: {first_line(error)})"}
-    found = found if isinstance(found, dict) else {}
-    about: dict[str, Any] = {"title": _leading_sentence(text)} | dict(found.get("about") or {})
-    if not about["title"]:
-        del about["title"]
-    base = next((one for one in found.get("defaults") or [] if isinstance(one, str)), "_self_")
-    if (path.parent / f"{base}.yaml").is_file():  # the option that this one changes
-        about = describe(path.parent / f"{base}.yaml") | about
-    kinds = (found.get("reads") or {}).get("kind") if isinstance(found.get("reads"), dict) else None
-    if kinds:
-        about["reads"] = [kinds] if isinstance(kinds, str) else list(kinds)
-    if "_target_" in found:
-        about["family"] = str(found["_target_"]).rpartition(".")[0]
-    return {"title": ""} | about
-
-
-def _leading_sentence(text: str) -> str:
-    """The first sentence of the comment that a file begins with, on however many lines it stands; empty without one."""
-    said: list[str] = []
-    for line in text.splitlines():
-        comment = line.removeprefix("#").strip()
-        if line.startswith("#") and comment.startswith("@package"):
-            continue
-        if not line.startswith("#") or not comment:
-            if said or line.strip(" #-"):  # --- begins a document
-                break
-            continue
-        said.append(comment)
-    return re.split(r"(?<=\.)\s", " ".join(said), maxsplit=1)[0]

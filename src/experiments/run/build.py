@@ -180,12 +180,3 @@ def build_callbacks(config: DictConfig, freezing: Any) -> list[Any]:
 
     cache = Cache(config.features.dir, config.features.gigabytes) if config.features.cache else None
     return [FreezeByEpoch(freezing), FrozenFeatures(freezing, cache, config.freezing.views)]
-
-
-def layers(config: DictConfig) -> str:
-    """The layer table of a config's model on its data, as text."""
-    from experiments.run.layer_table import as_text, layer_table
-
-    prepare_process(config)
-    spec = build_data(config).spec
-    return as_text(layer_table(build_model(config, spec), spec))

@@ -16,6 +16,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.config.compose import GROUPS, finish, missing_sentence, settle
+from experiments.config.fitting_task import with_fitting_task
 from experiments.speedups.option_files import Plain, UnusualError, copied, open_files
 
 _NAME = r"[A-Za-z_][\w-]*"
@@ -56,6 +57,7 @@ class Composer:
             UserError: when a value is missing or refers to what is not there.
             HydraException: as Hydra does.
         """
+        words = with_fitting_task(words, self.config_dirs)
         try:
             return self._compose(words, folder, whole)
         except UnusualError:

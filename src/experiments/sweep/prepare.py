@@ -11,7 +11,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.config.compose import conf_dir, content, refuse_hidden
+from experiments.config.compose import refuse_hidden
+from experiments.config.options import conf_dir, content
 from experiments.errors import UserError
 from experiments.sweep import folder as sweep_folder
 from experiments.sweep.folder import Sweep, locked

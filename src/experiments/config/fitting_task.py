@@ -1,0 +1,74 @@
+"""The task of a model that cannot learn its data's usual one: an autoencoder on labelled images learns to reconstruct."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from experiments.config.options import content, option_files
+
+_OVERRIDE = "/task@_global_.task"
+
+
+def fitting_tasks(model: Any, makes: Sequence[Any], kind: Any, config_dirs: Sequence[str]) -> list[str]:
+    """Names the tasks that learn from what a model makes: what it makes first comes first, then reconstruction, then those
+    whose usual model it is."""
+    found = {name: content(file) for name, file in option_files("task", config_dirs).items()}
+    fitting = [
+        name
+        for name, one in found.items()
+        if (one.get("makes") or "classes") in makes and (not kind or kind in one.get("reads", [kind]))
+    ]
+
+    def rank(name: str) -> tuple[int, bool, bool]:
+        usual = {"/model@_global_.model": model} in (found[name].get("defaults") or [])
+        return makes.index(found[name].get("makes") or "classes"), name != "reconstruction", not usual
+
+    return sorted(fitting, key=rank)
+
+
+def with_fitting_task(words: Sequence[str], config_dirs: Sequence[str] = ()) -> list[str]:
+    """Adds `task=…` to overrides that choose a model which makes nothing that the data's usual task learns from.
+
+    Nothing is added where a task or an experiment is chosen, or where no task or more than what fits is known.
+    """
+    chosen = dict(word.split("=", 1) for word in words if "=" in word)
+    if "model" not in chosen or {"task", "experiment", "sweep"} & {word.lstrip("+~") for word in chosen}:
+        return list(words)
+    makes = _listed(_inherited("model", chosen["model"], "makes", config_dirs) or "classes")
+    data = chosen.get("data", "digits")
+    usual = _inherited("data", data, _OVERRIDE, config_dirs)
+    if usual is None or (_inherited("task", usual, "makes", config_dirs) or "classes") in makes:
+        return list(words)
+    kind = (_inherited("data", data, "gives", config_dirs) or {}).get("kind")
+    fitting = fitting_tasks(chosen["model"], makes, kind, config_dirs)
+    return [*words, f"task={fitting[0]}"] if fitting else list(words)
+
+
+def _inherited(group: str, name: str, key: str, config_dirs: Sequence[str], depth: int = 0) -> Any:
+    """A key of an option's file, or of the option that it changes; a default of its list counts as a key."""
+    path = option_files(group, config_dirs, bases=True).get(name)
+    if path is None or depth > 10:
+        return None
+    found = content(path)
+    if key in found:
+        return found[key]
+    for default in found.get("defaults") or ():
+        if isinstance(default, dict):
+            if key in default:
+                return default[key]
+        elif (
+            default != "_self_"
+            and (
+                value := _inherited(
+                    group, default.split("@")[0].removeprefix(f"/{group}/"), key, config_dirs, depth + 1
+                )
+            )
+            is not None
+        ):
+            return value
+    return None
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]

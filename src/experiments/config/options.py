@@ -1,0 +1,87 @@
+"""The options of a config group: one YAML file each, and what it says of itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from experiments.errors import first_line
+
+
+def conf_dir() -> Path:
+    """The folder of configs: beside the sources in a checkout, inside the package where it is installed."""
+    package = Path(__file__).resolve().parents[1]
+    beside = package.parents[1] / "conf"
+    return beside if (beside / "train.yaml").is_file() else package / "conf"
+
+
+def options(group: str, config_dirs: Sequence[str] = ()) -> list[str]:
+    """Names of a group's options, ours and those of further folders."""
+    return sorted(option_files(group, config_dirs))
+
+
+def option_files(group: str, config_dirs: Sequence[str] = (), bases: bool = False) -> dict[str, Path]:
+    """The file of each option of a group; what is found first counts, as in Hydra.
+
+    Args:
+        group: such as `model`.
+        config_dirs: further folders of configs.
+        bases: also those whose names begin with `_`, which hold what several options share.
+    """
+    files: dict[str, Path] = {}
+    for folder in (conf_dir(), *(Path(folder) for folder in config_dirs)):
+        for path in sorted((folder / group).glob("*.yaml" if bases else "[!_]*.yaml")):
+            files.setdefault(path.stem, path)
+    return files
+
+
+def content(path: Path) -> dict[str, Any]:
+    """What stands in an option's file alone, not composed; empty when it cannot be read."""
+    try:
+        found = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """What an option's file says of itself: its `about`, with the first sentence of its leading comment as the title where it has
+    none, or else the title of the option that it changes; of a model also what it `reads` and its `family`, the file of its class."""
+    text = path.read_text(encoding="utf-8")
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        found = yaml.load(text, loader)
+    except yaml.YAMLError as error:
+        return {"title": f"(cannot be read: {first_line(error)})"}
+    found = found if isinstance(found, dict) else {}
+    about: dict[str, Any] = {"title": _leading_sentence(text)} | dict(found.get("about") or {})
+    if not about["title"]:
+        del about["title"]
+    base = next((one for one in found.get("defaults") or [] if isinstance(one, str)), "_self_")
+    if (path.parent / f"{base}.yaml").is_file():  # the option that this one changes
+        about = describe(path.parent / f"{base}.yaml") | about
+    kinds = (found.get("reads") or {}).get("kind") if isinstance(found.get("reads"), dict) else None
+    if kinds:
+        about["reads"] = [kinds] if isinstance(kinds, str) else list(kinds)
+    if "_target_" in found:
+        about["family"] = str(found["_target_"]).rpartition(".")[0]
+    return {"title": ""} | about
+
+
+def _leading_sentence(text: str) -> str:
+    """The first sentence of the comment that a file begins with, on however many lines it stands; empty without one."""
+    said: list[str] = []
+    for line in text.splitlines():
+        comment = line.removeprefix("#").strip()
+        if line.startswith("#") and comment.startswith("@package"):
+            continue
+        if not line.startswith("#") or not comment:
+            if said or line.strip(" #-"):  # --- begins a document
+                break
+            continue
+        said.append(comment)
+    return re.split(r"(?<=\.)\s", " ".join(said), maxsplit=1)[0]
