@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.commands.subtitles import FORMATS, write
 from experiments.data.images import SUFFIXES
 from experiments.errors import UserError
 from experiments.run.folder import read_config
@@ -82,7 +83,7 @@ def texts(words: Sequence[str]) -> list[str]:
     return found
 
 
-AUDIO = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3")
+AUDIO = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3", ".m4a", ".aac", ".mp4", ".wma", ".webm")
 
 
 def audio_files(words: Sequence[str]) -> list[Path]:
@@ -156,7 +157,7 @@ def main(words: list[str]) -> int:
         metavar="K",
         help="classes, translations or objects an input (default: 3; of objects 100); translations are at most task.search.beams",
     )
-    parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
+    parser.add_argument("--format", choices=("table", "csv", "json", *FORMATS), default="table")
     parser.add_argument(
         "--out",
         type=Path,
@@ -168,9 +169,11 @@ def main(words: list[str]) -> int:
     if options.top is not None and options.top < 1:
         raise UserError(f"--top {options.top} must be 1 or more: try --top 3")
     overrides = [options.run] if "=" in options.run and not Path(options.run).exists() else []
-    if overrides:  # no run: published weights, whose networks read images
+    if overrides:  # no run: published weights, whose networks read images or speech
+        from experiments.run.published_speech import is_speech
+
         overrides += [word for word in options.inputs if "=" in word and not Path(word).exists()]
-        kind = "image"
+        kind = "speech" if is_speech(overrides) else "image"
     else:
         kind = (read_config(Path(options.run).absolute()).data.get("gives") or {}).get("kind", "input")
     inputs = READERS.get(kind, list)([word for word in options.inputs if word not in overrides])
@@ -178,6 +181,8 @@ def main(words: list[str]) -> int:
 
     loaded = load_published(overrides) if overrides else load(options.run)
     top = options.top or loaded.task.top
+    if options.format in ("json", *FORMATS) and hasattr(loaded.task, "hear_times"):
+        loaded.task.hear_times()
     answers: list[dict[str, Any]] = []
     for start in range(0, len(inputs), BATCH):
         some = inputs[start : start + BATCH]
@@ -187,12 +192,16 @@ def main(words: list[str]) -> int:
     if not answers:
         raise UserError(f"none of the {len(inputs)} inputs can be read: see the lines above")
     folder = options.out or Path("." if overrides else options.run) / "predictions"
+    if options.format in FORMATS:
+        write(answers, options.format, options.out)
+        return 0
     wrote = save_attachments(answers, folder)
     for name, content in loaded.task.together([str(next(iter(one.values()))) for one in answers]).items():
         with atomic_path(folder / name) as temporary:
             temporary.write_bytes(content)
         wrote += 1
-    head, rows, numeric = as_rows(answers)
+    # What is said when stands in JSON and subtitles; a table has the whole transcript.
+    head, rows, numeric = as_rows([{key: one[key] for key in one if key != "segments"} for one in answers])
     if wrote or options.out:
         write_text(folder / "predictions.csv", comma_separated(head, rows) + "\n")
     if options.format == "json":

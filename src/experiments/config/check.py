@@ -20,6 +20,7 @@ from experiments.config.preprocessing import given_keys
 from experiments.config.shorthand import SCHEDULER_ENTRIES
 from experiments.config.signatures import signature
 from experiments.errors import UserError, unknown
+from experiments.system.hub import folder_problems, hub_name, hub_problems
 
 _MISSING = object()
 
@@ -362,6 +363,12 @@ def _pairs(config: Any) -> list[str]:
         problems.append(
             f"model={model} reads {' or '.join(_listed(reads['kind']))} and data={data} gives {kind}: choose another model or other data"
         )
+    elif kind in ("audio", "speech"):
+        given, wanted = config.data.get("rate") or gives.get("rate"), reads.get("rate")
+        if given and wanted and given != wanted:
+            problems.append(
+                f"model={model} reads {wanted} samples a second and data={data} gives {given}: set data.rate={wanted}"
+            )
     elif kind == "image":
         size = config.data.get("size") or gives.get("size")
         exact, least = reads.get("size"), reads.get("min_size")
@@ -414,8 +421,12 @@ def _paths(config: Any) -> list[str]:
         problems.append(
             f"model={config.run.choices.get('model')} has no published weights: use weights=null or the path of an earlier run"
         )
-    if weights is not None and weights != "pretrained" and not Path(str(weights)).exists():
+    if weights is not None and hub_name(weights, config.model):
+        problems += hub_problems(weights)
+    elif weights is not None and weights != "pretrained" and not Path(str(weights)).exists():
         problems.append(f"weights={weights} does not exist: use null, pretrained, or the path of a run or checkpoint")
+    elif weights is not None:
+        problems += folder_problems(Path(str(weights)), config.model)
     given = {word.lstrip("+").partition("=")[0] for word in config.run.overrides}
     for key in ("path", "target_path", "validation_path", "test_path"):
         path = config.data.get(key)

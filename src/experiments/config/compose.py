@@ -24,6 +24,7 @@ from experiments.config.preprocessing import given_keys, take_over_published
 from experiments.config.pretrained_texts import take_over_texts
 from experiments.config.shorthand import leave_out_untaken, mended, spelled_out
 from experiments.errors import UserError, first_line, unknown
+from experiments.system.hub import hub_name
 
 GROUPS = (
     "model", "data", "task", "freezing", "precision", "trainer", "optimizer", "scheduler", "callbacks", "logger",
@@ -118,9 +119,13 @@ def finish(config: Any) -> None:
 
 def place_weights(config: Any) -> None:
     """Makes the path of weights absolute, so that a run is the same, and can be taken up, from any folder."""
-    weights = config.get("weights")
-    if isinstance(weights, str) and weights != "pretrained":
+    weights, model = config.get("weights"), config["model"]
+    if weights == "pretrained" and (model.get("pretrained") or {}).get("kinds"):
+        weights = config["weights"] = model["pretrained"]["name"]
+    if isinstance(weights, str) and weights != "pretrained" and not hub_name(weights, model):
         config["weights"] = os.path.abspath(os.path.expanduser(weights))
+    if model.get("source", "") is None:  # a model whose sizes stand beside its weights
+        model["source"] = config["weights"]
 
 
 def refuse_hidden(config_dirs: Sequence[str]) -> None:

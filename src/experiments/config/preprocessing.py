@@ -1,4 +1,4 @@
-"""What published weights expect of their images, taken over by the data. Never imports torch."""
+"""What published weights expect of images, and models and tasks of sound, taken over by the data. Never imports torch."""
 
 from __future__ import annotations
 
@@ -9,10 +9,20 @@ KEYS = ("size", "resize", "interpolation", "mean", "std")
 
 
 def take_over_published(config: Any) -> None:
-    """Fills in what the data of a config leaves open, where `weights=pretrained` and the model's YAML says what they expect."""
+    """Fills in what the data of a config leaves open: for `weights=pretrained` what they expect, and what a model of sound reads."""
     published = config["model"].get("pretrained") or {}
     if config["weights"] == "pretrained" and "size" in published:
         take_over(config["data"], published, given_keys(config))
+    take_over_sound(config["data"], config["model"], config["task"])
+
+
+def take_over_sound(data: Any, model: Any, task: Any) -> None:
+    """Fills in what a data config of sound leaves open (null): the rate that the model reads, how the task wants transcripts."""
+    rate = (model.get("reads") or {}).get("rate")
+    if rate and "rate" in data and data["rate"] is None:
+        data["rate"] = rate
+    if "normalise" in data and data["normalise"] is None:
+        data["normalise"] = task.get("transcripts") or "simple"
 
 
 def given_keys(config: Any) -> list[str]:

@@ -48,7 +48,8 @@ def take_over_texts(config: Any) -> None:
         UserError: when the weights do not belong to the model, or are not here.
     """
     model, data = config["model"], config["data"]
-    library = (model.get("pretrained") or {}).get("library") == "transformers"
+    published = model.get("pretrained") or {}
+    library = published.get("library") == "transformers" and not published.get("kinds")  # those are of sound
     folder = weights_folder(config) if library else None
     run = _run(config.get("weights"))
     if folder is not None:

@@ -91,7 +91,11 @@ def keep_ready(node: Any) -> None:
 
 def build_model(config: DictConfig, spec: Any) -> Any:
     """The network for a spec; its first values depend on the seed alone."""
-    return make(config.model, **spec.inputs, **hints(config.model, spec), **asked(config.task, spec))
+    from experiments.system.hub import hub_name, published_folder
+
+    source = config.model.get("source")
+    found = {"source": str(published_folder(source))} if source and hub_name(source, config.model) else {}
+    return make(config.model, **spec.inputs, **hints(config.model, spec), **asked(config.task, spec), **found)
 
 
 def hints(node: Any, spec: Any) -> dict[str, Any]:
@@ -127,7 +131,8 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
             from experiments.config.pretrained_texts import weights_folder
 
             weights = str(weights_folder(config) or weights)
-        load_weights(model, weights, name, published, with_head)
+        names = getattr(spec, "symbols", ()) or getattr(spec, "classes", ())
+        load_weights(model, weights, name, published, with_head, names)
         if config.freezing.reset_head:
             model.load_state_dict(fresh, strict=False)
     settle(config, model, spec)

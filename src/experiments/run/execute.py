@@ -98,6 +98,8 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
         data.keep(folder)
     seed_everything(config.seed)  # whatever the data drew
     task = build_task(config, data.spec, data)
+    if rank() == 0 and hasattr(task.model, "keep"):  # what a model needs besides its weights, such as a tokenizer
+        task.model.keep(folder)
     seed_everything(config.seed + rank())  # dropout differs between the processes of one run
     trainer = build_trainer(config)
     meter = Meter()

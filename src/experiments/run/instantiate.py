@@ -19,6 +19,7 @@ _NOTES = (
     "makes",
     "pretrained",
     "checked_by",
+    "transcripts",
 )  # keys that describe an option and build nothing
 
 

@@ -91,6 +91,8 @@ def load(run_folder: str | Path) -> Loaded:
         prepare_process(config)
         spec = from_plain(record["spec"])
         config.weights = None  # the checkpoint holds them all
+        if "source" in config.model:  # the run's folder holds what was published beside its weights
+            config.model.source = str(folder)
         config.task.pop("class_weights", None)  # of training alone
         if config.task.get("judge") and not Path(config.task.judge).exists():
             config.task.judge = None  # of the test alone, and it may be gone
@@ -103,7 +105,7 @@ def load(run_folder: str | Path) -> Loaded:
 
 
 def load_published(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> Loaded:
-    """A network with weights from elsewhere, for the images and classes they were published for.
+    """A network with weights from elsewhere, for the images and classes they were published for, or for speech.
 
     Args:
         overrides: such as `model=resnet18` and `weights=pretrained`, or `weights=PATH` of the same file.
@@ -114,7 +116,11 @@ def load_published(overrides: Sequence[str], config_dirs: Sequence[str] = ()) ->
     """
     from experiments.config.check import require
     from experiments.config.compose import compose
+    from experiments.run.published_speech import build_published_speech, is_speech
 
+    if is_speech(overrides, config_dirs):
+        config, sound, task = build_published_speech(overrides, config_dirs)
+        return Loaded(Path(config.run.dir), config, {}, sound, task)
     config = compose(["data=image_folder", "data.root=.", *overrides], config_dirs)
     model, published = config.run.choices.model, config.model.get("pretrained")
     if config.weights not in (None, "pretrained") and not published:

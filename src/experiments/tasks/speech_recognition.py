@@ -9,12 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
-from torchmetrics.text import CharErrorRate, WordErrorRate
 
 from experiments.batches import IGNORED, pad
 from experiments.errors import UserError
 from experiments.tasks.base import Task
-from experiments.tasks.parts.ctc import BLANK, greedy, prefix_beam
+from experiments.tasks.parts.ctc import BLANK, greedy, lines_of, prefix_beam, word_times
+from experiments.tasks.parts.spectrum import spectrum
+from experiments.tasks.parts.transcripts import Transcripts
+from experiments.tasks.parts.word_errors import WordErrors
+from experiments.text_rules import rule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,6 +38,7 @@ class SpeechRecognition(Task):
         optimizer: as in `Task`.
         scheduler: as in `Task`.
         beam: prefixes that the test and predictions keep; 1 takes the best symbol at each step, as validation does.
+        normalise: how texts are written before they are compared, see `text_rules.rule`.
 
     Raises:
         UserError: when the data have no symbols, or `beam` is below 1.
@@ -43,14 +47,17 @@ class SpeechRecognition(Task):
     monitor = ("val/wer", "min")
     shows = ("experiments.commands.show.speech",)
 
-    def __init__(self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, beam: int) -> None:
+    def __init__(
+        self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, beam: int, normalise: str = "none"
+    ) -> None:
         if not spec.symbols:
             raise UserError("task=speech_recognition needs transcripts, and the data has none: choose other data")
         if beam < 1:
             raise UserError(f"task.beam={beam} must be 1 or more: try task.beam=8")
+        self.write = rule(normalise, "task.normalise")
         super().__init__(model, spec, optimizer, scheduler)
         self.beam = beam
-        self._samples: list[tuple[str, str]] = []
+        self.transcripts = Transcripts(SAMPLES)
         self._drawn: list[tuple[Tensor, str]] = []
 
     @staticmethod
@@ -58,7 +65,10 @@ class SpeechRecognition(Task):
         return {"num_classes": len(spec.symbols) + 1, "every_step": True}
 
     def make_metrics(self) -> MetricCollection:
-        return MetricCollection({"wer": WordErrorRate(), "cer": CharErrorRate()}, compute_groups=False)
+        return MetricCollection({"errors": WordErrors(self.write)}, compute_groups=False)
+
+    def metric_names(self, part: str) -> list[str]:
+        return [f"{part}/{name}" for name in ("loss", *WordErrors.names)]
 
     def step(self, batch: tuple[Any, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Sound (B, T) and symbols (B, S) filled up with IGNORED; the prediction is (B, steps, symbols + 1).
@@ -101,7 +111,10 @@ class SpeechRecognition(Task):
         said = self.texts_of(target)
         self.metrics_of(part).update(heard, said)
         if part == "test":
-            self._keep(batch[0], list(zip(said, heard, strict=True)))
+            self.transcripts.add(said, heard)
+            if len(self._drawn) < DRAWN:
+                inputs = batch[0]
+                self._drawn.append((inputs.values[0, : int(inputs.lengths[0])], said[0]))
         return loss, prediction, target
 
     def _texts(self, chances: Tensor, beam: int) -> list[str]:
@@ -111,28 +124,18 @@ class SpeechRecognition(Task):
     def _text(self, places: list[int]) -> str:
         return "".join(self.spec.symbols[place] for place in places)
 
-    def _keep(self, inputs: Any, pairs: list[tuple[str, str]]) -> None:
-        """Some recordings of the test, for the record, TensorBoard and pictures: one of each batch is drawn."""
-        if len(self._samples) < SAMPLES:
-            self._samples += pairs[: max(1, SAMPLES // 4)]
-        if len(self._drawn) < DRAWN:
-            self._drawn.append((inputs.values[0, : int(inputs.lengths[0])], pairs[0][0]))
-
     def on_test_start(self) -> None:
-        self._samples, self._drawn = [], []
+        self._drawn = []
+        self.transcripts.clear()
 
-    def on_test_epoch_end(self) -> None:
-        super().on_test_epoch_end()
-        # What was said and what was heard, for TensorBoard's text tab.
-        rows = "\n".join(f"| {said} | {heard} |" for said, heard in self._samples[:SAMPLES])
-        for logger in self.trainer.loggers:
-            if hasattr(logger, "log_text"):
-                logger.log_text("transcripts", f"| said | heard |\n|---|---|\n{rows}")
+    def _report(self, part: str) -> None:
+        if part == "test":
+            self.transcripts.finish(self.metrics_of(part)["errors"], self.trainer)  # type: ignore[arg-type]
+        super()._report(part)
 
     def details(self) -> dict[str, Any]:
-        """Some recordings of the last test: what was said, and what was heard."""
-        samples = [{"said": said, "heard": heard} for said, heard in self._samples[:SAMPLES]]
-        return {"transcripts": samples} if samples else {}
+        """Some recordings of the last test: what was said, and what was heard; and what was confused."""
+        return self.transcripts.details()
 
     def figures(self) -> dict[str, Callable[[], Figure | None]]:
         """The symbols' probabilities over time, below the spectrogram."""
@@ -147,14 +150,14 @@ class SpeechRecognition(Task):
         from experiments.viz.alignment import alignment
 
         inputs = type(inputs)(inputs.values.to(self.device), inputs.lengths.to(self.device))
-        features = next(iter(self.model.children()))(inputs)
+        features = spectrum(inputs, self.spec.rate)
         chances, steps = self._listen(inputs)
         panels = []
         for row, heard in enumerate(self._texts(chances, self.beam)):
             known = f"heard: {heard}" + (f"      said: {said[row]}" if said else "")
-            spectrum = features.values[row, : int(features.lengths[row])].cpu()
+            bands = features.values[row, : int(features.lengths[row])].cpu()
             seconds = float(inputs.lengths[row]) / self.spec.rate
-            panels.append((spectrum, chances[row, : int(steps[row])].exp().cpu(), seconds, known))
+            panels.append((bands, chances[row, : int(steps[row])].exp().cpu(), seconds, known))
         return alignment(panels, ("blank", *self.spec.symbols))
 
     def texts_of(self, target: Tensor) -> list[str]:
@@ -166,9 +169,11 @@ class SpeechRecognition(Task):
         return self._texts(self._listen(inputs)[0], self.beam)
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The transcript of each recording."""
-        seconds = (inputs.lengths / self.spec.rate).tolist()
-        return [
-            {"seconds": round(length, 2), "transcript": text}
-            for length, text in zip(seconds, self.predict(inputs), strict=True)
-        ]
+        """The transcript of each recording, and its words in segments with times."""
+        chances, steps = self._listen(inputs)
+        answers = []
+        for row, text in enumerate(self._texts(chances, self.beam)):
+            seconds = float(inputs.lengths[row]) / self.spec.rate
+            words = word_times(chances[row, : int(steps[row])], self.spec.symbols, seconds)
+            answers.append({"seconds": round(seconds, 2), "transcript": text, "segments": lines_of(words)})
+        return answers

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from experiments.errors import UserError
+from experiments.system.hub import published_folder
 from experiments.transfer.library_folder import is_library_folder, library_state
+from experiments.transfer.published_folder import is_published, load_folder
 from experiments.transfer.weight_files import read_state_dict
 
 COUNTER = "num_batches_tracked"  # of a batch norm; older files lack it, and nothing here reads it
@@ -21,6 +23,7 @@ def load_weights(
     model_name: str | None,
     published: Mapping[str, Any] | None = None,
     with_head: bool = False,
+    names: Sequence[str] = (),
 ) -> None:
     """Loads weights into a model: all stages must fit, but a head for other classes keeps its own first values.
 
@@ -35,10 +38,17 @@ def load_weights(
         model_name: for messages.
         published: what the model's config says of its published weights.
         with_head: the head must fit too, as nothing will be trained.
+        names: of the classes or symbols that the head scores.
 
     Raises:
         UserError: when there is no such file, or it does not fit.
     """
+    if published and published.get("kinds"):
+        folder = Path(weights)
+        if is_published(folder) or not folder.exists():
+            folder = folder if folder.exists() else published_folder(weights)
+            load_folder(model, folder, f"weights={weights}", with_head, names)
+            return
     if is_library_folder(Path(weights)) and hasattr(model, "published_names"):
         state = library_state(model, Path(weights), with_head)
     elif weights == "pretrained":

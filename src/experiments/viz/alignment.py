@@ -47,7 +47,7 @@ def alignment(
         above.set_xticks([])
         above.set_yticks([])
         above.spines[:].set_visible(False)
-        above.set_ylabel("mel bands", fontsize=SMALL, color=GREY)
+        above.set_ylabel("frequency", fontsize=SMALL, color=GREY)
         above.text(0, 1.04, shorten(text, 100), transform=above.transAxes, fontsize=TEXT, color=INK, weight="bold")
         below = add_axes(fig, 0.75, top - tall - 0.06 - low, width - 1.0, low)
         _symbols(below, chances.float().numpy(), symbols, seconds)

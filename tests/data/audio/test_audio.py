@@ -25,7 +25,8 @@ LOADER = {"bucket": True, "batch_size": 8, "workers": 0, "seed": 0}
 DIGITS = {"held_out": None, "validation": 0.2, "rate": None, "limit": None, "split_seed": 0, **LOADER}
 STRINGS = {"count": 40, "least": 2, "most": 4, "gap": 0.05, "spelling": "digits", **DIGITS}
 MANIFEST = {
-    "validation_path": None, "test_path": None, "audio": "path", "text": "text", "lowercase": True, "empty": "error",
+    "validation_path": None, "test_path": None, "audio": "path", "text": "text", "offset": "offset",
+    "duration": "duration", "lowercase": True, "normalise": "none", "empty": "error",
     "unknown": "error", "rate": None, "memory": 100, "validation": 0.2, "test": 0.2, "limit": None, "split_seed": 0, **LOADER,
 }  # fmt: skip
 
@@ -139,7 +140,7 @@ def test_clips_beyond_memory_are_read_from_their_files(tmp_path: Path) -> None:
         soundfile.write(paths[-1], tone(length), rate)
     (held, rate, counts), (files, _, _) = open_clips(paths, 8000, 10), open_clips(paths, 8000, 0)
     assert isinstance(held, Stored) and isinstance(files, Files) and rate == 8000
-    assert counts == {"resampled": 2, "mixed_to_mono": 0}
+    assert counts == {"resampled": 2, "mixed_to_mono": 0, "above_full_scale": 0, "silent": 0}
     assert held.lengths.tolist() == files.lengths.tolist()
     assert all(np.array_equal(held.read(clip), files.read(clip)) for clip in range(3))
     with pytest.raises(UserError, match=r"1\.wav has 11025 samples a second and .*0\.wav 8000: .*data\.rate=8000"):
@@ -256,7 +257,8 @@ def test_transcripts_may_be_numbers_long_or_spelled_in_parts(corpus: Callable[..
     assert [one.text for one in read_manifest(path, "path", "text")] == ["0", "", *texts[2:]]
     table = path.with_suffix(".csv")
     table.write_text("path,text\n" + "".join(f"{row}.wav,{text}\n" for row, text in enumerate(texts)))
-    read = SpeechManifest(path=str(table), **MANIFEST)._read(table)
+    data = SpeechManifest(path=str(table), **MANIFEST | {"empty": "drop"})
+    read = data._kept(data.read()["train"])
     assert read[2].text == read[3].text == "caf\u00e9" and len(read[4].text) == 200_000
     path.write_text('{"path": null, "text": "a"}\n')
     with pytest.raises(UserError, match=r"list\.jsonl, line 1: path is empty"):

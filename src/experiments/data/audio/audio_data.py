@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import Dataset
 
 from experiments.batches import IGNORED, Sequences
-from experiments.data.audio.audio_files import Clips, read_clip
+from experiments.data.audio.audio_files import Clips, read_clip, to_int16
 from experiments.data.common.buckets import BucketSampler, EvalBuckets
 from experiments.data.common.loading import BatchedData, whole
 from experiments.data.common.sampling import EvalSampler, Picks, TrainSampler
@@ -106,6 +106,7 @@ class AudioData(BatchedData):
         classes: names that labels stand for; empty for transcripts.
         symbols: characters that transcripts are written in; empty for labels.
         counts: what was left out or changed on the way, for the record.
+        only_test: whether all of it is the test part, and nothing is trained.
     """
 
     name = "audio"
@@ -119,6 +120,7 @@ class AudioData(BatchedData):
         self.classes: tuple[str, ...] = ()
         self.symbols: tuple[str, ...] = ()
         self.counts: dict[str, int] = {}
+        self.only_test = False
         self.sets: dict[str, Audio] = {}
 
     def load(self) -> None:
@@ -132,15 +134,16 @@ class AudioData(BatchedData):
         self.load()
         self.sets = {part: Audio(self.clips, self.parts[part]) for part in PARTS}
         for part, audio in self.sets.items():
-            if not len(audio):
+            if not len(audio) and not self.only_test:
                 raise UserError(f"{self.name}: the {part} part is empty, and needs at least one example")
-        lengths = self.sets["train"].lengths
-        longest = max(int(audio.lengths.max()) for audio in self.sets.values())
+        lengths = self.sets["test" if self.only_test else "train"].lengths
+        longest = max(int(audio.lengths.max(initial=0)) for audio in self.sets.values())
         self.spec = AudioSpec(self.rate, int(np.median(lengths)), longest, self.classes, self.symbols)
         self.splits = {part: len(audio) for part, audio in self.sets.items()}
         self.splits |= {key: value for key, value in self.counts.items() if value}
         self.splits["fingerprint"] = fingerprint(
-            (part, np.concatenate([*self.parts[part].clips, *self.parts[part].gaps])) for part in PARTS
+            (part, np.concatenate([*self.parts[part].clips, *self.parts[part].gaps, np.zeros(0, np.int64)]))
+            for part in PARTS
         )
         changed = ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in self.counts.items() if value)
         if changed:
@@ -148,6 +151,11 @@ class AudioData(BatchedData):
 
     def dataset(self, part: str) -> Audio:
         return self.sets[part]
+
+    def train_dataloader(self) -> Any:
+        if self.only_test:
+            raise UserError("data.test=1.0 leaves nothing to train on: set data.test=0.1, or use experiments evaluate")
+        return super().train_dataloader()
 
     def train_sampler(self, dataset: Audio, share: int, rank: int, world: int) -> Any:
         if not self.bucket:
@@ -171,18 +179,17 @@ class AudioData(BatchedData):
             UserError: a file cannot be read.
         """
         clips = [
-            _samples(one) if isinstance(one, np.ndarray) else read_clip(Path(one), self.spec.rate) for one in inputs
+            one
+            if isinstance(one, np.ndarray) and one.dtype == np.int16
+            else to_int16(one)
+            if isinstance(one, np.ndarray)
+            else read_clip(Path(one), self.spec.rate)
+            for one in inputs
         ]
         values = np.zeros((len(clips), max(len(clip) for clip in clips)), np.int16)
         for row, clip in zip(values, clips, strict=True):
             row[: len(clip)] = clip
         return Sequences(torch.from_numpy(values), torch.tensor([len(clip) for clip in clips]))
-
-
-def _samples(clip: np.ndarray) -> np.ndarray:
-    if clip.dtype == np.int16:
-        return clip
-    return np.clip(np.rint(np.asarray(clip, np.float64) * 32768), -32768, 32767).astype(np.int16)
 
 
 def split(

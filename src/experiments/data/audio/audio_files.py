@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import shutil
+import subprocess
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +15,22 @@ import numpy as np
 from experiments.errors import UserError
 
 AUDIO = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3")
+BY_FFMPEG = (".m4a", ".aac", ".mp4", ".wma", ".webm")  # what libsndfile does not read
+
+
+class Span(NamedTuple):
+    """A part of a file: where it begins and how long it is, in seconds; None: to the end."""
+
+    offset: float = 0.0
+    duration: float | None = None
+
+    def frames(self, rate: int) -> tuple[int, int | None]:
+        """First sample and the one behind the last."""
+        start = round(self.offset * rate)
+        return start, None if self.duration is None else start + round(self.duration * rate)
+
+
+WHOLE = Span()
 
 
 class Header(NamedTuple):
@@ -56,19 +75,20 @@ class Files:
         paths: the files.
         headers: of each.
         rate: samples a second they are wanted at.
+        spans: the part of each.
     """
 
-    def __init__(self, paths: Sequence[Path], headers: Sequence[Header], rate: int) -> None:
-        self.paths, self.rate = list(paths), rate
+    def __init__(self, paths: Sequence[Path], headers: Sequence[Header], rate: int, spans: Sequence[Span]) -> None:
+        self.paths, self.rate, self.spans = list(paths), rate, list(spans)
         self.lengths = np.array([resampled_length(header, rate) for header in headers], np.int64)
 
     def read(self, clip: int) -> np.ndarray:
-        samples = read_clip(self.paths[clip], self.rate)
+        samples = read_clip(self.paths[clip], self.rate, self.spans[clip])
         return np.resize(samples, self.lengths[clip]) if len(samples) != self.lengths[clip] else samples
 
 
 def open_clips(
-    paths: Sequence[Path], rate: int | None, memory: int, places: Sequence[str] = ()
+    paths: Sequence[Path], rate: int | None, memory: int, places: Sequence[str] = (), spans: Sequence[Span] = ()
 ) -> tuple[Clips, int, dict[str, int]]:
     """Checks every header, and holds the clips in memory if they fit.
 
@@ -77,15 +97,18 @@ def open_clips(
         rate: samples a second they are wanted at; None: theirs, which must be the same.
         memory: megabytes; what takes more is read when it is needed.
         places: file and line that name each path, for messages; or none.
+        spans: the part of each file; or none, for whole files.
 
     Returns:
-        The clips, their rate, and how many were resampled or mixed down to one channel.
+        The clips, their rate, and how many were resampled or mixed down to one channel; of those in memory also how many
+        are silent, and how many were above full scale and cut there.
 
     Raises:
         UserError: a file cannot be read, has no samples, or another rate than the first.
     """
     said = [f"{place}: " for place in places] or [""] * len(paths)
-    headers = [_told(read_header, start, path) for start, path in zip(said, paths, strict=True)]
+    spans = spans or [WHOLE] * len(paths)
+    headers = [_told(read_header, start, path, span) for start, path, span in zip(said, paths, spans, strict=True)]
     wanted = headers[0].rate if rate is None else rate
     other = [place for place, header in enumerate(headers) if header.rate != wanted]
     if rate is None and other:
@@ -96,9 +119,12 @@ def open_clips(
     counts = {"resampled": len(other), "mixed_to_mono": sum(header.channels > 1 for header in headers)}
     total = sum(resampled_length(header, wanted) for header in headers)
     if 2 * total <= memory * 2**20:
-        clips = [_told(read_clip, start, path, wanted) for start, path in zip(said, paths, strict=True)]
-        return Stored(clips), wanted, counts
-    return Files(paths, headers, wanted), wanted, counts
+        some = zip(said, paths, spans, strict=True)
+        found = [_told(read_samples, start, path, wanted, span) for start, path, span in some]
+        counts["above_full_scale"] = sum(loud for _, loud in found)
+        counts["silent"] = sum(not clip.any() for clip, _ in found)
+        return Stored([clip for clip, _ in found]), wanted, counts
+    return Files(paths, headers, wanted, spans), wanted, counts
 
 
 def _told(read: Callable[..., Any], start: str, *arguments: Any) -> Any:
@@ -109,44 +135,91 @@ def _told(read: Callable[..., Any], start: str, *arguments: Any) -> Any:
         raise UserError(f"{start}{error}") from error
 
 
-def read_header(path: Path) -> Header:
-    """What a file says of itself, without its samples.
+def read_header(path: Path, span: Span = WHOLE) -> Header:
+    """What a file says of itself, without its samples; `frames` are those of the part.
 
     Raises:
-        UserError: it is missing, no audio, or has no samples.
+        UserError: it is missing, no audio, or has no samples there.
     """
     import soundfile
 
     try:
-        found = soundfile.info(str(path))
+        found = soundfile.info(_opened(path))
     except (OSError, RuntimeError) as error:
         raise _unreadable(path, error) from error
     if not found.frames:
         raise UserError(f"{path} has no samples: remove it, or record it again")
-    return Header(found.samplerate, found.frames, found.channels)
+    start, stop = span.frames(found.samplerate)
+    stop = found.frames if stop is None else stop
+    if not 0 <= start < stop <= found.frames + found.samplerate // 100:  # lists round to hundredths of a second
+        raise UserError(
+            f"{path} is {found.frames / found.samplerate:.2f} s long and has no part from {span.offset} s"
+            f"{'' if span.duration is None else f' of {span.duration} s'}: mend offset and duration"
+        )
+    return Header(found.samplerate, min(stop, found.frames) - start, found.channels)
 
 
-def read_clip(path: Path, rate: int) -> np.ndarray:
+def read_clip(path: Path, rate: int, span: Span = WHOLE) -> np.ndarray:
     """A file as (samples,) int16: channels averaged, resampled with a filter against aliasing.
 
     Raises:
         UserError: it cannot be read, or is cut short.
     """
+    return read_samples(path, rate, span)[0]
+
+
+def read_samples(path: Path, rate: int, span: Span = WHOLE) -> tuple[np.ndarray, bool]:
+    """As `read_clip`, and whether anything was above full scale and is cut there."""
     import soundfile
 
     try:
-        samples, own = soundfile.read(str(path), dtype="float32", always_2d=True)
+        with soundfile.SoundFile(_opened(path)) as file:
+            start, stop = span.frames(file.samplerate)
+            file.seek(start)
+            samples, own = file.read(-1 if stop is None else stop - start, "float32", always_2d=True), file.samplerate
     except (OSError, RuntimeError) as error:
         raise _unreadable(path, error) from error
     if not len(samples):
         raise UserError(f"{path} has no samples: remove it, or record it again")
     mono = samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
-    if own != rate:
-        from scipy.signal import resample_poly
+    loud = bool(np.abs(mono).max() > 1)
+    return to_int16(resample(mono, own, rate)), loud
 
-        ratio = Fraction(rate, own)
-        mono = resample_poly(mono, ratio.numerator, ratio.denominator)
-    return np.clip(np.rint(mono * 32768), -32768, 32767).astype(np.int16)
+
+def resample(samples: np.ndarray, own: int, rate: int) -> np.ndarray:
+    """Samples of one rate at another, by SciPy's polyphase filter: (n,) -> (⌈n · rate / own⌉,)."""
+    if own == rate:
+        return samples
+    from scipy.signal import resample_poly
+
+    ratio = Fraction(rate, own)
+    return resample_poly(samples, ratio.numerator, ratio.denominator)
+
+
+def to_int16(samples: np.ndarray) -> np.ndarray:
+    """Samples from -1 to 1 as 16-bit integers; what is above full scale is cut there."""
+    return np.clip(np.rint(np.asarray(samples, np.float64) * 32768), -32768, 32767).astype(np.int16)
+
+
+def _opened(path: Path) -> Any:
+    """What soundfile opens: the path, or what ffmpeg makes of a format that libsndfile does not read.
+
+    Raises:
+        UserError: when that needs ffmpeg and it is not installed, or cannot read the file.
+    """
+    if path.suffix.lower() not in BY_FFMPEG or not path.exists():
+        return str(path)
+    program = shutil.which("ffmpeg")
+    if program is None:
+        raise UserError(
+            f"{path} is read by ffmpeg, which is not installed: install it, or save the file as WAV, FLAC, OGG or MP3,"
+            " which are read without"
+        )
+    made = subprocess.run([program, "-v", "error", "-i", str(path), "-f", "wav", "-"], capture_output=True)
+    if made.returncode:
+        said = made.stderr.decode(errors="replace").strip().splitlines()
+        raise UserError(f"{path} cannot be read by ffmpeg ({said[-1] if said else 'no reason'}): record it again")
+    return io.BytesIO(made.stdout)
 
 
 def resampled_length(header: Header, rate: int) -> int:

@@ -10,7 +10,7 @@ from experiments.data.audio.audio_data import AudioData, Examples, check_strings
 from experiments.data.audio.audio_files import Stored
 from experiments.data.common.loading import whole
 
-RATE = 8000  # samples a second
+RATE = 8000  # samples a second, where nobody asks for another
 VOICES = 8
 # A word is a melody: tones as multiples of the voice's pitch.
 WORDS = {
@@ -28,15 +28,18 @@ class GeneratedTones(AudioData):
 
     Args:
         count: training clips; a quarter as many for validation, and for the test.
+        rate: samples a second; None: 8,000.
         rest: the keys of `AudioData`.
     """
 
     name = "generated_tones"
 
-    def __init__(self, *, count: int, **rest: Any) -> None:
+    def __init__(self, *, count: int, rate: int | None = None, **rest: Any) -> None:
         super().__init__(**rest)
         whole("data.count", count, 24)
-        self.count = count
+        if rate is not None:
+            whole("data.rate", rate, 4000)
+        self.count, self.rate = count, rate or RATE
 
     def load(self) -> None:
         words = self._sing(self.count)
@@ -57,8 +60,9 @@ class GeneratedTones(AudioData):
         words = np.arange(count + 2 * quarter) % len(WORDS)
         self.voices = rng.integers(VOICES, size=len(words))
         tunes = list(WORDS.values())
-        self.clips = Stored([sing(tunes[w], 300 + 40 * int(v), rng) for w, v in zip(words, self.voices, strict=True)])
-        self.rate = RATE
+        self.clips = Stored(
+            [sing(tunes[w], 300 + 40 * int(v), rng, self.rate) for w, v in zip(words, self.voices, strict=True)]
+        )
         return words
 
 
@@ -93,11 +97,11 @@ class GeneratedWords(GeneratedTones):
             self.parts[part] = join(groups, said, self.symbols, count, self.least, self.most, gap, (number,))
 
 
-def sing(tune: tuple[float, ...], pitch: float, rng: np.random.Generator) -> np.ndarray:
+def sing(tune: tuple[float, ...], pitch: float, rng: np.random.Generator, rate: int = RATE) -> np.ndarray:
     """(samples,) int16: tones of 120 to 200 ms with an overtone, faded at both ends, in some noise."""
     tones = []
     for step in tune:
-        time = np.arange(int(rng.uniform(0.12, 0.2) * RATE)) / RATE
+        time = np.arange(int(rng.uniform(0.12, 0.2) * rate)) / rate
         wave = np.sin(2 * np.pi * pitch * step * time) + 0.3 * np.sin(4 * np.pi * pitch * step * time)
         tones.append(wave * np.minimum(1, 40 * np.minimum(time, time[::-1])))
     whole_word = rng.uniform(0.2, 0.6) * np.concatenate(tones)

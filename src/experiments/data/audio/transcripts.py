@@ -5,22 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from experiments.data.audio.audio_files import WHOLE, Span
 from experiments.errors import UserError, unknown
 
 
 class Utterance(NamedTuple):
-    """One recording: its file, what is said, and where that was read, for messages."""
+    """One recording: its file, what is said, where that was read, for messages, and the part of the file."""
 
     audio: Path
     text: str
     where: str
+    span: Span = WHOLE
 
 
-def read_manifest(path: Path, audio: str, text: str) -> list[Utterance]:
+def read_manifest(path: Path, audio: str, text: str, offset: str = "", duration: str = "") -> list[Utterance]:
     """The utterances of a file (.csv, .tsv, .jsonl) or of a folder with *.trans.txt files somewhere in it.
 
     Paths of recordings count from the folder of the file.
@@ -29,6 +31,8 @@ def read_manifest(path: Path, audio: str, text: str) -> list[Utterance]:
         path: the file or folder.
         audio: column or key of the recordings' paths.
         text: column or key of the transcripts.
+        offset: column or key of the seconds at which an utterance begins in its file, where there is one.
+        duration: likewise of how many seconds it lasts.
 
     Raises:
         UserError: with file and line, for what is missing or cannot be read.
@@ -49,31 +53,52 @@ def read_manifest(path: Path, audio: str, text: str) -> list[Utterance]:
             raise UserError(
                 f"{path}, line {line}: {audio} is empty: give the path of the recording, or take out the line"
             )
-        found.append(Utterance(path.parent / file, said.strip(), f"{path}, line {line}"))
+        where = f"{path}, line {line}"
+        begin, length = (_seconds(row, name, where) for name in (offset, duration))
+        found.append(Utterance(path.parent / file, said.strip(), where, Span(begin or 0.0, length)))
     if not found:
         raise UserError(f"{path} lists no recording: give it a line for each")
     return found
 
 
-def _content(path: Path) -> str:
-    content = path.read_bytes()
+def _seconds(row: Mapping[str, object], name: str, where: str) -> float | None:
+    """A number of seconds, 0 or more, of a line; None where it has none."""
+    value = row.get(name)
+    if value is None or not str(value).strip():
+        return None
     try:
-        return content.decode().removeprefix("\ufeff")
+        seconds = float(str(value))
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise UserError(f"{where}: {name}={value} is no number of seconds: give one of 0 or more, such as 1.5")
+    return seconds
+
+
+def content(path: Path) -> str:
+    """A text file.
+
+    Raises:
+        UserError: naming the line that is not in UTF-8.
+    """
+    found = path.read_bytes()
+    try:
+        return found.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+        line = found.count(b"\n", 0, error.start) + 1
         raise UserError(
-            f"{path}, line {line}: byte {content[error.start]:#x} is not UTF-8: save the file in UTF-8"
+            f"{path}, line {line}: byte {found[error.start]:#x} is not UTF-8: save the file in UTF-8"
         ) from error
 
 
 def _table(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    content = _content(path)
-    head = content.partition("\n")[0]
+    text = content(path)
+    head = text.partition("\n")[0]
     delimiter = max("\t,;", key=head.count)
     tabs = delimiter == "\t"  # such files are commonly written without quoting
     csv.field_size_limit(2**30)
     reader = csv.reader(
-        io.StringIO(content, newline=""),
+        io.StringIO(text, newline=""),
         delimiter=delimiter,
         quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
     )
@@ -93,15 +118,15 @@ def _table(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    for line, content in enumerate(_content(path).split("\n"), 1):
-        if not content.strip():
+    for line, written in enumerate(content(path).split("\n"), 1):
+        if not written.strip():
             continue
         try:
-            row = json.loads(content)
+            row = json.loads(written)
         except json.JSONDecodeError as error:
             raise UserError(f"{path}, line {line}: no JSON ({error}): give one object a line") from error
         if not isinstance(row, dict):
-            raise UserError(f"{path}, line {line}: {content[:40]} is no object: write a line as {{key: value}}")
+            raise UserError(f"{path}, line {line}: {written[:40]} is no object: write a line as {{key: value}}")
         yield line, row
 
 
@@ -113,10 +138,10 @@ def _librispeech(folder: Path) -> Iterator[Utterance]:
             f"{folder} holds no *.trans.txt: name a folder in LibriSpeech's layout, or a table of recordings"
         )
     for path in lists:
-        for line, content in enumerate(_content(path).split("\n"), 1):
-            if not content.strip():
+        for line, written in enumerate(content(path).split("\n"), 1):
+            if not written.strip():
                 continue
-            name, _, text = content.strip().partition(" ")
+            name, _, text = written.strip().partition(" ")
             files = [path.parent / f"{name}{suffix}" for suffix in (".flac", ".wav")]
             found = next((file for file in files if file.is_file()), None)
             if found is None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -81,3 +84,39 @@ def _trace(history: list[tuple[Tensor, Tensor]], row: int, place: int) -> list[i
             found.append(symbol)
         place = int(parent[row, place])
     return found[::-1]
+
+
+def word_times(log_probabilities: Tensor, symbols: Sequence[str], seconds: float) -> list[tuple[float, float, str]]:
+    """Start, end and text of each word that the best path says, in seconds.
+
+    Args:
+        log_probabilities: (T, symbols) of one recording.
+        symbols: characters, the n-th of them symbol n + 1; a blank between words is one of them.
+        seconds: that the steps last together.
+    """
+    best = log_probabilities.argmax(1).tolist()
+    words: list[tuple[float, float, str]] = []
+    text, start, end, before = "", 0, 0, BLANK
+    for step, symbol in enumerate([*best, BLANK]):
+        letter = symbols[symbol - 1] if symbol != BLANK and symbol != before else ""
+        if letter.strip():
+            start, text, end = (step, letter, step + 1) if not text else (start, text + letter, step + 1)
+        elif symbol == before and symbol != BLANK and symbols[symbol - 1].strip():
+            end = step + 1
+        if text and (letter.isspace() or step == len(best)):
+            scale = seconds / len(best)
+            words.append((start * scale, end * scale, text))
+            text = ""
+        before = symbol
+    return words
+
+
+def lines_of(words: Sequence[tuple[float, float, str]], pause: float = 0.7, most: float = 7.0) -> list[dict[str, Any]]:
+    """Words as segments of up to `most` seconds, parted where nothing is said for `pause`."""
+    lines: list[dict[str, Any]] = []
+    for start, end, text in words:
+        if lines and start - lines[-1]["end"] < pause and end - lines[-1]["start"] <= most:
+            lines[-1] |= {"end": end, "text": f"{lines[-1]['text']} {text}"}
+        else:
+            lines.append({"start": start, "end": end, "text": text})
+    return [{"start": round(one["start"], 2), "end": round(one["end"], 2), "text": one["text"]} for one in lines]

@@ -1,0 +1,158 @@
+"""Base of the datasets of recordings with transcripts: from a list of utterances to parts, symbols and clips."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from experiments.data.audio.audio_data import PARTS, AudioData, Examples, split
+from experiments.data.audio.audio_files import open_clips
+from experiments.data.audio.transcripts import Utterance
+from experiments.data.common.loading import whole
+from experiments.data.common.splits import check_amount
+from experiments.errors import UserError
+from experiments.text_rules import rule
+
+
+class Transcribed(AudioData):
+    """Recordings with transcripts: a subclass gives the lists of utterances, by part.
+
+    Args:
+        normalise: how transcripts are written: none, lower, simple or english, see `text_rules.rule`.
+        empty: `error`, or `drop`: leave out recordings with an empty transcript.
+        unknown: of characters that the training transcripts do not have: `error`, or `drop`: take them out of the others.
+        rate: samples a second; others are resampled. None: the files', which must agree.
+        memory: megabytes of samples that are held in memory; more than that is read from the files batch by batch.
+        validation: share or count held out.
+        test: likewise; 1.0: everything, for evaluation without training.
+        limit: use only so many training recordings, or this share; None: all.
+        split_seed: decides who is held out.
+        bucket: as in `AudioData`, and so are the others.
+
+    Raises:
+        UserError: with file and line, for what cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        normalise: str,
+        empty: str,
+        unknown: str,
+        rate: int | None,
+        memory: int,
+        validation: float,
+        test: float,
+        limit: float | None,
+        split_seed: int,
+        bucket: bool,
+        batch_size: int,
+        workers: int,
+        seed: int,
+    ) -> None:
+        super().__init__(bucket=bucket, batch_size=batch_size, workers=workers, seed=seed)
+        for key, value in (("empty", empty), ("unknown", unknown)):
+            if value not in ("error", "drop"):
+                raise UserError(f"data.{key}={value} is unknown: choose error or drop")
+        check_amount("data.validation", validation, whole=False)
+        check_amount("data.test", test, whole=True)
+        if limit is not None:
+            check_amount("data.limit", limit, whole=True)
+        if rate is not None:
+            whole("data.rate", rate, 100)
+        whole("data.memory", memory, 0)
+        self.write = rule(normalise, "data.normalise")
+        self.empty, self.unknown = empty, unknown
+        self.wanted_rate, self.memory = rate, memory
+        self.validation, self.test, self.limit, self.split_seed = validation, test, limit, split_seed
+
+    def read(self) -> Mapping[str, Sequence[Utterance]]:
+        """Utterances of `train`, of which what is not given is held out, and where they have lists of their own of others."""
+        raise NotImplementedError
+
+    def load(self) -> None:
+        read = {part: self._kept(some) for part, some in self.read().items()}
+        own = read["train"]
+        if isinstance(self.test, float) and self.test == 1 and "test" not in read:
+            parts: dict[str, list[Utterance]] = {"train": [], "validation": [], "test": own}
+            self.only_test = True
+        else:
+            places = split(
+                np.zeros(len(own), np.int64),
+                self.validation if "validation" not in read else None,
+                self.test if "test" not in read else None,
+                self.limit,
+                self.split_seed,
+            )
+            parts = {part: [own[place] for place in members] for part, members in places.items()}
+            parts |= {part: some for part, some in read.items() if part != "train"}
+        every = [utterance for part in PARTS for utterance in parts[part]]
+        self.clips, self.rate, counts = open_clips(
+            [one.audio for one in every],
+            self.wanted_rate,
+            self.memory,
+            [one.where for one in every],
+            [one.span for one in every],
+        )
+        self.counts |= counts
+        self.symbols = tuple(sorted({letter for one in parts["train"] or parts["test"] for letter in one.text}))
+        index = {symbol: place for place, symbol in enumerate(self.symbols)}
+        begin = 0
+        for part in PARTS:
+            some = parts[part]
+            labels = [self._indices(one, index) for one in some]
+            self.parts[part] = Examples.single(np.arange(begin, begin + len(some)), labels)
+            begin += len(some)
+
+    def _kept(self, found: Sequence[Utterance]) -> list[Utterance]:
+        written = [one._replace(text=self.write(one.text)) for one in found]
+        silent = [one for one in written if not one.text]
+        if silent and self.empty == "error":
+            raise UserError(
+                f"{silent[0].where}: the transcript is empty, one of {len(silent)}: mend it, or leave such recordings out"
+                " with data.empty=drop"
+            )
+        self.counts["empty_dropped"] = self.counts.get("empty_dropped", 0) + len(silent)
+        kept = [one for one in written if one.text]
+        if not kept:
+            raise UserError(f"data={self.name}: every transcript is empty, and at least one is needed")
+        return kept
+
+    def _indices(self, one: Utterance, index: dict[str, int]) -> np.ndarray:
+        strange = Counter(letter for letter in one.text if letter not in index)
+        if strange and self.unknown == "error":
+            raise UserError(
+                f"{one.where}: {next(iter(strange))!r} is in no training transcript: mend it, or take such characters out"
+                " with data.unknown=drop"
+            )
+        self.counts["unknown_characters_dropped"] = self.counts.get("unknown_characters_dropped", 0) + strange.total()
+        return np.array([index[letter] for letter in one.text if letter in index], np.int64)
+
+
+def corpus_folder(name: str, root: Path, holds: str, begins: Sequence[str]) -> Path:
+    """The folder of a corpus: `root` itself or one in it, by name.
+
+    Args:
+        name: the data option, for messages.
+        root: as the user gave it.
+        holds: a pattern that some file of the corpus matches, such as metadata.csv.
+        begins: what the folder's name begins with, in small letters.
+
+    Raises:
+        UserError: when there is none.
+    """
+    if next(root.glob(holds), None) is not None:
+        return root
+    inside = (
+        sorted(one for one in root.glob("*") if one.name.lower().startswith(tuple(begins))) if root.is_dir() else []
+    )
+    found = next((one for one in inside if next(one.glob(holds), None) is not None), None)
+    if found is None:
+        raise UserError(
+            f"data={name}: neither {root} nor a folder {begins[0]} in it holds {holds}: say where the corpus lies with"
+            " data.root or the variable EXPERIMENTS_DATA"
+        )
+    return found

@@ -1,0 +1,332 @@
+"""Transcription by an encoder and a decoder: what is said in a recording, token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+from experiments.batches import IGNORED, Sequences
+from experiments.errors import UserError
+from experiments.tasks.base import Task
+from experiments.tasks.parts.transcribing import Segment, segments, transcribe
+from experiments.tasks.parts.transcripts import Transcripts
+from experiments.tasks.parts.word_errors import WordErrors
+from experiments.text_rules import rule
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Search(NamedTuple):
+    """How a transcript is looked for.
+
+    Attributes:
+        beams: hypotheses kept a recording; 1 is greedy.
+        length_penalty: as `penalty` of `transcribe`.
+    """
+
+    beams: int
+    length_penalty: float
+
+
+class Spoken(NamedTuple):
+    """What the model reads: sound (B, T) int16, and the tokens before each step, (B, S) int64."""
+
+    sound: Sequences
+    tokens: Tensor
+
+
+class Said(NamedTuple):
+    """A transcript: its text, and its segments with their texts."""
+
+    text: str
+    segments: list[tuple[float, float, str]]
+
+
+class Transcription(Task):
+    """Cross-entropy of the next token, given the true ones before it; word and character error rate of what is heard freely.
+
+    Losses are means over tokens. A recording over the model's window is heard window by window, each from where the last
+    one's times end; training takes none. A window of digital silence has no text.
+
+    Args:
+        model: a `Whisper`: (sound, tokens) -> (B, S, tokens), with `encode`, `begin`, `advance`, `words` and `window`.
+        spec: an `AudioSpec` with symbols.
+        optimizer: as in `Task`.
+        scheduler: as in `Task`.
+        language: code of the language spoken; None: heard from each recording, where the model knows several.
+        translate: into English.
+        timestamps: whether segments have times.
+        windows: whether recordings over the window are taken.
+        prompt: text that is taken to stand before; None: none.
+        search: `beams` and `length_penalty`, see `Search`.
+        normalise: how texts are written before they are compared, see `text_rules.rule`.
+        samples: transcripts in TensorBoard and in the record.
+
+    Raises:
+        UserError: when the data have no transcripts, or a value is out of range.
+    """
+
+    monitor = ("val/loss", "min")
+    shows = ("experiments.commands.show.transcription",)
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: Any,
+        optimizer: Any,
+        scheduler: Any,
+        *,
+        language: str | None,
+        translate: bool,
+        timestamps: bool,
+        windows: bool,
+        prompt: str | None,
+        search: Mapping[str, Any],
+        normalise: str,
+        samples: int,
+    ) -> None:
+        if not spec.symbols:
+            raise UserError("task=transcription needs transcripts, and the data has none: choose other data")
+        if samples < 0:
+            raise UserError(f"task.samples={samples} must be 0 or more: try task.samples=0")
+        self.search = Search(**search)
+        if self.search.beams < 1:
+            raise UserError(f"task.search.beams={self.search.beams} must be 1 or more: try task.search.beams=5")
+        self.write = rule(normalise, "task.normalise")
+        super().__init__(model, spec, optimizer, scheduler)
+        self.words: Any = model.words
+        self.language, self.translate, self.timestamps, self.windows = language, translate, timestamps, windows
+        try:
+            self.context = self.words.context(prompt or "")
+            self.words.prompt(language, translate, timestamps)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+        self.transcripts = Transcripts(samples)
+        self._drawn: list[tuple[Tensor, str]] = []
+
+    @staticmethod
+    def outputs(spec: Any) -> dict[str, Any]:
+        return {"symbols": spec.symbols}
+
+    def make_metrics(self) -> MetricCollection:
+        return MetricCollection({"errors": WordErrors(self.write)}, compute_groups=False)
+
+    def metric_names(self, part: str) -> list[str]:
+        return [f"{part}/loss", *(f"{part}/{name}" for name in WordErrors.names if part == "test")]
+
+    def step(self, batch: tuple[Sequences, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Sound (B, T) and symbols (B, S) filled up with IGNORED; the loss, scores (n, tokens) of all that count, truth (n,)."""
+        sound, target = batch
+        tokens, truth = self._taught(self.texts_of(target), len(sound.values))
+        self._refuse_long(sound)
+        logits = self.model(Spoken(sound, tokens))
+        counted = truth != IGNORED
+        return F.cross_entropy(logits[counted].float(), truth[counted]), logits[counted], truth[counted]
+
+    def _taught(self, texts: Sequence[str], count: int) -> tuple[Tensor, Tensor]:
+        """What the decoder reads, and what it is to say at each step, both (B, S)."""
+        language = self.language
+        if language is None and self.words.languages:
+            raise UserError(
+                "task.language=null: the network knows several, and the loss needs one: try task.language=en"
+            )
+        prompt = self.words.prompt(language, self.translate, False)
+        rows = [[*prompt, *self.words.encode(text), self.words.end] for text in texts]
+        longest = max(map(len, rows))
+        positions = self.model.positions  # type: ignore[union-attr]
+        if longest - 1 > positions:
+            raise UserError(
+                f"a transcript has {longest} tokens and the network takes {positions}: cut such recordings, with offset"
+                " and duration in a manifest"
+            )
+        table = torch.full((count, longest), IGNORED)
+        for row, one in zip(table, rows, strict=True):
+            row[: len(one)] = torch.tensor(one)
+        tokens = table[:, :-1].clone()
+        tokens[tokens == IGNORED] = self.words.end
+        truth = table[:, 1:].clone()
+        truth[:, : len(prompt) - 1] = IGNORED
+        return tokens.to(self.device), truth.to(self.device)
+
+    def _refuse_long(self, sound: Sequences) -> None:
+        seconds, window = float(sound.lengths.max()) / self.spec.rate, self._window
+        if seconds > window and (self.training or not self.windows):
+            cure = "" if self.training else ", or hear it in windows with task.windows=true"
+            raise UserError(
+                f"a recording lasts {seconds:.1f} s and the network looks at {window:g} s: cut it, with offset and duration"
+                f" in a manifest{cure}"
+            )
+
+    @property
+    def _window(self) -> float:
+        return float(self.model.window)  # type: ignore[arg-type]
+
+    # Validation looks at the loss alone; the test transcribes freely as well.
+
+    def _evaluate(self, part: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
+        sound, target = batch
+        fits = sound.lengths <= self._window * self.spec.rate
+        if not self.windows or bool(fits.all()):
+            loss, prediction, truth = self.step(batch)
+            self.sums[part].add(len(truth), loss=loss)
+        elif bool(fits.any()):  # the others have no loss, as it would need to know what is said in which window
+            some = Sequences(sound.values[fits], sound.lengths[fits])
+            loss, prediction, truth = self.step((some, target[fits]))
+            self.sums[part].add(len(truth), loss=loss)
+        else:
+            loss, prediction, truth = (torch.zeros(0, device=self.device) for _ in range(3))
+        if part == "test":
+            heard, said = self.transcribe(sound), self.texts_of(target)
+            self._errors.update([one.text for one in heard], said)
+            self.transcripts.add(said, [one.text for one in heard])
+            if len(self._drawn) < 3:
+                self._drawn.append((sound.values[0, : int(sound.lengths[0])].cpu(), heard[0].text))
+        return loss, prediction, truth
+
+    @property
+    def _errors(self) -> WordErrors:
+        return self.metrics_of("test")["errors"]  # type: ignore[return-value]
+
+    def test_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
+        return {"loss": self._evaluate("test", batch)[0]}  # scores of every token are too many to hand on
+
+    def _report(self, part: str) -> None:
+        if part == "test":
+            self.transcripts.finish(self._errors, self.trainer)
+        values: dict[str, Any] = self.sums[part].means(self)
+        self.sums[part].reset()
+        if part == "test":
+            values |= self.metrics_of(part).compute()
+            self.metrics_of(part).reset()
+        self.log_dict({f"{part}/{name}": value for name, value in values.items()})
+
+    def on_test_start(self) -> None:
+        self._drawn = []
+        self.transcripts.clear()
+
+    def details(self) -> dict[str, Any]:
+        """Some recordings of the last test: what was said, and what was heard; and what was confused."""
+        return self.transcripts.details()
+
+    def texts_of(self, target: Tensor) -> list[str]:
+        """Transcripts of symbols (B, S) filled up with IGNORED."""
+        symbols = self.spec.symbols
+        return ["".join(symbols[place] for place in row[row != IGNORED].tolist()) for row in target.cpu()]
+
+    @torch.no_grad()
+    def transcribe(self, sound: Sequences) -> list[Said]:
+        """What is said in each recording (B, T)."""
+        sound = Sequences(*(one.to(self.device) for one in sound))
+        rate, window = self.spec.rate, round(self._window * self.spec.rate)
+        self._refuse_long(sound)
+        lengths = sound.lengths.tolist()
+        found: list[list[Segment]] = [[] for _ in lengths]
+        at = [0] * len(lengths)
+        while some := [row for row, length in enumerate(lengths) if at[row] < length]:
+            pieces = [sound.values[row, at[row] : min(at[row] + window, lengths[row])] for row in some]
+            loud = [place for place, piece in enumerate(pieces) if bool(piece.any())]
+            long = any(lengths[row] > window for row in some)
+            times = (self.timestamps or long) and self.words.first_time is not None
+            heard = self._hear([pieces[place] for place in loud], times) if loud else []
+            tokens: dict[int, list[int]] = dict(zip(loud, heard, strict=True))
+            for place, row in enumerate(some):
+                seconds = len(pieces[place]) / rate
+                first = self.words.first_time if times else None
+                parts, forward = (
+                    segments(tokens[place], first, at[row] / rate, seconds) if place in tokens else ([], seconds)
+                )
+                found[row] += [one for one in parts if one.tokens]
+                last = at[row] + len(pieces[place]) >= lengths[row] and (lengths[row] <= window or forward >= seconds)
+                at[row] = lengths[row] if last else at[row] + max(1, round(forward * rate))
+        return [self._said(parts) for parts in found]
+
+    def _hear(self, pieces: Sequence[Tensor], times: bool) -> list[list[int]]:
+        lengths = torch.tensor([len(one) for one in pieces], device=self.device)
+        values = torch.nn.utils.rnn.pad_sequence(list(pieces), batch_first=True)
+        encoded = self.model.encode(Sequences(values, lengths))  # type: ignore[operator, union-attr]
+        prompts = self._prompts(encoded, times)
+        longest = self.model.positions - prompts.shape[1]  # type: ignore[operator, union-attr]
+        heard = transcribe(
+            self.model,
+            encoded,
+            prompts,
+            times=times,
+            beams=self.search.beams,
+            penalty=self.search.length_penalty,
+            longest=int(longest),
+        )
+        return [one.tokens for one in heard]
+
+    def _prompts(self, encoded: Tensor, times: bool) -> Tensor:
+        """What each transcript begins with, (B, P)."""
+        codes = [self.language] * len(encoded)
+        if self.language is None and self.words.languages:
+            start = torch.full((len(encoded), 1), self.words.start, device=encoded.device)
+            logits, _ = self.model.advance(start, self.model.begin(encoded))  # type: ignore[operator, union-attr]
+            known = list(self.words.languages.items())
+            best = logits[:, [token for _, token in known]].argmax(1).tolist()
+            codes = [known[place][0] for place in best]
+        rows = [[*self.context, *self.words.prompt(code, self.translate, times)] for code in codes]
+        return torch.tensor(rows, device=encoded.device)
+
+    def _said(self, parts: Sequence[Segment]) -> Said:
+        texts = [(one.start, one.end, self.words.decode(one.tokens)) for one in parts]
+        whole = "".join(
+            text if text.startswith(" ") or not place else f" {text}" for place, (_, _, text) in enumerate(texts)
+        )
+        return Said(" ".join(whole.split()), [(start, end, text.strip()) for start, end, text in texts])
+
+    def hear_times(self) -> None:
+        """Has predictions hear the times of segments, where the tokens have any."""
+        self.timestamps = self.words.first_time is not None
+
+    def predict(self, inputs: Any) -> list[str]:
+        """What is said in each recording."""
+        return [one.text for one in self.transcribe(inputs)]
+
+    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
+        """The transcript of each recording, and its segments."""
+        seconds = (inputs.lengths / self.spec.rate).tolist()
+        return [
+            {
+                "seconds": round(length, 2),
+                "transcript": one.text,
+                "segments": [
+                    {"start": round(start, 2), "end": round(min(end, length), 2), "text": text}
+                    for start, end, text in one.segments
+                ],
+            }
+            for length, one in zip(seconds, self.transcribe(inputs), strict=True)
+        ]
+
+    def figures(self) -> dict[str, Callable[[], Figure | None]]:
+        """Where the tokens of some test recordings look in the sound."""
+        return {"attention": lambda: self.draw([one for one, _ in self._drawn])} if self._drawn else {}
+
+    @torch.no_grad()
+    def draw(self, clips: Sequence[Tensor]) -> Figure:
+        """Each recording's spectrum, and below it where the tokens of what is heard look."""
+        from experiments.viz.attention import attention
+
+        maps, columns, rows = [], [], []
+        for clip in clips:
+            sound = Sequences(clip[None].to(self.device), torch.tensor([len(clip)], device=self.device))
+            sound = sound._replace(values=sound.values[:, : round(self._window * self.spec.rate)])
+            sound = sound._replace(lengths=sound.lengths.clamp(max=sound.values.shape[1]))
+            tokens = self._hear([sound.values[0]], False)[0]
+            prompt = self._prompts(self.model.encode(sound), False)[0].tolist()  # type: ignore[operator, union-attr]
+            whole = torch.tensor([[*prompt, *tokens]], device=self.device)
+            steps = max(1, min(50, int(sound.lengths[0]) * 50 // self.spec.rate))
+            looks = self.model.attention(sound, whole)[0, len(prompt) - 1 : -1]  # type: ignore[operator, union-attr]
+            heard = int(float(sound.lengths[0]) / self.spec.rate * 50) or 1
+            part = F.adaptive_avg_pool1d(looks[None, :, :heard].float(), steps)[0].cpu()
+            maps.append(part)
+            columns.append([f"{(place + 0.5) * heard / 50 / steps:.1f}" for place in range(steps)])
+            rows.append([self.words.decode([token]) or "·" for token in tokens])
+        return attention(maps, columns, rows, ("seconds", "tokens"))
