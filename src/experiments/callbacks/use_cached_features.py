@@ -184,7 +184,7 @@ class FrozenFeatures(Callback):
             of = stages[0][0] if start == 1 else f"{stages[0][0]} to {stages[-1][0]}"
             shape = " × ".join(map(str, row["shape"]))  # type: ignore[arg-type]
             self._say(
-                trainer, f"features: output of {of} ({shape}) for {examples:,} images, {made}; {self.cache.folder}"
+                trainer, f"features: output of {of} ({shape}) for {examples:,} examples, {made}; {self.cache.folder}"
             )
 
     def _give_up(self, trainer: Trainer, reason: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -50,10 +51,13 @@ class FeatureSet(Dataset):
         return len(self.kept.targets) // self.views
 
     def __getitems__(self, picks: Any) -> tuple[Features, Tensor]:
-        """A batch: of `range` the first view; of picks with `indices` and `epoch` that epoch's."""
+        """A batch: of `range` or numbers the first view; of picks with `indices` and `epoch` that epoch's."""
         if isinstance(picks, range):
             part = slice(picks.start, picks.stop)
             return Features(self.kept.values[part].clone(), self.start), self.kept.targets[part].clone()
+        if isinstance(picks, np.ndarray):  # of an evaluation in an order of its own
+            rows = torch.from_numpy(picks)
+            return Features(self.kept.values[rows], self.start), self.kept.targets[rows]
         rows = torch.from_numpy(picks.indices + picks.epoch % self.views * len(self))
         return Features(self.kept.values[rows], self.start), self.kept.targets[rows]
 
@@ -118,7 +122,7 @@ def through(stages: Sequence[nn.Module], batches: Iterable[tuple[Tensor, Tensor]
     """
     resting = copy.deepcopy(nn.Sequential(*stages)).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for inputs, targets in batches:
-        images = inputs.ndim == 4
+        images = isinstance(inputs, Tensor) and inputs.ndim == 4
         values = resting(inputs.contiguous(memory_format=torch.channels_last) if images else inputs)
         if not isinstance(values, Tensor):
             raise TypeError(f"the stages give a {type(values).__name__}")

@@ -16,6 +16,8 @@ def stages_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
 def is_plain(module: nn.Module) -> bool:
     """Whether a module without parameters gives the same for the same input at any time: pooling and the like."""
     return all(
-        type(inner).__module__.removeprefix("torch.nn.modules.") in _PLAIN or isinstance(inner, nn.Identity)
+        type(inner).__module__.removeprefix("torch.nn.modules.") in _PLAIN
+        or isinstance(inner, nn.Identity)
+        or getattr(inner, "plain", False)  # as a class of ours says of itself
         for inner in module.modules()
     ) and not any(isinstance(inner, nn.RReLU) for inner in module.modules())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,13 +15,13 @@ import torch
 from torch.utils.data import Dataset
 
 from experiments.batches import IGNORED, Sequences
-from experiments.data.audio.audio_files import Clips, read_clip, to_int16
+from experiments.data.audio.audio_files import Clips, Files, read_clip, to_int16
 from experiments.data.common.buckets import BucketSampler, EvalBuckets
 from experiments.data.common.loading import BatchedData, whole
 from experiments.data.common.sampling import EvalSampler, Picks, TrainSampler
 from experiments.data.common.splits import fingerprint, hold_out, keep
 from experiments.errors import UserError
-from experiments.spec import AudioSpec
+from experiments.spec import AudioSpec, to_plain
 
 log = logging.getLogger(__name__)
 
@@ -166,6 +169,35 @@ class AudioData(BatchedData):
         if not self.bucket:
             return EvalSampler(len(dataset), share, rank, world)
         return EvalBuckets(dataset.lengths, share * world, None, rank, world)
+
+    changes: tuple[
+        str, ...
+    ] = ()  # what is drawn anew in each epoch; here nothing, as models of sound augment themselves
+
+    def digest(self, part: str, augmented: bool) -> str:
+        """Hexadecimal digits that differ when anything does of what the model gets of a part, in order."""
+        audio = self.sets[part]
+        digest = hashlib.sha256(json.dumps(to_plain(self.spec)).encode())
+        digest.update(self._labels_of(audio))
+        for clips, gaps in zip(audio.examples.clips, audio.examples.gaps, strict=True):
+            digest.update(np.concatenate([clips, gaps]).astype("<i8").tobytes())
+        if isinstance(self.clips, Files):
+            for path, span in zip(self.clips.paths, self.clips.spans, strict=True):
+                state = os.stat(path)
+                digest.update(f"{path}:{span}:{state.st_size}:{state.st_mtime_ns};".encode())
+        else:
+            for clip in range(len(self.clips.lengths)):
+                digest.update(np.ascontiguousarray(self.clips.read(clip)))
+        return digest.hexdigest()
+
+    def _labels_of(self, audio: Audio) -> bytes:
+        labels = audio.examples.labels
+        return b";".join(np.ascontiguousarray(one, "<i8").tobytes() for one in (labels if audio.written else [labels]))
+
+    def in_order(self, part: str, views: int, size: int) -> Any:
+        """Every example of a part in order, `size` at a time."""
+        dataset = self.sets[part]
+        return self._loader(dataset, [range(at, min(at + size, len(dataset))) for at in range(0, len(dataset), size)])
 
     @property
     def class_counts(self) -> list[int]:

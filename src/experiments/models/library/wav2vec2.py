@@ -329,6 +329,8 @@ class Norm(nn.Module):
 class MeanOverTime(nn.Module):
     """The mean over a recording's own steps: (B, steps, hidden) -> (B, hidden)."""
 
+    plain = True  # depends on its input alone, so that it may be the last stage that is computed once
+
     def forward(self, x: Sequences) -> Tensor:
         return x.values.masked_fill(~x.mask()[..., None], 0.0).sum(1) / x.lengths[:, None]
 

@@ -1,0 +1,71 @@
+"""Names on the hub: from the cache, or one sentence in a second."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.system import hub
+
+MODEL = {"pretrained": {"library": "transformers", "kinds": ["whisper"]}}
+
+
+def cache(home: Path, name: str, *files: str) -> Path:
+    folder = home / "hub" / f"models--{name.replace('/', '--')}"
+    snapshot = folder / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("abc")
+    for file in files:
+        (snapshot / file).write_text(json.dumps({"model_type": "whisper"}))
+    return snapshot
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_cache_is_looked_into_first(tmp_path: Path) -> None:
+    snapshot = cache(tmp_path, "openai/whisper-tiny", "config.json", "model.safetensors")
+    assert hub.published_folder("openai/whisper-tiny") == snapshot
+    assert hub.hub_name("openai/whisper-tiny", MODEL) and not hub.hub_name("openai/whisper-tiny", {})
+    assert hub.hub_problems("openai/whisper-tiny") == []
+    cache(tmp_path, "openai/pickled", "config.json", "pytorch_model.bin")
+    assert hub.cached_folder("openai/pickled") is None
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_without_a_network_it_says_so_in_a_second(monkeypatch: pytest.MonkeyPatch, offline: bool) -> None:
+    def silent(*_: Any, **__: Any) -> None:
+        time.sleep(30)
+
+    monkeypatch.setattr(hub.socket, "create_connection", silent)
+    if offline:
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    began = time.monotonic()
+    (sentence,) = hub.hub_problems("openai/whisper-tiny")
+    assert time.monotonic() - began < 3
+    assert (
+        "weights=openai/whisper-tiny is not in the cache" in sentence and "hf download openai/whisper-tiny" in sentence
+    )
+    assert ("HF_HUB_OFFLINE is set" if offline else "does not answer") in sentence
+
+
+def test_folders_are_looked_at_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "whisper"}')
+    assert "holds no model.safetensors" in hub.folder_problems(tmp_path, MODEL)[0]
+    (tmp_path / "pytorch_model.bin").touch()
+    assert "holds pytorch_model.bin alone" in hub.folder_problems(tmp_path, MODEL)[0]
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "one.safetensors"}}')
+    assert "lacks one.safetensors" in hub.folder_problems(tmp_path, MODEL)[0]
+    (tmp_path / "model.safetensors").touch()
+    assert hub.folder_problems(tmp_path, MODEL) == []
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    assert "is of a bert and not of whisper" in hub.folder_problems(tmp_path, MODEL)[0]
