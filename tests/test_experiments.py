@@ -17,11 +17,12 @@ REQUIRED = {
     for option in ("pairs", "text_table", "text_file", "series_table", "conll", "conllu")
 }
 REQUIRED["image_folder"] = ["data.root=photos"]
-REQUIRED |= {option: ["data.root=photos"] for option in ("voc", "coco", "yolo")}
+REQUIRED |= {option: ["data.root=photos"] for option in ("voc", "coco", "yolo", "mask_folder")}
 REQUIRED["speech_manifest"] = ["data.path=list.csv"]
 # What stands in for data that need files.
 GENERATED = {
     "image": "shapes",
+    "masks": "generated_masks",
     "text": "generated_reviews",
     "words": "generated_entities",
     "series": "generated_series",
@@ -75,9 +76,10 @@ def test_every_experiment_trains_two_batches(experiments, tmp_path: Path, name: 
         stream = config.run.choices.task == "language_modelling"
         words.append("data=generated_text" if stream else f"data={GENERATED[config.data.gives.kind]}")
         words += ["~data.collections", "data.limit=200"] if "collections" in config.data else []
-        words += [f"data.augment.{key}={value}" for key, value in config.data.get("augment", {}).items()]
+        changes = config.data.get("augment", {}) | ({"crop": None} if config.data.gives.kind == "masks" else {})
+        words += [f"data.augment.{key}={'null' if value is None else value}" for key, value in changes.items()]
     size = config.data.batch_size
-    if config.data.gives.kind == "image":  # large networks are among them
+    if config.data.gives.kind in ("image", "masks"):  # large networks are among them
         size = min(size, 8)
     words.append(f"data.batch_size={size}")
     if (config.model.about.get("parameters") or 0) > 50e6:

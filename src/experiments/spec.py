@@ -39,6 +39,19 @@ class ImageSpec:
 
 
 @dataclass(frozen=True)
+class MaskSpec(ImageSpec):
+    """Images of one size with a class for every pixel.
+
+    Attributes:
+        colours: of the classes, as "#rrggbb", for drawn and written masks.
+        ignored: number in a mask of the pixels that nothing is learned or measured from.
+    """
+
+    colours: tuple[str, ...] = ()
+    ignored: int = 255
+
+
+@dataclass(frozen=True)
 class TextSpec:
     """Sequences of tokens of unequal length, with a label each or none.
 
@@ -290,5 +303,15 @@ def from_plain(plain: dict[str, Any]) -> Any:
 
 SPECS = {
     cls.__name__: cls
-    for cls in (AudioSpec, ControlSpec, DetectionSpec, ImageSpec, PairSpec, SequenceSpec, SeriesSpec, TextSpec)
+    for cls in (
+        AudioSpec,
+        ControlSpec,
+        DetectionSpec,
+        ImageSpec,
+        MaskSpec,
+        PairSpec,
+        SequenceSpec,
+        SeriesSpec,
+        TextSpec,
+    )
 }

@@ -14,6 +14,7 @@ from torch import nn
 
 from experiments.models.cnn import SimpleCNN
 from experiments.models.dense import MLP
+from experiments.models.mobilenet import MobileNetV2
 from experiments.run.fastest import arrange, fastest
 
 RUN = ["data=digits", "trainer=quick", "trainer.accelerator=cpu", "callbacks=none", "logger=none", "hydra.run.dir=run"]
@@ -26,6 +27,7 @@ RUN = ["data=digits", "trainer=quick", "trainer.accelerator=cpu", "callbacks=non
         (False, SimpleCNN(), 1e9, ("32-true", "channels_last")),
         (True, SimpleCNN(), 1e5, ("32-true", "channels_last")),
         (True, MLP(), 1e9, ("bf16-mixed", "contiguous")),
+        (True, MobileNetV2(), 1e9, ("32-true", "channels_last")),
     ],
 )
 def test_the_rule_on_a_cpu(

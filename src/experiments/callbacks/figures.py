@@ -72,6 +72,8 @@ class Figures(Callback):
             return
         if _is_kept(batch):
             batch = trainer.datamodule.sample("train", self._examples)  # type: ignore[attr-defined]
+        if isinstance(batch, tuple) and len(batch) == 3 and batch[1].ndim == 3:  # masks with weights of pixels
+            batch = batch[:2]
         if _is_labelled_images(batch):
             self._batch = tuple(part[: self._examples].detach().to("cpu", copy=True) for part in batch)
 
@@ -213,6 +215,11 @@ def _is_labelled_images(batch: Any) -> bool:
 def _training_batch(images: Tensor, targets: Tensor, spec: ImageSpec) -> Figure:
     from experiments.viz.images import grid
 
+    if targets.ndim == 3:  # a class for every pixel
+        from experiments.viz.masks import masks
+
+        few = images[:4].float(), targets[:4]
+        return masks(*few, None, [""] * len(few[0]), spec, title="Training batch", note="after augmentation")
     if targets.ndim == 2:  # mixed images: the two largest shares
         share, label = targets.float().topk(min(2, targets.shape[1]))
         captions = [

@@ -152,6 +152,10 @@ def preprocessing(loaded: Loaded) -> dict[str, Any]:
             "then_subtract_mean": list(spec.mean),
             "then_divide_by_std": list(spec.std),
         }
+        if config.data.get("fit") in ("stretch", "pad"):  # of images with masks
+            for key in ("resize_short_side", "then_crop_middle"):
+                del about["input"][key]
+            about["input"][f"{config.data.fit}_to"] = [spec.height, spec.width]
     if hasattr(spec, "classes"):
         about["classes"] = list(spec.classes)
     return about

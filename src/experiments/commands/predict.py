@@ -129,6 +129,7 @@ READERS: dict[str, Callable[[Sequence[str]], list[Any]]] = {
     "image": image_files,
     "boxes": image_files,
     "instances": image_files,
+    "masks": image_files,
     "text": texts,
     "words": texts,
     "pair": texts,
@@ -138,7 +139,13 @@ READERS: dict[str, Callable[[Sequence[str]], list[Any]]] = {
     "demonstrations": observations,
 }
 # The head of the column of inputs, where it is not the kind.
-HEADS = {"control": "observation", "demonstrations": "observation", "boxes": "image", "instances": "image"}
+HEADS = {
+    "masks": "image",
+    "control": "observation",
+    "demonstrations": "observation",
+    "boxes": "image",
+    "instances": "image",
+}
 
 
 def main(words: list[str]) -> int:

@@ -203,10 +203,42 @@ _RULES = {
 }
 
 
+_SIDES = _Rule(
+    object,
+    "pixels, a whole number, height and width as in [180,240], or null",
+    lambda v: (
+        all(
+            isinstance(one, int) and not isinstance(one, bool) and one >= 1
+            for one in (v if isinstance(v, (list, ListConfig)) else [v])
+        )
+        and (not isinstance(v, (list, ListConfig)) or len(v) == 2)
+    ),
+    "256",
+    True,
+)
+_MASK_RULES = {  # of keys that other data and tasks have with other values, or not at all
+    "data.size": _SIDES,
+    "data.fit": _one_of("cover", "stretch", "pad"),
+    "data.bad": _one_of("refuse", "drop"),
+    "data.test": _Rule(
+        float, "a share below 1, or a number of images", lambda v: 0 < v < 1 or (v >= 1 and v == int(v)), "0.2"
+    ),
+    "data.memory": _Rule(float, "megabytes, 0 or more", lambda v: v >= 0, "2000"),
+    "data.border_weight": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "10"),
+    "data.border_sigma": _Rule(float, "a number above 0", lambda v: 0 < v < math.inf, "5"),
+    "data.augment.crop": _SIDES._replace(cure="128"),
+    "task.loss": _one_of("cross_entropy", "dice", "focal", "cross_entropy+dice", "focal+dice"),
+    "task.gamma": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < 100, "2"),
+    "task.tolerance": _Rule(float, "a share below 0.5", lambda v: 0 <= v < 0.5, "0.0075"),
+    "task.overlap": _Rule(float, "a share below 0.9", lambda v: 0 <= v < 0.9, "0.25"),
+}
+
+
 def _values(config: Any) -> list[str]:
     """Values of the keys that have a rule."""
     wrong = []
-    for key, rule in _RULES.items():
+    rules = _RULES | (_MASK_RULES if _select(config, "data.gives.kind") == "masks" else {})
+    for key, rule in rules.items():
         value = _select(config, key, _MISSING)
         if value is _MISSING or (value is None and rule.optional):
             continue
@@ -369,9 +401,15 @@ def _pairs(config: Any) -> list[str]:
             problems.append(
                 f"model={model} reads {wanted} samples a second and data={data} gives {given}: set data.rate={wanted}"
             )
-    elif kind == "image":
+    elif kind in ("image", "masks"):
         size = config.data.get("size") or gives.get("size")
+        size = min(size) if isinstance(size, (list, ListConfig)) else size  # height and width, of images with masks
         exact, least = reads.get("size"), reads.get("min_size")
+        batch, together = config.data.get("batch_size"), reads.get("min_batch")
+        if isinstance(batch, int) and together and batch < together:
+            problems.append(
+                f"model={model} learns from {together} images a step or more and data.batch_size={batch}: set data.batch_size={together} or more"
+            )
         if size and exact and size != exact:
             problems.append(
                 f"model={model} reads {exact}×{exact} images and data={data} gives {size}×{size}: set data.size={exact}"
@@ -428,7 +466,8 @@ def _paths(config: Any) -> list[str]:
     elif weights is not None:
         problems += folder_problems(Path(str(weights)), config.model)
     given = {word.lstrip("+").partition("=")[0] for word in config.run.overrides}
-    for key in ("path", "target_path", "validation_path", "test_path"):
+    nothing_made = config.data.get("gives", {}).get("kind") == "masks"  # whose root is never downloaded to
+    for key in ("path", "target_path", "validation_path", "test_path", *(["root"] if nothing_made else [])):
         path = config.data.get(key)
         if f"data.{key}" in given and path and not Path(str(path)).expanduser().exists():
             problems.append(f"data.{key}={path} does not exist: name the file or folder with the data")

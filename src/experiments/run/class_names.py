@@ -43,8 +43,9 @@ def match_classes(data: Any, trained: Any, name: str) -> None:
             return target
         if target.is_floating_point():
             return target.new_zeros(*target.shape[:-1], len(ours)).index_copy_(-1, places.to(target.device), target)
-        found = places.to(target.device)[target.clamp(min=0)]
-        return torch.where(target < 0, target, found)  # what counts for nothing stays so
+        found = places.to(target.device)[target.clamp(0, len(places) - 1)]
+        counts = (target >= 0) & (target < len(places))
+        return torch.where(counts, found, target)  # what counts for nothing stays so
 
     def after(batch: Any, dataloader_idx: int) -> Any:
         inputs, target, *rest = before(batch, dataloader_idx)

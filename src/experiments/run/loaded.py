@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from experiments.run.folder import read_config, reading, relocate
 from experiments.run.instantiate import make
 from experiments.run.record import read_record
 from experiments.run.trainer import build_trainer
-from experiments.spec import ImageSpec, from_plain
+from experiments.spec import ImageSpec, MaskSpec, from_plain
 
 
 @dataclass
@@ -66,7 +66,8 @@ class Loaded:
         from experiments.batches import Tokens
 
         with torch.inference_mode():
-            answers = self.task.answers(self.prepare(inputs), top)
+            read = getattr(self.reader, "photographs", self.reader.prepare)  # whole, where every pixel has an answer
+            answers = self.task.answers(read(inputs), top)
         return [
             {key: self.reader.decode([one])[0] if isinstance(one, Tokens) else one for key, one in answer.items()}
             for answer in answers
@@ -115,13 +116,16 @@ def load_published(overrides: Sequence[str], config_dirs: Sequence[str] = ()) ->
         UserError: when the network has no published weights, they are not here, or do not fit.
     """
     from experiments.config.check import require
-    from experiments.config.compose import compose
+    from experiments.config.compose import compose, content, option_files
     from experiments.run.published_speech import build_published_speech, is_speech
 
     if is_speech(overrides, config_dirs):
         config, sound, task = build_published_speech(overrides, config_dirs)
         return Loaded(Path(config.run.dir), config, {}, sound, task)
-    config = compose(["data=image_folder", "data.root=.", *overrides], config_dirs)
+    named = next((word.removeprefix("model=") for word in overrides if word.startswith("model=")), "")
+    file = option_files("model", config_dirs).get(named)
+    masks = file is not None and content(file).get("makes") == "masks"
+    config = compose([f"data={'mask' if masks else 'image'}_folder", "data.root=.", *overrides], config_dirs)
     model, published = config.run.choices.model, config.model.get("pretrained")
     if config.weights not in (None, "pretrained") and not published:
         raise UserError(
@@ -134,12 +138,19 @@ def load_published(overrides: Sequence[str], config_dirs: Sequence[str] = ()) ->
         )
     require(config)
     prepare_process(config)
-    from experiments.transfer.published import class_names, expected_images
+    from experiments.transfer.published import class_names, expected_images, shorter_side
 
     take_over(config.data, published if "size" in published else expected_images(published), given_keys(config))
     classes = tuple(class_names(published))
     data = config.data
-    spec = ImageSpec(len(data.mean), data.size, data.size, classes, tuple(data.mean), tuple(data.std))
+    if masks and data.size is None:
+        data.size = shorter_side(published)
+    make_spec = MaskSpec if masks else ImageSpec
+    spec = make_spec(len(data.mean), data.size, data.size, classes, tuple(data.mean), tuple(data.std))
+    if isinstance(spec, MaskSpec):
+        from experiments.data.masks.meaning import distinct_colours
+
+        spec = replace(spec, colours=distinct_colours(len(classes)))
     task = build_task(config, spec, with_head=True)
     task.eval()
     return Loaded(Path(config.run.dir), config, {}, spec, task)

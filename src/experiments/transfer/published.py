@@ -83,6 +83,11 @@ def expected_images(published: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def shorter_side(published: Mapping[str, Any]) -> int:
+    """Pixels that the shorter side of an image is brought to for published weights of a segmenter."""
+    return torchvision_weights(published).transforms().resize_size[0]
+
+
 def class_names(published: Mapping[str, Any]) -> list[str]:
     """Names of the classes that published weights tell apart.
 

@@ -69,4 +69,4 @@ def _reads_images(folder: Path) -> bool:
         return True
     from experiments.run.folder import read_config
 
-    return (read_config(folder.absolute()).data.get("gives") or {}).get("kind", "image") == "image"
+    return (read_config(folder.absolute()).data.get("gives") or {}).get("kind", "image") in ("image", "masks")

@@ -1,0 +1,252 @@
+"""COCO's objects (Lin et al., 2014) as masks of classes: from polygons and run lengths in its JSON files."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.data.masks.mask_data import Found, MaskData, first_folder
+from experiments.data.masks.mask_files import Pair
+from experiments.data.masks.meaning import IGNORED, distinct_colours
+from experiments.errors import UserError
+
+log = logging.getLogger(__name__)
+BACKGROUND = "background"
+# A part's JSON file and folder of images, as COCO distributes them or as one set without parts.
+FILES = {
+    "train": (
+        ("annotations/instances_train2017.json", "train2017"),
+        ("train.json", "train"),
+        ("instances.json", "images"),
+    ),
+    "validation": (("annotations/instances_val2017.json", "val2017"), ("val.json", "val")),
+    "test": (("test.json", "test"),),
+}
+
+
+class CocoMasks(MaskData):
+    """The background and a class for each category; smaller objects lie on larger ones, and crowds are ignored.
+
+    Args:
+        classes: categories to keep, the others are background; None: all.
+        bad: what to do with an outline of fewer than three points or a run length that does not fit: "refuse", or "drop" it.
+        rest: the keys of `MaskData`.
+    """
+
+    name = "coco_masks"
+
+    def __init__(self, *, classes: Sequence[str] | None = None, bad: str = "refuse", **rest: Any) -> None:
+        super().__init__(**rest)
+        if bad not in ("refuse", "drop"):
+            raise UserError(f"data.bad={bad} is unknown: choose refuse or drop")
+        self.chosen = None if classes is None else tuple(map(str, classes))
+        self.bad, self._dropped = bad, 0
+
+    def read(self) -> Found:
+        places = [name for choices in FILES["train"] for name in choices[:1]]
+        root = None
+        for place in places:
+            try:
+                root = first_folder(self.root, self.name, ("coco", "coco_sample"), place)
+                break
+            except UserError:
+                continue
+        if root is None:
+            raise UserError(
+                f"data={self.name}: {self.root} has none of {', '.join(places)}: set data.root or the variable EXPERIMENTS_DATA"
+            )
+        parts: dict[str, list[Pair]] = {}
+        classes: tuple[str, ...] = ()
+        self._dropped = 0
+        for part, choices in FILES.items():
+            file, images = next(((root / f, root / i) for f, i in choices if (root / f).is_file()), (None, root))
+            if file is not None:
+                found, parts[part] = self._part(file, images)
+                if classes and found != classes:
+                    raise UserError(f"{file} has other categories than the training part: give both the same")
+                classes = found
+        if self._dropped:
+            log.warning("%s: %d outlines were dropped, as data.bad=drop says", self.name, self._dropped)
+        if "test" not in parts and "validation" in parts:
+            log.warning(
+                "%s: there are no test images: val is the test part, and validation is held out of train", self.name
+            )
+            parts["test"] = parts.pop("validation")
+        return Found(classes, distinct_colours(len(classes)), parts)
+
+    def _part(self, file: Path, folder: Path) -> tuple[tuple[str, ...], list[Pair]]:
+        content = read_json(file)
+        categories = unique(content["categories"], "categories", file)
+        images = unique(content["images"], "images", file)
+        names = [str(one["name"]) for _, one in sorted(categories.items())]
+        if len(set(names)) < len(names) or BACKGROUND in names:
+            raise UserError(f"{file} has two categories of one name, or one that is named background: rename it")
+        for name in self.chosen or ():
+            if name not in names:
+                raise UserError(
+                    f"data.classes has {name}, which is no category of {file}: choose from {', '.join(names[:20])}"
+                )
+        kept = [name for name in names if self.chosen is None or name in self.chosen]
+        number = {key: kept.index(one["name"]) + 1 if one["name"] in kept else 0 for key, one in categories.items()}
+        outlines: dict[Any, list[tuple[float, int, Any]]] = {key: [] for key in images}
+        unique(content["annotations"], "annotations", file)
+        for one in content["annotations"]:
+            where = f"annotation {one.get('id')} of {file}"
+            if one.get("image_id") not in images:
+                raise UserError(
+                    f"{where} is of the image {one.get('image_id')}, which is not in the file: add it, or remove the annotation"
+                )
+            if one.get("category_id") not in categories:
+                raise UserError(
+                    f"{where} is of the category {one.get('category_id')}, which the file does not have: add it"
+                )
+            shape = one.get("segmentation")
+            label = IGNORED if one.get("iscrowd") else number[one["category_id"]]
+            size = (int(images[one["image_id"]]["height"]), int(images[one["image_id"]]["width"]))
+            if label and self._drawable(shape, size, where):
+                outlines[one["image_id"]].append((float(one.get("area") or 0), label, shape))
+        pairs = []
+        for key, one in images.items():
+            path = folder / str(one["file_name"])
+            if not path.is_file():
+                raise UserError(f"{file} has the image {one['file_name']}, and {path} is missing: add it")
+            ordered = sorted(outlines[key], key=lambda found: (found[1] != IGNORED, -found[0]))  # crowds lie below all
+            size = (int(one["height"]), int(one["width"]))
+            pairs.append(
+                Pair(
+                    path.name,
+                    path,
+                    partial(painted, size, [found[1:] for found in ordered]),
+                    f"the annotation of {path.name}",
+                )
+            )
+        return (BACKGROUND, *kept), pairs
+
+    def _drawable(self, shape: Any, size: tuple[int, int], where: str) -> bool:
+        """Whether an outline can be drawn.
+
+        Raises:
+            UserError: it cannot, and is not to be dropped.
+        """
+        problem = _problem(shape, size)
+        if problem and self.bad == "refuse":
+            raise UserError(f"{where} {problem}: mend it, or set data.bad=drop to leave out")
+        self._dropped += bool(problem)
+        return not problem
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """The content of a file of COCO's form.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} is no readable JSON ({error}): give a file of COCO's form") from error
+    missing = [
+        key for key in ("images", "annotations", "categories") if not isinstance(content, dict) or key not in content
+    ]
+    if missing:
+        raise UserError(f"{file} has no {missing[0]}: a file of COCO's form has images, annotations and categories")
+    return content
+
+
+def unique(rows: Sequence[Mapping[str, Any]], what: str, file: Path) -> dict[Any, Mapping[str, Any]]:
+    """Rows by their ids.
+
+    Raises:
+        UserError: two have one id, or one has none.
+    """
+    found: dict[Any, Mapping[str, Any]] = {}
+    for row in rows:
+        key = row.get("id")
+        if key is None or key in found:
+            problem = f"an entry of {what} without an id" if key is None else f"two {what} with the id {key}"
+            raise UserError(f"{file} has {problem}: give each one of its own")
+        found[key] = row
+    return found
+
+
+def _problem(shape: Any, size: tuple[int, int]) -> str:
+    """What is wrong with an outline, as half a sentence; empty for none."""
+    if isinstance(shape, Mapping):
+        try:
+            runs = run_lengths(shape["counts"])
+        except (KeyError, TypeError, ValueError):
+            return "has run lengths that cannot be read"
+        if list(shape.get("size", [])) != list(size) or sum(runs) != size[0] * size[1] or min(runs, default=0) < 0:
+            return f"has run lengths that do not fit an image of {size[0]} × {size[1]} pixels"
+        return ""
+    if not isinstance(shape, Sequence) or isinstance(shape, str) or not shape:
+        return "has no outline"
+    for polygon in shape:
+        if (
+            not isinstance(polygon, Sequence)
+            or len(polygon) % 2
+            or not all(isinstance(one, int | float) for one in polygon)
+        ):
+            return "has a polygon that is no list of x and y"
+        if len(polygon) < 6:
+            return f"has a polygon of {len(polygon) // 2} points, and three are the least"
+    return ""
+
+
+def painted(own: tuple[int, int], outlines: Sequence[tuple[int, Any]], size: tuple[int, int]) -> np.ndarray:
+    """Outlines drawn over one another, the last on top: (H, W) uint8.
+
+    Args:
+        own: height and width that the file states.
+        outlines: a class and a shape each.
+        size: of the image.
+    """
+    from skimage.draw import polygon2mask  # type: ignore[import-untyped]
+
+    mask = np.zeros(own, np.uint8)
+    for label, shape in outlines:
+        if isinstance(shape, Mapping):
+            inside = decoded(run_lengths(shape["counts"]), own)
+        else:
+            # Coordinates are of the corners of pixels, and a pixel belongs to an outline that covers its middle.
+            corners = [np.array(polygon, float).reshape(-1, 2)[:, ::-1] - 0.5 for polygon in shape]
+            inside = np.any([polygon2mask(own, one) for one in corners], axis=0)
+        mask[inside] = label
+    return mask
+
+
+def decoded(runs: Sequence[int], size: tuple[int, int]) -> np.ndarray:
+    """Run lengths down the columns, beginning outside: (H, W) bool."""
+    values = np.arange(len(runs)) % 2 == 1
+    return np.repeat(values, runs).reshape(size[::-1]).T
+
+
+def run_lengths(counts: Any) -> list[int]:
+    """Run lengths, as they are or packed into COCO's text: five bits a letter, differences to the last but one.
+
+    Raises:
+        ValueError: the text ends within a number.
+    """
+    if not isinstance(counts, str | bytes):
+        return [int(one) for one in counts]
+    letters = counts.encode() if isinstance(counts, str) else counts
+    runs: list[int] = []
+    value = shift = 0
+    for letter in letters:
+        part = letter - 48
+        value |= (part & 31) << shift
+        shift += 5
+        if not part & 32:
+            if part & 16:
+                value -= 1 << shift
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    if shift:
+        raise ValueError("the text ends within a number")
+    return runs

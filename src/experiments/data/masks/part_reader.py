@@ -1,0 +1,143 @@
+"""The examples of a part, read and checked: into memory where they fit, else one after the other in every epoch."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from experiments.data.masks.border_weights import border_weights
+from experiments.data.masks.mask_files import Pair, load_pair
+from experiments.data.masks.mask_store import Example
+from experiments.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+class Border(NamedTuple):
+    """Weights between objects: see `border_weights`.
+
+    Attributes:
+        weight: the largest; 0: none.
+        sigma: how soon it falls, in pixels.
+        background: index of the class between objects.
+    """
+
+    weight: float
+    sigma: float
+    background: int
+
+
+class Part(NamedTuple):
+    """A part of a dataset.
+
+    Attributes:
+        pairs: its examples.
+        stored: images (N, C, H, W) and masks (N, H, W) uint8 and weights (N, H, W) float16 or None, where they fit in memory.
+    """
+
+    pairs: list[Pair]
+    stored: tuple[Tensor, Tensor, Tensor | None] | None
+
+
+class PartReader:
+    """Reads examples of one size.
+
+    Args:
+        shape: height and width.
+        resizes: whether images are brought to it; else theirs must be that.
+        fit: see `fitted`.
+        grey: one channel, else three.
+        border: weights of training pixels.
+        memory: bytes that are left for all parts together.
+        skip_broken: leave out what cannot be read, with a warning.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        resizes: bool,
+        fit: str,
+        grey: bool,
+        border: Border,
+        memory: float,
+        skip_broken: bool,
+    ) -> None:
+        self.shape, self.resizes, self.fit, self.grey = shape, resizes, fit, grey
+        self.border, self.memory, self.skip_broken = border, memory, skip_broken
+
+    def example(self, pair: Pair, weighted: bool) -> Example:
+        """Image (C, H, W), mask (H, W) and, where asked for, weights (H, W).
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        self.check(pair)
+        image, mask = load_pair(pair, self.shape if self.resizes else None, self.fit, self.grey)
+        return image, mask, border_weights(mask, *self.border) if weighted and self.border.weight else None
+
+    def check(self, pair: Pair) -> None:
+        """Looks at an image's header.
+
+        Raises:
+            UserError: it has none, or another size than the others.
+        """
+        size = pair.size
+        if not self.resizes and size != self.shape:
+            raise _SizesDifferError(
+                f"{pair.name} has {size[0]} × {size[1]} pixels and others {self.shape[0]} × {self.shape[1]}: set data.size, "
+                f"such as data.size={min(*size, *self.shape)} or data.size=[{self.shape[0]},{self.shape[1]}]"
+            )
+
+    def part(self, pairs: list[Pair], weighted: bool) -> Part:
+        """All examples that can be read.
+
+        Args:
+            pairs: of the part.
+            weighted: whether weights of pixels are wanted, as in training.
+
+        Raises:
+            UserError: one cannot be read, and is not to be left out.
+        """
+        pixel = (1 if self.grey else 3) + 1 + (2 if weighted and self.border.weight else 0)
+        needed = len(pairs) * self.shape[0] * self.shape[1] * pixel
+        streams = needed > self.memory
+
+        def attempt(pair: Pair) -> Example | UserError | None:
+            try:
+                if not streams:
+                    return self.example(pair, weighted)
+                self.check(pair)  # its header alone
+                return None
+            except UserError as error:
+                return error
+
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            results = list(pool.map(attempt, pairs))
+        self._refuse([one for one in results if isinstance(one, UserError)])
+        kept = [place for place, one in enumerate(results) if not isinstance(one, UserError)]
+        whole = [pairs[place] for place in kept]
+        if streams or not kept:
+            return Part(whole, None)
+        self.memory -= needed
+        images, masks, weights = zip(*(results[place] for place in kept), strict=True)  # type: ignore[misc]
+        added = None if weights[0] is None else torch.from_numpy(np.stack(weights).astype(np.float16))
+        return Part(whole, (torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(masks)), added))
+
+    def _refuse(self, broken: Sequence[UserError]) -> None:
+        if not broken:
+            return
+        more = f" ({len(broken) - 1} more are broken too)" if len(broken) > 1 else ""
+        if isinstance(broken[0], _SizesDifferError) or not self.skip_broken:
+            raise UserError(f"{broken[0]}{more}")
+        log.warning("%s%s: left out, as data.skip_broken says", broken[0], more)
+
+
+class _SizesDifferError(UserError):
+    """Not the file's fault, so never skipped."""

@@ -1,0 +1,84 @@
+"""Pascal VOC's masks of 20 kinds of objects and a background (Everingham et al., 2010)."""
+
+from __future__ import annotations
+
+import logging
+import re
+from functools import partial
+from pathlib import Path
+
+from experiments.data.masks.mask_data import Found, MaskData, first_folder
+from experiments.data.masks.mask_files import Pair, pair_of
+from experiments.data.masks.mask_folder import classes_of
+from experiments.data.masks.meaning import Meaning
+from experiments.errors import UserError
+
+log = logging.getLogger(__name__)
+CLASSES = (
+    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+LISTS = {"train": "train", "validation": "val", "test": "test"}
+
+
+def palette(count: int) -> tuple[str, ...]:
+    """VOC's colours: the bits of a number, spread over red, green and blue."""
+    found = []
+    for number in range(count):
+        channels = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                channels[channel] |= (number >> (3 * bit + channel) & 1) << (7 - bit)
+        found.append("#{:02x}{:02x}{:02x}".format(*channels))
+    return tuple(found)
+
+
+class VocMasks(MaskData):
+    """Photographs with 21 classes; the border around objects, value 255, is ignored.
+
+    The masks of VOC's test images are not published. Without a list of them, val is the test part, and validation is held out of
+    train.
+
+    Args:
+        year: of the challenge, such as 2012.
+        rest: the keys of `MaskData`.
+    """
+
+    name = "voc_masks"
+
+    def __init__(self, *, year: int, **rest: object) -> None:
+        super().__init__(**rest)  # type: ignore[arg-type]
+        self.year = year
+
+    def read(self) -> Found:
+        places = (f"VOCdevkit/VOC{self.year}", f"VOC{self.year}", "voc")
+        root = first_folder(self.root, self.name, places, "SegmentationClass")
+        meaning = Meaning(CLASSES, tuple(range(len(CLASSES))), (255,), False, palette(len(CLASSES)))
+        parts: dict[str, list[Pair]] = {}
+        for part, name in LISTS.items():
+            listed = root / "ImageSets" / "Segmentation" / f"{name}.txt"
+            if listed.is_file():
+                parts[part] = [_pair(root, word, listed, meaning) for word in listed.read_text().split()]
+        if "train" not in parts:
+            raise UserError(
+                f"data={self.name}: {root}/ImageSets/Segmentation/train.txt is missing: it lists the training images"
+            )
+        if "test" not in parts and "validation" in parts:
+            log.warning(
+                "%s: there is no list of test images: val is the test part, and validation is held out of train",
+                self.name,
+            )
+            parts["test"] = parts.pop("validation")
+        return Found(CLASSES, meaning.colours, parts)
+
+
+def _pair(root: Path, name: str, listed: Path, meaning: Meaning) -> Pair:
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise UserError(
+            f"{listed} has {name}, which is no name of an image: give one a line, without folder and suffix"
+        )
+    image, mask = root / "JPEGImages" / f"{name}.jpg", root / "SegmentationClass" / f"{name}.png"
+    for path in (image, mask):
+        if not path.is_file():
+            raise UserError(f"{listed} names {name} and {path} is missing: add it, or take the name out of the list")
+    return pair_of(image, mask, partial(classes_of, meaning))

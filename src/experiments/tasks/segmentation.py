@@ -1,0 +1,275 @@
+"""Semantic segmentation: a class for every pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+from experiments.errors import UserError
+from experiments.tasks.base import Task
+from experiments.tasks.parts.mask_pictures import mask_file, overlay_file
+from experiments.tasks.parts.mask_tiles import by_tiles, largest
+from experiments.tasks.parts.overlap import BoundaryF1, Overlap, confusions, dices, ious, measures, parts_of
+from experiments.tasks.parts.pixel_losses import NAMES, pixel_loss
+from experiments.tasks.peers.pixels import most_frequent, threshold
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN = 4  # images in a picture
+
+
+class Segmentation(Task):
+    """A loss over pixels; mean IoU, Dice and pixel accuracy over the whole dataset, and boundary F1 of the test.
+
+    After a test, `confusion` holds pixels (K, K): rows are true classes, columns predicted ones.
+
+    Args:
+        model: gives logits, (B, C, H, W) -> (B, K, H, W).
+        spec: of images with masks.
+        optimizer: as in `Task`.
+        scheduler: likewise.
+        loss: "cross_entropy", "dice", "focal", or two of them added, as "cross_entropy+dice".
+        class_weights: None; one weight a class; or "balanced", for weights inversely proportional to the classes' training pixels.
+        class_counts: training pixels of each class, for "balanced".
+        gamma: of the focal loss.
+        tolerance: of boundaries, as a share of the diagonal.
+        overlap: share of a tile that the next one covers too, where a new image is larger than those of the training.
+        peers: whether the most frequent class and, of two classes, a threshold are measured beside the network.
+
+    Raises:
+        UserError: a value is unknown or out of range, or there are fewer than two classes.
+    """
+
+    monitor = ("val/mean_iou", "max")
+    shows = ("experiments.commands.show.segmentation",)
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: Any,
+        optimizer: Any,
+        scheduler: Any,
+        *,
+        loss: str,
+        gamma: float,
+        tolerance: float,
+        overlap: float,
+        peers: bool,
+        class_weights: Sequence[float] | str | None = None,
+        class_counts: Sequence[int] | None = None,
+    ) -> None:
+        if spec.num_classes < 2:
+            raise UserError(f"segmentation needs two classes or more, the data has {list(spec.classes)}: add a class")
+        if loss not in NAMES:
+            raise UserError(f"task.loss={loss} is unknown: choose one of {', '.join(NAMES)}")
+        for key, value, least, below in (
+            ("gamma", gamma, 0.0, 100.0),
+            ("tolerance", tolerance, 0.0, 0.5),
+            ("overlap", overlap, 0.0, 0.9),
+        ):
+            if not least <= value < below:
+                raise UserError(f"task.{key}={value} must lie in [{least:g}, {below:g}): try the default")
+        self.overlap, self.peers = overlap, peers
+        super().__init__(model, spec, optimizer, scheduler)
+        weights = _weights(class_weights, class_counts, spec.num_classes)
+        self.register_buffer("class_weights", weights, persistent=False)
+        self.loss_name, self.gamma = loss, gamma
+        self.boundaries = BoundaryF1(spec.num_classes, tolerance)
+        self.confusion: Tensor | None = None
+        self.image_ious: list[Tensor] = []
+
+    @staticmethod
+    def outputs(spec: Any) -> dict[str, Any]:
+        return {"num_classes": spec.num_classes}
+
+    def make_metrics(self) -> MetricCollection:
+        return MetricCollection({"overlap": Overlap(self.spec.num_classes)})
+
+    def metric_names(self, part: str) -> list[str]:
+        names = ["loss", "mean_iou", "dice", "pixel_accuracy"]
+        if part == "test":
+            names += ["boundary_f1", *(self._peer_names if self.peers else ())]
+        return [f"{part}/{name}" for name in names]
+
+    @property
+    def _peer_names(self) -> list[str]:
+        peers = ["frequent", *(["threshold"] if self.spec.num_classes == 2 else [])]
+        return [f"{peer}_{name}" for peer in peers for name in ("mean_iou", "dice", "pixel_accuracy")]
+
+    def step(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
+        """Images (B, C, H, W), classes (B, H, W), and perhaps weights of pixels (B, H, W)."""
+        target, weights = batch[1], batch[2] if len(batch) > 2 else None
+        output = self.model(batch[0])
+        auxiliary: tuple[Tensor, ...] = ()
+        logits, share = output, 0.0
+        if isinstance(output, Mapping):  # torchvision's own networks
+            logits, auxiliary, share = output["out"], tuple(output[name] for name in ("aux",) if name in output), 0.5
+        elif not isinstance(output, Tensor):
+            logits, auxiliary, share = output
+        if logits.shape[-2:] != target.shape[-2:]:
+            raise UserError(
+                f"the model gives {logits.shape[-2]}×{logits.shape[-1]} pixels and the masks have {target.shape[-2]}×{target.shape[-1]}: "
+                "scale its logits to the size of its images"
+            )
+        measure = pixel_loss(self.loss_name, self.class_weights, self.spec.ignored, self.gamma)  # type: ignore[arg-type]
+        loss = measure(logits, target, weights).mean()
+        for one in auxiliary:
+            loss = loss + share * measure(one, target, weights).mean()
+        return loss, logits, target
+
+    def on_test_epoch_start(self) -> None:
+        self.image_ious = []
+
+    def test_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
+        result = super().test_step(batch, batch_idx)
+        guess = result["prediction"].argmax(1)
+        self.boundaries.update(guess, result["target"])
+        self.image_ious.append(ious(confusions(guess, result["target"], self.spec.num_classes)).nanmean(1))
+        return result
+
+    def on_test_epoch_end(self) -> None:
+        super().on_test_epoch_end()
+        overlap: Any = self.metrics_of("test")["overlap"]
+        self.confusion = overlap.last.cpu()
+        values = {"boundary_f1": float(self.boundaries.compute()), **(self._beside() if self.peers else {})}
+        self.boundaries.reset()
+        self.log_dict({f"test/{name}": value for name, value in values.items()})
+
+    def _beside(self) -> dict[str, float]:
+        """Measures of what needs no network, where the data module counts pixels by class and grey value."""
+        data: Any = getattr(self._trainer, "datamodule", None)
+        if data is None or not hasattr(data, "grey_values"):
+            return {}
+        train, test = (torch.from_numpy(data.grey_values(part)) for part in ("train", "test"))
+        peers = {"frequent": most_frequent(train, test)}
+        if self.spec.num_classes == 2:
+            peers["threshold"] = threshold(train, test)
+        return {f"{name}_{key}": float(one) for name, counts in peers.items() for key, one in measures(counts).items()}
+
+    def details(self) -> dict[str, Any]:
+        """Per class: IoU, Dice, precision, recall, boundary F1 and pixels of the test; the confusion; the worst images."""
+        if self.confusion is None:
+            return {}
+        right, true, guessed = parts_of(self.confusion)
+        columns = {
+            "iou": ious(self.confusion),
+            "dice": dices(self.confusion),
+            "precision": right / guessed,
+            "recall": right / true,
+            "boundary_f1": self.boundaries.last.cpu(),
+        }
+        per_class = {
+            name: {key: _plain(column[index]) for key, column in columns.items()} | {"pixels": int(true[index])}
+            for index, name in enumerate(self.spec.classes)
+        }
+        return {"per_class": per_class, "confusion": self.confusion.tolist()}
+
+    # Pictures and single images.
+
+    @torch.no_grad()
+    def guess(self, images: Tensor) -> Tensor:
+        """The class of each pixel of normalised images, one at a time: (N, C, H, W) -> (N, H, W) on the CPU."""
+        self.eval()
+        like = next(self.parameters(), images)
+        precision = self._trainer.precision_plugin.forward_context if self._trainer is not None else torch.no_grad
+        with precision():
+            return torch.cat([self.scores(one[None].to(like.device, like.dtype)).argmax(1).cpu() for one in images])
+
+    def scores(self, images: Tensor) -> Tensor:
+        """Logits (B, K, H, W)."""
+        output = self.model(images)
+        return output["out"] if isinstance(output, Mapping) else output
+
+    def figures(self) -> dict[str, Callable[[], Figure | None]]:
+        if self.confusion is None:
+            return {}
+        every = torch.cat(self.image_ious).float().cpu()
+        table = ious(self.confusion)
+        return {
+            "predictions": lambda: self.draw(
+                list(range(min(SHOWN, len(every)))), every, "Predictions", "the first test images"
+            ),
+            "worst_images": lambda: self.draw(
+                every.nan_to_num(2).argsort()[:SHOWN].tolist(), every, "Worst images", "by mean IoU"
+            ),
+            "best_images": lambda: self.draw(
+                every.nan_to_num(-1).argsort(descending=True)[:SHOWN].tolist(), every, "Best images", "by mean IoU"
+            ),
+            "iou_per_class": lambda: _draw_classes(table, self.spec),
+            "iou_histogram": lambda: _draw_histogram(every),
+        }
+
+    def draw(self, indices: list[int], every: Tensor, title: str, note: str) -> Figure | None:
+        """Some test images beside their true and predicted masks, and where these differ."""
+        data: Any = getattr(self._trainer, "datamodule", None)
+        if data is None or not hasattr(data, "examples"):
+            return None
+        from experiments.viz.masks import masks
+
+        images, target = data.examples("test", indices)
+        guess = self.guess(images)
+        names = data.names("test", indices) if hasattr(data, "names") else [str(one) for one in indices]
+        captions = [f"{name}  {value:.3f}" for name, value in zip(names, every[indices].tolist(), strict=True)]
+        return masks(images.float().cpu(), target.cpu(), guess, captions, self.spec, title=title, note=note)
+
+    def predict(self, inputs: Any) -> Tensor:
+        """Probabilities of the classes of each pixel, (B, K, H, W)."""
+        return self.scores(inputs).softmax(1)
+
+    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
+        """The largest classes of each image and their shares, its mask with a palette, and the mask over the image."""
+        return [self._answer(one, top) for one in inputs]
+
+    def _answer(self, photo: Any, top: int) -> dict[str, Any]:
+        spec = self.spec
+        like = next(self.parameters())
+        values = photo.values.to(like.device, like.dtype)
+        scores = by_tiles(self.predict, values, (spec.height, spec.width), self.overlap)
+        mask = largest(scores, photo.pixels.shape[:2])
+        shares = torch.bincount(mask.flatten().long(), minlength=spec.num_classes).double() / mask.numel()
+        order = shares.argsort(descending=True)[: min(top, spec.num_classes)].tolist()
+        array = mask.numpy()
+        return {
+            "classes": [{"class": spec.classes[place], "share": float(shares[place])} for place in order],
+            "mask": mask_file(array, spec.colours),
+            "overlay": overlay_file(photo.pixels, array, spec.colours),
+        }
+
+
+def _weights(given: Sequence[float] | str | None, counts: Sequence[int] | None, classes: int) -> Tensor | None:
+    if given is None or (given == "balanced" and counts is None):  # a finished run's are of its training alone
+        return None
+    if given == "balanced":
+        pixels = torch.tensor(counts, dtype=torch.float32)
+        return pixels.sum() / ((pixels > 0).sum() * pixels.clamp(min=1))
+    if isinstance(given, str):
+        raise UserError(f"task.class_weights={given} is unknown: use null, balanced, or one weight a class")
+    weights = torch.tensor([float(one) for one in given])
+    if len(weights) != classes:
+        raise UserError(
+            f"task.class_weights has {len(weights)} values and the data {classes} classes: give one weight a class"
+        )
+    return weights
+
+
+def _plain(value: Tensor) -> float | None:
+    return None if value.isnan() else round(value.item(), 6)
+
+
+def _draw_classes(table: Tensor, spec: Any) -> Figure:
+    from experiments.viz.masks import class_bars
+
+    return class_bars([None if value.isnan() else float(value) for value in table], spec.classes, spec.colours)
+
+
+def _draw_histogram(every: Tensor) -> Figure:
+    from experiments.viz.charts import distributions
+
+    return distributions(
+        {"test images": every[~every.isnan()].tolist()}, "mean IoU of an image", title="IoU of the test images"
+    )
