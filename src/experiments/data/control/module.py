@@ -21,10 +21,13 @@ PARTS = {"validation": VALIDATION, "test": TEST}
 
 
 class Episodes:
-    """Numbers of the episodes that a process is to play, some at a time."""
+    """Numbers of the episodes that a process is to play, some at a time.
+
+    A process without any gets one batch of none: Lightning would leave out its validation, for which the others wait.
+    """
 
     def __init__(self, count: int, at_once: int, rank: int, world: int) -> None:
-        self._batches = torch.arange(count)[rank::world].split(at_once) if rank < count else ()
+        self._batches = torch.arange(count)[rank::world].split(at_once)
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -53,9 +56,6 @@ class PlaysEpisodes(LightningDataModule):
     Raises:
         UserError: a value is out of range.
     """
-
-    # Fewer episodes than processes leave a process without any; that is no mistake.
-    allow_zero_length_dataloader_with_multiple_devices = True
 
     def __init__(
         self,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric
 
 from experiments.batches import Decisions, Observations
 from experiments.errors import UserError
@@ -92,34 +91,27 @@ class Gaussian:
         return ((taken - low) / (high - low) * 2 - 1).clamp(-1, 1)
 
 
-class EpisodeResults(Metric):
-    """Returns, lengths and successes of whole episodes, of all processes together."""
-
-    numbers: list[Tensor]
-    returns: list[Tensor]
-    lengths: list[Tensor]
-    successes: list[Tensor]
-    full_state_update = False
+class EpisodeResults:
+    """Returns, lengths and successes of whole episodes; processes may have unequally many, and one of them none."""
 
     def __init__(self) -> None:
-        super().__init__()
-        for name in ("numbers", "returns", "lengths", "successes"):
-            self.add_state(name, [], dist_reduce_fx="cat")
+        self._rows: list[tuple[int, float, float, float]] = []
 
-    def update(self, numbers: Tensor, played: Any) -> None:
-        self.numbers.append(numbers.to(self.device))
-        for name in ("returns", "lengths", "successes"):
-            getattr(self, name).append(torch.as_tensor(getattr(played, name), dtype=torch.float64).to(self.device))
+    def add(self, numbers: Tensor, played: Any) -> None:
+        """Adds episodes by their numbers."""
+        columns = (played.returns, played.lengths, played.successes)
+        self._rows += list(zip(numbers.tolist(), *(column.tolist() for column in columns), strict=True))
 
-    def compute(self) -> dict[str, Tensor]:
-        """Each by the number of the episode."""
-        joined = {
-            name: torch.cat(list(value)) if isinstance(value, list) else value
-            for name in ("numbers", "returns", "lengths", "successes")
-            for value in [getattr(self, name)]
-        }
-        order = joined.pop("numbers").argsort()
-        return {name: values[order].cpu() for name, values in joined.items()}
+    def take(self, world: int) -> dict[str, Tensor]:
+        """Those of all processes, in the order of their numbers, (E,) each; nothing is kept."""
+        several: list[Any] = [self._rows]
+        if world > 1:
+            several = [None] * world
+            torch.distributed.all_gather_object(several, self._rows)
+        self._rows = []
+        rows = sorted(row for some in several for row in some)
+        columns = torch.tensor(rows, dtype=torch.float64).reshape(-1, 4).unbind(1)
+        return dict(zip(("numbers", "returns", "lengths", "successes"), columns, strict=True))
 
 
 def half_interval(values: Tensor) -> float:
@@ -155,7 +147,7 @@ class Acting(Task):
         super().__init__(model, spec, optimizer, scheduler)
         self.distribution: Categorical | Gaussian = Categorical() if spec.discrete else Gaussian(spec.low, spec.high)
         self.memory = int(getattr(model, "memory", 0))
-        self.episodes = nn.ModuleDict({part: EpisodeResults() for part in ("val", "test")})
+        self.episodes = {part: EpisodeResults() for part in ("val", "test")}
         self._tested: dict[str, Any] = {}
         self._trace: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
@@ -194,19 +186,21 @@ class Acting(Task):
         self._play("test", batch)
 
     def _play(self, part: str, numbers: Tensor) -> None:
+        if not len(numbers):
+            return
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         played = data.play(self, {"val": "validation"}.get(part, part), numbers.tolist())
-        self.episodes[part].update(numbers, played)  # type: ignore[operator]
+        self.episodes[part].add(numbers, played)
         if part == "test" and 0 in numbers.tolist():
             self._trace = played.trace
 
     def _report(self, part: str) -> None:
         super()._report(part)
-        if part == "train" or not self.episodes[part].update_called:
+        if part == "train" or not self.spec.environment:
             return
-        computed: dict[str, Tensor] = self.episodes[part].compute()  # type: ignore[operator]
-        results = {name: value.reshape(-1) for name, value in computed.items()}  # torchmetrics makes one a scalar
-        self.episodes[part].reset()  # type: ignore[operator]
+        results = self.episodes[part].take(self.trainer.world_size)
+        if not len(results["returns"]):
+            return
         returns = results["returns"]
         values = {"return": returns.mean(), "length": results["lengths"].mean()}
         if len(returns) > 1:
