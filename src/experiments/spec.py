@@ -66,6 +66,7 @@ class TextSpec:
         marks: the tokens for padding, what is unknown, start and end (-1: there is none), where each text stands between a
             start and an end; else empty.
         apart: whether an example is two texts, each a row of its own.
+        end: the token with which a language model ends a text, or None.
     """
 
     vocabulary: int
@@ -77,6 +78,7 @@ class TextSpec:
     special: tuple[int, ...] = (0, 1, 2, 3)
     marks: tuple[int, ...] = ()
     apart: bool = False
+    end: int | None = None
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -91,6 +93,17 @@ class TextSpec:
     @property
     def num_classes(self) -> int:
         return len(self.classes)
+
+
+@dataclass(frozen=True)
+class QuestionSpec(TextSpec):
+    """Questions about passages, as tokens of both in one sequence.
+
+    Attributes:
+        unanswerable: whether some questions have no answer in their passage.
+    """
+
+    unanswerable: bool = False
 
 
 @dataclass(frozen=True)
@@ -310,6 +323,7 @@ SPECS = {
         ImageSpec,
         MaskSpec,
         PairSpec,
+        QuestionSpec,
         SequenceSpec,
         SeriesSpec,
         TextSpec,

@@ -133,6 +133,7 @@ READERS: dict[str, Callable[[Sequence[str]], list[Any]]] = {
     "text": texts,
     "words": texts,
     "pair": texts,
+    "question": texts,
     "audio": audio_files,
     "speech": audio_files,
     "control": observations,
@@ -171,6 +172,13 @@ def main(words: list[str]) -> int:
         metavar="FOLDER",
         help="where files (pictures and the like) and predictions.csv go; by default RUN/predictions, if there are files",
     )
+    parser.add_argument(
+        "--sample",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="how a language model writes, in place of task.sample: method=greedy, temperature=0.5, length=100, …",
+    )
     # -0.1,0 is an observation and no switch.
     options = parser.parse_args([f" {word}" if re.match(r"-[\d.]+,", word) else word for word in words])
     if options.top is not None and options.top < 1:
@@ -190,6 +198,12 @@ def main(words: list[str]) -> int:
     top = options.top or loaded.task.top
     if options.format in ("json", *FORMATS) and hasattr(loaded.task, "hear_times"):
         loaded.task.hear_times()
+    if options.sample:
+        if not hasattr(loaded.task, "writing"):
+            raise UserError(
+                f"--sample {options.sample[0]} is of language models, and this run writes no text: leave it out"
+            )
+        loaded.task.writing = loaded.task.writing.changed(options.sample, "--sample")
     answers: list[dict[str, Any]] = []
     for start in range(0, len(inputs), BATCH):
         some = inputs[start : start + BATCH]

@@ -54,6 +54,7 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         *wrong,
         *_types(config, defaults),
         *([] if sizeless else _pairs(config)),
+        *_sight(config),
         *_devices(config),
         *_paths(config),
         *_freezing(config),
@@ -419,6 +420,16 @@ def _pairs(config: Any) -> list[str]:
                 f"model={model} reads images of {least}×{least} or more and data={data} gives {size}×{size}: set data.size={least} or more"
             )
     return problems
+
+
+def _sight(config: Any) -> list[str]:
+    """Pieces of a text that are longer than what a model sees at once."""
+    steps, sees = (
+        one if type(one) is int else None for one in (config.data.get("steps"), config.model.get("positions"))
+    )
+    if steps is None or sees is None or steps <= sees:
+        return []
+    return [f"data.steps={steps} is more than the model sees at once, model.positions={sees}: set data.steps={sees}"]
 
 
 def _listed(value: Any) -> list[Any]:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from experiments.batches import PADDING, Sequences
+from experiments.batches import PADDING, Decoding, Sequences
 
 CELLS: dict[str, Any] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 POOLINGS = ("last", "mean", "max", "attention")
@@ -118,6 +118,26 @@ class RecurrentLayer(nn.Module):
             back, _ = self._run(1, Sequences(values, x.lengths).reversed().values, None)
             out = torch.cat([out, Sequences(back, x.lengths).reversed().values], dim=2)
         return Sequences(self.norm(out), x.lengths)
+
+    def read(self, values: Tensor, lengths: Tensor | None, state: State | None) -> tuple[Tensor, State]:
+        """Forwards, for a model that writes: (B, T, inputs) -> (B, T, outputs) and the state after each sequence's last step.
+
+        Args:
+            values: of the steps.
+            lengths: (B,) of the sequences; None: all are full.
+            state: to begin with, of (B, hidden) each; None: the initial one.
+        """
+        kernel = self.directions[0]
+        if state is None and self.initial is not None:
+            state = tuple(one.expand(len(values), -1) for one in self.initial[0])
+        given = None if state is None else tuple(one[None].contiguous().to(values.dtype) for one in state)
+        if lengths is None:
+            out, end = _run_kernel(kernel, values, given)
+        else:  # the only way in which a fused kernel tells the state within a padded batch
+            packed = nn.utils.rnn.pack_padded_sequence(values, lengths.cpu(), batch_first=True, enforce_sorted=False)
+            packed, end = kernel(packed, _given(given))
+            out, _ = nn.utils.rnn.pad_packed_sequence(packed, batch_first=True, total_length=values.shape[1])
+        return self.norm(out), tuple(one[0] for one in (end if isinstance(end, tuple) else (end,)))
 
     def _run(self, direction: int, values: Tensor, state: State | None) -> tuple[Tensor, State]:
         """All steps of one direction; (B, T, inputs) -> (B, T, hidden) and the state after step T."""
@@ -261,6 +281,9 @@ class Recurrent(nn.Sequential):
         ValueError: when a value is out of its range.
     """
 
+    embedding: nn.Module
+    head: nn.Module
+
     def __init__(
         self,
         vocabulary: int | None = None,
@@ -343,3 +366,23 @@ class Recurrent(nn.Sequential):
         for layer in self.layers:
             layer.carry = yes
             layer.forget()
+
+    def start(self, prompts: Sequences) -> tuple[Tensor, Decoding]:
+        """Scores of the token after each prompt, (B, num_classes), and each layer's states, where to go on from there."""
+        values = self.embedding(prompts).values
+        moving: tuple[Tensor, ...] = ()
+        for layer in self.layers:
+            values, state = layer.read(values, prompts.lengths, None)
+            moving += state
+        last = values[torch.arange(len(values), device=values.device), prompts.lengths - 1]
+        return self.head(last), Decoding((), moving)
+
+    def advance(self, tokens: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
+        """One token (B,) later: the scores of the next, and where to go on."""
+        values = self.embedding(Sequences(tokens[:, None], torch.ones_like(tokens))).values
+        moving: tuple[Tensor, ...] = ()
+        each = len(state.moving) // len(self.layers)
+        for number, layer in enumerate(self.layers):
+            values, after = layer.read(values, None, state.moving[each * number : each * (number + 1)])
+            moving += after
+        return self.head(values[:, 0]), Decoding((), moving)

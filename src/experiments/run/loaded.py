@@ -63,15 +63,20 @@ class Loaded:
         """What `experiments predict` says of inputs as for `prepare`, one dictionary each: see `Task.answers`."""
         import torch
 
-        from experiments.batches import Tokens
-
         with torch.inference_mode():
             read = getattr(self.reader, "photographs", self.reader.prepare)  # whole, where every pixel has an answer
             answers = self.task.answers(read(inputs), top)
-        return [
-            {key: self.reader.decode([one])[0] if isinstance(one, Tokens) else one for key, one in answer.items()}
-            for answer in answers
-        ]
+        return [self._in_words(answer) for answer in answers]
+
+    def _in_words(self, answer: Any) -> Any:
+        """An answer with the text of what are tokens in it."""
+        from experiments.batches import Tokens
+
+        if isinstance(answer, Tokens):
+            return self.reader.decode([answer])[0]
+        if isinstance(answer, dict):
+            return {key: self._in_words(one) for key, one in answer.items()}
+        return [self._in_words(one) for one in answer] if isinstance(answer, list) else answer
 
 
 def load(run_folder: str | Path) -> Loaded:

@@ -49,6 +49,7 @@ class Classification(Task):
     shows = (
         "experiments.commands.show.images",
         "experiments.commands.show.sequences",
+        "experiments.commands.show.words",
         "experiments.commands.show.classes",
     )
 

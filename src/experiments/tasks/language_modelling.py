@@ -1,11 +1,13 @@
 """Language modelling: which token comes next?
 
-Back-propagation is truncated at the first token of a batch, while the state is carried on from the batch before
-(Williams and Peng, "An efficient gradient-based algorithm for on-line training of recurrent network trajectories", 1990).
+A recurrent network carries its state on from the batch before, and back-propagation is truncated at the first token of
+a batch (Williams and Peng, "An efficient gradient-based algorithm for on-line training of recurrent network
+trajectories", 1990). A GPT, which remembers nothing between batches, reads pieces from anywhere in the text.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +19,9 @@ from torchmetrics import Metric, MetricCollection
 from experiments.batches import IGNORED, Sequences, Tokens
 from experiments.errors import UserError
 from experiments.tasks.base import Task
+from experiments.tasks.parts.generation import Writing, longer_than, write
+
+log = logging.getLogger(__name__)
 
 
 class Perplexity(Metric):
@@ -44,33 +49,40 @@ class LanguageModelling(Task):
     """Cross-entropy of the next token; perplexity; and a text that the model writes after each validation.
 
     Args:
-        model: a recurrent network that reads forwards: `Sequences` -> (B, T, vocabulary).
+        model: a network that sees only what came before: `Sequences` -> (B, T, vocabulary), with `start` and `advance`.
         spec: a spec with a `vocabulary`.
         optimizer: as in `Task`.
         scheduler: as in `Task`.
-        sample: `length` in tokens of the texts that are written, and their `temperature`: above 1 more daring, towards 0
-            always the likeliest token.
+        sample: how texts are written: the keys of `Writing`.
+
+    Attributes:
+        writing: the same.
 
     Raises:
-        UserError: when the model cannot carry a state, or sees later tokens.
+        UserError: when the model cannot write, sees later tokens, or sees fewer than a batch of the data has.
     """
 
     monitor = ("val/perplexity", "min")
+    shows = ("experiments.commands.show.words",)
 
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, sample: Mapping[str, Any]
     ) -> None:
-        if not hasattr(model, "carry"):
-            raise UserError("task=language_modelling needs a model that carries a state: take model=rnn, lstm or gru")
+        if not hasattr(model, "start"):
+            raise UserError(
+                "task=language_modelling needs a model that sees only what came before: take model=gpt_mini, rnn, lstm or gru"
+            )
         if not getattr(model, "causal", True):
             raise UserError("model.bidirectional=true sees the tokens it is to predict: set model.bidirectional=false")
-        if sample["length"] < 1 or sample["temperature"] <= 0:
+        sees = getattr(model, "positions", None)
+        if sees is not None and spec.longest > sees:
             raise UserError(
-                f"task.sample={dict(sample)} needs a length of 1 or more and a temperature above 0: try "
-                "task.sample.length=200 task.sample.temperature=0.8"
+                f"data.steps={spec.longest} is more than the model sees at once, model.positions={sees}: set data.steps={sees}"
             )
+        writing = Writing.of(sample)
         super().__init__(model, spec, optimizer, scheduler)
-        self.sample = dict(sample)
+        self.writing = writing
+        self._carries = hasattr(model, "carry")
         self._kept: list[Any] | None = None
 
     @staticmethod
@@ -80,6 +92,12 @@ class LanguageModelling(Task):
     def make_metrics(self) -> MetricCollection:
         return MetricCollection({"perplexity": Perplexity()})
 
+    def setup(self, stage: str) -> None:
+        """Lets the text come in pieces where the model carries no state, before any loader is made."""
+        data: Any = getattr(self._trainer, "datamodule", None)
+        if not self._carries and hasattr(data, "in_pieces"):
+            data.in_pieces = True
+
     def step(self, batch: tuple[Sequences, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """`Sequences` (B, T) and the tokens that follow (B, T), -100 for none; gives the n judged ones one after another."""
         inputs, target = batch
@@ -87,71 +105,70 @@ class LanguageModelling(Task):
         logits, following = self.model(inputs)[judged], target[judged]  # (n, vocabulary), (n,)
         return F.cross_entropy(logits, following), logits, following
 
-    # The state is carried from batch to batch, begins anew with an epoch, and is laid aside for validation.
+    # A carried state goes from batch to batch, begins anew with an epoch, and is laid aside for validation.
 
     def on_train_epoch_start(self) -> None:
-        self.model.carry(True)  # type: ignore[operator]
+        self._carry(True)
 
     def on_validation_epoch_start(self) -> None:
-        self._kept = [layer.state for layer in self.model.layers]  # type: ignore[union-attr]
-        self.model.carry(True)  # type: ignore[operator]
+        self._kept = [layer.state for layer in self._layers]
+        self._carry(True)
 
     def on_validation_epoch_end(self) -> None:
         super().on_validation_epoch_end()
         if self.trainer.is_global_zero:
             self._write()
-        self.model.carry(True)  # type: ignore[operator]
-        for layer, state in zip(self.model.layers, self._kept or (), strict=False):  # type: ignore[arg-type]
+        self._carry(True)
+        for layer, state in zip(self._layers, self._kept or (), strict=False):
             layer.state = state
 
     def on_test_epoch_start(self) -> None:
-        self.model.carry(True)  # type: ignore[operator]
+        self._carry(True)
 
     def on_test_epoch_end(self) -> None:
         super().on_test_epoch_end()
-        self.model.carry(False)  # type: ignore[operator]
+        self._carry(False)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        checkpoint["carried"] = [layer.state for layer in self.model.layers]  # type: ignore[union-attr]
+        checkpoint["carried"] = [layer.state for layer in self._layers]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
-        self.model.carry(True)  # type: ignore[operator]
-        for layer, state in zip(self.model.layers, checkpoint.get("carried", ()), strict=False):  # type: ignore[arg-type]
+        self._carry(True)
+        for layer, state in zip(self._layers, checkpoint.get("carried", ()), strict=False):
             layer.state = None if state is None else tuple(one.to(self.device) for one in state)
+
+    @property
+    def _layers(self) -> list[Any]:
+        """The layers that carry a state."""
+        return self.model.layers if self._carries else []  # type: ignore[return-value]
+
+    def _carry(self, yes: bool) -> None:
+        if self._carries:
+            self.model.carry(yes)  # type: ignore[operator]
 
     def _write(self) -> None:
         """Let the model go on from the first token of the validation part, and show that in TensorBoard."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        if not hasattr(data, "ids"):
+            return
         begin = torch.from_numpy(data.ids["validation"][:1])[None].to(self.device)
         written = self.generate(Sequences(begin, torch.ones(1, dtype=torch.long, device=self.device)))
         for logger in self.trainer.loggers:
             if hasattr(logger, "log_text"):
                 logger.log_text("sample", "```\n" + data.decode([written[0]])[0] + "\n```", self.trainer.global_step)
 
-    @torch.no_grad()
-    def generate(self, begin: Sequences) -> list[Tokens]:
-        """How the model goes on from some beginnings, each by itself; the same every time."""
-        generator = torch.Generator().manual_seed(0)  # nothing is drawn from the stream that training uses
+    def generate(self, begin: Sequences, how: Writing | None = None) -> list[Tokens]:
+        """How the model goes on from some beginnings, each as if it were alone; the same every time."""
         mode = self.model.training
         self.model.eval()
-        written = []
-        for values, length in zip(*begin, strict=True):
-            self.model.carry(True)  # type: ignore[operator]
-            following = values[None, : int(length)]
-            row: list[int] = []
-            for _ in range(self.sample["length"]):
-                lengths = torch.full((1,), following.shape[1], device=following.device)
-                logits = self.model(Sequences(following, lengths))[0, -1].float()
-                logits[0] = -torch.inf  # padding is no token
-                chances = (logits / self.sample["temperature"]).softmax(0).cpu()
-                row.append(int(torch.multinomial(chances, 1, generator=generator)))
-                following = torch.tensor([[row[-1]]], device=self.device)
-            written.append(Tokens(row))
-        self.model.carry(False)  # type: ignore[operator]
+        end = getattr(self.spec, "end", None)
+        never = [token for token in self.spec.special if token != end]
+        begin = Sequences(begin.values.to(self.device), begin.lengths.to(self.device))
+        written = write(self.model, begin, how or self.writing, never, end)
         self.model.train(mode)
-        return written
+        return [Tokens(row) for row in written]
 
     def predict(self, inputs: Sequences) -> list[Tokens]:
         """How the model goes on."""
@@ -159,4 +176,10 @@ class LanguageModelling(Task):
 
     def answers(self, inputs: Sequences, top: int) -> list[dict[str, Any]]:
         """The tokens that the model writes after each beginning."""
+        cut = longer_than(inputs, self.model)
+        if cut:
+            log.warning(
+                "%d of %d beginnings are longer than the %d tokens that the model sees: the end of each is read.",
+                cut, len(inputs.values), self.model.positions,
+            )  # fmt: skip
         return [{"continuation": written} for written in self.generate(inputs)]

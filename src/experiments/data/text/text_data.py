@@ -200,7 +200,8 @@ class TextData(SequenceData):
         return self._padded(given)
 
     def _padded(self, texts: Sequence[Text]) -> Sequences:
-        rows = tokens.encode(self.tokenizer, texts)
+        hides = any(isinstance(text, str) and ("[MASK]" in text or "<mask>" in text) for text in texts)
+        rows = tokens.encode_masked(self.tokenizer, [str(one) for one in texts]) if hides else tokens.encode(self.tokenizer, texts)  # fmt: skip
         return pad(tokens.cut(self.tokenizer, texts, rows, self.max_length)[0])
 
     @staticmethod
@@ -215,6 +216,10 @@ class TextData(SequenceData):
     def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """The texts of some tokens."""
         return tokens.decode(self.tokenizer, rows)
+
+    def word_starts(self) -> tuple[list[bool], list[bool]]:
+        """Of each token, whether a word begins with it, and whether one begins behind it."""
+        return tokens.word_starts(self.tokenizer)
 
     def pieces(self, row: Sequence[int]) -> list[str]:
         """The tokens of a text, one by one, for pictures."""

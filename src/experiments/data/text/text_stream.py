@@ -2,6 +2,7 @@
 
 The text is cut into training, validation and test part in its own order. Each part is laid out as `batch_size` streams
 side by side; a batch is the next `steps` tokens of each, so a network that keeps its state goes on where it stopped.
+For one that keeps none, a batch is pieces of `steps` tokens from anywhere in the part.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from experiments.batches import IGNORED, UNKNOWN, Sequences, pad
-from experiments.data.common.sampling import EvalSampler, LazyLoader, Picks, TrainSampler, as_is
+from experiments.data.common.sampling import PLACES, EvalSampler, LazyLoader, Picks, TrainSampler, as_is, stream
 from experiments.data.common.splits import fingerprint
 from experiments.data.text import tokens
 from experiments.data.text.generated_reviews import write
@@ -66,8 +67,53 @@ class Streams(Dataset):
         return Sequences(values, torch.full((len(values),), values.shape[1])), self.targets[:, place]
 
 
+class Pieces(Dataset):
+    """A text in pieces, for a network that remembers nothing between batches: (`Sequences` (B, T), what follows (B, T)).
+
+    In every epoch the text is cut at other places, drawn from the seed and the epoch, as a ring whose end meets its
+    beginning; each token is read once. For validation and test it is cut from its first token on, and the last piece is
+    filled up, with targets of -100.
+
+    Args:
+        ids: (N,) tokens.
+        steps: tokens of a piece.
+        around: a token before each piece and one behind it, or nothing.
+    """
+
+    def __init__(self, ids: np.ndarray, steps: int, around: tuple[int, ...] = ()) -> None:
+        self.ids, self.steps, self.around = ids, steps, around
+
+    def __len__(self) -> int:
+        return -(-(len(self.ids) - 1) // self.steps)
+
+    def __getitems__(self, picks: Picks | range) -> tuple[Sequences, torch.Tensor]:
+        last = len(self.ids) - 1
+        if isinstance(picks, Picks):
+            shift = int(stream(picks.seed, picks.epoch, 0, PLACES).integers(last))
+            places = (shift + picks.indices[:, None] * self.steps + np.arange(self.steps)) % last
+            lengths = np.full(len(places), self.steps)
+        else:
+            places = np.asarray(picks)[:, None] * self.steps + np.arange(self.steps)
+            lengths = np.minimum(last - places[:, 0], self.steps)
+        beyond = places >= last
+        places = np.where(beyond, 0, places)
+        values, following = np.where(beyond, 0, self.ids[places]), np.where(beyond, IGNORED, self.ids[places + 1])
+        if self.around:
+            start, end = self.around
+            values, following = (np.pad(one, ((0, 0), (1, 1)), constant_values=IGNORED) for one in (values, following))
+            values[:, 0] = start
+            values[values == IGNORED] = 0
+            lengths = lengths + 2
+            values[np.arange(len(values)), lengths - 1] = end
+        return Sequences(torch.from_numpy(values), torch.from_numpy(lengths)), torch.from_numpy(following)
+
+
 class TextStream(LightningDataModule):
     """Base of the long texts: a subclass says how to `read` one.
+
+    Attributes:
+        in_pieces: whether batches are pieces from anywhere in the text, and not streams that go on; a task says so
+            before any loader is made, where its model remembers nothing between batches.
 
     Args:
         tokenizer: as in `TextData`; fitted on the training part.
@@ -103,10 +149,13 @@ class TextStream(LightningDataModule):
             if not 0 < share < 0.5:
                 raise UserError(f"data.{key}={share} must be a share above 0 and below 0.5: try data.{key}=0.05")
         self.rule, self.file = tokens.Rule.of(tokenizer), Path(tokenizer["file"])
+        self.source = tokenizer.get("source")
         self.steps, self.batch_size, self.seed = steps, batch_size, seed
         self.validation, self.test, self.limit = validation, test, limit
         self.ids: dict[str, np.ndarray] = {}
         self._tokenizer: Any = None
+        self.in_pieces = False
+        self._around: tuple[int, ...] = ()
         self.spec: TextSpec
         self.splits: dict[str, Any]
 
@@ -125,8 +174,12 @@ class TextStream(LightningDataModule):
             kept = round(self.limit * len(parts["train"])) if isinstance(self.limit, float) else self.limit
             parts["train"] = parts["train"][-max(1, kept) :]
         if self._tokenizer is None:
-            known = self.file.is_file()
-            self._tokenizer = tokens.read(self.file) if known else tokens.fit(self.rule, parts["train"].split("\n\n"))
+            if self.file.is_file():
+                self._tokenizer = tokens.read(self.file)
+            elif self.source:
+                self._tokenizer = tokens.borrow(self.source)
+            else:
+                self._tokenizer = tokens.fit(self.rule, parts["train"].split("\n\n"))
         for part, content in parts.items():
             self.ids[part] = np.array(tokens.encode(self._tokenizer, [content], frame=False)[0], np.int64)
             if len(self.ids[part]) <= self.batch_size:
@@ -134,7 +187,17 @@ class TextStream(LightningDataModule):
                     f"{self.name}: the {part} part has {len(self.ids[part])} tokens, too few for data.batch_size="
                     f"{self.batch_size} streams: take a longer text or fewer streams"
                 )
-        self.spec = TextSpec(self._tokenizer.get_vocab_size(), self.steps, self.steps)
+        marks, hides = tokens.marks(self._tokenizer), tokens.mask(self._tokenizer)
+        framed = tokens.frames(self._tokenizer) == 2
+        self._around = marks[2:] if framed else ()
+        self.spec = TextSpec(
+            self._tokenizer.get_vocab_size(),
+            self.steps + len(self._around),
+            self.steps + len(self._around),
+            mask=hides,
+            special=tuple(sorted({*marks, *(() if hides is None else (hides,))} - {-1})),
+            marks=marks if framed else (),
+        )
         self.splits = {part: len(ids) for part, ids in self.ids.items()}
         self.splits["fingerprint"] = fingerprint((part, self.ids[part]) for part in PARTS)
         self.splits["unknown"] = round(float(np.mean(self.ids["test"] == UNKNOWN)), 4)  # share of test tokens
@@ -150,7 +213,7 @@ class TextStream(LightningDataModule):
             UserError: when one is empty.
         """
         self._tokenizer = self._tokenizer or tokens.read(self.file)
-        rows = tokens.encode(self._tokenizer, texts, frame=False)
+        rows = tokens.encode_masked(self._tokenizer, texts)
         for number, row in enumerate(rows, 1):
             if not row:
                 raise UserError(f"text {number} is empty: give a text to go on from")
@@ -160,8 +223,19 @@ class TextStream(LightningDataModule):
         """The texts of some tokens."""
         return tokens.decode(self._tokenizer, rows)
 
+    def pieces(self, row: Sequence[int]) -> list[str]:
+        """The tokens of a text, one by one, for pictures."""
+        return [self._tokenizer.id_to_token(one) for one in row]
+
+    def word_starts(self) -> tuple[list[bool], list[bool]]:
+        """Of each token, whether a word begins with it, and whether one begins behind it."""
+        return tokens.word_starts(self._tokenizer)
+
     def train_dataloader(self) -> DataLoader:
         rank, world = self._place()
+        if self.in_pieces:
+            pieces = Pieces(self.ids["train"], self.steps, self._around)
+            return self._loader(pieces, TrainSampler(len(pieces), self.batch_size // world, self.seed, rank, world))
         streams = Streams(self.ids["train"], self.batch_size, self.steps, rank, world)
         return self._loader(streams, InOrder(len(streams), 1, self.seed))
 
@@ -172,10 +246,14 @@ class TextStream(LightningDataModule):
         return self._evaluation("test")
 
     def _evaluation(self, part: str) -> DataLoader:
-        streams = Streams(self.ids[part], self.batch_size, self.steps, *self._place())
+        rank, world = self._place()
+        if self.in_pieces:
+            pieces = Pieces(self.ids[part], self.steps, self._around)
+            return self._loader(pieces, EvalSampler(len(pieces), self.batch_size // world, rank, world))
+        streams = Streams(self.ids[part], self.batch_size, self.steps, rank, world)
         return self._loader(streams, EvalSampler(len(streams), 1))
 
-    def _loader(self, streams: Streams, sampler: Any) -> DataLoader:
+    def _loader(self, streams: Dataset, sampler: Any) -> DataLoader:
         on_device = self.trainer is not None and self.trainer.strategy.root_device.type != "cpu"
         return LazyLoader(
             streams,
@@ -194,11 +272,11 @@ class TextStream(LightningDataModule):
 
 
 class TextFile(TextStream):
-    """Any text file.
+    """Any text file, or all files of a folder that end in .txt, in the order of their names.
 
     Args:
-        path: the file.
-        encoding: of the file.
+        path: the file or folder.
+        encoding: of the files.
         rest: the keys of `TextStream`.
     """
 
@@ -209,7 +287,8 @@ class TextFile(TextStream):
         self.path, self.encoding = Path(path).expanduser(), encoding
 
     def read(self) -> str:
-        text = text_of(self.path, self.encoding)
+        files = sorted(self.path.glob("*.txt")) if self.path.is_dir() else [self.path]
+        text = "\n\n".join(text_of(file, self.encoding) for file in files)
         if not text.strip():
             raise UserError(f"{self.path} is empty: name a text to learn from")
         return text

@@ -8,12 +8,14 @@ as one, a letter with its combining marks, which BPE does not cut either (`lette
 from __future__ import annotations
 
 import os
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.data.text.letters import fit_whole_letters
+from experiments.data.text.letters import JOINERS, fit_whole_letters, is_mark
 from experiments.errors import UserError, first_line
 from experiments.system.files import write_text
 
@@ -186,6 +188,42 @@ def mask(tokenizer: Any) -> int | None:
 def frames(tokenizer: Any, pair: bool = False) -> int:
     """How many tokens the tokenizer puts around a text, or around and between two."""
     return int(tokenizer.num_special_tokens_to_add(pair))
+
+
+def encode_masked(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """As `encode`, but `[MASK]` and `<mask>` in a text are the token that hides a word, where there is one."""
+    hidden = mask(tokenizer)
+    if hidden is None:
+        return encode(tokenizer, texts)
+    around = encode(tokenizer, [""])[0]  # what stands before a text, and behind it
+    spaced = any("▁" in one for one in tokenizer.get_vocab())  # a space before a mask would be a token
+    found = []
+    for text in texts:
+        parts = re.split(r"\[MASK\]|<mask>", text)
+        last = len(parts) - 1
+        parts = [part.rstrip(" ") if spaced and number < last else part for number, part in enumerate(parts)]
+        inner: list[int] = []
+        for number, row in enumerate(encode(tokenizer, parts, frame=False)):
+            inner += ([hidden] if number else []) + row
+        found.append([*around[:1], *inner, *around[1:]] if inner else [])
+    return found
+
+
+def word_starts(tokenizer: Any) -> tuple[list[bool], list[bool]]:
+    """Of each token, whether a word begins with it, and whether one begins behind it."""
+    names = [tokenizer.id_to_token(number) or "" for number in range(tokenizer.get_vocab_size())]
+    special = {*marks(tokenizer), mask(tokenizer)}
+    plain = [name for number, name in enumerate(names) if number not in special]
+    if any(name.startswith("##") for name in plain):
+        return [not name.startswith("##") for name in names], [False] * len(names)
+    for sign in "▁Ġ":  # a space, as BPE writes it
+        if any(name.startswith(sign) for name in plain):
+            starts = [name.startswith(sign) or number in special for number, name in enumerate(names)]
+            return starts, [number in special for number in range(len(names))]
+    if all(len(unicodedata.normalize("NFC", name).rstrip(JOINERS)) <= 1 or any(map(is_mark, name)) for name in plain):
+        spaces = [not name.strip() or number in special for number, name in enumerate(names)]  # characters
+        return spaces, spaces
+    return [True] * len(names), [True] * len(names)
 
 
 def decode(tokenizer: Any, rows: Iterable[Sequence[int]]) -> list[str]:

@@ -31,7 +31,15 @@ def normalised(log_probability: Tensor, length: int, penalty: float) -> Tensor:
 
 @torch.no_grad()
 def beam_search(
-    model: Any, source: Sequences, *, beams: int, penalty: float, longest: Tensor, best: int = 1
+    model: Any,
+    source: Sequences,
+    *,
+    beams: int,
+    penalty: float,
+    longest: Tensor,
+    best: int = 1,
+    never: tuple[int, ...] = NEVER,
+    end: int = END,
 ) -> list[list[Hypothesis]]:
     """The best translations of each sentence, best first.
 
@@ -45,6 +53,8 @@ def beam_search(
         penalty: 0 compares bare log-probabilities and prefers short ones.
         longest: (B,) int64, tokens that a translation has at most, without its end; 1 or more.
         best: how many are wanted, at most `beams`.
+        never: tokens that are not said.
+        end: the token that ends a sentence; -1 where none does.
     """
     count, device = len(source.values), source.values.device
     finished: list[list[Hypothesis]] = [[] for _ in range(count)]
@@ -56,16 +66,16 @@ def beam_search(
     words = torch.full((count * beams,), START, device=device)
     said = torch.zeros(count, beams, 0, dtype=torch.long, device=device)
     limits = longest.tolist()
-    never = torch.tensor(NEVER, device=device)
+    unsaid = torch.tensor(never, dtype=torch.long, device=device)
     while alive:
         logits, state = model.advance(words, state)
-        chances = logits.float().log_softmax(1).index_fill(1, never, -torch.inf)
+        chances = logits.float().log_softmax(1).index_fill(1, unsaid, -torch.inf)
         vocabulary = chances.shape[1]
         total = (scores[:, :, None] + chances.view(len(alive), beams, vocabulary)).flatten(1)
         # Twice as many as are kept: even if every beam's best word is the end, enough go on.
         top, places = total.topk(min(2 * beams, total.shape[1]), dim=1)
         rows, tokens = places // vocabulary, places % vocabulary
-        ends = tokens == END
+        ends = tokens == end
         length = said.shape[2] + 1
         # Of the ends, only those among the best `beams` are finished hypotheses.
         for at, rank in (ends & top.isfinite())[:, :beams].nonzero().tolist():

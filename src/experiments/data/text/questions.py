@@ -1,0 +1,215 @@
+"""Questions about passages: what every such dataset shares, from questions to windows of tokens."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from experiments.batches import Sequences, pad
+from experiments.data.common.sequence_data import SequenceData, Store
+from experiments.data.common.splits import check_amount, fingerprint
+from experiments.data.text import tokens
+from experiments.data.text.question_windows import Window, windows_of
+from experiments.data.text.squad_layout import Question, hold_out_articles, placed
+from experiments.errors import UserError
+from experiments.spec import QuestionSpec
+
+log = logging.getLogger(__name__)
+PARTS = ("train", "validation", "test")
+
+
+class Asked(NamedTuple):
+    """New questions, in the windows that a model reads.
+
+    Attributes:
+        inputs: the windows.
+        places: (W, 2) int64: number of the passage's first token in each window, and of the question.
+        windows: the same, with where their tokens stand.
+        passages: of each question.
+    """
+
+    inputs: Sequences
+    places: torch.Tensor
+    windows: list[Window]
+    passages: list[str]
+
+
+class QuestionData(SequenceData):
+    """Base of the questions about passages: a subclass says how to `read` its files.
+
+    A batch is windows and (B, 5) int64: first and last token of the answer (0 and 0: not in this window), the passage's first
+    token, and the numbers of the question and of the window in their part.
+
+    Args:
+        tokenizer: as in `TextData`; it puts tokens around a question and a passage.
+        max_length: tokens of a window, of question and passage together.
+        stride: tokens that a window of a long passage shares with the one before.
+        question_length: tokens that a question is cut to.
+        misplaced: what happens to answers that are not where their offsets say: error, drop or find.
+        validation: articles held out from the training part, a share or a count, where there is no such part.
+        test: likewise.
+        limit: training questions, the first of an order drawn once: a count or a share; None: all.
+        batch_size: as in `SequenceData`, and so are the others.
+        max_tokens: as there.
+        bucket: as there.
+        workers: as there.
+        seed: as there.
+        split_seed: decides which articles are held out and which questions are kept by `limit`.
+
+    Raises:
+        UserError: a value is out of range, a file is missing or damaged, an answer is misplaced, a part is empty.
+    """
+
+    name = "questions"
+
+    def __init__(
+        self,
+        *,
+        tokenizer: Mapping[str, Any],
+        max_length: int,
+        stride: int,
+        question_length: int,
+        misplaced: str,
+        validation: float,
+        test: float,
+        limit: float | None,
+        batch_size: int,
+        max_tokens: int | None,
+        bucket: bool,
+        workers: int,
+        seed: int,
+        split_seed: int = 0,
+    ) -> None:
+        super().__init__(batch_size=batch_size, max_tokens=max_tokens, bucket=bucket, workers=workers, seed=seed)
+        self.rule = tokens.Rule.of(tokenizer)
+        self.file, self.source = Path(tokenizer["file"]), tokenizer.get("source")
+        for key, value, least in (("stride", stride, 0), ("question_length", question_length, 1), ("max_length", max_length, 8)):  # fmt: skip
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise UserError(f"data.{key}={value!r} must be a whole number of at least {least}.")
+        self.longest, self.stride, self.question_length = max_length, stride, question_length
+        self.misplaced, self.limit, self.split_seed = misplaced, limit, split_seed
+        self.amounts = {"test": test, "validation": validation}
+        for key, amount in self.amounts.items():
+            check_amount(f"data.{key}", amount, whole=False)
+        if limit is not None:
+            check_amount("data.limit", limit, whole=True)
+        self.questions: dict[str, list[Question]] = {}
+        self.windows: dict[str, list[Window]] = {}
+        self._tokenizer: Any = None
+
+    def read(self) -> dict[str, list[Question]]:
+        """The parts: `train`, and `validation` and `test` where the dataset has them."""
+        raise NotImplementedError
+
+    def load(self) -> None:
+        parts, counts = self.read(), {"moved": 0, "dropped": 0}
+        for part, whole in parts.items():
+            parts[part], found = placed(whole, self.misplaced)
+            counts = {key: counts[key] + found[key] for key in counts}
+        articles = len({one.article for one in parts["train"]})
+        for part, amount in self.amounts.items():
+            if part not in parts:
+                parts["train"], parts[part] = hold_out_articles(
+                    parts["train"], amount, self.split_seed, f"data.{part}", articles
+                )
+        if self.limit is not None:
+            train = parts["train"]
+            kept = round(self.limit * len(train)) if isinstance(self.limit, float) else self.limit
+            if kept > len(train):
+                raise UserError(f"data.limit={self.limit} is more than the {len(train)} training questions; null takes all.")  # fmt: skip
+            order = np.random.default_rng(self.split_seed).permutation(len(train))[: max(1, kept)]
+            parts["train"] = [train[place] for place in sorted(order.tolist())]
+        self.questions = {part: parts[part] for part in PARTS}
+        for part, questions in self.questions.items():
+            for one in questions:
+                if not one.question.strip() or not one.passage.strip():
+                    raise UserError(f"{one.place}: its question or passage is empty: mend or remove it")
+            self.windows[part], cut = self._windows(questions)
+            counts["cut"] = counts.get("cut", 0) + cut
+            rows = [[*one.answer, one.begins, one.row, number] for number, one in enumerate(self.windows[part])]
+            self.sets[part] = Store.of([one.tokens for one in self.windows[part]], np.array(rows, np.int64))
+        lengths = np.concatenate([store.lengths for store in self.sets.values()])
+        marks, hides = tokens.marks(self.tokenizer), tokens.mask(self.tokenizer)
+        self.spec = QuestionSpec(
+            vocabulary=self.tokenizer.get_vocab_size(),
+            length=int(np.median(self.sets["train"].lengths)),
+            longest=int(lengths.max()),
+            mask=hides,
+            special=tuple(sorted({*marks, *(() if hides is None else (hides,))} - {-1})),
+            marks=marks,
+            unanswerable=any(not one.answers for one in self.questions["train"]),
+        )
+        self.splits = {part: len(self.questions[part]) for part in PARTS}
+        names = {part: np.array(sorted({hash_of(one) for one in self.questions[part]})) for part in PARTS}
+        self.splits["fingerprint"] = fingerprint(names.items())
+        self.splits |= {f"{part}_windows": len(self.windows[part]) for part in PARTS}
+        self.splits |= {
+            "misplaced_moved": counts["moved"],
+            "misplaced_dropped": counts["dropped"],
+            "cut": counts["cut"],
+        }
+        if counts["cut"]:
+            log.warning("%s: %d questions have more than %d tokens and were cut.", self.name, counts["cut"], self.question_length)  # fmt: skip
+
+    def _windows(self, questions: Sequence[Question]) -> tuple[list[Window], int]:
+        answers = [(one.answers[0][1], one.answers[0][1] + len(one.answers[0][0])) if one.answers else None for one in questions]  # fmt: skip
+        return windows_of(
+            self.tokenizer, [one.question for one in questions], [one.passage for one in questions], answers,
+            longest=self.longest, stride=self.stride, question_length=self.question_length,
+        )  # fmt: skip
+
+    @property
+    def tokenizer(self) -> Any:
+        """The run's tokenizer; taken from elsewhere, or fitted on the training part, if the run has none yet."""
+        if self._tokenizer is None:
+            if self.file.is_file():
+                self._tokenizer = tokens.read(self.file)
+            elif self.source:
+                self._tokenizer = tokens.borrow(self.source)
+            elif self.questions:
+                train = self.questions["train"]
+                texts = [*dict.fromkeys(one.passage for one in train), *(one.question for one in train)]
+                self._tokenizer = tokens.fit(replace(self.rule, ends=True), texts)
+            else:
+                raise UserError(f"{self.file} is missing: restore it, or train again")
+        return self._tokenizer
+
+    def keep(self, folder: Path) -> None:
+        """Write what a later prediction needs into the run's folder."""
+        tokens.keep(self.tokenizer, folder / self.file.name)
+
+    def prepare(self, texts: Sequence[str]) -> Asked:
+        """New questions with their passages, `question ||| passage` or with a tab between them.
+
+        Raises:
+            UserError: when one lacks its passage.
+        """
+        questions, passages = [], []
+        for number, text in enumerate(texts, 1):
+            question, between, passage = text.partition("\t" if "\t" in text else "|||")
+            if not between or not question.strip() or not passage.strip():
+                raise UserError(f"text {number} is no question with a passage: write the two with ||| between them")
+            questions.append(question.strip())
+            passages.append(passage.strip())
+        windows, _ = windows_of(
+            self.tokenizer, questions, passages, [None] * len(questions),
+            longest=self.longest, stride=self.stride, question_length=self.question_length,
+        )  # fmt: skip
+        places = torch.tensor([[one.begins, one.row] for one in windows])
+        return Asked(pad([one.tokens for one in windows]), places, windows, passages)
+
+    def pieces(self, row: Sequence[int]) -> list[str]:
+        """The tokens of a text, one by one, for pictures."""
+        return [self.tokenizer.id_to_token(one) for one in row]
+
+
+def hash_of(one: Question) -> int:
+    """A number that differs with the question, its passage and its answers."""
+    return zlib.crc32(repr((one.name, one.question, one.passage, one.answers)).encode())

@@ -1,0 +1,225 @@
+"""Question answering: where in a passage does the answer stand, if it has one?
+
+Devlin et al., "BERT" (2019): each token of the passage gets a score for being the first of the answer and one for being the
+last; the first token of all stands for "no answer". Long passages come in windows that overlap: the best answer of all
+windows counts, and none where every window says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from experiments.errors import UserError
+from experiments.tasks.base import Task
+from experiments.tasks.parts.answer_scores import exact_match, overlap
+
+SAMPLES = 8  # test questions in the record
+
+
+class Span(NamedTuple):
+    """An answer in one window: its first and last token, and the sum of their scores."""
+
+    score: float
+    window: int
+    first: int
+    last: int
+
+
+class QuestionAnswering(Task):
+    """Cross-entropy of the first and the last token of the answer; exact match and F1, from 0 to 100, of whole answers.
+
+    Args:
+        model: gives two scores a token, `Sequences` -> (B, T, 2).
+        spec: a `QuestionSpec`.
+        optimizer: as in `Task`.
+        scheduler: as in `Task`.
+        answer_length: tokens of an answer, at most.
+        no_answer: how much better "no answer" must be than the best answer to be said, where some questions have none.
+
+    Raises:
+        UserError: when the data asks no questions, or an answer may have no token.
+    """
+
+    monitor = ("val/f1", "max")
+    shows = ("experiments.commands.show.answers", "experiments.commands.show.words")
+
+    def __init__(
+        self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, answer_length: int, no_answer: float
+    ) -> None:
+        if not hasattr(spec, "unanswerable"):
+            raise UserError("task=question_answering needs questions with passages: take data=squad")
+        if isinstance(answer_length, bool) or not isinstance(answer_length, int) or answer_length < 1:
+            raise UserError(f"task.answer_length={answer_length} must be 1 or more: try task.answer_length=30")
+        super().__init__(model, spec, optimizer, scheduler)
+        self.answer_length, self.no_answer = answer_length, no_answer
+        self._spans: dict[int, list[Span]] = {}  # of each question of the part that is evaluated
+        self._none: dict[int, float] = {}  # likewise the least score of "no answer"
+        self._shown: list[dict[str, Any]] = []
+
+    @staticmethod
+    def outputs(spec: Any) -> dict[str, Any]:
+        return {"num_classes": 2, "every_step": True}
+
+    def metric_names(self, part: str) -> list[str]:
+        return [f"{part}/{name}" for name in ("loss", "exact_match", "f1")]
+
+    def scores(self, inputs: Any, begins: Tensor) -> Tensor:
+        """(B, T, 2) scores of first and last token; minus infinity for all but the passage and the first token of all.
+
+        Args:
+            inputs: (B, T) tokens.
+            begins: (B,) number of the passage's first token.
+        """
+        places = torch.arange(inputs.values.shape[1], device=begins.device)
+        end = inputs.lengths - 1  # what a tokenizer puts behind a passage is one token
+        inside = (places >= begins[:, None]) & (places < end[:, None])
+        inside[:, 0] = True
+        return self.model(inputs).float().masked_fill(~inside[..., None], -torch.inf)
+
+    def step(self, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """Windows, and (B, 5) int64: the answer's first and last token, the passage's first, the question and the window."""
+        inputs, target = batch
+        scores = self.scores(inputs, target[:, 2])
+        loss = F.cross_entropy(scores[..., 0], target[:, 0]) + F.cross_entropy(scores[..., 1], target[:, 1])
+        return loss / 2, scores, target
+
+    def _evaluate(self, part: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
+        loss, scores, target = self.step(batch)
+        self.sums[part].add(len(target), loss=loss)
+        self._collect(scores, target[:, 3].tolist(), target[:, 4].tolist())
+        return loss, scores, target
+
+    def test_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
+        return {"loss": super().test_step(batch, batch_idx)["loss"]}
+
+    def _collect(self, scores: Tensor, rows: Sequence[int], windows: Sequence[int]) -> None:
+        best, firsts, lasts = best_spans(scores, self.answer_length, 1)
+        none = (scores[:, 0, 0] + scores[:, 0, 1]).tolist()
+        for place, row in enumerate(rows):
+            span = Span(float(best[place, 0]), windows[place], int(firsts[place, 0]), int(lasts[place, 0]))
+            self._spans.setdefault(row, []).append(span)
+            self._none[row] = min(self._none.get(row, none[place]), none[place])
+
+    def on_validation_epoch_start(self) -> None:
+        self._begin()
+
+    def on_test_epoch_start(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self._spans, self._none = {}, {}
+
+    def on_validation_epoch_end(self) -> None:
+        super().on_validation_epoch_end()
+        self.log_dict({f"val/{name}": value for name, value in self._judge("validation").items()})
+
+    def on_test_epoch_end(self) -> None:
+        super().on_test_epoch_end()
+        self.log_dict({f"test/{name}": value for name, value in self._judge("test").items()})
+
+    def _judge(self, part: str) -> dict[str, float]:
+        """Exact match and F1, from 0 to 100, over the questions that all processes have seen."""
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        spans, none = self._spans, self._none
+        if self.trainer.world_size > 1:
+            gathered: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(gathered, (spans, none))
+            spans, none = {}, {}
+            for one, other in gathered:
+                for row, found in one.items():
+                    spans.setdefault(row, []).extend(found)
+                    none[row] = min(none.get(row, other[row]), other[row])
+        if not spans:
+            return {"exact_match": 0.0, "f1": 0.0}
+        questions, windows = data.questions[part], data.windows[part]
+        said = {row: self._answer(spans[row], none[row], windows, questions[row].passage) for row in sorted(spans)}
+        right = {row: [text for text, _ in questions[row].answers] for row in said}
+        if part == "test":
+            rows = list(said)
+            shown = rows[:: max(1, len(rows) // SAMPLES)][:SAMPLES]
+            self._shown = [
+                {"question": questions[row].question, "answer": said[row], "right": list(dict.fromkeys(right[row]))}
+                for row in shown
+            ]
+        count = len(said)
+        return {
+            "exact_match": 100 * sum(exact_match(said[row], right[row]) for row in said) / count,
+            "f1": 100 * sum(overlap(said[row], right[row]) for row in said) / count,
+        }
+
+    def _answer(self, spans: Iterable[Span], none: float, windows: Sequence[Any], passage: str) -> str:
+        best = max(spans, key=lambda one: one.score)
+        if self.spec.unanswerable and none > best.score + self.no_answer:
+            return ""
+        return text_of(best, windows, passage)
+
+    def details(self) -> dict[str, Any]:
+        """Some questions of the last test: what was answered, and what is right."""
+        return {"answers": self._shown} if self._shown else {}
+
+    def predict(self, inputs: Any) -> list[str]:
+        """The best answer to each question; nothing where it has none."""
+        return [answer["answers"][0]["answer"] for answer in self.answers(inputs, 1)]
+
+    @torch.no_grad()
+    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
+        """The best answers to each question with their probabilities among the answers of all its windows."""
+        on = self.device
+        scores = self.scores(inputs.inputs._replace(values=inputs.inputs.values.to(on), lengths=inputs.inputs.lengths.to(on)),
+                             inputs.places[:, 0].to(on))  # fmt: skip
+        best, firsts, lasts = best_spans(scores, self.answer_length, top + 4)
+        rows = inputs.places[:, 1].tolist()
+        found: list[dict[str, float]] = [{} for _ in inputs.passages]
+        for number, row in enumerate(rows):
+            for score, first, last in zip(
+                best[number].tolist(), firsts[number].tolist(), lasts[number].tolist(), strict=True
+            ):
+                if score > -float("inf"):
+                    text = text_of(Span(score, number, first, last), inputs.windows, inputs.passages[row])
+                    found[row][text] = max(score, found[row].get(text, -float("inf")))
+        if self.spec.unanswerable:
+            for row, one in enumerate(found):
+                none = [float(scores[n, 0].sum()) for n, of in enumerate(rows) if of == row]
+                one[""] = min(none) - self.no_answer
+        answers = []
+        for one in found:
+            ordered = sorted(one.items(), key=lambda pair: -pair[1])
+            chances = torch.tensor([score for _, score in ordered]).softmax(0).tolist()
+            listed = [
+                {"answer": text, "probability": chance}
+                for (text, _), chance in zip(ordered[:top], chances, strict=False)
+            ]
+            answers.append({"answers": listed or [{"answer": "", "probability": 1.0}]})
+        return answers
+
+
+def best_spans(scores: Tensor, longest: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The best answers of each window, none of them "no answer": sums of scores, first and last tokens, (B, count) each.
+
+    Args:
+        scores: (B, T, 2), minus infinity where no answer can begin or end.
+        longest: tokens of an answer, at most.
+        count: answers wanted.
+    """
+    first, last = scores[..., 0].clone(), scores[..., 1].clone()
+    first[:, 0] = last[:, 0] = -torch.inf
+    # A row an answer's first token, a column its length: (B, T, longest).
+    ends = F.pad(last, (0, longest - 1), value=-torch.inf).unfold(1, longest, 1)
+    sums = (first[..., None] + ends).flatten(1)
+    best, places = sums.topk(min(count, sums.shape[1]), dim=1)
+    return best, places // longest, places // longest + places % longest
+
+
+def text_of(span: Span, windows: Sequence[Any], passage: str) -> str:
+    """The letters of the passage that an answer covers."""
+    window = windows[span.window]
+    inside = len(window.spans)
+    first, last = span.first - window.begins, span.last - window.begins
+    if not (0 <= first < inside and 0 <= last < inside):
+        return ""
+    return passage[window.spans[first][0] : window.spans[last][1]]
