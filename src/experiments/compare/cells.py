@@ -23,7 +23,7 @@ COSTS = {  # key in the record: head of the column, and whether less is better
     "peak_memory_mb": ("MB", True),
 }
 FIELD = ("task", "data")  # cells that differ here have other test sets: their values are shown, never compared
-_USUAL = ("test/accuracy", "test/f1", "test/mse", "test/loss")  # the first that there is, is compared
+_USUAL = ("test/return", "test/accuracy", "test/f1", "test/mse", "test/loss")  # the first that there is, is compared
 _LOWER = ("loss", "error", "perplexity", "mae", "mse", "rmse", "mase", "smape", "wer", "cer", "nll", "fid")
 
 
