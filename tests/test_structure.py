@@ -50,7 +50,11 @@ LIGHT = (
     "run/old_names",
     "run/record",
     "spec",
+    "run/trust",
     "system/files",
+    "system/locks",
+    "system/plain",
+    "system/shown",
     "system/signals",
     "viz/labels",
     "viz/page",
@@ -148,6 +152,8 @@ def test_few_know_hydra() -> None:
 
 # Private names of libraries outside speedups/, where nothing public does the same: file, and the names it may use.
 PRIVATE = {
+    # How Lightning counts batches and what it saves: a state from before a validation can be had in no other way.
+    "callbacks/checkpoint": {"_checkpoint_connector", "_num_ready_batches_reached", "_should_accumulate"},
     "callbacks/pruning": {"_study_id"},  # Optuna has no public way to a running trial
     "callbacks/unfreeze": {"_ddp_kwargs"},
     "commands/export": {"torch.utils._pytree"},  # torch.export describes its inputs with it

@@ -13,9 +13,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import Interrupted, RunFailed, UserError, as_typed, debugging, in_short, unknown
+from experiments.errors import (
+    Interrupted,
+    RunFailed,
+    UserError,
+    as_typed,
+    debugging,
+    how_to_resume,
+    in_short,
+    unknown,
+)
 from experiments.speedups.process_exit import leave
-from experiments.system.signals import stop, stop_behind
+from experiments.system.shown import clean, speak_everywhere
+from experiments.system.signals import stop, stop_behind, stoppable
 
 HELP = """\
 experiments: pick a model, a dataset, a freezing strategy and a precision; train, sweep, compare.
@@ -36,12 +46,14 @@ experiments: pick a model, a dataset, a freezing strategy and a precision; train
   experiments export RUN --format FORMAT               the network as safetensors, torch-export or onnx
 
   experiments COMMAND --help tells more; experiments train --help lists every group and key.
+  --trust PACKAGE lets a run folder that was not made here name classes of a package; nothing else of it is run.
   EXPERIMENTS_DATA=FOLDER says where datasets live; EXPERIMENTS_DEBUG=1 shows tracebacks.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line; returns its exit code: 0, 1 for a failure, 2 for the user's mistake, 128 + signal."""
+    speak_everywhere()
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
     except UserError as error:
@@ -67,6 +79,11 @@ def _run(words: list[str]) -> int:
     command, rest = words[0], words[1:]
     if command in ("-sc", "--shell-completion"):  # as Hydra's own completion calls it
         return _hydra(words)
+    if command in ("train", "evaluate", "predict", "show", "export"):
+        from experiments.run.trust import trust
+
+        packages, rest = split_trust(rest)
+        trust(packages)
     if command not in COMMANDS:
         raise UserError(unknown(command, "no command", command, list(COMMANDS)))
     if command in _PLAIN and {"-h", "--help"} & set(rest):
@@ -83,16 +100,44 @@ def _usage(command: str) -> str:
 
 def _say(error: BaseException, code: int, text: str | None = None) -> int:
     if stopped := stop_behind(error):
-        print(f"\n{stopped}", file=sys.stderr)
+        print(file=sys.stderr)
+        _say_how_to_resume(stopped)
+        print(stopped, file=sys.stderr)
         return 128 + stopped.signum
     if debugging():
         traceback.print_exception(error)
     kind = "error" if code == 2 else "failed"
     for line in (text or str(error)).splitlines():
-        print(f"{kind}: {line}", file=sys.stderr)
+        print(f"{kind}: {clean(line)}", file=sys.stderr)
     if code == 1 and not debugging():
         print("EXPERIMENTS_DEBUG=1 shows where.", file=sys.stderr)
+    _say_how_to_resume(error)
     return code
+
+
+def _say_how_to_resume(error: BaseException) -> None:
+    if command := how_to_resume(error):
+        print(f"resume       {command}", file=sys.stderr)
+
+
+def split_trust(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The packages after --trust, and the other words.
+
+    Raises:
+        UserError: when --trust names none.
+    """
+    trusted, others = [], []
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.partition("=")
+        if name != "--trust":
+            others.append(word)
+            continue
+        package = value if equals else next(rest, "")
+        if not package or package.startswith("-"):
+            raise UserError("--trust needs the name of a package: --trust PACKAGE")
+        trusted += package.split(",")
+    return trusted, others
 
 
 def split_words(words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
@@ -118,21 +163,24 @@ def split_words(words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
 def _train(words: list[str]) -> int:
     overrides, folders, switches = split_words(words)
     resume = [word.partition("=")[2] for word in overrides if word.startswith("resume=")]
+    if resume and not resume[-1]:
+        raise UserError("resume= names no run: write resume=FOLDER, or leave it out to begin a new run")
     if switches or (resume and (Path(resume[-1]) / "sweep.json").exists()):
         words = _sweep_words(words)
         with _torch_ahead(words):
             return _hydra(words)
-    if resume and resume[-1] not in ("", "null"):
-        from experiments.run.folder import reopen
+    opening: contextlib.AbstractContextManager[Path | None]
+    if resume and resume[-1] != "null":
+        from experiments.run.folder import reopened
 
         kept = [word for word in overrides if not word.startswith("resume=")]
-        opening: contextlib.AbstractContextManager[Path | None] = contextlib.nullcontext(reopen(Path(resume[-1]), kept))
+        opening = reopened(Path(resume[-1]).expanduser(), kept)
     else:
         from experiments.config.compose import compose
         from experiments.run.folder import opened
 
         opening = opened(compose(overrides, folders))
-    with opening as folder:
+    with stoppable(), opening as folder:
         if folder is None:
             return 0
         from experiments.run.execute import run
@@ -164,12 +212,15 @@ def _sweep_words(words: list[str]) -> list[str]:
             f"--config-dir is given {len(folders)} times, and a sweep takes one: put the others into its hydra.searchpath"
         )
     given = _left_to_cells([_quoted_condition(word) for word in given])
-    if not resume or resume[-1] in ("", "null"):
+    if resume and not resume[-1]:
+        raise UserError("resume= names no sweep: write resume=FOLDER, or leave it out to begin a new one")
+    if not resume or resume[-1] == "null":
         return [*switches, *(f"--config-dir={one}" for one in folders), *given]
     from experiments.config.compose import quoted
-    from experiments.sweep.folder import read_sweep
+    from experiments.sweep.folder import read_sweep, require_own
 
     folder = Path(os.path.abspath(resume[-1]))
+    require_own(folder)
     sweep = read_sweep(folder)
     given = [word for word in given if not word.startswith("resume=")]
     names = {word.partition("=")[0] for word in given}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
+import shlex
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +16,15 @@ class UserError(Exception):
 
 
 class Interrupted(BaseException):
-    """A signal asked the run to stop. Exit code 128 plus the signal's number, as shells count."""
+    """A signal asked the run to stop. Exit code 128 plus the signal's number, as shells count.
 
-    def __init__(self, signum: int) -> None:
+    Attributes:
+        folder: of the run that was stopped, to be resumed; None where none had begun.
+    """
+
+    def __init__(self, signum: int, folder: Path | None = None) -> None:
         super().__init__(f"stopped by {signal.Signals(signum).name}")
-        self.signum = signum
+        self.signum, self.folder = signum, folder
 
 
 class Pruned(Exception):
@@ -43,6 +48,20 @@ def in_short(error: BaseException) -> str:
 
 class RunFailed(Exception):
     """A run that failed in another process; the message is its error. Exit code 1."""
+
+
+def belongs_to(error: BaseException, folder: Path) -> None:
+    """Notes the run that an error ended, as its attribute `folder`."""
+    if getattr(error, "folder", None) is None:
+        error.folder = folder  # type: ignore[attr-defined]
+
+
+def how_to_resume(error: BaseException) -> str | None:
+    """The command that goes on with the run that an error ended; None where there is none, or nothing of it is left."""
+    folder: Path | None = getattr(error, "folder", None)
+    if folder is None or not (folder / "config.yaml").exists():
+        return None
+    return f"experiments train resume={shlex.quote(as_typed(folder))}"
 
 
 def debugging() -> bool:

@@ -239,7 +239,10 @@ def test_a_config_is_read_as_it_was_written(tmp_path: Path) -> None:
         "ü 日本 😀",
     ]
     config = {
-        "run": {"dir": str(tmp_path)},
+        "run": {"dir": str(tmp_path), "choices": {}, "overrides": [], "config_dirs": []},
+        "model": {},
+        "data": {},
+        "task": {},
         "words": [*words, "x " * 100, "two\nlines"],
         "numbers": [1e-5, 1.0, 7, None, True],
     }

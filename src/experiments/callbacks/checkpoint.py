@@ -1,49 +1,43 @@
-"""Checkpoints that are whole or absent, and resume that ends where an uninterrupted run would have ended."""
+"""Checkpoints that lose nothing, and resume that ends where an uninterrupted run would have ended."""
 
 from __future__ import annotations
 
 import logging
 import math
-import random
 import threading
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import torch
-from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks.weight_averaging import WeightAveraging
+from lightning.pytorch.loops.evaluation_loop import RestartStage
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
-from experiments.errors import Interrupted, UserError, first_line
+from experiments.callbacks.checkpoint_files import random_state, restore_random_state
+from experiments.errors import Interrupted, UserError
 from experiments.loggers.base import log_epoch
+from experiments.spec import to_plain
 from experiments.system.files import atomic_path, link_or_copy
 from experiments.system.signals import handle
 
 log = logging.getLogger(__name__)
 
-
-class AtomicCheckpointIO(CheckpointIO):
-    """Writes to a temporary name and renames it; reads tensors and plain Python only."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        with atomic_path(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
-
-    def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
-        return torch.load(path, map_location="cpu", weights_only=True)
-
-    def remove_checkpoint(self, path: Any) -> None:
-        Path(path).unlink(missing_ok=True)
+_AT_ONCE = 1.0  # seconds after which a second signal is no echo of the first: launchers and terminals send some twice
 
 
 class Checkpoints(Checkpoint):
     """Keeps `best.ckpt` and `last.ckpt`, saves on SIGINT, SIGTERM and SIGHUP, and restores what Lightning does not.
 
-    A checkpoint also holds the state of every random number generator. Shuffling and augmentation need none:
-    they are functions of seed, epoch and batch. A run that continues therefore repeats exactly what the
+    A checkpoint also holds the state of every random number generator of every process. Shuffling and augmentation need
+    none: they are functions of seed, epoch and batch. A run that continues therefore repeats exactly what the
     interrupted one would have done.
+
+    A signal is answered where nothing is lost: after the step that is under way; in a validation before its next batch,
+    with the state from before the validation, which the resumed run repeats; in a test at once. A second signal a second
+    or more after the first is answered at once.
 
     Args:
         dir: where the checkpoints go.
@@ -74,7 +68,11 @@ class Checkpoints(Checkpoint):
         self._random_state: dict[str, Any] | None = None
         self._saved_at = time.monotonic()
         self._signal: int | None = None
-        self._in_step = self._several = self._resumed = False
+        self._asked_at = -math.inf
+        self._fitting = self._resumed = False
+        self._before_validation: dict[str, Any] | None = None  # a whole checkpoint, while a validation is at work
+        self._validates_first = False  # a resumed run begins with the validation that was left out
+        self._agree_below = 0  # batches of a validation that every process has
 
     # Saving
 
@@ -91,10 +89,51 @@ class Checkpoints(Checkpoint):
             self._save(trainer, batches_done=batch_idx + 1)
             if stop:
                 raise Interrupted(stop)
-        self._in_step = False
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        self._in_step = True
+        self._restore_random_state()
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not self._fitting or trainer.sanity_checking:
+            return
+        self._restore_random_state()
+        loop = trainer.fit_loop.epoch_loop
+        done = 0 if loop._num_ready_batches_reached() else loop.batch_progress.current.ready
+        if _can_be_saved_in_validation(trainer) and (not done or self._goes_on_within(trainer)):
+            self._validates_first, self._batches_done = True, done
+            self._before_validation = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+            self._validates_first, self._batches_done = False, 0
+            self._agree_below = _least(trainer, sum(loop.val_loop.max_batches))
+
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        self._stop_in_validation(trainer, batch_idx, dataloader_idx)
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        self._stop_in_validation(trainer, batch_idx, dataloader_idx)
+
+    def _stop_in_validation(self, trainer: Trainer, batch_idx: int, dataloader_idx: int) -> None:
+        """Saves the state from before this validation, if a signal came. The batches where processes ask one another are
+        those that all of them have."""
+        if self._before_validation is None or (
+            trainer.world_size > 1 and (dataloader_idx or batch_idx >= self._agree_below)
+        ):
+            return
+        if stop := self._agreed_signal(trainer):
+            trainer.strategy.save_checkpoint(self._before_validation, self.dir / "last.ckpt")
+            trainer.strategy.barrier("saved in a validation")
+            raise Interrupted(stop)
+
+    def _restore_random_state(self) -> None:
         if self._random_state is not None:
             restore_random_state(self._random_state)
             self._random_state = None
@@ -118,6 +157,7 @@ class Checkpoints(Checkpoint):
             raise Interrupted(stop)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._before_validation = None
         for early in trainer.early_stopping_callbacks:  # they come after this one, and say it in another way
             if early.strict and not trainer.sanity_checking:
                 self._require(trainer, "early_stopping", early.monitor)
@@ -170,6 +210,8 @@ class Checkpoints(Checkpoint):
             states = [None] * trainer.world_size
             torch.distributed.all_gather_object(states, random_state())
         checkpoint["random_states"] = states
+        if (spec := getattr(pl_module, "spec", None)) is not None and hasattr(spec, "inputs"):
+            checkpoint["spec"] = to_plain(spec)  # of ours; for a run whose record is lost
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -178,6 +220,7 @@ class Checkpoints(Checkpoint):
             "best_epoch": self.best_epoch,
             "best_metrics": self.best_metrics,
             "batches_done": self._batches_done,
+            "validates_first": self._validates_first,
         }
 
     # Resuming
@@ -186,6 +229,7 @@ class Checkpoints(Checkpoint):
         self.best, self.best_loss = state_dict["best"], state_dict["best_loss"]
         self.best_epoch = state_dict["best_epoch"]
         self.best_metrics, self._batches_done = state_dict["best_metrics"], state_dict["batches_done"]
+        self._validates_first = state_dict.get("validates_first", False)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         states = checkpoint.get("random_states", [])
@@ -203,22 +247,33 @@ class Checkpoints(Checkpoint):
                     f"{self.dir}/last.ckpt was saved in the middle of an epoch and these data cannot be taken up there: "
                     "give their batch sampler a start_batch, or remove that file to go on from best.ckpt"
                 )
+            if self._validates_first:  # as Lightning resumes a validation, but from its beginning
+                trainer.fit_loop.epoch_loop.val_loop._restart_stage = RestartStage.RESTARTED_MID_EVALUATION
+                self._validates_first = False
+            self._batches_done = 0
         if self.every_n_steps is not None and not self._goes_on_within(trainer):
             log.warning(
                 "Checkpoints are written at the end of epochs alone: the batch sampler of these data has no start_batch."
             )
         self._saved_at = time.monotonic()
-        self._several = trainer.world_size > 1
+        self._fitting = True
         if threading.current_thread() is threading.main_thread():
             handle(self._on_signal)
 
     # Stopping
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._fitting = False
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._fitting = False
+
     def _on_signal(self, signum: int, frame: Any) -> None:
-        # Outside a step the last save stands, and asked twice one must obey; several processes need to agree.
-        if self._signal is not None or not (self._in_step or self._several):
+        now = time.monotonic()
+        if not self._fitting or (self._signal is not None and now - self._asked_at >= _AT_ONCE):
             raise Interrupted(signum)
-        self._signal = signum
+        if self._signal is None:
+            self._signal, self._asked_at = signum, now
 
     def _agreed_signal(self, trainer: Trainer) -> int:
         """The signal that any process got, or 0; all processes stop after the same step."""
@@ -230,38 +285,17 @@ class Checkpoints(Checkpoint):
         return int(flag)
 
 
-def random_state() -> dict[str, Any]:
-    """States of Python's, NumPy's and torch's generators, as tensors and plain Python."""
-    version, internal, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = cast(tuple[Any, ...], np.random.get_state(legacy=True))
-    return {
-        "python": [version, list(internal), gauss],
-        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
+def _can_be_saved_in_validation(trainer: Trainer) -> bool:
+    """Whether the state before a validation stays what it is while that is at work, and costs nothing to hold on to."""
+    swapped = any(isinstance(callback, WeightAveraging) for callback in trainer.callbacks)  # type: ignore[attr-defined]
+    accumulates = trainer.fit_loop.epoch_loop._should_accumulate()  # gradients that no checkpoint holds
+    return not (swapped or accumulates) and type(trainer.strategy) in (SingleDeviceStrategy, DDPStrategy)
 
 
-def restore_random_state(state: dict[str, Any]) -> None:
-    """Sets every generator to what `random_state` saw."""
-    version, internal, gauss = state["python"]
-    random.setstate((version, tuple(internal), gauss))
-    name, keys, position, has_gauss, cached = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda"])
-
-
-def newest_whole(folder: Path) -> Path | None:
-    """The most recent checkpoint in a folder that can be read to its end, or None."""
-    for name in ("last.ckpt", "best.ckpt"):
-        path = folder / name
-        if path.is_file():
-            try:
-                torch.load(path, map_location="cpu", weights_only=True)
-            except Exception as error:  # damaged in ways that differ with the place of the damage
-                log.warning("%s cannot be read (%s): trying an older one", path, first_line(error))
-            else:
-                return path
-    return None
+def _least(trainer: Trainer, number: float) -> int:
+    """The least of a number over all processes."""
+    if trainer.world_size == 1 or number == math.inf:
+        return 0
+    least = torch.tensor(int(number), device=trainer.strategy.root_device)
+    torch.distributed.all_reduce(least, torch.distributed.ReduceOp.MIN)
+    return int(least)

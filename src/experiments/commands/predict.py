@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import sys
@@ -16,6 +15,7 @@ from experiments.data.images import SUFFIXES
 from experiments.errors import UserError
 from experiments.run.folder import read_config
 from experiments.system.files import atomic_path, write_text
+from experiments.system.shown import json_text
 from experiments.viz.tables import comma_separated, table
 
 BATCH = 64
@@ -226,7 +226,7 @@ def main(words: list[str]) -> int:
     if wrote or options.out:
         write_text(folder / "predictions.csv", comma_separated(head, rows) + "\n")
     if options.format == "json":
-        print(json.dumps(rounded(answers), indent=2, ensure_ascii=False))
+        print(json_text(rounded(answers)))
     elif options.format == "csv":
         print(comma_separated(head, rows))
     else:  # where every row is a line

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 from experiments.errors import UserError, as_typed
 from experiments.run.old_names import renamed
 from experiments.run.record import CHOICES, settings
+from experiments.system.plain import read_json, read_yaml
 
 GROUPS = (*CHOICES, "weights")
 _LONGEST = 200  # letters of a value
@@ -109,7 +109,7 @@ def read_run(folder: Path) -> Run:
     Raises:
         ValueError, TypeError, AttributeError, KeyError, OSError, RecursionError: when it is damaged.
     """
-    record = json.loads((folder / "record.json").read_bytes())
+    record = read_json(folder / "record.json")
     said = {}
     for word in sorted(record.get("overrides") or ()):
         key, equals, value = word.lstrip("+").partition("=")
@@ -151,10 +151,7 @@ def _settings_of(folder: Path) -> dict[str, Any] | None:
     path = f"{folder}/config.yaml"
     if not os.path.exists(path):
         return None
-    import yaml
-
     try:
-        with open(path, encoding="utf-8") as file:
-            return settings(yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-    except (OSError, yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError):
+        return settings(read_yaml(Path(path)))
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return None

@@ -22,6 +22,7 @@ from experiments.config.fitting_task import with_fitting_task
 from experiments.config.options import conf_dir, options
 from experiments.config.preprocessing import given_keys, take_over_published
 from experiments.config.pretrained_texts import take_over_texts
+from experiments.config.resolving import resolve
 from experiments.config.shorthand import leave_out_untaken, mended, spelled_out
 from experiments.errors import UserError, first_line, unknown
 from experiments.system.hub import hub_name
@@ -98,7 +99,7 @@ def settle(
             config.run.overrides = list(overrides)
             config.run.config_dirs = list(config_dirs)
             del config["hydra"]
-        OmegaConf.resolve(config)
+        resolve(config)
     except OmegaConfBaseException as error:
         raise UserError(first_line(error)) from error
     if whole:
@@ -119,6 +120,8 @@ def finish(config: Any) -> None:
 
 def place_weights(config: Any) -> None:
     """Makes the path of weights absolute, so that a run is the same, and can be taken up, from any folder."""
+    if OmegaConf.is_config(config) and OmegaConf.is_interpolation(config, "weights"):
+        return  # of the environment: it stays what it is
     weights, model = config.get("weights"), config["model"]
     if weights == "pretrained" and (model.get("pretrained") or {}).get("kinds"):
         weights = config["weights"] = model["pretrained"]["name"]

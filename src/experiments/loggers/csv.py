@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,6 +14,8 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from experiments.loggers.base import RunLogger
 from experiments.system.files import atomic_path
+
+log = logging.getLogger(__name__)
 
 
 class CSV(RunLogger):
@@ -70,13 +74,25 @@ class CSV(RunLogger):
         """Keep what an earlier attempt wrote of the epochs before this one."""
         if not self._path.exists():
             return
-        with self._path.open(newline="") as file:
-            reader = csv.DictReader(file)
-            self._columns = list(reader.fieldnames or self._columns)
-            for row in reader:
-                whole = None not in row.values() and row.get("epoch", "").isdigit()
-                if whole and int(row["epoch"]) < epoch:
-                    self._rows.append({k: v for k, v in row.items() if v})
+        try:
+            with self._path.open(newline="", encoding="utf-8") as file:
+                reader = csv.DictReader(file)
+                names = list(reader.fieldnames or [])
+                if names[:2] != self._columns[:2] or len(set(names)) < len(names):
+                    raise ValueError("its first line does not name epoch, step and metrics")
+                for row in reader:
+                    whole = None not in row and None not in row.values() and row["epoch"].isdecimal()
+                    if whole and int(row["epoch"]) < epoch:
+                        self._rows.append({k: v for k, v in row.items() if v})
+                self._columns = names
+        except (OSError, ValueError, csv.Error) as error:  # what a power cut or another program left
+            self._rows = []
+            aside = self._path.with_name("metrics.csv.damaged")
+            log.warning(
+                "%s cannot be read (%s): the table begins anew, and that file is %s", self._path, error, aside.name
+            )
+            with contextlib.suppress(OSError):
+                os.replace(self._path, aside)
 
     def _write_all(self) -> None:
         """The whole file anew, under its name only when complete."""

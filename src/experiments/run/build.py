@@ -116,9 +116,9 @@ def asked(node: Any, spec: Any) -> dict[str, Any]:
     return outputs(spec, **{key: node[key] for key in list(signature(outputs).parameters)[1:] if key in node})
 
 
-def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool = False) -> Any:
+def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool = False, learning: bool = True) -> Any:
     """Model, weights and freezing, inside the task; `data` where the task counts its classes, `with_head` where
-    the weights must bring the head too."""
+    the weights must bring the head too, no optimizer or scheduler where it is not `learning`."""
     from experiments.run.fastest import settle
     from experiments.transfer.weights import load_weights
 
@@ -137,14 +137,14 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
             model.load_state_dict(fresh, strict=False)
     settle(config, model, spec)
     freezing = build_freezing(config, model)
-    optimizer = bound(config.optimizer, ("name",))
-    if config.precision.name == "16-mixed" and config.trainer.gradient_clip_val is not None:
+    optimizer = bound(config.optimizer, ("name",)) if learning else None
+    if learning and config.precision.name == "16-mixed" and config.trainer.gradient_clip_val is not None:
         optimizer.keywords.pop("fused", None)  # Lightning cannot clip what a fused optimizer unscales itself
-    scheduler = build_scheduler(config.scheduler) if "_target_" in config.scheduler else None
+    scheduler = build_scheduler(config.scheduler) if learning and "_target_" in config.scheduler else None
     extra: dict[str, Any] = {
         "model": model,
         "spec": spec,
-        "optimizer": freezing.groups(optimizer),
+        "optimizer": freezing.groups(optimizer) if learning else None,
         "scheduler": scheduler,
     }
     if config.task.get("class_weights") == "balanced":
@@ -179,9 +179,11 @@ def build_freezing(config: DictConfig, model: Any) -> Any:
 
 def build_callbacks(config: DictConfig, freezing: Any) -> list[Any]:
     """What every run has: gradients by epoch, and features of frozen stages kept where that can be."""
+    from experiments.callbacks.accumulation import WholeGroups
     from experiments.callbacks.unfreeze import FreezeByEpoch
     from experiments.callbacks.use_cached_features import FrozenFeatures
     from experiments.transfer.feature_cache import Cache
 
+    groups = [WholeGroups()] if config.trainer.get("accumulate_grad_batches", 1) != 1 else []
     cache = Cache(config.features.dir, config.features.gigabytes) if config.features.cache else None
-    return [FreezeByEpoch(freezing), FrozenFeatures(freezing, cache, config.freezing.views)]
+    return [*groups, FreezeByEpoch(freezing), FrozenFeatures(freezing, cache, config.freezing.views)]

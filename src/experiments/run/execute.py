@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments import speedups
 from experiments.config.devices import processes_here
-from experiments.errors import Pruned, in_short
+from experiments.errors import Pruned, UserError, as_typed, belongs_to, in_short
 from experiments.run.build import (
     build_callbacks,
     build_data,
@@ -25,12 +25,14 @@ from experiments.run.build import (
     prepare_process,
     seed_everything,
 )
-from experiments.run.folder import in_rank, rank, read_config, reading
+from experiments.run.folder import in_rank, only_process, rank, read_config, reading
 from experiments.run.loaded import load_checkpoint
+from experiments.run.rebuilt_record import hashes
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, Record, choices
 from experiments.run.trainer import build_trainer
 from experiments.spec import to_plain
-from experiments.system.signals import stop_behind, stop_if_asked, stoppable
+from experiments.system.files import remove_leftovers
+from experiments.system.signals import stop_behind, stop_if_asked, stoppable, undisturbed
 
 log = logging.getLogger(__name__)
 
@@ -38,18 +40,30 @@ log = logging.getLogger(__name__)
 def run(folder: Path) -> dict[str, Any]:
     """Executes the run in `folder`, in this process or in as many as its config asks for; returns its record.
 
+    The folder is locked meanwhile; an error that ends the run has it as its attribute `folder`.
+
     Raises:
-        UserError: for what the user can mend.
+        UserError: for what the user can mend, such as that another process works on this run.
         RunFailed: when another process of the run failed.
         Interrupted: after SIGINT or SIGTERM.
     """
-    config = read_config(folder)
-    processes = processes_here(config)
-    if processes == 1 or in_rank():
-        return execute(folder, config)
-    from experiments.run.ranks import launch
+    try:
+        with only_process(folder):
+            config = read_config(folder)
+            processes = processes_here(config)
+            if rank() == 0:
+                remove_leftovers(folder, folder / "checkpoints", folder / "figures")
+            if processes == 1 or in_rank():
+                return execute(folder, config)
+            from experiments.run.ranks import launch
 
-    return launch(folder, processes)
+            return launch(folder, processes)
+    except BaseException as error:
+        if not isinstance(
+            error, UserError
+        ):  # one who is to mend something first is told how to go on once it has begun
+            belongs_to(error, folder)
+        raise
 
 
 def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
@@ -60,11 +74,14 @@ def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
         Interrupted: after SIGINT or SIGTERM; a checkpoint is there and the record says `interrupted`.
     """
     config = config or read_config(folder)
-    record = Record(folder, OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+    record = Record(folder, OmegaConf.to_container(config))  # type: ignore[arg-type]
 
     def write(status: str, error: str | None = None) -> None:
         if rank() == 0:
-            record.write(status, error)
+            with undisturbed():
+                if status != RUNNING:
+                    record.content["checkpoints"] = hashes(folder)
+                record.write(status, error)
 
     write(RUNNING)
     with stoppable():
@@ -107,6 +124,8 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     trainer.callbacks[:0] = [*always, meter]
     record.content["features"] = always[-1].summary
     record.content["data"] = getattr(data, "splits", {})
+    if config.task.get("class_weights") == "balanced":
+        record.content["class_counts"] = [int(count) for count in data.class_counts]  # for evaluate, which has its loss
     record.content["spec"] = to_plain(data.spec)
     record.content["environment"] |= describe_device(trainer) | {"speedups": speedups.in_use()}
     record.content["environment"]["memory_format"] = config.trainer.get("memory_format", "contiguous")
@@ -125,13 +144,15 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
         "freezing": markdown(head, cells, right=(1, 3, 4)),
     }
     if rank() == 0:
+        print(f"run          {as_typed(folder)}", file=sys.stderr, flush=True)
         _tell(config, task.freezing, rate)
     if config.trainer.get("compile"):
         task.model.compile()
     announce(trainer.loggers, hyperparameters(config), task.metric_names("test"), texts)
     try:
         _fit_and_test(task, data, trainer, meter, folder, record)
-    except BaseException:
+    except BaseException as error:
+        belongs_to(error, folder)
         close(trainer.loggers, FAILED)
         raise
     close(trainer.loggers, FINISHED)
@@ -156,7 +177,8 @@ def _tell(config: DictConfig, freezing: Any, rate: float | None) -> None:
 
 
 def _fit_and_test(task: Any, data: Any, trainer: Any, meter: Any, folder: Path, record: Record) -> None:
-    from experiments.callbacks.checkpoint import Checkpoints, newest_whole
+    from experiments.callbacks.checkpoint import Checkpoints
+    from experiments.callbacks.checkpoint_files import keep_last_as_best, newest_whole, unusable
 
     folder_of_checkpoints = folder / "checkpoints"
     if not task.learns:
@@ -172,10 +194,17 @@ def _fit_and_test(task: Any, data: Any, trainer: Any, meter: Any, folder: Path, 
         log.warning(
             "%s is no finite number any more: try a lower optimizer.lr, or trainer.gradient_clip_val=1", lost[0]
         )
+    if kept and kept[0].best is not None and (lost := unusable(folder_of_checkpoints / "best.ckpt")):
+        log.warning("%s: the weights of the last epoch are tested and kept in its place", lost.partition(": ")[0])
+        kept[0].best = None
+        if rank() == 0:
+            (folder_of_checkpoints / "best.ckpt").unlink(missing_ok=True)
     if kept and kept[0].best is not None:
         metrics = dict(kept[0].best_metrics)
         record.content["best_epoch"] = kept[0].best_epoch
         load_checkpoint(task, folder_of_checkpoints / "best.ckpt")
+    elif kept and rank() == 0:  # nothing said which epoch is the best: what is tested is what predict and evaluate read
+        keep_last_as_best(folder_of_checkpoints)
     trainer.test(task, datamodule=data, verbose=False)
     metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
     record.content["metrics"] = {name: _plain(value) for name, value in sorted(metrics.items())}
@@ -190,7 +219,7 @@ def _plain(value: float) -> float | None:
 
 def hyperparameters(config: DictConfig) -> dict[str, Any]:
     """The choices of a run and its commonest numbers, for TensorBoard's HPARAMS tab."""
-    chosen = choices(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+    chosen = choices(OmegaConf.to_container(config))  # type: ignore[arg-type]
     numbers = {
         "lr": config.optimizer.get("lr"),
         "batch_size": config.data.get("batch_size"),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
 from experiments.config.check import require
-from experiments.errors import UserError, first_line
+from experiments.errors import UserError, as_typed, first_line
 from experiments.run.old_names import with_new_names
-from experiments.run.record import FINISHED, code_state, read_record
+from experiments.run.record import FINISHED, code_state, earlier_record
+from experiments.run.trust import require_trust, signed
 from experiments.system.files import write_text
+from experiments.system.locks import AtWork, hold
+from experiments.system.plain import read_yaml
 
 _FLOAT = "tag:yaml.org,2002:float"
 _NUMBER = re.compile(
@@ -30,6 +34,7 @@ _NUMBER = re.compile(
     r"|\.(?:nan|NaN|NAN)$"
 )
 
+LOCK = ".lock"
 # What may change when a run goes on: how long it takes and what it shows, not what it computes.
 _MAY_CHANGE = (
     "trainer.max_epochs",
@@ -77,6 +82,33 @@ def open_run(config: DictConfig) -> Path:
 
 
 @contextmanager
+def only_process(folder: Path) -> Iterator[None]:
+    """Keeps a run's folder to this process; of several processes of one run, to the first.
+
+    Raises:
+        UserError: when another process works on it, or the folder cannot be written to.
+    """
+    if rank():
+        yield
+        return
+    with ExitStack() as kept:
+        try:
+            locks = kept.enter_context(hold(folder / LOCK))
+        except AtWork as other:
+            raise UserError(
+                f"{as_typed(folder)} is at work in another process ({other}): wait for it, or stop it first"
+            ) from None
+        except OSError as error:
+            raise UserError(f"{folder} cannot be written to ({error.strerror}): choose a folder that can") from error
+        if not locks:
+            print(
+                f"warning: {folder} is on a file system without locks: nothing keeps a second process out",
+                file=sys.stderr,
+            )
+        yield
+
+
+@contextmanager
 def opened(config: DictConfig) -> Iterator[Path]:
     """The folder of a new run, as `open_run` gives it; gone again where a mistake of the user's kept the run from beginning."""
     folder = open_run(config)
@@ -89,6 +121,20 @@ def opened(config: DictConfig) -> Iterator[Path]:
                 (folder / name).unlink(missing_ok=True)
             folder.rmdir()
         raise
+
+
+@contextmanager
+def reopened(folder: Path, overrides: Sequence[str]) -> Iterator[Path | None]:
+    """The folder of a run that goes on, as `reopen` gives it; kept to this process.
+
+    Raises:
+        UserError: as `reopen`, and when another process works on the run.
+    """
+    folder = folder.absolute()
+    if not folder.is_dir():
+        raise UserError(f"{folder} does not exist: name the folder of a run")
+    with only_process(folder):
+        yield reopen(folder, overrides)
 
 
 def _claim(folder: Path, given: bool) -> Path:
@@ -127,9 +173,9 @@ def _await(folder: Path, seconds: float = 300) -> Path:
 
 def write_config(config: DictConfig | dict[str, Any], folder: Path) -> None:
     """Writes a resolved config as the run's `config.yaml`."""
-    plain = OmegaConf.to_container(config, resolve=True) if isinstance(config, DictConfig) else config
+    plain = OmegaConf.to_container(config) if isinstance(config, DictConfig) else config
     text = yaml.dump(plain, Dumper=_dumper(), default_flow_style=False, allow_unicode=True, sort_keys=False)
-    write_text(folder / "config.yaml", text)
+    write_text(folder / "config.yaml", signed(text))
 
 
 def relocate(config: DictConfig, folder: Path) -> DictConfig:
@@ -180,14 +226,38 @@ def read_config(folder: Path) -> DictConfig:
     """
     path = folder / "config.yaml"
     try:
-        config = OmegaConf.create(with_new_names(yaml.load(path.read_text(encoding="utf-8"), _loader())))
-    except OSError:
+        plain = with_new_names(read_yaml(path, _loader()))
+        problem = _lacking(plain)
+        config = OmegaConf.create(plain) if problem is None else None
+    except FileNotFoundError:
         raise UserError(f"{folder} holds no config.yaml: name the folder of a run") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): restore it from a copy") from None
+    except UserError:
+        raise
     except Exception as error:
-        raise UserError(f"{path} cannot be read ({first_line(error)}): restore it or run again") from error
-    if not isinstance(config, DictConfig) or "run" not in config:
-        raise UserError(f"{path} is not the config of a run: name the folder of a run")
+        raise UserError(f"{path} cannot be read ({first_line(error)}): restore it from a copy, or run again") from error
+    if not isinstance(config, DictConfig):
+        raise UserError(
+            f"{path} is not the config of a run ({problem}): restore it from a copy, or name the folder of a run"
+        )
     return relocate(config, folder)
+
+
+def _lacking(config: Any) -> str | None:
+    """What a run's config lacks, as half a sentence; None where nothing is missing that every run has."""
+    if not isinstance(config, dict):
+        return "it is empty" if config is None else f"it holds a {type(config).__name__}"
+    for key in ("run", "model", "data", "task"):
+        if not isinstance(config.get(key), dict):
+            return f"it has no group {key}"
+    kinds = {"dir": str, "choices": dict, "overrides": list, "config_dirs": list}
+    wrong = [key for key, kind in kinds.items() if not isinstance(config["run"].get(key), kind)]
+    if not wrong and not all(
+        isinstance(word, str) for key in ("overrides", "config_dirs") for word in config["run"][key]
+    ):
+        return "run.overrides holds more than words"
+    return f"it has no run.{wrong[0]}" if wrong else None
 
 
 @contextmanager
@@ -214,7 +284,7 @@ def reading(folder: Path, written: Mapping[str, Any] | None) -> Iterator[None]:
         raise UserError(f"{folder / 'config.yaml'} has no key {key}, which is read today: {cure}") from error
 
 
-def reopen(folder: Path, overrides: Sequence[str]) -> Path | None:
+def reopen(folder: Path, overrides: Sequence[str] = ()) -> Path | None:
     """Opens a run to go on, with overrides that do not change what it computes; None when there is nothing to do.
 
     Raises:
@@ -222,16 +292,17 @@ def reopen(folder: Path, overrides: Sequence[str]) -> Path | None:
     """
     folder = folder.absolute()
     config = read_config(folder)
+    require_trust(OmegaConf.to_container(config), folder)
     for word in overrides:
-        key, _, value = word.partition("=")
+        key = word.partition("=")[0]
         if not key.startswith(_MAY_CHANGE):
             names = ", ".join(f"{name}*" if name.endswith(".") else name for name in _MAY_CHANGE)
             raise UserError(f"{word} would make resume={folder.name} another run: only {names} may change")
         above, _, last = key.rpartition(".")
         if last not in (OmegaConf.select(config, above) or {}) and key not in ("trainer.threads", "data.workers"):
             raise UserError(f"{key} is no key of that run: look into {folder}/config.yaml")
-        OmegaConf.update(config, key, OmegaConf.create({"value": OmegaConf.create(f"value: {value}").value}).value)
-    record = read_record(folder) if (folder / "record.json").exists() else {}
+        OmegaConf.update(config, key, _value_of(word))
+    record = earlier_record(folder)
     with reading(folder, record.get("environment")):
         require(config)
     if not overrides and record.get("status") == FINISHED:
@@ -240,3 +311,18 @@ def reopen(folder: Path, overrides: Sequence[str]) -> Path | None:
     if rank() == 0:
         write_config(config, folder)
     return folder
+
+
+def _value_of(word: str) -> Any:
+    """The value in `key=value`.
+
+    Raises:
+        UserError: when it cannot be read.
+    """
+    key, _, value = word.partition("=")
+    try:
+        return OmegaConf.create({"value": OmegaConf.create(f"value: {value}").value}).value
+    except Exception as error:
+        raise UserError(
+            f"{word} cannot be read as {key}=value ({first_line(error)}): quote values with special characters"
+        ) from error

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from experiments.config.preprocessing import given_keys, take_over
 from experiments.errors import UserError, first_line
@@ -16,8 +17,9 @@ from experiments.run.build import asked, build_data, build_task, prepare_process
 from experiments.run.class_names import match_classes
 from experiments.run.folder import read_config, reading, relocate
 from experiments.run.instantiate import make
-from experiments.run.record import read_record
+from experiments.run.rebuilt_record import readable_record, require_unchanged
 from experiments.run.trainer import build_trainer
+from experiments.run.trust import READING, made_here, require_trust
 from experiments.spec import ImageSpec, MaskSpec, from_plain
 
 
@@ -80,17 +82,19 @@ class Loaded:
 
 
 def load(run_folder: str | Path) -> Loaded:
-    """Rebuilds a run from its folder.
+    """Rebuilds a run from its folder; of one that was not made here, only what `require_trust` lets pass.
 
     Raises:
         UserError: when the folder holds no run, or one without a checkpoint.
     """
     folder = Path(run_folder).absolute()
     config = read_config(folder)
-    record = read_record(folder)
+    require_trust(OmegaConf.to_container(config), folder, READING)
+    record = readable_record(folder, config)
     checkpoint = folder / "checkpoints" / "best.ckpt"
     if "spec" not in record or not checkpoint.exists():
         raise UserError(f"{folder} has no best checkpoint yet ({record['status']}): go on with resume={folder}")
+    require_unchanged(checkpoint, record)
     from experiments.transfer.lora import merge
 
     with reading(folder, record.get("environment")):
@@ -99,10 +103,12 @@ def load(run_folder: str | Path) -> Loaded:
         config.weights = None  # the checkpoint holds them all
         if "source" in config.model:  # the run's folder holds what was published beside its weights
             config.model.source = str(folder)
-        config.task.pop("class_weights", None)  # of training alone
+        counts = record.get("class_counts")
+        if config.task.get("class_weights") == "balanced" and not counts:
+            config.task.class_weights = None  # as older records do not say them
         if config.task.get("judge") and not Path(config.task.judge).exists():
             config.task.judge = None  # of the test alone, and it may be gone
-        task = build_task(config, spec)
+        task = build_task(config, spec, SimpleNamespace(class_counts=counts), learning=False)
     load_checkpoint(task, checkpoint)
     merge(task.model)
     task.recall(record)
@@ -171,10 +177,14 @@ def load_checkpoint(task: Any, path: Path) -> None:
 
     if not path.exists():
         raise UserError(f"{path} is missing: finish the run first, with resume={path.parents[1]}")
-    state = read_checkpoint(path)["state_dict"]
+    content = read_checkpoint(path)
+    if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
+        raise UserError(
+            f"{path} is no checkpoint of a run: restore it from a copy, or finish the run with resume={path.parents[1]}"
+        )
     try:
-        task.load_state_dict(state)
-    except RuntimeError as error:
+        task.load_state_dict(content["state_dict"])
+    except (RuntimeError, AttributeError, TypeError) as error:
         raise UserError(
             f"{path} belongs to another model: {first_line(error)}; evaluate it with its own config"
         ) from error
@@ -192,10 +202,13 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
     """
     from experiments.run.fastest import settle
 
-    config = read_config(Path(run_folder).absolute())
+    folder = Path(run_folder).absolute()
+    config = read_config(folder)
+    require_trust(OmegaConf.to_container(config), folder, (*READING, "trainer"))
     if overrides:
-        config = _with_overrides(config, overrides)
-    loaded = load(run_folder)
+        config = _with_overrides(config, overrides, made_here(folder))
+    require_trust(OmegaConf.to_container(config), folder, (*READING, "trainer"))
+    loaded = load(folder)
     for key in ("mean", "std"):
         if config.data.get(key, loaded) is None and hasattr(loaded.spec, key):
             config.data[key] = list(getattr(loaded.spec, key))
@@ -251,8 +264,9 @@ def _shape(arguments: Mapping[str, Any]) -> str:
     )
 
 
-def _with_overrides(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """The config composed anew with a run's own overrides and further ones; the network must stay."""
+def _with_overrides(config: DictConfig, overrides: Sequence[str], made_here: bool) -> DictConfig:
+    """The config composed anew with a run's own overrides and further ones; the network must stay. The words for Hydra
+    and the folders of configs of a run that was not made here are left out: they could name code."""
     from experiments.config.check import require
     from experiments.config.compose import compose
 
@@ -261,9 +275,10 @@ def _with_overrides(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
         if key.split(".")[0] in ("model", "task", "freezing", "weights", "seed"):
             raise UserError(f"{word} would evaluate another network than the run trained: override data or trainer")
     own = [word for word in config.run.overrides if not _replaced(word, overrides)]
+    own = [word for word in own if made_here or not word.lstrip("+~").startswith("hydra")]
     # Other data would bring a model and a task of their own.
     kept = [f"{group}={option}" for group in ("task", "model") if (option := config.run.choices.get(group))]
-    changed = compose([*kept, *own, *overrides], config.run.config_dirs)
+    changed = compose([*kept, *own, *overrides], config.run.config_dirs if made_here else ())
     given, trained = ((one.data.get("gives") or {}).get("kind") for one in (changed, config))
     if given and trained and given != trained and not {given, trained} <= {"boxes", "instances"}:
         raise UserError(

@@ -18,6 +18,7 @@ from typing import Any
 from experiments.errors import Interrupted, RunFailed, UserError, debugging, first_line, in_short
 from experiments.run.record import FAILED, INTERRUPTED, RUNNING, now, read_record
 from experiments.system.files import write_json
+from experiments.system.shown import speak_everywhere
 
 
 def launch(folder: Path, processes: int) -> dict[str, Any]:
@@ -101,6 +102,7 @@ def rank_main(folder: Path) -> int:
     from experiments.run.execute import execute
 
     die_with_parent()
+    speak_everywhere()
     try:
         execute(folder)
     except Interrupted as stopped:

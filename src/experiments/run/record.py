@@ -1,7 +1,8 @@
-"""The record of a run: what was chosen, what came out, what it cost and where it ran. Standard library only."""
+"""The record of a run: what was chosen, what came out, what it cost and where it ran. Never imports torch."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -16,8 +17,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import UserError
-from experiments.system.files import digest, write_json
+from experiments.errors import UserError, first_line
+from experiments.system.files import digest, is_full, write_json
+from experiments.system.plain import read_json
 
 CHOICES = ("model", "data", "task", "freezing", "precision", "optimizer", "scheduler", "trainer", "experiment")
 # What names or shows a run without changing its result.
@@ -178,7 +180,7 @@ class Record:
 
     def __init__(self, folder: Path, config: dict[str, Any]) -> None:
         self.path = folder / "record.json"
-        earlier = read_record(folder) if self.path.exists() else {}
+        earlier = earlier_record(folder)
         self._seconds_before = earlier.get("cost", {}).get("seconds", 0.0) or 0.0
         self._began = time.monotonic()
         self.written: dict[str, Any] | None = earlier.get("environment")
@@ -207,7 +209,22 @@ class Record:
         self.content["cost"]["seconds"] = round(self._seconds_before + time.monotonic() - self._began, 3)
         if status != RUNNING:
             self.content["ended"] = now()
-        write_json(self.path, self.content)
+        try:
+            write_json(self.path, self.content)
+        except OSError as full:
+            if status == RUNNING or not is_full(full):
+                raise
+            self._write_in_place()
+
+    def _write_in_place(self) -> None:
+        """Writes how the run ended over its record on a full disk: without indents it needs less room than is taken."""
+        with open(self.path, "r+b") as file:
+            size = os.fstat(file.fileno()).st_size
+            text = json.dumps(self.content, ensure_ascii=False).encode()
+            if len(text) > size:  # what is in config.yaml as well
+                text = json.dumps(self.content | {"settings": {}, "metrics": {}}, ensure_ascii=False).encode()
+            file.write(text.ljust(size))
+            file.truncate()
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -218,11 +235,47 @@ def read_record(folder: Path) -> dict[str, Any]:
     """
     path = folder / "record.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
+        content = read_json(path)
+    except FileNotFoundError:
         raise UserError(f"{folder} holds no record.json: name the folder of a run") from None
-    except ValueError:
-        raise UserError(f"{path} is damaged and cannot be read as JSON: run again with resume={folder}") from None
-    if not isinstance(content, dict) or "status" not in content:
-        raise UserError(f"{path} is not the record of a run: name the folder of a run")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): restore it from a copy") from None
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({first_line(error)}): {_REBUILT.format(folder)}") from None
+    if (wrong := _unlike_a_record(content)) is not None:
+        raise UserError(f"{path} is not the record of a run ({wrong}): {_REBUILT.format(folder)}")
     return content
+
+
+_REBUILT = "it is written anew by experiments train resume={}"
+_FIELDS = {
+    "choices": dict, "metrics": dict, "cost": dict, "environment": dict, "settings": dict, "spec": dict, "overrides": list,
+}  # fmt: skip
+
+
+def _unlike_a_record(content: Any) -> str | None:
+    """What of a record is of another form than what is written here, as half a sentence."""
+    if not isinstance(content, dict):
+        return f"it holds a {type(content).__name__}"
+    if not isinstance(content.get("status"), str):
+        return "it has no status"
+    wrong = [name for name, kind in _FIELDS.items() if not isinstance(content.get(name, kind()), kind)]
+    if wrong:
+        return f"its {wrong[0]} is a {type(content[wrong[0]]).__name__}"
+    if not isinstance(content["cost"].get("seconds") or 0.0, (int, float)) if "cost" in content else False:
+        return "its cost.seconds is no number"
+    return None
+
+
+def earlier_record(folder: Path) -> dict[str, Any]:
+    """The record of a run that goes on; empty where it was lost, which is said."""
+    path = folder / "record.json"
+    if not path.exists():
+        return {}
+    try:
+        return read_record(folder)
+    except UserError as error:
+        print(f"warning: {error}", file=sys.stderr)
+        with contextlib.suppress(OSError):
+            os.replace(path, path.with_name("record.json.damaged"))
+        return {}

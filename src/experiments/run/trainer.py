@@ -112,7 +112,7 @@ def _plugins(given: Any) -> list[Any]:
     """The user's plugins, and checkpoints that are whole or absent where none of the plugins writes checkpoints."""
     from lightning.fabric.plugins import CheckpointIO
 
-    from experiments.callbacks.checkpoint import AtomicCheckpointIO
+    from experiments.callbacks.checkpoint_files import AtomicCheckpointIO
 
     listed: Sequence[Any] = given if isinstance(given, (list, tuple)) else [given]
     found = [one for one in listed if one is not None]

@@ -146,6 +146,8 @@ class Composer:
 
     def _answer(self, text: str) -> Any:
         """What a resolver without references gives; asked once a sweep, as Hydra does for the time."""
+        if text.startswith("${oc.env:") and not text.startswith("${oc.env:EXPERIMENTS_"):
+            raise UnusualError  # may be a secret, and stays what it is
         if text not in self._answers:
             asked = OmegaConf.create({"answer": text})
             OmegaConf.copy_cache(self.master, asked)

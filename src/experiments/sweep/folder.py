@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import platform
 import time
@@ -15,7 +14,9 @@ from typing import Any
 
 from experiments.errors import UserError
 from experiments.run.record import now
-from experiments.system.files import write_json
+from experiments.run.trust import require_trusted_words, signature_of
+from experiments.system.files import remove_leftovers, write_json
+from experiments.system.plain import read_json
 
 FILE, LOCK = "sweep.json", ".lock"
 RUN, SKIPPED, EXCLUDED = "run", "skipped", "excluded"  # what is to become of a cell
@@ -63,6 +64,8 @@ class Sweep:
             "updated": now(),
         }
         content["cells"] = content.pop("entries")
+        if signature := signature_of(content):
+            content["signature"] = signature
         write_json(self.folder / FILE, content)
 
     @property
@@ -82,7 +85,7 @@ def read_sweep(folder: Path) -> Sweep:
         UserError: when the folder holds neither.
     """
     try:
-        content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        content = read_json(folder / FILE)
         known = {item.name for item in fields(Entry)}
         entries = [Entry(**{key: value for key, value in cell.items() if key in known}) for cell in content["cells"]]
         kept = {
@@ -96,11 +99,25 @@ def read_sweep(folder: Path) -> Sweep:
         return Sweep(folder, entries)
 
 
+def require_own(folder: Path) -> None:
+    """Refuses to go on with a sweep from elsewhere whose words could name code.
+
+    Raises:
+        UserError: as `require_trusted_words`.
+    """
+    try:
+        content = read_json(folder / FILE)
+    except (OSError, ValueError):
+        content = {"cells": [{"words": entry.words} for entry in _from_records(folder)]}
+    if isinstance(content, dict):
+        require_trusted_words(folder, content)
+
+
 def _from_records(folder: Path) -> list[Entry]:
     entries = []
     for path in sorted(folder.glob("*/record.json")):
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = read_json(path)
             number = int(path.parent.name.split("_")[0])
             words = record["overrides"]
             entries.append(Entry(number, path.parent.name, record["identity"], place(words), words))
@@ -142,6 +159,7 @@ def locked(folder: Path) -> Iterator[None]:
                 time.sleep(0.1)
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()} on {platform.node()}".encode(), 0)
+        remove_leftovers(folder)
         yield
         os.ftruncate(handle, 0)
     finally:

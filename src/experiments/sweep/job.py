@@ -53,6 +53,7 @@ def _ensure_record(folder: Path, error: str) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Runs the job in a folder; ends with the process that started it."""
     from experiments.run.ranks import die_with_parent
+    from experiments.system.shown import speak_everywhere
 
     parent = os.getppid()
     die_with_parent()
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str]) -> int:
     import faulthandler
 
     faulthandler.enable()
+    speak_everywhere()
     return run_job(Path(arguments[0]))
 
 

@@ -8,11 +8,10 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from experiments.errors import UserError, as_typed
 from experiments.run.record import FINISHED, RUNNING, Record, now, read_record
 from experiments.system.files import write_json
+from experiments.system.plain import read_yaml
 
 # Exit codes of a process that was asked to stop, as a shell counts them and as the kernel does.
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM)
@@ -56,7 +55,7 @@ def settled(folder: Path, status: str, error: str, seconds: float, force: bool) 
     except UserError:
         with contextlib.suppress(FileNotFoundError):
             path.rename(folder / "record.json.damaged")
-        config = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+        config = read_yaml(folder / "config.yaml")
         Record(folder, config).write(RUNNING)  # type: ignore[arg-type]
         record = read_record(folder)
     if record["status"] == RUNNING or (force and record["status"] != FINISHED):

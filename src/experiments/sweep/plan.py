@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -24,6 +23,7 @@ from experiments.sweep import conditions
 from experiments.sweep.compose_cells import Composer
 from experiments.sweep.folder import EXCLUDED, RUN, SKIPPED, Entry, Sweep, differing, place
 from experiments.sweep.resources import Machine
+from experiments.system.plain import read_json, read_yaml
 
 NEW = "new"
 
@@ -229,7 +229,7 @@ def state_of(folder: Path, wanted: str | None = None) -> tuple[dict[str, Any], s
     """
     path = folder / "record.json"
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         status = record["status"]
     except FileNotFoundError:
         return {}, NEW
@@ -247,12 +247,10 @@ def _incompatible(sweep: Path, before: Entry, cell: Cell) -> str | None:
     if state in (NEW, FAILED):
         return None
     try:
-        there = yaml.load(
-            (folder / "config.yaml").read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        )
+        there = read_yaml(folder / "config.yaml")
         here = moved(cell.config, str(sweep / "cell"), there["run"]["dir"])
         changes = differing(relevant(there), relevant(here))
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError):
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
         changes = []
     shown = [f"{key} is {old} there and {new} here" for key, old, new in changes[:5]] or ["the config differs"]
     return ", ".join(shown) + (f", and {len(changes) - 5} more keys" if len(changes) > 5 else "")

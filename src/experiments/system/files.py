@@ -1,22 +1,30 @@
-"""Files that are whole or absent."""
+"""Files that are whole or absent, and stay so after a power cut."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # the names that `atomic_path` writes to
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Gives a fresh name in the folder of `path` to write to, and renames it to `path` when all went well.
+
+    The content is on the disk before the name is, and the name before this returns: a power cut leaves the old file or the
+    new one.
 
     Raises:
         OSError: when the folder cannot be made or written to.
@@ -28,17 +36,47 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary.unlink()  # some writers (links) need the name to be free
     try:
         yield temporary
+        synchronise(temporary)
         os.replace(temporary, path)
+        synchronise(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Wait until no other process holds the file; the system lets go of it if the holder dies."""
-    with open(path, "a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def synchronise(path: Path) -> None:
+    """Has the system write a file, or the names in a folder, to the disk; where it cannot, nothing is promised."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno in (*FULL, errno.EIO):  # some file systems say only now that it was not written
+            raise
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(*folders: Path) -> list[Path]:
+    """Removes what killed writers left half-written in some folders; gives their paths.
+
+    To be called by whoever holds the lock of these folders.
+    """
+    found = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
+    left = [path for path in found if _TEMPORARY.fullmatch(path.name) and path.is_file()]
+    for path in left:
+        path.unlink(missing_ok=True)
+    return left
+
+
+def damage(path: Path) -> str | None:
+    """What is wrong with a file that torch wrote, by the checksums inside it; None where nothing is, or it has none."""
+    if not zipfile.is_zipfile(path):
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            bad = archive.testzip()
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        return str(error)
+    return None if bad is None else f"the checksum of its part {bad.rpartition('/')[2]} does not fit"
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -53,9 +91,15 @@ def digest(files: Iterable[Path]) -> str:
     """Hexadecimal digits that differ when the contents of some files do; those that are not there count as empty."""
     found = hashlib.sha256()
     for file in files:
-        with contextlib.suppress(OSError):
-            found.update(file.read_bytes())
+        with contextlib.suppress(OSError), open(file, "rb") as opened:
+            while part := opened.read(1 << 20):
+                found.update(part)
     return found.hexdigest()
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a disk has no room left."""
+    return (isinstance(error, OSError) and error.errno in FULL) or "No space left on device" in str(error)
 
 
 def write_text(path: Path, text: str) -> None:

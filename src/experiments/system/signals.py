@@ -56,7 +56,7 @@ def stop_behind(error: BaseException) -> Interrupted | None:
         if isinstance(at, Interrupted):
             return at
         if isinstance(at, KeyboardInterrupt):
-            return Interrupted(signal.SIGINT)
+            return Interrupted(signal.SIGINT, getattr(error, "folder", None))
         seen.add(id(at))
         at = at.__cause__ or at.__context__
     return None
@@ -77,3 +77,17 @@ def stoppable() -> Iterator[None]:
         _asked = None
         for signum, handler in previous.items():
             signal.signal(signum, handler)
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Lets SIGINT, SIGTERM and SIGHUP wait: how a run ended is written down to the end, however often it is asked to stop."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, waiting)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from experiments.errors import UserError, first_line
-from experiments.tasks.parts.running_sums import RunningSums
+from experiments.tasks.parts.of_processes import of_all_processes, own_share
+from experiments.tasks.parts.running_sums import RunningSums, joined
 from experiments.tasks.parts.schedules import Horizon
 
 if TYPE_CHECKING:
@@ -69,6 +70,10 @@ class Task(LightningModule):
         """Sums over one batch whose means over the epoch are logged as `train/…`; cheap, on the device."""
         return {}
 
+    def loss_weight(self, target: Tensor) -> Tensor | None:
+        """The sum of what the loss weighs the examples of a batch with; None where it weighs them alike."""
+        return None
+
     def derived(self, means: dict[str, Tensor]) -> dict[str, Tensor]:
         """What follows from an epoch's means and is logged beside them, in every part."""
         return {}
@@ -99,7 +104,8 @@ class Task(LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         loss, prediction, target = self.step(batch)
         prediction = prediction.detach()
-        self.sums["train"].add(len(target), loss=loss.detach(), **self.train_sums(prediction, target))
+        weight = self.loss_weight(target)
+        self.sums["train"].add(len(target), loss.detach(), weight, **self.train_sums(prediction, target))
         return loss if self.learns else None
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
@@ -111,7 +117,7 @@ class Task(LightningModule):
 
     def _evaluate(self, part: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
         loss, prediction, target = self.step(batch)
-        self.sums[part].add(len(target), loss=loss)
+        self.sums[part].add(len(target), loss, self.loss_weight(target))
         self.metrics_of(part).update(prediction, target)
         return loss, prediction, target
 
@@ -138,9 +144,13 @@ class Task(LightningModule):
         self._synchronise_buffers(True)
 
     def _synchronise_buffers(self, yes: bool) -> None:
-        """Processes may see unequally many validation batches, so none may wait for the others in a forward pass."""
+        """Processes may see unequally many validation batches, so none may wait for the others in a forward pass; all
+        begin with the buffers of the first, which are those that a checkpoint holds."""
         if isinstance(self.trainer.model, nn.parallel.DistributedDataParallel):
             self.trainer.model.require_forward_param_sync = yes
+            if not yes:
+                for buffer in self.model.buffers():
+                    torch.distributed.broadcast(buffer, 0)
 
     def on_validation_epoch_end(self) -> None:
         self._report("val")
@@ -212,10 +222,12 @@ class Task(LightningModule):
         entry = self.make_scheduler(optimizer, horizon)
         return {"optimizer": optimizer, "lr_scheduler": {"monitor": self.monitor[0], **entry}}
 
-    # Sums of an unfinished epoch travel with the checkpoint, so that a run continued in the middle of an
-    # epoch reports what an uninterrupted one would.
+    # Sums of an unfinished epoch travel with the checkpoint, those of every process, so that a run continued in the middle
+    # of an epoch reports what an uninterrupted one would.
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["train_sums"] = self.sums["train"].state_dict()
+        checkpoint["train_sums"] = of_all_processes(self.sums["train"].state_dict())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.sums["train"].load_state_dict(checkpoint.get("train_sums", {}), self.device)
+        states = checkpoint.get("train_sums", [])
+        states = [states] if isinstance(states, dict) else states  # as older checkpoints have it
+        self.sums["train"].load_state_dict(own_share(states, joined), self.device)

@@ -125,6 +125,12 @@ class Classification(Task):
         weight: Any = self.class_weights
         return F.cross_entropy(logits, target, weight=weight, label_smoothing=self.label_smoothing)
 
+    def loss_weight(self, target: Tensor) -> Tensor | None:
+        weights: Any = self.class_weights
+        if weights is None or target.is_floating_point():  # of probabilities torch takes the mean over examples
+            return None
+        return weights[target].sum()
+
     def train_sums(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         labels = target.argmax(1) if target.is_floating_point() else target
         return {"accuracy": prediction.argmax(1).eq(labels).sum()}

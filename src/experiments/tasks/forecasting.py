@@ -15,6 +15,7 @@ from torchmetrics import MetricCollection
 
 from experiments.batches import Sequences
 from experiments.errors import UserError
+from experiments.system.shown import cell
 from experiments.tasks.base import Attachment, Task
 from experiments.tasks.parts.forecast_errors import MAE, MASE, MSE, SMAPE, Coverage, ForecastError
 
@@ -230,12 +231,14 @@ class Forecasting(Task):
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         names = [f"{name}_{q:g}" for name in self.spec.columns for q in self.quantiles] or list(self.spec.columns)
-        writer.writerow(["time", *names])
+        writer.writerow(["time", *map(cell, names)])
         each = forecast[0].numel() // max(len(self.spec.columns), 1)
         # Six digits of what the column varies by.
         digits = [min(max(5 - math.floor(math.log10(std or 1)), 0), 15) for std in self.spec.std for _ in range(each)]
         for time, values in zip(times, forecast.flatten(1).tolist(), strict=True):
-            writer.writerow([time, *(f"{value:.{places}f}" for value, places in zip(values, digits, strict=True))])
+            writer.writerow(
+                [cell(time), *(f"{value:.{places}f}" for value, places in zip(values, digits, strict=True))]
+            )
         return text.getvalue()
 
 

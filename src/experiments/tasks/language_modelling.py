@@ -20,6 +20,7 @@ from experiments.batches import IGNORED, Sequences, Tokens
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts.generation import Writing, longer_than, write
+from experiments.tasks.parts.of_processes import of_all_processes, own_share
 
 log = logging.getLogger(__name__)
 
@@ -131,12 +132,14 @@ class LanguageModelling(Task):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        checkpoint["carried"] = [layer.state for layer in self._layers]
+        checkpoint["carried"] = of_all_processes([layer.state for layer in self._layers])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
         self._carry(True)
-        for layer, state in zip(self._layers, checkpoint.get("carried", ()), strict=False):
+        # Processes of another number read other parts of the text.
+        carried = own_share(checkpoint.get("carried", ()), lambda states: ())
+        for layer, state in zip(self._layers, carried, strict=False):
             layer.state = None if state is None else tuple(one.to(self.device) for one in state)
 
     @property

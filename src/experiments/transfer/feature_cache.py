@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import math
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.system.files import atomic_path, lock
+from experiments.errors import first_line
+from experiments.system.files import atomic_path
+from experiments.system.locks import lock
+
+log = logging.getLogger(__name__)
 
 _HEAD = 4096  # bytes before the first array: JSON, filled up with blanks
 _SUFFIX = ".features"
@@ -90,12 +96,15 @@ class Cache:
         try:
             with open(path, "rb") as file:
                 head = json.loads(file.read(_HEAD))
+                if _checksum(file) != head["crc32"]:
+                    raise ValueError("its checksum does not fit")
             os.utime(path)  # the oldest is the one unused for longest
-            return Kept(*(_mapped(path, array) for array in head))
+            return Kept(*(_mapped(path, array) for array in head["arrays"]))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError):  # no file of ours, or one that a power cut left
-            path.unlink(missing_ok=True)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, RecursionError) as error:
+            log.warning("%s is damaged (%s): its features are computed again", path, first_line(error))
+            path.unlink(missing_ok=True)  # no file of ours, or one that a power cut or a bad disk left
             return None
 
     def _write(self, path: Path, examples: int, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
@@ -109,13 +118,19 @@ class Cache:
                     with contextlib.suppress(AttributeError):  # not everywhere
                         os.posix_fallocate(file.fileno(), 0, size)  # a full disk says so now, not by a signal later
                     file.truncate(size)
-                    file.write(json.dumps(head).encode().ljust(_HEAD))
+                    file.write(b" " * _HEAD)
                 arrays = [_mapped(path, array, write=True) for array in head]
             for array, values in zip(arrays, batch, strict=True):
                 array[done : done + len(values)] = values
             done += len(batch[0])
         if done != examples:
             raise ValueError(f"{done} examples came where {examples} were expected")
+        del arrays
+        with open(path, "r+b") as file:
+            file.seek(_HEAD)
+            content = {"arrays": head, "crc32": _checksum(file)}
+            file.seek(0)
+            file.write(json.dumps(content).encode().ljust(_HEAD))
 
     def _check_size(self, size: int) -> None:
         if size > self.limit:
@@ -142,6 +157,14 @@ class Cache:
             with contextlib.suppress(OSError):
                 state = path.stat()
                 yield path, state.st_mtime, state.st_size
+
+
+def _checksum(file: BinaryIO) -> int:
+    """CRC-32 of the rest of a file."""
+    found = 0
+    while part := file.read(1 << 22):
+        found = zlib.crc32(part, found)
+    return found
 
 
 def _layout(examples: int, batch: tuple[Tensor, Tensor]) -> tuple[list[dict[str, object]], int]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from experiments.errors import UserError, first_line
+from experiments.system.files import damage
 from experiments.transfer.lora import merged
 
 SAFETENSORS = ".safetensors"
@@ -32,9 +33,13 @@ def read_checkpoint(path: Path, named: str | None = None) -> Any:
             from safetensors.torch import load_file
 
             return load_file(path)
-        with warnings.catch_warnings():
+        if broken := damage(path):
+            raise UserError(f"{named} is damaged ({broken}): give a copy, or an older checkpoint")
+        with warnings.catch_warnings(), torch.serialization.safe_globals(plain_numbers()):
             warnings.simplefilter("ignore")  # torch's advice on old and foreign files
             return torch.load(path, map_location="cpu", weights_only=True)
+    except UserError:
+        raise
     except FileNotFoundError:
         raise UserError(f"{named} does not exist: give a run's folder or a file of weights") from None
     except OSError as error:
@@ -52,10 +57,20 @@ def read_checkpoint(path: Path, named: str | None = None) -> Any:
         raise UserError(f"{named} cannot be read ({why}): {cure}") from error
 
 
+def plain_numbers() -> list[Any]:
+    """What a pickle names to hold NumPy's numbers, beside its tensors: all of it makes numbers and arrays of them alone."""
+    import numpy as np
+
+    scalar = np.float64(0).__reduce__()[0]  # which has no public name
+    types = [np.dtype, *{type(np.dtype(kind)) for kind in "?bhilqBHILQefdSU"}]
+    return [*types, (scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar")]
+
+
 def read_state_dict(path: Path, named: str | None = None) -> dict[str, Tensor]:
     """Tensors of the model in a run's folder or a file; of a Lightning checkpoint, those below `model.`.
 
-    The prefix `module.` that DataParallel leaves behind is taken away, and low-rank updates become plain weights.
+    The prefix `module.` that DataParallel leaves behind and torch.compile's `_orig_mod.` are taken away, and low-rank updates
+    become plain weights.
 
     Raises:
         UserError: as `read_checkpoint`, and when the file holds no state dict.
@@ -64,12 +79,15 @@ def read_state_dict(path: Path, named: str | None = None) -> dict[str, Tensor]:
         path = _best(path, named or str(path))
     content = read_checkpoint(path, named)
     if isinstance(content, dict):
-        for key in ("state_dict", "model_state_dict", "model"):
+        for key in ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params"):
             if isinstance(content.get(key), dict):
                 content = content[key]
                 break
+    if isinstance(content, dict):  # beside the tensors some keep numbers, such as an epoch
+        content = {key: one for key, one in content.items() if not isinstance(one, (int, float, str, type(None)))}
     if not isinstance(content, dict) or not content or not all(isinstance(one, Tensor) for one in content.values()):
         raise UserError(f"{named or path} holds no state dict: give a run's folder or a file of weights")
+    content = {str(key).replace("_orig_mod.", ""): value for key, value in content.items()}  # of torch.compile
     for prefix in ("model.", "module."):
         inner = {key.removeprefix(prefix): value for key, value in content.items() if key.startswith(prefix)}
         content = inner or content

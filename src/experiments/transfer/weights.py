@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from experiments.transfer.library_folder import is_library_folder, library_state
 from experiments.transfer.published_folder import is_published, load_folder
 from experiments.transfer.weight_files import read_state_dict
 
+_WRAPPERS = ("model.", "module.", "net.", "network.", "backbone.", "encoder.", "classifier.")
 COUNTER = "num_batches_tracked"  # of a batch norm; older files lack it, and nothing here reads it
 
 
@@ -69,6 +70,8 @@ def load_weights(
             raise UserError(
                 f"weights={weights} brings no head for the classes of the data: train it first, or choose the data it knows"
             )
+    else:
+        state = unwrapped(state, known_names(model, own))
     state = _grey(_renamed(state, model, own), own)
     state = {key: value for key, value in own.items() if key.endswith(COUNTER)} | state
     heads = [*getattr(model, "classifiers", ()), "head"]
@@ -103,6 +106,30 @@ def load_weights(
             f"weights={weights} holds numbers that are not finite, first in {lost}, so nothing could be learned from it: choose another file"
         )
     model.load_state_dict(state)
+
+
+def known_names(model: nn.Module, own: Mapping[str, Tensor]) -> set[str]:
+    """Names of tensors that can be loaded into a model: its own, and those of the library that it comes from."""
+    return {*own, *getattr(model, "published_names", ())}
+
+
+def unwrapped(state: dict[str, Tensor], known: set[str]) -> dict[str, Tensor]:
+    """The state dict without what other code wraps a network in, such as `net.` or `backbone.`, where more names fit so."""
+
+    def fitting(names: Iterable[str]) -> int:
+        return len(known.intersection(names))
+
+    for _ in range(3):  # one inside another
+        found = [{key.removeprefix(prefix): value for key, value in state.items()} for prefix in _WRAPPERS]
+        best = max(found, key=fitting)
+        shared = [prefix for prefix in _WRAPPERS if all(key.startswith(prefix) for key in state)]
+        if fitting(best) > fitting(state):
+            state = best
+        elif shared and not fitting(state):
+            state = {key.removeprefix(shared[0]): value for key, value in state.items()}
+        else:
+            break
+    return state
 
 
 def _renamed(state: dict[str, Tensor], model: nn.Module, own: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -6,6 +6,8 @@ import csv
 import io
 from collections.abc import Collection, Sequence
 
+from experiments.system.shown import cell, clean
+
 Rows = Sequence[Sequence[str]]
 
 
@@ -18,6 +20,7 @@ def table(head: Sequence[str], rows: Rows, right: Sequence[int] = (), bold: Coll
         right: numbers of the columns that align right.
         bold: numbers of the rows that stand out; only for a terminal.
     """
+    head, rows = [clean(name) for name in head], [[clean(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
 
     def line(row: Sequence[str]) -> str:
@@ -35,7 +38,7 @@ def markdown(head: Sequence[str], rows: Rows, right: Sequence[int] = (), bold: C
     """The same as a Markdown table."""
 
     def line(row: Sequence[str], strong: bool = False) -> str:
-        cells = (cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") for cell in row)
+        cells = (clean(cell).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") for cell in row)
         return "| " + " | ".join(f"**{cell}**" if strong and cell else cell for cell in cells) + " |"
 
     rule = "| " + " | ".join("---:" if column in right else "---" for column in range(len(head))) + " |"
@@ -43,9 +46,8 @@ def markdown(head: Sequence[str], rows: Rows, right: Sequence[int] = (), bold: C
 
 
 def comma_separated(head: Sequence[str], rows: Rows) -> str:
-    """The same as CSV."""
+    """The same as CSV; no cell is a formula to a spreadsheet."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(rows)
+    writer.writerows([[cell(value) for value in row] for row in [head, *rows]])
     return text.getvalue().rstrip("\n")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from experiments.errors import UserError
-from experiments.system.files import lock
+from experiments.system.locks import lock
 
 OFFLINE = "digits and shapes need no network"
 

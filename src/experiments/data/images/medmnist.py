@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.data.common.packed import refuse_too_large
 from experiments.data.common.published_files import data_root, require
 from experiments.data.images.image_data import ImageData
 from experiments.data.images.image_store import Part
@@ -50,6 +51,7 @@ class MedMNIST(ImageData):
     def read(self) -> tuple[tuple[str, ...], dict[str, Part]]:
         self.fetch()
         try:
+            refuse_too_large(self.path)
             with np.load(self.path, allow_pickle=False) as arrays:
                 found = {part: (arrays[f"{key}_images"], arrays[f"{key}_labels"]) for part, key in PARTS.items()}
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:

@@ -6,12 +6,12 @@ MNIST: LeCun et al. 1998. Fashion-MNIST: Xiao et al. 2017. KMNIST: Clanuwat et a
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from pathlib import Path
 
 import numpy as np
 
+from experiments.data.common.packed import unpacked
 from experiments.data.common.published_files import data_root, require
 from experiments.data.images.image_data import ImageData
 from experiments.data.images.image_store import Part
@@ -81,6 +81,9 @@ class KMNIST(MNIST):
     classes = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 
+_LARGEST = 1 << 30  # bytes of an idx file; the largest of MNIST's kind have half of that
+
+
 def read_idx(path: Path | None) -> np.ndarray:
     """An idx file of bytes, packed by gzip or not, as a uint8 array.
 
@@ -92,9 +95,7 @@ def read_idx(path: Path | None) -> np.ndarray:
     """
     assert path is not None
     try:
-        data = path.read_bytes()
-        if path.suffix == ".gz":
-            data = gzip.decompress(data)
+        data = unpacked(path, _LARGEST)
         if data[:3] != b"\x00\x00\x08" or len(data) < 4:
             raise ValueError("it does not begin as an idx file of bytes does")
         begin = 4 + 4 * data[3]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
 import zlib
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from experiments.batches import Sequences, pad
+from experiments.data.common.packed import unpacked
 from experiments.data.common.sequence_data import SequenceData, Store
 from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
 from experiments.data.text import tokens
@@ -283,10 +283,8 @@ def text_of(path: Path, encoding: str = "utf-8") -> str:
         UserError: when it is missing, or not in that encoding.
     """
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
-    except (EOFError, zlib.error) as error:
+        content = unpacked(path)
+    except (EOFError, ValueError, zlib.error) as error:
         raise UserError(f"{path} is damaged ({first_line(error)}): fetch it again") from error
     except OSError as error:
         raise UserError(

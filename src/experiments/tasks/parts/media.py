@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from experiments.spec import SeriesSpec
+from experiments.system.shown import cell
 from experiments.tasks.base import Attachment
 from experiments.tasks.parts.image_similarity import mae, mse, psnr, ssim
 
@@ -122,7 +123,7 @@ class Windows:
         for error, true, one, values in zip(errors, clean, scaled, restored.tolist(), strict=True):
             text = io.StringIO()
             writer = csv.writer(text, lineterminator="\n")
-            writer.writerow(self.columns)
+            writer.writerow(map(cell, self.columns))
             writer.writerows([f"{value:.6g}" for value in row] for row in values)
             drawn = png(self.draw(true[None], one[None]))
             table, image = Attachment(".csv", text.getvalue().encode()), Attachment(".png", drawn)

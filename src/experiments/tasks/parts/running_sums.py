@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,21 +11,32 @@ from torch import Tensor
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
 
+_WEIGHT = "weight of the loss"
+
 
 class RunningSums:
-    """Named sums over examples; `loss` is given as a mean over the batch, the others as sums over it."""
+    """Named sums over examples; `loss` is given as a mean over the batch, the others as sums over it.
+
+    A loss that weighs examples unequally comes with the sum of its weights in the batch: its mean over an epoch is then the
+    sum of weighted losses over the sum of weights, whatever the batches were.
+    """
 
     def __init__(self) -> None:
         self.examples = 0
         self.sums: dict[str, Tensor] = {}
 
-    def add(self, examples: int, loss: Tensor, **sums: Tensor) -> None:
+    def add(self, examples: int, loss: Tensor, weight: Tensor | None = None, **sums: Tensor) -> None:
         """Adds one batch of `examples` examples; all tensors are scalars without a graph."""
         self.examples += examples
+        if weight is not None:
+            sums = {**sums, _WEIGHT: weight}
         if not self.sums:
             dtype = torch.float32 if loss.device.type == "mps" else torch.float64
             self.sums = {name: torch.zeros((), dtype=dtype, device=loss.device) for name in ("loss", *sums)}
-        self.sums["loss"].add_(loss, alpha=examples)
+        if weight is None:
+            self.sums["loss"].add_(loss, alpha=examples)
+        else:  # a batch without weight has no mean
+            self.sums["loss"].add_(torch.where(weight > 0, loss * weight, 0.0))
         for name, value in sums.items():
             self.sums[name].add_(value)
 
@@ -36,7 +48,11 @@ class RunningSums:
         totals = torch.stack([*self.sums.values(), self.sums["loss"].new_tensor(self.examples)])
         if module.trainer.world_size > 1:
             torch.distributed.all_reduce(totals)
-        return dict(zip(names, (totals[:-1] / totals[-1]).float(), strict=True))
+        means = dict(zip(names, (totals[:-1] / totals[-1]).float(), strict=True))
+        if _WEIGHT in means:
+            means["loss"] = (totals[names.index("loss")] / totals[names.index(_WEIGHT)]).float()
+            del means[_WEIGHT]
+        return means
 
     def reset(self) -> None:
         self.examples, self.sums = 0, {}
@@ -47,3 +63,12 @@ class RunningSums:
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
         self.examples = state.get("examples", 0)
         self.sums = {name: value.to(device) for name, value in state.get("sums", {}).items()}
+
+
+def joined(states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The states of several processes as one."""
+    sums: dict[str, Tensor] = {}
+    for state in states:
+        for name, value in state.get("sums", {}).items():
+            sums[name] = sums[name] + value if name in sums else value
+    return {"examples": sum(state.get("examples", 0) for state in states), "sums": sums}

@@ -1,0 +1,68 @@
+"""Resolving interpolations, but for those of the environment: what they give may be a secret, and a run folder is passed on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.resolvers import oc
+
+_OURS = "EXPERIMENTS_"  # variables of this project hold folders
+
+
+def resolve(config: DictConfig) -> None:
+    """Replaces every interpolation by its value, in place.
+
+    What comes from a variable of the environment stays an interpolation, and is read from there when it is used, unless it
+    is a number, true or false, such as the seed of an array of jobs.
+
+    Raises:
+        OmegaConfBaseException: when an interpolation cannot be resolved.
+    """
+    with _watched() as asked:
+        _resolve(config, asked)
+
+
+def _resolve(node: DictConfig | ListConfig, asked: list[str]) -> None:
+    keys = list(node.keys()) if isinstance(node, DictConfig) else list(range(len(node)))
+    for key in keys:
+        if OmegaConf.is_missing(node, key):
+            continue
+        if OmegaConf.is_interpolation(node, key):
+            asked.clear()
+            value = node[key]
+            if asked and not OmegaConf.is_config(value) and not _is_number(value):
+                continue
+            node[key] = value
+        inner = node[key]
+        if isinstance(inner, (DictConfig, ListConfig)):  # null is neither
+            _resolve(inner, asked)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, (bool, int, float)):
+        return True
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return str(value).lower() in ("true", "false", "null")
+    return True
+
+
+@contextmanager
+def _watched() -> Iterator[list[str]]:
+    """Notes which variables of the environment are asked for, but those of this project."""
+    asked: list[str] = []
+
+    def env(name: str, *default: Any) -> Any:
+        if not name.startswith(_OURS):
+            asked.append(name)
+        return oc.env(name, *default)
+
+    OmegaConf.register_new_resolver("oc.env", env, replace=True)
+    try:
+        yield asked
+    finally:
+        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)

@@ -1,0 +1,76 @@
+"""A record that was lost, as far as the config and the checkpoints of its run say it; and whether checkpoints are the recorded ones."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.errors import UserError
+from experiments.run.record import INTERRUPTED, choices, identity, read_record, settings
+from experiments.system.files import digest
+
+_STATE = "Checkpoints"  # how the state of our checkpoint callback begins
+
+
+def readable_record(folder: Path, config: DictConfig) -> dict[str, Any]:
+    """The record of a run, or what can be said without it, with a line of warning; nothing is written.
+
+    Raises:
+        UserError: when there is neither a record nor a checkpoint.
+    """
+    try:
+        return read_record(folder)
+    except UserError as error:
+        best = folder / "checkpoints" / "best.ckpt"
+        if not best.exists():
+            raise
+        record = _rebuilt(config, best)
+        if "spec" not in record:
+            raise
+        print(f"warning: {error}; config.yaml and best.ckpt are read in its place", file=sys.stderr)
+        return record
+
+
+def _rebuilt(config: DictConfig, best: Path) -> dict[str, Any]:
+    from experiments.transfer.weight_files import read_checkpoint
+
+    content = read_checkpoint(best)
+    content = content if isinstance(content, dict) else {}
+    plain: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
+    states = [state for key, state in (content.get("callbacks") or {}).items() if key.startswith(_STATE)]
+    state = states[0] if states else {}
+    record = {
+        "status": INTERRUPTED,
+        "choices": choices(plain),
+        "identity": identity(plain),
+        "settings": settings(plain),
+        "metrics": dict(state.get("best_metrics") or {}),
+        "cost": {},
+        "environment": {},
+        "overrides": plain["run"]["overrides"],
+    }
+    return record | ({"spec": content["spec"]} if "spec" in content else {})
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each checkpoint in a run's folder, by name."""
+    return {path.name: digest([path]) for path in sorted((folder / "checkpoints").glob("*.ckpt"))}
+
+
+def require_unchanged(checkpoint: Path, record: Mapping[str, Any]) -> None:
+    """Refuses a checkpoint that is not the one in its run's record.
+
+    Raises:
+        UserError: when it is another file, or damaged.
+    """
+    recorded = record.get("checkpoints")
+    wanted = recorded.get(checkpoint.name) if isinstance(recorded, dict) else None
+    if wanted and digest([checkpoint]) != wanted:
+        raise UserError(
+            f"{checkpoint} is not the file that its run wrote (its SHA-256 is another one than in record.json): restore it "
+            "from a copy, or train again"
+        )

@@ -1,0 +1,251 @@
+"""Whose code a run folder may name: a run made here by this user any, one from elsewhere that of known packages alone.
+
+`config.yaml` carries a signature made with a key that lies in the user's cache. Where it fits, the run was made (or already
+taken over) by this user. Where not, every `_target_` must be a class of a known package and of a kind that a run is made of,
+or belong to a package that the user names with `--trust` or in EXPERIMENTS_TRUST. See docs/security.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import inspect
+import json
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import UserError
+from experiments.system.plain import read_bounded
+
+_MARK = "# made here: "
+_KNOWN = (
+    "experiments",
+    "torch",
+    "torchvision",
+    "torchmetrics",
+    "lightning",
+    "timm",
+    "transformers",
+    "segmentation_models_pytorch",
+)
+_OURS = ("models", "tasks", "data", "transfer", "callbacks", "loggers")  # folders with classes for configs
+_FUNCTIONS = (
+    "experiments.tasks.parts.schedules.",
+    "experiments.transfer.strategies.",
+    "torchvision.models.",
+    "timm.models.",
+    "timm.optim.",
+    "timm.scheduler.",
+)
+# What a run is made of. Classes of these bases do nothing when they are made but hold values and parameters.
+_KINDS = {
+    "model": ("torch.nn.Module",),
+    "task": ("lightning.pytorch.LightningModule",),
+    "data": ("lightning.pytorch.LightningDataModule",),
+    "optimizer": ("torch.optim.Optimizer",),
+    "scheduler": ("torch.optim.lr_scheduler.LRScheduler",),
+    "callbacks": ("lightning.pytorch.Callback",),
+    "logger": ("lightning.pytorch.loggers.Logger",),
+    "trainer": ("lightning.pytorch.Trainer",),
+}
+_WITHIN = (
+    *(base for bases in _KINDS.values() for base in bases),
+    "torchmetrics.Metric",
+    "torch.utils.data.Sampler",
+    "lightning.pytorch.strategies.Strategy",
+    "lightning.pytorch.profilers.Profiler",
+    "lightning.pytorch.plugins.Precision",
+)
+READING = ("model", "task", "data", "freezing", "precision")  # all that commands build that only read a run
+
+_named: set[str] = set()  # packages after --trust
+
+
+def trust(packages: Iterable[str]) -> None:
+    """Lets run folders name code of some packages, until this process ends."""
+    _named.update(package.strip() for package in packages if package.strip())
+
+
+def _trusted() -> set[str]:
+    return _named | {name.strip() for name in os.environ.get("EXPERIMENTS_TRUST", "").split(",") if name.strip()}
+
+
+def signed(text: str) -> str:
+    """The text of a config with a last line that says that it was written here; unchanged where no key can be kept."""
+    key = _key(make=True)
+    return text if key is None else f"{text}{_MARK}{_signature(key, text)}\n"
+
+
+def made_here(folder: Path) -> bool:
+    """Whether the config in a run's folder was written by this user, and not changed since."""
+    try:
+        text = read_bounded(folder / "config.yaml").decode("utf-8")
+    except (OSError, ValueError):
+        return False
+    body, mark, signature = text.rpartition(_MARK)
+    key = _key(make=False)
+    return bool(mark) and key is not None and hmac.compare_digest(_signature(key, body), signature.strip())
+
+
+def signature_of(content: Any) -> str | None:
+    """A signature of plain Python that is written as JSON; None where no key can be kept."""
+    key = _key(make=True)
+    return None if key is None else _signature(key, json.dumps(content, sort_keys=True))
+
+
+def require_trusted_words(folder: Path, content: dict[str, Any]) -> None:
+    """Refuses the list of a sweep from elsewhere whose words could name code: Hydra would compose and make it.
+
+    Args:
+        folder: the sweep's.
+        content: what its list says, with its signature.
+
+    Raises:
+        UserError: naming the first such word.
+    """
+    unsigned = {key: value for key, value in content.items() if key != "signature"}
+    signature = content.get("signature")
+    if _trusted() or (isinstance(signature, str) and hmac.compare_digest(signature_of(unsigned) or "", signature)):
+        return
+    cells = content.get("cells") or ()
+    words = [*content.get("settings", ()), *(word for cell in cells for word in cell.get("words", ()))]
+    risky = [word for word in map(str, words) if "_target_" in word or "searchpath" in word or "preload" in word]
+    risky += [f"--config-dir {one}" for one in content.get("config_dirs", ())]
+    if risky:
+        raise UserError(
+            f"{folder} was not written here and says {risky[0]:.120}, which may name code: nothing of it was run; begin a new "
+            "sweep with the words that you want, or add --trust PACKAGE if you trust who made it"
+        )
+
+
+def _signature(key: bytes, text: str) -> str:
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _key(make: bool) -> bytes | None:
+    """The user's key; None where it is not there, or anybody else could have written it."""
+    cache = os.environ.get("EXPERIMENTS_CACHE") or "~/.cache/experiments"
+    path = Path(cache).expanduser() / "key"
+    try:
+        if make and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            new = path.with_name(f".key.{secrets.token_hex(4)}")
+            handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(secrets.token_bytes(32))
+            with contextlib.suppress(FileExistsError):  # another process was first
+                os.link(new, path)
+            new.unlink()
+        state = os.stat(path)
+        if state.st_uid != os.getuid() or state.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            return None
+        key = path.read_bytes()
+    except OSError:
+        return None
+    return key if len(key) == 32 else None
+
+
+def require_trust(config: Any, folder: Path, groups: Sequence[str] | None = None) -> None:
+    """Refuses a run folder that names code which nobody vouches for; nothing of it is imported.
+
+    Args:
+        config: the run's, as plain Python.
+        folder: the run's.
+        groups: those whose classes will be made; None for all.
+
+    Raises:
+        UserError: naming the first such class, and how to trust it.
+    """
+    if made_here(folder):
+        return
+    chosen = config if groups is None else {key: config.get(key) for key in groups}
+    found = [(key, target) for key, target in _targets(chosen) if str(target).partition(".")[0] not in _trusted()]
+    for key, target in found:
+        if why := _unknown(target):
+            raise UserError(_refusal(folder, key, target, why))
+    if not _trusted():
+        _leave_out_this_folder()
+    for key, target in found:
+        if why := _unlike(key, target):
+            raise UserError(_refusal(folder, key, target, why))
+
+
+def _refusal(folder: Path, key: str, target: Any, why: str) -> str:
+    package = str(target).partition(".")[0]
+    return (
+        f"{folder}/config.yaml was not written here and names {key}={target!r:.120}, {why}: nothing of it was run; if you "
+        f"trust who made it, add --trust {package if package.isidentifier() else 'PACKAGE'}"
+    )
+
+
+def _targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Every `_target_` with its dotted key."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            inner = f"{key}.{name}" if key else str(name)
+            if name == "_target_":
+                yield inner, value
+            else:
+                yield from _targets(value, inner)
+    elif isinstance(node, (list, tuple)):
+        for number, value in enumerate(node):
+            yield from _targets(value, f"{key}[{number}]")
+
+
+def _unknown(target: Any) -> str | None:
+    """Why a name is none that a run folder may bring, as half a sentence; None where its class decides."""
+    parts = target.split(".") if isinstance(target, str) else []
+    if not parts or not all(part.isidentifier() for part in parts):
+        return "which is no name of a class"
+    if parts[0] not in _KNOWN:
+        return f"whose package is none of {', '.join(_KNOWN)}"
+    if any(part.startswith("_") for part in parts) or (
+        parts[0] == "experiments" and parts[1:2] and parts[1] not in _OURS
+    ):
+        return "which is no class for a config"
+    return None
+
+
+def _unlike(key: str, target: str) -> str | None:
+    """Why what a name stands for is not what a run is made of, as half a sentence; imports it."""
+    if target.startswith(_FUNCTIONS[:2]):
+        return None
+    try:
+        thing = _located(target)
+    except (ImportError, AttributeError):
+        return None  # whoever makes it says so
+    if inspect.isfunction(thing) and thing.__module__.startswith(_FUNCTIONS):
+        return None
+    parts = key.split(".")
+    top = len(parts) == 2 or (len(parts) == 3 and parts[0] in ("callbacks", "logger"))
+    bases = _KINDS.get(parts[0], ()) if top else _WITHIN
+    if inspect.isclass(thing) and issubclass(thing, tuple(_located(base) for base in bases or _WITHIN)):
+        return None
+    return f"which is no {' or '.join(base.rpartition('.')[2] for base in bases or _WITHIN[:1])}"
+
+
+def _located(target: str) -> Any:
+    parts = target.split(".")
+    for count in range(len(parts) - 1, 0, -1):
+        try:
+            found = import_module(".".join(parts[:count]))
+        except ModuleNotFoundError:
+            continue
+        for name in parts[count:]:
+            found = getattr(found, name)
+        return found
+    raise ImportError(target)
+
+
+def _leave_out_this_folder() -> None:
+    """Lets no file of the current folder stand for a package that is not installed."""
+    here = os.getcwd()
+    if sys.path and sys.path[-1] == here:  # where the command puts it
+        sys.path.pop()

@@ -1,0 +1,70 @@
+"""Text from outside, such as names of classes and files, as it may be shown or written into a table."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import json
+import logging
+import sys
+from typing import Any
+
+_INSTEAD = "\N{REPLACEMENT CHARACTER}"
+_KEPT = "\n\t"
+_JOINERS = "\u200c\u200d"  # letters of Hindi and others need them
+
+
+def clean(text: str) -> str:
+    """Text without what a terminal or a viewer would obey: control characters, changes of direction, broken Unicode."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in _KEPT + _JOINERS else _INSTEAD for one in text)
+
+
+def cell(value: Any) -> str:
+    """Text as a cell of a CSV file: clean, and never a formula of a spreadsheet."""
+    text = clean(str(value))
+    if len(text) > 1 and text[0] in "=+-@\t\r" and not _is_number(text):
+        return f"'{text}"
+    return text
+
+
+def json_text(value: Any) -> str:
+    """Plain Python as indented JSON, in which what cannot be shown is written as its number."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in "\n" + _JOINERS else json.dumps(one)[1:-1] for one in text)
+
+
+_ASCII = {"─": "-", "—": "-", "–": "-", "−": "-", "×": "x", "·": "-", "…": "...", "±": "+-", "≥": ">=", "≤": "<=", "→": "->",
+          "µ": "u", "’": "'", "“": '"', "”": '"', "⏎": " / ", "✓": "ok", "█": "#", "▁": "_"}  # fmt: skip
+
+
+def _spelled(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Stands for letters that the output cannot have: their usual spelling, or a question mark."""
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(_ASCII.get(one, "?") for one in error.object[error.start : error.end]), error.end
+
+
+class _Clean(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return clean(super().format(record))
+
+
+def speak_everywhere() -> None:
+    """Lets this process print any text where the output knows few letters, and warnings nothing that a terminal obeys."""
+    codecs.register_error("spelled", _spelled)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):  # closed, or no text file
+            stream.reconfigure(errors="spelled")  # type: ignore[union-attr]
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_Clean())
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
