@@ -179,6 +179,14 @@ def main(words: list[str]) -> int:
         metavar="KEY=VALUE",
         help="how a language model writes, in place of task.sample: method=greedy, temperature=0.5, length=100, …",
     )
+    parser.add_argument(
+        "--labels",
+        metavar="A,B,…",
+        help="labels that the run has never seen: by entailment where it was trained on that, or by a language model",
+    )
+    parser.add_argument(
+        "--template", default="This text is about {}.", metavar="TEXT", help="the sentence of such a label"
+    )
     # -0.1,0 is an observation and no switch.
     options = parser.parse_args([f" {word}" if re.match(r"-[\d.]+,", word) else word for word in words])
     if options.top is not None and options.top < 1:
@@ -205,6 +213,13 @@ def main(words: list[str]) -> int:
             )
         loaded.task.writing = loaded.task.writing.changed(options.sample, "--sample")
     answers: list[dict[str, Any]] = []
+    if options.labels:
+        from experiments.commands.zero_shot import zero_shot
+
+        labels = [one.strip() for one in options.labels.split(",") if one.strip()]
+        judged = zero_shot(loaded, inputs, labels, options.template, top)
+        answers = [{"text": text, **answer} for text, answer in zip(inputs, judged, strict=True)]
+        inputs = []
     for start in range(0, len(inputs), BATCH):
         some = inputs[start : start + BATCH]
         pairs = _answered(loaded, some, top) if len(inputs) > 1 else zip(some, loaded.answers(some, top), strict=True)

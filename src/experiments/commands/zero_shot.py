@@ -1,0 +1,87 @@
+"""Labels that a run has never seen: by what follows from a text, or by what a language model would rather read behind it.
+
+Yin, Hay and Roth, "Benchmarking zero-shot text classification" (2019): a run that was trained on entailment judges whether
+"This text is about sport." follows. A language model is asked how much likelier that sentence becomes behind the text
+(Holtzman et al., "Surface form competition", 2021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from experiments.errors import UserError
+
+TEMPLATE = "This text is about {}."
+FOLLOWS, AGAINST = "entailment", "contradiction"
+
+
+def zero_shot(
+    loaded: Any, texts: Sequence[str], labels: Sequence[str], template: str, top: int
+) -> list[dict[str, Any]]:
+    """The labels of each text with their probabilities, best first.
+
+    Args:
+        loaded: a run of pairs of texts with a class entailment, or of a language model.
+        texts: N texts.
+        labels: two or more.
+        template: the sentence of a label, with {} in its place.
+        top: labels that are told of each text.
+
+    Raises:
+        UserError: when the run can judge no labels, or there are fewer than two of them.
+    """
+    import torch
+
+    if len(labels) < 2 or len(set(labels)) < len(labels):
+        raise UserError(
+            f"--labels {','.join(labels)} must name two labels or more, each once: try --labels sport,politics"
+        )
+    if "{}" not in template:
+        raise UserError(f"--template {template} has no {{}} where the label goes: try --template '{TEMPLATE}'")
+    sentences = [template.format(label) for label in labels]
+    if FOLLOWS in getattr(loaded.spec, "classes", ()) and getattr(loaded.reader, "paired", False):
+        judge = _entailment
+    elif hasattr(loaded.task, "generate"):
+        judge = _likelihood
+    else:
+        raise UserError(
+            f"--labels asks for labels this run has never seen, and {loaded.folder} was trained neither on pairs with a "
+            f"class {FOLLOWS} (data=snli) nor as a language model: name such a run"
+        )
+    answers = []
+    with torch.inference_mode():
+        for text in texts:
+            chances = judge(loaded, text, sentences).softmax(0)
+            best = chances.argsort(descending=True)[:top].tolist()
+            answers.append({"labels": [{"label": labels[one], "probability": float(chances[one])} for one in best]})
+    return answers
+
+
+def _entailment(loaded: Any, text: str, sentences: Sequence[str]) -> Any:
+    """Of each sentence, the logarithm of how surely it follows from the text."""
+    chances = loaded.task.predict(loaded.reader.prepare([(text, sentence) for sentence in sentences])).float()
+    classes = list(loaded.spec.classes)
+    follows = chances[:, classes.index(FOLLOWS)].clamp(min=1e-9)
+    against = chances[:, classes.index(AGAINST)] if AGAINST in classes else 1 - follows
+    return (follows / (follows + against)).log()
+
+
+def _likelihood(loaded: Any, text: str, sentences: Sequence[str]) -> Any:
+    """Of each sentence, how much its log-probability rises behind the text."""
+    return _log_likelihood(loaded, [f"{text} {one}" for one in sentences]) - _log_likelihood(loaded, sentences)
+
+
+def _log_likelihood(loaded: Any, texts: Sequence[str]) -> Any:
+    """Sums of the log-probabilities of all tokens but the first, of the end of each text where it is too long: (N,)."""
+    import torch
+
+    inputs = loaded.reader.prepare(texts)
+    sees = getattr(loaded.model, "positions", None)
+    if sees is not None and inputs.values.shape[1] > sees:
+        rows = [row[:length][-sees:] for row, length in zip(inputs.values, inputs.lengths.tolist(), strict=True)]
+        lengths = torch.tensor([len(row) for row in rows])
+        inputs = type(inputs)(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths)
+    scores = loaded.model(inputs).float().log_softmax(2)[:, :-1]
+    found = scores.gather(2, inputs.values[:, 1:, None])[..., 0]
+    return (found * inputs.mask()[:, 1:]).sum(1)
