@@ -76,7 +76,7 @@ def test_every_experiment_trains_two_batches(experiments, tmp_path: Path, name: 
         stream = config.run.choices.task == "language_modelling"
         words.append("data=generated_text" if stream else f"data={GENERATED[config.data.gives.kind]}")
         words += ["~data.collections", "data.limit=200"] if "collections" in config.data else []
-        changes = config.data.get("augment", {}) | ({"crop": None} if config.data.gives.kind == "masks" else {})
+        changes = dict(config.data.get("augment", {})) | ({"crop": None} if config.data.gives.kind == "masks" else {})
         words += [f"data.augment.{key}={'null' if value is None else value}" for key, value in changes.items()]
     size = config.data.batch_size
     if config.data.gives.kind in ("image", "masks"):  # large networks are among them
