@@ -74,7 +74,7 @@ def test_every_experiment_trains_two_batches(experiments, tmp_path: Path, name: 
     elif config.data.get("classes"):
         words.append("data=digits")
     elif config.data.gives.kind in GENERATED and config.run.choices.data != "digits":
-        stream = config.run.choices.task == "language_modelling"
+        stream = config.run.choices.task in ("language_modelling", "masked_language_modelling")
         words.append("data=generated_text" if stream else f"data={GENERATED[config.data.gives.kind]}")
         words += ["~data.collections", "data.limit=200"] if "collections" in config.data else []
         changes = dict(config.data.get("augment", {})) | ({"crop": None} if config.data.gives.kind == "masks" else {})
