@@ -1,0 +1,176 @@
+"""A stop loses nothing, and what is read is verified and runs nothing: through the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.run.test_resume import assert_same_run
+
+WORDS = [
+    "data=digits", "model=mlp", "model.dropout=0.3", "trainer=cpu", "trainer.max_epochs=2", "data.limit=200",
+    "data.batch_size=32", "callbacks.figures=null", "callbacks.progress=null", "logger=csv",
+]  # fmt: skip
+STOPPER = '''
+import os, signal
+from lightning.pytorch import Callback
+
+class Stop(Callback):
+    """Sends SIGTERM to its process once, at a batch of training, validation or test."""
+
+    def __init__(self, where):
+        self.where = where
+
+    def _stop(self, trainer, where, batch):
+        if (where, batch) == (self.where, 1) and not os.path.exists("stopped"):
+            open("stopped", "w").close()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def on_train_batch_start(self, trainer, module, batch, index):
+        self._stop(trainer, "training", index)
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, index):
+        self._stop(trainer, "between", index)
+
+    def on_validation_batch_start(self, trainer, module, batch, index, loader=0):
+        self._stop(trainer, "validation", index)
+
+    def on_test_batch_start(self, trainer, module, batch, index, loader=0):
+        self._stop(trainer, "test", index)
+'''
+
+
+@pytest.fixture
+def stopper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "stopper.py").write_text(STOPPER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+@pytest.fixture
+def run(experiments, tmp_path: Path) -> Path:
+    code, _, errors = experiments("train", *WORDS, "hydra.run.dir=run")
+    assert code == 0, errors
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("where", ["training", "between", "validation", "test"])
+def test_a_run_stopped_anywhere_resumes_to_the_same_end(experiments, stopper: None, tmp_path: Path, where: str) -> None:
+    words = [*WORDS, "+callbacks.stop._target_=stopper.Stop", f"+callbacks.stop.where={where}"]
+    (tmp_path / "stopped").touch()
+    assert experiments("train", *words, "hydra.run.dir=whole")[0] == 0
+    (tmp_path / "stopped").unlink()
+    code, _, errors = experiments("train", *words, "hydra.run.dir=cut")
+    assert code == 143, errors
+    assert "run          cut" in errors and "resume       experiments train resume=cut" in errors
+    assert (tmp_path / "cut" / "checkpoints" / "last.ckpt").exists()
+    assert json.loads((tmp_path / "cut" / "record.json").read_text())["status"] == "interrupted"
+    assert not (tmp_path / "cut" / ".lock").exists()
+    assert experiments("train", "resume=cut")[0] == 0
+    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_a_run_from_elsewhere_runs_no_code(experiments, run: Path, tmp_path: Path) -> None:
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    for key, target in (("optimizer", "subprocess.getoutput"), ("model", "torch.hub.load"), ("task", "builtins.exec")):
+        bad = config | {key: {"_target_": target, "cmd": f"touch {tmp_path}/executed"}}
+        (run / "config.yaml").write_text(yaml.safe_dump(bad, sort_keys=False))
+        code, _, errors = experiments("train", "resume=run", "trainer.max_epochs=3")
+        assert code == 2 and "was not written here" in errors and "--trust" in errors
+        code, _, errors = experiments("evaluate", "run")
+        assert code == (0 if key == "optimizer" else 2), errors
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_flipped_bit_is_noticed(experiments, run: Path) -> None:
+    best = run / "checkpoints" / "best.ckpt"
+    content = bytearray(best.read_bytes())
+    content[len(content) // 2] ^= 2
+    best.unlink()
+    best.write_bytes(content)
+    code, _, errors = experiments("evaluate", "run")
+    assert code == 2 and "best.ckpt" in errors and errors.count("\n") == 1
+
+
+def test_a_lost_record_is_read_from_the_rest_and_written_anew(experiments, run: Path) -> None:
+    before = json.loads((run / "record.json").read_text())
+    for content in ("", "{", "[]", '{"status": 3}', '{"status": "finished", "cost": []}'):
+        (run / "record.json").write_text(content)
+        code, _, errors = experiments("evaluate", "run")
+        assert code == 0 and "warning: " in errors, errors
+    code, _, errors = experiments("train", "resume=run")
+    assert code == 0, errors
+    assert json.loads((run / "record.json").read_text())["metrics"] == before["metrics"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "a", "run: 3", "a: &a [*a]", "a: [" * 300, "\x00", "run: {dir: x}"])
+def test_a_damaged_config_is_one_sentence(experiments, tmp_path: Path, content: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text(content)
+    for words in (["evaluate", "run"], ["predict", "run", "x.png"], ["train", "resume=run"]):
+        code, _, errors = experiments(*words)
+        assert code == 2 and errors.count("\n") == 1 and "config.yaml" in errors, errors
+
+
+def test_one_process_a_run(experiments, run: Path) -> None:
+    from experiments.system.locks import hold
+
+    child = os.fork()
+    if child == 0:
+        with hold(run / ".lock"):
+            (run / "held").touch()
+            while (run / "held").exists():
+                os.sched_yield()
+        os._exit(0)
+    while not (run / "held").exists():
+        os.sched_yield()
+    code, _, errors = experiments("train", "resume=run", "trainer.max_epochs=3")
+    (run / "held").unlink()
+    os.waitpid(child, 0)
+    assert code == 2 and f"at work in another process (process {child}" in errors
+
+
+def test_what_a_killed_writer_left_is_removed(experiments, run: Path) -> None:
+    left = run / "checkpoints" / ".last.ckpt.abcd_123"
+    left.write_bytes(b"half")
+    assert experiments("train", "resume=run", "trainer.max_epochs=3")[0] == 0
+    assert not left.exists()
+
+
+def test_secrets_stay_in_the_environment(experiments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_SECRET", "hunter2")
+    code, _, errors = experiments(
+        "train", *WORDS, "+note=${oc.env:MY_SECRET}", "+more=x-${note}", "hydra.run.dir=run", "logger=default"
+    )
+    assert code == 0, errors
+    files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert not [path for path in files if b"hunter2" in path.read_bytes()]
+
+
+def test_weighted_loss_is_of_the_dataset(experiments, run: Path) -> None:
+    shutil.rmtree(run)
+    weights = "task.class_weights=[10,1,1,1,1,1,1,1,1,0.1]"
+    assert experiments("train", *WORDS, weights, "hydra.run.dir=run")[0] == 0
+    recorded = json.loads((run / "record.json").read_text())["metrics"]["test/loss"]
+    for batch in (7, 60, 360):
+        code, output, errors = experiments("evaluate", "run", f"data.batch_size={batch}")
+        assert code == 0, errors
+        assert float(output.split()[1]) == pytest.approx(recorded, abs=2e-4)
+
+
+def test_names_obey_nobody() -> None:
+    from experiments.system.shown import json_text
+    from experiments.viz.tables import comma_separated, table
+
+    evil = ["c\x1b[31m\x1b]0;owned\x07", "x\u202ey", "=cmd()", "-1.5", "हिन्दी"]
+    for text in (
+        table(["class"], [[one] for one in evil]),
+        json_text(evil),
+        comma_separated(["class"], [[one] for one in evil]),
+    ):
+        assert "\x1b" not in text and "\x07" not in text and "\u202e" not in text and "हिन्दी" in text
+    assert comma_separated(["class"], [["=cmd()"], ["-1.5"]]) == "class\n'=cmd()\n-1.5"
