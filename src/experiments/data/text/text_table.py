@@ -173,7 +173,7 @@ def _sheet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         from openpyxl import load_workbook
     except ImportError:
         raise UserError(
-            f"{path} needs the package openpyxl, which is not installed: pip install 'experiments[language]', "
+            f"{path} needs the package openpyxl, which is not installed: pip install 'experiments[tables]', "
             "or save it as CSV"
         ) from None
     try:
