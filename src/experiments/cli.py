@@ -263,7 +263,7 @@ def _show(record: dict[str, Any], folder: Path) -> None:
     if int(os.environ.get("RANK", 0)):
         return
     shown = as_typed(folder)
-    metrics = {name: value for name, value in record["metrics"].items() if name.startswith("test/")}
+    metrics = {name: value for name, value in record["metrics"].items() if name.startswith(("test/", "test_"))}
     print("  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if value is not None))
     print(f"record       {shown}/record.json")
     if list(folder.glob("events.out.*")):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import threading
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -139,10 +141,10 @@ class Checkpoints(Checkpoint):
             self._random_state = None
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        monitor, mode = self._watch(pl_module)
+        monitor, mode = self._watch(pl_module, trainer.callback_metrics)
         value = trainer.callback_metrics.get(monitor)
         self._require(trainer, "checkpoint", self.monitor)
-        loss = float(trainer.callback_metrics.get("val/loss", math.inf))
+        loss = float(trainer.callback_metrics.get(watched_loss(trainer.callback_metrics) or "", math.inf))
         improved = value is not None and self._improves(float(value), loss, mode)
         if improved:
             self.best, self.best_loss, self.best_epoch = float(value), loss, trainer.current_epoch  # type: ignore[arg-type]
@@ -166,7 +168,7 @@ class Checkpoints(Checkpoint):
     def _require(trainer: Trainer, key: str, monitor: str | None) -> None:
         """Refuses a metric that is none; without validation, nobody knows which there would be."""
         known = sorted(trainer.callback_metrics)
-        if monitor and monitor not in known and any(name.startswith("val/") for name in known):
+        if monitor and monitor not in known and any(name.startswith("val") for name in known):
             choice = ", ".join(known)
             raise UserError(f"callbacks.{key}.monitor={monitor} is no metric of this run: choose one of {choice}")
 
@@ -188,9 +190,13 @@ class Checkpoints(Checkpoint):
             return False
         return not (isinstance(trainer.val_check_batch, int) and done % trainer.val_check_batch == 0)
 
-    def _watch(self, task: LightningModule) -> tuple[str, str]:
-        monitor, mode = getattr(task, "monitor", ("val/loss", "min"))
-        return self.monitor or monitor, self.mode or mode
+    def _watch(self, task: LightningModule, known: Collection[str]) -> tuple[str, str]:
+        """What names the best epoch, and which way it improves: as given, else as the task says, else the loss of validation."""
+        said = getattr(task, "monitor", None)
+        usual = said if isinstance(said, tuple) and len(said) == 2 else (watched_loss(known) or "val/loss", "min")
+        if self.monitor and self.mode is None and not isinstance(said, tuple):
+            return self.monitor, _direction(self.monitor)
+        return self.monitor or usual[0], self.mode or usual[1]
 
     def _improves(self, value: float, loss: float, mode: str) -> bool:
         if math.isnan(value):
@@ -239,6 +245,12 @@ class Checkpoints(Checkpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._random_state is not None:  # again at the first batch, for what hooks draw in between
             restore_random_state(self._random_state)
+            if not self._goes_on_within(trainer):
+                # Other loaders draw their order from the same generators, when an epoch makes its iterator. Lightning made the
+                # first one before this hook; without its name for it, the order of the resumed epoch is another one.
+                if (fetcher := getattr(trainer.fit_loop, "_data_fetcher", None)) is not None:
+                    iter(fetcher)
+                self._random_state = None
         if self._resumed:
             if self._goes_on_within(trainer):
                 trainer.train_dataloader.batch_sampler.start_batch = self._batches_done  # type: ignore[union-attr]
@@ -299,3 +311,25 @@ def _least(trainer: Trainer, number: float) -> int:
     least = torch.tensor(int(number), device=trainer.strategy.root_device)
     torch.distributed.all_reduce(least, torch.distributed.ReduceOp.MIN)
     return int(least)
+
+
+def watched_loss(names: Collection[str]) -> str | None:
+    """The loss of validation among metrics: val/loss, or what a LightningModule of the user's own calls it (val_loss, valid/loss)."""
+    return next(
+        (name for name in ["val/loss", *sorted(names)] if name in names and re.fullmatch("val.*loss", name)), None
+    )
+
+
+def _direction(metric: str) -> str:
+    """Which way a metric improves, by its name.
+
+    Raises:
+        UserError: when the name does not say.
+    """
+    if re.search("loss|error|mse|mae|perplexity|wer|cer", metric):
+        return "min"
+    if re.search("acc|f1|auc|auroc|precision|recall|iou|dice|score|map|bleu|return|reward", metric.lower()):
+        return "max"
+    raise UserError(
+        f"callbacks.checkpoint.monitor={metric} does not say which way it improves: add callbacks.checkpoint.mode=min or max"
+    )

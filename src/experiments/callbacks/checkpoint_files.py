@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from lightning.fabric.plugins import CheckpointIO
 
+from experiments.callbacks.plain_checkpoint import plain
 from experiments.errors import UserError
 from experiments.system.files import atomic_path, link_or_copy
 from experiments.transfer.weight_files import read_checkpoint
@@ -23,7 +24,7 @@ class AtomicCheckpointIO(CheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         with atomic_path(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+            torch.save(plain(checkpoint), temporary)
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
         return read_checkpoint(Path(path))
@@ -73,7 +74,9 @@ def newest_whole(folder: Path) -> Path | None:
         UserError: when there are checkpoints, and none can be read.
     """
     problems = []
-    for name in ("last.ckpt", "best.ckpt"):
+    others = sorted(folder.glob("*.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)  # of a ModelCheckpoint
+    names = ["last.ckpt", "best.ckpt", *(path.name for path in others)]
+    for name in dict.fromkeys(name for name in names if name != "averaged.ckpt"):  # which holds weights alone
         path = folder / name
         if path.is_file():
             problem = unusable(path)

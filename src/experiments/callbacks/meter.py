@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from experiments.callbacks.progress import examples_in
 from experiments.loggers.base import RunLogger
 from experiments.tasks.base import Task
 
@@ -29,12 +30,16 @@ class Meter(Callback):
         for logger in trainer.loggers:
             if isinstance(logger, RunLogger):
                 logger.epoch = trainer.current_epoch
-        self._examples_before = cast(Task, pl_module).sums["train"].examples
+        self._examples_before = self._seen(pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._pause()
-        self.examples += (cast(Task, pl_module).sums["train"].examples - self._examples_before) * trainer.world_size
+        self.examples += (self._seen(pl_module) - self._examples_before) * trainer.world_size
         self.epochs += 1
+
+    def _seen(self, pl_module: LightningModule) -> int:
+        """Examples of the epoch so far, in this process."""
+        return cast(Task, pl_module).sums["train"].examples
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._pause()
@@ -59,6 +64,22 @@ class Meter(Callback):
             "examples_per_second": round(self.examples / self.seconds, 1) if self.seconds else None,
             "peak_memory_mb": round((self._peak or _resident_peak()) / 2**20, 1),
         }
+
+
+class CountingMeter(Meter):
+    """For a LightningModule that does not count its examples: counts those of each batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counted = 0
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._counted += examples_in(batch)
+
+    def _seen(self, pl_module: LightningModule) -> int:
+        return self._counted
 
 
 def _resident_peak() -> int:

@@ -55,7 +55,7 @@ class Progress(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._examples += _examples(batch)
+        self._examples += examples_in(batch)
         self._batches += 1
         now = time.perf_counter()
         if now - self._shown >= _REDRAW:
@@ -178,14 +178,14 @@ class Progress(Callback):
                 raise
 
 
-def _examples(batch: Any) -> int:
+def examples_in(batch: Any) -> int:
     """Examples in a batch: the length of its first tensor, found through tuples and dicts."""
     if isinstance(batch, Tensor):
         return len(batch) if batch.ndim else 1
     if isinstance(batch, (tuple, list)):
-        return (_examples(batch[0]) or len(batch)) if batch else 0
+        return (examples_in(batch[0]) or len(batch)) if batch else 0
     if isinstance(batch, Mapping):
-        return next((count for value in batch.values() if (count := _examples(value))), 0)
+        return next((count for value in batch.values() if (count := examples_in(value))), 0)
     return 0
 
 

@@ -100,6 +100,7 @@ def measure(words: Sequence[str], seconds: float) -> dict[str, Any]:
     """Trains on one batch for some seconds: examples a second, peak memory in megabytes, and what `auto` would choose."""
     config = compose([*words, "callbacks=none", "logger=none", "trainer.max_epochs=1", "data.workers=0"])
     from experiments.run.build import build_data, build_model, build_task, prepare_process
+    from experiments.run.foreign import is_ours, refuse
     from experiments.run.trainer import build_trainer
 
     prepare_process(config)
@@ -110,6 +111,8 @@ def measure(words: Sequence[str], seconds: float) -> dict[str, Any]:
     from experiments.run.fastest import fastest
     from experiments.run.layer_table import flops_per_example
 
+    if not is_ours(config.task):
+        refuse(config, "benchmark")
     data = build_data(config)
     model = build_model(config, data.spec)
     automatic = fastest("auto", "auto", model, flops_per_example(model, data.spec), accelerator(config.trainer))

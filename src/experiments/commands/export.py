@@ -61,7 +61,7 @@ def main(words: list[str]) -> int:
             )
     from experiments.run.loaded import load, load_published
 
-    loaded = load_published(overrides) if overrides else load(options.run)
+    loaded = load_published(overrides) if overrides else load(options.run, "export")
     name = str(loaded.config.run.choices["model"]) + SUFFIXES[options.format]
     target = options.to or (Path("export") if overrides else Path(options.run) / "export") / name
     try:

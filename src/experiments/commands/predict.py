@@ -202,7 +202,7 @@ def main(words: list[str]) -> int:
     inputs = READERS.get(kind, list)([word for word in options.inputs if word not in overrides])
     from experiments.run.loaded import load, load_published
 
-    loaded = load_published(overrides) if overrides else load(options.run)
+    loaded = load_published(overrides) if overrides else load(options.run, "predict")
     top = options.top or loaded.task.top
     if options.format in ("json", *FORMATS) and hasattr(loaded.task, "hear_times"):
         loaded.task.hear_times()

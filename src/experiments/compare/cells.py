@@ -23,7 +23,16 @@ COSTS = {  # key in the record: head of the column, and whether less is better
     "peak_memory_mb": ("MB", True),
 }
 FIELD = ("task", "data")  # cells that differ here have other test sets: their values are shown, never compared
-_USUAL = ("test/return", "test/accuracy", "test/f1", "test/mse", "test/loss")  # the first that there is, is compared
+_USUAL = (
+    "test/return",
+    "test/accuracy",
+    "test/f1",
+    "test/mse",
+    "test/acc",
+    "test_acc",
+    "test/loss",
+    "test_loss",
+)  # the first that there is, is compared
 _LOWER = ("loss", "error", "perplexity", "mae", "mse", "rmse", "mase", "smape", "wer", "cer", "nll", "fid")
 
 
@@ -275,5 +284,5 @@ def merge(cells: Sequence[Cell], keys: Sequence[str]) -> list[Cell]:
 def usual_metric(cells: Sequence[Cell]) -> str:
     """What is compared when nobody says: test accuracy where there is one."""
     known = {name for cell in cells for run in cell.all_runs for name in run.metrics}
-    tests = sorted(name for name in known if name.startswith("test/"))
+    tests = sorted(name for name in known if name.startswith(("test/", "test_")))
     return next((name for name in _USUAL if name in known), None) or next(iter([*tests, *sorted(known)]), "test/loss")

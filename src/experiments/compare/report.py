@@ -116,7 +116,7 @@ def _reading(field: Field) -> list[str]:
         f"“{UNCLEAR.capitalize()}” does not mean equal: it means that these seeds do not show it. “Seeds to tell” is how many seeds "
         "each cell would need for a difference of the size seen, to be found four times in five: an order of magnitude.",
     ]
-    if field.metric.startswith("test/"):
+    if field.metric.startswith(("test/", "test_")):
         lines.append(
             "Picking the best by its test score makes that score a little too good: choose with --metric val/…, then report the test score."
         )

@@ -91,7 +91,7 @@ def write_columns(sweep: Path, runs: Iterable[Run]) -> None:
         for key, value in (run.choices | {"seed": run.seed}).items():
             if value is not None and key in (*GROUPS, *_NUMBERS):
                 values.setdefault(_NUMBERS.get(key, key), set()).add(shown(value))
-        metrics |= {name for name in run.metrics if name.startswith("test/")}
+        metrics |= {name for name in run.metrics if name.startswith(("test/", "test_"))}
     experiment = api.Experiment(description="All runs of this folder", time_created_secs=time.time())
     for key, found in values.items():
         info = experiment.hparam_infos.add(name=key, differs=len(found) > 1)  # those that differ come first

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from experiments.config import trainer_keys
+from experiments.config import foreign_modules, trainer_keys
 from experiments.config.compose import compose, parse
 from experiments.config.devices import accelerator, processes_here
 from experiments.config.fitting_task import fitting_tasks
@@ -48,6 +48,8 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         config: a DictConfig or a View.
         defaults: the same options without values of the run's own; composed where not given.
     """
+    if sentence := foreign_modules.problem(config):  # what follows asks of both what ours have
+        return [sentence]
     wrong = _values(config)
     sizeless = any(sentence.startswith("data.size=") for sentence in wrong)
     return [

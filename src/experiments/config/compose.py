@@ -15,7 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.config.fitting_task import with_fitting_task
@@ -93,8 +93,14 @@ def settle(
     HydraConfig.instance().set_config(config)
     try:
         with open_dict(config):
-            config.run.dir = str(Path(folder or config.hydra.run.dir).absolute())
             chosen = config.hydra.runtime.choices
+            place = str(folder or config.hydra.run.dir)
+            if chosen.get("model") is None:  # a LightningModule with its own network
+                place = place.replace("_None_", f"_{chosen.get('task')}_")
+            config.run.dir = str(Path(place).absolute())
+            with read_write(config.hydra.runtime):  # for configs that ask for ${hydra:runtime.output_dir}
+                config.hydra.runtime.output_dir = config.run.dir
+            HydraConfig.instance().set_config(config)
             config.run.choices = {group: chosen.get(group) for group in GROUPS}
             config.run.overrides = list(overrides)
             config.run.config_dirs = list(config_dirs)

@@ -43,7 +43,7 @@ class CSV(RunLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        values = {k: f"{v:.7g}" for k, v in metrics.items() if k != "epoch" and not k.startswith("test/")}
+        values = {k: f"{v:.7g}" for k, v in metrics.items() if k != "epoch" and not k.startswith(("test/", "test_"))}
         if not values:
             return
         latest = int(self._rows[-1]["epoch"]) if self._rows else 0

@@ -82,7 +82,7 @@ class TensorBoard(RunLogger):
         if not scalars:
             return
         self._latest |= dict.fromkeys(scalars, step)
-        tested = any(k.startswith("test/") for k in scalars)
+        tested = any(k.startswith(("test/", "test_")) for k in scalars)
         self._tested |= tested
         self._open()
         if not self._fitting and not tested:

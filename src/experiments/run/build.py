@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from experiments.config.devices import cores
 from experiments.config.preprocessing import given_keys, take_over
 from experiments.config.shorthand import SCHEDULER_ENTRIES
+from experiments.run.foreign import is_ours, refuse
 from experiments.run.instantiate import bound, described, locate, make
 from experiments.speedups.lean_imports import import_lightning
 from experiments.speedups.malloc import keep_freed_memory
@@ -55,9 +56,16 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def build_data(config: DictConfig) -> Any:
-    """The data module, ready: `spec` is there."""
+def build_data(config: DictConfig, task_is_ours: bool = True) -> Any:
+    """The data module, ready: `spec` is there. Data of the user's own are set up for a task of ours alone, else by the Trainer."""
+    from experiments.run.foreign import require_data, shares_batches, spec_of
+
     data = make(config.data)
+    if not shares_batches(data):
+        require_data(data, str(config.data["_target_"]))
+        if task_is_ours:
+            spec_of(data, config)
+        return data
     ready = _ready.get(data_key(config.data))
     if ready is None:
         data.prepare_data()

@@ -26,9 +26,9 @@ from experiments.run.build import (
     seed_everything,
 )
 from experiments.run.folder import in_rank, only_process, rank, read_config, reading
-from experiments.run.loaded import load_checkpoint
+from experiments.run.foreign import build_foreign_task, choices_of, has_test, lightning_in_words, parameters_of
 from experiments.run.rebuilt_record import hashes
-from experiments.run.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, Record, choices
+from experiments.run.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, Record
 from experiments.run.trainer import build_trainer
 from experiments.spec import to_plain
 from experiments.system.files import remove_leftovers
@@ -105,31 +105,58 @@ def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
 
 
 def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
-    from experiments.callbacks.meter import Meter
+    from experiments.callbacks.meter import CountingMeter, Meter
     from experiments.loggers.base import announce, close
-    from experiments.run.layer_table import as_markdown, layer_table
-    from experiments.viz.tables import markdown
+    from experiments.run.foreign import is_ours, shares_batches
 
-    data = build_data(config)
+    ours = is_ours(config.task)
+    data = build_data(config, ours)
     if rank() == 0 and hasattr(data, "keep"):  # what data have learned from their training part, such as a vocabulary
         data.keep(folder)
     seed_everything(config.seed)  # whatever the data drew
-    task = build_task(config, data.spec, data)
-    if rank() == 0 and hasattr(task.model, "keep"):  # what a model needs besides its weights, such as a tokenizer
+    task = build_task(config, data.spec, data) if ours else build_foreign_task(config, data)
+    if ours and rank() == 0 and hasattr(task.model, "keep"):  # what a model needs besides its weights, such as a tokenizer
         task.model.keep(folder)
     seed_everything(config.seed + rank())  # dropout differs between the processes of one run
-    trainer = build_trainer(config)
-    meter = Meter()
-    always = build_callbacks(config, task.freezing)
+    trainer = build_trainer(config, shares=shares_batches(data))
+    meter = Meter() if ours else CountingMeter()
+    always = build_callbacks(config, task.freezing) if ours else []
     trainer.callbacks[:0] = [*always, meter]
-    record.content["features"] = always[-1].summary
+    record.content["features"] = always[-1].summary if ours else None
     record.content["data"] = getattr(data, "splits", {})
     if config.task.get("class_weights") == "balanced":
         record.content["class_counts"] = [int(count) for count in data.class_counts]  # for evaluate, which has its loss
-    record.content["spec"] = to_plain(data.spec)
+    spec = getattr(data, "spec", None)
+    record.content["spec"] = None if spec is None else to_plain(spec)
     record.content["environment"] |= describe_device(trainer) | {"speedups": speedups.in_use()}
     record.content["environment"]["memory_format"] = config.trainer.get("memory_format", "contiguous")
-    table = layer_table(task.model, data.spec)
+    if rank() == 0:
+        print(f"run          {as_typed(folder)}", file=sys.stderr, flush=True)
+    texts = {"config": f"```yaml\n{(folder / 'config.yaml').read_text(encoding='utf-8')}```"}
+    if ours:
+        texts |= _describe(config, task, data.spec, record)
+    else:
+        record.content["cost"] |= parameters_of(task)
+        record.content["choices"] |= choices_of(config)
+    if config.trainer.get("compile"):
+        (task.model if ours else task).compile()
+    names = task.metric_names("test") if ours else []
+    announce(trainer.loggers, hyperparameters(config, record), names, texts)
+    try:
+        _fit_and_test(task, data, trainer, meter, folder, record)
+    except BaseException as error:
+        belongs_to(error, folder)
+        close(trainer.loggers, FAILED)
+        raise
+    close(trainer.loggers, FINISHED)
+
+
+def _describe(config: DictConfig, task: Any, spec: Any, record: Record) -> dict[str, str]:
+    """Size and freezing of a task of ours: into the record, onto the screen, and as texts for the loggers."""
+    from experiments.run.layer_table import as_markdown, layer_table
+    from experiments.viz.tables import markdown
+
+    table = layer_table(task.model, spec)
     record.content["cost"] |= {
         "parameters": table.parameters,
         "trainable_parameters": table.trainable,
@@ -138,24 +165,9 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     rate = config.optimizer.get("lr")
     head, cells = task.freezing.table(rate)
     record.content["freezing"] = [asdict(row) for row in task.freezing.rows(rate)]
-    texts = {
-        "config": f"```yaml\n{(folder / 'config.yaml').read_text(encoding='utf-8')}```",
-        "layers": as_markdown(table),
-        "freezing": markdown(head, cells, right=(1, 3, 4)),
-    }
     if rank() == 0:
-        print(f"run          {as_typed(folder)}", file=sys.stderr, flush=True)
         _tell(config, task.freezing, rate)
-    if config.trainer.get("compile"):
-        task.model.compile()
-    announce(trainer.loggers, hyperparameters(config), task.metric_names("test"), texts)
-    try:
-        _fit_and_test(task, data, trainer, meter, folder, record)
-    except BaseException as error:
-        belongs_to(error, folder)
-        close(trainer.loggers, FAILED)
-        raise
-    close(trainer.loggers, FINISHED)
+    return {"layers": as_markdown(table), "freezing": markdown(head, cells, right=(1, 3, 4))}
 
 
 def _tell(config: DictConfig, freezing: Any, rate: float | None) -> None:
@@ -177,38 +189,36 @@ def _tell(config: DictConfig, freezing: Any, rate: float | None) -> None:
 
 
 def _fit_and_test(task: Any, data: Any, trainer: Any, meter: Any, folder: Path, record: Record) -> None:
-    from experiments.callbacks.checkpoint import Checkpoints
-    from experiments.callbacks.checkpoint_files import keep_last_as_best, newest_whole, unusable
+    from experiments.callbacks.checkpoint_files import newest_whole
+    from experiments.run.tested_weights import choose
 
-    folder_of_checkpoints = folder / "checkpoints"
-    if not task.learns:
+    if not getattr(task, "learns", True):
         trainer.fit_loop.max_epochs = 1
         log.warning("The model has nothing to learn: one pass without training.")
     stop_if_asked()
-    trainer.fit(task, datamodule=data, ckpt_path=newest_whole(folder_of_checkpoints), weights_only=True)
-    kept = [callback for callback in trainer.callbacks if isinstance(callback, Checkpoints)]
+    with lightning_in_words():
+        trainer.fit(task, datamodule=data, ckpt_path=newest_whole(folder / "checkpoints"), weights_only=True)
     metrics: dict[str, float] = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    lost = [name for name, value in metrics.items() if name.endswith("/loss") and not math.isfinite(value)]
+    lost = [name for name, value in metrics.items() if name.endswith("loss") and not math.isfinite(value)]
     if lost:
         record.content["diverged"] = True
         log.warning(
             "%s is no finite number any more: try a lower optimizer.lr, or trainer.gradient_clip_val=1", lost[0]
         )
-    if kept and kept[0].best is not None and (lost := unusable(folder_of_checkpoints / "best.ckpt")):
-        log.warning("%s: the weights of the last epoch are tested and kept in its place", lost.partition(": ")[0])
-        kept[0].best = None
-        if rank() == 0:
-            (folder_of_checkpoints / "best.ckpt").unlink(missing_ok=True)
-    if kept and kept[0].best is not None:
-        metrics = dict(kept[0].best_metrics)
-        record.content["best_epoch"] = kept[0].best_epoch
-        load_checkpoint(task, folder_of_checkpoints / "best.ckpt")
-    elif kept and rank() == 0:  # nothing said which epoch is the best: what is tested is what predict and evaluate read
-        keep_last_as_best(folder_of_checkpoints)
-    trainer.test(task, datamodule=data, verbose=False)
+    tested = choose(trainer, task, folder)
+    metrics = tested.metrics or metrics
+    if tested.epoch is not None:
+        record.content["best_epoch"] = tested.epoch
+    record.content["tested"] = {"checkpoint": tested.checkpoint, "weights": tested.weights}
+    if has_test(task, data):
+        with lightning_in_words():
+            trainer.test(task, datamodule=data, verbose=False)
+    else:
+        log.warning("%s has no test_step, or its data no test_dataloader: nothing is tested.", type(task).__name__)
     metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
     record.content["metrics"] = {name: _plain(value) for name, value in sorted(metrics.items())}
-    record.content |= task.details()
+    if hasattr(task, "details") and callable(task.details):
+        record.content |= task.details()
     record.content["cost"] |= meter.cost()
 
 
@@ -217,11 +227,11 @@ def _plain(value: float) -> float | None:
     return round(value, 8) if math.isfinite(value) else None
 
 
-def hyperparameters(config: DictConfig) -> dict[str, Any]:
+def hyperparameters(config: DictConfig, record: Record) -> dict[str, Any]:
     """The choices of a run and its commonest numbers, for TensorBoard's HPARAMS tab."""
-    chosen = choices(OmegaConf.to_container(config))  # type: ignore[arg-type]
+    chosen = record.content["choices"]
     numbers = {
-        "lr": config.optimizer.get("lr"),
+        "lr": config.optimizer.get("lr") if chosen.get("optimizer") else config.task.get("lr"),
         "batch_size": config.data.get("batch_size"),
         "limit": config.data.get("limit"),
     }

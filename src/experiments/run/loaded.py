@@ -12,12 +12,14 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.config.preprocessing import given_keys, take_over
-from experiments.errors import UserError, first_line
+from experiments.errors import UserError
 from experiments.run.build import asked, build_data, build_task, prepare_process
 from experiments.run.class_names import match_classes
 from experiments.run.folder import read_config, reading, relocate
+from experiments.run.foreign import build_foreign_task, has_test, is_ours, lightning_in_words, refuse, shares_batches
 from experiments.run.instantiate import make
 from experiments.run.rebuilt_record import readable_record, require_unchanged
+from experiments.run.tested_weights import checkpoint_of, load_checkpoint
 from experiments.run.trainer import build_trainer
 from experiments.run.trust import READING, made_here, require_trust
 from experiments.spec import ImageSpec, MaskSpec, from_plain
@@ -81,24 +83,32 @@ class Loaded:
         return [self._in_words(one) for one in answer] if isinstance(answer, list) else answer
 
 
-def load(run_folder: str | Path) -> Loaded:
+def load(run_folder: str | Path, command: str | None = None) -> Loaded:
     """Rebuilds a run from its folder; of one that was not made here, only what `require_trust` lets pass.
 
+    Args:
+        run_folder: the run's folder.
+        command: what asks for it, where it needs a task of ours; None takes any LightningModule.
+
     Raises:
-        UserError: when the folder holds no run, or one without a checkpoint.
+        UserError: when the folder holds no run, one without a checkpoint, or one that the command cannot use.
     """
     folder = Path(run_folder).absolute()
     config = read_config(folder)
     require_trust(OmegaConf.to_container(config), folder, READING)
     record = readable_record(folder, config)
-    checkpoint = folder / "checkpoints" / "best.ckpt"
-    if "spec" not in record or not checkpoint.exists():
+    checkpoint = checkpoint_of(folder, record)
+    if "spec" not in record or checkpoint is None:
         raise UserError(f"{folder} has no best checkpoint yet ({record['status']}): go on with resume={folder}")
     require_unchanged(checkpoint, record)
     from experiments.transfer.lora import merge
 
     with reading(folder, record.get("environment")):
         prepare_process(config)
+        if not is_ours(config.task):
+            if command:
+                refuse(config, command, folder)
+            return _load_foreign(folder, config, record, checkpoint)
         spec = from_plain(record["spec"])
         config.weights = None  # the checkpoint holds them all
         if "source" in config.model:  # the run's folder holds what was published beside its weights
@@ -113,6 +123,14 @@ def load(run_folder: str | Path) -> Loaded:
     merge(task.model)
     task.recall(record)
     task.eval()
+    return Loaded(folder, config, record, spec, task)
+
+
+def _load_foreign(folder: Path, config: DictConfig, record: dict[str, Any], checkpoint: Path) -> Loaded:
+    task = build_foreign_task(config, build_data(config, task_is_ours=False))
+    load_checkpoint(task, checkpoint)
+    task.eval()
+    spec = None if record["spec"] is None else from_plain(record["spec"])
     return Loaded(folder, config, record, spec, task)
 
 
@@ -167,29 +185,6 @@ def load_published(overrides: Sequence[str], config_dirs: Sequence[str] = ()) ->
     return Loaded(Path(config.run.dir), config, {}, spec, task)
 
 
-def load_checkpoint(task: Any, path: Path) -> None:
-    """Sets a task's weights from one of its checkpoints.
-
-    Raises:
-        UserError: when the file is damaged or belongs to another model.
-    """
-    from experiments.transfer.weight_files import read_checkpoint
-
-    if not path.exists():
-        raise UserError(f"{path} is missing: finish the run first, with resume={path.parents[1]}")
-    content = read_checkpoint(path)
-    if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
-        raise UserError(
-            f"{path} is no checkpoint of a run: restore it from a copy, or finish the run with resume={path.parents[1]}"
-        )
-    try:
-        task.load_state_dict(content["state_dict"])
-    except (RuntimeError, AttributeError, TypeError) as error:
-        raise UserError(
-            f"{path} belongs to another model: {first_line(error)}; evaluate it with its own config"
-        ) from error
-
-
 def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
     """Tests a run again with its best weights, also on other data; writes nothing.
 
@@ -209,6 +204,8 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
         config = _with_overrides(config, overrides, made_here(folder))
     require_trust(OmegaConf.to_container(config), folder, (*READING, "trainer"))
     loaded = load(folder)
+    if not is_ours(config.task):
+        return _tested(loaded.task, build_data(config, task_is_ours=False), config)
     for key in ("mean", "std"):
         if config.data.get(key, loaded) is None and hasattr(loaded.spec, key):
             config.data[key] = list(getattr(loaded.spec, key))
@@ -226,9 +223,7 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
             f"choose data of the same kind{cure}"
         )
     settle(config, loaded.model, loaded.spec)
-    trainer = build_trainer(config, callbacks=False)
-    trainer.test(loaded.task, datamodule=data, verbose=False)
-    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+    return _tested(loaded.task, data, config)
 
 
 def evaluate_weights(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> dict[str, float]:
@@ -251,8 +246,17 @@ def evaluate_weights(overrides: Sequence[str], config_dirs: Sequence[str] = ()) 
     prepare_process(config)
     data = build_data(config)
     task = build_task(config, data.spec, data, with_head=True)
-    trainer = build_trainer(config, callbacks=False)
-    trainer.test(task, datamodule=data, verbose=False)
+    return _tested(task, data, config)
+
+
+def _tested(task: Any, data: Any, config: DictConfig) -> dict[str, float]:
+    if not has_test(task, data):
+        raise UserError(
+            f"{type(task).__name__} has no test_step, or its data no test_dataloader: there is nothing to evaluate"
+        )
+    trainer = build_trainer(config, callbacks=False, shares=shares_batches(data))
+    with lightning_in_words():
+        trainer.test(task, datamodule=data, verbose=False)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 

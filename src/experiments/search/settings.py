@@ -6,6 +6,7 @@ import ast
 import contextlib
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -53,12 +54,12 @@ def check_words(search: Any, space: Space) -> None:
         raise UserError(f"search.seed={search.seed} must be a whole number: try search.seed=0")
     names = _metric_names(search)
     for name in names:
-        if name.startswith("test/") and not search.allow_test:
+        if name.startswith(("test/", "test_")) and not search.allow_test:
             raise UserError(
                 f"search.metric={name} would choose by the test part, which then no longer tells how good the choice is: "
                 f"take val/{name[5:]}, or insist with search.allow_test=true"
             )
-        if not name.startswith(("val/", "train/", "test/", "cost.")):
+        if not re.match(r"(val|valid|train|test)[/_]|cost\.", name):
             raise UserError(
                 f"search.metric={name} is no metric: name one such as val/accuracy, or a cost such as cost.seconds"
             )

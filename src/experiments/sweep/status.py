@@ -22,7 +22,15 @@ from experiments.sweep.objective import Objective, objectives_of
 from experiments.sweep.plan import NEW, state_of
 
 WAITING = "waiting"
-_HEADLINES = ("test/accuracy", "test/f1", "test/mse", "test/loss")  # the first that there is, is shown
+_HEADLINES = (
+    "test/accuracy",
+    "test/f1",
+    "test/mse",
+    "test/acc",
+    "test_acc",
+    "test/loss",
+    "test_loss",
+)  # the first that there is, is shown
 _REDRAW = 0.5  # seconds
 
 

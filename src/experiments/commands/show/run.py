@@ -29,7 +29,7 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
     from experiments.commands.show.survey import check
     from experiments.viz.canvas import png
 
-    loaded = load(run) if isinstance(run, str) else load_published(run)
+    loaded = load(run, "show") if isinstance(run, str) else load_published(run)
     panels = panels_of(loaded.task)
     if not panels:
         name = loaded.config.run.choices["task"]

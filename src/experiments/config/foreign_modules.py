@@ -1,0 +1,77 @@
+"""What a config says of LightningModules and LightningDataModules that are not ours, read from their sources. Never imports torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from experiments.config.preprocessing import given_keys
+from experiments.config.signatures import defines, is_a, signature
+
+_TASK, _MODULE, _DATA = ("Task",), ("LightningModule",), ("LightningDataModule",)
+_CURE = {
+    "model": "leave it out, or give its __init__ a `model`",
+    "optimizer": "leave it out and set what the class itself takes, or give its __init__ an `optimizer`",
+    "scheduler": "leave it out and set what the class itself takes, or give its __init__ a `scheduler`",
+    "freezing": "leave it out: freezing needs the named stages of a task of ours",
+    "weights": "leave it out: use resume=RUN, or load weights in the class itself",
+}
+
+
+def problem(config: Any) -> str | None:
+    """The first thing that cannot be, as a sentence; None where all fits or the sources do not tell."""
+    data, task = config["data"], config["task"]
+    chosen = config["run"]["choices"]
+    target = str(task.get("_target_") or "")
+    silent = _without_spec(str(data.get("_target_") or ""))
+    if not target:
+        said = f" ({data['_target_']})" if data.get("_target_") else ""
+        spec = " and gives no spec" if silent else ""
+        return f"data={chosen.get('data')}{said} names no task{spec}: add task=… with a LightningModule of your own" + (
+            "" if silent else ", or one of ours, such as task=classification"
+        )
+    if _is_foreign(target):
+        return _no_effect(config, target)
+    if silent:
+        return (
+            f"data={chosen.get('data')} ({data['_target_']}) gives no spec, from which task={chosen.get('task')} and "
+            f"model={chosen.get('model')} get their shapes: add `spec` to the class (docs/extending.md), or use a LightningModule "
+            "with its own network as task"
+        )
+    return None
+
+
+def is_foreign(config: Any) -> bool:
+    """Whether a config's task is a LightningModule of the user's own, as far as its source tells."""
+    return _is_foreign(str(config["task"].get("_target_") or ""))
+
+
+def _is_foreign(target: str) -> bool:
+    if not target or target.startswith("experiments."):
+        return False
+    return is_a(target, _TASK) is False and is_a(target, _MODULE) is True
+
+
+def _without_spec(target: str) -> bool:
+    """Whether a data module of the user's own says nothing of a spec."""
+    if not target or target.startswith("experiments."):
+        return False
+    return is_a(target, _DATA) is True and defines(target, "spec", _DATA) is False
+
+
+def _no_effect(config: Any, target: str) -> str | None:
+    """A group that the command line chooses and a LightningModule of its own has no use for."""
+    taken = signature(target)
+    if taken is None:
+        return None
+    given = given_keys(config)
+    chosen, task = config["run"]["choices"], config["run"]["choices"].get("task")
+    for group, cure in _CURE.items():
+        words = [key for key in given if key == group or key.startswith(f"{group}.")]
+        if not words or (taken.takes(group) and group in ("model", "optimizer", "scheduler")):
+            continue
+        value = config.get("weights") if group == "weights" else chosen.get(group)
+        if value in (None, "none"):
+            continue
+        word = f"{group}={value}" if words[0] == group else f"{words[0]}=…"
+        return f"task={task} ({target}) does not take {group}, so {word} would have no effect: {cure}"
+    return None

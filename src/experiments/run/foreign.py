@@ -1,0 +1,168 @@
+"""LightningModules and LightningDataModules that are not ours: made from their own config, without a spec, stages or freezing."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from experiments.errors import UserError
+from experiments.run.instantiate import bound, locate, make
+
+_OURS = ("optimizer", "scheduler", "freezing", "model")  # groups that a module of its own may have no use for
+
+
+def is_ours(task: Any) -> bool:
+    """Whether a task config names a subclass of our Task.
+
+    Raises:
+        UserError: when it names no LightningModule.
+    """
+    from lightning.pytorch import LightningModule
+
+    from experiments.tasks.base import Task
+
+    target = str(task["_target_"])
+    found = locate(target)
+    if not inspect.isclass(found):  # a function that makes one, which is ours where it asks for what ours get
+        return "spec" in inspect.signature(found).parameters
+    if not issubclass(found, LightningModule):
+        other = any(base.__module__.startswith("pytorch_lightning") for base in found.__mro__)
+        cure = (
+            "import lightning as L in place of pytorch_lightning"
+            if other
+            else "name a LightningModule, or choose task="
+        )
+        raise UserError(f"task={target} is no LightningModule of lightning: {cure}")
+    return issubclass(found, Task)
+
+
+def shares_batches(data: Any) -> bool:
+    """Whether data of ours share each batch among processes themselves; Lightning does it for any other."""
+    return any(base.__module__.startswith("experiments.data.") for base in type(data).__mro__)
+
+
+def require_data(data: Any, target: str) -> None:
+    """Raises for an object that is no LightningDataModule.
+
+    Raises:
+        UserError: when it is none.
+    """
+    from lightning.pytorch import LightningDataModule
+
+    if not isinstance(data, LightningDataModule):
+        raise UserError(
+            f"data={target} is no LightningDataModule of lightning: name one, or choose data=image_folder or another"
+        )
+
+
+def spec_of(data: Any, config: DictConfig) -> Any:
+    """The spec of data, which are set up for it where they have none before.
+
+    Raises:
+        UserError: when they give none.
+    """
+    if getattr(data, "spec", None) is None:
+        data.prepare_data()
+        data.setup("fit")
+    spec = getattr(data, "spec", None)
+    if spec is None:
+        raise UserError(no_spec(config))
+    return spec
+
+
+def no_spec(config: Any) -> str:
+    """The sentence for data that say nothing of their shapes."""
+    choices = config["run"]["choices"]
+    return (
+        f"data={choices.get('data')} ({config['data']['_target_']}) gives no spec, from which task={choices.get('task')} and "
+        f"model={choices.get('model')} get their shapes: add `spec` to the class (docs/extending.md), or use a LightningModule with "
+        "its own network as task"
+    )
+
+
+def build_foreign_task(config: DictConfig, data: Any) -> Any:
+    """A LightningModule from its own config; `model`, `spec`, `optimizer` and `scheduler` are added where its `__init__`
+    takes them and its config gives none.
+
+    Raises:
+        UserError: when the class does not take a key, or a choice would have no effect.
+    """
+    node, target = config.task, str(config.task["_target_"])
+    taken = inspect.signature(locate(target)).parameters
+    extra: dict[str, Any] = {}
+    open_ = [name for name in taken if name not in node]
+    if "spec" in open_:
+        extra["spec"] = spec_of(data, config)
+    if "model" in open_ and "_target_" in config.model:
+        extra["model"] = _network(config, data)
+    if "optimizer" in open_:
+        extra["optimizer"] = bound(config.optimizer, ("name",))
+    if "scheduler" in open_:
+        extra["scheduler"] = bound(config.scheduler, ("name",)) if "_target_" in config.scheduler else None
+    return make(node, **extra)
+
+
+def _network(config: DictConfig, data: Any) -> Any:
+    """The model of a config: with the shapes of data that have a spec, else with those in its own keys."""
+    if not hasattr(data, "spec"):
+        return make(config.model)
+    spec = spec_of(data, config)
+    classes = {"num_classes": spec.num_classes} if hasattr(spec, "num_classes") else {}
+    return make(config.model, **spec.inputs, **classes)
+
+
+def choices_of(config: DictConfig) -> dict[str, None]:
+    """Choices that a record leaves open, because the module makes these itself."""
+    taken = inspect.signature(locate(str(config.task["_target_"]))).parameters
+    return dict.fromkeys(name for name in _OURS if name not in taken or name in config.task)
+
+
+def refuse(config: DictConfig, command: str, folder: Path | None = None) -> None:
+    """Raises for what only our tasks can do.
+
+    Raises:
+        UserError: always.
+    """
+    where = f": use experiments.load({str(folder)!r}).task in Python" if folder else ""
+    raise UserError(
+        f"{config.task['_target_']} is a LightningModule of its own, and experiments {command} needs the stages, spec and answers of "
+        f"our tasks{where}"
+    )
+
+
+def parameters_of(task: Any) -> Mapping[str, int | None]:
+    """What the record says of its size."""
+    every = list(task.parameters())
+    return {
+        "parameters": sum(one.numel() for one in every),
+        "trainable_parameters": sum(one.numel() for one in every if one.requires_grad),
+        "flops_per_example": None,
+    }
+
+
+def has_test(task: Any, data: Any) -> bool:
+    """Whether there is a test: a `test_step`, and data for it."""
+    from lightning.pytorch import LightningDataModule, LightningModule
+
+    step = type(task).test_step is not LightningModule.test_step
+    return step and type(data).test_dataloader is not LightningDataModule.test_dataloader
+
+
+@contextmanager
+def lightning_in_words() -> Iterator[None]:
+    """Says what Lightning refuses (a module without training_step, a metric that is none) as a mistake of the user's.
+
+    Raises:
+        UserError: in place of Lightning's error.
+    """
+    from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise UserError(" ".join(str(error).split())) from error

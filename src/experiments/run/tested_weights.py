@@ -1,0 +1,107 @@
+"""Which weights a run tests, keeps and is read by afterwards: those of the best epoch, an average, or the last."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from experiments.errors import UserError, first_line
+
+log = logging.getLogger(__name__)
+
+AVERAGED = "averaged.ckpt"
+
+
+class Tested(NamedTuple):
+    """What is in the task when it is tested.
+
+    Attributes:
+        checkpoint: name of the file in `checkpoints/` that holds the same weights; None where no file does.
+        weights: best, averaged or last.
+        epoch: of the best, or None.
+        metrics: of validation at that epoch; empty where those after the fit hold.
+    """
+
+    checkpoint: str | None
+    weights: str
+    epoch: int | None = None
+    metrics: dict[str, float] = {}  # noqa: RUF012
+
+
+def choose(trainer: Any, task: Any, folder: Path) -> Tested:
+    """Puts the weights that are to be tested into a task that has just been fitted.
+
+    An average that a callback made at the end of the fit is tested as it is, and written to `averaged.ckpt`; otherwise the best
+    checkpoint of ours or of a ModelCheckpoint; otherwise what the fit left.
+    """
+    from lightning.pytorch.callbacks import ModelCheckpoint, StochasticWeightAveraging, WeightAveraging
+
+    from experiments.callbacks.checkpoint import Checkpoints
+    from experiments.callbacks.checkpoint_files import keep_last_as_best, unusable
+
+    place = folder / "checkpoints"
+    ours = [one for one in trainer.callbacks if isinstance(one, Checkpoints)]
+    averages = any(isinstance(one, WeightAveraging) for one in trainer.callbacks)
+    if any(isinstance(one, StochasticWeightAveraging) for one in trainer.callbacks):
+        trainer.save_checkpoint(place / AVERAGED, weights_only=True)
+        return Tested(AVERAGED, "averaged")
+    if ours and ours[0].best is not None and (lost := unusable(place / "best.ckpt")):
+        log.warning("%s: the weights of the last epoch are tested and kept in its place", lost.partition(": ")[0])
+        ours[0].best = None
+        if trainer.is_global_zero:
+            (place / "best.ckpt").unlink(missing_ok=True)
+    if ours and ours[0].best is not None:
+        load_checkpoint(task, place / "best.ckpt")
+        kind = "averaged" if averages else "best"
+        return Tested("best.ckpt", kind, ours[0].best_epoch, dict(ours[0].best_metrics))
+    theirs = [one for one in trainer.callbacks if isinstance(one, ModelCheckpoint) and one.best_model_path]
+    if theirs:
+        path = Path(theirs[0].best_model_path)
+        load_checkpoint(task, path)
+        kind = "averaged" if averages else "best" if theirs[0].monitor else "last"
+        name = path.name if path.parent.resolve() == place.resolve() else str(path)
+        return Tested(name, kind, _epoch_of(path) if theirs[0].monitor else None)
+    if averages and ours:
+        trainer.save_checkpoint(place / AVERAGED, weights_only=True)
+        return Tested(AVERAGED, "averaged")
+    if ours and trainer.is_global_zero:  # nothing said which epoch is the best: what is tested is what predict and evaluate read
+        keep_last_as_best(place)
+    return Tested("last.ckpt" if ours else None, "last")
+
+
+def _epoch_of(path: Path) -> int | None:
+    from experiments.transfer.weight_files import read_checkpoint
+
+    epoch = read_checkpoint(path).get("epoch")
+    return epoch if isinstance(epoch, int) else None
+
+
+def checkpoint_of(folder: Path, record: dict[str, Any]) -> Path | None:
+    """The file with the weights that a run tested, or None where there is none (yet)."""
+    named = (record.get("tested") or {}).get("checkpoint") or "best.ckpt"
+    path = folder / "checkpoints" / str(named)
+    return path if path.exists() else None
+
+
+def load_checkpoint(task: Any, path: Path) -> None:
+    """Sets a task's weights from one of its checkpoints.
+
+    Raises:
+        UserError: when the file is damaged or belongs to another model.
+    """
+    from experiments.transfer.weight_files import read_checkpoint
+
+    if not path.exists():
+        raise UserError(f"{path} is missing: finish the run first, with resume={path.parents[1]}")
+    content = read_checkpoint(path)
+    if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
+        raise UserError(
+            f"{path} is no checkpoint of a run: restore it from a copy, or finish the run with resume={path.parents[1]}"
+        )
+    try:
+        task.load_state_dict(content["state_dict"])
+    except (RuntimeError, AttributeError, TypeError) as error:
+        raise UserError(
+            f"{path} belongs to another model: {first_line(error)}; evaluate it with its own config"
+        ) from error
