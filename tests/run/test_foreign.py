@@ -1,0 +1,186 @@
+"""LightningModules and LightningDataModules as Lightning's tutorials have them, through the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+Experiments = Callable[..., tuple[int, str, str]]
+
+MODULE = """
+import lightning as L
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+
+class LitModel(L.LightningModule):
+    def __init__(self, lr=0.01, width=8, make_optimizer=None):
+        super().__init__()
+        self.save_hyperparameters()
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.Dropout(0.5), nn.Linear(width, 10))
+
+    def forward(self, x):
+        return self.net(x)
+
+    def training_step(self, batch, batch_idx):
+        loss = nn.functional.cross_entropy(self(batch[0]), batch[1])
+        self.log("train_loss", loss, on_step=True, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val_loss", nn.functional.cross_entropy(self(batch[0]), batch[1]))
+
+    def test_step(self, batch, batch_idx):
+        self.log("test_acc", (self(batch[0]).argmax(1) == batch[1]).float().mean())
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), lr=self.hparams.lr)
+
+
+class Bare(L.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(64, 10)
+
+    def training_step(self, batch, batch_idx):
+        return nn.functional.cross_entropy(self.net(batch[0].flatten(1)), batch[1])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+class LitData(L.LightningDataModule):
+    def __init__(self, batch_size=16):
+        super().__init__()
+        self.batch_size = batch_size
+
+    def setup(self, stage=None):
+        x = torch.randn(64, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+        self.set = TensorDataset(x, x.flatten(1)[:, :10].argmax(1))
+
+    def train_dataloader(self):
+        return DataLoader(self.set, self.batch_size, shuffle=True)
+
+    def val_dataloader(self):
+        return DataLoader(self.set, 16)
+
+    def test_dataloader(self):
+        return DataLoader(self.set, 16)
+"""
+
+
+@pytest.fixture
+def lit(experiments: Experiments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Experiments]:
+    """The command, in a folder with a user's package and its configs."""
+    (tmp_path / "tutorial_of_mine.py").write_text(MODULE)
+    for group, name, text in (
+        ("task", "lit", "_target_: tutorial_of_mine.LitModel"),
+        ("task", "bare", "_target_: tutorial_of_mine.Bare"),
+        ("data", "lit", "_target_: tutorial_of_mine.LitData"),
+    ):
+        (tmp_path / "conf" / group).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "conf" / group / f"{name}.yaml").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    sys.modules.pop("tutorial_of_mine", None)
+
+    def run(command: str, *words: str) -> tuple[int, str, str]:
+        extra = (
+            ["callbacks.progress=null", "callbacks.figures=null"]
+            if command == "train" and "resume" not in words[0]
+            else []
+        )
+        return experiments(command, *words, *extra)
+
+    yield run
+    sys.modules.pop("tutorial_of_mine", None)
+
+
+LIT = ("--config-dir", "conf", "task=lit", "data=lit")
+
+
+def record_of(folder: Path) -> dict:
+    return json.loads((folder / "record.json").read_text())
+
+
+def test_train_evaluate_and_load(lit: Experiments, tmp_path: Path) -> None:
+    words = ("trainer.max_epochs=2", "hydra.run.dir=run", "task.lr=0.1", "trainer.log_every_n_steps=1")
+    code, output, errors = lit("train", *LIT, *words)
+    assert code == 0, errors
+    record = record_of(tmp_path / "run")
+    assert record["status"] == "finished" and "test_acc" in output
+    assert record["best_epoch"] is not None and record["tested"] == {"checkpoint": "best.ckpt", "weights": "best"}
+    assert record["cost"]["parameters"] == 610 and record["cost"]["examples_per_second"] > 0
+    assert [record["choices"][key] for key in ("task", "data", "model", "optimizer")] == ["lit", "lit", None, None]
+    code, output, errors = lit("evaluate", "run")
+    assert code == 0, errors
+    assert float(output.split()[1]) == pytest.approx(record["metrics"]["test_acc"], abs=1e-4)
+    from tutorial_of_mine import LitModel
+
+    loaded = LitModel.load_from_checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    assert loaded.hparams.lr == 0.1 and loaded.hparams.width == 8
+    import experiments
+
+    task = experiments.load(str(tmp_path / "run")).task
+    assert torch.equal(task.net[1].weight, loaded.net[1].weight)
+    code, _, errors = lit("predict", "run", "x.png")
+    assert code == 2 and "LightningModule of its own" in errors and "experiments.load" in errors
+
+
+def test_resume_is_exact(lit: Experiments, tmp_path: Path) -> None:
+    """With an order and a dropout that come from torch's global generator."""
+    assert lit("train", *LIT, "trainer.max_epochs=3", "hydra.run.dir=whole")[0] == 0
+    assert lit("train", *LIT, "trainer.max_epochs=1", "hydra.run.dir=parts")[0] == 0
+    code, _, errors = lit("train", "resume=parts", "trainer.max_epochs=3")
+    assert code == 0, errors
+    one, other = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("whole", "parts")
+    )
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    assert (tmp_path / "whole" / "metrics.csv").read_text() == (tmp_path / "parts" / "metrics.csv").read_text()
+
+
+def test_with_data_of_ours_and_without_a_test(lit: Experiments, tmp_path: Path) -> None:
+    words = ("data=digits", "data.limit=64", "trainer.max_epochs=1", "logger=none", "hydra.run.dir=run")
+    code, _, errors = lit("train", "--config-dir", "conf", "task=bare", *words)
+    assert code == 0, errors
+    record = record_of(tmp_path / "run")
+    assert record["status"] == "finished" and record["tested"] == {"checkpoint": "last.ckpt", "weights": "last"}
+    assert lit("evaluate", "run")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (("data=lit", "model=mlp"), ("tutorial_of_mine.LitData", "names no task and gives no spec")),
+        (("data=lit", "task=classification", "model=mlp"), ("gives no spec", "add `spec`", "LightningModule")),
+        (("data=lit", "task=lit", "model=mlp"), ("does not take model", "leave it out")),
+        (("data=lit", "task=lit", "optimizer=sgd"), ("does not take optimizer", "leave it out")),
+        (("data=lit", "task=lit", "freezing=last_stage"), ("does not take freezing", "named stages")),
+    ],
+)
+def test_what_is_missing_is_named_by_check_and_train(
+    lit: Experiments, tmp_path: Path, words: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
+    for command in ("check", "train"):
+        code, _, errors = lit(command, "--config-dir", "conf", *words)
+        assert code == 2 and all(part in errors for part in parts), errors
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.slow
+def test_sweep_with_seeds_and_compare(lit: Experiments) -> None:
+    code, _, errors = lit(
+        "train", "-m", *LIT, "trainer.max_epochs=1", "seed=0,1", "task.width=4,8", "hydra.sweep.dir=sweep"
+    )
+    assert code == 0, errors
+    code, output, _ = lit("compare", "sweep")
+    assert code == 0 and "test_acc" in output and "2" in output
+    code, output, _ = lit("train", "resume=sweep")
+    assert "0 to run, 4 done already" in output
