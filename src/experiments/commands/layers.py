@@ -16,9 +16,12 @@ def layers(config: Any) -> str:
         UserError: when the network does not fit the data, or neither the data nor their shapes are known.
     """
     from experiments.run.build import build_freezing, build_model, prepare_process
+    from experiments.run.foreign import is_ours, refuse
     from experiments.run.layer_table import as_text, layer_table
 
     prepare_process(config)
+    if not is_ours(config.task):
+        refuse(config, "layers")
     spec = _spec(config)
     model = build_model(config, spec)
     build_freezing(config, model)

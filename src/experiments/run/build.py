@@ -12,7 +12,6 @@ from omegaconf import DictConfig
 from experiments.config.devices import cores
 from experiments.config.preprocessing import given_keys, take_over
 from experiments.config.shorthand import SCHEDULER_ENTRIES
-from experiments.run.foreign import is_ours, refuse
 from experiments.run.instantiate import bound, described, locate, make
 from experiments.speedups.lean_imports import import_lightning
 from experiments.speedups.malloc import keep_freed_memory

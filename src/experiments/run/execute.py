@@ -115,7 +115,9 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
         data.keep(folder)
     seed_everything(config.seed)  # whatever the data drew
     task = build_task(config, data.spec, data) if ours else build_foreign_task(config, data)
-    if ours and rank() == 0 and hasattr(task.model, "keep"):  # what a model needs besides its weights, such as a tokenizer
+    if (
+        ours and rank() == 0 and hasattr(task.model, "keep")
+    ):  # what a model needs besides its weights, such as a tokenizer
         task.model.keep(folder)
     seed_everything(config.seed + rank())  # dropout differs between the processes of one run
     trainer = build_trainer(config, shares=shares_batches(data))

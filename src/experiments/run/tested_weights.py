@@ -65,7 +65,9 @@ def choose(trainer: Any, task: Any, folder: Path) -> Tested:
     if averages and ours:
         trainer.save_checkpoint(place / AVERAGED, weights_only=True)
         return Tested(AVERAGED, "averaged")
-    if ours and trainer.is_global_zero:  # nothing said which epoch is the best: what is tested is what predict and evaluate read
+    if (
+        ours and trainer.is_global_zero
+    ):  # nothing said which epoch is the best: what is tested is what predict and evaluate read
         keep_last_as_best(place)
     return Tested("last.ckpt" if ours else None, "last")
 
