@@ -134,3 +134,26 @@ def test_published_names_without_a_network_take_no_second(experiments, tmp_path:
     assert code == 2 and time.perf_counter() - began < 3
     assert "google/bert_uncased_L-2_H-128_A-2" in errors and "HF_HUB_OFFLINE" in errors and "weights=FOLDER" in errors
     assert errors.count("\n") == 1
+
+
+def test_a_run_is_exported_as_the_library_loads_it(experiments, tmp_path: Path, folder: Path) -> None:
+    assert experiments("train", *QUICK, "model=transformers", f"weights={folder}", "freezing=lora")[0] == 0
+    code, output, errors = experiments("export", "run", "--format", "transformers", "--to", "out")
+    assert code == 0, errors
+    assert "agreement" in output
+    out = tmp_path / "out"
+    net = transformers.AutoModelForSequenceClassification.from_pretrained(out).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
+    assert set(net.config.id2label.values()) == {"negative", "positive"}
+    import torch
+
+    from experiments.run.loaded import load
+
+    texts = ["a good film", "a dull and long story"]
+    with torch.no_grad():
+        theirs = net(**tokenizer(texts, padding=True, return_tensors="pt")).logits.softmax(1)
+    assert torch.allclose(theirs, load("run").predict(texts), atol=1e-5)
+    code, _, errors = experiments("train", *QUICK[:-1], "model=transformers", "weights=out", "hydra.run.dir=second")
+    assert code == 0, errors
+    code, _, errors = experiments("export", "run", "--format", "transformers", "--to", "out")
+    assert code == 2 and "is there already" in errors

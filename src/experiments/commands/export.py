@@ -26,6 +26,7 @@ batch size. The file is read back and compared with the run on test examples; on
   safetensors   the weights alone; weights=FILE loads them again
   torch-export  the whole network for torch.export.load, without this package
   onnx          the whole network for ONNX Runtime and others
+  transformers  a folder with a language model and its tokenizer, for AutoModel.from_pretrained and weights=FOLDER
 """
 
 
@@ -36,7 +37,7 @@ def main(words: list[str]) -> int:
     )
     parser.add_argument("run", metavar="RUN", help="the folder of a run, or model=NAME weights=pretrained")
     parser.add_argument("inputs", nargs="*", metavar="INPUT", help="images to compare on; default: test examples")
-    parser.add_argument("--format", choices=tuple(SUFFIXES), required=True)
+    parser.add_argument("--format", choices=(*SUFFIXES, "transformers"), required=True)
     parser.add_argument("--to", type=Path, metavar="FILE", help="default: RUN/export/MODEL and the format's suffix")
     options = parser.parse_args(words)
     overrides = [word for word in (options.run, *options.inputs) if "=" in word and not Path(word).exists()]
@@ -47,6 +48,8 @@ def main(words: list[str]) -> int:
         raise UserError(f"{' '.join(overrides)} comes without a dataset: name image files to compare on")
     if not overrides and not (Path(options.run) / "config.yaml").exists():
         raise UserError(f"{options.run} holds no config.yaml: name the folder of a run")
+    if options.format == "transformers":
+        return _folder(options.run, options.to)
     if options.to is not None and options.to.is_dir():
         raise UserError(
             f"--to {options.to} is a folder: name a file such as {options.to}/model{SUFFIXES[options.format]}"
@@ -74,6 +77,23 @@ def main(words: list[str]) -> int:
     print(
         f"agreement      largest difference {difference:.1e}, on {sizes[0]} {what} in batches of {_listed(sizes)}{varies}"
     )
+    return 0
+
+
+def _folder(run: str, to: Path | None) -> int:
+    from experiments.commands.export_folder import export_folder
+    from experiments.run.loaded import load
+
+    if not (Path(run) / "config.yaml").exists():
+        raise UserError(f"{run} holds no config.yaml: name the folder of a run")
+    loaded = load(run)
+    target = to or Path(run) / "export" / f"{loaded.config.run.choices['model']}_transformers"
+    try:
+        folder, difference = export_folder(loaded, target)
+    except OSError as error:
+        raise UserError(f"--to {target} cannot be written ({error.strerror}): choose another folder") from error
+    print(f"folder     {folder}")
+    print(f"agreement  largest difference {difference:.1e}, of the vectors before the pooler on test examples")
     return 0
 
 

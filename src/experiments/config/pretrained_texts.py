@@ -64,6 +64,8 @@ def take_over_texts(config: Any) -> None:
             _take_run_tokenizer(config, tokenizer, _tokenizers(run.get("data") or {}).get(side) or {})
         if tokenizer.get("ends", False) is None:
             tokenizer["ends"] = bool(reads.get("ends"))
+    if reads.get("shared"):
+        _share_tokenizer(config)
     _take_length(config, reads.get("longest"))
     apart = config["task"].get("makes") == "vectors"
     if (
@@ -77,6 +79,22 @@ def take_over_texts(config: Any) -> None:
         )
     if data.get("apart", False) is None:
         data["apart"] = apart
+
+
+def _share_tokenizer(config: Any) -> None:
+    """One tokenizer for both languages, as a library's translator reads them.
+
+    Raises:
+        UserError: when its weights are published ones, whose tokens stand in another order.
+    """
+    weights, name = config.get("weights"), config["run"]["choices"].get("model")
+    if weights is not None and (Path(str(weights)) / "config.json").is_file() and not _is_run(weights):
+        raise UserError(
+            f"weights={weights} has tokens in an order that model={name} cannot read yet: take weights=null or an earlier run"
+        )
+    tokenizers = config["data"].get("tokenizers")
+    if tokenizers and "data.tokenizers.shared" not in given_keys(config):
+        tokenizers["shared"] = True
 
 
 def weights_folder(config: Any) -> Path | None:

@@ -41,6 +41,10 @@ def library_state(model: nn.Module, folder: Path, with_head: bool) -> dict[str, 
         value = next((given[one] for one in _spellings(library, prefixes) if one in given), None)
         if value is not None:
             found[ours] = value
+    for names_of_one in _shared(model):  # a table of tokens may be that of the head as well
+        value = next((found[name] for name in names_of_one if name in found), None)
+        if value is not None:
+            found |= dict.fromkeys(names_of_one, value)
     makes_words = getattr(model, "makes_words", False)
     if not with_head and not makes_words:
         found = {key: value for key, value in found.items() if not key.startswith("head.")}
@@ -55,6 +59,14 @@ def library_state(model: nn.Module, folder: Path, with_head: bool) -> dict[str, 
     if anew:
         log.warning("weights=%s has nothing for the stage %s, which keeps its own first values.", folder, anew[0])
     return found | {key: own[key] for key in lost}
+
+
+def _shared(model: nn.Module) -> list[list[str]]:
+    """The names of each tensor of a model that has several."""
+    groups: dict[int, list[str]] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        groups.setdefault(id(tensor), []).append(name)
+    return [names for names in groups.values() if len(names) > 1]
 
 
 def _spellings(name: str, prefixes: Iterable[str]) -> list[str]:

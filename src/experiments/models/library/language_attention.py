@@ -53,7 +53,9 @@ def attend(
             attention_mask = position_bias.masked_fill(~attention_mask, torch.finfo(query.dtype).min)
         else:
             attention_mask = attention_mask + position_bias
-    if query.device.type == "cpu" and query.dtype is torch.bfloat16 and not causal:
+    if query.device.type == "cpu" and query.dtype is torch.bfloat16:
+        if causal:
+            attention_mask = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool).tril()[None, None]
         scores = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
         if attention_mask is not None:
             bias = attention_mask

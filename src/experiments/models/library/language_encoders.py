@@ -140,6 +140,8 @@ class Encoder(Staged):
 
     Attributes:
         config: the library's configuration.
+        library_kind: the class of the library's network that the layers come from.
+        own_head: whether what comes behind the layers is no part of that network.
         makes_words: whether the head tells tokens, so that it comes with published weights.
 
     Raises:
@@ -193,7 +195,8 @@ class Encoder(Staged):
                 stages["pooler"] = First(_pooled(net, family, config), family.activation, share)
             stages["head"] = _head(net, family, config, num_classes)
         super().__init__(stages, tensors(net))
-        self.config = config
+        self.config, self.library_kind = config, type(net)
+        self.own_head = not (masked or every_step) and (pooling == "mean" or family is None or not num_classes)
         self.makes_words = masked  # the head is part of what the weights have learned
 
 

@@ -52,7 +52,7 @@ FAMILIES: Mapping[str, Family] = {
         masked=("vocab_transform", "activation", "vocab_layer_norm", "vocab_projector"),
     ),
     "gpt2": Family(inner="n_inner", dropouts=("resid_pdrop", "embd_pdrop", "attn_pdrop"), layers="h"),
-    "llama": Family(dropouts=("attention_dropout",), layers="layers"),
+    **dict.fromkeys(("llama", "qwen2", "qwen3"), Family(dropouts=("attention_dropout",), layers="layers")),
 }
 PLAIN = Family()  # of any other
 

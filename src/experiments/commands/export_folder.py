@@ -1,0 +1,112 @@
+"""A run's language model as a folder that `transformers` loads: config.json, model.safetensors and its tokenizer."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.errors import RunFailed, UserError
+
+if TYPE_CHECKING:
+    from experiments.run.loaded import Loaded
+
+TOLERANCE = 1e-4
+_TOKENS = ("pad_token", "unk_token", "cls_token", "sep_token")
+
+
+def export_folder(loaded: Loaded, target: Path) -> tuple[Path, float]:
+    """Writes the folder, whole or not at all, and compares what its network makes of test examples with the run's.
+
+    Args:
+        loaded: the run.
+        target: the folder; made, and not there before.
+
+    Returns:
+        The folder, and the largest difference.
+
+    Raises:
+        UserError: when the run's network is none of the library's, or the folder is there.
+        RunFailed: when what was written computes something else; it is not left behind.
+    """
+    model: Any = loaded.model
+    if not hasattr(model, "library_kind"):
+        raise UserError(
+            f"--format transformers writes networks of transformers, and model={loaded.config.run.choices.get('model')} "
+            "is none: use --format safetensors"
+        )
+    if target.exists() and any(target.iterdir()):
+        raise UserError(f"--to {target} is there already: choose another folder, or remove it")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(prefix=".export-", dir=target.parent))
+    try:
+        _write(loaded, place)
+        difference = _compare(loaded, place)
+        if not difference <= TOLERANCE:
+            raise RunFailed(f"the folder written differs by {difference:.2g} from the run: nothing is left")
+        place.chmod(0o755)
+        if target.exists():
+            target.rmdir()
+        place.replace(target)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return target, difference
+
+
+def _write(loaded: Loaded, place: Path) -> None:
+    import transformers
+
+    model: Any = loaded.model
+    config = type(model.config).from_dict(model.config.to_dict())
+    names = list(getattr(loaded.spec, "classes", ()))
+    if names and config.num_labels == len(names):
+        config.id2label, config.label2id = dict(enumerate(names)), {name: place for place, name in enumerate(names)}
+    net = model.library_kind(config)
+    state = model.state_dict()
+    net.load_state_dict({theirs: state[ours] for theirs, ours in model.published_names.items()}, strict=False)
+    if getattr(model, "own_head", False):  # what comes behind the layers is no part of the library's network
+        net = net.base_model
+    transformers.utils.logging.disable_progress_bar()
+    net.save_pretrained(place)
+    own = getattr(loaded.reader, "tokenizer", None)
+    if own is not None:
+        from experiments.data.text import tokens
+
+        indices = dict(zip(_TOKENS, tokens.marks(own), strict=True)) | {"mask_token": tokens.mask(own)}
+        words = {name: own.id_to_token(index) for name, index in indices.items() if index is not None and index >= 0}
+        transformers.PreTrainedTokenizerFast(tokenizer_object=own, **words).save_pretrained(place)
+
+
+def _compare(loaded: Loaded, place: Path) -> float:
+    """The largest difference of the vectors before the pooler, of some test examples, from the folder's network."""
+    import torch
+    import transformers
+
+    net = transformers.AutoModel.from_pretrained(place, local_files_only=True).eval()
+    inputs, _ = loaded.data.sample("test", 8)
+    model: Any = loaded.model
+    with torch.no_grad():
+        if not hasattr(inputs, "lengths"):  # pairs of sentences in two languages
+            source = inputs.source
+            ours, theirs = model.encode(source).values, net.get_encoder()
+            found = theirs(input_ids=source.values, attention_mask=source.mask().long()).last_hidden_state
+            return _largest(ours, found, source.mask())
+        x: Any = inputs
+        for name, stage in model.named_children():
+            if name in ("pooler", "head"):
+                break
+            x = stage(x)
+        values = x.values if not hasattr(model.pooler, "norm") else model.pooler.norm(x.values)
+        given: dict[str, Any] = {"input_ids": inputs.values.masked_fill(~inputs.mask(), model.config.pad_token_id or 0)}
+        if getattr(model.config, "type_vocab_size", 1) > 1:
+            ends = (
+                (inputs.values == loaded.spec.marks[3]).long() if loaded.spec.marks else torch.zeros_like(inputs.values)
+            )
+            given["token_type_ids"] = (ends.cumsum(1) - ends).clamp(max=1).masked_fill(~inputs.mask(), 0)
+        found = net(**given, attention_mask=inputs.mask().long()).last_hidden_state
+        return _largest(values, found, inputs.mask())
+
+
+def _largest(ours: Any, theirs: Any, inside: Any) -> float:
+    return float((ours - theirs)[inside].abs().max())

@@ -1,0 +1,53 @@
+"""Any encoder or decoder of `transformers`, by the name of its family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from experiments.batches import END, PADDING, START, UNKNOWN
+from experiments.models.library.language_decoders import DECODERS, Decoder
+from experiments.models.library.language_encoders import Encoder
+
+
+def language_model(
+    vocabulary: int,
+    num_classes: int = 2,
+    *,
+    every_step: bool = False,
+    masked: bool = False,
+    marks: Sequence[int] = (PADDING, UNKNOWN, START, END),
+    name: str | None,
+    size: int | None,
+    layers: int | None,
+    heads: int | None,
+    inner: int | None,
+    positions: int | None,
+    dropout: float | None,
+    pooling: str,
+    settings: Mapping[str, Any],
+) -> nn.Module:
+    """A `Decoder` where the family is one of those, else an `Encoder`; the keys are theirs.
+
+    Raises:
+        ValueError: as these do, and when a decoder is asked for masked words.
+    """
+    common: dict[str, Any] = {
+        "every_step": every_step,
+        "marks": marks,
+        "name": name,
+        "size": size,
+        "layers": layers,
+        "heads": heads,
+        "inner": inner,
+        "positions": positions,
+        "dropout": dropout,
+        "settings": settings,
+    }
+    if name not in DECODERS:
+        return Encoder(vocabulary, num_classes, masked=masked, pooling=pooling, **common)
+    if masked:
+        raise ValueError(f"model.name={name} sees no later words, so it cannot tell masked ones: take model.name=bert")
+    return Decoder(vocabulary, num_classes, **common)

@@ -1,0 +1,146 @@
+"""Encoder-decoders of `transformers`: T5, mT5, BART, mBART and Marian, as translators in stages.
+
+Raffel et al., "Exploring the limits of transfer learning with a unified text-to-text transformer" (2020); Lewis et al.,
+"BART: denoising sequence-to-sequence pre-training" (2020). Both languages have one vocabulary, whose table the encoder,
+the decoder and the head share.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from experiments.batches import END, PADDING, START, Decoding, Pairs, Sequences
+from experiments.models.library.language_families import library
+from experiments.models.stages import one_of, tensors
+from experiments.models.translator import Decoder, Translator
+
+LIKE_T5, LIKE_BART = ("t5", "mt5"), ("bart", "mbart", "marian")
+
+
+class EncoderStage(nn.Module):
+    """The library's encoder: the source's tokens (B, S) -> (B, S, size); the target passes."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, x: Pairs) -> Pairs:
+        source = x.source
+        out = self.encoder(input_ids=source.values, attention_mask=source.mask().long()).last_hidden_state
+        return Pairs(Sequences(out, source.lengths), x.target)
+
+
+class DecoderStage(Decoder):
+    """The library's decoder: target words -> vectors (B, T, size), given the encoded source.
+
+    Its state for decoding: fixed are the encoded source and which of it there is; moving the words so far (N, t).
+
+    Args:
+        decoder: the library's.
+        scale: of the vectors before the head.
+    """
+
+    def __init__(self, decoder: nn.Module, scale: float) -> None:
+        super().__init__()
+        self.decoder, self.scale = decoder, scale
+
+    def forward(self, x: Pairs) -> Tensor:
+        return self._vectors(x.target.values, x.source.values, x.source.mask())
+
+    def weights(self, pairs: Pairs) -> Tensor | None:
+        return None
+
+    def begin(self, source: Sequences) -> Decoding:
+        said = source.lengths.new_zeros(len(source.lengths), 0)
+        return Decoding((source.values, source.mask()), (said,))
+
+    def advance(self, words: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
+        said = torch.cat([state.moving[0], words[:, None]], dim=1)
+        return self._vectors(said, *state.fixed)[:, -1], Decoding(state.fixed, (said,))
+
+    def _vectors(self, words: Tensor, source: Tensor, mask: Tensor) -> Tensor:
+        out = self.decoder(
+            input_ids=words, encoder_hidden_states=source, encoder_attention_mask=mask.long(), use_cache=False
+        )
+        return out.last_hidden_state * self.scale
+
+
+class EncoderDecoder(Translator):
+    """Stages `encoder`, `decoder`, `head`: `Pairs` -> (B, T, target_vocabulary); the table of tokens is in all three.
+
+    Args:
+        vocabulary: number of tokens, of both languages.
+        target_vocabulary: the same.
+        one_vocabulary: whether both languages have the same tokens.
+        name: t5, mt5, bart, mbart or marian.
+        size: length of a token's vector.
+        layers: of the encoder and of the decoder.
+        heads: of the attention.
+        inner: units of the feed-forward blocks.
+        positions: tokens of the longest sentence; T5 has no such limit.
+        dropout: after blocks, while training.
+        settings: further keys of the library's configuration.
+
+    Attributes:
+        config: the library's configuration.
+        library_kind: the class of the library's network that the layers come from.
+        published_names: the name here of each of the library's tensors.
+
+    Raises:
+        ValueError: when the languages have two vocabularies, the library is not installed or refuses a value.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        target_vocabulary: int,
+        one_vocabulary: bool = False,
+        *,
+        name: str,
+        size: int,
+        layers: int,
+        heads: int,
+        inner: int,
+        positions: int,
+        dropout: float,
+        settings: Mapping[str, Any],
+    ) -> None:
+        one_of("name", name, (*LIKE_T5, *LIKE_BART))
+        if heads < 1 or size % heads:
+            raise ValueError(f"model.heads={heads} must divide model.size={size}: try model.heads=2 model.size=128")
+        if not one_vocabulary:
+            raise ValueError(f"model.name={name} has one table for both languages: set data.tokenizers.shared=true")
+        keys: dict[str, Any] = {"d_model": size}
+        if name in LIKE_T5:
+            keys |= {"num_layers": layers, "num_decoder_layers": layers, "num_heads": heads}
+            keys |= {"d_ff": inner, "d_kv": size // heads, "dropout_rate": dropout}
+        else:
+            keys |= {"max_position_embeddings": positions, "dropout": dropout}
+            for side in ("encoder", "decoder"):
+                keys |= {f"{side}_layers": layers, f"{side}_attention_heads": heads, f"{side}_ffn_dim": inner}
+        transformers = library()
+        ends = {"pad_token_id": PADDING, "eos_token_id": END, "decoder_start_token_id": START, "bos_token_id": START}
+        ends |= {"forced_eos_token_id": END} if name in LIKE_BART else {}
+        if name in LIKE_T5:
+            ends.pop("bos_token_id")
+        try:
+            config = transformers.AutoConfig.for_model(name, **{"vocab_size": vocabulary, **ends, **keys, **settings})
+        except Exception as error:
+            raise ValueError(f"model.settings: transformers refuses them for {name}: {error}") from error
+        net = transformers.AutoModelForSeq2SeqLM.from_config(config)
+        scale = size**-0.5 if getattr(config, "scale_decoder_outputs", False) else 1.0
+        encoder, decoder = (getattr(net.base_model, side) for side in ("encoder", "decoder"))
+        stages: OrderedDict[str, nn.Module] = OrderedDict(
+            encoder=EncoderStage(encoder),  # source: (B, S, size)
+            decoder=DecoderStage(decoder, scale),  # (B, T, size)
+            head=net.lm_head,  # (B, T, target_vocabulary)
+        )
+        super().__init__(stages)
+        ours = {id(tensor): one for one, tensor in self.state_dict(keep_vars=True).items()}
+        self.published_names = {one: ours[id(tensor)] for one, tensor in tensors(net).items() if id(tensor) in ours}
+        self.config, self.library_kind, self.makes_words = config, type(net), True
