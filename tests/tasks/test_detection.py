@@ -85,11 +85,30 @@ def test_a_run_from_training_to_prediction(experiments: Run, voc: Path, tmp_path
         len(list(csv.DictReader((tmp_path / "found" / "predictions.csv").open()))) >= 2
     )  # a row of an image without any
 
+    code, _, errors = experiments("export", "run", "--format", "safetensors")
+    assert code == 2 and "task=detection cannot be exported" in errors
+
     # The run's own folder gives its weights to a new one.
     code, _, errors = experiments(
         "train", "data=voc", f"data.root={voc}", "weights=run", *SSD, *QUICK[:-1], "hydra.run.dir=again"
     )
     assert code == 0, errors
+
+
+def test_published_detectors_predict(experiments: Run, tmp_path: Path) -> None:
+    """A file in the form of torchvision's, whose classes are COCO's."""
+    pytest.importorskip("faster_coco_eval")
+    import torch
+    from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+
+    torch.save(ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None).state_dict(), tmp_path / "coco.pth")
+    Image.new("RGB", (60, 50), (200, 80, 90)).save("photo.png")
+    words = ("model=ssdlite", "weights=coco.pth", "task.threshold=0.0", "photo.png", "--out", "out", "--top", "2")
+    code, output, errors = experiments("predict", *words)
+    assert code == 0, errors
+    assert output.count("photo.png") == 2
+    categories = json.loads((tmp_path / "out" / "predictions.json").read_text())["categories"]
+    assert (categories[0], len(categories)) == ({"id": 1, "name": "person"}, 90)
 
 
 def test_a_run_goes_on_where_it_stopped(experiments: Run, voc: Path, tmp_path: Path) -> None:
@@ -127,7 +146,7 @@ def test_masks_of_instances(experiments: Run, tmp_path: Path) -> None:
     [
         (["data=bccd", "task=instance_segmentation"], "task=instance_segmentation reads instances and data=bccd gives boxes"),
         (["data=bccd", "model=resnet18"], "model that makes boxes and model=resnet18 makes classes"),
-        (["data=generated_boxes", "task=instance_segmentation", "model=ssdlite"], "makes masks and model=ssdlite makes boxes"),
+        (["data=generated_boxes", "task=instance_segmentation", "model=ssdlite"], "makes instances and model=ssdlite makes boxes"),
         (["data=voc", "data.root=nowhere"], "data.root=nowhere is no folder"),
         (["data=voc"], "data.root has no default"),
         (["data=generated_boxes", "data.bad_boxes=ignore"], "data.bad_boxes=ignore must be refuse, drop or clip"),

@@ -199,6 +199,11 @@ def flattened(loaded: Loaded, files: list[str]) -> tuple[Any, list[Any]]:
         try:
             with torch.no_grad():
                 loaded.task.step(batch)  # only the task knows what of a batch its network reads
+        except NotImplementedError as error:
+            raise UserError(
+                f"task={loaded.config.run.choices['task']} cannot be exported: its network reads images of unlike sizes; "
+                "weights=RUN takes it over"
+            ) from error
         finally:
             hook.remove()
         inputs = seen[0] if seen else (batch[0],)  # a task that calls its stages one by one

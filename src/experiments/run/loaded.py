@@ -145,9 +145,14 @@ def load_published(overrides: Sequence[str], config_dirs: Sequence[str] = ()) ->
         UserError: when the network has no published weights, they are not here, or do not fit.
     """
     from experiments.config.check import require
-    from experiments.config.compose import compose, content, option_files
+    from experiments.config.compose import compose
+    from experiments.config.options import content, option_files
+    from experiments.run.published_detectors import build_published_detector, is_detector
     from experiments.run.published_speech import build_published_speech, is_speech
 
+    if is_detector(overrides, config_dirs):
+        config, shown, task = build_published_detector(overrides, config_dirs)
+        return Loaded(Path(config.run.dir), config, {}, shown, task)
     if is_speech(overrides, config_dirs):
         config, sound, task = build_published_speech(overrides, config_dirs)
         return Loaded(Path(config.run.dir), config, {}, sound, task)

@@ -45,7 +45,7 @@ class InstanceSegmentation(Detection):
         overlap: float,
     ) -> None:
         if not spec.masks:
-            raise UserError("task=instance_segmentation needs a mask for each object: set data.targets=masks")
+            raise UserError("task=instance_segmentation needs a mask for each object: set data.targets=instances")
         super().__init__(model, spec, optimizer, scheduler, threshold=threshold, tile=tile, overlap=overlap)
 
     def make_metrics(self) -> MetricCollection:

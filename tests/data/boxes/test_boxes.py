@@ -220,7 +220,9 @@ def test_boxes_turn_with_their_photograph(tmp_path: Path) -> None:
 
 def test_coco_with_gaps_crowds_and_masks(tmp_path: Path) -> None:
     pytest.importorskip("faster_coco_eval")
-    data = ready(COCO(root=str(coco_folder(tmp_path)), annotations=None, images=None, **KEYS | {"targets": "masks"}))
+    data = ready(
+        COCO(root=str(coco_folder(tmp_path)), annotations=None, images=None, **KEYS | {"targets": "instances"})
+    )
     assert data.spec.classes == ("hut", "tree") and data.spec.masks
     _, targets = data.sample("train", 2)
     assert targets[0]["labels"].tolist() == [1] and targets[0]["masks"].sum() == 100  # the crowd is not learned from
@@ -253,7 +255,7 @@ def test_coco_without_masks_is_for_boxes_alone(tmp_path: Path) -> None:
     root = coco_folder(tmp_path, lambda content: content["annotations"][0].pop("segmentation"))
     ready(COCO(root=str(root), annotations=None, images=None, **KEYS))
     with pytest.raises(UserError, match="1 of 14 objects have no mask"):
-        ready(COCO(root=str(root), annotations=None, images=None, **KEYS | {"targets": "masks"}))
+        ready(COCO(root=str(root), annotations=None, images=None, **KEYS | {"targets": "instances"}))
 
 
 def yolo_folder(root: Path, line: str = "1 0.5 0.5 0.25 0.2") -> Path:
@@ -313,7 +315,7 @@ def test_masks_decode_alike(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["flip", "vertical_flip", "crop", "zoom_out", "colour"])
 def test_boxes_and_masks_move_with_the_image(name: str) -> None:
     """A box stays the box around the bright part, and around its mask."""
-    data = ready(GeneratedBoxes(count=8, side=64, **KEYS | {"targets": "masks"}))
+    data = ready(GeneratedBoxes(count=8, side=64, **KEYS | {"targets": "instances"}))
     change = BoxAugment.of({name: 1.0})
     for index in range(6):
         given = data.dataset("train").read(index, crowds=False)  # type: ignore[attr-defined]
@@ -349,7 +351,7 @@ def test_bccd_has_two_bad_boxes(real: Callable[[str], Path]) -> None:
 def test_coco_sample_and_penn_fudan(real: Callable[[str], Path]) -> None:
     data = ready(COCO(root=str(real("coco_sample")), annotations=None, images=None, **KEYS))
     assert data.spec.num_classes == 80
-    people = ready(PennFudan(root=str(real("penn_fudan_subset").parent), **KEYS | {"targets": "masks"}))
+    people = ready(PennFudan(root=str(real("penn_fudan_subset").parent), **KEYS | {"targets": "instances"}))
     assert people.spec.classes == ("pedestrian",)
     images, targets = people.sample("validation", 1)
     assert targets[0]["masks"].shape[1:] == images[0].shape[1:]

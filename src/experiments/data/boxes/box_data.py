@@ -48,7 +48,7 @@ class BoxData(BatchedData):
         bad_boxes: what to do about boxes that are empty, swapped or outside, and broken polygons: `refuse`, `drop`, or
             `clip` to cut to the image what reaches outside.
         exif: see `upright`.
-        targets: what a batch has of each object: `boxes`, or `masks` too.
+        targets: what a batch has of each object: `boxes`, or masks too for `instances`.
         augment: see `BoxAugment`.
         split_seed: decides who is held out.
 
@@ -89,7 +89,7 @@ class BoxData(BatchedData):
         for key, value, known in (
             ("bad_boxes", bad_boxes, ("refuse", "drop", "clip")),
             ("exif", exif, ("auto", "upright", "stored")),
-            ("targets", targets, ("boxes", "masks")),
+            ("targets", targets, ("boxes", "instances")),
         ):
             if value not in known:
                 raise UserError(f"data.{key}={value} is unknown: choose one of {', '.join(known)}")
@@ -126,11 +126,11 @@ class BoxData(BatchedData):
                     f"data={self.name}: none of the {len(pictures)} images of the {part} part has an object: "
                     "give images with boxes"
                 )
-        if self.targets == "masks":
+        if self.targets == "instances":
             self._need_masks(parts)
         sides = np.array([picture.size for picture in parts["train"]])
         height, width = (int(side) for side in np.median(sides, axis=0))
-        self.spec = DetectionSpec(height, width, classes, self.targets == "masks")
+        self.spec = DetectionSpec(height, width, classes, self.targets == "instances")
         self.splits = {part: len(pictures) for part, pictures in parts.items()}
         counts = {f"{part}_objects": sum(len(one.objects) for one in pictures) for part, pictures in parts.items()}
         counts |= {"dropped_boxes": sieve.dropped, "clipped_boxes": sieve.clipped}
