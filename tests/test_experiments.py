@@ -43,7 +43,7 @@ def test_headers_state_command_and_result(name: str) -> None:
     assert lines[0] == "# @package _global_"
     text = "\n".join(lines[1:5])
     assert re.search(rf"Command: +experiments train .*experiment={name}\b", text)
-    assert re.search(r"Measured: test/\w+ -?\d+\.\d+ ± \d+\.\d+ \(95 %, \d+ (seeds|digits)\)", text)
+    assert re.search(r"Measured: test/\w+ -?\d+\.\d+ (± \d+\.\d+ \(95 %, \d+ (seeds|digits)\)|\(one seed\))", text)
 
 
 @pytest.mark.parametrize(
