@@ -22,7 +22,7 @@ SIZES: dict[str, Any] = {
     "position_kernel": 8, "position_groups": 2, "projection": 8, "dropout": 0.0, "layerdrop": 0.0, "time_mask": 0.05,
     "time_span": 10, "feature_mask": 0.0, "feature_span": 10,
 }  # fmt: skip
-PUBLISHED = {"library": "transformers", "name": "facebook/wav2vec2-base-960h"}
+PUBLISHED = {"library": "transformers", "name": "facebook/wav2vec2-base-960h", "kinds": ["wav2vec2", "hubert"]}
 LETTERS = ("a", "b", " ")
 
 

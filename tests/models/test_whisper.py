@@ -21,7 +21,7 @@ SIZES: dict[str, Any] = {
     "window": 2.0, "bands": 16, "hidden": 16, "layers": 2, "heads": 2, "inner": 32, "longest_text": 32, "projection": 8,
     "dropout": 0.0,
 }  # fmt: skip
-PUBLISHED = {"library": "transformers", "name": "openai/whisper-tiny"}
+PUBLISHED = {"library": "transformers", "name": "openai/whisper-tiny", "kinds": ["whisper"]}
 
 
 def save(folder: Path, kind: str = "WhisperForConditionalGeneration", **changes: Any) -> Any:
