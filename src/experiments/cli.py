@@ -282,6 +282,7 @@ def _hydra(words: list[str]) -> int:
     from experiments.config.compose import compose, explain
     from experiments.config.options import conf_dir
     from experiments.config.shorthand import mended, spelled_out
+    from experiments.sweep.hydra_job import run_here
 
     overrides, folders, _ = split_words(words)
     if "COMP_LINE" in os.environ:  # completion sees `experiments train …`; Hydra knows only what follows
@@ -294,7 +295,7 @@ def _hydra(words: list[str]) -> int:
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said) if {"-h", "--help"} & set(words) else contextlib.nullcontext():
-            hydra_main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(lambda config: None)()
+            hydra_main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(run_here)()
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         better = mended(error, words, lambda rest: compose([w for w in rest if w in overrides], folders, whole=False))
         if better is None:

@@ -50,7 +50,15 @@ class CellSweeper(Sweeper):
         else:
             words = [*overrides_of(self.params), *arguments]
             cells = expand(words, self.zip, self.lists, self.hydra_context.config_loader)  # type: ignore[union-attr]
-        return [self.launcher.launch(cells, initial_job_idx=0)]
+        if self.config.launcher.only_check and not isinstance(self.launcher, JobLauncher):
+            self.launcher = ProcessLauncher()  # which checks without running
+            self.launcher.setup(hydra_context=self.hydra_context, task_function=lambda config: None, config=self.config)
+        returns = self.launcher.launch(cells, initial_job_idx=0)
+        if not isinstance(self.launcher, JobLauncher):  # ours say themselves what failed
+            from experiments.sweep.hydra_job import all_well
+
+            all_well(list(returns))
+        return [returns]
 
 
 class JobLauncher(Launcher):

@@ -73,7 +73,7 @@ def newest_whole(folder: Path) -> Path | None:
     Raises:
         UserError: when there are checkpoints, and none can be read.
     """
-    problems = []
+    problems: list[str] = []
     others = sorted(folder.glob("*.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)  # of a ModelCheckpoint
     names = ["last.ckpt", "best.ckpt", *(path.name for path in others)]
     for name in dict.fromkeys(name for name in names if name != "averaged.ckpt"):  # which holds weights alone

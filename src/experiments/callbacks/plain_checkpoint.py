@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import OmegaConf
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +35,6 @@ def plain(checkpoint: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if OmegaConf.is_config(value):
-        return _plain(OmegaConf.to_container(value, resolve=True))
     if isinstance(value, Enum):
         return _plain(value.value)
     if isinstance(value, np.generic):
@@ -52,7 +49,7 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, Mapping):
         return {_plain(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)) and not hasattr(value, "_fields"):
+    if isinstance(value, (Sequence, set, frozenset)) and not hasattr(value, "_fields"):
         kind = {tuple: tuple, set: set, frozenset: set}.get(type(value), list)
         return kind(_plain(one) for one in value)
     return _LEFT

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.config.fitting_task import with_fitting_task
+from experiments.config.hydra_keys import refuse_unused
 from experiments.config.options import conf_dir, options
 from experiments.config.preprocessing import given_keys, take_over_published
 from experiments.config.pretrained_texts import take_over_texts
@@ -90,6 +91,7 @@ def settle(
     Raises:
         UserError: when a value is missing or refers to what is not there.
     """
+    refuse_unused(config.hydra)
     HydraConfig.instance().set_config(config)
     try:
         with open_dict(config):

@@ -26,7 +26,7 @@ def resolve(config: DictConfig) -> None:
 
 
 def _resolve(node: DictConfig | ListConfig, asked: list[str]) -> None:
-    keys = list(node.keys()) if isinstance(node, DictConfig) else list(range(len(node)))
+    keys: list[Any] = list(node.keys()) if isinstance(node, DictConfig) else list(range(len(node)))
     for key in keys:
         if OmegaConf.is_missing(node, key):
             continue

@@ -145,7 +145,7 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
     settle(config, model, spec)
     freezing = build_freezing(config, model)
     optimizer = bound(config.optimizer, ("name",)) if learning else None
-    if learning and config.precision.name == "16-mixed" and config.trainer.gradient_clip_val is not None:
+    if optimizer is not None and config.precision.name == "16-mixed" and config.trainer.gradient_clip_val is not None:
         optimizer.keywords.pop("fused", None)  # Lightning cannot clip what a fused optimizer unscales itself
     scheduler = build_scheduler(config.scheduler) if learning and "_target_" in config.scheduler else None
     extra: dict[str, Any] = {

@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.config.compose import refuse_hidden
+from experiments.config.hydra_keys import refuse_unused
 from experiments.config.options import conf_dir, content
 from experiments.errors import UserError
 from experiments.sweep import folder as sweep_folder
@@ -102,6 +103,7 @@ def open_sweep(config: DictConfig, folder: Path) -> Sweep:
     ]
     task = [word for word in config.hydra.overrides.task if word.startswith("launcher.")]
     sweep.settings = [*hydra, *task, *_of_files(config, {word.partition("=")[0] for word in task})]
+    refuse_unused(config.hydra)
     sweep.config_dirs = config_dirs(config)
     refuse_hidden(sweep.config_dirs)
     return sweep

@@ -100,11 +100,12 @@ class Transcription(Task):
             raise UserError(f"task.search.beams={self.search.beams} must be 1 or more: try task.search.beams=5")
         self.write = rule(normalise, "task.normalise")
         super().__init__(model, spec, optimizer, scheduler)
-        self.words: Any = model.words
+        words: Any = model.words
+        self.words = words
         self.language, self.translate, self.timestamps, self.windows = language, translate, timestamps, windows
         try:
-            self.context = self.words.context(prompt or "")
-            self.words.prompt(language, translate, timestamps)
+            self.context = words.context(prompt or "")
+            words.prompt(language, translate, timestamps)
         except ValueError as error:
             raise UserError(str(error)) from error
         self.transcripts = Transcripts(samples)
@@ -139,7 +140,7 @@ class Transcription(Task):
         prompt = self.words.prompt(language, self.translate, False)
         rows = [[*prompt, *self.words.encode(text), self.words.end] for text in texts]
         longest = max(map(len, rows))
-        positions = self.model.positions  # type: ignore[union-attr]
+        positions: Any = self.model.positions
         if longest - 1 > positions:
             raise UserError(
                 f"a transcript has {longest} tokens and the network takes {positions}: cut such recordings, with offset"

@@ -187,7 +187,7 @@ class AudioData(BatchedData):
                 digest.update(f"{path}:{span}:{state.st_size}:{state.st_mtime_ns};".encode())
         else:
             for clip in range(len(self.clips.lengths)):
-                digest.update(np.ascontiguousarray(self.clips.read(clip)))
+                digest.update(np.ascontiguousarray(self.clips.read(clip)).tobytes())
         return digest.hexdigest()
 
     def _labels_of(self, audio: Audio) -> bytes:

@@ -194,8 +194,9 @@ class Features(nn.Module):
             samples = centred / (centred.square().sum(1, keepdim=True) / count + 1e-7).sqrt()
         samples = F.pad(samples, (0, max(0, self.field - samples.shape[1])))
         lengths = lengths.clamp(min=self.field)
-        values: Any = samples.to(self.conv_layers[0].conv.weight.dtype)[:, None]  # (B, 1, T)
-        for layer, kernel, stride in zip(self.conv_layers, self.kernels, self.strides, strict=True):
+        layers: Any = self.conv_layers
+        values: Any = samples.to(layers[0].conv.weight.dtype)[:, None]  # (B, 1, T)
+        for layer, kernel, stride in zip(layers, self.kernels, self.strides, strict=True):
             lengths = (lengths - kernel) // stride + 1
             norm = getattr(layer, "layer_norm", None)
             if isinstance(norm, nn.GroupNorm):
