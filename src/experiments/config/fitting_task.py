@@ -30,7 +30,7 @@ def fitting_tasks(model: Any, makes: Sequence[Any], kind: Any, config_dirs: Sequ
 def with_fitting_task(words: Sequence[str], config_dirs: Sequence[str] = ()) -> list[str]:
     """Adds `task=…` to overrides that choose a model which makes nothing that the data's usual task learns from.
 
-    Nothing is added where a task or an experiment is chosen, or where no task or more than what fits is known.
+    Nothing is added where a task or an experiment is chosen, where the model makes classes too, or where no task fits.
     """
     chosen = dict(word.split("=", 1) for word in words if "=" in word)
     if "model" not in chosen or {"task", "experiment", "sweep"} & {word.lstrip("+~") for word in chosen}:
@@ -38,7 +38,7 @@ def with_fitting_task(words: Sequence[str], config_dirs: Sequence[str] = ()) -> 
     makes = _listed(_inherited("model", chosen["model"], "makes", config_dirs) or "classes")
     data = chosen.get("data", "digits")
     usual = _inherited("data", data, _OVERRIDE, config_dirs)
-    if usual is None or (_inherited("task", usual, "makes", config_dirs) or "classes") in makes:
+    if usual is None or "classes" in makes or (_inherited("task", usual, "makes", config_dirs) or "classes") in makes:
         return list(words)
     kind = (_inherited("data", data, "gives", config_dirs) or {}).get("kind")
     fitting = fitting_tasks(chosen["model"], makes, kind, config_dirs)
