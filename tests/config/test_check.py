@@ -73,7 +73,7 @@ BAD = [
     (["data=generated_text", "model.truncate=0"], ["model.truncate=0", "1 or more"]),
     (["data=generated_pairs", "task.search.beams=0"], ["task.search.beams=0", "1 or more"]),
     (["data=generated_pairs", "task.search.length_penalty=-1"], ["task.search.length_penalty=-1", "0 or more"]),
-    (["resume=nowhere"], ["nowhere", "config.yaml"]),
+    (["resume=nowhere"], ["nowhere", "does not exist", "folder of a run"]),
     (["model=[a"], ["model=[a", "key=value"]),
     (["=3"], ["3"]),
     (["+optimizer.lr=0.1"], ["+optimizer.lr=0.1 would add what the config has", "drop the +, as in optimizer.lr=0.1"]),

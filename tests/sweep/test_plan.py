@@ -19,6 +19,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from experiments.config.compose import settle
+from experiments.config.fitting_task import with_fitting_task
 from experiments.config.options import conf_dir, options
 from experiments.errors import UserError
 from experiments.sweep import conditions
@@ -81,9 +82,10 @@ def agree(loader: Any, cells: list[list[str]]) -> Composer:
     composer = Composer(loader, master, [])
     for words in cells:
         try:
-            theirs = loader.load_sweep_config(master, words)
+            whole = with_fitting_task(words)
+            theirs = loader.load_sweep_config(master, whole)
             theirs.hydra.job.num = 0
-            theirs = settle(theirs, words, [], "/somewhere/cell")
+            theirs = settle(theirs, whole, [], "/somewhere/cell")
         except Exception as error:
             with pytest.raises(type(error)):
                 composer.compose(words, "/somewhere/cell")
@@ -364,6 +366,7 @@ SWEEPS = {  # with what they need, how many cells they have, and how many with o
     "attention": (["data=generated_pairs"], 6, 2),
     "latent_size": ([], 72, 24),
     "freezing_strategies": ([], 45, 15),
+    "changed_physics": ([], 24, 8),
 }
 
 

@@ -89,6 +89,11 @@ def _companions_hidden() -> Iterator[None]:
         imports.RequirementCache.__bool__, imports.package_available = cache_bool, package_available  # type: ignore[assignment]
 
 
+def _importing_a_submodule() -> bool:
+    """Whether the import system itself asks, as for `import torch._dynamo.utils` but not for `from torch._dynamo import x`."""
+    return sys._getframe(2).f_globals.get("__name__") == "importlib._bootstrap"
+
+
 class _StandIn(ModuleType):
     """A module of a few names that gives way to the real one when it is asked for any other."""
 
@@ -100,7 +105,7 @@ class _StandIn(ModuleType):
         setattr(sys.modules[above], last, self)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name != "__path__":  # `__path__` is what an import of a submodule asks for
+        if name.startswith("__") and not (name == "__path__" and _importing_a_submodule()):
             raise AttributeError(name)
         self.give_way()
         return getattr(importlib.import_module(self.__name__), name)

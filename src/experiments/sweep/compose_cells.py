@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
@@ -22,6 +23,7 @@ from experiments.speedups.option_files import Plain, UnusualError, copied, open_
 _NAME = r"[A-Za-z_][\w-]*"
 _REFERENCE = re.compile(rf"\$\{{({_NAME}(?:\.{_NAME})*)\}}")
 _RESOLVER = re.compile(r"\$\{(?!hydra:)[\w.]+:[^${}]*\}")
+_SELECT = re.compile(rf"\$\{{oc\.select:\s*({_NAME}(?:\.{_NAME})*)\s*(?:,([^${{}}]*))?\}}")
 _EITHER = re.compile(f"{_REFERENCE.pattern}|{_RESOLVER.pattern}")
 
 
@@ -131,6 +133,8 @@ class Composer:
             raise UnusualError
         if whole := _REFERENCE.fullmatch(node):
             return self._resolve(_find(root, whole.group(1)), root, depth + 1)
+        if select := _SELECT.fullmatch(node):
+            return self._resolve(_selected(root, select.group(1), select.group(2)), root, depth + 1)
         if _RESOLVER.fullmatch(node):
             return self._answer(node)
 
@@ -189,6 +193,18 @@ def _find(root: Plain, name: str) -> Any:
         node = node[part]
     if node == "???":
         raise UnusualError
+    return node
+
+
+def _selected(root: Plain, name: str, default: str | None) -> Any:
+    """What `oc.select` gives: a value of the config, or the default where there is none."""
+    node: Any = root
+    for part in name.split("."):
+        if isinstance(node, str) and "${" in node:
+            raise UnusualError
+        if not isinstance(node, dict) or part not in node or node[part] == "???":
+            return None if default is None else yaml.safe_load(default)
+        node = node[part]
     return node
 
 
