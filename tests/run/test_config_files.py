@@ -8,6 +8,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from experiments.config.compose import compose
 from experiments.run.folder import read_config, write_config
 
 VALUES = [
@@ -16,9 +17,14 @@ VALUES = [
 ]  # fmt: skip
 
 
+def whole(folder: Path) -> dict[str, object]:
+    """A config with every group that one must have."""
+    return OmegaConf.to_container(compose([f"hydra.run.dir={folder}"]))  # type: ignore[return-value]
+
+
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_a_value_is_read_as_it_was_written(value: object, tmp_path: Path) -> None:
-    config = {"run": {"dir": str(tmp_path)}, "value": value}
+    config = whole(tmp_path) | {"value": value}
     write_config(config, tmp_path)
     found = OmegaConf.to_container(read_config(tmp_path))
     assert found["value"] == value and type(found["value"]) is type(value)
@@ -28,6 +34,6 @@ def test_a_value_is_read_as_it_was_written(value: object, tmp_path: Path) -> Non
 
 
 def test_exponents_without_a_dot_are_numbers(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text(yaml.dump({"run": {"dir": str(tmp_path)}}) + "lr: 1e-3\nday: 2026-01-01\n")
+    (tmp_path / "config.yaml").write_text(yaml.dump(whole(tmp_path)) + "lr: 1e-3\nday: 2026-01-01\n")
     config = read_config(tmp_path)
     assert config.lr == 0.001 and config.day == "2026-01-01"

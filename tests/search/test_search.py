@@ -184,7 +184,7 @@ def test_check_says_what_a_search_would_do(experiments: Experiments, tmp_path: P
     assert "optimizer.lr from 1e-05 to 0.1 (log)" in output and "This search can run." in output
     assert not (tmp_path / "found").exists()
     skip = ("check", *SMALL, "launcher.on_invalid=skip")
-    code, output, _ = experiments(*skip, "model=glob([m*,ls*],exclude=mobile*)")
+    code, output, _ = experiments(*skip, "model=glob([mlp*,lst*,mobile*],exclude=mobile*)")
     assert code == 0 and "model in lstm, mlp\nskipped: model=lstm: model=lstm reads" in output
     assert output.endswith("This search can run.\n")
     code, output, _ = experiments(*skip, "model=gru,lstm")

@@ -169,7 +169,6 @@ _RULES = {
     "model.max_size": _whole(32, "640"),
     "model.samples": _whole(1, "512"),
     "model.detections": _whole(1, "100"),
-    "model.norm": _one_of("batch", "frozen"),
     "data.history": _whole(1, "96"),
     "data.horizon": _whole(1, "24"),
     "data.season": _whole(1, "24"),
@@ -185,7 +184,12 @@ _RULES = {
     "task.passes": _whole(1, "10"),
     "task.discount": _Rule(float, "a number from 0 to 1", lambda v: 0 <= v <= 1, "0.99"),
     "task.trace": _Rule(float, "a number from 0 to 1", lambda v: 0 <= v <= 1, "0.95"),
-    "task.clip": _Rule(float, "a number above 0", lambda v: v > 0, "0.2"),
+    "task.clip": _Rule(
+        object,
+        "true, false, or a number above 0",
+        lambda v: isinstance(v, (bool, int, float)) and (isinstance(v, bool) or v > 0),
+        "0.2",
+    ),
     "task.max_gradient": _Rule(float, "a number above 0, or null", lambda v: v > 0, "0.5", True),
     "data.limit": _Rule(
         float,
