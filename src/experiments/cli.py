@@ -11,13 +11,11 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from experiments.errors import (
     Interrupted,
     RunFailed,
     UserError,
-    as_typed,
     debugging,
     how_to_resume,
     in_short,
@@ -26,6 +24,7 @@ from experiments.errors import (
 from experiments.speedups.process_exit import leave
 from experiments.system.shown import clean, speak_everywhere
 from experiments.system.signals import stop, stop_behind, stoppable
+from experiments.system.terminal import done_waiting, speaking, split_level, waiting_for
 
 HELP = """\
 experiments: pick a model, a dataset, a freezing strategy and a precision; train, sweep, compare.
@@ -35,7 +34,7 @@ experiments: pick a model, a dataset, a freezing strategy and a precision; train
   experiments train resume=RUN                         go on where a run or a sweep stopped
   experiments status SWEEP                             how a sweep stands
   experiments check [-m] [group=option …] [key=value …]  what is wrong with a config or a sweep, without running it
-  experiments list models|data|tasks|…                 what there is to choose from
+  experiments list models|data|tasks|… [WORD…]         what there is to choose from; list models --reads text
   experiments layers [model=… data=…]                  layer table: output shapes, parameters
   experiments compare PATH…                            table of the runs below some folders
   experiments evaluate RUN [key=value …]               test a run again, also on other data
@@ -44,7 +43,9 @@ experiments: pick a model, a dataset, a freezing strategy and a precision; train
   experiments benchmark [model=… data=…]               examples a second by precision, memory format and batch size
   experiments show RUN [IMAGE…]                        what the network looks for, as pictures and a page
   experiments export RUN --format FORMAT               the network as safetensors, torch-export or onnx
+  experiments completion bash|zsh|fish                 what makes Tab complete commands, options, keys and runs
 
+  train takes -q (warnings, errors and the result's folder alone) and -v (all choices, versions and settings).
   experiments COMMAND --help tells more; experiments train --help lists every group and key.
   --trust PACKAGE lets a run folder that was not made here name classes of a package; nothing else of it is run.
   EXPERIMENTS_DATA=FOLDER says where datasets live; EXPERIMENTS_DEBUG=1 shows tracebacks.
@@ -77,8 +78,10 @@ def _run(words: list[str]) -> int:
         print(version("experiments"))
         return 0
     command, rest = words[0], words[1:]
-    if command in ("-sc", "--shell-completion"):  # as Hydra's own completion calls it
-        return _hydra(words)
+    if command in ("-sc", "--shell-completion") and rest and rest[0].startswith(("install=", "query=")):
+        from experiments.commands.completion import for_hydra
+
+        return for_hydra(rest[0], COMMANDS)
     if command in ("train", "evaluate", "predict", "show", "export"):
         from experiments.run.trust import trust
 
@@ -89,7 +92,10 @@ def _run(words: list[str]) -> int:
     if command in _PLAIN and {"-h", "--help"} & set(rest):
         print(_usage(command))
         return 0
-    return COMMANDS[command](rest) or 0
+    try:
+        return COMMANDS[command](rest) or 0
+    except SystemExit as leaving:  # a parser that was asked for help
+        return int(leaving.code or 0)
 
 
 def _usage(command: str) -> str:
@@ -99,6 +105,7 @@ def _usage(command: str) -> str:
 
 
 def _say(error: BaseException, code: int, text: str | None = None) -> int:
+    done_waiting()
     if stopped := stop_behind(error):
         print(file=sys.stderr)
         _say_how_to_resume(stopped)
@@ -140,6 +147,25 @@ def split_trust(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return trusted, others
 
 
+def option(name: str, words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The value of an option such as --reads, None where it is not there, and the other words.
+
+    Raises:
+        UserError: when the option has no value.
+    """
+    found, others = None, []
+    rest = iter(words)
+    for word in rest:
+        own, equals, value = word.partition("=")
+        if own != name:
+            others.append(word)
+            continue
+        found = value if equals else next(rest, "")
+        if not found or found.startswith("-"):
+            raise UserError(f"{name} needs a value: {name} VALUE")
+    return found, others
+
+
 def split_words(words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
     """Overrides, folders after --config-dir, and Hydra's other switches."""
     overrides, folders, switches = [], [], []
@@ -161,12 +187,20 @@ def split_words(words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
 
 
 def _train(words: list[str]) -> int:
+    asked, words = split_level(words)
+    with speaking(asked):
+        return _train_aloud(words)
+
+
+def _train_aloud(words: list[str]) -> int:
+    waiting_for("reading the config")
     overrides, folders, switches = split_words(words)
     resume = [word.partition("=")[2] for word in overrides if word.startswith("resume=")]
     if resume and not resume[-1]:
         raise UserError("resume= names no run: write resume=FOLDER, or leave it out to begin a new run")
     if switches or (resume and (Path(resume[-1]) / "sweep.json").exists()):
         words = _sweep_words(words)
+        waiting_for("reading the sweep")
         with _torch_ahead(words):
             return _hydra(words)
     opening: contextlib.AbstractContextManager[Path | None]
@@ -182,11 +216,15 @@ def _train(words: list[str]) -> int:
         opening = opened(compose(overrides, folders))
     with stoppable(), opening as folder:
         if folder is None:
+            done_waiting()
             return 0
         from experiments.run.execute import run
 
         record = run(folder)
-    _show(record, folder)
+    if int(os.environ.get("RANK", 0)) == 0:
+        from experiments.run.banner import closing
+
+        closing(record, folder)
     return 0
 
 
@@ -258,22 +296,8 @@ def _left_to_cells(words: list[str]) -> list[str]:
     return [one(word) for word in words]
 
 
-def _show(record: dict[str, Any], folder: Path) -> None:
-    """The result of a run, and where it lies."""
-    if int(os.environ.get("RANK", 0)):
-        return
-    shown = as_typed(folder)
-    metrics = {name: value for name, value in record["metrics"].items() if name.startswith(("test/", "test_"))}
-    print("  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if value is not None))
-    print(f"record       {shown}/record.json")
-    if list(folder.glob("events.out.*")):
-        print(f"TensorBoard  tensorboard --logdir {shown}")
-    if (folder / "figures").is_dir():
-        print(f"pictures     {shown}/figures")
-
-
 def _hydra(words: list[str]) -> int:
-    """What Hydra does itself: --help, --cfg, --info, completion, and -m."""
+    """What Hydra does itself: --help, --cfg, --info, and -m."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # its errors come here instead of ending the process
     from hydra import main as hydra_main
     from hydra.errors import HydraException
@@ -285,11 +309,6 @@ def _hydra(words: list[str]) -> int:
     from experiments.sweep.hydra_job import run_here
 
     overrides, folders, _ = split_words(words)
-    if "COMP_LINE" in os.environ:  # completion sees `experiments train …`; Hydra knows only what follows
-        line = os.environ["COMP_LINE"]
-        short = line.replace(" train ", " ", 1)
-        os.environ["COMP_POINT"] = str(int(os.environ.get("COMP_POINT", len(line))) - len(line) + len(short))
-        os.environ["COMP_LINE"] = short
     words = spelled_out(words)
     before, sys.argv = sys.argv, ["experiments", *words]
     said = io.StringIO()
@@ -329,46 +348,16 @@ def _check(words: list[str]) -> int:
 
 
 def _list(words: list[str]) -> int:
-    from experiments.config.compose import GROUPS
-    from experiments.config.options import describe, option_files
-    from experiments.errors import unknown
+    from experiments.commands.list_options import main as list_options
 
+    reads, words = option("--reads", words)
     names, folders, switches = split_words(words)
-    if len(names) != 1 or switches:
-        raise UserError(f"list needs one group: {', '.join(GROUPS)}")
-    group = next((one for one in GROUPS if names[0] in (one, f"{one}s")), None)
-    if group is None:
-        raise UserError(unknown(names[0], "no group", names[0], GROUPS))
-    rows = [(name, describe(path)) for name, path in option_files(group, folders).items()]
-    if group == "model":
-        from experiments.viz.tables import table
-
-        rows.sort(key=lambda row: _family(*row))
-        kinds = [" ".join(about.get("reads") or ["anything"]) for _, about in rows]
-        cells = [
-            [
-                kind if place == 0 or kind != kinds[place - 1] else "",
-                name,
-                f"{about['parameters']:,}" if about.get("parameters") else "",
-                str(about.get("year") or ""),
-                about["title"],
-                about.get("paper") or "",
-            ]
-            for place, (kind, (name, about)) in enumerate(zip(kinds, rows, strict=True))
-        ]
-        print(table(["reads", "model", "parameters", "year", "what", "paper"], cells, right=(2,)))
-    else:
-        width = max((len(name) for name, _ in rows), default=0)
-        for name, about in rows:
-            print(f"{name:<{width}}  {about['title']}")
+    if switches:
+        raise UserError(
+            f"experiments list does not know {switches[0]}: give a group, words to look for, or --reads KIND"
+        )
+    list_options(names, folders, reads)
     return 0
-
-
-def _family(name: str, about: dict[str, Any]) -> tuple[Any, ...]:
-    """Sorts models: by what they read, images first, then by family, then by name with numbers as numbers."""
-    kinds = about.get("reads") or ["~"]
-    parts = [part if not part.isdigit() else part.zfill(9) for part in re.split(r"(\d+)", name)]
-    return kinds[0] != "image", kinds, about.get("family") or "~", parts
 
 
 def _layers(words: list[str]) -> int:
@@ -444,6 +433,12 @@ def _benchmark(words: list[str]) -> int:
     return benchmark(words)
 
 
+def _completion(words: list[str]) -> int:
+    from experiments.commands.completion import main as completion
+
+    return completion(words, COMMANDS)
+
+
 COMMANDS = {
     "train": _train,
     "check": _check,
@@ -456,8 +451,16 @@ COMMANDS = {
     "benchmark": _benchmark,
     "show": _inside,
     "export": _export,
+    "completion": _completion,
 }
-_PLAIN = ("check", "list", "layers", "status", "evaluate")  # whose words no parser reads, and so none explains
+_PLAIN = (
+    "check",
+    "list",
+    "layers",
+    "status",
+    "evaluate",
+    "completion",
+)  # whose words no parser reads, and so none explains
 
 
 def entry(*command: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import re
@@ -141,7 +142,7 @@ class Checkpoints(Checkpoint):
             self._random_state = None
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        monitor, mode = self._watch(pl_module, trainer.callback_metrics)
+        monitor, mode = self.watched(pl_module, trainer.callback_metrics)
         value = trainer.callback_metrics.get(monitor)
         self._require(trainer, "checkpoint", self.monitor)
         loss = float(trainer.callback_metrics.get(watched_loss(trainer.callback_metrics) or "", math.inf))
@@ -190,7 +191,7 @@ class Checkpoints(Checkpoint):
             return False
         return not (isinstance(trainer.val_check_batch, int) and done % trainer.val_check_batch == 0)
 
-    def _watch(self, task: LightningModule, known: Collection[str]) -> tuple[str, str]:
+    def watched(self, task: LightningModule, known: Collection[str]) -> tuple[str, str]:
         """What names the best epoch, and which way it improves: as given, else as the task says, else the loss of validation."""
         said = getattr(task, "monitor", None)
         usual = said if isinstance(said, tuple) and len(said) == 2 else (watched_loss(known) or "val/loss", "min")
@@ -295,6 +296,17 @@ class Checkpoints(Checkpoint):
         flag = torch.tensor(mine, device=trainer.strategy.root_device)
         torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
         return int(flag)
+
+
+def judged_by(trainer: Trainer, task: LightningModule) -> tuple[str, str] | None:
+    """The metric that names the best epoch, and min or max; None where nothing chooses one."""
+    for one in trainer.checkpoint_callbacks:
+        if isinstance(one, Checkpoints):
+            with contextlib.suppress(UserError):  # which way is not known, and nothing was chosen
+                return one.watched(task, trainer.callback_metrics)
+        elif monitor := getattr(one, "monitor", None):
+            return str(monitor), str(getattr(one, "mode", "min"))
+    return None
 
 
 def _can_be_saved_in_validation(trainer: Trainer) -> bool:

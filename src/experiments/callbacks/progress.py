@@ -1,10 +1,7 @@
-"""Progress: one line on a terminal, one line an epoch elsewhere, and the measured speed for the record."""
+"""Progress: a bar, a line for each epoch, and the measured speed for the record."""
 
 from __future__ import annotations
 
-import errno
-import shutil
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -13,12 +10,16 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from experiments.callbacks.checkpoint import Checkpoints, judged_by, watched_loss
+from experiments.callbacks.progress_screens import clock, screen_for
+from experiments.system.terminal import quiet
+
 _BAR = 24  # characters
 _REDRAW = 0.1  # seconds
 
 
 class Progress(Callback):
-    """Shows epoch, examples a second, time left and the last metrics; costs a step two microseconds.
+    """Shows a bar with the time left, and keeps a line for each epoch; costs a step two microseconds.
 
     Attributes:
         train_seconds: seconds spent in training batches (their loading included), validation left out.
@@ -26,8 +27,9 @@ class Progress(Callback):
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        """`stream`: where to write, standard error if None. Lines are redrawn where it is a terminal."""
+        """`stream`: where to write, standard error if None, or the page of a notebook. A bar is drawn where that can be redrawn."""
         self.stream = stream
+        self._screen = screen_for(stream)
         self.train_seconds = 0.0
         self._examples = 0  # of this process
         self._processes = 1
@@ -36,8 +38,6 @@ class Progress(Callback):
         self._started = 0.0
         self._shown = 0.0  # when the line was last drawn
         self._epoch: tuple[int, int, float] | None = None  # number, examples and seconds at its start
-        self._metrics = ""
-        self._width = 0
 
     @property
     def examples_per_second(self) -> float:
@@ -67,7 +67,6 @@ class Progress(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self._metrics = _text(trainer.callback_metrics)
             # after the last batch what follows are checkpoints and figures, not training
             self._since = None if trainer.is_last_batch else time.perf_counter()
 
@@ -76,14 +75,14 @@ class Progress(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._close_epoch(trainer)
-        self._finish()
+        self._screen.clear()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._rest(trainer, wait=False)
-        self._finish()
+        self._screen.clear()
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._finish()
+        self._screen.clear()
 
     def _open_epoch(self, trainer: Trainer) -> None:
         self._epoch = (trainer.current_epoch, self._examples, self.train_seconds)
@@ -117,11 +116,11 @@ class Progress(Callback):
         total = trainer.num_training_batches
         running = now - self._since if self._since is not None else 0.0
         speed = self._examples * self._processes / max(self.train_seconds + running, 1e-9)
-        parts = [self._epoch_text(trainer), _bar(batch, total), f"{speed:,.0f} examples/s"]
+        parts = [self._epoch_text(trainer), _bar(batch, total)]
         left = _batches_left(trainer, batch)
         if left is not None and self._batches:
-            parts.append(f"{_clock((now - self._started) / self._batches * left)} left")
-        self._write([*parts, self._metrics])
+            parts.append(f"{clock((now - self._started) / self._batches * left)} left")
+        self._screen.draw([*parts, f"{speed:,.0f} examples/s"])
 
     def _draw_evaluation(self, trainer: Trainer, what: str, totals: Any, batch_idx: int, dataloader_idx: int) -> None:
         now = time.perf_counter()
@@ -130,52 +129,29 @@ class Progress(Callback):
         self._shown = now
         total = totals[dataloader_idx] if isinstance(totals, list) else totals
         epoch = [self._epoch_text(trainer)] if trainer.state.fn == "fit" else []
-        self._write([*epoch, what, _bar(batch_idx + 1, total)])
+        self._screen.draw([*epoch, what, _bar(batch_idx + 1, total)])
 
     def _close_epoch(self, trainer: Trainer) -> None:
         """The line of the epoch that ended: here because the module logs after the callbacks' epoch end."""
         if self._epoch is None or self._epoch[1] == self._examples:
             return
-        (_, examples, seconds), self._metrics = self._epoch, _text(trainer.callback_metrics)
+        _, examples, seconds = self._epoch
         examples, seconds = (self._examples - examples) * self._processes, self.train_seconds - seconds
         speed = f"{examples / max(seconds, 1e-9):,.0f} examples/s"
-        parts = [self._epoch_text(trainer), _clock(seconds), speed, self._metrics]
-        if self._live(trainer):
-            self._write(parts)
-        elif trainer.is_global_zero:
-            self._put("  ".join(part for part in parts if part) + "\n")
+        if trainer.is_global_zero and not quiet():
+            judged = judged_by(trainer, trainer.lightning_module)
+            metrics = _of_epoch(trainer.callback_metrics, judged and judged[0])
+            best = any(isinstance(one, Checkpoints) and one.best_epoch == self._epoch[0] for one in trainer.callbacks)  # type: ignore[attr-defined]
+            self._screen.keep(self._epoch_text(trainer), metrics, clock(seconds), speed, best)
         self._epoch = None
 
     def _epoch_text(self, trainer: Trainer) -> str:
         epoch = (self._epoch[0] if self._epoch else trainer.current_epoch) + 1
         limited = trainer.max_epochs is not None and trainer.max_epochs > 0
-        return f"epoch {epoch}/{trainer.max_epochs}" if limited else f"epoch {epoch}"
-
-    @property
-    def _out(self) -> TextIO:
-        return self.stream or sys.stderr
+        return f"epoch {epoch:>{len(str(trainer.max_epochs))}}/{trainer.max_epochs}" if limited else f"epoch {epoch}"
 
     def _live(self, trainer: Trainer) -> bool:
-        return trainer.is_global_zero and self._out.isatty()
-
-    def _write(self, parts: list[str]) -> None:
-        line = "  ".join(part for part in parts if part)[: shutil.get_terminal_size().columns - 1]
-        self._put("\r" + line.ljust(self._width))  # blanks over what a longer line left
-        self._width = len(line)
-
-    def _finish(self) -> None:
-        """Leave the line on the screen and go to the next one."""
-        if self._width:
-            self._put("\n")
-        self._width, self._shown = 0, 0.0
-
-    def _put(self, text: str) -> None:
-        try:
-            self._out.write(text)
-            self._out.flush()
-        except OSError as error:
-            if error.errno != errno.EIO:  # the terminal was closed: SIGHUP says so, and the run is to save
-                raise
+        return trainer.is_global_zero and self._screen.live and not quiet()
 
 
 def examples_in(batch: Any) -> int:
@@ -206,14 +182,12 @@ def _bar(done: int, total: float) -> str:
     return f"{'━' * filled}{'─' * (_BAR - filled)} {done}/{int(total)}"
 
 
-def _clock(seconds: float) -> str:
-    """Seconds as m:ss or h:mm:ss."""
-    minutes, rest = divmod(int(seconds + 0.5), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _text(metrics: Mapping[str, Tensor]) -> str:
-    """The first three validation metrics (training ones where there is no validation), as logged."""
-    names = [n for n in metrics if n.startswith("val/")] or [n for n in metrics if n.startswith("train/")]
-    return "  ".join(f"{name} {float(metrics[name]):.4g}" for name in names[:3])
+def _of_epoch(metrics: Mapping[str, Tensor], judged: str | None) -> dict[str, float]:
+    """The losses of training and validation and the metric that names the best epoch; where there are fewer, others as well."""
+    losses = [name for name in ("train/loss", watched_loss(metrics)) if name in metrics]
+    names = dict.fromkeys([*losses, *([judged] if judged in metrics else [])])
+    others = [n for n in metrics if n.startswith("val")] or [n for n in metrics if n.startswith("train")]
+    for name in others:
+        if len(names) < 3 and not name.endswith("learning_rate"):
+            names[name] = None
+    return {str(name): float(metrics[name]) for name in names if name is not None}

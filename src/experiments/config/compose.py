@@ -59,6 +59,15 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[str] = (), whole: bo
     return settle(config, words, folders, whole=whole)
 
 
+def plain_config(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> dict[str, Any]:
+    """The config for some overrides as plain Python, whether or not what has no default is given.
+
+    Raises:
+        UserError: as `compose`.
+    """
+    return OmegaConf.to_container(compose(overrides, config_dirs, whole=False))  # type: ignore[return-value]
+
+
 def composed_by_hydra(
     words: Sequence[str], search: Sequence[str], folders: Sequence[str]
 ) -> tuple[list[str], DictConfig]:

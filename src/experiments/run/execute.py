@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments import speedups
 from experiments.config.devices import processes_here
-from experiments.errors import Pruned, UserError, as_typed, belongs_to, in_short
+from experiments.errors import Pruned, UserError, belongs_to, in_short
+from experiments.run.banner import banner, freezing_table
 from experiments.run.build import (
     build_callbacks,
     build_data,
@@ -33,6 +33,7 @@ from experiments.run.trainer import build_trainer
 from experiments.spec import to_plain
 from experiments.system.files import remove_leftovers
 from experiments.system.signals import stop_behind, stop_if_asked, stoppable, undisturbed
+from experiments.system.terminal import waiting_for
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
     with stoppable():
         try:
             with reading(folder, record.written):
+                waiting_for("importing PyTorch")
                 prepare_process(config)
                 _train_and_test(config, folder, record)
         except Pruned as early:
@@ -110,7 +112,9 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     from experiments.run.foreign import is_ours, shares_batches
 
     ours = is_ours(config.task)
+    waiting_for("reading the data")
     data = build_data(config, ours)
+    waiting_for("building the model")
     if rank() == 0 and hasattr(data, "keep"):  # what data have learned from their training part, such as a vocabulary
         data.keep(folder)
     seed_everything(config.seed)  # whatever the data drew
@@ -132,14 +136,14 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     record.content["spec"] = None if spec is None else to_plain(spec)
     record.content["environment"] |= describe_device(trainer) | {"speedups": speedups.in_use()}
     record.content["environment"]["memory_format"] = config.trainer.get("memory_format", "contiguous")
-    if rank() == 0:
-        print(f"run          {as_typed(folder)}", file=sys.stderr, flush=True)
     texts = {"config": f"```yaml\n{(folder / 'config.yaml').read_text(encoding='utf-8')}```"}
     if ours:
         texts |= _describe(config, task, data.spec, record)
     else:
         record.content["cost"] |= parameters_of(task)
         record.content["choices"] |= choices_of(config)
+    if rank() == 0:
+        banner(config, record.content, folder)
     if config.trainer.get("compile"):
         (task.model if ours else task).compile()
     names = task.metric_names("test") if ours else []
@@ -168,29 +172,12 @@ def _describe(config: DictConfig, task: Any, spec: Any, record: Record) -> dict[
     head, cells = task.freezing.table(rate)
     record.content["freezing"] = [asdict(row) for row in task.freezing.rows(rate)]
     if rank() == 0:
-        _tell(config, task.freezing, rate)
+        freezing_table(config, task.freezing, rate)
     return {"layers": as_markdown(table), "freezing": markdown(head, cells, right=(1, 3, 4))}
 
 
-def _tell(config: DictConfig, freezing: Any, rate: float | None) -> None:
-    """The table of what learns, where that is not everything."""
-    from experiments.viz.tables import table
-
-    if freezing.everything:
-        return
-    head, cells = freezing.table(rate)
-    print(table(head, cells, right=(1, 3, 4)), file=sys.stderr)
-    rows, epochs = freezing.rows(rate), config.trainer.max_epochs
-    if config.weights is None and any(row.learning < row.parameters for row in rows):
-        print(
-            "weights=null: what does not learn keeps random values; weights=PATH gives it better ones", file=sys.stderr
-        )
-    waiting = [row.stage for row in rows if row.from_epoch and row.from_epoch > epochs > 0]
-    if waiting:
-        print(f"the run ends after epoch {epochs}, before {', '.join(waiting)} would begin to learn", file=sys.stderr)
-
-
 def _fit_and_test(task: Any, data: Any, trainer: Any, meter: Any, folder: Path, record: Record) -> None:
+    from experiments.callbacks.checkpoint import judged_by
     from experiments.callbacks.checkpoint_files import newest_whole
     from experiments.run.tested_weights import choose
 
@@ -211,6 +198,8 @@ def _fit_and_test(task: Any, data: Any, trainer: Any, meter: Any, folder: Path, 
     metrics = tested.metrics or metrics
     if tested.epoch is not None:
         record.content["best_epoch"] = tested.epoch
+    if (judged := judged_by(trainer, task)) is not None:
+        record.content["judged"] = {"metric": judged[0], "mode": judged[1]}
     record.content["tested"] = {"checkpoint": tested.checkpoint, "weights": tested.weights}
     if has_test(task, data):
         with lightning_in_words():

@@ -28,6 +28,7 @@ from experiments.run.folder import moved, write_config
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED, RUNNING, targets_of
 from experiments.sweep.backends.fork_server import Warm, all_known, modules_of
 from experiments.sweep.backends.protocol import Cluster, Ended, Engine, Withdrawn
+from experiments.sweep.closing import tell
 from experiments.sweep.outcome import STOPPED, how, repeat, settled, written
 from experiments.sweep.plan import NEW, Cell, Plan, make_plan, problems_of, state_of, summary
 from experiments.sweep.prepare import claimed, open_sweep, read_settings, sweep_folder_of, write_sweep
@@ -403,6 +404,8 @@ class Launch:
             go_on = f"experiments train -m resume={shlex.quote(as_typed(self.folder))}"
             print(f"{count} of {len(records)} runs are not finished; go on with: {go_on}", file=sys.stderr)
             raise Interrupted(self.stopped)
+        if any(record["status"] == FINISHED for record in records):
+            tell(self.folder, len(failed))
         if failed:
             raise RunFailed("\n".join([f"{len(failed)} of {len(records)} runs failed", *failed]))
         return records

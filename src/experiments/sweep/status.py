@@ -20,6 +20,7 @@ from experiments.sweep.backends.queued_jobs import still_queued
 from experiments.sweep.folder import EXCLUDED, RUN, SKIPPED, Sweep, at_work, read_sweep
 from experiments.sweep.objective import Objective, objectives_of
 from experiments.sweep.plan import NEW, state_of
+from experiments.system.terminal import done_waiting, fancy, quiet
 
 WAITING = "waiting"
 _HEADLINES = (
@@ -229,13 +230,13 @@ class Display:
 
     @property
     def live(self) -> bool:
-        try:
-            return self.stream.isatty() and os.environ.get("TERM") != "dumb"
-        except ValueError:
-            return False
+        return fancy(self.stream) and not quiet()
 
     def say(self, text: str) -> None:
         """A line that stays."""
+        if quiet():
+            return
+        done_waiting()
         self._write(self._back() + text + "\n")
         self._lines = 0
 

@@ -1,0 +1,146 @@
+"""What a run says of itself before it trains, and of its result afterwards."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from experiments.errors import as_typed
+from experiments.system.terminal import done_waiting, fancy, labelled, quiet, show_table, verbose
+from experiments.viz.tables import table
+
+_PARTS = ("train", "validation", "test")
+_LEAST = ("test", "val")  # parts of the table of results, and the columns beside them
+
+
+def banner(config: DictConfig, record: dict[str, Any], folder: Path) -> None:
+    """Tells what is about to be trained, on what, and how to resume it."""
+    if quiet():
+        return
+    chosen, cost = config.run.choices, record["cost"]
+    model = chosen.get("model") or chosen.get("task") or config.task["_target_"].rpartition(".")[2]
+    rows = [("model", f"{model}: {_parameters(cost)}"), ("data", f"{chosen.get('data')}: {_sizes(record['data'])}")]
+    if record.get("freezing") and cost.get("trainable_parameters") != cost.get("parameters"):
+        rows.append(("freezing", str(chosen.get("freezing"))))
+    rows.append(("training", _training(config)))
+    where = record["environment"]
+    processes = f", {where['processes']} processes" if where["processes"] > 1 else ""
+    threads = f", {where['threads']} thread{'s' * (where['threads'] > 1)}" if where["device"] == "cpu" else ""
+    rows.append(("device", f"{where['device']}{processes}{threads}, precision {where['precision']}"))
+    if verbose():
+        rows += _more(config, record)
+    typed = as_typed(folder)
+    rows.append(("run", typed))
+    rows.append(("resume", f"experiments train resume={shlex.quote(typed)}"))
+    labelled(rows, sys.stderr, f"{model} on {chosen.get('data')}, seed {config.seed}")
+
+
+def _parameters(cost: dict[str, Any]) -> str:
+    count, learning = cost.get("parameters"), cost.get("trainable_parameters")
+    if count is None:
+        return "parameters unknown"
+    if learning is None or learning == count:
+        return f"{count:,} parameters, all learn"
+    return f"{count:,} parameters, {learning:,} learn, {count - learning:,} frozen"
+
+
+def _sizes(splits: dict[str, Any]) -> str:
+    known = [f"{splits[part]:,} {part}" for part in _PARTS if isinstance(splits.get(part), int)]
+    return f"{', '.join(known)} examples" if known else "sizes as its DataModule says"
+
+
+def _training(config: DictConfig) -> str:
+    epochs, optimizer = config.trainer.get("max_epochs"), config.run.choices.get("optimizer")
+    said = [f"{epochs} epoch{'s' * (epochs != 1)}" if epochs and epochs > 0 else "without an end"]
+    if optimizer and config.run.choices.get("model"):
+        said.append(optimizer)
+        if config.optimizer.get("lr") is not None:
+            said.append(f"learning rate {config.optimizer.lr:g}")
+    if config.data.get("batch_size"):
+        said.append(f"batches of {config.data.batch_size}")
+    return ", ".join(said)
+
+
+def _more(config: DictConfig, record: dict[str, Any]) -> list[tuple[str, str]]:
+    """What -v adds: every choice, FLOPs, versions and what was set on the command line."""
+    chosen = [f"{group}={option}" for group, option in config.run.choices.items() if option is not None]
+    rows = [("choices", "  ".join(chosen)), ("set", "  ".join(config.run.overrides) or "nothing")]
+    if record["cost"].get("flops_per_example"):
+        rows.append(("FLOPs", f"{record['cost']['flops_per_example']:,} an example"))
+    versions = record["environment"]["versions"]
+    rows.append(("versions", "  ".join(f"{name} {number}" for name, number in versions.items() if number)))
+    rows.append(("callbacks", "  ".join(name for name, node in (config.callbacks or {}).items() if node) or "none"))
+    return [*rows, ("loggers", "  ".join(name for name, node in (config.logger or {}).items() if node) or "none")]
+
+
+def closing(record: dict[str, Any], folder: Path) -> None:
+    """Tells the result of a run, where it lies, and what to type next."""
+    done_waiting()
+    typed = as_typed(folder)
+    if quiet():
+        print(typed)
+        return
+    metrics = record["metrics"]
+    tested = {name: value for name, value in metrics.items() if name.startswith(("test/", "test_"))}
+    if fancy(sys.stdout):
+        head, rows = result_table(record)
+        if rows:
+            show_table(head, rows, (1, 2), sys.stdout)
+    else:
+        print("  ".join(f"{name} {value:.4f}" for name, value in tested.items() if value is not None))
+    labelled(_next(record, folder, shlex.quote(typed)), sys.stdout)
+
+
+def result_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the metrics of validation, as of the tested weights, beside those of the test."""
+    metrics = {name: value for name, value in record["metrics"].items() if value is not None}
+    names: dict[str, None] = {}
+    for name in metrics:
+        part, rest = (
+            name[: name.find("_" if "/" not in name else "/")],
+            name.partition("/")[2] or name.partition("_")[2],
+        )
+        if part in _LEAST and rest:
+            names[rest] = None
+    judged = str((record.get("judged") or {}).get("metric") or "").removeprefix("val/")
+    rows = []
+    for name in sorted(names, key=lambda name: (name != judged, name != "loss", name)):
+        pair = [metrics.get(f"{part}/{name}", metrics.get(f"{part}_{name}")) for part in ("val", "test")]
+        rows.append([name + (" (judged)" if name == judged else ""), *("" if v is None else f"{v:.4f}" for v in pair)])
+    epoch = record.get("best_epoch")
+    return ["metric", "validation" + ("" if epoch is None else f", epoch {epoch + 1}"), "test"], rows
+
+
+def _next(record: dict[str, Any], folder: Path, typed: str) -> list[tuple[str, str]]:
+    """Where things lie and which commands follow, for what the run is."""
+    rows = [("record", f"{typed}/record.json")]
+    if list(folder.glob("events.out.*")):
+        rows.append(("TensorBoard", f"experiments board {typed}"))
+    if (folder / "figures").is_dir():
+        rows.append(("pictures", f"{typed}/figures"))
+    if record.get("spec"):
+        rows.append(("predict", f"experiments predict {typed} INPUT…"))
+        rows.append(("look inside", f"experiments show {typed}"))
+    rows.append(("compare", f"experiments compare {shlex.quote(as_typed(folder.parent))}"))
+    return rows
+
+
+def freezing_table(config: DictConfig, freezing: Any, rate: float | None) -> None:
+    """Prints what learns and what rests, where not everything learns."""
+    if freezing.everything or quiet():
+        return
+    done_waiting()
+    head, cells = freezing.table(rate)
+    print(table(head, cells, right=(1, 3, 4)), file=sys.stderr)
+    rows, epochs = freezing.rows(rate), config.trainer.max_epochs
+    if config.weights is None and any(row.learning < row.parameters for row in rows):
+        print(
+            "weights=null: what does not learn keeps random values; weights=PATH gives it better ones", file=sys.stderr
+        )
+    waiting = [row.stage for row in rows if row.from_epoch and row.from_epoch > epochs > 0]
+    if waiting:
+        print(f"the run ends after epoch {epochs}, before {', '.join(waiting)} would begin to learn", file=sys.stderr)

@@ -1,0 +1,96 @@
+"""What a sweep says at its end: its cells by the metric of validation, the best one, and what to type next. Never imports torch."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.compare.analysis import Field, analyse
+from experiments.compare.cells import COSTS, Cell, gather
+from experiments.compare.wording import number, short, width
+from experiments.errors import UserError, as_typed
+from experiments.run.record import read_record
+from experiments.system.terminal import fancy, labelled, quiet, show_table
+from experiments.viz.tables import table
+
+_ROWS = 12  # of the table; compare has all
+_COSTS = ("parameters", "seconds")
+
+
+def tell(folder: Path, failed: int) -> None:
+    """Prints the table of a sweep's cells and the commands that follow; the folder alone where little is wanted."""
+    if quiet():
+        print(as_typed(folder))
+        return
+    found: list[tuple[Field, list[str]]] = []
+    with contextlib.suppress(UserError, OSError):  # nothing finished, or the folder is gone
+        found = _fields(folder)
+    for field, columns in found:
+        _show(field, columns)
+    typed = shlex.quote(as_typed(folder))
+    rows = []
+    for field, _ in found:
+        best = field.scored[0]
+        name = f" ({field.name})" if len(found) > 1 else ""
+        rows.append(("best" + name, f"{field.label(best)}: {field.metric} {number(best.mean(field.metric))}"))
+    if failed:
+        rows.append(("failed", f"{failed} run{'s' * (failed > 1)}, named below; resume={typed} repeats them"))
+    if found:
+        run = shlex.quote(as_typed(_best_run(found[0][0])))
+        rows.append(("compare", f"experiments compare {typed} --html report.html"))
+        rows.append(("predict", f"experiments predict {run} INPUT…"))
+        rows.append(("look inside", f"experiments show {run}"))
+        rows.append(("TensorBoard", f"experiments board {typed}"))
+    labelled(rows, sys.stdout)
+
+
+def judged(record: dict[str, Any]) -> tuple[str, bool] | None:
+    """The metric of validation that a record was judged by and whether less is better; None where it says none."""
+    said = record.get("judged") or {}
+    name = said.get("metric")
+    return (str(name), said.get("mode") == "min") if name in (record.get("metrics") or {}) else None
+
+
+def _fields(folder: Path) -> list[tuple[Field, list[str]]]:
+    """Cells that can be compared, each by the metric its runs were judged by, with the choices that tell them apart."""
+    cells, _ = gather([folder])
+    groups: dict[tuple[str, bool], list[Cell]] = {}
+    for cell in cells:
+        known = [name for run in cell.finished if (name := judged(read_record(run.folder)))]
+        if known:
+            groups.setdefault(known[0], []).append(cell)
+    found = []
+    for (metric, lower), members in groups.items():
+        comparison = analyse(members, metric=metric, lower=lower)
+        found += [(field, comparison.columns) for field in comparison.fields if field.scored]
+    return found
+
+
+def _best_run(field: Field) -> Path:
+    """The run of the best cell that did best."""
+    sign = 1 if field.lower else -1
+    runs = [run for run in field.scored[0].finished if field.metric in run.metrics]
+    return min(runs, key=lambda run: sign * run.metrics[field.metric]).folder
+
+
+def _show(field: Field, columns: Sequence[str]) -> None:
+    head = ["", *columns, field.metric, "95 %", "seeds", *(COSTS[key][0] for key in _COSTS)]
+    rows = []
+    for place, cell in enumerate(field.scored[:_ROWS], 1):
+        low, high = field.interval(cell)
+        mean = cell.mean(field.metric)
+        row = [str(place), *(cell.level(key) for key in columns), number(mean), width(low, high, mean)]
+        costs = [cell.cost(key) for key in _COSTS]
+        rows.append([*row, str(len(cell.values(field.metric))), *("" if math.isnan(c) else short(c) for c in costs)])
+    right = (0, *range(1 + len(columns), len(head)))
+    if fancy(sys.stdout):
+        show_table(head, rows, right, sys.stdout, bold=(0,))
+    else:
+        print(table(head, rows, right))
+    if len(field.scored) > _ROWS:
+        print(f"… and {len(field.scored) - _ROWS:,} more cells")

@@ -1,0 +1,131 @@
+"""How much is said, and whether where it is said can have colours and lines drawn anew. Imports rich only to draw."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, TextIO
+
+QUIET, NORMAL, VERBOSE = "quiet", "normal", "verbose"
+_LEVEL = "EXPERIMENTS_OUTPUT"  # of this process and those it starts
+_WORDS = {"-q": QUIET, "--quiet": QUIET, "-v": VERBOSE, "--verbose": VERBOSE}
+LABEL = 13  # columns of the word before a line such as "TensorBoard  …"
+_waiting: list[TextIO] = []  # streams whose last line says what is waited for
+
+
+def level() -> str:
+    """How much this process says: quiet, normal or verbose."""
+    return os.environ.get(_LEVEL, NORMAL)
+
+
+def quiet() -> bool:
+    """Whether only warnings, errors and the result are wanted."""
+    return level() == QUIET
+
+
+def verbose() -> bool:
+    """Whether everything is wanted."""
+    return level() == VERBOSE
+
+
+def split_level(words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """What -q or -v among some words asks for, and the other words."""
+    asked = [_WORDS[word] for word in words if word in _WORDS]
+    return (asked[-1] if asked else None), [word for word in words if word not in _WORDS]
+
+
+@contextlib.contextmanager
+def speaking(asked: str | None) -> Iterator[None]:
+    """Says as much as was asked for, in this process and those it starts meanwhile; None leaves it as it is."""
+    before = os.environ.get(_LEVEL)
+    if asked is not None:
+        os.environ[_LEVEL] = asked
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(_LEVEL, None)
+        else:
+            os.environ[_LEVEL] = before
+
+
+def fancy(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that may have colours: not in CI, with NO_COLOR or TERM=dumb."""
+    try:
+        terminal = stream.isatty()
+    except ValueError:  # closed
+        return False
+    plain = os.environ.get("NO_COLOR") or os.environ.get("CI", "") not in ("", "0", "false")
+    return terminal and not plain and os.environ.get("TERM") != "dumb"
+
+
+def waiting_for(what: str) -> None:
+    """Shows what the user waits for, on a terminal, until something else is shown."""
+    if quiet() or not fancy(sys.stderr):
+        return
+    done_waiting()
+    _put(sys.stderr, f"\x1b[2m{what} …\x1b[0m")
+    _waiting.append(sys.stderr)
+
+
+def done_waiting() -> None:
+    """Takes away what `waiting_for` shows."""
+    while _waiting:
+        _put(_waiting.pop(), "\r\x1b[2K")
+
+
+def labelled(rows: Sequence[tuple[str, str]], stream: TextIO, title: str = "") -> None:
+    """Prints a line for each label and text, under a title where the stream is a terminal; a long text is never cut."""
+    done_waiting()
+    if not fancy(stream):
+        for label, text in rows:
+            print(f"{label:<{LABEL}}{text}", file=stream)
+        stream.flush()
+        return
+    from rich.text import Text
+
+    console = _console(stream)
+    if title:
+        console.rule(Text(title, style="bold"), align="left", style="cyan")
+    for label, text in rows:
+        console.print(Text.assemble((f"{label:<{LABEL}}", "cyan"), text), soft_wrap=True)
+
+
+def show_table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int], stream: TextIO, bold: Sequence[int] = ()
+) -> None:
+    """Prints a small table; on a terminal long cells are folded so that it fits.
+
+    Args:
+        head: names of the columns.
+        rows: one text a column.
+        right: numbers of the columns that align right.
+        stream: where to.
+        bold: numbers of the rows that stand out.
+    """
+    done_waiting()
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="bold cyan")
+    for column, name in enumerate(head):
+        side: Any = "right" if column in right else "left"
+        drawn.add_column(Text(name), justify=side, overflow="fold", no_wrap=column in right)
+    for number, row in enumerate(rows):
+        drawn.add_row(*(Text(cell) for cell in row), style="bold green" if number in bold else None)
+    _console(stream).print(drawn)
+
+
+def _console(stream: TextIO) -> Any:
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, force_jupyter=False)
+
+
+def _put(stream: TextIO, text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        stream.write(text)
+        stream.flush()
