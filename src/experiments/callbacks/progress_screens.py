@@ -17,7 +17,9 @@ _GREEN, _DIM, _END = "\x1b[32m", "\x1b[2m", "\x1b[0m"
 class Screen(Protocol):
     """Shows a line that is drawn anew, and lines that stay."""
 
-    live: bool  # whether what `draw` shows is seen
+    @property
+    def live(self) -> bool:
+        """Whether what `draw` shows is seen."""
 
     def draw(self, parts: Sequence[str]) -> None:
         """Replaces the line that is drawn anew; of its parts the last are left out where it would be too long."""
@@ -61,7 +63,7 @@ class Lines:
         return self._stream or sys.stderr
 
     @property
-    def live(self) -> bool:  # type: ignore[override]
+    def live(self) -> bool:
         return fancy(self._out)
 
     def draw(self, parts: Sequence[str]) -> None:
