@@ -35,7 +35,8 @@ experiments: pick a model, a dataset, a freezing strategy and a precision; train
   experiments status SWEEP                             how a sweep stands
   experiments check [-m] [group=option …] [key=value …]  what is wrong with a config or a sweep, without running it
   experiments list models|data|tasks|… [WORD…]         what there is to choose from; list models --reads text
-  experiments layers [model=… data=…]                  layer table: output shapes, parameters
+  experiments layers [model=… data=…] [--purpose]      layer table: filters, output shapes, parameters
+  experiments layers --compare model=lenet5,vgg16      models side by side: year, layers, parameters, FLOPs, idea, use
   experiments compare PATH…                            table of the runs below some folders
   experiments evaluate RUN [key=value …]               test a run again, also on other data
   experiments predict RUN INPUT…                       what a run says of new inputs, such as image files
@@ -361,20 +362,24 @@ def _list(words: list[str]) -> int:
 
 
 def _layers(words: list[str]) -> int:
-    from experiments.config.check import require
-    from experiments.config.compose import compose
-
     overrides, folders, switches = split_words(words)
-    if switches:
-        raise UserError(f"experiments layers does not know {switches[0]}: give group=option and key=value")
+    for switch in switches:
+        if switch not in ("--compare", "--purpose"):
+            raise UserError(
+                f"experiments layers does not know {switch}: give group=option and key=value, --compare or --purpose"
+            )
     run = next((word for word in overrides if (Path(word) / "config.yaml").exists()), None)
     if run:
         raise UserError(f"layers takes model=… and data=…, not a run: those of {run} are in {run}/config.yaml")
-    config = compose(overrides, folders)
-    require(config)
-    from experiments.commands.layers import layers
+    from experiments.commands.layers import compared, layers
 
-    print(layers(config))
+    if "--compare" not in switches:
+        print(layers(overrides, folders, purposes="--purpose" in switches))
+        return 0
+    models = [word.partition("=")[2].split(",") for word in overrides if word.startswith("model=")]
+    if not models:
+        raise UserError("--compare needs models: experiments layers --compare model=lenet5,alexnet,vgg16,resnet50")
+    print(compared(models[-1], [word for word in overrides if not word.startswith("model=")], folders))
     return 0
 
 

@@ -3,29 +3,146 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
 
+from experiments.config.published_shapes import names_data, published_fields, with_stand_in
 from experiments.errors import UserError
-from experiments.spec import ImageSpec
+from experiments.spec import ImageSpec, MaskSpec
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
-def layers(config: Any) -> str:
-    """The layer table of a config's model on its data, as text.
+def shaped(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> tuple[Any, bool]:
+    """The config of a command line, and whether the model's published shapes take the place of data that nobody chose.
+
+    Raises:
+        UserError: when the config cannot run.
+    """
+    from experiments.config.check import require
+    from experiments.config.compose import compose
+
+    config = compose(with_stand_in(overrides, config_dirs), config_dirs)
+    published = not names_data(overrides)
+    size = published_fields(config).get("size") if published else None
+    if size and not any(word.startswith("data.size=") for word in overrides):
+        config.data.size = size
+    require(config)
+    return config, published
+
+
+def network(config: Any, published: bool) -> tuple[nn.Module, Any, str]:
+    """The model of a config with its freezing, without values where that can be; its spec, and what the spec is of.
 
     Raises:
         UserError: when the network does not fit the data, or neither the data nor their shapes are known.
     """
+    import torch
+
     from experiments.run.build import build_freezing, build_model, prepare_process
     from experiments.run.foreign import is_ours, refuse
-    from experiments.run.layer_table import as_text, layer_table
+    from experiments.run.network_graph import network_graph
 
     prepare_process(config)
     if not is_ours(config.task):
         refuse(config, "layers")
+    spec = _published_spec(config) if published else _spec(config)
+
+    def build(without_values: bool) -> nn.Module:
+        with torch.device("meta") if without_values else nullcontext():
+            model = build_model(config, spec)
+            build_freezing(config, model)
+        return model
+
+    try:
+        model = build(without_values=True)
+        network_graph(model, spec, lambda name, module: "." not in name)
+    except (RuntimeError, NotImplementedError, TypeError, ValueError, AttributeError):  # it looks at values somewhere
+        model = build(without_values=False)
+    return model, spec, _note(config, spec) if published else ""
+
+
+def layers(overrides: Sequence[str], config_dirs: Sequence[str] = (), purposes: bool = False) -> str:
+    """The layer table of a model on its data, or on its published shapes where no data are chosen, as text.
+
+    Raises:
+        UserError: when the config cannot run or the network does not fit the data.
+    """
+    config, published = shaped(overrides, config_dirs)
+    from experiments.run.layer_table import as_text, layer_table
+    from experiments.run.layer_words import PURPOSES
+
+    model, spec, note = network(config, published)
+    return "\n".join(filter(None, [as_text(layer_table(model, spec), PURPOSES if purposes else None), note]))
+
+
+def compared(models: Sequence[str], others: Sequence[str], config_dirs: Sequence[str] = ()) -> str:
+    """The course's table of network generations: a row a model, each on its published shapes unless data are chosen.
+
+    Raises:
+        UserError: when one of them cannot run.
+    """
+    from experiments.viz.tables import table
+
+    rows = []
+    for name in models:
+        config, published = shaped([f"model={name}", *others], config_dirs)
+        from experiments.run.layer_table import layer_table, short
+        from experiments.run.network_graph import depth, network_graph
+
+        model, spec, _ = network(config, published)
+        found, about = layer_table(model, spec, depth=0), config.model.get("about") or {}
+        rows.append(
+            [
+                name,
+                str(about.get("year") or ""),
+                _input(spec),
+                str(depth(network_graph(model, spec)) or ""),
+                f"{found.parameters:,}",
+                f"{short(found.flops)}".strip(),
+                str(about.get("idea") or ""),
+                str(about.get("use") or ""),
+            ]
+        )
+    head = ["model", "year", "input", "layers", "parameters", "FLOPs", "key idea", "use"]
+    return table(head, rows, right=(1, 3, 4, 5))
+
+
+def _input(spec: Any) -> str:
+    if isinstance(spec, ImageSpec):
+        return f"{spec.channels} × {spec.height} × {spec.width}"
+    length = next((getattr(spec, key) for key in ("length", "history") if hasattr(spec, key)), None)
+    return f"{length:,} steps" if length else ""
+
+
+def _note(config: Any, spec: Any) -> str:
+    """What the table is for, where no data are chosen."""
+    choice = "add data=… for others"
+    stated = published_fields(config)
+    if isinstance(spec, ImageSpec) and stated:
+        return f"For images of {_input(spec)} and {spec.num_classes:,} classes, as published; {choice}."
+    data = config.run.choices.get("data")
+    extra = f" with {spec.vocabulary:,} tokens as published" if "vocabulary" in stated else ""
+    return f"For examples such as those of data={data}{extra}; {choice}."
+
+
+def _published_spec(config: Any) -> Any:
+    """What the model was published for; of what it does not state, what the data say that stand in."""
+    stated = published_fields(config)
+    kind = (config.data.get("gives") or {}).get("kind")
+    if kind in ("image", "masks") and stated:
+        size, channels = config.data.get("size") or stated["size"], stated["channels"]
+        names = tuple(map(str, range(stated["classes"])))
+        pixels = (0.5,) * channels
+        if kind == "masks":
+            return MaskSpec(channels, size, size, names, pixels, pixels, colours=("#000000",) * len(names))
+        return ImageSpec(channels, size, size, names, pixels, pixels)
     spec = _spec(config)
-    model = build_model(config, spec)
-    build_freezing(config, model)
-    return as_text(layer_table(model, spec))
+    known = {field.name for field in fields(spec)}
+    return replace(spec, **{key: value for key, value in stated.items() if key in known})
 
 
 def _spec(config: Any) -> Any:

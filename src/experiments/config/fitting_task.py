@@ -35,23 +35,29 @@ def with_fitting_task(words: Sequence[str], config_dirs: Sequence[str] = ()) -> 
     chosen = dict(word.split("=", 1) for word in words if "=" in word)
     if "model" not in chosen or {"task", "experiment", "sweep"} & {word.lstrip("+~") for word in chosen}:
         return list(words)
-    makes = _listed(_inherited("model", chosen["model"], "makes", config_dirs) or "classes")
+    makes = _listed(inherited("model", chosen["model"], "makes", config_dirs) or "classes")
     data = chosen.get("data", "digits")
-    usual = _inherited("data", data, _OVERRIDE, config_dirs)
-    if usual is None or "classes" in makes or (_inherited("task", usual, "makes", config_dirs) or "classes") in makes:
+    usual = inherited("data", data, _OVERRIDE, config_dirs)
+    if usual is None or "classes" in makes or (inherited("task", usual, "makes", config_dirs) or "classes") in makes:
         return list(words)
-    kind = (_inherited("data", data, "gives", config_dirs) or {}).get("kind")
+    kind = (inherited("data", data, "gives", config_dirs) or {}).get("kind")
     fitting = fitting_tasks(chosen["model"], makes, kind, config_dirs)
     return [*words, f"task={fitting[0]}"] if fitting else list(words)
 
 
-def _inherited(group: str, name: str, key: str, config_dirs: Sequence[str], depth: int = 0) -> Any:
-    """A key of an option's file, or of the option that it changes; a default of its list counts as a key."""
+def inherited(
+    group: str, name: str, key: str, config_dirs: Sequence[str], depth: int = 0, of: str | None = None
+) -> Any:
+    """A key of an option's file, or of the option that it changes; a default of its list counts as a key.
+
+    Args:
+        of: a key that the value must have; where it has not, the option that is changed is asked.
+    """
     path = option_files(group, config_dirs, bases=True).get(name)
     if path is None or depth > 10:
         return None
     found = content(path)
-    if key in found:
+    if key in found and (of is None or of in (found[key] or {})):
         return found[key]
     for default in found.get("defaults") or ():
         if isinstance(default, dict):
@@ -60,8 +66,8 @@ def _inherited(group: str, name: str, key: str, config_dirs: Sequence[str], dept
         elif (
             default != "_self_"
             and (
-                value := _inherited(
-                    group, default.split("@")[0].removeprefix(f"/{group}/"), key, config_dirs, depth + 1
+                value := inherited(
+                    group, default.split("@")[0].removeprefix(f"/{group}/"), key, config_dirs, depth + 1, of
                 )
             )
             is not None

@@ -6,7 +6,7 @@ left as it was found, and no random number is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from experiments.batches import Pairs, Sequences
+from experiments.run.layer_words import filters
 from experiments.spec import (
     AudioSpec,
     ControlSpec,
@@ -41,6 +42,7 @@ class Layer:
             tensor.
         parameters: number of them in it, each shared one once.
         trainable: those of them that learn.
+        filters: how many of which size, as `96 of 11 × 11, stride 4`; of a dense layer its units.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Layer:
     output: tuple[int, ...] | None
     parameters: int
     trainable: int
+    filters: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class LayerTable:
     def totals(self) -> str:
         """One line: parameters, those that learn, arithmetic of one example."""
         share = "all" if self.trainable == self.parameters else f"{self.trainable:,}"
-        return f"{self.parameters:,} parameters, {share} trainable; {_short(self.flops)}FLOPs an example, forward"
+        return f"{self.parameters:,} parameters, {share} trainable; {short(self.flops)}FLOPs an example, forward"
 
 
 def layer_table(model: nn.Module, spec: Any, *, depth: int = 1) -> LayerTable:
@@ -89,34 +92,43 @@ def layer_table(model: nn.Module, spec: Any, *, depth: int = 1) -> LayerTable:
     shapes: dict[nn.Module, tuple[int, ...] | None] = {}
 
     def keep_shape(module: nn.Module, args: Any, output: Any) -> None:
-        shapes[module] = _shape(output)
+        shapes[module] = output_shape(output)
 
-    with _resting(model), _Arithmetic() as arithmetic:
+    with resting(model), _Arithmetic() as arithmetic:
         hooks = [m.register_forward_hook(keep_shape) for m in model.modules()]
         for m in model.modules():
             if isinstance(m, nn.RNNBase):
                 hooks += [m.register_forward_pre_hook(arithmetic.enter), m.register_forward_hook(arithmetic.leave)]
         try:
-            model(_like(model, example_input(spec)))
+            model(example_input(spec, model))
         finally:
             for hook in hooks:
                 hook.remove()
 
     rows = tuple(
-        Layer(name, type(m).__name__, level, shapes.get(m), *_count(m)) for name, m, level in _walk(model, depth)
+        Layer(name, type(m).__name__, level, shapes.get(m), *count(m), filters(m))
+        for name, m, level in _walk(model, depth)
     )
-    return LayerTable(rows, *_count(model), arithmetic.flops)
+    return LayerTable(rows, *count(model), arithmetic.flops)
 
 
-def as_text(table: LayerTable) -> str:
-    """The table for a terminal: aligned columns, thousands separated."""
-    head, *body = _cells(table)
+def as_text(table: LayerTable, purposes: Mapping[str, str] | None = None) -> str:
+    """The table for a terminal: aligned columns, thousands separated.
+
+    Args:
+        table: of a network.
+        purposes: what a layer is for, by its type: one more column.
+    """
+    head, *body = [[*cells[:2], extra, *cells[2:]] for cells, extra in zip(_cells(table), _filters(table), strict=True)]
+    if purposes is not None:
+        kinds = ["", *(row.kind for row in table.rows)]
+        head, *body = [[*row, purposes.get(kind, "")] for row, kind in zip([head, *body], kinds, strict=True)]
+        head[-1] = "purpose"
     widths = [max(len(row[i]) for row in (head, *body)) for i in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:
-        left = [cells[i].ljust(widths[i]) for i in range(3)]
-        right = [cells[i].rjust(widths[i]) for i in range(3, 5)]
-        return "  ".join(left + right).rstrip()
+        ends = [cell.rjust if 4 <= i <= 5 else cell.ljust for i, cell in enumerate(cells)]
+        return "  ".join(end(width) for end, width in zip(ends, widths, strict=True)).rstrip()
 
     rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
     return "\n".join([line(head), rule, *map(line, body), rule, table.totals()])
@@ -140,12 +152,18 @@ def flops_per_example(model: nn.Module, spec: Any) -> int:
     return layer_table(model, spec, depth=0).flops
 
 
-def example_input(spec: Any) -> Any:
+def example_input(spec: Any, model: nn.Module | None = None) -> Any:
     """A batch of one example of zeros in the form the model reads: for images (1, C, H, W), for sequences one of usual length.
+
+    Args:
+        spec: what the data says of itself.
+        model: on whose device the example lies, and in whose precision where it is made of real numbers.
 
     Raises:
         TypeError: no example is known for this kind of spec.
     """
+    if model is not None:
+        return _like(model, example_input(spec))
     if isinstance(spec, ImageSpec):
         return torch.zeros(1, spec.channels, spec.height, spec.width)
     if isinstance(spec, DetectionSpec):
@@ -244,7 +262,7 @@ _COSTS: dict[str, Callable[[Any, Any], int]] = {
 
 
 @contextmanager
-def _resting(model: nn.Module) -> Iterator[None]:
+def resting(model: nn.Module) -> Iterator[None]:
     """Eval mode without gradients and without the fused transformer layer, which hides its products."""
     # The flags are set one by one: train() and eval() may be overridden, by frozen stages for instance.
     modes = {m: m.training for m in model.modules()}
@@ -282,16 +300,16 @@ def _walk(model: nn.Module, depth: int) -> Iterator[tuple[str, nn.Module, int]]:
             yield name, module, level
 
 
-def _count(module: nn.Module) -> tuple[int, int]:
+def count(module: nn.Module) -> tuple[int, int]:
     parameters = list(module.parameters())
     return sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.requires_grad)
 
 
-def _shape(output: Any) -> tuple[int, ...] | None:
+def output_shape(output: Any) -> tuple[int, ...] | None:
     if isinstance(output, Tensor):
         return tuple(output.shape[1:])
     if isinstance(output, tuple) and output:  # a NamedTuple's values, or what a recurrent layer gives
-        return _shape(output[0])
+        return output_shape(output[0])
     return None
 
 
@@ -304,13 +322,17 @@ def _cells(table: LayerTable) -> list[list[str]]:
     return rows
 
 
+def _filters(table: LayerTable) -> list[str]:
+    return ["filters", *(row.filters for row in table.rows)]
+
+
 def _learns(row: Layer) -> str:
     if row.parameters == 0:
         return ""
     return {0: "no", row.parameters: "yes"}.get(row.trainable, f"{row.trainable:,}")
 
 
-def _short(number: int) -> str:
+def short(number: int) -> str:
     """1234567 -> '1.23 M', with the blank a unit needs."""
     value, unit = float(number), ""
     for unit in ("", "k", "M", "G", "T"):

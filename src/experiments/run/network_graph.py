@@ -1,0 +1,169 @@
+"""The graph of a network, from one forward pass: which layer reads what another gives.
+
+Every tensor is followed from the input through all layers and operators, so branches, shortcuts and sums are found in any
+network that runs, without symbolic tracing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from experiments.run.layer_table import count, example_input, output_shape, resting
+
+_SYMBOLS = {"add": "+", "sub": "−", "mul": "×", "cat": "concat", "bmm": "·", "mm": "·", "div": "÷"}
+_WEIGHTY = (
+    nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear, nn.Bilinear,
+    nn.RNNBase,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer, an input, or an operator that joins several tensors.
+
+    Attributes:
+        name: dotted name inside the model; of an operator, of the block that holds it; empty for what stands outside of all.
+        kind: class name of a layer, sign of an operator, `input`.
+        module: the layer itself.
+        output: shape without the batch, or None.
+        sources: numbers of the nodes that it reads.
+        parameters: in it.
+        trainable: those of them that learn.
+    """
+
+    name: str
+    kind: str
+    module: nn.Module | None
+    output: tuple[int, ...] | None
+    sources: tuple[int, ...]
+    parameters: int = 0
+    trainable: int = 0
+
+    @property
+    def stage(self) -> str:
+        return self.name.partition(".")[0]
+
+
+def network_graph(model: nn.Module, spec: Any, whole: Callable[[str, nn.Module], bool] | None = None) -> list[Node]:
+    """The nodes in the order in which they run.
+
+    Args:
+        model: takes what `example_input(spec)` gives; left as it was.
+        spec: what the data says of itself.
+        whole: says of a module by its name whether it is one node; by default what has no modules inside.
+    """
+    names = {module: name for name, module in model.named_modules()}
+    tracer = _Tracer(names, whole or (lambda name, module: not any(module.children())))
+    with resting(model), tracer:
+        hooks = []
+        for module in model.modules():
+            hooks += [
+                module.register_forward_pre_hook(tracer.enter, with_kwargs=True),
+                module.register_forward_hook(tracer.leave, with_kwargs=True),
+            ]
+        try:
+            inputs = example_input(spec, model)
+            tracer.read(inputs)
+            model(inputs)
+        finally:
+            for hook in hooks:
+                hook.remove()
+    return tracer.nodes
+
+
+def depth(nodes: list[Node]) -> int:
+    """Layers with weights on the longest way through the network, as papers count them: 50 of a ResNet-50."""
+    longest: list[int] = []
+    for node in nodes:
+        before = max((longest[one] for one in node.sources), default=0)
+        longest.append(before + isinstance(node.module, _WEIGHTY))
+    return max(longest, default=0)
+
+
+class _Tracer(TorchDispatchMode):
+    """Knows for each tensor which nodes it comes from; tensors are kept alive, so that their identity is theirs alone."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled in here, and torch need not import its compiler (2 s) to keep it out."""
+        return False
+
+    def __init__(self, names: dict[nn.Module, str], whole: Callable[[str, nn.Module], bool]) -> None:
+        super().__init__()
+        self.nodes: list[Node] = []
+        self._names, self._whole = names, whole
+        self._from: dict[int, frozenset[int]] = {}
+        self._alive: list[Tensor] = []
+        self._open: list[nn.Module] = []  # modules that run, outermost first
+        self._inside: tuple[nn.Module, int] | None = None  # the layer that runs, and its node
+
+    def read(self, inputs: Any) -> None:
+        """Makes a node of each input's values."""
+        parts = inputs if isinstance(inputs, tuple) and not isinstance(inputs[0], Tensor) else (inputs,)
+        for part in parts:
+            values = part if isinstance(part, Tensor) else part[0]
+            self.nodes.append(Node("", "input", None, tuple(values.shape[1:]), ()))
+            self._mark(values, frozenset({len(self.nodes) - 1}))
+
+    def enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        self._open.append(module)
+        name = self._names[module]
+        if self._inside is None and name and self._whole(name, module):
+            sources = self._sources([*_tensors(args), *_tensors(kwargs)])
+            self.nodes.append(Node(name, type(module).__name__, module, None, tuple(sorted(sources)), *count(module)))
+            self._inside = module, len(self.nodes) - 1
+
+    def leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+        self._open.pop()
+        if self._inside is None or self._inside[0] is not module:
+            return None
+        number = self._inside[1]
+        self._inside = None
+        self.nodes[number] = replace(self.nodes[number], output=output_shape(output))
+        if isinstance(output, Tensor) and any(output is one for one in args):
+            output = output.view_as(output)  # so that the input keeps its own source
+        for tensor in _tensors(output):
+            self._mark(tensor, frozenset({number}))
+        return output
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if self._inside is not None:
+            sources = frozenset({self._inside[1]})
+        else:
+            given = {self._from[id(one)] for one in [*_tensors(args), *_tensors(kwargs)] if id(one) in self._from}
+            sources = next(iter(given), frozenset())
+            if len(given) > 1 and func.overloadpacket.__name__ not in ("native_dropout", "index"):
+                sign = func.overloadpacket.__name__.rstrip("_")
+                block = self._names[self._open[-1]] if self._open else ""
+                joined = tuple(sorted(frozenset().union(*given)))
+                self.nodes.append(Node(block, _SYMBOLS.get(sign, sign), None, output_shape(out), joined))
+                sources = frozenset({len(self.nodes) - 1})
+        for tensor in _tensors(out):
+            if sources:
+                self._mark(tensor, sources)
+        return out
+
+    def _sources(self, tensors: list[Tensor]) -> frozenset[int]:
+        return frozenset().union(*(self._from.get(id(one), frozenset()) for one in tensors))
+
+    def _mark(self, tensor: Tensor, sources: frozenset[int]) -> None:
+        self._from[id(tensor)] = sources
+        self._alive.append(tensor)
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """Tensors of real numbers in whatever holds them; those of lengths and masks carry nothing of a layer's."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for one in value:
+            yield from _tensors(one)
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from _tensors(one)

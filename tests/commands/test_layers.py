@@ -1,0 +1,76 @@
+"""`experiments layers` without data, and models side by side."""
+
+from __future__ import annotations
+
+import pytest
+
+from experiments.config.options import describe, option_files
+
+IMAGES = {name: describe(path) for name, path in option_files("model").items()}
+STATED = [name for name, about in IMAGES.items() if "image" in about.get("reads", ()) and about.get("parameters")]
+
+
+@pytest.mark.parametrize("name", ["lenet5", "alexnet_2012", "vgg16", "resnet20", "simple_cnn", "mlp", "inception_v3"])
+def test_published_shapes_give_the_published_parameters(experiments, name: str) -> None:
+    code, output, errors = experiments("layers", f"model={name}")
+    assert code == 0, errors
+    assert f"{IMAGES[name]['parameters']:,} parameters" in output
+    assert "as published; add data=" in output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted({*STATED} - {"timm", "torchvision"}))
+def test_every_image_network_has_its_stated_parameters(experiments, name: str) -> None:
+    code, output, errors = experiments("layers", f"model={name}")
+    assert code == 0, errors
+    assert f"{IMAGES[name]['parameters']:,} parameters" in output
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("lstm", "data=generated_reviews"),
+        ("bert_tiny", "data=generated_reviews with 30,522 tokens as published"),
+        ("seq2seq", "data=generated_pairs"),
+        ("linear_forecaster", "data=generated_series"),
+        ("unet", "images of 1 × 512 × 512"),
+    ],
+)
+def test_other_kinds_need_no_data_either(experiments, name: str, said: str) -> None:
+    code, output, errors = experiments("layers", f"model={name}")
+    assert code == 0, errors
+    assert said in output
+
+
+def test_columns_of_the_course(experiments) -> None:
+    code, output, _ = experiments("layers", "model=simple_cnn", "--purpose")
+    assert code == 0
+    head, first = output.splitlines()[0].split(), output.splitlines()[3]
+    assert head == ["layer", "type", "filters", "output", "parameters", "trainable", "purpose"]
+    assert "16 of 3 × 3" in first and "finds a pattern" in first
+    for shape in ("16 × 32 × 32", "16 × 16 × 16", "32 × 16 × 16", "32 × 8 × 8", "2048", "128"):
+        assert shape in output
+
+
+def test_frozen_stages_are_marked(experiments) -> None:
+    code, output, _ = experiments("layers", "model=lenet5", "freezing=feature_extraction")
+    assert code == 0
+    assert "61,706 parameters, 850 trainable" in output
+
+
+def test_generations_side_by_side(experiments) -> None:
+    code, output, errors = experiments("layers", "--compare", "model=lenet5,alexnet_2012,vgg16,resnet50,googlenet")
+    assert code == 0, errors
+    rows = {line.split()[0]: line for line in output.splitlines()[2:]}
+    for name, year, layers in (
+        ("lenet5", 1998, 5), ("alexnet_2012", 2012, 8), ("vgg16", 2014, 16), ("resnet50", 2015, 50), ("googlenet", 2014, 22),
+    ):  # fmt: skip
+        words = rows[name].split()
+        assert words[1] == str(year)
+        assert f"  {layers}  " in rows[name].replace("   ", "  ").replace("   ", "  "), rows[name]
+
+
+def test_compare_needs_models_and_knows_its_switches(experiments) -> None:
+    assert experiments("layers", "--compare")[0] == 2
+    code, _, errors = experiments("layers", "--wide")
+    assert code == 2 and "--compare or --purpose" in errors
