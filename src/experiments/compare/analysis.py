@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean
@@ -18,7 +18,7 @@ from experiments.compare.cells import (
     merge,
     usual_metric,
 )
-from experiments.compare.run_records import GROUPS
+from experiments.compare.run_records import COST, GROUPS
 from experiments.compare.statistics import ALPHA, Difference, holm, interval, paired, seeds_needed, unpaired
 from experiments.errors import UserError
 from experiments.run.record import PRUNED
@@ -192,8 +192,15 @@ class Field:
 
 def difference(first: Cell, second: Cell, metric: str, bootstrap: bool = False) -> Difference:
     """First less second: paired where seeds and splits agree, else by Welch's test."""
-    one, two = first.values(metric), second.values(metric)
-    pairs = [_less(one[seed], two[seed]) for seed in one if seed in two and first.split(seed) == second.split(seed)]
+    alike = [seed for seed in first.values(metric) if first.split(seed) == second.split(seed)]
+    return difference_of_values(first.values(metric), second.values(metric), alike, bootstrap)
+
+
+def difference_of_values(
+    one: Mapping[str, float], two: Mapping[str, float], alike: Iterable[str], bootstrap: bool = False
+) -> Difference:
+    """First less second, of values by seed; paired where there are enough seeds in both that are `alike` in their splits."""
+    pairs = [_less(one[seed], two[seed]) for seed in alike if seed in one and seed in two]
     if len(pairs) >= 2 or (pairs and min(len(one), len(two)) < 2):
         return paired(pairs, bootstrap)
     return unpaired(list(one.values()), list(two.values()))
@@ -313,7 +320,9 @@ def analyse(
         UserError: for a metric, a choice or a reference that is not there.
     """
     by = list(dict.fromkeys(by))
-    known = sorted({name for cell in cells for run in cell.runs for name in run.metrics})
+    runs = [run for cell in cells for run in cell.runs]
+    known = sorted({name for run in runs for name in run.metrics})
+    known += sorted({COST + name for run in runs for name in run.cost}) if known else []
     if metric is not None and known and metric not in known:
         raise UserError(f"--metric {metric} is in no record: choose from {', '.join(known)}")
     keys = sorted({key for cell in cells for key in cell.choices})
@@ -377,7 +386,9 @@ def _all_effects(fields: Sequence[Field], factors: Sequence[str], bootstrap: boo
 def _find(cells: Iterable[Cell], words: Sequence[str], metric: str) -> Cell | None:
     wanted = [word.partition("=")[::2] for word in words]
     # 1e-2 is 0.01, however it is written.
-    fitting = [cell for cell in cells if all(_same(cell.level(key), value) for key, value in wanted)] if wanted else []
+    fitting = (
+        [cell for cell in cells if all(same_level(cell.level(key), value) for key, value in wanted)] if wanted else []
+    )
     if len(fitting) > 1:
         raise UserError(f"--against {','.join(words)} fits {len(fitting)} cells: add choices until it fits one")
     if fitting and not fitting[0].values(metric):
@@ -385,7 +396,8 @@ def _find(cells: Iterable[Cell], words: Sequence[str], metric: str) -> Cell | No
     return fitting[0] if fitting else None
 
 
-def _same(one: str, other: str) -> bool:
+def same_level(one: str, other: str) -> bool:
+    """Whether two texts are one value of a choice: 1e-2 is 0.01, and blanks do not count."""
     return one.replace(" ", "") == other.replace(" ", "") or by_size(one)[:2] == by_size(other)[:2] < (1,)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from experiments.compare.run_records import GROUPS, Run, read_run, run_folders, shown
+from experiments.compare.run_records import COST, GROUPS, Run, read_run, run_folders, shown
 from experiments.errors import UserError
 from experiments.run.record import FINISHED, PRUNED
 
@@ -37,7 +37,9 @@ _LOWER = ("loss", "error", "perplexity", "mae", "mse", "rmse", "mase", "smape", 
 
 
 def lower_is_better(metric: str) -> bool:
-    """Whether a metric is an error, to judge by its name."""
+    """Whether a metric is an error or a cost, to judge by its name."""
+    if metric.startswith(COST):
+        return COSTS.get(metric.removeprefix(COST), ("", True))[1]
     return metric.rpartition("/")[2].lower().endswith(_LOWER)
 
 
@@ -133,7 +135,8 @@ class Cell:
                 seeds = [seed for seed in each[0] if all(seed in values for values in each)]
                 found = {seed: fmean(values[seed] for values in each) for seed in seeds}
             else:
-                found = {run.seed: run.metrics[metric] for run in self.finished if metric in run.metrics}
+                each_run = ((run.seed, run.value(metric)) for run in self.finished)
+                found = {seed: value for seed, value in each_run if value is not None}
             self._values[metric] = dict(sorted(found.items(), key=lambda item: by_size(item[0])))
         return self._values[metric]
 

@@ -15,6 +15,7 @@ from experiments.run.record import CHOICES, settings
 from experiments.system.plain import read_json, read_yaml
 
 GROUPS = (*CHOICES, "weights")
+COST = "cost."  # begins the name of a cost where a metric is asked for, as in searches
 _LONGEST = 200  # letters of a value
 _NO_CHOICE = ("hydra", "launcher", "features", "logger", "run", "resume", "sweep", "seed", *GROUPS)
 _NO_CHOICE_DOTTED = (
@@ -60,6 +61,10 @@ class Run:
     code: str
     commit: str
     own: dict[str, str]  # the user's own packages: a hash of their sources
+
+    def value(self, name: str) -> float | None:
+        """A metric, or what `cost.seconds` and the like name; None where the record has no such number."""
+        return self.cost.get(name.removeprefix(COST)) if name.startswith(COST) else self.metrics.get(name)
 
 
 def run_folders(paths: Sequence[Path]) -> Iterator[Path]:
