@@ -30,6 +30,7 @@ ALLOWED = {
     "compare": _BASE | {"viz", "config", "run", "loggers"},
     "sweep": _BASE | {"viz", "config", "run", "compare"},
     "search": _BASE | {"viz", "config", "run", "compare", "sweep"},
+    "claims": _BASE | {"viz", "config", "run", "compare", "sweep"},
     "commands": _BASE | {"viz", "config", "models", "tasks", "data", "transfer", "callbacks", "loggers", "run"},
 }
 ALLOWED["cli"] = ALLOWED["__init__"] = {name for name in ALLOWED if name not in ("models", "tasks", "data", "cli")}
@@ -59,7 +60,7 @@ LIGHT = (
     "viz/labels",
     "viz/page",
     "viz/tables",
-    *(f"{folder}/{path.stem}" for folder in ("sweep", "search") for path in (PACKAGE / folder).glob("*.py")),
+    *(f"{folder}/{path.stem}" for folder in ("sweep", "search", "claims") for path in (PACKAGE / folder).glob("*.py")),
 )
 HEAVY = {"torch", "lightning", "numpy", "matplotlib", "torchvision", "torchmetrics", "transformers"}
 KNOW_HYDRA = {"config", "run", "sweep", "search", "cli", "speedups"}

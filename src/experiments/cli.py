@@ -45,6 +45,7 @@ experiments: pick a model, a dataset, a freezing strategy and a precision; train
   experiments show RUN [IMAGE…]                        what the network looks for, as pictures and a page
   experiments export RUN --format FORMAT               the network as safetensors, torch-export or onnx
   experiments completion bash|zsh|fish                 what makes Tab complete commands, options, keys and runs
+  experiments claim NAME [size=small|full]             test a claim of the course by a sweep; --list shows all verdicts
 
   train takes -q (warnings, errors and the result's folder alone) and -v (all choices, versions and settings).
   experiments COMMAND --help tells more; experiments train --help lists every group and key.
@@ -444,6 +445,13 @@ def _completion(words: list[str]) -> int:
     return completion(words, COMMANDS)
 
 
+def _claim(words: list[str]) -> int:
+    from experiments.claims.command import main as claim
+
+    names, folders, switches = split_words(words)
+    return claim(names, switches, folders, _train, _check)
+
+
 COMMANDS = {
     "train": _train,
     "check": _check,
@@ -457,6 +465,7 @@ COMMANDS = {
     "show": _inside,
     "export": _export,
     "completion": _completion,
+    "claim": _claim,
 }
 _PLAIN = (
     "check",

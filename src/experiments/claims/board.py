@@ -1,0 +1,150 @@
+"""All verdicts side by side: those that came with this package, and those found in outputs/claims."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.claims.claim import Claim, claim_names, read_claim
+from experiments.claims.verdict import Verdict, read_verdict
+from experiments.claims.wording import cost, head_and_rows
+from experiments.config.options import conf_dir
+from experiments.errors import UserError
+from experiments.system.files import write_json, write_text
+from experiments.viz.tables import markdown, table
+
+OUTPUTS = Path("outputs/claims")
+FILE = "verdict.json"
+_INTRODUCTION = """\
+# Claims, measured
+
+What the course states, tested: each claim is a file in `conf/claim`, and one command runs its sweep and says whether it **holds**, **does not
+hold**, or **cannot be told** from these runs ([how](#how-a-claim-is-tested)). This page is written by `experiments claim --page` from the recorded
+verdicts; nothing on it is typed by hand.
+"""
+_HOW = """\
+## How a claim is tested
+
+`experiments claim NAME` checks the claim's sweep, runs what is missing, compares and draws; the same command again goes on where it was stopped.
+`size=full` takes more data, epochs or seeds than `size=small`. Other words are passed to the sweep, as `launcher.jobs=2`; those that
+change what is measured are noted beside the verdict. `experiments claim --list` shows all verdicts, yours before these.
+
+A claim is one or several comparisons of cells (a cell is all runs that differ in nothing but the seed). Each comparison names the margin that
+matters. It holds where the effect lies beyond the margin and chance alone would hardly put it there (p below 0.05: paired by seed, Student's t
+against the margin, corrected by Holm for all comparisons of the claim); it does not hold where the effect lies short of the margin as surely; else
+it cannot be told. Counts, such as parameters, need no statistics. A claim holds where all its comparisons hold, and does not hold where one does not.
+The interval is that of the effect, at 95 % and not corrected. Seconds are those of a machine that did other work beside it.
+
+A claim of your own is one more file: `experiments claim NAME --config-dir FOLDER` reads `FOLDER/claim/NAME.yaml`.
+"""
+
+
+def measured_dir() -> Path:
+    """The folder of the verdicts that come with this package."""
+    return conf_dir() / "claim" / "measured"
+
+
+def page_file() -> Path:
+    """The page of all claims in a checkout.
+
+    Raises:
+        UserError: where the package is installed without its docs.
+    """
+    docs = conf_dir().parent / "docs"
+    if not docs.is_dir():
+        raise UserError(f"{docs} is not there: --record and --page write the docs of a checkout")
+    return docs / "claims.md"
+
+
+def verdict_of(name: str, size: str | None = None) -> tuple[Verdict, bool] | None:
+    """The latest verdict on a claim and whether it was found here, in outputs/claims; the full size before the small one."""
+    for size_ in [size] if size else ["full", "small"]:
+        for path, here in (
+            (OUTPUTS / f"{name}_{size_}" / FILE, True),
+            (measured_dir() / f"{name}_{size_}.json", False),
+        ):
+            if path.is_file():
+                return read_verdict(path), here
+    return None
+
+
+def listing(config_dirs: Sequence[str] = ()) -> str:
+    """A row a claim: its verdict, with date and machine."""
+    rows = []
+    for name in claim_names(config_dirs):
+        claim = read_claim(name, config_dirs)
+        found = verdict_of(name)
+        if found is None:
+            rows.append([name, "not run", "", "", "", claim.statement])
+            continue
+        verdict, here = found
+        where = "here" if here else verdict.machine
+        rows.append([name, _word(verdict, claim), verdict.size, verdict.date, where, claim.statement])
+    return table(["claim", "verdict", "size", "date", "where", "statement"], rows)
+
+
+def _word(verdict: Verdict, claim: Claim) -> str:
+    """The verdict, marked where the claim's file has changed since."""
+    return verdict.verdict + (" (by an earlier form of the claim)" if verdict.digest != claim.digest else "")
+
+
+def record(verdict: Verdict, picture: Path) -> list[Path]:
+    """Keeps a verdict and its picture with the package and writes the page anew; gives the files written.
+
+    Raises:
+        UserError: for a verdict whose sweep was changed by the user, and outside a checkout.
+    """
+    page = page_file()
+    if verdict.changed:
+        raise UserError(
+            f"--record keeps a claim's own sweep, and {' '.join(verdict.changed)} changed it: leave that out"
+        )
+    kept = measured_dir() / f"{verdict.claim}_{verdict.size}.json"
+    write_json(kept, verdict.plain())
+    image = page.parent / "claims" / f"{verdict.claim}.png"
+    image.parent.mkdir(exist_ok=True)
+    image.write_bytes(picture.read_bytes())
+    return [kept, image, *write_page()]
+
+
+def write_page() -> list[Path]:
+    """Writes the page of all claims from the recorded verdicts; gives its path."""
+    path = page_file()
+    write_text(path, page())
+    return [path]
+
+
+def page() -> str:
+    """The page of all claims, as Markdown."""
+    claims = [read_claim(name) for name in claim_names()]
+    found = {claim.name: read_verdict(path) for claim in claims if (path := _recorded(claim.name))}
+    rows = [
+        [f"[{name}](#{name})", claim.statement, found[name].verdict, found[name].date] if name in found else
+        [f"[{name}](#{name})", claim.statement, "not run", ""]
+        for claim in claims for name in [claim.name]
+    ]  # fmt: skip
+    parts = [_INTRODUCTION, markdown(["claim", "statement", "verdict", "date"], rows)]
+    parts += [_section(claim, found.get(claim.name)) for claim in claims]
+    return "\n\n".join(part.strip() for part in [*parts, _HOW]) + "\n"
+
+
+def _recorded(name: str) -> Path | None:
+    paths = [measured_dir() / f"{name}_{size}.json" for size in ("full", "small")]
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _section(claim: Claim, verdict: Verdict | None) -> str:
+    """One claim on the page."""
+    told = f"**{_word(verdict, claim)[0].upper()}{_word(verdict, claim)[1:]}.**" if verdict else "**Not run.**"
+    parts = [f"## {claim.name}", f"{claim.statement} ({claim.source.rstrip('.')}.) {told}"]
+    size = verdict.size if verdict else "small"
+    parts.append(f"```\nexperiments claim {claim.name}{'' if size == 'small' else f' size={size}'}\n```")
+    if verdict:
+        parts.append(markdown(*head_and_rows(verdict)))
+        parts.append(f"![{claim.statement}](claims/{claim.name}.png)")
+    parts.append(f"Refuted by: {claim.refuted_by}")
+    if claim.conditions:
+        parts.append(claim.conditions)
+    if verdict:
+        parts.append(f"{cost(verdict)}; {verdict.machine}; {verdict.date}.")
+    return "\n\n".join(parts)

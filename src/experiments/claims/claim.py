@@ -1,0 +1,242 @@
+"""A claim as its file in `conf/claim` states it: what is said, the sweep that tests it, and what decides."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from experiments.config.options import option_files
+from experiments.errors import UserError, first_line, unknown
+from experiments.system.plain import read_yaml
+
+MORE, LESS, NO_LESS, NO_MORE, ALIKE = EXPECTED = "more", "less", "no_less", "no_more", "alike"
+DIFFERENCE, RATIO = SCALES = "difference", "ratio"
+SIZES = "small", "full"
+FIRST = "{first}"  # in the words of a sweep: the folder with the claim's preparing runs
+
+
+@dataclass(frozen=True)
+class Test:
+    """One comparison of a claim: the cells `of` against the cells `against`.
+
+    Attributes:
+        say: the comparison in a few words.
+        of: choices that name cells, key to value; of several cells the mean counts, seed by seed. `{}` is all.
+        against: likewise, or a number.
+        quantity: a metric of the records, or a cost such as `cost.seconds`.
+        against_quantity: that of the other side, where it is another one, as the peer that a task measures beside it.
+        scale: whether the effect is a difference or a ratio.
+        expect: `more`, `less`, `alike`, `no_less` or `no_more`.
+        margin: the effect that matters: above 0 or 0 for a difference, 1 or more for a ratio.
+    """
+
+    say: str
+    of: dict[str, str]
+    against: dict[str, str] | float
+    quantity: str
+    against_quantity: str
+    scale: str
+    expect: str
+    margin: float
+
+    @property
+    def ratio(self) -> bool:
+        return self.scale == RATIO
+
+    def in_words(self) -> str:
+        """What is expected, such as `more by 0.05` or `at most 1.1 times as much`."""
+        size = f"{self.margin:g}"
+        if self.ratio:
+            plain = {MORE: "more", LESS: "less", NO_LESS: "no less", NO_MORE: "no more", ALIKE: "as much"}
+            if self.margin == 1:
+                return plain[self.expect]
+            return {
+                MORE: f"more than {size} times as much",
+                LESS: f"less than 1/{size} of it",
+                NO_LESS: f"at least 1/{size} of it",
+                NO_MORE: f"at most {size} times as much",
+                ALIKE: f"within a factor of {size}",
+            }[self.expect]
+        return {
+            MORE: f"more by over {size}" if self.margin else "more",
+            LESS: f"less by over {size}" if self.margin else "less",
+            NO_LESS: f"less by {size} at most",
+            NO_MORE: f"more by {size} at most",
+            ALIKE: f"within {size}",
+        }[self.expect]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a claim is tested: words that join those of the sweep, and the minutes that it takes on one core."""
+
+    words: tuple[str, ...]
+    minutes: float
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a file in `conf/claim` says.
+
+    Attributes:
+        statement: in plain words.
+        source: where it is said.
+        refuted_by: what one would have to see.
+        conditions: under which the verdict was found; empty where the sweep says it all.
+        first: name to words of runs that come before the sweep, which finds them in the folder `{first}`.
+        sweep: words as for `experiments train -m`.
+        digest: of all that decides, so that a verdict found by an earlier form of the file is known as such.
+    """
+
+    name: str
+    statement: str
+    source: str
+    refuted_by: str
+    conditions: str
+    first: dict[str, tuple[str, ...]]
+    sweep: tuple[str, ...]
+    tests: tuple[Test, ...]
+    sizes: dict[str, Size]
+    digest: str
+
+    def words(self, size: str, first: Path, more: Sequence[str] = ()) -> list[str]:
+        """The words of the sweep; of two with one key the later counts."""
+        by_key = {word.partition("=")[0]: word for word in (*self.sweep, *self.sizes[size].words, *more)}
+        return [word.replace(FIRST, str(first)) for word in by_key.values()]
+
+
+def claim_names(config_dirs: Sequence[str] = ()) -> list[str]:
+    """Names of all claims."""
+    return sorted(option_files("claim", config_dirs))
+
+
+def read_claim(name: str, config_dirs: Sequence[str] = ()) -> Claim:
+    """The claim of a name.
+
+    Raises:
+        UserError: when there is none, or its file is not as it should be.
+    """
+    files = option_files("claim", config_dirs)
+    if name not in files:
+        raise UserError(unknown(name, "no claim", name, list(files)))
+    path = files[name]
+    try:
+        found = read_yaml(path)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read ({first_line(error)}): correct it") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path} holds no keys: a claim has a statement, a sweep, tests and sizes")
+    return _claim(name, found, path)
+
+
+def _claim(name: str, found: dict[str, Any], path: Path) -> Claim:
+    """The keys of a claim's file, each checked."""
+    keys = ("statement", "source", "refuted_by", "sweep", "tests", "sizes")
+    more = ("conditions", "first", "quantity", "scale", "expect", "margin")
+    _refuse_others(found, (*keys, *more), f"{path}:", keys)
+    shared: dict[str, Any] = {key: found[key] for key in ("quantity", "scale", "expect", "margin") if key in found}
+    tests = tuple(_test(shared | _mapping(one, f"{path}: a test"), path) for one in _list(found["tests"], path))
+    sizes = {}
+    for size, one in _mapping(found["sizes"], f"{path}: sizes").items():
+        if size not in SIZES:
+            raise UserError(unknown(f"{path}: sizes.{size}", "no size", str(size), SIZES))
+        one = _mapping(one, f"{path}: sizes.{size}")
+        _refuse_others(one, ("words", "minutes"), f"{path}: sizes.{size}:", ("minutes",))
+        sizes[size] = Size(_words(one.get("words"), path), _number(one["minutes"], f"{path}: sizes.{size}.minutes"))
+    if missing := [size for size in SIZES if size not in sizes]:
+        raise UserError(f"{path} has no sizes.{missing[0]}: add it with its words and minutes")
+    first = {str(key): _words(one, path) for key, one in _mapping(found.get("first") or {}, f"{path}: first").items()}
+    decides = {key: found.get(key) for key in ("sweep", "tests", "first", "sizes", *shared)}
+    text = json.dumps(decides, sort_keys=True, default=str)
+    return Claim(
+        name=name,
+        **{key: " ".join(str(found.get(key) or "").split()) for key in keys[:3]},
+        conditions=" ".join(str(found.get("conditions") or "").split()),
+        first=first,
+        sweep=_words(found["sweep"], path),
+        tests=tests,
+        sizes=sizes,
+        digest=hashlib.sha256(text.encode()).hexdigest()[:16],
+    )
+
+
+def _test(found: dict[str, Any], path: Path) -> Test:
+    fields = ("say", "of", "against", "quantity", "expect")
+    _refuse_others(found, (*fields, "against_quantity", "scale", "margin"), f"{path}: a test:", fields)
+    where = f"{path}: the test “{found['say']}”"
+    scale = str(found.get("scale", DIFFERENCE))
+    for key, value, known in (("scale", scale, SCALES), ("expect", str(found["expect"]), EXPECTED)):
+        if value not in known:
+            raise UserError(unknown(f"{where}: {key}={value}", f"no {key}", value, known))
+    least = 1.0 if scale == RATIO else 0.0
+    margin = _number(found.get("margin", least), f"{where}: margin")
+    if margin < least:
+        raise UserError(f"{where}: margin={margin:g} must be {least:g} or more for a {scale}")
+    if margin == least and found["expect"] == ALIKE:
+        raise UserError(f"{where}: nothing lies within a margin of {margin:g}: say which effect would matter")
+    against = found["against"]
+    return Test(
+        say=str(found["say"]),
+        of=_choices(found["of"], f"{where}: of"),
+        against=float(against) if _is_number(against) else _choices(against, f"{where}: against"),
+        quantity=str(found["quantity"]),
+        against_quantity=str(found.get("against_quantity") or found["quantity"]),
+        scale=scale,
+        expect=str(found["expect"]),
+        margin=margin,
+    )
+
+
+def _choices(value: Any, where: str) -> dict[str, str]:
+    return {str(key): _text(one) for key, one in _mapping(value, where).items()}
+
+
+def _refuse_others(found: Mapping[str, Any], known: Sequence[str], where: str, needed: Sequence[str]) -> None:
+    for key in found:
+        if key not in known:
+            raise UserError(unknown(f"{where} {key}", "no key of a claim", str(key), known))
+    for key in needed:
+        if found.get(key) is None:
+            raise UserError(f"{where} {key} is missing: add it")
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UserError(f"{where} must be keys with their values, not {value!r}")
+    return value
+
+
+def _list(value: Any, path: Path) -> list[Any]:
+    if not isinstance(value, list) or not value:
+        raise UserError(f"{path}: tests must be a list of at least one comparison")
+    return value
+
+
+def _words(value: Any, path: Path) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(one, str) and "=" in one for one in value):
+        raise UserError(f"{path}: {value!r} must be a list of words such as model=lenet5,mlp")
+    return tuple(value)
+
+
+def _number(value: Any, where: str) -> float:
+    if not _is_number(value):
+        raise UserError(f"{where}={value!r} must be a number")
+    return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _text(value: Any) -> str:
+    """A value as records show it: none, true, 0.5, [64, 32]."""
+    return "none" if value is None else value if isinstance(value, str) else json.dumps(value)

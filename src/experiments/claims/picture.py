@@ -1,0 +1,79 @@
+"""The picture of a verdict: what each side of each comparison gave, run by run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+
+from experiments.claims.verdict import FAILS, HOLDS, Finding, Side, Verdict
+from experiments.claims.wording import effect
+from experiments.compare.axes import Scale, cut, text_width, x_axis
+from experiments.compare.drawing import Drawing
+from experiments.compare.wording import number
+
+_WIDTH, _ROW, _HEAD = 720.0, 26.0, 34.0
+COLOURS = {HOLDS: "c2", FAILS: "mark"}  # and grey where it cannot be told
+
+
+def picture(verdict: Verdict, statement: str) -> Drawing:
+    """A row a side, under a line that says what was found; a panel for each quantity."""
+    panels = [list(some) for _, some in groupby(verdict.findings, key=lambda one: one.quantity)]
+    lines = _wrapped(statement, _WIDTH - 16, 15)
+    top = 18.0 + 20 * len(lines) + 18
+    height = top + sum(52 + len(panel) * (_HEAD + 2 * _ROW) for panel in panels)
+    drawing = Drawing(_WIDTH, height, statement)
+    for place, line in enumerate(lines):
+        drawing.text(8, 20 + 20 * place, line, size=15, bold=True)
+    colour = COLOURS.get(verdict.verdict, "grey")
+    drawing.text(8, 20 + 20 * len(lines), verdict.verdict, colour, 15, bold=True)
+    for panel in panels:
+        top = _panel(drawing, panel, top)
+    return drawing
+
+
+def _panel(drawing: Drawing, findings: Sequence[Finding], top: float) -> float:
+    """Draws the comparisons of one quantity; gives where the next panel begins."""
+    sides = [side for one in findings for side in (one.of, one.against)]
+    values = [value for side in sides for value in side.values.values()]
+    left = 24 + min(max(text_width(side.label) for side in sides), 260)
+    right = _WIDTH - 92
+    scale = Scale.over([*values, *(side.mean for side in sides)], left + 8, right)
+    bottom = top + len(findings) * (_HEAD + 2 * _ROW)
+    x_axis(drawing, scale, top, bottom, findings[0].quantity + (", logarithmic" if scale.log else ""))
+    y = top
+    for one in findings:
+        colour = COLOURS.get(one.verdict, "grey")
+        said = effect(one)
+        drawing.box(0, y + 4, _WIDTH, _HEAD - 10, "back", 0.9)
+        drawing.text(_WIDTH - 8, y + 21, f"{said}: {one.verdict}", colour, anchor="end", bold=True, halo=True)
+        room = _WIDTH - 40 - text_width(f"{said}: {one.verdict}")
+        drawing.text(8, y + 21, cut(one.say, room), bold=True, halo=True)
+        y += _HEAD
+        for side, shade in ((one.of, colour), (one.against, "c7")):
+            _side(drawing, side, scale, y + _ROW / 2, shade, left)
+            y += _ROW
+    return bottom + 52
+
+
+def _side(drawing: Drawing, side: Side, scale: Scale, y: float, colour: str, left: float) -> None:
+    drawing.text(left - 8, y + 4.5, cut(side.label, left - 16), anchor="end")
+    drawing.text(_WIDTH - 8, y + 4.5, number(side.mean), "grey", anchor="end")
+    low, high = (min(max(end, scale.low), scale.high) for end in (side.low, side.high))
+    if math.isfinite(side.low):
+        drawing.box(scale(low), y - 5, max(scale(high) - scale(low), 2), 10, colour, 0.25)
+    for value in side.values.values():
+        drawing.dot(scale(value), y, 3, colour, 0.6)
+    if scale.low <= side.mean <= scale.high:
+        drawing.line([(scale(side.mean), y - 8), (scale(side.mean), y + 8)], colour, 3)
+
+
+def _wrapped(text: str, width: float, size: float) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if text_width(longer, size) > width and lines[-1]:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines

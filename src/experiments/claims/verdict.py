@@ -1,0 +1,259 @@
+"""What the records of a sweep say of a claim: it holds, it does not hold, or the runs cannot tell."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from experiments.claims.claim import ALIKE, LESS, MORE, NO_LESS, Claim, Test
+from experiments.compare.analysis import difference_of_values, same_level
+from experiments.compare.cells import Cell, gather
+from experiments.compare.run_records import COST
+from experiments.compare.statistics import ALPHA, Difference, holm, interval
+from experiments.errors import UserError
+from experiments.run.record import FINISHED, now
+from experiments.system.plain import read_json
+
+HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
+_COUNTED = ("parameters", "trainable_parameters", "flops_per_example")  # costs without chance
+
+
+@dataclass
+class Side:
+    """One side of a comparison: mean and interval, and every seed's value."""
+
+    label: str
+    mean: float
+    low: float
+    high: float
+    values: dict[str, float]
+
+
+@dataclass
+class Finding:
+    """What one test found.
+
+    Attributes:
+        effect: the difference, or the ratio, with its 95 % interval; NaN where the interval needs more seeds.
+        n: pairs of runs, or runs of the smaller side.
+        p: that chance alone puts the effect on this side of the margin, corrected for all tests of the claim.
+        verdict: holds, does not hold or cannot be told.
+    """
+
+    say: str
+    quantity: str
+    expected: str
+    ratio: bool
+    of: Side
+    against: Side
+    effect: float
+    low: float
+    high: float
+    n: int
+    paired: bool
+    p: float = math.nan
+    verdict: str = UNTOLD
+
+
+@dataclass
+class Verdict:
+    """What a sweep says of a claim, what it cost, and where and when it ran."""
+
+    claim: str
+    size: str
+    verdict: str
+    findings: list[Finding]
+    runs: int
+    failed: int
+    seconds: float
+    date: str
+    machine: str
+    digest: str
+    changed: list[str] = field(default_factory=list)  # words that the user added
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON holds it: numbers with six digits, null for NaN."""
+        return _rounded(asdict(self))
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value
+
+
+def read_verdict(path: Path) -> Verdict:
+    """A verdict from its file.
+
+    Raises:
+        UserError: when the file is damaged.
+    """
+    try:
+        found = read_json(path)
+        findings = [
+            Finding(**{**one, "of": Side(**_nan(one["of"])), "against": Side(**_nan(one["against"]))})
+            for one in map(_nan, found.pop("findings"))
+        ]
+        return Verdict(findings=findings, **found)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{path} is no verdict that can be read: run the claim again with --record") from error
+
+
+def _nan(found: dict[str, Any]) -> dict[str, Any]:
+    return {key: math.nan if value is None else value for key, value in found.items()}
+
+
+def judge(claim: Claim, size: str, folder: Path, changed: Sequence[str] = ()) -> Verdict:
+    """What the runs in a folder say.
+
+    Raises:
+        UserError: when cells that a test names are not there.
+    """
+    cells, _ = gather([folder])
+    found, ps = [], []
+    for test in claim.tests:
+        finding, p, side = _find(test, cells, claim.name)
+        finding.verdict = side
+        found.append(finding)
+        ps.append(p)
+    for finding, p in zip(found, holm(ps), strict=True):
+        finding.p = p
+        if not p < ALPHA:
+            finding.verdict = UNTOLD
+    words = [finding.verdict for finding in found]
+    runs = [run for cell in cells for run in cell.runs]
+    return Verdict(
+        claim=claim.name,
+        size=size,
+        verdict=FAILS if FAILS in words else UNTOLD if UNTOLD in words else HOLDS,
+        findings=found,
+        runs=len(runs),
+        failed=sum(run.status != FINISHED for run in runs),
+        seconds=sum(run.cost.get("seconds", 0.0) for run in runs),
+        date=now()[:10],
+        machine=machine(runs[0].folder),
+        digest=claim.digest,
+        changed=list(changed),
+    )
+
+
+@dataclass
+class _Values:
+    """What one side of a test measured, seed by seed, and on which splits."""
+
+    label: str
+    by_seed: dict[str, float]
+    cell: Cell | None  # None of a number
+
+    def side(self) -> Side:
+        values = list(self.by_seed.values())
+        low, high = interval(values)
+        return Side(self.label, math.fsum(values) / len(values), low, high, self.by_seed)
+
+    def less(self, other: _Values, test: Test, margin: float = 0.0) -> Difference:
+        """The effect, of logarithms for a ratio, less a margin."""
+        one, two = (
+            {seed: math.log(value) if test.ratio else value for seed, value in values.by_seed.items()}
+            for values in (self, other)
+        )
+        alike = [seed for seed in one if other.cell is None or _split(self, seed) == _split(other, seed)]
+        found = difference_of_values(one, {seed: value + margin for seed, value in two.items()}, alike)
+        if test.quantity.removeprefix(COST) not in _COUNTED:
+            return found
+        return Difference(found.mean, found.mean, found.mean, found.n, 0.0, 0.0, found.paired)
+
+
+def _split(values: _Values, seed: str) -> set[str]:
+    return set(values.cell.split(seed)) if values.cell else set()
+
+
+def _find(test: Test, cells: Sequence[Cell], name: str) -> tuple[Finding, float, str]:
+    """What a test found, its p before correction, and the verdict that its effect alone would give."""
+    of = _values(test.of, test.quantity, cells, test, name)
+    if isinstance(test.against, dict):
+        against = _values(test.against, test.against_quantity, cells, test, name)
+    else:
+        against = _Values(f"{test.against:g}", dict.fromkeys(of.by_seed, test.against), None)
+    unit = math.log(test.margin) if test.ratio else test.margin
+    effect = of.less(against, test)
+    if test.expect == ALIKE:
+        inside = abs(effect.mean) < unit
+        p = max(of.less(against, test, edge).p for edge in (-unit, unit))  # that of the nearer edge
+    else:
+        up = test.expect in (MORE, NO_LESS)
+        edge = -unit if test.expect in (LESS, NO_LESS) else unit
+        inside = effect.mean > edge if up else effect.mean < edge
+        p = of.less(against, test, edge).p
+    ends = (effect.mean, effect.low, effect.high)
+    shown = [math.exp(end) for end in ends] if test.ratio else ends
+    finding = Finding(
+        say=test.say,
+        quantity=test.quantity,
+        expected=test.in_words(),
+        ratio=test.ratio,
+        of=of.side(),
+        against=against.side(),
+        effect=shown[0],
+        low=shown[1],
+        high=shown[2],
+        n=effect.n,
+        paired=effect.paired,
+    )
+    return finding, p, HOLDS if inside else FAILS
+
+
+def _values(where: dict[str, str], quantity: str, cells: Sequence[Cell], test: Test, name: str) -> _Values:
+    """What the cells with some choices measured; where there are several, their mean, seed by seed."""
+    fitting = [cell for cell in cells if all(same_level(cell.level(key), value) for key, value in where.items())]
+    named = ",".join(f"{key}={value}" for key, value in where.items()) or "the sweep"
+    if not fitting:
+        raise UserError(f"claim {name}: the test “{test.say}” names {named}, and no run has it: correct its file")
+    cell = fitting[0] if len(fitting) == 1 else Cell(dict(where), members=fitting)
+    values = cell.values(quantity)
+    if not values:
+        known = sorted({one for run in cell.finished for one in run.metrics})
+        why = f"these have {', '.join(known)}" if known else "none of these finished"
+        raise UserError(f"claim {name}: no run of {named} has {quantity}: {why}")
+    if test.ratio and min(values.values()) <= 0:
+        raise UserError(
+            f"claim {name}: {quantity} of {named} is {min(values.values()):g}, and ratios need values above zero: "
+            "set scale: difference in its file"
+        )
+    said = label(where) or quantity
+    return _Values(said if quantity == test.quantity else quantity, values, cell)
+
+
+def label(where: dict[str, str]) -> str:
+    """Choices in a few words, such as `lstm, length=40`."""
+    groups = ("model", "data", "task", "freezing", "optimizer", "weights")
+    return ", ".join(value if key in groups else f"{key.rpartition('.')[2]}={value}" for key, value in where.items())
+
+
+def machine(run: Path) -> str:
+    """The machine of a run in a few words, without its name."""
+    try:
+        found = read_json(run / "record.json")["environment"]
+        device = str(found.get("device") or "cpu")
+        versions = found.get("versions") or {}
+        kind = _processor() if device == "cpu" else device
+        cores = f"{found.get('threads')} of {found.get('cpus')} cores"
+        return f"{kind}, {cores}, torch {versions.get('torch')}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return platform.machine()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()

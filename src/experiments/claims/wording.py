@@ -1,0 +1,70 @@
+"""A verdict in words, for the terminal and the page alike."""
+
+from __future__ import annotations
+
+import math
+
+from experiments.claims.claim import Claim
+from experiments.claims.verdict import Finding, Verdict
+from experiments.compare.wording import many, number, probability, signed
+from experiments.viz.tables import table
+
+
+def effect(found: Finding) -> str:
+    """A difference as +0.0120, a ratio as × 1.43."""
+    return f"× {number(found.effect)}" if found.ratio else signed(found.effect)
+
+
+def interval(found: Finding) -> str:
+    """The 95 % interval of the effect; empty where nothing is left to chance or too few seeds ran."""
+    if not math.isfinite(found.low) or found.low == found.high:
+        return "–"
+    show = number if found.ratio else signed
+    return f"{show(found.low)} … {show(found.high)}"
+
+
+def head_and_rows(verdict: Verdict) -> tuple[list[str], list[list[str]], list[int]]:
+    """A row a comparison, and the columns that align right."""
+    head = ["comparison", "quantity", "of", "against", "effect", "95 %", "p", "expected", "verdict"]
+    rows = [
+        [
+            one.say,
+            one.quantity,
+            number(one.of.mean),
+            number(one.against.mean),
+            effect(one),
+            interval(one),
+            probability(one.p),
+            one.expected,
+            one.verdict,
+        ]
+        for one in verdict.findings
+    ]
+    return head, rows, [2, 3, 4, 5, 6]
+
+
+def duration(seconds: float) -> str:
+    """40 s, 3.2 min, 2.1 h."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+
+
+def cost(verdict: Verdict) -> str:
+    """What a verdict cost: 24 runs, 3.2 min of computing."""
+    failed = f", {verdict.failed} of them not finished" if verdict.failed else ""
+    return f"{many(verdict.runs, 'run')}{failed}, {duration(verdict.seconds)} of computing"
+
+
+def as_text(claim: Claim, verdict: Verdict) -> str:
+    """What the terminal shows of a verdict."""
+    seeds = sorted({one.n for one in verdict.findings})
+    pairs = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    how = f"{pairs} seeds a cell; p is that of the margin, two-sided, by Holm for {many(len(verdict.findings), 'comparison')}"
+    lines = [table(*head_and_rows(verdict)), "", f"verdict   {verdict.verdict}", f"          {how}"]
+    if verdict.changed:
+        lines.append(f"changed   {' '.join(verdict.changed)}: not the claim's own sweep")
+    if claim.conditions:
+        lines.append(f"where     {claim.conditions}")
+    lines += [f"cost      {cost(verdict)}", f"machine   {verdict.machine}; {verdict.date}"]
+    return "\n".join(lines)

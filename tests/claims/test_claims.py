@@ -1,0 +1,205 @@
+"""Claims: what decides, what the files say, the command from a file to a verdict, and the page of all."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from experiments.claims import board
+from experiments.claims.claim import SIZES, claim_names, read_claim
+from experiments.claims.picture import picture
+from experiments.claims.verdict import FAILS, HOLDS, UNTOLD, judge, read_verdict
+from experiments.config.options import conf_dir
+from experiments.errors import UserError
+from tests.compare.records import make_run, make_sweep
+
+Run = Callable[..., tuple[int, str, str]]
+TINY: dict[str, Any] = {
+    "statement": "A hidden layer helps.",
+    "source": "nobody",
+    "refuted_by": "It does not.",
+    "sweep": ["data=shapes", "data.limit=64", "data.batch_size=32", "model=mlp,logistic_regression", "callbacks=none"],
+    "quantity": "test/accuracy",
+    "tests": [
+        {"say": "more", "of": {"model": "mlp"}, "against": {"model": "logistic_regression"}, "expect": "more", "margin": 0.05}
+    ],
+    "sizes": {
+        "small": {"words": ["seed=0", "trainer.max_epochs=1", "logger=none", "trainer=cpu"], "minutes": 0.1},
+        "full": {"words": ["seed=range(5)"], "minutes": 1},
+    },
+}  # fmt: skip
+
+
+def written(folder: Path, test: dict[str, Any] | None = None, **keys: Any) -> Path:
+    """A claim's file in a folder of configs, with one changed test."""
+    content = TINY | {"tests": [TINY["tests"][0] | (test or {})]} | keys
+    (folder / "claim").mkdir(parents=True, exist_ok=True)
+    (folder / "claim" / "tiny.yaml").write_text(
+        yaml.safe_dump({key: value for key, value in content.items() if value is not None})
+    )
+    return folder
+
+
+def found(tmp_path: Path, table: dict[str, list[float]], test: dict[str, Any] | None = None, **more: Any) -> Any:
+    runs = make_sweep(tmp_path / "runs", table, **more)
+    return judge(read_claim("tiny", [str(written(tmp_path / "mine", test))]), "small", runs)
+
+
+class TestVerdict:
+    @pytest.mark.parametrize(
+        ("expect", "margin", "lead", "verdict"),
+        [
+            ("more", 0.05, 0.2, HOLDS),
+            ("more", 0.05, 0.01, FAILS),  # told from zero, and too little to matter
+            ("more", 0.05, 0.052, UNTOLD),
+            ("less", 0.05, -0.2, HOLDS),
+            ("less", 0.05, 0.2, FAILS),
+            ("no_less", 0.05, -0.01, HOLDS),
+            ("no_less", 0.05, -0.2, FAILS),
+            ("no_more", 0.05, 0.01, HOLDS),
+            ("alike", 0.05, 0.01, HOLDS),
+            ("alike", 0.05, -0.2, FAILS),
+            ("alike", 0.05, 0.049, UNTOLD),
+        ],
+    )
+    def test_lies_on_which_side_of_the_margin(self, tmp_path: Path, expect, margin, lead, verdict) -> None:
+        base = [0.60, 0.62, 0.61, 0.63]
+        ahead = [value + lead + more for value, more in zip(base, (0.003, -0.004, 0.002, -0.001), strict=True)]
+        table = {"mlp": ahead, "logistic_regression": base}
+        one = found(tmp_path, table, {"expect": expect, "margin": margin})
+        assert one.verdict == verdict
+        assert one.findings[0].effect == pytest.approx(lead)
+        assert one.findings[0].paired and one.findings[0].n == 4
+
+    def test_a_ratio_is_judged_by_its_logarithm(self, tmp_path: Path) -> None:
+        table = {"mlp": [0.8, 0.82, 0.79], "logistic_regression": [0.4, 0.4, 0.41]}
+        one = found(tmp_path, table, {"scale": "ratio", "margin": 1.5}).findings[0]
+        logs = [math.log(a / b) for a, b in zip(*table.values(), strict=True)]
+        assert one.effect == pytest.approx(math.exp(sum(logs) / 3))
+        assert 1.5 < one.low < one.effect < one.high and one.verdict == HOLDS
+
+    def test_counts_need_no_statistics(self, tmp_path: Path) -> None:
+        for model, count in (("mlp", 100), ("logistic_regression", 60)):
+            make_run(tmp_path / "runs" / model, model=model, cost={"parameters": count})
+        test = {"quantity": "cost.parameters", "scale": "ratio", "margin": 1.5}
+        one = judge(read_claim("tiny", [str(written(tmp_path / "mine", test))]), "small", tmp_path / "runs")
+        assert one.verdict == HOLDS and one.findings[0].p == 0
+        assert one.findings[0].effect == pytest.approx(100 / 60)
+
+    def test_against_a_number_and_a_peer(self, tmp_path: Path) -> None:
+        table = {"mlp": [0.8, 0.82, 0.79]}
+        assert found(tmp_path, table, {"against": 0.5}).verdict == HOLDS
+        peer = {"against": {"model": "mlp"}, "against_quantity": "test/loss"}
+        assert found(tmp_path / "peer", table, peer).findings[0].against.mean == pytest.approx(
+            1 - sum(table["mlp"]) / 3
+        )
+
+    def test_one_seed_cannot_tell(self, tmp_path: Path) -> None:
+        assert found(tmp_path, {"mlp": [0.9], "logistic_regression": [0.1]}).verdict == UNTOLD
+
+    def test_p_is_corrected_for_all_comparisons(self, tmp_path: Path) -> None:
+        table = {"mlp": [0.80, 0.83, 0.81], "logistic_regression": [0.60, 0.61, 0.62]}
+        alone = found(tmp_path, table)
+        tests = [TINY["tests"][0]] * 2
+        claim = read_claim("tiny", [str(written(tmp_path / "mine", tests=tests))])
+        both = judge(claim, "small", tmp_path / "runs")
+        assert both.findings[0].p == pytest.approx(2 * alone.findings[0].p)
+
+    def test_what_is_missing_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match="names model=gru, and no run has it"):
+            found(tmp_path, {"mlp": [0.9]}, {"of": {"model": "gru"}})
+        with pytest.raises(UserError, match="has test/f1: these have test/accuracy, test/loss"):
+            found(tmp_path / "again", {"mlp": [0.9], "logistic_regression": [0.9]}, {"quantity": "test/f1"})
+
+    def test_is_kept_and_drawn(self, tmp_path: Path) -> None:
+        one = found(tmp_path, {"mlp": [0.8, 0.8], "logistic_regression": [0.6, 0.61]})
+        (tmp_path / "verdict.json").write_text(json.dumps(one.plain()))
+        again = read_verdict(tmp_path / "verdict.json")
+        assert again.findings[0].of.values == {"0": 0.8, "1": 0.8}
+        svg = picture(again, "A hidden layer helps.").svg()
+        assert "A hidden layer helps." in svg and again.verdict in svg
+        (tmp_path / "verdict.json").write_text("{}")
+        with pytest.raises(UserError, match="no verdict that can be read"):
+            read_verdict(tmp_path / "verdict.json")
+
+
+@pytest.mark.parametrize(
+    ("keys", "test", "said"),
+    [
+        ({"statement": None}, {}, "statement is missing"),
+        ({"margins": 3}, {}, "did you mean margin?"),
+        ({"tests": []}, {}, "at least one comparison"),
+        ({"sweep": "model=mlp"}, {}, "must be a list of words"),
+        ({"sizes": {"small": {"minutes": 1}}}, {}, "no sizes.full"),
+        ({"sizes": {"smal": {"minutes": 1}}}, {}, "did you mean small?"),
+        ({}, {"expect": "mor"}, "no expect: did you mean"),
+        ({}, {"scale": "ratio", "margin": 0.5}, "must be 1 or more for a ratio"),
+        ({}, {"expect": "alike", "margin": 0}, "which effect would matter"),
+        ({}, {"of": "mlp"}, "must be keys with their values"),
+    ],
+)
+def test_a_file_that_is_wrong_is_refused(tmp_path: Path, keys, test, said: str) -> None:
+    with pytest.raises(UserError) as error:
+        read_claim("tiny", [str(written(tmp_path, test, **keys))])
+    assert said in str(error.value)
+
+
+def test_from_a_file_to_a_verdict_and_again(experiments: Run, tmp_path: Path) -> None:
+    words = ("claim", "tiny", f"--config-dir={written(tmp_path / 'mine')}")
+    code, output, errors = experiments(*words, "--check")
+    assert code == 0, errors
+    assert "2 cells: 2 to run" in output and not (tmp_path / "outputs").exists()
+    code, output, errors = experiments(*words)
+    assert code == 0, errors
+    assert "A hidden layer helps." in output and "verdict  " in output and "2 runs" in output
+    folder = tmp_path / "outputs" / "claims" / "tiny_small"
+    assert (folder / "verdict.png").stat().st_size > 5000
+    assert read_verdict(folder / "verdict.json").runs == 2
+    code, output, _ = experiments(*words)
+    assert code == 0 and "2 done already" in output
+    code, output, _ = experiments("claim", "--list", f"--config-dir={tmp_path / 'mine'}")
+    assert code == 0 and "here" in output and "A hidden layer helps." in output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("rnn_forget",), "rnn_forget is no claim: did you mean rnn_forgets?"),
+        ((), "claim needs one name: choose from"),
+        (("rnn_forgets", "size=smal"), "did you mean small?"),
+        (("rnn_forgets", "--lst"), "did you mean --list?"),
+        (("rnn_forgets", "modl=rnn", "--check"), "did you mean model"),
+    ],
+)
+def test_a_wrong_word_is_answered_in_one_sentence(experiments: Run, words: tuple[str, ...], said: str) -> None:
+    code, _, errors = experiments("claim", *words)
+    assert code == 2 and said in errors
+
+
+@pytest.mark.parametrize("name", claim_names())
+def test_every_claim_has_a_file_that_is_whole_and_a_verdict(name: str) -> None:
+    claim = read_claim(name)
+    assert claim.statement.endswith(".") and claim.refuted_by.endswith(".")
+    verdict = read_verdict(board.measured_dir() / f"{name}_small.json")
+    assert verdict.digest == claim.digest, f"measured by an earlier form: experiments claim {name} --record"
+    assert not verdict.changed
+    assert (conf_dir().parent / "docs" / "claims" / f"{name}.png").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", claim_names())
+@pytest.mark.parametrize("size", SIZES)
+def test_the_sweep_of_every_claim_can_run(experiments: Run, real_data: Path, name: str, size: str) -> None:
+    code, output, errors = experiments("claim", name, f"size={size}", "--check")
+    assert code == 0, errors
+    assert "can run." in output
+
+
+def test_the_page_is_what_the_verdicts_say() -> None:
+    assert board.page_file().read_text() == board.page(), "write it again: experiments claim --page"
