@@ -34,6 +34,8 @@ ALLOWED = {
     "commands": _BASE | {"viz", "config", "models", "tasks", "data", "transfer", "callbacks", "loggers", "run"},
 }
 ALLOWED["cli"] = ALLOWED["__init__"] = {name for name in ALLOWED if name not in ("models", "tasks", "data", "cli")}
+ALLOWED["api"] = ALLOWED["cli"] | {"cli"}
+ALLOWED["__init__"] = ALLOWED["__init__"] | {"api"}
 ALLOWED["__main__"] = {"cli"}
 LIGHT = (
     "cli",

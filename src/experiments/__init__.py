@@ -1,44 +1,43 @@
 """Deep-learning experiments with Lightning and Hydra.
 
-`train` and `load` do in Python what `experiments train` and `experiments predict` do in a shell.
+`train`, `sweep`, `search`, `evaluate`, `compare` and `load` do in Python what the commands of these names do in a shell. Nothing
+heavy is imported before one is called.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from experiments.errors import UserError
+
 if TYPE_CHECKING:
-    from experiments.run.loaded import Loaded
+    from experiments.api import compare, evaluate, load, search, sweep, train
 
-__all__ = ["load", "train"]
+    __version__: str
 
-
-def train(*overrides: str, config_dir: str | None = None, **choices: Any) -> dict[str, Any]:
-    """Trains, tests and records one run; returns its record, with its folder under `dir`.
-
-    Args:
-        overrides: as on the command line, `"trainer.max_epochs=5"`.
-        config_dir: a further folder of configs.
-        choices: groups and keys without dots, `data="mnist", seed=3`.
-
-    Raises:
-        UserError: when the config cannot run.
-    """
-    from experiments.config.compose import compose
-    from experiments.run.execute import run
-    from experiments.run.folder import opened
-
-    words = [*overrides, *(f"{key}={'null' if value is None else value}" for key, value in choices.items())]
-    with opened(compose(words, [config_dir] if config_dir else [])) as folder:
-        return run(folder) | {"dir": str(folder)}
+__all__ = ["UserError", "__version__", "compare", "evaluate", "load", "search", "sweep", "train"]
+_FUNCTIONS = ("evaluate", "load", "train")
+_PACKAGES = ("compare", "search", "sweep")
 
 
-def load(run: str) -> Loaded:
-    """A finished run, with its best weights: `.model`, `.task`, `.data`, `.config`, `.record` and `.predict(images)`.
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
 
-    Raises:
-        UserError: when the folder holds no run, or one without a checkpoint.
-    """
-    from experiments.run.loaded import load as load_run
+        try:
+            return version("experiments")
+        except PackageNotFoundError:  # sources that nobody has installed
+            return "0+unknown"
+    if name in _PACKAGES:  # which can be called
+        from importlib import import_module
 
-    return load_run(run)
+        return import_module(f"experiments.{name}")
+    if name in _FUNCTIONS:
+        from experiments import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -70,6 +70,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(error, 1, in_short(error))
 
 
+def run_words(words: Sequence[str]) -> int:
+    """Runs one command line as `main` does, and raises what goes wrong.
+
+    Raises:
+        UserError: for the user's mistake.
+        RunFailed: when runs failed.
+        Interrupted: after a signal.
+    """
+    return _run(list(words))
+
+
 def _run(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(HELP, end="")

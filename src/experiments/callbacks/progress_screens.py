@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Protocol, TextIO
 
-from experiments.system.terminal import done_waiting, fancy
+from experiments.system.terminal import done_waiting, fancy, in_notebook
 
 _GREEN, _DIM, _END = "\x1b[32m", "\x1b[2m", "\x1b[0m"
 
@@ -36,12 +36,6 @@ def screen_for(stream: TextIO | None) -> Screen:
     if stream is None and in_notebook():
         return Notebook()
     return Lines(stream)
-
-
-def in_notebook() -> bool:
-    """Whether a kernel of Jupyter runs this process; imports nothing that is not there."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return shell is not None and hasattr(shell, "kernel")
 
 
 def clock(seconds: float) -> str:

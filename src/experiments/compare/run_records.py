@@ -20,6 +20,9 @@ _LONGEST = 200  # letters of a value
 _NO_CHOICE = ("hydra", "launcher", "features", "logger", "run", "resume", "sweep", "seed", *GROUPS)
 _NO_CHOICE_DOTTED = (
     *("hydra.", "launcher.", "features.", "logger.", "run.", "data.root", "data.workers"),
+    *(
+        f"{group}.{key}" for group in ("model", "task", "data") for key in ("object", "made")
+    ),  # of Python: see run.given
     *("callbacks.progress", "callbacks.figures", "callbacks.learning_rate"),
 )
 

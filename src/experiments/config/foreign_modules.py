@@ -8,6 +8,7 @@ from experiments.config.preprocessing import given_keys
 from experiments.config.signatures import defines, is_a, signature
 
 _TASK, _MODULE, _DATA = ("Task",), ("LightningModule",), ("LightningDataModule",)
+_GIVEN = "experiments.run.given.module"  # a LightningModule that Python code gives
 _CURE = {
     "model": "leave it out, or give its __init__ a `model`",
     "optimizer": "leave it out and set what the class itself takes, or give its __init__ an `optimizer`",
@@ -46,6 +47,8 @@ def is_foreign(config: Any) -> bool:
 
 
 def _is_foreign(target: str) -> bool:
+    if target == _GIVEN:
+        return True
     if not target or target.startswith("experiments."):
         return False
     return is_a(target, _TASK) is False and is_a(target, _MODULE) is True

@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from experiments.errors import as_typed
-from experiments.system.terminal import done_waiting, fancy, labelled, quiet, show_table, verbose
+from experiments.system.terminal import done_waiting, fancy, in_notebook, labelled, quiet, show_table, verbose
 from experiments.viz.tables import table
 
 _PARTS = ("train", "validation", "test")
@@ -36,7 +36,7 @@ def banner(config: DictConfig, record: dict[str, Any], folder: Path) -> None:
     typed = as_typed(folder)
     rows.append(("run", typed))
     rows.append(("resume", f"experiments train resume={shlex.quote(typed)}"))
-    labelled(rows, sys.stderr, f"{model} on {chosen.get('data')}, seed {config.seed}")
+    labelled(rows, sys.stdout if in_notebook() else sys.stderr, f"{model} on {chosen.get('data')}, seed {config.seed}")
 
 
 def _parameters(cost: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from experiments.errors import UserError
+from experiments.run import given
 from experiments.run.instantiate import bound, locate, make
 
 _OURS = ("optimizer", "scheduler", "freezing", "model")  # groups that a module of its own may have no use for
@@ -70,6 +71,8 @@ def spec_of(data: Any, config: DictConfig) -> Any:
         data.prepare_data()
         data.setup("fit")
     spec = getattr(data, "spec", None)
+    if spec is None and config.data["_target_"] == f"{given.__name__}.data":
+        spec = data.spec = given.spec_from_batch(data)
     if spec is None:
         raise UserError(no_spec(config))
     return spec

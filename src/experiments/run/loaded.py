@@ -287,6 +287,7 @@ def _with_overrides(config: DictConfig, overrides: Sequence[str], made_here: boo
     own = [word for word in own if made_here or not word.lstrip("+~").startswith("hydra")]
     # Other data would bring a model and a task of their own.
     kept = [f"{group}={option}" for group in ("task", "model") if (option := config.run.choices.get(group))]
+    kept = [word for word in kept if f"{word.partition('=')[0]}=_given" not in own]  # an object of Python has no option
     changed = compose([*kept, *own, *overrides], config.run.config_dirs if made_here else ())
     given, trained = ((one.data.get("gives") or {}).get("kind") for one in (changed, config))
     if given and trained and given != trained and not {given, trained} <= {"boxes", "instances"}:

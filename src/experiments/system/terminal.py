@@ -61,6 +61,12 @@ def fancy(stream: TextIO) -> bool:
     return terminal and not plain and os.environ.get("TERM") != "dumb"
 
 
+def in_notebook() -> bool:
+    """Whether a kernel of Jupyter runs this process; imports nothing that is not there."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return shell is not None and hasattr(shell, "kernel")
+
+
 def waiting_for(what: str) -> None:
     """Shows what the user waits for, on a terminal, until something else is shown."""
     if quiet() or not fancy(sys.stderr):

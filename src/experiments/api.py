@@ -1,0 +1,218 @@
+"""What `import experiments` offers in Python and notebooks: the commands as functions. Imports torch only where it is used.
+
+Mistakes raise `UserError`, whose text is the sentence that the command prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.errors import UserError
+
+if TYPE_CHECKING:
+    from experiments.commands.notebook_run import Run
+    from experiments.compare.frame import Compared
+
+_OBJECTS = ("model", "task", "data")  # keys that may be classes or objects
+
+
+def train(*overrides: str, config_dir: str | None = None, **choices: Any) -> dict[str, Any]:
+    """Trains, tests and records one run; returns its record, with its folder under `dir`.
+
+    Args:
+        overrides: as on the command line, `"trainer.max_epochs=5"`.
+        config_dir: a further folder of configs.
+        choices: groups and keys, `data="mnist", seed=3`. `model` may be a `torch.nn.Module` or a LightningModule and `data` a
+            LightningDataModule, as a class or an object; what is given is copied, and `load(record["dir"])` has the trained one.
+
+    Raises:
+        UserError: when the config cannot run.
+    """
+    from experiments.config.compose import compose
+    from experiments.run.execute import run
+    from experiments.run.folder import opened, relocate
+
+    given, words = _without_objects(choices)
+    config = compose([*overrides, *words], [config_dir] if config_dir else [])
+    for group, name in given.items():
+        config.run.choices[group] = name
+        config = relocate(config, Path(str(config.run.dir).replace("_given_", f"{name}_", 1)))
+    with opened(config) as folder:
+        record = run(folder) | {"dir": str(folder)}
+    _in_a_notebook(record, folder)
+    return record
+
+
+def sweep(*overrides: str, config_dir: str | None = None, **choices: Any) -> Compared:
+    """Runs every combination of the values that are lists, as `experiments train -m` does; a table by validation.
+
+    Args:
+        overrides: as on the command line, `"optimizer.lr=0.1,0.01"`.
+        config_dir: a further folder of configs.
+        choices: groups and keys; a list is swept, `model=["lenet5", "mlp"], seed=[0, 1, 2]`.
+
+    Raises:
+        UserError: when a cell cannot run; nothing has been run then.
+        RunFailed: after all runs, when some failed.
+    """
+    for group in _OBJECTS:
+        values = choices.get(group)
+        for value in values if isinstance(values, (list, tuple)) else [values]:
+            if value is not None and not isinstance(value, str):
+                raise UserError(
+                    f"{group}={getattr(value, '__name__', type(value).__name__)} is an object of this process, and a sweep trains in "
+                    "others: put its class into an option (docs/extending.md), or call train in a loop and compare the runs"
+                )
+    words = [*overrides, *(_word(key, value, swept=True) for key, value in choices.items())]
+    return _swept(words, config_dir)
+
+
+def search(*overrides: str, config_dir: str | None = None, **choices: Any) -> Compared:
+    """Searches values with Optuna, as `experiments train -m hydra/sweeper=optuna` does; a table by what was searched for.
+
+    Args:
+        overrides: as on the command line, `"optimizer.lr=tag(log,interval(1e-4,1e-1))"`, `"search.trials=20"`.
+        config_dir: a further folder of configs.
+        choices: groups and keys; a list is a choice to search.
+
+    Raises:
+        UserError: when the space or a setting does not fit.
+        RunFailed: after all trials, when some failed.
+    """
+    words = ["hydra/sweeper=optuna", *overrides, *(_word(key, value, swept=True) for key, value in choices.items())]
+    return _swept(words, config_dir)
+
+
+def evaluate(run: str | Path | Mapping[str, Any], *overrides: str) -> dict[str, float]:
+    """Tests a run again with its best weights, also on other data; writes nothing.
+
+    Args:
+        run: its folder, or its record as `train` gives it.
+        overrides: of data, precision or trainer, `"data=usps"`.
+
+    Raises:
+        UserError: as `load`, and when the other data has other classes or shapes.
+    """
+    from experiments.run.loaded import evaluate as evaluate_run
+
+    return evaluate_run(_folder(run), *overrides)
+
+
+def compare(
+    *runs: str | Path | Mapping[str, Any],
+    metric: str | None = None,
+    by: Sequence[str] = (),
+    against: Sequence[str] = (),
+    lower: bool | None = None,
+    bootstrap: bool = False,
+) -> Compared:
+    """A DataFrame with a row for each cell, best first, and `.plot()`; see `experiments compare --help`.
+
+    Args:
+        runs: folders of runs, sweeps or above them, or records as `train` gives them; none: `outputs`.
+        metric: what to compare, such as `val/accuracy`; None takes test accuracy where there is one.
+        by: choices to compare, averaged over the others.
+        against: `key=value` words of the cell to compare the others with.
+        lower: whether less is better; None judges by the metric's name.
+        bootstrap: intervals by resampling.
+
+    Raises:
+        UserError: for a path, metric, choice or reference that is not there, and where pandas is missing.
+    """
+    from experiments.compare.compare import compare as compare_runs
+    from experiments.compare.frame import framed
+
+    paths = [_folder(run) for run in runs] or [Path("outputs")]
+    found = compare_runs(paths, metric, by, against=against, lower=lower, bootstrap=bootstrap)
+    return framed(found, paths)
+
+
+def load(run: str | Path | Mapping[str, Any], model: Any = None, data: Any = None) -> Run:
+    """A finished run, with its best weights: `.model`, `.task`, `.data`, `.config`, `.record`, `.history`, `.figures`,
+    `.predict(inputs)` and `.show()`.
+
+    Args:
+        run: its folder, or its record as `train` gives it.
+        model: the class or object that the run was trained from in another Python process.
+        data: likewise.
+
+    Raises:
+        UserError: when the folder holds no run, or one without a checkpoint.
+    """
+    from experiments.commands.notebook_run import open_run
+    from experiments.run import given
+
+    folder = _folder(run)
+    if model is not None or data is not None:
+        given.give_again(folder, model, data)
+    return open_run(folder)
+
+
+def _swept(words: list[str], config_dir: str | None) -> Compared:
+    from experiments.cli import run_words
+    from experiments.compare.frame import framed_by_validation
+    from experiments.system.pandas_package import require_pandas
+
+    require_pandas()
+    named = next((word.partition("=")[2] for word in words if word.startswith("hydra.sweep.dir=")), None)
+    folder = Path(named) if named else _fresh_sweep_folder()
+    own = [] if named else [f"hydra.sweep.dir={folder}"]
+    dirs = [f"--config-dir={config_dir}"] if config_dir else []
+    run_words(["train", "-m", *dirs, *words, *own])
+    return framed_by_validation(folder)
+
+
+def _fresh_sweep_folder() -> Path:
+    """Where no sweep is yet, named by the time."""
+    first = Path("outputs") / "sweeps" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    places = (first.with_name(f"{first.name}-{number}") for number in range(2, 10_000))
+    return first if not first.exists() else next(place for place in places if not place.exists())
+
+
+def _without_objects(choices: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
+    """The names of the classes and objects among some choices, by their group, and the words for all choices."""
+    named: dict[str, str] = {}
+    words: list[str] = []
+    for key, value in choices.items():
+        if key in _OBJECTS and value is not None and not isinstance(value, str):
+            from experiments.run.given import give
+
+            group, name, chosen = give(key, value)
+            named[group] = name
+            words += chosen
+        else:
+            words.append(_word(key, value))
+    return named, words
+
+
+def _word(key: str, value: Any, swept: bool = False) -> str:
+    """A key and its value as a word of a command line."""
+    if isinstance(value, (list, tuple)):
+        inner = ",".join(_word("", one)[1:] for one in value)
+        return f"{key}={inner}" if swept else f"{key}=[{inner}]"
+    if value is None:
+        return f"{key}=null"
+    return f"{key}={str(value).lower() if isinstance(value, bool) else value}"
+
+
+def _folder(run: str | Path | Mapping[str, Any]) -> Path:
+    if isinstance(run, Mapping):
+        if "dir" not in run:
+            raise UserError("this record has no `dir`: give the folder of the run, as train returns it under dir")
+        return Path(str(run["dir"]))
+    return Path(run)
+
+
+def _in_a_notebook(record: Mapping[str, Any], folder: Path) -> None:
+    """Shows the result of a run below the cell that trained it."""
+    from experiments.system.terminal import in_notebook, quiet
+
+    if in_notebook() and not quiet():
+        from IPython.display import HTML, display
+
+        from experiments.commands.notebook_run import result_html
+
+        display(HTML(result_html(record, folder)))
