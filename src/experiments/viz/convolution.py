@@ -61,7 +61,7 @@ def convolution(
     weights: np.ndarray,
     steps: list[Step],
     *,
-    padding: int = 0,
+    padding: int | tuple[int, int] = 0,
     bias: float = 0.0,
     title: str = "Convolution",
     note: str = "",
@@ -73,11 +73,12 @@ def convolution(
         padded: (H, W), with its padding.
         weights: (h, w).
         steps: every place of the filter, in order.
-        padding: rows and columns around the image, drawn in grey.
+        padding: rows above and below the image, and columns beside it, drawn in grey.
         bias: what the steps' values hold beside the sum; said above.
         most: panels; of more steps, or more than a picture of some height takes, evenly chosen ones with the first and
             the last.
     """
+    pads = (padding, padding) if isinstance(padding, int) else padding
     tall, wide = padded.shape
     out_tall, out_wide = steps[-1].row + 1, steps[-1].column + 1
     result = np.array([step.value for step in steps]).reshape(out_tall, out_wide)
@@ -101,7 +102,7 @@ def convolution(
         step = steps[which]
         left, top = 0.3 + place % columns * each, head + place // columns * high
         ax.text(left, top + 0.02, f"step {which + 1}", fontsize=TEXT, color=GREY, va="center")
-        _image(ax, padded, weights, step, padding, left, top + 0.24, cell)
+        _image(ax, padded, weights, step, pads, left, top + 0.24, cell)
         middle = top + 0.24 + tall * CELL / 2
         ax.annotate(
             "",
@@ -149,12 +150,19 @@ def _heading(ax: Axes, weights: np.ndarray, words: str, cell: float) -> None:
 
 
 def _image(
-    ax: Axes, padded: np.ndarray, weights: np.ndarray, step: Step, padding: int, left: float, top: float, cell: float
+    ax: Axes,
+    padded: np.ndarray,
+    weights: np.ndarray,
+    step: Step,
+    padding: tuple[int, int],
+    left: float,
+    top: float,
+    cell: float,
 ) -> None:
     on = {(r, c): weights[i, j] for i, r in enumerate(step.rows) for j, c in enumerate(step.columns)}
     tall, wide = padded.shape
     for (row, column), value in np.ndenumerate(padded):
-        inside = padding <= row < tall - padding and padding <= column < wide - padding
+        inside = padding[0] <= row < tall - padding[0] and padding[1] <= column < wide - padding[1]
         colour = WINDOW if (row, column) in on else "white" if inside else PADDED
         x, y = left + column * cell, top + row * CELL
         ink = INK if inside or (row, column) in on else GREY

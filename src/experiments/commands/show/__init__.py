@@ -14,7 +14,8 @@ _ABOUT = """\
 Looks inside a run: first-layer filters, feature maps by stage, Grad-CAM and saliency, the images that excite a unit
 most, the test set as points, confusions between classes; of texts, states and gates over a sentence and what each word
 does. Writes PNG files and a page into RUN/show.
-`experiments show convolution` draws a convolution step by step; see experiments show convolution --help.
+`experiments show convolution` draws a convolution step by step, and so do pooling, activations (relu), flatten (dense),
+softmax, batchnorm, rnn, lstm, gru, attention and gradient_descent: experiments show NAME --help tells their options.
 """
 
 
@@ -24,6 +25,12 @@ def main(words: list[str]) -> int:
         from experiments.commands.show.convolution import main as convolution
 
         return convolution(words[1:])
+    if words and words[0] not in ("-h", "--help"):
+        from experiments.commands.show.steps import main as steps
+        from experiments.commands.show.steps import step_named
+
+        if name := step_named(words[0]):
+            return steps(name, words[1:])
     parser = argparse.ArgumentParser(
         "experiments show", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )

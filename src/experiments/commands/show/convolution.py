@@ -22,7 +22,8 @@ _MOST = 20  # rows and columns; more cannot be read
 _ABOUT = """\
 Draws the convolution of a small image with a filter, every number of it: a picture of up to twelve steps
 (convolution.png) and a page that goes through all (index.html; arrow keys, space plays). As in every library, the
-filter is not turned round.
+filter is not turned round. One row is a convolution in one dimension; channels are separated by |, in the image and in
+the filter.
 """
 
 _STYLE = """
@@ -86,36 +87,80 @@ def main(words: list[str]) -> int:
             raise UserError(f"--{name} {getattr(options, name)} must be {least} or more: try --{name} {least}")
     if not isfinite(options.bias):
         raise UserError(f"--bias {options.bias} must be a finite number: try --bias 0")
-    image, weights = matrix("--image", options.image), matrix("--filter", options.filter)
+    from experiments.commands.show.steps.numbers import maps
+
+    images, filters = maps("--image", options.image), maps("--filter", options.filter)
+    if len(images) != len(filters):
+        raise UserError(
+            f"--image has {len(images)} channels and --filter {len(filters)}: give the filter one part a channel, with | between"
+        )
+    image, weights = images[0], filters[0]
+    line = image.shape[0] == weights.shape[0] == 1  # a convolution in one dimension has nothing above and below
+    pads = (0 if line else options.padding, options.padding)
     sizes = [
-        output_size(side, kernel, options.stride, options.padding, options.dilation, name)
-        for side, kernel, name in zip(image.shape, weights.shape, ("rows", "columns"), strict=True)
+        output_size(side, kernel, options.stride, pad, options.dilation, name)
+        for side, kernel, pad, name in zip(image.shape, weights.shape, pads, ("rows", "columns"), strict=True)
     ]
+    if len(images) > 1:
+        return _channels(images, filters, pads, options)
     from experiments.system.files import atomic_path, write_text
     from experiments.viz.canvas import png
     from experiments.viz.convolution import convolution, number
 
-    padded, steps = slide(image, weights, options.stride, options.padding, options.dilation, options.bias)
+    padded, steps = slide(image, weights, options.stride, pads, options.dilation, options.bias)
+    print(_numbers(padded, weights, steps, options.bias))
     note = ", ".join(f"{name} {getattr(options, name)}" for name in ("stride", "padding", "dilation"))
     note += f", bias {number(options.bias)}" if options.bias else ""
     title = f"{_size(image.shape)} image, {_size(weights.shape)} filter"
     try:
         with atomic_path(options.to / "convolution.png") as temporary:
-            drawn = convolution(
-                padded, weights, steps, padding=options.padding, bias=options.bias, title=title, note=note
-            )
+            drawn = convolution(padded, weights, steps, padding=pads, bias=options.bias, title=title, note=note)
             temporary.write_bytes(png(drawn, 150))
+        side = 1 if line else 0
         rule = (
-            f"The result has ⌊({image.shape[0]} + 2·{options.padding} − {options.dilation}·({weights.shape[0]} − 1) − 1) / "
-            f"{options.stride}⌋ + 1 = {sizes[0]} rows."
+            f"The result has ⌊({image.shape[side]} + 2·{options.padding} − {options.dilation}·({weights.shape[side]} − 1) − 1) / "
+            f"{options.stride}⌋ + 1 = {sizes[side]} {'columns' if line else 'rows'}."
         )
-        page = convolution_page(f"Convolution: {title}", f"{note}. {rule}", padded, weights, steps, options)
+        page = convolution_page(f"Convolution: {title}", f"{note}. {rule}", padded, weights, steps, pads, options.bias)
         write_text(options.to / "index.html", page)
     except OSError as error:
         raise UserError(f"--to {options.to} cannot be written to ({error.strerror}): choose another folder") from error
     print(f"picture      {options.to}/convolution.png")
     print(f"page         {options.to}/index.html")
     return 0
+
+
+def _numbers(padded: np.ndarray, weights: np.ndarray, steps: list[Step], bias: float) -> str:
+    """Image, filter and result side by side, and every sum below, for a terminal."""
+    import numpy as np
+
+    from experiments.viz.board import Board, Grid, Sign, as_text
+    from experiments.viz.board import Step as Line
+    from experiments.viz.convolution import sum_of_products
+
+    shape = (steps[-1].row + 1, steps[-1].column + 1)
+    result = np.array([step.value for step in steps]).reshape(shape)
+    sums = [
+        f"row {one.row + 1}, column {one.column + 1}: {sum_of_products(padded, weights, bias, one)}" for one in steps
+    ]
+    grids = [Grid(padded, "image"), Sign("∗"), Grid(weights, "filter"), Sign("="), Grid(result, "result")]
+    return as_text(Board("Convolution", "", [Line("Lay the filter on, multiply, add up, move on", grids, sums)])) + "\n"
+
+
+def _channels(
+    images: list[np.ndarray], filters: list[np.ndarray], pads: tuple[int, int], options: argparse.Namespace
+) -> int:
+    import numpy as np
+
+    from experiments.commands.show.steps import show_board
+    from experiments.commands.show.steps.channels import board
+
+    padded, maps = [], []
+    for image, weights in zip(images, filters, strict=True):
+        one, steps = slide(image, weights, options.stride, pads, options.dilation, 0.0)
+        padded.append(one)
+        maps.append(np.array([step.value for step in steps]).reshape(steps[-1].row + 1, steps[-1].column + 1))
+    return show_board(board(padded, filters, maps, options), options.to, "convolution")
 
 
 def matrix(option: str, text: str) -> np.ndarray:
@@ -159,14 +204,15 @@ def output_size(side: int, kernel: int, stride: int, padding: int, dilation: int
 
 
 def slide(
-    image: np.ndarray, weights: np.ndarray, stride: int, padding: int, dilation: int, bias: float
+    image: np.ndarray, weights: np.ndarray, stride: int, padding: int | tuple[int, int], dilation: int, bias: float
 ) -> tuple[np.ndarray, list[Step]]:
     """The padded image, and every place of the filter with its sum."""
     import numpy as np
 
     from experiments.viz.convolution import Step
 
-    padded = np.pad(image, padding)
+    pads = (padding, padding) if isinstance(padding, int) else padding
+    padded = np.pad(image, [(one, one) for one in pads])
     shape = [
         (side - dilation * (kernel - 1) - 1) // stride + 1
         for side, kernel in zip(padded.shape, weights.shape, strict=True)
@@ -186,7 +232,13 @@ def _size(shape: tuple[int, ...]) -> str:
 
 
 def convolution_page(
-    title: str, heading: str, padded: np.ndarray, weights: np.ndarray, steps: list[Step], options: argparse.Namespace
+    title: str,
+    heading: str,
+    padded: np.ndarray,
+    weights: np.ndarray,
+    steps: list[Step],
+    pads: tuple[int, int],
+    bias: float,
 ) -> str:
     """The page: a section a step, one shown at a time; without scripts, all below each other."""
     from experiments.viz.convolution import number, sum_of_products
@@ -204,7 +256,7 @@ def convolution_page(
         return f'<div class="grid{kind}" style="grid-template-columns: repeat({columns}, max-content)">{"".join(cells)}</div>'
 
     filter_cells = grid([f'<b class="w">{number(weight)}</b>' for weight in weights.flat], weights.shape[1])
-    pad, (tall, wide) = options.padding, padded.shape
+    tall, wide = padded.shape
     parts = [f"<h1>{escape(title)}</h1>", f'<p class="quiet">{escape(heading)}</p>', f'<div style="{cell}">']
     for place, step in enumerate(steps):
         cells = []
@@ -215,7 +267,7 @@ def convolution_page(
                     weight = weights[step.rows.index(row), step.columns.index(column)]
                     cells.append(f'<b class="on">{value}<i>×{number(weight)}</i></b>')
                 else:
-                    inside = pad <= row < tall - pad and pad <= column < wide - pad
+                    inside = pads[0] <= row < tall - pads[0] and pads[1] <= column < wide - pads[1]
                     cells.append(f"<b>{value}</b>" if inside else f'<b class="pad">{value}</b>')
         done = [
             f'<b class="now">{number(one.value)}</b>'
@@ -223,7 +275,7 @@ def convolution_page(
             else f"<b>{number(one.value) if which < place else ''}</b>"
             for which, one in enumerate(steps)
         ]
-        total = escape(sum_of_products(padded, weights, options.bias, step))
+        total = escape(sum_of_products(padded, weights, bias, step))
         products, sign, value = total.rsplit(" ", 2)
         parts.append(
             f'<section class="step"><h2>Step {place + 1}: row {step.row + 1}, column {step.column + 1}</h2>'
