@@ -22,7 +22,7 @@ class Grid:
         shaded: cells are the darker the larger their value.
     """
 
-    values: Sequence[Sequence[float | str]] | np.ndarray
+    values: Sequence[Sequence[float | str] | Sequence[float] | np.ndarray] | np.ndarray
     label: str = ""
     rows: Sequence[str] = ()
     columns: Sequence[str] = ()

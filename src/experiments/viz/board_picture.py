@@ -122,10 +122,10 @@ def _grid(ax: Axes, grid: Grid, left: float, top: float, how: Writing) -> None:
                 fontfamily=how.families,
             )
         for column, text in enumerate(texts):
-            place = (row, column)
-            ground_colour, ink = shades.get(place, ("white", INK))
-            if place in grid.marked:
-                ground_colour, ink = MARKS[grid.marked[place] % len(MARKS)], "#1f2328"
+            spot = (row, column)
+            ground_colour, ink = shades.get(spot, ("white", INK))
+            if spot in grid.marked:
+                ground_colour, ink = MARKS[grid.marked[spot] % len(MARKS)], "#1f2328"
             keep = "keep" if ground_colour != "white" else None  # black on colour, also on a dark page
             x = left + names + column * cell
             ax.add_patch(Rectangle((x, y), cell, CELL, facecolor=ground_colour, edgecolor=PALE, linewidth=1, gid=keep))

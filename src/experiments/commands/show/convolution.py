@@ -143,7 +143,13 @@ def _numbers(padded: np.ndarray, weights: np.ndarray, steps: list[Step], bias: f
     sums = [
         f"row {one.row + 1}, column {one.column + 1}: {sum_of_products(padded, weights, bias, one)}" for one in steps
     ]
-    grids = [Grid(padded, "image"), Sign("∗"), Grid(weights, "filter"), Sign("="), Grid(result, "result")]
+    grids: list[Grid | Sign] = [
+        Grid(padded, "image"),
+        Sign("∗"),
+        Grid(weights, "filter"),
+        Sign("="),
+        Grid(result, "result"),
+    ]
     return as_text(Board("Convolution", "", [Line("Lay the filter on, multiply, add up, move on", grids, sums)])) + "\n"
 
 
