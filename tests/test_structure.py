@@ -21,7 +21,7 @@ ALLOWED = {
     "models": {"batches"},
     "viz": _BASE,
     "config": _BASE,
-    "tasks": _BASE | {"viz"},
+    "tasks": _BASE | {"viz", "loggers"},
     "data": _BASE | {"config", "viz"},
     "transfer": _BASE,
     "loggers": _BASE,

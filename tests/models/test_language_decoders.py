@@ -11,7 +11,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 transformers = pytest.importorskip("transformers")
 
 from experiments.batches import Pairs, Sequences  # noqa: E402
-from experiments.config.compose import compose, content, option_files  # noqa: E402
+from experiments.config.compose import compose  # noqa: E402
+from experiments.config.options import content, option_files  # noqa: E402
 from experiments.models.library.language_decoders import Decoder  # noqa: E402
 from experiments.models.library.language_models import language_model  # noqa: E402
 from experiments.models.library.language_translators import EncoderDecoder  # noqa: E402

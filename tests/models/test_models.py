@@ -29,7 +29,7 @@ from experiments.tasks.classification import Classification
 
 
 def reads(name: str) -> dict[str, object]:
-    found = content(option_files("model")[name])
+    found = content(option_files("model", bases=True)[name])
     bases = [one for one in found.get("defaults") or [] if isinstance(one, str) and one != "_self_"]
     return (reads(bases[0]) if bases else {}) | (found.get("reads") or {})
 

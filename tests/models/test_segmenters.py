@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.config.compose import compose, content, option_files
+from experiments.config.compose import compose  # noqa: E402
+from experiments.config.options import content, option_files
 from experiments.errors import UserError
 from experiments.models.library.torchvision_segmenters import TorchvisionSegmenter
 from experiments.models.mobilenet import MobileNetV3

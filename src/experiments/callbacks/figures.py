@@ -13,6 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from experiments.errors import in_short
+from experiments.loggers.trackers import log_picture
 from experiments.spec import ImageSpec
 from experiments.system.files import atomic_path
 from experiments.tasks.base import Task
@@ -184,9 +185,7 @@ class Figures(Callback):
             picture = png(figure)
             with atomic_path(self._folder / f"{name}.png") as temporary:
                 temporary.write_bytes(picture)
-            for logger in trainer.loggers:
-                if hasattr(logger, "log_picture"):
-                    logger.log_picture(f"figures/{name}", picture, trainer.global_step)
+            log_picture(trainer.loggers, f"figures/{name}", picture, trainer.global_step)
         except Exception as error:  # the run is worth more than its pictures
             log.warning("The picture %s was not drawn: %s", name, in_short(error))
         finally:

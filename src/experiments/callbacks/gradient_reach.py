@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from experiments.loggers.trackers import log_picture
 from experiments.errors import UserError, first_line
 from experiments.system.files import atomic_path, write_json
 
@@ -73,9 +74,7 @@ class GradientReach(Callback):
             picture = png(gradient_reach({int(epoch): norms for epoch, norms in self.norms.items()}))
             with atomic_path(self._folder / "figures" / "gradient_reach.png") as temporary:
                 temporary.write_bytes(picture)
-            for logger in trainer.loggers:
-                if hasattr(logger, "log_picture"):
-                    logger.log_picture("figures/gradient_reach", picture, trainer.global_step)
+            log_picture(trainer.loggers, "figures/gradient_reach", picture, trainer.global_step)
         except Exception as error:  # the run is worth more than its pictures
             log.warning("The picture gradient_reach was not drawn: %s", first_line(error))
 

@@ -18,7 +18,7 @@ from experiments.config.devices import accelerator, processes_here
 from experiments.config.fitting_task import fitting_tasks
 from experiments.config.preprocessing import given_keys
 from experiments.config.shorthand import SCHEDULER_ENTRIES
-from experiments.config.signatures import signature
+from experiments.config.signatures import defines, signature
 from experiments.errors import UserError, unknown
 from experiments.system.hub import folder_problems, hub_name, hub_problems
 
@@ -62,6 +62,7 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         *_freezing(config),
         *trainer_keys.problems(config.trainer, given_keys(config)),
         *_untaken(config),
+        *_metrics(config),
         *_own(config),
     ]
 
@@ -262,8 +263,9 @@ def _values(config: Any) -> list[str]:
 def _own(config: Any) -> list[str]:
     """What the function finds that an option names as `checked_by`: light to import, given the config as plain Python."""
     problems: list[str] = []
-    for group in ("model", "data", "task"):
-        name = config[group].get("checked_by")
+    nodes = [config[group] for group in ("model", "data", "task")]
+    nodes += [node for node in (config.logger or {}).values() if node]
+    for name in dict.fromkeys(node.get("checked_by") for node in nodes):
         if name:
             module, _, function = str(name).rpartition(".")
             plain: Any = OmegaConf.to_container(config, resolve=True) if isinstance(config, DictConfig) else config
@@ -317,6 +319,31 @@ def _untaken(config: Any) -> list[str]:
         ]
         missing = [name for name in taken.required if name not in own and name not in node and "_args_" not in node]
         wrong += [f"{target} needs {name}: add {group}.{name}=…" for name in missing]
+    return wrong
+
+
+def _metrics(config: Any) -> list[str]:
+    """What is wrong with the metrics that somebody adds to a task."""
+    nodes, target = config.task.get("metrics"), str(config.task.get("_target_") or "")
+    if nodes is None:
+        return []
+    if not isinstance(nodes, (dict, DictConfig)):
+        return [f"task.metrics={nodes} must name metrics: try task.metrics.auroc._target_=torchmetrics.AUROC"]
+    wrong = []
+    if nodes and defines(target, "validation_step", ("Task",)):
+        wrong.append(f"task={config.run.choices.task} counts its metrics in its own way: leave task.metrics out")
+    for name, node in nodes.items():
+        if not isinstance(node, (dict, DictConfig)) or not node.get("_target_"):
+            wrong.append(f"task.metrics.{name} names no class: add task.metrics.{name}._target_=torchmetrics.…")
+            continue
+        taken = signature(str(node["_target_"]))
+        keys = [key for key in node if not str(key).startswith("_")]
+        known = list(taken.annotations) if taken else []
+        wrong += [
+            unknown(f"task.metrics.{name}.{key}", f"not taken by {node['_target_']}", key, known)
+            for key in keys
+            if taken is not None and not taken.takes(key)
+        ]
     return wrong
 
 

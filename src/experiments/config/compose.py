@@ -30,7 +30,7 @@ from experiments.system.hub import hub_name
 
 GROUPS = (
     "model", "data", "task", "freezing", "precision", "trainer", "optimizer", "scheduler", "callbacks", "logger",
-    "experiment", "sweep",
+    "experiment", "debug", "sweep",
 )  # fmt: skip
 
 

@@ -17,6 +17,8 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
+from experiments.loggers.trackers import hyperparameters, log_text
+
 
 class RunLogger(Logger):
     """A logger that owns nothing but a file in the run folder.
@@ -58,7 +60,11 @@ class RunLogger(Logger):
 
 
 def announce(
-    loggers: Iterable[Any], choices: Mapping[str, Any], metrics: Sequence[str], texts: Mapping[str, str]
+    loggers: Iterable[Any],
+    choices: Mapping[str, Any],
+    metrics: Sequence[str],
+    texts: Mapping[str, str],
+    folder: Path,
 ) -> None:
     """Once, before fit: what was chosen, which final metrics to expect, and texts (Markdown) to show.
 
@@ -67,12 +73,15 @@ def announce(
         choices: flat; strings, numbers, booleans or None.
         metrics: names of the scalars that say how the run ended, such as `test/accuracy`.
         texts: name to Markdown.
+        folder: of the run, for those that are told all of its config.
     """
     for logger in loggers:
         if isinstance(logger, RunLogger):
             logger.announce(choices, metrics, texts)
         elif isinstance(logger, Logger):
-            logger.log_hyperparams(dict(choices))
+            logger.log_hyperparams(hyperparameters(logger, choices, folder))
+            for name, text in texts.items():
+                log_text([logger], name, text, 0)
 
 
 def close(loggers: Iterable[Any], status: str) -> None:

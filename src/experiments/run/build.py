@@ -24,7 +24,9 @@ def prepare_process(config: DictConfig) -> None:
     nodes = [config.model, config.task, config.data, config.optimizer, config.scheduler]
     nodes += [node for group in (config.callbacks, config.logger) for node in (group or {}).values() if node]
     targets = [str(node.get("_target_", "torch.")) for node in nodes]
-    ours = all(target.startswith(("experiments.", "lightning.", "torch.")) for target in targets)
+    ours = all(
+        target.startswith(("experiments.", "lightning.", "torch.")) and ".trackers." not in target for target in targets
+    )
     keep_freed_memory()
     import_lightning(lean=ours and not config.trainer.get("compile"))
     import torch
@@ -161,9 +163,24 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
 
         judge = load(config.task.judge)
         extra["judge"] = (judge.model.requires_grad_(False), judge.spec)
-    task = make(config.task, **extra)
+    task = make(config.task, without=("metrics",), **extra)
+    if config.task.get("metrics"):
+        task.add_metrics(added_metrics(config.task.metrics, spec))
     task.freezing = freezing
     return task
+
+
+def added_metrics(nodes: Any, spec: Any) -> dict[str, Any]:
+    """Metrics of the user's own, by name; `num_classes` comes from the data where the class takes it and nobody gives it."""
+    from inspect import signature
+
+    made = {}
+    for name, node in nodes.items():
+        taken = signature(locate(str(node["_target_"]))).parameters
+        classes = getattr(spec, "num_classes", None)
+        fills = "num_classes" in taken and "num_classes" not in node and classes is not None
+        made[name] = make(node, **({"num_classes": classes} if fills else {}))
+    return made
 
 
 def build_scheduler(node: Any) -> Any:

@@ -147,7 +147,7 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     if config.trainer.get("compile"):
         (task.model if ours else task).compile()
     names = task.metric_names("test") if ours else []
-    announce(trainer.loggers, hyperparameters(config, record), names, texts)
+    announce(trainer.loggers, hyperparameters(config, record), names, texts, folder)
     try:
         _fit_and_test(task, data, trainer, meter, folder, record)
     except BaseException as error:

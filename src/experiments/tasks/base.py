@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 
 from experiments.errors import UserError, first_line
 from experiments.tasks.parts.of_processes import of_all_processes, own_share
@@ -51,7 +51,14 @@ class Task(LightningModule):
         self.model, self.spec = model, spec
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.metrics = nn.ModuleDict({part: self.make_metrics() for part in ("val", "test")})
+        self.added = nn.ModuleDict()  # metrics of the user's own, see add_metrics
         self.sums = {part: RunningSums() for part in ("train", "val", "test")}
+
+    def add_metrics(self, metrics: Mapping[str, Metric]) -> None:
+        """Adds metrics by name; each is updated with prediction and target of `step`, in validation and test."""
+        for part in ("val", "test"):
+            copies: dict[str, Any] = {name: metric.clone() for name, metric in metrics.items()}
+            self.added[part] = MetricCollection(copies, compute_groups=False)
 
     @staticmethod
     def outputs(spec: Any) -> dict[str, Any]:
@@ -84,7 +91,8 @@ class Task(LightningModule):
 
     def metric_names(self, part: str) -> list[str]:
         """Names under which a part is reported, `test/accuracy` and so on."""
-        return [f"{part}/loss", *(f"{part}/{name}" for name in self.metrics_of(part))]
+        added = self.added[part] if part in self.added else ()
+        return [f"{part}/loss", *(f"{part}/{name}" for name in (*self.metrics_of(part), *cast(Any, added)))]
 
     def train(self, mode: bool = True) -> Task:
         """Training mode for what learns; what is frozen stays in evaluation mode, so that it rests wholly."""
@@ -109,10 +117,12 @@ class Task(LightningModule):
         return loss if self.learns else None
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        self._evaluate("val", batch)
+        _, prediction, target = self._evaluate("val", batch)
+        self._update_added("val", prediction, target)
 
     def test_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         loss, prediction, target = self._evaluate("test", batch)
+        self._update_added("test", prediction, target)
         return {"loss": loss, "prediction": prediction, "target": target}
 
     def _evaluate(self, part: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
@@ -120,6 +130,19 @@ class Task(LightningModule):
         self.sums[part].add(len(target), loss, self.loss_weight(target))
         self.metrics_of(part).update(prediction, target)
         return loss, prediction, target
+
+    def _update_added(self, part: str, prediction: Tensor, target: Tensor) -> None:
+        if part not in self.added:
+            return
+        try:
+            cast(MetricCollection, self.added[part]).update(prediction, target)
+        except (ValueError, RuntimeError, TypeError) as error:
+            names = ", ".join(cast(Any, self.added[part]))
+            shapes = f"{tuple(prediction.shape)} and {tuple(target.shape)}"
+            raise UserError(
+                f"task.metrics ({names}) does not take predictions and targets of shapes {shapes}: {first_line(error)}; "
+                "choose a metric for this task"
+            ) from error
 
     def on_train_epoch_end(self) -> None:
         self._report("train")
@@ -165,6 +188,10 @@ class Task(LightningModule):
         if part != "train":
             values |= self.metrics_of(part).compute()
             self.metrics_of(part).reset()
+            if part in self.added:
+                added = cast(MetricCollection, self.added[part])
+                values |= added.compute()
+                added.reset()
         self.log_dict({f"{part}/{name}": value for name, value in values.items()})
 
     def details(self) -> dict[str, Any]:

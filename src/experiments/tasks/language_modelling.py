@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
+from experiments.loggers.trackers import log_text
 from experiments.batches import IGNORED, Sequences, Tokens
 from experiments.errors import UserError
 from experiments.tasks.base import Task
@@ -158,9 +159,8 @@ class LanguageModelling(Task):
             return
         begin = torch.from_numpy(data.ids["validation"][:1])[None].to(self.device)
         written = self.generate(Sequences(begin, torch.ones(1, dtype=torch.long, device=self.device)))
-        for logger in self.trainer.loggers:
-            if hasattr(logger, "log_text"):
-                logger.log_text("sample", "```\n" + data.decode([written[0]])[0] + "\n```", self.trainer.global_step)
+        text = "```\n" + data.decode([written[0]])[0] + "\n```"
+        log_text(self.trainer.loggers, "sample", text, self.trainer.global_step)
 
     def generate(self, begin: Sequences, how: Writing | None = None) -> list[Tokens]:
         """How the model goes on from some beginnings, each as if it were alone; the same every time."""

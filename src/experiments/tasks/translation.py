@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from experiments.loggers.trackers import log_text
 from experiments.batches import END, IGNORED, START, Labels, Pairs, Sequences, pad
 from experiments.errors import UserError
 from experiments.tasks.base import Task
@@ -165,9 +166,8 @@ class Translation(Task):
     def on_test_epoch_end(self) -> None:
         super().on_test_epoch_end()
         self.log_dict({f"test/{name}": value for name, value in self._scores("test").items()})
-        for logger in self.trainer.loggers:
-            if hasattr(logger, "log_text") and self._shown:
-                logger.log_text("translations", _as_markdown(self._shown))
+        if self._shown:
+            log_text(self.trainer.loggers, "translations", _as_markdown(self._shown), 0)
 
     def _scores(self, part: str) -> dict[str, float]:
         """BLEU and chrF, from 0 to 100, of what was translated, by all processes; keeps samples of the test."""

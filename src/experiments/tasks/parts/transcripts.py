@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from experiments.loggers.trackers import log_text
 from experiments.tasks.parts.word_errors import WordErrors
 
 
@@ -46,9 +47,7 @@ class Transcripts:
         if trainer.world_size > 1:
             errors.unsync()
         rows = "\n".join(f"| {one['said']} | {one['heard']} |" for one in self._samples)
-        for logger in trainer.loggers:
-            if hasattr(logger, "log_text"):
-                logger.log_text("transcripts", f"| said | heard |\n|---|---|\n{rows}")
+        log_text(trainer.loggers, "transcripts", f"| said | heard |\n|---|---|\n{rows}", 0)
 
     def details(self) -> dict[str, Any]:
         """For the record."""

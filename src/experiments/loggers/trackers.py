@@ -1,0 +1,248 @@
+"""Experiment trackers as one word, `logger=wandb`: Lightning's loggers, told what a run says of itself.
+
+Every function makes one logger. `options` holds further keywords of Lightning's class, whatever it takes. A resumed run
+goes on in the tracker's own run, whose name stands in the file `trackers.json` of the run folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import UserError
+from experiments.system.files import write_json
+
+PACKAGES = {"wandb": "wandb", "mlflow": "mlflow", "comet": "comet_ml", "aim": "aim"}  # a tracker, and its package
+
+
+def problems(config: Any) -> list[str]:
+    """One sentence for each tracker of a config whose package is not installed."""
+    chosen = [str((node or {}).get("_target_", "")) for node in (config.get("logger") or {}).values()]
+    named = [target.rpartition(".")[2] for target in chosen if target.startswith(f"{__name__}.")]
+    return [_missing(name) for name in named if not find_spec(PACKAGES[name])]
+
+
+def _missing(name: str) -> str:
+    return f"logger={name} needs the package {PACKAGES[name]}, which is not installed: pip install 'experiments[{name}]'"
+
+
+def wandb(dir: str, project: str, offline: bool, log_model: bool | str, options: Mapping[str, Any]) -> Any:
+    """Weights & Biases.
+
+    Args:
+        dir: the run folder; its name is the run's, that of a sweep around it the group, its choices are the tags.
+        project: under which the runs stand.
+        offline: write to the run folder alone; `wandb sync` sends it later. Also by WANDB_MODE=offline.
+        log_model: whether checkpoints are sent too: false, true (at the end), or "all".
+        options: further keywords of `WandbLogger` and `wandb.init`.
+
+    Raises:
+        UserError: when the package is not installed.
+    """
+    _require("wandb")
+    from lightning.pytorch.loggers import WandbLogger
+
+    said = _Said(dir)
+    return WandbLogger(
+        **{
+            "project": project,
+            "name": said.name,
+            "group": said.sweep,
+            "tags": said.tags,
+            "id": said.kept("wandb", lambda: secrets.token_hex(4)),
+            "resume": "allow",
+            "save_dir": dir,
+            "offline": offline or os.environ.get("WANDB_MODE") == "offline",
+            "log_model": log_model,
+            **options,
+        }
+    )
+
+
+def mlflow(dir: str, project: str, uri: str | None, log_model: bool | str, options: Mapping[str, Any]) -> Any:
+    """MLflow.
+
+    Args:
+        dir: the run folder; its name is the run's, that of a sweep around it and its choices are tags.
+        project: the name of MLflow's experiment.
+        uri: the tracking server, or `file:FOLDER`; None takes MLFLOW_TRACKING_URI, else the folder `mlruns`.
+        log_model: whether checkpoints are stored too: false, true (at the end), or "all".
+        options: further keywords of `MLFlowLogger`.
+
+    Raises:
+        UserError: when the package is not installed.
+    """
+    _require("mlflow")
+    from lightning.pytorch.loggers import MLFlowLogger
+
+    said = _Said(dir)
+    logger = MLFlowLogger(
+        **{
+            "experiment_name": project,
+            "run_name": said.name,
+            "tracking_uri": uri or os.environ.get("MLFLOW_TRACKING_URI") or "file:./mlruns",
+            "tags": said.choices | ({"sweep": said.sweep} if said.sweep else {}),
+            "run_id": said.kept("mlflow", None),
+            "log_model": log_model,
+            **options,
+        }
+    )
+    said.keep("mlflow", logger.run_id)
+    return logger
+
+
+def comet(dir: str, project: str, offline: bool, options: Mapping[str, Any]) -> Any:
+    """Comet.
+
+    Args:
+        dir: the run folder; its name is the run's.
+        project: under which the runs stand.
+        offline: write to the run folder alone; `comet upload` sends it later.
+        options: further keywords of `CometLogger`.
+
+    Raises:
+        UserError: when the package is not installed.
+    """
+    _require("comet")
+    from lightning.pytorch.loggers import CometLogger
+
+    said = _Said(dir)
+    logger = CometLogger(
+        **{"project": project, "name": said.name, "online": not offline, "offline_directory": dir, **options}
+    )
+    if said.tags:
+        logger.experiment.add_tags([*said.tags, *([f"sweep={said.sweep}"] if said.sweep else [])])
+    return logger
+
+
+def aim(dir: str, project: str, repo: str | None, options: Mapping[str, Any]) -> Any:
+    """Aim.
+
+    Args:
+        dir: the run folder; its name is the run's.
+        project: the name of Aim's experiment.
+        repo: the folder or server of the repository; None takes Aim's own rule.
+        options: further keywords of `AimLogger`.
+
+    Raises:
+        UserError: when the package is not installed.
+    """
+    _require("aim")
+    from aim.pytorch_lightning import AimLogger  # type: ignore[import-not-found,unused-ignore]
+
+    said = _Said(dir)
+    return AimLogger(**({"experiment": project, "repo": repo, "run_name": said.name} | dict(options)))
+
+
+def _require(name: str) -> None:
+    if not find_spec(PACKAGES[name]):
+        raise UserError(_missing(name))
+
+
+class _Said:
+    """What a run folder says of its run."""
+
+    def __init__(self, dir: str) -> None:
+        self.folder = Path(dir)
+        self.name = self.folder.name
+        parent = self.folder.parent
+        self.sweep = parent.name if (parent / "sweep.json").exists() else None
+        self.config = config_of(self.folder)
+        choices = (self.config.get("run") or {}).get("choices") or {}
+        self.choices = {key: str(value) for key, value in choices.items() if value is not None}
+        self.tags = [f"{key}={value}" for key, value in self.choices.items()]
+        self._file = self.folder / "trackers.json"
+
+    def kept(self, name: str, make: Any) -> str | None:
+        """The tracker's name for this run, made and kept where it is new."""
+        names = json.loads(self._file.read_text()) if self._file.exists() else {}
+        if name not in names and make is not None:
+            names[name] = make()
+            self.keep(name, names[name])
+        return names.get(name)
+
+    def keep(self, name: str, value: str | None) -> None:
+        """Keeps the tracker's name for this run."""
+        if value is None or os.environ.get("LOCAL_RANK", "0") != "0" or not self.folder.is_dir():
+            return
+        names = json.loads(self._file.read_text()) if self._file.exists() else {}
+        write_json(self._file, names | {name: value})
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    """The resolved config of a run folder, plain; empty without one."""
+    import yaml
+
+    file = folder / "config.yaml"
+    return (yaml.safe_load(file.read_text(encoding="utf-8")) or {}) if file.exists() else {}
+
+
+def hyperparameters(logger: Any, choices: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """What a logger of Lightning's is told of a run: all of its config, or only the choices where each becomes a column of a table."""
+    few = kinds(logger) & {"TensorBoardLogger", "CSVLogger"}
+    return dict(choices) if few else dict(choices) | {"config": config_of(folder)}
+
+
+def kinds(logger: Any) -> set[str]:
+    """The names of a logger's class and of those it is made of."""
+    return {one.__name__ for one in type(logger).__mro__}
+
+
+def log_picture(loggers: Iterable[Any], name: str, png: bytes, step: int) -> None:
+    """Gives a picture to every logger that takes one.
+
+    Args:
+        loggers: ours and Lightning's.
+        name: such as `figures/curves`.
+        png: a PNG file.
+        step: of the optimizer.
+    """
+    for logger in loggers:
+        if hasattr(logger, "log_picture"):
+            logger.log_picture(name, png, step)
+            continue
+        known = kinds(logger)
+        if "WandbLogger" in known:
+            logger.log_image(name, [_opened(png)])
+        elif "MLFlowLogger" in known:
+            logger.experiment.log_image(logger.run_id, _opened(png), artifact_file=f"{name}.png")
+        elif "CometLogger" in known:
+            logger.experiment.log_image(_opened(png), name=name, step=step)
+        elif "TensorBoardLogger" in known:
+            import numpy as np
+
+            logger.experiment.add_image(name, np.asarray(_opened(png)), step, dataformats="HWC")
+
+
+def log_text(loggers: Iterable[Any], name: str, markdown: str, step: int) -> None:
+    """Gives a text (Markdown) to every logger that takes one; see `log_picture`."""
+    for logger in loggers:
+        known = kinds(logger)
+        if "RunLogger" in known:
+            if hasattr(logger, "log_text"):
+                logger.log_text(name, markdown, step)
+        elif "WandbLogger" in known:
+            import html
+
+            import wandb as library
+
+            logger.experiment.log({name: library.Html(f"<pre>{html.escape(markdown)}</pre>")})
+        elif "MLFlowLogger" in known:
+            logger.experiment.log_text(logger.run_id, markdown, f"{name}.md")
+        elif "CometLogger" in known:
+            logger.experiment.log_text(markdown, step=step, metadata={"name": name})
+        elif "TensorBoardLogger" in known:
+            logger.experiment.add_text(name, markdown, step)
+
+
+def _opened(png: bytes) -> Any:
+    import io
+
+    from PIL import Image
+
+    return Image.open(io.BytesIO(png)).convert("RGB")
