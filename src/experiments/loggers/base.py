@@ -17,7 +17,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
-from experiments.loggers.trackers import hyperparameters, log_text
+from experiments.loggers.trackers import finish, hyperparameters, log_text
 
 
 class RunLogger(Logger):
@@ -89,6 +89,8 @@ def close(loggers: Iterable[Any], status: str) -> None:
     for logger in loggers:
         if isinstance(logger, RunLogger):
             logger.close(status)
+        else:
+            finish(logger, status == "finished")
 
 
 def log_epoch(trainer: Any) -> None:

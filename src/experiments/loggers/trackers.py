@@ -70,7 +70,7 @@ def mlflow(dir: str, project: str, uri: str | None, log_model: bool | str, optio
     Args:
         dir: the run folder; its name is the run's, that of a sweep around it and its choices are tags.
         project: the name of MLflow's experiment.
-        uri: the tracking server, or `file:FOLDER`; None takes MLFLOW_TRACKING_URI, else the folder `mlruns`.
+        uri: the tracking server or a database; None takes MLFLOW_TRACKING_URI, else the file mlflow.db.
         log_model: whether checkpoints are stored too: false, true (at the end), or "all".
         options: further keywords of `MLFlowLogger`.
 
@@ -85,7 +85,7 @@ def mlflow(dir: str, project: str, uri: str | None, log_model: bool | str, optio
         **{
             "experiment_name": project,
             "run_name": said.name,
-            "tracking_uri": uri or os.environ.get("MLFLOW_TRACKING_URI") or "file:./mlruns",
+            "tracking_uri": uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db",
             "tags": said.choices | ({"sweep": said.sweep} if said.sweep else {}),
             "run_id": said.kept("mlflow", None),
             "log_model": log_model,
@@ -186,6 +186,12 @@ def hyperparameters(logger: Any, choices: Mapping[str, Any], folder: Path) -> di
     """What a logger of Lightning's is told of a run: all of its config, or only the choices where each becomes a column of a table."""
     few = kinds(logger) & {"TensorBoardLogger", "CSVLogger"}
     return dict(choices) if few else dict(choices) | {"config": config_of(folder)}
+
+
+def finish(logger: Any, well: bool) -> None:
+    """Ends a tracker's own run; a job of a sweep leaves no time for what a library does when Python exits."""
+    if "WandbLogger" in kinds(logger) and os.environ.get("LOCAL_RANK", "0") == "0":
+        logger.experiment.finish(exit_code=0 if well else 1)
 
 
 def kinds(logger: Any) -> set[str]:

@@ -97,12 +97,15 @@ def build_trainer(config: DictConfig, callbacks: bool = True, shares: bool = Tru
 def _arranged(built: list[Any], given: dict[str, Any], bars: type) -> tuple[list[Any], bool]:
     """The callbacks that stay beside what the Trainer's own keys ask for, and whether a bar of Lightning's is shown."""
     from experiments.callbacks.checkpoint import Checkpoints
+    from experiments.callbacks.overfit import SameBatches
     from experiments.callbacks.progress import Progress
 
     wanted = given.get("enable_progress_bar")
     theirs = wanted is not False and (bool(wanted) or any(isinstance(one, bars) for one in built))
     if theirs or wanted is False:
         built = [one for one in built if not isinstance(one, Progress)]
+    if given.get("overfit_batches"):
+        built = [*built, SameBatches()]
     if given.get("enable_checkpointing") is False:
         built = [one for one in built if not isinstance(one, Checkpoints)]
     return built, theirs
