@@ -14,7 +14,13 @@ KAPPA = ("task.metrics.kappa._target_=torchmetrics.CohenKappa", "task.metrics.ka
 
 
 def test_a_metric_by_its_class_is_of_the_whole_test_part(experiments: Run, tmp_path: Path) -> None:
-    words = ("model=logistic_regression", "data.limit=200", "trainer=cpu", "trainer.max_epochs=1", "callbacks.figures=null")
+    words = (
+        "model=logistic_regression",
+        "data.limit=200",
+        "trainer=cpu",
+        "trainer.max_epochs=1",
+        "callbacks.figures=null",
+    )
     watched = ("callbacks.checkpoint.monitor=val/kappa", "callbacks.checkpoint.mode=max")
     code, output, errors = experiments("train", *words, *KAPPA, *watched, "logger=csv", "hydra.run.dir=run")
     assert code == 0, errors
