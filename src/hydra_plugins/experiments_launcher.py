@@ -50,11 +50,13 @@ class CellSweeper(Sweeper):
         else:
             words = [*overrides_of(self.params), *arguments]
             cells = expand(words, self.zip, self.lists, self.hydra_context.config_loader)  # type: ignore[union-attr]
-        if self.config.launcher.only_check and not isinstance(self.launcher, JobLauncher):
+        # Hydra may import this module twice, so ours are told by a method and not by their class.
+        ours = hasattr(self.launcher, "cluster")
+        if self.config.launcher.only_check and not ours:
             self.launcher = ProcessLauncher()  # which checks without running
             self.launcher.setup(hydra_context=self.hydra_context, task_function=lambda config: None, config=self.config)
         returns = self.launcher.launch(cells, initial_job_idx=0)
-        if not isinstance(self.launcher, JobLauncher):  # ours say themselves what failed
+        if not ours and not self.config.launcher.only_check:  # ours say themselves what failed
             from experiments.sweep.hydra_job import all_well
 
             all_well(list(returns))

@@ -6,6 +6,8 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 Run = Callable[..., tuple[int, str, str]]
 WORDS = ("model=logistic_regression", "data.limit=150", "trainer=cpu", "hydra.run.dir=run", "logger=csv")
 
@@ -21,10 +23,10 @@ def test_overfit_draws_the_same_batch_in_every_epoch(experiments: Run, tmp_path:
     assert len(set(losses)) == 1
 
 
-def test_profile_prints_lightning_s_table(experiments: Run) -> None:
+def test_profile_prints_lightning_s_table(experiments: Run, caplog: pytest.LogCaptureFixture) -> None:
     code, output, errors = experiments("train", "debug=profile", *WORDS, "trainer.limit_train_batches=2")
     assert code == 0, errors
-    assert "run_training_epoch" in output + errors
+    assert "run_training_epoch" in output + errors + caplog.text
 
 
 def test_a_machine_s_own_defaults(experiments: Run, tmp_path: Path) -> None:

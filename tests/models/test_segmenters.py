@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.config.compose import compose  # noqa: E402
+from experiments.config.compose import compose
 from experiments.config.options import content, option_files
 from experiments.errors import UserError
 from experiments.models.library.torchvision_segmenters import TorchvisionSegmenter

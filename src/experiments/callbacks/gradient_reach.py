@@ -13,8 +13,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from experiments.loggers.trackers import log_picture
 from experiments.errors import UserError, first_line
+from experiments.loggers.trackers import log_picture
 from experiments.system.files import atomic_path, write_json
 
 log = logging.getLogger(__name__)

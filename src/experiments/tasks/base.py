@@ -91,8 +91,8 @@ class Task(LightningModule):
 
     def metric_names(self, part: str) -> list[str]:
         """Names under which a part is reported, `test/accuracy` and so on."""
-        added = self.added[part] if part in self.added else ()
-        return [f"{part}/loss", *(f"{part}/{name}" for name in (*self.metrics_of(part), *cast(Any, added)))]
+        added: Any = self.added[part] if part in self.added else ()  # noqa: SIM401
+        return [f"{part}/loss", *(f"{part}/{name}" for name in (*self.metrics_of(part), *added))]
 
     def train(self, mode: bool = True) -> Task:
         """Training mode for what learns; what is frozen stays in evaluation mode, so that it rests wholly."""

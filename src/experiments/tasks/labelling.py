@@ -44,7 +44,8 @@ class Labelling(Task):
         if spec.num_classes < 2:
             raise UserError(f"labelling needs two classes or more, the data has {list(spec.classes)}: add a class")
         self.entities = is_scheme(spec.classes)
-        self.of_words = hasattr(spec, "vocabulary")  # else generated symbols, of which accuracy says all
+        self.of_words = bool(getattr(spec, "special", ()))  # else generated symbols, of which accuracy says all
+        self.shows = type(self).shows if self.of_words else ()
         super().__init__(model, spec, optimizer, scheduler)
         if self.entities:
             self.monitor = ("val/f1", "max")

@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
-from experiments.loggers.trackers import log_text
 from experiments.batches import IGNORED, Sequences, Tokens
 from experiments.errors import UserError
+from experiments.loggers.trackers import log_text
 from experiments.tasks.base import Task
 from experiments.tasks.parts.generation import Writing, longer_than, write
 from experiments.tasks.parts.of_processes import of_all_processes, own_share

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from experiments.loggers.trackers import log_text
 from experiments.batches import END, IGNORED, START, Labels, Pairs, Sequences, pad
 from experiments.errors import UserError
+from experiments.loggers.trackers import log_text
 from experiments.tasks.base import Task
 from experiments.tasks.parts.beam_search import Hypothesis, beam_search
 

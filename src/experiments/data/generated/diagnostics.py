@@ -89,7 +89,7 @@ class Tokens(Generated):
 
     def describe(self, store: Store) -> TextSpec:
         longest = int(store.lengths.max())
-        return TextSpec(FIRST + len(self.classes), longest, longest, self.classes)
+        return TextSpec(FIRST + len(self.classes), longest, longest, self.classes, special=())
 
 
 class DelayedRecall(Tokens):
