@@ -324,7 +324,8 @@ def _untaken(config: Any) -> list[str]:
 
 def _metrics(config: Any) -> list[str]:
     """What is wrong with the metrics that somebody adds to a task."""
-    nodes, target = config.task.get("metrics"), str(config.task.get("_target_") or "")
+    nodes: Any = config.task.get("metrics")
+    target = str(config.task.get("_target_") or "")
     if nodes is None:
         return []
     if not isinstance(nodes, (dict, DictConfig)):
@@ -337,7 +338,7 @@ def _metrics(config: Any) -> list[str]:
             wrong.append(f"task.metrics.{name} names no class: add task.metrics.{name}._target_=torchmetrics.…")
             continue
         taken = signature(str(node["_target_"]))
-        keys = [key for key in node if not str(key).startswith("_")]
+        keys = [str(key) for key in node if not str(key).startswith("_")]
         known = list(taken.annotations) if taken else []
         wrong += [
             unknown(f"task.metrics.{name}.{key}", f"not taken by {node['_target_']}", key, known)

@@ -179,7 +179,8 @@ def added_metrics(nodes: Any, spec: Any) -> dict[str, Any]:
         taken = signature(locate(str(node["_target_"]))).parameters
         classes = getattr(spec, "num_classes", None)
         fills = "num_classes" in taken and "num_classes" not in node and classes is not None
-        made[name] = make(node, **({"num_classes": classes} if fills else {}))
+        more: dict[str, Any] = {"num_classes": classes} if fills else {}
+        made[name] = make(node, **more)
     return made
 
 

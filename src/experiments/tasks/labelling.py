@@ -38,7 +38,7 @@ class Labelling(Task):
     """
 
     monitor = ("val/accuracy", "max")
-    shows = ("experiments.commands.show.words",)
+    shows: tuple[str, ...] = ("experiments.commands.show.words",)
 
     def __init__(self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any) -> None:
         if spec.num_classes < 2:
