@@ -333,7 +333,7 @@ def _metrics(config: Any) -> list[str]:
     wrong = []
     if nodes and defines(target, "validation_step", ("Task",)):
         wrong.append(f"task={config.run.choices.task} counts its metrics in its own way: leave task.metrics out")
-    for name, node in nodes.items():
+    for name, node in ((str(key), value) for key, value in nodes.items()):
         if not isinstance(node, (dict, DictConfig)) or not node.get("_target_"):
             wrong.append(f"task.metrics.{name} names no class: add task.metrics.{name}._target_=torchmetrics.…")
             continue
