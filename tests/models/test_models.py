@@ -12,6 +12,7 @@ from experiments.config.compose import compose
 from experiments.config.options import content, describe, option_files
 from experiments.models.cifar_resnet import CifarResNet
 from experiments.models.cnn import CIFAR10CNN, SimpleCNN
+from experiments.models.conv_stack import ConvStack
 from experiments.models.dense import MLP, LogisticRegression
 from experiments.models.googlenet import GoogLeNet
 from experiments.models.inception_v3 import InceptionV3
@@ -70,8 +71,21 @@ def spec(channels: int = 3, size: int = 32, classes: int = 10) -> ImageSpec:
         (CIFAR10CNN(), 545_098),
         (MLP(), 203_530),
         (LogisticRegression(), 7_850),
+        (ConvStack(), 4_970),
+        (ConvStack(image_size=(64, 64)), 4_970),
+        (ConvStack(kernel=5, width=8, blocks=1, pooling="none", end="flatten"), 80 + 1_608 + 10 * (8 * 28 * 28 + 1)),
     ],
-    ids=["lenet5", "lenet5_modern", "simple_cnn", "cifar10_cnn", "mlp", "logistic_regression"],
+    ids=[
+        "lenet5",
+        "lenet5_modern",
+        "simple_cnn",
+        "cifar10_cnn",
+        "mlp",
+        "logistic_regression",
+        "conv_stack",
+        "conv_stack_64",
+        "conv_stack_5x5",
+    ],
 )
 def test_parameter_counts(model: nn.Module, parameters: int) -> None:
     assert sum(parameter.numel() for parameter in model.parameters()) == parameters
@@ -261,3 +275,38 @@ def test_make_names_the_key_that_a_class_does_not_take() -> None:
         make({"_target_": "experiments.models.lenet.LeNet5", "colour": 3})
     with pytest.raises(UserError, match=r"nowhere\.Net"):
         make({"_target_": "nowhere.Net"})
+
+
+@pytest.mark.parametrize("pooling", ["max", "none"])
+def test_stacked_small_filters_see_as_far_as_a_large_one(pooling: str) -> None:
+    """What one output place depends on: two of 3×3 as one of 5×5, three as one of 7×7, behind the stem's 3×3."""
+
+    def seen(**keys: int) -> int:
+        model = ConvStack(image_size=(33, 33), blocks=1, pooling=pooling, end="flatten", **keys)
+        image = torch.rand(1, 1, 33, 33, requires_grad=True)
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.ones_(module.weight)
+        maps = model.block1(model.stem(image))
+        maps[0, 0, maps.shape[2] // 2, maps.shape[3] // 2].backward()
+        assert image.grad is not None
+        return int((image.grad.abs().sum((0, 1, 2)) > 0).sum())
+
+    assert seen(kernel=3, convolutions=2) == seen(kernel=5)
+    assert seen(kernel=3, convolutions=3) == seen(kernel=7)
+    if pooling == "none":
+        assert (seen(kernel=5), seen(kernel=7)) == (7, 9)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"kernel": 4}, "model.kernel=4 must be odd"),
+        ({"blocks": 0}, "model.blocks=0 must be 1 or more"),
+        ({"pooling": "mean"}, "model.pooling=mean is unknown"),
+        ({"blocks": 5}, "5 poolings leave nothing of 28×28 pixels"),
+    ],
+)
+def test_a_stack_that_cannot_be_is_refused(keys: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        ConvStack(**keys)  # type: ignore[arg-type]

@@ -24,7 +24,15 @@ from experiments.system.plain import read_json
 CHOICES = ("model", "data", "task", "freezing", "precision", "optimizer", "scheduler", "trainer", "experiment")
 # What names or shows a run without changing its result.
 _NOT_IDENTITY = ("run", "resume", "logger", "launcher", "sweep", "features")
-_NOT_IDENTITY_CALLBACKS = ("progress", "figures", "learning_rate", "projector", "pruning", "gradient_reach")
+_NOT_IDENTITY_CALLBACKS = (
+    "progress",
+    "figures",
+    "learning_rate",
+    "projector",
+    "pruning",
+    "gradient_reach",
+    "gradient_norms",
+)
 _NOT_IDENTITY_KEYS = {"model": ("about",), "data": ("about", "workers"), "trainer": (
     "threads", "log_every_n_steps", "enable_progress_bar", "enable_model_summary", "enable_checkpointing", "default_root_dir",
     "profiler", "enable_autolog_hparams", "model_registry",

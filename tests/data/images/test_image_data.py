@@ -14,6 +14,7 @@ from experiments.data.images.digits import Digits
 from experiments.data.images.image_data import ImageData
 from experiments.data.images.image_store import Part, channel_statistics, resize
 from experiments.data.images.mnist import KMNIST, MNIST, FashionMNIST
+from experiments.data.images.moved_digits import MovedDigits
 from experiments.data.images.shapes import Shapes
 from experiments.errors import UserError
 from tests.data.conftest import PLAIN, fake_cifar, fake_mnist, write_idx
@@ -52,6 +53,23 @@ def test_digits() -> None:
         ready(Digits(**{**PLAIN, "validation": 0.1, "split_seed": 1})).splits["fingerprint"]
         != data.splits["fingerprint"]
     )
+
+
+def test_moved_digits_are_moved_in_the_test_alone() -> None:
+    plain, still, moved = (ready(kind(**{**PLAIN, **keys})) for kind, keys in
+                           ((Digits, {}), (MovedDigits, {"shift": 0}), (MovedDigits, {"shift": 3})))  # fmt: skip
+    assert (moved.spec.height, moved.spec.width) == (24, 24)
+    for part in ("train", "validation", "test"):
+        images, before = (data.sets[part].source for data in (moved, plain))
+        assert torch.equal(still.sets[part].source[:, :, 8:16, 8:16], before)
+        if part != "test":
+            assert torch.equal(images, still.sets[part].source)
+        assert torch.equal(images.sum((1, 2, 3)), before.sum((1, 2, 3))), "nothing is pushed over the edge"
+    test = moved.sets["test"].source
+    assert torch.equal(test[0, :, 5:13, 5:13], plain.sets["test"].source[0])
+    assert torch.equal(test[7, :, 11:19, 11:19], plain.sets["test"].source[7])
+    with pytest.raises(UserError, match=r"data\.shift=9 must be a whole number from 0 to 8"):
+        MovedDigits(**{**PLAIN, "shift": 9})
 
 
 def test_digits_are_found_without_importing_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:

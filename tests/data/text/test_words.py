@@ -12,6 +12,7 @@ import pytest
 from experiments.batches import IGNORED
 from experiments.data.text.conll import Conll, Conllu
 from experiments.data.text.generated_entities import GeneratedEntities
+from experiments.data.text.generated_homographs import CUES, write
 from experiments.errors import UserError
 
 LINES = "Asha\tB-per\nRao\tI-per\nlives\tO\nhere\tO\n\t\nIt\tO\nrained\tO\n\nRavi\tB-per\nleft\tO\n\n" * 4
@@ -155,3 +156,14 @@ def test_real_files(real, tmp_path: Path, option: str, counts: tuple[int, ...] |
         assert tuple(len(found[part].words) for part in ("train", "validation", "test")) == counts
     else:
         assert len(found["train"].words) == 10851
+
+
+@pytest.mark.parametrize("after", [0.0, 1.0])
+def test_a_word_of_two_meanings_is_told_by_one_before_or_after_it(after: float) -> None:
+    found = write(50, 0, after)
+    assert found == write(50, 0, after) != write(50, 1, after)
+    for words, tags in zip(found.words, found.tags, strict=True):
+        (at,) = (place for place, tag in enumerate(tags) if tag != "O")
+        cues = CUES[tags[at].removeprefix("B-")]
+        (cue,) = (place for place, word in enumerate(words) if any(word in some for some in CUES.values()))
+        assert words[cue] in cues and (cue > at) == bool(after)
