@@ -155,7 +155,7 @@ class Testing:
             UserError: when runs that the claim names are missing.
         """
         changed = [word for word in self.more if not word.startswith(_HARMLESS)]
-        verdict = judge(self.claim, self.size, self.folder, changed)
+        verdict = judge(self.claim, self.size, self.folder, changed, self.first)
         print(f"\n{as_text(self.claim, verdict)}")
         write_json(self.folder / board.FILE, verdict.plain())
         path = self.folder / "verdict.png"

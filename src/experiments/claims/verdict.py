@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.claims.claim import ALIKE, LESS, MORE, NO_LESS, Claim, Test
+from experiments.claims.claim import ALIKE, FIRST, LESS, MORE, NO_LESS, Claim, Test
 from experiments.compare.analysis import difference_of_values, same_level
 from experiments.compare.cells import Cell, gather
 from experiments.compare.run_records import COST
 from experiments.compare.statistics import ALPHA, Difference, holm, interval
-from experiments.errors import UserError
+from experiments.errors import UserError, as_typed
 from experiments.run.record import FINISHED, now
 from experiments.system.plain import read_json
 
@@ -111,8 +111,15 @@ def _nan(found: dict[str, Any]) -> dict[str, Any]:
     return {key: math.nan if value is None else value for key, value in found.items()}
 
 
-def judge(claim: Claim, size: str, folder: Path, changed: Sequence[str] = ()) -> Verdict:
+def judge(claim: Claim, size: str, folder: Path, changed: Sequence[str] = (), first: Path | None = None) -> Verdict:
     """What the runs in a folder say.
+
+    Args:
+        claim: that they test.
+        size: small or full.
+        folder: of the sweep.
+        changed: words of the user's that joined the sweep.
+        first: the folder of the runs that came before, as weights name it.
 
     Raises:
         UserError: when cells that a test names are not there.
@@ -120,7 +127,7 @@ def judge(claim: Claim, size: str, folder: Path, changed: Sequence[str] = ()) ->
     cells, _ = gather([folder])
     found, ps = [], []
     for test in claim.tests:
-        finding, p, side = _find(test, cells, claim.name)
+        finding, p, side = _find(_placed(test, first), cells, claim.name)
         finding.verdict = side
         found.append(finding)
         ps.append(p)
@@ -143,6 +150,18 @@ def judge(claim: Claim, size: str, folder: Path, changed: Sequence[str] = ()) ->
         digest=claim.digest,
         changed=list(changed),
     )
+
+
+def _placed(test: Test, first: Path | None) -> Test:
+    """A test with the folder of the preparing runs in place of `{first}`."""
+    if first is None:
+        return test
+    sides = {
+        key: {name: value.replace(FIRST, as_typed(first.absolute())) for name, value in side.items()}
+        for key, side in (("of", test.of), ("against", test.against))
+        if isinstance(side, dict)
+    }
+    return replace(test, **sides)
 
 
 @dataclass
@@ -234,7 +253,8 @@ def _values(where: dict[str, str], quantity: str, cells: Sequence[Cell], test: T
 def label(where: dict[str, str]) -> str:
     """Choices in a few words, such as `lstm, length=40`."""
     groups = ("model", "data", "task", "freezing", "optimizer", "weights")
-    return ", ".join(value if key in groups else f"{key.rpartition('.')[2]}={value}" for key, value in where.items())
+    words = (value if key in groups else f"{key.rpartition('.')[2]}={value}" for key, value in where.items())
+    return ", ".join(f"weights of {Path(word).name}" if "_first/" in word else word for word in words)
 
 
 def machine(run: Path) -> str:

@@ -34,7 +34,7 @@ def head_and_rows(verdict: Verdict) -> tuple[list[str], list[list[str]], list[in
             number(one.against.mean),
             effect(one),
             interval(one),
-            probability(one.p),
+            "counted" if one.p == 0 and one.low == one.high else probability(one.p),
             one.expected,
             one.verdict,
         ]
@@ -59,8 +59,8 @@ def cost(verdict: Verdict) -> str:
 def as_text(claim: Claim, verdict: Verdict) -> str:
     """What the terminal shows of a verdict."""
     seeds = sorted({one.n for one in verdict.findings})
-    pairs = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    how = f"{pairs} seeds a cell; p is that of the margin, two-sided, by Holm for {many(len(verdict.findings), 'comparison')}"
+    pairs = many(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+    how = f"{pairs} a cell; p is that of the margin, two-sided, by Holm for {many(len(verdict.findings), 'comparison')}"
     lines = [table(*head_and_rows(verdict)), "", f"verdict   {verdict.verdict}", f"          {how}"]
     if verdict.changed:
         lines.append(f"changed   {' '.join(verdict.changed)}: not the claim's own sweep")

@@ -77,6 +77,7 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "show": ("--only", "--stage", "--unit", "--class", "--examples", "--to", "--trust"),
     "benchmark": ("--batch-sizes", "--precisions", "--seconds", "--json"),
     "completion": (),
+    "claim": ("--check", "--list", "--record", "--page", "--config-dir"),
 }  # fmt: skip
 _CONFIGS = ("train", "check", "layers", "benchmark", "lr", "profile", "batch_size")  # take group=option and key=value
 _RUNS = ("evaluate", "predict", "export", "show", "compare", "status", "board", "demo", "serve", "lr", "profile")
@@ -159,6 +160,9 @@ def _of(command: str, before: list[str], current: str) -> list[str]:
         return _beginning(current, names) if not before else []
     if command == "completion":
         return _beginning(current, _SCRIPTS)
+    if command == "claim":
+        sizes = ["size=small", "size=full"]
+        return _beginning(current, sizes if before else [*options("claim"), *sizes])
     found: list[str] = []
     if command in _RUNS and "=" not in current:
         found += _runs(current) + _paths(current)
