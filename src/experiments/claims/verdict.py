@@ -156,12 +156,12 @@ def _placed(test: Test, first: Path | None) -> Test:
     """A test with the folder of the preparing runs in place of `{first}`."""
     if first is None:
         return test
-    sides = {
-        key: {name: value.replace(FIRST, as_typed(first.absolute())) for name, value in side.items()}
-        for key, side in (("of", test.of), ("against", test.against))
-        if isinstance(side, dict)
-    }
-    return replace(test, **sides)
+
+    def named(side: dict[str, str]) -> dict[str, str]:
+        return {name: value.replace(FIRST, as_typed(first.absolute())) for name, value in side.items()}
+
+    against = named(test.against) if isinstance(test.against, dict) else test.against
+    return replace(test, of=named(test.of), against=against)
 
 
 @dataclass
