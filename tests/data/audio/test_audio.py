@@ -25,7 +25,7 @@ LOADER = {"bucket": True, "batch_size": 8, "workers": 0, "seed": 0}
 DIGITS = {"held_out": None, "validation": 0.2, "rate": None, "limit": None, "split_seed": 0, **LOADER}
 STRINGS = {"count": 40, "least": 2, "most": 4, "gap": 0.05, "spelling": "digits", **DIGITS}
 MANIFEST = {
-    "validation_path": None, "test_path": None, "audio": "path", "text": "text", "offset": "offset",
+    "validation_path": None, "test_path": None, "clips": None, "audio": "path", "text": "text", "offset": "offset",
     "duration": "duration", "lowercase": True, "normalise": "none", "empty": "error",
     "unknown": "error", "rate": None, "memory": 100, "validation": 0.2, "test": 0.2, "limit": None, "split_seed": 0, **LOADER,
 }  # fmt: skip

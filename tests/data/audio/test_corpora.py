@@ -112,7 +112,7 @@ def test_parts_of_files_are_read(tmp_path: Path, memory: int) -> None:
         "path\ttext\toffset\tduration\n" + "\n".join(lines) + "\nlong.wav\tword 9\t9\t\n"
     )
     keys = KEYS | {"memory": memory, "test": 1.0, "normalise": "none"}
-    own = {"audio": "path", "text": "text", "offset": "offset", "duration": "duration", "lowercase": False}
+    own = {"audio": "path", "text": "text", "offset": "offset", "duration": "duration", "lowercase": False, "clips": None}
     data = ready(SpeechManifest(path=str(tmp_path / "list.tsv"), validation_path=None, test_path=None, **own, **keys))
     assert data.sets["test"].lengths.tolist() == [8000] * 10
     for second, text in enumerate(texts(data, "test")):
@@ -132,7 +132,7 @@ def test_parts_of_files_are_read(tmp_path: Path, memory: int) -> None:
 def test_parts_that_are_not_there_are_named(tmp_path: Path, line: str, sentence: str) -> None:
     soundfile.write(tmp_path / "long.wav", tone(8000), 8000)
     (tmp_path / "list.tsv").write_text(f"path\ttext\toffset\tduration\n{line}\n")
-    own = {"audio": "path", "text": "text", "offset": "offset", "duration": "duration", "lowercase": False}
+    own = {"audio": "path", "text": "text", "offset": "offset", "duration": "duration", "lowercase": False, "clips": None}
     with pytest.raises(UserError, match=sentence):
         ready(
             SpeechManifest(
@@ -173,6 +173,37 @@ def test_what_is_above_full_scale_or_silent_is_counted(tmp_path: Path, caplog: A
     mixed = read_clip(tmp_path / "0_0.wav", 8000)
     assert np.abs(mixed - (left + right) / 2).max() <= 1  # the mean of the channels
     assert np.abs(read_clip(tmp_path / "0_1.wav", 8000)).max() >= 32767
+
+
+def test_damaged_samples_are_named(tmp_path: Path) -> None:
+    """libsndfile reads what is left of a cut file, and a NaN becomes the loudest negative sample."""
+    for kind, name in (("PCM_16", "a.wav"), ("FLOAT", "b.wav"), ("PCM_16", "c.flac"), ("PCM_16", "d.aiff")):
+        soundfile.write(tmp_path / name, tone(8000) / 32768, 8000, subtype=kind)
+        assert len(read_clip(tmp_path / name, 8000)) == 8000
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[: len(content) // 2])
+        with pytest.raises(UserError, match=rf"{name} (is cut off: its header names|cannot be read)"):
+            read_clip(tmp_path / name, 8000)
+    wave = tone(800) / 32768
+    wave[400] = np.nan
+    soundfile.write(tmp_path / "e.wav", wave, 8000, subtype="FLOAT")
+    with pytest.raises(UserError, match=r"e\.wav has samples that are no numbers .* the first after 0\.05 s"):
+        read_clip(tmp_path / "e.wav", 8000)
+
+
+@pytest.mark.parametrize("folder", ["clips", "wavs", "elsewhere"])
+def test_recordings_may_lie_in_another_folder_than_their_list(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir()
+    for number in range(10):
+        soundfile.write(tmp_path / folder / f"{number}.wav", tone(800), 8000)
+    (tmp_path / "list.tsv").write_text("path\ttext\n" + "".join(f"{number}.wav\ta\n" for number in range(10)))
+    own = {"audio": "path", "text": "text", "offset": "", "duration": "", "lowercase": False, "validation_path": None}
+    words = own | KEYS | {"path": str(tmp_path / "list.tsv"), "test_path": None}
+    if folder == "elsewhere":
+        with pytest.raises(UserError, match=r"list\.tsv, line 2: .*0\.wav does not exist: .* data\.clips=FOLDER"):
+            ready(SpeechManifest(clips=None, **words))
+    for clips in (str(tmp_path / folder), folder, *([None] if folder != "elsewhere" else [])):
+        assert ready(SpeechManifest(clips=clips, **words)).splits["train"] == 6
 
 
 def test_formats_of_ffmpeg_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
+import struct
 import subprocess
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -175,13 +177,23 @@ def read_samples(path: Path, rate: int, span: Span = WHOLE) -> tuple[np.ndarray,
     try:
         with soundfile.SoundFile(_opened(path)) as file:
             start, stop = span.frames(file.samplerate)
+            header_frames = file.frames - start
             file.seek(start)
             samples, own = file.read(-1 if stop is None else stop - start, "float32", always_2d=True), file.samplerate
     except (OSError, RuntimeError) as error:
         raise _unreadable(path, error) from error
     if not len(samples):
         raise UserError(f"{path} has no samples: remove it, or record it again")
+    if stop is None and len(samples) < header_frames:
+        raise UserError(
+            f"{path} is cut off: its header names {header_frames} samples and {len(samples)} can be read: restore it, or leave it out"
+        )
     mono = samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
+    if not np.isfinite(mono).all():
+        raise UserError(
+            f"{path} has samples that are no numbers (NaN or infinite), the first after {int(np.argmin(np.isfinite(mono))) / own:.2f} s: "
+            "mend it, or leave it out"
+        )
     loud = bool(np.abs(mono).max() > 1)
     return to_int16(resample(mono, own, rate)), loud
 
@@ -208,6 +220,7 @@ def _opened(path: Path) -> Any:
         UserError: when that needs ffmpeg and it is not installed, or cannot read the file.
     """
     if path.suffix.lower() not in BY_FFMPEG or not path.exists():
+        require_whole(path)
         return str(path)
     program = shutil.which("ffmpeg")
     if program is None:
@@ -220,6 +233,34 @@ def _opened(path: Path) -> Any:
         said = made.stderr.decode(errors="replace").strip().splitlines()
         raise UserError(f"{path} cannot be read by ffmpeg ({said[-1] if said else 'no reason'}): record it again")
     return io.BytesIO(made.stdout)
+
+
+def require_whole(path: Path) -> None:
+    """Refuses a WAV or AIFF file whose header names more bytes than there are: libsndfile reads what is left of it.
+
+    Files that were written to a pipe name no size, or the largest there is.
+
+    Raises:
+        UserError: when some are missing.
+    """
+    try:
+        with open(path, "rb") as file:
+            form, _, kind = struct.unpack("<4sI4s", file.read(12))
+            part, order = {(b"RIFF", b"WAVE"): (b"data", "<"), (b"FORM", b"AIFF"): (b"SSND", ">")}[form, kind]
+            while head := file.read(8):
+                name, size = struct.unpack(f"{order}4sI", head)
+                if name == part:
+                    break
+                file.seek(size + size % 2, os.SEEK_CUR)
+            else:
+                return
+            there = os.fstat(file.fileno()).st_size - file.tell()
+    except (OSError, KeyError, struct.error):
+        return  # whoever reads it says what it is
+    if there < size < 0x7FFFF000:
+        raise UserError(
+            f"{path} is cut off: its header names {size} bytes of samples and {there} are there: restore it, or leave it out"
+        )
 
 
 def resampled_length(header: Header, rate: int) -> int:

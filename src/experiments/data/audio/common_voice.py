@@ -43,7 +43,4 @@ class CommonVoice(Transcribed):
 
 def _listed(path: Path) -> list[Utterance]:
     """Paths count from the folder `clips`."""
-    return [
-        one._replace(audio=one.audio.parent / "clips" / one.audio.name)
-        for one in read_manifest(path, "path", "sentence")
-    ]
+    return read_manifest(path, "path", "sentence", clips=str(path.parent / "clips"))

@@ -16,7 +16,8 @@ class SpeechManifest(Transcribed):
         path: the file or folder of the training part, or of everything.
         validation_path: the same of the validation part; None: some of `path` is held out.
         test_path: likewise.
-        audio: column or key of the recordings' paths, which count from the file's folder.
+        audio: column or key of the recordings' paths, which count from `clips`.
+        clips: folder of the recordings; None: that of the list, or a folder clips or wavs beside it.
         text: column or key of the transcripts.
         offset: column or key of the seconds at which an utterance begins in its file; a list without it means whole files.
         duration: likewise of the seconds that it lasts.
@@ -37,6 +38,7 @@ class SpeechManifest(Transcribed):
         validation_path: str | None,
         test_path: str | None,
         audio: str,
+        clips: str | None,
         text: str,
         offset: str,
         duration: str,
@@ -46,7 +48,7 @@ class SpeechManifest(Transcribed):
     ) -> None:
         super().__init__(normalise="lower" if lowercase and normalise == "none" else normalise, **rest)
         self.paths = {"train": path, "validation": validation_path, "test": test_path}
-        self.columns = (audio, text, offset, duration)
+        self.columns = (audio, text, offset, duration, clips)
 
     def read(self) -> dict[str, list[Utterance]]:
         return {

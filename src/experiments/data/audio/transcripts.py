@@ -13,6 +13,9 @@ from experiments.data.audio.audio_files import WHOLE, Span
 from experiments.errors import UserError, unknown
 
 
+_CLIPS = ("clips", "wavs", "wav", "audio")  # folders of recordings beside their list
+
+
 class Utterance(NamedTuple):
     """One recording: its file, what is said, where that was read, for messages, and the part of the file."""
 
@@ -22,10 +25,13 @@ class Utterance(NamedTuple):
     span: Span = WHOLE
 
 
-def read_manifest(path: Path, audio: str, text: str, offset: str = "", duration: str = "") -> list[Utterance]:
+def read_manifest(
+    path: Path, audio: str, text: str, offset: str = "", duration: str = "", clips: str | None = None
+) -> list[Utterance]:
     """The utterances of a file (.csv, .tsv, .jsonl) or of a folder with *.trans.txt files somewhere in it.
 
-    Paths of recordings count from the folder of the file.
+    Paths of recordings count from `clips`, or from the folder of the file; what is not there is looked for in the folders
+    `clips` and `wavs` beside the file, as Common Voice and LJSpeech have it.
 
     Args:
         path: the file or folder.
@@ -33,6 +39,7 @@ def read_manifest(path: Path, audio: str, text: str, offset: str = "", duration:
         text: column or key of the transcripts.
         offset: column or key of the seconds at which an utterance begins in its file, where there is one.
         duration: likewise of how many seconds it lasts.
+        clips: folder of the recordings.
 
     Raises:
         UserError: with file and line, for what is missing or cannot be read.
@@ -55,10 +62,29 @@ def read_manifest(path: Path, audio: str, text: str, offset: str = "", duration:
             )
         where = f"{path}, line {line}"
         begin, length = (_seconds(row, name, where) for name in (offset, duration))
-        found.append(Utterance(path.parent / file, said.strip(), where, Span(begin or 0.0, length)))
+        recording = _recording(path.parent, clips, file, where)
+        found.append(Utterance(recording, said.strip(), where, Span(begin or 0.0, length)))
     if not found:
         raise UserError(f"{path} lists no recording: give it a line for each")
     return found
+
+
+def _recording(folder: Path, clips: str | None, file: str, where: str) -> Path:
+    """Where a recording lies that a list in a folder names.
+
+    Raises:
+        UserError: when it is nowhere.
+    """
+    places = [Path(clips).expanduser(), folder / clips] if clips else [folder, *(folder / name for name in _CLIPS)]
+    for place in places:
+        for name in (file, f"{file}.wav"):
+            if (place / name).is_file():
+                return place / name
+    if clips is None:
+        raise UserError(
+            f"{where}: {folder / file} does not exist: name the folder of the recordings with data.clips=FOLDER, or mend the list"
+        )
+    raise UserError(f"{where}: {Path(clips) / file} does not exist: name the folder of the recordings with data.clips")
 
 
 def _seconds(row: Mapping[str, object], name: str, where: str) -> float | None:
