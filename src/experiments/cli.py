@@ -344,6 +344,7 @@ def _hydra(words: list[str]) -> int:
 def _check(words: list[str]) -> int:
     from experiments.config.check import require
     from experiments.config.compose import compose
+    from experiments.config.rehearsal import only_building_tells
 
     overrides, folders, switches = split_words(words)
     if switches in (["-m"], ["--multirun"]):
@@ -352,6 +353,10 @@ def _check(words: list[str]) -> int:
         raise UserError(f"experiments check does not know {switches[0]}: give group=option and key=value")
     config = compose(overrides, folders)
     require(config)
+    if only_building_tells(config):
+        from experiments.run.rehearse import rehearse
+
+        rehearse(config)
     chosen = config.run.choices
     print(
         "  ".join(f"{group}={chosen[group]}" for group in ("model", "data", "task", "freezing", "precision", "trainer"))

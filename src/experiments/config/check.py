@@ -59,6 +59,8 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         *_sight(config),
         *_devices(config),
         *_paths(config),
+        *_epochs(config),
+        *_clipping(config),
         *_freezing(config),
         *trainer_keys.problems(config.trainer, given_keys(config)),
         *_untaken(config),
@@ -116,10 +118,24 @@ _BATCHES = _Rule(
     "10",
     True,
 )
-_RULES = {
-    "seed": _whole(0, "0"),
+RULES = {
+    "seed": _Rule(int, "a whole number, 0 or more and below 2^63", lambda v: 0 <= v < 2**63, "0"),
+    "data.seed": _Rule(int, "a whole number, 0 or more and below 2^63", lambda v: 0 <= v < 2**63, "0"),
     "trainer.max_epochs": _whole(1, "10"),
+    "trainer.min_epochs": _whole(1, "1", True),
     "trainer.num_nodes": _whole(1, "1"),
+    "trainer.log_every_n_steps": _whole(0, "50", True),
+    "trainer.num_sanity_val_steps": _Rule(
+        int, "a whole number, 0 or more, -1 for all, or null", lambda v: v >= -1, "0", True
+    ),
+    "trainer.val_check_interval": _Rule(
+        object,
+        "a number of batches, a share above 0 and up to 1.0, or a time",
+        lambda v: not isinstance(v, (int, float)) or 0 < v <= 1 or v == int(v) > 0,
+        "0.5",
+        True,
+    ),
+    "trainer.reload_dataloaders_every_n_epochs": _whole(0, "0"),
     "trainer.threads": _whole(1, "1", True),
     "trainer.accumulate_grad_batches": _whole(1, "2"),
     "trainer.check_val_every_n_epoch": _whole(1, "1", True),
@@ -245,7 +261,7 @@ _MASK_RULES = {  # of keys that other data and tasks have with other values, or 
 def _values(config: Any) -> list[str]:
     """Values of the keys that have a rule."""
     wrong = []
-    rules = _RULES | (_MASK_RULES if _select(config, "data.gives.kind") == "masks" else {})
+    rules = RULES | (_MASK_RULES if _select(config, "data.gives.kind") == "masks" else {})
     for key, rule in rules.items():
         value = _select(config, key, _MISSING)
         if value is _MISSING or (value is None and rule.optional):
@@ -257,6 +273,8 @@ def _values(config: Any) -> list[str]:
             or not rule.holds(value)
         ):
             wrong.append(f"{key}={_shown(value)} must be {rule.words}: try {key}={rule.cure}")
+    if "seed" in config and _select(config, "data.seed") == config.seed:  # which is said of it
+        wrong = [sentence for sentence in wrong if not sentence.startswith("data.seed=")]
     return wrong
 
 
@@ -279,7 +297,7 @@ def _types(config: Any, defaults: Any) -> list[str]:
     for override in parse(config.run.overrides):
         if "." in override.key_or_group and not override.is_delete() and not override.is_add():
             given[override.key_or_group] = override
-    given = {key: one for key, one in given.items() if not key.startswith("hydra.") and key not in _RULES}
+    given = {key: one for key, one in given.items() if not key.startswith("hydra.") and key not in RULES}
     if not given:
         return []
     rest = [word for word in config.run.overrides if not any(word.lstrip("+").startswith(f"{key}=") for key in given)]
@@ -495,6 +513,42 @@ def _devices(config: Any) -> list[str]:
             f"data.batch_size={batch} is shared by {total} processes and must be a multiple of {total}: try data.batch_size={batch - batch % total + total}"
         )
     return problems
+
+
+def _epochs(config: Any) -> list[str]:
+    """What would never happen within the epochs of a run."""
+    trainer, scheduler = config.trainer, config.get("scheduler") or {}
+    least, most = trainer.get("min_epochs"), trainer.get("max_epochs")
+    problems = []
+    if isinstance(least, int) and isinstance(most, int) and least > most:
+        problems.append(
+            f"trainer.min_epochs={least} is more than trainer.max_epochs={most}: set trainer.max_epochs={least}"
+        )
+    plateau = str(scheduler.get("_target_", "")).lower().endswith("plateau")
+    if plateau and not str(scheduler.get("monitor") or "val").startswith("train"):
+        every = trainer.get("check_val_every_n_epoch")
+        cause = ""
+        if trainer.get("limit_val_batches") == 0:
+            cause = "trainer.limit_val_batches=0"
+        elif isinstance(every, int) and isinstance(most, int) and every > most > 0:
+            cause = f"trainer.check_val_every_n_epoch={every} of trainer.max_epochs={most}"
+        if cause:
+            problems.append(
+                f"scheduler={config.run.choices.get('scheduler')} watches the validation, and {cause} leaves none: validate, or choose scheduler=cosine"
+            )
+    return problems
+
+
+def _clipping(config: Any) -> list[str]:
+    """Fused optimizers, asked for by name: Lightning cannot clip gradients that they unscale themselves."""
+    clip, precision = config.trainer.get("gradient_clip_val"), str(config.precision.name)
+    if clip is None or not precision.endswith("-mixed") or not _select(config, "optimizer.fused"):
+        return []
+    if "optimizer.fused" not in given_keys(config):
+        return []  # build_optimizer leaves it out
+    return [
+        f"optimizer.fused=true and trainer.gradient_clip_val={clip} do not go together with precision={precision}: leave out optimizer.fused"
+    ]
 
 
 def _paths(config: Any) -> list[str]:

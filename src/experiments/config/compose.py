@@ -49,6 +49,7 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[str] = (), whole: bo
         if word.lstrip("+~").startswith("="):
             raise UserError(f"{word} names no key: write key=value, as in optimizer.lr=0.01")
     refuse_filled_in(overrides, "hydra.run.dir")
+    refuse_lists(overrides)
     folders = [str(Path(folder).resolve()) for folder in config_dirs]
     for folder in folders:
         if not Path(folder).is_dir():
@@ -180,6 +181,21 @@ def refuse_filled_in(overrides: Sequence[str], folder: str) -> None:
             raise UserError(f"{word} has no effect, because the run fills it in: write {folder}={value}")
         if key in ("run", "run.choices", "run.overrides", "run.config_dirs"):
             raise UserError(f"{word} has no effect, because the run fills it in: leave it out")
+
+
+def refuse_lists(overrides: Sequence[str]) -> None:
+    """Raises for a list where a group takes one option: Hydra would compose all of them into one.
+
+    Raises:
+        UserError: when there is such an override.
+    """
+    for word in overrides:
+        key, _, value = word.lstrip("+~").partition("=")
+        if key in GROUPS and value.startswith("[") and value.endswith("]"):
+            inside = value[1:-1].split(",")
+            cure = f"{key}={inside[0].strip() or 'NAME'}"
+            sweep = f", or sweep over them with -m {key}={','.join(inside)}" if len(inside) > 1 else ""
+            raise UserError(f"{word} is a list, and {key} takes one option: write {cure}{sweep}")
 
 
 def missing_sentence(keys: Iterable[str]) -> None:

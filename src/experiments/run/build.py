@@ -146,9 +146,7 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
             model.load_state_dict(fresh, strict=False)
     settle(config, model, spec)
     freezing = build_freezing(config, model)
-    optimizer = bound(config.optimizer, ("name",)) if learning else None
-    if optimizer is not None and config.precision.name == "16-mixed" and config.trainer.gradient_clip_val is not None:
-        optimizer.keywords.pop("fused", None)  # Lightning cannot clip what a fused optimizer unscales itself
+    optimizer = build_optimizer(config) if learning else None
     scheduler = build_scheduler(config.scheduler) if learning and "_target_" in config.scheduler else None
     extra: dict[str, Any] = {
         "model": model,
@@ -181,6 +179,14 @@ def added_metrics(nodes: Any, spec: Any) -> dict[str, Any]:
         fills = "num_classes" in taken and "num_classes" not in node and classes is not None
         more: dict[str, Any] = {"num_classes": classes} if fills else {}
         made[name] = make(node, **more)
+    return made
+
+
+def build_optimizer(config: DictConfig) -> Any:
+    """What makes the optimizer for the parameters that learn."""
+    made = bound(config.optimizer, ("name",))
+    if str(config.precision.name).endswith("-mixed") and config.trainer.get("gradient_clip_val") is not None:
+        made.keywords.pop("fused", None)  # Lightning clips no gradients that a fused optimizer would unscale itself
     return made
 
 

@@ -27,6 +27,7 @@ from experiments.run.build import (
 )
 from experiments.run.folder import in_rank, only_process, rank, read_config, reading
 from experiments.run.foreign import build_foreign_task, choices_of, has_test, lightning_in_words, parameters_of
+from experiments.run.mistakes import before_the_first_batch, in_words, require_monitors
 from experiments.run.rebuilt_record import hashes
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, Record
 from experiments.run.trainer import build_trainer
@@ -89,7 +90,8 @@ def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
         try:
             with reading(folder, record.written):
                 waiting_for("importing PyTorch")
-                prepare_process(config)
+                with in_words(config):
+                    prepare_process(config)
                 _train_and_test(config, folder, record)
         except Pruned as early:
             record.content["metrics"] = {name: _plain(value) for name, value in sorted(early.metrics.items())}
@@ -111,20 +113,20 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     from experiments.loggers.base import announce, close
     from experiments.run.foreign import is_ours, shares_batches
 
-    ours = is_ours(config.task)
-    waiting_for("reading the data")
-    data = build_data(config, ours)
-    waiting_for("building the model")
-    if rank() == 0 and hasattr(data, "keep"):  # what data have learned from their training part, such as a vocabulary
-        data.keep(folder)
-    seed_everything(config.seed)  # whatever the data drew
-    task = build_task(config, data.spec, data) if ours else build_foreign_task(config, data)
-    if (
-        ours and rank() == 0 and hasattr(task.model, "keep")
-    ):  # what a model needs besides its weights, such as a tokenizer
-        task.model.keep(folder)
-    seed_everything(config.seed + rank())  # dropout differs between the processes of one run
-    trainer = build_trainer(config, shares=shares_batches(data))
+    with in_words(config):
+        ours = is_ours(config.task)
+        waiting_for("reading the data")
+        data = build_data(config, ours)
+        waiting_for("building the model")
+        if rank() == 0 and hasattr(data, "keep"):  # what data have learned from their training part
+            data.keep(folder)
+        seed_everything(config.seed)  # whatever the data drew
+        task = build_task(config, data.spec, data) if ours else build_foreign_task(config, data)
+        if ours and rank() == 0 and hasattr(task.model, "keep"):  # what a model needs besides its weights
+            task.model.keep(folder)
+        seed_everything(config.seed + rank())  # dropout differs between the processes of one run
+        trainer = build_trainer(config, shares=shares_batches(data))
+        require_monitors(config, task)
     meter = Meter() if ours else CountingMeter()
     always = build_callbacks(config, task.freezing) if ours else []
     trainer.callbacks[:0] = [*always, meter]
@@ -138,7 +140,8 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     record.content["environment"]["memory_format"] = config.trainer.get("memory_format", "contiguous")
     texts = {"config": f"```yaml\n{(folder / 'config.yaml').read_text(encoding='utf-8')}```"}
     if ours:
-        texts |= _describe(config, task, data.spec, record)
+        with in_words(config):
+            texts |= _describe(config, task, data.spec, record)
     else:
         record.content["cost"] |= parameters_of(task)
         record.content["choices"] |= choices_of(config)
@@ -149,7 +152,7 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     names = task.metric_names("test") if ours else []
     announce(trainer.loggers, hyperparameters(config, record), names, texts, folder)
     try:
-        _fit_and_test(task, data, trainer, meter, folder, record)
+        _fit_and_test(config, task, data, trainer, meter, folder, record)
     except BaseException as error:
         belongs_to(error, folder)
         close(trainer.loggers, FAILED)
@@ -176,7 +179,9 @@ def _describe(config: DictConfig, task: Any, spec: Any, record: Record) -> dict[
     return {"layers": as_markdown(table), "freezing": markdown(head, cells, right=(1, 3, 4))}
 
 
-def _fit_and_test(task: Any, data: Any, trainer: Any, meter: Any, folder: Path, record: Record) -> None:
+def _fit_and_test(
+    config: DictConfig, task: Any, data: Any, trainer: Any, meter: Any, folder: Path, record: Record
+) -> None:
     from experiments.callbacks.checkpoint import judged_by
     from experiments.callbacks.checkpoint_files import newest_whole
     from experiments.run.tested_weights import choose
@@ -185,7 +190,7 @@ def _fit_and_test(task: Any, data: Any, trainer: Any, meter: Any, folder: Path, 
         trainer.fit_loop.max_epochs = 1
         log.warning("The model has nothing to learn: one pass without training.")
     stop_if_asked()
-    with lightning_in_words():
+    with lightning_in_words(), before_the_first_batch(config, trainer):
         trainer.fit(task, datamodule=data, ckpt_path=newest_whole(folder / "checkpoints"), weights_only=True)
     metrics: dict[str, float] = {name: float(value) for name, value in trainer.callback_metrics.items()}
     lost = [name for name, value in metrics.items() if name.endswith("loss") and not math.isfinite(value)]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -110,17 +111,35 @@ def only_process(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def opened(config: DictConfig) -> Iterator[Path]:
-    """The folder of a new run, as `open_run` gives it; gone again where a mistake of the user's kept the run from beginning."""
-    folder = open_run(config)
+    """The folder of a new run, as `open_run` gives it; where a mistake of the user's kept the run from its first checkpoint,
+    all that it wrote is gone again, and so are the folders made for it."""
+    place = Path(config.run.dir)
+    made = [path for path in place.parents if not path.exists()]
+    before = set(place.iterdir()) if place.is_dir() else None
+    folder: Path | None = None
     try:
+        folder = open_run(config)
         yield folder
     except UserError:
-        ours = ["config.yaml", "record.json"]
-        if rank() == 0 and all(path.name in ours for path in folder.iterdir()):
-            for name in ours:
-                (folder / name).unlink(missing_ok=True)
-            folder.rmdir()
+        if rank() == 0:
+            if folder is not None and not any(folder.glob("checkpoints/*.ckpt")):
+                _remove(folder, before)
+            for path in made:
+                with suppress(OSError):  # others write there too
+                    path.rmdir()
         raise
+
+
+def _remove(folder: Path, before: set[Path] | None) -> None:
+    """Removes what a run wrote: its folder, or of one that was there already what is new in it."""
+    if before is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for path in set(folder.iterdir()) - before:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

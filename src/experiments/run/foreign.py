@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from experiments.errors import UserError
 from experiments.run import given
+from experiments.run.build import build_optimizer
 from experiments.run.instantiate import bound, locate, make
 
 _OURS = ("optimizer", "scheduler", "freezing", "model")  # groups that a module of its own may have no use for
@@ -104,7 +105,7 @@ def build_foreign_task(config: DictConfig, data: Any) -> Any:
     if "model" in open_ and "_target_" in config.model:
         extra["model"] = _network(config, data)
     if "optimizer" in open_:
-        extra["optimizer"] = bound(config.optimizer, ("name",))
+        extra["optimizer"] = build_optimizer(config)
     if "scheduler" in open_:
         extra["scheduler"] = bound(config.scheduler, ("name",)) if "_target_" in config.scheduler else None
     return make(node, **extra)

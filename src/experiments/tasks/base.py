@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
@@ -244,7 +245,7 @@ class Task(LightningModule):
         if self.make_scheduler is None:
             return optimizer
         total_steps = int(self.trainer.estimated_stepping_batches)  # loads the data, which the next line needs
-        epoch_steps = max(1, int(self.trainer.num_training_batches) // self.trainer.accumulate_grad_batches)
+        epoch_steps = max(1, math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches))
         horizon = Horizon(total_steps, epoch_steps, self.monitor[1])
         entry = self.make_scheduler(optimizer, horizon)
         return {"optimizer": optimizer, "lr_scheduler": {"monitor": self.monitor[0], **entry}}

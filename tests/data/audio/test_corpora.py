@@ -112,7 +112,14 @@ def test_parts_of_files_are_read(tmp_path: Path, memory: int) -> None:
         "path\ttext\toffset\tduration\n" + "\n".join(lines) + "\nlong.wav\tword 9\t9\t\n"
     )
     keys = KEYS | {"memory": memory, "test": 1.0, "normalise": "none"}
-    own = {"audio": "path", "text": "text", "offset": "offset", "duration": "duration", "lowercase": False, "clips": None}
+    own = {
+        "audio": "path",
+        "text": "text",
+        "offset": "offset",
+        "duration": "duration",
+        "lowercase": False,
+        "clips": None,
+    }
     data = ready(SpeechManifest(path=str(tmp_path / "list.tsv"), validation_path=None, test_path=None, **own, **keys))
     assert data.sets["test"].lengths.tolist() == [8000] * 10
     for second, text in enumerate(texts(data, "test")):
@@ -132,7 +139,14 @@ def test_parts_of_files_are_read(tmp_path: Path, memory: int) -> None:
 def test_parts_that_are_not_there_are_named(tmp_path: Path, line: str, sentence: str) -> None:
     soundfile.write(tmp_path / "long.wav", tone(8000), 8000)
     (tmp_path / "list.tsv").write_text(f"path\ttext\toffset\tduration\n{line}\n")
-    own = {"audio": "path", "text": "text", "offset": "offset", "duration": "duration", "lowercase": False, "clips": None}
+    own = {
+        "audio": "path",
+        "text": "text",
+        "offset": "offset",
+        "duration": "duration",
+        "lowercase": False,
+        "clips": None,
+    }
     with pytest.raises(UserError, match=sentence):
         ready(
             SpeechManifest(

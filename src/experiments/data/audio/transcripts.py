@@ -12,7 +12,6 @@ from typing import NamedTuple
 from experiments.data.audio.audio_files import WHOLE, Span
 from experiments.errors import UserError, unknown
 
-
 _CLIPS = ("clips", "wavs", "wav", "audio")  # folders of recordings beside their list
 
 

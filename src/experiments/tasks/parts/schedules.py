@@ -44,6 +44,8 @@ class Scheduled:
         if not isinstance(made, dict):
             by_step = isinstance(made, (OneCycleLR, CyclicLR))
             made = {"scheduler": made, "interval": "step" if by_step else "epoch"}
+        if isinstance(made.get("scheduler"), ReduceLROnPlateau):  # an epoch without validation leaves it as it is
+            made = {"strict": False} | made
         return made | self.entries
 
     def _filled_in(self, horizon: Horizon) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def one_cycle(optimizer: Optimizer, horizon: Horizon, *, warmup_share: float) ->
 
 
 def plateau(optimizer: Optimizer, horizon: Horizon, *, factor: float, patience: int) -> dict[str, Any]:
-    """Multiplies the rate by `factor` when what the task watches has not improved for `patience` epochs."""
+    """Multiplies the rate by `factor` when what the task watches has not improved for `patience` validations."""
     return {
         "scheduler": ReduceLROnPlateau(optimizer, mode=horizon.mode, factor=factor, patience=patience),
         "interval": "epoch",

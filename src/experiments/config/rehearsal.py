@@ -1,0 +1,63 @@
+"""Which configs can only be judged by building what they name. Never imports torch."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from experiments.config.check import RULES
+from experiments.config.preprocessing import given_keys
+from experiments.config.trainer_keys import LISTED
+
+_OF_FILES = (
+    "trainer.val_check_interval",
+    "data.limit",
+    "data.validation",
+    "data.test",
+    "data.classes",
+    "data.rate",
+    "data.max_length",
+)
+_OF_THE_MODEL = ("freezing.count", "freezing.depth", "freezing.views", "trainer.limit_train_batches")
+_SETTLED = re.compile(
+    r"seed|weights|hydra\..*|launcher\..*|features\..*|logger|callbacks|trainer|precision|sweep|experiment"
+    r"|callbacks\.(checkpoint|early_stopping)\.(mode|patience|every_n_steps|every_minutes)"
+    r"|callbacks\.(figures|progress|projector|learning_rate|checkpoint)"
+    r"|trainer\.(devices|memory_format|compile|precision)"
+    r"|freezing\.(norm|decay|reset_head)|data\.(root|seed|download)"
+)
+_OPEN_OPTIONS = {
+    "model": ("timm", "torchvision", "transformers"),
+    "freezing": ("lora", "stages", "bias_only", "norm_only"),
+    "optimizer": ("torch", "timm"),
+    "scheduler": ("torch",),
+}
+
+
+def only_building_tells(config: Any) -> bool:
+    """Whether values were given, or options chosen, that no rule judges: a class or the files of a dataset do.
+
+    Data that would be downloaded and classes of the user's own are left alone.
+    """
+    if config.data.get("download") or not str(config.data.get("_target_")).startswith("experiments."):
+        return False
+    root = config.data.get("root")
+    if config.weights is not None or (root and not Path(str(root)).expanduser().is_dir()):
+        return True
+    if any(config.run.choices.get(group) in names for group, names in _OPEN_OPTIONS.items()):
+        return True
+    return any(_open(key, config) for key in given_keys(config))
+
+
+def _open(key: str, config: Any) -> bool:
+    """Whether a key that was given has a value that no rule judges."""
+    if "." not in key:
+        return False
+    if key in ("data.root", "data.path"):
+        return True
+    if key in _OF_FILES or key in _OF_THE_MODEL:
+        return True
+    if key in RULES or (key != "trainer.strategy" and key.removeprefix("trainer.") in LISTED):
+        return False
+    return _SETTLED.fullmatch(key.lstrip("~")) is None

@@ -1,0 +1,69 @@
+"""Says in one sentence what classes refuse of the values that a run was given, before its first batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.errors import UserError, in_short
+from experiments.run.record import targets_of
+
+_KNOWN = ("experiments.", "torch.", "torchvision.", "torchmetrics.", "lightning.", "timm.", "transformers.")
+
+
+@contextmanager
+def in_words(config: DictConfig) -> Iterator[None]:
+    """Turns the error of a class of this package or a known library into a sentence with the values that were given.
+
+    The errors of classes of the user's own stay what they are: whoever writes them wants to see where.
+
+    Raises:
+        UserError: in place of any other error.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        given = given_values(config)
+        if not given or not all(target.startswith(_KNOWN) for target in targets_of(OmegaConf.to_container(config))):
+            raise
+        raise UserError(f"{in_short(error)}: check {', '.join(given)}") from error
+
+
+def given_values(config: DictConfig) -> list[str]:
+    """Words of the command line that set a value of what a run is built of."""
+    return [word for word in config.run.overrides if "." in word.partition("=")[0] and not word.startswith("hydra.")]
+
+
+@contextmanager
+def before_the_first_batch(config: DictConfig, trainer: Any) -> Iterator[None]:
+    """As `in_words`, for the part of a fit that comes before its first batch."""
+    try:
+        yield
+    except Exception as error:
+        if trainer.fit_loop.epoch_loop.batch_progress.total.ready:
+            raise
+        with in_words(config):
+            raise error
+
+
+def require_monitors(config: DictConfig, task: Any) -> None:
+    """Refuses to watch a metric that a task of this package does not report.
+
+    Raises:
+        UserError: with the metrics that there are.
+    """
+    if not type(task).__module__.startswith("experiments."):
+        return
+    known = task.metric_names("val")
+    nodes = {f"callbacks.{name}": node for name, node in (config.callbacks or {}).items()}
+    for key, node in (nodes | {"scheduler": config.scheduler}).items():
+        monitor = node.get("monitor") if isinstance(node, DictConfig) else None
+        if isinstance(monitor, str) and monitor not in known and not monitor.startswith("train/"):
+            raise UserError(
+                f"{key}.monitor={monitor} is no metric of this run: choose one of {', '.join(sorted(known))}"
+            )
