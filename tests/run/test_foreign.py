@@ -114,7 +114,7 @@ def test_train_evaluate_and_load(lit: Experiments, tmp_path: Path) -> None:
     assert code == 0, errors
     record = record_of(tmp_path / "run")
     assert record["status"] == "finished" and "test_acc" in output
-    assert record["best_epoch"] is not None and record["tested"] == {"checkpoint": "best.ckpt", "weights": "best"}
+    assert record["best_epoch"] in (1, 2, 3) and record["tested"] == {"checkpoint": "best.ckpt", "weights": "best"}
     assert record["cost"]["parameters"] == 610 and record["cost"]["examples_per_second"] > 0
     assert [record["choices"][key] for key in ("task", "data", "model", "optimizer")] == ["lit", "lit", None, None]
     code, output, errors = lit("evaluate", "run")

@@ -113,16 +113,26 @@ def weights_folder(config: Any) -> Path | None:
     return path if path.is_dir() and not _is_run(weights) else None
 
 
+def _run_folder(weights: Any) -> Path | None:
+    """The folder of the run that weights name, by itself or by a checkpoint in it."""
+    if weights in (None, "pretrained"):
+        return None
+    path = Path(str(weights)).expanduser()
+    folders = [path, *path.parents[:2]] if path.is_file() else [path]
+    return next((folder for folder in folders if (folder / "config.yaml").is_file()), None)
+
+
 def _is_run(weights: Any) -> bool:
-    return weights not in (None, "pretrained") and (Path(str(weights)).expanduser() / "config.yaml").is_file()
+    return _run_folder(weights) is not None
 
 
 def _run(weights: Any) -> dict[str, Any]:
     """The config of the run that weights name; empty where they are something else, or nobody can read it."""
-    if not _is_run(weights):
+    folder = _run_folder(weights)
+    if folder is None:
         return {}
     try:
-        with (Path(str(weights)).expanduser() / "config.yaml").open(encoding="utf-8") as file:
+        with (folder / "config.yaml").open(encoding="utf-8") as file:
             found = yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (OSError, ValueError, yaml.YAMLError):  # whoever loads the weights says so
         return {}
@@ -149,7 +159,8 @@ def _take_run_tokenizer(config: Any, tokenizer: Any, trained: Mapping[str, Any])
     Raises:
         UserError: when the user asks for one that would be fitted otherwise.
     """
-    file = Path(str(config["weights"])).expanduser() / Path(str(trained.get("file", ""))).name
+    folder = _run_folder(config["weights"]) or Path()
+    file = folder / Path(str(trained.get("file", ""))).name
     if tokenizer["source"] is not None or not file.is_file():
         return
     for key in given_keys(config):

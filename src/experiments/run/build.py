@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from experiments.config.devices import cores
 from experiments.config.preprocessing import given_keys, take_over
 from experiments.config.shorthand import SCHEDULER_ENTRIES
+from experiments.run.class_names import require_names, trained_spec
 from experiments.run.instantiate import bound, described, locate, make
 from experiments.speedups.lean_imports import import_lightning
 from experiments.speedups.malloc import keep_freed_memory
@@ -141,7 +142,11 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
 
             weights = str(weights_folder(config) or weights)
         names = getattr(spec, "symbols", ()) or getattr(spec, "classes", ())
-        load_weights(model, weights, name, published, with_head, names)
+        trained = trained_spec(weights)
+        if trained is not None:
+            require_names(spec, trained, f"data={config.run.choices.get('data')}", f"weights={weights}")
+        known = getattr(trained, "classes", ()) if type(trained) is type(spec) else ()
+        load_weights(model, weights, name, published, with_head, names, known)
         if config.freezing.reset_head:
             model.load_state_dict(fresh, strict=False)
     settle(config, model, spec)

@@ -1,11 +1,14 @@
-"""Labels of other data met with the classes of a run: by name, never by position."""
+"""Names of other data met with those of a run: by name, never by position."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from experiments.errors import UserError
+from experiments.run.record import read_record
+from experiments.spec import from_plain
 
 
 def match_classes(data: Any, trained: Any, name: str) -> None:
@@ -53,6 +56,55 @@ def match_classes(data: Any, trained: Any, name: str) -> None:
 
     data.on_after_batch_transfer = after
     data.spec = replace(data.spec, classes=ours)
+
+
+_NAMED = {
+    "columns": "columns", "languages": "languages", "symbols": "symbols", "observations": "observations", "actions": "actions",
+}  # fmt: skip
+
+
+def require_names(given: Any, trained: Any, name: str, source: str) -> None:
+    """Refuses data whose columns, languages, symbols, observations or actions have other names than those of a run.
+
+    A network reads and makes these by position.
+
+    Args:
+        given: the spec of the data.
+        trained: that of the run's own.
+        name: of the data, for the message.
+        source: of the run, likewise.
+
+    Raises:
+        UserError: naming those that differ.
+    """
+    if type(given) is not type(trained):
+        return
+    for field, word in _NAMED.items():
+        ours, theirs = (tuple(getattr(spec, field, ())) for spec in (trained, given))
+        if len(ours) != len(theirs) or ours == theirs:
+            continue  # the shapes say so
+        if sorted(ours) == sorted(theirs):
+            raise UserError(
+                f"{name} has its {word} in another order ({_some(theirs)}) than {source} ({_some(ours)}): bring them into that order"
+            )
+        foreign = [one for one in theirs if one not in ours]
+        raise UserError(
+            f"{name} has {word} that {source} does not know ({_some(foreign)}); it knows {_some(ours)}: choose data with these, "
+            f"or rename the {word}"
+        )
+
+
+def trained_spec(weights: str | None) -> Any:
+    """The spec of the data that weights were trained on, where they are those of an earlier run, or a file in its folder."""
+    path = Path(str(weights))
+    folders = [path, *path.parents[:2]] if path.exists() else []
+    folder = next((one for one in folders if (one / "config.yaml").is_file() and (one / "record.json").is_file()), None)
+    if weights is None or folder is None:
+        return None
+    try:
+        return from_plain(read_record(folder)["spec"])
+    except (UserError, KeyError, TypeError):  # an older or a damaged record, or a module without a spec
+        return None
 
 
 def _some(names: Any, most: int = 10) -> str:

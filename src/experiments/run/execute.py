@@ -202,7 +202,7 @@ def _fit_and_test(
     tested = choose(trainer, task, folder)
     metrics = tested.metrics or metrics
     if tested.epoch is not None:
-        record.content["best_epoch"] = tested.epoch
+        record.content["best_epoch"] = tested.epoch + 1  # epochs count from 1, as in all that is shown
     if (judged := judged_by(trainer, task)) is not None:
         record.content["judged"] = {"metric": judged[0], "mode": judged[1]}
     record.content["tested"] = {"checkpoint": tested.checkpoint, "weights": tested.weights}

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.config.preprocessing import given_keys, take_over
 from experiments.errors import UserError
 from experiments.run.build import asked, build_data, build_task, prepare_process
-from experiments.run.class_names import match_classes
+from experiments.run.class_names import match_classes, require_names
 from experiments.run.folder import read_config, reading, relocate
 from experiments.run.foreign import build_foreign_task, has_test, is_ours, lightning_in_words, refuse, shares_batches
 from experiments.run.instantiate import make
@@ -220,6 +220,7 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
     both_named = getattr(data.spec, "classes", None) and getattr(loaded.spec, "classes", None)
     if both_named and type(data.spec) is type(loaded.spec):
         match_classes(data, loaded.spec, f"data={config.run.choices.data}")
+    require_names(data.spec, loaded.spec, f"data={config.run.choices.data}", f"the run {folder.name}")
     given, trained = (spec.inputs | asked(config.task, spec) for spec in (data.spec, loaded.spec))
     if type(data.spec) is not type(loaded.spec) or given != trained:
         cure = ", or set data.size" if "image_size" in trained else ""

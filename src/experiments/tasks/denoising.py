@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
 from experiments.errors import UserError
@@ -65,22 +64,11 @@ class Denoising(Autoencoding):
         if noise == "blur" and min(spec.height, spec.width) < 2:
             raise UserError("task.noise=blur needs images of 2×2 pixels or more: set data.size=8")
         self.corrupt = Corruption(noise, level, clip)
-        self._generator: torch.Generator | None = None
-
-    def on_validation_epoch_start(self) -> None:
-        self._generator = self._noise(0)
-
-    def on_test_epoch_start(self) -> None:
-        self._generator = self._noise(1)
-
-    def _noise(self, part: int, device: Any = None) -> torch.Generator:
-        rank = self._trainer.global_rank if self._trainer is not None else 0
-        return torch.Generator(device or self.device).manual_seed(1000 * rank + part)
 
     def step(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Normalised clean images (B, C, H, W) and labels that are not looked at."""
         target = self.pixels(batch[0])
-        noisy = self.corrupt(target, None if self.training else self._generator)
+        noisy = self.corrupt(target, None if self.training else 0)
         code, penalty = self.encode(self.normalised(noisy))
         prediction = self.model.decoder(code)
         loss = LOSSES[self.loss](prediction, target)
@@ -89,7 +77,7 @@ class Denoising(Autoencoding):
     def examine(self, test: Sample) -> dict[str, float]:
         count = min(len(test.pixels), self.peer_examples)
         clean = test.pixels[:count]
-        noisy = self.corrupt(clean, self._noise(2, "cpu"))
+        noisy = self.corrupt(clean, 0)
         inputs = self._inputs(noisy)
         values = super().examine(Sample(inputs, clean, test.labels[:count]))
         rows = [("image", clean), ("noisy", noisy), ("restored", self.restored(inputs[:SHOWN]))]
@@ -109,7 +97,7 @@ class Denoising(Autoencoding):
     def _against_filters(self, noisy: Tensor, clean: Tensor, rows: list[tuple[str, Tensor]]) -> dict[str, float]:
         known = self.sample("validation", TUNING)
         assert known is not None
-        settings = filters.tuned(self.corrupt(known.pixels, self._noise(3, "cpu")), known.pixels)
+        settings = filters.tuned(self.corrupt(known.pixels, 0), known.pixels)
         best = {"filter_psnr": float("-inf")}
         for name, setting in settings.items():
             done = filters.apply(name, setting, noisy)

@@ -15,6 +15,7 @@ from experiments.spec import ImageSpec
 from experiments.tasks.autoencoding import Autoencoding, Sample
 from experiments.tasks.parts.media import SHOWN
 from experiments.tasks.parts.probe import NAMES
+from experiments.tasks.parts.settled_noise import settled_noise
 from experiments.tasks.peers.pca import Components
 
 if TYPE_CHECKING:
@@ -105,7 +106,6 @@ class Variational(Autoencoding):
                 f"task.judge was trained on {_in_words(judge[1])} and the data give {_in_words(spec)}: choose another run"
             )
         self.judge = None if judge is None else (judge,)  # in a tuple, so that its weights are not this module's
-        self._generator: torch.Generator | None = None
         self._parts: dict[str, Tensor] = {}
 
     def metric_names(self, part: str) -> list[str]:
@@ -114,23 +114,15 @@ class Variational(Autoencoding):
             more += ["iw_bound"] * (self.importance_samples > 0) + [*FRECHET] * (self.judge is not None and self.peers)
         return [*super().metric_names(part), *(f"{part}/{name}" for name in more)]
 
-    def on_validation_epoch_start(self) -> None:
-        self._begin(0)
-
-    def on_test_epoch_start(self) -> None:
-        self._begin(1)
-
-    def _begin(self, part: int) -> None:
-        rank = self._trainer.global_rank if self._trainer is not None else 0
-        self._generator = torch.Generator(self.device).manual_seed(1000 * rank + part)
-
-    def observed(self, inputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """What the model has to give: pixels (B, C, H, W), binarised where that is wanted."""
+    def observed(self, inputs: Tensor) -> Tensor:
+        """What the model has to give: pixels (B, C, H, W), binarised where that is wanted; in evaluation always alike."""
         pixels = self.pixels(inputs)
         if self.binarise == "threshold":
             return (pixels >= 0.5).to(pixels.dtype)
         if self.binarise == "sample":
-            return torch.bernoulli(pixels.float(), generator=generator).to(pixels.dtype)
+            if self.training:
+                return torch.bernoulli(pixels.float()).to(pixels.dtype)
+            return (settled_noise(pixels, torch.rand, pixels.shape[1:], 1) < pixels).to(pixels.dtype)
         return pixels
 
     def log_likelihood(self, decoded: Tensor, target: Tensor) -> Tensor:
@@ -145,11 +137,13 @@ class Variational(Autoencoding):
 
     def step(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Normalised images (B, C, H, W) and labels that are not looked at; the loss is in nats an image."""
-        generator = None if self.training else self._generator
-        target = self.observed(batch[0], generator)
+        target = self.observed(batch[0])
         inputs = batch[0] if self.binarise is None else self.normalised(target)
         mean, log_variance = self.model.latent.posterior(self.model.encoder(inputs))
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+        if self.training:
+            noise = torch.randn_like(mean)
+        else:
+            noise = settled_noise(self.pixels(batch[0]), torch.randn, mean.shape[1:], 0).to(mean.dtype)
         decoded = self.model.decoder(mean + noise * (0.5 * log_variance).exp())
         reconstruction = self.log_likelihood(decoded, target).mean()
         by_dimension = divergence(mean, log_variance).mean(0)  # (latent_size,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from experiments.transfer.library_folder import is_library_folder, library_state
 from experiments.transfer.published_folder import is_published, load_folder
 from experiments.transfer.weight_files import read_state_dict
 
+log = logging.getLogger(__name__)
+
 _WRAPPERS = ("model.", "module.", "net.", "network.", "backbone.", "encoder.", "classifier.")
 COUNTER = "num_batches_tracked"  # of a batch norm; older files lack it, and nothing here reads it
 
@@ -25,6 +28,7 @@ def load_weights(
     published: Mapping[str, Any] | None = None,
     with_head: bool = False,
     names: Sequence[str] = (),
+    trained_names: Sequence[str] = (),
 ) -> None:
     """Loads weights into a model: all stages must fit, but a head for other classes keeps its own first values.
 
@@ -40,6 +44,7 @@ def load_weights(
         published: what the model's config says of its published weights.
         with_head: the head must fit too, as nothing will be trained.
         names: of the classes or symbols that the head scores.
+        trained_names: of the classes that the head in the weights scores, where they are known.
 
     Raises:
         UserError: when there is no such file, or it does not fit.
@@ -80,6 +85,7 @@ def load_weights(
         # An autoencoder's: its decoder stands where the head goes, and its encoder is what is wanted.
         kept = {key: value for key, value in state.items() if key.split(".")[0] != "decoder"}
         state = kept | {key: own[key] for key in head} if len(kept) < len(state) else state
+    state = _by_name(state, own, head, names, trained_names, f"weights={weights}", with_head)
     unlike = sorted(key for key in head if key in state and state[key].shape != own[key].shape)
     classes = [len(one[unlike[-1]]) for one in (state, own)] if unlike else []
     if unlike:
@@ -106,6 +112,36 @@ def load_weights(
             f"weights={weights} holds numbers that are not finite, first in {lost}, so nothing could be learned from it: choose another file"
         )
     model.load_state_dict(state)
+
+
+def _by_name(
+    state: dict[str, Tensor],
+    own: Mapping[str, Tensor],
+    head: set[str],
+    names: Sequence[str],
+    trained: Sequence[str],
+    shown: str,
+    with_head: bool,
+) -> dict[str, Tensor]:
+    """The state dict with the head's rows in the order of the classes here; a head of other classes keeps its first values.
+
+    Raises:
+        UserError: when the head must fit, and is of other classes.
+    """
+    ours, theirs = list(map(str, names)), list(map(str, trained))
+    rows = [key for key in head if key in state and state[key].ndim and len(state[key]) == len(theirs)]
+    if not rows or len(ours) != len(theirs) or ours == theirs:
+        return state
+    if sorted(ours) == sorted(theirs):
+        order = [theirs.index(name) for name in ours]
+        return state | {key: state[key][order] for key in rows}
+    foreign = [name for name in ours if name not in theirs]
+    if with_head:
+        raise UserError(
+            f"{shown} does not know the classes {', '.join(foreign[:10])}: train it first, or choose the data it knows"
+        )
+    log.warning("%s does not know the classes %s: the head begins anew.", shown, ", ".join(foreign[:10]))
+    return state | {key: own[key] for key in head}
 
 
 def known_names(model: nn.Module, own: Mapping[str, Tensor]) -> set[str]:

@@ -88,15 +88,24 @@ def test_kinds_of_noise(images: torch.Tensor) -> None:
     assert blurred.var() < images.var() and blurred.shape == images.shape
     colour = Corruption("masking", 0.5, clip=True)(torch.ones(2, 3, 8, 8))
     assert torch.equal(colour[:, 0], colour[:, 1])
-    same = [Corruption("gaussian", 0.1, clip=True)(many, torch.Generator().manual_seed(4)) for _ in range(2)]
+    same = [Corruption("gaussian", 0.1, clip=True)(many, 4) for _ in range(2)]
     assert torch.equal(*same)
     for kind, level in (("fog", 0.5), ("masking", 1.5), ("gaussian", 0.0)):
         with pytest.raises(UserError, match=r"task\.(noise|level)="):
             Corruption(kind, level, clip=True)
 
 
+@pytest.mark.parametrize("kind", ["gaussian", "masking", "salt_and_pepper"])
+def test_noise_of_evaluation_follows_from_the_image_alone(images: torch.Tensor, kind: str) -> None:
+    corrupt = Corruption(kind, 0.3, clip=True)
+    whole = corrupt(images, 0)
+    assert torch.equal(whole, torch.cat([corrupt(some, 0) for some in images.split(3)]))
+    assert torch.equal(whole.flip(0), corrupt(images.flip(0), 0))
+    assert not torch.equal(whole, corrupt(images, 1)) and not torch.equal(corrupt(images), corrupt(images))
+
+
 def test_filters_find_their_setting(images: torch.Tensor) -> None:
-    noisy = Corruption("gaussian", 0.3, clip=True)(images[:3], torch.Generator().manual_seed(0))
+    noisy = Corruption("gaussian", 0.3, clip=True)(images[:3], 0)
     settings = filters.tuned(noisy, images[:3])
     assert set(settings) == {"median", "gaussian", "non-local means"}
     for name, setting in settings.items():

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from experiments.errors import UserError
+from experiments.tasks.parts.settled_noise import settled_noise
 
 LIMITS = {"gaussian": 10.0, "masking": 1.0, "salt_and_pepper": 1.0, "blur": 20.0}
 
@@ -31,13 +32,21 @@ class Corruption:
             raise UserError(f"task.level={level} must be above 0 and at most {LIMITS[kind]:g} for {kind}: try 0.5")
         self.kind, self.level, self.clip = kind, level, clip
 
-    def __call__(self, pixels: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """(B, C, H, W) -> the same, corrupted; masks and salt are alike in all channels."""
+    def __call__(self, pixels: Tensor, salt: int | None = None) -> Tensor:
+        """(B, C, H, W) -> the same, corrupted; masks and salt are alike in all channels.
+
+        Args:
+            pixels: clean images.
+            salt: an image gets the same noise whenever it comes with this number; None: other noise each time.
+        """
         if self.kind == "blur":
             return self._blurred(pixels)
-        shape = pixels.shape if self.kind == "gaussian" else (len(pixels), 1, *pixels.shape[2:])
+        shape = pixels.shape[1:] if self.kind == "gaussian" else (1, *pixels.shape[2:])
         draw = torch.randn if self.kind == "gaussian" else torch.rand
-        noise = draw(shape, generator=generator, device=pixels.device, dtype=pixels.dtype)
+        if salt is None:
+            noise = draw((len(pixels), *shape), device=pixels.device, dtype=pixels.dtype)
+        else:
+            noise = settled_noise(pixels, draw, shape, salt)
         if self.kind == "gaussian":
             noisy = torch.add(pixels, noise, alpha=self.level)
             return noisy.clamp_(0, 1) if self.clip else noisy

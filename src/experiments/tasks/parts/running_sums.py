@@ -27,6 +27,8 @@ class RunningSums:
 
     def add(self, examples: int, loss: Tensor, weight: Tensor | None = None, **sums: Tensor) -> None:
         """Adds one batch of `examples` examples; all tensors are scalars without a graph."""
+        if not examples:  # a batch in which nothing is asked has no mean
+            return
         self.examples += examples
         if weight is not None:
             sums = {**sums, _WEIGHT: weight}

@@ -1,0 +1,243 @@
+"""What `train` refuses before its first batch, `check` refuses with the same sentence: exit code 2, and nothing is left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+# Where only a class or the files of a dataset know it.
+BUILT = """
+trainer=quick model=mlp model.hidden=[0]
+trainer=quick model=mlp model.hidden=[a]
+trainer=quick model=mlp +model.foo=3
+trainer=quick model=resnet18 model.stem=tiny
+trainer=quick data.augment.crop=-3
+trainer=quick data.augment.flip=abc
+trainer=quick task.class_weights=balance
+trainer=quick task.class_weights=[1,2]
+trainer=quick model=mlp freezing=stages freezing.learn=[layer4,fc]
+trainer=quick data.limit=1000000
+trainer=quick data.validation=5000
+trainer=quick callbacks.checkpoint.monitor=val/foo
+trainer=quick trainer.max_time=soon
+trainer=quick trainer.strategy=foo
+trainer=quick data=image_folder data.root=empty
+trainer=quick data=mnist data.root=empty
+"""
+# Where a rule says it.
+RULED = """
+modle=mlp
+model=lenet
+model=[mlp]
+model=mlp,lenet5
+model
+==
+model=mlp=3
+~nosuch
+foo.bar=1
++seed=1
+seed=-1
+seed=1.5
+seed=abc
+seed=null
+seed=99999999999999999999
+trainer=none
+trainer.max_epochs=0
+trainer.max_epochs=-1
+trainer.max_epochs=null
+trainer.max_epochs=1e3
+trainer.max_epochs=[1]
+trainer.min_epochs=5 trainer.max_epochs=2
+trainer.min_epochs=-2
+trainer.limit_train_batches=0
+trainer.limit_train_batches=abc
+trainer.limit_val_batches=-1
+trainer.limit_test_batches=1.5
+trainer.accumulate_grad_batches=1.5
+trainer.accumulate_grad_batches=0
+trainer.check_val_every_n_epoch=0
+trainer.val_check_interval=5.5
+trainer.val_check_interval=0
+trainer.gradient_clip_val=abc
+trainer.gradient_clip_val=0
+trainer.gradient_clip_algorithm=foo
+trainer.deterministic=2
+trainer.benchmark=maybe
+trainer.devices=0
+trainer.devices=cpu
+trainer.num_nodes=0
+trainer.threads=0
+trainer.threads=abc
+trainer.memory_format=foo
+trainer.compile=maybe
+trainer.log_every_n_steps=-1
+trainer.log_every_n_steps=abc
+trainer.num_sanity_val_steps=-5
+trainer.enable_progress_bar=5
+trainer.overfit_batches=abc
+trainer.fast_dev_run=abc
+trainer.max_steps=1.5
+trainer.max_steps=0
+trainer.profiler=foo
+trainer.inference_mode=perhaps
+trainer.detect_anomaly=5
+trainer.reload_dataloaders_every_n_epochs=-1
+trainer.sync_batchnorm=abc
+trainer.foo=1
++trainer.precision=16
++trainer.logger=false
++trainer.callbacks=[]
+precision=8
+precision=16-mixed trainer=cpu
+precision=bf16-mixed trainer=cpu trainer.gradient_clip_val=1 optimizer.fused=true
+model=mlp model.dropout=-0.1
+model=mlp model.dropout=abc
+model=mlp model.dropout=1
+model=mlp model.foo=3
+model=vgg11 data.size=16
+model=lenet5 data.size=31
+model=lenet5 data.size=0
+model=lenet5 data.size=-3
+model=lenet5 data.size=3.5
+data=none
+data.limit=-1
+data.limit=0
+data.limit=1.5
+data.limit=abc
+data.limit=[3]
+data.validation=0
+data.validation=-0.1
+data.validation=abc
+data.workers=-1
+data.workers=abc
+data.batch_size=0
+data.batch_size=1.5
+data.batch_size=abc
+data.batch_size=null
+data.batch_size=-3
+data.split_seed=-1
+data.split_seed=abc
+data.seed=-1
+data.seed=abc
+data.classes=[]
+data.classes=3
+data.augment=none
+data.augment.foo=1
+data.augment.rotation=[1,2]
+task=foo
+task=translation
+task=forecasting
+task=segmentation
+task.label_smoothing=-0.1
+task.label_smoothing=1
+task.label_smoothing=abc
+task.foo=1
+optimizer=foo
+optimizer.lr=-1
+optimizer.lr=0
+optimizer.lr=null
+optimizer.lr=nan
+optimizer.lr=inf
+optimizer.lr=[1]
+optimizer.weight_decay=-1
+optimizer.weight_decay=abc
+optimizer.betas=[0.9,1.5]
+optimizer.betas=[0.9]
+optimizer.betas=0.9
+optimizer.betas=[a,b]
+optimizer.foo=1
+optimizer=sgd optimizer.momentum=2
+scheduler=foo
+scheduler=step scheduler.every_epochs=0
+scheduler=step scheduler.factor=0
+scheduler=step scheduler.factor=abc
+scheduler=cosine scheduler.warmup_epochs=abc
+scheduler=cosine scheduler.warmup_epochs=-1
+scheduler=cosine scheduler.foo=1
+scheduler=one_cycle scheduler.warmup_share=1.5
+scheduler=plateau scheduler.patience=-1
+scheduler=plateau scheduler.factor=1
+scheduler=plateau trainer.check_val_every_n_epoch=3 trainer.max_epochs=2
+scheduler=plateau trainer.limit_val_batches=0
+freezing=foo
+freezing=fine_tuning
+freezing=last_stage freezing.count=0
+freezing=stages freezing.learn=[]
+freezing=gradual freezing.every_epochs=0
+freezing=gradual freezing.depth=0
+freezing=discriminative freezing.decay=0
+freezing=discriminative freezing.decay=2
+freezing=feature_extraction freezing.head_epochs=20
+freezing=feature_extraction freezing.views=-1
+freezing=lora freezing.rank=0
+freezing=lora freezing.rank=abc
+freezing=lora freezing.alpha=0
+freezing.norm=foo
+weights=pretrained
+weights=nowhere
+weights=nowhere.ckpt
+callbacks=foo
+callbacks.checkpoint.mode=up
+callbacks.checkpoint.every_n_steps=abc
+callbacks.checkpoint.every_n_steps=0
+callbacks.checkpoint.every_minutes=0
+callbacks.checkpoint.foo=1
+callbacks=early_stopping callbacks.early_stopping.patience=-1
+callbacks=early_stopping callbacks.early_stopping.mode=up
+callbacks.progress=yes
+logger=foo
+features.gigabytes=0
+features.gigabytes=abc
+run.dir=x
+experiment=foo
+sweep=foo
+optimizer.lr=0.1,0.2
+data=text_table data.path=nowhere.csv
+data=series_table data.path=nowhere.csv
+data=image_folder
+data=speech_manifest
+"""
+
+
+def lines(table: str) -> list[str]:
+    return table.strip().splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", lines(RULED))
+def test_a_bad_value_is_refused_alike(experiments, tmp_path: Path, line: str) -> None:
+    _refused_alike(experiments, tmp_path, line)
+
+
+@pytest.mark.parametrize("line", lines(BUILT))
+def test_what_only_building_tells_is_refused_alike(experiments, tmp_path: Path, line: str) -> None:
+    (tmp_path / "empty" / "cat").mkdir(parents=True)
+    (tmp_path / "empty" / "dog").mkdir()
+    _refused_alike(experiments, tmp_path, line)
+
+
+def _refused_alike(experiments, folder: Path, line: str) -> None:
+    before = sorted(folder.rglob("*"))
+    code, output, checked = experiments("check", *line.split())
+    assert (code, output) == (2, ""), f"check says {output or checked}"
+    code, _, trained = experiments("train", *line.split())
+    assert code == 2 and trained.splitlines()[-1] == checked.splitlines()[-1]
+    assert all(said.startswith("error: ") for said in checked.splitlines())
+    assert sorted(folder.rglob("*")) == before, "something is left behind"
+
+
+def test_the_table_is_long() -> None:
+    assert len(lines(RULED)) + len(lines(BUILT)) >= 150
+
+
+def test_a_plateau_waits_for_validations(experiments) -> None:
+    words = ["data.limit=64", "model=mlp", "trainer=cpu", "trainer.max_epochs=3", "callbacks=none", "logger=none"]
+    code, _, errors = experiments("train", *words, "scheduler=plateau", "trainer.check_val_every_n_epoch=2")
+    assert code == 0, errors
+
+
+def test_clipping_leaves_out_the_fused_optimizer(experiments) -> None:
+    words = ["model=mlp", "trainer=quick", "trainer.accelerator=cpu", "callbacks=none", "logger=none"]
+    code, _, errors = experiments("train", *words, "precision=bf16-mixed", "trainer.gradient_clip_val=1")
+    assert code == 0, errors
