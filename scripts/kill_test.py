@@ -121,7 +121,11 @@ def left_by(folder: Path) -> Any:
 
     def plain(value: Any) -> Any:
         if isinstance(value, torch.Tensor):
-            return value.dtype, value.shape, value.contiguous().view(torch.uint8).numpy().tobytes() if value.ndim else value.item()
+            return (
+                value.dtype,
+                value.shape,
+                value.contiguous().view(torch.uint8).numpy().tobytes() if value.ndim else value.item(),
+            )
         if isinstance(value, dict):
             return {key: plain(one) for key, one in value.items()}
         return [plain(one) for one in value] if isinstance(value, (list, tuple)) else value
@@ -149,7 +153,9 @@ def train_whole(kind: str, top: Path) -> Whole:
             first = time.monotonic() - began
         time.sleep(0.002)
     if process.returncode:
-        raise SystemExit(f"the run {kind!r} failed without a kill: experiments {' '.join(words_of(kind, folder, mark))}")
+        raise SystemExit(
+            f"the run {kind!r} failed without a kill: experiments {' '.join(words_of(kind, folder, mark))}"
+        )
     return Whole(first, time.monotonic() - began, left_by(folder))
 
 

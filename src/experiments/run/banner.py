@@ -112,7 +112,7 @@ def result_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
         pair = [metrics.get(f"{part}/{name}", metrics.get(f"{part}_{name}")) for part in ("val", "test")]
         rows.append([name + (" (judged)" if name == judged else ""), *("" if v is None else f"{v:.4f}" for v in pair)])
     epoch = record.get("best_epoch")
-    return ["metric", "validation" + ("" if epoch is None else f", epoch {epoch + 1}"), "test"], rows
+    return ["metric", "validation" + ("" if epoch is None else f", epoch {epoch}"), "test"], rows
 
 
 def _next(record: dict[str, Any], folder: Path, typed: str) -> list[tuple[str, str]]:
