@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: install dev demo test slow check benchmark clean
+.PHONY: install dev demo test slow check package benchmark clean
 
 install: $(VENV)/installed
 
@@ -48,6 +48,9 @@ check: dev ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+package: ## wheel and source archive, checked, and used in a clean environment
+	scripts/check_package.sh
 
 benchmark: install ## the speed table of the README
 	$(BIN)/python scripts/benchmark.py

@@ -44,6 +44,10 @@ experiments: pick a model, a dataset, a freezing strategy and a precision; train
   experiments benchmark [model=… data=…]               examples a second by precision, memory format and batch size
   experiments show RUN [IMAGE…]                        what the network looks for, as pictures and a page
   experiments export RUN --format FORMAT               the network as safetensors, torch-export or onnx
+  experiments board [outputs|SWEEP|RUN]                TensorBoard on the right folder
+  experiments lr RUN|[group=option …]                  which learning rate: a range test with its picture
+  experiments profile RUN|[group=option …]             where a training step's time goes: tables and a trace
+  experiments batch_size [group=option …]              speed and memory by batch size, and which to take
   experiments completion bash|zsh|fish                 what makes Tab complete commands, options, keys and runs
   experiments claim NAME [size=small|full]             test a claim of the course by a sweep; --list shows all verdicts
 
@@ -95,7 +99,7 @@ def _run(words: list[str]) -> int:
         from experiments.commands.completion import for_hydra
 
         return for_hydra(rest[0], COMMANDS)
-    if command in ("train", "evaluate", "predict", "show", "export"):
+    if command in ("train", "evaluate", "predict", "show", "export", "lr", "profile"):
         from experiments.run.trust import trust
 
         packages, rest = split_trust(rest)
@@ -455,6 +459,30 @@ def _benchmark(words: list[str]) -> int:
     return benchmark(words)
 
 
+def _board(words: list[str]) -> int:
+    from experiments.commands.board import main as board
+
+    return board(words)
+
+
+def _lr(words: list[str]) -> int:
+    from experiments.commands.lr import main as lr
+
+    return lr(words)
+
+
+def _profile(words: list[str]) -> int:
+    from experiments.commands.profile import main as profile
+
+    return profile(words)
+
+
+def _batch_size(words: list[str]) -> int:
+    from experiments.commands.batch_size import main as batch_size
+
+    return batch_size(words)
+
+
 def _completion(words: list[str]) -> int:
     from experiments.commands.completion import main as completion
 
@@ -480,6 +508,10 @@ COMMANDS = {
     "benchmark": _benchmark,
     "show": _inside,
     "export": _export,
+    "board": _board,
+    "lr": _lr,
+    "profile": _profile,
+    "batch_size": _batch_size,
     "completion": _completion,
     "claim": _claim,
 }

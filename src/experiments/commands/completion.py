@@ -76,6 +76,10 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "export": ("--format", "--to", "--trust"),
     "show": ("--only", "--stage", "--unit", "--class", "--examples", "--to", "--trust"),
     "benchmark": ("--batch-sizes", "--precisions", "--seconds", "--json"),
+    "board": ("--port", "--host", "--dry"),
+    "lr": ("--min", "--max", "--steps", "--to", "--trust"),
+    "profile": ("--steps", "--rows", "--trace", "--trust"),
+    "batch_size": ("--smallest", "--largest", "--seconds"),
     "completion": (),
     "claim": ("--check", "--list", "--record", "--page", "--config-dir"),
 }  # fmt: skip

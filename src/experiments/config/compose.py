@@ -69,6 +69,11 @@ def plain_config(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> d
     return OmegaConf.to_container(compose(overrides, config_dirs, whole=False))  # type: ignore[return-value]
 
 
+def to_plain_config(config: DictConfig) -> dict[str, Any]:
+    """A config as plain Python."""
+    return OmegaConf.to_container(config)  # type: ignore[return-value]
+
+
 def composed_by_hydra(
     words: Sequence[str], search: Sequence[str], folders: Sequence[str]
 ) -> tuple[list[str], DictConfig]:

@@ -1,0 +1,61 @@
+"""`experiments batch_size`: speed and memory by batch size, each measured in a process of its own, and the size to take."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from experiments.commands.benchmark import in_a_process
+from experiments.errors import UserError
+
+_ABOUT = """\
+Trains on one batch of 8, 16, 32, … examples and prints examples a second and the peak of memory. The choice is the smallest
+batch within 5 % of the best speed: larger ones take memory and gain nothing. A size that does not fit ends its own process only.
+"""
+_NEAR = 0.95  # of the best speed
+
+
+def main(words: list[str]) -> int:
+    """Prints the table and the choice.
+
+    Raises:
+        UserError: for a config that cannot run, and where no size could be measured.
+    """
+    parser = argparse.ArgumentParser("experiments batch_size", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("words", nargs="*", metavar="key=value", help="model=… data=… and other keys of a run")
+    parser.add_argument("--smallest", type=int, default=8, metavar="N", help="the first size (8)")
+    parser.add_argument("--largest", type=int, default=512, metavar="N", help="the last size (512)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement (1)")
+    options = parser.parse_args(words)
+    if not 1 <= options.smallest <= options.largest:
+        raise UserError(f"--smallest {options.smallest} and --largest {options.largest} must be 1 or more and grow: try --smallest 8 --largest 512")  # fmt: skip
+    if not 0 < options.seconds < float("inf"):
+        raise UserError(f"--seconds {options.seconds:g} must be a number above 0: try --seconds 1")
+    from experiments.config.check import require
+    from experiments.config.compose import compose
+
+    require(compose([*options.words, f"data.batch_size={options.smallest}"]))
+    found: list[tuple[int, float, float]] = []
+    size, why = options.smallest, ""
+    while size <= options.largest:
+        print(f"measuring data.batch_size={size} …", file=sys.stderr, flush=True)
+        try:
+            result = in_a_process([*options.words, f"data.batch_size={size}"], options.seconds)
+        except UserError as error:
+            why = str(error)
+            break
+        found.append((size, result["examples_per_second"], result["peak_megabytes"]))
+        size *= 2
+    if not found:
+        raise UserError(why)
+    from experiments.viz.tables import table
+
+    best = max(speed for _, speed, _ in found)
+    rows = [[str(one), f"{speed:,.0f}", f"{speed / best:.0%}", f"{memory:,.0f} MB"] for one, speed, memory in found]
+    print(table(["batch", "examples/s", "of the best", "peak memory"], rows, right=(0, 1, 2, 3)))
+    if why:
+        print(f"stopped at {size}: {why}")
+    chosen = next(one for one, speed, _ in found if speed >= _NEAR * best)
+    print(f"suggested    data.batch_size={chosen}")
+    print("A larger batch takes fewer steps an epoch: try a higher learning rate with it, as experiments lr finds it.")
+    return 0

@@ -1,0 +1,80 @@
+"""What `lr`, `profile` and `batch_size` begin with: the config of a run, or one from words. Imports no torch before it is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import UserError
+
+
+def config_of(words: Sequence[str]) -> tuple[Any, Path | None]:
+    """A checked config, and the folder of the run that it is of; words after a run change it.
+
+    Raises:
+        UserError: for what is neither a run nor a config that can run.
+    """
+    from experiments.config.check import require
+    from experiments.config.compose import compose
+
+    runs = [word for word in words if "=" not in word]
+    overrides = [word for word in words if "=" in word]
+    if not runs:
+        config = compose(overrides)
+        require(config)
+        return config, None
+    folder = Path(runs[0])
+    if len(runs) > 1:
+        raise UserError(f"{runs[1]} is one run too many: give one run, or group=option and key=value")
+    if not (folder / "config.yaml").exists():
+        raise UserError(f"{folder} holds no config.yaml: name the folder of a run, or give model=… data=…")
+    from experiments.config.compose import to_plain_config
+    from experiments.run.folder import read_config
+    from experiments.run.trust import require_trust
+
+    config = read_config(folder.absolute())
+    require_trust(to_plain_config(config), folder.absolute())
+    if overrides:
+        config = compose([*config.run.overrides, *overrides], config.run.config_dirs)
+    require(config)
+    return config, folder
+
+
+def bare_trainer(config: Any, callbacks: Sequence[Any], **keys: Any) -> Any:
+    """Lightning's Trainer for one process, on the device and in the precision of a config, which writes nothing."""
+    from lightning.pytorch import Trainer
+
+    fixed: dict[str, Any] = {
+        "accelerator": config.trainer.get("accelerator", "auto"),
+        "devices": 1,
+        "precision": config.precision.name,
+        "callbacks": list(callbacks),
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "limit_val_batches": 0,
+    }
+    return Trainer(**(fixed | keys))
+
+
+def built(config: Any) -> tuple[Any, Any, list[Any]]:
+    """Data, task and the callbacks that freeze, of a config.
+
+    Raises:
+        UserError: when they cannot be made.
+    """
+    from experiments.run.build import build_callbacks, build_data, build_task, prepare_process, seed_everything
+    from experiments.run.foreign import build_foreign_task, is_ours
+
+    prepare_process(config)
+    ours = is_ours(config.task)
+    data = build_data(config, ours)
+    seed_everything(config.seed)
+    if not ours:
+        return data, build_foreign_task(config, data), []
+    config.features.cache = False
+    task = build_task(config, data.spec, data)
+    return data, task, build_callbacks(config, task.freezing)

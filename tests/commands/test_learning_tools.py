@@ -1,0 +1,90 @@
+"""`lr`, `profile`, `batch_size` and `board`, as they are typed."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Experiments = Callable[..., tuple[int, str, str]]
+SMALL = ("data=digits", "model=mlp", "trainer=cpu")
+
+
+def test_a_range_test_suggests_a_rate(experiments: Experiments, tmp_path: Path) -> None:
+    code, output, errors = experiments("lr", *SMALL, "--steps", "40")
+    assert code == 0, errors
+    rate = float(output.split("suggested    optimizer.lr=")[1].split()[0])
+    assert 1e-6 < rate < 1 and (tmp_path / "lr.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lr.png"], "nothing else is left"
+    for words, said in (
+        (["--min", "1", "--max", "0.1"], "must be above 0 and grow"),
+        (["--steps", "3"], "must be 10 or more"),
+        (["nowhere"], "holds no config.yaml"),
+    ):
+        code, _, errors = experiments("lr", *words)
+        assert code == 2 and said in errors
+
+
+def test_a_step_is_taken_apart(experiments: Experiments, tmp_path: Path) -> None:
+    code, output, errors = experiments("profile", *SMALL, "--steps", "3", "--rows", "4")
+    assert code == 0, errors
+    for part in ("data", "forward", "backward", "update", "whole", "aten::"):
+        assert part in output
+    assert json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    assert experiments("profile", "--steps", "0")[0] == 2
+
+
+@pytest.mark.slow
+def test_batch_sizes_are_measured(experiments: Experiments) -> None:
+    code, output, errors = experiments("batch_size", *SMALL, "--largest", "16", "--seconds", "0.1")
+    assert code == 0, errors
+    assert "suggested    data.batch_size=" in output and "of the best" in output
+
+
+def test_sizes_that_cannot_be(experiments: Experiments) -> None:
+    assert "must be 1 or more and grow" in experiments("batch_size", "--smallest", "0")[2]
+    assert experiments("batch_size", "model=lenet6")[0] == 2
+
+
+def test_board_finds_the_folder(experiments: Experiments, tmp_path: Path) -> None:
+    code, _, errors = experiments("board")
+    assert code == 2 and "train one first" in errors
+    run = tmp_path / "outputs" / "runs" / "one"
+    run.mkdir(parents=True)
+    assert "holds no events" in experiments("board", "outputs")[2]
+    (run / "events.out.tfevents.1.1").write_bytes(b"")
+    code, output, _ = experiments("board", "--dry")
+    assert code == 0 and output == "tensorboard --logdir outputs --host localhost\n"
+
+
+@pytest.mark.slow
+def test_board_answers(tmp_path: Path) -> None:
+    (tmp_path / "events.out.tfevents.1.1").write_bytes(b"")
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    words = [sys.executable, "-m", "experiments", "board", str(tmp_path), "--port", str(port)]
+    job = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        until = time.monotonic() + 60
+        while True:
+            try:
+                page = urllib.request.urlopen(f"http://localhost:{port}/", timeout=5).read()
+                break
+            except OSError:
+                assert time.monotonic() < until and job.poll() is None
+                time.sleep(0.3)
+        assert b"TensorBoard" in page
+    finally:
+        import os
+        import signal
+
+        os.killpg(job.pid, signal.SIGKILL)
+        job.wait()
