@@ -35,8 +35,10 @@ experiments: pick a model, a dataset, a freezing strategy and a precision; train
   experiments status SWEEP                             how a sweep stands
   experiments check [-m] [group=option …] [key=value …]  what is wrong with a config or a sweep, without running it
   experiments list models|data|tasks|… [WORD…]         what there is to choose from; list models --reads text
+  experiments explain KEY|GROUP|GROUP=OPTION           what a key means, its default, what it may be
   experiments layers [model=… data=…] [--purpose]      layer table: filters, output shapes, parameters
   experiments layers --compare model=lenet5,vgg16      models side by side: year, layers, parameters, FLOPs, idea, use
+  experiments draw model=…|RUN [freezing=…]            the network as a picture (SVG, PNG, light and dark) and as Mermaid
   experiments compare PATH…                            table of the runs below some folders
   experiments evaluate RUN [key=value …]               test a run again, also on other data
   experiments predict RUN INPUT…                       what a run says of new inputs, such as image files
@@ -99,7 +101,7 @@ def _run(words: list[str]) -> int:
         from experiments.commands.completion import for_hydra
 
         return for_hydra(rest[0], COMMANDS)
-    if command in ("train", "evaluate", "predict", "show", "export", "lr", "profile"):
+    if command in ("train", "evaluate", "predict", "show", "draw", "export", "lr", "profile"):
         from experiments.run.trust import trust
 
         packages, rest = split_trust(rest)
@@ -341,7 +343,33 @@ def _hydra(words: list[str]) -> int:
         return int(leaving.code or 0)
     finally:
         sys.argv = before
-        print(re.sub(r"(?<=[ ])_\w+, ", "", said.getvalue()), end="")  # bases of options are none themselves
+        text = re.sub(r"(?<=[ ])_\w+, ", "", said.getvalue())  # bases of options are none themselves
+        print(_commented(text, overrides, folders), end="")
+    return 0
+
+
+def _commented(text: str, overrides: list[str], folders: list[str]) -> str:
+    """The help of `train`, with what the YAML files say of each key behind it."""
+    from experiments.config.comments import with_comments
+    from experiments.config.compose import compose
+
+    head, mark, config = text.partition("The config that these words make")
+    if not mark:
+        return text
+    try:
+        choices = compose(overrides, folders, whole=False).run.choices
+    except UserError:
+        return text
+    return head + mark + with_comments(config, choices, folders)
+
+
+def _explain(words: list[str]) -> int:
+    from experiments.config.explain import explain_key
+
+    keys, folders, switches = split_words(words)
+    if not keys or switches:
+        raise UserError("explain needs a key: experiments explain data.validation [data=cifar10 …]")
+    print(explain_key(keys[0], keys[1:], folders))
     return 0
 
 
@@ -402,6 +430,12 @@ def _layers(words: list[str]) -> int:
         raise UserError("--compare needs models: experiments layers --compare model=lenet5,alexnet,vgg16,resnet50")
     print(compared(models[-1], [word for word in overrides if not word.startswith("model=")], folders))
     return 0
+
+
+def _draw(words: list[str]) -> int:
+    from experiments.commands.draw import main as draw
+
+    return draw(words)
 
 
 def _compare(words: list[str]) -> int:
@@ -500,7 +534,9 @@ COMMANDS = {
     "train": _train,
     "check": _check,
     "list": _list,
+    "explain": _explain,
     "layers": _layers,
+    "draw": _draw,
     "compare": _compare,
     "status": _status,
     "evaluate": _evaluate,

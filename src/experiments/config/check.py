@@ -80,6 +80,11 @@ def require(config: DictConfig) -> None:
         raise UserError("\n".join(problems))
 
 
+def rule_of(key: str) -> str:
+    """What the value of a key must be, in words; empty where there is no rule."""
+    return _RULES[key].words if key in _RULES else ""
+
+
 def _select(config: Any, key: str, default: Any = None) -> Any:
     for part in key.split("."):
         config = config.get(part, _MISSING) if isinstance(config, (View, DictConfig)) else _MISSING

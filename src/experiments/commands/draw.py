@@ -1,0 +1,180 @@
+"""`experiments draw`: a network as a picture, and as text for Mermaid."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from experiments.run.network_plan import Plan
+
+FORMATS = ("svg", "png", "mermaid")
+_ABOUT = """\
+Draws a network: a panel a stage with shapes and parameters, branches, shortcuts, cells of recurrent layers, encoder and
+decoder. What is frozen and what learns have two colours, as in experiments draw model=resnet18 freezing=feature_extraction.
+Writes SVG and PNG for light and dark pages, and text for Mermaid.
+"""
+
+
+def main(words: list[str]) -> int:
+    """Draws what the words name, and prints where it lies."""
+    parser = argparse.ArgumentParser(
+        "experiments draw", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "network", nargs="+", metavar="RUN|model=…", help="the folder of a run, or group=option and key=value"
+    )
+    parser.add_argument("--stage", metavar="NAME", help="this stage alone, with every block in full")
+    parser.add_argument(
+        "--format", default=",".join(FORMATS), metavar="NAMES", help=f"some of {','.join(FORMATS)}; default: all"
+    )
+    parser.add_argument(
+        "--config-dir", action="append", default=[], metavar="FOLDER", help="a further folder of configs"
+    )
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help="default: drawing, or RUN/drawing")
+    options = parser.parse_args(words)
+    formats = [one for one in options.format.split(",") if one]
+    for one in formats:
+        if one not in FORMATS:
+            raise UserError(unknown(f"--format {one}", "no format", one, FORMATS))
+    first = Path(options.network[0])
+    run = first if (first / "config.yaml").exists() else None
+    if run is None and "=" not in options.network[0]:
+        raise UserError(f"{first} holds no config.yaml: name the folder of a run, or model=NAME")
+    if run is not None and options.network[1:]:
+        raise UserError(f"{options.network[1]} would make {run} another network: leave it out")
+    name, title, note, drawn = (
+        _of_run(run, options.stage) if run else _of_config(options.network, options.config_dir, options.stage)
+    )
+    folder = options.to or (run / "drawing" if run else Path("drawing"))
+    for path in write(folder, name, title, note, drawn, formats):
+        print(f"{path.suffix[1:]:<12} {path}")
+    return 0
+
+
+def _of_config(words: list[str], folders: list[str], stage: str | None) -> tuple[str, str, str, Plan]:
+    from experiments.commands.layers import network, shaped
+
+    config, published = shaped(words, folders)
+    model, spec, _ = network(config, published)
+    chosen = config.run.choices
+    return _described(str(chosen["model"]), str(chosen["freezing"]), config, model, spec, stage)
+
+
+def _of_run(run: Path, stage: str | None) -> tuple[str, str, str, Plan]:
+    from experiments.run.loaded import load
+
+    loaded = load(run, "draw")
+    chosen = loaded.config.run.choices
+    return _described(str(chosen["model"]), str(chosen["freezing"]), loaded.config, loaded.model, loaded.spec, stage)
+
+
+def _described(
+    name: str, freezing: str, config: Any, model: Any, spec: Any, stage: str | None
+) -> tuple[str, str, str, Plan]:
+    from experiments.run.network_graph import network_graph
+    from experiments.run.network_plan import plan
+
+    nodes = network_graph(model, spec)
+    stages = list(dict.fromkeys(node.stage for node in nodes if node.stage))
+    if stage is not None and stage not in stages:
+        raise UserError(unknown(f"--stage {stage}", f"no stage of model={name}", stage, stages))
+    drawn = plan(nodes, stage)
+    total = sum(p.numel() for p in model.parameters())
+    learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    note = f"{total:,} parameters" + (f", {learning:,} learn (freezing={freezing})" if learning < total else "")
+    title = str((config.model.get("about") or {}).get("title") or name)
+    return name if stage is None else f"{name}_{stage}", title if stage is None else f"{title}: {stage}", note, drawn
+
+
+def write(folder: Path, name: str, title: str, note: str, drawn: Plan, formats: list[str]) -> list[Path]:
+    """Writes the formats that were asked for; gives their paths.
+
+    Raises:
+        UserError: when the folder cannot be written to.
+    """
+    from experiments.system.files import atomic_path, write_text
+
+    paths = []
+    try:
+        if "mermaid" in formats:
+            write_text(folder / f"{name}.mmd", mermaid(drawn))
+            paths.append(folder / f"{name}.mmd")
+        for shade in ("", "_dark") if {"svg", "png"} & set(formats) else ():
+            fig = picture(title, note, drawn, dark=bool(shade))
+            for kind in ("svg", "png"):
+                if kind in formats:
+                    path = folder / f"{name}{shade}.{kind}"
+                    with atomic_path(path) as temporary:
+                        fig.savefig(temporary, format=kind, dpi=150, facecolor=fig.get_facecolor())
+                    paths.append(path)
+    except OSError as error:
+        raise UserError(f"--to {folder} cannot be written to ({error.strerror}): choose another folder") from error
+    return sorted(paths)
+
+
+def picture(title: str, note: str, drawn: Plan, dark: bool = False) -> Any:
+    """The figure, for a light or a dark page."""
+    from experiments.viz.canvas import GREY, INK, PALE, recolour
+    from experiments.viz.network_picture import Item, Stage, network_picture
+
+    freezes = any(box.trainable < box.parameters for box in drawn.boxes.values())
+
+    def state(parameters: int, trainable: int) -> str:
+        return "" if not freezes or not parameters else "learns" if trainable else "frozen"
+
+    items = {
+        number: Item(box.lines, box.kind, state(box.parameters, box.trainable), frozenset(box.sources))
+        for number, box in drawn.boxes.items()
+    }
+    stages = []
+    for panel in drawn.panels:
+        name = f"{panel.name}  × {panel.times}" if panel.times > 1 else panel.name or "between stages"
+        counted = f"{panel.parameters:,} parameters" if panel.parameters else ""
+        if freezes and panel.parameters:
+            learns = (
+                "learns"
+                if panel.trainable == panel.parameters
+                else f"{panel.trainable:,} learn"
+                if panel.trainable
+                else "frozen"
+            )
+            counted += f", {learns}"
+        sides = panel.output.split(" × ")
+        side = int(sides[-1]) if len(sides) == 3 else 0
+        stages.append(
+            Stage(
+                (name, panel.output, counted), state(panel.parameters, panel.trainable), panel.boxes, panel.frames, side
+            )
+        )
+    fig = network_picture(title, note, stages, items)
+    if dark:
+        recolour(fig, {"white": "#171d25", INK: "#e6edf3", GREY: "#9aa4af", PALE: "#2d3640"})
+        fig.set_facecolor("#0d1117")
+    return fig
+
+
+def mermaid(drawn: Plan) -> str:
+    """The network as a flowchart of Mermaid, for Markdown pages."""
+    lines = ["flowchart TB"]
+    for place, panel in enumerate(drawn.panels):
+        times = f" × {panel.times}" if panel.times > 1 else ""
+        lines.append(f'  subgraph s{place}["{panel.name or "between"}{times}: {panel.output}"]')
+        for number in panel.boxes:
+            box = drawn.boxes[number]
+            text = "<br>".join(box.lines).replace('"', "'")
+            shape = f'(("{text}"))' if box.kind == "operator" else f'["{text}"]'
+            lines.append(f"    n{number}{shape}")
+        lines.append("  end")
+    for number, box in drawn.boxes.items():
+        lines += [f"  n{source} --> n{number}" for source in sorted(box.sources) if source in drawn.boxes]
+    frozen = [f"n{number}" for number, box in drawn.boxes.items() if box.parameters and not box.trainable]
+    learns = [f"n{number}" for number, box in drawn.boxes.items() if box.trainable]
+    if frozen:
+        lines += ["  classDef frozen fill:#cfe3f2,color:#1f2328", f"  class {','.join(frozen)} frozen"]
+        if learns:
+            lines += ["  classDef learns fill:#fbe3b8,color:#1f2328", f"  class {','.join(learns)} learns"]
+    return "\n".join(lines) + "\n"

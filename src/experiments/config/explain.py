@@ -1,0 +1,104 @@
+"""`experiments explain KEY`: what a key or an option means, its value by default, and what it may be. Never imports torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from experiments.config.check import rule_of
+from experiments.config.comments import comment_of, comments, files_of
+from experiments.config.compose import GROUPS, compose, dotted
+from experiments.config.options import conf_dir, describe, option_files
+from experiments.errors import UserError, unknown
+
+
+def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[str] = ()) -> str:
+    """What is known of a key such as `data.validation`, of a group such as `freezing`, or of an option such as `freezing=lora`.
+
+    Args:
+        key: what is asked for.
+        overrides: choices under which the key is looked at, as `data=cifar10`.
+        config_dirs: further folders of configs.
+
+    Raises:
+        UserError: nothing has this name.
+    """
+    group, equals, option = key.partition("=")
+    if equals and group in GROUPS:
+        return _option(group, option, config_dirs)
+    if key in GROUPS:
+        return _group(key, overrides, config_dirs)
+    config = compose(list(overrides), config_dirs, whole=False)
+    choices = config.run.choices
+    plain = OmegaConf.to_container(config)
+    assert isinstance(plain, dict)
+    known = [one for one in dotted(plain) if not one.startswith("run.")]
+    group, _, rest = key.partition(".")
+    if key in known:
+        lines = [key, *_said(comment_of(key, choices, config_dirs))]
+        value = OmegaConf.select(config, key)
+        where = f" ({group}={choices[group]})" if choices.get(group) else ""
+        lines.append(f"  {'value' if overrides else 'default'}   {_shown(value)}{where}")
+        lines += [f"  must be   {rule}"] if (rule := rule_of(key)) else []
+        if isinstance(plain.get(group), dict) and OmegaConf.is_dict(value):
+            lines += [f"  {one}" for one in known if one.startswith(f"{key}.") and one.count(".") == key.count(".") + 1]
+        return "\n".join([*lines, *_elsewhere(group, rest, str(choices.get(group)), config_dirs)])
+    others = _elsewhere(group, rest, "", config_dirs) if rest and group in GROUPS else []
+    if others:
+        return "\n".join([key, f"  not a key of {group}={choices.get(group)}", *others])
+    raise UserError(unknown(key, "no key and no group", key, [*GROUPS, *known]))
+
+
+def _said(comment: str) -> list[str]:
+    return [f"  {comment}"] if comment else ["  (its file says no more of it)"]
+
+
+def _shown(value: Any) -> str:
+    plain = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+    return json.dumps(plain, ensure_ascii=False)
+
+
+def _elsewhere(group: str, rest: str, chosen: str, config_dirs: Sequence[str]) -> list[str]:
+    """What other options of the group say of the same key."""
+    lines = []
+    for name in option_files(group, config_dirs) if rest and group in GROUPS else ():
+        if name == chosen:
+            continue
+        said = next((one for path in files_of(group, name, config_dirs) if (one := comments(path).get(rest))), "")
+        if said:
+            lines.append((name, said))
+    if not lines or (chosen and len({said for _, said in lines}) <= 1):
+        return []
+    width = max(len(name) for name, _ in lines)
+    return ["  with other options:", *(f"    {group}={name:<{width}}  {said}" for name, said in lines[:12])]
+
+
+def _group(group: str, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:
+    found = {name: describe(path)["title"] for name, path in option_files(group, config_dirs).items()}
+    chosen = compose(list(overrides), config_dirs, whole=False).run.choices.get(group)
+    width = max((len(name) for name in found), default=0)
+    about = comments(conf_dir() / "train.yaml").get(group, "")
+    head = [
+        group,
+        *([f"  {about}"] if about else []),
+        f"  default   {group}={chosen}" if chosen else "  default   none",
+    ]
+    return "\n".join([*head, "  options", *(f"    {name:<{width}}  {title}" for name, title in found.items())])
+
+
+def _option(group: str, option: str, config_dirs: Sequence[str]) -> str:
+    files = option_files(group, config_dirs)
+    if option not in files:
+        raise UserError(unknown(f"{group}={option}", f"no option of {group}", option, list(files)))
+    about = describe(files[option])
+    lines = [f"{group}={option}", f"  {about['title']}"]
+    lines += [f"  {about['paper']} ({about['year']})"] if about.get("paper") and about.get("year") else []
+    seen: dict[str, str] = {}
+    for path in files_of(group, option, config_dirs):
+        for name, said in comments(path).items():
+            seen.setdefault(name, said)
+    width = max((len(name) for name in seen), default=0)
+    return "\n".join([*lines, *(f"  {group}.{name:<{width}}  {said}" for name, said in seen.items())])
