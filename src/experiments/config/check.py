@@ -82,7 +82,7 @@ def require(config: DictConfig) -> None:
 
 def rule_of(key: str) -> str:
     """What the value of a key must be, in words; empty where there is no rule."""
-    return _RULES[key].words if key in _RULES else ""
+    return RULES[key].words if key in RULES else ""
 
 
 def _select(config: Any, key: str, default: Any = None) -> Any:
