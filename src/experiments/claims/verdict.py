@@ -253,7 +253,10 @@ def _values(where: dict[str, str], quantity: str, cells: Sequence[Cell], test: T
 def label(where: dict[str, str]) -> str:
     """Choices in a few words, such as `lstm, length=40`."""
     groups = ("model", "data", "task", "freezing", "optimizer", "weights")
-    words = (value if key in groups else f"{key.rpartition('.')[2]}={value}" for key, value in where.items())
+    words = (
+        value if key in groups and value != "none" else f"{key.rpartition('.')[2]}={value}"
+        for key, value in where.items()
+    )
     return ", ".join(f"weights of {Path(word).name}" if "_first/" in word else word for word in words)
 
 
