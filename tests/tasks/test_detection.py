@@ -26,10 +26,10 @@ def voc(tmp_path: Path) -> Path:
     return save(tmp_path / "voc", 96)
 
 
-def save(root: Path, side: int) -> Path:
+def save(root: Path, side: int, count: int = 4) -> Path:
     for part in ("train", "val", "test"):
         (root / part).mkdir(parents=True)
-        for number, picture in enumerate(draw(4, side, 0)):
+        for number, picture in enumerate(draw(count, side, 0)):
             assert isinstance(picture.source, np.ndarray)
             Image.fromarray(picture.source).save(root / part / f"{number}.png")
             objects = "".join(
@@ -172,16 +172,15 @@ def test_bad_annotations_leave_nothing_behind(experiments: Run, voc: Path, tmp_p
 
 
 @pytest.mark.slow
-def test_four_images_are_learned_by_heart(experiments: Run, tmp_path: Path) -> None:
-    """The fastest detector of those that need no large batches."""
+def test_two_images_are_learned_by_heart(experiments: Run, tmp_path: Path) -> None:
     pytest.importorskip("faster_coco_eval")
-    root = save(tmp_path / "four", 96)
+    root = save(tmp_path / "two", 96, 2)
     code, _, errors = experiments(
-        "train", "data=voc", f"data.root={root}", "data.batch_size=4", "model=retinanet_resnet50", "model.backbone=resnet18",
-        "model.min_size=96", "model.max_size=96", "optimizer=adamw", "optimizer.lr=0.001", "scheduler=one_cycle",
-        "trainer=cpu", "trainer.max_epochs=200", "trainer.check_val_every_n_epoch=50", "logger=none", "callbacks.figures=null",
+        "train", "data=voc", f"data.root={root}", "data.batch_size=2", "model=fasterrcnn_resnet18", "model.min_size=96",
+        "model.max_size=96", "optimizer=adamw", "optimizer.lr=0.001", "scheduler=one_cycle", "trainer=cpu",
+        "trainer.max_epochs=30", "trainer.check_val_every_n_epoch=30", "logger=none", "callbacks.figures=null",
         "hydra.run.dir=run",
     )  # fmt: skip
     assert code == 0, errors
     metrics: dict[str, Any] = json.loads((tmp_path / "run" / "record.json").read_text())["metrics"]
-    assert metrics["test/map"] >= 0.95
+    assert metrics["test/map50"] >= 0.95
