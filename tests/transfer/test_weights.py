@@ -281,3 +281,34 @@ def test_evaluate_and_predict_without_weights_say_what_is_missing(experiments, t
         assert code == 2
         assert said in errors
         assert len(errors.splitlines()) == 1
+
+
+def test_the_head_is_matched_by_the_names_of_classes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def network() -> CifarResNet:
+        return CifarResNet(depth=20, in_channels=3, image_size=(8, 8), num_classes=3)
+
+    source, path = network(), None
+    path = written(tmp_path, source.state_dict(), "plain")
+    name = next(key for key, value in source.state_dict().items() if key.startswith("head.") and value.ndim == 2)
+    model, before = network(), network().state_dict()
+    load_weights(model, str(path), "resnet20", names=["b", "c", "a"], trained_names=["a", "b", "c"])
+    assert torch.equal(model.state_dict()[name], source.state_dict()[name][[1, 2, 0]])
+    model.load_state_dict(before)
+    load_weights(model, str(path), "resnet20", names=["a", "b", "d"], trained_names=["a", "b", "c"])
+    assert torch.equal(model.state_dict()[name], before[name]) and "does not know the classes d" in caplog.text
+    with pytest.raises(UserError, match="does not know the classes d"):
+        load_weights(model, str(path), "resnet20", None, True, ["a", "b", "d"], ["a", "b", "c"])
+
+
+def test_columns_and_languages_are_never_met_by_position() -> None:
+    from experiments.run.class_names import require_names
+    from experiments.spec import SeriesSpec
+
+    def spec(*columns: str) -> SeriesSpec:
+        return SeriesSpec(columns, 4, 2, 1, (0.0,) * len(columns), (1.0,) * len(columns), (1.0,) * len(columns))
+
+    require_names(spec("a", "b"), spec("a", "b"), "data=x", "the run")
+    with pytest.raises(UserError, match=r"columns in another order \(b, a\) than the run \(a, b\)"):
+        require_names(spec("b", "a"), spec("a", "b"), "data=x", "the run")
+    with pytest.raises(UserError, match=r"columns that the run does not know \(c\); it knows a, b"):
+        require_names(spec("a", "c"), spec("a", "b"), "data=x", "the run")

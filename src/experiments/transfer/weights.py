@@ -129,8 +129,16 @@ def _by_name(
         UserError: when the head must fit, and is of other classes.
     """
     ours, theirs = list(map(str, names)), list(map(str, trained))
-    rows = [key for key in head if key in state and state[key].ndim and len(state[key]) == len(theirs)]
-    if not rows or len(ours) != len(theirs) or ours == theirs:
+    last = {
+        key.split(".")[0]: key.rpartition(".")[0] for key in own if key in head
+    }  # the layer that scores, of each head
+    rows = [key for key in head if key in state and key.rpartition(".")[0] == last[key.split(".")[0]]]
+    if (
+        not rows
+        or not all(len(state[key]) == len(theirs) for key in rows)
+        or len(ours) != len(theirs)
+        or ours == theirs
+    ):
         return state
     if sorted(ours) == sorted(theirs):
         order = [theirs.index(name) for name in ours]
