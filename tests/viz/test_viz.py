@@ -204,3 +204,23 @@ def test_texts_and_tiles_are_drawn_in_place_at_every_resolution() -> None:
         rows, columns = np.nonzero((pixels[..., 2] > 200) & (pixels[..., 1] < 60))
         assert abs(rows.min() - 0.5 * dpi) < 4, "it ends there, read from below"
         assert rows.max() - rows.min() > columns.max() - columns.min()
+
+
+def test_letters_of_other_scripts_are_drawn_everywhere() -> None:
+    """Titles, ticks, labels and what is written into the figure; or put into Latin letters where no font has them."""
+    import warnings
+
+    from experiments.viz.canvas import add_axes, figure, png
+    from experiments.viz.fonts import pieces
+    from experiments.viz.raster import text_width, write
+
+    fig = figure(6, 3, "कुत्ता और बिल्ली", "हिन्दी 12")
+    ax = add_axes(fig, 1, 0.5, 4, 1.2)
+    ax.set_title("कुत्ता, dog")
+    ax.set_xticks([0, 1], ["कुत्ता", "बिल्ली"])
+    write(fig, 0.5, 2.9, "दूसरा", size=12, colour="#222222", upright=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert png(fig)
+    assert text_width("हिन्दी", 12) > 0 and pieces("dog 0.9") == [("dog 0.9", None)]
+    assert "".join(piece for piece, _ in pieces("कुत्ता 0.9 dog")) in ("कुत्ता 0.9 dog", "kuttā 0.9 dog")

@@ -101,6 +101,8 @@ class Drawing:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
+        from experiments.viz.fonts import give_letters
+
         figure = Figure(figsize=(self.width / 96, self.height / 96), facecolor="white")
         FigureCanvasAgg(figure)
         ax = figure.add_axes((0, 0, 1, 1))
@@ -109,6 +111,7 @@ class Drawing:
         ax.axis("off")
         for order, (kind, shape) in enumerate(self.shapes):
             _matplotlib(ax, kind, order, **shape)
+        give_letters(figure)
         return figure
 
     def png(self, path: Path, dpi: int = 300) -> None:

@@ -22,6 +22,7 @@ from matplotlib.patches import Patch
 from matplotlib.text import Text
 
 from experiments.speedups.png import as_png
+from experiments.viz.fonts import give_letters
 from experiments.viz.raster import Texts, text_width, write
 
 DPI = 100
@@ -117,6 +118,7 @@ def webp(fig: Figure, dpi: int = DPI) -> bytes:
 def _drawn(fig: Figure, dpi: int) -> np.ndarray:
     """(height, width, 3) bytes."""
     fig.set_dpi(dpi)
+    give_letters(fig)
     canvas = FigureCanvasAgg(fig)
     canvas.draw()
     fig.set_dpi(DPI)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from functools import cache
-from typing import NamedTuple
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 USUAL = "DejaVu Sans"  # what matplotlib brings along
 FIRST = ("devanagari", "lohit", "noto sans", "nirmala", "mangal", "kohinoor", "freesans", "unicode")  # looked at first
@@ -61,6 +61,62 @@ def writing(texts: Iterable[str]) -> Writing:
     script = unicodedata.name(first, "LETTER").split()[0].capitalize()
     why = f"{script} needs matplotlib 3.11" if torn else f"no {script} font on this machine"
     return Writing([USUAL], True, f"{why}: in Latin letters")
+
+
+def give_letters(fig: Any) -> None:
+    """Gives every text of a matplotlib figure that needs one a font with its letters, or writes it in Latin letters."""
+    from matplotlib.axis import Axis
+    from matplotlib.text import Text
+    from matplotlib.ticker import FixedFormatter, FuncFormatter
+
+    for one in fig.findobj(lambda artist: isinstance(artist, (Text, Axis))):
+        if isinstance(one, Text):
+            if not (text := one.get_text()).isascii() and one.get_fontfamily() in _NOBODY_CHOSE:
+                how = writing([text])
+                one.set_fontfamily(how.families)
+                one.set_text(how.written(text))
+            continue
+        formatter = one.get_major_formatter()
+        if not isinstance(formatter, (FixedFormatter, FuncFormatter)):
+            continue  # numbers
+        texts = [label.get_text() for label in one.get_ticklabels()]
+        if not all(map(str.isascii, texts)):
+            how = writing(texts)
+            one.set_tick_params(labelfontfamily=how.families)
+            if how.latin:
+                one.set_major_formatter(FuncFormatter(partial(_in_latin, formatter)))
+
+
+def _in_latin(formatter: Any, value: float, place: int | None = None) -> str:
+    return latin(formatter(value, place))
+
+
+_NOBODY_CHOSE = (["sans-serif"], [USUAL])
+
+
+def pieces(text: str) -> list[tuple[str, str | None]]:
+    """A text in pieces of one font each: the file of a font of this machine, or None for the usual one, which also gets what
+    no font here has, in Latin letters."""
+    if text.isascii():
+        return [(text, None)]
+    how = writing([text])
+    if how.latin or how.families == [USUAL]:
+        return [(how.written(text), None)]
+    from matplotlib import font_manager
+
+    file, usual = font_manager.findfont(how.families[0]), _letters_of(USUAL)
+    found: list[tuple[str, str | None]] = []
+    for letter in text:
+        usually = ord(letter) in usual and ord(letter) not in _JOINERS
+        own = None if usually and not (letter.isspace() and found and found[-1][1]) else file
+        if found and found[-1][1] == own:
+            found[-1] = (found[-1][0] + letter, own)
+        else:
+            found.append((letter, own))
+    return found
+
+
+_JOINERS = (0x200C, 0x200D)
 
 
 @cache

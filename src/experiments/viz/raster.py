@@ -16,7 +16,9 @@ from matplotlib.artist import Artist
 from matplotlib.backend_bases import RendererBase
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, features
+
+from experiments.viz.fonts import latin, pieces
 
 _ANCHORS = {"left": "l", "center": "m", "right": "r"}
 
@@ -34,16 +36,40 @@ class _Text:
 
 
 @lru_cache(maxsize=64)
-def _font(pixels: float, bold: bool) -> ImageFont.FreeTypeFont:
-    """matplotlib's own typeface, which is there wherever matplotlib is."""
+def _font(pixels: float, bold: bool, file: str | None = None) -> ImageFont.FreeTypeFont:
+    """matplotlib's own typeface, which is there wherever matplotlib is; or that of a file, whose letters may join."""
+    if file is not None:
+        return ImageFont.truetype(file, pixels)
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
     return ImageFont.truetype(str(path), pixels, layout_engine=ImageFont.Layout.BASIC)
 
 
+@lru_cache(maxsize=1024)
+def _pieces(text: str) -> list[tuple[str, str | None]]:
+    found = pieces(text)
+    if any(file for _, file in found) and not features.check("raqm"):  # else the syllables of Indian scripts are torn
+        return [(latin(text), None)]
+    return found
+
+
 def text_width(text: str, size: float, bold: bool = False) -> float:
     """Inches that a text of so many points takes."""
-    return float(_font(100.0, bold).getlength(text)) / 100 * size / 72
+    return _length(text, 100.0, bold) / 100 * size / 72
+
+
+def _length(text: str, pixels: float, bold: bool) -> float:
+    return float(sum(_font(pixels, bold, file).getlength(piece) for piece, file in _pieces(text)))
+
+
+def _put_text(pen: ImageDraw.ImageDraw, place: tuple[float, float], item: _Text, pixels: float, align: str) -> None:
+    """Draws a text, piece by piece, with its middle line at a place."""
+    x, y = place
+    x -= {"left": 0.0, "center": 0.5, "right": 1.0}[align] * _length(item.text, pixels, item.bold)
+    for piece, file in _pieces(item.text):
+        font = _font(pixels, item.bold, file)
+        pen.text((x, y), piece, fill=255, font=font, anchor="lm")
+        x += font.getlength(piece)
 
 
 class Texts(Artist):
@@ -74,13 +100,16 @@ class Texts(Artist):
 
 
 def _write(mask: Image.Image, pen: ImageDraw.ImageDraw, item: _Text, dpi: float) -> None:
-    font, place = _font(item.size * dpi / 72, item.bold), (item.x * dpi, item.y * dpi)
+    pixels, place = item.size * dpi / 72, (item.x * dpi, item.y * dpi)
     if not item.upright:
-        pen.text(place, item.text, fill=255, font=font, anchor=f"{_ANCHORS[item.align]}m")
+        if item.text.isascii():
+            pen.text(place, item.text, fill=255, font=_font(pixels, item.bold), anchor=f"{_ANCHORS[item.align]}m")
+        else:
+            _put_text(pen, place, item, pixels, item.align)
         return
-    long, high = round(font.getlength(item.text)) + 2, round(1.4 * item.size * dpi / 72)
+    long, high = round(_length(item.text, pixels, item.bold)) + 2, round(1.4 * pixels)
     flat = Image.new("L", (long, high))
-    ImageDraw.Draw(flat).text((1, high / 2), item.text, fill=255, font=font, anchor="lm")
+    _put_text(ImageDraw.Draw(flat), (1, high / 2), item, pixels, "left")
     along = {"left": 0.0, "center": long / 2, "right": float(long)}[item.align]
     turned = flat.transpose(Image.Transpose.ROTATE_90)  # read from below
     mask.paste(255, (round(place[0] - high / 2), round(place[1] - long + along)), turned)
