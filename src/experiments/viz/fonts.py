@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import unicodedata
 from collections.abc import Iterable
 from functools import cache, partial
@@ -146,7 +147,25 @@ def _font_with(codes: frozenset[int]) -> str | None:
                 return font.name
         except (OSError, RuntimeError):  # a damaged or vanished file is no font
             continue
+    for file in _by_fontconfig(codes):  # fonts that came after matplotlib made its list
+        try:
+            if codes <= set(FT2Font(file).get_charmap()):
+                font_manager.fontManager.addfont(file)
+                return font_manager.fontManager.ttflist[-1].name
+        except (OSError, RuntimeError):
+            continue
     return None
+
+
+def _by_fontconfig(codes: frozenset[int]) -> list[str]:
+    """Files of fonts that have some letters, as fontconfig knows them, plain sans serif ones first; none where it is not there."""
+    asked = ":charset=" + " ".join(f"{code:x}" for code in sorted(codes))
+    try:
+        done = subprocess.run(["fc-list", "--format", "%{file}\n", asked], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    files = [file for file in done.stdout.splitlines() if file.lower().endswith((".ttf", ".otf", ".ttc"))]
+    return sorted(files, key=lambda file: ("Regular" not in file, "Sans" not in file, file))
 
 
 def latin(text: str) -> str:
