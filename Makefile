@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: install dev demo test slow check package benchmark clean
+.PHONY: install dev demo test slow check package benchmark lessons docs docs-test clean
 
 install: $(VENV)/installed
 
@@ -54,6 +54,15 @@ package: ## wheel and source archive, checked, and used in a clean environment
 
 benchmark: install ## the speed table of the README
 	$(BIN)/python scripts/benchmark.py
+
+lessons: dev ## writes the lessons with outputs and pictures of their commands, and the page of all keys
+	$(BIN)/python scripts/lessons.py
+
+docs-test: dev ## runs every command of the lessons, small
+	$(BIN)/python scripts/lessons.py --check
+
+docs: dev ## builds the site into site/, offline, with its links checked
+	$(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
