@@ -80,14 +80,12 @@ def check() -> int:
 
 
 def source(file: str, name: str) -> str:
-    """The text of a class, function or method, from its file, without a long docstring's details."""
+    """The text of a class, function or method, from its file, indented as there."""
     text = (ROOT / file).read_text(encoding="utf-8")
     node: Any = ast.parse(text)
     for part in name.split("."):
         node = next(one for one in node.body if getattr(one, "name", "") == part)
-    lines = text.splitlines()[node.lineno - 1 : node.end_lineno]
-    indent = len(lines[0]) - len(lines[0].lstrip())
-    return "\n".join(line[indent:] for line in lines)
+    return "\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno])
 
 
 def verdicts() -> dict[str, str]:
