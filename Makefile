@@ -61,7 +61,7 @@ lessons: dev ## writes the lessons with outputs and pictures of their commands, 
 docs-test: dev ## runs every command of the lessons, small
 	$(BIN)/python scripts/lessons.py --check
 
-docs: dev ## builds the site into site/, offline, with its links checked
+docs: dev ## builds the site into site/ with its links checked; python -m http.server -d site shows it without a network
 	$(BIN)/mkdocs build --strict
 
 clean:
