@@ -339,15 +339,26 @@ def test_a_loss_that_diverges_is_said_and_recorded(experiments, tmp_path: Path, 
     assert record(tmp_path / "run")["diverged"] is True
 
 
-def test_failure_is_recorded(experiments, tmp_path: Path) -> None:
+def test_failure_is_recorded(experiments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_one.py").write_text(
+        "from lightning.pytorch import Callback\n\nclass Broken(Callback):\n"
+        "    def on_validation_end(self, *args):\n        raise RuntimeError('broken on purpose')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = ["model=mlp", "trainer=quick", "callbacks.broken._target_=broken_one.Broken"]
+    code, _, errors = experiments("train", *words, "hydra.run.dir=run")
+    assert code == 1 and "broken on purpose" in errors and "resume       experiments train resume=run" in errors
+    content = record(tmp_path / "run")
+    assert content["status"] == "failed" and "broken on purpose" in content["error"]
+
+
+def test_an_unknown_metric_is_refused_before_training(experiments, tmp_path: Path) -> None:
     words = ["trainer=quick", "callbacks=early_stopping", "callbacks.early_stopping.monitor=val/acuracy"]
     code, _, errors = experiments("train", "model=mlp", *words, "hydra.run.dir=run")
     assert code == 2
     said = [line for line in errors.splitlines() if line.startswith("error: ")]
     assert len(said) == 1 and "monitor=val/acuracy is no metric of this run" in said[0] and "val/accuracy" in said[0]
-    content = record(tmp_path / "run")
-    assert content["status"] == "failed"
-    assert "val/acuracy" in content["error"]
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
