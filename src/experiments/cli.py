@@ -50,6 +50,8 @@ experiments: pick a model, a dataset, a freezing strategy and a precision; train
   experiments lr RUN|[group=option …]                  which learning rate: a range test with its picture
   experiments profile RUN|[group=option …]             where a training step's time goes: tables and a trace
   experiments batch_size [group=option …]              speed and memory by batch size, and which to take
+  experiments demo RUN                                 a page in the browser to try a run on
+  experiments serve RUN                                a run's answers over HTTP
   experiments completion bash|zsh|fish                 what makes Tab complete commands, options, keys and runs
   experiments claim NAME [size=small|full]             test a claim of the course by a sweep; --list shows all verdicts
 
@@ -101,7 +103,7 @@ def _run(words: list[str]) -> int:
         from experiments.commands.completion import for_hydra
 
         return for_hydra(rest[0], COMMANDS)
-    if command in ("train", "evaluate", "predict", "show", "draw", "export", "lr", "profile"):
+    if command in ("train", "evaluate", "predict", "show", "draw", "export", "lr", "profile", "demo", "serve"):
         from experiments.run.trust import trust
 
         packages, rest = split_trust(rest)
@@ -517,6 +519,18 @@ def _batch_size(words: list[str]) -> int:
     return batch_size(words)
 
 
+def _demo(words: list[str]) -> int:
+    from experiments.commands.demo import main as demo
+
+    return demo(words)
+
+
+def _serve(words: list[str]) -> int:
+    from experiments.commands.serve import main as serve
+
+    return serve(words)
+
+
 def _completion(words: list[str]) -> int:
     from experiments.commands.completion import main as completion
 
@@ -548,6 +562,8 @@ COMMANDS = {
     "lr": _lr,
     "profile": _profile,
     "batch_size": _batch_size,
+    "demo": _demo,
+    "serve": _serve,
     "completion": _completion,
     "claim": _claim,
 }

@@ -209,3 +209,21 @@ def test_a_run_stopped_between_checkpoint_and_log(tmp_path: Path) -> None:
     run.fit(Toy(), loader(), loader(), ckpt_path=tmp_path / "stopped.ckpt", weights_only=True)
     assert [row["train/loss"] for row in rows(tmp_path)] == ["0", "1", "2"]
     assert scalars(tmp_path, "train/loss") == [(3, 0), (7, 1), (11, 2)]
+
+
+def test_training_and_validation_lie_over_each_other(tmp_path: Path) -> None:
+    """TensorBoard's CUSTOM SCALARS tab shows losses and metrics in pairs."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
+
+    from experiments.loggers.tensorboard import TensorBoard
+
+    logger = TensorBoard(str(tmp_path))
+    logger.log_hyperparams({"model": "mlp"}, ["test/loss", "test/accuracy"])
+    logger.close("finished")
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    layout = Layout.FromString(events.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
+    charts = layout.category[0].chart
+    assert [chart.title for chart in charts] == ["loss", "accuracy"]
+    assert list(charts[1].multiline.tag) == ["^(train|val)/accuracy$"]

@@ -66,7 +66,10 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "train": _TRAINING,
     "check": ("--multirun", "--config-dir"),
     "list": ("--reads", "--config-dir"),
-    "layers": ("--config-dir",),
+    "layers": ("--config-dir", "--compare", "--purpose"),
+    "draw": ("--format", "--stage", "--to", "--config-dir", "--trust"),
+    "explain": ("--page", "--config-dir"),
+    "claim": ("--check", "--list", "--page", "--record"),
     "compare": (
         "--by", "--metric", "--against", "--lower-is-better", "--higher-is-better", "--bootstrap", "--html", "--figures",
         "--csv", "--markdown", "--tensorboard",
@@ -80,11 +83,35 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "lr": ("--min", "--max", "--steps", "--to", "--trust"),
     "profile": ("--steps", "--rows", "--trace", "--trust"),
     "batch_size": ("--smallest", "--largest", "--seconds"),
+    "demo": ("--port", "--share", "--examples", "--trust"),
+    "serve": ("--host", "--port", "--megabytes", "--inputs", "--seconds", "--trust"),
     "completion": (),
     "claim": ("--check", "--list", "--record", "--page", "--config-dir"),
 }  # fmt: skip
-_CONFIGS = ("train", "check", "layers", "benchmark", "lr", "profile", "batch_size")  # take group=option and key=value
-_RUNS = ("evaluate", "predict", "export", "show", "compare", "status", "board", "demo", "serve", "lr", "profile")
+_CONFIGS = (
+    "train",
+    "check",
+    "layers",
+    "draw",
+    "benchmark",
+    "lr",
+    "profile",
+    "batch_size",
+)  # take group=option and key=value
+_RUNS = (
+    "evaluate",
+    "predict",
+    "export",
+    "show",
+    "draw",
+    "compare",
+    "status",
+    "board",
+    "demo",
+    "serve",
+    "lr",
+    "profile",
+)
 _FOLDERS = ("resume", "weights", "data.root", "data.files", "hydra.run.dir", "hydra.sweep.dir")  # keys that are paths
 _MOST_RUNS = 50
 _PLURALS = ("model", "task", "optimizer", "scheduler", "logger", "experiment", "sweep", "trainer")

@@ -111,8 +111,13 @@ def learning_curves(field: Field, found: Sequence[tuple[Cell, dict[str, list[Poi
             drawing.area(band, f"c{place}", 0.14)
     at = bottom + 50
     for (place, _, line), lines in zip(drawn, names, strict=True):
-        drawing.line([(x(one.epoch + 1), y(one.mean)) for one in line], f"c{place}", 2.2)
-        drawing.line([(left, at), (left + 20, at)], f"c{place}", 4)
+        points = [(x(one.epoch + 1), y(one.mean)) for one in line]
+        dashed, hollow = place % 2 == 1, place % 4 > 1  # told apart without colours too
+        drawing.line(points, f"c{place}", 2.2, dashed=dashed)
+        for point in points[place :: max(1, len(points) // 8)]:
+            drawing.dot(*point, 3.2, f"c{place}", hollow=hollow)
+        drawing.line([(left, at), (left + 20, at)], f"c{place}", 4, dashed=dashed)
+        drawing.dot(left + 10, at, 4, f"c{place}", hollow=hollow)
         for text in lines:
             drawing.text(left + 28, at + 4.5, text)
             at += _LINE

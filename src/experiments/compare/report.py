@@ -1,4 +1,4 @@
-"""The comparison as one HTML file: no network, no script, readable on a phone and on a projector, light and dark.
+"""The comparison as one HTML file: no network, readable on a phone and on a projector, light and dark; with one script to work in.
 
 Everything that comes from records is escaped.
 """
@@ -14,6 +14,7 @@ from experiments.compare.analysis import BETTER, UNCLEAR, WORSE, Comparison, Fie
 from experiments.compare.axes import WIDTH
 from experiments.compare.charts import all_charts
 from experiments.compare.compare import cell_table, difference_table, effect_table, notes
+from experiments.compare.report_table import SCRIPT, STYLE, work_table
 from experiments.compare.run_records import shown
 from experiments.compare.wording import answers, heading, many, matters
 from experiments.viz.page import figure, page
@@ -21,8 +22,14 @@ from experiments.viz.page import figure, page
 _ROWS = 200  # of a table; more is for CSV
 
 
-def report(comparison: Comparison, paths: Sequence[Path] = ()) -> str:
-    """The whole page."""
+def report(comparison: Comparison, paths: Sequence[Path] = (), work: bool = False) -> str:
+    """The whole page.
+
+    Args:
+        comparison: what it tells.
+        paths: that were compared.
+        work: whether its table can be searched and sorted, and opens a cell's runs, which needs a script.
+    """
     first = comparison.fields[0]
     metrics = list(dict.fromkeys(field.metric for field in comparison.fields))
     names = [field.name for field in comparison.fields]
@@ -35,7 +42,12 @@ def report(comparison: Comparison, paths: Sequence[Path] = ()) -> str:
     for field in comparison.fields:
         end = start + len(field.cells)
         parts += _field(
-            field, comparison, (head, rows[start:end], right, [row - start for row in bold]), len(names) > 1
+            field,
+            comparison,
+            (head, rows[start:end], right, [row - start for row in bold]),
+            len(names) > 1,
+            paths,
+            work,
         )
         start = end
     if comparison.effects:
@@ -45,13 +57,18 @@ def report(comparison: Comparison, paths: Sequence[Path] = ()) -> str:
         )
         parts.append(_table(*effect_table(comparison)))
     parts += _reading(first)
-    where = ", ".join(map(shown, paths))
+    where = ", ".join(shown(path if not path.is_absolute() else path.name) for path in paths)
     parts.append(f"<footer>experiments compare {escape(where)} · {datetime.now():%Y-%m-%d %H:%M}</footer>")
-    return page(title, parts)
+    return page(title, parts, style=STYLE if work else "", script=SCRIPT if work else "")
 
 
 def _field(
-    field: Field, comparison: Comparison, rows: tuple[list[str], list[list[str]], list[int], list[int]], several: bool
+    field: Field,
+    comparison: Comparison,
+    rows: tuple[list[str], list[list[str]], list[int], list[int]],
+    several: bool,
+    paths: Sequence[Path],
+    work: bool,
 ) -> list[str]:
     parts = [f"<h2>{escape(field.name)}</h2>"] if several else []
     said = answers(field)
@@ -63,7 +80,8 @@ def _field(
     head, body, right, bold = rows
     parts.append("<h2>All cells</h2>" if not several else "<h3>All cells</h3>")
     ranked = [[str(place), *row] for place, row in enumerate(body, 1)]
-    parts.append(_table(["", *head], ranked, [0, *(column + 1 for column in right)], bold))
+    plain = _table(["", *head], ranked, [0, *(column + 1 for column in right)], bold)
+    parts.append(work_table(field, comparison, paths, plain) if work else plain)
     charts = [
         figure(title, caption, drawing.svg(), drawing.width > WIDTH)
         for _, title, caption, drawing in all_charts(field, comparison.effects)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 import time
 from collections.abc import Mapping, Sequence
@@ -72,6 +73,31 @@ class TensorBoard(RunLogger):
         if not (self._dir.parent / "sweep.json").exists():
             self._hparams("experiment", HParamsPluginData(experiment=experiment))
         self._hparams("session_start_info", HParamsPluginData(session_start_info=start))
+        self._lay_out_pairs(metrics)
+
+    def _lay_out_pairs(self, metrics: Sequence[str]) -> None:
+        """Lays training and validation over each other in the CUSTOM SCALARS tab, the loss first."""
+        from tensorboard.compat.proto import summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
+        from tensorboard.plugins.custom_scalar.layout_pb2 import Category, Chart, Layout, MultilineChartContent
+
+        names = dict.fromkeys(["loss", *(name.partition("/")[2] for name in metrics if "/" in name)])
+        charts = [
+            Chart(title=name, multiline=MultilineChartContent(tag=[f"^(train|val)/{re.escape(name)}$"]))
+            for name in names
+        ]
+        layout = Layout(category=[Category(title="training and validation", chart=charts)])
+        plugin = summary_pb2.SummaryMetadata.PluginData(plugin_name="custom_scalars")
+        value = summary_pb2.Summary.Value(
+            tag="custom_scalars__config__",
+            metadata=summary_pb2.SummaryMetadata(plugin_data=plugin),
+            tensor=tensor_pb2.TensorProto(
+                dtype=types_pb2.DT_STRING,
+                string_val=[layout.SerializeToString()],
+                tensor_shape=tensor_shape_pb2.TensorShapeProto(),
+            ),
+        )
+        self._once.add(value.tag)
+        self._write(summary_pb2.Summary(value=[value]), 0)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:

@@ -1,0 +1,44 @@
+"""`experiments serve`: a run's answers over HTTP."""
+
+from __future__ import annotations
+
+import argparse
+
+from experiments.errors import UserError
+
+_ABOUT = """\
+Answers over HTTP what `experiments predict` answers: POST /predict with {"inputs": [...], "top": 3}, where an input is a text, or
+a file in base64. GET / says what the run is, GET /openapi.json and /docs the schema. It listens to this machine alone unless
+--host says otherwise; it has no accounts and no encryption, so put a server that has them before it.
+"""
+
+
+def main(words: list[str]) -> int:
+    """Loads the run and serves it until it is stopped.
+
+    Raises:
+        UserError: when the run cannot be loaded, a limit cannot be, or a package is missing.
+    """
+    parser = argparse.ArgumentParser("experiments serve", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("run", metavar="RUN", help="the folder of a run")
+    parser.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine alone")
+    parser.add_argument("--port", type=int, default=8000, help="default: 8000")
+    parser.add_argument("--megabytes", type=float, default=16.0, help="the largest request (16)")
+    parser.add_argument("--inputs", type=int, default=16, help="the most inputs of a request (16)")
+    parser.add_argument("--seconds", type=float, default=30.0, help="the longest a request may take (30)")
+    options = parser.parse_args(words)
+    if not (options.megabytes > 0 and options.inputs > 0 and options.seconds > 0 and 0 <= options.port < 65536):
+        raise UserError("--megabytes, --inputs and --seconds must be above 0 and --port below 65536: leave them out for the usual ones")  # fmt: skip
+    try:
+        import uvicorn
+
+        from experiments.commands.serve_app import Limits, application
+    except ImportError as error:
+        raise UserError(f"serve needs {error.name}, which is not installed: pip install 'experiments[serve]'") from None
+    from experiments.commands.answering import Answerer
+
+    answerer = Answerer(options.run, "serve")
+    limits = Limits(int(options.megabytes * 1e6), options.inputs, options.seconds)
+    print(f"{answerer.name}: http://{options.host}:{options.port}/docs", flush=True)
+    uvicorn.run(application(answerer, limits), host=options.host, port=options.port, log_level="warning")
+    return 0

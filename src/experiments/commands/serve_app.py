@@ -1,0 +1,120 @@
+"""The HTTP application of `experiments serve`. Imported only where FastAPI is wanted; its annotations are read when it is made."""
+
+import asyncio
+import base64
+import binascii
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from fastapi import FastAPI, HTTPException
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from experiments.commands.answering import Answerer, as_json
+from experiments.errors import UserError
+
+
+class Limits(NamedTuple):
+    """What a request may ask for."""
+
+    size: int  # bytes of its body
+    inputs: int
+    seconds: float
+
+
+class Request(BaseModel):
+    """What is asked."""
+
+    model_config = ConfigDict(extra="forbid")
+    inputs: list[str] = Field(min_length=1, description="texts, or files in base64, as GET / says under encoding")
+    top: int | None = Field(None, ge=1, le=1000, description="how many of a ranked list; null: as the task has it")
+
+
+class Response(BaseModel):
+    """An answer for each input, in their order; its keys are those of `experiments predict --format json`."""
+
+    answers: list[dict[str, Any]]
+
+
+def application(answerer: Answerer, limits: Limits) -> Any:
+    """The application that answers for a run.
+
+    Args:
+        answerer: the run.
+        limits: of each request.
+    """
+    app = FastAPI(title="experiments", description=answerer.name, version="1")
+    worker = ThreadPoolExecutor(1)  # one answer at a time: torch has the cores
+    free = threading.Semaphore(4)  # requests that wait or are answered
+
+    @app.get("/")
+    def about() -> dict[str, Any]:
+        return answerer.about()
+
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.post("/predict")
+    async def predict(request: Request) -> Response:
+        if len(request.inputs) > limits.inputs:
+            raise HTTPException(413, f"{len(request.inputs)} inputs are too many: send {limits.inputs} at most")
+        if not free.acquire(blocking=False):
+            raise HTTPException(503, "too many requests wait: try again later")
+        job = worker.submit(_answers, answerer, request)
+        job.add_done_callback(lambda _: free.release())  # also where nobody waits for it any more
+        try:
+            return Response(answers=await asyncio.wait_for(asyncio.wrap_future(job), limits.seconds))
+        except TimeoutError:
+            raise HTTPException(
+                503, f"the answer took more than {limits.seconds:g} s: send fewer or smaller inputs"
+            ) from None
+        except UserError as error:
+            raise HTTPException(422, str(error)) from None
+
+    app.add_middleware(_Bounded, limits.size)
+    return app
+
+
+def _answers(answerer: Answerer, request: Request) -> list[dict[str, Any]]:
+    found = []
+    for place, text in enumerate(request.inputs, 1):
+        if not answerer.takes_files:
+            found.append(as_json(answerer.of_text(text, request.top)))
+            continue
+        try:
+            content = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            raise UserError(f"input {place} is no base64: encode the bytes of a file") from None
+        found.append(as_json(answerer.of_file(content, request.top)))
+    return found
+
+
+class _Bounded:
+    """Refuses a body that is larger than allowed, whether or not its head says so."""
+
+    def __init__(self, app: Any, largest: int) -> None:
+        self.app, self.largest = app, largest
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        parts, size, more = [], 0, True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            parts.append(message.get("body", b""))
+            size, more = size + len(parts[-1]), message.get("more_body", False)
+            if size > self.largest:
+                said = {"detail": f"the request has more than {self.largest / 1e6:g} MB: send less"}
+                await JSONResponse(said, 413)(scope, receive, send)
+                return
+        body = iter([{"type": "http.request", "body": b"".join(parts), "more_body": False}])
+
+        async def replay() -> Any:
+            return next(body, None) or await receive()
+
+        await self.app(scope, replay, send)

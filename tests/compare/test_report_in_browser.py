@@ -1,0 +1,95 @@
+"""The report in a browser: found, sorted, searched and opened by mouse and keyboard, on a phone too."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.compare.compare import compare
+from experiments.compare.report import report
+from experiments.compare.report_table import from_here
+from tests.compare.records import make_run
+
+_BROWSER = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """120 cells of two seeds."""
+    root = tmp_path_factory.mktemp("many") / "sweep"
+    for place in range(120):
+        for seed in range(2):
+            make_run(
+                root / f"{place}_{seed}", 0.5 + (place % 37) / 100 + seed / 500, seed, model=f"m{place % 4}",
+                overrides=(f"optimizer.lr={0.001 * (place + 1):.3f}",), cost={"parameters": 100 + place},
+            )  # fmt: skip
+    path = root.parent / "report.html"
+    path.write_text(report(compare([root]), [root], work=True))
+    return path
+
+
+def test_the_page_tells_no_folder_of_its_author(page_file: Path) -> None:
+    text = page_file.read_text()
+    assert str(page_file.parent) not in text and "sweep/0_0" in text and text.count("<script>") == 1
+    assert from_here(Path("/a/b/c"), [Path("/a/b")]) == "b/c" and from_here(Path("/x/y"), [Path("/a")]) == "y"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if _BROWSER is None:
+        pytest.skip("no Chromium is installed")
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=_BROWSER, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.mark.slow
+def test_the_table_can_be_worked_in(browser: Any, page_file: Path) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    wrong: list[str] = []
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(page_file.as_uri())
+    rows = page.locator(".work tbody tr[tabindex]")
+    assert page.get_by_role("status").inner_text() == "120 cells"
+    assert rows.count() < 60, "rows out of sight are not drawn"
+    page.get_by_label("search cells").fill("m3 0.004")
+    assert page.get_by_role("status").inner_text() == "1 of 120 cells"
+    page.get_by_label("search cells").fill("")
+    page.get_by_role("button", name="parameters").click()
+    assert "0.001" in rows.first.inner_text()
+    page.get_by_role("button", name="parameters").click()
+    assert "0.120" in rows.first.inner_text()
+    assert page.locator("th[aria-sort=descending]").count() == 1
+    rows.first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    runs = page.locator(".runs")
+    assert "sweep/118_0" in runs.inner_text() and "experiments train" in runs.inner_text()
+    rows.first.click()
+    assert "sweep/119_1" in runs.inner_text() and "seed=1" in runs.inner_text()
+    page.get_by_text("columns", exact=True).click()
+    page.get_by_role("checkbox", name="parameters").uncheck()
+    assert page.get_by_role("button", name="parameters").count() == 0
+    page.locator(".rows").evaluate("area => area.scrollTop = area.scrollHeight")
+    page.wait_for_function("() => document.querySelector('.work tbody').innerText.includes('0.001')")
+    assert not wrong, wrong
+    page.close()
+
+
+@pytest.mark.slow
+def test_on_a_phone_nothing_sticks_out(browser: Any, page_file: Path) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto(page_file.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('button, input')].filter(one => !(one.innerText || one.ariaLabel || one.labels?.length)).length"
+    )
+    assert unnamed == 0 and page.locator("main").count() == 1 and page.evaluate("document.documentElement.lang") == "en"
+    page.close()
