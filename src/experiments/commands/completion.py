@@ -69,7 +69,6 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "layers": ("--config-dir", "--compare", "--purpose"),
     "draw": ("--format", "--stage", "--to", "--config-dir", "--trust"),
     "explain": ("--page", "--config-dir"),
-    "claim": ("--check", "--list", "--page", "--record"),
     "compare": (
         "--by", "--metric", "--against", "--lower-is-better", "--higher-is-better", "--bootstrap", "--html", "--figures",
         "--csv", "--markdown", "--tensorboard",
