@@ -111,11 +111,11 @@ def learning_curves(field: Field, found: Sequence[tuple[Cell, dict[str, list[Poi
             drawing.area(band, f"c{place}", 0.14)
     at = bottom + 50
     for (place, _, line), lines in zip(drawn, names, strict=True):
-        points = [(x(one.epoch + 1), y(one.mean)) for one in line]
+        places = [(x(one.epoch + 1), y(one.mean)) for one in line]
         dashed, hollow = place % 2 == 1, place % 4 > 1  # told apart without colours too
-        drawing.line(points, f"c{place}", 2.2, dashed=dashed)
-        for point in points[place :: max(1, len(points) // 8)]:
-            drawing.dot(*point, 3.2, f"c{place}", hollow=hollow)
+        drawing.line(places, f"c{place}", 2.2, dashed=dashed)
+        for across, up in places[place :: max(1, len(places) // 8)]:
+            drawing.dot(across, up, 3.2, f"c{place}", hollow=hollow)
         drawing.line([(left, at), (left + 20, at)], f"c{place}", 4, dashed=dashed)
         drawing.dot(left + 10, at, 4, f"c{place}", hollow=hollow)
         for text in lines:

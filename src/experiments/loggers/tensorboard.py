@@ -73,7 +73,7 @@ class TensorBoard(RunLogger):
         if not (self._dir.parent / "sweep.json").exists():
             self._hparams("experiment", HParamsPluginData(experiment=experiment))
         self._hparams("session_start_info", HParamsPluginData(session_start_info=start))
-        self._lay_out_pairs(metrics)
+        self._lay_out_pairs(list(metrics))
 
     def _lay_out_pairs(self, metrics: Sequence[str]) -> None:
         """Lays training and validation over each other in the CUSTOM SCALARS tab, the loss first."""
