@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from experiments.claims.verdict import FAILS, HOLDS, Finding, Side, Verdict
-from experiments.claims.wording import effect
+from experiments.claims.wording import effect, figure
 from experiments.compare.axes import Scale, cut, text_width, x_axis
 from experiments.compare.drawing import Drawing
-from experiments.compare.wording import number
 
 _WIDTH, _ROW, _HEAD = 720.0, 26.0, 34.0
 COLOURS = {HOLDS: "c2", FAILS: "mark"}  # and grey where it cannot be told
@@ -58,7 +57,7 @@ def _panel(drawing: Drawing, findings: Sequence[Finding], top: float) -> float:
 
 def _side(drawing: Drawing, side: Side, scale: Scale, y: float, colour: str, left: float) -> None:
     drawing.text(left - 8, y + 4.5, cut(side.label, left - 16), anchor="end")
-    drawing.text(_WIDTH - 8, y + 4.5, number(side.mean), "grey", anchor="end")
+    drawing.text(_WIDTH - 8, y + 4.5, figure(side.mean), "grey", anchor="end")
     low, high = (min(max(end, scale.low), scale.high) for end in (side.low, side.high))
     if math.isfinite(side.low):
         drawing.box(scale(low), y - 5, max(scale(high) - scale(low), 2), 10, colour, 0.25)

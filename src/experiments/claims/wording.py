@@ -10,16 +10,21 @@ from experiments.compare.wording import many, number, probability, signed
 from experiments.viz.tables import table
 
 
+def figure(value: float) -> str:
+    """A number with the digits that matter, a large one by its power of ten: 0.9556, 61,706, 1.4e+16."""
+    return f"{value:.1e}" if abs(value) >= 1e7 else number(value)
+
+
 def effect(found: Finding) -> str:
     """A difference as +0.0120, a ratio as × 1.43."""
-    return f"× {number(found.effect)}" if found.ratio else signed(found.effect)
+    return f"× {figure(found.effect)}" if found.ratio else signed(found.effect)
 
 
 def interval(found: Finding) -> str:
     """The 95 % interval of the effect; empty where nothing is left to chance or too few seeds ran."""
     if not math.isfinite(found.low) or found.low == found.high:
         return "–"
-    show = number if found.ratio else signed
+    show = figure if found.ratio else signed
     return f"{show(found.low)} … {show(found.high)}"
 
 
@@ -30,8 +35,8 @@ def head_and_rows(verdict: Verdict) -> tuple[list[str], list[list[str]], list[in
         [
             one.say,
             one.quantity,
-            number(one.of.mean),
-            number(one.against.mean),
+            figure(one.of.mean),
+            figure(one.against.mean),
             effect(one),
             interval(one),
             "counted" if one.p == 0 and one.low == one.high else probability(one.p),
