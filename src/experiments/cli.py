@@ -571,6 +571,7 @@ _PLAIN = (
     "check",
     "list",
     "layers",
+    "explain",
     "status",
     "evaluate",
     "completion",

@@ -10,7 +10,7 @@ import pytest
 
 from experiments.cli import COMMANDS
 
-PLAIN = ("check", "list", "layers", "status", "evaluate")  # whose help is that of `experiments --help`
+PLAIN = ("check", "list", "layers", "explain", "status", "evaluate")  # whose help is that of `experiments --help`
 BAD = [
     (["modle=mlp"], ["modle", "model"]),
     (["model=lenet"], ["model=lenet", "lenet5"]),
