@@ -107,7 +107,7 @@ def test_csv_after_a_kill(tmp_path: Path) -> None:
 def test_event_file_reads_back(tmp_path: Path) -> None:
     log = TensorBoard(str(tmp_path))
     choices = {"model": "lenet5", "lr": 0.01, "seed": 0, "pretrained": False, "weights": None}
-    announce([log, CSV(str(tmp_path))], choices, ["test/accuracy"], {"config": "```yaml\nseed: 0\n```"})
+    announce([log, CSV(str(tmp_path))], choices, ["test/accuracy"], {"config": "```yaml\nseed: 0\n```"}, tmp_path)
     log.log_metrics({"train/loss": 0.5, "val/loss": 0.25, "epoch": 0}, step=9)
     png = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x07\x00\x00\x00\x05" + b"x" * 100
     log.log_picture("figures/curves", png, 9)
@@ -144,7 +144,7 @@ def test_checksum_of_event_files() -> None:
 
 def test_event_file_after_a_kill(tmp_path: Path) -> None:
     first = TensorBoard(str(tmp_path))
-    announce([first], {"seed": 0}, ["test/accuracy"], {"config": "first"})
+    announce([first], {"seed": 0}, ["test/accuracy"], {"config": "first"}, tmp_path)
     for step in range(6):
         first.log_metrics({"train/loss": float(step), "epoch": step}, step)
     first.finalize("failed")
@@ -152,7 +152,7 @@ def test_event_file_after_a_kill(tmp_path: Path) -> None:
     old.write_bytes(old.read_bytes() + b"\x00" * 7)  # the kill came in the middle of a record
     time.sleep(0.01)
     second = TensorBoard(str(tmp_path))
-    announce([second], {"seed": 0}, ["test/accuracy"], {"config": "second"})
+    announce([second], {"seed": 0}, ["test/accuracy"], {"config": "second"}, tmp_path)
     for step in range(4, 6):
         second.log_metrics({"train/loss": 10.0 * step, "epoch": step}, step)
     second.log_metrics({"test/accuracy": 1.0}, 6)

@@ -100,7 +100,7 @@ def test_translators_compute_what_the_library_does_also_word_by_word(name: str) 
         alone = model(Pairs(one, Sequences(target.values[1:2], target.lengths[1:2])))
         assert torch.allclose(alone[0, :3], whole[1, :3], atol=2e-5)
     model(Pairs(source, target)).sum().backward()
-    assert all(one.grad is not None for one in model.parameters())
+    assert all(one.grad is not None for one in model.parameters() if one.requires_grad)  # Marian's positions are fixed
 
 
 def test_what_is_refused() -> None:

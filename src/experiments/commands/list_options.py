@@ -12,6 +12,7 @@ from typing import Any
 from experiments.config.compose import GROUPS
 from experiments.config.options import describe, option_files
 from experiments.errors import UserError, unknown
+from experiments.system.terminal import is_terminal
 from experiments.viz.tables import table
 
 _NARROWEST = 24  # columns of what stands beside a name
@@ -60,7 +61,7 @@ def _has(row: Row, word: str) -> bool:
 
 def _wide() -> int | None:
     """Columns of the terminal; None where there is none, and nothing is cut."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
 
 
 def _models(rows: list[Row]) -> str:

@@ -30,6 +30,7 @@ from experiments.compare.wording import (
 )  # fmt: skip
 from experiments.errors import UserError
 from experiments.system.files import write_text
+from experiments.system.terminal import is_terminal
 from experiments.viz.tables import comma_separated, markdown, table
 
 _SHOWN_DIFFERENCES = 12  # in the terminal; files have all
@@ -303,7 +304,7 @@ def main(words: list[str]) -> int:
     )
     printed = [form for form in (options.csv, options.markdown) if form == "-"]
     if not printed:
-        print(as_text(comparison, terminal=sys.stdout.isatty()))
+        print(as_text(comparison, terminal=is_terminal(sys.stdout)))
     written = []
     for name, target, text in (("table", options.csv, as_csv), ("table", options.markdown, as_markdown)):
         if target == "-":

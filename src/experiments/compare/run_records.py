@@ -125,7 +125,9 @@ def read_run(folder: Path) -> Run:
             said[key] = value if equals else "yes"
     resolved = {**record["settings"]} if "settings" in record else _settings_of(folder)
     resolved = resolved and {
-        key: renamed(value) if key.endswith("_target_") else value for key, value in resolved.items()
+        key: renamed(value) if key.endswith("_target_") else value
+        for key, value in resolved.items()
+        if not key.startswith("data.gives.")  # describes the dataset, in more words as time goes on
     }
     follow = {key for key, value in said.items() if value.replace("\\", "") == "${seed}"}
     seeds = {

@@ -20,7 +20,7 @@ from experiments.sweep.backends.queued_jobs import still_queued
 from experiments.sweep.folder import EXCLUDED, RUN, SKIPPED, Sweep, at_work, read_sweep
 from experiments.sweep.objective import Objective, objectives_of
 from experiments.sweep.plan import NEW, state_of
-from experiments.system.terminal import done_waiting, fancy, quiet
+from experiments.system.terminal import done_waiting, fancy, is_terminal, quiet
 
 WAITING = "waiting"
 _HEADLINES = (
@@ -291,7 +291,7 @@ def main(words: Sequence[str]) -> int:
         stand = standing(folder)
         print(folder)
         size = shutil.get_terminal_size((160, 50))
-        print("\n".join(screen(stand, size.columns if sys.stdout.isatty() else 10_000, 1_000)))
+        print("\n".join(screen(stand, size.columns if is_terminal(sys.stdout) else 10_000, 1_000)))
         sweep = read_sweep(folder)
         for line in rejected(sweep.entries, SKIPPED):
             print(line)

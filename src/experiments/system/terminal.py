@@ -51,14 +51,18 @@ def speaking(asked: str | None) -> Iterator[None]:
             os.environ[_LEVEL] = before
 
 
-def fancy(stream: TextIO) -> bool:
-    """Whether a stream is a terminal that may have colours: not in CI, with NO_COLOR or TERM=dumb."""
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a stream is a terminal; it may be closed, or not be there."""
     try:
-        terminal = stream.isatty()
+        return stream is not None and stream.isatty()
     except ValueError:  # closed
         return False
+
+
+def fancy(stream: TextIO | None) -> bool:
+    """Whether a stream is a terminal that may have colours: not in CI, with NO_COLOR or TERM=dumb."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("CI", "") not in ("", "0", "false")
-    return terminal and not plain and os.environ.get("TERM") != "dumb"
+    return is_terminal(stream) and not plain and os.environ.get("TERM") != "dumb"
 
 
 def in_notebook() -> bool:
