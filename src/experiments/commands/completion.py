@@ -85,7 +85,6 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "demo": ("--port", "--share", "--examples", "--trust"),
     "serve": ("--host", "--port", "--megabytes", "--inputs", "--seconds", "--trust"),
     "completion": (),
-    "draw": ("--stage", "--format", "--config-dir", "--to"),
     "claim": ("--check", "--list", "--record", "--page", "--config-dir"),
 }  # fmt: skip
 _CONFIGS = (
