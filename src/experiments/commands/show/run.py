@@ -66,7 +66,7 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
             print(f"{'not shown':<{wide}} {note}")
         chosen = loaded.config.run.choices
         title = f"Inside {chosen['model']}"
-        heading = f"{chosen['model']} on {chosen['data']} · {_result(loaded.record)}{loaded.folder}"
+        heading = f"{chosen['model']} on {chosen['data']} · {_result(loaded.record)}{loaded.folder.name}"
         if not loaded.record:
             heading = f"published weights, {len(loaded.spec.classes):,} classes"
         page = target / "index.html"
