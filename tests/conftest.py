@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+for name in ("CI", "NO_COLOR", "FORCE_COLOR"):  # which decide what a terminal shows: a test sets them itself
+    os.environ.pop(name, None)
 if "PYTEST_XDIST_WORKER" in os.environ:  # several workers with several threads each would wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -19,6 +19,7 @@ from experiments.config.fitting_task import with_fitting_task
         (["model=autoencoder", "task=denoising"], None),
         (["model=seq2seq", "data=digits"], None),
         (["data=digits"], None),
+        (["model=whisper_tiny", "data=generated_words"], "transcription"),
         (["model=text_cnn", "data=generated_text"], None),
         (["model=lenet6"], None),
     ],

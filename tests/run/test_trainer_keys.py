@@ -148,8 +148,8 @@ def test_is_refused_with_the_key_to_use(key: str) -> None:
     [
         ("trainer.profiler=3", "must be text or a Profiler by its _target_ or null"),
         ("trainer.profiler=fast", "choose one of simple, advanced, pytorch"),
-        ("trainer.min_epochs=much", "must be a whole number or null"),
-        ("trainer.log_every_n_steps=often", "must be a whole number or null"),
+        ("trainer.min_epochs=much", "must be a whole number, 1 or more, or null"),
+        ("trainer.log_every_n_steps=often", "must be a whole number, 0 or more, or null"),
         ("trainer.strategy=ddp_spawn", "use trainer.strategy=ddp"),
         ("+trainer.profilers=simple", "no key of Lightning's Trainer: did you mean profiler"),
     ],

@@ -52,6 +52,8 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         return [sentence]
     wrong = _values(config)
     sizeless = any(sentence.startswith("data.size=") for sentence in wrong)
+    named = {sentence.partition("=")[0] for sentence in wrong}
+    of_trainer = trainer_keys.problems(config.trainer, given_keys(config))
     return [
         *wrong,
         *_types(config, defaults),
@@ -62,7 +64,7 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         *_epochs(config),
         *_clipping(config),
         *_freezing(config),
-        *trainer_keys.problems(config.trainer, given_keys(config)),
+        *(sentence for sentence in of_trainer if sentence.partition("=")[0] not in named),
         *_untaken(config),
         *_metrics(config),
         *_own(config),

@@ -30,7 +30,8 @@ def fitting_tasks(model: Any, makes: Sequence[Any], kind: Any, config_dirs: Sequ
 def with_fitting_task(words: Sequence[str], config_dirs: Sequence[str] = ()) -> list[str]:
     """Adds `task=…` to overrides that choose a model which makes nothing that the data's usual task learns from.
 
-    Nothing is added where a task or an experiment is chosen, where the model makes classes too, or where no task fits.
+    Nothing is added where a task or an experiment is chosen, or where none fits. For a model that makes classes too, which suits
+    many data, only a task that names the data's kind fits: data may have no labels.
     """
     chosen = dict(word.split("=", 1) for word in words if "=" in word)
     if "model" not in chosen or {"task", "experiment", "sweep"} & {word.lstrip("+~") for word in chosen}:
@@ -38,10 +39,12 @@ def with_fitting_task(words: Sequence[str], config_dirs: Sequence[str] = ()) -> 
     makes = _listed(inherited("model", chosen["model"], "makes", config_dirs) or "classes")
     data = chosen.get("data", "digits")
     usual = inherited("data", data, _OVERRIDE, config_dirs)
-    if usual is None or "classes" in makes or (inherited("task", usual, "makes", config_dirs) or "classes") in makes:
+    if usual is None or (inherited("task", usual, "makes", config_dirs) or "classes") in makes:
         return list(words)
     kind = (inherited("data", data, "gives", config_dirs) or {}).get("kind")
-    fitting = fitting_tasks(chosen["model"], makes, kind, config_dirs)
+    fitting = fitting_tasks(chosen["model"], [one for one in makes if one != "classes"], kind, config_dirs)
+    if "classes" in makes:
+        fitting = [name for name in fitting if kind in (inherited("task", name, "reads", config_dirs) or ())]
     return [*words, f"task={fitting[0]}"] if fitting else list(words)
 
 
