@@ -8,6 +8,7 @@ from typing import Any
 from experiments.config.options import content, option_files
 
 _OVERRIDE = "/task@_global_.task"
+_LABELS = ("classes", "value", "values", "steps")  # what tasks with labels learn from
 
 
 def fitting_tasks(model: Any, makes: Sequence[Any], kind: Any, config_dirs: Sequence[str]) -> list[str]:
@@ -30,8 +31,8 @@ def fitting_tasks(model: Any, makes: Sequence[Any], kind: Any, config_dirs: Sequ
 def with_fitting_task(words: Sequence[str], config_dirs: Sequence[str] = ()) -> list[str]:
     """Adds `task=…` to overrides that choose a model which makes nothing that the data's usual task learns from.
 
-    Nothing is added where a task or an experiment is chosen, or where none fits. For a model that makes classes too, which suits
-    many data, only a task that names the data's kind fits: data may have no labels.
+    Nothing is added where a task or an experiment is chosen, or where none fits. For a model that makes classes too, a task that
+    needs labels does not fit: the data's usual task would be one if they had some.
     """
     chosen = dict(word.split("=", 1) for word in words if "=" in word)
     if "model" not in chosen or {"task", "experiment", "sweep"} & {word.lstrip("+~") for word in chosen}:
@@ -42,9 +43,9 @@ def with_fitting_task(words: Sequence[str], config_dirs: Sequence[str] = ()) -> 
     if usual is None or (inherited("task", usual, "makes", config_dirs) or "classes") in makes:
         return list(words)
     kind = (inherited("data", data, "gives", config_dirs) or {}).get("kind")
-    fitting = fitting_tasks(chosen["model"], [one for one in makes if one != "classes"], kind, config_dirs)
     if "classes" in makes:
-        fitting = [name for name in fitting if kind in (inherited("task", name, "reads", config_dirs) or ())]
+        makes = [one for one in makes if one not in _LABELS]
+    fitting = fitting_tasks(chosen["model"], makes, kind, config_dirs)
     return [*words, f"task={fitting[0]}"] if fitting else list(words)
 
 
