@@ -166,7 +166,7 @@ def _swept(words: list[str], config_dir: str | None) -> Compared:
 
 
 def _fresh_sweep_folder() -> Path:
-    """Where no sweep is yet, named by the time."""
+    """Names a folder by the time, where no sweep is yet."""
     first = Path("outputs") / "sweeps" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
     places = (first.with_name(f"{first.name}-{number}") for number in range(2, 10_000))
     return first if not first.exists() else next(place for place in places if not place.exists())

@@ -19,7 +19,7 @@ class Screen(Protocol):
 
     @property
     def live(self) -> bool:
-        """Whether what `draw` shows is seen."""
+        """Tells whether what `draw` shows is seen."""
 
     def draw(self, parts: Sequence[str]) -> None:
         """Replaces the line that is drawn anew; of its parts the last are left out where it would be too long."""

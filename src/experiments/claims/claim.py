@@ -51,7 +51,7 @@ class Test:
         return self.scale == RATIO
 
     def in_words(self) -> str:
-        """What is expected, such as `more by 0.05` or `at most 1.1 times as much`."""
+        """Says what is expected, such as `more by 0.05` or `at most 1.1 times as much`."""
         size = f"{self.margin:g}"
         if self.ratio:
             plain = {MORE: "more", LESS: "less", NO_LESS: "no less", NO_MORE: "no more", ALIKE: "as much"}
@@ -83,7 +83,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a file in `conf/claim` says.
+    """Holds what a file in `conf/claim` says.
 
     Attributes:
         statement: in plain words.

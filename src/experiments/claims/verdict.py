@@ -35,7 +35,7 @@ class Side:
 
 @dataclass
 class Finding:
-    """What one test found.
+    """Holds what one test found.
 
     Attributes:
         effect: the difference, or the ratio, with its 95 % interval; NaN where the interval needs more seeds.
@@ -61,7 +61,7 @@ class Finding:
 
 @dataclass
 class Verdict:
-    """What a sweep says of a claim, what it cost, and where and when it ran."""
+    """Holds what a sweep says of a claim, what it cost, and where and when it ran."""
 
     claim: str
     size: str

@@ -348,7 +348,7 @@ def _untaken(config: Any) -> list[str]:
 
 
 def _metrics(config: Any) -> list[str]:
-    """What is wrong with the metrics that somebody adds to a task."""
+    """Finds what is wrong with the metrics that somebody adds to a task."""
     nodes: Any = config.task.get("metrics")
     target = str(config.task.get("_target_") or "")
     if nodes is None:

@@ -29,13 +29,13 @@ LATE = ("task", "model")  # groups that data and task choose; where they do not,
 def spelled_out(words: Sequence[str]) -> list[str]:
     """The same words, with `++` before keys of Lightning's Trainer that our YAML files do not list or that stand behind a `+`
     (they may be listed), and before the keys of a callback, logger or metric that the words add: `callbacks.rate._target_=…`."""
-    added = {
+    named = (
         word.partition("._target_=")[0] + "."
         for word in words
         if word.startswith(("callbacks.", "logger.")) and "._target_=" in word
-    }
-    added |= {"task.metrics."}
-    return [_forced(word) if word.startswith(tuple(added)) or _of_trainer(word) else word for word in words]
+    )
+    added = ("task.metrics.", *named)
+    return [_forced(word) if word.startswith(added) or _of_trainer(word) else word for word in words]
 
 
 def _forced(word: str) -> str:

@@ -6,7 +6,6 @@ goes on in the tracker's own run, whose name stands in the file `trackers.json` 
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 from collections.abc import Iterable, Mapping
@@ -16,6 +15,7 @@ from typing import Any
 
 from experiments.errors import UserError
 from experiments.system.files import write_json
+from experiments.system.plain import read_json, read_yaml
 
 PACKAGES = {"wandb": "wandb", "mlflow": "mlflow", "comet": "comet_ml", "aim": "aim"}  # a tracker, and its package
 
@@ -56,7 +56,7 @@ def wandb(dir: str, project: str, offline: bool, log_model: bool | str, options:
             "name": said.name,
             "group": said.sweep,
             "tags": said.tags,
-            "id": said.kept("wandb", lambda: secrets.token_hex(4)),
+            "id": said.kept("wandb") or said.keep("wandb", secrets.token_hex(4)),
             "resume": "allow",
             "save_dir": dir,
             "offline": offline or os.environ.get("WANDB_MODE") == "offline",
@@ -89,12 +89,13 @@ def mlflow(dir: str, project: str, uri: str | None, log_model: bool | str, optio
             "run_name": said.name,
             "tracking_uri": uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db",
             "tags": said.choices | ({"sweep": said.sweep} if said.sweep else {}),
-            "run_id": said.kept("mlflow", None),
+            "run_id": said.kept("mlflow"),
             "log_model": log_model,
             **options,
         }
     )
-    said.keep("mlflow", logger.run_id)
+    if logger.run_id is not None:  # None in all processes but the first
+        said.keep("mlflow", logger.run_id)
     return logger
 
 
@@ -147,45 +148,40 @@ def _require(name: str) -> None:
 
 
 class _Said:
-    """What a run folder says of its run."""
+    """Reads from a run folder what a tracker is told of the run."""
 
     def __init__(self, dir: str) -> None:
         self.folder = Path(dir)
         self.name = self.folder.name
         parent = self.folder.parent
         self.sweep = parent.name if (parent / "sweep.json").exists() else None
-        self.config = config_of(self.folder)
-        choices = (self.config.get("run") or {}).get("choices") or {}
+        choices = (config_of(self.folder).get("run") or {}).get("choices") or {}
         self.choices = {key: str(value) for key, value in choices.items() if value is not None}
         self.tags = [f"{key}={value}" for key, value in self.choices.items()]
         self._file = self.folder / "trackers.json"
 
-    def kept(self, name: str, make: Any) -> str | None:
-        """The tracker's name for this run, made and kept where it is new."""
-        names = json.loads(self._file.read_text()) if self._file.exists() else {}
-        if name not in names and make is not None:
-            names[name] = make()
-            self.keep(name, names[name])
-        return names.get(name)
+    def kept(self, name: str) -> str | None:
+        """The tracker's name for this run, where it is known."""
+        return self._names().get(name)
 
-    def keep(self, name: str, value: str | None) -> None:
-        """Keeps the tracker's name for this run."""
-        if value is None or os.environ.get("LOCAL_RANK", "0") != "0" or not self.folder.is_dir():
-            return
-        names = json.loads(self._file.read_text()) if self._file.exists() else {}
-        write_json(self._file, names | {name: value})
+    def keep(self, name: str, value: str) -> str:
+        """Keeps the tracker's name for this run, and gives it back."""
+        if os.environ.get("LOCAL_RANK", "0") == "0" and self.folder.is_dir():
+            write_json(self._file, self._names() | {name: value})
+        return value
+
+    def _names(self) -> dict[str, str]:
+        return read_json(self._file) if self._file.exists() else {}
 
 
 def config_of(folder: Path) -> dict[str, Any]:
     """The resolved config of a run folder, plain; empty without one."""
-    import yaml
-
     file = folder / "config.yaml"
-    return (yaml.safe_load(file.read_text(encoding="utf-8")) or {}) if file.exists() else {}
+    return (read_yaml(file) or {}) if file.exists() else {}
 
 
 def hyperparameters(logger: Any, choices: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """What a logger of Lightning's is told of a run: all of its config, or only the choices where each becomes a column of a table."""
+    """Chooses what a logger of Lightning's is told: all of the config, or only the choices where each becomes a column of a table."""
     few = kinds(logger) & {"TensorBoardLogger", "CSVLogger"}
     return dict(choices) if few else dict(choices) | {"config": config_of(folder)}
 
