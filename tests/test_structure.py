@@ -161,8 +161,7 @@ PRIVATE = {
     "callbacks/unfreeze": {"_ddp_kwargs"},
     "commands/export": {"torch.utils._pytree"},  # torch.export describes its inputs with it
     "models/recurrent": {"_is_mkldnn_bf16_supported"},
-    "run/layer_table": {"torch.utils._python_dispatch"},  # torch documents it under this name
-    "run/network_graph": {"torch.utils._python_dispatch"},
+    "run/watched_operations": {"torch.utils._python_dispatch"},  # torch documents it under this name
     "search/loop": {"_storage", "_study_id", "_trial_id"},
     "sweep/backends/slurm": {"_process"},  # submitit signals local jobs by it
 }

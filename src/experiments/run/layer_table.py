@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from experiments.batches import Pairs, Sequences
 from experiments.run.layer_words import filters
+from experiments.run.watched_operations import WatchedOperations
 from experiments.spec import (
     AudioSpec,
     ControlSpec,
@@ -184,18 +184,13 @@ def example_input(spec: Any, model: nn.Module | None = None) -> Any:
     raise TypeError(f"no example input is known for a {type(spec).__name__}: add it to example_input()")
 
 
-class _Arithmetic(TorchDispatchMode):
+class _Arithmetic(WatchedOperations):
     """Adds up what the operators below the modules cost, so functional code is counted as well as layers.
 
     Fused recurrent layers hide their matrix products on some devices and not on others; they are counted by
     formula, and what runs inside them is not looked at. (torch's own counter says 0 for the fused ones, and
     costs 0.1 s to import.)
     """
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Nothing is compiled in here, and torch need not import its compiler (2 s) to keep it out."""
-        return False
 
     def __init__(self) -> None:
         super().__init__()

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from experiments.run.layer_table import count, example_input, output_shape, resting
+from experiments.run.watched_operations import WatchedOperations
 
 _SYMBOLS = {"add": "+", "sub": "−", "mul": "×", "cat": "concat", "bmm": "·", "mm": "·", "div": "÷"}
 _WEIGHTY = (
@@ -85,13 +85,8 @@ def depth(nodes: list[Node]) -> int:
     return max(longest, default=0)
 
 
-class _Tracer(TorchDispatchMode):
+class _Tracer(WatchedOperations):
     """Knows for each tensor which nodes it comes from; tensors are kept alive, so that their identity is theirs alone."""
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Nothing is compiled in here, and torch need not import its compiler (2 s) to keep it out."""
-        return False
 
     def __init__(self, names: dict[nn.Module, str], whole: Callable[[str, nn.Module], bool]) -> None:
         super().__init__()

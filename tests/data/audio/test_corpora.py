@@ -22,6 +22,7 @@ KEYS: dict[str, Any] = {
     "normalise": "simple", "empty": "error", "unknown": "drop", "rate": None, "memory": 100, "validation": 0.2, "test": 0.2,
     "limit": None, "split_seed": 0, "bucket": True, "batch_size": 8, "workers": 0, "seed": 0,
 }  # fmt: skip
+PARTS = {"audio": "path", "text": "text", "offset": "offset", "duration": "duration", "lowercase": False, "clips": None}
 
 
 def tone(samples: int, hertz: float = 440, rate: int = 8000) -> np.ndarray:
@@ -112,15 +113,7 @@ def test_parts_of_files_are_read(tmp_path: Path, memory: int) -> None:
         "path\ttext\toffset\tduration\n" + "\n".join(lines) + "\nlong.wav\tword 9\t9\t\n"
     )
     keys = KEYS | {"memory": memory, "test": 1.0, "normalise": "none"}
-    own = {
-        "audio": "path",
-        "text": "text",
-        "offset": "offset",
-        "duration": "duration",
-        "lowercase": False,
-        "clips": None,
-    }
-    data = ready(SpeechManifest(path=str(tmp_path / "list.tsv"), validation_path=None, test_path=None, **own, **keys))
+    data = ready(SpeechManifest(path=str(tmp_path / "list.tsv"), validation_path=None, test_path=None, **PARTS, **keys))
     assert data.sets["test"].lengths.tolist() == [8000] * 10
     for second, text in enumerate(texts(data, "test")):
         assert text == f"word {second}"
@@ -139,18 +132,10 @@ def test_parts_of_files_are_read(tmp_path: Path, memory: int) -> None:
 def test_parts_that_are_not_there_are_named(tmp_path: Path, line: str, sentence: str) -> None:
     soundfile.write(tmp_path / "long.wav", tone(8000), 8000)
     (tmp_path / "list.tsv").write_text(f"path\ttext\toffset\tduration\n{line}\n")
-    own = {
-        "audio": "path",
-        "text": "text",
-        "offset": "offset",
-        "duration": "duration",
-        "lowercase": False,
-        "clips": None,
-    }
     with pytest.raises(UserError, match=sentence):
         ready(
             SpeechManifest(
-                path=str(tmp_path / "list.tsv"), validation_path=None, test_path=None, **own, **KEYS | {"test": 1.0}
+                path=str(tmp_path / "list.tsv"), validation_path=None, test_path=None, **PARTS, **KEYS | {"test": 1.0}
             )
         )
 
