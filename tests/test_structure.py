@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -200,3 +201,15 @@ def test_private_names_of_libraries_stay_in_speedups() -> None:
         if place(path) != "speedups" and (found := private_names(path, own) - PRIVATE.get(name, set())):
             wrong[name] = sorted(found)
     assert not wrong, "\n".join(f"{name}: {found}" for name, found in wrong.items())
+
+
+def test_no_test_asserts_a_time() -> None:
+    """Machines are noisy: scripts/benchmark.py measures, tests count calls or imports."""
+    clock = re.compile(r"assert\b.*\b(perf_counter|process_time|monotonic|time\.time)\(\)\s*-")
+    found = [
+        f"{path}:{number}"
+        for path in sorted(Path(__file__).parent.rglob("test_*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if clock.search(line)
+    ]
+    assert not found

@@ -73,7 +73,7 @@ def test_board_answers(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "experiments", "board", str(tmp_path), "--port", str(port)]
     job = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while True:
             try:
                 page = urllib.request.urlopen(f"http://localhost:{port}/", timeout=5).read()

@@ -13,7 +13,7 @@ import pytest
 def leaving(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Runs some lines and then leaves with exit code 3."""
     whole = f"import atexit, sys, threading, time\nfrom experiments.speedups.process_exit import leave\n{code}\nleave(3)\nprint('after')"
-    return subprocess.run([sys.executable, "-c", whole], cwd=folder, capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, "-c", whole], cwd=folder, capture_output=True, text=True, timeout=180)
 
 
 def test_what_was_registered_for_the_end_is_called(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_a_thread_at_work_is_waited_for(tmp_path: Path) -> None:
 
 def test_a_profiler_has_its_say(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "cProfile", "-o", "profile", "-m", "experiments", "list", "precisions"]
-    assert subprocess.run(words, cwd=tmp_path, capture_output=True, timeout=60).returncode == 0
+    assert subprocess.run(words, cwd=tmp_path, capture_output=True, timeout=180).returncode == 0
     assert (tmp_path / "profile").stat().st_size > 1000
 
 
@@ -41,7 +41,7 @@ def test_output_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=180,
             env=os.environ | {"PYTHONUNBUFFERED": ""},
         )
     assert ended.returncode == 1
@@ -51,4 +51,4 @@ def test_output_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
 @pytest.mark.parametrize("closed", [">&-", "2>&-"])
 def test_a_stream_that_was_closed_does_not_matter(tmp_path: Path, closed: str) -> None:
     words = f"'{sys.executable}' -m experiments list precisions {closed}"
-    assert subprocess.run(words, shell=True, cwd=tmp_path, capture_output=True, timeout=60).returncode == 0
+    assert subprocess.run(words, shell=True, cwd=tmp_path, capture_output=True, timeout=180).returncode == 0

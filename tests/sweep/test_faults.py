@@ -101,7 +101,7 @@ def test_ctrl_c_saves_what_runs(sweeps: Sweeps) -> None:
     )
     sweeps.await_(lambda: sweeps.saved("stopped", 2))
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=180)
     assert process.returncode == 130
     assert "resume=stopped" in errors
     records = sweeps.records("stopped")
@@ -134,7 +134,7 @@ def test_ctrl_c_while_the_imports_are_under_way(sweeps: Sweeps, after: float) ->
     sweeps.await_(lambda: (sweeps.folder / f"early{after}" / "sweep.json").exists())
     time.sleep(after)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=180)
     assert process.returncode == 130
     assert not processes_of(process.pid)
     for record in sweeps.records(f"early{after}").values():
@@ -208,7 +208,7 @@ def test_a_killed_rank_fails_its_job_alone(sweeps: Sweeps) -> None:
     sweeps.await_(lambda: sweeps.records("rank")["devices=2"]["status"] == "failed", 60)
     sweeps.await_(lambda: sweeps.saved("rank", 2))
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=180)
     assert process.returncode == 143
     records = sweeps.records("rank")
     assert "killed by SIGKILL" in records["devices=2"]["error"]

@@ -193,7 +193,7 @@ def test_a_resume_takes_over_what_a_named_sweep_sets(sweeps: Sweeps) -> None:
 def test_a_sweep_that_is_refused_leaves_no_process(sweeps: Sweeps) -> None:
     """Not the one either that has begun to import torch for it."""
     process = sweeps.start("-m", *SMALL, "optimiser.lr=0.1,0.2")
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=180)
     assert process.returncode == 2 and "did you mean optimizer" in errors
     assert not processes_of(process.pid)
 

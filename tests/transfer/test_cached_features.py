@@ -320,7 +320,7 @@ def test_two_processes_at_once_compute_it_once(tmp_path: Path) -> None:
     processes = [context.Process(target=_slowly, args=(tmp_path, results)) for _ in range(3)]
     for process in processes:
         process.start()
-    found = [results.get(timeout=60) for _ in processes]
+    found = [results.get(timeout=180) for _ in processes]
     for process in processes:
         process.join()
     assert sorted(known for _, known, _ in found) == [False, True, True]
