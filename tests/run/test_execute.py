@@ -525,15 +525,17 @@ def test_a_task_brings_its_own_pictures_and_answers(experiments, tmp_path: Path,
     """What `figures` draws lies beside the others; what `answers` attaches is written to files beside a CSV."""
     from PIL import Image
 
-    from experiments.tasks.base import Attachment
-    from experiments.tasks.classification import Classification
+    from experiments.tasks.report import Attachment
+    from experiments.tasks.reports.classification import ClassificationReport
     from experiments.viz.canvas import figure
 
     def answers(self: Any, inputs: torch.Tensor, top: int) -> list[dict[str, Any]]:
         return [{"brightness": float(one.mean()), "raw": Attachment(".bin", b"abc")} for one in inputs]
 
-    monkeypatch.setattr(Classification, "figures", lambda self: {"mine": lambda: figure(2, 2), "none": lambda: None})
-    monkeypatch.setattr(Classification, "answers", answers)
+    monkeypatch.setattr(
+        ClassificationReport, "figures", lambda self: {"mine": lambda: figure(2, 2), "none": lambda: None}
+    )
+    monkeypatch.setattr(ClassificationReport, "answers", answers)
     code, _, errors = experiments("train", *SMALL, "logger=none", "hydra.run.dir=run")
     assert code == 0, errors
     names = {path.name for path in (tmp_path / "run" / "figures").iterdir()}

@@ -13,7 +13,8 @@ from experiments.batches import Sequences
 from experiments.models.bert import Bert
 from experiments.spec import QuestionSpec
 from experiments.tasks.parts.answer_scores import exact_match, overlap
-from experiments.tasks.question_answering import QuestionAnswering, Span, best_spans
+from experiments.tasks.parts.spans import Span, best_spans
+from experiments.tasks.question_answering import QuestionAnswering
 
 
 def test_scores_are_torchmetrics() -> None:

@@ -16,7 +16,7 @@ from experiments.errors import in_short
 from experiments.loggers.trackers import log_picture
 from experiments.spec import ImageSpec
 from experiments.system.files import atomic_path
-from experiments.tasks.base import Task
+from experiments.tasks.report import report_of
 from experiments.transfer.cached_features import Features
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 class Figures(Callback):
     """Draws, as far as the task has them: a batch as the model gets it, the curves, the first layer's
     filters, and after the test the confusion matrix, the most wrong examples, and what the task adds
-    (`Task.figures`).
+    (`Report.figures`).
 
     Nothing is drawn in a step: the first batch is copied, and drawn when the first validation or epoch is
     over. No random number is drawn at all. A picture that cannot be written costs one line of warning, not
@@ -151,9 +151,8 @@ class Figures(Callback):
                 self._wrong["image"] = trainer.datamodule.examples("test", numbers)[0]  # type: ignore[attr-defined]
             self._draw(trainer, "most_wrong", lambda: _most_wrong(self._wrong, spec))
         self._wrong = {}
-        if isinstance(pl_module, Task):
-            for name, make in pl_module.figures().items():
-                self._draw(trainer, name, make)
+        for name, make in report_of(pl_module).figures().items():
+            self._draw(trainer, name, make)
 
     def _note(self, trainer: Trainer, part: str) -> None:
         """Write down the latest values of the current epoch."""

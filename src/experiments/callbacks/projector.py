@@ -13,14 +13,14 @@ from torch import Tensor
 
 from experiments.errors import in_short
 from experiments.system.files import atomic_path, write_text
-from experiments.tasks.base import Task
+from experiments.tasks.report import report_of
 
 log = logging.getLogger(__name__)
 SIDE = 32  # pixels of a thumbnail at most: TensorBoard reads sheets of up to 8192
 
 
 class Projector(Callback):
-    """Writes what the task's `embedding` gives after the test, where it gives something; a failure costs one line of warning.
+    """Writes what the report's `embedding` gives after the test, where it gives something; a failure costs one line of warning.
 
     Args:
         dir: the run's folder, beside the event files.
@@ -30,10 +30,10 @@ class Projector(Callback):
         self._folder = Path(dir)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.is_global_zero or not isinstance(pl_module, Task):
+        if not trainer.is_global_zero:
             return
         try:
-            found = pl_module.embedding()
+            found = report_of(pl_module).embedding()
             if found is not None:
                 write(self._folder, found)
         except Exception as error:  # the run is worth more

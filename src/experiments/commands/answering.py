@@ -11,6 +11,7 @@ from typing import Any
 from experiments.commands.predict import rounded
 from experiments.errors import UserError
 from experiments.run.loaded import load
+from experiments.tasks.report import report_of
 
 IMAGES, SOUNDS = ("image", "boxes", "instances", "masks"), ("audio", "speech")
 TEXTS = ("text", "words", "pair", "question", "control", "demonstrations")
@@ -82,7 +83,7 @@ class Answerer:
         return self._first([text], top)
 
     def _first(self, inputs: list[Any], top: int | None) -> dict[str, Any]:
-        return self.loaded.answers(inputs, top or self.loaded.task.top)[0]
+        return self.loaded.answers(inputs, top or report_of(self.loaded.task).top)[0]
 
     def _suffix(self, content: bytes) -> str:
         if not content:

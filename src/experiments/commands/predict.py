@@ -16,6 +16,7 @@ from experiments.errors import UserError
 from experiments.run.folder import read_config
 from experiments.system.files import atomic_path, write_text
 from experiments.system.shown import json_text
+from experiments.tasks.report import report_of
 from experiments.viz.tables import comma_separated, table
 
 BATCH = 64
@@ -203,7 +204,8 @@ def main(words: list[str]) -> int:
     from experiments.run.loaded import load, load_published
 
     loaded = load_published(overrides) if overrides else load(options.run, "predict")
-    top = options.top or loaded.task.top
+    report = report_of(loaded.task)
+    top = options.top or report.top
     if options.format in ("json", *FORMATS) and hasattr(loaded.task, "hear_times"):
         loaded.task.hear_times()
     if options.sample:
@@ -232,7 +234,7 @@ def main(words: list[str]) -> int:
         write(answers, options.format, options.out)
         return 0
     wrote = save_attachments(answers, folder)
-    for name, content in loaded.task.together([str(next(iter(one.values()))) for one in answers]).items():
+    for name, content in report.together([str(next(iter(one.values()))) for one in answers]).items():
         with atomic_path(folder / name) as temporary:
             temporary.write_bytes(content)
         wrote += 1

@@ -60,7 +60,7 @@ def zero_shot(
 
 def _entailment(loaded: Any, text: str, sentences: Sequence[str]) -> Any:
     """Of each sentence, the logarithm of how surely it follows from the text."""
-    chances = loaded.task.predict(loaded.reader.prepare([(text, sentence) for sentence in sentences])).float()
+    chances = loaded.task.report.predict(loaded.reader.prepare([(text, sentence) for sentence in sentences])).float()
     classes = list(loaded.spec.classes)
     follows = chances[:, classes.index(FOLLOWS)].clamp(min=1e-9)
     against = chances[:, classes.index(AGAINST)] if AGAINST in classes else 1 - follows

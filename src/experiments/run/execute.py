@@ -35,6 +35,7 @@ from experiments.spec import to_plain
 from experiments.system.files import remove_leftovers
 from experiments.system.signals import stop_behind, stop_if_asked, stoppable, undisturbed
 from experiments.system.terminal import waiting_for
+from experiments.tasks.report import report_of
 
 log = logging.getLogger(__name__)
 
@@ -213,8 +214,7 @@ def _fit_and_test(
         log.warning("%s has no test_step, or its data no test_dataloader: nothing is tested.", type(task).__name__)
     metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
     record.content["metrics"] = {name: _plain(value) for name, value in sorted(metrics.items())}
-    if hasattr(task, "details") and callable(task.details):
-        record.content |= task.details()
+    record.content |= report_of(task).details()
     record.content["cost"] |= meter.cost()
 
 

@@ -23,6 +23,7 @@ from experiments.run.tested_weights import checkpoint_of, load_checkpoint
 from experiments.run.trainer import build_trainer
 from experiments.run.trust import READING, made_here, require_trust
 from experiments.spec import ImageSpec, MaskSpec, from_plain
+from experiments.tasks.report import report_of
 
 
 @dataclass
@@ -61,15 +62,15 @@ class Loaded:
         import torch
 
         with torch.inference_mode():
-            return self.task.predict(self.prepare(inputs))
+            return report_of(self.task).predict(self.prepare(inputs))
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """What `experiments predict` says of inputs as for `prepare`, one dictionary each: see `Task.answers`."""
+        """What `experiments predict` says of inputs as for `prepare`, one dictionary each: see `Report.answers`."""
         import torch
 
         with torch.inference_mode():
             read = getattr(self.reader, "photographs", self.reader.prepare)  # whole, where every pixel has an answer
-            answers = self.task.answers(read(inputs), top)
+            answers = report_of(self.task).answers(read(inputs), top)
         return [self._in_words(answer) for answer in answers]
 
     def _in_words(self, answer: Any) -> Any:
@@ -121,7 +122,7 @@ def load(run_folder: str | Path, command: str | None = None) -> Loaded:
         task = build_task(config, spec, SimpleNamespace(class_counts=counts), learning=False)
     load_checkpoint(task, checkpoint)
     merge(task.model)
-    task.recall(record)
+    report_of(task).recall(record)
     task.eval()
     return Loaded(folder, config, record, spec, task)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,9 +12,10 @@ from torchmetrics.functional.classification import binary_auroc, binary_average_
 from experiments.errors import UserError
 from experiments.tasks.autoencoding import Autoencoding, Sample
 from experiments.tasks.parts.image_similarity import mse
-from experiments.tasks.parts.media import SHOWN, error_map, picture
+from experiments.tasks.parts.media import SHOWN, error_map
 from experiments.tasks.peers.isolation import forest_scores
 from experiments.tasks.peers.pca import Components
+from experiments.tasks.reports.anomaly_detection import AnomalyDetectionReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,6 +43,8 @@ class AnomalyDetection(Autoencoding):
     Raises:
         UserError: for a class that is not there, or when nothing or everything would be usual.
     """
+
+    report_class = AnomalyDetectionReport
 
     peer_metrics = ("auroc", "average_precision", "false_alarm_rate", "detection_rate",
                     "pca_auroc", "pca_average_precision", "forest_auroc", "forest_average_precision")  # fmt: skip
@@ -137,22 +140,6 @@ class AnomalyDetection(Autoencoding):
         captions = [self.spec.classes[label] for label in test.labels[order].tolist()]
         return strips(rows, captions, heat=("error",), title="Most unusual", note="largest errors in the test part")
 
-    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The score of each image, whether it lies above the threshold of the run's test, where that was reached, the
-        reconstruction, and its distance from the image, 0 to 1, as a heat map."""
-        clean, restored = self.pixels(inputs), self.predict(inputs)
-        threshold = self.found.get("threshold")
-        answers: list[dict[str, Any]] = []
-        for score, one, heat in zip(
-            mse(restored, clean).tolist(), restored, heated(error_map(restored, clean)), strict=True
-        ):
-            told = {} if threshold is None else {"threshold": threshold, "anomalous": score > threshold}
-            answers.append({"score": score, **told, "reconstruction": picture(one), "heat": picture(heat)})
-        return answers
-
-    def recall(self, record: Mapping[str, Any]) -> None:
-        self.found = {key: record[key] for key in ("threshold",) if key in record}
-
 
 def labels_of(wanted: Any, classes: Sequence[str], key: str) -> set[int]:
     """Class numbers for names or numbers of classes.
@@ -182,8 +169,3 @@ def ranked(scores: Tensor, odd: Tensor, prefix: str = "") -> dict[str, float]:
         f"{prefix}auroc": float(binary_auroc(places, odd.long())),
         f"{prefix}average_precision": float(binary_average_precision(places, odd.long())),
     }
-
-
-def heated(values: Tensor) -> Tensor:
-    """Values from 0 to 1 as colours from black over red to yellow: (B, 1, H, W) -> (B, 3, H, W)."""
-    return torch.cat([(3 * values).clamp(0, 1), (3 * values - 1).clamp(0, 1), (3 * values - 2).clamp(0, 1)], dim=1)

@@ -17,6 +17,7 @@ from experiments.tasks.parts.image_similarity import PictureMean, mse
 from experiments.tasks.parts.media import SHOWN, medium_of
 from experiments.tasks.parts.probe import EXAMPLES, probe
 from experiments.tasks.peers.pca import Components
+from experiments.tasks.reports.autoencoding import AutoencodingReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,7 +64,8 @@ class Autoencoding(Task):
         UserError: for a value that is not in its range.
     """
 
-    shows = ("experiments.commands.show.codes",)
+    report_class = AutoencodingReport
+
     peer_metrics: tuple[str, ...] = ()  # further names reported for the test
     model: Any  # of the stages encoder, latent and decoder
     pixel_mean: Tensor
@@ -223,27 +225,7 @@ class Autoencoding(Task):
     def draw_restored(self, test: Sample) -> Figure:
         return self.medium.draw(test.pixels[:SHOWN], self.restored(test.inputs[:SHOWN]))
 
-    def embedding(self) -> tuple[Tensor, list[str], Tensor | None] | None:
-        test = self.sample("test", 1000) if self.medium.classes else None
-        if test is None:
-            return None
-        return self.codes(test.inputs), [self.spec.classes[label] for label in test.labels.tolist()], test.pixels
-
-    def details(self) -> dict[str, Any]:
-        return dict(self.found)
-
-    def figures(self) -> dict[str, Callable[[], Figure | None]]:
-        return dict(self.drawn)
-
     # For single images.
-
-    def predict(self, inputs: Any) -> Tensor:
-        """Pixels from 0 to 1, (B, C, H, W), or windows (B, history, C) in the units of the data."""
-        return self.medium.outputs(self.model(self.medium.inputs(inputs)))
-
-    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """Errors of each image and its reconstruction as a picture; of windows as a table besides."""
-        return self.medium.answers(self.pixels(self.medium.inputs(inputs)), self.predict(inputs))
 
 
 def binary_cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import Any, Literal, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -16,16 +16,7 @@ from experiments.errors import UserError, first_line
 from experiments.tasks.parts.of_processes import of_all_processes, own_share
 from experiments.tasks.parts.running_sums import RunningSums, joined
 from experiments.tasks.parts.schedules import Horizon
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
-class Attachment(NamedTuple):
-    """Content of a file that `experiments predict` writes for one input, such as a picture; `suffix` with its dot."""
-
-    suffix: str
-    content: bytes
+from experiments.tasks.report import Report
 
 
 class Task(LightningModule):
@@ -42,8 +33,15 @@ class Task(LightningModule):
     monitor: tuple[str, Literal["min", "max"]] = ("val/loss", "min")  # what the best checkpoint is chosen by
     cacheable = False  # `step` gives the model the first part of a batch and reads it for nothing else
     freezing: Any = None  # what learns, and when: see transfer.freezing
-    top = 3  # how many of a ranked list `experiments predict` tells where nobody says
-    shows: tuple[str, ...] = ()  # modules whose PANELS `experiments show` draws, in this order
+    report_class: type[Report] = Report  # what a run tells beyond numbers
+
+    def __init_subclass__(cls, **words: Any) -> None:
+        super().__init_subclass__(**words)
+        if moved := [name for name in ("details", "figures", "answers", "embedding", "shows") if name in vars(cls)]:
+            raise TypeError(
+                f"{cls.__name__}.{moved[0]} is not read here: move it to a Report and name that as `report_class`"
+                " (docs/extending.md)"
+            )
 
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Callable[..., Any], scheduler: Callable[..., Any] | None
@@ -101,6 +99,11 @@ class Task(LightningModule):
         if self.freezing is not None:
             self.freezing.rest()
         return self
+
+    @cached_property
+    def report(self) -> Report:
+        """What tells of this task beyond numbers."""
+        return self.report_class(self)
 
     @cached_property
     def learns(self) -> bool:
@@ -194,45 +197,6 @@ class Task(LightningModule):
                 values |= added.compute()
                 added.reset()
         self.log_dict({f"{part}/{name}": value for name, value in values.items()})
-
-    def details(self) -> dict[str, Any]:
-        """What the record keeps of the test beyond single numbers; plain Python."""
-        return {}
-
-    def recall(self, record: Mapping[str, Any]) -> None:
-        """Takes from the record of a finished run what its test found (see `details`) and `answers` need; here nothing."""
-
-    def figures(self) -> dict[str, Callable[[], Figure | None]]:
-        """Pictures of the test, by name; each is drawn when it is called, after the test, and imports `viz` only then."""
-        return {}
-
-    def embedding(self) -> tuple[Tensor, list[str], Tensor | None] | None:
-        """For TensorBoard's projector, after the test: vectors (N, D), a label for each, and pictures (N, C, H, W) or None."""
-        return None
-
-    def predict(self, inputs: Any) -> Any:
-        """What `Loaded.predict` gives for inputs as the model gets them; here what the model makes of them."""
-        return self.model(inputs)
-
-    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """What `experiments predict` says: a dictionary for each input, all with the same keys.
-
-        A value is plain Python; an `Attachment`, which is written to a file and replaced by its path; or a list of
-        dictionaries, best first, which takes a row each in a table.
-
-        Args:
-            inputs: as the model gets them.
-            top: how many of a ranked list are wanted.
-        """
-        raise UserError(f"{type(self).__name__} has no answer for single inputs: use experiments evaluate")
-
-    def together(self, names: Sequence[str]) -> dict[str, bytes]:
-        """Files, by name, that `experiments predict` writes of all inputs together, once `answers` has told of each; here none.
-
-        Args:
-            names: of the inputs, in the order of the answers.
-        """
-        return {}
 
     def configure_optimizers(self) -> Any:
         if not self.learns:

@@ -20,6 +20,7 @@ from torchmetrics.classification import (
 
 from experiments.errors import UserError
 from experiments.tasks.base import Task
+from experiments.tasks.reports.classification import ClassificationReport
 
 
 class Classification(Task):
@@ -44,14 +45,10 @@ class Classification(Task):
         UserError: when there are fewer than two classes, or weights that do not match them.
     """
 
+    report_class = ClassificationReport
+
     monitor = ("val/accuracy", "max")
     cacheable = True
-    shows = (
-        "experiments.commands.show.images",
-        "experiments.commands.show.sequences",
-        "experiments.commands.show.words",
-        "experiments.commands.show.classes",
-    )
 
     def __init__(
         self,
@@ -144,34 +141,3 @@ class Classification(Task):
         super().on_test_epoch_end()
         self.confusion = self.matrix.compute().cpu()
         self.matrix.reset()
-
-    def predict(self, inputs: Any) -> Tensor:
-        """Class probabilities (B, num_classes)."""
-        return self.model(inputs).softmax(1)
-
-    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The most probable classes of each input."""
-        names = self.spec.classes
-        probabilities, order = self.predict(inputs).float().topk(min(top, len(names)), dim=1)
-        return [
-            {"classes": [{"class": names[i], "probability": p} for p, i in zip(best, indices, strict=True)]}
-            for best, indices in zip(probabilities.tolist(), order.tolist(), strict=True)
-        ]
-
-    def details(self) -> dict[str, Any]:
-        """Per class: precision, recall, F1 and the number of test examples; and the confusion matrix."""
-        if self.confusion is None:
-            return {}
-        counts = self.confusion.double()
-        right, true, guessed = counts.diag(), counts.sum(1), counts.sum(0)
-        columns = {
-            "precision": right / guessed.clamp(min=1),
-            "recall": right / true.clamp(min=1),
-            "f1": 2 * right / (true + guessed).clamp(min=1),
-        }
-        per_class = {
-            name: {key: round(column[index].item(), 6) for key, column in columns.items()}
-            | {"examples": int(true[index])}
-            for index, name in enumerate(self.spec.classes)
-        }
-        return {"per_class": per_class, "confusion": self.confusion.tolist()}

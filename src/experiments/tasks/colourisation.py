@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from experiments.errors import UserError
 from experiments.tasks.autoencoding import LOSSES, Autoencoding, Sample
-from experiments.tasks.parts.image_similarity import mse, psnr
-from experiments.tasks.parts.media import SHOWN, picture
+from experiments.tasks.parts.image_similarity import colourfulness, mse, psnr
+from experiments.tasks.parts.media import SHOWN
+from experiments.tasks.reports.colourisation import ColourisationReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,6 +36,8 @@ class Colourisation(Autoencoding):
     Raises:
         UserError: when the images are grey.
     """
+
+    report_class = ColourisationReport
 
     peer_metrics = ("grey_mse", "grey_psnr", "mean_colour_mse", "mean_colour_psnr", "true_colourfulness")
 
@@ -117,28 +120,10 @@ class Colourisation(Autoencoding):
         self.drawn["reconstructions"] = lambda: _draw([(name, one[:SHOWN]) for name, one in rows])
         return values
 
-    def predict(self, inputs: Tensor) -> Tensor:
-        """Colours for the brightness of images, pixels from 0 to 1, (B, 3, H, W)."""
-        return self.colours(inputs)[0].clamp(0, 1)
-
-    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """How colourful each image has become, and the picture."""
-        done = self.predict(inputs)
-        return [{"colourfulness": colourfulness(one[None]), "coloured": picture(one)} for one in done]
-
 
 def changed(pixels: Tensor, matrix: Tensor) -> Tensor:
     """Each pixel's channels times a matrix (D, C): (B, C, H, W) -> (B, D, H, W)."""
     return torch.einsum("dc,bchw->bdhw", matrix.to(pixels.dtype), pixels)
-
-
-def colourfulness(pixels: Tensor) -> float:
-    """Hasler and Süsstrunk, 2003, on a scale of 255, a mean over images (N, 3, H, W): 0 is grey, 33 moderate, 82 high."""
-    red, green, blue = (255 * pixels.float()).unbind(1)
-    first, second = (red - green).flatten(1), (0.5 * (red + green) - blue).flatten(1)
-    spread = (first.var(1, correction=0) + second.var(1, correction=0)).sqrt()
-    middle = (first.mean(1).square() + second.mean(1).square()).sqrt()
-    return float((spread + 0.3 * middle).mean())
 
 
 def _draw(rows: list[tuple[str, Tensor]]) -> Figure:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from experiments.errors import UserError
 from experiments.tasks.autoencoding import LOSSES, Autoencoding, Sample
 from experiments.tasks.peers.rate import Coder, at, distortion, jpeg_curve, pca_curve
+from experiments.tasks.reports.compression import CompressionReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,6 +45,8 @@ class Compression(Autoencoding):
     Raises:
         UserError: for a value that is not in its range.
     """
+
+    report_class = CompressionReport
 
     peer_metrics = ("pca_bytes", "pca_psnr", "pca_mse", "jpeg_bytes", "jpeg_psnr")
 
@@ -143,10 +146,6 @@ class Compression(Autoencoding):
         self.found["rate_distortion"] = {name: [list(point[:2]) for point in points] for name, points in curves.items()}
         self.drawn["rate_distortion"] = lambda: _draw(curves)
         return values
-
-    def predict(self, inputs: Tensor) -> Tensor:
-        """Pixels from 0 to 1 out of quantised codes, (B, C, H, W)."""
-        return self.model.decoder(self.quantised(self.encode(inputs)[0], self.width))
 
 
 def _draw(curves: dict[str, list[tuple[float, float, float]]]) -> Figure:

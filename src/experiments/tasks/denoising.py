@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from experiments.errors import UserError
 from experiments.tasks.autoencoding import LOSSES, Autoencoding, Sample
 from experiments.tasks.parts.corruption import Corruption
-from experiments.tasks.parts.image_similarity import mse, psnr, ssim
-from experiments.tasks.parts.media import SHOWN, picture
+from experiments.tasks.parts.image_similarity import psnr, ssim
+from experiments.tasks.parts.media import SHOWN
 from experiments.tasks.peers import filters
+from experiments.tasks.reports.denoising import DenoisingReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,6 +41,8 @@ class Denoising(Autoencoding):
     Raises:
         UserError: for a value that is not in its range.
     """
+
+    report_class = DenoisingReport
 
     peer_metrics = ("noisy_psnr", "noisy_ssim", "filter_psnr", "filter_ssim")
 
@@ -115,9 +118,3 @@ class Denoising(Autoencoding):
         names = {name: f"{name} {float(psnr(values, clean[: len(values)]).mean()):.1f} dB" for name, values in rows[1:]}
         named = [(names.get(name, name), values) for name, values in shown]
         return strips(named, title="Denoised", note=f"{self.corrupt.kind} {self.corrupt.level:g}, test images")
-
-    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """Images are taken to be noisy already: what the model makes of them, and how much it changed."""
-        noisy, restored = self.pixels(inputs), self.predict(inputs)
-        changes = mse(restored, noisy).sqrt().tolist()
-        return [{"change": change, "denoised": picture(one)} for change, one in zip(changes, restored, strict=True)]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -12,15 +9,14 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from experiments.errors import UserError
-from experiments.tasks.base import Attachment, Task
-from experiments.tasks.parts.average_precision import AveragePrecision, encoded
-from experiments.tasks.parts.matching import KINDS, Mistakes
-from experiments.tasks.parts.tiles import in_tiles
+from experiments.tasks.base import Task
+from experiments.tasks.parts.average_precision import AveragePrecision
+from experiments.tasks.parts.matching import Found, Mistakes, on_cpu
+from experiments.tasks.reports.detection import DetectionReport
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
-Found = dict[str, Tensor]
 SHOWN = 8  # test images that are drawn
 
 
@@ -43,8 +39,9 @@ class Detection(Task):
         UserError: a value is out of range, or faster-coco-eval is missing.
     """
 
+    report_class = DetectionReport
+
     monitor = ("val/map", "max")
-    top = 100
 
     def __init__(
         self,
@@ -66,8 +63,7 @@ class Detection(Task):
         super().__init__(model, spec, optimizer, scheduler)
         self.threshold, self.tile, self.overlap = threshold, tile, overlap
         self.mistakes: Mistakes | None = None
-        self._drawn: list[tuple[Tensor, Found, Found]] = []
-        self._answered: list[tuple[tuple[int, int], Found]] = []
+        self.drawn: list[tuple[Tensor, Found, Found]] = []
 
     @staticmethod
     def outputs(spec: Any) -> dict[str, Any]:
@@ -103,144 +99,14 @@ class Detection(Task):
             assert self.mistakes is not None
             for image, one, target in zip(images, found, targets, strict=True):
                 self.mistakes.add(one, target)
-                if len(self._drawn) < SHOWN:
-                    self._drawn.append((image.cpu(), _on_cpu(one), _on_cpu(target)))
+                if len(self.drawn) < SHOWN:
+                    self.drawn.append((image.cpu(), on_cpu(one), on_cpu(target)))
 
     def on_test_start(self) -> None:
         self.mistakes = Mistakes(self.spec.num_classes, self.threshold)
-        self._drawn = []
+        self.drawn = []
 
     @property
     def judge(self) -> AveragePrecision:
         """What judged the test."""
         return cast(AveragePrecision, self.metrics_of("test")["boxes"])
-
-    def details(self) -> dict[str, Any]:
-        """Per class: average precision, recall and the number of test objects; confusions, and errors by kind.
-
-        In the confusion matrix the background is the last class: what was missed, and what was invented.
-        """
-        if self.mistakes is None:
-            return {}
-        per_class = {
-            name: {key: None if value != value else round(value, 6) for key, value in row.items()}
-            for name, row in self.judge.per_class.items()
-        }
-        return {
-            "per_class": per_class,
-            "confusion": self.mistakes.matrix.tolist(),
-            "objects": {kind: self.mistakes.kinds[kind] for kind in KINDS},
-        }
-
-    def figures(self) -> dict[str, Callable[[], Figure | None]]:
-        """Predictions beside truth, precision against recall, confusions, and how well boxes fit."""
-        mistakes = self.mistakes
-        if mistakes is None:
-            return {}
-
-        def confusions() -> Figure:
-            from experiments.viz.confusion import confusion
-
-            title = f"Confusion matrix at a score of {self.threshold:g}"
-            return confusion(mistakes.matrix, (*self.spec.classes, "background"), title=title)
-
-        def overlaps() -> Figure | None:
-            from experiments.viz.charts import distributions
-
-            if len(mistakes.overlaps) < 2:
-                return None
-            note = f"of {len(mistakes.overlaps):,} found objects, each with the true box that it fits best"
-            groups = {"found objects": mistakes.overlaps}
-            return distributions(groups, "intersection over union", title="How well boxes fit", note=note)
-
-        return {
-            "predictions": self._draw_predictions,
-            "precision_recall": self._draw_curves,
-            "confusion": confusions,
-            "overlaps": overlaps,
-        }
-
-    def _draw_predictions(self) -> Figure | None:
-        from experiments.viz.boxes import beside
-
-        rows = [(image, self._sure(found), true) for image, found, true in self._drawn]
-        return beside(rows, self.spec.classes, note=f"test images; objects of score {self.threshold:g} or more")
-
-    def _draw_curves(self) -> Figure | None:
-        from experiments.viz.boxes import precision_recall
-
-        return precision_recall(self.judge.precision, self.judge.per_class)
-
-    def _sure(self, found: Found) -> Found:
-        sure = found["scores"] >= self.threshold
-        return {key: value[sure] for key, value in found.items()}
-
-    def predict(self, inputs: Sequence[Tensor]) -> list[Found]:
-        """What is found in each image: boxes (N, 4) in its pixels, labels and scores (N,), the surest first."""
-        found = []
-        for image in inputs:
-            image = image.to(self.device)
-            large = self.tile is not None and max(image.shape[-2:]) > self.tile
-            found.append(in_tiles(image, self.tile or 0, self.overlap, self.model) if large else self.model([image])[0])
-        return found
-
-    def answers(self, inputs: Sequence[Tensor], top: int) -> list[dict[str, Any]]:
-        """The objects of each image above the threshold, and the image with them drawn."""
-        out = []
-        for image, found in zip(inputs, self.predict(inputs), strict=True):
-            found = _on_cpu({key: value[:top] for key, value in self._sure(found).items()})
-            size = (image.shape[-2], image.shape[-1])
-            self._answered.append((size, found))
-            rows = zip(found["labels"].tolist(), found["scores"].tolist(), found["boxes"].tolist(), strict=True)
-            objects = [
-                {
-                    "class": self.spec.classes[label],
-                    "score": score,
-                    **dict(zip(("x1", "y1", "x2", "y2"), box, strict=True)),
-                }
-                for label, score, box in rows
-            ]
-            out.append({"objects": objects, "drawn": self._picture(image, found), **self._attachments(found, size)})
-        return out
-
-    def _attachments(self, found: Found, size: tuple[int, int]) -> dict[str, Attachment]:
-        """Further files of one image."""
-        return {}
-
-    def _picture(self, image: Tensor, found: Found) -> Attachment:
-        from experiments.viz.boxes import drawn
-
-        return Attachment(".png", drawn(image, found, self.spec.classes))
-
-    def together(self, names: Sequence[str]) -> dict[str, bytes]:
-        """What all answers since the last call say, as one file in COCO's form."""
-        images: list[dict[str, Any]] = []
-        annotations: list[dict[str, Any]] = []
-        for number, (name, ((height, width), found)) in enumerate(zip(names, self._answered, strict=True), 1):
-            images.append({"id": number, "file_name": name, "height": height, "width": width})
-            runs = encoded(found["masks"]) if "masks" in found else []
-            for place, ((x1, y1, x2, y2), label, score) in enumerate(
-                zip(found["boxes"].tolist(), found["labels"].tolist(), found["scores"].tolist(), strict=True)
-            ):
-                row: dict[str, Any] = {
-                    "id": len(annotations) + 1,
-                    "image_id": number,
-                    "category_id": label + 1,
-                    "bbox": [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)],
-                    "area": round((x2 - x1) * (y2 - y1), 2),
-                    "iscrowd": 0,
-                    "score": round(score, 6),
-                }
-                if runs:
-                    row["segmentation"] = {"size": list(runs[place]["size"]), "counts": runs[place]["counts"].decode()}
-                annotations.append(row)
-        categories = [{"id": number, "name": name} for number, name in enumerate(self.spec.classes, 1)]
-        content = {"images": images, "annotations": annotations, "categories": categories}
-        self._answered = []
-        text = io.StringIO()
-        json.dump(content, text, ensure_ascii=False, indent=1)
-        return {"predictions.json": text.getvalue().encode()}
-
-
-def _on_cpu(one: Mapping[str, Tensor]) -> Found:
-    return {key: value.detach().cpu() for key, value in one.items()}

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -15,9 +12,9 @@ from torchmetrics import MetricCollection
 
 from experiments.batches import Sequences
 from experiments.errors import UserError
-from experiments.system.shown import cell
-from experiments.tasks.base import Attachment, Task
-from experiments.tasks.parts.forecast_errors import MAE, MASE, MSE, SMAPE, Coverage, ForecastError
+from experiments.tasks.base import Task
+from experiments.tasks.parts.forecast_errors import MAE, MASE, MSE, SMAPE, Coverage
+from experiments.tasks.reports.forecasting import ForecastingReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,8 +46,9 @@ class Forecasting(Task):
         UserError: when a value is out of range.
     """
 
+    report_class = ForecastingReport
+
     monitor = ("val/mse", "min")
-    shows = ("experiments.commands.show.series",)
 
     def __init__(
         self,
@@ -75,7 +73,7 @@ class Forecasting(Task):
         self.block = min(block or spec.horizon, spec.horizon)
         levels = torch.tensor(self.quantiles, dtype=torch.float32)
         self.register_buffer("levels", levels, persistent=False)
-        self._shown: list[tuple[Tensor, Tensor | None, Tensor]] = []
+        self.shown: list[tuple[Tensor, Tensor | None, Tensor]] = []
 
     @staticmethod
     def outputs(spec: Any, quantiles: Sequence[float] | None = None, block: int | None = None) -> dict[str, Any]:
@@ -148,36 +146,12 @@ class Forecasting(Task):
         # One window of some batches, spread over the test: neighbours look alike.
         batches = self.trainer.num_test_batches
         total = int(batches[0]) if batches else 1
-        if batch_idx % max(1, total // SHOWN) == 0 and len(self._shown) < SHOWN:
-            self._shown.append((batch[0][0].cpu(), result["target"][0].cpu(), result["prediction"][0].cpu()))
+        if batch_idx % max(1, total // SHOWN) == 0 and len(self.shown) < SHOWN:
+            self.shown.append((batch[0][0].cpu(), result["target"][0].cpu(), result["prediction"][0].cpu()))
         return result
 
     def on_test_start(self) -> None:
-        self._shown = []
-
-    def details(self) -> dict[str, Any]:
-        """The errors at each step ahead and of each column, of the last test."""
-        found = {name: cast(ForecastError, metric) for name, metric in self.metrics_of("test").items()}
-        if not found["mse"].by_step:
-            return {}
-        kept = {name: metric for name, metric in found.items() if name in ("mse", "mae", "coverage")}
-        return {
-            "per_step": {name: [round(value, 6) for value in metric.by_step] for name, metric in kept.items()},
-            "per_column": {
-                column: {name: round(metric.by_column[place], 6) for name, metric in kept.items()}
-                for place, column in enumerate(self.spec.columns)
-            },
-        }
-
-    def figures(self) -> dict[str, Callable[[], Figure | None]]:
-        """Forecasts beside the truth, and the error by steps ahead."""
-        steps = self.details().get("per_step")
-        drawn: dict[str, Callable[[], Figure | None]] = {}
-        if self._shown:
-            drawn["forecast"] = lambda: self.draw(self._shown)
-        if steps and len(steps["mse"]) > 1:
-            drawn["error_by_step"] = lambda: _draw_errors(steps)
-        return drawn
+        self.shown = []
 
     def draw(self, windows: Sequence[tuple[Tensor, Tensor | None, Tensor]]) -> Figure:
         """Scaled pasts (history, C), truths (horizon, C) or None, and forecasts (horizon, C, Q), in the data's units."""
@@ -193,59 +167,6 @@ class Forecasting(Task):
             for past, truth, guess in windows
         ]
         return forecasts(known, self.spec.columns[:COLUMNS], self.quantiles, self.middle)
-
-    def predict(self, inputs: Any) -> Tensor:
-        """(N, horizon, C) or, with quantiles, (N, horizon, C, Q), in the units of the data."""
-        spec = self.spec
-        forecast = self.forecast(inputs.values)
-        mean, std = (
-            torch.tensor(values, dtype=torch.float64)[:, None].to(forecast.device) for values in (spec.mean, spec.std)
-        )
-        forecast = forecast.double() * std + mean  # in double precision, as large numbers may differ by little
-        return forecast if self.quantiles else forecast[..., 0]
-
-    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """Of each table the first forecasts, a CSV file with all of them, and a picture."""
-        from experiments.viz.canvas import png
-
-        spec, out = self.spec, []
-        scaled = self.forecast(inputs.values)
-        for past, guess, values, times in zip(inputs.values, scaled, self.predict(inputs), inputs.times, strict=True):
-            picture = self.draw([(past, None, guess)])
-            quantiles = values if self.quantiles else values[..., None]
-            first = {name: float(quantiles[0, place, self.middle]) for place, name in enumerate(spec.columns)}
-            out.append(
-                {
-                    "first": times[0],
-                    "last": times[-1],
-                    "steps": spec.horizon,
-                    **first,
-                    "forecast": Attachment(".csv", self._as_csv(times, quantiles).encode()),
-                    "picture": Attachment(".png", png(picture)),
-                }
-            )
-        return out
-
-    def _as_csv(self, times: Sequence[str], forecast: Tensor) -> str:
-        """A row a step: time, and each column, once for each quantile where there are any."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        names = [f"{name}_{q:g}" for name in self.spec.columns for q in self.quantiles] or list(self.spec.columns)
-        writer.writerow(["time", *map(cell, names)])
-        each = forecast[0].numel() // max(len(self.spec.columns), 1)
-        # Six digits of what the column varies by.
-        digits = [min(max(5 - math.floor(math.log10(std or 1)), 0), 15) for std in self.spec.std for _ in range(each)]
-        for time, values in zip(times, forecast.flatten(1).tolist(), strict=True):
-            writer.writerow(
-                [cell(time), *(f"{value:.{places}f}" for value, places in zip(values, digits, strict=True))]
-            )
-        return text.getvalue()
-
-
-def _draw_errors(steps: dict[str, list[float]]) -> Figure:
-    from experiments.viz.forecast import errors_by_step
-
-    return errors_by_step(steps["mse"], steps["mae"])
 
 
 def _quantiles(given: Sequence[float] | None) -> tuple[float, ...]:

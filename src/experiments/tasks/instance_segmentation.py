@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
-from torch import Tensor, nn
+from torch import nn
 from torchmetrics import MetricCollection
 
 from experiments.errors import UserError
-from experiments.tasks.base import Attachment
-from experiments.tasks.detection import Detection, Found
+from experiments.tasks.detection import Detection
 from experiments.tasks.parts.average_precision import AveragePrecision
+from experiments.tasks.reports.instance_segmentation import InstanceSegmentationReport
 
 
 class InstanceSegmentation(Detection):
@@ -30,6 +28,8 @@ class InstanceSegmentation(Detection):
     Raises:
         UserError: as in `Detection`, and when the data have no masks.
     """
+
+    report_class = InstanceSegmentationReport
 
     monitor = ("val/mask_map", "max")
 
@@ -54,24 +54,3 @@ class InstanceSegmentation(Detection):
             "masks": AveragePrecision(self.spec.classes, masks=True, prefix="mask_"),
         }
         return MetricCollection(judges, compute_groups=False)
-
-    def details(self) -> dict[str, Any]:
-        """As of boxes, and per class the average precision of masks."""
-        found = super().details()
-        judge = cast(AveragePrecision, self.metrics_of("test")["masks"])
-        for name, row in found.get("per_class", {}).items():
-            value = judge.per_class[name]["map"]
-            row["mask_map"] = None if value != value else round(value, 6)
-        return found
-
-    def _attachments(self, found: Found, size: tuple[int, int]) -> dict[str, Attachment]:
-        """An image of numbers: 0 is background, n the n-th object of the answer, the surer above the less sure."""
-        from PIL import Image
-
-        owner = np.zeros(size, np.uint16 if len(found["labels"]) > 255 else np.uint8)
-        masks: Tensor = found["masks"][:, 0] > 0.5
-        for place in reversed(range(len(masks))):
-            owner[masks[place].numpy()] = place + 1
-        out = io.BytesIO()
-        Image.fromarray(owner).save(out, "PNG")
-        return {"masks": Attachment(".png", out.getvalue())}

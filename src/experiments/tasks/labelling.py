@@ -15,10 +15,11 @@ from torchmetrics.classification import (
     MulticlassRecall,
 )
 
-from experiments.batches import IGNORED, Sequences, Words
+from experiments.batches import IGNORED, Sequences
 from experiments.errors import UserError
 from experiments.tasks.base import Task
-from experiments.tasks.parts.entities import EntityScore, entities, is_scheme, scores
+from experiments.tasks.parts.entities import EntityScore, is_scheme
+from experiments.tasks.reports.labelling import LabellingReport
 
 
 class Labelling(Task):
@@ -37,15 +38,15 @@ class Labelling(Task):
         UserError: when there are fewer than two classes.
     """
 
+    report_class = LabellingReport
+
     monitor = ("val/accuracy", "max")
-    shows: tuple[str, ...] = ("experiments.commands.show.words",)
 
     def __init__(self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any) -> None:
         if spec.num_classes < 2:
             raise UserError(f"labelling needs two classes or more, the data has {list(spec.classes)}: add a class")
         self.entities = is_scheme(spec.classes)
         self.of_words = bool(getattr(spec, "special", ()))  # else generated symbols, of which accuracy says all
-        self.shows = type(self).shows if self.of_words else ()
         super().__init__(model, spec, optimizer, scheduler)
         if self.entities:
             self.monitor = ("val/f1", "max")
@@ -110,49 +111,3 @@ class Labelling(Task):
                 self.found = self.counts.counts.cpu()
         elif self.of_words:
             self.found = self.matrix.compute().cpu()
-
-    def details(self) -> dict[str, Any]:
-        """Per type of entity, or per class: precision, recall, F1 and the number of test examples."""
-        if self.found is None:
-            return {}
-        if self.entities:
-            names, counts = self.counts.types, self.found
-        else:
-            names, counts = self.spec.classes, self.found.new_empty(3, len(self.found))
-            counts[0], counts[1], counts[2] = self.found.diag(), self.found.sum(0), self.found.sum(1)
-        columns = scores(counts)
-        per_class = {
-            name: {key: round(column[place].item(), 6) for key, column in columns.items()}
-            | {"examples": int(counts[2, place])}
-            for place, name in enumerate(names)
-        }
-        return {"per_class": per_class} | ({} if self.entities else {"confusion": self.found.tolist()})
-
-    def predict(self, inputs: Any) -> Tensor:
-        """Class probabilities of each step (B, T, num_classes)."""
-        plain = Sequences(inputs.values, inputs.lengths) if isinstance(inputs, Words) else inputs
-        return self.model(plain).softmax(-1)
-
-    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The label of each word, and where they mark entities the entities.
-
-        Raises:
-            UserError: when the inputs have no words.
-        """
-        if not isinstance(inputs, Words):
-            raise UserError("single inputs of generated symbols have no words: use experiments evaluate")
-        probabilities, best = self.predict(inputs).float().max(-1)
-        answers = []
-        for row, (firsts, words) in enumerate(zip(inputs.firsts, inputs.words, strict=True)):
-            labels = [self.spec.classes[one] for one in best[row, firsts].tolist()]
-            sure = probabilities[row, firsts].tolist()
-            answer: dict[str, Any] = {}
-            if self.entities:
-                named = [f"{' '.join(words[first:end])} ({kind})" for kind, first, end in entities(labels)]
-                answer["entities"] = ", ".join(named)
-            answer["labels"] = [
-                {"word": word, "label": label, "probability": one}
-                for word, label, one in zip(words, labels, sure, strict=True)
-            ]
-            answers.append(answer)
-        return answers

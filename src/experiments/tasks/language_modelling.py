@@ -7,7 +7,6 @@ trajectories", 1990). A GPT, which remembers nothing between batches, reads piec
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,10 +19,9 @@ from experiments.batches import IGNORED, Sequences, Tokens
 from experiments.errors import UserError
 from experiments.loggers.trackers import log_text
 from experiments.tasks.base import Task
-from experiments.tasks.parts.generation import Writing, longer_than, write
+from experiments.tasks.parts.generation import Writing, write
 from experiments.tasks.parts.of_processes import of_all_processes, own_share
-
-log = logging.getLogger(__name__)
+from experiments.tasks.reports.language_modelling import LanguageModellingReport
 
 
 class Perplexity(Metric):
@@ -64,8 +62,9 @@ class LanguageModelling(Task):
         UserError: when the model cannot write, sees later tokens, or sees fewer than a batch of the data has.
     """
 
+    report_class = LanguageModellingReport
+
     monitor = ("val/perplexity", "min")
-    shows = ("experiments.commands.show.words",)
 
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, sample: Mapping[str, Any]
@@ -172,17 +171,3 @@ class LanguageModelling(Task):
         written = write(self.model, begin, how or self.writing, never, end)
         self.model.train(mode)
         return [Tokens(row) for row in written]
-
-    def predict(self, inputs: Sequences) -> list[Tokens]:
-        """How the model goes on."""
-        return self.generate(inputs)
-
-    def answers(self, inputs: Sequences, top: int) -> list[dict[str, Any]]:
-        """The tokens that the model writes after each beginning."""
-        cut = longer_than(inputs, self.model)
-        if cut:
-            log.warning(
-                "%d of %d beginnings are longer than the %d tokens that the model sees: the end of each is read.",
-                cut, len(inputs.values), self.model.positions,
-            )  # fmt: skip
-        return [{"continuation": written} for written in self.generate(inputs)]

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
-from experiments.batches import Sequences, Tokens
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.language_modelling import Perplexity
+from experiments.tasks.reports.masked_language_modelling import MaskedLanguageModellingReport
 
 
 class MaskedLanguageModelling(Task):
@@ -40,11 +40,12 @@ class MaskedLanguageModelling(Task):
         UserError: when the data has no mask, the model sees only what came before, or a share is out of its range.
     """
 
+    report_class = MaskedLanguageModellingReport
+
     monitor = ("val/perplexity", "min")
     is_word: Tensor
     words: Tensor
     starts: Tensor
-    shows = ("experiments.commands.show.words",)
 
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *,
@@ -140,41 +141,6 @@ class MaskedLanguageModelling(Task):
         for stage in body:
             states = stage(states)
         return head(states[places])
-
-    def predict(self, inputs: Sequences) -> list[Tokens]:
-        """The texts with their masks filled."""
-        places = self._masks(inputs)
-        values = inputs.values.clone()
-        values[places] = self.words[self.scores(inputs, places)[:, self.words].argmax(1)]
-        return [Tokens(row[:length]) for row, length in zip(values.tolist(), inputs.lengths.tolist(), strict=True)]
-
-    def answers(self, inputs: Sequences, top: int) -> list[dict[str, Any]]:
-        """The likeliest words for each mask of each text, with their probabilities."""
-        places = self._masks(inputs)
-        chances, found = self.scores(inputs, places).float().softmax(1)[:, self.words].topk(min(top, len(self.words)))
-        answers: list[dict[str, Any]] = [{"candidates": []} for _ in inputs.values]
-        rows = places.nonzero()[:, 0].tolist()
-        for number, (row, best, words) in enumerate(
-            zip(rows, chances.tolist(), self.words[found].tolist(), strict=True)
-        ):
-            mask = number - rows.index(row) + 1
-            answers[row]["candidates"] += [
-                {"mask": mask, "word": Tokens([word]), "probability": chance}
-                for word, chance in zip(words, best, strict=True)
-            ]
-        return answers
-
-    def _masks(self, inputs: Sequences) -> Tensor:
-        """(B, T) bool: where the masks are.
-
-        Raises:
-            UserError: when a text has none.
-        """
-        places = (inputs.values == self.spec.mask) & inputs.mask()
-        for number, some in enumerate(places.any(1).tolist(), 1):
-            if not some:
-                raise UserError(f"text {number} hides no word: write [MASK] where one is to be found")
-        return places
 
 
 def settled(inputs: Any) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,9 +10,10 @@ from torch import Tensor, nn
 
 from experiments.errors import UserError
 from experiments.tasks.parts.acting import Acting
+from experiments.tasks.reports.policy_gradient import PolicyGradientReport
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 
 class PolicyGradient(Acting):
@@ -40,6 +40,8 @@ class PolicyGradient(Acting):
     Raises:
         UserError: when a value is out of range.
     """
+
+    report_class = PolicyGradientReport
 
     monitor = ("val/return", "max")
 
@@ -70,8 +72,8 @@ class PolicyGradient(Acting):
         self.passes, self.discount, self.trace, self.clip = passes, discount, trace, clip
         self.entropy, self.value_weight, self.max_gradient = entropy, value_weight, max_gradient
         self._moments: list[Tensor] = []  # of the rollout that is learned from, not yet part of the model's
-        self._history: list[dict[str, float]] = []  # a row an epoch: steps, and the returns
-        self._seconds = 0.0
+        self.history: list[dict[str, float]] = []  # a row an epoch: steps, and the returns
+        self.seconds = 0.0
         self._since: float | None = None
 
     def setup(self, stage: str) -> None:
@@ -202,7 +204,7 @@ class PolicyGradient(Acting):
     def _rest(self) -> None:
         """Stops the clock of training."""
         if self._since is not None:
-            self._seconds += time.perf_counter() - self._since
+            self.seconds += time.perf_counter() - self._since
         self._since = None
 
     def on_train_epoch_end(self) -> None:
@@ -218,7 +220,7 @@ class PolicyGradient(Acting):
             self.log("train/return", torch.tensor(row["train"]))
         if "val/return" in self.trainer.callback_metrics:
             row["val"] = float(self.trainer.callback_metrics["val/return"])
-        self._history.append(row)
+        self.history.append(row)
 
     @property
     def steps(self) -> int:
@@ -230,31 +232,11 @@ class PolicyGradient(Acting):
 
     # What a run reports
 
-    def details(self) -> dict[str, Any]:
-        """Besides the test's episodes: steps of the environment, and how many a second, learning included."""
-        known = super().details()
-        if not self._history:
-            return known
-        steps = int(self._history[-1]["steps"])
-        speed = round(steps / self._seconds, 1) if self._seconds else None
-        return known | {"steps": {"environment": steps, "a_second": speed, "return_by_steps": self._history}}
-
-    def figures(self) -> dict[str, Callable[[], Figure | None]]:
-        drawn = super().figures()
-        history = self._history
-        return {"return": lambda: _draw_returns(history, self.spec)} | drawn if history else drawn
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        checkpoint["policy_gradient"] = {"history": self._history, "seconds": self._seconds}
+        checkpoint["policy_gradient"] = {"history": self.history, "seconds": self.seconds}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
         kept = checkpoint.get("policy_gradient", {})
-        self._history, self._seconds = list(kept.get("history", [])), kept.get("seconds", 0.0)
-
-
-def _draw_returns(history: list[dict[str, float]], spec: Any) -> Figure:
-    from experiments.viz.control import return_curve
-
-    return return_curve(history, spec.threshold)
+        self.history, self.seconds = list(kept.get("history", [])), kept.get("seconds", 0.0)

@@ -8,7 +8,7 @@ windows counts, and none where every window says so.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,17 +17,10 @@ from torch import Tensor, nn
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts.answer_scores import exact_match, overlap
+from experiments.tasks.parts.spans import Span, best_spans, text_of
+from experiments.tasks.reports.question_answering import QuestionAnsweringReport
 
 SAMPLES = 8  # test questions in the record
-
-
-class Span(NamedTuple):
-    """An answer in one window: its first and last token, and the sum of their scores."""
-
-    score: float
-    window: int
-    first: int
-    last: int
 
 
 class QuestionAnswering(Task):
@@ -45,8 +38,9 @@ class QuestionAnswering(Task):
         UserError: when the data asks no questions, or an answer may have no token.
     """
 
+    report_class = QuestionAnsweringReport
+
     monitor = ("val/f1", "max")
-    shows = ("experiments.commands.show.answers", "experiments.commands.show.words")
 
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, answer_length: int, no_answer: float
@@ -59,7 +53,7 @@ class QuestionAnswering(Task):
         self.answer_length, self.no_answer = answer_length, no_answer
         self._spans: dict[int, list[Span]] = {}  # of each question of the part that is evaluated
         self._none: dict[int, float] = {}  # likewise the least score of "no answer"
-        self._shown: list[dict[str, Any]] = []
+        self.shown: list[dict[str, Any]] = []
 
     @staticmethod
     def outputs(spec: Any) -> dict[str, Any]:
@@ -142,7 +136,7 @@ class QuestionAnswering(Task):
         if part == "test":
             rows = list(said)
             shown = rows[:: max(1, len(rows) // SAMPLES)][:SAMPLES]
-            self._shown = [
+            self.shown = [
                 {"question": questions[row].question, "answer": said[row], "right": list(dict.fromkeys(right[row]))}
                 for row in shown
             ]
@@ -157,69 +151,3 @@ class QuestionAnswering(Task):
         if self.spec.unanswerable and none > best.score + self.no_answer:
             return ""
         return text_of(best, windows, passage)
-
-    def details(self) -> dict[str, Any]:
-        """Some questions of the last test: what was answered, and what is right."""
-        return {"answers": self._shown} if self._shown else {}
-
-    def predict(self, inputs: Any) -> list[str]:
-        """The best answer to each question; nothing where it has none."""
-        return [answer["answers"][0]["answer"] for answer in self.answers(inputs, 1)]
-
-    @torch.no_grad()
-    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The best answers to each question with their probabilities among the answers of all its windows."""
-        on = self.device
-        scores = self.scores(inputs.inputs._replace(values=inputs.inputs.values.to(on), lengths=inputs.inputs.lengths.to(on)),
-                             inputs.places[:, 0].to(on))  # fmt: skip
-        best, firsts, lasts = best_spans(scores, self.answer_length, top + 4)
-        rows = inputs.places[:, 1].tolist()
-        found: list[dict[str, float]] = [{} for _ in inputs.passages]
-        for number, row in enumerate(rows):
-            for score, first, last in zip(
-                best[number].tolist(), firsts[number].tolist(), lasts[number].tolist(), strict=True
-            ):
-                if score > -float("inf"):
-                    text = text_of(Span(score, number, first, last), inputs.windows, inputs.passages[row])
-                    found[row][text] = max(score, found[row].get(text, -float("inf")))
-        if self.spec.unanswerable:
-            for row, one in enumerate(found):
-                none = [float(scores[n, 0].sum()) for n, of in enumerate(rows) if of == row]
-                one[""] = min(none) - self.no_answer
-        answers = []
-        for one in found:
-            ordered = sorted(one.items(), key=lambda pair: -pair[1])
-            chances = torch.tensor([score for _, score in ordered]).softmax(0).tolist()
-            listed = [
-                {"answer": text, "probability": chance}
-                for (text, _), chance in zip(ordered[:top], chances, strict=False)
-            ]
-            answers.append({"answers": listed or [{"answer": "", "probability": 1.0}]})
-        return answers
-
-
-def best_spans(scores: Tensor, longest: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The best answers of each window, none of them "no answer": sums of scores, first and last tokens, (B, count) each.
-
-    Args:
-        scores: (B, T, 2), minus infinity where no answer can begin or end.
-        longest: tokens of an answer, at most.
-        count: answers wanted.
-    """
-    first, last = scores[..., 0].clone(), scores[..., 1].clone()
-    first[:, 0] = last[:, 0] = -torch.inf
-    # A row an answer's first token, a column its length: (B, T, longest).
-    ends = F.pad(last, (0, longest - 1), value=-torch.inf).unfold(1, longest, 1)
-    sums = (first[..., None] + ends).flatten(1)
-    best, places = sums.topk(min(count, sums.shape[1]), dim=1)
-    return best, places // longest, places // longest + places % longest
-
-
-def text_of(span: Span, windows: Sequence[Any], passage: str) -> str:
-    """The letters of the passage that an answer covers."""
-    window = windows[span.window]
-    inside = len(window.spans)
-    first, last = span.first - window.begins, span.last - window.begins
-    if not (0 <= first < inside and 0 <= last < inside):
-        return ""
-    return passage[window.spans[first][0] : window.spans[last][1]]

@@ -11,6 +11,7 @@ from torchmetrics import MeanAbsoluteError, MeanMetric, MeanSquaredError, Metric
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts.correlation import Correlation
+from experiments.tasks.reports.regression import RegressionReport
 
 CLOSE = 0.04  # an answer within this of the truth counts as right (Hochreiter and Schmidhuber, 1997)
 
@@ -41,6 +42,8 @@ class Regression(Task):
         UserError: when the data ask for no number.
     """
 
+    report_class = RegressionReport
+
     def __init__(self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any) -> None:
         if not getattr(spec, "values", 0):
             raise UserError("task=regression needs data that ask for numbers: take data=adding, or another task")
@@ -65,10 +68,3 @@ class Regression(Task):
         numbers = self.model(inputs)
         target = target.to(numbers.dtype)
         return F.mse_loss(numbers, target), numbers, target
-
-    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The numbers of each input."""
-        return [
-            {"number": row[0]} if len(row) == 1 else {f"number {place}": one for place, one in enumerate(row, 1)}
-            for row in self.predict(inputs).float().tolist()
-        ]

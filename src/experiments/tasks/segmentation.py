@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,16 +11,13 @@ from torchmetrics import MetricCollection
 
 from experiments.errors import UserError
 from experiments.tasks.base import Task
-from experiments.tasks.parts.mask_pictures import mask_file, overlay_file
-from experiments.tasks.parts.mask_tiles import by_tiles, largest
-from experiments.tasks.parts.overlap import BoundaryF1, Overlap, confusions, dices, ious, measures, parts_of
+from experiments.tasks.parts.overlap import BoundaryF1, Overlap, confusions, ious, measures
 from experiments.tasks.parts.pixel_losses import NAMES, pixel_loss
 from experiments.tasks.peers.pixels import most_frequent, threshold
+from experiments.tasks.reports.segmentation import SegmentationReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-SHOWN = 4  # images in a picture
 
 
 class Segmentation(Task):
@@ -45,8 +42,9 @@ class Segmentation(Task):
         UserError: a value is unknown or out of range, or there are fewer than two classes.
     """
 
+    report_class = SegmentationReport
+
     monitor = ("val/mean_iou", "max")
-    shows = ("experiments.commands.show.segmentation",)
 
     def __init__(
         self,
@@ -151,24 +149,6 @@ class Segmentation(Task):
             peers["threshold"] = threshold(train, test)
         return {f"{name}_{key}": float(one) for name, counts in peers.items() for key, one in measures(counts).items()}
 
-    def details(self) -> dict[str, Any]:
-        """Per class: IoU, Dice, precision, recall, boundary F1 and pixels of the test; the confusion; the worst images."""
-        if self.confusion is None:
-            return {}
-        right, true, guessed = parts_of(self.confusion)
-        columns = {
-            "iou": ious(self.confusion),
-            "dice": dices(self.confusion),
-            "precision": right / guessed,
-            "recall": right / true,
-            "boundary_f1": self.boundaries.last.cpu(),
-        }
-        per_class = {
-            name: {key: _plain(column[index]) for key, column in columns.items()} | {"pixels": int(true[index])}
-            for index, name in enumerate(self.spec.classes)
-        }
-        return {"per_class": per_class, "confusion": self.confusion.tolist()}
-
     # Pictures and single images.
 
     @torch.no_grad()
@@ -185,25 +165,6 @@ class Segmentation(Task):
         output = self.model(images)
         return output["out"] if isinstance(output, Mapping) else output
 
-    def figures(self) -> dict[str, Callable[[], Figure | None]]:
-        if self.confusion is None:
-            return {}
-        every = torch.cat(self.image_ious).float().cpu()
-        table = ious(self.confusion)
-        return {
-            "predictions": lambda: self.draw(
-                list(range(min(SHOWN, len(every)))), every, "Predictions", "the first test images"
-            ),
-            "worst_images": lambda: self.draw(
-                every.nan_to_num(2).argsort()[:SHOWN].tolist(), every, "Worst images", "by mean IoU"
-            ),
-            "best_images": lambda: self.draw(
-                every.nan_to_num(-1).argsort(descending=True)[:SHOWN].tolist(), every, "Best images", "by mean IoU"
-            ),
-            "iou_per_class": lambda: _draw_classes(table, self.spec),
-            "iou_histogram": lambda: _draw_histogram(every),
-        }
-
     def draw(self, indices: list[int], every: Tensor, title: str, note: str) -> Figure | None:
         """Some test images beside their true and predicted masks, and where these differ."""
         data: Any = getattr(self._trainer, "datamodule", None)
@@ -216,29 +177,6 @@ class Segmentation(Task):
         names = data.names("test", indices) if hasattr(data, "names") else [str(one) for one in indices]
         captions = [f"{name}  {value:.3f}" for name, value in zip(names, every[indices].tolist(), strict=True)]
         return masks(images.float().cpu(), target.cpu(), guess, captions, self.spec, title=title, note=note)
-
-    def predict(self, inputs: Any) -> Tensor:
-        """Probabilities of the classes of each pixel, (B, K, H, W)."""
-        return self.scores(inputs).softmax(1)
-
-    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The largest classes of each image and their shares, its mask with a palette, and the mask over the image."""
-        return [self._answer(one, top) for one in inputs]
-
-    def _answer(self, photo: Any, top: int) -> dict[str, Any]:
-        spec = self.spec
-        like = next(self.parameters())
-        values = photo.values.to(like.device, like.dtype)
-        scores = by_tiles(self.predict, values, (spec.height, spec.width), self.overlap)
-        mask = largest(scores, photo.pixels.shape[:2])
-        shares = torch.bincount(mask.flatten().long(), minlength=spec.num_classes).double() / mask.numel()
-        order = shares.argsort(descending=True)[: min(top, spec.num_classes)].tolist()
-        array = mask.numpy()
-        return {
-            "classes": [{"class": spec.classes[place], "share": float(shares[place])} for place in order],
-            "mask": mask_file(array, spec.colours),
-            "overlay": overlay_file(photo.pixels, array, spec.colours),
-        }
 
 
 def _weights(given: Sequence[float] | str | None, counts: Sequence[int] | None, classes: int) -> Tensor | None:
@@ -255,21 +193,3 @@ def _weights(given: Sequence[float] | str | None, counts: Sequence[int] | None, 
             f"task.class_weights has {len(weights)} values and the data {classes} classes: give one weight a class"
         )
     return weights
-
-
-def _plain(value: Tensor) -> float | None:
-    return None if value.isnan() else round(value.item(), 6)
-
-
-def _draw_classes(table: Tensor, spec: Any) -> Figure:
-    from experiments.viz.masks import class_bars
-
-    return class_bars([None if value.isnan() else float(value) for value in table], spec.classes, spec.colours)
-
-
-def _draw_histogram(every: Tensor) -> Figure:
-    from experiments.viz.charts import distributions
-
-    return distributions(
-        {"test images": every[~every.isnan()].tolist()}, "mean IoU of an image", title="IoU of the test images"
-    )

@@ -18,6 +18,7 @@ from experiments.batches import Sequences
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts.correlation import Correlation, Retrieval
+from experiments.tasks.reports.similarity import SimilarityReport
 
 
 class Similarity(Task):
@@ -35,6 +36,8 @@ class Similarity(Task):
     Raises:
         UserError: when the data gives no pairs, or a value is out of its range.
     """
+
+    report_class = SimilarityReport
 
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, highest: float, temperature: float
@@ -78,14 +81,3 @@ class Similarity(Task):
         """Unit vectors of both texts of each pair: (2B, T) -> (B, 2, D)."""
         unit = F.normalize(self.model(inputs), dim=1)
         return torch.stack(unit.chunk(2), dim=1)
-
-    def predict(self, inputs: Any) -> Tensor:
-        """Cosines (B,) of pairs."""
-        vectors = self.vectors(inputs)
-        return (vectors[:, 0] * vectors[:, 1]).sum(1)
-
-    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The cosine of each pair, and the number it stands for."""
-        cosines = self.predict(inputs).float().tolist()
-        graded = [{"number": one * self.highest} if self.graded else {} for one in cosines]
-        return [{"cosine": one, **more} for one, more in zip(cosines, graded, strict=True)]

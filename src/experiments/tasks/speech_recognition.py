@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,13 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
-from experiments.batches import IGNORED, pad
+from experiments.batches import IGNORED
 from experiments.errors import UserError
 from experiments.tasks.base import Task
-from experiments.tasks.parts.ctc import BLANK, greedy, lines_of, prefix_beam, word_times
+from experiments.tasks.parts.ctc import BLANK, greedy, prefix_beam
 from experiments.tasks.parts.spectrum import spectrum
 from experiments.tasks.parts.transcripts import Transcripts
 from experiments.tasks.parts.word_errors import WordErrors
+from experiments.tasks.reports.speech_recognition import SpeechRecognitionReport
 from experiments.text_rules import rule
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ class SpeechRecognition(Task):
         UserError: when the data have no symbols, or `beam` is below 1.
     """
 
+    report_class = SpeechRecognitionReport
+
     monitor = ("val/wer", "min")
-    shows = ("experiments.commands.show.speech",)
 
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, beam: int, normalise: str = "none"
@@ -58,7 +60,7 @@ class SpeechRecognition(Task):
         super().__init__(model, spec, optimizer, scheduler)
         self.beam = beam
         self.transcripts = Transcripts(SAMPLES)
-        self._drawn: list[tuple[Tensor, str]] = []
+        self.drawn: list[tuple[Tensor, str]] = []
 
     @staticmethod
     def outputs(spec: Any) -> dict[str, Any]:
@@ -76,7 +78,7 @@ class SpeechRecognition(Task):
         Steps beyond a recording's end say blank, so that nobody after this needs to know where it ends.
         """
         inputs, target = batch
-        chances, lengths = self._listen(inputs)
+        chances, lengths = self.listen(inputs)
         known = target != IGNORED
         losses = F.ctc_loss(
             chances.transpose(0, 1),
@@ -89,7 +91,7 @@ class SpeechRecognition(Task):
         )
         return losses.mean(), chances, target
 
-    def _listen(self, inputs: Any) -> tuple[Tensor, Tensor]:
+    def listen(self, inputs: Any) -> tuple[Tensor, Tensor]:
         """Log-probabilities (B, steps, symbols + 1), and how many steps belong to each recording."""
         scores = self.model(inputs)
         chances = scores.values.float().log_softmax(2)
@@ -107,17 +109,17 @@ class SpeechRecognition(Task):
     def _evaluate(self, part: str, batch: tuple[Any, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         loss, prediction, target = self.step(batch)
         self.sums[part].add(len(target), loss=loss)
-        heard = self._texts(prediction, self.beam if part == "test" else 1)
+        heard = self.texts(prediction, self.beam if part == "test" else 1)
         said = self.texts_of(target)
         self.metrics_of(part).update(heard, said)
         if part == "test":
             self.transcripts.add(said, heard)
-            if len(self._drawn) < DRAWN:
+            if len(self.drawn) < DRAWN:
                 inputs = batch[0]
-                self._drawn.append((inputs.values[0, : int(inputs.lengths[0])], said[0]))
+                self.drawn.append((inputs.values[0, : int(inputs.lengths[0])], said[0]))
         return loss, prediction, target
 
-    def _texts(self, chances: Tensor, beam: int) -> list[str]:
+    def texts(self, chances: Tensor, beam: int) -> list[str]:
         found = greedy(chances) if beam == 1 else prefix_beam(chances, beam)
         return [self._text([symbol - 1 for symbol in row]) for row in found]
 
@@ -125,24 +127,13 @@ class SpeechRecognition(Task):
         return "".join(self.spec.symbols[place] for place in places)
 
     def on_test_start(self) -> None:
-        self._drawn = []
+        self.drawn = []
         self.transcripts.clear()
 
     def _report(self, part: str) -> None:
         if part == "test":
             self.transcripts.finish(self.metrics_of(part)["errors"], self.trainer)  # type: ignore[arg-type]
         super()._report(part)
-
-    def details(self) -> dict[str, Any]:
-        """Some recordings of the last test: what was said, and what was heard; and what was confused."""
-        return self.transcripts.details()
-
-    def figures(self) -> dict[str, Callable[[], Figure | None]]:
-        """The symbols' probabilities over time, below the spectrogram."""
-        if not self._drawn:
-            return {}
-        clips, said = zip(*self._drawn, strict=True)
-        return {"alignment": lambda: self.draw(pad(clips), said)}
 
     @torch.no_grad()
     def draw(self, inputs: Any, said: Sequence[str] | None = None) -> Figure:
@@ -151,9 +142,9 @@ class SpeechRecognition(Task):
 
         inputs = type(inputs)(inputs.values.to(self.device), inputs.lengths.to(self.device))
         features = spectrum(inputs, self.spec.rate)
-        chances, steps = self._listen(inputs)
+        chances, steps = self.listen(inputs)
         panels = []
-        for row, heard in enumerate(self._texts(chances, self.beam)):
+        for row, heard in enumerate(self.texts(chances, self.beam)):
             known = f"heard: {heard}" + (f"      said: {said[row]}" if said else "")
             bands = features.values[row, : int(features.lengths[row])].cpu()
             seconds = float(inputs.lengths[row]) / self.spec.rate
@@ -163,17 +154,3 @@ class SpeechRecognition(Task):
     def texts_of(self, target: Tensor) -> list[str]:
         """Transcripts of symbols (B, S) filled up with IGNORED."""
         return [self._text(row[row != IGNORED].tolist()) for row in target.cpu()]
-
-    def predict(self, inputs: Any) -> list[str]:
-        """What is said in each recording."""
-        return self._texts(self._listen(inputs)[0], self.beam)
-
-    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The transcript of each recording, and its words in segments with times."""
-        chances, steps = self._listen(inputs)
-        answers = []
-        for row, text in enumerate(self._texts(chances, self.beam)):
-            seconds = float(inputs.lengths[row]) / self.spec.rate
-            words = word_times(chances[row, : int(steps[row])], self.spec.symbols, seconds)
-            answers.append({"seconds": round(seconds, 2), "transcript": text, "segments": lines_of(words)})
-        return answers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -16,6 +16,7 @@ from experiments.tasks.base import Task
 from experiments.tasks.parts.transcribing import Segment, segments, transcribe
 from experiments.tasks.parts.transcripts import Transcripts
 from experiments.tasks.parts.word_errors import WordErrors
+from experiments.tasks.reports.transcription import TranscriptionReport
 from experiments.text_rules import rule
 
 if TYPE_CHECKING:
@@ -72,8 +73,9 @@ class Transcription(Task):
         UserError: when the data have no transcripts, or a value is out of range.
     """
 
+    report_class = TranscriptionReport
+
     monitor = ("val/loss", "min")
-    shows = ("experiments.commands.show.transcription",)
 
     def __init__(
         self,
@@ -109,7 +111,7 @@ class Transcription(Task):
         except ValueError as error:
             raise UserError(str(error)) from error
         self.transcripts = Transcripts(samples)
-        self._drawn: list[tuple[Tensor, str]] = []
+        self.drawn: list[tuple[Tensor, str]] = []
 
     @staticmethod
     def outputs(spec: Any) -> dict[str, Any]:
@@ -186,8 +188,8 @@ class Transcription(Task):
             heard, said = self.transcribe(sound), self.texts_of(target)
             self._errors.update([one.text for one in heard], said)
             self.transcripts.add(said, [one.text for one in heard])
-            if len(self._drawn) < 3:
-                self._drawn.append((sound.values[0, : int(sound.lengths[0])].cpu(), heard[0].text))
+            if len(self.drawn) < 3:
+                self.drawn.append((sound.values[0, : int(sound.lengths[0])].cpu(), heard[0].text))
         return loss, prediction, truth
 
     @property
@@ -208,12 +210,8 @@ class Transcription(Task):
         self.log_dict({f"{part}/{name}": value for name, value in values.items()})
 
     def on_test_start(self) -> None:
-        self._drawn = []
+        self.drawn = []
         self.transcripts.clear()
-
-    def details(self) -> dict[str, Any]:
-        """Some recordings of the last test: what was said, and what was heard; and what was confused."""
-        return self.transcripts.details()
 
     def texts_of(self, target: Tensor) -> list[str]:
         """Transcripts of symbols (B, S) filled up with IGNORED."""
@@ -286,29 +284,6 @@ class Transcription(Task):
     def hear_times(self) -> None:
         """Has predictions hear the times of segments, where the tokens have any."""
         self.timestamps = self.words.first_time is not None
-
-    def predict(self, inputs: Any) -> list[str]:
-        """What is said in each recording."""
-        return [one.text for one in self.transcribe(inputs)]
-
-    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The transcript of each recording, and its segments."""
-        seconds = (inputs.lengths / self.spec.rate).tolist()
-        return [
-            {
-                "seconds": round(length, 2),
-                "transcript": one.text,
-                "segments": [
-                    {"start": round(start, 2), "end": round(min(end, length), 2), "text": text}
-                    for start, end, text in one.segments
-                ],
-            }
-            for length, one in zip(seconds, self.transcribe(inputs), strict=True)
-        ]
-
-    def figures(self) -> dict[str, Callable[[], Figure | None]]:
-        """Where the tokens of some test recordings look in the sound."""
-        return {"attention": lambda: self.draw([one for one, _ in self._drawn])} if self._drawn else {}
 
     @torch.no_grad()
     def draw(self, clips: Sequence[Tensor]) -> Figure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
@@ -14,11 +14,10 @@ from experiments.errors import UserError
 from experiments.loggers.trackers import log_text
 from experiments.tasks.base import Task
 from experiments.tasks.parts.beam_search import Hypothesis, beam_search
+from experiments.tasks.reports.translation import TranslationReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-DRAWN = 4  # test sentences whose attention is drawn
 
 
 class Search(NamedTuple):
@@ -59,8 +58,9 @@ class Translation(Task):
         UserError: when a value is out of range.
     """
 
+    report_class = TranslationReport
+
     monitor = ("val/loss", "min")
-    shows = ("experiments.commands.show.translation",)
 
     def __init__(
         self,
@@ -88,10 +88,10 @@ class Translation(Task):
         super().__init__(model, spec, optimizer, scheduler)
         self.label_smoothing, self.scheduled_sampling = label_smoothing, scheduled_sampling
         self.validation_bleu, self.samples = validation_bleu, samples
-        self._rows: list[int] = []
-        self._said: list[list[int]] = []
-        self._signatures: dict[str, str] = {}
-        self._shown: list[dict[str, str]] = []
+        self.rows: list[int] = []
+        self.said: list[list[int]] = []
+        self.signatures: dict[str, str] = {}
+        self.shown: list[dict[str, str]] = []
 
     def metric_names(self, part: str) -> list[str]:
         return [f"{part}/{name}" for name in ("loss", "perplexity", "bleu", "chrf")]
@@ -136,15 +136,15 @@ class Translation(Task):
     # Translating freely: the test part by beam search, a few of the validation part greedily.
 
     def on_validation_epoch_start(self) -> None:
-        self._rows, self._said = [], []
+        self.rows, self.said = [], []
 
     def on_test_epoch_start(self) -> None:
-        self._rows, self._said = [], []
+        self.rows, self.said = [], []
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         super().validation_step(batch, batch_idx)
         pairs, labels = batch
-        wanted = -(-self.validation_bleu // self.trainer.world_size) - len(self._rows)
+        wanted = -(-self.validation_bleu // self.trainer.world_size) - len(self.rows)
         if wanted > 0:
             some = Sequences(pairs.source.values[:wanted], pairs.source.lengths[:wanted])
             self._keep(labels.rows[:wanted], self.translate(some, self.search._replace(beams=1)))
@@ -155,8 +155,8 @@ class Translation(Task):
         return {"loss": result["loss"]}  # scores of every token are too many to hand on
 
     def _keep(self, rows: Tensor, found: list[list[Hypothesis]]) -> None:
-        self._rows += rows.tolist()
-        self._said += [best[0].tokens for best in found]
+        self.rows += rows.tolist()
+        self.said += [best[0].tokens for best in found]
 
     def on_validation_epoch_end(self) -> None:
         super().on_validation_epoch_end()
@@ -166,15 +166,15 @@ class Translation(Task):
     def on_test_epoch_end(self) -> None:
         super().on_test_epoch_end()
         self.log_dict({f"test/{name}": value for name, value in self._scores("test").items()})
-        if self._shown:
-            log_text(self.trainer.loggers, "translations", _as_markdown(self._shown), 0)
+        if self.shown:
+            log_text(self.trainer.loggers, "translations", _as_markdown(self.shown), 0)
 
     def _scores(self, part: str) -> dict[str, float]:
         """BLEU and chrF, from 0 to 100, of what was translated, by all processes; keeps samples of the test."""
         from sacrebleu.metrics import BLEU, CHRF
 
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        found = dict(zip(self._rows, data.decode(self._said), strict=True))
+        found = dict(zip(self.rows, data.decode(self.said), strict=True))
         if self.trainer.world_size > 1:
             gathered: list[Any] = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(gathered, found)
@@ -187,18 +187,14 @@ class Translation(Task):
         scores = {}
         for name, metric in (("bleu", BLEU(tokenize=self.words, force=True)), ("chrf", CHRF())):
             scores[name] = metric.corpus_score(said, truth).score
-            self._signatures[name] = str(metric.get_signature())
+            self.signatures[name] = str(metric.get_signature())
         if part == "test":
             shown = rows[:: max(1, len(rows) // max(1, self.samples))][: self.samples]
-            self._shown = [
+            self.shown = [
                 {"source": texts.source[row], "translation": found[row], "reference": texts.target[row]}
                 for row in shown
             ]
         return scores
-
-    def details(self) -> dict[str, Any]:
-        """Samples of the test, and by what rules sacrebleu counted."""
-        return {"translations": self._shown, "sacrebleu": dict(self._signatures)} if self._signatures else {}
 
     def translate(self, source: Sequences, search: Search | None = None, best: int = 1) -> list[list[Hypothesis]]:
         """The best translations of each source sentence (B, S), best first."""
@@ -218,20 +214,6 @@ class Translation(Task):
             return None
         steps, places = target.lengths.tolist(), source.lengths.tolist()
         return [one[:t, :s].float().cpu() for one, t, s in zip(weights, steps, places, strict=True)]
-
-    def figures(self) -> dict[str, Callable[[], Figure | None]]:
-        """Where the words of some test translations look in their source."""
-        return {"attention": self._draw_attention} if self._rows else {}
-
-    def _draw_attention(self) -> Figure | None:
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        middling = sorted(
-            range(len(self._said)), key=lambda place: abs(len(self._said[place]) - self.spec.target_length)
-        )
-        chosen = middling[:DRAWN]
-        texts = [data.texts["test"].source[self._rows[place]] for place in chosen]
-        sentences = data.prepare(texts)
-        return self.draw_attention(sentences, [self._said[place] for place in chosen])
 
     def draw_attention(self, sentences: Any, said: Sequence[Sequence[int]]) -> Figure | None:
         """A map a sentence; None without attention.
@@ -253,25 +235,6 @@ class Translation(Task):
             [[*sentences.pieces(row, True), "⏎"] for row in said],
             self.spec.languages,
         )
-
-    def predict(self, inputs: Any) -> list[str]:
-        """The best translation of each sentence."""
-        source = Sequences(*(one.to(self.device) for one in inputs.source))
-        return inputs.decode([best[0].tokens for best in self.translate(source)])
-
-    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The best translations of each sentence with their scores, as many as there are beams and `top` allows."""
-        source = Sequences(*(one.to(self.device) for one in inputs.source))
-        found = self.translate(source, best=min(top, self.search.beams))
-        return [
-            {
-                "translations": [
-                    {"translation": text, "score": one.score}
-                    for one, text in zip(best, inputs.decode([each.tokens for each in best]), strict=True)
-                ]
-            }
-            for best in found
-        ]
 
 
 def _search(given: Mapping[str, Any]) -> Search:

@@ -14,9 +14,11 @@ from experiments.errors import UserError
 from experiments.spec import ImageSpec
 from experiments.tasks.autoencoding import Autoencoding, Sample
 from experiments.tasks.parts.media import SHOWN
+from experiments.tasks.parts.normal_distributions import divergence, frechet
 from experiments.tasks.parts.probe import NAMES
 from experiments.tasks.parts.settled_noise import settled_noise
 from experiments.tasks.peers.pca import Components
+from experiments.tasks.reports.variational import VariationalReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,6 +59,8 @@ class Variational(Autoencoding):
     Raises:
         UserError: for a value that is not in its range, or a judge of other images.
     """
+
+    report_class = VariationalReport
 
     monitor = ("val/elbo", "max")
     peer_metrics = ("pca_mse", *NAMES)
@@ -259,30 +263,7 @@ class Variational(Autoencoding):
             looks["manifold"] = lambda: walks.draw_manifold(self.decode)
         return looks
 
-    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """As in `Autoencoding`, with the divergence of each image's posterior, in nats."""
-        rows = super().answers(inputs, top)
-        mean, log_variance = self.model.latent.posterior(self.model.encoder(inputs))
-        return [{"kl": kl, **row} for kl, row in zip(divergence(mean, log_variance).sum(1).tolist(), rows, strict=True)]
-
 
 def _in_words(spec: Any) -> str:
     """What a dataset gives a network: 1×28×28 images."""
     return f"{spec.channels}×{spec.height}×{spec.width} images" if isinstance(spec, ImageSpec) else "no images"
-
-
-def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Of normal distributions from the standard one, in nats for each dimension: twice (B, D) -> (B, D)."""
-    mean, log_variance = mean.float(), log_variance.float()
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
-
-
-def frechet(first: Tensor, second: Tensor) -> float:
-    """Squared Fréchet distance of normal distributions fitted to two sets of features, each (N, D) (Heusel et al., 2017)."""
-    means = [one.double().mean(0) for one in (first, second)]
-    a, b = (torch.cov(one.double().t()) for one in (first, second))
-    # The trace of (a b)^½ is that of (a^½ b a^½)^½, which is symmetric.
-    values, vectors = torch.linalg.eigh(a)
-    root = vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.t()
-    cross = torch.linalg.eigvalsh(root @ b @ root).clamp(min=0).sqrt().sum()
-    return float((means[0] - means[1]).square().sum() + a.trace() + b.trace() - 2 * cross)

@@ -10,15 +10,15 @@ import torch
 from PIL import Image
 
 from experiments.errors import UserError
-from experiments.tasks.colourisation import TO_YCBCR, changed, colourfulness
+from experiments.tasks.colourisation import TO_YCBCR, changed
 from experiments.tasks.parts.corruption import Corruption
-from experiments.tasks.parts.image_similarity import mse, psnr, ssim
+from experiments.tasks.parts.image_similarity import colourfulness, mse, psnr, ssim
+from experiments.tasks.parts.normal_distributions import divergence, frechet
 from experiments.tasks.peers import filters
 from experiments.tasks.peers.neighbours import few_labels, knn_accuracy, trustworthiness
 from experiments.tasks.peers.pca import Components
 from experiments.tasks.peers.rate import Coder, at, jpeg_curve, pca_curve
 from experiments.tasks.reconstruction import sparsity, steepness
-from experiments.tasks.variational import divergence, frechet
 
 
 @pytest.fixture

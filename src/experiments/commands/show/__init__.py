@@ -1,6 +1,6 @@
 """`experiments show`: what a trained network looks for, as pictures and a page.
 
-A task names the modules with its panels (`Task.shows`); each has a tuple `PANELS`, and each panel draws what it can.
+`PANELS_OF` in run.py says which modules have panels for which task; each has a tuple `PANELS`, and each panel draws what it can.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ SHOWN, SPANS, WORDS = 3, 20, 400  # test questions, where none are named; answer
 @torch.no_grad()
 def answers(look: Look) -> Iterator[Picture]:
     """The passage of each question with its likely answers marked."""
-    from experiments.tasks.question_answering import best_spans
+    from experiments.tasks.parts.spans import best_spans
     from experiments.viz.marked_text import Word, marked_text
 
     task: Any = look.run.task
@@ -32,7 +32,7 @@ def answers(look: Look) -> Iterator[Picture]:
     if not asked:
         raise NotShown("there is no question to show")
     prepared = look.run.prepare(asked)
-    found = task.answers(prepared, 1)
+    found = task.report.answers(prepared, 1)
     device = device_of(look)
     inputs = prepared.inputs._replace(values=prepared.inputs.values.to(device), lengths=prepared.inputs.lengths.to(device))  # fmt: skip
     scores, firsts, lasts = best_spans(task.scores(inputs, prepared.places[:, 0].to(device)), task.answer_length, SPANS)

@@ -16,7 +16,7 @@ def pictures(look: Look) -> Iterator[Picture]:
     if test is None:
         raise NotShown("its data cannot be looked at one by one")
     task.examine(test)
-    for name, draw in task.figures().items():
+    for name, draw in task.report.figures().items():
         figure = draw()
         if figure is not None:
             yield Picture(name, name.replace("_", " ").capitalize(), "Test images, with the best weights.", figure)

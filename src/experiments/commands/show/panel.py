@@ -6,7 +6,7 @@ A module of the task's package, say `mine.pictures`, has
 
     PANELS = (Panel("gates", "Gates over a sequence", gates),)
 
-and the task names it: `shows = (*Classification.shows, "mine.pictures")`.
+and the report of the task names it: `panels = ("mine.pictures",)`.
 """
 
 from __future__ import annotations

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from experiments.commands.show.panel import Look, NotShown, Panel, Wanted
 from experiments.errors import UserError, unknown
 from experiments.run.loaded import load, load_published
 from experiments.system.files import atomic_path, write_text
+from experiments.tasks.report import report_of
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
 
 
 def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | None) -> Path:
@@ -77,10 +82,29 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
     return page
 
 
-def panels_of(task: object) -> dict[str, Panel]:
-    """The panels of a task, by name, from the modules it names."""
+# Classes of tasks, and the modules beside this one that draw for them; a task takes those of the nearest class above it.
+PANELS_OF = {
+    "Classification": ("images", "sequences", "words", "classes"),
+    "Labelling": ("words",),
+    "QuestionAnswering": ("answers", "words"),
+    "Translation": ("translation",),
+    "Autoencoding": ("codes",),
+    "MaskedLanguageModelling": ("words",),
+    "LanguageModelling": ("words",),
+    "SpeechRecognition": ("speech",),
+    "Transcription": ("transcription",),
+    "Acting": ("control",),
+    "Segmentation": ("segmentation",),
+    "Forecasting": ("series",),
+}
+
+
+def panels_of(task: LightningModule) -> dict[str, Panel]:
+    """Give the panels for a task, by name: ours, and those that its report names."""
+    ours = next((PANELS_OF[kind.__name__] for kind in type(task).__mro__ if kind.__name__ in PANELS_OF), ())
+    modules = [f"experiments.commands.show.{name}" for name in ours]
     found: dict[str, Panel] = {}
-    for module in getattr(task, "shows", ()):
+    for module in (*modules, *report_of(task).panels):
         found |= {panel.name: panel for panel in import_module(module).PANELS}
     return found
 

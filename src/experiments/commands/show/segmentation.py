@@ -55,7 +55,7 @@ def _few(look: Look) -> _Few:
             images, true = data.examples("test", numbers)
             names = data.names("test", numbers)
         with torch.no_grad():
-            chances = torch.cat([look.run.task.predict(one[None].to(device)).float().cpu() for one in images])
+            chances = torch.cat([look.run.task.report.predict(one[None].to(device)).float().cpu() for one in images])
         return _Few(images, names, true, chances)
 
     return look.once("few_masks", make)

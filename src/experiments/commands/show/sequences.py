@@ -38,7 +38,7 @@ def _prepared(look: Look, text: str) -> tuple[Sequences, list[str]]:
 
 def _answer(look: Look, inputs: Sequences) -> tuple[int, float, str]:
     """The likeliest class, its probability, and both in words."""
-    chances = look.run.task.predict(inputs)[0]
+    chances = look.run.task.report.predict(inputs)[0]
     best = int(chances.argmax())
     return best, float(chances[best]), f"{look.run.spec.classes[best]}, {float(chances[best]):.0%}"
 
@@ -96,7 +96,7 @@ def importance(look: Look) -> Iterator[Picture]:
         without = values.repeat(count, 1)
         without.fill_diagonal_(UNKNOWN)
         every = Sequences(torch.cat([values, without]), inputs.lengths.repeat(count + 1))
-        scores = look.run.task.predict(every).float().clamp(min=1e-12).log()[:, best]
+        scores = look.run.task.report.predict(every).float().clamp(min=1e-12).log()[:, best]
         drawn = draw(pieces, (scores[0] - scores[1:]).tolist(), title=f"Words for {words}")
         caption = f"“{text.strip()[:200]}”: each word in turn is replaced by the unknown one. Blue speaks for the answer, orange against."
         yield Picture(f"importance_{number}", f"Importance of words, text {number}", caption, drawn)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from experiments.batches import Decisions, Observations
 from experiments.errors import UserError
 from experiments.tasks.base import Task
+from experiments.tasks.reports.acting import ActingReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -137,7 +137,7 @@ class Acting(Task):
         UserError: when the distribution does not fit the actions.
     """
 
-    shows = ("experiments.commands.show.control",)
+    report_class = ActingReport
 
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, distribution: str | None
@@ -148,8 +148,8 @@ class Acting(Task):
         self.distribution: Categorical | Gaussian = Categorical() if spec.discrete else Gaussian(spec.low, spec.high)
         self.memory = int(getattr(model, "memory", 0))
         self.episodes = {part: EpisodeResults() for part in ("val", "test")}
-        self._tested: dict[str, Any] = {}
-        self._trace: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+        self.tested: dict[str, Any] = {}
+        self.episode: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     @staticmethod
     def outputs(spec: Any) -> dict[str, Any]:
@@ -192,7 +192,7 @@ class Acting(Task):
         played = data.play(self, {"val": "validation"}.get(part, part), numbers.tolist())
         self.episodes[part].add(numbers, played)
         if part == "test" and 0 in numbers.tolist():
-            self._trace = played.trace
+            self.episode = played.trace
 
     def _report(self, part: str) -> None:
         super()._report(part)
@@ -209,21 +209,7 @@ class Acting(Task):
             values["success"] = results["successes"].mean()
         self.log_dict({f"{part}/{name}": value.float() for name, value in values.items()})
         if part == "test":
-            self._tested = {"returns": returns.tolist(), "lengths": [int(one) for one in results["lengths"]]}
-
-    def details(self) -> dict[str, Any]:
-        """Return and length of each test episode."""
-        return {"episodes": self._tested} if self._tested else {}
-
-    def figures(self) -> dict[str, Callable[[], Figure | None]]:
-        """The first test episode, and the policy over the two observations that vary most in it."""
-        if self._trace is None:
-            return {}
-        trace = self._trace
-        drawn: dict[str, Callable[[], Figure | None]] = {"episode": lambda: self.draw_episode(trace)}
-        if len(self.spec.observations) > 1:
-            drawn["policy"] = lambda: self.draw_policy(trace[0])
-        return drawn
+            self.tested = {"returns": returns.tolist(), "lengths": [int(one) for one in results["lengths"]]}
 
     def draw_episode(self, trace: tuple[np.ndarray, np.ndarray, np.ndarray]) -> Figure:
         """Observations (T, F), actions and rewards over the steps of an episode."""
@@ -258,30 +244,3 @@ class Acting(Task):
         return policy(
             values, (ends[0], ends[1]), names, self.spec.actions, self.spec.discrete, observations[:, [first, second]]
         )
-
-    def predict(self, inputs: Any) -> Tensor:
-        """Observations (N, F) -> the best actions as the environment takes them, (N,) or (N, A)."""
-        observations = inputs.to(self.device)
-        return torch.from_numpy(self.act(observations, torch.zeros(len(observations), self.memory), None).taken)
-
-    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The best choices with their probabilities, or the entries of the action with their deviations; and the value."""
-        spec = self.spec
-        observations = inputs.to(self.device)
-        decisions = self.decide(observations, torch.zeros(len(observations), self.memory, device=self.device))
-        parameters = decisions.action.float().cpu()
-        answers = []
-        if spec.discrete:
-            chances = parameters.softmax(-1)
-            for row, value in zip(chances, decisions.value.tolist(), strict=True):
-                best = row.topk(min(top, len(row)))
-                ranked = [
-                    {"action": spec.actions[place], "probability": chance}
-                    for place, chance in zip(best.indices.tolist(), best.values.tolist(), strict=True)
-                ]
-                answers.append({"value": value, "actions": ranked})
-            return answers
-        taken = self.distribution.taken(self.distribution.choose(parameters, None))
-        for entries, value in zip(taken.tolist(), decisions.value.tolist(), strict=True):
-            answers.append({**dict(zip(spec.actions, entries, strict=True)), "value": value})
-        return answers

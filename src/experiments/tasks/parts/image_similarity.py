@@ -73,3 +73,12 @@ class PictureMean(Metric):
 
     def compute(self) -> Tensor:
         return self.total / self.count
+
+
+def colourfulness(pixels: Tensor) -> float:
+    """Hasler and Süsstrunk, 2003, on a scale of 255, a mean over images (N, 3, H, W): 0 is grey, 33 moderate, 82 high."""
+    red, green, blue = (255 * pixels.float()).unbind(1)
+    first, second = (red - green).flatten(1), (0.5 * (red + green) - blue).flatten(1)
+    spread = (first.var(1, correction=0) + second.var(1, correction=0)).sqrt()
+    middle = (first.mean(1).square() + second.mean(1).square()).sqrt()
+    return float((spread + 0.3 * middle).mean())

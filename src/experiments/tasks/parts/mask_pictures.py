@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from experiments.tasks.base import Attachment
+from experiments.tasks.report import Attachment
 
 
 def palette(colours: Sequence[str]) -> np.ndarray:

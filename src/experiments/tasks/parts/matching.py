@@ -13,6 +13,8 @@ OVERLAP = 0.5  # intersection over union from which two boxes are of one object
 NEAR = 0.1  # and from which one is a bad try at the other
 KINDS = ("right", "confused", "badly_placed", "invented", "missed")
 
+Found = dict[str, Tensor]  # of one image: boxes (N, 4), labels and scores (N,)
+
 
 class Mistakes:
     """Counts over images: a matrix of classes with the background as the last, and errors by kind.
@@ -73,3 +75,7 @@ class Mistakes:
                 self.kinds["missed"] += 1
                 seen["missed"].append(place)
         return seen
+
+
+def on_cpu(one: Mapping[str, Tensor]) -> Found:
+    return {key: value.detach().cpu() for key, value in one.items()}

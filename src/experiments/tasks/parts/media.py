@@ -13,8 +13,8 @@ from torch import Tensor
 
 from experiments.spec import SeriesSpec
 from experiments.system.shown import cell
-from experiments.tasks.base import Attachment
 from experiments.tasks.parts.image_similarity import mae, mse, psnr, ssim
+from experiments.tasks.report import Attachment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

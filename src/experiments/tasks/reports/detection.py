@@ -1,0 +1,163 @@
+"""Detection: details for the record, pictures of the test, and answers for single inputs."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from experiments.tasks.parts.average_precision import encoded
+from experiments.tasks.parts.matching import KINDS, Found, on_cpu
+from experiments.tasks.parts.tiles import in_tiles
+from experiments.tasks.report import Attachment, Report
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from experiments.tasks.detection import Detection
+
+
+class DetectionReport(Report):
+    """Tells of a run of `Detection`."""
+
+    task: Detection
+    top = 100
+
+    def __init__(self, task: Detection) -> None:
+        super().__init__(task)
+        self._answered: list[tuple[tuple[int, int], Found]] = []
+
+    def details(self) -> dict[str, Any]:
+        """Per class: average precision, recall and the number of test objects; confusions, and errors by kind.
+
+        In the confusion matrix the background is the last class: what was missed, and what was invented.
+        """
+        if self.task.mistakes is None:
+            return {}
+        per_class = {
+            name: {key: None if value != value else round(value, 6) for key, value in row.items()}
+            for name, row in self.task.judge.per_class.items()
+        }
+        return {
+            "per_class": per_class,
+            "confusion": self.task.mistakes.matrix.tolist(),
+            "objects": {kind: self.task.mistakes.kinds[kind] for kind in KINDS},
+        }
+
+    def figures(self) -> dict[str, Callable[[], Figure | None]]:
+        """Predictions beside truth, precision against recall, confusions, and how well boxes fit."""
+        mistakes = self.task.mistakes
+        if mistakes is None:
+            return {}
+
+        def confusions() -> Figure:
+            from experiments.viz.confusion import confusion
+
+            title = f"Confusion matrix at a score of {self.task.threshold:g}"
+            return confusion(mistakes.matrix, (*self.task.spec.classes, "background"), title=title)
+
+        def overlaps() -> Figure | None:
+            from experiments.viz.charts import distributions
+
+            if len(mistakes.overlaps) < 2:
+                return None
+            note = f"of {len(mistakes.overlaps):,} found objects, each with the true box that it fits best"
+            groups = {"found objects": mistakes.overlaps}
+            return distributions(groups, "intersection over union", title="How well boxes fit", note=note)
+
+        return {
+            "predictions": self._draw_predictions,
+            "precision_recall": self._draw_curves,
+            "confusion": confusions,
+            "overlaps": overlaps,
+        }
+
+    def _draw_predictions(self) -> Figure | None:
+        from experiments.viz.boxes import beside
+
+        rows = [(image, self._sure(found), true) for image, found, true in self.task.drawn]
+        return beside(
+            rows, self.task.spec.classes, note=f"test images; objects of score {self.task.threshold:g} or more"
+        )
+
+    def _draw_curves(self) -> Figure | None:
+        from experiments.viz.boxes import precision_recall
+
+        return precision_recall(self.task.judge.precision, self.task.judge.per_class)
+
+    def _sure(self, found: Found) -> Found:
+        sure = found["scores"] >= self.task.threshold
+        return {key: value[sure] for key, value in found.items()}
+
+    def predict(self, inputs: Sequence[Tensor]) -> list[Found]:
+        """What is found in each image: boxes (N, 4) in its pixels, labels and scores (N,), the surest first."""
+        found = []
+        for image in inputs:
+            image = image.to(self.task.device)
+            large = self.task.tile is not None and max(image.shape[-2:]) > self.task.tile
+            found.append(
+                in_tiles(image, self.task.tile or 0, self.task.overlap, self.task.model)
+                if large
+                else self.task.model([image])[0]
+            )
+        return found
+
+    def answers(self, inputs: Sequence[Tensor], top: int) -> list[dict[str, Any]]:
+        """The objects of each image above the threshold, and the image with them drawn."""
+        out = []
+        for image, found in zip(inputs, self.predict(inputs), strict=True):
+            found = on_cpu({key: value[:top] for key, value in self._sure(found).items()})
+            size = (image.shape[-2], image.shape[-1])
+            self._answered.append((size, found))
+            rows = zip(found["labels"].tolist(), found["scores"].tolist(), found["boxes"].tolist(), strict=True)
+            objects = [
+                {
+                    "class": self.task.spec.classes[label],
+                    "score": score,
+                    **dict(zip(("x1", "y1", "x2", "y2"), box, strict=True)),
+                }
+                for label, score, box in rows
+            ]
+            out.append({"objects": objects, "drawn": self._picture(image, found), **self._attachments(found, size)})
+        return out
+
+    def _attachments(self, found: Found, size: tuple[int, int]) -> dict[str, Attachment]:
+        """Further files of one image."""
+        return {}
+
+    def _picture(self, image: Tensor, found: Found) -> Attachment:
+        from experiments.viz.boxes import drawn
+
+        return Attachment(".png", drawn(image, found, self.task.spec.classes))
+
+    def together(self, names: Sequence[str]) -> dict[str, bytes]:
+        """What all answers since the last call say, as one file in COCO's form."""
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
+        for number, (name, ((height, width), found)) in enumerate(zip(names, self._answered, strict=True), 1):
+            images.append({"id": number, "file_name": name, "height": height, "width": width})
+            runs = encoded(found["masks"]) if "masks" in found else []
+            for place, ((x1, y1, x2, y2), label, score) in enumerate(
+                zip(found["boxes"].tolist(), found["labels"].tolist(), found["scores"].tolist(), strict=True)
+            ):
+                row: dict[str, Any] = {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": label + 1,
+                    "bbox": [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)],
+                    "area": round((x2 - x1) * (y2 - y1), 2),
+                    "iscrowd": 0,
+                    "score": round(score, 6),
+                }
+                if runs:
+                    row["segmentation"] = {"size": list(runs[place]["size"]), "counts": runs[place]["counts"].decode()}
+                annotations.append(row)
+        categories = [{"id": number, "name": name} for number, name in enumerate(self.task.spec.classes, 1)]
+        content = {"images": images, "annotations": annotations, "categories": categories}
+        self._answered = []
+        text = io.StringIO()
+        json.dump(content, text, ensure_ascii=False, indent=1)
+        return {"predictions.json": text.getvalue().encode()}

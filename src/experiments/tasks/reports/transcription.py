@@ -1,0 +1,46 @@
+"""Transcription: details for the record, pictures of the test, and answers for single inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from experiments.tasks.report import Report
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from experiments.tasks.transcription import Transcription
+
+
+class TranscriptionReport(Report):
+    """Tells of a run of `Transcription`."""
+
+    task: Transcription
+
+    def details(self) -> dict[str, Any]:
+        """Some recordings of the last test: what was said, and what was heard; and what was confused."""
+        return self.task.transcripts.details()
+
+    def predict(self, inputs: Any) -> list[str]:
+        """What is said in each recording."""
+        return [one.text for one in self.task.transcribe(inputs)]
+
+    def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
+        """The transcript of each recording, and its segments."""
+        seconds = (inputs.lengths / self.task.spec.rate).tolist()
+        return [
+            {
+                "seconds": round(length, 2),
+                "transcript": one.text,
+                "segments": [
+                    {"start": round(start, 2), "end": round(min(end, length), 2), "text": text}
+                    for start, end, text in one.segments
+                ],
+            }
+            for length, one in zip(seconds, self.task.transcribe(inputs), strict=True)
+        ]
+
+    def figures(self) -> dict[str, Callable[[], Figure | None]]:
+        """Where the tokens of some test recordings look in the sound."""
+        return {"attention": lambda: self.task.draw([one for one, _ in self.task.drawn])} if self.task.drawn else {}
