@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,9 +37,10 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
 
     loaded = load(run, "show") if isinstance(run, str) else load_published(run)
     panels = panels_of(loaded.task)
+    task = loaded.config.run.choices["task"]
+    nothing = UserError(f"there is nothing to show for task={task}: its result is in {loaded.folder}/record.json")
     if not panels:
-        name = loaded.config.run.choices["task"]
-        raise UserError(f"there is nothing to show for task={name}: its result is in {loaded.folder}/record.json")
+        raise nothing
     for name in only:
         if name not in panels:
             raise UserError(unknown(f"--only {name}", "no panel of this run", name, list(panels)))
@@ -69,6 +71,10 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
                 print(f"{name:<{wide}} {', '.join(one.file for one, _ in drawn)}", flush=True)
         for note in notes:
             print(f"{'not shown':<{wide}} {note}")
+        if not sections:
+            with suppress(OSError):  # there is something of an earlier time
+                target.rmdir()
+            raise nothing
         chosen = loaded.config.run.choices
         title = f"Inside {chosen['model']}"
         heading = f"{chosen['model']} on {chosen['data']} · {_result(loaded.record)}{loaded.folder.name}"
