@@ -155,10 +155,10 @@ class AudioData(BatchedData):
     def dataset(self, part: str) -> Audio:
         return self.sets[part]
 
-    def train_dataloader(self) -> Any:
+    def train_dataset(self) -> Dataset:
         if self.only_test:
             raise UserError("data.test=1.0 leaves nothing to train on: set data.test=0.1, or use experiments evaluate")
-        return super().train_dataloader()
+        return super().train_dataset()
 
     def train_sampler(self, dataset: Audio, share: int, rank: int, world: int) -> Any:
         if not self.bucket:

@@ -39,10 +39,14 @@ class BatchedData(LightningDataModule):
         """One of `train`, `validation`, `test`: has a length, and `__getitems__` that takes `Picks` or a range."""
         raise NotImplementedError
 
+    def train_dataset(self) -> Dataset:
+        """The training part as it is learned from, augmented where it is."""
+        return self.dataset("train")
+
     def train_dataloader(self) -> Any:
         rank, world, share = self._share()
-        dataset = self.dataset("train")
-        return self._loader(dataset, self.train_sampler(dataset, share, rank, world))
+        dataset = self.train_dataset()
+        return self._loader(dataset, self.train_sampler(dataset, share, rank, world), self.workers)
 
     def val_dataloader(self) -> Any:
         return self._evaluation("validation")
@@ -61,30 +65,58 @@ class BatchedData(LightningDataModule):
     def _evaluation(self, part: str) -> Any:
         rank, world, share = self._share()
         dataset = self.dataset(part)
-        return self._loader(dataset, self.eval_sampler(dataset, share, rank, world))
+        sampler = self.eval_sampler(dataset, share, rank, world)
+        return self._loader(dataset, sampler, self.eval_workers(dataset))
+
+    def eval_workers(self, dataset: Dataset) -> int:
+        """Processes that fetch validation and test."""
+        return self.workers
 
     def _share(self) -> tuple[int, int, int]:
         """Rank, processes, and examples a process and batch."""
-        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        if self.batch_size % world:
-            raise UserError(
-                f"data.batch_size={self.batch_size} is the total over all processes and must divide by {world}:"
-                f" take {max(1, self.batch_size // world) * world}"
-            )
-        return rank, world, self.batch_size // world
+        rank, world = self._place()
+        return rank, world, share_of(self.batch_size, world)
 
-    def _loader(self, dataset: Dataset, sampler: Any) -> Any:
-        on_device = self.trainer is not None and self.trainer.strategy.root_device.type != "cpu"
-        return LazyLoader(
-            dataset,
-            batch_sampler=sampler,
-            collate_fn=as_is,
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
-            pin_memory=on_device,
-            # Without one of its own a loader draws from the global generator, and shifts everybody else's numbers.
-            generator=torch.Generator().manual_seed(self.seed),
+    def _place(self) -> tuple[int, int]:
+        """Rank and number of processes."""
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    @property
+    def _on_device(self) -> bool:
+        return self.trainer is not None and self.trainer.strategy.root_device.type != "cpu"
+
+    def _loader(self, dataset: Dataset, sampler: Any, workers: int = 0) -> LazyLoader:
+        return batch_loader(dataset, sampler, self.seed, workers, self._on_device)
+
+
+def batch_loader(dataset: Dataset, sampler: Any, seed: int, workers: int = 0, on_device: bool = False) -> LazyLoader:
+    """Make a loader that fetches a batch at a time, and draws from a generator of its own.
+
+    Without one it would draw from the global generator, and shift everybody else's numbers.
+    """
+    return LazyLoader(
+        dataset,
+        batch_sampler=sampler,
+        collate_fn=as_is,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=on_device,
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def share_of(batch_size: int, world: int) -> int:
+    """Give the examples of a batch that each of so many processes gets.
+
+    Raises:
+        UserError: when they are not equally many.
+    """
+    if batch_size % world:
+        raise UserError(
+            f"data.batch_size={batch_size} is the total over all processes and must divide by {world}:"
+            f" take {max(1, batch_size // world) * world}"
         )
+    return batch_size // world
 
 
 def whole(key: str, value: object, least: int) -> None:

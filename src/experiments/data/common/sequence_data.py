@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from experiments.batches import IGNORED, Sequences
 from experiments.data.common.buckets import BucketSampler, EvalBuckets
-from experiments.data.common.sampling import EvalSampler, LazyLoader, Picks, TrainSampler, as_is
+from experiments.data.common.loading import BatchedData, whole
+from experiments.data.common.sampling import Picks
 from experiments.errors import UserError
 
 
@@ -62,7 +62,7 @@ class Stored(Dataset):
         return Sequences(torch.from_numpy(chosen), torch.from_numpy(some)), torch.from_numpy(wanted)
 
 
-class SequenceData(LightningDataModule):
+class SequenceData(BatchedData):
     """Base of the sequence datasets: a subclass fills `sets`, `spec` and `splits` in `load`.
 
     Args:
@@ -79,23 +79,13 @@ class SequenceData(LightningDataModule):
     """
 
     name = "sequences"
-    # Fewer examples than processes leave a process without any; that is no mistake.
-    allow_zero_length_dataloader_with_multiple_devices = True
 
     def __init__(self, *, batch_size: int, max_tokens: int | None, bucket: bool, workers: int, seed: int) -> None:
-        super().__init__()
-        for key, value, least in (
-            ("batch_size", batch_size, 1),
-            ("max_tokens", max_tokens, 1),
-            ("workers", workers, 0),
-        ):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-                raise UserError(f"data.{key}={value!r} must be a whole number of at least {least}.")
-        self.batch_size, self.max_tokens, self.bucket = batch_size, max_tokens, bucket
-        self.workers, self.seed = workers, seed
+        super().__init__(batch_size=batch_size, workers=workers, seed=seed)
+        if max_tokens is not None:
+            whole("data.max_tokens", max_tokens, 1)
+        self.max_tokens, self.bucket = max_tokens, bucket
         self.sets: dict[str, Any] = {}
-        self.spec: Any
-        self.splits: dict[str, Any]
 
     def load(self) -> None:
         """Read, check and split; fill `sets`, `spec` and `splits`."""
@@ -113,20 +103,21 @@ class SequenceData(LightningDataModule):
         """A part, served by the batch."""
         return Stored(self.sets[part])
 
-    def train_dataloader(self) -> DataLoader:
-        rank, world = self._place()
-        lengths = self.sets["train"].lengths
+    def train_sampler(self, dataset: Any, share: int, rank: int, world: int) -> Any:
         if self.bucket or self.max_tokens is not None:
-            sampler: TrainSampler = BucketSampler(lengths, self.batch_size, self.max_tokens, self.seed, rank, world)
-        else:
-            sampler = TrainSampler(len(lengths), self.batch_size // world, self.seed, rank, world)
-        return self._loader("train", sampler)
+            lengths = self.sets["train"].lengths
+            return BucketSampler(lengths, self.batch_size, self.max_tokens, self.seed, rank, world)
+        return super().train_sampler(dataset, share, rank, world)
 
-    def val_dataloader(self) -> DataLoader:
-        return self._evaluation("validation")
+    def eval_sampler(self, dataset: Any, share: int, rank: int, world: int) -> Any:
+        if self.bucket or self.max_tokens is not None:
+            return EvalBuckets(dataset.store.lengths, self.batch_size, self.max_tokens, rank, world)
+        return super().eval_sampler(dataset, share, rank, world)
 
-    def test_dataloader(self) -> DataLoader:
-        return self._evaluation("test")
+    def _share(self) -> tuple[int, int, int]:
+        rank, world = self._place()
+        # A batch of so many tokens has no number of sequences to divide.
+        return (rank, world, 0) if self.max_tokens is not None else super()._share()
 
     @property
     def class_counts(self) -> list[int]:
@@ -137,31 +128,3 @@ class SequenceData(LightningDataModule):
         """The first examples of a part, as the model gets them."""
         served: Any = self.dataset(part)
         return served.__getitems__(range(min(count, len(self.sets[part].lengths))))
-
-    def _evaluation(self, part: str) -> DataLoader:
-        rank, world = self._place()
-        lengths = self.sets[part].lengths
-        if self.bucket or self.max_tokens is not None:
-            return self._loader(part, EvalBuckets(lengths, self.batch_size, self.max_tokens, rank, world))
-        return self._loader(part, EvalSampler(len(lengths), self.batch_size // world, rank, world))
-
-    def _loader(self, part: str, sampler: Any) -> DataLoader:
-        on_device = self.trainer is not None and self.trainer.strategy.root_device.type != "cpu"
-        return LazyLoader(
-            self.dataset(part),
-            batch_sampler=sampler,
-            collate_fn=as_is,
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
-            pin_memory=on_device,
-            # Without one of its own a loader draws from the global generator, and shifts everybody else's numbers.
-            generator=torch.Generator().manual_seed(self.seed),
-        )
-
-    def _place(self) -> tuple[int, int]:
-        """Rank and number of processes."""
-        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        if self.max_tokens is None and self.batch_size % world:
-            raise UserError(f"data.batch_size={self.batch_size} is the total over all processes and must divide by"
-                            f" {world}: take {max(1, self.batch_size // world) * world}.")  # fmt: skip
-        return rank, world

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from experiments.data.common.loading import whole
-from experiments.data.common.sampling import EvalSampler, LazyLoader, Picks, TrainSampler, as_is
+from experiments.data.common.loading import batch_loader, share_of, whole
+from experiments.data.common.sampling import EvalSampler, Picks, TrainSampler
 from experiments.data.control.demonstration_files import Episode, check_shapes, read
 from experiments.data.control.experts import demonstrate
 from experiments.data.control.module import PlaysEpisodes
@@ -178,7 +178,7 @@ class Demonstrations(PlaysEpisodes):
 
     def train_dataloader(self) -> Any:
         dataset, (rank, world) = self.dataset("train"), self.place
-        return self._loader(dataset, TrainSampler(len(dataset), self._rows("train"), self.seed, rank, world))
+        return batch_loader(dataset, TrainSampler(len(dataset), self._rows("train"), self.seed, rank, world), self.seed)
 
     def val_dataloader(self) -> Any:
         return self._with_episodes("validation")
@@ -188,29 +188,15 @@ class Demonstrations(PlaysEpisodes):
 
     def _with_episodes(self, part: str) -> Any:
         dataset = self.dataset(part)
-        steps = self._loader(dataset, EvalSampler(len(dataset), self._rows(part), *self.place))
+        steps = batch_loader(dataset, EvalSampler(len(dataset), self._rows(part), *self.place), self.seed)
         return OneAfterAnother(steps, self._episodes(part)) if self.env is not None else steps
 
     def _rows(self, part: str) -> int:
         """Of a batch and process: steps, or as many episodes as have about so many."""
         _, world = self.place
-        if self.batch_size % world:
-            raise UserError(
-                f"data.batch_size={self.batch_size} is the total over all processes and must divide by {world}: "
-                f"take {max(1, self.batch_size // world) * world}"
-            )
-        share = self.batch_size // world
+        share = share_of(self.batch_size, world)
         length = self.splits[part] / len(self.parts[part])
         return max(1, round(share / length)) if self._memory else share
-
-    def _loader(self, dataset: Any, sampler: Any) -> Any:
-        return LazyLoader(
-            dataset,
-            batch_sampler=sampler,
-            collate_fn=as_is,
-            # Without one of its own a loader draws from the global generator, and shifts everybody else's numbers.
-            generator=torch.Generator().manual_seed(self.seed),
-        )
 
 
 def _spec_of(episodes: list[Episode]) -> ControlSpec:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from experiments.batches import IGNORED
+from experiments.data.common.loading import whole
 from experiments.data.common.sequence_data import SequenceData, Store
 from experiments.data.common.splits import fingerprint
 from experiments.errors import UserError
@@ -41,10 +42,7 @@ class Generated(SequenceData):
     def __init__(self, *, length: int, count: int, batch_size: int, workers: int, seed: int) -> None:
         super().__init__(batch_size=batch_size, max_tokens=None, bucket=False, workers=workers, seed=seed)
         for key, value, least in (("length", length, self.least), ("count", count, 40)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise UserError(
-                    f"data.{key}={value!r} must be a whole number of at least {least} for data={self.name}."
-                )
+            whole(f"data.{key}", value, least)
         self.length, self.count = length, count
 
     def draw(self, random: np.random.Generator, count: int) -> Store:

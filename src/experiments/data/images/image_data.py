@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-from experiments.data.common.sampling import EvalSampler, LazyLoader, Picks, TrainSampler, as_is
+from experiments.data.common.loading import BatchedData, whole
+from experiments.data.common.sampling import Picks, TrainSampler
 from experiments.data.common.splits import check_amount, choose_classes, fingerprint, hold_out, keep
 from experiments.data.images import augment as changes
 from experiments.data.images.augment import Augment
@@ -24,9 +24,10 @@ from experiments.errors import UserError
 from experiments.spec import ImageSpec, to_plain
 
 PARTS = ("train", "validation", "test")
+NOTHING = Augment()  # changes no image
 
 
-class ImageData(LightningDataModule):
+class ImageData(BatchedData):
     """Base of the image datasets: a subclass says how to `read` its files, and may `fetch` them.
 
     Args:
@@ -57,8 +58,6 @@ class ImageData(LightningDataModule):
     short: int | None = None  # the shorter side's pixels before the middle is cut out; None: those of the middle
     interpolation = "bilinear"  # of files and new images
     bits = 16  # used by files of 16 bits
-    # Fewer examples than processes leave a process without any; that is no mistake.
-    allow_zero_length_dataloader_with_multiple_devices = True
 
     def __init__(
         self,
@@ -77,23 +76,18 @@ class ImageData(LightningDataModule):
         root: str | None = None,
         download: bool = False,
     ) -> None:
-        super().__init__()
-        _check_whole("data.batch_size", batch_size, 1)
-        _check_whole("data.workers", workers, 0)
+        super().__init__(batch_size=batch_size, workers=workers, seed=seed)
         if size is not None:
-            _check_whole("data.size", size, 1)
+            whole("data.size", size, 1)
         check_amount("data.validation", validation, whole=False)
         if limit is not None:
             check_amount("data.limit", limit, whole=True)
-        self.batch_size, self.size, self.validation, self.limit = batch_size, size, validation, limit
-        self.workers, self.seed, self.split_seed = workers, seed, split_seed
+        self.size, self.validation, self.limit, self.split_seed = size, validation, limit, split_seed
         self.augment = Augment.of(augment or {})
         self.mean, self.std = ([one] if isinstance(one, (int, float)) else one for one in (mean, std))
         self.root, self.download = root, download
         self.chosen = None if classes is None else tuple(map(str, classes))
         self.sets: dict[str, Part] = {}
-        self.spec: ImageSpec
-        self.splits: dict[str, int | str]
         self._scale: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
 
     # What a dataset defines.
@@ -122,7 +116,7 @@ class ImageData(LightningDataModule):
         """Mean and standard deviation of each channel, of pixels scaled to [0, 1]."""
         return channel_statistics(part.source)
 
-    def dataset(self, part: str, augment: Augment, on_device: bool) -> Dataset:
+    def dataset(self, part: str, augment: Augment = NOTHING, on_device: bool = False) -> Dataset:
         """Serve one loaded part by the batch."""
         images, labels = self.sets[part]
         if augment.crop and not on_device and part == "train":
@@ -198,20 +192,16 @@ class ImageData(LightningDataModule):
         """Memory that the parts take."""
         return sum(part.source.nbytes for part in self.sets.values())
 
-    def train_dataloader(self) -> DataLoader:
-        rank, world, share = self._share()
+    def train_dataset(self) -> Dataset:
+        _, world, share = self._share()
         if world > 1 and share % 2 and self.augment.mixes:
             raise UserError(f"mixup and cutmix mix pairs, so data.batch_size={self.batch_size} over {world} processes"
                             f" must give each an even share: take a multiple of {2 * world}.")  # fmt: skip
-        dataset = self.dataset("train", self.augment, self._on_device)
-        sampler = TrainSampler(len(self.sets["train"].labels), share, self.seed, rank, world)
-        return self._loader(dataset, sampler, self.workers)
+        return self.dataset("train", self.augment, self._on_device)
 
-    def val_dataloader(self) -> DataLoader:
-        return self._eval_loader("validation")
-
-    def test_dataloader(self) -> DataLoader:
-        return self._eval_loader("test")
+    def eval_workers(self, dataset: Dataset) -> int:
+        # What is in memory is sliced: a worker would only send it through a queue.
+        return 0 if isinstance(dataset, Stored) else self.workers
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         if not isinstance(batch, Batch):
@@ -350,43 +340,12 @@ class ImageData(LightningDataModule):
             for number, one in enumerate(ranges)
         ]
         dataset = self.dataset(part, self.augment if views else Augment(), True)
-        return self._loader(dataset, picks or ranges, 0 if isinstance(dataset, Stored) else self.workers)
+        return self._loader(dataset, picks or ranges, self.eval_workers(dataset))
 
     @property
     def device_augment(self) -> Augment:
         """What `on_after_batch_transfer` has left to do."""
         return self.augment
-
-    @property
-    def _on_device(self) -> bool:
-        return self.trainer is not None and self.trainer.strategy.root_device.type != "cpu"
-
-    def _share(self) -> tuple[int, int, int]:
-        """Rank, processes, and examples a process and batch."""
-        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        if self.batch_size % world:
-            raise UserError(f"data.batch_size={self.batch_size} is the total over all processes and must divide by"
-                            f" {world}: take {max(1, self.batch_size // world) * world}.")  # fmt: skip
-        return rank, world, self.batch_size // world
-
-    def _eval_loader(self, part: str) -> DataLoader:
-        rank, world, share = self._share()
-        sampler = EvalSampler(len(self.sets[part].labels), share, rank, world)
-        dataset = self.dataset(part, Augment(), False)
-        # What is in memory is sliced: a worker would only send it through a queue.
-        return self._loader(dataset, sampler, 0 if isinstance(dataset, Stored) else self.workers)
-
-    def _loader(self, dataset: Dataset, sampler: Any, workers: int) -> DataLoader:
-        return LazyLoader(
-            dataset,
-            batch_sampler=sampler,
-            collate_fn=as_is,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=self._on_device,
-            # Without one of its own a loader draws from the global generator, and shifts everybody else's numbers.
-            generator=torch.Generator().manual_seed(self.seed),
-        )
 
     def _normalisation(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """What to take from bytes, and what to multiply them with then: (C, 1, 1) each, on the device."""
@@ -396,11 +355,6 @@ class ImageData(LightningDataModule):
                 values.view(-1, 1, 1).to(device, torch.float32) for values in (mean, 1 / std)
             )
         return self._scale[device]
-
-
-def _check_whole(key: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UserError(f"{key}={value!r} must be a whole number of at least {least}.")
 
 
 def _check_labels(name: str, part: str, labels: np.ndarray, classes: Sequence[str]) -> None:

@@ -25,7 +25,7 @@ from experiments.data.common.splits import check_amount
 from experiments.data.images import SUFFIXES
 from experiments.data.images import augment as changes
 from experiments.data.images.augment import Augment
-from experiments.data.images.image_data import ImageData
+from experiments.data.images.image_data import NOTHING, ImageData
 from experiments.data.images.image_files import INTERPOLATIONS, bits_used, check, decode
 from experiments.data.images.image_store import Batch, Part, channel_statistics
 from experiments.errors import UserError
@@ -151,7 +151,7 @@ class ImageFolder(ImageData):
         decoded = [image for image in images if isinstance(image, np.ndarray)]
         return channel_statistics(torch.from_numpy(np.stack(decoded)))
 
-    def dataset(self, part: str, augment: Augment, on_device: bool) -> Dataset:
+    def dataset(self, part: str, augment: Augment = NOTHING, on_device: bool = False) -> Dataset:
         source, labels = self.sets[part]
         if isinstance(source, torch.Tensor):
             return super().dataset(part, augment, on_device)

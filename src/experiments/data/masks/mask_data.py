@@ -180,10 +180,8 @@ class MaskData(BatchedData):
             return StoredMasks(*stored, augment)
         return StreamedMasks(len(pairs), partial(self._example, part), augment)
 
-    def train_dataloader(self) -> Any:
-        rank, world, share = self._share()
-        dataset = self.dataset("train", augmented=True)
-        return self._loader(dataset, self.train_sampler(dataset, share, rank, world))
+    def train_dataset(self) -> Dataset:
+        return self.dataset("train", augmented=True)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         if not isinstance(batch, MaskBatch):

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from experiments.batches import Sequences, pad
+from experiments.data.common.loading import whole
 from experiments.data.common.sequence_data import SequenceData, Store
 from experiments.data.common.splits import check_amount, fingerprint
 from experiments.data.text import tokens
@@ -91,8 +92,7 @@ class QuestionData(SequenceData):
         self.rule = tokens.Rule.of(tokenizer)
         self.file, self.source = Path(tokenizer["file"]), tokenizer.get("source")
         for key, value, least in (("stride", stride, 0), ("question_length", question_length, 1), ("max_length", max_length, 8)):  # fmt: skip
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise UserError(f"data.{key}={value!r} must be a whole number of at least {least}.")
+            whole(f"data.{key}", value, least)
         self.longest, self.stride, self.question_length = max_length, stride, question_length
         self.misplaced, self.limit, self.split_seed = misplaced, limit, split_seed
         self.amounts = {"test": test, "validation": validation}
@@ -110,8 +110,8 @@ class QuestionData(SequenceData):
 
     def load(self) -> None:
         parts, counts = self.read(), {"moved": 0, "dropped": 0}
-        for part, whole in parts.items():
-            parts[part], found = placed(whole, self.misplaced)
+        for part, every in parts.items():
+            parts[part], found = placed(every, self.misplaced)
             counts = {key: counts[key] + found[key] for key in counts}
         articles = len({one.article for one in parts["train"]})
         for part, amount in self.amounts.items():

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from experiments.batches import IGNORED, UNKNOWN, Sequences, pad
-from experiments.data.common.sampling import PLACES, EvalSampler, LazyLoader, Picks, TrainSampler, as_is, stream
+from experiments.data.common.loading import BatchedData, whole
+from experiments.data.common.sampling import PLACES, EvalSampler, Picks, TrainSampler, stream
 from experiments.data.common.splits import fingerprint
 from experiments.data.text import tokens
 from experiments.data.text.generated_reviews import write
@@ -108,7 +108,7 @@ class Pieces(Dataset):
         return Sequences(torch.from_numpy(values), torch.from_numpy(lengths)), torch.from_numpy(following)
 
 
-class TextStream(LightningDataModule):
+class TextStream(BatchedData):
     """Base of the long texts: a subclass says how to `read` one.
 
     Attributes:
@@ -141,23 +141,19 @@ class TextStream(LightningDataModule):
         limit: float | None,
         seed: int,
     ) -> None:
-        super().__init__()
-        for key, value in (("steps", steps), ("batch_size", batch_size)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise UserError(f"data.{key}={value!r} must be a whole number of at least 1.")
+        super().__init__(batch_size=batch_size, workers=0, seed=seed)
+        whole("data.steps", steps, 1)
         for key, share in (("validation", validation), ("test", test)):
             if not 0 < share < 0.5:
                 raise UserError(f"data.{key}={share} must be a share above 0 and below 0.5: try data.{key}=0.05")
         self.rule, self.file = tokens.Rule.of(tokenizer), Path(tokenizer["file"])
         self.source = tokenizer.get("source")
-        self.steps, self.batch_size, self.seed = steps, batch_size, seed
+        self.steps = steps
         self.validation, self.test, self.limit = validation, test, limit
         self.ids: dict[str, np.ndarray] = {}
         self._tokenizer: Any = None
         self.in_pieces = False
         self._around: tuple[int, ...] = ()
-        self.spec: TextSpec
-        self.splits: dict[str, Any]
 
     def read(self) -> str:
         """The text."""
@@ -231,44 +227,18 @@ class TextStream(LightningDataModule):
         """Of each token, whether a word begins with it, and whether one begins behind it."""
         return tokens.word_starts(self._tokenizer)
 
-    def train_dataloader(self) -> DataLoader:
-        rank, world = self._place()
+    def dataset(self, part: str) -> Pieces | Streams:
         if self.in_pieces:
-            pieces = Pieces(self.ids["train"], self.steps, self._around)
-            return self._loader(pieces, TrainSampler(len(pieces), self.batch_size // world, self.seed, rank, world))
-        streams = Streams(self.ids["train"], self.batch_size, self.steps, rank, world)
-        return self._loader(streams, InOrder(len(streams), 1, self.seed))
+            return Pieces(self.ids[part], self.steps, self._around)
+        return Streams(self.ids[part], self.batch_size, self.steps, *self._place())
 
-    def val_dataloader(self) -> DataLoader:
-        return self._evaluation("validation")
-
-    def test_dataloader(self) -> DataLoader:
-        return self._evaluation("test")
-
-    def _evaluation(self, part: str) -> DataLoader:
-        rank, world = self._place()
+    def train_sampler(self, dataset: Any, share: int, rank: int, world: int) -> Any:
         if self.in_pieces:
-            pieces = Pieces(self.ids[part], self.steps, self._around)
-            return self._loader(pieces, EvalSampler(len(pieces), self.batch_size // world, rank, world))
-        streams = Streams(self.ids[part], self.batch_size, self.steps, rank, world)
-        return self._loader(streams, EvalSampler(len(streams), 1))
+            return super().train_sampler(dataset, share, rank, world)
+        return InOrder(len(dataset), 1, self.seed)
 
-    def _loader(self, streams: Dataset, sampler: Any) -> DataLoader:
-        on_device = self.trainer is not None and self.trainer.strategy.root_device.type != "cpu"
-        return LazyLoader(
-            streams,
-            batch_sampler=sampler,
-            collate_fn=as_is,
-            pin_memory=on_device,
-            generator=torch.Generator().manual_seed(self.seed),
-        )
-
-    def _place(self) -> tuple[int, int]:
-        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        if self.batch_size % world:
-            raise UserError(f"data.batch_size={self.batch_size} is the total over all processes and must divide by"
-                            f" {world}: take {max(1, self.batch_size // world) * world}.")  # fmt: skip
-        return rank, world
+    def eval_sampler(self, dataset: Any, share: int, rank: int, world: int) -> Any:
+        return super().eval_sampler(dataset, share, rank, world) if self.in_pieces else EvalSampler(len(dataset), 1)
 
 
 class TextFile(TextStream):
