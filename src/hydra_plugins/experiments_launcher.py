@@ -50,17 +50,9 @@ class CellSweeper(Sweeper):
         else:
             words = [*overrides_of(self.params), *arguments]
             cells = expand(words, self.zip, self.lists, self.hydra_context.config_loader)  # type: ignore[union-attr]
-        # Hydra may import this module twice, so ours are told by a method and not by their class.
-        ours = hasattr(self.launcher, "cluster")
-        if self.config.launcher.only_check and not ours:
-            self.launcher = ProcessLauncher()  # which checks without running
-            self.launcher.setup(hydra_context=self.hydra_context, task_function=lambda config: None, config=self.config)
-        returns = self.launcher.launch(cells, initial_job_idx=0)
-        if not ours and not self.config.launcher.only_check:  # ours say themselves what failed
-            from experiments.sweep.hydra_job import all_well
-
-            all_well(list(returns))
-        return [returns]
+        if not hasattr(self.launcher, "cluster"):  # Hydra may import this module twice: not told by the class
+            self.launcher = OtherLauncher(self.launcher, self.config, self.hydra_context)
+        return [self.launcher.launch(cells, initial_job_idx=0)]
 
 
 class JobLauncher(Launcher):
@@ -87,3 +79,21 @@ class JobLauncher(Launcher):
 
 class ProcessLauncher(JobLauncher):
     """Runs each job of a sweep in a process of its own; `launcher.jobs` of them at a time."""
+
+
+class OtherLauncher(JobLauncher):
+    """Hands the jobs of a sweep to a launcher that is not ours.
+
+    Args:
+        launcher: of Hydra, set up.
+        config: of the sweep, with Hydra's part.
+        hydra_context: of the sweep.
+    """
+
+    def __init__(self, launcher: Launcher, config: DictConfig, hydra_context: HydraContext) -> None:
+        self.launcher, self.config, self.hydra_context = launcher, config, hydra_context
+
+    def cluster(self) -> Any:
+        from experiments.sweep.backends.hydra_launcher import HydraLauncher
+
+        return HydraLauncher(self.launcher, self.config)

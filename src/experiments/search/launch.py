@@ -31,6 +31,8 @@ _COMPANIONS = (
     "alembic.command", "alembic.migration", "sqlalchemy.dialects.sqlite",
 )  # fmt: skip
 
+PROCESSES = "hydra_plugins.experiments_launcher.ProcessLauncher"
+
 
 def search(config: DictConfig, words: Sequence[str], loader: Any) -> list[dict[str, Any]]:
     """Runs trials until there are enough, and gives the records of all that ran.
@@ -45,7 +47,7 @@ def search(config: DictConfig, words: Sequence[str], loader: Any) -> list[dict[s
         RunFailed: after all trials, when some failed.
         Interrupted: when a signal stopped the search.
     """
-    if not config.hydra.launcher._target_.endswith(".ProcessLauncher"):
+    if config.hydra.launcher._target_ != PROCESSES:
         raise UserError("a search runs its trials on this machine: leave hydra/launcher at processes")
     jobs_settings = read_settings(config)
     space = read_space(words, loader)

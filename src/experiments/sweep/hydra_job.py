@@ -1,4 +1,4 @@
-"""One run as the task function of Hydra, for launchers that are not ours: basic, joblib, submitit_local."""
+"""One run as the task function of Hydra, for launchers and sweepers that are not ours: basic, joblib, submitit_local."""
 
 from __future__ import annotations
 
@@ -6,50 +6,107 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
-from experiments.errors import RunFailed, UserError, first_line
+from experiments.errors import Interrupted, RunFailed, UserError
+from experiments.sweep.outcome import STOPPED
+
+_OURS = ("jobs", "threads", "jobs_per_gpu", "timeout", "preload")  # settings of our own launchers
+_UNSET = {"jobs_per_gpu": 1}
 
 
-def run_here(config: DictConfig) -> dict[str, Any]:
-    """Checks, trains, tests and records the run that Hydra composed, in the folder that Hydra made; gives its record.
+def refuse_settings(config: Any) -> None:
+    """Raises for a setting of our own launchers, which another would not follow.
+
+    Args:
+        config: of a sweep, with Hydra's part.
+
+    Raises:
+        UserError: when there is one.
+    """
+    for key in _OURS:
+        if (value := config.launcher.get(key)) not in (_UNSET.get(key), []):
+            launcher = config.hydra.runtime.choices.get("hydra/launcher")
+            raise UserError(
+                f"launcher.{key}={value} has no effect with hydra/launcher={launcher}, whose own keys stand under hydra.launcher: "
+                "leave it out, or take hydra/launcher=processes"
+            )
+
+
+def run_here(config: DictConfig) -> float | int | None:
+    """Runs one job in the folder that Hydra made for it.
+
+    Returns:
+        The exit code, where a sweeper of ours prepared the folder; else what the run is judged by, which sweepers of other packages
+        make better.
 
     Raises:
         UserError: when the config cannot run.
+        RunFailed: when a run that another sweeper chose failed.
+        Interrupted: when a signal stopped it.
     """
+    from experiments.sweep.job import run_job
+
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir).absolute()
+    ours = str(hydra.sweeper._target_).startswith("hydra_plugins.experiments_")
+    if not ours:
+        if config.launcher.only_check:
+            return _check_only(config, hydra, folder)
+        _prepare(config, hydra, folder)
+    code = run_job(folder)
+    if code in STOPPED:
+        raise Interrupted(abs(code) % 128)
+    return code if ours else _judged(folder)
+
+
+def _settled(config: DictConfig, hydra: Any, folder: Path) -> DictConfig:
+    """What Hydra composed for a job, checked."""
     from experiments.config.check import require
     from experiments.config.compose import settle
-    from experiments.run.execute import run
-    from experiments.run.folder import write_config
-    from experiments.run.record import FINISHED, read_record
     from experiments.sweep.prepare import config_dirs
 
-    hydra = HydraConfig.instance().cfg.hydra  # type: ignore[union-attr]
-    folder = Path(hydra.runtime.output_dir)
-    if (folder / "record.json").exists() and read_record(folder).get("status") == FINISHED:
-        return read_record(folder)
     with open_dict(config):
         config.hydra = hydra
-    words = [str(word) for word in hydra.overrides.task]
-    settled = settle(config, words, config_dirs(config), str(folder))
+    refuse_settings(config)
+    settled = settle(config, [str(word) for word in hydra.overrides.task], config_dirs(config), str(folder))
     require(settled)
-    write_config(settled, folder)
-    return run(folder)
+    return settled
 
 
-def all_well(returns: list[JobReturn]) -> None:
-    """Raises when jobs of a launcher failed.
+def _check_only(config: DictConfig, hydra: Any, folder: Path) -> None:
+    _settled(config, hydra, folder)
+    print(f"{' '.join(hydra.overrides.task)}: this config can run.")
+
+
+def _prepare(config: DictConfig, hydra: Any, folder: Path) -> None:
+    """Writes the config of a job that another sweeper chose.
 
     Raises:
-        UserError: when every failure is a mistake of the user's.
-        RunFailed: otherwise.
+        UserError: when it cannot run, or the folder holds another run.
     """
-    failed = [one for one in returns if one.status != JobStatus.COMPLETED]
-    if not failed:
-        return
-    errors = [getattr(one, "_return_value", None) for one in failed]
-    said = [f"{' '.join(one.overrides or [])}: {first_line(error) if isinstance(error, BaseException) else 'failed'}"
-            for one, error in zip(failed, errors, strict=True)]  # fmt: skip
-    text = "\n".join([f"{len(failed)} of {len(returns)} runs failed", *said])
-    raise (UserError if all(isinstance(error, UserError) for error in errors) else RunFailed)(text)
+    from experiments.run.folder import write_config
+    from experiments.run.record import identity
+    from experiments.sweep.plan import state_of
+
+    settled = _settled(config, hydra, folder)
+    record, _ = state_of(folder)
+    if record and record.get("identity") != identity(OmegaConf.to_container(settled)):  # type: ignore[arg-type]
+        raise UserError(f"{folder} holds a run of another config: choose another hydra.sweep.dir")
+    write_config(settled, folder)
+
+
+def _judged(folder: Path) -> float | None:
+    """The metric that a finished run was judged by.
+
+    Raises:
+        RunFailed: when the run failed.
+    """
+    from experiments.run.record import FINISHED, read_record
+    from experiments.sweep.closing import judged
+
+    record = read_record(folder)
+    if record["status"] != FINISHED:
+        raise RunFailed(f"{folder}: {record.get('error')}")
+    found = judged(record)
+    return float(record["metrics"][found[0]]) if found else None

@@ -310,7 +310,10 @@ class Launch:
         except OSError as problem:
             record["error"] = f"{error}; its record cannot be written ({problem.strerror})"
         job.shown.take(record, record["status"])
-        job.shown.began, job.shown.seconds = None, seconds
+        told = (record.get("cost") or {}).get(
+            "seconds"
+        ) or 0.0  # a launcher of Hydra's says only at its end that a job began
+        job.shown.began, job.shown.seconds = None, max(seconds, told)
         self.display.ended(job.shown)
 
     def _engine_is_gone(self) -> None:
