@@ -118,6 +118,7 @@ def test_a_search_of_ours_wants_our_launcher(experiments: Experiments) -> None:
 
 def test_both_can_be_chosen_where_a_plugin_has_an_option_of_the_same_name() -> None:
     from hydra.core.config_store import ConfigStore
+
     from hydra_plugins.experiments_names import NamesOfOurs
 
     store = ConfigStore.instance()
