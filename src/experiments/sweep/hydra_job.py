@@ -52,7 +52,9 @@ def run_here(config: DictConfig) -> float | int | None:
     ours = str(hydra.sweeper._target_).startswith("hydra_plugins.experiments_")
     if not ours:
         if config.launcher.only_check:
-            return _check_only(config, hydra, folder)
+            _settled(config, hydra, folder)
+            print(f"{' '.join(hydra.overrides.task)}: this config can run.")
+            return None
         _prepare(config, hydra, folder)
     code = run_job(folder)
     if code in STOPPED:
@@ -72,11 +74,6 @@ def _settled(config: DictConfig, hydra: Any, folder: Path) -> DictConfig:
     settled = settle(config, [str(word) for word in hydra.overrides.task], config_dirs(config), str(folder))
     require(settled)
     return settled
-
-
-def _check_only(config: DictConfig, hydra: Any, folder: Path) -> None:
-    _settled(config, hydra, folder)
-    print(f"{' '.join(hydra.overrides.task)}: this config can run.")
 
 
 def _prepare(config: DictConfig, hydra: Any, folder: Path) -> None:
