@@ -408,6 +408,11 @@ def _list(words: list[str]) -> int:
         raise UserError(
             f"experiments list does not know {switches[0]}: give a group, words to look for, or --reads KIND"
         )
+    if names and names[0] in ("claim", "claims") and reads is None:
+        from experiments.claims.board import listing
+
+        print(listing(folders, names[1:]))
+        return 0
     list_options(names, folders, reads)
     return 0
 

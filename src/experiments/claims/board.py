@@ -68,11 +68,22 @@ def verdict_of(name: str, size: str | None = None) -> tuple[Verdict, bool] | Non
     return None
 
 
-def listing(config_dirs: Sequence[str] = ()) -> str:
-    """A row a claim: its verdict, with date and machine."""
+def listing(config_dirs: Sequence[str] = (), wanted: Sequence[str] = ()) -> str:
+    """A row a claim: its verdict, with date and machine.
+
+    Args:
+        config_dirs: further folders of configs.
+        wanted: words that each claim shown has in its name, statement or source.
+
+    Raises:
+        UserError: where no claim has them.
+    """
     rows = []
     for name in claim_names(config_dirs):
         claim = read_claim(name, config_dirs)
+        text = f"{name} {claim.statement} {claim.source}".lower()
+        if not all(word.lower() in text for word in wanted):
+            continue
         found = verdict_of(name)
         if found is None:
             rows.append([name, "not run", "", "", "", claim.statement])
@@ -80,6 +91,8 @@ def listing(config_dirs: Sequence[str] = ()) -> str:
         verdict, here = found
         where = "here" if here else verdict.machine
         rows.append([name, _word(verdict, claim), verdict.size, verdict.date, where, claim.statement])
+    if not rows:
+        raise UserError(f"no claim has {' and '.join(wanted)}: see experiments list claims")
     return table(["claim", "verdict", "size", "date", "where", "statement"], rows)
 
 

@@ -187,7 +187,7 @@ def _of(command: str, before: list[str], current: str) -> list[str]:
         from experiments.config.compose import GROUPS
 
         names = [f"{group}s" if group in _PLURALS else group for group in GROUPS]
-        return _beginning(current, names) if not before else []
+        return _beginning(current, [*names, "claims"]) if not before else []
     if command == "completion":
         return _beginning(current, _SCRIPTS)
     if command == "claim":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from experiments.config import foreign_modules, trainer_keys
 from experiments.config.compose import compose, parse
 from experiments.config.devices import accelerator, processes_here
-from experiments.config.fitting_task import fitting_tasks
+from experiments.config.fitting_task import fitting_data, fitting_tasks
 from experiments.config.preprocessing import given_keys
 from experiments.config.shorthand import SCHEDULER_ENTRIES
 from experiments.config.signatures import defines, signature
@@ -432,6 +432,16 @@ def _freezing(config: Any) -> list[str]:
     return problems
 
 
+def _other_data(model: str, kind: str | None, reads: Any, config_dirs: Sequence[str]) -> str:
+    """Data that suit the model, where these do not."""
+    name = fitting_data(model, None, _listed(reads), config_dirs) if reads and kind not in _listed(reads) else None
+    return f", or other data{_as_data(name)}" if name else ""
+
+
+def _as_data(name: str | None) -> str:
+    return f", as data={name}" if name else ""
+
+
 def _pairs(config: Any) -> list[str]:
     choices = config.run.choices
     model, data, task = (choices.get(group) for group in ("model", "data", "task"))
@@ -442,6 +452,7 @@ def _pairs(config: Any) -> list[str]:
     if kind and wanted and kind not in wanted:
         problems.append(
             f"task={task} reads {' or '.join(wanted)} and data={data} gives {kind}: choose another task or other data"
+            + _as_data(fitting_data(None, task, wanted, config.run.config_dirs))
         )
     elif (asked := config.task.get("makes") or "classes") not in (
         makes := _listed(config.model.get("makes") or "classes")
@@ -450,10 +461,12 @@ def _pairs(config: Any) -> list[str]:
         cure = f"add task={' or task='.join(fitting[:3])}" if fitting else "choose another task"
         problems.append(
             f"task={task} learns from a model that makes {asked} and model={model} makes {' or '.join(makes)}: {cure}, or another model"
+            + ("" if fitting else _other_data(model, kind, reads.get("kind"), config.run.config_dirs))
         )
     elif kind and reads.get("kind") and kind not in _listed(reads["kind"]):
         problems.append(
             f"model={model} reads {' or '.join(_listed(reads['kind']))} and data={data} gives {kind}: choose another model or other data"
+            + _as_data(fitting_data(model, None, _listed(reads["kind"]), config.run.config_dirs))
         )
     elif kind in ("audio", "speech"):
         given, wanted = config.data.get("rate") or gives.get("rate"), reads.get("rate")
@@ -558,6 +571,11 @@ def _clipping(config: Any) -> list[str]:
     ]
 
 
+_WEIGHTS = dict.fromkeys(("imagenet", "true", "default", "imagenet1k_v1"), "pretrained") | dict.fromkeys(
+    ("none", "false", "random", "scratch"), "null"
+)
+
+
 def _paths(config: Any) -> list[str]:
     problems = []
     weights = config.weights
@@ -568,6 +586,8 @@ def _paths(config: Any) -> list[str]:
     if weights is not None and hub_name(weights, config.model):
         problems += hub_problems(weights)
     elif weights is not None and weights != "pretrained" and not Path(str(weights)).exists():
+        if meant := _WEIGHTS.get(Path(str(weights)).name.lower()):
+            return [f"weights={Path(str(weights)).name} is weights={meant} here: write that"]
         problems.append(f"weights={weights} does not exist: use null, pretrained, or the path of a run or checkpoint")
     elif weights is not None:
         problems += folder_problems(Path(str(weights)), config.model)

@@ -25,6 +25,7 @@ from experiments.config.preprocessing import given_keys, take_over_published
 from experiments.config.pretrained_texts import take_over_texts
 from experiments.config.resolving import resolve
 from experiments.config.shorthand import leave_out_untaken, mended, spelled_out
+from experiments.config.usual_words import options_with, unknown_option, usual_key
 from experiments.errors import UserError, first_line, unknown
 from experiments.system.hub import hub_name
 
@@ -219,40 +220,37 @@ def quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-# Words that people know an option by, and its name here.
-_USUAL_WORDS = {
-    "freezing": dict.fromkeys(
-        ("fine_tuning", "finetuning", "finetune", "fine_tune", "full", "full_fine_tuning", "all", "null"), "none"
-    )
-    | dict.fromkeys(("frozen", "linear_probe", "linear_probing", "features", "head"), "feature_extraction")
-    | dict.fromkeys(("partial", "last", "last_layer", "last_layers"), "last_stage"),
-    "precision": {"32": "32-true", "fp32": "32-true", "16": "16-mixed", "fp16": "16-mixed", "bf16": "bf16-mixed"},
-}
-
-
 def explain(error: Exception, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:
     """One sentence for what Hydra refused, with the nearest names where a name is unknown."""
     text = str(error)
     if isinstance(error, MissingConfigException) and (found := re.search(r"[Cc]ould not find '([^']*)'", text)):
         group, _, option = found.group(1).rpartition("/")
-        if meant := _USUAL_WORDS.get(group, {}).get(option):
-            return f"{group}={option} is {group}={meant} here: write that"
-        return unknown(f"{group}={option}", f"no option of {group}", option, options(group, config_dirs))
+        return unknown_option(group, option, options(group, config_dirs))
     if found := re.search(r"An item is already at '([^']+)'|Multiple values for ([^.]+)\.", text):
         start = f"+{found.group(1) or found.group(2)}="
         if word := next((word for word in overrides if word.startswith(start)), ""):
             return f"{word} would add what the config has already: drop the +, as in {word[1:]}"
     if found := re.search(r"Could not (?:override|delete|append|find).*?'([^']+)'", text):
         key = found.group(1).split("@")[0]
+        if meant := usual_key(key):
+            return f"{key} is {meant} here: write that"
         if "No match in the defaults list" in text or ("." not in key and "/" not in key):
             return unknown(key, "no group and no key", key, [*GROUPS, *_keys(config_dirs)])
-        return unknown(key, "no key of this config", key, _keys(config_dirs, overrides))
+        return _unknown_key(key, overrides, config_dirs)
     if isinstance(error, OverrideParseException):
         word = next((word for word in overrides if not _parses(word)), "")
         return f"{word or 'the command line'} cannot be read as key=value ({first_line(error)}): quote values with special characters"
     if found := re.search(r"Key '([^']+)' is not in struct", text):
-        return unknown(found.group(1), "no key of this config", found.group(1), _keys(config_dirs, overrides))
+        return _unknown_key(found.group(1), overrides, config_dirs)
     return " ".join(text.split())
+
+
+def _unknown_key(key: str, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:
+    """Says that the config has no such key, and which option of the group has it, or which key is near."""
+    group = key.partition(".")[0]
+    if group in GROUPS and (having := options_with(key, config_dirs)) and len(having) <= 3:
+        return f"{key} is a key of {group}={f' and {group}='.join(having)}: choose that, as in {group}={having[0]} {key}=…"
+    return unknown(key, "no key of this config", key, _keys(config_dirs, overrides))
 
 
 def _parses(word: str) -> bool:

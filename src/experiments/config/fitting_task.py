@@ -49,6 +49,24 @@ def with_fitting_task(words: Sequence[str], config_dirs: Sequence[str] = ()) -> 
     return [*words, f"task={fitting[0]}"] if fitting else list(words)
 
 
+def fitting_data(model: str | None, task: str | None, kinds: Sequence[str], config_dirs: Sequence[str]) -> str | None:
+    """Names data that give one of some kinds and suit a model or task: of their usual task first, generated ones before files."""
+    makes = _listed(inherited("model", model, "makes", config_dirs) or "classes") if model else None
+
+    def rank(name: str) -> tuple[bool, bool, bool, str]:
+        usual = inherited("data", name, _OVERRIDE, config_dirs)
+        asked = (inherited("task", usual, "makes", config_dirs) or "classes") if usual else None
+        suits = usual == task if task else makes is None or asked in makes
+        return not suits, usual != (task or "classification"), not name.startswith(("generated", "digits")), name
+
+    fitting = [
+        name
+        for name in option_files("data", config_dirs)
+        if (inherited("data", name, "gives", config_dirs, of="kind") or {}).get("kind") in kinds
+    ]
+    return min(fitting, key=rank, default=None)
+
+
 def inherited(
     group: str, name: str, key: str, config_dirs: Sequence[str], depth: int = 0, of: str | None = None
 ) -> Any:

@@ -124,6 +124,9 @@ def lora(model: nn.Module, *, rank: int, alpha: float, layers: str | None) -> As
     return {name: Learning() for name in added} | head
 
 
+_HEAD = ("fc", "classifier", "last", "last_layer", "output", "top", "logits")  # what libraries call it
+
+
 def chosen(model: nn.Module, *, learn: Sequence[str]) -> Assignment:
     """What is named: stages, or regular expressions that must match parameter names from their beginning.
 
@@ -141,6 +144,10 @@ def chosen(model: nn.Module, *, learn: Sequence[str]) -> Assignment:
         except re.error as error:
             raise UserError(f"freezing.learn has {word}, no regular expression ({error}): name a stage") from error
         matched = {name: Learning() for name, _ in model.named_parameters() if pattern.match(name)}
+        if not matched and word in _HEAD:
+            raise UserError(
+                f"freezing.learn has {word}, and the last layer is called head here, whatever the network: write head"
+            )
         if not matched:
             raise UserError(
                 f"freezing.learn has {word}, which is no stage and matches no parameter: choose from {', '.join(stages)}"

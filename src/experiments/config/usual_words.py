@@ -1,0 +1,160 @@
+"""Words that people know an option or a key by, answered with what to type here. Never imports torch."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+
+from experiments.config.options import content, option_files
+
+_MOST = 8  # names in one sentence
+_ALL = 30  # options of a group that one sentence still lists
+
+
+def _each(words: str, meant: str) -> dict[str, str]:
+    return dict.fromkeys(words.split(), meant)
+
+
+_OPTIONS = {  # group to word to what is to be typed
+    "freezing": _each(
+        "fine_tuning finetuning finetune fine_tune full full_fine_tuning all null scratch from_scratch off", "none"
+    )
+    | _each("frozen linear_probe linear_probing features head extraction freeze all_frozen", "feature_extraction")
+    | _each("partial last last_layer last_layers partial_fine_tuning", "last_stage")
+    | _each("unfreezing unfreeze gradual_unfreezing", "gradual"),
+    "precision": _each("32 fp32 float32 float full single", "32-true")
+    | _each("16 fp16 float16 half amp mixed", "16-mixed")
+    | _each("bf16 bfloat16", "bf16-mixed")
+    | _each("64 fp64 float64 double", "64-true"),
+    "scheduler": _each("cosine_annealing annealing", "cosine")
+    | _each("reduce_on_plateau reduce_lr_on_plateau", "plateau")
+    | _each("onecycle one_cycle_lr", "one_cycle")
+    | _each("none null", "constant"),
+    "trainer": _each("cuda", "gpu") | _each("ddp gpus distributed", "multi_gpu"),
+    "logger": _each("tb tensor_board board", "tensorboard"),
+    "task": _each("ner pos tagging token_classification entities", "labelling")
+    | _each("sentiment sentiment_analysis classify", "classification")
+    | _each("asr speech speech_to_text", "speech_recognition")
+    | _each("mlm fill_mask", "masked_language_modelling")
+    | _each("generation text_generation clm lm", "language_modelling")
+    | _each("qa answering answers", "question_answering")
+    | _each("autoencoding autoencoder pca", "reconstruction")
+    | _each("vae", "variational")
+    | _each("denoise denoising_autoencoder", "denoising")
+    | _each("anomaly anomalies", "anomaly_detection")
+    | _each("colorization colorisation colourise", "colourisation")
+    | _each("object_detection detect boxes", "detection")
+    | _each("masks semantic_segmentation", "segmentation")
+    | _each("rl reinforcement reinforcement_learning ppo", "policy_gradient"),
+    "model": _each("ann dnn dense fully_connected perceptron multilayer_perceptron feed_forward", "mlp")
+    | _each("softmax_regression logistic", "logistic_regression")
+    | _each("lenet", "lenet5")
+    | _each("inception_v1", "googlenet")
+    | _each("faster_rcnn fasterrcnn rcnn", "fasterrcnn_resnet50")
+    | _each("mask_rcnn maskrcnn", "maskrcnn_resnet50")
+    | _each("ssd", "ssdlite")
+    | _each("encoder_decoder attention", "seq2seq")
+    | _each("lstm_cell bilstm bi_lstm", "lstm")
+    | _each("gru_cell bigru", "gru")
+    | _each("rnn_cell vanilla_rnn simple_rnn recurrent", "rnn")
+    | _each("variational_autoencoder", "vae")
+    | _each("cae convolutional_autoencoder", "conv_autoencoder")
+    | _each("vanilla_autoencoder ae denoising_autoencoder sparse_autoencoder", "autoencoder"),
+    "data": _each("mnist_digits", "mnist")
+    | _each("fashion fashionmnist", "fashion_mnist")
+    | _each("folder images my_images custom own imagenet imagefolder cats_dogs", "image_folder")
+    | _each("csv table", "text_table")
+    | _each("sentiment reviews movie_reviews", "imdb")
+    | _each("timeseries time_series", "series_table")
+    | _each("xray x_ray chest_xray pneumonia", "pneumoniamnist")
+    | _each("ants_bees", "hymenoptera"),
+}  # fmt: skip
+_SENTENCES = {  # what one name does not answer
+    ("model", "yolo"): "detectors are ssdlite, retinanet_resnet50 and fasterrcnn_resnet50, and data=yolo reads YOLO's files",
+    **{
+        ("model", name): f"write model=timm model.name={full}"
+        for name, full in (
+            ("vit", "vit_tiny_patch16_224"), ("efficientnet", "efficientnet_b0"), ("convnext", "convnext_atto"),
+            ("densenet", "densenet121"), ("swin", "swin_tiny_patch4_window7_224"),
+        )
+    },
+    ("model", "inception"): "did you mean googlenet, which is version 1, or inception_v2 or inception_v3 or inception_v4?",
+    ("model", "transformer"): "text_transformer classifies text, transformer_seq2seq translates, and transformers reads "
+    "any model of that library",
+    ("data", "imagenet"): "data=image_folder data.root=FOLDER reads its folders, one a class",
+    ("data", "cifar"): "did you mean cifar10 or cifar100?",
+    ("data", "wmt"): "data=pairs data.path=FILE reads two languages side by side",
+}  # fmt: skip
+_KEYS = {
+    **_each("epochs max_epochs n_epochs num_epochs epoch", "trainer.max_epochs"),
+    **_each("lr learning_rate", "optimizer.lr"),
+    **_each("momentum", "optimizer.momentum"),
+    **_each("weight_decay wd", "optimizer.weight_decay"),
+    **_each("batch_size batch bs", "data.batch_size"),
+    **_each("image_size img_size resize", "data.size"),
+    **_each("workers num_workers data.num_workers", "data.workers"),
+    **_each("augment augmentation", "data.augment.flip"),
+    **_each("dropout", "model.dropout"),
+    **_each("device accelerator", "trainer.accelerator"),
+    **_each("gpus devices", "trainer.devices"),
+    **_each("dataset", "data"),
+    **_each("net network arch architecture", "model"),
+    **_each("optim", "optimizer"),
+    **_each("freeze", "freezing"),
+    **_each("random_seed", "seed"),
+    **_each("checkpoint ckpt", "weights"),
+    **_each("output_dir out_dir out output", "hydra.run.dir"),
+    **_each("pretrained model.pretrained model.weights", "weights=pretrained"),
+    **_each(
+        "freezing.layers freezing.stages freezing.trainable freezing.unfreeze freezing.train freezing.learning",
+        "freezing=stages freezing.learn=[head]",
+    ),
+}
+
+
+def unknown_option(group: str, name: str, known: Sequence[str]) -> str:
+    """Says that a group has no such option, and what to type: its name here, names that hold the word, or near ones."""
+    if said := _SENTENCES.get((group, name.lower())):
+        return f"{group}={name} is no option of {group}: {said}"
+    if (meant := _OPTIONS.get(group, {}).get(name.lower())) in known:
+        return f"{group}={name} is {group}={meant} here: write that"
+    said = f"{group}={name} is no option of {group}"
+    if near := _near(name.lower(), known):
+        return f"{said}: did you mean {' or '.join(near)}?"
+    if len(known) > _ALL:
+        plural = group if group.endswith("a") else f"{group}s"
+        return f"{said}: experiments list {plural} shows all {len(known)}"
+    return f"{said}: choose from {', '.join(known)}"
+
+
+def _near(name: str, known: Sequence[str]) -> list[str]:
+    """Options that have the word as one of theirs, begin with it or hold it, or else look like it."""
+    if len(name) > 1:
+        groups = (
+            [one for one in known if name in one.split("_") or one.startswith(name)],
+            [one for one in known if name in one],
+            [one for one in known if one in name and len(one) > 2],
+        )
+        for found in groups:
+            if found:
+                return sorted(found, key=_with_numbers)[:_MOST]
+    return difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+
+
+def _with_numbers(name: str) -> list[str]:
+    return [part.zfill(9) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
+def usual_key(key: str) -> str | None:
+    """The key that a word stands for elsewhere, as `epochs` for `trainer.max_epochs`; None where it is none of these."""
+    return _KEYS.get(key.lower())
+
+
+def options_with(key: str, config_dirs: Sequence[str]) -> list[str]:
+    """The options that have a key which the chosen one has not: `freezing.learn` is one of `freezing=stages`."""
+    group, _, rest = key.partition(".")
+    top, _, below = rest.partition(".")
+    if not top or below:
+        return []
+    return [name for name, path in option_files(group, config_dirs).items() if top in content(path)]

@@ -1,0 +1,71 @@
+"""Words of beginners: each is answered with what to type."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+
+from experiments.config.compose import GROUPS
+from experiments.config.options import options
+from experiments.config.usual_words import _KEYS, _OPTIONS, unknown_option
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("freezing=fine_tuning", "freezing=fine_tuning is freezing=none here: write that"),
+        ("freezing=full", "freezing=full is freezing=none here: write that"),
+        ("freezing=partial", "is freezing=last_stage here"),
+        ("model=resnet18 freezing.learn=[fc]", "freezing.learn is a key of freezing=stages: choose that"),
+        ("model=resnet18 freezing=stages freezing.learn=[layer4,fc]", "the last layer is called head here"),
+        ("model=bert", "did you mean bert_base or bert_mini or bert_tiny?"),
+        ("model=unet", "other data, as data=generated_masks"),
+        ("model=whisper", "did you mean whisper_base or whisper_tiny?"),
+        ("model=gpt", "gpt2 or gpt2_tiny or gpt_mini"),
+        ("model=t5", "did you mean t5_small or t5_tiny?"),
+        ("model=yolo", "ssdlite"),
+        ("model=lstm_cell", "model=lstm_cell is model=lstm here: write that"),
+        ("model=cnn", "simple_cnn"),
+        ("model=resnet", "resnet18 or resnet20"),
+        ("model=vit", "model=timm model.name=vit_tiny_patch16_224"),
+        ("model=nothing_like_it", "experiments list models shows all"),
+        ("model=bert_mini", "other data, as data=generated_reviews"),
+        ("model=lenet5 data=generated_reviews", "other data, as data=digits"),
+        ("task=translation", "other data, as data=generated_pairs"),
+        ("data=mnist_digits", "data=mnist_digits is data=mnist here: write that"),
+        ("data=cifar", "did you mean cifar10 or cifar100?"),
+        ("data=my_images", "data=my_images is data=image_folder here"),
+        ("precision=mixed", "is precision=16-mixed here"),
+        ("epochs=3", "epochs is trainer.max_epochs here: write that"),
+        ("lr=0.1", "lr is optimizer.lr here: write that"),
+        ("model=lenet5 pretrained=true", "pretrained is weights=pretrained here"),
+        ("model=resnet18 weights=imagenet", "weights=imagenet is weights=pretrained here"),
+        ("weights=none", "weights=none is weights=null here"),
+    ],
+)
+def test_says_what_to_type(experiments, words: str, said: str) -> None:
+    code, _, errors = experiments("check", *shlex.split(words))
+    assert code == 2 and said in errors and len(errors.splitlines()) == 1
+
+
+def test_what_is_named_is_there() -> None:
+    for group, words in _OPTIONS.items():
+        known = options(group)
+        assert set(words.values()) <= set(known), group
+        assert not set(words) & set(known), f"{group}: an option of ours can be typed as it is"
+    for meant in _KEYS.values():
+        assert re.match(rf"({'|'.join([*GROUPS, 'weights', 'seed', 'hydra'])})\b", meant)
+
+
+def test_an_option_of_ones_own_is_near_too() -> None:
+    assert unknown_option("model", "abc", ["lenet5", "my_net"]).endswith("choose from lenet5, my_net")
+    assert unknown_option("model", "net", ["lenet5", "my_net"]).endswith("did you mean my_net?")
+
+
+def test_claims_are_listed_and_searched(experiments) -> None:
+    code, output, _ = experiments("list", "claims", "gru")
+    assert code == 0 and "gru_faster_than_lstm" in output and "depth_needs_shortcuts" not in output
+    code, _, errors = experiments("list", "claims", "bicycles")
+    assert code == 2 and "no claim has bicycles" in errors
