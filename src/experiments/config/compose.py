@@ -249,7 +249,9 @@ def _unknown_key(key: str, overrides: Sequence[str], config_dirs: Sequence[str])
     """Says that the config has no such key, and which option of the group has it, or which key is near."""
     group = key.partition(".")[0]
     if group in GROUPS and (having := options_with(key, config_dirs)) and len(having) <= 3:
-        return f"{key} is a key of {group}={f' and {group}='.join(having)}: choose that, as in {group}={having[0]} {key}=…"
+        return (
+            f"{key} is a key of {group}={f' and {group}='.join(having)}: choose that, as in {group}={having[0]} {key}=…"
+        )
     return unknown(key, "no key of this config", key, _keys(config_dirs, overrides))
 
 
