@@ -127,7 +127,7 @@ def asked(node: Any, spec: Any) -> dict[str, Any]:
 
 
 def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool = False, learning: bool = True) -> Any:
-    """Model, weights and freezing, inside the task; `data` where the task counts its classes, `with_head` where
+    """Model, weights and freezing, inside the task; `data` where the task asks it for more than its spec, `with_head` where
     the weights must bring the head too, no optimizer or scheduler where it is not `learning`."""
     from experiments.run.fastest import settle
     from experiments.transfer.weights import load_weights
@@ -159,16 +159,17 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
         "optimizer": freezing.groups(optimizer) if learning else None,
         "scheduler": scheduler,
     }
-    if config.task.get("class_weights") == "balanced":
-        extra["class_counts"] = data.class_counts
-    if config.task.get("judge"):
-        from experiments.run.loaded import load
+    kind = locate(config.task["_target_"])
+    extra |= kind.from_data(config.task, data)
+    for key in kind.runs:
+        if config.task.get(key):
+            from experiments.run.loaded import load
 
-        judge = load(config.task.judge)
-        extra["judge"] = (judge.model.requires_grad_(False), judge.spec)
+            earlier = load(config.task[key])
+            extra[key] = (earlier.model.requires_grad_(False), earlier.spec)
     task = make(config.task, without=("metrics",), **extra)
     if config.task.get("metrics"):
-        task.add_metrics(added_metrics(config.task.metrics, spec))
+        task.added.add(added_metrics(config.task.metrics, spec))
     task.freezing = freezing
     return task
 

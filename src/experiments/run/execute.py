@@ -133,8 +133,8 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     trainer.callbacks[:0] = [*always, meter]
     record.content["features"] = always[-1].summary if ours else None
     record.content["data"] = getattr(data, "splits", {})
-    if config.task.get("class_weights") == "balanced":
-        record.content["class_counts"] = [int(count) for count in data.class_counts]  # for evaluate, which has its loss
+    if ours:  # for evaluate, which has the same loss
+        record.content |= type(task).from_data(config.task, data)
     spec = getattr(data, "spec", None)
     record.content["spec"] = None if spec is None else to_plain(spec)
     record.content["environment"] |= describe_device(trainer) | {"speedups": speedups.in_use()}

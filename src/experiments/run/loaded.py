@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -17,7 +16,7 @@ from experiments.run.build import asked, build_data, build_task, prepare_process
 from experiments.run.class_names import match_classes, require_names
 from experiments.run.folder import read_config, reading, relocate
 from experiments.run.foreign import build_foreign_task, has_test, is_ours, lightning_in_words, refuse, shares_batches
-from experiments.run.instantiate import make
+from experiments.run.instantiate import locate, make
 from experiments.run.rebuilt_record import readable_record, require_unchanged
 from experiments.run.tested_weights import checkpoint_of, load_checkpoint
 from experiments.run.trainer import build_trainer
@@ -84,6 +83,16 @@ class Loaded:
         return [self._in_words(one) for one in answer] if isinstance(answer, list) else answer
 
 
+class _Remembered:
+    """What a run's data said of itself, by the run's record; None for what it does not say."""
+
+    def __init__(self, record: Mapping[str, Any]) -> None:
+        self._record = record
+
+    def __getattr__(self, name: str) -> Any:
+        return self._record.get(name)
+
+
 def load(run_folder: str | Path, command: str | None = None) -> Loaded:
     """Rebuilds a run from its folder; of one that was not made here, only what `require_trust` lets pass.
 
@@ -114,12 +123,10 @@ def load(run_folder: str | Path, command: str | None = None) -> Loaded:
         config.weights = None  # the checkpoint holds them all
         if "source" in config.model:  # the run's folder holds what was published beside its weights
             config.model.source = str(folder)
-        counts = record.get("class_counts")
-        if config.task.get("class_weights") == "balanced" and not counts:
-            config.task.class_weights = None  # as older records do not say them
-        if config.task.get("judge") and not Path(config.task.judge).exists():
-            config.task.judge = None  # of the test alone, and it may be gone
-        task = build_task(config, spec, SimpleNamespace(class_counts=counts), learning=False)
+        for key in locate(config.task["_target_"]).runs:
+            if config.task.get(key) and not Path(config.task[key]).exists():
+                config.task[key] = None  # of the test alone, and it may be gone
+        task = build_task(config, spec, _Remembered(record), learning=False)
     load_checkpoint(task, checkpoint)
     merge(task.model)
     report_of(task).recall(record)

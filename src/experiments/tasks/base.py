@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Literal, cast
@@ -10,12 +9,12 @@ from typing import Any, Literal, cast
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torchmetrics import Metric, MetricCollection
+from torchmetrics import MetricCollection
 
-from experiments.errors import UserError, first_line
+from experiments.tasks.parts.added_metrics import AddedMetrics
 from experiments.tasks.parts.of_processes import of_all_processes, own_share
 from experiments.tasks.parts.running_sums import RunningSums, joined
-from experiments.tasks.parts.schedules import Horizon
+from experiments.tasks.parts.schedules import optimizers
 from experiments.tasks.report import Report
 
 
@@ -32,6 +31,7 @@ class Task(LightningModule):
 
     monitor: tuple[str, Literal["min", "max"]] = ("val/loss", "min")  # what the best checkpoint is chosen by
     cacheable = False  # `step` gives the model the first part of a batch and reads it for nothing else
+    runs: tuple[str, ...] = ()  # keys of its config that name an earlier run; it gets that run's network and spec
     freezing: Any = None  # what learns, and when: see transfer.freezing
     report_class: type[Report] = Report  # what a run tells beyond numbers
 
@@ -50,14 +50,13 @@ class Task(LightningModule):
         self.model, self.spec = model, spec
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.metrics = nn.ModuleDict({part: self.make_metrics() for part in ("val", "test")})
-        self.added = nn.ModuleDict()  # metrics of the user's own, see add_metrics
+        self.added = AddedMetrics()
         self.sums = {part: RunningSums() for part in ("train", "val", "test")}
 
-    def add_metrics(self, metrics: Mapping[str, Metric]) -> None:
-        """Adds metrics by name; each is updated with prediction and target of `step`, in validation and test."""
-        for part in ("val", "test"):
-            copies: dict[str, Any] = {name: metric.clone() for name, metric in metrics.items()}
-            self.added[part] = MetricCollection(copies, compute_groups=False)
+    @staticmethod
+    def from_data(settings: Mapping[str, Any], data: Any) -> dict[str, Any]:
+        """Keyword arguments that the data alone can say under these settings, in plain Python; the record keeps them."""
+        return {}
 
     @staticmethod
     def outputs(spec: Any) -> dict[str, Any]:
@@ -90,8 +89,7 @@ class Task(LightningModule):
 
     def metric_names(self, part: str) -> list[str]:
         """Names under which a part is reported, `test/accuracy` and so on."""
-        added: Any = self.added[part] if part in self.added else ()  # noqa: SIM401
-        return [f"{part}/loss", *(f"{part}/{name}" for name in (*self.metrics_of(part), *added))]
+        return [f"{part}/loss", *(f"{part}/{name}" for name in (*self.metrics_of(part), *self.added.names))]
 
     def train(self, mode: bool = True) -> Task:
         """Training mode for what learns; what is frozen stays in evaluation mode, so that it rests wholly."""
@@ -122,11 +120,11 @@ class Task(LightningModule):
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         _, prediction, target = self._evaluate("val", batch)
-        self._update_added("val", prediction, target)
+        self.added.update("val", prediction, target)
 
     def test_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         loss, prediction, target = self._evaluate("test", batch)
-        self._update_added("test", prediction, target)
+        self.added.update("test", prediction, target)
         return {"loss": loss, "prediction": prediction, "target": target}
 
     def _evaluate(self, part: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
@@ -134,19 +132,6 @@ class Task(LightningModule):
         self.sums[part].add(len(target), loss, self.loss_weight(target))
         self.metrics_of(part).update(prediction, target)
         return loss, prediction, target
-
-    def _update_added(self, part: str, prediction: Tensor, target: Tensor) -> None:
-        if part not in self.added:
-            return
-        try:
-            cast(MetricCollection, self.added[part]).update(prediction, target)
-        except (ValueError, RuntimeError, TypeError) as error:
-            names = ", ".join(cast(Any, self.added[part]))
-            shapes = f"{tuple(prediction.shape)} and {tuple(target.shape)}"
-            raise UserError(
-                f"task.metrics ({names}) does not take predictions and targets of shapes {shapes}: {first_line(error)}; "
-                "choose a metric for this task"
-            ) from error
 
     def on_train_epoch_end(self) -> None:
         self._report("train")
@@ -192,27 +177,11 @@ class Task(LightningModule):
         if part != "train":
             values |= self.metrics_of(part).compute()
             self.metrics_of(part).reset()
-            if part in self.added:
-                added = cast(MetricCollection, self.added[part])
-                values |= added.compute()
-                added.reset()
+            values |= self.added.values(part)
         self.log_dict({f"{part}/{name}": value for name, value in values.items()})
 
     def configure_optimizers(self) -> Any:
-        if not self.learns:
-            return None
-        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        try:
-            optimizer = self.make_optimizer(parameters)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise UserError(f"optimizer: {first_line(error)}; check its keys, or choose another one") from error
-        if self.make_scheduler is None:
-            return optimizer
-        total_steps = int(self.trainer.estimated_stepping_batches)  # loads the data, which the next line needs
-        epoch_steps = max(1, math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches))
-        horizon = Horizon(total_steps, epoch_steps, self.monitor[1])
-        entry = self.make_scheduler(optimizer, horizon)
-        return {"optimizer": optimizer, "lr_scheduler": {"monitor": self.monitor[0], **entry}}
+        return optimizers(self) if self.learns else None
 
     # Sums of an unfinished epoch travel with the checkpoint, those of every process, so that a run continued in the middle
     # of an epoch reports what an uninterrupted one would.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
@@ -20,6 +19,7 @@ from torchmetrics.classification import (
 
 from experiments.errors import UserError
 from experiments.tasks.base import Task
+from experiments.tasks.parts import class_weights as parts
 from experiments.tasks.reports.classification import ClassificationReport
 
 
@@ -67,22 +67,14 @@ class Classification(Task):
             raise UserError(f"task.label_smoothing={label_smoothing} must lie in [0, 1): try 0.1")
         super().__init__(model, spec, optimizer, scheduler)
         self.label_smoothing = label_smoothing
-        weights = None
-        if class_weights == "balanced":
-            counts = torch.tensor(class_counts, dtype=torch.float32)
-            weights = counts.sum() / (len(counts) * counts.clamp(min=1))
-        elif isinstance(class_weights, str):
-            raise UserError(f"task.class_weights={class_weights} is unknown: use null, balanced, or one weight a class")
-        elif class_weights is not None:
-            weights = torch.tensor(list(class_weights), dtype=torch.float32)
-            if len(weights) != spec.num_classes:
-                raise UserError(
-                    f"task.class_weights has {len(weights)} values and the data {spec.num_classes} classes: "
-                    "give one weight a class"
-                )
+        weights = parts.class_weights(class_weights, class_counts, spec.num_classes)
         self.register_buffer("class_weights", weights, persistent=False)
         self.matrix = MulticlassConfusionMatrix(spec.num_classes, validate_args=False)
         self.confusion: Tensor | None = None
+
+    @staticmethod
+    def from_data(settings: Mapping[str, Any], data: Any) -> dict[str, Any]:
+        return parts.counts_where_balanced(settings, data)
 
     @staticmethod
     def outputs(spec: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from torchmetrics import MetricCollection
 
 from experiments.errors import UserError
 from experiments.tasks.base import Task
+from experiments.tasks.parts import class_weights as parts
 from experiments.tasks.parts.overlap import BoundaryF1, Overlap, confusions, ious, measures
 from experiments.tasks.parts.pixel_losses import NAMES, pixel_loss
 from experiments.tasks.peers.pixels import most_frequent, threshold
@@ -74,12 +75,16 @@ class Segmentation(Task):
                 raise UserError(f"task.{key}={value} must lie in [{least:g}, {below:g}): try the default")
         self.overlap, self.peers = overlap, peers
         super().__init__(model, spec, optimizer, scheduler)
-        weights = _weights(class_weights, class_counts, spec.num_classes)
+        weights = parts.class_weights(class_weights, class_counts, spec.num_classes)
         self.register_buffer("class_weights", weights, persistent=False)
         self.loss_name, self.gamma = loss, gamma
         self.boundaries = BoundaryF1(spec.num_classes, tolerance)
         self.confusion: Tensor | None = None
         self.image_ious: list[Tensor] = []
+
+    @staticmethod
+    def from_data(settings: Mapping[str, Any], data: Any) -> dict[str, Any]:
+        return parts.counts_where_balanced(settings, data)
 
     @staticmethod
     def outputs(spec: Any) -> dict[str, Any]:
@@ -177,19 +182,3 @@ class Segmentation(Task):
         names = data.names("test", indices) if hasattr(data, "names") else [str(one) for one in indices]
         captions = [f"{name}  {value:.3f}" for name, value in zip(names, every[indices].tolist(), strict=True)]
         return masks(images.float().cpu(), target.cpu(), guess, captions, self.spec, title=title, note=note)
-
-
-def _weights(given: Sequence[float] | str | None, counts: Sequence[int] | None, classes: int) -> Tensor | None:
-    if given is None or (given == "balanced" and counts is None):  # a finished run's are of its training alone
-        return None
-    if given == "balanced":
-        pixels = torch.tensor(counts, dtype=torch.float32)
-        return pixels.sum() / ((pixels > 0).sum() * pixels.clamp(min=1))
-    if isinstance(given, str):
-        raise UserError(f"task.class_weights={given} is unknown: use null, balanced, or one weight a class")
-    weights = torch.tensor([float(one) for one in given])
-    if len(weights) != classes:
-        raise UserError(
-            f"task.class_weights has {len(weights)} values and the data {classes} classes: give one weight a class"
-        )
-    return weights

@@ -61,6 +61,7 @@ class Variational(Autoencoding):
     """
 
     report_class = VariationalReport
+    runs = ("judge",)
 
     monitor = ("val/elbo", "max")
     peer_metrics = ("pca_mse", *NAMES)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CyclicLR, LambdaLR, OneCycleLR, ReduceLROnPlateau, StepLR
 
-from experiments.errors import UserError
+from experiments.errors import UserError, first_line
+
+if TYPE_CHECKING:
+    from experiments.tasks.base import Task
 
 
 class Horizon(NamedTuple):
@@ -111,3 +114,22 @@ def plateau(optimizer: Optimizer, horizon: Horizon, *, factor: float, patience: 
         "scheduler": ReduceLROnPlateau(optimizer, mode=horizon.mode, factor=factor, patience=patience),
         "interval": "epoch",
     }  # type: ignore[arg-type]
+
+
+def optimizers(task: Task) -> Any:
+    """Make a task's optimizer for the parameters that learn, and its schedule, in Lightning's form.
+
+    Raises:
+        UserError: when the optimizer does not take its settings.
+    """
+    parameters = [parameter for parameter in task.parameters() if parameter.requires_grad]
+    try:
+        optimizer = task.make_optimizer(parameters)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"optimizer: {first_line(error)}; check its keys, or choose another one") from error
+    if task.make_scheduler is None:
+        return optimizer
+    total_steps = int(task.trainer.estimated_stepping_batches)  # loads the data, which the next line needs
+    epoch_steps = max(1, math.ceil(task.trainer.num_training_batches / task.trainer.accumulate_grad_batches))
+    entry = task.make_scheduler(optimizer, Horizon(total_steps, epoch_steps, task.monitor[1]))
+    return {"optimizer": optimizer, "lr_scheduler": {"monitor": task.monitor[0], **entry}}
