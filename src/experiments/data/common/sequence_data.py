@@ -42,7 +42,7 @@ class Stored(Dataset):
     """A store served by the batch: (`Sequences`, targets), padded to the longest of the batch."""
 
     def __init__(self, store: Store) -> None:
-        self.store = store
+        self.store, self.lengths = store, store.lengths
         self.starts = np.cumsum(store.lengths) - store.lengths
 
     def __len__(self) -> int:
@@ -105,13 +105,12 @@ class SequenceData(BatchedData):
 
     def train_sampler(self, dataset: Any, share: int, rank: int, world: int) -> Any:
         if self.bucket or self.max_tokens is not None:
-            lengths = self.sets["train"].lengths
-            return BucketSampler(lengths, self.batch_size, self.max_tokens, self.seed, rank, world)
+            return BucketSampler(dataset.lengths, self.batch_size, self.max_tokens, self.seed, rank, world)
         return super().train_sampler(dataset, share, rank, world)
 
     def eval_sampler(self, dataset: Any, share: int, rank: int, world: int) -> Any:
         if self.bucket or self.max_tokens is not None:
-            return EvalBuckets(dataset.store.lengths, self.batch_size, self.max_tokens, rank, world)
+            return EvalBuckets(dataset.lengths, self.batch_size, self.max_tokens, rank, world)
         return super().eval_sampler(dataset, share, rank, world)
 
     def _share(self) -> tuple[int, int, int]:

@@ -44,7 +44,7 @@ class StoredPairs(Dataset):
     """A store served by the batch: (`Pairs`, `Labels`), each side padded to its longest."""
 
     def __init__(self, store: PairStore) -> None:
-        self.store = store
+        self.store, self.lengths = store, store.lengths
         self.starts = [np.cumsum(lengths) - lengths for lengths in (store.source_lengths, store.target_lengths)]
 
     def __len__(self) -> int:

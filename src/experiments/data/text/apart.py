@@ -43,7 +43,7 @@ class StoredApart(Dataset):
     """Pairs served by the batch: `Sequences` of twice as many rows, and targets."""
 
     def __init__(self, store: ApartStore) -> None:
-        self.sides = [Stored(store.firsts), Stored(store.seconds)]
+        self.sides, self.lengths = [Stored(store.firsts), Stored(store.seconds)], store.lengths
 
     def __len__(self) -> int:
         return len(self.sides[0])
