@@ -257,7 +257,7 @@ def _torch_ahead(words: list[str]) -> contextlib.AbstractContextManager[None]:
     elsewhere = any(word.startswith("hydra/launcher=") and word != "hydra/launcher=processes" for word in overrides)
     if not set(switches) <= {"-m", "--multirun"} or elsewhere or cores() < 2:
         return contextlib.nullcontext()
-    from experiments.sweep.backends.fork_server import started_ahead
+    from experiments.sweep.backends.forked_processes import started_ahead
 
     return started_ahead()
 

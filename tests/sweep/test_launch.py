@@ -274,7 +274,7 @@ def test_a_dataset_is_read_once_for_all_jobs(tmp_path: Path, monkeypatch: pytest
     """The jobs train on, though its files are gone once the first process has them."""
     from experiments.config.compose import compose
     from experiments.run.folder import open_run, read_config
-    from experiments.sweep.backends.fork_server import Warm, modules_of
+    from experiments.sweep.backends.forked_processes import ForkedProcesses, modules_of
     from experiments.sweep.backends.protocol import Ended
 
     raw = tmp_path / "MNIST" / "raw"
@@ -290,7 +290,7 @@ def test_a_dataset_is_read_once_for_all_jobs(tmp_path: Path, monkeypatch: pytest
         open_run(compose([*words, *more, f"hydra.run.dir={tmp_path / name}"]))
         for name, more in {"kept": ["data.batch_size=8", "seed=3"], "other": ["data.limit=20"]}.items()
     ]
-    warm = Warm(modules_of([]))
+    warm = ForkedProcesses(modules_of([]))
     warm.start()
     try:
         warm.keep_ready({**OmegaConf.to_container(read_config(folders[0]).data), "batch_size": 4, "seed": 0})

@@ -26,7 +26,7 @@ from experiments.errors import Interrupted, RunFailed, UserError, as_typed
 from experiments.run.build import data_key
 from experiments.run.folder import moved, write_config
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED, RUNNING, targets_of
-from experiments.sweep.backends.fork_server import Warm, all_known, modules_of
+from experiments.sweep.backends.forked_processes import ForkedProcesses, all_known, modules_of
 from experiments.sweep.backends.protocol import Cluster, Ended, Engine, Withdrawn
 from experiments.sweep.closing import tell
 from experiments.sweep.outcome import STOPPED, how, repeat, settled, written
@@ -135,10 +135,10 @@ def _remarks(plan: Plan) -> list[str]:
     return [*lines, *(f"warning: {text}" for text in plan.warnings)]
 
 
-def warm_up(config: DictConfig, settings: dict[str, Any]) -> Warm:
+def warm_up(config: DictConfig, settings: dict[str, Any]) -> ForkedProcesses:
     """Starts the process that holds the imports, for what the sweep's own config names: it works while the cells are composed."""
     targets = targets_of(OmegaConf.to_container(config, resolve=False))
-    warm = Warm(modules_of(targets, settings.get("preload") or ()), all_known(targets))
+    warm = ForkedProcesses(modules_of(targets, settings.get("preload") or ()), all_known(targets))
     warm.start()
     return warm
 
@@ -256,7 +256,7 @@ class Launch:
         except OSError as error:
             self._over(name, FAILED, f"its folder cannot be written to ({error.strerror})")
             return
-        if isinstance(self.engine, Warm) and name in self.shared:
+        if isinstance(self.engine, ForkedProcesses) and name in self.shared:
             self.engine.keep_ready(self.shared.pop(name))
         stopped = self.stopped  # before the engine knew the job
         self.engine.run(name, self.folder / name, share.environment(), share.need.threads)
