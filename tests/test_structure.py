@@ -58,6 +58,7 @@ LIGHT = (
     "system/files",
     "system/locks",
     "system/plain",
+    "system/processes",
     "system/shown",
     "system/signals",
     "viz/labels",

@@ -252,9 +252,11 @@ def _train_aloud(words: list[str]) -> int:
 def _torch_ahead(words: list[str]) -> contextlib.AbstractContextManager[None]:
     """For a sweep on this machine, where another core is free for it."""
     from experiments.config.devices import cores
+    from experiments.system.processes import can_fork
 
     overrides, _, switches = split_words(words)
     elsewhere = any(word.startswith("hydra/launcher=") and word != "hydra/launcher=processes" for word in overrides)
+    elsewhere = elsewhere or "launcher.start=spawn" in overrides or not can_fork()
     if not set(switches) <= {"-m", "--multirun"} or elsewhere or cores() < 2:
         return contextlib.nullcontext()
     from experiments.sweep.backends.forked_processes import started_ahead

@@ -123,7 +123,8 @@ def processes_of(launcher: int) -> list[int]:
             zombie = (path / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
         except OSError:
             continue
-        if b"experiments.sweep.backends.fork_server" in words and str(launcher).encode() in words and not zombie:
+        ours = {b"experiments.sweep.backends.fork_server", b"experiments.sweep.job"} & set(words)
+        if ours and str(launcher).encode() in words and not zombie:
             found.append(int(path.name))
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any, cast
 
@@ -11,6 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from experiments.callbacks.progress import examples_in
 from experiments.loggers.base import RunLogger
+from experiments.system.processes import peak_memory
 from experiments.tasks.base import Task
 
 
@@ -62,7 +62,7 @@ class Meter(Callback):
         return {
             "train_seconds": round(self.seconds, 3),
             "examples_per_second": round(self.examples / self.seconds, 1) if self.seconds else None,
-            "peak_memory_mb": round((self._peak or _resident_peak()) / 2**20, 1),
+            "peak_memory_mb": round((self._peak or peak_memory()) / 2**20, 1),
         }
 
 
@@ -80,13 +80,3 @@ class CountingMeter(Meter):
 
     def _seen(self, pl_module: LightningModule) -> int:
         return self._counted
-
-
-def _resident_peak() -> int:
-    """The process's largest resident size in bytes."""
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

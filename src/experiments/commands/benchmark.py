@@ -16,6 +16,7 @@ from typing import Any
 
 from experiments.config.compose import compose
 from experiments.errors import UserError, first_line
+from experiments.system.processes import peak_memory
 
 WARM = 3  # steps before the clock starts
 
@@ -132,12 +133,7 @@ def measure(words: Sequence[str], seconds: float) -> dict[str, Any]:
     trainer.callbacks.append(clock)
     trainer.limit_val_batches = 0
     trainer.fit(task, train_dataloaders=loader)
-    if device.type == "cuda":
-        peak = torch.cuda.max_memory_allocated(device) / 1e6
-    else:
-        import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    peak = torch.cuda.max_memory_allocated(device) / 1000000.0 if device.type == "cuda" else peak_memory() / 1000000.0
     speed = clock.steps * len(batch[1]) / clock.took
     return {"examples_per_second": speed, "peak_megabytes": peak, "automatic": list(automatic)}
 

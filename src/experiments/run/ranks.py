@@ -18,6 +18,7 @@ from typing import Any
 from experiments.errors import Interrupted, RunFailed, UserError, debugging, first_line, in_short
 from experiments.run.record import FAILED, INTERRUPTED, RUNNING, now, read_record
 from experiments.system.files import write_json
+from experiments.system.processes import end_with
 from experiments.system.shown import speak_everywhere
 
 
@@ -101,7 +102,7 @@ def rank_main(folder: Path) -> int:
     """One process of a distributed run; ends with the process that launched it."""
     from experiments.run.execute import execute
 
-    die_with_parent()
+    end_with(os.getppid())
     speak_everywhere()
     try:
         execute(folder)
@@ -129,14 +130,6 @@ def _tell_launcher(error: Exception) -> None:
             },
         }
         write_json(Path(path), {"message": message})
-
-
-def die_with_parent() -> None:
-    """Asks the kernel to kill this process when its launcher is gone (Linux), so that none is left behind."""
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 if __name__ == "__main__":

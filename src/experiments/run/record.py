@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from experiments.config.devices import cores
 from experiments.errors import UserError, first_line
 from experiments.system.files import digest, is_full, write_json
 from experiments.system.plain import read_json
@@ -166,7 +167,7 @@ def _environment() -> dict[str, Any]:
         "versions": versions,
         "host": platform.node(),
         "platform": platform.platform(),
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpus": cores(),
         **code_state(),
     }
 

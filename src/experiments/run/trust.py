@@ -144,7 +144,7 @@ def _key(make: bool) -> bytes | None:
                 os.link(new, path)
             new.unlink()
         state = os.stat(path)
-        if state.st_uid != os.getuid() or state.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        if os.name == "posix" and (state.st_uid != os.getuid() or state.st_mode & (stat.S_IRWXG | stat.S_IRWXO)):
             return None
         key = path.read_bytes()
     except OSError:

@@ -20,7 +20,7 @@ from experiments.search.settings import check_words, headline, read_search
 from experiments.search.space import read_space
 from experiments.search.study import import_package, open_study
 from experiments.search.trials import Trials, invalid_ends, refuse_invalid
-from experiments.sweep.launch import warm_up
+from experiments.sweep.launch import engine_here
 from experiments.sweep.objective import STORAGE
 from experiments.sweep.prepare import claimed, open_sweep, read_settings, sweep_folder_of, write_sweep
 from experiments.sweep.resources import jobs_at_a_time
@@ -58,7 +58,7 @@ def search(config: DictConfig, words: Sequence[str], loader: Any) -> list[dict[s
     folder = sweep_folder_of(config)
     prunes = config.search.pruner != "none"
     jobs_settings["preload"] = [*(jobs_settings.get("preload") or ()), *(_COMPANIONS if prunes else ())]
-    warm = warm_up(config, jobs_settings)
+    engine = engine_here(config, jobs_settings)
     try:
         with claimed(folder):
             settings = read_search(config, space)
@@ -74,13 +74,13 @@ def search(config: DictConfig, words: Sequence[str], loader: Any) -> list[dict[s
             on_gpus = sample.config is not None and accelerator(View(sample.config).trainer) == "gpu"
             sweep.jobs = jobs_settings["jobs"] = jobs_at_a_time(jobs_settings, on_gpus)
             write_sweep(sweep)
-            return Search(trials, study, settings, jobs_settings, warm).run()
+            return Search(trials, study, settings, jobs_settings, engine).run()
     except optuna.exceptions.StorageInternalError as error:
         raise RunFailed(
             f"{folder / STORAGE} cannot be written to ({first_line(error)}): make room, and go on with the same command and hydra.sweep.dir={folder}"
         ) from error
     finally:
-        warm.stop()
+        engine.stop()
 
 
 def check_only(config: DictConfig, words: Sequence[str], loader: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import platform
 import time
@@ -16,6 +15,7 @@ from experiments.errors import UserError
 from experiments.run.record import now
 from experiments.run.trust import require_trusted_words, signature_of
 from experiments.system.files import remove_leftovers, write_json
+from experiments.system.locks import lock_file, owner_of, sign
 from experiments.system.plain import read_json
 
 FILE, LOCK = "sweep.json", ".lock"
@@ -148,17 +148,16 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         for attempt in range(5):
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock_file(handle)
                 break
             except OSError as error:
-                owner = os.pread(handle, 200, 0).decode(errors="replace").strip()
+                owner = owner_of(handle)
                 if attempt == 4:  # `experiments status` looks at the lock for a moment
                     raise UserError(
                         f"hydra.sweep.dir={folder} is at work in another process ({owner or 'unknown'}): wait for it, or choose another folder"
                     ) from error
                 time.sleep(0.1)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()} on {platform.node()}".encode(), 0)
+        sign(handle)
         remove_leftovers(folder)
         yield
         os.ftruncate(handle, 0)
@@ -173,7 +172,7 @@ def at_work(folder: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        lock_file(handle, shared=True)
         return False
     except OSError:
         return True

@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from experiments.errors import Interrupted, RunFailed, UserError
 from experiments.sweep.outcome import STOPPED
 
-_OURS = ("jobs", "threads", "jobs_per_gpu", "timeout", "preload")  # settings of our own launchers
-_UNSET = {"jobs_per_gpu": 1}
+_OURS = ("jobs", "threads", "jobs_per_gpu", "timeout", "start", "preload")  # settings of our own launchers
+_UNSET = {"jobs_per_gpu": 1, "start": "auto"}
 
 
 def refuse_settings(config: Any) -> None:

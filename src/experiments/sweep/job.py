@@ -1,4 +1,4 @@
-"""One job of a sweep, to its end: `python -m experiments.sweep.job FOLDER` is what engines on other machines start."""
+"""One job of a sweep, to its end: `python -m experiments.sweep.job FOLDER PARENT` starts it where it is not forked."""
 
 from __future__ import annotations
 
@@ -50,20 +50,26 @@ def _ensure_record(folder: Path, error: str) -> None:
         print(f"{folder}/record.json could not be written: {second}", file=sys.stderr)
 
 
+def command(folder: Path | str) -> list[str]:
+    """The words that start a job in a process that ends with this one."""
+    return [sys.executable, "-m", "experiments.sweep.job", str(folder), str(os.getpid())]
+
+
 def main(arguments: Sequence[str]) -> int:
     """Runs the job in a folder; ends with the process that started it."""
-    from experiments.run.ranks import die_with_parent
-    from experiments.system.shown import speak_everywhere
-
-    parent = os.getppid()
-    die_with_parent()
-    if os.getppid() != parent or parent == 1:
-        return 1
     import faulthandler
 
+    from experiments.system.processes import end_with
+    from experiments.system.shown import speak_everywhere
+    from experiments.system.signals import answer_break
+
+    folder, parent = arguments
+    answer_break()
+    if not end_with(int(parent)):
+        return 1
     faulthandler.enable()
     speak_everywhere()
-    return run_job(Path(arguments[0]))
+    return run_job(Path(folder))
 
 
 if __name__ == "__main__":

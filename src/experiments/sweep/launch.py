@@ -1,8 +1,8 @@
 """The jobs of a sweep, each in a process of its own.
 
-On this machine the processes are forked from one that has torch and Lightning imported and has started no thread (`warm`): a
-job neither pays the imports again nor can it hurt the next one. A cluster starts them as it does any job. This process itself
-never imports torch.
+On this machine the processes are forked from one that has torch and Lightning imported and has started no thread: a job
+neither pays the imports again nor can it hurt the next one. Where a system has no fork, and by `launcher.start=spawn`, each is
+a fresh process. A cluster starts them as it does any job. This process itself never imports torch.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ from experiments.run.folder import moved, write_config
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED, RUNNING, targets_of
 from experiments.sweep.backends.forked_processes import ForkedProcesses, all_known, modules_of
 from experiments.sweep.backends.protocol import Cluster, Ended, Engine, Withdrawn
+from experiments.sweep.backends.spawned_processes import SpawnedProcesses
 from experiments.sweep.closing import tell
 from experiments.sweep.outcome import STOPPED, how, repeat, settled, written
 from experiments.sweep.plan import NEW, Cell, Plan, make_plan, problems_of, state_of, summary
 from experiments.sweep.prepare import claimed, open_sweep, read_settings, sweep_folder_of, write_sweep
 from experiments.sweep.resources import Anywhere, Machine, Need, Pool, Share, gpu_names, jobs_at_a_time, need
 from experiments.sweep.status import WAITING, Display, Job, standing
+from experiments.system.processes import KILLED
 from experiments.system.signals import stop_if_asked
 
 _GRACE = 10.0  # seconds between asking a job that has had its time to stop, and killing it
@@ -71,11 +73,15 @@ def launch(
     """
     settings = read_settings(config)
     machine = cluster.machine if cluster else None
+    if cluster and (asked := config.launcher.get("start") or "auto") != "auto":
+        raise UserError(
+            f"launcher.start={asked} has no effect where a cluster starts the jobs: leave it out, or take hydra/launcher=processes"
+        )
     if settings["only_check"]:
         check_only(config, settings, job_overrides, loader, machine)
         return []
     folder = sweep_folder_of(config)
-    engine: Engine | None = None if cluster else warm_up(config, settings)
+    engine: Engine | None = None if cluster else engine_here(config, settings)
     try:
         with claimed(folder):
             plan = make_plan(config, job_overrides, loader, open_sweep(config, folder), machine)
@@ -135,12 +141,17 @@ def _remarks(plan: Plan) -> list[str]:
     return [*lines, *(f"warning: {text}" for text in plan.warnings)]
 
 
-def warm_up(config: DictConfig, settings: dict[str, Any]) -> ForkedProcesses:
-    """Starts the process that holds the imports, for what the sweep's own config names: it works while the cells are composed."""
+def engine_here(config: DictConfig, settings: dict[str, Any]) -> Engine:
+    """What runs jobs on this machine, started.
+
+    Forked jobs come from a process that imports what the sweep's own config names, while the cells are composed.
+    """
+    if settings["start"] == "spawn":
+        return SpawnedProcesses()
     targets = targets_of(OmegaConf.to_container(config, resolve=False))
-    warm = ForkedProcesses(modules_of(targets, settings.get("preload") or ()), all_known(targets))
-    warm.start()
-    return warm
+    forked = ForkedProcesses(modules_of(targets, settings.get("preload") or ()), all_known(targets))
+    forked.start()
+    return forked
 
 
 def _shared_data(cells: Sequence[Cell], jobs: int) -> dict[str, dict[str, Any]]:
@@ -292,7 +303,7 @@ class Launch:
             self._over(name, FAILED, f"it was stopped after launcher.timeout={self.timeout:g} s", force=True)
         elif ended.code in STOPPED:
             self._over(name, INTERRUPTED, error)
-        elif ended.code == -signal.SIGKILL and self.stopped is not None:
+        elif ended.code == KILLED and self.stopped is not None:
             self._over(name, INTERRUPTED, "killed, as the sweep was asked to stop a second time")
         else:
             self._over(name, FAILED, error)
@@ -349,7 +360,7 @@ class Launch:
                 and now_ - job.asked > _GRACE
             ):
                 job.asked = float("inf")
-                self.engine.signal(name, signal.SIGKILL)
+                self.engine.kill(name)
 
     # Stopping
 
@@ -359,13 +370,16 @@ class Launch:
             again = self.stopped is not None
             self.stopped = self.stopped or signum
             for name in list(self.running):
-                self.engine.signal(name, signal.SIGKILL if again else signum)
+                if again:
+                    self.engine.kill(name)
+                else:
+                    self.engine.signal(name, signum)
 
         def hang_up(signum: int, frame: Any) -> None:
             self.hung_up = True
 
         previous = {signum: signal.signal(signum, stop) for signum in (signal.SIGINT, signal.SIGTERM)}
-        if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
             previous[signal.SIGHUP] = signal.signal(signal.SIGHUP, hang_up)
         try:
             stop_if_asked()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from experiments.config.options import conf_dir, content
 from experiments.errors import UserError
 from experiments.sweep import folder as sweep_folder
 from experiments.sweep.folder import Sweep, locked
+from experiments.system.processes import can_fork
 
 _SUBDIR = "${hydra:job.num}"  # Hydra's own, which nothing reads
 
@@ -46,11 +48,27 @@ def read_settings(config: DictConfig) -> dict[str, Any]:
         raise UserError(
             f"launcher.timeout={timeout} must be seconds above 0, or null for no limit: try launcher.timeout=3600"
         )
+    settings["start"] = how_to_start(settings.get("start") or "auto")
     if settings.get("on_invalid") not in ("stop", "skip"):
         raise UserError(
             f"launcher.on_invalid={settings.get('on_invalid')} must be stop or skip: try launcher.on_invalid=skip"
         )
     return settings
+
+
+def how_to_start(word: str) -> str:
+    """How jobs start on this machine, fork or spawn, by `launcher.start`.
+
+    Raises:
+        UserError: for another word, and for fork where it cannot be.
+    """
+    if word not in ("auto", "fork", "spawn"):
+        raise UserError(f"launcher.start={word} must be auto, fork or spawn: try launcher.start=auto")
+    if word == "fork" and not can_fork():
+        raise UserError(
+            f"launcher.start=fork works on Linux and this is {platform.system()}: take launcher.start=spawn, or auto"
+        )
+    return word if word != "auto" else "fork" if can_fork() else "spawn"
 
 
 def sweep_folder_of(config: DictConfig) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shlex
 import shutil
 import sys
@@ -20,6 +21,7 @@ from experiments.sweep.backends.queued_jobs import still_queued
 from experiments.sweep.folder import EXCLUDED, RUN, SKIPPED, Sweep, at_work, read_sweep
 from experiments.sweep.objective import Objective, objectives_of
 from experiments.sweep.plan import NEW, state_of
+from experiments.system.processes import alive
 from experiments.system.terminal import done_waiting, fancy, is_terminal, quiet
 
 WAITING = "waiting"
@@ -136,15 +138,12 @@ def standing(folder: Path) -> Standing:
 
 
 def _alive(record: dict[str, Any], sweep: Sweep) -> bool:
-    if record.get("environment", {}).get("host") != os.uname().nodename:
+    if record.get("environment", {}).get("host") != platform.node():
         return True  # elsewhere: believe the record
     try:
-        os.kill(int(record["pid"]), 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, KeyError, ValueError):
+        return alive(int(record["pid"]))
+    except (KeyError, TypeError, ValueError, OverflowError):
         return True
-    return True
 
 
 def _since(record: dict[str, Any]) -> float | None:

@@ -45,6 +45,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def synchronise(path: Path) -> None:
     """Has the system write a file, or the names in a folder, to the disk; where it cannot, nothing is promised."""
+    if os.name == "nt" and path.is_dir():  # whose names Windows lets nobody write by hand
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

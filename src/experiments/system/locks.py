@@ -1,26 +1,71 @@
-"""Locks that die with their process, on this machine's disks and on network file systems that know POSIX record locks."""
+"""Locks that die with their process, on this machine's disks and on network file systems that know POSIX record locks.
+
+Windows has locks of its own, which nobody may read through: there a byte far behind the text is locked.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+if sys.platform == "win32":
+    import msvcrt
+
+    _BEHIND = 1 << 30
+
+    def lock_file(handle: int, wait: bool = False, shared: bool = False) -> None:
+        """Locks an open file, until it is closed; OSError where another process holds it and this one is not to wait."""
+        while True:
+            os.lseek(handle, _BEHIND, os.SEEK_SET)
+            try:
+                msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+                return
+            except OSError:  # which it says after ten seconds of waiting, too
+                if not wait:
+                    raise
+
+    _lock_record = lock_file
+else:
+    import fcntl
+
+    def lock_file(handle: int, wait: bool = False, shared: bool = False) -> None:
+        """Locks an open file, until it is closed; OSError where another process holds it and this one is not to wait."""
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+
+    def _lock_record(handle: int) -> None:
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 _held: dict[Path, int] = {}  # how often this process holds each file
-os.register_at_fork(after_in_child=_held.clear)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_held.clear)
 
 
 @contextlib.contextmanager
 def lock(path: Path) -> Iterator[None]:
     """Wait until no other process holds the file; the system lets go of it if the holder dies."""
     with open(path, "a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        lock_file(handle.fileno(), wait=True)
         yield
+
+
+def owner_of(handle: int) -> str:
+    """Which process says in the file that it holds it; empty where none does."""
+    os.lseek(handle, 0, os.SEEK_SET)
+    return os.read(handle, 200).decode(errors="replace").strip()
+
+
+def sign(handle: int) -> None:
+    """Writes into a locked file which process holds it."""
+    os.ftruncate(handle, 0)
+    os.lseek(handle, 0, os.SEEK_SET)
+    os.write(handle, f"process {os.getpid()} on {platform.node()}".encode())
 
 
 class AtWork(Exception):
@@ -61,11 +106,11 @@ def _take(path: Path) -> tuple[int, bool]:
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock_record(handle)
             locks = True
         except OSError as error:
             if error.errno not in _NO_LOCKS:
-                owner = os.pread(handle, 200, 0).decode(errors="replace").strip()
+                owner = owner_of(handle)
                 os.close(handle)
                 raise AtWork(owner or "an unknown process") from error
             locks = False
@@ -74,8 +119,7 @@ def _take(path: Path) -> tuple[int, bool]:
             raise
         if _is_there(handle, path):  # else its last holder removed it just now
             with contextlib.suppress(OSError):  # such as a full disk
-                os.ftruncate(handle, 0)
-                os.pwrite(handle, f"process {os.getpid()} on {platform.node()}".encode(), 0)
+                sign(handle)
             return handle, locks
         os.close(handle)
 

@@ -32,7 +32,15 @@ def handle(handler: Callable[[int, Any], Any]) -> dict[int, Any]:
     handlers = {signal.SIGINT: handler, signal.SIGTERM: handler}
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         handlers[signal.SIGHUP] = hang_up
+    if (ctrl_break := getattr(signal, "SIGBREAK", None)) is not None:  # how Windows asks one process to stop
+        handlers[ctrl_break] = lambda signum, frame: handler(signal.SIGINT, frame)
     return {signum: signal.signal(signum, one) for signum, one in handlers.items()}
+
+
+def answer_break() -> None:
+    """Has Ctrl-Break on Windows do what Ctrl-C does, from now on; elsewhere there is none."""
+    if (ctrl_break := getattr(signal, "SIGBREAK", None)) is not None:
+        signal.signal(ctrl_break, signal.default_int_handler)
 
 
 def stop(signum: int, frame: Any) -> None:
@@ -85,9 +93,27 @@ def undisturbed() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    if not hasattr(signal, "pthread_sigmask"):
+        with _put_off():
+            yield
+        return
     waiting = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, waiting)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _put_off() -> Iterator[None]:
+    """The same on Windows, which cannot block signals: one that comes meanwhile is raised again at the end."""
+    came: list[int] = []
+    previous = handle(lambda signum, frame: came.append(signum))
+    try:
+        yield
+    finally:
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)
+        for signum in came[:1]:
+            signal.raise_signal(signum)

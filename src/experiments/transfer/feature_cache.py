@@ -148,9 +148,10 @@ class Cache:
                 if total <= self.limit:
                     break
                 if path.stem != key:
-                    path.unlink(missing_ok=True)
-                    path.with_suffix(".lock").unlink(missing_ok=True)
-                    total -= size
+                    with contextlib.suppress(PermissionError):  # Windows keeps what somebody reads
+                        path.unlink(missing_ok=True)
+                        path.with_suffix(".lock").unlink(missing_ok=True)
+                        total -= size
 
     def _files(self) -> Iterator[tuple[Path, float, int]]:
         for path in self.folder.glob(f"*{_SUFFIX}"):

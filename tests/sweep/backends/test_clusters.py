@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -154,12 +154,15 @@ def test_a_killed_launcher_leaves_nothing_on_ray(sweeps: Sweeps) -> None:
 def test_submitit_asks_a_job_to_save_before_its_time_is_over(tmp_path: Path) -> None:
     submitit = pytest.importorskip("submitit")
     from experiments.sweep.backends.remote_process import Work
+    from experiments.system.processes import Child
 
     work = Work(str(tmp_path), {}, str(tmp_path), None, True)
     program = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(9)); print(flush=True); time.sleep(60)"
-    work._child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
-    assert work._child.stdout is not None
-    work._child.stdout.readline()
+    work._child = Child([sys.executable, "-c", program], log := tmp_path / "job.log", {})
+    for _ in range(2400):
+        if log.read_text():
+            break
+        time.sleep(0.05)
     again = work.checkpoint()
     assert work.ended() == 9, "it ended by itself"
     assert isinstance(again, submitit.helpers.DelayedSubmission)
@@ -170,6 +173,7 @@ def test_submitit_asks_a_job_to_save_before_its_time_is_over(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["hydra/launcher=submitit_slurm", "hydra.launcher.cluster=local", "launcher.start=spawn"], "start=spawn has no effect"),
         (["hydra/launcher=submitit_slurm", "hydra.launcher.cluster=lsf"], "choose from slurm, local, debug"),
         (["hydra/launcher=submitit_slurm", "hydra.launcher.nodes=0"], "hydra.launcher.nodes=0 must be a whole number"),
         (["hydra/launcher=submitit_slurm", "hydra.launcher.gpus_per_node=-1"], "gpus_per_node=-1 must be"),

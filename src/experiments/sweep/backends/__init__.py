@@ -1,1 +1,1 @@
-"""Where the jobs of a sweep run: forked processes of this machine, SLURM, Ray."""
+"""Where the jobs of a sweep run: forked or fresh processes of this machine, SLURM, Ray."""

@@ -17,10 +17,11 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.system.processes import end_with
 from experiments.system.signals import stop, stop_behind
 
 # What these import inside their functions, because not every run needs it.
@@ -69,8 +70,10 @@ class _Server:
             _keep_ready(message["data"])
         elif "run" in message:
             self.fork(message)
+        elif "kill" in message:
+            self.send(message["kill"], signal.SIGKILL, os.killpg)
         else:
-            self.kill(message["signal"], message["number"])
+            self.send(message["signal"], message["number"], os.kill)
 
     def fork(self, message: dict[str, Any]) -> None:
         pid = os.fork()
@@ -91,24 +94,21 @@ class _Server:
         self.jobs[pid] = message["run"]
         self.tell({"started": message["run"], "pid": pid})
 
-    def kill(self, key: str, number: int) -> None:
+    def send(self, key: str, number: int, how: Callable[[int, int], None]) -> None:
         for pid in [pid for pid, known in self.jobs.items() if known == key]:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                if number == signal.SIGKILL:
-                    os.killpg(pid, number)
-                else:
-                    os.kill(pid, number)
+                how(pid, number)
 
     def reap(self) -> None:
         while self.jobs:
-            pid, status, usage = os.wait4(-1, os.WNOHANG)
+            pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
             if key := self.jobs.pop(pid, None):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(pid, signal.SIGKILL)  # workers that a killed job left behind
                 code = os.waitstatus_to_exitcode(status)
-                self.tell({"ended": key, "code": code, "peak_memory_mb": round(usage.ru_maxrss / 1024, 1)})
+                self.tell({"ended": key, "code": code})
 
     def tell(self, message: dict[str, Any]) -> None:
         self.connection.sendall(json.dumps(message).encode() + b"\n")
@@ -159,13 +159,11 @@ def _look_up() -> None:
 
 def _job(message: dict[str, Any]) -> int:
     """One job, in the forked process; what it prints goes to `job.log` in its folder. Returns the exit code."""
-    from experiments.run.ranks import die_with_parent
     from experiments.sweep.job import run_job
 
     parent = os.getppid()
     os.setsid()
-    die_with_parent()
-    if os.getppid() != parent or parent == 1:
+    if not end_with(parent) or parent == 1:
         return 1
     for signum in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(signum, signal.SIG_DFL)
@@ -194,12 +192,10 @@ def _job(message: dict[str, Any]) -> int:
 
 def main(arguments: Sequence[str]) -> None:
     """`python -m experiments.sweep.backends.fork_server SOCKET LAUNCHER`."""
-    from experiments.run.ranks import die_with_parent
     from experiments.speedups.lean_imports import no_collection
 
     descriptor, launcher = (int(word) for word in arguments)
-    die_with_parent()
-    if os.getppid() != launcher:
+    if not end_with(launcher):
         return
     server = _Server(socket.socket(fileno=descriptor))
     with contextlib.suppress(Exception), no_collection():  # the jobs say what is wrong with it

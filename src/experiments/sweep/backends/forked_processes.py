@@ -107,8 +107,12 @@ class ForkedProcesses:
         self._send({"data": data})
 
     def signal(self, key: str, signum: int) -> None:
-        """Sends a signal to a job; SIGKILL to all its processes."""
+        """Sends a signal to a job, which it can answer."""
         self._send({"signal": key, "number": int(signum)})
+
+    def kill(self, key: str) -> None:
+        """Ends all processes of a job at once."""
+        self._send({"kill": key})
 
     def wait(self, seconds: float) -> list[Event] | None:
         """The jobs that started or ended, after at most some seconds; None when the process is gone, and all its jobs with it."""
@@ -128,7 +132,7 @@ class ForkedProcesses:
             if "started" in message:
                 events.append(Started(message["started"], message["pid"]))
             else:
-                events.append(Ended(message["ended"], message["code"], message["peak_memory_mb"]))
+                events.append(Ended(message["ended"], message["code"]))
         return events
 
     def stop(self) -> str:

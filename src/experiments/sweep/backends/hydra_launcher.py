@@ -72,6 +72,9 @@ class LauncherEngine:
         if self.at_work:
             raise Interrupted(signum)
 
+    def kill(self, key: str) -> None:
+        self.signal(key, signal.SIGTERM)
+
     def wait(self, seconds: float) -> list[Event] | None:
         jobs, self.jobs = self.jobs, []
         return [*(Started(key, 0) for key in jobs), *self._ends(jobs)] if jobs else []

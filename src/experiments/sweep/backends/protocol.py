@@ -1,4 +1,4 @@
-"""What a launcher asks of whatever runs its jobs: processes of this machine (`warm`), a batch system, a cluster. Never imports torch."""
+"""What a launcher asks of whatever runs its jobs: processes of this machine, a batch system, a cluster. Never imports torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ class Ended:
 
     key: str
     code: int
-    peak_memory_mb: float = 0.0
     reason: str | None = None
 
 
@@ -47,7 +46,10 @@ class Engine(Protocol):
         """Starts a job; `key` names it from now on."""
 
     def signal(self, key: str, signum: int) -> None:
-        """Sends a signal to a job; SIGKILL to all its processes."""
+        """Sends a signal to a job, which it can answer."""
+
+    def kill(self, key: str) -> None:
+        """Ends all processes of a job at once."""
 
     def wait(self, seconds: float) -> list[Event] | None:
         """What happened, after about some seconds at most; None when the engine is gone, and all its jobs with it."""

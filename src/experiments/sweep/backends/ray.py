@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,6 +155,13 @@ class RayEngine:
                 return
         job.actor.signal.remote(int(signum))
 
+    def kill(self, key: str) -> None:
+        job = self.jobs.get(key)
+        if job is not None and job.at_work:
+            job.actor.kill.remote()
+        else:
+            self.signal(key, signal.SIGTERM)
+
     def stop(self) -> str:
         for key in list(self.jobs):
             self._drop(key)
@@ -181,3 +189,6 @@ class _Actor:
 
     def signal(self, signum: int) -> None:
         self.work.signal(signum)
+
+    def kill(self) -> None:
+        self.work.kill()

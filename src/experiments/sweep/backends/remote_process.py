@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from experiments.sweep.job import command
+from experiments.system.processes import Child, alive
 
 _LOOK = 0.2  # seconds
 _SAVE = 60.0  # seconds that a job has to save when its machine is taken away
@@ -33,57 +33,44 @@ class Work:
     ) -> None:
         self.folder, self.environment, self.directory = folder, environment, directory
         self.launcher, self.forward = launcher, forward
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
 
     def __call__(self) -> int:
         """The exit code of the job, or minus the number of the signal that killed it."""
         with self._forwarding():
             self.start()
             while (code := self.ended()) is None:
-                if self.launcher is not None and not _alive(self.launcher):
+                if self.launcher is not None and not alive(self.launcher):
                     self.stop()
                 time.sleep(_LOOK)
         return code
 
     def start(self) -> int:
         """Starts the job, and gives its process id; what it prints goes to `job.log` in its folder."""
+        directory = self.directory if Path(self.directory).is_dir() else None
         log = Path(self.folder) / "job.log"
-        with log.open("ab") as file:
-            os.utime(log)  # whoever waits for the job to start looks at it
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "experiments.sweep.job", self.folder],
-                cwd=self.directory if Path(self.directory).is_dir() else None,
-                env=os.environ | self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                start_new_session=True,
-                preexec_fn=_own_signals,
-            )
+        self._child = Child(command(self.folder), log, self.environment, directory, first=_own_signals)
         return self._child.pid
 
     def ended(self) -> int | None:
         """The exit code; None before the job is over."""
-        return None if self._child is None else self._child.poll()
+        return None if self._child is None else self._child.ended()
 
     def signal(self, signum: int) -> None:
-        """Passes a signal on; SIGKILL to all processes of the job."""
-        if self._child is None or self._child.poll() is not None:
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if signum == signal.SIGKILL:
-                os.killpg(self._child.pid, signum)
-            else:
-                self._child.send_signal(signum)
+        """Passes a signal on."""
+        if self._child is not None:
+            self._child.ask(signum)
+
+    def kill(self) -> None:
+        """Ends all processes of the job at once."""
+        if self._child is not None:
+            self._child.kill()
 
     def stop(self) -> None:
         """Lets the job save and end; kills it when that takes too long."""
         self.signal(signal.SIGTERM)
-        if self._child is not None:
-            try:
-                self._child.wait(_SAVE)
-            except subprocess.TimeoutExpired:
-                self.signal(signal.SIGKILL)
+        if self._child is not None and not self._child.wait(_SAVE):
+            self._child.kill()
 
     def checkpoint(self) -> Any:
         """What submitit asks before a job's time is over or its machine is taken: the job saves, and is queued again to go on."""
@@ -101,7 +88,10 @@ class Work:
         def ask(signum: int, frame: FrameType | None) -> None:
             nonlocal asked
             asked += 1
-            self.signal(signal.SIGTERM if asked == 1 else signal.SIGKILL)
+            if asked == 1:
+                self.signal(signal.SIGTERM)
+            else:
+                self.kill()
 
         def time_is_over(signum: int, frame: FrameType | None) -> None:
             self.signal(signal.SIGTERM)  # in every process of the job, and the first then asks to be queued again
@@ -124,13 +114,3 @@ def _own_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     for signum in (signal.SIGHUP, signal.SIGUSR2):
         signal.signal(signum, signal.SIG_IGN)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -238,14 +238,23 @@ class SubmititEngine:
         elif self.options.cluster == "local":
             process = job.submitted._process
             if process is not None and process.poll() is None:
-                process.send_signal(signal.SIGTERM)  # asked twice, the job is killed
-        elif signum == signal.SIGKILL:
-            job.submitted.cancel(check=False)
+                process.send_signal(signal.SIGTERM)
         elif not job.started:
             job.submitted.cancel(check=False)
             self._withdraw(key)
         else:  # not SIGTERM, which some clusters send to all processes of a job: it would then arrive twice
             subprocess.run(["scancel", "--signal=HUP", str(job.submitted.job_id)], check=False, capture_output=True)
+
+    def kill(self, key: str) -> None:
+        job = self.jobs.get(key)
+        if job is None:
+            return
+        if self.options.cluster == "debug" and job.work is not None:
+            job.work.kill()
+        elif self.options.cluster == "slurm" and job.submitted is not None:
+            job.submitted.cancel(check=False)
+        else:  # asked twice, a job of this machine is killed
+            self.signal(key, signal.SIGTERM)
 
     def _withdraw(self, key: str) -> None:
         del self.jobs[key]
@@ -254,7 +263,7 @@ class SubmititEngine:
     def stop(self) -> str:
         for _ in range(2):
             for key in list(self.jobs):
-                self.signal(key, signal.SIGKILL)
+                self.kill(key)
             if not self.jobs:
                 break
             time.sleep(0.5)
