@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 from torch import Tensor, nn
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 
 from experiments.errors import UserError
-from experiments.tasks.autoencoding import Autoencoding, Sample
+from experiments.tasks.autoencoding import Autoencoding, Sample, Shared
 from experiments.tasks.parts.image_similarity import mse
 from experiments.tasks.parts.media import SHOWN, error_map
 from experiments.tasks.peers.isolation import forest_scores
@@ -28,17 +28,12 @@ class AnomalyDetection(Autoencoding):
     images, so that a given share of them would raise a false alarm.
 
     Args:
-        model: as in `Autoencoding`.
-        spec: likewise.
-        optimizer: likewise.
-        scheduler: likewise.
-        loss: likewise.
-        peers: PCA with a code of the same size, scored alike, and an isolation forest (Liu et al., 2008).
-        peer_examples: likewise.
-        scatter: likewise.
+        model: as in `Autoencoding`, and so are spec, optimizer and scheduler.
         anomalous: classes left out, by name or number; null where `usual` is given.
         usual: the only classes kept, likewise: one against all; null where `anomalous` is given.
         false_alarms: share of usual validation images above the threshold.
+        shared: the keys of `Autoencoding`; its peers are PCA with a code of the same size, scored alike, and an isolation forest (Liu et al.,
+            2008).
 
     Raises:
         UserError: for a class that is not there, or when nothing or everything would be usual.
@@ -56,13 +51,10 @@ class AnomalyDetection(Autoencoding):
         optimizer: Any,
         scheduler: Any,
         *,
-        loss: str,
-        peers: bool,
-        peer_examples: int,
-        scatter: str,
         anomalous: Sequence[Any] | int | str | None,
         usual: Sequence[Any] | int | str | None,
         false_alarms: float,
+        **shared: Unpack[Shared],
     ) -> None:
         if (anomalous is None) == (usual is None):
             raise UserError(
@@ -70,9 +62,7 @@ class AnomalyDetection(Autoencoding):
             )
         if not 0 < false_alarms < 1:
             raise UserError(f"task.false_alarms={false_alarms} must lie between 0 and 1: try 0.05")
-        super().__init__(
-            model, spec, optimizer, scheduler, loss=loss, peers=peers, peer_examples=peer_examples, scatter=scatter
-        )
+        super().__init__(model, spec, optimizer, scheduler, **shared)
         named = labels_of(
             usual if anomalous is None else anomalous, spec.classes, "usual" if anomalous is None else "anomalous"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,15 @@ class Sample(NamedTuple):
     inputs: Tensor
     pixels: Tensor
     labels: Tensor
+
+
+class Shared(TypedDict):
+    """Settings that these tasks have in common: see `Autoencoding`."""
+
+    loss: str
+    peers: bool
+    peer_examples: int
+    scatter: str
 
 
 class Autoencoding(Task):

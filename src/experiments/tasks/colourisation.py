@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from experiments.errors import UserError
-from experiments.tasks.autoencoding import LOSSES, Autoencoding, Sample
+from experiments.tasks.autoencoding import LOSSES, Autoencoding, Sample, Shared
 from experiments.tasks.parts.image_similarity import colourfulness, mse, psnr
 from experiments.tasks.parts.media import SHOWN
 from experiments.tasks.reports.colourisation import ColourisationReport
@@ -24,14 +24,9 @@ class Colourisation(Autoencoding):
     """The model reads the grey image in all three channels and gives colours, of which the two of chroma are used: Y is kept.
 
     Args:
-        model: as in `Autoencoding`.
-        spec: of images with three channels.
-        optimizer: as in `Autoencoding`.
-        scheduler: likewise.
-        loss: likewise, of the colours put together.
-        peers: the grey image as it is, and every pixel with the mean chroma of the training images.
-        peer_examples: training images from which the mean is taken.
-        scatter: as in `Autoencoding`.
+        model: as in `Autoencoding`, and so are spec (of images with three channels), optimizer and scheduler.
+        shared: the keys of `Autoencoding`; its peers are the grey image as it is, and every pixel with the
+            mean chroma of `peer_examples` training images.
 
     Raises:
         UserError: when the images are grey.
@@ -50,19 +45,13 @@ class Colourisation(Autoencoding):
         spec: Any,
         optimizer: Any,
         scheduler: Any,
-        *,
-        loss: str,
-        peers: bool,
-        peer_examples: int,
-        scatter: str,
+        **shared: Unpack[Shared],
     ) -> None:
         if spec.channels != 3:
             raise UserError(
                 "task=colourisation needs colour images, and these are grey: choose data=cifar10 or image_folder"
             )
-        super().__init__(
-            model, spec, optimizer, scheduler, loss=loss, peers=peers, peer_examples=peer_examples, scatter=scatter
-        )
+        super().__init__(model, spec, optimizer, scheduler, **shared)
         self.register_buffer("to_ycbcr", TO_YCBCR.clone(), persistent=False)
         self.register_buffer("to_rgb", torch.linalg.inv(TO_YCBCR), persistent=False)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from experiments.errors import UserError
-from experiments.tasks.autoencoding import LOSSES, Autoencoding, Sample
+from experiments.tasks.autoencoding import LOSSES, Autoencoding, Sample, Shared
 from experiments.tasks.peers.rate import Coder, at, distortion, jpeg_curve, pca_curve
 from experiments.tasks.reports.compression import CompressionReport
 
@@ -29,18 +29,12 @@ class Compression(Autoencoding):
     vector-quantised latent stage is coded by its indices instead.
 
     Args:
-        model: as in `Autoencoding`.
-        spec: likewise.
-        optimizer: likewise.
-        scheduler: likewise.
-        loss: likewise.
-        peers: PCA, quantised and coded alike, with the best numbers of components and steps, and JPEG, at as many bytes; each
-            at its smallest where that is larger.
-        peer_examples: likewise.
-        scatter: likewise.
+        model: as in `Autoencoding`, and so are spec, optimizer and scheduler.
         step: width of a quantisation cell.
         rounding: "noise" or "straight_through".
         rate: weight of a pressure on the size, mean log2(1 + |code / step|) a number; 0 is off.
+        shared: the keys of `Autoencoding`; its peers are PCA, quantised and coded alike, with the best numbers of components and steps, and
+            JPEG, at as many bytes; each at its smallest where that is larger.
 
     Raises:
         UserError: for a value that is not in its range.
@@ -57,17 +51,12 @@ class Compression(Autoencoding):
         optimizer: Any,
         scheduler: Any,
         *,
-        loss: str,
-        peers: bool,
-        peer_examples: int,
-        scatter: str,
         step: float,
         rounding: str,
         rate: float,
+        **shared: Unpack[Shared],
     ) -> None:
-        super().__init__(
-            model, spec, optimizer, scheduler, loss=loss, peers=peers, peer_examples=peer_examples, scatter=scatter
-        )
+        super().__init__(model, spec, optimizer, scheduler, **shared)
         if step <= 0:
             raise UserError(f"task.step={step} must be above 0: try 1.0")
         if rounding not in ("noise", "straight_through"):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from torch import Tensor, nn
 
 from experiments.errors import UserError
-from experiments.tasks.autoencoding import LOSSES, Autoencoding, Sample
+from experiments.tasks.autoencoding import LOSSES, Autoencoding, Sample, Shared
 from experiments.tasks.parts.corruption import Corruption
 from experiments.tasks.parts.image_similarity import psnr, ssim
 from experiments.tasks.parts.media import SHOWN
@@ -26,17 +26,12 @@ class Denoising(Autoencoding):
     Training noise is drawn anew at every step. Validation and test see the same noise in every epoch and run.
 
     Args:
-        model: as in `Autoencoding`.
-        spec: likewise.
-        optimizer: likewise.
-        scheduler: likewise.
-        loss: likewise.
-        peers: filters, each with the setting that serves noisy validation images best.
-        peer_examples: test images at most on which filters are measured; they take some milliseconds each.
-        scatter: as in `Autoencoding`.
+        model: as in `Autoencoding`, and so are spec, optimizer and scheduler.
         noise: "gaussian", "masking", "salt_and_pepper" or "blur": see `Corruption`.
         level: see `Corruption`.
         clip: see `Corruption`.
+        shared: the keys of `Autoencoding`; its peers are filters, each with the setting that serves noisy validation images best, measured on `peer_examples`
+            test images, as they take some milliseconds each.
 
     Raises:
         UserError: for a value that is not in its range.
@@ -53,17 +48,12 @@ class Denoising(Autoencoding):
         optimizer: Any,
         scheduler: Any,
         *,
-        loss: str,
-        peers: bool,
-        peer_examples: int,
-        scatter: str,
         noise: str,
         level: float,
         clip: bool,
+        **shared: Unpack[Shared],
     ) -> None:
-        super().__init__(
-            model, spec, optimizer, scheduler, loss=loss, peers=peers, peer_examples=peer_examples, scatter=scatter
-        )
+        super().__init__(model, spec, optimizer, scheduler, **shared)
         if noise == "blur" and min(spec.height, spec.width) < 2:
             raise UserError("task.noise=blur needs images of 2×2 pixels or more: set data.size=8")
         self.corrupt = Corruption(noise, level, clip)

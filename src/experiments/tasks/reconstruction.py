@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from experiments.errors import UserError
-from experiments.tasks.autoencoding import LOSSES, SCATTERED, Autoencoding, Sample
+from experiments.tasks.autoencoding import LOSSES, SCATTERED, Autoencoding, Sample, Shared
 from experiments.tasks.parts.media import SHOWN
 from experiments.tasks.parts.probe import NAMES
 
@@ -21,20 +21,14 @@ class Reconstruction(Autoencoding):
     """Mean error of pixels; with `sparse` a penalty on the code, with `contractive` one on how fast it moves.
 
     Args:
-        model: as in `Autoencoding`.
-        spec: likewise.
-        optimizer: likewise.
-        scheduler: likewise.
-        loss: likewise.
-        peers: PCA at the same size of code; nearest neighbours, trustworthiness and few labels for both codes, except of
-            windows of a series, which have no labels.
-        peer_examples: likewise.
-        scatter: likewise.
+        model: as in `Autoencoding`, and so are spec, optimizer and scheduler.
         sparse: `kind` null, "l1" (mean magnitude of the code) or "kl" (divergence of each unit's mean activation over the
             batch from `target`; Ng, 2011; needs a code between 0 and 1), times `weight`.
         contractive: weight of the squared Frobenius norm of the code's Jacobian by the image (Rifai et al., 2011),
             estimated with one random direction a step; 0 is off.
         few_labels: numbers of labelled training examples from which a classifier is taught; the first is a metric.
+        shared: the keys of `Autoencoding`; its peers are PCA at the same size of code; nearest neighbours, trustworthiness and few labels
+            for both codes, except of windows of a series, which have no labels.
 
     Raises:
         UserError: for a value that is not in its range.
@@ -49,20 +43,15 @@ class Reconstruction(Autoencoding):
         optimizer: Any,
         scheduler: Any,
         *,
-        loss: str,
-        peers: bool,
-        peer_examples: int,
-        scatter: str,
         sparse: Mapping[str, Any],
         contractive: float,
         few_labels: Sequence[int],
+        **shared: Unpack[Shared],
     ) -> None:
-        super().__init__(
-            model, spec, optimizer, scheduler, loss=loss, peers=peers, peer_examples=peer_examples, scatter=scatter
-        )
+        super().__init__(model, spec, optimizer, scheduler, **shared)
         if not self.medium.classes:
             self.peer_metrics = self.peer_metrics[:1]
-            if loss == "bce":
+            if self.loss == "bce":
                 raise UserError(
                     "task.loss=bce takes pixels from 0 to 1 and these are windows of a series: use task.loss=mse"
                 )
