@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import torch
 
+from experiments.cli import main
+
 BASE = [
     "data=digits", "model=mlp", "model.dropout=0.3", "data.augment.crop=1", "data.augment.rotation=10", "trainer=cpu",
     "trainer.max_epochs=4", "data.batch_size=32", "callbacks.figures=null", "callbacks.checkpoint.every_n_steps=7",
@@ -130,13 +132,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Any:
     def of(case: str) -> Path:
         if case not in folders:
             folder = tmp_path_factory.mktemp(case) / "run"
-            os.environ["OMP_NUM_THREADS"] = "1"
-            assert (
-                subprocess.run(
-                    [sys.executable, "-m", "experiments", "train", *words(case, folder)], capture_output=True
-                ).returncode
-                == 0
-            )
+            assert main(["train", *words(case, folder)]) == 0
             folders[case] = folder
         return folders[case]
 
@@ -162,9 +158,8 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Any:
     ],
 )
 def test_resume_is_bit_identical(
-    uninterrupted: Any, tmp_path: Path, monkeypatch, case: str, signum: int, count: int
+    experiments, uninterrupted: Any, tmp_path: Path, monkeypatch, case: str, signum: int, count: int
 ) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     whole, folder = uninterrupted(case), tmp_path / "run"
     code = stop_after(start("train", *words(case, folder)), folder, count, signum)
     content = json.loads((folder / "record.json").read_text())
@@ -176,27 +171,26 @@ def test_resume_is_bit_identical(
         assert content["status"] == "interrupted"
         assert signal.Signals(signum).name in content["error"]
     assert not [path for path in folder.rglob(".*") if signum != signal.SIGKILL]
-    process = start("train", f"resume={folder}")
-    output, _ = process.communicate(timeout=180)
-    assert process.returncode == 0, output
+    code, _, errors = experiments("train", f"resume={folder}")
+    assert code == 0, errors
     assert_same_run(whole, folder)
     content = json.loads((folder / "record.json").read_text())
     assert content["status"] == "finished"
     assert content["resumed"] == 1
 
 
-def test_resume_falls_back_to_the_last_whole_checkpoint(uninterrupted: Any, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+def test_resume_falls_back_to_the_last_whole_checkpoint(
+    experiments, uninterrupted: Any, tmp_path: Path, caplog
+) -> None:
     folder = tmp_path / "run"
     stop_after(start("train", *words("cosine", folder)), folder, 12, signal.SIGTERM)
     last = folder / "checkpoints" / "last.ckpt"
     content = last.read_bytes()
     last.unlink()  # best.ckpt may be another name of the same file
     last.write_bytes(content[: len(content) // 2])
-    process = start("train", f"resume={folder}")
-    output, _ = process.communicate(timeout=180)
-    assert process.returncode == 0, output
-    assert "cannot be read" in output
+    code, _, errors = experiments("train", f"resume={folder}")
+    assert code == 0, errors
+    assert "cannot be read" in caplog.text
     assert_same_run(uninterrupted("cosine"), folder)
 
 
@@ -265,6 +259,8 @@ def test_a_closed_terminal_stops_a_run_that_has_saved(tmp_path: Path, monkeypatc
 
 OWN = """
 import torch
+
+from experiments.cli import main
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, TensorDataset
 from experiments.data.images.shapes import Shapes
@@ -278,19 +274,22 @@ class Own(LightningDataModule):
         like.setup()
         self.spec = like.spec
         draw = torch.Generator().manual_seed(0)
-        self.made = TensorDataset(torch.rand(320, 1, 28, 28, generator=draw), torch.randint(2, (320,), generator=draw))
+        self.made = TensorDataset(torch.rand(96, 1, 28, 28, generator=draw), torch.randint(2, (96,), generator=draw))
 
     def train_dataloader(self):
         return DataLoader(self.made, batch_size=1, shuffle=True)
 
     def val_dataloader(self):
-        return DataLoader(self.made, batch_size=160)
+        return DataLoader(self.made, batch_size=96)
 
     test_dataloader = val_dataloader
 """
 
 
-def test_data_without_a_sampler_of_ours_go_on_from_the_last_epoch(tmp_path: Path, monkeypatch) -> None:
+def test_data_without_a_sampler_of_ours_go_on_from_the_last_epoch(
+    experiments, tmp_path: Path, monkeypatch, caplog
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "own.py").write_text(OWN)
@@ -301,10 +300,9 @@ def test_data_without_a_sampler_of_ours_go_on_from_the_last_epoch(tmp_path: Path
     assert code == 128 + signal.SIGINT
     kept = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     done = kept["epoch"] + 1
-    process = start(
+    code, _, errors = experiments(
         "train", f"resume={folder}", f"trainer.max_epochs={done + 1}", "callbacks.checkpoint.every_n_steps=7"
     )
-    output, _ = process.communicate(timeout=180)
-    assert process.returncode == 0, output
-    assert "Checkpoints are written at the end of epochs alone" in output
+    assert code == 0, errors
+    assert "Checkpoints are written at the end of epochs alone" in caplog.text
     assert json.loads((folder / "record.json").read_text())["status"] == "finished"
