@@ -6,11 +6,13 @@ python scripts/kill_test.py --kills 100
 from __future__ import annotations
 
 import argparse
+import gc
+import importlib
 import json
 import os
 import random
+import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +23,7 @@ from typing import Any, NamedTuple
 COMMON = ["callbacks.figures=null", "callbacks.progress=null", "logger=csv"]
 DIGITS = ["data=digits", "data.limit=300", "data.batch_size=32", "trainer=cpu", "trainer.max_epochs=3"]
 TEXTS = ["data=generated_reviews", "data.count=200", "trainer=cpu", "trainer.max_epochs=3", "model.hidden=12"]
+HERE = str(Path(__file__).parent)  # where a run finds `Mark`
 KINDS = {
     "perceptron": [*DIGITS, "model=mlp", "model.dropout=0.3"],
     "saved every 3 steps": [*DIGITS, "model=mlp", "callbacks.checkpoint.every_n_steps=3"],
@@ -82,17 +85,63 @@ class Whole(NamedTuple):
     left: Any
 
 
-def begin(*words: str) -> subprocess.Popen[bytes]:
-    """Starts a command in a process group of its own."""
-    here = str(Path(__file__).parent)
-    paths = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH", "")]))
-    return subprocess.Popen(
-        [sys.executable, "-m", "experiments", *words],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": paths},
-        start_new_session=True,
-    )
+class Begun:
+    """A process of its own in a process group of its own, forked from this one, which has the imports done.
+
+    Args:
+        words: of the command `experiments`.
+    """
+
+    def __init__(self, *words: str) -> None:
+        self.returncode: int | None = None
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.setsid()
+                quiet = os.open(os.devnull, os.O_RDWR)
+                for stream in (0, 1, 2):
+                    os.dup2(quiet, stream)
+                os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [HERE, os.environ.get("PYTHONPATH", "")]))
+                sys.argv = ["experiments", *words]
+                from experiments.cli import entry
+
+                entry()
+            finally:
+                os._exit(1)
+
+    def poll(self) -> int | None:
+        """The exit code, or None while the process lives."""
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self) -> int:
+        """Waits for the end and gives the exit code."""
+        while self.poll() is None:
+            time.sleep(0.01)
+        assert self.returncode is not None
+        return self.returncode
+
+    def kill(self) -> None:
+        """Kills the process and those that it started."""
+        os.killpg(self.pid, signal.SIGKILL)
+        self.wait()
+
+
+def import_all() -> None:
+    """Imports what runs need, once, before any thread begins."""
+    import torch
+
+    from experiments.speedups.lean_imports import import_lightning
+
+    torch.set_num_threads(1)
+    import_lightning()
+    for name in ("run.execute", "run.layer_table", "callbacks.meter", "callbacks.checkpoint", "loggers.tensorboard",
+                 "speedups.training_loop", "data.images.digits", "tasks.classification"):  # fmt: skip
+        importlib.import_module(f"experiments.{name}")
+    gc.freeze()
 
 
 def words_of(kind: str, folder: Path, mark: Path) -> list[str]:
@@ -147,7 +196,7 @@ def train_whole(kind: str, top: Path) -> Whole:
     """
     folder, mark = top / f"whole {kind}", top / f"mark of {kind}"
     began, first = time.monotonic(), 0.0
-    process = begin(*words_of(kind, folder, mark))
+    process = Begun(*words_of(kind, folder, mark))
     while process.poll() is None:
         if not first and mark.exists():
             first = time.monotonic() - began
@@ -162,26 +211,25 @@ def train_whole(kind: str, top: Path) -> Whole:
 def kill_one(kind: str, whole: Whole, number: int, draw: random.Random, top: Path) -> tuple[str, str | None]:
     """Kills one run, resumes it and compares; gives where the kill fell, and what is wrong afterwards."""
     folder, mark = top / f"cut {number}", top / f"mark {number}"
-    process, began = begin(*words_of(kind, folder, mark)), time.monotonic()
+    process, began = Begun(*words_of(kind, folder, mark)), time.monotonic()
     if draw.random() < 0.15:  # also before anything is trained
         until = draw.uniform(0.2, 1) * whole.first
         while process.poll() is None and time.monotonic() - began < until:
-            time.sleep(0.001)
+            time.sleep(0.002)
     else:
         after = draw.uniform(0, whole.seconds - whole.first)
         while process.poll() is None and not mark.exists():
-            time.sleep(0.001)
+            time.sleep(0.002)
         until = time.monotonic() + after
         while process.poll() is None and time.monotonic() < until:
-            time.sleep(0.001)
+            time.sleep(0.002)
     ended = process.poll() is not None
     if not ended:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.kill()
     fell = "after its end" if ended else where(folder, mark)
     if fell == "before the run had a folder":
         return fell, None
-    if begin("train", f"resume={folder}").wait():
+    if Begun("train", f"resume={folder}").wait():
         return fell, "the resumed run failed"
     after_all = left_by(folder)
     names = ("status", "metrics", "metrics.csv", "checkpoints")
@@ -196,9 +244,11 @@ def main() -> int:
     parser.add_argument("--kinds", help="names, with commas between; default: all")
     options = parser.parse_args()
     kinds = options.kinds.split(",") if options.kinds else list(KINDS)
+    import_all()
     draw, fell, wrong = random.Random(options.seed), Counter[str](), []
-    with tempfile.TemporaryDirectory() as name:
-        top = Path(name)
+    # Not TemporaryDirectory, which a forked process would remove at its own end.
+    top = Path(tempfile.mkdtemp())
+    try:
         whole: dict[str, Whole] = {}
         for number in range(options.kills):
             kind = kinds[number % len(kinds)]
@@ -209,6 +259,8 @@ def main() -> int:
             print(f"{number + 1:4}  {kind:<30} {place:<50} {problem or 'same'}", flush=True)
             if problem:
                 wrong.append(number)
+    finally:
+        shutil.rmtree(top)
     print(f"\n{options.kills} kills of {len(whole)} kinds of runs; where they fell:")
     print("\n".join(f"{count:4}  {place}" for place, count in fell.most_common()))
     print(f"{len(wrong)} of {options.kills} runs differ from one that was never killed")

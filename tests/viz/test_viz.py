@@ -222,5 +222,7 @@ def test_letters_of_other_scripts_are_drawn_everywhere() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         assert png(fig)
+        images = np.zeros((1, 8, 8))
+        assert png(evidence(images, [("heat", images)], [("कुत्ता · 99 %", "is बिल्ली")]))
     assert text_width("हिन्दी", 12) > 0 and pieces("dog 0.9") == [("dog 0.9", None)]
     assert "".join(piece for piece, _ in pieces("कुत्ता 0.9 dog")) in ("कुत्ता 0.9 dog", "kuttā 0.9 dog")

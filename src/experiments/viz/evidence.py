@@ -15,6 +15,7 @@ from matplotlib.patheffects import withStroke
 from experiments.viz.canvas import GREY, INK, ORANGE, RED, SMALL, TEXT, ground, tile
 from experiments.viz.canvas import figure as empty
 from experiments.viz.labels import shorten
+from experiments.viz.raster import text_width
 
 TILE, GAP = 1.75, 0.12
 
@@ -51,9 +52,9 @@ def evidence(
         left = 0.2 + number % columns * (wide + 0.35)
         top = 0.95 + number // columns * (TILE + 0.62)
         colour = RED if number in wrong else INK
-        line = ax.text(left, top + 0.15, shorten(first, 42), fontsize=TEXT, color=colour, weight="bold", va="center")
-        box = line.get_window_extent().x1 / fig.dpi
-        ax.text(box + 0.12, top + 0.155, shorten(second, 24), fontsize=SMALL, color=GREY, va="center")
+        bold = shorten(first, 42)
+        ax.text(left, top + 0.15, bold, fontsize=TEXT, color=colour, weight="bold", va="center")
+        ax.text(left + text_width(bold, TEXT, bold=True) + 0.12, top + 0.155, shorten(second, 24), fontsize=SMALL, color=GREY, va="center")
         tile(ax, image, left, top + 0.34, TILE, "gray", (0.0, 1.0))
         for place, (_, heat) in enumerate(layers):
             shown = overlay(image, heat[number]) if place == 0 and len(layers) > 1 else heat[number]
