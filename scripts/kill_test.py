@@ -46,7 +46,7 @@ KINDS = {
     "autoencoder": [*DIGITS, "model=autoencoder"],
     "texts": TEXTS,
     "a stream of text": ["data=generated_text", *TEXTS[1:]],
-    "forecasts": ["data=generated_series", "trainer=cpu", "trainer.max_epochs=3", "model.hidden=8"],
+    "forecasts": ["data=generated_series", "model=gru", "model.hidden=8", "trainer=cpu", "trainer.max_epochs=3"],
     "two processes": ["data=digits", "data.limit=300", "model=mlp", "trainer=cpu_2", "trainer.max_epochs=3"],
 }
 

@@ -79,6 +79,10 @@ class Task(LightningModule):
         """The sum of what the loss weighs the examples of a batch with; None where it weighs them alike."""
         return None
 
+    def weighed(self, loss: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The loss and its weight as `RunningSums.add` takes them; a loss of several parts gives two tensors (parts,)."""
+        return loss, self.loss_weight(target)
+
     def derived(self, means: dict[str, Tensor]) -> dict[str, Tensor]:
         """What follows from an epoch's means and is logged beside them, in every part."""
         return {}
@@ -114,8 +118,7 @@ class Task(LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         loss, prediction, target = self.step(batch)
         prediction = prediction.detach()
-        weight = self.loss_weight(target)
-        self.sums["train"].add(len(target), loss.detach(), weight, **self.train_sums(prediction, target))
+        self.sums["train"].add(len(target), *self.weighed(loss.detach(), target), **self.train_sums(prediction, target))
         return loss if self.learns else None
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
@@ -129,7 +132,7 @@ class Task(LightningModule):
 
     def _evaluate(self, part: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
         loss, prediction, target = self.step(batch)
-        self.sums[part].add(len(target), loss, self.loss_weight(target))
+        self.sums[part].add(len(target), *self.weighed(loss, target))
         self.metrics_of(part).update(prediction, target)
         return loss, prediction, target
 

@@ -140,7 +140,7 @@ class MaskedLanguageModelling(Task):
         states = inputs
         for stage in body:
             states = stage(states)
-        return head(states[places])
+        return head((states.values if isinstance(states, Sequences) else states)[places])
 
 
 def settled(inputs: Any) -> Tensor:

@@ -79,6 +79,7 @@ class Segmentation(Task):
         self.register_buffer("class_weights", weights, persistent=False)
         self.loss_name, self.gamma = loss, gamma
         self.boundaries = BoundaryF1(spec.num_classes, tolerance)
+        self._parts: tuple[Tensor, Tensor] = (torch.zeros(1), torch.zeros(1))  # of the last batch: see `pixel_loss`
         self.confusion: Tensor | None = None
         self.image_ious: list[Tensor] = []
 
@@ -120,10 +121,14 @@ class Segmentation(Task):
                 "scale its logits to the size of its images"
             )
         measure = pixel_loss(self.loss_name, self.class_weights, self.spec.ignored, self.gamma)  # type: ignore[arg-type]
-        loss = measure(logits, target, weights).mean()
+        losses, heavy = measure(logits, target, weights)  # (parts,) each
         for one in auxiliary:
-            loss = loss + share * measure(one, target, weights).mean()
-        return loss, logits, target
+            losses = losses + share * measure(one, target, weights)[0]
+        self._parts = losses.detach(), heavy
+        return losses.sum(), logits, target
+
+    def weighed(self, loss: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
+        return self._parts
 
     def on_test_epoch_start(self) -> None:
         self.image_ious = []

@@ -54,7 +54,14 @@ def evidence(
         colour = RED if number in wrong else INK
         bold = shorten(first, 42)
         ax.text(left, top + 0.15, bold, fontsize=TEXT, color=colour, weight="bold", va="center")
-        ax.text(left + text_width(bold, TEXT, bold=True) + 0.12, top + 0.155, shorten(second, 24), fontsize=SMALL, color=GREY, va="center")
+        ax.text(
+            left + text_width(bold, TEXT, bold=True) + 0.12,
+            top + 0.155,
+            shorten(second, 24),
+            fontsize=SMALL,
+            color=GREY,
+            va="center",
+        )
         tile(ax, image, left, top + 0.34, TILE, "gray", (0.0, 1.0))
         for place, (_, heat) in enumerate(layers):
             shown = overlay(image, heat[number]) if place == 0 and len(layers) > 1 else heat[number]

@@ -89,22 +89,26 @@ def test_metrics_are_torchmetrics_s() -> None:
     assert torch.allclose(ious(confusions(guess, true, CLASSES).sum(0)).float(), theirs(guess, true), atol=1e-6)
 
 
+def mean(name: str, logits: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None, gamma: float = 2.0):
+    return pixel_loss(name, weights, 255, gamma)(logits, target, None)[0].sum()
+
+
 def test_losses_are_the_field_s() -> None:
     torch.manual_seed(0)
     logits, target = torch.randn(3, CLASSES, 6, 5), torch.randint(0, CLASSES, (3, 6, 5))
+    target[0, :2] = 255
     weights = torch.tensor([0.5, 1.0, 2.0, 4.0])
-    plain = pixel_loss("cross_entropy", None, 255, 2.0)
-    assert torch.allclose(plain(logits, target, None).mean(), F.cross_entropy(logits, target))
-    heavy = pixel_loss("cross_entropy", weights, 255, 2.0)
-    each = F.cross_entropy(logits, target, weight=weights, reduction="none")
-    assert torch.allclose(heavy(logits, target, None).mean(), each.mean())
-    assert torch.allclose(pixel_loss("focal", None, 255, 0.0)(logits, target, None), plain(logits, target, None))
-    chance = logits.softmax(1).gather(1, target[:, None])[:, 0]
-    focal = pixel_loss("focal", weights, 255, 2.0)(logits, target, None)
-    assert torch.allclose(focal.mean(), ((1 - chance) ** 2 * each).mean(), atol=1e-6)
-    both = pixel_loss("cross_entropy+dice", None, 255, 2.0)(logits, target, None)
-    assert torch.allclose(both, plain(logits, target, None) + dice(logits, target, 255))
-    sure = 50.0 * F.one_hot(target, CLASSES).permute(0, 3, 1, 2)
+    for some in (None, weights):
+        right = F.cross_entropy(logits, target, weight=some, ignore_index=255)
+        assert torch.allclose(mean("cross_entropy", logits, target, some), right)
+        assert torch.allclose(mean("focal", logits, target, some, gamma=0.0), right)
+    plain = F.cross_entropy(logits, target, ignore_index=255, reduction="none")[target != 255]
+    each = weights[target[target != 255]]
+    right = ((1 - (-plain).exp()) ** 2 * plain * each).sum() / each.sum()
+    assert torch.allclose(mean("focal", logits, target, weights), right, atol=1e-6)
+    both = mean("cross_entropy", logits, target, None) + dice(logits, target, 255).mean()
+    assert torch.allclose(mean("cross_entropy+dice", logits, target, None), both)
+    sure = 50.0 * F.one_hot(target.clamp(max=CLASSES - 1), CLASSES).permute(0, 3, 1, 2)
     assert dice(sure, target, 255).abs().max() < 1e-5
 
 
@@ -113,12 +117,16 @@ def test_ignored_pixels_change_nothing() -> None:
     logits = torch.randn(2, CLASSES, 6, 5)
     target = torch.randint(0, CLASSES, (2, 6, 5))
     target[:, :2] = 255
+    weights = torch.tensor([1.0, 2.0, 1.0, 3.0])
     for name in ("cross_entropy", "focal", "dice", "cross_entropy+dice"):
-        loss = pixel_loss(name, torch.tensor([1.0, 2.0, 1.0, 3.0]), 255, 2.0)
-        alone = loss(logits[:, :, 2:], target[:, 2:], None)
-        assert torch.allclose(loss(logits, target, None), alone, atol=1e-6)
-        empty = loss(logits.requires_grad_(), torch.full_like(target, 255), None)
-        assert empty.abs().max() == 0 and torch.autograd.grad(empty.sum(), logits)[0].isfinite().all()
+        found = mean(name, logits, target, weights)
+        assert torch.allclose(found, mean(name, logits[:, :, 2:], target[:, 2:], weights), atol=1e-6)
+        nothing = torch.full_like(target, 255)
+        more = torch.cat([logits, logits]), torch.cat([target, nothing])
+        assert torch.allclose(mean(name, *more, weights), found, atol=1e-6)
+        empty = mean(name, logits.requires_grad_(), nothing, weights)
+        assert empty == 0 and torch.autograd.grad(empty, logits)[0].isfinite().all()
+        logits = logits.detach()
 
 
 def test_peers_by_hand() -> None:

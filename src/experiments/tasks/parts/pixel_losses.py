@@ -1,4 +1,4 @@
-"""Losses over the pixels of an image: each gives one value an image, so that no batch size changes their mean."""
+"""Losses over pixels: each gives a sum and what it is to be divided by, so that no batch size changes the mean of a dataset."""
 
 from __future__ import annotations
 
@@ -25,20 +25,6 @@ def focal(logits: Tensor, target: Tensor, class_weights: Tensor | None, ignored:
     return loss
 
 
-def mean_of_pixels(loss: Tensor, target: Tensor, ignored: int, weights: Tensor | None = None) -> Tensor:
-    """Mean over the pixels of each image that are not ignored, 0 where all are: (B, H, W) twice -> (B,).
-
-    Args:
-        loss: of each pixel, 0 where ignored.
-        target: classes.
-        ignored: value of pixels that do not count.
-        weights: (B, H, W) further weights of pixels, or None.
-    """
-    if weights is not None:
-        loss = loss * weights
-    return loss.flatten(1).sum(1) / target.ne(ignored).flatten(1).sum(1).clamp(min=1)
-
-
 def dice(logits: Tensor, target: Tensor, ignored: int) -> Tensor:
     """1 - 2 |A ∩ B| / (|A| + |B|) with probabilities, a mean over the classes in each image: (B, K, H, W), (B, H, W) -> (B,).
 
@@ -55,24 +41,40 @@ def dice(logits: Tensor, target: Tensor, ignored: int) -> Tensor:
     return loss.sum(1) / there.sum(1).clamp(min=1)
 
 
-PixelLoss = Callable[[Tensor, Tensor, "Tensor | None"], Tensor]  # logits, target, weights of pixels -> (B,)
+PixelLoss = Callable[[Tensor, Tensor, "Tensor | None"], tuple[Tensor, Tensor]]
 
 
 def pixel_loss(name: str, class_weights: Tensor | None, ignored: int, gamma: float) -> PixelLoss:
-    """A loss by name: "cross_entropy", "focal", "dice", or two of these added with a plus between."""
+    """A loss by name: "cross_entropy", "focal", "dice", or two of these added with a plus between.
 
-    def one(part: str, logits: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
+    Returns:
+        A function of logits (B, K, H, W), classes (B, H, W) and further weights of pixels (B, H, W) or None. It gives two
+        tensors (parts,): means over the batch, and their weights: the sum of the class weights of all pixels that are not
+        ignored, or of Dice the number of images that have such pixels.
+    """
+
+    def one(part: str, logits: Tensor, target: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+        seen = target.ne(ignored)
         if part == "dice":
-            return dice(logits, target, ignored)
+            judged = seen.flatten(1).any(1).to(torch.float32)  # (B,)
+            return (dice(logits, target, ignored) * judged).sum(), judged.sum()
         logits = logits.float()
         if part == "focal":
-            return mean_of_pixels(focal(logits, target, class_weights, ignored, gamma), target, ignored, weights)
-        return mean_of_pixels(cross_entropy(logits, target, class_weights, ignored), target, ignored, weights)
+            loss = focal(logits, target, class_weights, ignored, gamma)
+        else:
+            loss = cross_entropy(logits, target, class_weights, ignored)
+        heavy = seen.float()
+        if class_weights is not None:
+            heavy = heavy * class_weights[target.clamp(max=len(class_weights) - 1)]
+        return (loss if weights is None else loss * weights).sum(), heavy.sum()
 
     parts = name.split("+")
 
-    def added(logits: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
-        return torch.stack([one(part, logits, target, weights) for part in parts]).sum(0)
+    def added(logits: Tensor, target: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+        sums, heavy = (
+            torch.stack(some) for some in zip(*(one(part, logits, target, weights) for part in parts), strict=True)
+        )
+        return torch.where(heavy > 0, sums / heavy.clamp(min=SMOOTH), 0.0), heavy
 
     return added
 

@@ -18,7 +18,8 @@ class RunningSums:
     """Named sums over examples; `loss` is given as a mean over the batch, the others as sums over it.
 
     A loss that weighs examples unequally comes with the sum of its weights in the batch: its mean over an epoch is then the
-    sum of weighted losses over the sum of weights, whatever the batches were.
+    sum of weighted losses over the sum of weights, whatever the batches were. A loss of several parts, each with weights of
+    its own, is the sum of the parts' means.
     """
 
     def __init__(self) -> None:
@@ -26,7 +27,7 @@ class RunningSums:
         self.sums: dict[str, Tensor] = {}
 
     def add(self, examples: int, loss: Tensor, weight: Tensor | None = None, **sums: Tensor) -> None:
-        """Adds one batch of `examples` examples; all tensors are scalars without a graph."""
+        """Adds one batch of `examples` examples; all tensors are without a graph, and scalars but for a loss and a weight (parts,)."""
         if not examples:  # a batch in which nothing is asked has no mean
             return
         self.examples += examples
@@ -34,7 +35,8 @@ class RunningSums:
             sums = {**sums, _WEIGHT: weight}
         if not self.sums:
             dtype = torch.float32 if loss.device.type == "mps" else torch.float64
-            self.sums = {name: torch.zeros((), dtype=dtype, device=loss.device) for name in ("loss", *sums)}
+            values = {"loss": loss, **sums}
+            self.sums = {name: torch.zeros(one.shape, dtype=dtype, device=loss.device) for name, one in values.items()}
         if weight is None:
             self.sums["loss"].add_(loss, alpha=examples)
         else:  # a batch without weight has no mean
@@ -46,14 +48,16 @@ class RunningSums:
         """Means over all examples of all processes; empty when nothing was added."""
         if not self.sums:
             return {}
-        names = list(self.sums)
-        totals = torch.stack([*self.sums.values(), self.sums["loss"].new_tensor(self.examples)])
+        parts = [value.reshape(-1) for value in self.sums.values()]
+        totals = torch.cat([*parts, parts[0].new_tensor([self.examples])])
         if module.trainer.world_size > 1:
             torch.distributed.all_reduce(totals)
-        means = dict(zip(names, (totals[:-1] / totals[-1]).float(), strict=True))
-        if _WEIGHT in means:
-            means["loss"] = (totals[names.index("loss")] / totals[names.index(_WEIGHT)]).float()
-            del means[_WEIGHT]
+        *shares, examples = totals.split([*map(len, parts), 1])
+        sums = dict(zip(self.sums, shares, strict=True))
+        means = {name: (value / examples).sum().float() for name, value in sums.items() if name != _WEIGHT}
+        if _WEIGHT in sums:
+            weight = sums[_WEIGHT]
+            means["loss"] = torch.where(weight > 0, sums["loss"] / weight, 0.0).sum().float()
         return means
 
     def reset(self) -> None:
