@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
+from experiments.batches import Sequences
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.language_modelling import Perplexity
