@@ -18,6 +18,8 @@ REQUIRED = {
 }
 REQUIRED["image_folder"] = ["data.root=photos"]
 REQUIRED |= {option: ["data.root=photos"] for option in ("voc", "coco", "yolo", "mask_folder")}
+REQUIRED["torchvision"] = ["data.name=SVHN"]
+REQUIRED |= {option: ["data.path=owner/name"] for option in ("huggingface", "huggingface_text")}
 REQUIRED["speech_manifest"] = ["data.path=list.csv"]
 # What stands in for data that need files.
 GENERATED = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -477,6 +478,7 @@ def _pairs(config: Any) -> list[str]:
     elif kind in ("image", "masks"):
         size = config.data.get("size") or gives.get("size")
         size = min(size) if isinstance(size, (list, ListConfig)) else size  # height and width, of images with masks
+        size = None if config.data.get("transform") else size  # which only building tells
         exact, least = reads.get("size"), reads.get("min_size")
         batch, together = config.data.get("batch_size"), reads.get("min_batch")
         if isinstance(batch, int) and together and batch < together:
@@ -595,6 +597,8 @@ def _paths(config: Any) -> list[str]:
     nothing_made = config.data.get("gives", {}).get("kind") == "masks"  # whose root is never downloaded to
     for key in ("path", "target_path", "validation_path", "test_path", *(["root"] if nothing_made else [])):
         path = config.data.get(key)
+        if ".huggingface_" in str(config.data.get("_target_")) and re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", str(path)):
+            continue  # may be a name on the hub
         if f"data.{key}" in given and path and not Path(str(path)).expanduser().exists():
             problems.append(f"data.{key}={path} does not exist: name the file or folder with the data")
     root = config.data.get("root")

@@ -18,6 +18,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from experiments.config.augmentation import settle_augmentation
 from experiments.config.fitting_task import with_fitting_task
 from experiments.config.hydra_keys import refuse_unused
 from experiments.config.options import conf_dir, options
@@ -137,6 +138,7 @@ def finish(config: Any) -> None:
     """What follows from a resolved config's own values: see each of these; changed in place."""
     with open_dict(config) if isinstance(config, DictConfig) else nullcontext():
         leave_out_untaken(config, given_keys(config))
+    settle_augmentation(config)
     take_over_published(config)
     place_weights(config)
     take_over_texts(config)

@@ -28,14 +28,20 @@ LATE = ("task", "model")  # groups that data and task choose; where they do not,
 
 def spelled_out(words: Sequence[str]) -> list[str]:
     """The same words, with `++` before keys of Lightning's Trainer that our YAML files do not list or that stand behind a `+`
-    (they may be listed), and before the keys of a callback, logger or metric that the words add: `callbacks.rate._target_=…`."""
+    (they may be listed), and before the keys of a callback, logger, metric or transform that the words add: `callbacks.rate._target_=…`."""
     named = (
         word.partition("._target_=")[0] + "."
         for word in words
-        if word.startswith(("callbacks.", "logger.")) and "._target_=" in word
+        if word.startswith(("callbacks.", "logger.", "data.augment", "data.transform")) and "._target_=" in word
     )
-    added = ("task.metrics.", *named)
-    return [_forced(word) if word.startswith(added) or _of_trainer(word) else word for word in words]
+    added = ("task.metrics.", "data.options.", *named)
+    return [_forced(word) if word.startswith(added) or _adds(word) else word for word in words]
+
+
+def _adds(word: str) -> bool:
+    """Whether a word gives a key that no YAML file of ours lists: of Trainer, or an object among the augmentations."""
+    key, _, value = word.partition("=")
+    return _of_trainer(word) or (key.startswith("data.augment.") and value.lstrip().startswith(("{", "[")))
 
 
 def _forced(word: str) -> str:

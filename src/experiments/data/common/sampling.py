@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from experiments.errors import UserError
 
-ORDER, PLACES, EXTRA, MIX = range(4)  # what a stream of random numbers is for; no two purposes share numbers
+ORDER, PLACES, EXTRA, MIX, TRANSFORM = range(5)  # what a stream of random numbers is for; no two purposes share numbers
 
 
 def stream(seed: int, epoch: int, batch: int, purpose: int) -> np.random.Generator:

@@ -18,6 +18,7 @@ import torch
 from torch.nn import functional as F
 
 from experiments.data.common.sampling import EXTRA, MIX, PLACES, Picks, stream
+from experiments.data.images.transforms import Transform, listed
 from experiments.errors import UserError
 
 # Columns of `Draws.extra`, uniform on [0, 1) but for the last two, which are mixing weights.
@@ -38,6 +39,7 @@ class Augment:
         mixup: alpha of the Beta distribution of the weight between two images (Zhang et al. 2017).
         cutmix: alpha, likewise, for the area of a box taken from another image (Yun et al. 2019). With mixup on too,
             each pair draws which of the two it gets.
+        transforms: of torchvision, applied to bytes after crop and flip; any other key of the config that holds an object.
     """
 
     crop: int = 0
@@ -47,6 +49,7 @@ class Augment:
     cutout: int = 0
     mixup: float = 0.0
     cutmix: float = 0.0
+    transforms: tuple[Transform, ...] = ()
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Augment:
@@ -55,9 +58,13 @@ class Augment:
         Raises:
             UserError: a key is unknown, or a value is not in its range.
         """
-        fields = {field.name: field for field in dataclasses.fields(cls)}
+        fields = {field.name: field for field in dataclasses.fields(cls) if field.name != "transforms"}
         values: dict[str, Any] = {}
+        theirs: list[Transform] = []
         for key, value in settings.items():
+            if key not in fields and (callable(value) or isinstance(value, (list, Mapping)) or value is None):
+                theirs += listed(value, f"data.augment.{key}")
+                continue
             if key not in fields:
                 near = difflib.get_close_matches(key, fields, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(fields)}."
@@ -74,7 +81,7 @@ class Augment:
                 limits = "at least 0" if top == math.inf else f"between 0 and {top:g}"
                 raise UserError(f"data.augment.{key}={value} must be {limits}; 0 is off.")
             values[key] = value if whole else float(value)
-        return cls(**values)
+        return cls(**values, transforms=tuple(theirs))
 
     @property
     def places(self) -> bool:
@@ -85,6 +92,10 @@ class Augment:
     def extra(self) -> bool:
         """Whether anything besides crop and flip is on."""
         return self.warps or self.mixes or bool(self.cutout)
+
+    def on_device(self, wanted: bool) -> bool:
+        """Whether crop and flip may be left to the device: transforms of torchvision come after them, where images are fetched."""
+        return wanted and not self.transforms
 
     @property
     def warps(self) -> bool:

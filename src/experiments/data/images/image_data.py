@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -20,6 +19,7 @@ from experiments.data.images import augment as changes
 from experiments.data.images.augment import Augment
 from experiments.data.images.image_files import decode
 from experiments.data.images.image_store import Batch, Part, Stored, channel_statistics, resize
+from experiments.data.images.transforms import always, augmented, listed
 from experiments.errors import UserError
 from experiments.spec import ImageSpec, to_plain
 
@@ -38,6 +38,7 @@ class ImageData(BatchedData):
         workers: processes that fetch batches; 0 is fastest for what is in memory.
         seed: of shuffling and augmentation.
         augment: see `Augment`.
+        transform: of torchvision, applied to the bytes of every image of every part, after `size`; one, or a list.
         mean: a value a channel, of pixels scaled to [0, 1]; None: that of the training images used.
         std: standard deviation, likewise.
         classes: names of those to keep, in this order; None: all.
@@ -73,6 +74,7 @@ class ImageData(BatchedData):
         std: Sequence[float] | float | None = None,
         classes: Sequence[str | int] | None = None,
         split_seed: int = 0,
+        transform: Any = None,
         root: str | None = None,
         download: bool = False,
     ) -> None:
@@ -84,6 +86,8 @@ class ImageData(BatchedData):
             check_amount("data.limit", limit, whole=True)
         self.size, self.validation, self.limit, self.split_seed = size, validation, limit, split_seed
         self.augment = Augment.of(augment or {})
+        self.transforms = listed(transform, "data.transform")
+        self._fetched: tuple[int, int] | None = None  # height and width before data.transform
         self.mean, self.std = ([one] if isinstance(one, (int, float)) else one for one in (mean, std))
         self.root, self.download = root, download
         self.chosen = None if classes is None else tuple(map(str, classes))
@@ -106,7 +110,9 @@ class ImageData(BatchedData):
     def load(self, part: Part, members: np.ndarray) -> Part:
         """Some examples of a part, as (N, C, H, W) uint8 of the size the model receives."""
         images = torch.from_numpy(np.ascontiguousarray(part.source[members]))
-        return Part(resize(images, self.size), part.labels[members])
+        images = resize(images, self.size)
+        self._fetched = tuple(images.shape[2:])  # type: ignore[assignment]
+        return Part(always(self.transforms, images, "data.transform"), part.labels[members])
 
     def shape(self, part: Part) -> tuple[int, int, int]:
         """Channels, height and width of loaded images."""
@@ -119,6 +125,7 @@ class ImageData(BatchedData):
     def dataset(self, part: str, augment: Augment = NOTHING, on_device: bool = False) -> Dataset:
         """Serve one loaded part by the batch."""
         images, labels = self.sets[part]
+        on_device = augment.on_device(on_device)
         if augment.crop and not on_device and part == "train":
             bordered = changes.border(images, augment.crop)
             crop, (height, width) = augment.crop, images.shape[2:]
@@ -182,6 +189,10 @@ class ImageData(BatchedData):
         self.splits = {part: len(loaded[part].labels) for part in PARTS}
         self.splits["fingerprint"] = fingerprint((f"{part} of {origin[part][0]}", origin[part][1]) for part in PARTS)
         self.sets = loaded
+        empty = torch.zeros(1, channels, height, width, dtype=torch.uint8)
+        augmented(
+            self.augment.transforms, empty, Picks(np.zeros(1, np.int64), self.seed, 0, 0, 0)
+        )  # refused before the first batch
 
     def take_over(self, ready: ImageData) -> None:
         """Does what `setup` would do, with the parts of another module that differs in nothing they depend on."""
@@ -269,13 +280,16 @@ class ImageData(BatchedData):
         Raises:
             UserError: one of them cannot be read.
         """
-        size = self.spec.height, self.spec.width
+        size: tuple[int, int] | None = self.spec.height, self.spec.width
+        if self.transforms:
+            size = (self.size, self.size) if self.size else self._fetched
         grey = self.spec.channels == 1
         pixels = [
             decode(image, size, grey, short=self.short, interpolation=self.interpolation, bits=self.spec.bits)
             for image in images
         ]
-        return self.on_after_batch_transfer(Batch(torch.from_numpy(np.stack(pixels)), torch.zeros(0)), 0)[0]
+        changed = [always(self.transforms, torch.from_numpy(one)[None], "data.transform") for one in pixels]
+        return self.on_after_batch_transfer(Batch(torch.cat(changed), torch.zeros(0)), 0)[0]
 
     def sample(self, part: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Images and targets as the model would get them, training images augmented as in epoch 0's first batch.
@@ -305,7 +319,7 @@ class ImageData(BatchedData):
     @property
     def changes(self) -> list[str]:
         """The augmentations that are on."""
-        return [name for name, value in dataclasses.asdict(self.augment).items() if value]
+        return [name for name, value in vars(self.augment).items() if value]
 
     def digest(self, part: str, augmented: bool) -> str:
         """Hexadecimal digits that differ when anything does of what the model gets of a part, in order."""
@@ -314,8 +328,12 @@ class ImageData(BatchedData):
             to_plain(self.spec),
             self.short,
             self.interpolation,
-            dataclasses.asdict(self.augment) if augmented else None,
+            {name: value for name, value in vars(self.augment).items() if name != "transforms"} if augmented else None,
         ]
+        if (
+            self.transforms or self.augment.transforms
+        ):  # told by what they print; without a text of their own they fit nothing
+            facts.append([repr(one) for one in (*self.transforms, *(self.augment.transforms if augmented else ()))])
         digest = hashlib.sha256(json.dumps(facts).encode())
         digest.update(labels.tobytes())
         if isinstance(source, torch.Tensor):

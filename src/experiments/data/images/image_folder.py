@@ -28,6 +28,7 @@ from experiments.data.images.augment import Augment
 from experiments.data.images.image_data import NOTHING, ImageData
 from experiments.data.images.image_files import INTERPOLATIONS, bits_used, check, decode
 from experiments.data.images.image_store import Batch, Part, channel_statistics
+from experiments.data.images.transforms import always, augmented
 from experiments.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ class ImageFolder(ImageData):
             raise UserError(f"data.memory={memory} is in megabytes and must be at least 0; 0 reads from disk always.")
         self.test, self.grey, self.skip_broken = test, grey, skip_broken
         self._memory = memory * 1e6
-        self._shape = (0, 0, 0)
+        self._decoded = self._shape = (0, 0, 0)  # before and after data.transform
 
     def fetch(self) -> None:
         folder = data_root(self.name, self.root)
@@ -109,7 +110,9 @@ class ImageFolder(ImageData):
         parts = {part: list_images(folder, classes) for part, folder in folders.items()}
         # Where no size is asked for, all must have the first one's.
         height, width = (self.size, self.size) if self.size else check(parts["train"].source[0])
-        self._shape = (1 if self.grey else 3, height, width)
+        self._decoded = (1 if self.grey else 3, height, width)
+        self._fetched = self._decoded[1:]
+        self._shape = tuple(self._changed(np.zeros(self._decoded, np.uint8)).shape)  # type: ignore[assignment]
         source = parts["train"].source
         self.bits = bits_used([source[place] for place in np.linspace(0, len(source) - 1, 32).astype(int)])
         return classes, parts
@@ -156,7 +159,9 @@ class ImageFolder(ImageData):
         if isinstance(source, torch.Tensor):
             return super().dataset(part, augment, on_device)
         targets = torch.from_numpy(labels)
-        return Streamed(source, targets, self._shape, augment, on_device, self.short, self.interpolation, self.bits)
+        return Streamed(
+            source, targets, self._decoded, augment, on_device, self.short, self.interpolation, self.bits, self._changed
+        )
 
     @property
     def device_augment(self) -> Augment:
@@ -166,15 +171,20 @@ class ImageFolder(ImageData):
         return dataclasses.replace(self.augment, resized_crop=0.0)
 
     def _decode(self, path: str) -> np.ndarray:
-        return decode(
-            path, self._shape[1:], self.grey, short=self.short, interpolation=self.interpolation, bits=self.bits
+        pixels = decode(
+            path, self._decoded[1:], self.grey, short=self.short, interpolation=self.interpolation, bits=self.bits
         )
+        return self._changed(pixels)
+
+    def _changed(self, pixels: np.ndarray) -> np.ndarray:
+        """An image after data.transform: (C, H, W) uint8 both."""
+        return always(self.transforms, torch.from_numpy(pixels)[None], "data.transform")[0].numpy()
 
     def _check(self, path: str) -> None:
         size = check(path)
-        if self.size is None and size != self._shape[1:]:
-            raise _SizesDifferError(f"{path} has {size[0]} × {size[1]} pixels and others {self._shape[1]} ×"
-                               f" {self._shape[2]}; set data.size, such as data.size=128.")  # fmt: skip
+        if self.size is None and size != self._decoded[1:]:
+            raise _SizesDifferError(f"{path} has {size[0]} × {size[1]} pixels and others {self._decoded[1]} ×"
+                               f" {self._decoded[2]}; set data.size, such as data.size=128.")  # fmt: skip
 
     def _whole(self, results: Sequence[object]) -> np.ndarray:
         """(N,) bool, false where reading failed; refuses these unless they may be left out."""
@@ -202,6 +212,7 @@ class Streamed(Dataset):
         short: see `decode`.
         interpolation: likewise.
         bits: likewise.
+        changed: what data.transform makes of a decoded image.
     """
 
     def __init__(
@@ -214,11 +225,12 @@ class Streamed(Dataset):
         short: int | None = None,
         interpolation: str = "bilinear",
         bits: int = 16,
+        changed: Callable[[np.ndarray], np.ndarray] = np.asarray,
     ) -> None:
-        self.bits = bits
+        self.bits, self.changed = bits, changed
         self.paths, self.labels, self.shape, self.augment, self.short = paths, labels, shape, augment, short
         self.interpolation = interpolation
-        self.place_here = augment.places and not on_device
+        self.place_here = augment.places and not augment.on_device(on_device)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -238,20 +250,25 @@ class Streamed(Dataset):
             bits = extra.view(torch.int32)
             if self.augment.resized_crop:
                 windows = torch.stack(changes.crop_window(self.augment, extra), dim=1).tolist()
-        images = torch.empty(len(indices), *self.shape, dtype=torch.uint8)
+        rows, grey = [], self.shape[0] == 1
         with _quiet():
-            for image, index, window in zip(images.numpy(), indices.tolist(), windows, strict=True):
-                path, grey = self.paths[index], self.shape[0] == 1
-                image[:] = decode(path, self.shape[1:], grey, window, self.short, self.interpolation, self.bits)
+            for index, window in zip(indices.tolist(), windows, strict=True):
+                path = self.paths[index]
+                pixels = decode(path, self.shape[1:], grey, window, self.short, self.interpolation, self.bits)
+                rows.append(self.changed(pixels))
+        images = torch.from_numpy(np.stack(rows))
         targets = self.labels[indices]
-        if not isinstance(picks, Picks) or not self.augment.places:
+        if not isinstance(picks, Picks):
             return Batch(images, targets, None, bits)
+        if not self.augment.places:
+            return Batch(augmented(self.augment.transforms, images, picks), targets, None, bits)
         places = changes.draw_places(self.augment, picks)
         if not self.place_here:
             return Batch(images, targets, torch.from_numpy(places), bits)
         crop = self.augment.crop
         crops = changes.windows(changes.border(images, crop), crop)
-        return Batch(changes.gather_places(crops, np.arange(len(indices)), places), targets, None, bits)
+        images = changes.gather_places(crops, np.arange(len(indices)), places)
+        return Batch(augmented(self.augment.transforms, images, picks), targets, None, bits)
 
 
 class _SizesDifferError(UserError):

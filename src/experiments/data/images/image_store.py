@@ -12,6 +12,8 @@ from torch.utils.data import Dataset
 from experiments.data.common.sampling import Picks
 from experiments.data.images import augment as changes
 from experiments.data.images.augment import Augment
+from experiments.data.images.transforms import augmented
+from experiments.errors import UserError
 
 
 class Part(NamedTuple):
@@ -55,7 +57,7 @@ class Stored(Dataset):
 
     def __init__(self, images: torch.Tensor, labels: torch.Tensor, augment: Augment, on_device: bool = False) -> None:
         self.images, self.labels, self.augment = images, labels, augment
-        self.place_here = augment.places and not on_device
+        self.place_here = augment.places and not augment.on_device(on_device)
         self._crops: np.ndarray | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -64,7 +66,13 @@ class Stored(Dataset):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitems__(self, picks: Picks | range) -> Batch:
+    def __getitems__(self, picks: Picks | range) -> Batch | UserError:
+        try:
+            return self._batch(picks)
+        except UserError as error:
+            return error
+
+    def _batch(self, picks: Picks | range) -> Batch:
         if isinstance(picks, range):
             part = slice(picks.start, picks.stop)
             return Batch(self.images[part], self.labels[part])
@@ -76,11 +84,13 @@ class Stored(Dataset):
         if places is not None and self.place_here:
             if self._crops is None:
                 self._crops = changes.windows(self.images, self.augment.crop)
-            return Batch(changes.gather_places(self._crops, picks.indices, places), targets, None, extra)
+            rows = changes.gather_places(self._crops, picks.indices, places)
+            return Batch(augmented(self.augment.transforms, rows, picks), targets, None, extra)
         store = self.images.numpy()
         # `take` is twice as fast for small images, but would first copy all of a store that is a view.
         rows = store.take(picks.indices, axis=0) if store.flags.c_contiguous else store[picks.indices]
-        return Batch(torch.from_numpy(rows), targets, None if places is None else torch.from_numpy(places), extra)
+        images = augmented(self.augment.transforms, torch.from_numpy(rows), picks)
+        return Batch(images, targets, None if places is None else torch.from_numpy(places), extra)
 
 
 def resize(images: torch.Tensor, size: int | None) -> torch.Tensor:

@@ -1,15 +1,17 @@
-"""A CSV file with a column of times and columns of numbers, read with the line of every mistake."""
+"""A table with a column of times and columns of numbers (CSV, Parquet, Excel), read with the line of every mistake."""
 
 from __future__ import annotations
 
 import csv
 import math
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments.data.common.typed_tables import TYPED, typed_rows
 from experiments.data.series.times import Times, parse
 from experiments.errors import UserError, unknown
 
@@ -42,12 +44,12 @@ def read_table(
     decimal: str = ".",
     missing_as: Sequence[str] = (),
 ) -> Table:
-    """Reads a CSV file; its delimiter is the comma, semicolon or tab that its first line has most of.
+    """Reads a CSV file, whose delimiter is the comma, semicolon or tab that its first line has most of; or a Parquet or Excel file.
 
     Columns without a name and without a value, as semicolons at the ends of lines make them, are none.
 
     Args:
-        path: the file, in UTF-8, with a line of names.
+        path: the file, CSV in UTF-8 with a line of names unless it ends with .parquet or .xlsx.
         time: the column of times; None: the first.
         columns: those to read; None: every other one.
         time_format: see `times.parse`.
@@ -57,7 +59,9 @@ def read_table(
     Raises:
         UserError: with file and line, for what is missing, is no number, or goes back in time.
     """
-    names, rows, lines = _rows(path)
+    typed = path.suffix.lower() in TYPED
+    names, rows, lines = _typed(path) if typed else _rows(path)
+    decimal = "." if typed else decimal
     unnamed = [place for place, name in enumerate(names) if not name]
     for place in unnamed:
         full = next((number for row, number in zip(rows, lines, strict=True) if row[place].strip()), None)
@@ -101,6 +105,21 @@ def read_table(
     for column, name in enumerate(wanted):
         values[:, column] = _numbers(path, name, [row[names.index(name)] for row in rows], lines, decimal, missing_as)
     return Table(path, times, tuple(wanted), values, np.array(lines))
+
+
+def _typed(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
+    """Names, rows as texts and their numbers, of a file whose cells have types."""
+    found = list(typed_rows(path))
+    if not found:
+        raise UserError(f"{path} has no row: give it rows of values")
+    names = list(found[0][1])
+    rows = [["" if (cell := record.get(name)) is None else _text(cell) for name in names] for _, record in found]
+    return names, rows, [number for number, _ in found]
+
+
+def _text(cell: Any) -> str:
+    """A cell as CSV would have it."""
+    return str(cell.isoformat()) if isinstance(cell, date) else str(cell)
 
 
 def _rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:

@@ -1,4 +1,4 @@
-"""Any CSV file with a column of times."""
+"""Any CSV, Parquet or Excel file with a column of times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from experiments.errors import UserError
 
 
 class SeriesTable(SeriesData):
-    """The columns of a CSV file.
+    """The columns of a table.
 
     Args:
         path: the file.
@@ -47,7 +47,9 @@ class SeriesTable(SeriesData):
 
     def read(self) -> Table:
         if not self.path:
-            raise UserError(f"data={self.name} needs a file: set data.path to a CSV file with a column of times")
+            raise UserError(
+                f"data={self.name} needs a file: set data.path to a CSV, Parquet or Excel file with a column of times"
+            )
         return self.read_file(Path(self.path).expanduser())
 
     def read_file(self, path: Path) -> Table:

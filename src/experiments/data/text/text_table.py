@@ -1,4 +1,4 @@
-"""A table with a column of texts, or two of pairs, and one of labels: CSV, TSV, JSON lines or a sheet of Excel."""
+"""A table with a column of texts, or two of pairs, and one of labels: CSV, TSV, JSON lines, Parquet or a sheet of Excel."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from experiments.data.common.typed_tables import TYPED, typed_rows
 from experiments.data.text.text_data import TextData, Texts, text_of
 from experiments.data.text.tokens import Text
-from experiments.errors import UserError, first_line, unknown
+from experiments.errors import UserError, unknown
 
 SUFFIXES = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 LINES = (".jsonl", ".ndjson")
-SHEET = ".xlsx"
 
 
 class TextTable(TextData):
@@ -27,7 +27,7 @@ class TextTable(TextData):
     The classes are the labels of the training file, in sorted order.
 
     Args:
-        path: the file, .csv, .tsv, .jsonl or .xlsx.
+        path: the file, .csv, .tsv, .jsonl, .parquet or .xlsx.
         text: name of the column with the texts.
         second: name of the column with the second texts of pairs, or None.
         label: name of the column with the labels.
@@ -136,14 +136,15 @@ def rows(path: Path, text: str, label: str, encoding: str, second: str | None = 
     """
     suffix = path.suffix.lower()
     wanted = {"text": text, "label": label} | ({"second": second} if second else {})
-    if suffix == SHEET:
-        records = _sheet(path)
+    records: Iterator[tuple[str, dict[str, Any]]]
+    if suffix in TYPED:
+        records = ((f"{path}:{number}", record) for number, record in typed_rows(path))
     elif suffix in LINES:
         records = _json_lines(path, text_of(path, encoding))
     elif suffix in SUFFIXES:
         records = _table(path, text_of(path, encoding), SUFFIXES[suffix], wanted)
     else:
-        raise UserError(f"{path} is none of {', '.join([*SUFFIXES, *LINES, SHEET])}: rename or convert it")
+        raise UserError(f"{path} is none of {', '.join([*SUFFIXES, *LINES, *TYPED])}: rename or convert it")
     found: list[Row] = []
     for place, record in records:
         for key, column in wanted.items():
@@ -165,33 +166,6 @@ def rows(path: Path, text: str, label: str, encoding: str, second: str | None = 
 
 def _missing(place: str, column: str, known: list[str], key: str) -> str:
     return f"{place}: {unknown(f'data.{key}={column}', 'no column', column, known)}"
-
-
-def _sheet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The rows of the first sheet of an Excel file; empty ones are none."""
-    try:
-        from openpyxl import load_workbook
-    except ImportError:
-        raise UserError(
-            f"{path} needs the package openpyxl, which is not installed: pip install 'experiments[tables]', "
-            "or save it as CSV"
-        ) from None
-    try:
-        sheet = load_workbook(path, read_only=True, data_only=True).worksheets[0]
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): name the file with the data") from error
-    except Exception as error:  # a zip file of something else has several ways to fail
-        raise UserError(f"{path} is no Excel file, or damaged ({first_line(error)}): save it again") from error
-    rows = enumerate(sheet.iter_rows(values_only=True), 1)
-    head = [str(one) for one in next(rows, (1, ()))[1] if one is not None]
-    if not head:
-        raise UserError(f"{path} is empty: its first row names the columns")
-    for name in head:
-        if head.count(name) > 1:
-            raise UserError(f"{path}:1: {head.count(name)} columns are called {name}: give each a name of its own")
-    for number, cells in rows:
-        if any(cell is not None for cell in cells):
-            yield f"{path}:{number}", dict(zip(head, cells, strict=False))
 
 
 def _json_lines(path: Path, content: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,0 +1,89 @@
+"""Datasets of the `datasets` library: a folder or a Parquet file of this machine, or a name on its hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import UserError, first_line, unknown
+
+_PARTS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing"),
+}
+
+
+def open_parts(path: str, config: str | None) -> dict[str, Any]:
+    """The parts of a dataset, `train` and where it has them `validation` and `test`, each of the library's class `Dataset`.
+
+    Args:
+        path: a folder (of Parquet, CSV or JSON files, of class folders with images, or written by `save_to_disk`), a Parquet file, or
+            a name on the hub.
+        config: which of several datasets under one name.
+
+    Raises:
+        UserError: when the library is missing, the dataset cannot be read, or it has no training part.
+    """
+    try:
+        import datasets  # type: ignore[import-untyped,unused-ignore]
+    except ImportError:
+        raise UserError("data=huggingface needs the package datasets, which is not installed: pip install 'experiments[huggingface]'") from None  # fmt: skip
+    datasets.disable_progress_bars()
+    place = Path(path).expanduser()
+    try:
+        if (place / "dataset_dict.json").is_file() or (place / "state.json").is_file():
+            found = datasets.load_from_disk(str(place))
+        elif place.is_file() and place.suffix == ".parquet":
+            found = datasets.load_dataset("parquet", data_files={"train": str(place)})
+        else:
+            found = datasets.load_dataset(str(place) if place.exists() else path, config)
+    except Exception as error:  # of a dozen kinds, of several libraries
+        where = "" if place.exists() else ", and there is no such folder here"
+        raise UserError(
+            f"data.path={path} cannot be read by the datasets library ({first_line(error)}){where}: name a folder with Parquet files or class "
+            "folders, or a name of its hub where there is a network"
+        ) from error
+    splits = dict(found) if isinstance(found, dict) else {"train": found}
+    parts = {}
+    for part, names in _PARTS.items():
+        name = next((name for name in names if name in splits), None)
+        if name is not None and len(splits[name]):
+            parts[part] = splits[name]
+    if "train" not in parts:
+        raise UserError(f"data.path={path} has no part called train, only {', '.join(splits)}: rename one")
+    return parts
+
+
+def column(data: Any, key: str, wanted: str | None, kinds: tuple[str, ...], what: str) -> str:
+    """The name of a column: the one that is wanted, else the first of some kinds.
+
+    Args:
+        data: one part.
+        key: that names the column, for messages.
+        wanted: by the config.
+        kinds: types of the library's, such as Image, ClassLabel, string.
+        what: the column holds, for messages.
+
+    Raises:
+        UserError: when there is none.
+    """
+    if wanted is not None:
+        if wanted not in data.column_names:
+            raise UserError(unknown(f"{key}={wanted}", "no column of this dataset", wanted, data.column_names))
+        return wanted
+    known = {name: _kind(feature) for name, feature in data.features.items()}
+    for kind in kinds:
+        if found := next((name for name, one in known.items() if one == kind), None):
+            return found
+    shown = ", ".join(f"{name} ({kind})" for name, kind in known.items())
+    raise UserError(f"{key} names no column with {what}, and none of {shown} looks like it: set {key}")
+
+
+def _kind(feature: Any) -> str:
+    return str(getattr(feature, "dtype", "")) if type(feature).__name__ == "Value" else type(feature).__name__
+
+
+def class_names(data: Any, label: str) -> list[str] | None:
+    """The names that a column of class indices has, in their order; None for other columns."""
+    return list(names) if (names := getattr(data.features[label], "names", None)) else None

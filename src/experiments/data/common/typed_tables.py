@@ -1,0 +1,75 @@
+"""Tables whose cells have types: a Parquet file, or the first sheet of an Excel file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import UserError, first_line
+
+SHEET, PARQUET = ".xlsx", ".parquet"
+TYPED = (SHEET, PARQUET)
+
+
+def typed_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The number of each row, as its program counts them, and its cells by column; empty rows of a sheet are none.
+
+    Raises:
+        UserError: when the file cannot be read, a column has no name or that of another, or a package is missing.
+    """
+    return _sheet(path) if path.suffix.lower() == SHEET else _parquet(path)
+
+
+def _sheet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        from openpyxl import load_workbook
+    except ImportError:
+        raise _missing(path, "openpyxl") from None
+    try:
+        sheet = load_workbook(path, read_only=True, data_only=True).worksheets[0]
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): name the file with the data") from error
+    except Exception as error:  # a zip file of something else has several ways to fail
+        raise UserError(f"{path} is no Excel file, or damaged ({first_line(error)}): save it again") from error
+    rows = enumerate(sheet.iter_rows(values_only=True), 1)
+    head = [str(one) for one in next(rows, (1, ()))[1] if one is not None]
+    if not head:
+        raise UserError(f"{path} is empty: its first row names the columns")
+    _require_different(path, head)
+    for number, cells in rows:
+        if any(cell is not None for cell in cells):
+            yield number, dict(zip(head, cells, strict=False))
+
+
+def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        raise _missing(path, "pyarrow") from None
+    try:
+        file = parquet.ParquetFile(path)
+        _require_different(path, file.schema_arrow.names)
+        number = 0
+        for batch in file.iter_batches():
+            for record in batch.to_pylist():
+                number += 1
+                yield number, record
+    except UserError:
+        raise
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({first_line(error)}): name the file with the data") from error
+    except Exception as error:  # of the library's own kinds
+        raise UserError(f"{path} is no Parquet file, or damaged ({first_line(error)}): save it again") from error
+
+
+def _missing(path: Path, package: str) -> UserError:
+    return UserError(
+        f"{path} needs the package {package}, which is not installed: pip install 'experiments[tables]', or save it as CSV"
+    )
+
+
+def _require_different(path: Path, head: list[str]) -> None:
+    for name in head:
+        if head.count(name) > 1:
+            raise UserError(f"{path}:1: {head.count(name)} columns are called {name}: give each a name of its own")

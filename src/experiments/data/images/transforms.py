@@ -1,0 +1,122 @@
+"""Transforms of torchvision (`torchvision.transforms.v2`) or of the user's own, applied to bytes, image by image.
+
+What an image gets is a pure function of (seed, epoch, batch, position in the batch), as with our own augmentation: the global
+generators of torch, NumPy and Python are seeded for each image and put back after each batch.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from experiments.data.common.sampling import TRANSFORM, Picks, stream
+from experiments.errors import UserError, first_line
+
+Transform = Callable[[Any], Any]
+
+
+def listed(value: Any, key: str) -> tuple[Transform, ...]:
+    """The transforms that a config gives: none, one, a list, or a mapping of names.
+
+    Raises:
+        UserError: for what cannot be called with an image.
+    """
+    if value is None:
+        return ()
+    every = value.values() if isinstance(value, Mapping) else value if isinstance(value, Sequence) else [value]
+    for one in every:
+        if isinstance(one, str) or not callable(one):
+            raise UserError(
+                f"{key} takes transforms such as {{_target_: torchvision.transforms.v2.ColorJitter}}, not {one!r}"
+            )
+    return tuple(every)
+
+
+def always(transforms: Sequence[Transform], images: torch.Tensor, key: str) -> torch.Tensor:
+    """Applies transforms to images of any part, the same way whenever it is asked: (N, C, H, W) uint8 -> (N, C', H', W') uint8.
+
+    Raises:
+        UserError: see `_one`; or when the results differ in size.
+    """
+    if not transforms or not len(images):
+        return images
+    with _seeds_put_back():
+        results = []
+        for image in images:
+            _seed(0)
+            results.append(_one(transforms, image, key))
+    if len({one.shape for one in results}) > 1:
+        raise UserError(f"{key} gives images of several sizes: end it with a Resize or a CenterCrop")
+    return torch.stack(results)
+
+
+def augmented(transforms: Sequence[Transform], images: torch.Tensor, picks: Picks) -> torch.Tensor:
+    """Applies transforms to a batch of training images, each with draws of its own: (B, C, H, W) uint8 -> the same.
+
+    Raises:
+        UserError: see `_one`; or when a result has another size.
+    """
+    if not transforms:
+        return images
+    stop = picks.position + len(images)
+    seeds = stream(picks.seed, picks.epoch, picks.batch, TRANSFORM).integers(0, 2**32, stop)[picks.position :]
+    with _seeds_put_back():
+        results = torch.empty_like(images)
+        for place, (image, seed) in enumerate(zip(images, seeds.tolist(), strict=True)):
+            _seed(seed)
+            found = _one(transforms, image, "data.augment")
+            if found.shape != image.shape:
+                raise UserError(
+                    f"data.augment turns an image of {tuple(image.shape)} into {tuple(found.shape)}, and only training images "
+                    "are augmented: keep their size, or change that of all with data.size or data.transform"
+                )
+            results[place] = found
+    return results
+
+
+def _one(transforms: Sequence[Transform], image: torch.Tensor, key: str) -> torch.Tensor:
+    """One image through all transforms: (C, H, W) uint8 -> (C', H', W') uint8.
+
+    Raises:
+        UserError: when one fails, or gives something else than bytes.
+    """
+    for transform in transforms:
+        name = type(transform).__name__
+        try:
+            found = transform(image)
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(
+                f"{key}: {name} cannot change an image of {tuple(image.shape)} bytes ({first_line(error)})"
+            ) from error
+        if not isinstance(found, torch.Tensor) or found.dtype != torch.uint8 or found.ndim != 3:
+            what = f"{found.dtype} {tuple(found.shape)}" if isinstance(found, torch.Tensor) else type(found).__name__
+            raise UserError(
+                f"{key}: {name} gives {what}, and it must give bytes (C, H, W), because the data scale and normalise by themselves: "
+                "leave out ToTensor, ToDtype and Normalize, and set data.mean and data.std where you want others"
+            )
+        image = found
+    return image.as_subclass(torch.Tensor)
+
+
+def _seed(seed: int) -> None:
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
+
+
+@contextmanager
+def _seeds_put_back() -> Iterator[None]:
+    before, of_numpy, of_python = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before)
+        np.random.set_state(of_numpy)
+        random.setstate(of_python)
