@@ -84,8 +84,8 @@ class Stored(Dataset):
         if places is not None and self.place_here:
             if self._crops is None:
                 self._crops = changes.windows(self.images, self.augment.crop)
-            rows = changes.gather_places(self._crops, picks.indices, places)
-            return Batch(augmented(self.augment.transforms, rows, picks), targets, None, extra)
+            placed = changes.gather_places(self._crops, picks.indices, places)
+            return Batch(augmented(self.augment.transforms, placed, picks), targets, None, extra)
         store = self.images.numpy()
         # `take` is twice as fast for small images, but would first copy all of a store that is a view.
         rows = store.take(picks.indices, axis=0) if store.flags.c_contiguous else store[picks.indices]
