@@ -189,9 +189,9 @@ class ImageData(BatchedData):
         self.splits = {part: len(loaded[part].labels) for part in PARTS}
         self.splits["fingerprint"] = fingerprint((f"{part} of {origin[part][0]}", origin[part][1]) for part in PARTS)
         self.sets = loaded
-        empty = torch.zeros(1, channels, height, width, dtype=torch.uint8)
+        black = torch.zeros(1, channels, height, width, dtype=torch.uint8)
         augmented(
-            self.augment.transforms, empty, Picks(np.zeros(1, np.int64), self.seed, 0, 0, 0)
+            self.augment.transforms, black, Picks(np.zeros(1, np.int64), self.seed, 0, 0, 0)
         )  # refused before the first batch
 
     def take_over(self, ready: ImageData) -> None:
@@ -324,7 +324,7 @@ class ImageData(BatchedData):
     def digest(self, part: str, augmented: bool) -> str:
         """Hexadecimal digits that differ when anything does of what the model gets of a part, in order."""
         source, labels = self.sets[part]
-        facts = [
+        facts: list[Any] = [
             to_plain(self.spec),
             self.short,
             self.interpolation,
