@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import Interrupted, RunFailed, UserError, debugging, first_line, in_short
-from experiments.run.record import FAILED, INTERRUPTED, RUNNING, now, read_record
+from experiments.run.outcome import ANY, end
+from experiments.run.record import FAILED, INTERRUPTED, read_record
 from experiments.system.files import write_json
 from experiments.system.processes import end_with
 from experiments.system.shown import speak_everywhere
@@ -55,22 +56,18 @@ def _launch(folder: Path, processes: int, logs: str) -> dict[str, Any]:
         elastic_launch(settings, entrypoint=sys.executable)("-m", "experiments.run.ranks", str(folder))
     except ChildFailedError as failure:
         rank, first = min(failure.failures.items(), key=_order)
-        content = read_record(folder)
         if first.exitcode in (130, 143):
             raise Interrupted(first.exitcode - 128) from None
         if first.exitcode == 2:  # the user's mistake; the first process may have been ended before it could record it
-            message = _said(first) or str(content.get("error"))
+            message = _said(first) or str(read_record(folder).get("error"))
             failed: Exception = UserError(message.partition(": ")[2])
         else:
             message = f"process {rank} of {processes} {_ending(first)}"
             failed = RunFailed(message)
-        write_json(folder / "record.json", content | {"status": FAILED, "error": message, "ended": now()})
+        end(folder, FAILED, message, over=ANY)
         raise failed from None
     except SignalException as stopped:
-        content = read_record(folder)
-        if content["status"] == RUNNING:
-            error = first_line(Interrupted(stopped.sigval))
-            write_json(folder / "record.json", content | {"status": INTERRUPTED, "error": error, "ended": now()})
+        end(folder, INTERRUPTED, first_line(Interrupted(stopped.sigval)))
         raise Interrupted(stopped.sigval) from None
     return read_record(folder)
 

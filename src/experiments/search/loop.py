@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from experiments.errors import Interrupted, RunFailed, UserError, as_typed
+from experiments.run.outcome import repeat
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED, PRUNED
 from experiments.search.settings import Settings, headline
 from experiments.search.study import make_sampler
@@ -14,7 +15,6 @@ from experiments.search.trials import Trials
 from experiments.sweep.backends.protocol import Engine
 from experiments.sweep.folder import RUN, Entry
 from experiments.sweep.launch import Launch
-from experiments.sweep.outcome import repeat
 from experiments.sweep.plan import NEW, Cell, Plan, other_code, state_of
 from experiments.sweep.status import WAITING, Display, Job, Standing, clock
 from experiments.viz.tables import table

@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from experiments.errors import Interrupted, RunFailed, UserError
-from experiments.sweep.outcome import STOPPED
+from experiments.run.outcome import STOPPED
 
 _OURS = ("jobs", "threads", "jobs_per_gpu", "timeout", "start", "preload")  # settings of our own launchers
 _UNSET = {"jobs_per_gpu": 1, "start": "auto"}

@@ -33,19 +33,14 @@ def run_job(folder: Path) -> int:
 
 def _ensure_record(folder: Path, error: str) -> None:
     """A record for a run that failed before it had one."""
-    from experiments.run.folder import rank, read_config
-    from experiments.run.record import FAILED, RUNNING, Record, now, read_record
-    from experiments.system.files import write_json
+    from experiments.run.folder import rank
+    from experiments.run.outcome import end
+    from experiments.run.record import FAILED
 
     if rank():
         return
     try:
-        if not (folder / "record.json").exists():
-            from omegaconf import OmegaConf
-
-            Record(folder, OmegaConf.to_container(read_config(folder))).write(FAILED, error)  # type: ignore[arg-type]
-        elif (content := read_record(folder))["status"] == RUNNING:
-            write_json(folder / "record.json", content | {"status": FAILED, "error": error, "ended": now()})
+        end(folder, FAILED, error)
     except Exception as second:  # the launcher tries again
         print(f"{folder}/record.json could not be written: {second}", file=sys.stderr)
 

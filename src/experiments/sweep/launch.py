@@ -25,12 +25,12 @@ from experiments.config.devices import accelerator, cores, machine_with
 from experiments.errors import Interrupted, RunFailed, UserError, as_typed
 from experiments.run.build import data_key
 from experiments.run.folder import moved, write_config
+from experiments.run.outcome import STOPPED, UNFINISHED, end, how, last_written, repeat
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED, RUNNING, targets_of
 from experiments.sweep.backends.forked_processes import ForkedProcesses, all_known, modules_of
 from experiments.sweep.backends.protocol import Cluster, Ended, Engine, Withdrawn
 from experiments.sweep.backends.spawned_processes import SpawnedProcesses
 from experiments.sweep.closing import tell
-from experiments.sweep.outcome import STOPPED, how, repeat, settled, written
 from experiments.sweep.plan import NEW, Cell, Plan, make_plan, problems_of, state_of, summary
 from experiments.sweep.prepare import claimed, open_sweep, read_settings, sweep_folder_of, write_sweep
 from experiments.sweep.resources import Anywhere, Machine, Need, Pool, Share, gpu_names, jobs_at_a_time, need
@@ -263,7 +263,7 @@ class Launch:
             job.shown.state, job.shown.began = RUNNING, time.time()
         try:
             self._prepare(cell)
-            job.record_before = written(self.folder / name)
+            job.record_before = last_written(self.folder / name)
         except OSError as error:
             self._over(name, FAILED, f"its folder cannot be written to ({error.strerror})")
             return
@@ -316,10 +316,12 @@ class Launch:
         seconds = time.monotonic() - job.began
         record: dict[str, Any] = {"status": status, "error": error}
         try:
-            silent = written(self.folder / name) == job.record_before
-            record = settled(self.folder / name, status, error, seconds, force or silent)
-        except OSError as problem:
-            record["error"] = f"{error}; its record cannot be written ({problem.strerror})"
+            silent = last_written(self.folder / name) == job.record_before
+            over = UNFINISHED if force or silent else (RUNNING,)
+            record = end(self.folder / name, status, error, seconds, over)
+        except (OSError, UserError) as problem:
+            why = problem.strerror if isinstance(problem, OSError) else problem
+            record["error"] = f"{error}; its record cannot be written ({why})"
         job.shown.take(record, record["status"])
         told = (record.get("cost") or {}).get(
             "seconds"

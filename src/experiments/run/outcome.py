@@ -1,17 +1,23 @@
-"""What becomes of a job whose process is gone: its record says how it ended, whatever happened. Never imports torch."""
+"""How a run ended whose process could not say it: its record is made to say so, whatever happened. Never imports torch."""
 
 from __future__ import annotations
 
 import contextlib
 import shlex
 import signal
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from experiments.errors import UserError, as_typed
-from experiments.run.record import FINISHED, RUNNING, Record, now, read_record
+from experiments.run.folder import read_config
+from experiments.run.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, Record, now, read_record
 from experiments.system.files import write_json
-from experiments.system.plain import read_yaml
+
+UNFINISHED = (RUNNING, FAILED, INTERRUPTED, PRUNED)
+ANY = (*UNFINISHED, FINISHED)
 
 # Exit codes of a process that was asked to stop, as a shell counts them and as the kernel does.
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM)
@@ -39,7 +45,7 @@ def how(code: int) -> str:
     return f"the process was killed by {name}{more.get(name, '')}"
 
 
-def written(folder: Path) -> int | None:
+def last_written(folder: Path) -> int | None:
     """When a run's record was last written, in nanoseconds; None where there is none."""
     try:
         return (folder / "record.json").stat().st_mtime_ns
@@ -47,19 +53,35 @@ def written(folder: Path) -> int | None:
         return None
 
 
-def settled(folder: Path, status: str, error: str, seconds: float, force: bool) -> dict[str, Any]:
-    """The record of a run whose process is gone, with an end; written where the run could not do it itself."""
+def end(
+    folder: Path, status: str, error: str, seconds: float | None = None, over: Collection[str] = (RUNNING,)
+) -> dict[str, Any]:
+    """Makes the record of a run say how it ended, where its process could not; gives the record.
+
+    A record that is lost or damaged is made anew from the run's config.
+
+    Args:
+        folder: of the run.
+        status: how it ended.
+        error: why, in a sentence.
+        seconds: that it took at least; None leaves what the record says.
+        over: what the record may say so far to be written over.
+
+    Raises:
+        UserError: when the folder holds no config.
+        OSError: when the record cannot be written.
+    """
     path = folder / "record.json"
     try:
         record = read_record(folder)
     except UserError:
         with contextlib.suppress(FileNotFoundError):
             path.rename(folder / "record.json.damaged")
-        config = read_yaml(folder / "config.yaml")
-        Record(folder, config).write(RUNNING)  # type: ignore[arg-type]
+        Record(folder, OmegaConf.to_container(read_config(folder))).write(RUNNING)  # type: ignore[arg-type]
         record = read_record(folder)
-    if record["status"] == RUNNING or (force and record["status"] != FINISHED):
+    if record["status"] in over:
         record |= {"status": status, "error": error, "ended": now()}
-        record["cost"]["seconds"] = round(max(record["cost"].get("seconds") or 0.0, seconds), 3)
+        if seconds is not None:
+            record["cost"]["seconds"] = round(max(record["cost"].get("seconds") or 0.0, seconds), 3)
         write_json(path, record)
     return record
