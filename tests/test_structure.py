@@ -164,7 +164,7 @@ PRIVATE = {
     "commands/export": {"torch.utils._pytree"},  # torch.export describes its inputs with it
     "models/recurrent": {"_is_mkldnn_bf16_supported"},
     "run/watched_operations": {"torch.utils._python_dispatch"},  # torch documents it under this name
-    "search/loop": {"_storage", "_study_id", "_trial_id"},
+    "search/trials": {"_trial_id"},  # a trial that was asked for by a process that is gone is taken up by it
     "sweep/backends/slurm": {"_process"},  # submitit signals local jobs by it
 }
 _LIBRARIES = {"lightning", "torch", "hydra", "omegaconf", "torchmetrics", "torchvision", "transformers", "optuna"}

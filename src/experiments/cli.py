@@ -265,14 +265,14 @@ def _torch_ahead(words: list[str]) -> contextlib.AbstractContextManager[None]:
 
 
 def _sweep_words(words: list[str]) -> list[str]:
-    """The words of a sweep as Hydra reads them: switches first, conditions in quotes, and for resume=SWEEP that one's cells and settings."""
+    """The words of a sweep as Hydra reads them: switches first, conditions in quotes, and for resume=SWEEP that one's runs and settings."""
     given, folders, switches = split_words(words)
     resume = [word.partition("=")[2] for word in given if word.startswith("resume=")]
     if len(folders) > 1 and (resume or {"-m", "--multirun"} & set(switches)):
         raise UserError(
             f"--config-dir is given {len(folders)} times, and a sweep takes one: put the others into its hydra.searchpath"
         )
-    given = _left_to_cells([_quoted_condition(word) for word in given])
+    given = _left_to_runs([_quoted_condition(word) for word in given])
     if resume and not resume[-1]:
         raise UserError("resume= names no sweep: write resume=FOLDER, or leave it out to begin a new one")
     if not resume or resume[-1] == "null":
@@ -301,8 +301,8 @@ def _quoted_condition(word: str) -> str:
     return f"{key}={quoted(value)}"
 
 
-def _left_to_cells(words: list[str]) -> list[str]:
-    """Words such as `model.width=64` beside `model=a,b`, as sweeps over one value: Hydra leaves these to the cells, and any other
+def _left_to_runs(words: list[str]) -> list[str]:
+    """Words such as `model.width=64` beside `model=a,b`, as sweeps over one value: Hydra leaves these to the runs, and any other
     it asks of the option that the group has by default."""
     if any(word.startswith("hydra/sweeper=") for word in words):  # for a search it would be a part of the space
         return words

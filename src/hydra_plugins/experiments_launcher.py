@@ -12,14 +12,14 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 
-class CellSweeper(Sweeper):
-    """Products, pairs and lists of overrides, or the cells of an earlier sweep; all cells go to the launcher at once.
+class RunSweeper(Sweeper):
+    """Products, pairs and lists of overrides, or the runs of an earlier sweep; all runs go to the launcher at once.
 
     Args:
         params: overrides of a named sweep, which those of the command line replace.
         zip: keys whose values are paired instead of combined.
         lists: lists of overrides whose sweeps follow one another.
-        resume: the folder of a sweep whose cells to take.
+        resume: the folder of a sweep whose runs to take.
     """
 
     def __init__(self, params: Any = None, zip: Any = None, lists: Any = None, resume: str | None = None) -> None:
@@ -46,17 +46,17 @@ class CellSweeper(Sweeper):
             from experiments.sweep.folder import EXCLUDED, read_sweep
 
             lists = [entry.words for entry in read_sweep(Path(self.resume)).entries if entry.plan != EXCLUDED]
-            cells = [cell for words in lists for cell in expand([*words, *arguments])]
+            runs = [run for words in lists for run in expand([*words, *arguments])]
         else:
             words = [*overrides_of(self.params), *arguments]
-            cells = expand(words, self.zip, self.lists, self.hydra_context.config_loader)  # type: ignore[union-attr]
+            runs = expand(words, self.zip, self.lists, self.hydra_context.config_loader)  # type: ignore[union-attr]
         if not hasattr(self.launcher, "cluster"):  # Hydra may import this module twice: not told by the class
             self.launcher = OtherLauncher(self.launcher, self.config, self.hydra_context)
-        return [self.launcher.launch(cells, initial_job_idx=0)]
+        return [self.launcher.launch(runs, initial_job_idx=0)]
 
 
 class JobLauncher(Launcher):
-    """What our launchers share: all cells are composed, checked and run by one function, wherever the jobs run."""
+    """What our launchers share: all runs are composed, checked and run by one function, wherever the jobs run."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.config = hydra_context, config

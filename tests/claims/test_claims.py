@@ -154,7 +154,7 @@ def test_from_a_file_to_a_verdict_and_again(experiments: Run, tmp_path: Path) ->
     words = ("claim", "tiny", f"--config-dir={written(tmp_path / 'mine')}")
     code, output, errors = experiments(*words, "--check")
     assert code == 0, errors
-    assert "2 cells: 2 to run" in output and not (tmp_path / "outputs").exists()
+    assert "2 runs: 2 to run" in output and not (tmp_path / "outputs").exists()
     code, output, errors = experiments(*words)
     assert code == 0, errors
     assert "A hidden layer helps." in output and "verdict  " in output and "2 runs" in output

@@ -22,7 +22,8 @@ from experiments.compare.compare import as_csv, as_markdown, as_text, compare
 from experiments.compare.run_records import shown
 from experiments.config import compose as configs
 from experiments.errors import UserError
-from experiments.run.record import FINISHED, Record, settings
+from experiments.run.identity import settings
+from experiments.run.record import FINISHED, Record
 from experiments.viz.tables import markdown, table
 from tests.compare.records import make_run, make_sweep
 

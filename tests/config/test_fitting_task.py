@@ -32,7 +32,7 @@ def test_the_task_that_fits_is_added(words: list[str], task: str | None) -> None
 def test_sweeps_choose_it_too(experiments) -> None:
     code, output, errors = experiments("check", "-m", "model=autoencoder,mlp", "data=digits")
     assert code == 0, errors
-    assert "2 cells: 2 to run" in output
+    assert "2 runs: 2 to run" in output
 
 
 @pytest.mark.parametrize("word", ["fine_tuning", "finetune", "full"])

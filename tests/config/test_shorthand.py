@@ -84,7 +84,7 @@ def test_what_an_option_brings_and_the_class_does_not_take_is_left_out() -> None
 def test_a_sweep_over_classes_by_name(experiments: Experiments) -> None:
     code, output, errors = experiments("check", "-m", *SMALL, "optimizer=adam,NAdam,Lion", "trainer.min_epochs=1,2")
     assert code == 0, errors
-    assert "6 cells: 6 to run" in output
+    assert "6 runs: 6 to run" in output
 
 
 def test_signatures_are_read_without_importing() -> None:

@@ -39,11 +39,11 @@ def words_of(folder: Path) -> list[list[str]]:
 
 
 def settings(**changed: Any) -> Any:
-    from experiments.search.settings import Settings
+    from experiments.search.settings import SearchSettings
     from experiments.sweep.objective import Objective
 
     usual = {"sampler": "tpe", "pruner": "none", "trials": 20, "startup": 5, "warmup": 1, "seed": 0}
-    return Settings(**(usual | {"objectives": (Objective("val/loss", True),)} | changed))
+    return SearchSettings(**(usual | {"objectives": (Objective("val/loss", True),)} | changed))
 
 
 # The space
@@ -166,8 +166,8 @@ def test_another_search_in_the_folder_is_refused(tmp_path: Path) -> None:
         (["search.trials=0"], "a whole number, 1 or more"),
         (["model.hiden=[8],[16]"], "did you mean model.hidden"),
         (["launcher.jobs=1,2"], "a search has one launcher: give launcher.jobs one value"),
-        (["launcher.exclude=optimizer.lrr>0.1"], "a key of no cell: did you mean optimizer.lr"),
-        (["launcher.exclude=optimizer.lrr>0.1", "launcher.on_invalid=skip"], "a key of no cell"),
+        (["launcher.exclude=optimizer.lrr>0.1"], "a key of no run: did you mean optimizer.lr"),
+        (["launcher.exclude=optimizer.lrr>0.1", "launcher.on_invalid=skip"], "a key of no run"),
     ],
 )
 def test_refused(experiments: Experiments, words: list[str], sentence: str, tmp_path: Path) -> None:

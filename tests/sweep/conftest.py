@@ -98,7 +98,7 @@ class Sweeps:
         paths = sorted((self.folder / sweep).glob("*/record.json"))
         return {path.parent.name.partition("_")[2]: json.loads(path.read_text()) for path in paths}
 
-    def await_(self, condition: Callable[[], Any], seconds: float = 90) -> Any:
+    def await_(self, condition: Callable[[], Any], seconds: float = 180) -> Any:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             try:

@@ -52,7 +52,7 @@ def test_a_job_that_goes_wrong_fails_alone_and_is_tried_again(sweeps: Sweeps) ->
     finished = records["how=none"]
     code, output, errors = sweeps.run("-m", "resume=faults")
     assert code == 0, errors
-    assert "7 cells: 6 to run, 1 done already, 6 of them to try again" in output
+    assert "7 runs: 6 to run, 1 done already, 6 of them to try again" in output
     records = sweeps.records("faults")
     assert all(record["status"] == "finished" for record in records.values())
     assert all(record["error"] is None for record in records.values())

@@ -35,7 +35,7 @@ def test_every_cell_gets_a_folder_a_record_and_a_line(first: tuple[Sweeps, str, 
     assert len({record["pid"] for record in records.values()}) == 4, "a process each"
     assert len({record["identity"] for record in records.values()}) == 4
     assert all(record["choices"]["model"] in name for name, record in records.items())
-    assert "4 cells: 4 to run" in output
+    assert "4 runs: 4 to run" in output
     assert "[4/4]" in output
     assert "\x1b" not in output, "no terminal, no control characters"
     assert not list((sweeps.folder / "s").glob("**/.*.json.*")), "no temporary files"
@@ -136,7 +136,7 @@ def test_values_are_added_and_what_is_done_is_reused(first: tuple[Sweeps, str, s
         "-m", *SMALL, "model=mlp,logistic_regression", "seed=0,1,2", "hydra.sweep.dir=s", "launcher.jobs=2"
     )
     assert code == 0, errors
-    assert "6 cells: 2 to run, 4 done already" in output
+    assert "6 runs: 2 to run, 4 done already" in output
     after = sweeps.records("s")
     assert len(after) == 6
     assert {name: after[name] for name in before} == before
@@ -156,19 +156,19 @@ def test_cells_that_cannot_run_are_skipped_with_their_reason(sweeps: Sweeps) -> 
     ]
     code, output, errors = sweeps.run(*words)
     assert code == 0, errors
-    assert "4 cells: 1 to run, 2 excluded, 1 that cannot run" in output
-    cells = json.loads((sweeps.folder / "skip" / "sweep.json").read_text())["cells"]
-    skipped = next(cell for cell in cells if cell["plan"] == "skipped")
+    assert "4 runs: 1 to run, 2 excluded, 1 that cannot run" in output
+    runs = json.loads((sweeps.folder / "skip" / "sweep.json").read_text())["cells"]
+    skipped = next(run for run in runs if run["plan"] == "skipped")
     assert "needs a GPU" in skipped["reason"]
-    assert sum(cell["plan"] == "excluded" for cell in cells) == 2
+    assert sum(run["plan"] == "excluded" for run in runs) == 2
     code, output, _ = sweeps.run("skip", command="status")
     assert "1/1  1 done" in output
     assert "needs a GPU" in output
     code, output, errors = sweeps.run("-m", "resume=skip", "launcher.on_invalid=stop")
     assert code == 0, "what was skipped before does not stop a resume" + errors
-    assert "2 cells: 0 to run, 1 done already, 1 that cannot run" in output
+    assert "2 runs: 0 to run, 1 done already, 1 that cannot run" in output
     assert "skipped: " in output
-    assert json.loads((sweeps.folder / "skip" / "sweep.json").read_text())["cells"] == cells
+    assert json.loads((sweeps.folder / "skip" / "sweep.json").read_text())["cells"] == runs
 
 
 def test_a_resume_takes_over_what_a_named_sweep_sets(sweeps: Sweeps) -> None:
@@ -179,7 +179,7 @@ def test_a_resume_takes_over_what_a_named_sweep_sets(sweeps: Sweeps) -> None:
     words = ["sweep=mine", *SMALL, "launcher.timeout=300", "hydra.sweep.dir=mine", "--config-dir", "conf"]
     code, output, errors = sweeps.run("-m", *words)
     assert code == 0, errors
-    assert "2 cells: 1 to run, 1 excluded" in output
+    assert "2 runs: 1 to run, 1 excluded" in output
     settings = json.loads((sweeps.folder / "mine" / "sweep.json").read_text())["settings"]
     assert [word for word in settings if word.startswith("launcher.")] == [
         "launcher.timeout=300",
@@ -319,7 +319,7 @@ def test_a_value_for_an_option_that_is_not_the_default(sweeps: Sweeps) -> None:
         Image.new("L", (28, 28), 20 * number).save(path)
     words = ["data=image_folder,digits", "data.root=pictures", "trainer=cpu", "model=mlp", "hydra.sweep.dir=values"]
     code, output, errors = sweeps.run("-m", *words, command="check")
-    assert (code, output.splitlines()[0]) == (2, "2 cells: 1 to run, 1 that cannot run")
+    assert (code, output.splitlines()[0]) == (2, "2 runs: 1 to run, 1 that cannot run")
     assert errors.startswith("error: data=digits: data.root is no key of this config: did you mean data.")
     code, output, errors = sweeps.run("-m", *words, "trainer.max_epochs=1", "seed=0,1", "launcher.on_invalid=skip")
     assert code == 0, errors

@@ -1,4 +1,4 @@
-"""What a sweep is going to do, found without running it: cells, conditions, shares, and what lies in the folder already."""
+"""What a sweep is going to do, found without running it: runs, conditions, shares, and what lies in the folder already."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from experiments.config.fitting_task import with_fitting_task
 from experiments.config.options import conf_dir, options
 from experiments.errors import UserError
 from experiments.sweep import conditions
-from experiments.sweep.compose_cells import Composer
+from experiments.sweep.compose_runs import Composer
 from experiments.sweep.expand import expand
 from experiments.sweep.folder import LOCK, Entry, Sweep, at_work, differing, locked, read_sweep
-from experiments.sweep.plan import make_plan
+from experiments.sweep.launch import make_plan
 from experiments.sweep.resources import Need, Pool
 
 
@@ -37,7 +37,7 @@ def hydra_loader() -> Iterator[Any]:
 
 
 def cells_by_group() -> list[list[str]]:
-    """Cells in which every option of every group occurs."""
+    """Runs in which every option of every group occurs."""
     groups = ("model", "data", "freezing", "precision", "trainer", "optimizer", "scheduler", "callbacks", "logger")
     columns = [[f"{group}={option}" for option in options(group)] for group in groups]
     rows = [[word for word in row if word] for row in itertools.zip_longest(*columns, fillvalue="")]
@@ -76,22 +76,22 @@ def test_every_option_is_what_hydra_composes(hydra_loader: Any) -> None:
     assert composer.by_hydra == 0, "the fast way serves all of our own configs"
 
 
-def agree(loader: Any, cells: list[list[str]]) -> Composer:
+def agree(loader: Any, runs: list[list[str]]) -> Composer:
     master = loader.load_configuration("train", [], run_mode=RunMode.MULTIRUN)
     composer = Composer(loader, master, [])
-    for words in cells:
+    for words in runs:
         try:
             whole = with_fitting_task(words)
             theirs = loader.load_sweep_config(master, whole)
             theirs.hydra.job.num = 0
-            theirs = settle(theirs, whole, [], "/somewhere/cell")
+            theirs = settle(theirs, whole, [], "/somewhere/run")
         except Exception as error:
             with pytest.raises(type(error)):
-                composer.compose(words, "/somewhere/cell")
+                composer.compose(words, "/somewhere/run")
             continue
-        ours = composer.compose(words, "/somewhere/cell")
+        ours = composer.compose(words, "/somewhere/run")
         assert ours == OmegaConf.to_container(theirs), words
-        assert composer.compose(words, "/somewhere/cell") == ours, "a second time gives the same"
+        assert composer.compose(words, "/somewhere/run") == ours, "a second time gives the same"
     return composer
 
 
@@ -112,7 +112,7 @@ def test_two_hundred_cells_are_composed_by_choices_of_groups(experiments: Any, m
     ]
     code, output, errors = experiments("check", "-m", *words, "optimizer=adam,sgd", "seed=range(5)", "trainer=cpu")
     assert code == 0, errors
-    assert "200 cells: 200 to run" in output
+    assert "200 runs: 200 to run" in output
     assert 0 < len(merged) <= 2 * 5 * 2 * 2 + 1, "once for each choice of groups, whatever the seeds"
 
 
@@ -258,10 +258,10 @@ def test_a_list_of_cells_survives_its_loss(tmp_path: Path) -> None:
 def test_what_was_passed_over_is_kept_or_decided_anew(hydra_loader: Any, tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
 
-    def plan(*cells: str, exclude: str | None = None) -> list[tuple[int, str, str]]:
+    def plan(*runs: str, exclude: str | None = None) -> list[tuple[int, str, str]]:
         master = hydra_loader.load_configuration("train", [], run_mode=RunMode.MULTIRUN)
         master.launcher.exclude = exclude
-        sweep.entries = make_plan(master, [cell.split() for cell in cells], hydra_loader, sweep).entries
+        sweep.entries = make_plan(master, [run.split() for run in runs], hydra_loader, sweep).entries
         return [(entry.number, entry.words[0], entry.plan) for entry in sweep.entries]
 
     first = plan("model=mlp seed=0", "model=lstm seed=0", "model=lenet5 seed=0", exclude="model=='lenet5'")
@@ -303,11 +303,11 @@ def test_check_tells_duplicates_exclusions_and_the_impossible(experiments: Any) 
         "check", "-m", "model=mlp,mlp,lenet5", "seed=0,1", "trainer=cpu", "launcher.exclude=model=='lenet5' and seed>0"
     )
     assert code == 0
-    assert "6 cells: 3 to run, 2 the same as another, 1 excluded" in output
+    assert "6 runs: 3 to run, 2 the same as another, 1 excluded" in output
     assert "the same: model=mlp seed=1 trainer=cpu is given again; it runs once" in output
     condition = "launcher.exclude=model.dropout>0.5"  # a key of the first alone
     _, output, errors = experiments("check", "-m", "model=mlp,logistic_regression", condition)
-    assert "2 cells: 2 to run" in output, errors
+    assert "2 runs: 2 to run" in output, errors
     _, output, _ = experiments("check", "-m", "seed=0,1", "optimizer.lr=0.1,1e-1")
     assert "the same: seed=0 optimizer.lr=0.1 is given again" in output
     code, output, errors = experiments(
@@ -319,12 +319,12 @@ def test_check_tells_duplicates_exclusions_and_the_impossible(experiments: Any) 
     assert len(problems) == 3
     assert any("data.batch_size=0 seed=0 (and 59 more): data.batch_size=0 must" in line for line in problems)
     assert any("needs a GPU" in line for line in problems)
-    assert problems[2] == "error: launcher.on_invalid=skip leaves such cells out"
+    assert problems[2] == "error: launcher.on_invalid=skip leaves such runs out"
     code, output, _ = experiments(
         "check", "-m", "precision=16-mixed,32-true", "seed=0,1", "trainer=cpu", "launcher.on_invalid=skip"
     )
     assert code == 0
-    assert "4 cells: 2 to run, 2 that cannot run" in output
+    assert "4 runs: 2 to run, 2 that cannot run" in output
     assert "\nskipped: precision=16-mixed seed=0 (and 1 more): " in output
 
 
@@ -340,7 +340,7 @@ def test_check_tells_duplicates_exclusions_and_the_impossible(experiments: Any) 
         (["seed=0,1", "model=mlp,lenet5,simple_cnn", "hydra.sweeper.zip=[seed,model]"], "seed 2, model 3"),
         (["seed=0,1", "launcher.exclude=sead>0"], "did you mean seed"),
         (["seed=0,1", "launcher.exclude=5"], "launcher.exclude=5 names no key"),
-        (["seed=0,1", "launcher.exclude=optimizer.lrr>0.1"], "a key of no cell: did you mean optimizer.lr"),
+        (["seed=0,1", "launcher.exclude=optimizer.lrr>0.1"], "a key of no run: did you mean optimizer.lr"),
         (["seed=0,1", "optimizer.lr=range(3,3)"], "optimizer.lr=range(3,3) holds no value"),
         (["seed=0,1", "model=glob(zzz*)"], "model=glob(zzz*) holds no value"),
         (["resume=nowhere"], "nowhere"),
@@ -363,7 +363,7 @@ def test_mistakes_are_one_sentence(experiments: Any, words: list[str], said: str
     assert len(errors.splitlines()) == 1
 
 
-SWEEPS = {  # with what they need, how many cells they have, and how many with one seed
+SWEEPS = {  # with what they need, how many runs they have, and how many with one seed
     "seeds": ([], 5, 1),
     "precision": ([], 12, 4),
     "learning_rate": ([], 18, 6),
@@ -382,9 +382,9 @@ def test_named_sweeps_compose(experiments: Any, name: str) -> None:
     needs, count, of_one_seed = SWEEPS[name]
     code, output, errors = experiments("check", "-m", f"sweep={name}", "trainer=cpu", *needs)
     assert code == 0, errors
-    assert f"{count} cells:" in output
+    assert f"{count} runs:" in output
     code, output, _ = experiments("check", "-m", f"sweep={name}", "trainer=cpu", *needs, "seed=0")
-    assert f"{of_one_seed} cell" in output, "the command line counts"
+    assert f"{of_one_seed} run" in output, "the command line counts"
 
 
 def test_status_needs_a_sweep(experiments: Any, tmp_path: Path) -> None:
@@ -418,7 +418,7 @@ def test_status_says_how_to_go_on_as_a_shell_reads_it(experiments: Any, tmp_path
 
 def test_the_path_of_a_dataset_is_no_identity_and_a_chosen_folder_is(monkeypatch: pytest.MonkeyPatch) -> None:
     from experiments.config.compose import compose
-    from experiments.run.record import identity
+    from experiments.run.identity import identity
 
     def of(*words: str) -> str:
         return identity(OmegaConf.to_container(compose(list(words))))  # type: ignore[arg-type]
@@ -435,7 +435,7 @@ def test_the_path_of_a_dataset_is_no_identity_and_a_chosen_folder_is(monkeypatch
 
 def test_other_code_is_told_by_hash_and_commit() -> None:
     from experiments.run.record import code_state
-    from experiments.sweep.plan import other_code
+    from experiments.sweep.run_state import other_code
 
     here = code_state()
     assert other_code({"environment": here}) is None
@@ -463,7 +463,7 @@ def test_what_a_sweep_would_ignore_is_refused(experiments: Any, command: str, tm
 
 def test_a_callback_of_the_users_own_is_identity_under_any_name() -> None:
     from experiments.config.compose import compose
-    from experiments.run.record import identity
+    from experiments.run.identity import identity
 
     def of(*words: str) -> str:
         return identity(OmegaConf.to_container(compose(list(words))))  # type: ignore[arg-type]

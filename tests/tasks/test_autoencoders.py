@@ -171,7 +171,7 @@ def test_an_autoencoder_is_exported(runs: dict[str, Path], experiments, tmp_path
 def test_the_sweep_over_sizes_can_run(experiments) -> None:
     code, output, errors = experiments("check", "-m", "sweep=latent_size", "data=digits")
     assert code == 0, errors
-    assert "72 cells" in output
+    assert "72 runs" in output
 
 
 def test_an_encoder_becomes_part_of_a_classifier(runs: dict[str, Path], tmp_path: Path, monkeypatch) -> None:

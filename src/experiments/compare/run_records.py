@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import UserError, as_typed
+from experiments.run.identity import CHOICES, settings
 from experiments.run.old_names import renamed
-from experiments.run.record import CHOICES, settings
 from experiments.system.plain import read_json, read_yaml
 
 GROUPS = (*CHOICES, "weights")

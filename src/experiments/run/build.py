@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 from typing import Any
@@ -13,6 +12,7 @@ from experiments.config.devices import cores
 from experiments.config.preprocessing import given_keys, take_over
 from experiments.config.shorthand import SCHEDULER_ENTRIES
 from experiments.run.class_names import require_names, trained_spec
+from experiments.run.identity import same_examples
 from experiments.run.instantiate import bound, described, locate, make
 from experiments.speedups.lean_imports import import_lightning
 from experiments.speedups.malloc import keep_freed_memory
@@ -68,7 +68,7 @@ def build_data(config: DictConfig, task_is_ours: bool = True) -> Any:
         if task_is_ours:
             spec_of(data, config)
         return data
-    ready = _ready.get(data_key(config.data))
+    ready = _ready.get(same_examples(described(config.data)))
     if ready is None:
         data.prepare_data()
         data.setup("fit")
@@ -81,15 +81,9 @@ _ready: dict[str, Any] = {}  # data modules whose parts the processes forked fro
 _READY_BYTES = 1 << 30
 
 
-def data_key(node: Any) -> str:
-    """What the parts of a dataset depend on: configs with the same text read the same."""
-    later = ("batch_size", "seed", "workers", "augment")
-    return json.dumps({key: value for key, value in described(node).items() if key not in later}, sort_keys=True)
-
-
 def keep_ready(node: Any) -> None:
     """Reads a dataset once for all processes that will be forked from this one, where it is held in memory as arrays."""
-    key = data_key(node)
+    key = same_examples(described(node))
     if key in _ready or not getattr(locate(node["_target_"]), "in_memory", False):
         return
     data = make(node)

@@ -19,6 +19,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
 from experiments.config.check import require
 from experiments.errors import UserError, as_typed, first_line
+from experiments.run.identity import MAY_CHANGE
 from experiments.run.old_names import with_new_names
 from experiments.run.record import FINISHED, code_state, earlier_record
 from experiments.run.trust import require_trust, signed
@@ -36,16 +37,6 @@ _NUMBER = re.compile(
 )
 
 LOCK = ".lock"
-# What may change when a run goes on: how long it takes and what it shows, not what it computes.
-_MAY_CHANGE = (
-    "trainer.max_epochs",
-    "trainer.threads",
-    "callbacks.",
-    "logger.",
-    "data.workers",
-    "data.root",
-    "features.",
-)
 
 
 def rank() -> int:
@@ -314,8 +305,8 @@ def reopen(folder: Path, overrides: Sequence[str] = ()) -> Path | None:
     require_trust(OmegaConf.to_container(config), folder)
     for word in overrides:
         key = word.partition("=")[0]
-        if not key.startswith(_MAY_CHANGE):
-            names = ", ".join(f"{name}*" if name.endswith(".") else name for name in _MAY_CHANGE)
+        if not key.startswith(MAY_CHANGE):
+            names = ", ".join(f"{name}*" if name.endswith(".") else name for name in MAY_CHANGE)
             raise UserError(f"{word} would make resume={folder.name} another run: only {names} may change")
         above, _, last = key.rpartition(".")
         if last not in (OmegaConf.select(config, above) or {}) and key not in ("trainer.threads", "data.workers"):

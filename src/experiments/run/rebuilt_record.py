@@ -10,7 +10,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.errors import UserError
-from experiments.run.record import INTERRUPTED, choices, identity, read_record, settings
+from experiments.run.identity import choices, identity, settings
+from experiments.run.record import INTERRUPTED, read_record
 from experiments.system.files import digest
 
 _STATE = "Checkpoints"  # how the state of our checkpoint callback begins

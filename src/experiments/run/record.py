@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import platform
@@ -19,88 +18,15 @@ from typing import Any
 
 from experiments.config.devices import cores
 from experiments.errors import UserError, first_line
+from experiments.run.identity import choices, identity, settings
 from experiments.system.files import digest, is_full, write_json
 from experiments.system.plain import read_json
 
-CHOICES = ("model", "data", "task", "freezing", "precision", "optimizer", "scheduler", "trainer", "experiment")
-# What names or shows a run without changing its result.
-_NOT_IDENTITY = ("run", "resume", "logger", "launcher", "sweep", "features")
-_NOT_IDENTITY_CALLBACKS = (
-    "progress",
-    "figures",
-    "learning_rate",
-    "projector",
-    "pruning",
-    "gradient_reach",
-    "gradient_norms",
-)
-_NOT_IDENTITY_KEYS = {"model": ("about",), "data": ("about", "workers"), "trainer": (
-    "threads", "log_every_n_steps", "enable_progress_bar", "enable_model_summary", "enable_checkpointing", "default_root_dir",
-    "profiler", "enable_autolog_hparams", "model_registry",
-)}  # fmt: skip
-_PLAIN_TRAINER = {"num_sanity_val_steps": 0, "use_distributed_sampler": None}  # as they were before they were keys
 _INSTALLED = {"site-packages", "dist-packages"}
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy")
 
 RUNNING, FINISHED, FAILED, INTERRUPTED = "running", "finished", "failed", "interrupted"
 PRUNED = "pruned"  # ended early by its search
-
-
-def relevant(config: dict[str, Any]) -> dict[str, Any]:
-    """What of a resolved config can change the result: not where things lie, how they are shown, or who computes them."""
-    kept = {key: value for key, value in config.items() if key not in _NOT_IDENTITY}
-    callbacks = {key: value for key, value in (kept.get("callbacks") or {}).items() if not _only_shows(key, value)}
-    kept |= {"callbacks": callbacks}
-    for group, names in _NOT_IDENTITY_KEYS.items():
-        if isinstance(kept.get(group), dict):
-            kept[group] = {key: value for key, value in kept[group].items() if key not in names}
-    if isinstance(kept.get("trainer"), dict):
-        plain = _PLAIN_TRAINER.items()
-        kept["trainer"] = {key: value for key, value in kept["trainer"].items() if (key, value) not in plain}
-    root, datasets = (kept.get("data") or {}).get("root"), os.environ.get("EXPERIMENTS_DATA", "data")
-    if isinstance(root, str) and (
-        root == datasets or root.startswith(f"{datasets}/")
-    ):  # they may lie elsewhere tomorrow
-        kept["data"]["root"] = root[len(datasets) :]
-    return kept
-
-
-def _only_shows(name: str, callback: Any) -> bool:
-    """Whether a callback is one of ours that changes no result; another class under its name may."""
-    target = callback.get("_target_", "") if isinstance(callback, dict) else ""
-    return name in _NOT_IDENTITY_CALLBACKS and (not target or target.startswith("experiments.callbacks."))
-
-
-def identity(config: dict[str, Any]) -> str:
-    """Hash of everything in a resolved config that can change the result; the seed counts, the folder does not."""
-    folder = str(config["run"]["dir"])
-    text = json.dumps(relevant(config), sort_keys=True, default=str).replace(folder, "")
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def settings(config: dict[str, Any]) -> dict[str, Any]:
-    """The same values flat, by dotted key, without the seed and the weights, which are choices; null counts as absent."""
-    folder = json.dumps(str(config["run"]["dir"]))[1:-1]
-    kept = {key: value for key, value in relevant(config).items() if key not in ("seed", "weights")}
-    plain = json.loads(json.dumps(kept, default=str).replace(folder, ""))
-    # An option of these is no choice in records, but decides what stands under `callbacks.`.
-    return _flat(plain) | {"callbacks": config["run"]["choices"].get("callbacks")}
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{key}.")
-        elif value is not None:
-            found[f"{prefix}{key}"] = value
-    return found
-
-
-def choices(config: dict[str, Any]) -> dict[str, Any]:
-    """What a person chose, flat: the group options, the weights and the seed."""
-    groups = config["run"]["choices"]
-    return {key: groups.get(key) for key in CHOICES} | {"weights": config["weights"], "seed": config["seed"]}
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""Hyper-parameter search, by Optuna: a sweep whose next cell is chosen by what the earlier ones gave."""
+"""Hyper-parameter search, by Optuna: a sweep whose next run is chosen by what the earlier ones gave."""
 
 from experiments.system.callable_package import make_callable
 

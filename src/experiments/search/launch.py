@@ -1,4 +1,4 @@
-"""Hyper-parameter search: a sweep whose next cell is chosen by what the earlier ones gave. Never imports torch.
+"""Hyper-parameter search: a sweep whose next run is chosen by what the earlier ones gave. Never imports torch.
 
 Optuna proposes and is told (ask and tell); the jobs, their folders, records and failures are those of any sweep. What the
 search knows lies in `search.db` in the sweep's folder, so that it goes on after whatever ended it.
@@ -15,11 +15,12 @@ from omegaconf import DictConfig
 from experiments.config.check import View
 from experiments.config.devices import accelerator
 from experiments.errors import RunFailed, UserError, first_line
-from experiments.search.loop import Search
 from experiments.search.settings import check_words, headline, read_search
 from experiments.search.space import read_space
 from experiments.search.study import import_package, open_study
-from experiments.search.trials import Trials, invalid_ends, refuse_invalid
+from experiments.search.trial_planner import TrialPlanner, invalid_ends, refuse_invalid
+from experiments.search.trials import Trials
+from experiments.sweep.job_loop import JobLoop
 from experiments.sweep.launch import engine_here
 from experiments.sweep.objective import STORAGE
 from experiments.sweep.prepare import claimed, open_sweep, read_settings, sweep_folder_of, write_sweep
@@ -64,17 +65,18 @@ def search(config: DictConfig, words: Sequence[str], loader: Any) -> list[dict[s
             settings = read_search(config, space)
             sweep = open_sweep(config, folder)
             sweep.settings = [*sweep.settings, *(word for word in words if not word.startswith("launcher."))]
-            trials = Trials(config, space, loader, sweep)
+            planner = TrialPlanner(config, space, loader, sweep)
             if jobs_settings["on_invalid"] == "stop":
-                refuse_invalid(trials)
+                refuse_invalid(planner)
             else:  # an exclusion by a key that no trial has is refused all the same
-                invalid_ends(trials)
+                invalid_ends(planner)
             study = open_study(optuna, folder, settings, space)
-            sample = trials.cell(next(space.corners()))
+            sample = planner.plan(next(space.corners()))
             on_gpus = sample.config is not None and accelerator(View(sample.config).trainer) == "gpu"
             sweep.jobs = jobs_settings["jobs"] = jobs_at_a_time(jobs_settings, on_gpus)
             write_sweep(sweep)
-            return Search(trials, study, settings, jobs_settings, engine).run()
+            trials = Trials(planner, study, settings, sweep.jobs)
+            return JobLoop(trials, jobs_settings, engine).run()
     except optuna.exceptions.StorageInternalError as error:
         raise RunFailed(
             f"{folder / STORAGE} cannot be written to ({first_line(error)}): make room, and go on with the same command and hydra.sweep.dir={folder}"
@@ -94,15 +96,15 @@ def check_only(config: DictConfig, words: Sequence[str], loader: Any) -> None:
     check_words(config.search, space)
     settings = read_search(config, space)
     folder = Path(config.hydra.sweep.dir).absolute()
-    trials = Trials(config, space, loader, open_sweep(config, folder))
+    planner = TrialPlanner(config, space, loader, open_sweep(config, folder))
     print(headline(settings, space))
     for key in space.keys:
         print(f"  {key}")
     if jobs_settings["on_invalid"] == "stop":
-        refuse_invalid(trials)
+        refuse_invalid(planner)
         print("This search can run.")
         return
-    problems, some_run = invalid_ends(trials)
+    problems, some_run = invalid_ends(planner)
     for problem in problems:
         print(f"skipped: {problem}")
     print("This search can run." if some_run else "No end of this space can run.")

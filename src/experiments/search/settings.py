@@ -25,7 +25,7 @@ _TRIALS = 20
 
 
 @dataclass(frozen=True)
-class Settings:
+class SearchSettings:
     """`search.*`, checked."""
 
     sampler: str
@@ -104,7 +104,7 @@ def _directions(search: Any) -> list[str]:
     return words
 
 
-def read_search(config: DictConfig, space: Space) -> Settings:
+def read_search(config: DictConfig, space: Space) -> SearchSettings:
     """`search.*` with what is left open filled in.
 
     Raises:
@@ -123,7 +123,7 @@ def read_search(config: DictConfig, space: Space) -> Settings:
         objectives.append(Objective(name, direction == "min" if direction else _lower(name)))
     count = len(space.grid()) if search.sampler == "grid" else _TRIALS
     trials = min(search.trials or count, count) if search.sampler == "grid" else search.trials or count
-    return Settings(
+    return SearchSettings(
         search.sampler, search.pruner, trials, search.startup, search.warmup, search.seed, tuple(objectives)
     )
 
@@ -171,7 +171,7 @@ def written_monitor(target: str) -> tuple[str, str] | None:
     return None
 
 
-def headline(settings: Settings, space: Space) -> str:
+def headline(settings: SearchSettings, space: Space) -> str:
     count = f"{settings.trials} trial{'s' if settings.trials != 1 else ''}"
     goal = " and ".join(str(one) for one in settings.objectives)
     pruner = "" if settings.pruner == "none" else f", pruned by {settings.pruner}"

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from experiments.errors import UserError, first_line
-from experiments.search.settings import Settings
+from experiments.search.settings import SearchSettings
 from experiments.search.space import Space
 from experiments.sweep.objective import STORAGE
 
@@ -32,7 +32,7 @@ def import_package(name: str) -> ModuleType:
     return module
 
 
-def open_study(optuna: ModuleType, folder: Path, settings: Settings, space: Space) -> Any:
+def open_study(optuna: ModuleType, folder: Path, settings: SearchSettings, space: Space) -> Any:
     """The search's study in a folder, made where it is not there.
 
     Raises:
@@ -73,7 +73,7 @@ def open_study(optuna: ModuleType, folder: Path, settings: Settings, space: Spac
     return study
 
 
-def make_sampler(optuna: ModuleType, settings: Settings, number: int, jobs: int) -> Any:
+def make_sampler(optuna: ModuleType, settings: SearchSettings, number: int, jobs: int) -> Any:
     """The sampler for one trial, which depends on the seed and the trial's number alone: a search taken up goes on as it would have."""
     seed = random.Random(f"{settings.seed},{number}").getrandbits(32)
     if settings.sampler == "tpe":

@@ -68,7 +68,7 @@ def parse(text: str) -> ast.expr:
                 f"launcher.exclude={text} may hold {_RULE}: take {ast.unparse(node) if isinstance(node, ast.expr) else 'the rest'} out"
             )
     if not names(tree):
-        raise UserError(f"launcher.exclude={text} names no key, and so is the same for all cells: {_EXAMPLE}")
+        raise UserError(f"launcher.exclude={text} names no key, and so is the same for all runs: {_EXAMPLE}")
     return tree
 
 
@@ -90,7 +90,7 @@ def has(config: Mapping[str, Any], name: str) -> bool:
 
 
 def refuse_foreign(trees: Sequence[ast.expr], configs: Sequence[Mapping[str, Any] | None]) -> None:
-    """Refuses conditions over what no cell has; says nothing where a config is None, as that is wrong by itself.
+    """Refuses conditions over what no run has; says nothing where a config is None, as that is wrong by itself.
 
     Raises:
         UserError: for a name that none of the configs has.
@@ -101,7 +101,7 @@ def refuse_foreign(trees: Sequence[ast.expr], configs: Sequence[Mapping[str, Any
     if foreign and len(whole) == len(configs):
         known = {key for config in whole for key in dotted(config)}
         name = min(foreign)
-        raise UserError(unknown(f"{name} in launcher.exclude", "a key of no cell", name, sorted(known)))
+        raise UserError(unknown(f"{name} in launcher.exclude", "a key of no run", name, sorted(known)))
 
 
 def holds(tree: ast.expr, config: Mapping[str, Any]) -> bool:

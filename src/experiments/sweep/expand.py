@@ -1,4 +1,4 @@
-"""The cells of a sweep: products, pairs and lists of overrides, written out. Never imports torch."""
+"""The runs of a sweep: products, pairs and lists of overrides, written out. Never imports torch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def expand(
         UserError: when paired keys have unequal numbers of values, values cannot be listed, or what should be a list is none.
     """
     parser = OverridesParser.create(config_loader=config_loader)
-    cells: list[list[str]] = []
+    runs: list[list[str]] = []
     pairs = _pairs(zipped)
     for more in _lists(lists) or [[]]:
         alternatives: dict[str, list[str]] = {}
@@ -49,8 +49,8 @@ def expand(
             for other in [known for known in alternatives if known.lstrip("+~") == key.lstrip("+~")]:
                 del alternatives[other]
             alternatives[key] = _values(override)
-        cells += [list(itertools.chain(*choice)) for choice in itertools.product(*_axes(alternatives, pairs))]
-    return cells
+        runs += [list(itertools.chain(*choice)) for choice in itertools.product(*_axes(alternatives, pairs))]
+    return runs
 
 
 def overrides_of(params: Any) -> list[str]:

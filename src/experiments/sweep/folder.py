@@ -1,4 +1,4 @@
-"""The folder of a sweep: `sweep.json` lists its cells, a lock keeps a second sweep out. Never imports torch."""
+"""The folder of a sweep: `sweep.json` lists its runs, a lock keeps a second sweep out. Never imports torch."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from experiments.system.locks import lock_file, owner_of, sign
 from experiments.system.plain import read_json
 
 FILE, LOCK = "sweep.json", ".lock"
-RUN, SKIPPED, EXCLUDED = "run", "skipped", "excluded"  # what is to become of a cell
+RUN, SKIPPED, EXCLUDED = "run", "skipped", "excluded"  # what is to become of a run
 
 
 @dataclass
 class Entry:
-    """One cell in `sweep.json`.
+    """One run in `sweep.json`.
 
     Attributes:
-        name: of its folder in the sweep's; empty for a cell that does not run.
+        name: of its folder in the sweep's; empty for one that does not run.
         place: what tells it from the others, `{"model": "mlp"}`.
         words: all its overrides.
         plan: run, skipped or excluded.
@@ -71,6 +71,11 @@ class Sweep:
     @property
     def next_number(self) -> int:
         return 1 + max((entry.number for entry in self.entries), default=-1)
+
+
+def stand_in(sweep: Path) -> str:
+    """What stands for the folder of a run of a sweep while nobody knows its name."""
+    return str(sweep / "run")
 
 
 def is_sweep(folder: Path) -> bool:
@@ -130,6 +135,15 @@ def place(words: Sequence[str], keys: set[str] | None = None) -> dict[str, str]:
     """Key and value of some overrides; of the keys given alone, where they are."""
     pairs = (word.lstrip("+").partition("=")[::2] for word in words)
     return {key: value for key, value in pairs if keys is None or key in keys}
+
+
+def varying(words: Sequence[Sequence[str]]) -> set[str]:
+    """Keys that do not have the same value in all of some lists of overrides; all keys of a single list."""
+    places = [place(one) for one in words]
+    known = {key for one in places for key in one}
+    if len(places) < 2:
+        return known
+    return {key for key in known if len({one.get(key) for one in places}) > 1}
 
 
 @contextlib.contextmanager

@@ -83,8 +83,8 @@ def _prepare(config: DictConfig, hydra: Any, folder: Path) -> None:
         UserError: when it cannot run, or the folder holds another run.
     """
     from experiments.run.folder import write_config
-    from experiments.run.record import identity
-    from experiments.sweep.plan import state_of
+    from experiments.run.identity import identity
+    from experiments.sweep.run_state import state_of
 
     settled = _settled(config, hydra, folder)
     record, _ = state_of(folder)

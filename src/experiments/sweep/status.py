@@ -20,7 +20,7 @@ from experiments.run.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNIN
 from experiments.sweep.backends.queued_jobs import still_queued
 from experiments.sweep.folder import EXCLUDED, RUN, SKIPPED, Sweep, at_work, read_sweep
 from experiments.sweep.objective import Objective, objectives_of
-from experiments.sweep.plan import NEW, state_of
+from experiments.sweep.run_state import NEW, state_of
 from experiments.system.processes import alive
 from experiments.system.terminal import done_waiting, fancy, is_terminal, quiet
 
@@ -273,7 +273,7 @@ class Display:
 
 
 def rejected(entries: Iterable[Any], plan: str) -> list[str]:
-    """A line for each cell that was passed over, with its reason."""
+    """A line for each run that was passed over, with its reason."""
     return [f"  {entry.plan}  {' '.join(entry.words)}: {entry.reason}" for entry in entries if entry.plan == plan]
 
 

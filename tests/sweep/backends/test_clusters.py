@@ -67,7 +67,7 @@ def test_a_sweep_with_failing_jobs_and_its_resume(sweeps: Sweeps, launcher: list
     finally:
         (sweeps.folder / "mended").unlink()
     assert code == 0, errors
-    assert "4 cells: 3 to run, 1 done already, 3 of them to try again" in output
+    assert "4 runs: 3 to run, 1 done already, 3 of them to try again" in output
     after = sweeps.records(name)
     assert all(record["status"] == "finished" for record in after.values())
     assert after["how=none"] == records["how=none"], "what was finished was left alone"
@@ -206,7 +206,7 @@ def test_a_sweep_is_checked_for_the_cluster_and_not_for_this_machine(experiments
     ):
         code, output, errors = experiments("check", "-m", "data=digits", "model=mlp", "seed=0,1", *words)
         assert code == 0, errors
-        assert "2 cells: 2 to run" in output
+        assert "2 runs: 2 to run" in output
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""Configs of the many cells of a sweep: what Hydra composes for each, in a tenth of its time. Never imports torch.
+"""Configs of the many runs of a sweep: what Hydra composes for each, in a tenth of its time. Never imports torch.
 
-Hydra reads and merges every file anew for each cell. Here each file is read once, each choice of options is merged once, on
-plain dictionaries, and a cell then only sets its values. What is out of the ordinary (typed configs, deletions of groups,
-interpolations that are more than names) is left to Hydra itself, cell by cell.
+Hydra reads and merges every file anew for each run. Here each file is read once, each choice of options is merged once, on
+plain dictionaries, and a run then only sets its values. What is out of the ordinary (typed configs, deletions of groups,
+interpolations that are more than names) is left to Hydra itself, run by run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _EITHER = re.compile(f"{_REFERENCE.pattern}|{_RESOLVER.pattern}")
 
 
 class Composer:
-    """Resolved configs, as plain dictionaries, for the cells of one sweep.
+    """Resolved configs, as plain dictionaries, for the runs of one sweep.
 
     Args:
         loader: Hydra's, of this sweep.
@@ -38,7 +38,7 @@ class Composer:
 
     def __init__(self, loader: Any, master: DictConfig, config_dirs: Sequence[str]) -> None:
         self.loader, self.master, self.config_dirs = loader, master, list(config_dirs)
-        self.by_hydra = 0  # cells that were left to it
+        self.by_hydra = 0  # runs that were left to it
         self._parser = OverridesParser.create()
         self._files = open_files(loader, master.hydra.job.config_name, master.hydra.overrides.hydra)
         self._merged: dict[tuple[str, ...], tuple[Plain, Plain]] = {}
@@ -47,7 +47,7 @@ class Composer:
         self._answers: dict[str, Any] = {}
 
     def compose(self, words: Sequence[str], folder: str, number: int = 0, whole: bool = True) -> Plain:
-        """The resolved config of a cell.
+        """The resolved config of a run.
 
         Args:
             words: its overrides.
@@ -70,7 +70,7 @@ class Composer:
             return OmegaConf.to_container(config)  # type: ignore[return-value]
 
     def defaults(self, words: Sequence[str], folder: str) -> Plain:
-        """The resolved config of the same options without values of the cell's own; what has no default may be missing there.
+        """The resolved config of the same options without values of the run's own; what has no default may be missing there.
 
         Raises:
             HydraException: as Hydra does.

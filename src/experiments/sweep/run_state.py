@@ -1,0 +1,44 @@
+"""What has become of the runs of a sweep, by their records: whether one is done, goes on or is new. Never imports torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from experiments.run.record import FAILED, INTERRUPTED, RUNNING, code_state, own_sources
+from experiments.system.plain import read_json
+
+NEW = "new"
+
+
+def state_of(folder: Path, wanted: str | None = None) -> tuple[dict[str, Any], str]:
+    """The record in a folder and what it means for whoever goes on: a record cut short counts as a failure.
+
+    Args:
+        folder: of a run.
+        wanted: the identity that it must have to count.
+    """
+    path = folder / "record.json"
+    try:
+        record = read_json(path)
+        status = record["status"]
+    except FileNotFoundError:
+        return {}, NEW
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}, FAILED
+    if wanted is not None and record.get("identity") != wanted:
+        return record, NEW
+    return record, INTERRUPTED if status == RUNNING else status
+
+
+def other_code(record: dict[str, Any]) -> str | None:
+    """In what the code that made a record differs from this; None where it is the same."""
+    there, here = record.get("environment", {}), code_state()
+    for key, name in (("package_hash", "package hash"), ("git_commit", "git commit")):
+        before, now = there.get(key), here[key]
+        if before != now and ((before and now) or key == "package_hash"):  # no git on one side says nothing
+            return f"{name} {str(before)[:12]} there, {str(now)[:12]} here"
+    for name, before in (there.get("own_code") or {}).items():
+        if (now := own_sources(name)) != before:
+            return f"the sources of {name} hash to {before[:12]} there, {str(now)[:12]} here"
+    return None
