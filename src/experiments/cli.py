@@ -1,9 +1,7 @@
-"""The `experiments` command. Imports Hydra for what needs it, and torch only when a checked config runs."""
+"""The `experiments` command: which function answers which word, and what an error is to the shell. Imports Hydra and torch only where a command needs them."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import re
 import signal
@@ -12,6 +10,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from experiments.config.words import split_trust, split_words
 from experiments.errors import (
     Interrupted,
     RunFailed,
@@ -23,7 +22,7 @@ from experiments.errors import (
 )
 from experiments.speedups.process_exit import leave
 from experiments.system.shown import clean, speak_everywhere
-from experiments.system.signals import stop, stop_behind, stoppable
+from experiments.system.signals import stop, stop_behind
 from experiments.system.terminal import done_waiting, speaking, split_level, waiting_for
 
 HELP = """\
@@ -148,297 +147,55 @@ def _say_how_to_resume(error: BaseException) -> None:
         print(f"resume       {command}", file=sys.stderr)
 
 
-def split_trust(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The packages after --trust, and the other words.
-
-    Raises:
-        UserError: when --trust names none.
-    """
-    trusted, others = [], []
-    rest = iter(words)
-    for word in rest:
-        name, equals, value = word.partition("=")
-        if name != "--trust":
-            others.append(word)
-            continue
-        package = value if equals else next(rest, "")
-        if not package or package.startswith("-"):
-            raise UserError("--trust needs the name of a package: --trust PACKAGE")
-        trusted += package.split(",")
-    return trusted, others
-
-
-def option(name: str, words: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The value of an option such as --reads, None where it is not there, and the other words.
-
-    Raises:
-        UserError: when the option has no value.
-    """
-    found, others = None, []
-    rest = iter(words)
-    for word in rest:
-        own, equals, value = word.partition("=")
-        if own != name:
-            others.append(word)
-            continue
-        found = value if equals else next(rest, "")
-        if not found or found.startswith("-"):
-            raise UserError(f"{name} needs a value: {name} VALUE")
-    return found, others
-
-
-def split_words(words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
-    """Overrides, folders after --config-dir, and Hydra's other switches."""
-    overrides, folders, switches = [], [], []
-    rest = iter(words)
-    for word in rest:
-        name, equals, value = word.partition("=")
-        if name in ("--config-dir", "-cd"):
-            folder = value if equals else next(rest, None)
-            if not folder:
-                raise UserError("--config-dir needs a folder: --config-dir FOLDER")
-            folders.append(folder)
-        elif word.startswith("-"):
-            switches.append(word)
-            if word in ("--cfg", "-c", "--package", "-p", "--info", "-i", "--config-name", "-cn"):
-                switches.append(next(rest, ""))
-        else:
-            overrides.append(word)
-    return overrides, folders, switches
-
-
 def _train(words: list[str]) -> int:
     asked, words = split_level(words)
     with speaking(asked):
-        return _train_aloud(words)
+        waiting_for("reading the config")
+        overrides, folders, switches = split_words(words)
+        given = [word.partition("=")[2] for word in overrides if word.startswith("resume=")]
+        if given and not given[-1]:
+            raise UserError("resume= names no run: write resume=FOLDER, or leave it out to begin a new run")
+        if switches or (given and (Path(given[-1]) / "sweep.json").exists()):
+            from experiments.sweep.command import main as sweep
 
+            return sweep(words)
+        from experiments.commands.train import main as train
 
-def _train_aloud(words: list[str]) -> int:
-    waiting_for("reading the config")
-    overrides, folders, switches = split_words(words)
-    resume = [word.partition("=")[2] for word in overrides if word.startswith("resume=")]
-    if resume and not resume[-1]:
-        raise UserError("resume= names no run: write resume=FOLDER, or leave it out to begin a new run")
-    if switches or (resume and (Path(resume[-1]) / "sweep.json").exists()):
-        words = _sweep_words(words)
-        waiting_for("reading the sweep")
-        with _torch_ahead(words):
-            return _hydra(words)
-    opening: contextlib.AbstractContextManager[Path | None]
-    if resume and resume[-1] != "null":
-        from experiments.run.folder import reopened
-
-        kept = [word for word in overrides if not word.startswith("resume=")]
-        opening = reopened(Path(resume[-1]).expanduser(), kept)
-    else:
-        from experiments.config.compose import compose
-        from experiments.run.folder import opened
-
-        opening = opened(compose(overrides, folders))
-    with stoppable(), opening as folder:
-        if folder is None:
-            done_waiting()
-            return 0
-        from experiments.run.execute import run
-
-        record = run(folder)
-    if int(os.environ.get("RANK", 0)) == 0:
-        from experiments.run.banner import closing
-
-        closing(record, folder)
-    return 0
-
-
-def _torch_ahead(words: list[str]) -> contextlib.AbstractContextManager[None]:
-    """For a sweep on this machine, where another core is free for it."""
-    from experiments.config.devices import cores
-    from experiments.system.processes import can_fork
-
-    overrides, _, switches = split_words(words)
-    elsewhere = any(word.startswith("hydra/launcher=") and word != "hydra/launcher=processes" for word in overrides)
-    elsewhere = elsewhere or "launcher.start=spawn" in overrides or not can_fork()
-    if not set(switches) <= {"-m", "--multirun"} or elsewhere or cores() < 2:
-        return contextlib.nullcontext()
-    from experiments.sweep.backends.forked_processes import started_ahead
-
-    return started_ahead()
-
-
-def _sweep_words(words: list[str]) -> list[str]:
-    """The words of a sweep as Hydra reads them: switches first, conditions in quotes, and for resume=SWEEP that one's runs and settings."""
-    given, folders, switches = split_words(words)
-    resume = [word.partition("=")[2] for word in given if word.startswith("resume=")]
-    if len(folders) > 1 and (resume or {"-m", "--multirun"} & set(switches)):
-        raise UserError(
-            f"--config-dir is given {len(folders)} times, and a sweep takes one: put the others into its hydra.searchpath"
-        )
-    given = _left_to_runs([_quoted_condition(word) for word in given])
-    if resume and not resume[-1]:
-        raise UserError("resume= names no sweep: write resume=FOLDER, or leave it out to begin a new one")
-    if not resume or resume[-1] == "null":
-        return [*switches, *(f"--config-dir={one}" for one in folders), *given]
-    from experiments.config.compose import quoted
-    from experiments.sweep.folder import read_sweep, require_own
-
-    folder = Path(os.path.abspath(resume[-1]))
-    require_own(folder)
-    sweep = read_sweep(folder)
-    given = [word for word in given if not word.startswith("resume=")]
-    names = {word.partition("=")[0] for word in given}
-    kept = [word for word in sweep.settings if word.partition("=")[0] not in names]
-    dirs = [f"--config-dir={one}" for one in folders or sweep.config_dirs]
-    own = [f"{key}={quoted(str(folder))}" for key in ("hydra.sweep.dir", "hydra.sweeper.resume")]
-    return [*dict.fromkeys(["-m", *switches]), *dirs, *kept, *given, *own]
-
-
-def _quoted_condition(word: str) -> str:
-    """`launcher.exclude=model=='mlp'` as Hydra reads it: in quotes, unless it is in quotes, brackets or null already."""
-    key, _, value = word.partition("=")
-    if key != "launcher.exclude" or not value or value == "null" or value[0] in "[\"'":
-        return word
-    from experiments.config.compose import quoted  # imports Hydra, and torch's process is not started yet
-
-    return f"{key}={quoted(value)}"
-
-
-def _left_to_runs(words: list[str]) -> list[str]:
-    """Words such as `model.width=64` beside `model=a,b`, as sweeps over one value: Hydra leaves these to the runs, and any other
-    it asks of the option that the group has by default."""
-    if any(word.startswith("hydra/sweeper=") for word in words):  # for a search it would be a part of the space
-        return words
-    swept = {
-        key for key, _, value in (word.partition("=") for word in words) if "." not in key and re.search("[,(]", value)
-    }
-
-    def one(word: str) -> str:
-        key, _, value = word.partition("=")
-        group, dot, _ = key.lstrip("+").partition(".")
-        outside = re.sub(r"""'[^']*'|"[^"]*"|\[.*\]|\{.*\}""", "", value)  # quotes and brackets
-        return f"{key}=choice({value})" if dot and group in swept and value and not re.search("[,(]", outside) else word
-
-    return [one(word) for word in words]
-
-
-def _hydra(words: list[str]) -> int:
-    """What Hydra does itself: --help, --cfg, --info, and -m."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # its errors come here instead of ending the process
-    from hydra import main as hydra_main
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    from experiments.config.compose import compose, explain
-    from experiments.config.options import conf_dir
-    from experiments.config.shorthand import mended, spelled_out
-    from experiments.sweep.hydra_job import run_here
-
-    overrides, folders, _ = split_words(words)
-    words = spelled_out(words)
-    before, sys.argv = sys.argv, ["experiments", *words]
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(said) if {"-h", "--help"} & set(words) else contextlib.nullcontext():
-            hydra_main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(run_here)()
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        better = mended(error, words, lambda rest: compose([w for w in rest if w in overrides], folders, whole=False))
-        if better is None:
-            raise UserError(explain(error, overrides, folders)) from error
-        return _hydra(better)
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
-    finally:
-        sys.argv = before
-        text = re.sub(r"(?<=[ ])_\w+, ", "", said.getvalue())  # bases of options are none themselves
-        print(_commented(text, overrides, folders), end="")
-    return 0
-
-
-def _commented(text: str, overrides: list[str], folders: list[str]) -> str:
-    """The help of `train`, with what the YAML files say of each key behind it."""
-    from experiments.config.comments import with_comments
-    from experiments.config.compose import compose
-
-    head, mark, config = text.partition("The config that these words make")
-    if not mark:
-        return text
-    try:
-        choices = compose(overrides, folders, whole=False).run.choices
-    except UserError:
-        return text
-    return head + mark + with_comments(config, choices, folders)
-
-
-def _explain(words: list[str]) -> int:
-    from experiments.config.explain import explain_key
-
-    keys, folders, switches = split_words(words)
-    if not keys or switches:
-        raise UserError("explain needs a key: experiments explain data.validation [data=cifar10 …]")
-    print(explain_key(keys[0], keys[1:], folders))
-    return 0
+        return train(overrides, folders, given[-1] if given and given[-1] != "null" else None)
 
 
 def _check(words: list[str]) -> int:
-    from experiments.config.check import require
-    from experiments.config.compose import compose
-    from experiments.config.rehearsal import only_building_tells
+    if split_words(words)[2] in (["-m"], ["--multirun"]):
+        from experiments.sweep.command import check as check_sweep
 
-    overrides, folders, switches = split_words(words)
-    if switches in (["-m"], ["--multirun"]):
-        return _hydra([*_sweep_words(words), "launcher.only_check=true"])
-    if switches:
-        raise UserError(f"experiments check does not know {switches[0]}: give group=option and key=value")
-    config = compose(overrides, folders)
-    require(config)
-    if only_building_tells(config):
-        from experiments.run.rehearse import rehearse
+        return check_sweep(words)
+    from experiments.commands.check import main as check
 
-        rehearse(config)
-    chosen = config.run.choices
-    print(
-        "  ".join(f"{group}={chosen[group]}" for group in ("model", "data", "task", "freezing", "precision", "trainer"))
-    )
-    print("This config can run.")
-    return 0
+    return check(words)
 
 
 def _list(words: list[str]) -> int:
     from experiments.commands.list_options import main as list_options
 
-    reads, words = option("--reads", words)
-    names, folders, switches = split_words(words)
-    if switches:
-        raise UserError(
-            f"experiments list does not know {switches[0]}: give a group, words to look for, or --reads KIND"
-        )
-    if names and names[0] in ("claim", "claims") and reads is None:
-        from experiments.claims.board import listing
+    return list_options(words)
 
-        print(listing(folders, names[1:]))
-        return 0
-    list_options(names, folders, reads)
-    return 0
+
+def _explain(words: list[str]) -> int:
+    from experiments.config.explain import main as explain
+
+    return explain(words)
 
 
 def _layers(words: list[str]) -> int:
-    overrides, folders, switches = split_words(words)
-    for switch in switches:
-        if switch not in ("--compare", "--purpose"):
-            raise UserError(
-                f"experiments layers does not know {switch}: give group=option and key=value, --compare or --purpose"
-            )
-    run = next((word for word in overrides if (Path(word) / "config.yaml").exists()), None)
-    if run:
-        raise UserError(f"layers takes model=… and data=…, not a run: those of {run} are in {run}/config.yaml")
-    from experiments.commands.layers import compared, layers
+    from experiments.commands.layers import main as layers
 
-    if "--compare" not in switches:
-        print(layers(overrides, folders, purposes="--purpose" in switches))
-        return 0
-    models = [word.partition("=")[2].split(",") for word in overrides if word.startswith("model=")]
-    if not models:
-        raise UserError("--compare needs models: experiments layers --compare model=lenet5,alexnet,vgg16,resnet50")
-    print(compared(models[-1], [word for word in overrides if not word.startswith("model=")], folders))
-    return 0
+    return layers(words)
+
+
+def _evaluate(words: list[str]) -> int:
+    from experiments.commands.evaluate import main as evaluate
+
+    return evaluate(words)
 
 
 def _draw(words: list[str]) -> int:
@@ -457,25 +214,6 @@ def _status(words: list[str]) -> int:
     from experiments.sweep.status import main as status
 
     return status(words)
-
-
-def _evaluate(words: list[str]) -> int:
-    if not words or words[0].startswith("-"):
-        raise UserError("evaluate needs a run: experiments evaluate RUN [key=value …]")
-    if "=" in words[0] and not Path(words[0]).exists():  # no run: weights from elsewhere
-        from experiments.run.loaded import evaluate_weights
-
-        overrides, folders, switches = split_words(words)
-        if switches:
-            raise UserError(f"experiments evaluate does not know {switches[0]}: give group=option and key=value")
-        metrics = evaluate_weights(overrides, folders)
-    else:
-        from experiments.run.loaded import evaluate
-
-        metrics = evaluate(words[0], *words[1:])
-    for name, value in metrics.items():
-        print(f"{name:<16} {value:.4f}")
-    return 0
 
 
 def _predict(words: list[str]) -> int:

@@ -6,9 +6,11 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.config.published_shapes import names_data, published_fields, with_stand_in
+from experiments.config.words import split_words
 from experiments.errors import UserError
 from experiments.spec import ImageSpec, MaskSpec
 
@@ -163,3 +165,24 @@ def _spec(config: Any) -> Any:
         )
         names = tuple(map(str, range(classes)))
         return ImageSpec(channels, size, size, names, (0.5,) * channels, (0.5,) * channels)
+
+
+def main(words: list[str]) -> int:
+    """Prints the layer table of a network, or several side by side."""
+    overrides, folders, switches = split_words(words)
+    for switch in switches:
+        if switch not in ("--compare", "--purpose"):
+            raise UserError(
+                f"experiments layers does not know {switch}: give group=option and key=value, --compare or --purpose"
+            )
+    run = next((word for word in overrides if (Path(word) / "config.yaml").exists()), None)
+    if run:
+        raise UserError(f"layers takes model=… and data=…, not a run: those of {run} are in {run}/config.yaml")
+    if "--compare" not in switches:
+        print(layers(overrides, folders, purposes="--purpose" in switches))
+        return 0
+    models = [word.partition("=")[2].split(",") for word in overrides if word.startswith("model=")]
+    if not models:
+        raise UserError("--compare needs models: experiments layers --compare model=lenet5,alexnet,vgg16,resnet50")
+    print(compared(models[-1], [word for word in overrides if not word.startswith("model=")], folders))
+    return 0

@@ -11,6 +11,7 @@ from typing import Any
 
 from experiments.config.compose import GROUPS
 from experiments.config.options import describe, option_files
+from experiments.config.words import option, split_words
 from experiments.errors import UserError, unknown
 from experiments.system.terminal import is_terminal
 from experiments.viz.tables import table
@@ -19,7 +20,19 @@ _NARROWEST = 24  # columns of what stands beside a name
 Row = tuple[str, dict[str, Any]]
 
 
-def main(names: Sequence[str], folders: Sequence[str], reads: str | None = None) -> None:
+def main(words: list[str]) -> int:
+    """`experiments list GROUP [WORD…] [--reads KIND]`."""
+    reads, words = option("--reads", words)
+    names, folders, switches = split_words(words)
+    if switches:
+        raise UserError(
+            f"experiments list does not know {switches[0]}: give a group, words to look for, or --reads KIND"
+        )
+    list_options(names, folders, reads)
+    return 0
+
+
+def list_options(names: Sequence[str], folders: Sequence[str], reads: str | None = None) -> None:
     """Prints the options of a group.
 
     Args:

@@ -12,6 +12,7 @@ from experiments.config.check import rule_of
 from experiments.config.comments import comment_of, comments, files_of
 from experiments.config.compose import GROUPS, compose, dotted
 from experiments.config.options import conf_dir, describe, option_files
+from experiments.config.words import split_words
 from experiments.errors import UserError, unknown
 
 
@@ -102,3 +103,12 @@ def _option(group: str, option: str, config_dirs: Sequence[str]) -> str:
             seen.setdefault(name, said)
     width = max((len(name) for name in seen), default=0)
     return "\n".join([*lines, *(f"  {group}.{name:<{width}}  {said}" for name, said in seen.items())])
+
+
+def main(words: list[str]) -> int:
+    """Prints what is known of a key, a group or an option."""
+    keys, folders, switches = split_words(words)
+    if not keys or switches:
+        raise UserError("explain needs a key: experiments explain data.validation [data=cifar10 …]")
+    print(explain_key(keys[0], keys[1:], folders))
+    return 0

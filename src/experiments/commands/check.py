@@ -1,0 +1,33 @@
+"""`experiments check`: what is wrong with the config of one run, without running it."""
+
+from __future__ import annotations
+
+from experiments.config.words import split_words
+from experiments.errors import UserError
+
+
+def main(words: list[str]) -> int:
+    """Says whether a config can run.
+
+    Raises:
+        UserError: with a line a problem.
+    """
+    from experiments.config.check import require
+    from experiments.config.compose import compose
+    from experiments.config.rehearsal import only_building_tells
+
+    overrides, folders, switches = split_words(words)
+    if switches:
+        raise UserError(f"experiments check does not know {switches[0]}: give group=option and key=value")
+    config = compose(overrides, folders)
+    require(config)
+    if only_building_tells(config):
+        from experiments.run.rehearse import rehearse
+
+        rehearse(config)
+    chosen = config.run.choices
+    print(
+        "  ".join(f"{group}={chosen[group]}" for group in ("model", "data", "task", "freezing", "precision", "trainer"))
+    )
+    print("This config can run.")
+    return 0

@@ -1,0 +1,65 @@
+"""The words of a sweep as Hydra reads them, those of one that resumes too. Never imports torch."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from experiments.config.words import split_words
+from experiments.errors import UserError
+
+
+def sweep_words(words: list[str]) -> list[str]:
+    """The words of a sweep as Hydra reads them: switches first, conditions in quotes, and for resume=SWEEP that one's runs and settings."""
+    given, folders, switches = split_words(words)
+    resume = [word.partition("=")[2] for word in given if word.startswith("resume=")]
+    if len(folders) > 1 and (resume or {"-m", "--multirun"} & set(switches)):
+        raise UserError(
+            f"--config-dir is given {len(folders)} times, and a sweep takes one: put the others into its hydra.searchpath"
+        )
+    given = _left_to_runs([_quoted_condition(word) for word in given])
+    if resume and not resume[-1]:
+        raise UserError("resume= names no sweep: write resume=FOLDER, or leave it out to begin a new one")
+    if not resume or resume[-1] == "null":
+        return [*switches, *(f"--config-dir={one}" for one in folders), *given]
+    from experiments.config.compose import quoted
+    from experiments.sweep.folder import read_sweep, require_own
+
+    folder = Path(os.path.abspath(resume[-1]))
+    require_own(folder)
+    sweep = read_sweep(folder)
+    given = [word for word in given if not word.startswith("resume=")]
+    names = {word.partition("=")[0] for word in given}
+    kept = [word for word in sweep.settings if word.partition("=")[0] not in names]
+    dirs = [f"--config-dir={one}" for one in folders or sweep.config_dirs]
+    own = [f"{key}={quoted(str(folder))}" for key in ("hydra.sweep.dir", "hydra.sweeper.resume")]
+    return [*dict.fromkeys(["-m", *switches]), *dirs, *kept, *given, *own]
+
+
+def _quoted_condition(word: str) -> str:
+    """`launcher.exclude=model=='mlp'` as Hydra reads it: in quotes, unless it is in quotes, brackets or null already."""
+    key, _, value = word.partition("=")
+    if key != "launcher.exclude" or not value or value == "null" or value[0] in "[\"'":
+        return word
+    from experiments.config.compose import quoted  # imports Hydra, and torch's process is not started yet
+
+    return f"{key}={quoted(value)}"
+
+
+def _left_to_runs(words: list[str]) -> list[str]:
+    """Words such as `model.width=64` beside `model=a,b`, as sweeps over one value: Hydra leaves these to the runs, and any other
+    it asks of the option that the group has by default."""
+    if any(word.startswith("hydra/sweeper=") for word in words):  # for a search it would be a part of the space
+        return words
+    swept = {
+        key for key, _, value in (word.partition("=") for word in words) if "." not in key and re.search("[,(]", value)
+    }
+
+    def one(word: str) -> str:
+        key, _, value = word.partition("=")
+        group, dot, _ = key.lstrip("+").partition(".")
+        outside = re.sub(r"""'[^']*'|"[^"]*"|\[.*\]|\{.*\}""", "", value)  # quotes and brackets
+        return f"{key}=choice({value})" if dot and group in swept and value and not re.search("[,(]", outside) else word
+
+    return [one(word) for word in words]
