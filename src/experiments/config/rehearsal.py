@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from experiments.config.check import RULES
 from experiments.config.preprocessing import given_keys
 from experiments.config.trainer_keys import LISTED
+from experiments.config.value_rules import RULES
 
 _OF_FILES = (
     "trainer.val_check_interval",

@@ -12,8 +12,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from experiments.config.check import View
 from experiments.config.devices import accelerator
+from experiments.config.view import View
 from experiments.errors import RunFailed, UserError, first_line
 from experiments.search.settings import check_words, headline, read_search
 from experiments.search.space import read_space

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.config.check import View
 from experiments.config.devices import cores, machine_with
+from experiments.config.view import View
 from experiments.errors import RunFailed, UserError
 from experiments.run.folder import moved, write_config
 from experiments.run.outcome import STOPPED, UNFINISHED, end, how, last_written

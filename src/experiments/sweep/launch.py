@@ -14,9 +14,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.config.check import View
 from experiments.config.devices import accelerator
 from experiments.config.shorthand import spelled_out
+from experiments.config.view import View
 from experiments.errors import UserError
 from experiments.run.record import targets_of
 from experiments.sweep.backends.forked_processes import ForkedProcesses, all_known, modules_of

@@ -10,10 +10,11 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from experiments.config.check import View, check
+from experiments.config.check import check
 from experiments.config.compose import explain
 from experiments.config.devices import machine_with
 from experiments.config.shorthand import mended
+from experiments.config.view import View
 from experiments.errors import UserError
 from experiments.run.identity import identity
 from experiments.sweep import conditions

@@ -1,0 +1,87 @@
+"""Whether model, data and task of a config fit together, by what their options say they read, give and make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import ListConfig
+
+from experiments.config.fitting_task import fitting_data, fitting_tasks
+
+
+def pair_problems(config: Any) -> list[str]:
+    choices = config.run.choices
+    model, data, task = (choices.get(group) for group in ("model", "data", "task"))
+    gives, reads = config.data.get("gives") or {}, config.model.get("reads") or {}
+    wanted = config.task.get("reads")
+    kind = gives.get("kind")
+    problems = []
+    if kind and wanted and kind not in wanted:
+        problems.append(
+            f"task={task} reads {' or '.join(wanted)} and data={data} gives {kind}: choose another task or other data"
+            + _as_data(fitting_data(None, task, wanted, config.run.config_dirs))
+        )
+    elif (asked := config.task.get("makes") or "classes") not in (
+        makes := listed(config.model.get("makes") or "classes")
+    ):
+        fitting = fitting_tasks(model, makes, kind, config.run.config_dirs)
+        cure = f"add task={' or task='.join(fitting[:3])}" if fitting else "choose another task"
+        problems.append(
+            f"task={task} learns from a model that makes {asked} and model={model} makes {' or '.join(makes)}: {cure}, or another model"
+            + ("" if fitting else _other_data(model, kind, reads.get("kind"), config.run.config_dirs))
+        )
+    elif kind and reads.get("kind") and kind not in listed(reads["kind"]):
+        problems.append(
+            f"model={model} reads {' or '.join(listed(reads['kind']))} and data={data} gives {kind}: choose another model or other data"
+            + _as_data(fitting_data(model, None, listed(reads["kind"]), config.run.config_dirs))
+        )
+    elif kind in ("audio", "speech"):
+        given, wanted = config.data.get("rate") or gives.get("rate"), reads.get("rate")
+        if given and wanted and given != wanted:
+            problems.append(
+                f"model={model} reads {wanted} samples a second and data={data} gives {given}: set data.rate={wanted}"
+            )
+    elif kind in ("image", "masks"):
+        size = config.data.get("size") or gives.get("size")
+        size = min(size) if isinstance(size, (list, ListConfig)) else size  # height and width, of images with masks
+        size = None if config.data.get("transform") else size  # which only building tells
+        exact, least = reads.get("size"), reads.get("min_size")
+        batch, together = config.data.get("batch_size"), reads.get("min_batch")
+        if isinstance(batch, int) and together and batch < together:
+            problems.append(
+                f"model={model} learns from {together} images a step or more and data.batch_size={batch}: set data.batch_size={together} or more"
+            )
+        if size and exact and size != exact:
+            problems.append(
+                f"model={model} reads {exact}×{exact} images and data={data} gives {size}×{size}: set data.size={exact}"
+            )
+        elif size and least and size < least:
+            problems.append(
+                f"model={model} reads images of {least}×{least} or more and data={data} gives {size}×{size}: set data.size={least} or more"
+            )
+    return problems
+
+
+def _other_data(model: str, kind: str | None, reads: Any, config_dirs: Sequence[str]) -> str:
+    """Data that suit the model, where these do not."""
+    name = fitting_data(model, None, listed(reads), config_dirs) if reads and kind not in listed(reads) else None
+    return f", or other data{_as_data(name)}" if name else ""
+
+
+def _as_data(name: str | None) -> str:
+    return f", as data={name}" if name else ""
+
+
+def sight_problems(config: Any) -> list[str]:
+    """Pieces of a text that are longer than what a model sees at once."""
+    steps, sees = (
+        one if type(one) is int else None for one in (config.data.get("steps"), config.model.get("positions"))
+    )
+    if steps is None or sees is None or steps <= sees:
+        return []
+    return [f"data.steps={steps} is more than the model sees at once, model.positions={sees}: set data.steps={sees}"]
+
+
+def listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, ListConfig)) else [value]

@@ -1,0 +1,214 @@
+"""What the values of keys must be: one rule a key, with its words and the cure. `explain` shows the same words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from omegaconf import ListConfig
+
+from experiments.config.view import MISSING, select, shown
+
+
+class _Rule(NamedTuple):
+    """What the value of a key must be."""
+
+    kind: type  # int, float (takes whole numbers too), str, list, or object for anything
+    words: str
+    holds: Callable[[Any], bool]
+    cure: str
+    optional: bool = False  # may be null
+
+
+def _whole(least: int, cure: str, optional: bool = False) -> _Rule:
+    words = f"a whole number, {least} or more{', or null' if optional else ''}"
+    return _Rule(int, words, lambda v: v >= least, cure, optional)
+
+
+def _one_of(*words: str, optional: bool = False) -> _Rule:
+    *first, last = [*words, *(["null"] if optional else [])]
+    return _Rule(str, f"{', '.join(first)} or {last}", lambda v: v in words, words[0], optional)
+
+
+def _below_one(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1
+
+
+_SHARE = _Rule(float, "a number from 0, below 1", _below_one, "0.1")
+
+
+_BATCHES = _Rule(
+    float,
+    "null, a number of batches, or a share up to 1.0",
+    lambda v: 0 <= v <= 1 or (v > 1 and v == int(v)),
+    "10",
+    True,
+)
+
+
+RULES = {
+    "seed": _Rule(int, "a whole number, 0 or more and below 2^63", lambda v: 0 <= v < 2**63, "0"),
+    "data.seed": _Rule(int, "a whole number, 0 or more and below 2^63", lambda v: 0 <= v < 2**63, "0"),
+    "trainer.max_epochs": _whole(1, "10"),
+    "trainer.min_epochs": _whole(1, "1", True),
+    "trainer.num_nodes": _whole(1, "1"),
+    "trainer.log_every_n_steps": _whole(0, "50", True),
+    "trainer.num_sanity_val_steps": _Rule(
+        int, "a whole number, 0 or more, -1 for all, or null", lambda v: v >= -1, "0", True
+    ),
+    "trainer.val_check_interval": _Rule(
+        object,
+        "a number of batches, a share above 0 and up to 1.0, or a time",
+        lambda v: not isinstance(v, (int, float)) or 0 < v <= 1 or v == int(v) > 0,
+        "0.5",
+        True,
+    ),
+    "trainer.reload_dataloaders_every_n_epochs": _whole(0, "0"),
+    "trainer.threads": _whole(1, "1", True),
+    "trainer.accumulate_grad_batches": _whole(1, "2"),
+    "trainer.check_val_every_n_epoch": _whole(1, "1", True),
+    "trainer.gradient_clip_val": _Rule(float, "a number above 0, or null", lambda v: v > 0, "1.0", True),
+    "trainer.limit_train_batches": _BATCHES._replace(holds=lambda v: v > 0 and _BATCHES.holds(v)),
+    "trainer.limit_val_batches": _BATCHES,
+    "trainer.limit_test_batches": _BATCHES,
+    "trainer.max_steps": _Rule(int, "a whole number, 1 or more, or -1 for no limit", lambda v: v >= 1 or v == -1, "-1"),
+    "trainer.accelerator": _one_of("auto", "cpu", "gpu", "cuda", "mps", "tpu"),
+    "trainer.deterministic": _Rule(object, "true, false or warn", lambda v: v in (True, False, "warn"), "true", True),
+    "callbacks.checkpoint.mode": _one_of("max", "min", optional=True),
+    "callbacks.early_stopping.mode": _one_of("min", "max"),
+    "callbacks.early_stopping.patience": _whole(0, "5"),
+    "callbacks.checkpoint.every_n_steps": _whole(1, "100", True),
+    "callbacks.checkpoint.every_minutes": _Rule(
+        float, "minutes, a number above 0, or null", lambda v: v > 0, "15", True
+    ),
+    "optimizer.lr": _Rule(float, "a number above 0", lambda v: 0 < v < math.inf, "0.001"),
+    "optimizer.weight_decay": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0"),
+    "optimizer.momentum": _SHARE,
+    "optimizer.betas": _Rule(
+        list, "two or more numbers from 0, below 1", lambda v: len(v) >= 2 and all(map(_below_one, v)), "[0.9,0.999]"
+    ),
+    "scheduler.every_epochs": _whole(1, "10"),
+    "scheduler.factor": _Rule(float, "a number above 0 and below 1", lambda v: 0 < v < 1, "0.1"),
+    "scheduler.warmup_epochs": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "1"),
+    "scheduler.patience": _whole(0, "3"),
+    "scheduler.warmup_share": _Rule(float, "a share above 0 and below 1", lambda v: 0 < v < 1, "0.3"),
+    "task.label_smoothing": _SHARE,
+    "task.search.beams": _whole(1, "4"),
+    "task.search.length_penalty": _Rule(float, "a number, 0 or more", lambda v: v >= 0, "0.6"),
+    "model.dropout": _SHARE._replace(words="a number from 0, below 1, or null", optional=True),
+    "model.truncate": _whole(1, "100", True),
+    "data.split_seed": _whole(0, "0"),
+    "data.batch_size": _whole(1, "128"),
+    "data.size": _Rule(int, "pixels, a whole number, or null", lambda v: v >= 1, "32", True),
+    "data.workers": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "0", True),
+    "data.validation": _Rule(
+        float, "a share below 1, or a number of examples", lambda v: 0 < v < 1 or (v >= 1 and v == int(v)), "0.1", True
+    ),
+    "data.bad_boxes": _one_of("refuse", "drop", "clip"),
+    "data.exif": _one_of("auto", "upright", "stored"),
+    "data.unannotated": _one_of("refuse", "empty"),
+    "task.threshold": _SHARE,
+    "task.overlap": _SHARE,
+    "task.tile": _whole(32, "640", True),
+    "model.min_size": _whole(32, "320"),
+    "model.max_size": _whole(32, "640"),
+    "model.samples": _whole(1, "512"),
+    "model.detections": _whole(1, "100"),
+    "data.history": _whole(1, "96"),
+    "data.horizon": _whole(1, "24"),
+    "data.season": _whole(1, "24"),
+    "data.max_length": _whole(1, "400", True),
+    "data.max_tokens": _whole(1, "4000", True),
+    "data.classes": _Rule(list, "a list of names, or null", lambda v: len(v) > 0, '["0","1"]', True),
+    "data.randomise": _Rule(object, "true, a number, ranges, or null", lambda v: True, "true", True),
+    "data.environments": _whole(1, "8"),
+    "data.steps": _whole(1, "128"),
+    "data.rollouts": _whole(1, "10"),
+    "data.validation_episodes": _whole(1, "10"),
+    "data.test_episodes": _whole(1, "50"),
+    "task.passes": _whole(1, "10"),
+    "task.discount": _Rule(float, "a number from 0 to 1", lambda v: 0 <= v <= 1, "0.99"),
+    "task.trace": _Rule(float, "a number from 0 to 1", lambda v: 0 <= v <= 1, "0.95"),
+    "task.clip": _Rule(
+        object,
+        "true, false, or a number above 0",
+        lambda v: isinstance(v, (bool, int, float)) and (isinstance(v, bool) or v > 0),
+        "0.2",
+    ),
+    "task.max_gradient": _Rule(float, "a number above 0, or null", lambda v: v > 0, "0.5", True),
+    "data.limit": _Rule(
+        float,
+        "null, a number of examples, or a share below 1",
+        lambda v: 0 < v < 1 or (v >= 1 and v == int(v)),
+        "0.1",
+        True,
+    ),
+    "freezing.head_epochs": _whole(0, "0"),
+    "freezing.head_rate": _Rule(float, "a number above 0", lambda v: v > 0, "1.0"),
+    "freezing.views": _whole(0, "0"),
+    "freezing.count": _whole(1, "1"),
+    "freezing.every_epochs": _whole(1, "1"),
+    "freezing.depth": _whole(1, "2", True),
+    "freezing.rank": _whole(1, "8"),
+    "freezing.alpha": _Rule(float, "a number above 0", lambda v: v > 0, "16.0"),
+    "features.gigabytes": _Rule(float, "a number above 0", lambda v: v > 0, "10"),
+}
+
+
+_SIDES = _Rule(
+    object,
+    "pixels, a whole number, height and width as in [180,240], or null",
+    lambda v: (
+        all(
+            isinstance(one, int) and not isinstance(one, bool) and one >= 1
+            for one in (v if isinstance(v, (list, ListConfig)) else [v])
+        )
+        and (not isinstance(v, (list, ListConfig)) or len(v) == 2)
+    ),
+    "256",
+    True,
+)
+
+
+_MASK_RULES = {  # of keys that other data and tasks have with other values, or not at all
+    "data.size": _SIDES,
+    "data.fit": _one_of("cover", "stretch", "pad"),
+    "data.bad": _one_of("refuse", "drop"),
+    "data.test": _Rule(
+        float, "a share below 1, or a number of images", lambda v: 0 < v < 1 or (v >= 1 and v == int(v)), "0.2"
+    ),
+    "data.memory": _Rule(float, "megabytes, 0 or more", lambda v: v >= 0, "2000"),
+    "data.border_weight": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "10"),
+    "data.border_sigma": _Rule(float, "a number above 0", lambda v: 0 < v < math.inf, "5"),
+    "data.augment.crop": _SIDES._replace(cure="128"),
+    "task.loss": _one_of("cross_entropy", "dice", "focal", "cross_entropy+dice", "focal+dice"),
+    "task.gamma": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < 100, "2"),
+    "task.tolerance": _Rule(float, "a share below 0.5", lambda v: 0 <= v < 0.5, "0.0075"),
+    "task.overlap": _Rule(float, "a share below 0.9", lambda v: 0 <= v < 0.9, "0.25"),
+}
+
+
+def rule_of(key: str) -> str:
+    """What the value of a key must be, in words; empty where there is no rule."""
+    return RULES[key].words if key in RULES else ""
+
+
+def value_problems(config: Any) -> list[str]:
+    """Values of the keys that have a rule."""
+    wrong = []
+    rules = RULES | (_MASK_RULES if select(config, "data.gives.kind") == "masks" else {})
+    for key, rule in rules.items():
+        value = select(config, key, MISSING)
+        if value is MISSING or (value is None and rule.optional):
+            continue
+        kinds = {float: (int, float), list: (list, ListConfig)}.get(rule.kind, (rule.kind,))
+        if (
+            (isinstance(value, bool) and rule.kind is not object)
+            or not isinstance(value, kinds)
+            or not rule.holds(value)
+        ):
+            wrong.append(f"{key}={shown(value)} must be {rule.words}: try {key}={rule.cure}")
+    if "seed" in config and select(config, "data.seed") == config.seed:  # which is said of it
+        wrong = [sentence for sentence in wrong if not sentence.startswith("data.seed=")]
+    return wrong

@@ -1,0 +1,63 @@
+"""Values of the command line whose type is not that of their default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig
+
+from experiments.config import trainer_keys
+from experiments.config.compose import compose, parse
+from experiments.config.value_rules import RULES
+from experiments.config.view import select, shown
+from experiments.errors import UserError
+
+
+def type_problems(config: Any, defaults: Any) -> list[str]:
+    """Values given on the command line whose type is not their default's; those that have a rule are looked at there."""
+    given = {}
+    for override in parse(config.run.overrides):
+        if "." in override.key_or_group and not override.is_delete() and not override.is_add():
+            given[override.key_or_group] = override
+    given = {key: one for key, one in given.items() if not key.startswith("hydra.") and key not in RULES}
+    if not given:
+        return []
+    rest = [word for word in config.run.overrides if not any(word.lstrip("+").startswith(f"{key}=") for key in given)]
+    try:
+        defaults = defaults or compose(rest, config.run.config_dirs, whole=False)
+    except UserError:  # such as a value that another refers to
+        return []
+    problems, typed = [], {f"trainer.{key}" for key in trainer_keys.LISTED}
+    for key in given:
+        default, value = (select(one, key) for one in (defaults, config))
+        if default in (None, "???") or value is None or key == "trainer.devices" or key in typed:
+            continue
+        if not _alike(default, value):
+            problems.append(f"{key}={shown(value)} must be {_named(default)}: its default is {shown(default)}")
+    return problems
+
+
+def _alike(default: Any, value: Any) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) == isinstance(default, bool) or (
+            isinstance(value, (int, float)) and 0 <= value <= 1
+        )
+    if isinstance(default, float):
+        return isinstance(value, (int, float))
+    if isinstance(default, int):
+        return isinstance(value, int) or (isinstance(value, str) and default in (-1, 1))  # devices="0,1"
+    if isinstance(default, str):
+        return isinstance(value, (str, int, float))
+    if isinstance(default, (list, ListConfig)):
+        if not isinstance(value, (list, ListConfig)):
+            return False  # what a list may hold besides, such as names in place of numbers, its class knows
+        return all(isinstance(one, str) or _alike(default[0], one) for one in value if len(default))
+    return isinstance(default, (dict, DictConfig)) == isinstance(value, (dict, DictConfig))
+
+
+def _named(value: Any) -> str:
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    if isinstance(value, (list, ListConfig)):
+        inside = {int: " of whole numbers", float: " of numbers"}
+        return "a list" + (inside.get(type(value[0]), "") if len(value) else "")
+    return names.get(type(value), "a group of keys")

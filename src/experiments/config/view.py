@@ -1,0 +1,38 @@
+"""A resolved config as plain Python, read by attribute and by dotted key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+MISSING = object()
+
+
+class View(dict[str, Any]):
+    """A resolved config as plain Python, read by attribute like OmegaConf's, at a hundredth of its price."""
+
+    def __init__(self, plain: Mapping[str, Any]) -> None:
+        super().__init__({key: View(value) if isinstance(value, dict) else value for key, value in plain.items()})
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+def select(config: Any, key: str, default: Any = None) -> Any:
+    for part in key.split("."):
+        config = config.get(part, MISSING) if isinstance(config, (View, DictConfig)) else MISSING
+    return default if config is MISSING else config
+
+
+def shown(value: Any) -> str:
+    """A value as it is written on the command line: true, null, [64,32]."""
+    plain = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+    return (
+        str(plain) if isinstance(plain, (str, float)) else json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+    )
