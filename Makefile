@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: install dev demo test slow check package benchmark lessons docs docs-test clean
+.PHONY: install dev demo test slow plain prerelease check package benchmark lessons docs docs-test clean
 
 install: $(VENV)/installed
 
@@ -43,6 +43,14 @@ test: dev ## the quick tests
 
 slow: dev ## the tests that take longer
 	$(BIN)/python -m pytest -q -m slow -n auto --dist loadfile
+
+plain: dev ## run, resume and sweep tests without any stand-in for parts of Lightning, torch and Hydra
+	EXPERIMENTS_PLAIN=1 $(BIN)/python -m pytest -q -n auto --dist loadfile tests/run/test_old_runs.py \
+		tests/run/test_resume.py tests/sweep/test_launch.py \
+		tests/run/test_execute.py::test_the_record_tells_all tests/run/test_execute.py::test_evaluate_gives_the_recorded_figures
+
+prerelease: dev ## run and sweep tests with the newest pre-releases of hydra-core and omegaconf; a failure is reported and no failure
+	scripts/prerelease.sh $(VENV)
 
 check: dev ## style and types
 	$(BIN)/ruff check .
