@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from experiments.run.network_graph import depth, network_graph
 from experiments.run.network_plan import plan
@@ -61,6 +62,36 @@ def test_blocks_that_repeat_are_drawn_once() -> None:
     assert body.parameters == 3 * 2 * 84
     relu = next(box for box in drawn.boxes.values() if "+ ReLU" in box.lines)
     assert relu.lines[0] == "conv 3 of 3 × 3"
+
+
+class Functions(nn.Module):
+    """As tutorials of torch write it: what has no weights is a function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 8, 3, padding=1)
+        self.fc1, self.head = nn.Linear(8, 16), nn.Linear(16, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.adaptive_avg_pool2d(F.avg_pool2d(self.conv2(x).tanh(), (2, 2)), 1)
+        return self.head(F.gelu(self.fc1(torch.flatten(x, 1))))
+
+
+def test_functions_are_drawn_as_the_layers_that_do_the_same() -> None:
+    drawn = plan(network_graph(Functions(), RGB))
+    panels = {panel.name: [drawn.boxes[number].lines for number in panel.boxes] for panel in drawn.panels}
+    assert list(panels) == ["input", "conv1", "conv2", "fc1", "head"]
+    assert panels["conv1"] == [
+        ["conv 6 of 3 × 3", "+ ReLU", "6 × 8 × 8 · 168"],
+        ["max pool 2 × 2, stride 2", "6 × 4 × 4"],
+    ]
+    assert [lines[0] for lines in panels["conv2"]] == [
+        "conv 8 of 3 × 3",
+        "average pool 2 × 2, stride 2",
+        "global average",
+    ]
+    assert "+ Tanh" in panels["conv2"][0] and "+ GELU" in panels["fc1"][0]
 
 
 def test_branches_stand_side_by_side_and_nothing_overlaps() -> None:

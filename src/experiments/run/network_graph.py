@@ -16,6 +16,10 @@ from experiments.run.layer_table import count, example_input, output_shape, rest
 from experiments.run.watched_operations import WatchedOperations
 
 _SYMBOLS = {"add": "+", "sub": "−", "mul": "×", "cat": "concat", "bmm": "·", "mm": "·", "div": "÷"}
+_FUNCTIONS: dict[str, Callable[..., nn.Module]] = {  # of torch.nn.functional, and the layers that say the same
+    "relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "gelu": nn.GELU, "silu": nn.SiLU, "elu": nn.ELU,
+    "leaky_relu": nn.LeakyReLU, "hardtanh": nn.ReLU6, "hardswish": nn.Hardswish,
+}  # fmt: skip
 _WEIGHTY = (
     nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear, nn.Bilinear,
     nn.RNNBase,
@@ -24,12 +28,12 @@ _WEIGHTY = (
 
 @dataclass(frozen=True)
 class Node:
-    """A layer, an input, or an operator that joins several tensors.
+    """A layer, a function that could be one, an input, or an operator that joins several tensors.
 
     Attributes:
         name: dotted name inside the model; of an operator, of the block that holds it; empty for what stands outside of all.
         kind: class name of a layer, sign of an operator, `input`.
-        module: the layer itself.
+        module: the layer itself; of a function a layer that does the same.
         output: shape without the batch, or None.
         sources: numbers of the nodes that it reads.
         parameters: in it.
@@ -139,6 +143,12 @@ class _Tracer(WatchedOperations):
                 joined = tuple(sorted(frozenset().union(*given)))
                 self.nodes.append(Node(block, _SYMBOLS.get(sign, sign), None, output_shape(out), joined))
                 sources = frozenset({len(self.nodes) - 1})
+            elif len(sources) == 1 and (layer := _as_layer(func.overloadpacket.__name__.rstrip("_"), args)) is not None:
+                (source,) = sources
+                block = (self._names[self._open[-1]] if self._open else "") or self.nodes[source].stage
+                values = out[0] if isinstance(out, tuple) else out
+                self.nodes.append(Node(block, type(layer).__name__, layer, output_shape(values), (source,)))
+                sources = frozenset({len(self.nodes) - 1})
         for tensor in _tensors(out):
             if sources:
                 self._mark(tensor, sources)
@@ -150,6 +160,26 @@ class _Tracer(WatchedOperations):
     def _mark(self, tensor: Tensor, sources: frozenset[int]) -> None:
         self._from[id(tensor)] = sources
         self._alive.append(tensor)
+
+
+def _as_layer(function: str, args: Any) -> nn.Module | None:
+    """The layer that does what a function does; None where the function is none that a picture shows."""
+    if function in _FUNCTIONS:
+        return _FUNCTIONS[function]()
+    values, *rest = args
+    if function in ("max_pool2d_with_indices", "avg_pool2d"):
+        size, stride = rest[0], (rest[1] if len(rest) > 1 and rest[1] else rest[0])
+        kind = nn.AvgPool2d if function == "avg_pool2d" else nn.MaxPool2d
+        return kind(_pair(size), _pair(stride))
+    if function == "_adaptive_avg_pool2d":
+        return nn.AdaptiveAvgPool2d(_pair(rest[0]))
+    if function == "mean" and values.dim() == 4 and rest and {one % 4 for one in rest[0]} == {2, 3}:
+        return nn.AdaptiveAvgPool2d(1)
+    return None
+
+
+def _pair(size: Any) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else (size[0], size[-1])
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
