@@ -1,7 +1,9 @@
-"""Writes the lessons, their pictures and the page of all keys; or with --check runs every command of every lesson, small.
+"""Writes the lessons, their notebooks and pictures, the gallery and the page of all keys; or runs their commands, small.
 
 python scripts/lessons.py            # make lessons
-python scripts/lessons.py --check    # make docs-test
+python scripts/lessons.py --keep     # the same without running a command: outputs and pictures stay as they are
+python scripts/lessons.py --keys     # the page of all keys alone
+python scripts/lessons.py --check    # make docs-test: every command of every lesson
 """
 
 from __future__ import annotations
@@ -20,15 +22,20 @@ from typing import Any
 
 import yaml
 
+sys.path.insert(0, str(Path(__file__).parent))
+from lesson_notebooks import MORE, notebook  # noqa: F401
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 LONGEST = 45  # lines of output on a page
 SMALL = ("trainer=quick", "callbacks.figures=null", "hydra.run.dir=run")
 WORDS = {
     "en": {"idea": "The idea", "code": "The code", "see": "See it", "train": "Train it", "claims": "What was measured",
-           "questions": "Questions", "more": "lines more", "none": "not tested yet", "other": "हिन्दी में"},
+           "questions": "Questions", "more": "lines more", "other": "हिन्दी में", "notebook": "as a notebook",
+           "head": "comparison | quantity | of | against | effect | 95 % | verdict", "verdict": "Verdict"},
     "hi": {"idea": "विचार", "code": "Code", "see": "देखें", "train": "Train करें", "claims": "क्या मापा गया",
-           "questions": "प्रश्न", "more": "पंक्तियाँ और", "none": "अभी जाँचा नहीं गया", "other": "In English"},
+           "questions": "प्रश्न", "more": "पंक्तियाँ और", "other": "In English", "notebook": "notebook के रूप में",
+           "head": "तुलना | राशि | किसकी | किसके सामने | असर | 95 % | निर्णय", "verdict": "निर्णय"},
 }  # fmt: skip
 
 
@@ -88,45 +95,124 @@ def source(file: str, name: str) -> str:
     return "\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno])
 
 
-def verdicts() -> dict[str, str]:
-    """The verdict of each tested claim, as docs/claims.md has it."""
-    text = (DOCS / "claims.md").read_text(encoding="utf-8") if (DOCS / "claims.md").exists() else ""
-    found = re.findall(r"^\| \[(\w+)\]\(#\w+\) \| (.+?) \| (.+?) \|", text, re.MULTILINE)
-    return {name: f"{statement} **{verdict}**" for name, statement, verdict in found}
+def measured(claim: str, language: str) -> str:
+    """What was measured of a claim, as docs/claims.md has it: statement, verdict, table and picture."""
+    from experiments.claims import wording
+    from experiments.claims.board import measured_dir
+    from experiments.claims.claim import read_claim
+    from experiments.claims.verdict import read_verdict
+
+    said, verdict, words = read_claim(claim), read_verdict(measured_dir() / f"{claim}_small.json"), WORDS[language]
+    head = words["head"].split(" | ")
+    rows = [
+        [
+            one.say,
+            one.quantity,
+            wording.figure(one.of.mean),
+            wording.figure(one.against.mean),
+            wording.effect(one),
+            wording.interval(one),
+            one.verdict,
+        ]
+        for one in verdict.findings
+    ]
+    table = [f"| {' | '.join(row)} |" for row in [head, ["---"] * 2 + ["---:"] * 4 + ["---"], *rows]]
+    parts = [
+        f"### [{said.statement}](../../claims.md#{claim})",
+        f"{words['verdict']}: **{verdict.verdict}**. {said.conditions}".rstrip(),
+        "\n".join(table),
+        f"![{said.statement}](../../claims/{claim}.png)",
+    ]
+    return "\n\n".join(parts)
 
 
-def write() -> None:
-    """Writes both languages of every lesson, with the output and the pictures of its commands."""
-    known = verdicts()
+def shown_now(lesson: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Runs the commands that a lesson shows: of each the command, what it prints, and the name of its picture.
+
+    Raises:
+        SystemExit: when a command fails.
+    """
+    shown = []
+    for number, one in enumerate(lesson["see"], 1):
+        with tempfile.TemporaryDirectory() as folder:
+            code, said = run(one["run"], Path(folder))
+            if code:
+                raise SystemExit(f"{one['run']} failed:\n{said}")
+            picture = f"{lesson['name']}_{number}.png" if "picture" in one else ""
+            if picture:
+                shutil.copy(Path(folder) / one["picture"], DOCS / "images" / "lessons" / picture)
+        print(f"{lesson['name']}: {one['run']}", flush=True)
+        lines = [line for line in said.rstrip().splitlines() if not re.match(r"(picture|page|png|svg) {2,}", line)]
+        shown.append((one["run"], "\n".join(lines), picture))
+    return shown
+
+
+def shown_before(lesson: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """The same as the English page has it.
+
+    Raises:
+        SystemExit: when the page lacks a command.
+    """
+    text = (DOCS / "lessons" / "en" / f"{lesson['name']}.md").read_text(encoding="utf-8")
+    shown = []
+    for number, one in enumerate(lesson["see"], 1):
+        found = re.search(rf"^```\n\$ {re.escape(one['run'])}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        if found is None:
+            raise SystemExit(f"{lesson['name']} lacks {one['run']}: run make lessons")
+        shown.append((one["run"], found[1].rstrip(), f"{lesson['name']}_{number}.png" if "picture" in one else ""))
+    return shown
+
+
+def write(keep: bool = False) -> None:
+    """Writes both languages and the notebook of every lesson, and the gallery of their pictures.
+
+    Args:
+        keep: takes outputs and pictures from the pages that are there.
+    """
     (DOCS / "images" / "lessons").mkdir(parents=True, exist_ok=True)
+    pictures = []
     for lesson in lessons():
-        shown = []
-        for number, one in enumerate(lesson["see"], 1):
-            with tempfile.TemporaryDirectory() as folder:
-                code, said = run(one["run"], Path(folder))
-                if code:
-                    raise SystemExit(f"{one['run']} failed:\n{said}")
-                picture = ""
-                if "picture" in one:
-                    picture = f"{lesson['name']}_{number}.png"
-                    shutil.copy(Path(folder) / one["picture"], DOCS / "images" / "lessons" / picture)
-            print(f"{lesson['name']}: {one['run']}", flush=True)
-            shown.append((one["run"], said, picture))
+        shown = (shown_before if keep else shown_now)(lesson)
         for language in WORDS:
             page = DOCS / "lessons" / language / f"{lesson['name']}.md"
             page.parent.mkdir(parents=True, exist_ok=True)
-            page.write_text(_page(lesson, language, shown, known), encoding="utf-8")
+            page.write_text(_page(lesson, language, shown), encoding="utf-8")
+        notebook(lesson).write(DOCS / "lessons" / "notebooks" / f"{lesson['name']}.ipynb")
+        pictures += [(lesson, command, picture) for command, _, picture in shown if picture]
+    (DOCS / "gallery.md").write_text(_gallery(pictures), encoding="utf-8")
 
 
-def _page(lesson: dict[str, Any], language: str, shown: list[tuple[str, str, str]], known: dict[str, str]) -> str:
+def _gallery(pictures: list[tuple[dict[str, Any], str, str]]) -> str:
+    from experiments.claims.claim import claim_names, read_claim
+
+    cards = [
+        f"- ![{command}](images/lessons/{picture})\n\n    `{command}`\n\n"
+        f"    [{lesson['title']['en']}](lessons/en/{lesson['name']}.md)"
+        for lesson, command, picture in pictures
+    ]
+    claims = [
+        f"- ![{read_claim(name).statement}](claims/{name}.png)\n\n    `experiments claim {name}`\n\n"
+        f"    [{read_claim(name).statement}](claims.md#{name})"
+        for name in claim_names()
+        if (DOCS / "claims" / f"{name}.png").exists()
+    ]
+    parts = ["# Gallery", "Each picture with the command that draws it. Written by `make lessons`."]
+    for title, found in (("Steps and networks", cards), ("Claims", claims)):
+        parts += [f"## {title}", '<div class="grid cards" markdown>', "\n\n".join(found), "</div>"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _page(lesson: dict[str, Any], language: str, shown: list[tuple[str, str, str]]) -> str:
     words, other = WORDS[language], "hi" if language == "en" else "en"
     number = int(lesson["name"][:2])
     title, file = lesson["title"][language], lesson["code"]["file"]
-    parts = [f"# {number} · {title}", f"[{words['other']}](../{other}/{lesson['name']}.md)"]
+    elsewhere = [f"[{words['other']}](../{other}/{lesson['name']}.md)"]
+    elsewhere.append(f"[{words['notebook']}](../notebooks/{lesson['name']}.ipynb)")
+    parts = [f"# {number} · {title}", " · ".join(elsewhere)]
     parts += [f"## {words['idea']}", _wrapped(lesson["idea"][language])]
     parts += [f"## {words['see']}"]
     for command, said, picture in shown:
-        lines = [line for line in said.rstrip().splitlines() if not re.match(r"(picture|page|png|svg) {2,}", line)]
+        lines = said.splitlines()
         rest = len(lines) - LONGEST
         lines = lines[:LONGEST] + ([f"… {rest} {words['more']}"] if rest > 0 else [])
         parts.append("```\n" + "\n".join([f"$ {command}", *lines]).rstrip() + "\n```")
@@ -134,9 +220,8 @@ def _page(lesson: dict[str, Any], language: str, shown: list[tuple[str, str, str
             parts.append(f"![{command}](../../images/lessons/{picture})")
     parts += [f"## {words['code']}", f"`{file}`", f"```python\n{source(file, lesson['code']['object'])}\n```"]
     parts += [f"## {words['train']}", f"```\n{lesson['train']}\n```"]
-    if tested := [name for name in lesson["claims"] if name in known]:
-        parts.append(f"## {words['claims']}")
-        parts.append("\n".join(f"- [{name}](../../claims.md#{name}): {known[name]}" for name in tested))
+    parts.append(f"## {words['claims']}")
+    parts += [measured(claim, language) for claim in lesson["claims"]]
     parts.append(f"## {words['questions']}")
     parts.append(
         "\n\n".join(
@@ -198,7 +283,7 @@ def main() -> int:
         return int(failed > 0)
     write_keys()
     if "--keys" not in sys.argv:
-        write()
+        write(keep="--keep" in sys.argv)
     return 0
 
 

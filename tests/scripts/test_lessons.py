@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from pathlib import Path
 
@@ -12,6 +14,10 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import lessons as script  # noqa: E402
 
 LESSONS = script.lessons()
+QUESTIONS = """What does the hidden state do? How is an RNN unrolled? What are its limits? Why 3 × 3? What does a shortcut gain? How does one train 100 layers?
+How does one get class probabilities? What is a feature map? Max against average pooling? Why flatten? Why share parameters? What do padding and stride do to the shape?
+What is the latent space good for? Vanilla against denoising? VGG against ResNet? What is the Inception module for? How does BERT read context? When to avoid fine-tuning?
+How does one see which layers are frozen? Which technique costs more? What does the forget gate do? Why has a GRU no cell state?"""
 
 
 def test_ten_lessons_in_order_in_both_languages() -> None:
@@ -29,6 +35,38 @@ def test_code_on_the_page_is_that_of_the_source(lesson) -> None:
     code = script.source(lesson["code"]["file"], lesson["code"]["object"])
     page = (ROOT / "docs" / "lessons" / "en" / f"{lesson['name']}.md").read_text(encoding="utf-8")
     assert code in page, "run make lessons"
+
+
+def test_every_question_of_the_course_is_asked() -> None:
+    asked = {one["en"] for lesson in LESSONS for one in lesson["questions"]}
+    assert set(re.findall(r"[^?\n]+\?", QUESTIONS.replace("? ", "?\n"))) <= asked
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: one["name"])
+def test_verdicts_and_notebook_are_those_of_the_lesson(lesson, tmp_path: Path) -> None:
+    for language in ("en", "hi"):
+        page = (ROOT / "docs" / "lessons" / language / f"{lesson['name']}.md").read_text(encoding="utf-8")
+        for claim in lesson["claims"]:
+            assert script.measured(claim, language) in page, "run scripts/lessons.py --keep"
+    script.notebook(lesson).write(tmp_path / "new.ipynb")
+    kept = ROOT / "docs" / "lessons" / "notebooks" / f"{lesson['name']}.ipynb"
+    assert kept.read_text(encoding="utf-8") == (tmp_path / "new.ipynb").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "lessons" / "notebooks" / "05_convolution.ipynb").read_text(encoding="utf-8")
+    small = json.dumps('more = ["trainer=quick", "callbacks.figures=null"]')[1:-1]
+    text = text.replace(json.dumps(script.MORE)[1:-1], small)
+    assert small in text
+    book = nbformat.reads(text, as_version=4)
+    nbformat.validate(book)
+    nbclient.NotebookClient(book, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    said = [part.get("text", "") for cell in book.cells for part in cell.get("outputs", ())]
+    assert said and not any("error:" in one for one in said)
 
 
 def test_a_failing_command_is_told(tmp_path: Path) -> None:
