@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,10 +26,12 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed in range(2):
             make_run(
                 root / f"{place}_{seed}", 0.5 + (place % 37) / 100 + seed / 500, seed, model=f"m{place % 4}",
-                overrides=(f"optimizer.lr={0.001 * (place + 1):.3f}",), cost={"parameters": 100 + place},
+                overrides=(f"optimizer.lr={0.001 * (place + 1):.3f}",), cost={"parameters": 100 + place}, epochs=5 * (place > 100),
             )  # fmt: skip
     path = root.parent / "report.html"
-    path.write_text(report(compare([root]), [root], work=True))
+    (root / "119_0" / "show").mkdir()
+    (root / "119_0" / "show" / "index.html").write_text("<p>inside</p>")
+    path.write_text(report(compare([root]), [root], work=True, target=path))
     return path
 
 
@@ -36,6 +39,20 @@ def test_the_page_tells_no_folder_of_its_author(page_file: Path) -> None:
     text = page_file.read_text()
     assert str(page_file.parent) not in text and "sweep/0_0" in text and text.count("<script>") == 1
     assert from_here(Path("/a/b/c"), [Path("/a/b")]) == "b/c" and from_here(Path("/x/y"), [Path("/a")]) == "y"
+
+
+def test_charts_come_first_and_both_ps_are_told(page_file: Path) -> None:
+    text = page_file.read_text()
+    places = [text.index(f">{name}</h2>") for name in ("Charts", "All cells", "How to read this")]
+    assert places == sorted(places) and text.index('aria-label="contents"') < places[0]
+    assert '<th class="r">p alone</th>' in text and '<th class="r">p corrected</th>' in text
+    assert text.count('href="#part') == text.count('id="part')
+
+
+def test_runs_that_lie_elsewhere_are_not_linked(page_file: Path, tmp_path: Path) -> None:
+    root = page_file.parent / "sweep"
+    text = report(compare([root]), [root], work=True, target=tmp_path / "report.html")
+    assert "index.html" not in text and str(tmp_path) not in text
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +91,41 @@ def test_the_table_can_be_worked_in(browser: Any, page_file: Path) -> None:
     assert "sweep/118_0" in runs.inner_text() and "experiments train" in runs.inner_text()
     rows.first.click()
     assert "sweep/119_1" in runs.inner_text() and "seed=1" in runs.inner_text()
+    assert runs.get_by_role("link", name="inside").get_attribute("href") == "sweep/119_0/show/index.html"
+    curves = runs.get_by_role("img")
+    assert curves.count() == 3 and curves.first.locator("polyline").count() == 2
     page.get_by_text("columns", exact=True).click()
     page.get_by_role("checkbox", name="parameters").uncheck()
     assert page.get_by_role("button", name="parameters").count() == 0
     page.locator(".rows").evaluate("area => area.scrollTop = area.scrollHeight")
     page.wait_for_function("() => document.querySelector('.work tbody').innerText.includes('0.001')")
     assert not wrong, wrong
+    page.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing_serious(browser: Any, page_file: Path, dark: bool) -> None:
+    found = importlib.util.find_spec("axe_playwright_python")
+    if found is None or not found.submodule_search_locations:
+        pytest.skip("axe-playwright-python is not installed")
+    page = browser.new_page(color_scheme="dark" if dark else "light")
+    page.goto(page_file.as_uri())
+    page.locator(".work tbody tr[tabindex]").first.click()
+    page.evaluate((Path(found.submodule_search_locations[0]) / "axe.min.js").read_text(encoding="utf-8"))
+    result = page.evaluate("axe.run()")
+    serious = [one for one in result["violations"] if one["impact"] in ("serious", "critical")]
+    assert not serious, [(one["id"], one["nodes"][0]["html"][:200]) for one in serious]
+    page.close()
+
+
+@pytest.mark.slow
+def test_on_paper_all_cells_are_there(browser: Any, page_file: Path) -> None:
+    page = browser.new_page()
+    page.goto(page_file.as_uri())
+    page.emulate_media(media="print")
+    assert page.locator(".plain tbody tr").count() == 120 and page.locator(".plain").is_visible()
+    assert not page.locator(".work .rows").is_visible()
     page.close()
 
 

@@ -315,7 +315,7 @@ def main(words: list[str]) -> int:
     if options.html:
         from experiments.compare.report import report
 
-        _save(Path(options.html), report(comparison, options.paths, work=True))
+        _save(Path(options.html), report(comparison, options.paths, work=True, target=Path(options.html)))
         written.append(("report", options.html))
     if options.figures:
         from experiments.compare.charts import save_figures

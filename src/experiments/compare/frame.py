@@ -76,7 +76,7 @@ def _class() -> Any:
             from experiments.compare.report import report
             from experiments.system.files import write_text
 
-            write_text(Path(path), report(self.comparison, self.folders, work=True))
+            write_text(Path(path), report(self.comparison, self.folders, work=True, target=Path(path)))
             return Path(path)
 
     return Compared

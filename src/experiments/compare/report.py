@@ -14,21 +14,23 @@ from experiments.compare.analysis import BETTER, UNCLEAR, WORSE, Comparison, Fie
 from experiments.compare.axes import WIDTH
 from experiments.compare.charts import all_charts
 from experiments.compare.compare import cell_table, difference_table, effect_table, notes
-from experiments.compare.report_table import SCRIPT, STYLE, work_table
+from experiments.compare.report_script import SCRIPT, STYLE
+from experiments.compare.report_table import work_table
 from experiments.compare.run_records import shown
-from experiments.compare.wording import answers, heading, many, matters
+from experiments.compare.wording import answers, heading, many, matters, probability
 from experiments.viz.page import figure, page
 
 _ROWS = 200  # of a table; more is for CSV
 
 
-def report(comparison: Comparison, paths: Sequence[Path] = (), work: bool = False) -> str:
+def report(comparison: Comparison, paths: Sequence[Path] = (), work: bool = False, target: Path | None = None) -> str:
     """The whole page.
 
     Args:
         comparison: what it tells.
         paths: that were compared.
         work: whether its table can be searched and sorted, and opens a cell's runs, which needs a script.
+        target: the file that the page becomes; runs below its folder are linked to.
     """
     first = comparison.fields[0]
     metrics = list(dict.fromkeys(field.metric for field in comparison.fields))
@@ -48,6 +50,7 @@ def report(comparison: Comparison, paths: Sequence[Path] = (), work: bool = Fals
             len(names) > 1,
             paths,
             work,
+            target,
         )
         start = end
     if comparison.effects:
@@ -59,7 +62,9 @@ def report(comparison: Comparison, paths: Sequence[Path] = (), work: bool = Fals
     parts += _reading(first)
     where = ", ".join(shown(path if not path.is_absolute() else path.name) for path in paths)
     parts.append(f"<footer>experiments compare {escape(where)} · {datetime.now():%Y-%m-%d %H:%M}</footer>")
-    return page(title, parts, style=STYLE if work else "", script=SCRIPT if work else "")
+    return page(
+        title, _with_contents(parts) if work else parts, style=STYLE if work else "", script=SCRIPT if work else ""
+    )
 
 
 def _field(
@@ -69,6 +74,7 @@ def _field(
     several: bool,
     paths: Sequence[Path],
     work: bool,
+    target: Path | None,
 ) -> list[str]:
     parts = [f"<h2>{escape(field.name)}</h2>"] if several else []
     said = answers(field)
@@ -77,24 +83,49 @@ def _field(
     ask = {"Best": "Best cell", "Certain?": "Can it be told from the next?", "Cost": "What it costs"}
     cards = "".join(f"<div><dt>{escape(ask.get(word, word))}</dt><dd>{escape(text)}</dd></div>" for word, text in said)
     parts.append(f'<dl class="answers">{cards}</dl>')
-    head, body, right, bold = rows
-    parts.append("<h2>All cells</h2>" if not several else "<h3>All cells</h3>")
-    ranked = [[str(place), *row] for place, row in enumerate(body, 1)]
-    plain = _table(["", *head], ranked, [0, *(column + 1 for column in right)], bold)
-    parts.append(work_table(field, comparison, paths, plain) if work else plain)
     charts = [
         figure(title, caption, drawing.svg(), drawing.width > WIDTH)
         for _, title, caption, drawing in all_charts(field, comparison.effects)
     ]
     if charts:
         parts += ["<h2>Charts</h2>" if not several else "", f'<div class="charts">{"".join(charts)}</div>']
+    head, body, right, bold = rows
+    parts.append("<h2>All cells</h2>" if not several else "<h3>All cells</h3>")
+    ranked = [[str(place), *row] for place, row in enumerate(body, 1)]
+    plain = _table(["", *head], ranked, [0, *(column + 1 for column in right)], bold)
+    parts.append(work_table(field, comparison, paths, plain, target) if work else plain)
     if field.verdicts and field.reference:
         name = f"Against {field.label(field.reference)}"
         parts += [
             f"<h2>{escape(name)}</h2>" if not several else f"<h3>{escape(name)}</h3>",
-            _table(*difference_table(field)),
+            _table(*_with_both_p(field)),
         ]
     return parts
+
+
+def _with_both_p(field: Field) -> tuple[list[str], list[list[str]], list[int]]:
+    """The table of differences with p of each comparison alone beside that corrected for all."""
+    head, rows, right = difference_table(field)
+    at = head.index("p")
+    head = [*head[:at], "p alone", "p corrected", *head[at + 1 :]]
+    rows = [
+        [*row[:at], probability(verdict.difference.p), *row[at:]]
+        for row, verdict in zip(rows, field.verdicts, strict=True)
+    ]
+    return head, rows, [*(column + (column > at) for column in right), at + (at in right)]
+
+
+def _with_contents(parts: list[str]) -> list[str]:
+    """The parts with an anchor for each section, and links to them below the title."""
+    links, anchored = [], []
+    for part in parts:
+        if part.startswith("<h2>"):
+            links.append(f'<a href="#part{len(links) + 1}">{part[4:-5]}</a>')
+            part = f'<h2 id="part{len(links)}">{part[4:]}'
+        anchored.append(part)
+    if len(links) < 2:
+        return parts
+    return [*anchored[:2], f'<nav class="contents" aria-label="contents">{"".join(links)}</nav>', *anchored[2:]]
 
 
 def _table(
@@ -130,6 +161,8 @@ def _reading(field: Field) -> list[str]:
     lines = [
         f"A cell is all runs that differ in nothing but the seed. ± is the 95 % confidence interval of their mean, {how}.",
         f"Differences are taken seed by seed on equal splits and tested {test}. {family}",
+        "“p alone” is that of one comparison; “p corrected” allows for all of them, and the verdict follows it. The intervals of differences "
+        "are at 95 % each, not all at once: one may leave zero out where the corrected p is above 0.05.",
         "A cell is in bold when it can be told from the next after that correction.",
         f"“{UNCLEAR.capitalize()}” does not mean equal: it means that these seeds do not show it. “Seeds to tell” is how many seeds "
         "each cell would need for a difference of the size seen, to be found four times in five: an order of magnitude.",
