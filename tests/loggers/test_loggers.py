@@ -20,6 +20,8 @@ from experiments.loggers.base import announce, close, log_epoch
 from experiments.loggers.csv import CSV
 from experiments.loggers.tensorboard import TensorBoard
 
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + bytes([0, 0, 0, 1, 0, 0, 0, 1])  # as much as a logger reads of one
+
 
 def rows(folder: Path) -> list[dict[str, str]]:
     with (folder / "metrics.csv").open() as file:
@@ -227,3 +229,48 @@ def test_training_and_validation_lie_over_each_other(tmp_path: Path) -> None:
     charts = layout.category[0].chart
     assert [chart.title for chart in charts] == ["loss", "accuracy"]
     assert list(charts[1].multiline.tag) == ["^(train|val)/accuracy$"]
+
+
+def test_curves_of_precision_and_recall_are_those_of_the_counts(tmp_path: Path) -> None:
+    """The PR CURVES tab of TensorBoard, of two classes: at threshold 0 all are taken, and recall falls as it rises."""
+    from experiments.callbacks.pr_curves import THRESHOLDS, counts, curves
+
+    chances = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
+    found = curves(counts(chances, torch.tensor([0, 0, 1, 1])))
+    true, false, others, missed, precision, recall = found[1]
+    assert (true[0], false[0], others[0], missed[0]) == (2, 2, 0, 0) and (precision[0], recall[0]) == (0.5, 1)
+    at = int(0.35 * (THRESHOLDS - 1))
+    assert (true[at], false[at], others[at], missed[at]) == (2, 0, 2, 0) and (precision[at], recall[at]) == (1, 1)
+    assert recall[-1] == 0
+    logger = TensorBoard(str(tmp_path))
+    logger.log_pr_curve("test/one", found[1].tolist(), 7)
+    logger.close("finished")
+    kept = events(tmp_path)
+    assert kept.PluginTagToContent("pr_curves").keys() == {"test/one/pr_curves"}
+    values = torch.tensor(kept.Tensors("test/one/pr_curves")[0].tensor_proto.float_val)
+    assert torch.equal(values.view(6, THRESHOLDS), found[1].float())
+
+
+@pytest.mark.slow
+def test_graph_and_curves_of_a_run(experiments: Any, tmp_path: Path) -> None:
+    words = ["data=digits", "model=lenet5", "trainer=quick", "logger.tensorboard.graph=true", "callbacks=pr_curves"]
+    code, _, said = experiments("train", *words, "hydra.run.dir=run")
+    assert code == 0, said
+    kept = events(tmp_path / "run")
+    assert kept.Graph().node and len(kept.PluginTagToContent("pr_curves")) == 10
+
+
+def test_pictures_of_a_sweep_are_few(tmp_path: Path) -> None:
+    for folder in (tmp_path / "alone", tmp_path / "sweep" / "0"):
+        logger = TensorBoard(str(folder))
+        for name in ("figures/training_batch", "figures/confusion"):
+            if folder.name == "0":
+                (folder.parent).mkdir(exist_ok=True)
+                (folder.parent / "sweep.json").touch()
+            logger.log_picture(name, PNG, 0)
+        logger.close("finished")
+    assert set(events(tmp_path / "alone").PluginTagToContent("images")) == {
+        "figures/training_batch",
+        "figures/confusion",
+    }
+    assert set(events(tmp_path / "sweep" / "0").PluginTagToContent("images")) == {"figures/confusion"}

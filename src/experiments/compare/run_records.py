@@ -23,7 +23,7 @@ _NO_CHOICE_DOTTED = (
     *(
         f"{group}.{key}" for group in ("model", "task", "data") for key in ("object", "made")
     ),  # of Python: see run.given
-    *("callbacks.progress", "callbacks.figures", "callbacks.learning_rate"),
+    *("callbacks.progress", "callbacks.figures", "callbacks.learning_rate", "callbacks.pr_curves"),
 )
 
 

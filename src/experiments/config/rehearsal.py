@@ -23,7 +23,7 @@ _OF_THE_MODEL = ("freezing.count", "freezing.depth", "freezing.views", "trainer.
 _SETTLED = re.compile(
     r"seed|weights|hydra\..*|launcher\..*|features\..*|logger|callbacks|trainer|precision|sweep|experiment"
     r"|callbacks\.(checkpoint|early_stopping)\.(mode|patience|every_n_steps|every_minutes)"
-    r"|callbacks\.(figures|progress|projector|learning_rate|checkpoint)"
+    r"|callbacks\.(figures|pr_curves|progress|projector|learning_rate|checkpoint)"
     r"|trainer\.(devices|memory_format|compile|precision)"
     r"|freezing\.(norm|decay|reset_head)|data\.(root|seed|download)"
 )

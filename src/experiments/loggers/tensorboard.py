@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
 import struct
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
+from experiments.errors import first_line
 from experiments.loggers.base import RunLogger
 from experiments.loggers.event_file import record, records
+from experiments.spec import ImageSpec
+
+log = logging.getLogger(__name__)
+_ALIKE = ("figures/training_batch", "figures/filters", "figures/most_wrong")  # the run's folder has them
 
 
 class TensorBoard(RunLogger):
@@ -26,10 +33,13 @@ class TensorBoard(RunLogger):
 
     Args:
         dir: the run folder.
+        graph: whether the GRAPHS tab shows the network, which takes a trace of it; of images alone, and of a foreign module
+            with an `example_input_array`.
     """
 
-    def __init__(self, dir: str) -> None:
+    def __init__(self, dir: str, graph: bool = False) -> None:
         super().__init__(dir)
+        self._graph = graph
         self._file: io.FileIO | None = None
         self._earlier: list[Path] = []  # event files of attempts before this one
         self._once: set[str] = set()  # tags that this attempt has written for the whole run
@@ -136,8 +146,54 @@ class TensorBoard(RunLogger):
         self._write(summary_pb2.Summary(value=[value]), step)
 
     @rank_zero_only
+    def log_pr_curve(self, name: str, rows: Sequence[Sequence[float]], step: int) -> None:
+        """A curve for the PR CURVES tab: true and false positives, true and false negatives, precision and recall."""
+        from tensorboard.compat.proto import summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
+        from tensorboard.plugins.pr_curve.plugin_data_pb2 import PrCurvePluginData
+
+        content = PrCurvePluginData(version=0, num_thresholds=len(rows[0])).SerializeToString()
+        plugin = summary_pb2.SummaryMetadata.PluginData(plugin_name="pr_curves", content=content)
+        value = summary_pb2.Summary.Value(
+            tag=f"{name}/pr_curves",
+            metadata=summary_pb2.SummaryMetadata(display_name=name, plugin_data=plugin),
+            tensor=tensor_pb2.TensorProto(
+                dtype=types_pb2.DT_FLOAT,
+                float_val=[one for row in rows for one in row],
+                tensor_shape=tensor_shape_pb2.TensorShapeProto(dim=[{"size": len(rows)}, {"size": len(rows[0])}]),
+            ),
+        )
+        self._write(summary_pb2.Summary(value=[value]), step)
+
+    @rank_zero_only
+    def log_graph(self, model: Any, input_array: Any = None) -> None:
+        """The network for the GRAPHS tab, once, where that is asked for; Lightning calls this before it fits."""
+        if not self._graph:
+            return
+        self._graph = False
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        network, example = _traceable(model, input_array)
+        if example is None:
+            log.warning("logger.tensorboard.graph=true shows networks of images, and this one reads others: no graph")
+            return
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                from torch.utils.tensorboard._pytorch_graph import graph
+
+                found, _ = graph(network, example)
+        except Exception as error:  # the run is worth more than its picture
+            log.warning("logger.tensorboard.graph=true: this network cannot be traced (%s)", first_line(error))
+            return
+        self._open()
+        assert self._file is not None
+        self._file.write(record(Event(wall_time=time.time(), graph_def=found.SerializeToString()).SerializeToString()))
+
+    @rank_zero_only
     def log_picture(self, name: str, png: bytes, step: int) -> None:
-        """A picture that is already a PNG file."""
+        """A picture that is already a PNG file; in a sweep not those that look alike in all of its runs."""
+        if name in _ALIKE and (self._dir.parent / "sweep.json").exists():
+            return
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         width, height = struct.unpack(">II", png[16:24])  # a PNG begins with its signature and then its size
@@ -221,3 +277,22 @@ class TensorBoard(RunLogger):
         for path in self._earlier:
             path.unlink()
         self._earlier = []
+
+
+def _traceable(module: Any, given: Any) -> tuple[Any, Any]:
+    """The network and a batch for it; no batch where none is known."""
+    example = given if given is not None else getattr(module, "example_input_array", None)
+    if example is not None:
+        return module, example
+    spec, network = getattr(module, "spec", None), getattr(module, "model", None)
+    if not isinstance(spec, ImageSpec) or network is None:
+        return module, None
+    like = next(network.parameters(), None)
+    batch = (like if like is not None else _zero()).new_zeros(1, spec.channels, spec.height, spec.width)
+    return network, batch
+
+
+def _zero() -> Any:
+    import torch
+
+    return torch.zeros(())

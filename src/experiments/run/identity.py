@@ -19,6 +19,7 @@ _NOT_IDENTITY_CALLBACKS = (
     "figures",
     "learning_rate",
     "projector",
+    "pr_curves",
     "pruning",
     "gradient_reach",
     "gradient_norms",
