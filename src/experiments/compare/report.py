@@ -117,7 +117,8 @@ def _with_both_p(field: Field) -> tuple[list[str], list[list[str]], list[int]]:
 
 def _with_contents(parts: list[str]) -> list[str]:
     """The parts with an anchor for each section, and links to them below the title."""
-    links, anchored = [], []
+    links: list[str] = []
+    anchored: list[str] = []
     for part in parts:
         if part.startswith("<h2>"):
             links.append(f'<a href="#part{len(links) + 1}">{part[4:-5]}</a>')
