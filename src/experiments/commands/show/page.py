@@ -51,7 +51,11 @@ def _data(figure: Figure) -> str:
 
 
 def show_page(
-    title: str, heading: str, sections: Sequence[tuple[Panel, Sequence[tuple[Picture, str]]]], notes: Sequence[str]
+    title: str,
+    heading: str,
+    sections: Sequence[tuple[Panel, Sequence[tuple[Picture, str]]]],
+    notes: Sequence[str],
+    back: Sequence[tuple[str, str]] = (),
 ) -> str:
     """The whole page.
 
@@ -60,11 +64,15 @@ def show_page(
         heading: a quiet line below it.
         sections: panels with their pictures and those pictures' HTML.
         notes: what is not shown, and why.
+        back: name and place, told from the page, of what it belongs to.
     """
     links = "".join(f'<a href="#{panel.name}">{escape(panel.title)}</a>' for panel, _ in sections)
     parts = [f"<h1>{escape(title)}</h1>", f'<p class="quiet">{escape(heading)}</p>']
+    if back:
+        places = "".join(f'<a href="{escape(place)}">{escape(name)}</a>' for name, place in back)
+        parts.append(f'<nav aria-label="what this belongs to">{places}</nav>')
     if len(sections) > 1:
-        parts.append(f"<nav>{links}</nav>")
+        parts.append(f'<nav aria-label="contents">{links}</nav>')
     for panel, pictures in sections:
         parts.append(f'<h2 id="{panel.name}">{escape(panel.title)}</h2>')
         parts += [card("", one.caption, html, True) for one, html in pictures]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -81,11 +82,24 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
         if not loaded.record:
             heading = f"published weights, {len(loaded.spec.classes):,} classes"
         page = target / "index.html"
-        write_text(page, show_page(title, heading, sections, notes))
+        back = _back(loaded.folder if loaded.record else None, target)
+        write_text(page, show_page(title, heading, sections, notes, back))
     except OSError as error:
         raise UserError(f"{target} cannot be written to ({error.strerror}): choose another with --to FOLDER") from error
     print(f"{'page':<{wide}} {page}")
     return page
+
+
+def _back(run: Path | None, target: Path) -> list[tuple[str, str]]:
+    """Links from the page to its run and to a report of comparison above it; none where the page lies elsewhere."""
+    if run is None:
+        return []
+    run, here = run.resolve(), target.resolve()
+    if not here.is_relative_to(run):
+        return []
+    found = [("config", run / "config.yaml"), ("record", run / "record.json")]
+    found[:0] = [("comparison", folder / "report.html") for folder in list(run.parents)[:3]]
+    return [(name, Path(os.path.relpath(path, here)).as_posix()) for name, path in found if path.is_file()]
 
 
 # Classes of tasks, and the modules beside this one that draw for them; a task takes those of the nearest class above it.
