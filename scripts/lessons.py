@@ -159,7 +159,10 @@ def shown_before(lesson: dict[str, Any]) -> list[tuple[str, str, str]]:
         found = re.search(rf"^```\n\$ {re.escape(one['run'])}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
         if found is None:
             raise SystemExit(f"{lesson['name']} lacks {one['run']}: run make lessons")
-        shown.append((one["run"], found[1].rstrip(), f"{lesson['name']}_{number}.png" if "picture" in one else ""))
+        said = found[1].rstrip()
+        if cut := re.search(r"\n… (\d+) lines more$", said):
+            said = said[: cut.start()] + "\n " * int(cut[1])  # as many lines as there were
+        shown.append((one["run"], said, f"{lesson['name']}_{number}.png" if "picture" in one else ""))
     return shown
 
 

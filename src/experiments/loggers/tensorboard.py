@@ -7,9 +7,11 @@ import logging
 import os
 import re
 import struct
+import tempfile
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -177,17 +179,13 @@ class TensorBoard(RunLogger):
             log.warning("logger.tensorboard.graph=true shows networks of images, and this one reads others: no graph")
             return
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                from torch.utils.tensorboard._pytorch_graph import graph
-
-                found, _ = graph(network, example)
+            found = _traced(network, example)
         except Exception as error:  # the run is worth more than its picture
             log.warning("logger.tensorboard.graph=true: this network cannot be traced (%s)", first_line(error))
             return
         self._open()
         assert self._file is not None
-        self._file.write(record(Event(wall_time=time.time(), graph_def=found.SerializeToString()).SerializeToString()))
+        self._file.write(record(Event(wall_time=time.time(), graph_def=found).SerializeToString()))
 
     @rank_zero_only
     def log_picture(self, name: str, png: bytes, step: int) -> None:
@@ -290,6 +288,19 @@ def _traceable(module: Any, given: Any) -> tuple[Any, Any]:
     like = next(network.parameters(), None)
     batch = (like if like is not None else _zero()).new_zeros(1, spec.channels, spec.height, spec.width)
     return network, batch
+
+
+def _traced(network: Any, example: Any) -> bytes:
+    """The graph that SummaryWriter makes of a network, taken from a file of its own."""
+    from tensorboard.compat.proto.event_pb2 import Event
+    from torch.utils.tensorboard import SummaryWriter
+
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        with SummaryWriter(folder) as writer:
+            writer.add_graph(network, example)
+        events = (Event.FromString(data) for path in Path(folder).iterdir() for data in records(path))
+        return next(bytes(event.graph_def) for event in events if event.graph_def)
 
 
 def _zero() -> Any:
