@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from experiments.batches import END, PADDING, START, UNKNOWN, Joined, Sequences
+from experiments.models.attention import attend
 
 EPSILON = 1e-12  # of the layer norms, as published
 
@@ -68,7 +69,7 @@ class SelfAttention(nn.Module):
         """The mask (B, 1, 1, T) is true where there is a token."""
         query, key, value = (self._split(layer(values)) for layer in (self.query, self.key, self.value))
         share = self.dropout if self.training else 0.0
-        found = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=share)
+        found = attend(query, key, value, mask, share)
         return self.out(found.transpose(1, 2).flatten(2))
 
     def _split(self, values: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from experiments.batches import Decoding, Sequences
+from experiments.models.attention import attend
 
 Past = tuple[Tensor, Tensor]  # keys and values, (B, heads, t, size / heads) each
 
@@ -56,7 +57,7 @@ class CausalAttention(nn.Module):
         if past is not None:
             key, value = torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2)
         share = self.dropout if self.training else 0.0
-        found = F.scaled_dot_product_attention(query, key, value, mask, share, is_causal=mask is None)
+        found = attend(query, key, value, mask, share, causal=mask is None)
         return self.out(found.transpose(1, 2).flatten(2)), (key, value)
 
     def _split(self, values: Tensor) -> Tensor:

@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from experiments.models.attention import attend
+
 NAME = "experiments"
 
 
-def attend(
+def attend_as_library(
     module: nn.Module,
     query: Tensor,
     key: Tensor,
@@ -23,8 +25,6 @@ def attend(
     **unused: Any,
 ) -> tuple[Tensor, None]:
     """Queries, keys and values (B, heads, T, size) -> (B, T, heads, size), as the library's own attention functions do.
-
-    On a CPU the fused kernel is slower than three plain operations under bfloat16, and as fast in 32 bits.
 
     Args:
         module: the layer; its `is_causal` says whether a token sees only those before it.
@@ -53,29 +53,15 @@ def attend(
             attention_mask = position_bias.masked_fill(~attention_mask, torch.finfo(query.dtype).min)
         else:
             attention_mask = attention_mask + position_bias
-    if query.device.type == "cpu" and query.dtype is torch.bfloat16:
-        if causal:
-            attention_mask = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool).tril()[None, None]
-        scores = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
-        if attention_mask is not None:
-            bias = attention_mask
-            if bias.dtype is torch.bool:
-                bias = torch.zeros(bias.shape, dtype=scores.dtype).masked_fill(~bias, torch.finfo(scores.dtype).min)
-            scores = scores + bias
-        weights = nn.functional.dropout(scores.softmax(-1, dtype=torch.float32).to(value.dtype), dropout)
-        return (weights @ value).transpose(1, 2), None
-    out = nn.functional.scaled_dot_product_attention(
-        query, key, value, attention_mask, dropout, is_causal=causal, scale=scaling
-    )
-    return out.transpose(1, 2), None
+    return attend(query, key, value, attention_mask, dropout, causal, scaling).transpose(1, 2), None
 
 
 def install(net: nn.Module) -> None:
-    """Has a network of the library attend by `attend`."""
+    """Has a network of the library attend as all networks here do."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 
-    AttentionInterface.register(NAME, attend)
+    AttentionInterface.register(NAME, attend_as_library)
     AttentionMaskInterface.register(NAME, sdpa_mask)  # for whoever calls the library's network as a whole
     for module in net.modules():
         if hasattr(module, "config") and hasattr(module.config, "_attn_implementation"):

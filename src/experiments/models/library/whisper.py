@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from experiments.batches import Decoding, Sequences
+from experiments.models.attention import attend
 from experiments.models.library.log_mel import LogMel
 from experiments.models.library.published_config import (
     config_file,
@@ -332,12 +333,12 @@ class DecoderLayer(nn.Module):
         mask = None
         if count > 1:
             mask = torch.ones(count, total, dtype=torch.bool, device=values.device).tril(total - count)
-        out = F.scaled_dot_product_attention(asks, keys, found, attn_mask=mask, dropout_p=drop)
+        out = attend(asks, keys, found, mask, drop)
         values = values + self._dropped(layer.self_attn.out_proj(out.transpose(1, 2).flatten(2)))
 
         rows = len(sound[0])
         asks = self._asks(layer.encoder_attn_layer_norm(values), "encoder_attn", rows)
-        out = F.scaled_dot_product_attention(asks, sound[0], sound[1], dropout_p=drop)
+        out = attend(asks, sound[0], sound[1], dropout=drop)
         out = out.unflatten(2, (-1, count)).transpose(1, 2).flatten(0, 1)  # (R, heads, n, width)
         values = values + self._dropped(layer.encoder_attn.out_proj(out.transpose(1, 2).flatten(2)))
 
