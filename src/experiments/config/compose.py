@@ -20,12 +20,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments.config.augmentation import settle_augmentation
 from experiments.config.fitting_task import with_fitting_task
-from experiments.config.hydra_keys import refuse_unused
+from experiments.config.hydra_keys import refuse_sweep, refuse_unused
 from experiments.config.options import conf_dir, options
 from experiments.config.preprocessing import given_keys, take_over_published
 from experiments.config.pretrained_texts import take_over_texts
 from experiments.config.resolving import resolve
-from experiments.config.shorthand import leave_out_untaken, mended, spelled_out
+from experiments.config.shorthand import LATE, leave_out_untaken, mended, spelled_out
 from experiments.config.usual_words import options_with, unknown_option, usual_key
 from experiments.errors import UserError, first_line, unknown
 from experiments.system.hub import hub_name
@@ -59,6 +59,8 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[str] = (), whole: bo
     refuse_hidden(folders)
     search = [f"hydra.searchpath=[{','.join(quoted('file://' + folder) for folder in folders)}]"] if folders else []
     words, config = composed_by_hydra(with_fitting_task(spelled_out(overrides), folders), search, folders)
+    if whole:
+        refuse_sweep(config.hydra)
     return settle(config, words, folders, whole=whole)
 
 
@@ -236,6 +238,12 @@ def explain(error: Exception, overrides: Sequence[str], config_dirs: Sequence[st
         key = found.group(1).split("@")[0]
         if meant := usual_key(key):
             return f"{key} is {meant} here: write that"
+        if (
+            key in LATE
+            and "No match in the defaults list" in text
+            and not any(word.startswith(f"{key}=") for word in overrides)
+        ):
+            return f"a file overrides {key}, and the data that it chooses names none: write  - /{key}: NAME  without override in that file"
         if "No match in the defaults list" in text or ("." not in key and "/" not in key):
             return unknown(key, "no group and no key", key, [*GROUPS, *_keys(config_dirs)])
         return _unknown_key(key, overrides, config_dirs)

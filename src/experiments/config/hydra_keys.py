@@ -38,3 +38,24 @@ def refuse_unused(hydra: Any) -> None:
         raise UserError(
             f"hydra.verbose={hydra['verbose']} has no effect: set EXPERIMENTS_DEBUG=1 in the shell for tracebacks"
         )
+
+
+def refuse_sweep(hydra: Any) -> None:
+    """Raises where a single run is asked for and its config says that it is a sweep, which would run as one run.
+
+    Args:
+        hydra: that part of a composed config.
+
+    Raises:
+        UserError: when it does.
+    """
+    if str(hydra.get("mode") or "").endswith("MULTIRUN"):
+        raise UserError(
+            "hydra.mode=MULTIRUN makes a sweep, and this command makes one run: add -m, as in experiments train -m"
+        )
+    for kind, usual in (("launcher", "processes"), ("sweeper", "cells")):
+        chosen = hydra.runtime.choices.get(f"hydra/{kind}")
+        if chosen not in (None, usual):
+            raise UserError(
+                f"hydra/{kind}={chosen} has no effect on one run: add -m for a sweep, as in experiments train -m, or leave it out"
+            )

@@ -71,6 +71,7 @@ _OPTIONS = {  # group to word to what is to be typed
     | _each("ants_bees", "hymenoptera"),
 }  # fmt: skip
 _SENTENCES = {  # what one name does not answer
+    ("logger", "neptune"): "Neptune has closed its service and Lightning has taken NeptuneLogger out: choose mlflow, wandb, comet or aim",
     ("model", "yolo"): "detectors are ssdlite, retinanet_resnet50 and fasterrcnn_resnet50, and data=yolo reads YOLO's files",
     **{
         ("model", name): f"write model=timm model.name={full}"

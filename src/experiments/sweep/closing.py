@@ -43,10 +43,16 @@ def tell(folder: Path, failed: int) -> None:
     if found:
         run = shlex.quote(as_typed(_best_run(found[0][0])))
         rows.append(("compare", f"experiments compare {typed} --html report.html"))
-        rows.append(("predict", f"experiments predict {run} INPUT…"))
-        rows.append(("look inside", f"experiments show {run}"))
+        if not _foreign(_best_run(found[0][0])):
+            rows.append(("predict", f"experiments predict {run} INPUT…"))
+            rows.append(("look inside", f"experiments show {run}"))
         rows.append(("TensorBoard", f"experiments board {typed}"))
     labelled(rows, sys.stdout)
+
+
+def _foreign(run: Path) -> bool:
+    """Whether a run's LightningModule is not ours, so that nothing here can show what it says."""
+    return (read_record(run).get("choices") or {}).get("model") is None
 
 
 def judged(record: dict[str, Any]) -> tuple[str, bool] | None:
