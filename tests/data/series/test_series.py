@@ -153,7 +153,9 @@ def test_missing_rows_are_refused_dropped_or_filled(series: Any) -> None:
         (5, "2024-02-27 03:00:00,1", r"line 5: 2 cells, where the first line names 3"),
         (5, "2024-02-27 02:00:00,1,2", r"line 5: date=2024-02-27 02:00:00 does not come after 2024-02-27 02:00:00"),
         (5, "2024-02-27 03:30:00,1,2", r"line 5: .*no whole number of steps.*data\.even=false"),
+        (5, '2024-02-27 03:00:00,"1,000",2', r"line 5: c0='1,000' is no number: write 1000 if it stands for thousands"),
         (1, "date,c0,c0", r"line 1: two columns are called c0"),
+        (1, "2024-02-26 23:00:00,1,2", r"line 1: .*a first line of column names"),
     ],
 )
 def test_bad_lines_are_named(series: Any, line: int, text: str, sentence: str) -> None:
@@ -284,6 +286,7 @@ def test_the_generated_series_is_always_the_same_and_says_what_it_is() -> None:
         (["2021-03-28T00:00Z", "2021-03-28T01:00Z"], "2021-03-28T02:00Z"),
         (["2021-03-28 00:00:00.250", "2021-03-28 00:00:00.500"], "2021-03-28 00:00:00.750"),
         (["2021-03-28 00:00:00.0001", "2021-03-28 00:00:00.0002"], "2021-03-28 00:00:00.0003"),
+        (["2021-03-28 00:00:00.000001", "2021-03-28 00:00:00.000002"], "2021-03-28 00:00:00.000003"),
         (["1600000000000", "1600000000001"], "1600000000002"),
     ],
 )  # fmt: skip
@@ -291,6 +294,11 @@ def test_times_keep_their_zone_and_precision(cells: list[str], follows: str) -> 
     times = parse(cells, None)
     assert [times.text(place) for place in range(len(cells))] == cells
     assert times.after(1).text(0) == follows
+
+
+def test_steps_of_a_microsecond_are_even() -> None:
+    times = parse([f"2021-03-28 00:00:00.{place:06d}" for place in range(2000)], None)
+    assert (times.places == np.arange(2000)).all() and times.step == 1e-6
 
 
 def test_times_with_and_without_a_zone_do_not_mix() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from experiments.data.common.buckets import BucketSampler, EvalBuckets, rounded
+from experiments.data.common.sampling import EvalSampler
 from experiments.data.common.sequence_data import Store, Stored
 from experiments.data.text import tokens
 from experiments.data.text.generated_reviews import GeneratedReviews
@@ -150,7 +152,9 @@ def test_a_tokenizer_knows_the_training_part_alone(tmp_path: Path) -> None:
     assert other.spec.vocabulary == data.spec.vocabulary
 
 
-@pytest.mark.parametrize(("suffix", "separator"), [(".csv", ","), (".csv", ";"), (".tsv", "\t"), (".jsonl", "")])
+@pytest.mark.parametrize(
+    ("suffix", "separator"), [(".csv", ","), (".csv", ";"), (".csv", "|"), (".tsv", "\t"), (".jsonl", "")]
+)
 def test_tables_in_every_form(suffix: str, separator: str, tmp_path: Path) -> None:
     if suffix == ".jsonl":
         content = "\n".join(json.dumps({"text": line, "label": index % 2}) for index, line in enumerate(LINES))
@@ -182,6 +186,8 @@ BAD: list[tuple[str, str, dict[str, Any], list[str]]] = [
     ("text,label\n", ".csv", {}, ["holds no row"]),
     ('{"text": "a"}\n', ".jsonl", {}, [":1", "data.label=label"]),
     ("{\n", ".jsonl", {}, [":1", "no JSON"]),
+    ("[" * 100_000, ".jsonl", {}, [":1", "too deep"]),
+    ("text,label\na,x\n", ".csv", {"write": "utf-16"}, [":1", "data.encoding", "utf-16"]),
     ('{"text": "a", "label": ["x", "y"]}\n', ".jsonl", {}, [":1", "not one class"]),
     ('{"text": "a", "label": 1, "label": 2}\n', ".jsonl", {}, [":1", "label stands twice"]),
     ("text,label,label\na,x,y\n", ".csv", {}, [":1", "2 columns are called label"]),
@@ -313,6 +319,18 @@ def test_processes_share_each_bucket() -> None:
         assert set(np.concatenate(shares).tolist()) == set(whole.tolist())
     tests = [np.concatenate(list(EvalBuckets(lengths, 16, None, rank, 2))) for rank in range(2)]
     assert sorted(np.concatenate(tests).tolist()) == list(range(101))
+
+
+def test_fewer_examples_than_processes_are_refused() -> None:
+    for make in (lambda: EvalBuckets(np.array([5]), 2, None, 0, 2), lambda: EvalSampler(1, 1, 0, 2)):
+        with pytest.raises(UserError, match="1 example and the run 2 processes"):
+            make()
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(UserError, match=r"pipe\.csv is damaged \(it is a pipe"):
+        TextTable(path=str(tmp_path / "pipe.csv"), **TABLE, **keys(tmp_path)).setup()
 
 
 def test_a_budget_below_the_longest_sequence_is_refused() -> None:

@@ -22,6 +22,8 @@ def unpacked(path: Path, largest: int | None = None) -> bytes:
         OSError, EOFError, zlib.error: when it cannot be read.
     """
     largest = free_memory() // 2 if largest is None else largest
+    if not (path.is_file() or path.is_dir() or not path.exists()):
+        raise ValueError("it is a pipe or a device, not a file")
     with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
         parts, size = [], 0
         while part := file.read(1 << 20):

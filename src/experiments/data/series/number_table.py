@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -146,9 +147,22 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
         raise UserError(f"{path} does not exist: name a CSV file") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read as CSV in UTF-8 ({error}): save it as that") from error
+    if names and _is_date(names[0]):
+        raise UserError(
+            f"{path}, line 1: it names columns {', '.join(names)[:60]}: give the table a first line of column names"
+        )
     if not any(names):
         raise UserError(f"{path} is empty: give it a line of column names and rows of values")
     return names, rows, lines
+
+
+def _is_date(name: str) -> bool:
+    """Whether what stands in place of a column's name is a time, as where the line of names is missing."""
+    try:
+        datetime.fromisoformat(name)
+    except ValueError:
+        return False
+    return not name.isdigit()
 
 
 def _numbers(
@@ -178,6 +192,8 @@ def _number(text: str, decimal: str) -> float:
 
 
 def _cure(text: str, decimal: str) -> str:
+    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+|[+-]?\d{1,3}(\.\d{3}){2,}", text):
+        return f"write {re.sub('[,.]', '', text)} if it stands for thousands, or set data.decimal=',' if the comma is a decimal one"
     other = "," if decimal == "." else "."
     if math.isfinite(_number(text, other)):
         return f"set data.decimal='{other}'"

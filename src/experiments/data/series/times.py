@@ -51,12 +51,20 @@ class Times:
         if self.monthly:
             months = np.array([date.year * 12 + date.month for date in map(_date, self.values)], float)
             return (months - months[0]) / float(np.median(np.diff(months)))
-        return (self.values - self.values[0]) / self.step
+        exact = self._exact
+        return (exact - exact[0]) / float(np.median(np.diff(exact)))
+
+    @property
+    def _exact(self) -> np.ndarray:
+        """(T,) float64: whole microseconds, which seconds since 1970 do not hold exactly, or the numbers as they are."""
+        return self.values if self.form == "number" else np.rint(self.values * 1e6)
 
     @property
     def step(self) -> float:
         """The usual distance of two points: seconds, or as the numbers are."""
-        return float(np.median(np.diff(self.values))) if len(self) > 1 else 1.0
+        if len(self) < 2:
+            return 1.0
+        return float(np.median(np.diff(self._exact))) / (1.0 if self.form == "number" else 1e6)
 
     def after(self, count: int) -> Times:
         """So many points that follow the last one."""

@@ -294,8 +294,9 @@ def text_of(path: Path, encoding: str = "utf-8") -> str:
         return content.decode(encoding).removeprefix("\ufeff").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
+        other = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
         raise UserError(
-            f"{path}:{line}: byte {content[error.start]:#x} is not {encoding}: set data.encoding, for instance to latin-1"
+            f"{path}:{line}: byte {content[error.start]:#x} is not {encoding}: set data.encoding, for instance to {other}"
         ) from error
     except LookupError as error:
         raise UserError(f"data.encoding={encoding} is unknown: use utf-8 or latin-1") from error

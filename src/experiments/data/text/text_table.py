@@ -178,6 +178,10 @@ def _json_lines(path: Path, content: str) -> Iterator[tuple[str, dict[str, Any]]
             raise UserError(f"{path}:{number}: {error}") from error
         except json.JSONDecodeError as error:
             raise UserError(f"{path}:{number}: no JSON ({error.msg}): write one object a line") from error
+        except RecursionError as error:
+            raise UserError(
+                f"{path}:{number}: its lists lie too deep in each other: write one object a line"
+            ) from error
         if not isinstance(record, dict):
             raise UserError(f"{path}:{number}: {line.strip()[:40]} is no object: write one object a line")
         yield f"{path}:{number}", record
@@ -195,8 +199,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _table(path: Path, content: str, separator: str, wanted: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
     csv.field_size_limit(2**30)
     head_line = content.partition("\n")[0]
-    if separator == "," and head_line.count(";") > head_line.count(","):  # where the comma is the decimal sign
-        separator = ";"
+    if separator == ",":  # other separators are usual too, the semicolon where the comma is the decimal sign
+        separator = max(",;\t|", key=head_line.count)
     # Tab-separated text is commonly written without quoting, so a lone quotation mark in it means itself.
     quote = None if separator == "\t" else '"'
     quoting: Any = csv.QUOTE_NONE if quote is None else csv.QUOTE_MINIMAL
