@@ -17,7 +17,7 @@ REQUIRED = {
     for option in ("pairs", "sentence_pairs", "text_table", "text_file", "series_table", "conll", "conllu")
 }
 REQUIRED["image_folder"] = ["data.root=photos"]
-REQUIRED |= {option: ["data.root=photos"] for option in ("voc", "coco", "yolo", "mask_folder")}
+REQUIRED |= {option: ["data.root=photos"] for option in ("voc", "coco", "yolo", "mask_folder", "audio_folder")}
 REQUIRED["torchvision"] = ["data.name=SVHN"]
 REQUIRED |= {option: ["data.path=owner/name"] for option in ("huggingface", "huggingface_text")}
 REQUIRED["speech_manifest"] = ["data.path=list.csv"]

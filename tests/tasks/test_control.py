@@ -101,6 +101,14 @@ def test_predict_says_the_action(finished: Path, experiments) -> None:
     assert code == 2 and "up is no observation" in errors
 
 
+@pytest.mark.parametrize("form", ["safetensors", "torch-export"])
+def test_a_policy_is_exported_with_parity(finished: Path, experiments, tmp_path: Path, form: str) -> None:
+    code, output, errors = experiments(
+        "export", str(finished), "--format", form, "--to", str(tmp_path / f"policy.{form}")
+    )
+    assert code == 0 and "random observations" in output, errors
+
+
 def test_show_animates_an_episode(finished: Path, experiments) -> None:
     pytest.importorskip("pygame")
     code, _, errors = experiments("show", str(finished), "--to", "shown")

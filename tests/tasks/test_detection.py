@@ -85,6 +85,11 @@ def test_a_run_from_training_to_prediction(experiments: Run, voc: Path, tmp_path
         len(list(csv.DictReader((tmp_path / "found" / "predictions.csv").open()))) >= 2
     )  # a row of an image without any
 
+    code, output, errors = experiments("show", "run")
+    assert code == 0, errors
+    drawn = {path.name for path in (tmp_path / "run" / "show").glob("*.png")}
+    assert {"objects.png", "errors.png", "worst.png", "best.png", "thresholds.png", "pyramid.png"} <= drawn
+    assert "one pass, without proposals" in output
     code, _, errors = experiments("export", "run", "--format", "safetensors")
     assert code == 2 and "task=detection cannot be exported" in errors
 
@@ -132,6 +137,8 @@ def test_masks_of_instances(experiments: Run, tmp_path: Path) -> None:
     metrics = json.loads((tmp_path / "run" / "record.json").read_text())["metrics"]
     assert "test/mask_map50" in metrics and "test/map" in metrics and metrics["train/loss_mask"] > 0
     Image.fromarray(draw(1, 64, 3)[0].source).save("photo.png")  # type: ignore[arg-type]
+    code, output, errors = experiments("show", "run", "photo.png", "--only", "proposals")
+    assert code == 0 and (tmp_path / "run" / "show" / "proposals.png").exists(), errors
     code, output, errors = experiments("predict", "run", "photo.png", "--format", "json")
     assert code == 0, errors
     answer = json.loads(output)[0]

@@ -135,3 +135,17 @@ def test_what_cannot_be(words: list[str], said: str, experiments) -> None:
         "train", "data=generated_text", "task=masked_language_modelling", *words, "trainer=quick", "callbacks=none", "logger=none"
     )  # fmt: skip
     assert code == 2 and said in errors
+
+
+def test_encoders_of_the_library_learn_it_too() -> None:
+    pytest.importorskip("transformers")
+    from experiments.models.library.language_encoders import Encoder
+
+    sizes: dict[str, Any] = {"size": 16, "layers": 1, "heads": 2, "inner": 16, "positions": 40, "dropout": 0.0}
+    model = Encoder(60, masked=True, name="bert", pooling="first", settings={}, **sizes)
+    of = MaskedLanguageModelling(model, SPEC, torch.optim.SGD, None, share=0.15, hidden=0.8, replaced=0.1, whole_words=False)  # fmt: skip
+    inputs = texts(4)
+    places = of.eval().chosen(inputs.values, inputs.mask(), settled(inputs)[0])
+    assert torch.equal(of.scores(inputs, places), model(inputs)[places])
+    loss, scores, truth = of.step((inputs, None))
+    assert loss.isfinite() and scores.shape == (len(truth), 60)

@@ -73,7 +73,8 @@ def main(words: list[str]) -> int:
         raise UserError(f"--to {target} cannot be written ({error.strerror}): choose another file") from error
     print(f"file           {target} ({_bytes(target.stat().st_size)})")
     print(f"preprocessing  {target}.json")
-    what = "inputs" if files else "test examples"
+    drawn = "random observations" if hasattr(loaded.spec, "observations") else "test examples"
+    what = "inputs" if files else drawn
     print(
         f"agreement      largest difference {difference:.1e}, on {sizes[0]} {what} in batches of {_listed(sizes)}{varies}"
     )
@@ -191,6 +192,12 @@ def flattened(loaded: Loaded, files: list[str]) -> tuple[Any, list[Any]]:
         from experiments.commands.predict import image_files
 
         inputs: tuple[Any, ...] = (loaded.prepare(image_files(files)[:_EXAMPLES]),)
+    elif hasattr(loaded.spec, "observations"):  # a policy
+        from experiments.batches import Observations
+
+        values = torch.randn(_EXAMPLES, len(loaded.spec.observations), generator=torch.Generator().manual_seed(0))
+        memory = int(getattr(loaded.model, "memory", 0))
+        inputs = (Observations(values, torch.zeros(_EXAMPLES, memory)) if memory else values,)
     else:
         data, seen = loaded.data, []
         batch = data.transfer_batch_to_device(next(iter(data.test_dataloader())), torch.device("cpu"), 0)
@@ -223,7 +230,8 @@ def flattened(loaded: Loaded, files: list[str]) -> tuple[Any, list[Any]]:
 
         def forward(self, *tensors: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
             outcome = self.model(*tree_unflatten(list(tensors), structure))
-            several = tuple(one for one in tree_leaves(outcome) if isinstance(one, torch.Tensor))
+            tensors = [one for one in tree_leaves(outcome) if isinstance(one, torch.Tensor)]
+            several = tuple(one for one in tensors if one.ndim == 0 or one.shape[-1] != 0)  # such as no memory
             return several[0] if len(several) == 1 else several
 
     return Plain().eval(), leaves

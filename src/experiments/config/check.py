@@ -169,6 +169,20 @@ _WEIGHTS = dict.fromkeys(("imagenet", "true", "default", "imagenet1k_v1"), "pret
 )
 
 
+def _layout(config: Any) -> list[str]:
+    """A folder of transformers for a model that is none of its networks."""
+    folder = Path(str(config.weights))
+    library = (config.model.get("pretrained") or {}).get("library") == "transformers"
+    inside = [folder / "config.json", *folder.glob("*/config.json")]
+    run = (folder / "config.yaml").exists() or (folder / "checkpoints").exists()
+    if library or run or not any(path.is_file() for path in inside):
+        return []
+    return [
+        f"weights={config.weights} is a folder of transformers and model={config.run.choices.get('model')} is none of its "
+        "networks: add model=transformers, or the model that the weights are of"
+    ]
+
+
 def _paths(config: Any) -> list[str]:
     problems = []
     weights = config.weights
@@ -183,7 +197,7 @@ def _paths(config: Any) -> list[str]:
             return [f"weights={Path(str(weights)).name} is weights={meant} here: write that"]
         problems.append(f"weights={weights} does not exist: use null, pretrained, or the path of a run or checkpoint")
     elif weights is not None:
-        problems += folder_problems(Path(str(weights)), config.model)
+        problems += folder_problems(Path(str(weights)), config.model) or _layout(config)
     given = {word.lstrip("+").partition("=")[0] for word in config.run.overrides}
     nothing_made = config.data.get("gives", {}).get("kind") == "masks"  # whose root is never downloaded to
     for key in ("path", "target_path", "validation_path", "test_path", *(["root"] if nothing_made else [])):

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from experiments.config.augmentation import settle_augmentation
 from experiments.config.fitting_task import with_fitting_task
 from experiments.config.hydra_keys import refuse_sweep, refuse_unused
+from experiments.config.labels_never_seen import take_over_labels
 from experiments.config.options import conf_dir, options
 from experiments.config.preprocessing import given_keys, take_over_published
 from experiments.config.pretrained_texts import take_over_texts
@@ -144,6 +145,7 @@ def finish(config: Any) -> None:
     take_over_published(config)
     place_weights(config)
     take_over_texts(config)
+    take_over_labels(config)
 
 
 def place_weights(config: Any) -> None:

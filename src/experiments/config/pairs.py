@@ -33,8 +33,8 @@ def pair_problems(config: Any) -> list[str]:
         )
     elif kind and reads.get("kind") and kind not in listed(reads["kind"]):
         problems.append(
-            f"model={model} reads {' or '.join(listed(reads['kind']))} and data={data} gives {kind}: choose another model or other data"
-            + _as_data(fitting_data(model, None, listed(reads["kind"]), config.run.config_dirs))
+            f"model={model} reads {' or '.join(listed(reads['kind']))} and data={data} gives {kind}: "
+            + _other_model(model, kind, fitting_data(model, None, listed(reads["kind"]), config.run.config_dirs))
         )
     elif kind in ("audio", "speech"):
         given, wanted = config.data.get("rate") or gives.get("rate"), reads.get("rate")
@@ -67,6 +67,13 @@ def _other_data(model: str, kind: str | None, reads: Any, config_dirs: Sequence[
     """Data that suit the model, where these do not."""
     name = fitting_data(model, None, listed(reads), config_dirs) if reads and kind not in listed(reads) else None
     return f", or other data{_as_data(name)}" if name else ""
+
+
+def _other_model(model: Any, kind: Any, fitting: str | None) -> str:
+    """What to do about a model that reads something else than the data give."""
+    if model == "transformers" and kind in ("audio", "speech"):
+        return "take model=wav2vec2_base, which loads folders of HuBERT too, or model=whisper_base"
+    return "choose another model or other data" + _as_data(fitting)
 
 
 def _as_data(name: str | None) -> str:

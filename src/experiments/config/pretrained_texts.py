@@ -100,6 +100,8 @@ def _share_tokenizer(config: Any) -> None:
 def weights_folder(config: Any) -> Path | None:
     """The folder in the library's layout that a config's weights name, or None where they are something else.
 
+    Where the folder holds none but a single folder in it does, the config is given that one.
+
     Raises:
         UserError: when published weights are not here and there is no network to fetch them from.
     """
@@ -110,7 +112,13 @@ def weights_folder(config: Any) -> Path | None:
         name = config["model"]["pretrained"].get("name")
         return None if name is None else hub_folder(str(name))
     path = Path(str(weights)).expanduser()
-    return path if path.is_dir() and not _is_run(weights) else None
+    if not path.is_dir() or _is_run(weights):
+        return None
+    inside = [] if (path / "config.json").is_file() else [one.parent for one in sorted(path.glob("*/config.json"))]
+    if len(inside) == 1:  # the original with the library's layout in a folder beside it
+        path = inside[0]
+        config["weights"] = str(path)
+    return path
 
 
 def _run_folder(weights: Any) -> Path | None:
@@ -251,6 +259,9 @@ def _take_tokenizer(config: Any, tokenizer: Any, folder: Path) -> None:
     """
     file = folder / "tokenizer.json"
     if not file.is_file():
+        of_llama2c = [*folder.glob("tok*.bin"), *folder.parent.glob("tok*.bin")]
+        if tokenizer["source"] is None and len(of_llama2c) == 1:
+            tokenizer["source"] = str(of_llama2c[0].absolute())
         if tokenizer["source"] is None:
             raise UserError(
                 f"weights={folder} holds no tokenizer.json: save its tokenizer there, or name a folder that has it with "

@@ -68,7 +68,12 @@ _OPTIONS = {  # group to word to what is to be typed
     | _each("sentiment reviews movie_reviews", "imdb")
     | _each("timeseries time_series", "series_table")
     | _each("xray x_ray chest_xray pneumonia", "pneumoniamnist")
-    | _each("ants_bees", "hymenoptera"),
+    | _each("ants_bees", "hymenoptera")
+    | _each("manifest audio_manifest", "speech_manifest")
+    | _each("sounds sound_folder audio", "audio_folder")
+    | _each("ud universal_dependencies", "ud_english_ewt")
+    | _each("wnut wnut_17", "wnut17")
+    | _each("sts sts_b", "stsb"),
 }  # fmt: skip
 _SENTENCES = {  # what one name does not answer
     ("logger", "neptune"): "Neptune has closed its service and Lightning has taken NeptuneLogger out: choose mlflow, wandb, comet or aim",
@@ -81,6 +86,9 @@ _SENTENCES = {  # what one name does not answer
         )
     },
     ("model", "inception"): "did you mean googlenet, which is version 1, or inception_v2 or inception_v3 or inception_v4?",
+    ("model", "mt5"): "write model=t5_tiny model.name=mt5",
+    ("model", "mbart"): "write model=bart_tiny model.name=mbart",
+    ("model", "hubert"): "write model=wav2vec2_base weights=FOLDER, which loads HuBERT's too",
     ("model", "transformer"): "text_transformer classifies text, transformer_seq2seq translates, and transformers reads "
     "any model of that library",
     ("data", "imagenet"): "data=image_folder data.root=FOLDER reads its folders, one a class",

@@ -135,12 +135,13 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
             from experiments.config.pretrained_texts import weights_folder
 
             weights = str(weights_folder(config) or weights)
-        names = getattr(spec, "symbols", ()) or getattr(spec, "classes", ())
+        own = getattr(locate(str(config.task["_target_"])), "scores_classes", True)
+        names = (getattr(spec, "symbols", ()) or getattr(spec, "classes", ())) if own else ()
         trained = trained_spec(weights)
         if trained is not None:
             require_names(spec, trained, f"data={config.run.choices.get('data')}", f"weights={weights}")
         known = getattr(trained, "classes", ()) if type(trained) is type(spec) else ()
-        load_weights(model, weights, name, published, with_head, names, known)
+        load_weights(model, weights, name, published, with_head or not own, names, known)
         if config.freezing.reset_head:
             model.load_state_dict(fresh, strict=False)
     settle(config, model, spec)

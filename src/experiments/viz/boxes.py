@@ -36,17 +36,22 @@ def drawn(image: Tensor, found: Mapping[str, Tensor], classes: Sequence[str]) ->
 
 
 def beside(
-    rows: Sequence[tuple[Tensor, Mapping[str, Tensor], Mapping[str, Tensor]]], classes: Sequence[str], *, note: str
+    rows: Sequence[tuple[Tensor, Mapping[str, Tensor], Mapping[str, Tensor] | None]],
+    classes: Sequence[str],
+    *,
+    title: str = "Predictions and truth",
+    note: str,
 ) -> Figure | None:
-    """Images with what was found, and below each the same with what is there; None without any."""
+    """Images with what was found, and below each the same with what is there, where that is known; None without any."""
     if not rows:
         return None
     rows = rows[:8]
     side, gap, top = 2.9, 0.2, 1.0
     columns = min(4, len(rows))
     lines = -(-len(rows) // columns)
-    wide, tall = columns * (side + gap) + gap, top + lines * (2 * side + 3 * gap)
-    fig = figure(wide, tall, "Predictions and truth", note)
+    deep = 2 if any(true is not None for _, _, true in rows) else 1
+    wide, tall = columns * (side + gap) + gap, top + lines * deep * (side + 1.5 * gap)
+    fig = figure(wide, tall, title, note)
     wide, tall = fig.get_size_inches()
     ax = ground(fig, wide, tall)
     for place, (image, found, true) in enumerate(rows):
@@ -54,7 +59,9 @@ def beside(
         scale = side / max(height, width)
         left = gap + place % columns * (side + gap)
         for below, (objects, caption) in enumerate(((found, "found"), (true, "there"))):
-            upper = top + place // columns * (2 * side + 3 * gap) + below * (side + 1.3 * gap)
+            if objects is None:
+                continue
+            upper = top + place // columns * deep * (side + 1.5 * gap) + below * (side + 1.3 * gap)
             write(fig, left, upper - 0.1, f"{caption}: {len(objects['labels'])}", size=SMALL, colour=GREY)
             _image(ax, image, objects, left, upper, width * scale, height * scale)
             _objects(ax, objects, classes, (left, upper, scale), 1.2, 6.0)
@@ -128,6 +135,8 @@ def _objects(
         place = (left + x1, top + y1)
         ax.add_patch(Rectangle(place, x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=line))
         text = how.written(shorten(classes[label], 16)) + ("" if score is None else f" {score:.2f}")
+        if not text:
+            continue
         ax.text(
             *place,
             text,

@@ -62,6 +62,21 @@ def bars(values: Sequence[float], x: str, y: str, *, title: str, note: str = "",
     return fig
 
 
+def named_bars(values: Mapping[str, float], x: str, *, title: str, note: str = "") -> Figure:
+    """A bar for each name, lying, with its number behind it."""
+    width, height = 9.5, 1.9 + 0.5 * len(values)
+    fig = figure(width, height, title, note)
+    ax = add_axes(fig, 1.9, 0.75, width - 2.9, height - 1.75)
+    quiet(ax)
+    ax.barh(range(len(values)), list(values.values()), color=BLUE, height=0.62)
+    for place, value in enumerate(values.values()):
+        ax.text(value, place, f" {value:,g}", fontsize=TEXT, color=INK, va="center", clip_on=False)
+    ax.set_yticks(range(len(values)), list(values), fontsize=TEXT, color=INK)
+    ax.invert_yaxis()
+    ax.set_xlabel(x, fontsize=SMALL, color=INK)
+    return fig
+
+
 def distributions(
     groups: Mapping[str, Sequence[float]], x: str, *, title: str, note: str = "", threshold: float | None = None
 ) -> Figure:

@@ -14,6 +14,7 @@ import torch
 
 from experiments.batches import IGNORED
 from experiments.data.audio.audio_files import Files, Stored, open_clips, read_clip
+from experiments.data.audio.audio_folder import AudioFolder
 from experiments.data.audio.fsdd import FSDD, FSDDStrings
 from experiments.data.audio.generated_tones import GeneratedTones, GeneratedWords
 from experiments.data.audio.speech_manifest import SpeechManifest
@@ -23,6 +24,16 @@ from experiments.errors import UserError
 
 LOADER = {"bucket": True, "batch_size": 8, "workers": 0, "seed": 0}
 DIGITS = {"held_out": None, "validation": 0.2, "rate": None, "limit": None, "split_seed": 0, **LOADER}
+FOLDER = {
+    "classes": None,
+    "rate": None,
+    "memory": 100,
+    "validation": 0.25,
+    "test": 0.25,
+    "limit": None,
+    "split_seed": 0,
+    **LOADER,
+}
 STRINGS = {"count": 40, "least": 2, "most": 4, "gap": 0.05, "spelling": "digits", **DIGITS}
 MANIFEST = {
     "validation_path": None, "test_path": None, "clips": None, "audio": "path", "text": "text", "offset": "offset",
@@ -282,6 +293,41 @@ def test_librispeech_without_its_recordings_is_named(corpus: Callable[..., Path]
     bare.mkdir()
     with pytest.raises(UserError, match=r"holds no \*\.trans\.txt"):
         SpeechManifest(path=str(bare), **MANIFEST).setup()
+
+
+def test_folders_are_classes(tmp_path: Path) -> None:
+    for name, hertz in (("yes", 300), ("no", 600), ("other", 900)):
+        for number in range(8):
+            path = tmp_path / "sounds" / name / "deep" / f"{number}.{'wav' if number % 2 else 'flac'}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, tone(1000 + number, hertz), 8000)
+    data = AudioFolder(root=str(tmp_path / "sounds"), **FOLDER)
+    data.setup()
+    assert data.spec.classes == ("no", "other", "yes") and [data.splits[part] for part in data.parts] == [12, 6, 6]
+    assert data.class_counts == [4, 4, 4] and len(set(data.parts["test"].labels.tolist())) == 3
+    some = AudioFolder(root=str(tmp_path / "sounds"), **FOLDER | {"classes": ["yes", "no"], "rate": 4000})
+    some.setup()
+    assert some.spec.classes == ("yes", "no") and some.splits["resampled"] == 16
+    split = tmp_path / "split"
+    for part in ("train", "val", "test"):
+        (split / part).mkdir(parents=True)
+        for name in ("yes", "no"):
+            (tmp_path / "sounds" / name).rename(split / part / name) if part == "train" else None
+            (split / part / name).mkdir(exist_ok=True)
+            soundfile.write(split / part / name / "one.wav", tone(1000), 8000)
+    given = AudioFolder(root=str(split), **FOLDER)
+    given.setup()
+    assert [given.splits[part] for part in ("train", "validation", "test")] == [18, 2, 2]
+    for root, keys, said in (
+        (tmp_path / "nowhere", {}, "is no folder"),
+        (split / "val" / "yes", {}, "needs two"),
+        (split, {"classes": ["yes", "maybe"]}, "maybe, which is no folder"),
+    ):
+        with pytest.raises(UserError, match=said):
+            AudioFolder(root=str(root), **FOLDER | keys).setup()
+    (split / "test" / "no" / "one.wav").unlink()
+    with pytest.raises(UserError, match="holds no recording"):
+        AudioFolder(root=str(split), **FOLDER).setup()
 
 
 def test_real_recordings_are_read(real_data: Path) -> None:

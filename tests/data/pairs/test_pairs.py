@@ -240,3 +240,14 @@ def test_generated_pairs_are_always_the_same(tmp_path: Path) -> None:
     data.setup()
     assert data.splits["train"] > data.splits["test"] > 0
     assert data.texts["train"].source[0].endswith(".")
+
+
+def test_a_prefix_stands_before_every_source(tmp_path: Path) -> None:
+    data = table(tmp_path, LINES, prefix="translate to French:")
+    data.setup()
+    begin = data.tokenizers[0].encode("translate to French:").ids
+    assert len(begin) == 4 and 1 not in begin  # its words are known
+    batch, _ = next(iter(data.train_dataloader()))
+    assert all(row[:4].tolist() == begin for row in batch.source.values)
+    said = data.prepare([data.texts["test"].source[0]])
+    assert said.source.values[0][:4].tolist() == begin and not data.texts["test"].source[0].startswith("translate")

@@ -105,6 +105,7 @@ def _back(run: Path | None, target: Path) -> list[tuple[str, str]]:
 # Classes of tasks, and the modules beside this one that draw for them; a task takes those of the nearest class above it.
 PANELS_OF = {
     "Classification": ("images", "sequences", "words", "classes"),
+    "ZeroShot": (),
     "Labelling": ("words",),
     "QuestionAnswering": ("answers", "words"),
     "Translation": ("translation",),
@@ -115,6 +116,7 @@ PANELS_OF = {
     "Transcription": ("transcription",),
     "Acting": ("control",),
     "Segmentation": ("segmentation",),
+    "Detection": ("detection",),
     "Forecasting": ("series",),
 }
 

@@ -57,6 +57,7 @@ class PairData(SequenceData):
         validation: share or count held out from the training pairs where the dataset has no validation part.
         test: likewise for the test part; None where the dataset always has one.
         limit: use only so many training pairs, or this share of them; None: all.
+        prefix: words before every source text that tell the model its task, as T5 reads them.
         batch_size: as in `SequenceData`, and so are the others.
         max_tokens: as there; of the longer side.
         bucket: as there.
@@ -86,6 +87,7 @@ class PairData(SequenceData):
         workers: int,
         seed: int,
         split_seed: int = 0,
+        prefix: str = "",
     ) -> None:
         super().__init__(batch_size=batch_size, max_tokens=max_tokens, bucket=bucket, workers=workers, seed=seed)
         self.rules = [tokens.Rule.of(tokenizers[side], f"data.tokenizers.{side}") for side in ("source", "target")]
@@ -103,6 +105,7 @@ class PairData(SequenceData):
         self.max_length, self.empty, self.limit = max_length, empty, limit
         self.amounts = {"test": test, "validation": validation}
         self.split_seed = split_seed
+        self.prefix = f"{prefix.strip()} " if prefix and prefix.strip() else ""
         self.texts: dict[str, PairTexts] = {}
         self._tokenizers: list[Any] = []
 
@@ -177,10 +180,13 @@ class PairData(SequenceData):
                 missing = next(file for file in self.files if not file.is_file())
                 raise UserError(f"{missing} is missing: restore it, or train again")
             elif self.shared:
-                one = tokens.fit(self.rules[0], [*self.texts["train"].source, *self.texts["train"].target])
+                one = tokens.fit(
+                    self.rules[0], [*self._sources(self.texts["train"].source), *self.texts["train"].target]
+                )
                 self._tokenizers = [one, one]
             else:
-                sides = zip(self.rules, self.texts["train"][:2], strict=True)
+                both = (self._sources(self.texts["train"].source), self.texts["train"].target)
+                sides = zip(self.rules, both, strict=True)
                 self._tokenizers = [tokens.fit(rule, side) for rule, side in sides]
         return self._tokenizers
 
@@ -201,7 +207,9 @@ class PairData(SequenceData):
         for number, text in enumerate(texts, 1):
             if is_blank(text):
                 raise UserError(f"sentence {number} is empty: give a sentence with a word in it")
-        return Sentences(pad(tokens.encode(self.tokenizers[0], texts)), list(texts), self.decode, self.pieces)
+        return Sentences(
+            pad(tokens.encode(self.tokenizers[0], self._sources(texts))), list(texts), self.decode, self.pieces
+        )
 
     def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """Target tokens as text; words are put together by spaces, but signs follow them as they do in writing."""
@@ -244,8 +252,12 @@ class PairData(SequenceData):
         order = np.random.default_rng([self.split_seed, zlib.crc32(b"data.limit")]).permutation(count)
         return texts.take(np.sort(order[:wanted]).tolist())
 
+    def _sources(self, texts: Sequence[str]) -> list[str]:
+        """Source texts as the model reads them, with the prefix before each."""
+        return [f"{self.prefix}{text}" for text in texts]
+
     def _encode(self, side: int, texts: PairTexts) -> list[list[int]]:
-        rows = tokens.encode(self.tokenizers[side], texts[side])
+        rows = tokens.encode(self.tokenizers[side], texts[side] if side else self._sources(texts.source))
         for row, place in zip(rows, texts.places, strict=True):
             if not row:
                 raise UserError(f"{place}: nothing of the {self.languages[side]} side is a token: mend or remove it")

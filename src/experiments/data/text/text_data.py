@@ -213,6 +213,21 @@ class TextData(SequenceData):
             raise UserError(f"text {number} is no pair: write the two texts with ||| between them")
         return first.strip(), second.strip()
 
+    def tails(self, sentences: Sequence[str], pair: bool) -> list[list[int]]:
+        """The tokens that some sentences add behind a text; of a `pair`, those behind a text that is the first of two.
+
+        Raises:
+            UserError: when nothing of a sentence is a token.
+        """
+        found = tokens.tails(self.tokenizer, sentences, pair)
+        unknown = tokens.marks(self.tokenizer)[1]
+        for sentence, tail in zip(sentences, found, strict=True):
+            if all(token == unknown for token in tail):
+                raise UserError(
+                    f"nothing of '{sentence}' is a token: choose other words in task.labels or task.template"
+                )
+        return found
+
     def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """The texts of some tokens."""
         return tokens.decode(self.tokenizer, rows)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.data.text.letters import JOINERS, fit_whole_letters, is_mark
+from experiments.data.text.llama2c_tokens import SUFFIX, read_llama2c
 from experiments.errors import UserError, first_line
 from experiments.system.files import write_text
 
@@ -147,6 +148,14 @@ def encode(tokenizer: Any, texts: Sequence[Text], frame: bool = True) -> list[li
     return [one.ids for one in tokenizer.encode_batch_fast(list(texts), add_special_tokens=frame)]
 
 
+def tails(tokenizer: Any, sentences: Sequence[str], pair: bool = False) -> list[list[int]]:
+    """The tokens that each sentence adds behind a text, or in a pair behind its first text with what stands around it."""
+    text = "."
+    before = encode(tokenizer, [text], frame=pair)[0]
+    after: list[Text] = [(text, one) if pair else f"{text} {one}" for one in sentences]
+    return [row[len(before) :] for row in encode(tokenizer, after, frame=pair)]
+
+
 def cut(
     tokenizer: Any, texts: Sequence[Text], rows: list[list[int]], longest: int | None
 ) -> tuple[list[list[int]], int]:
@@ -260,7 +269,7 @@ def borrow(place: str | Path) -> Any:
     path = path / "tokenizer.json" if path.is_dir() else path
     if not path.is_file():
         raise UserError(f"data.tokenizer.source={place} holds no tokenizer.json: name a folder that has one")
-    tokenizer = read(path)
+    tokenizer = read_llama2c(path) if path.suffix == SUFFIX else read(path)
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer

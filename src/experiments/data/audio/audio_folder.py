@@ -1,0 +1,130 @@
+"""Folders of recordings, one folder a class: `train/<class>/*` with `val` and `test`, or the classes directly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from experiments.data.audio.audio_data import PARTS, AudioData, Examples, split
+from experiments.data.audio.audio_files import AUDIO, BY_FFMPEG, open_clips
+from experiments.data.common.loading import whole
+from experiments.data.common.published_files import data_root
+from experiments.data.common.splits import check_amount
+from experiments.errors import UserError
+
+FOLDERS = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+
+
+class AudioFolder(AudioData):
+    """Recordings with the names of their folders as classes; a recording may lie any number of folders deeper.
+
+    Args:
+        root: holds train/<class>/*, with val/ and test/ where they exist, or the class folders directly.
+        classes: names of those to keep, in this order; None: all, sorted.
+        rate: samples a second; others are resampled. None: the files', which must agree.
+        memory: megabytes of samples that are held in memory; more than that is read from the files batch by batch.
+        validation: share or count held out, the classes in proportion, where there is no val folder.
+        test: likewise where there is no test folder.
+        limit: use only so many training recordings, evenly over the classes, or this share; None: all.
+        split_seed: decides who is held out.
+        bucket: as in `AudioData`, and so are the others.
+
+    Raises:
+        UserError: there are no two classes, a class has no recording, or a file cannot be read.
+    """
+
+    name = "audio_folder"
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        classes: Sequence[str | int] | None,
+        rate: int | None,
+        memory: int,
+        validation: float,
+        test: float,
+        limit: float | None,
+        split_seed: int,
+        bucket: bool,
+        batch_size: int,
+        workers: int,
+        seed: int,
+    ) -> None:
+        super().__init__(bucket=bucket, batch_size=batch_size, workers=workers, seed=seed)
+        check_amount("data.validation", validation, whole=False)
+        check_amount("data.test", test, whole=False)
+        if limit is not None:
+            check_amount("data.limit", limit, whole=True)
+        if rate is not None:
+            whole("data.rate", rate, 100)
+        whole("data.memory", memory, 0)
+        self.root, self.chosen = root, None if classes is None else tuple(map(str, classes))
+        self.wanted_rate, self.memory = rate, memory
+        self.amounts = {"validation": validation, "test": test}
+        self.limit, self.split_seed = limit, split_seed
+
+    def load(self) -> None:
+        folders = self._folders()
+        found = tuple(sorted(one.name for one in folders["train"].iterdir() if one.is_dir() and one.name[0] != "."))
+        unknown = [one for one in self.chosen or () if one not in found]
+        if unknown:
+            raise UserError(
+                f"data.classes has {unknown[0]}, which is no folder of {folders['train']}: name some of {', '.join(found[:20])}"
+            )
+        self.classes = self.chosen or found
+        if len(self.classes) < 2:
+            raise UserError(
+                f"data={self.name}: {folders['train']} holds {len(self.classes)} folders of recordings and a classifier needs two: "
+                "give a folder a class, as in root/yes/*.wav and root/no/*.wav"
+            )
+        paths: list[Path] = []
+        labels: list[int] = []
+        members: dict[str, np.ndarray] = {}
+        for part, folder in folders.items():
+            some, theirs = self._recordings(folder)
+            members[part] = np.arange(len(paths), len(paths) + len(some))
+            paths += some
+            labels += theirs
+        of = np.array(labels, np.int64)
+        train = members["train"]
+        held = {part: None if part in members else self.amounts[part] for part in ("validation", "test")}
+        inner = split(of[train], held["validation"], held["test"], self.limit, self.split_seed)
+        members |= {part: train[places] for part, places in inner.items()}
+        self.clips, self.rate, self.counts = open_clips(paths, self.wanted_rate, self.memory)
+        self.parts = {part: Examples.single(members[part], of[members[part]]) for part in PARTS}
+
+    def _folders(self) -> dict[str, Path]:
+        """The folder of each part that has one."""
+        root = data_root(self.name, self.root)
+        if not root.is_dir():
+            raise UserError(f"data.root={self.root} is no folder: name one with a folder of recordings a class")
+        found = {
+            part: root / name for part, names in FOLDERS.items() for name in reversed(names) if (root / name).is_dir()
+        }
+        return found if "train" in found else {"train": root}
+
+    def _recordings(self, folder: Path) -> tuple[list[Path], list[int]]:
+        """The recordings below the class folders of a part, and their labels."""
+        paths: list[Path] = []
+        labels: list[int] = []
+        for label, name in enumerate(self.classes):
+            some = sorted(
+                one
+                for one in (folder / name).rglob("*")
+                if one.suffix.lower() in (*AUDIO, *BY_FFMPEG) and one.is_file()
+            )
+            if not some:
+                raise UserError(
+                    f"data={self.name}: {folder / name} holds no recording ({', '.join(AUDIO)}): put some there, or leave the class "
+                    "out with data.classes"
+                )
+            paths += some
+            labels += [label] * len(some)
+        return paths, labels
