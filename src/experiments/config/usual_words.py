@@ -111,6 +111,7 @@ _KEYS = {
     **_each("net network arch architecture", "model"),
     **_each("optim", "optimizer"),
     **_each("freeze", "freezing"),
+    **_each("prefix task.prefix model.prefix", "data.prefix"),
     **_each("random_seed", "seed"),
     **_each("checkpoint ckpt", "weights"),
     **_each("output_dir out_dir out output", "hydra.run.dir"),

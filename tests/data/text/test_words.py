@@ -167,3 +167,16 @@ def test_a_word_of_two_meanings_is_told_by_one_before_or_after_it(after: float) 
         cues = CUES[tags[at].removeprefix("B-")]
         (cue,) = (place for place, word in enumerate(words) if any(word in some for some in CUES.values()))
         assert words[cue] in cues and (cue > at) == bool(after)
+
+
+def test_a_folder_names_its_parts(tmp_path: Path) -> None:
+    from experiments.data.text.conll import files_of_parts
+
+    for name in ("README.md", "en-train.conllu.gz", "en-dev.conllu", "en-test.conllu"):
+        (tmp_path / name).touch()
+    assert {part: Path(one).name for part, one in files_of_parts(tmp_path).items()} == {
+        "train": "en-train.conllu.gz", "validation": "en-dev.conllu", "test": "en-test.conllu",
+    }  # fmt: skip
+    (tmp_path / "hi-train.conllu").touch()
+    with pytest.raises(UserError, match="holds 2 files with train"):
+        files_of_parts(tmp_path)

@@ -23,7 +23,8 @@ class Conll(WordData):
     """Reads labelled words from a file, and the other parts from others where there are such.
 
     Args:
-        path: the file with the training part; columns between tabs or blanks, or JSON lines; packed where it ends in .gz.
+        path: the file with the training part; columns between tabs or blanks, or JSON lines; packed where it ends in .gz. Or a
+            folder with files whose names hold train, and perhaps dev, valid or test.
         validation_path: file with the validation part, or None to hold one out.
         test_path: likewise of the test part.
         word: number of the column with the words, from 0, or from -1 backwards; in JSON lines the key of the list.
@@ -50,6 +51,9 @@ class Conll(WordData):
     ) -> None:
         super().__init__(**rest)
         given = {"train": path, "validation": validation_path, "test": test_path}
+        if Path(path).expanduser().is_dir():
+            inside = files_of_parts(Path(path).expanduser())
+            given = {part: one or inside.get(part) for part, one in (given | {"train": None}).items()}
         self.paths = {part: Path(one).expanduser() for part, one in given.items() if one is not None}
         self.columns, self.encoding = (word, label), encoding
 
@@ -105,6 +109,25 @@ class Conllu(Conll):
             ):  # 3-4 stands for two words that follow, 3.1 for one that is not said
                 continue
             yield number, fields
+
+
+def files_of_parts(folder: Path) -> dict[str, str]:
+    """The file of each part in a folder, by train, dev or valid, and test in its name.
+
+    Raises:
+        UserError: when there is not one file with train in its name, or several of another part.
+    """
+    files = [one for one in sorted(folder.iterdir()) if one.is_file() and one.suffix.lower() not in (".md", ".rst")]
+    found: dict[str, str] = {}
+    for part, words in (("train", ("train",)), ("validation", ("dev", "valid")), ("test", ("test",))):
+        some = [one for one in files if any(word in one.name.lower() for word in words)]
+        if len(some) > 1 or (part == "train" and not some):
+            raise UserError(
+                f"data.path={folder} holds {len(some)} files with {words[0]} in their names: name the file with the {part} part"
+            )
+        if some:
+            found[part] = str(some[0])
+    return found
 
 
 def gathered(path: Path, lines: Iterator[tuple[int, list[str]]], word: int, label: int) -> Sentences:

@@ -39,7 +39,8 @@ class LogMel(nn.Module):
     def forward(self, x: Sequences) -> Sequences:
         filters: Any = self.filters
         shape: Any = self.shape
-        if x.values.shape[1] > self.samples and int(x.lengths.max()) > self.samples and not self._told:
+        tells = not (torch.compiler.is_compiling() or self._told)
+        if tells and x.values.shape[1] > self.samples and int(x.lengths.max()) > self.samples:
             self._told = True
             log.warning("recordings longer than the network's %g s are cut there.", self.samples / RATE)
         with torch.autocast(x.values.device.type, enabled=False):

@@ -179,7 +179,7 @@ class Features(nn.Module):
 
     def forward(self, x: Sequences) -> Sequences:
         lengths = x.lengths
-        if int(lengths.min()) < self.field and not self._told:
+        if not torch.compiler.is_compiling() and int(lengths.min()) < self.field and not self._told:
             self._told = True
             log.warning(
                 "recordings shorter than %s samples, which one step of the network sees, are filled up with silence.",
@@ -208,7 +208,7 @@ class Features(nn.Module):
 
 def _normalised(values: Tensor, lengths: Tensor, norm: nn.GroupNorm) -> Tensor:
     """Group norm with a group a channel, over each recording's own steps: (B, C, T) -> the same."""
-    if bool((lengths == values.shape[2]).all()):
+    if not torch.compiler.is_compiling() and bool((lengths == values.shape[2]).all()):
         return norm(values)
     with torch.autocast(values.device.type, enabled=False):
         full = values.float()
@@ -309,7 +309,8 @@ class Layer(nn.Module):
 
     def forward(self, x: Sequences) -> Sequences:
         known = x.mask()
-        out = self.layer(x.values, attention_mask=None if bool(known.all()) else known[:, None, None])
+        whole = not torch.compiler.is_compiling() and bool(known.all())
+        out = self.layer(x.values, attention_mask=None if whole else known[:, None, None])
         out = out[0] if isinstance(out, tuple) else out
         if self.training and self.drop:  # a layer that is skipped stays in the graph, for processes that work together
             out = torch.where(torch.rand((), device=out.device) < self.drop, x.values, out)
