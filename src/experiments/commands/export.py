@@ -230,8 +230,8 @@ def flattened(loaded: Loaded, files: list[str]) -> tuple[Any, list[Any]]:
 
         def forward(self, *tensors: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
             outcome = self.model(*tree_unflatten(list(tensors), structure))
-            tensors = [one for one in tree_leaves(outcome) if isinstance(one, torch.Tensor)]
-            several = tuple(one for one in tensors if one.ndim == 0 or one.shape[-1] != 0)  # such as no memory
+            made = [one for one in tree_leaves(outcome) if isinstance(one, torch.Tensor)]
+            several = tuple(one for one in made if one.ndim == 0 or one.shape[-1] != 0)  # such as no memory
             return several[0] if len(several) == 1 else several
 
     return Plain().eval(), leaves
