@@ -127,7 +127,7 @@ def test_other_kinds(experiments, tmp_path: Path, model: str) -> None:
     if model == "bert_tiny":
         assert "layer1 to layer2 × 2" in text and "query: dense 128" in text
     if model == "resnet20":
-        assert '(("+"))' in text
+        assert '(("+<br>ReLU"))' in text
 
 
 def test_one_stage_alone(experiments, tmp_path: Path) -> None:
