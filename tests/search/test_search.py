@@ -232,7 +232,7 @@ def test_a_search_prunes_finishes_and_goes_on(experiments: Experiments, tmp_path
     assert "7 done already" in output and len(after) == 8
     assert {name: after[name]["started"] for name in before} == before
     study = optuna.load_study(study_name="search", storage=f"sqlite:///{tmp_path}/found/search.db")
-    assert all(trial.state.is_finished() for trial in study.trials)
+    assert all(trial.state.is_finished() for trial in study.trials) and study.metric_names == ["val/accuracy"]
 
 
 def test_a_failing_trial_does_not_stop_a_grid(experiments: Experiments, tmp_path: Path) -> None:

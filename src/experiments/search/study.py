@@ -62,6 +62,7 @@ def open_study(optuna: ModuleType, folder: Path, settings: SearchSettings, space
             optuna.delete_study(study_name=_NAME, storage=storage)  # nothing came of it
         directions = ["minimize" if one.lower else "maximize" for one in settings.objectives]
         study = optuna.create_study(study_name=_NAME, storage=storage, directions=directions)
+        study.set_metric_names(about["search.metric"])  # which Optuna's dashboard shows
         for key, value in about.items():
             study.set_user_attr(key, value)
     except UserError:
