@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -64,8 +65,10 @@ experiments: pick a model, a dataset, a freezing strategy and a precision; train
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line; returns its exit code: 0, 1 for a failure, 2 for the user's mistake, 128 + signal."""
     speak_everywhere()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    changed = _changed_run(words)  # now, as a run that is resumed writes its config anew
     try:
-        return _run(list(sys.argv[1:] if arguments is None else arguments))
+        return _run(list(words))
     except UserError as error:
         return _say(error, 2)
     except (RunFailed, Interrupted, KeyboardInterrupt) as error:
@@ -74,7 +77,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
+        if changed and isinstance(error, (TypeError, ValueError, AttributeError, LookupError)):
+            cause = f"{changed} was not written here, or changed since, and makes no run"
+            return _say(error, 2, f"{cause} ({in_short(error)}): restore it from a copy")
         return _say(error, 1, in_short(error))
+
+
+def _changed_run(words: Sequence[str]) -> Path | None:
+    """The config of the first run folder among some words that was not written here, or was changed since."""
+    with contextlib.suppress(OSError, ValueError):
+        for path in (Path(word.removeprefix("resume=")) / "config.yaml" for word in words):
+            if path.is_file():
+                from experiments.run.trust import made_here
+
+                return None if made_here(path.parent) else path
+    return None
 
 
 def run_words(words: Sequence[str]) -> int:

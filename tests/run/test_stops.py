@@ -116,6 +116,28 @@ def test_a_damaged_config_is_one_sentence(experiments, tmp_path: Path, content: 
         assert code == 2 and errors.count("\n") == 1 and "config.yaml" in errors, errors
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seed", {"a": 1}), ("callbacks", -1), ("callbacks.projector", True), ("data.augment", True), ("model.hidden", True),
+        ("trainer.limit_val_batches", ["x"]), ("data.gives.size", {"a": 1}), ("model.reads", "x"),
+    ],
+)  # fmt: skip
+def test_a_changed_config_is_one_sentence(experiments, run: Path, key: str, value: object) -> None:
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    *outer, last = key.split(".")
+    inner = config
+    for name in outer:
+        inner = inner[name]
+    inner[last] = value
+    (run / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    for words in (["evaluate", "run"], ["train", "resume=run", "trainer.max_epochs=3"]):
+        code, _, errors = experiments(*words)
+        lines = [line for line in errors.splitlines() if line.startswith(("error", "failed"))]
+        assert code == 0 or (code == 2 and len(lines) == 1), errors
+        assert code == 0 or lines[0].startswith("error: "), errors
+
+
 def test_one_process_a_run(experiments, run: Path) -> None:
     from experiments.system.locks import hold
 
