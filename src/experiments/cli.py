@@ -192,6 +192,10 @@ def _check(words: list[str]) -> int:
 
 
 def _list(words: list[str]) -> int:
+    if words and words[0] in ("claim", "claims"):
+        from experiments.claims.board import list_claims
+
+        return list_claims(words[1:])
     from experiments.commands.list_options import main as list_options
 
     return list_options(words)

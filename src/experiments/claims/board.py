@@ -9,6 +9,7 @@ from experiments.claims.claim import Claim, claim_names, read_claim
 from experiments.claims.verdict import Verdict, read_verdict
 from experiments.claims.wording import cost, head_and_rows
 from experiments.config.options import conf_dir
+from experiments.config.words import split_words
 from experiments.errors import UserError
 from experiments.system.files import write_json, write_text
 from experiments.viz.tables import markdown, table
@@ -66,6 +67,19 @@ def verdict_of(name: str, size: str | None = None) -> tuple[Verdict, bool] | Non
             if path.is_file():
                 return read_verdict(path), here
     return None
+
+
+def list_claims(words: list[str]) -> int:
+    """`experiments list claims [WORD…]`: the claims that have some words, with their verdicts.
+
+    Raises:
+        UserError: for a switch, and where no claim has the words.
+    """
+    names, folders, switches = split_words(words)
+    if switches:
+        raise UserError(f"experiments list claims does not know {switches[0]}: give words to look for")
+    print(listing(folders, names))
+    return 0
 
 
 def listing(config_dirs: Sequence[str] = (), wanted: Sequence[str] = ()) -> str:
