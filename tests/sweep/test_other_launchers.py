@@ -146,9 +146,16 @@ def test_checking_runs_nothing(experiments: Experiments, tmp_path: Path) -> None
         ("hydra.output_subdir=.hydra", "leave it out"),
         ("+hydra.callbacks.mine._target_=hydra.experimental.callback.Callback", "callbacks.NAME._target_"),
         ("hydra.verbose=true", "EXPERIMENTS_DEBUG=1"),
+        ("hydra/job_logging=default", "-q or -v"),
     ],
 )
 def test_keys_that_a_run_would_not_follow_are_refused(experiments: Experiments, word: str, cure: str) -> None:
     for more in ((), ("-m", "seed=0,1")):
         code, _, errors = experiments("check", *more, *SMALL, word)
         assert code == 2 and "has no effect" in errors and cure in errors
+
+
+@pytest.mark.parametrize("word", ["hydra.mode=MULTIRUN", "hydra/launcher=basic", "hydra/sweeper=optuna"])
+def test_what_makes_a_sweep_is_refused_for_one_run(experiments: Experiments, word: str) -> None:
+    code, _, errors = experiments("check", *SMALL, word)
+    assert code == 2 and "add -m" in errors

@@ -34,6 +34,12 @@ def refuse_unused(hydra: Any) -> None:
         raise UserError(
             "hydra.callbacks has no effect, because each run starts from its config.yaml: use callbacks.NAME._target_ with a callback of Lightning"
         )
+    for kind in ("job_logging", "hydra_logging"):
+        if (chosen := hydra.runtime.choices.get(f"hydra/{kind}")) not in (None, "none", "disabled"):
+            raise UserError(
+                f"hydra/{kind}={chosen} has no effect, because a run prints by itself and a job of a sweep writes job.log: leave it out, "
+                "and take -q or -v for less or more"
+            )
     if hydra.get("verbose"):
         raise UserError(
             f"hydra.verbose={hydra['verbose']} has no effect: set EXPERIMENTS_DEBUG=1 in the shell for tracebacks"
