@@ -348,3 +348,24 @@ def test_what_is_kept_depends_on_the_users_own_code_and_settings(
     assert before == sources(strong) != sources(object())
     file.write_text(text + "\n    def on_after_batch_transfer(self, batch, dataloader_idx):\n        return batch\n")
     assert sources(weak) != before
+
+
+def test_texts_are_kept_where_the_whole_encoder_is_frozen(experiments) -> None:
+    """The same numbers as without, and a sentence where what passes between stages is no tensor."""
+    pytest.importorskip("transformers")
+    words = [
+        "data=generated_reviews", "data.count=80", "model=bert_tiny", "model.size=16", "model.inner=16", "model.layers=1",
+        "trainer=cpu", "trainer.max_epochs=2", "trainer.threads=1", "logger=none", "callbacks.figures=null", "features.dir=features",
+    ]  # fmt: skip
+    found = {}
+    for name, more in (
+        ("kept", ["freezing=feature_extraction"]),
+        ("computed", ["freezing=feature_extraction", "features.cache=false"]),
+        ("inside", ["freezing=last_stage"]),
+    ):
+        code, _, errors = experiments("train", *words, *more, f"hydra.run.dir={name}")
+        assert code == 0, errors
+        found[name] = json.loads(Path(name, "record.json").read_text(encoding="utf-8"))
+    assert {row["part"] for row in found["kept"]["features"]["kept"]} == {"train", "validation", "test"}
+    assert found["kept"]["metrics"] == pytest.approx(found["computed"]["metrics"], abs=1e-5)
+    assert "give a Sequences" in found["inside"]["features"]["reason"]

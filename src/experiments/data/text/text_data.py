@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import zlib
 from collections.abc import Mapping, Sequence
@@ -20,7 +22,7 @@ from experiments.data.text import tokens
 from experiments.data.text.apart import ApartStore, StoredApart, joined
 from experiments.data.text.tokens import Text
 from experiments.errors import UserError, first_line
-from experiments.spec import TextSpec
+from experiments.spec import TextSpec, to_plain
 
 log = logging.getLogger(__name__)
 PARTS = ("train", "validation", "test")
@@ -180,6 +182,22 @@ class TextData(SequenceData):
             else:
                 raise UserError(f"{self.file} is missing: restore it, or train again")
         return self._tokenizer
+
+    changes: tuple[str, ...] = ()  # what is drawn anew in each epoch: nothing
+
+    def digest(self, part: str, augmented: bool) -> str:
+        """Hexadecimal digits that differ when anything does of what the model gets of a part, in order."""
+        digest = hashlib.sha256(json.dumps(to_plain(self.spec)).encode())
+        for column in self.sets[part]:
+            digest.update(
+                np.ascontiguousarray(column).tobytes() if isinstance(column, np.ndarray) else str(column).encode()
+            )
+        return digest.hexdigest()
+
+    def in_order(self, part: str, views: int, size: int) -> Any:
+        """Every text of a part in order, `size` at a time."""
+        count = len(self.sets[part].lengths)
+        return self._loader(self.dataset(part), [range(at, min(at + size, count)) for at in range(0, count, size)])
 
     def keep(self, folder: Path) -> None:
         """Write what a later prediction needs into the run's folder."""
