@@ -15,7 +15,7 @@ from experiments.transfer.weights import load_weights
 transformers = pytest.importorskip("transformers")
 
 from experiments.models.library.log_mel import LogMel  # noqa: E402
-from experiments.models.library.whisper import Spoken, whisper  # noqa: E402
+from experiments.models.library.whisper import WhisperSpoken, whisper  # noqa: E402
 
 SIZES: dict[str, Any] = {
     "window": 2.0, "bands": 16, "hidden": 16, "layers": 2, "heads": 2, "inner": 32, "longest_text": 32, "projection": 8,
@@ -89,7 +89,7 @@ def test_scores_are_the_library_s_at_once_and_step_by_step(tmp_path: Path) -> No
     tokens = torch.randint(2, 40, (2, 9), generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         wanted = net(spectrum(batch, 2, 20), decoder_input_ids=tokens).logits
-        assert torch.allclose(model(Spoken(batch, tokens)), wanted, atol=1e-5)
+        assert torch.allclose(model(WhisperSpoken(batch, tokens)), wanted, atol=1e-5)
         state = model.begin(model.encode(batch))
         for begin, end in ((0, 4), (4, 5), (5, 9)):
             found, state = model.advance(tokens[:, begin:end], state)
@@ -131,7 +131,7 @@ def test_the_encoder_of_a_transcriber_serves_classes(tmp_path: Path) -> None:
 
 def test_every_parameter_learns() -> None:
     model: Any = whisper(16000, None, tuple("abc"), source=None, **SIZES)
-    model(Spoken(sound(9000, 3000), torch.tensor([[1, 2, 3], [1, 3, 4]]))).square().mean().backward()
+    model(WhisperSpoken(sound(9000, 3000), torch.tensor([[1, 2, 3], [1, 3, 4]]))).square().mean().backward()
     assert all(one.grad is not None and one.grad.isfinite().all() for one in model.parameters())
     classes: Any = whisper(16000, 3, source=None, **SIZES)
     classes(sound(9000, 3000)).square().mean().backward()

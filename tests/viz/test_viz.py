@@ -20,8 +20,8 @@ from experiments.viz.embedding import embedding
 from experiments.viz.evidence import Unit, evidence, overlay, units
 from experiments.viz.filters import filters, first_filters
 from experiments.viz.images import grid, to_pixels, wrong
-from experiments.viz.maps import Row, feature_maps, stage_maps
-from experiments.viz.raster import Texts
+from experiments.viz.maps import MapRow, feature_maps, stage_maps
+from experiments.viz.raster import TextArtist
 
 
 def check(figure: object, width: tuple[int, int] = (400, 1500), height: tuple[int, int] = (60, 1500)) -> np.ndarray:
@@ -103,10 +103,13 @@ def test_first_filters() -> None:
 @pytest.mark.parametrize(("size", "channels"), [(32, 3), (224, 8), (8, 1)])
 def test_feature_maps(size: int, channels: int) -> None:
     maps = np.random.default_rng(0).normal(size=(channels, size // 4, size // 4))
-    rows = [Row("conv1", "8 × 4 × 4", maps, range(channels)), Row("a long stage name", "64", maps.reshape(-1)[:64], ())]
+    rows = [
+        MapRow("conv1", "8 × 4 × 4", maps, range(channels)),
+        MapRow("a long stage name", "64", maps.reshape(-1)[:64], ()),
+    ]
     image = np.random.default_rng(1).random((size, size, 3))
     check(feature_maps(image, rows), height=(60, 1700))
-    check(stage_maps(Row("conv1", "", np.repeat(maps, 63 // channels, 0), range(63)), image, title="One stage"))
+    check(stage_maps(MapRow("conv1", "", np.repeat(maps, 63 // channels, 0), range(63)), image, title="One stage"))
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
@@ -156,7 +159,7 @@ def test_words_of_another_script_are_never_empty_boxes(draw: str, monkeypatch: p
         labels = figure.axes[0].get_yticklabels()
     check(figure)
     assert [label.get_text() for label in labels] == ["good", "namaste", "□"]
-    said = [item.text for texts in figure.findobj(Texts) for item in texts.items]
+    said = [item.text for texts in figure.findobj(TextArtist) for item in texts.items]
     assert any(text.endswith("in Latin letters") for text in said)
     assert writing.writing(["🦜"]).note == "no font on this machine has U+1F99C: □ instead"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.claims.claim import Claim, claim_names, read_claim
-from experiments.claims.verdict import Verdict, read_verdict
+from experiments.claims.verdict import ClaimVerdict, read_verdict
 from experiments.claims.wording import cost, head_and_rows
 from experiments.config.options import conf_dir
 from experiments.config.words import split_words
@@ -57,7 +57,7 @@ def page_file() -> Path:
     return docs / "claims.md"
 
 
-def verdict_of(name: str, size: str | None = None) -> tuple[Verdict, bool] | None:
+def verdict_of(name: str, size: str | None = None) -> tuple[ClaimVerdict, bool] | None:
     """The latest verdict on a claim and whether it was found here, in outputs/claims; the full size before the small one."""
     for size_ in [size] if size else ["full", "small"]:
         for path, here in (
@@ -110,12 +110,12 @@ def listing(config_dirs: Sequence[str] = (), wanted: Sequence[str] = ()) -> str:
     return table(["claim", "verdict", "size", "date", "where", "statement"], rows)
 
 
-def _word(verdict: Verdict, claim: Claim) -> str:
+def _word(verdict: ClaimVerdict, claim: Claim) -> str:
     """The verdict, marked where the claim's file has changed since."""
     return verdict.verdict + (" (by an earlier form of the claim)" if verdict.digest != claim.digest else "")
 
 
-def record(verdict: Verdict, picture: Path) -> list[Path]:
+def record(verdict: ClaimVerdict, picture: Path) -> list[Path]:
     """Keeps a verdict and its picture with the package and writes the page anew; gives the files written.
 
     Raises:
@@ -160,7 +160,7 @@ def _recorded(name: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def _section(claim: Claim, verdict: Verdict | None) -> str:
+def _section(claim: Claim, verdict: ClaimVerdict | None) -> str:
     """One claim on the page."""
     told = f"**{_word(verdict, claim)[0].upper()}{_word(verdict, claim)[1:]}.**" if verdict else "**Not run.**"
     parts = [f"## {claim.name}", f"{claim.statement} ({claim.source.rstrip('.')}.) {told}"]

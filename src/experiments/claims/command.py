@@ -9,7 +9,7 @@ from pathlib import Path
 from experiments.claims import board
 from experiments.claims.claim import SIZES, Claim, claim_names, read_claim
 from experiments.claims.picture import picture
-from experiments.claims.verdict import Verdict, judge
+from experiments.claims.verdict import ClaimVerdict, judge
 from experiments.claims.wording import as_text
 from experiments.errors import RunFailed, UserError, unknown
 from experiments.run.record import FINISHED, read_record
@@ -148,7 +148,7 @@ class Testing:
         except UserError:
             return False
 
-    def conclude(self) -> Verdict:
+    def conclude(self) -> ClaimVerdict:
         """Compares the runs, prints and keeps the verdict, and draws it.
 
         Raises:

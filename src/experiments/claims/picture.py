@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import groupby
 
-from experiments.claims.verdict import FAILS, HOLDS, Finding, Side, Verdict
+from experiments.claims.verdict import FAILS, HOLDS, ClaimVerdict, Finding, Side
 from experiments.claims.wording import effect, figure
 from experiments.compare.axes import Scale, cut, text_width, x_axis
 from experiments.compare.drawing import Drawing
@@ -15,7 +15,7 @@ _WIDTH, _ROW, _HEAD = 720.0, 26.0, 34.0
 COLOURS = {HOLDS: "c2", FAILS: "mark"}  # and grey where it cannot be told
 
 
-def picture(verdict: Verdict, statement: str) -> Drawing:
+def picture(verdict: ClaimVerdict, statement: str) -> Drawing:
     """A row a side, under a line that says what was found; a panel for each quantity."""
     panels = [list(some) for _, some in groupby(verdict.findings, key=lambda one: one.quantity)]
     lines = _wrapped(statement, _WIDTH - 16, 15)

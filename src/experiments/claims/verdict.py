@@ -60,7 +60,7 @@ class Finding:
 
 
 @dataclass
-class Verdict:
+class ClaimVerdict:
     """Holds what a sweep says of a claim, what it cost, and where and when it ran."""
 
     claim: str
@@ -90,7 +90,7 @@ def _rounded(value: Any) -> Any:
     return value
 
 
-def read_verdict(path: Path) -> Verdict:
+def read_verdict(path: Path) -> ClaimVerdict:
     """A verdict from its file.
 
     Raises:
@@ -102,7 +102,7 @@ def read_verdict(path: Path) -> Verdict:
             Finding(**{**one, "of": Side(**_nan(one["of"])), "against": Side(**_nan(one["against"]))})
             for one in map(_nan, found.pop("findings"))
         ]
-        return Verdict(findings=findings, **found)
+        return ClaimVerdict(findings=findings, **found)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{path} is no verdict that can be read: run the claim again with --record") from error
 
@@ -111,7 +111,9 @@ def _nan(found: dict[str, Any]) -> dict[str, Any]:
     return {key: math.nan if value is None else value for key, value in found.items()}
 
 
-def judge(claim: Claim, size: str, folder: Path, changed: Sequence[str] = (), first: Path | None = None) -> Verdict:
+def judge(
+    claim: Claim, size: str, folder: Path, changed: Sequence[str] = (), first: Path | None = None
+) -> ClaimVerdict:
     """What the runs in a folder say.
 
     Args:
@@ -137,7 +139,7 @@ def judge(claim: Claim, size: str, folder: Path, changed: Sequence[str] = (), fi
             finding.verdict = UNTOLD
     words = [finding.verdict for finding in found]
     runs = [run for cell in cells for run in cell.runs]
-    return Verdict(
+    return ClaimVerdict(
         claim=claim.name,
         size=size,
         verdict=FAILS if FAILS in words else UNTOLD if UNTOLD in words else HOLDS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from experiments.claims.claim import Claim
-from experiments.claims.verdict import Finding, Verdict
+from experiments.claims.verdict import ClaimVerdict, Finding
 from experiments.compare.wording import many, number, probability, signed
 from experiments.viz.tables import table
 
@@ -28,7 +28,7 @@ def interval(found: Finding) -> str:
     return f"{show(found.low)} … {show(found.high)}"
 
 
-def head_and_rows(verdict: Verdict) -> tuple[list[str], list[list[str]], list[int]]:
+def head_and_rows(verdict: ClaimVerdict) -> tuple[list[str], list[list[str]], list[int]]:
     """A row a comparison, and the columns that align right."""
     head = ["comparison", "quantity", "of", "against", "effect", "95 %", "p", "expected", "verdict"]
     rows = [
@@ -55,13 +55,13 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
-def cost(verdict: Verdict) -> str:
+def cost(verdict: ClaimVerdict) -> str:
     """What a verdict cost: 24 runs, 3.2 min of computing."""
     failed = f", {verdict.failed} of them not finished" if verdict.failed else ""
     return f"{many(verdict.runs, 'run')}{failed}, {duration(verdict.seconds)} of computing"
 
 
-def as_text(claim: Claim, verdict: Verdict) -> str:
+def as_text(claim: Claim, verdict: ClaimVerdict) -> str:
     """What the terminal shows of a verdict."""
     seeds = sorted({one.n for one in verdict.findings})
     pairs = many(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"

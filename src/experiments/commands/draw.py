@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.errors import UserError, unknown
 
 if TYPE_CHECKING:
-    from experiments.run.network_plan import Plan
+    from experiments.run.network_plan import NetworkPlan
 
 FORMATS = ("svg", "png", "mermaid")
 _ABOUT = """\
@@ -55,7 +55,7 @@ def main(words: list[str]) -> int:
     return 0
 
 
-def _of_config(words: list[str], folders: list[str], stage: str | None) -> tuple[str, str, str, Plan]:
+def _of_config(words: list[str], folders: list[str], stage: str | None) -> tuple[str, str, str, NetworkPlan]:
     from experiments.commands.layers import network, shaped
 
     config, published = shaped(words, folders)
@@ -64,7 +64,7 @@ def _of_config(words: list[str], folders: list[str], stage: str | None) -> tuple
     return _described(str(chosen["model"]), str(chosen["freezing"]), config, model, spec, stage)
 
 
-def _of_run(run: Path, stage: str | None) -> tuple[str, str, str, Plan]:
+def _of_run(run: Path, stage: str | None) -> tuple[str, str, str, NetworkPlan]:
     from experiments.run.loaded import load
 
     loaded = load(run, "draw")
@@ -74,7 +74,7 @@ def _of_run(run: Path, stage: str | None) -> tuple[str, str, str, Plan]:
 
 def _described(
     name: str, freezing: str, config: Any, model: Any, spec: Any, stage: str | None
-) -> tuple[str, str, str, Plan]:
+) -> tuple[str, str, str, NetworkPlan]:
     from experiments.run.network_graph import network_graph
     from experiments.run.network_plan import plan
 
@@ -90,7 +90,7 @@ def _described(
     return name if stage is None else f"{name}_{stage}", title if stage is None else f"{title}: {stage}", note, drawn
 
 
-def write(folder: Path, name: str, title: str, note: str, drawn: Plan, formats: list[str]) -> list[Path]:
+def write(folder: Path, name: str, title: str, note: str, drawn: NetworkPlan, formats: list[str]) -> list[Path]:
     """Writes the formats that were asked for; gives their paths.
 
     Raises:
@@ -116,7 +116,7 @@ def write(folder: Path, name: str, title: str, note: str, drawn: Plan, formats: 
     return sorted(paths)
 
 
-def picture(title: str, note: str, drawn: Plan, dark: bool = False) -> Any:
+def picture(title: str, note: str, drawn: NetworkPlan, dark: bool = False) -> Any:
     """The figure, for a light or a dark page."""
     from experiments.viz.canvas import GREY, INK, PALE, recolour
     from experiments.viz.network_picture import Item, Stage, network_picture
@@ -157,7 +157,7 @@ def picture(title: str, note: str, drawn: Plan, dark: bool = False) -> Any:
     return fig
 
 
-def mermaid(drawn: Plan) -> str:
+def mermaid(drawn: NetworkPlan) -> str:
     """The network as a flowchart of Mermaid, for Markdown pages."""
     lines = ["flowchart TB"]
     for place, panel in enumerate(drawn.panels):

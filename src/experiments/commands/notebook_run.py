@@ -16,7 +16,7 @@ from experiments.run.loaded import Loaded
 from experiments.run.loaded import load as load_run
 
 
-class Picture:
+class NotebookPicture:
     """A picture that a run drew; a notebook shows it."""
 
     def __init__(self, path: Path) -> None:
@@ -29,13 +29,13 @@ class Picture:
         return f"Picture({as_typed(self.path)})"
 
 
-class Pictures(Mapping[str, Picture]):
+class NotebookPictures(Mapping[str, NotebookPicture]):
     """Pictures by name; a notebook shows all."""
 
     def __init__(self, folder: Path) -> None:
-        self._found = {path.stem: Picture(path) for path in sorted(folder.glob("*.png"))}
+        self._found = {path.stem: NotebookPicture(path) for path in sorted(folder.glob("*.png"))}
 
-    def __getitem__(self, name: str) -> Picture:
+    def __getitem__(self, name: str) -> NotebookPicture:
         if name not in self._found:
             raise UserError(f"there is no picture {name}: choose from {', '.join(self._found) or 'none'}")
         return self._found[name]
@@ -80,11 +80,13 @@ class Run(Loaded):
         return table
 
     @property
-    def figures(self) -> Pictures:
+    def figures(self) -> NotebookPictures:
         """The pictures that the run drew, by name."""
-        return Pictures(self.folder / "figures")
+        return NotebookPictures(self.folder / "figures")
 
-    def show(self, *inputs: str, only: tuple[str, ...] | list[str] = (), to: str | Path | None = None) -> Pictures:
+    def show(
+        self, *inputs: str, only: tuple[str, ...] | list[str] = (), to: str | Path | None = None
+    ) -> NotebookPictures:
         """Looks inside the network, as `experiments show` does; the pictures, by name.
 
         Args:
@@ -100,7 +102,7 @@ class Run(Loaded):
 
         wanted = Wanted(tuple(inputs), None, None, None, 1000)
         page = show(str(self.folder), wanted, list(only), None if to is None else Path(to))
-        return Pictures(page.parent)
+        return NotebookPictures(page.parent)
 
     def __repr__(self) -> str:
         chosen, metrics = self.config.run.choices, self.record["metrics"]
@@ -141,6 +143,6 @@ def result_html(record: Mapping[str, Any], folder: Path) -> str:
     )
 
 
-def _image(picture: Picture) -> str:
+def _image(picture: NotebookPicture) -> str:
     data = base64.b64encode(picture.path.read_bytes()).decode()
     return f'<img alt="{escape(picture.path.stem)}" style="max-width:100%" src="data:image/png;base64,{data}">'

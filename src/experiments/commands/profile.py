@@ -74,7 +74,7 @@ def profiled(config: Any, steps: int, trace: Path) -> tuple[dict[str, float], li
     gpu = torch.cuda.is_available() and config.trainer.get("accelerator") != "cpu"
     profiler = profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if gpu else [])])
 
-    class Clock(Callback):
+    class ProfileClock(Callback):
         """Times the parts of a step between Lightning's hooks; on a GPU it waits for the device at each."""
 
         def __init__(self) -> None:
@@ -116,7 +116,7 @@ def profiled(config: Any, steps: int, trace: Path) -> tuple[dict[str, float], li
                 profiler.stop()
                 trainer.should_stop = True
 
-    clock = Clock()
+    clock = ProfileClock()
     trainer = bare_trainer(config, [*freezing, clock], max_epochs=-1, max_steps=_WARM + steps)
     with lightning_in_words():
         trainer.fit(task, datamodule=data)

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from experiments.compare.run_records import COST, GROUPS, Run, read_run, run_folders, shown
+from experiments.compare.run_records import COST, GROUPS, RecordedRun, read_run, run_folders, shown
 from experiments.errors import UserError
 from experiments.run.record import FINISHED, PRUNED
 
@@ -48,7 +48,7 @@ def level(value: Any) -> str:
     return shown(value if value is None or isinstance(value, str) else json.dumps(value))
 
 
-def choose(runs: Sequence[Run]) -> None:
+def choose(runs: Sequence[RecordedRun]) -> None:
     """Adds to the choices of some runs the values that tell their configs apart.
 
     These are the values that were set on the command line, and of the others those that differ although the options
@@ -73,14 +73,14 @@ def choose(runs: Sequence[Run]) -> None:
             run.choices[key] = "${seed}" if follows else level(run.seeds.get(key, run.settings.get(key)))
 
 
-def _option(run: Run, key: str) -> tuple[str, ...]:
+def _option(run: RecordedRun, key: str) -> tuple[str, ...]:
     """The options that bring a key its value where nobody sets it; those of models decide what images data give."""
     group, dot, _ = key.partition(".")
     names = ["experiment", "weights", *([group] if dot else ()), *(["model"] if group == "data" else ())]
     return tuple(str(run.choices.get(name) or (run.settings or {}).get(name)) for name in names)
 
 
-def _telling(runs: Sequence[Run]) -> list[str]:
+def _telling(runs: Sequence[RecordedRun]) -> list[str]:
     """The keys whose values tell the configs of some runs apart, given the options of their groups."""
     different = list({(str(run.choices), id(run.settings)): run for run in runs}.values())
     configs = [run.settings or {} for run in different]
@@ -115,7 +115,7 @@ class Cell:
     """Runs that differ in nothing but the seed, or several such cells averaged seed by seed (`members`)."""
 
     choices: dict[str, Any]
-    runs: list[Run] = field(default_factory=list)
+    runs: list[RecordedRun] = field(default_factory=list)
     members: list[Cell] = field(default_factory=list)
     repeats: int = 0
     notes: list[str] = field(default_factory=list)
@@ -154,7 +154,7 @@ class Cell:
         return fmean(found) if found else math.nan
 
     @property
-    def all_runs(self) -> list[Run]:
+    def all_runs(self) -> list[RecordedRun]:
         return [run for member in self.members for run in member.all_runs] if self.members else self.runs
 
     @property
@@ -163,7 +163,7 @@ class Cell:
         return all(run.status == PRUNED for run in self.all_runs)
 
     @property
-    def finished(self) -> list[Run]:
+    def finished(self) -> list[RecordedRun]:
         return [run for run in self.all_runs if run.status == FINISHED]
 
     def remarks(self, metric: str, seeds: Sequence[str]) -> str:
@@ -246,7 +246,7 @@ def gather(paths: Sequence[Path]) -> tuple[list[Cell], list[Path]]:
 
 
 def _settle(cell: Cell) -> None:
-    kept: dict[str, Run] = {}
+    kept: dict[str, RecordedRun] = {}
     for run in sorted(cell.runs, key=lambda run: (run.status == FINISHED, run.ended)):
         earlier = kept.get(run.seed)
         cell.repeats += earlier is not None and earlier.status == FINISHED

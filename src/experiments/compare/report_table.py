@@ -19,7 +19,7 @@ from urllib.parse import quote
 from experiments.compare.analysis import Comparison, Field
 from experiments.compare.cells import COSTS, Cell
 from experiments.compare.learning_curves import curves_of_interest, read_history
-from experiments.compare.run_records import Run
+from experiments.compare.run_records import RecordedRun
 from experiments.compare.wording import cost_heads, number, short, width
 
 _CURVES, _POINTS = 600, 40  # runs whose curves lie in the page, and points of one
@@ -80,7 +80,9 @@ def _row(
     return {"text": text, "value": value, "best": best, "name": field.label(cell), "differs": "What sets it apart: " + ", ".join(others), "runs": runs}  # fmt: skip
 
 
-def _run(run: Run, metric: str, paths: Sequence[Path], curves: Sequence[str], target: Path | None) -> dict[str, Any]:
+def _run(
+    run: RecordedRun, metric: str, paths: Sequence[Path], curves: Sequence[str], target: Path | None
+) -> dict[str, Any]:
     """What is told of a run, the command that repeats it, its curves and links; no folder of the machine it was made on."""
     value = number(run.metrics[metric]) if metric in run.metrics else ""
     words = [f"{key}={value}" for key, value in run.said.items()]

@@ -38,7 +38,7 @@ def shown(value: Any) -> str:
 
 
 @dataclass(slots=True)
-class Run:
+class RecordedRun:
     """What comparison keeps of one record.
 
     Attributes:
@@ -111,7 +111,7 @@ def _numbers(values: dict[str, Any]) -> dict[str, float]:
     return found
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path) -> RecordedRun:
     """One record.
 
     Raises:
@@ -136,7 +136,7 @@ def read_run(folder: Path) -> Run:
         if key in follow or (key.endswith(".seed") and key not in said)
     }
     weights = record["choices"].get("weights")
-    return Run(
+    return RecordedRun(
         folder=folder,
         status=shown(record["status"]),
         seed=shown(record["choices"].get("seed")),

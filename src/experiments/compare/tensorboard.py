@@ -10,7 +10,7 @@ from typing import Any
 
 from experiments.compare.cells import Cell, differing, gather
 from experiments.compare.learning_curves import curves
-from experiments.compare.run_records import GROUPS, Run, shown
+from experiments.compare.run_records import GROUPS, RecordedRun, shown
 from experiments.loggers.event_file import record
 
 FOLDER = "seeds"  # below the sweep: mean, low and high of each cell
@@ -77,7 +77,7 @@ def _name(cell: Cell, columns: Sequence[str]) -> str:
     )
 
 
-def write_columns(sweep: Path, runs: Iterable[Run]) -> None:
+def write_columns(sweep: Path, runs: Iterable[RecordedRun]) -> None:
     """Writes the one summary from which the HPARAMS tab takes its columns: all choices and final metrics of all runs.
 
     Without it the tab has every choice too, but every metric of every epoch beside the final ones.

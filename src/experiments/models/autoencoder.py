@@ -23,7 +23,7 @@ class Pixels(nn.Module):
         return torch.sigmoid(values.to(torch.promote_types(values.dtype, torch.float32)))
 
 
-class Steps(nn.Module):
+class SeriesSteps(nn.Module):
     """Windows of a series as one tensor: `Sequences`, all of one length, or what is a tensor already -> (B, history, C)."""
 
     def forward(self, x: Sequences | Tensor) -> Tensor:
@@ -76,7 +76,7 @@ def example_shape(in_channels: int, image_size: tuple[int, int], features: int |
 
 def dense_encoder(shape: tuple[int, ...], hidden: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
     """(B, *shape) -> (B, hidden[-1]), or (B, prod(shape)) where nothing is hidden."""
-    layers: list[nn.Module] = [nn.Flatten()] if len(shape) == 3 else [Steps(), nn.Flatten()]
+    layers: list[nn.Module] = [nn.Flatten()] if len(shape) == 3 else [SeriesSteps(), nn.Flatten()]
     for before, after in pairwise([prod(shape), *hidden]):
         layers += [nn.Linear(before, after), activation()]  # (B, after)
     return nn.Sequential(*layers)

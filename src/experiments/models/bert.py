@@ -19,7 +19,7 @@ from experiments.models.attention import attend
 EPSILON = 1e-12  # of the layer norms, as published
 
 
-class Embeddings(nn.Module):
+class BERTEmbeddings(nn.Module):
     """A vector for each token, for its place and for its segment, added up: (B, T) int64 -> (B, T, size).
 
     Args:
@@ -76,7 +76,7 @@ class SelfAttention(nn.Module):
         return values.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, T, size / heads)
 
 
-class Layer(nn.Module):
+class BERTLayer(nn.Module):
     """Attention, then two dense layers, each added to what came in and normalised: (B, T, size) -> (B, T, size)."""
 
     def __init__(self, size: int, heads: int, inner: int, dropout: float) -> None:
@@ -102,7 +102,7 @@ class FirstToken(nn.Module):
         return self.dropout(torch.tanh(self.dense(x.values[:, 0])))
 
 
-class EveryToken(nn.Module):
+class BERTEveryToken(nn.Module):
     """Keeps all tokens: (B, T, size) -> (B, T, size)."""
 
     def __init__(self, dropout: float) -> None:
@@ -153,7 +153,7 @@ class Bert(nn.Sequential):
         ValueError: when heads do not share the vector equally, or a number is out of its range.
     """
 
-    embeddings: Embeddings
+    embeddings: BERTEmbeddings
 
     def __init__(
         self, vocabulary: int, num_classes: int = 2, *, every_step: bool = False, masked: bool = False,
@@ -165,12 +165,12 @@ class Bert(nn.Sequential):
         for key, number in (("layers", layers), ("inner", inner), ("positions", positions)):
             if number < 1:
                 raise ValueError(f"model.{key}={number} must be 1 or more: try model.{key}=128")
-        embeddings = Embeddings(vocabulary, size, positions, dropout, marks[0], marks[3])
+        embeddings = BERTEmbeddings(vocabulary, size, positions, dropout, marks[0], marks[3])
         stages: OrderedDict[str, nn.Module] = OrderedDict(embeddings=embeddings)  # (B, T, size)
         for number in range(1, layers + 1):
-            stages[f"layer{number}"] = Layer(size, heads, inner, dropout)  # (B, T, size)
+            stages[f"layer{number}"] = BERTLayer(size, heads, inner, dropout)  # (B, T, size)
         if masked or every_step:
-            stages["pooler"] = EveryToken(0.0 if masked else dropout)  # (B, T, size)
+            stages["pooler"] = BERTEveryToken(0.0 if masked else dropout)  # (B, T, size)
         else:
             stages["pooler"] = FirstToken(size, dropout)  # (B, size)
         head: nn.Module = nn.Linear(size, num_classes) if num_classes else nn.Identity()
@@ -186,7 +186,7 @@ class Bert(nn.Sequential):
             "embeddings.word_embeddings": "embeddings.tokens", "embeddings.position_embeddings": "embeddings.positions",
             "embeddings.token_type_embeddings": "embeddings.segments", "embeddings.LayerNorm": "embeddings.norm",
         }  # fmt: skip
-        layers = sum(isinstance(stage, Layer) for stage in self)
+        layers = sum(isinstance(stage, BERTLayer) for stage in self)
         for here, there in ((f"layer{n + 1}", f"encoder.layer.{n}") for n in range(layers)):
             for word in ("query", "key", "value"):
                 names[f"{there}.attention.self.{word}"] = f"{here}.attention.{word}"

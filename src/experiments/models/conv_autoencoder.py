@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from experiments.models.autoencoder import Pixels, Steps, activation_of, check_sizes
+from experiments.models.autoencoder import Pixels, SeriesSteps, activation_of, check_sizes
 
 
 class Swapped(nn.Module):
@@ -34,7 +34,7 @@ def conv_encoder(in_channels: int, image_size: tuple[int, ...], channels: Sequen
     With one side, steps: convolutions of 3, (B, T, C) -> (B, features).
     """
     images = len(image_size) == 2
-    layers: list[nn.Module] = [] if images else [Steps(), Swapped()]  # (B, C, T)
+    layers: list[nn.Module] = [] if images else [SeriesSteps(), Swapped()]  # (B, C, T)
     convolution = nn.Conv2d if images else nn.Conv1d
     for before, after in pairwise([in_channels, *channels]):
         layers += [convolution(before, after, 3, stride=2, padding=1), nn.ReLU()]  # (B, after, H/2, W/2)

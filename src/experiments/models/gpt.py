@@ -19,7 +19,7 @@ from experiments.models.attention import attend
 Past = tuple[Tensor, Tensor]  # keys and values, (B, heads, t, size / heads) each
 
 
-class Embeddings(nn.Module):
+class GPTEmbeddings(nn.Module):
     """A vector for each token and one for its place, added up: (B, T) int64 -> (B, T, size).
 
     Args:
@@ -64,7 +64,7 @@ class CausalAttention(nn.Module):
         return values.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, T, size / heads)
 
 
-class Layer(nn.Module):
+class GPTLayer(nn.Module):
     """Attention, then two dense layers, each of what is normalised and added to what came in: (B, T, size), twice."""
 
     def __init__(self, size: int, heads: int, inner: int, dropout: float) -> None:
@@ -84,7 +84,7 @@ class Layer(nn.Module):
         return values + self.dropout(self.dense2(inner)), past
 
 
-class Pooler(nn.Module):
+class GPTPooler(nn.Module):
     """Normalises, and keeps every token, or the last of each text: (B, T, size) -> (B, T, size) or (B, size)."""
 
     def __init__(self, size: int, every_step: bool) -> None:
@@ -122,8 +122,8 @@ class GPT(nn.Sequential):
     """
 
     causal = True
-    embeddings: Embeddings
-    pooler: Pooler
+    embeddings: GPTEmbeddings
+    pooler: GPTPooler
     head: nn.Linear
 
     def __init__(
@@ -135,11 +135,11 @@ class GPT(nn.Sequential):
         for key, number in (("layers", layers), ("inner", inner), ("positions", positions)):
             if number < 1:
                 raise ValueError(f"model.{key}={number} must be 1 or more: try model.{key}=128")
-        embeddings = Embeddings(vocabulary, size, positions, dropout)
+        embeddings = GPTEmbeddings(vocabulary, size, positions, dropout)
         stages: OrderedDict[str, nn.Module] = OrderedDict(embeddings=embeddings)  # (B, T, size)
         for number in range(1, layers + 1):
-            stages[f"layer{number}"] = Layer(size, heads, inner, dropout)  # (B, T, size)
-        stages["pooler"] = Pooler(size, every_step)  # (B, T, size) or (B, size)
+            stages[f"layer{number}"] = GPTLayer(size, heads, inner, dropout)  # (B, T, size)
+        stages["pooler"] = GPTPooler(size, every_step)  # (B, T, size) or (B, size)
         writes = every_step and num_classes == vocabulary
         stages["head"] = nn.Linear(size, num_classes, bias=not writes)  # (B, T, num_classes) or (B, num_classes)
         super().__init__(stages)
@@ -175,8 +175,8 @@ class GPT(nn.Sequential):
         return self.head(self.pooler.norm(values[:, 0])), Decoding((), tuple(moving))
 
     @property
-    def _layers(self) -> list[Layer]:
-        return [stage for stage in self if isinstance(stage, Layer)]
+    def _layers(self) -> list[GPTLayer]:
+        return [stage for stage in self if isinstance(stage, GPTLayer)]
 
     def _first_values(self, layers: int) -> None:
         """Small normal numbers, smaller where many layers add up, as published."""

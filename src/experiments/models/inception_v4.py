@@ -59,7 +59,7 @@ class Branches(nn.Module):
         return torch.cat([branch(x) for branch in self.branches], 1)
 
 
-class Split(nn.Module):
+class SplitBranch(nn.Module):
     """Convolutions, and then a 1×3 and a 3×1 one beside each other: (B, channels, H, W) -> (B, 2 · filters, H, W)."""
 
     def __init__(self, before: nn.Module, channels: int, filters: int) -> None:
@@ -111,8 +111,8 @@ def _block_c() -> Branches:
     """Figure 6: (B, 1536, H, W) -> (B, 1536, H, W)."""
     return Branches(
         Conv(1536, 256, 1),
-        Split(Conv(1536, 384, 1), 384, 256),
-        Split(_chain(1536, (384, 1), (448, (3, 1)), (512, (1, 3))), 512, 256),
+        SplitBranch(Conv(1536, 384, 1), 384, 256),
+        SplitBranch(_chain(1536, (384, 1), (448, (3, 1)), (512, (1, 3))), 512, 256),
         _pooled(1536, 256),
     )
 

@@ -54,13 +54,13 @@ class LinearForecaster(nn.Sequential):
         maps, quantiles = features if individual else 1, num_classes // features
         super().__init__(
             OrderedDict(
-                parts=Split(form, kernel),  # (B, history, C) -> one or two of (B, C, history)
+                parts=TrendSplit(form, kernel),  # (B, history, C) -> one or two of (B, C, history)
                 head=Maps(history, horizon, quantiles, maps, 2 if form == "dlinear" else 1),  # (B, horizon, C · Q)
             )
         )
 
 
-class Split(nn.Module):
+class TrendSplit(nn.Module):
     """The past as addends: values (B, history, C) -> `Parts`."""
 
     def __init__(self, form: str, kernel: int) -> None:

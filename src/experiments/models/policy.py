@@ -112,7 +112,7 @@ class SharedLayer(nn.Module):
         return torch.tanh(self.linear(x))
 
 
-class Encoder(nn.Module):
+class PolicyEncoder(nn.Module):
     """A layer of tanh units before the memory."""
 
     def __init__(self, inputs: int, units: int) -> None:
@@ -225,7 +225,7 @@ class PolicyGRU(nn.Sequential):
         super().__init__(
             OrderedDict(
                 normalise=Normalise(features),  # (B, T, features)
-                encoder=Encoder(features, hidden),  # (B, T, hidden)
+                encoder=PolicyEncoder(features, hidden),  # (B, T, hidden)
                 recurrent=Memory(hidden, memory),  # (B, T, memory)
                 head=ActorCritic(memory, num_actions, continuous),  # (B, T, num_actions or twice that), (B, T)
             )

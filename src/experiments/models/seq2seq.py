@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from experiments.batches import PADDING, Decoding, Pairs, Sequences
 from experiments.models.recurrent import CELLS, RecurrentLayer, TokenEmbedding
-from experiments.models.translator import Decoder, OnSource, Translator, check_sharing, from_mask, shared_head
+from experiments.models.translator import OnSource, Translator, TranslatorDecoder, check_sharing, from_mask, shared_head
 
 ATTENTIONS = ("none", "luong", "bahdanau")
 
@@ -58,7 +58,7 @@ class Attention(nn.Module):
         return weights @ memory, weights
 
 
-class RecurrentDecoder(Decoder):
+class RecurrentDecoder(TranslatorDecoder):
     """Target words -> vectors (B, T, outputs), given the encoded source.
 
     Its state for decoding: fixed are source vectors, keys and mask; moving the vector that is fed back, and h (and c) of

@@ -12,7 +12,7 @@ from experiments.batches import Sequences
 from experiments.models.recurrent import TokenEmbedding
 
 
-class Windows(nn.Module):
+class WordWindows(nn.Module):
     """Filters of several widths over a sequence, each one's largest answer: values (B, T, size) -> (B, filters * widths).
 
     A window counts if it touches the sequence at all, so padding never changes an answer.
@@ -74,7 +74,7 @@ class TextCNN(nn.Sequential):
         super().__init__(
             OrderedDict(
                 embedding=TokenEmbedding(vocabulary, embedding, input_dropout),  # (B, T, embedding)
-                windows=Windows(embedding, widths, filters, dropout),  # (B, filters * widths)
+                windows=WordWindows(embedding, widths, filters, dropout),  # (B, filters * widths)
                 head=nn.Linear(filters * len(widths), num_classes),  # (B, num_classes)
             )
         )

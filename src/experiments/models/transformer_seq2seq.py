@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from experiments.batches import PADDING, Decoding, Pairs, Sequences
 from experiments.models.text_transformer import EncoderLayer, Normalised, PlacedEmbedding, sinusoids
-from experiments.models.translator import Decoder, OnSource, Translator, check_sharing, from_mask, shared_head
+from experiments.models.translator import OnSource, Translator, TranslatorDecoder, check_sharing, from_mask, shared_head
 
 
-class TransformerDecoder(Decoder):
+class TransformerDecoder(TranslatorDecoder):
     """Target words -> vectors (B, T, size), given the encoded source.
 
     Its state for decoding: fixed are the source's mask and each layer's keys and values of it, (N, heads, S, size/heads);

@@ -29,7 +29,7 @@ class OnSource(nn.Module):
         return Pairs(self.layer(x.source), x.target)
 
 
-class Decoder(nn.Module):
+class TranslatorDecoder(nn.Module):
     """What a decoder can do besides the teacher-forced `forward`: `Pairs` with an encoded source -> (B, T, outputs)."""
 
     def begin(self, source: Sequences) -> Decoding:
@@ -64,16 +64,16 @@ class Translator(nn.Sequential):
 
     def begin(self, source: Sequences) -> Decoding:
         """The state before the first word; source tokens (B, S)."""
-        return cast(Decoder, self.decoder).begin(self.encode(source))
+        return cast(TranslatorDecoder, self.decoder).begin(self.encode(source))
 
     def advance(self, words: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
         """The words (N,) said last -> scores of the next (N, target_vocabulary), and the state behind them."""
-        out, state = cast(Decoder, self.decoder).advance(words, state)
+        out, state = cast(TranslatorDecoder, self.decoder).advance(words, state)
         return cast(nn.Module, self.head)(out), state
 
     def attention(self, pairs: Pairs) -> Tensor | None:
         """(B, T, S): where each target step looks in the source; None where nothing attends."""
-        return cast(Decoder, self.decoder).weights(Pairs(self.encode(pairs.source), pairs.target))
+        return cast(TranslatorDecoder, self.decoder).weights(Pairs(self.encode(pairs.source), pairs.target))
 
 
 def shared_head(size: int, vocabulary: int, table: nn.Embedding | None) -> nn.Linear:

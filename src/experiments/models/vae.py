@@ -13,7 +13,7 @@ from experiments.models.autoencoder import Pixels, activation_of, check_sizes, d
 from experiments.models.conv_autoencoder import check_channels, conv_decoder, conv_encoder
 
 
-class Gaussian(nn.Module):
+class GaussianLatent(nn.Module):
     """A normal distribution over codes, its axes independent: features -> a sample while training, else the mean.
 
     Args:
@@ -67,7 +67,7 @@ class VAE(nn.Sequential):
         super().__init__(
             OrderedDict(
                 encoder=dense_encoder(shape, hidden, act),  # (B, hidden[-1])
-                latent=Gaussian(hidden[-1] if hidden else prod(shape), latent_size),  # (B, latent_size)
+                latent=GaussianLatent(hidden[-1] if hidden else prod(shape), latent_size),  # (B, latent_size)
                 decoder=dense_decoder(latent_size, hidden, shape, act, Pixels()),  # (B, C, H, W)
             )
         )
@@ -100,7 +100,7 @@ class ConvVAE(nn.Sequential):
         super().__init__(
             OrderedDict(
                 encoder=encoder,  # (B, features)
-                latent=Gaussian(features, latent_size),  # (B, latent_size)
+                latent=GaussianLatent(features, latent_size),  # (B, latent_size)
                 decoder=conv_decoder(latent_size, features, in_channels, image_size, channels),  # (B, C, H, W)
             )
         )

@@ -52,7 +52,7 @@ class Box:
 
 
 @dataclass
-class Panel:
+class PlanPanel:
     """A stage: its name, what comes out, and the numbers of its boxes.
 
     Attributes:
@@ -69,14 +69,14 @@ class Panel:
 
 
 @dataclass
-class Plan:
+class NetworkPlan:
     """Panels in forward order, and all boxes by number."""
 
-    panels: list[Panel]
+    panels: list[PlanPanel]
     boxes: dict[int, Box]
 
 
-def plan(nodes: Sequence[Node], only: str | None = None) -> Plan:
+def plan(nodes: Sequence[Node], only: str | None = None) -> NetworkPlan:
     """Puts the nodes of a network into panels and boxes.
 
     Args:
@@ -98,15 +98,15 @@ def plan(nodes: Sequence[Node], only: str | None = None) -> Plan:
                 used.discard(number)
                 used.add(root)
     stages = {number: _stage(number, kept) for number in boxes}
-    panels: list[Panel] = []
+    panels: list[PlanPanel] = []
     for number in boxes:
         if not panels or panels[-1].name != stages[number]:
             last = [node for node in nodes if node.stage == stages[number]]
             shape = next((_shape(node.output) for node in reversed(last) if node.output is not None), "")
             counts = [(node.parameters, node.trainable) for node in last]
-            panels.append(Panel(stages[number], shape, sum(a for a, _ in counts), sum(b for _, b in counts)))
+            panels.append(PlanPanel(stages[number], shape, sum(a for a, _ in counts), sum(b for _, b in counts)))
         panels[-1].boxes.append(number)
-    whole = Plan(panels, boxes)
+    whole = NetworkPlan(panels, boxes)
     for panel in panels:
         _repeat_blocks(panel, kept, boxes)
         if len(panel.boxes) > MANY and only is None:
@@ -170,7 +170,7 @@ def _add(box: Box, node: Node) -> None:
     box.trainable += node.trainable
 
 
-def _repeat_blocks(panel: Panel, kept: dict[int, Node], boxes: dict[int, Box]) -> None:
+def _repeat_blocks(panel: PlanPanel, kept: dict[int, Node], boxes: dict[int, Box]) -> None:
     """Leaves out blocks that are the same as the one before, and frames that one with how often it stands there."""
     blocks: list[tuple[str, list[int]]] = []
     names = _block_names(panel.boxes, kept)
@@ -212,7 +212,7 @@ def _same(first: list[int], other: list[int], boxes: dict[int, Box]) -> bool:
     )
 
 
-def _leave_out(gone: list[int], stays: list[int], panel: Panel, boxes: dict[int, Box]) -> None:
+def _leave_out(gone: list[int], stays: list[int], panel: PlanPanel, boxes: dict[int, Box]) -> None:
     """Takes boxes away; who read them reads those that stay in their place."""
     instead = dict(zip(gone, stays, strict=True))
     for number in gone:
@@ -222,7 +222,7 @@ def _leave_out(gone: list[int], stays: list[int], panel: Panel, boxes: dict[int,
         box.sources = {instead.get(one, one) for one in box.sources}
 
 
-def _fold(panel: Panel, kept: dict[int, Node], boxes: dict[int, Box]) -> None:
+def _fold(panel: PlanPanel, kept: dict[int, Node], boxes: dict[int, Box]) -> None:
     """Draws one block of each shape of graph in full, and the others as one box each."""
     groups: dict[str, list[int]] = {}
     for number, name in _block_names(panel.boxes, kept).items():
@@ -247,7 +247,7 @@ def _fold(panel: Panel, kept: dict[int, Node], boxes: dict[int, Box]) -> None:
             box.sources = {first if one in inside else one for one in box.sources}
 
 
-def _repeat_panels(whole: Plan, kept: dict[int, Node]) -> None:
+def _repeat_panels(whole: NetworkPlan, kept: dict[int, Node]) -> None:
     """Draws stages that are the same as the one before, such as the layers of BERT, once."""
     place = 0
     while place < len(whole.panels):

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 
 from experiments.viz.board import Board, Curve, Grid, Sign, Step
 from experiments.viz.canvas import BLUE, GREY, INK, PALE, SMALL, TEXT, add_axes, figure, ground, quiet
-from experiments.viz.fonts import Writing, writing
+from experiments.viz.fonts import FontWriting, writing
 from experiments.viz.raster import text_width
 
 CELL = 0.46  # inches: height of a cell
@@ -68,7 +68,7 @@ def _columns(grid: Grid) -> tuple[float, float]:
     return max((text_width(name, TEXT) + 0.14 for name in grid.rows), default=0.0), cell
 
 
-def _step(fig: Figure, ax: Axes, step: Step, number: int, top: float, how: Writing) -> None:
+def _step(fig: Figure, ax: Axes, step: Step, number: int, top: float, how: FontWriting) -> None:
     script = how.families
     ax.text(MARGIN, top + 0.12, f"{number}. {step.title}", fontsize=TEXT, color=INK, va="center", weight="bold")
     tallest = max((_item_size(item)[1] for item in step.items), default=0.0)
@@ -88,7 +88,7 @@ def _step(fig: Figure, ax: Axes, step: Step, number: int, top: float, how: Writi
         ax.text(MARGIN, y, how.written(text), fontsize=TEXT, color=GREY, va="center", fontfamily=script)
 
 
-def _grid(ax: Axes, grid: Grid, left: float, top: float, how: Writing) -> None:
+def _grid(ax: Axes, grid: Grid, left: float, top: float, how: FontWriting) -> None:
     names, cell = _columns(grid)
     if grid.label:
         ax.text(left, top + 0.14, grid.label, fontsize=TEXT, color=GREY, va="center")

@@ -23,7 +23,7 @@ from matplotlib.text import Text
 
 from experiments.speedups.png import as_png
 from experiments.viz.fonts import give_letters
-from experiments.viz.raster import Texts, text_width, write
+from experiments.viz.raster import TextArtist, text_width, write
 
 DPI = 100
 
@@ -148,7 +148,7 @@ def recolour(fig: Figure, colours: Mapping[str, str]) -> None:
     for one in fig.findobj(include_self=True):
         if one.get_gid() == "keep":
             continue
-        if isinstance(one, Texts):
+        if isinstance(one, TextArtist):
             for item in one.items:
                 item.colour = new.get(to_rgba(item.colour), item.colour)
         elif isinstance(one, Text):

@@ -19,7 +19,7 @@ WIDTH_MOST, HEIGHT_MOST = 19.0, 38.0  # inches
 LONGEST = 8  # characters of a number, without its sign
 
 
-class Step(NamedTuple):
+class ConvolutionStep(NamedTuple):
     """One place of the filter.
 
     Attributes:
@@ -45,7 +45,7 @@ def number(value: float) -> str:
     return f"{'' if short == exact else '≈'}{short}".replace("-", "−")
 
 
-def sum_of_products(padded: np.ndarray, weights: np.ndarray, bias: float, step: Step) -> str:
+def sum_of_products(padded: np.ndarray, weights: np.ndarray, bias: float, step: ConvolutionStep) -> str:
     """`1·1 + 0·0 + … = 4`: pixel times weight, row by row."""
     pixels = padded[np.ix_(step.rows, step.columns)]
 
@@ -59,7 +59,7 @@ def sum_of_products(padded: np.ndarray, weights: np.ndarray, bias: float, step: 
 def convolution(
     padded: np.ndarray,
     weights: np.ndarray,
-    steps: list[Step],
+    steps: list[ConvolutionStep],
     *,
     padding: int | tuple[int, int] = 0,
     bias: float = 0.0,
@@ -153,7 +153,7 @@ def _image(
     ax: Axes,
     padded: np.ndarray,
     weights: np.ndarray,
-    step: Step,
+    step: ConvolutionStep,
     padding: tuple[int, int],
     left: float,
     top: float,

@@ -22,7 +22,7 @@ OTHER = {"ं": "ṃ", "ँ": "m̐", "ः": "ḥ", "ऽ": "’", "।": "|", "�
 VIRAMA, DOT = "्", "़"
 
 
-class Writing(NamedTuple):
+class FontWriting(NamedTuple):
     """How texts are written.
 
     Attributes:
@@ -40,7 +40,7 @@ class Writing(NamedTuple):
         return latin(text) if self.latin else text
 
 
-def writing(texts: Iterable[str]) -> Writing:
+def writing(texts: Iterable[str]) -> FontWriting:
     """A font for all letters of some texts, or the way out where this machine has none."""
     needed = {ord(letter) for text in texts for letter in unicodedata.normalize("NFC", text)}
     missing = frozenset(
@@ -48,20 +48,20 @@ def writing(texts: Iterable[str]) -> Writing:
     )
     missing -= {0x200C, 0x200D}  # they join and part letters, and are not drawn
     if not missing:
-        return Writing([USUAL], False, "")
+        return FontWriting([USUAL], False, "")
     import matplotlib
 
     # Before 3.11 matplotlib sets letter by letter, which tears the syllables of Indian scripts.
     torn = matplotlib.__version_info__ < (3, 11) and any(0x0900 <= code <= 0x0DFF for code in missing)
     found = _font_with(missing)
     if found and not torn:
-        return Writing([found, USUAL], False, "")
+        return FontWriting([found, USUAL], False, "")
     first = chr(min(missing))
     if not unicodedata.category(first).startswith(("L", "M")):
-        return Writing([USUAL], True, f"no font on this machine has U+{ord(first):04X}: □ instead")
+        return FontWriting([USUAL], True, f"no font on this machine has U+{ord(first):04X}: □ instead")
     script = unicodedata.name(first, "LETTER").split()[0].capitalize()
     why = f"{script} needs matplotlib 3.11" if torn else f"no {script} font on this machine"
-    return Writing([USUAL], True, f"{why}: in Latin letters")
+    return FontWriting([USUAL], True, f"{why}: in Latin letters")
 
 
 def give_letters(fig: Any) -> None:

@@ -16,7 +16,7 @@ from experiments.viz.labels import shorten
 TILE, GAP, LEFT = 1.22, 0.08, 1.75  # inches
 
 
-class Row(NamedTuple):
+class MapRow(NamedTuple):
     """Some channels of one stage.
 
     Attributes:
@@ -32,7 +32,7 @@ class Row(NamedTuple):
     channels: Sequence[int]
 
 
-def feature_maps(image: np.ndarray, rows: Sequence[Row], *, title: str = "Feature maps", note: str = "") -> Figure:
+def feature_maps(image: np.ndarray, rows: Sequence[MapRow], *, title: str = "Feature maps", note: str = "") -> Figure:
     """The image, and below it a row a stage from shallow to deep; each map from dark (its least) to bright (its most).
 
     Args:
@@ -64,7 +64,7 @@ def feature_maps(image: np.ndarray, rows: Sequence[Row], *, title: str = "Featur
     return fig
 
 
-def stage_maps(row: Row, image: np.ndarray, *, title: str = "", note: str = "") -> Figure:
+def stage_maps(row: MapRow, image: np.ndarray, *, title: str = "", note: str = "") -> Figure:
     """Many channels of one stage for one image, each with its number.
 
     Args:

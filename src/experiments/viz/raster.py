@@ -72,7 +72,7 @@ def _put_text(pen: ImageDraw.ImageDraw, place: tuple[float, float], item: _Text,
         x += font.getlength(piece)
 
 
-class Texts(Artist):
+class TextArtist(Artist):
     """Texts of a figure. Each is centred upon its place from top to bottom."""
 
     def __init__(self) -> None:
@@ -202,7 +202,7 @@ def write(
         align: which part of the text is at `x`, or at `y` where it is upright: left (its beginning), center or right.
         upright: read from below.
     """
-    _own(fig, Texts).items.append(_Text(text, x, y, size, colour, bold, align, upright))
+    _own(fig, TextArtist).items.append(_Text(text, x, y, size, colour, bold, align, upright))
 
 
 def put(fig: Figure, pixels: np.ndarray, left: float, top: float, side: float) -> None:

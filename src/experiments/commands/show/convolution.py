@@ -13,7 +13,7 @@ from experiments.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-    from experiments.viz.convolution import Step
+    from experiments.viz.convolution import ConvolutionStep
 
 IMAGE = "1 1 1 0 0; 0 1 1 1 0; 0 0 1 1 1; 0 0 1 1 0; 0 1 1 0 0"
 FILTER = "1 0 1; 0 1 0; 1 0 1"
@@ -130,12 +130,12 @@ def main(words: list[str]) -> int:
     return 0
 
 
-def _numbers(padded: np.ndarray, weights: np.ndarray, steps: list[Step], bias: float) -> str:
+def _numbers(padded: np.ndarray, weights: np.ndarray, steps: list[ConvolutionStep], bias: float) -> str:
     """Image, filter and result side by side, and every sum below, for a terminal."""
     import numpy as np
 
     from experiments.viz.board import Board, Grid, Sign, as_text
-    from experiments.viz.board import Step as Line
+    from experiments.viz.board import ConvolutionStep as Line
     from experiments.viz.convolution import sum_of_products
 
     shape = (steps[-1].row + 1, steps[-1].column + 1)
@@ -211,11 +211,11 @@ def output_size(side: int, kernel: int, stride: int, padding: int, dilation: int
 
 def slide(
     image: np.ndarray, weights: np.ndarray, stride: int, padding: int | tuple[int, int], dilation: int, bias: float
-) -> tuple[np.ndarray, list[Step]]:
+) -> tuple[np.ndarray, list[ConvolutionStep]]:
     """The padded image, and every place of the filter with its sum."""
     import numpy as np
 
-    from experiments.viz.convolution import Step
+    from experiments.viz.convolution import ConvolutionStep
 
     pads = (padding, padding) if isinstance(padding, int) else padding
     padded = np.pad(image, [(one, one) for one in pads])
@@ -229,7 +229,7 @@ def slide(
             rows = tuple(row * stride + dilation * one for one in range(weights.shape[0]))
             columns = tuple(column * stride + dilation * one for one in range(weights.shape[1]))
             value = float((padded[np.ix_(rows, columns)] * weights).sum() + bias)
-            steps.append(Step(row, column, rows, columns, value))
+            steps.append(ConvolutionStep(row, column, rows, columns, value))
     return padded, steps
 
 
@@ -242,7 +242,7 @@ def convolution_page(
     heading: str,
     padded: np.ndarray,
     weights: np.ndarray,
-    steps: list[Step],
+    steps: list[ConvolutionStep],
     pads: tuple[int, int],
     bias: float,
 ) -> str:

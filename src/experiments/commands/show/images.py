@@ -54,7 +54,7 @@ def first_layer(look: Look) -> Iterator[Picture]:
 
 def feature_maps(look: Look) -> Iterator[Picture]:
     """What each stage makes of an image; with a stage asked for, many of its channels."""
-    from experiments.viz.maps import Row, stage_maps
+    from experiments.viz.maps import MapRow, stage_maps
     from experiments.viz.maps import feature_maps as draw
 
     spec, model, wanted = image_spec(look), look.run.model, look.wanted
@@ -69,16 +69,16 @@ def feature_maps(look: Look) -> Iterator[Picture]:
             maps = found[alone][place].float().cpu().numpy()
             units = _most_contrast(maps, _MANY) if wanted.unit is None else [wanted.unit]
             note = f"{alone}: {len(units)} of {len(maps)} channels, {maps.shape[1]} × {maps.shape[2]}"
-            figure = stage_maps(Row(alone, "", maps[units], units), pixels, title=title, note=note)
+            figure = stage_maps(MapRow(alone, "", maps[units], units), pixels, title=title, note=note)
         else:
             rows = []
             for stage, output in found.items():
                 one = output[place].float().cpu().numpy()
                 if one.ndim == 3 and one.shape[1] * one.shape[2] > 1:
                     units = _most_contrast(one, _MAPS)
-                    rows.append(Row(stage, " × ".join(map(str, one.shape)), one[units], units))
+                    rows.append(MapRow(stage, " × ".join(map(str, one.shape)), one[units], units))
                 elif next(stage_of(model, stage).parameters(), None) is not None:
-                    rows.append(Row(stage, " × ".join(map(str, one.shape)), one.reshape(-1), ()))
+                    rows.append(MapRow(stage, " × ".join(map(str, one.shape)), one.reshape(-1), ()))
             if len(rows) > _ROWS:
                 note = f"{_ROWS} of {len(rows)} stages"
                 rows = [rows[one] for one in np.linspace(0, len(rows) - 1, _ROWS).astype(int)]

@@ -22,7 +22,7 @@ LIKE_LLAMA = ("llama", "qwen2", "qwen3")
 DECODERS = ("gpt2", *LIKE_LLAMA)
 
 
-class Past:
+class DecoderPast:
     """Keys and values of the tokens so far in one layer, as the library's layers fill them.
 
     Attributes:
@@ -41,7 +41,7 @@ class Past:
         return key, value
 
 
-class Embeddings(nn.Module):
+class DecoderEmbeddings(nn.Module):
     """A vector for each token, of GPT-2 with one for its place added: (B, T) int64 -> (B, T, size)."""
 
     def __init__(self, tokens: nn.Module, places: nn.Module | None, dropout: nn.Module | None) -> None:
@@ -59,7 +59,7 @@ class Embeddings(nn.Module):
         return values if self.dropout is None else self.dropout(values)
 
 
-class Layer(nn.Module):
+class LanguageDecoderLayer(nn.Module):
     """One of the library's layers: values (B, T, size) -> (B, T, size).
 
     Args:
@@ -75,7 +75,9 @@ class Layer(nn.Module):
         places = torch.arange(x.values.shape[1], device=x.values.device)[None]
         return Sequences(self.step(x.values, places), x.lengths)  # what stands behind a token changes nothing in it
 
-    def step(self, values: Tensor, places: Tensor, past: Past | None = None, mask: Tensor | None = None) -> Tensor:
+    def step(
+        self, values: Tensor, places: Tensor, past: DecoderPast | None = None, mask: Tensor | None = None
+    ) -> Tensor:
         """The same at given places (B, T); `past` is read and added to, and the mask (B, 1, T, t + T) tells whom to see."""
         more = {} if self.turns is None else {"position_embeddings": self.turns(values, places), "position_ids": places}
         out = self.layer(values, cache=past, attention_mask=mask, **more)
@@ -165,10 +167,14 @@ class Decoder(Staged):
         install(net)
         base = net.base_model
         gpt = config.model_type == "gpt2"
-        embeddings = Embeddings(base.wte, base.wpe, base.drop) if gpt else Embeddings(base.embed_tokens, None, None)
+        embeddings = (
+            DecoderEmbeddings(base.wte, base.wpe, base.drop)
+            if gpt
+            else DecoderEmbeddings(base.embed_tokens, None, None)
+        )
         stages: OrderedDict[str, nn.Module] = OrderedDict(embeddings=embeddings)  # (B, T, size)
         for number, layer in enumerate(base.get_submodule(FAMILIES.get(config.model_type, PLAIN).layers), 1):
-            stages[f"layer{number}"] = Layer(layer, None if gpt else base.rotary_emb)  # (B, T, size)
+            stages[f"layer{number}"] = LanguageDecoderLayer(layer, None if gpt else base.rotary_emb)  # (B, T, size)
         share = 0.0 if writes else float(dropout or 0.0)
         stages["pooler"] = Pooler(base.ln_f if gpt else base.norm, every_step, share)  # (B, T, size) or (B, size)
         head: nn.Module = nn.Linear(config.hidden_size, num_classes) if num_classes else nn.Identity()
@@ -183,11 +189,11 @@ class Decoder(Staged):
         The state that moves is the number of tokens so far (B,), which keys are of a token (B, t), and each layer's keys
         and values. Prompts of unequal length are filled up behind; what fills up is seen by nobody.
         """
-        values, lengths = cast(Embeddings, self.embeddings)(prompts).values, prompts.lengths
+        values, lengths = cast(DecoderEmbeddings, self.embeddings)(prompts).values, prompts.lengths
         places = torch.arange(values.shape[1], device=values.device)[None]
         moving = [lengths, prompts.mask()]
         for layer in self._layers:
-            past = Past()
+            past = DecoderPast()
             values = layer.step(values, places, past)
             moving += _tensors(past)
         last = values[torch.arange(len(values), device=values.device), lengths - 1]
@@ -197,11 +203,11 @@ class Decoder(Staged):
         """One token (B,) later: the scores of the next, and where to go on."""
         lengths, mask, *pasts = state.moving
         places = lengths[:, None]
-        values = cast(Embeddings, self.embeddings).at(tokens[:, None], places)  # (B, 1, size)
+        values = cast(DecoderEmbeddings, self.embeddings).at(tokens[:, None], places)  # (B, 1, size)
         mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
         moving = [lengths + 1, mask]
         for number, layer in enumerate(self._layers):
-            past = Past(pasts[2 * number], pasts[2 * number + 1])
+            past = DecoderPast(pasts[2 * number], pasts[2 * number + 1])
             values = layer.step(values, places, past, mask[:, None, None])
             moving += _tensors(past)
         return self._scores(values[:, 0]), Decoding((), tuple(moving))
@@ -210,10 +216,10 @@ class Decoder(Staged):
         return cast(nn.Module, self.head)(cast(Pooler, self.pooler).norm(values))
 
     @property
-    def _layers(self) -> list[Layer]:
-        return [stage for stage in self if isinstance(stage, Layer)]
+    def _layers(self) -> list[LanguageDecoderLayer]:
+        return [stage for stage in self if isinstance(stage, LanguageDecoderLayer)]
 
 
-def _tensors(past: Past) -> list[Tensor]:
+def _tensors(past: DecoderPast) -> list[Tensor]:
     assert past.key is not None and past.value is not None
     return [past.key, past.value]

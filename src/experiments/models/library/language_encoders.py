@@ -22,7 +22,7 @@ from experiments.models.stages import Staged, one_of, tensors
 POOLINGS = ("first", "mean")
 
 
-class Embeddings(nn.Module):
+class EncoderEmbeddings(nn.Module):
     """Tokens (B, T) to vectors (B, T, size) that know their place, and in pairs of texts which text they belong to.
 
     Args:
@@ -54,7 +54,7 @@ class Embeddings(nn.Module):
         return Sequences(vectors if self.project is None else self.project(vectors), x.lengths)
 
 
-class Layer(nn.Module):
+class LanguageEncoderLayer(nn.Module):
     """One of the library's layers: values (B, T, size) -> (B, T, size)."""
 
     def __init__(self, layer: nn.Module) -> None:
@@ -220,10 +220,10 @@ def body(base: Any, family: Family | None, separator: int) -> OrderedDict[str, n
     project = getattr(base, "embeddings_project", None)
     shift = (base.config.pad_token_id or 0) + 1 if family.padded else 0
     stages: OrderedDict[str, nn.Module] = OrderedDict(
-        embeddings=Embeddings(base.embeddings, project, shift, separator)  # (B, T, size)
+        embeddings=EncoderEmbeddings(base.embeddings, project, shift, separator)  # (B, T, size)
     )
     for number, layer in enumerate(base.get_submodule(family.layers), 1):
-        stages[f"layer{number}"] = Layer(layer)  # (B, T, size)
+        stages[f"layer{number}"] = LanguageEncoderLayer(layer)  # (B, T, size)
     return stages
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from experiments.batches import END, PADDING, START, Decoding, Pairs, Sequences
 from experiments.models.library.language_families import library
 from experiments.models.stages import one_of, tensors
-from experiments.models.translator import Decoder, Translator
+from experiments.models.translator import Translator, TranslatorDecoder
 
 LIKE_T5, LIKE_BART = ("t5", "mt5"), ("bart", "mbart", "marian")
 
@@ -35,7 +35,7 @@ class EncoderStage(nn.Module):
         return Pairs(Sequences(out, source.lengths), x.target)
 
 
-class DecoderStage(Decoder):
+class DecoderStage(TranslatorDecoder):
     """The library's decoder: target words -> vectors (B, T, size), given the encoded source.
 
     Its state for decoding: fixed are the encoded source and which of it there is; moving the words so far (N, t).

@@ -117,17 +117,17 @@ class Wav2Vec2(Staged):
         stable = bool(config.do_stable_layer_norm)
         masks = Masks(time_mask, time_span, feature_mask, feature_span)
         stages: dict[str, nn.Module] = {
-            "features": Features(net.feature_extractor, config),  # (B, steps, filters)
+            "features": WaveFeatures(net.feature_extractor, config),  # (B, steps, filters)
             "projection": Projection(
                 net, None if stable else net.encoder.layer_norm, masks, config
             ),  # (B, steps, hidden)
         }
         for number, layer in enumerate(net.encoder.layers, 1):
-            stages[f"layer{number}"] = Layer(layer, layerdrop)  # (B, steps, hidden)
+            stages[f"layer{number}"] = Wav2Vec2Layer(layer, layerdrop)  # (B, steps, hidden)
         if stable:
             stages["norm"] = Norm(net.encoder.layer_norm)
         if every_step:
-            stages["head"] = Scores(config.hidden_size, num_classes, dropout)  # (B, steps, num_classes)
+            stages["head"] = LetterScores(config.hidden_size, num_classes, dropout)  # (B, steps, num_classes)
         else:
             stages["pooling"] = MeanOverTime()  # (B, hidden)
             stages["head"] = pooled(config.hidden_size, config.classifier_proj_size, num_classes)  # (B, num_classes)
@@ -152,7 +152,7 @@ class Wav2Vec2(Staged):
         keep_published(self.source, folder)
 
 
-class Features(nn.Module):
+class WaveFeatures(nn.Module):
     """Convolutions over samples: `Sequences` (B, T) int16 -> (B, steps, filters).
 
     Each recording is scaled to mean 0 and deviation 1. One shorter than the receptive field is filled up with silence.
@@ -293,7 +293,7 @@ def _spans(totals: Tensor, places: int, share: float, span: int) -> Tensor:
     return reached > 0
 
 
-class Layer(nn.Module):
+class Wav2Vec2Layer(nn.Module):
     """One layer of the transformer: (B, steps, hidden) -> the same.
 
     Args:
@@ -337,7 +337,7 @@ class MeanOverTime(nn.Module):
         return x.values.masked_fill(~x.mask()[..., None], 0.0).sum(1) / x.lengths[:, None]
 
 
-class Scores(nn.Module):
+class LetterScores(nn.Module):
     """Scores of the blank and the symbols at each step: (B, steps, hidden) -> (B, steps, num_classes)."""
 
     def __init__(self, features: int, num_classes: int, dropout: float) -> None:

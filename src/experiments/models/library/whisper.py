@@ -28,7 +28,7 @@ from experiments.models.stages import Staged, tensors
 RATE = 16_000
 
 
-class Spoken(NamedTuple):
+class WhisperSpoken(NamedTuple):
     """What the network reads: sound (B, T) int16, and the tokens before each step, (B, S) int64."""
 
     sound: Sequences
@@ -126,7 +126,7 @@ def _encoder(net: Any, config: Any, window: float) -> dict[str, nn.Module]:
         "convolutions": Convolutions(net.encoder, config.dropout),  # (B, steps, hidden)
     }
     for number, layer in enumerate(net.encoder.layers, 1):
-        stages[f"layer{number}"] = EncoderLayer(layer)
+        stages[f"layer{number}"] = WhisperLayer(layer)
     stages["norm"] = EncoderNorm(net.encoder.layer_norm)
     return stages
 
@@ -178,7 +178,7 @@ class Whisper(nn.Module):
         for number, layer in enumerate(net.decoder.layers, 1):
             self.layers.append(f"decoder{number}")
             self.add_module(self.layers[-1], DecoderLayer(layer))
-        self.head = Words(net.decoder.embed_tokens, net.decoder.layer_norm)
+        self.head = WhisperWords(net.decoder.embed_tokens, net.decoder.layer_norm)
         self.source = source
         self.words, self.window, self.positions = words, window, int(config.max_target_positions)
         ours = {id(tensor): name for name, tensor in self.state_dict(keep_vars=True).items()}
@@ -192,11 +192,11 @@ class Whisper(nn.Module):
         """Writes what a run needs besides its weights: the sizes and the tokenizer that were published."""
         keep_published(self.source, folder)
 
-    def forward(self, x: Spoken | Sequences) -> Tensor:
+    def forward(self, x: WhisperSpoken | Sequences) -> Tensor:
         """Scores (B, S, tokens) of what follows each token; of sound alone those of what follows the first, (B, 1, tokens)."""
         if isinstance(x, Sequences):
             start = torch.full((len(x.values), 1), self.words.start, device=x.values.device)
-            x = Spoken(x, start)
+            x = WhisperSpoken(x, start)
         state = self.begin(self.encode(x.sound))
         values, _ = self._decode(x.tokens, state)
         return self.head(values)
@@ -262,7 +262,7 @@ class Convolutions(nn.Module):
         return Sequences(self.dropout(values), ((x.lengths - 1) // 2 + 1).clamp(max=values.shape[1]))
 
 
-class EncoderLayer(nn.Module):
+class WhisperLayer(nn.Module):
     """One layer of the encoder: (B, steps, hidden) -> the same. Silence is looked at like sound, as published."""
 
     def __init__(self, layer: nn.Module) -> None:
@@ -355,7 +355,7 @@ class DecoderLayer(nn.Module):
         return (asks @ keys.transpose(2, 3) / asks.shape[3] ** 0.5).softmax(3).mean(1)
 
 
-class Words(nn.Module):
+class WhisperWords(nn.Module):
     """The matrix of the tokens, which reads them and scores them: (R, n, hidden) -> (R, n, tokens)."""
 
     def __init__(self, tokens: nn.Module, norm: nn.Module) -> None:

@@ -57,7 +57,7 @@ class Ray:
 
 
 @dataclass
-class _Job:
+class _RayJob:
     """A job between its request and its end: its actor, and what it answers."""
 
     actor: Any
@@ -74,7 +74,7 @@ class RayEngine:
 
     def __init__(self, ray: Any, options: Ray) -> None:
         self.ray, self.options = ray, options
-        self.jobs: dict[str, _Job] = {}
+        self.jobs: dict[str, _RayJob] = {}
         self.requested: list[tuple[str, Work]] = []
         self.events: list[Event] = []
         self.actor: Any = None
@@ -119,7 +119,7 @@ class RayEngine:
         while self.requested and len(self.jobs) < most:
             key, work = self.requested.pop(0)
             actor = self.actor.remote(work)
-            self.jobs[key] = _Job(actor, actor.start.remote(), actor.result.remote())
+            self.jobs[key] = _RayJob(actor, actor.start.remote(), actor.result.remote())
 
     def _told(self, key: str, reference: Any) -> Event:
         job = self.jobs[key]

@@ -123,7 +123,7 @@ def _touched(folder: Path) -> tuple[int, int] | None:
 
 
 @dataclass
-class _Job:
+class _SlurmJob:
     """A job between its submission and its end."""
 
     folder: Path
@@ -142,7 +142,7 @@ class SubmititEngine:
 
     def __init__(self, submitit: Any, folder: Path, options: Submitit) -> None:
         self.submitit, self.folder, self.options = submitit, folder, options
-        self.jobs: dict[str, _Job] = {}
+        self.jobs: dict[str, _SlurmJob] = {}
         self.known: dict[str, Queued] = {}
         self.events: list[Event] = []
         self.executor: Any = None
@@ -161,7 +161,7 @@ class SubmititEngine:
             self.known = still_queued(self.folder)
 
     def run(self, key: str, folder: Path, environment: dict[str, str], threads: int) -> None:
-        job = self.jobs[key] = _Job(folder, _touched(folder))
+        job = self.jobs[key] = _SlurmJob(folder, _touched(folder))
         if key in self.known:  # submitted by an earlier launcher
             queued = self.known[key]
             job.submitted = self.submitit.SlurmJob(self.folder / FOLDER, queued.id, tasks=range(queued.tasks))
@@ -214,10 +214,10 @@ class SubmititEngine:
             self._asked = time.monotonic()
         return events
 
-    def _done(self, job: _Job, force: bool) -> bool:
+    def _done(self, job: _SlurmJob, force: bool) -> bool:
         return bool(job.submitted.done(force_check=force))
 
-    def _ended(self, key: str, job: _Job) -> Ended:
+    def _ended(self, key: str, job: _SlurmJob) -> Ended:
         try:
             codes = job.submitted.results()
         except Exception as error:  # no result: the machine or the whole job is gone
