@@ -34,6 +34,22 @@ ALLOWED = {
     "claims": _BASE | {"viz", "config", "run", "compare", "sweep"},
     "commands": _BASE | {"viz", "config", "models", "tasks", "data", "transfer", "callbacks", "loggers", "run"},
 }
+# What lies at the top of the package, and why.
+TOP = {
+    "__init__": "what import experiments offers",
+    "__main__": "python -m experiments",
+    "cli": "dispatch: which function answers which word",
+    "api": "the Python API: the commands as functions, which need what cli needs",
+    "errors": "sentences",
+    "spec": "what data say of themselves",
+    "batches": "the types of a batch",
+    "text_rules": "how texts are written before they are compared: tasks and data share it, and neither imports the other",
+}
+# Names that two classes still have, in folders that no file imports both of.
+SHARED = {
+    "Acted", "Found", "Header", "Part", "Picture", "Search", "Sentences", "Span", "Stored", "Tokens", "Windows",
+    "_SizesDifferError",
+}  # fmt: skip
 ALLOWED["cli"] = ALLOWED["__init__"] = {name for name in ALLOWED if name not in ("models", "tasks", "data", "cli")}
 ALLOWED["api"] = ALLOWED["cli"] | {"cli"}
 ALLOWED["__init__"] = ALLOWED["__init__"] | {"api"}
@@ -112,6 +128,19 @@ def imported(path: Path, everywhere: bool = True) -> set[str]:
 
 def test_every_place_has_a_rule() -> None:
     assert {place(path) for path in PACKAGE.rglob("*.py")} == set(ALLOWED)
+
+
+def test_few_files_lie_at_the_top() -> None:
+    assert {path.stem for path in PACKAGE.glob("*.py")} == set(TOP)
+
+
+def test_a_class_name_says_which_class() -> None:
+    places: dict[str, set[Path]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, set()).add(path)
+    assert {name for name, paths in places.items() if len(paths) > 1} == SHARED
 
 
 @pytest.mark.parametrize("where", sorted(ALLOWED))

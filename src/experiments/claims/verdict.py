@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.claims.claim import ALIKE, FIRST, LESS, MORE, NO_LESS, Claim, Test
-from experiments.compare.analysis import difference_of_values, same_level
+from experiments.compare.analysis import same_level
 from experiments.compare.cells import Cell, gather
+from experiments.compare.differences import difference_of_values
 from experiments.compare.run_records import COST
 from experiments.compare.statistics import ALPHA, Difference, holm, interval
 from experiments.errors import UserError, as_typed

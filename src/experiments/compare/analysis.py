@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from statistics import fmean
 
 from experiments.compare.cells import (
     COSTS,
@@ -18,8 +17,10 @@ from experiments.compare.cells import (
     merge,
     usual_metric,
 )
+from experiments.compare.differences import difference
+from experiments.compare.effects import Effect, effects
 from experiments.compare.run_records import COST, GROUPS
-from experiments.compare.statistics import ALPHA, Difference, holm, interval, paired, seeds_needed, unpaired
+from experiments.compare.statistics import ALPHA, Difference, holm, interval, seeds_needed
 from experiments.errors import UserError
 from experiments.run.record import PRUNED
 
@@ -48,31 +49,6 @@ class Verdict:
     def seeds(self) -> int | None:
         """Seeds that would be needed to tell, corrected alike; None where none of that size would."""
         return seeds_needed(self.difference, ALPHA / max(self.comparisons, 1))
-
-
-@dataclass
-class Effect:
-    """What one choice does, averaged over the others.
-
-    Attributes:
-        factor: the choice.
-        means: level to mean over the matched cells, best first.
-        contexts: how many combinations of the other choices have every level.
-        difference: best level less worst, over seeds; None where the choice never differs alone.
-        p: corrected for all pairs of levels of all factors.
-        rank: Spearman's correlation with the metric over cells, for numeric choices that never differ alone.
-    """
-
-    factor: str
-    means: dict[str, float] = field(default_factory=dict)
-    contexts: int = 0
-    difference: Difference | None = None
-    p: float = math.nan
-    rank: float | None = None
-
-    @property
-    def span(self) -> float:
-        return abs(self.difference.mean) if self.difference else 0.0
 
 
 class Field:
@@ -188,94 +164,6 @@ class Field:
                 kept.append(key)
                 seen.append(values)
         return kept
-
-
-def difference(first: Cell, second: Cell, metric: str, bootstrap: bool = False) -> Difference:
-    """First less second: paired where seeds and splits agree, else by Welch's test."""
-    alike = [seed for seed in first.values(metric) if first.split(seed) == second.split(seed)]
-    return difference_of_values(first.values(metric), second.values(metric), alike, bootstrap)
-
-
-def difference_of_values(
-    one: Mapping[str, float], two: Mapping[str, float], alike: Iterable[str], bootstrap: bool = False
-) -> Difference:
-    """First less second, of values by seed; paired where there are enough seeds in both that are `alike` in their splits."""
-    pairs = [_less(one[seed], two[seed]) for seed in alike if seed in one and seed in two]
-    if len(pairs) >= 2 or (pairs and min(len(one), len(two)) < 2):
-        return paired(pairs, bootstrap)
-    return unpaired(list(one.values()), list(two.values()))
-
-
-def _less(one: float, two: float) -> float:
-    """The difference, or zero where it is no more than the rounding of single precision."""
-    return 0.0 if abs(one - two) <= 1e-6 * max(abs(one), abs(two)) else one - two
-
-
-def effects(
-    cells: Sequence[Cell], factors: Sequence[str], metric: str, lower: bool, bootstrap: bool = False
-) -> list[Effect]:
-    """What each choice does, the strongest first; those that never differ alone come last."""
-    scored = [cell for cell in cells if cell.values(metric)]
-    found = [_effect(scored, factor, factors, metric, lower, bootstrap) for factor in factors]
-    known = [effect for effect in found if effect.difference]
-    pairs = sum(math.comb(len(effect.means), 2) for effect in known)
-    ps = [effect.difference.p for effect in known if effect.difference]
-    for effect, p in zip(known, holm(ps, pairs), strict=True):
-        effect.p = p
-    return sorted(found, key=lambda effect: (effect.difference is None, -effect.span))
-
-
-def _effect(
-    cells: Sequence[Cell], factor: str, factors: Sequence[str], metric: str, lower: bool, bootstrap: bool
-) -> Effect:
-    levels = list(dict.fromkeys(cell.level(factor) for cell in cells))
-    contexts: dict[tuple[str, ...], dict[str, Cell]] = {}
-    for cell in cells:
-        context = tuple(cell.level(key) for key in (*FIELD, *factors) if key != factor)
-        contexts.setdefault(context, {})[cell.level(factor)] = cell
-    full = [at for at in contexts.values() if len(at) == len(levels)]
-    if len(levels) < 2 or not full:
-        return Effect(factor, rank=_rank_correlation(cells, factor, metric))
-    seeds = sorted({seed for at in full for cell in at.values() for seed in cell.values(metric)}, key=by_size)
-    rows: list[list[float]] = []  # a row a seed: the mean of each level over the combinations that have it whole
-    for seed in seeds:
-        whole = [at for at in full if all(seed in cell.values(metric) for cell in at.values())]
-        if whole:
-            rows.append([fmean(at[level].values(metric)[seed] for at in whole) for level in levels])
-    if not rows:
-        return Effect(factor)
-    means = {level: fmean(row[place] for row in rows) for place, level in enumerate(levels)}
-    order = sorted(levels, key=lambda level: means[level] if lower else -means[level])
-    best, worst = levels.index(order[0]), levels.index(order[-1])
-    spread = paired([_less(row[best], row[worst]) for row in rows], bootstrap)
-    return Effect(factor, {level: means[level] for level in order}, len(full), spread)
-
-
-def _rank_correlation(cells: Sequence[Cell], factor: str, metric: str) -> float | None:
-    """Spearman's, of a numeric choice with the metric."""
-    places = [by_size(cell.level(factor)) for cell in cells]
-    if len(cells) < 5 or any(place[0] for place in places):
-        return None
-    first, second = _ranks([place[1] for place in places]), _ranks([cell.mean(metric) for cell in cells])
-    middle = (len(cells) + 1) / 2
-    top = math.fsum((a - middle) * (b - middle) for a, b in zip(first, second, strict=True))
-    below = math.sqrt(math.fsum((a - middle) ** 2 for a in first) * math.fsum((b - middle) ** 2 for b in second))
-    return top / below if below else None
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    """From 1; equal values share the mean of their ranks."""
-    order = sorted(range(len(values)), key=values.__getitem__)
-    ranks = [0.0] * len(values)
-    start = 0
-    while start < len(order):
-        end = start
-        while end + 1 < len(order) and values[order[end + 1]] == values[order[start]]:
-            end += 1
-        for place in order[start : end + 1]:
-            ranks[place] = (start + end) / 2 + 1
-        start = end + 1
-    return ranks
 
 
 @dataclass

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from experiments.compare.analysis import FEW, UNCLEAR, WORSE, Comparison, Effect, Field, Verdict
+from experiments.compare.analysis import FEW, UNCLEAR, WORSE, Comparison, Field, Verdict
 from experiments.compare.cells import COSTS, Cell
+from experiments.compare.effects import Effect
 from experiments.compare.statistics import ALPHA, MOST_SEEDS, Difference
 
 NOTHING = "–"
