@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.config import foreign_modules, trainer_keys
 from experiments.config.class_keys import metric_problems, untaken_keys
-from experiments.config.devices import accelerator, processes_here
+from experiments.config.devices import device_problems
 from experiments.config.pairs import pair_problems, sight_problems
 from experiments.config.preprocessing import given_keys
 from experiments.config.value_rules import value_problems
@@ -40,7 +40,7 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         *type_problems(config, defaults),
         *([] if sizeless else pair_problems(config)),
         *sight_problems(config),
-        *_devices(config),
+        *device_problems(config),
         *_paths(config),
         *_epochs(config),
         *_clipping(config),
@@ -97,33 +97,6 @@ def _freezing(config: Any) -> list[str]:
         cure = "set freezing.head_epochs=0" if alone else "choose freezing=feature_extraction"
         problems.append(
             f"freezing.head_epochs={waits} leaves the strategy none of trainer.max_epochs={epochs}: train longer, or {cure}"
-        )
-    return problems
-
-
-def _devices(config: Any) -> list[str]:
-    precision = config.precision.name
-    try:
-        processes = processes_here(config)
-    except UserError as error:
-        return [str(error)]
-    problems = []
-    memory_format = config.trainer.get("memory_format", "auto")
-    if memory_format not in ("auto", "contiguous", "channels_last"):
-        problems.append(
-            f"trainer.memory_format={memory_format} is unknown: choose one of auto, contiguous, channels_last"
-        )
-    if accelerator(config.trainer) == "cpu" and precision in ("16-mixed", "16-true"):
-        problems.append(
-            f"precision={precision} needs a GPU and this run is on the CPU: use precision=bf16-mixed or precision=32-true"
-        )
-    if accelerator(config.trainer) == "mps" and precision == "64-true":
-        problems.append("precision=64-true is not known to Apple's GPUs: use trainer=cpu or precision=32-true")
-    total = processes * int(config.trainer.get("num_nodes") or 1)
-    batch = config.data.get("batch_size")
-    if total > 1 and isinstance(batch, int) and batch % total:
-        problems.append(
-            f"data.batch_size={batch} is shared by {total} processes and must be a multiple of {total}: try data.batch_size={batch - batch % total + total}"
         )
     return problems
 

@@ -93,3 +93,31 @@ def processes_here(config: Any) -> int:
             f"trainer.devices={devices} asks for {wanted} GPUs and this machine has {available}: use trainer.devices={available}"
         )
     return wanted
+
+
+def device_problems(config: Any) -> list[str]:
+    """Where precision, memory format and batch size do not go with the device and the processes."""
+    precision = config.precision.name
+    try:
+        processes = processes_here(config)
+    except UserError as error:
+        return [str(error)]
+    problems = []
+    memory_format = config.trainer.get("memory_format", "auto")
+    if memory_format not in ("auto", "contiguous", "channels_last"):
+        problems.append(
+            f"trainer.memory_format={memory_format} is unknown: choose one of auto, contiguous, channels_last"
+        )
+    if accelerator(config.trainer) == "cpu" and precision in ("16-mixed", "16-true"):
+        problems.append(
+            f"precision={precision} needs a GPU and this run is on the CPU: use precision=bf16-mixed or precision=32-true"
+        )
+    if accelerator(config.trainer) == "mps" and precision == "64-true":
+        problems.append("precision=64-true is not known to Apple's GPUs: use trainer=cpu or precision=32-true")
+    total = processes * int(config.trainer.get("num_nodes") or 1)
+    batch = config.data.get("batch_size")
+    if total > 1 and isinstance(batch, int) and batch % total:
+        problems.append(
+            f"data.batch_size={batch} is shared by {total} processes and must be a multiple of {total}: try data.batch_size={batch - batch % total + total}"
+        )
+    return problems

@@ -8,8 +8,8 @@ from omegaconf import DictConfig
 
 from experiments.errors import UserError
 from experiments.search.space import Space
-from experiments.sweep.folder import RUN, SKIPPED, Entry, Sweep
-from experiments.sweep.planned_run import PlannedRun, RunPlanner, folder_name, problems_of
+from experiments.sweep.folder import RUN, SKIPPED, Entry, Sweep, folder_name
+from experiments.sweep.planned_run import PlannedRun, RunPlanner, problems_of
 from experiments.sweep.prepare import write_sweep
 
 

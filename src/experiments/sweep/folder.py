@@ -43,6 +43,18 @@ class Entry:
     reason: str | None = None
 
 
+def label(entry: Entry) -> str:
+    """A planned run by what tells it from the others."""
+    return " ".join(f"{key}={value}" for key, value in entry.place.items()) or " ".join(entry.words)
+
+
+def folder_name(entry: Entry) -> str:
+    """A folder name that says what differs: `3_model=mlp,seed=1`."""
+    words = [f"{key.split('.')[-1]}={value}" for key, value in entry.place.items()]
+    kept = "".join(letter if letter.isalnum() or letter in "=,.-+_" else "_" for letter in ",".join(words))
+    return f"{entry.number}_{kept[:80]}" if kept else str(entry.number)
+
+
 @dataclass
 class Sweep:
     """What `sweep.json` says."""

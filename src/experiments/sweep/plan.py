@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED
-from experiments.sweep.folder import EXCLUDED, Entry, Sweep, varying
-from experiments.sweep.planned_run import PlannedRun, RunPlanner, label
+from experiments.sweep.folder import EXCLUDED, Entry, Sweep, label, varying
+from experiments.sweep.planned_run import PlannedRun, RunPlanner
 
 
 @dataclass

@@ -19,7 +19,7 @@ from experiments.errors import UserError
 from experiments.run.identity import identity
 from experiments.sweep import conditions
 from experiments.sweep.compose_runs import Composer
-from experiments.sweep.folder import EXCLUDED, SKIPPED, Entry, Sweep, place, stand_in
+from experiments.sweep.folder import EXCLUDED, SKIPPED, Entry, Sweep, label, place, stand_in
 from experiments.sweep.resources import Machine
 from experiments.sweep.run_state import NEW
 
@@ -126,11 +126,6 @@ class RunPlanner:
             return check(view, defaults) + (self._machine.problems(view) if self._machine else [])
 
 
-def label(entry: Entry) -> str:
-    """A planned run by what tells it from the others."""
-    return " ".join(f"{key}={value}" for key, value in entry.place.items()) or " ".join(entry.words)
-
-
 def problems_of(planned: Sequence[PlannedRun]) -> list[str]:
     """A line for each problem of some planned runs, with the first that has it."""
     by_problem: dict[str, list[PlannedRun]] = {}
@@ -141,10 +136,3 @@ def problems_of(planned: Sequence[PlannedRun]) -> list[str]:
         f"{label(those[0].entry)}{f' (and {len(those) - 1} more)' if len(those) > 1 else ''}: {problem}"
         for problem, those in by_problem.items()
     ]
-
-
-def folder_name(entry: Entry) -> str:
-    """A folder name that says what differs: `3_model=mlp,seed=1`."""
-    words = [f"{key.split('.')[-1]}={value}" for key, value in entry.place.items()]
-    kept = "".join(letter if letter.isalnum() or letter in "=,.-+_" else "_" for letter in ",".join(words))
-    return f"{entry.number}_{kept[:80]}" if kept else str(entry.number)

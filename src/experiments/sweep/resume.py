@@ -10,9 +10,9 @@ from experiments.errors import UserError
 from experiments.run.folder import moved
 from experiments.run.identity import relevant
 from experiments.run.record import FAILED, FINISHED
-from experiments.sweep.folder import RUN, SKIPPED, Entry, differing, place, stand_in, varying
+from experiments.sweep.folder import RUN, SKIPPED, Entry, differing, folder_name, place, stand_in, varying
 from experiments.sweep.plan import Plan
-from experiments.sweep.planned_run import PlannedRun, folder_name
+from experiments.sweep.planned_run import PlannedRun
 from experiments.sweep.run_state import NEW, other_code, state_of
 from experiments.system.plain import read_yaml
 
