@@ -135,7 +135,7 @@ def _numbers(padded: np.ndarray, weights: np.ndarray, steps: list[ConvolutionSte
     import numpy as np
 
     from experiments.viz.board import Board, Grid, Sign, as_text
-    from experiments.viz.board import ConvolutionStep as Line
+    from experiments.viz.board import Step as Line
     from experiments.viz.convolution import sum_of_products
 
     shape = (steps[-1].row + 1, steps[-1].column + 1)
