@@ -185,7 +185,7 @@ def proposals(look: Look) -> Iterator[Picture]:
 
 def pyramid(look: Look) -> Iterator[Picture]:
     """The feature pyramid of one image: of each level the channels that vary most."""
-    from experiments.viz.maps import Row, feature_maps
+    from experiments.viz.maps import MapRow, feature_maps
 
     image = _few(look).images[0]
     net = look.run.model.__dict__["net"]
@@ -195,7 +195,7 @@ def pyramid(look: Look) -> Iterator[Picture]:
         maps = level[0].float().cpu()
         chosen = maps.flatten(1).std(1, correction=0).argsort(descending=True)[:_CHANNELS].tolist()
         channels, height, width = maps.shape
-        rows.append(Row(f"level {name}", f"{channels} × {height} × {width}", maps[chosen].numpy(), chosen))
+        rows.append(MapRow(f"level {name}", f"{channels} × {height} × {width}", maps[chosen].numpy(), chosen))
     pixels = image.float().cpu().clamp(0, 1).permute(1, 2, 0).numpy()
     figure = feature_maps(pixels, rows, title="Feature pyramid", note="of each level the channels that vary most")
     yield Picture("pyramid", "Feature pyramid", "Fine levels find small objects, coarse ones large objects.", figure)
