@@ -198,13 +198,19 @@ def test_few_know_hydra() -> None:
 # Private names of libraries outside speedups/, where nothing public does the same: file, and the names it may use.
 PRIVATE = {
     # How Lightning counts batches and what it saves: a state from before a validation can be had in no other way.
-    "callbacks/checkpoint": {"_checkpoint_connector", "_num_ready_batches_reached", "_should_accumulate"},
+    "callbacks/checkpoint": {
+        "_checkpoint_connector",
+        "_num_ready_batches_reached",
+        "_should_accumulate",
+        "_data_fetcher",
+    },
     "callbacks/pruning": {"_study_id"},  # Optuna has no public way to a running trial
     "callbacks/unfreeze": {"_ddp_kwargs"},
     "commands/export": {"torch.utils._pytree"},  # torch.export describes its inputs with it
     "models/recurrent": {"_is_mkldnn_bf16_supported"},
     "run/watched_operations": {"torch.utils._python_dispatch"},  # torch documents it under this name
     "search/trials": {"_trial_id"},  # a trial that was asked for by a process that is gone is taken up by it
+    "sweep/backends/hydra_launcher": {"_return_value"},  # its public form raises what the job raised
     "sweep/backends/slurm": {"_process"},  # submitit signals local jobs by it
 }
 _LIBRARIES = {"lightning", "torch", "hydra", "omegaconf", "torchmetrics", "torchvision", "transformers", "optuna"}
@@ -225,6 +231,10 @@ def private_names(path: Path, own: set[str]) -> set[str]:
             mine = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
             if not mine and node.attr not in own | _PUBLIC:
                 found.add(node.attr)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "hasattr", "setattr"):
+            name = node.args[1].value if isinstance(node.args[1], ast.Constant) else ""
+            if name.startswith("_") and not name.startswith("__") and name not in own | _PUBLIC:
+                found.add(name)
     return found
 
 
