@@ -27,6 +27,7 @@ from experiments.sweep.job_loop import JobLoop
 from experiments.sweep.plan import Plan, plan_runs, summary
 from experiments.sweep.planned_run import RunPlanner
 from experiments.sweep.prepare import claimed, open_sweep, read_settings, sweep_folder_of, write_sweep
+from experiments.sweep.rehearsing import rehearse_runs
 from experiments.sweep.resources import Machine, jobs_at_a_time
 from experiments.sweep.resume import match
 from experiments.sweep.source import ListedRuns, problems, remarks
@@ -91,8 +92,11 @@ def check_only(
     """
     folder = Path(os.path.abspath(config.hydra.sweep.dir))
     plan = make_plan(config, job_overrides, loader, open_sweep(config, folder), machine)
+    only_rules = rehearse_runs(plan)
     print(summary(plan))
     _refuse_invalid(plan, settings)
+    if only_rules:
+        print(only_rules)
     for line in remarks(plan):
         print(line)
     print("This sweep can run." if plan.to_run else "Nothing is left to run.")
