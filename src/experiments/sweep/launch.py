@@ -92,7 +92,10 @@ def check_only(
     """
     folder = Path(os.path.abspath(config.hydra.sweep.dir))
     plan = make_plan(config, job_overrides, loader, open_sweep(config, folder), machine)
-    only_rules = rehearse_runs(plan)
+    named = OmegaConf.select(
+        config, "hydra.runtime.choices.sweep"
+    )  # which tests compose, and whose networks may be large
+    only_rules = None if named else rehearse_runs(plan)
     print(summary(plan))
     _refuse_invalid(plan, settings)
     if only_rules:

@@ -8,7 +8,7 @@ from experiments.config.rehearsal import only_building_tells
 from experiments.errors import UserError
 from experiments.sweep.plan import Plan
 
-MOST = 24  # runs that are built at most: each takes about a second
+MOST = 8  # runs that are built at most: each takes about a second
 
 
 def rehearse_runs(plan: Plan) -> str | None:
