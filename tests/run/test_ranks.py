@@ -65,6 +65,15 @@ def test_two_processes_translate_as_one(command, tmp_path: Path) -> None:
     assert again["test/chrf"] > 15
 
 
+def test_a_process_whose_launcher_is_gone_ends_at_once(tmp_path: Path) -> None:
+    """A launcher that is killed right after it started its processes leaves none of them behind."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    words = [sys.executable, "-m", "experiments.run.ranks", str(tmp_path), str(gone.pid)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=180)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+
+
 @pytest.mark.parametrize("victim", ["rank", "launcher"])
 def test_a_killed_process_ends_the_run(tmp_path: Path, victim: str) -> None:
     folder = tmp_path / "run"

@@ -53,7 +53,9 @@ def _launch(folder: Path, processes: int, logs: str) -> dict[str, Any]:
             if name.startswith("torch.distributed.elastic"):
                 logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        elastic_launch(settings, entrypoint=sys.executable)("-m", "experiments.run.ranks", str(folder))
+        elastic_launch(settings, entrypoint=sys.executable)(
+            "-m", "experiments.run.ranks", str(folder), str(os.getpid())
+        )
     except ChildFailedError as failure:
         rank, first = min(failure.failures.items(), key=_order)
         if first.exitcode in (130, 143):
@@ -95,11 +97,12 @@ def _said(failure: Any) -> str:
     return str(failure.message if isinstance(failure.message, str) else failure.message.get("message", ""))
 
 
-def rank_main(folder: Path) -> int:
-    """One process of a distributed run; ends with the process that launched it."""
+def rank_main(folder: Path, launcher: int) -> int:
+    """Executes one process of a distributed run; ends with the process that launched it, or at once where that is gone."""
     from experiments.run.execute import execute
 
-    end_with(os.getppid())
+    if not end_with(launcher):
+        return 1
     speak_everywhere()
     try:
         execute(folder)
@@ -134,4 +137,4 @@ if __name__ == "__main__":
     from experiments.run.ranks import rank_main as main
     from experiments.speedups.process_exit import leave
 
-    leave(main(Path(sys.argv[1])))
+    leave(main(Path(sys.argv[1]), int(sys.argv[2])))
