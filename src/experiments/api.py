@@ -109,7 +109,7 @@ def compare(
     lower: bool | None = None,
     bootstrap: bool = False,
 ) -> Compared:
-    """A DataFrame with a row for each cell, best first, and `.plot()`; see `experiments compare --help`.
+    """Return a DataFrame with a row for each cell, best first, and `.plot()`; see `experiments compare --help`.
 
     Args:
         runs: folders of runs, sweeps or above them, or records as `train` gives them; none: `outputs`.
@@ -131,8 +131,8 @@ def compare(
 
 
 def load(run: str | Path | Mapping[str, Any], model: Any = None, data: Any = None) -> Run:
-    """A finished run, with its best weights: `.model`, `.task`, `.data`, `.config`, `.record`, `.history`, `.figures`,
-    `.predict(inputs)` and `.show()`.
+    """Return a finished run, with its best weights: `.model`, `.task`, `.data`, `.config`, `.record`, `.history`,
+    `.figures`, `.predict(inputs)` and `.show()`.
 
     Args:
         run: its folder, or its record as `train` gives it.
@@ -173,7 +173,7 @@ def _fresh_sweep_folder() -> Path:
 
 
 def _without_objects(choices: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
-    """The names of the classes and objects among some choices, by their group, and the words for all choices."""
+    """Return the names of the classes and objects among some choices, by their group, and the words for all choices."""
     named: dict[str, str] = {}
     words: list[str] = []
     for key, value in choices.items():
@@ -189,7 +189,7 @@ def _without_objects(choices: Mapping[str, Any]) -> tuple[dict[str, str], list[s
 
 
 def _word(key: str, value: Any, swept: bool = False) -> str:
-    """A key and its value as a word of a command line."""
+    """Return a key and its value as a word of a command line."""
     if isinstance(value, (list, tuple)):
         inner = ",".join(_word("", one)[1:] for one in value)
         return f"{key}={inner}" if swept else f"{key}=[{inner}]"

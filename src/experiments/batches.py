@@ -29,7 +29,7 @@ class Sequences(NamedTuple):
         return torch.arange(self.values.shape[1], device=self.values.device) < self.lengths[:, None]
 
     def reversed(self) -> Sequences:
-        """Each sequence back to front within its own length; its padding stays behind it."""
+        """Return each sequence back to front within its own length; its padding stays behind it."""
         steps = torch.arange(self.values.shape[1], device=self.values.device)
         order = torch.where(steps < self.lengths[:, None], self.lengths[:, None] - 1 - steps, steps)
         if self.values.ndim == 3:
@@ -116,11 +116,11 @@ class Decoding(NamedTuple):
     moving: tuple[Tensor, ...]
 
     def take(self, rows: Tensor) -> Decoding:
-        """The state of some rows, any number of times each."""
+        """Return the state of some rows, any number of times each."""
         return Decoding(tuple(one[rows] for one in self.fixed), tuple(one[rows] for one in self.moving))
 
     def follow(self, rows: Tensor) -> Decoding:
-        """Each row goes on from another one of the same source sentence."""
+        """Return each row goes on from another one of the same source sentence."""
         return self._replace(moving=tuple(one[rows] for one in self.moving))
 
 

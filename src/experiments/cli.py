@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _changed_run(words: Sequence[str]) -> Path | None:
-    """The config of the first run folder among some words that was not written here, or was changed since."""
+    """Return the config of the first run folder among some words that was not written here, or was changed since."""
     with contextlib.suppress(OSError, ValueError):
         for path in (Path(word.removeprefix("resume=")) / "config.yaml" for word in words):
             if path.is_file():
@@ -136,7 +136,7 @@ def _run(words: list[str]) -> int:
 
 
 def _usage(command: str) -> str:
-    """What the help says of one command."""
+    """Return what the help says of one command."""
     lines = [line.strip() for line in HELP.splitlines() if re.match(rf"  experiments (\w+\|)?{command}\b", line)]
     return "\n".join([*lines, "experiments train --help lists every group and key."])
 

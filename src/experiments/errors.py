@@ -36,12 +36,14 @@ class Pruned(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line; its type where it says nothing."""
+    """Return what an error says, in one line; its type where it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def in_short(error: BaseException) -> str:
-    """An error in one line: its type, what it says, and the notes it was given on its way, as of what was being made."""
+    """Return an error in one line: its type, what it says, and the notes it was given on its way, as of what was being
+    made.
+    """
     notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
     return f"{type(error).__name__}: {first_line(error)}{notes}"
 
@@ -57,7 +59,9 @@ def belongs_to(error: BaseException, folder: Path) -> None:
 
 
 def how_to_resume(error: BaseException) -> str | None:
-    """The command that goes on with the run that an error ended; None where there is none, or nothing of it is left."""
+    """Return the command that goes on with the run that an error ended; None where there is none, or nothing of it is
+    left.
+    """
     folder: Path | None = getattr(error, "folder", None)
     if folder is None or not (folder / "config.yaml").exists():
         return None
@@ -65,12 +69,12 @@ def how_to_resume(error: BaseException) -> str | None:
 
 
 def debugging() -> bool:
-    """Whether tracebacks are wanted: EXPERIMENTS_DEBUG=1."""
+    """Tell whether tracebacks are wanted: EXPERIMENTS_DEBUG=1."""
     return os.environ.get("EXPERIMENTS_DEBUG", "") not in ("", "0")
 
 
 def unknown(what: str, rule: str, name: str, known: Sequence[str]) -> str:
-    """A sentence for an unknown name: the nearest known ones, or all short ones where none is near."""
+    """Return a sentence for an unknown name: the nearest known ones, or all short ones where none is near."""
     near = difflib.get_close_matches(name, set(known), n=3, cutoff=0.6)
     short = sorted({one for one in known if "." not in one})
     cure = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(short)}"
@@ -78,7 +82,7 @@ def unknown(what: str, rule: str, name: str, known: Sequence[str]) -> str:
 
 
 def as_typed(path: Path) -> str:
-    """A path as one would type it here."""
+    """Return a path as one would type it here."""
     with contextlib.suppress(ValueError):
         return str(path.relative_to(Path.cwd()))
     return str(path)

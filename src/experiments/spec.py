@@ -259,7 +259,7 @@ class ControlSpec:
         return "categorical" if self.discrete else "gaussian"
 
     def misfit(self, distribution: str | None) -> str | None:
-        """The sentence against a distribution that was asked for, or None where it fits."""
+        """Return the sentence against a distribution that was asked for, or None where it fits."""
         if distribution not in (None, "categorical", "gaussian"):
             return f"task.distribution={distribution} is unknown: choose categorical, gaussian or null"
         if distribution in (None, self.distribution):
@@ -298,12 +298,12 @@ class DetectionSpec:
 
 
 def to_plain(spec: Any) -> dict[str, Any]:
-    """A spec as plain Python, for the record."""
+    """Return a spec as plain Python, for the record."""
     return {"kind": type(spec).__name__, **asdict(spec)}
 
 
 def from_plain(plain: dict[str, Any]) -> Any:
-    """The spec that `to_plain` wrote.
+    """Return the spec that `to_plain` wrote.
 
     Raises:
         KeyError: when its kind is not known.

@@ -13,7 +13,7 @@ RULES = ("none", "lower", "simple", "english")
 
 
 def rule(name: str, key: str) -> Callable[[str], str]:
-    """The rule of a name.
+    """Return the rule of a name.
 
     Args:
         name: `none` keeps a text; `lower` makes its letters small; `simple` also drops punctuation and symbols; `english`
@@ -31,7 +31,7 @@ def rule(name: str, key: str) -> Callable[[str], str]:
 
 
 def composed(text: str) -> str:
-    """A text in the composed form (NFC), in which equal letters are equal however a file spells them."""
+    """Return a text in the composed form (NFC), in which equal letters are equal however a file spells them."""
     return normalize("NFC", text.strip())
 
 

@@ -175,11 +175,11 @@ class Checkpoints(Checkpoint):
 
     @staticmethod
     def _goes_on_within(trainer: Trainer) -> bool:
-        """Whether the data can be taken up in the middle of an epoch."""
+        """Tell whether the data can be taken up in the middle of an epoch."""
         return hasattr(getattr(trainer.train_dataloader, "batch_sampler", None), "start_batch")
 
     def _resumable(self, trainer: Trainer, batch_idx: int) -> bool:
-        """Whether training can be taken up after this batch.
+        """Tell whether training can be taken up after this batch.
 
         Not within an accumulation, whose gradients no checkpoint holds; and not where validation follows, which
         Lightning would leave out: the save at the epoch's end comes soon.
@@ -192,7 +192,9 @@ class Checkpoints(Checkpoint):
         return not (isinstance(trainer.val_check_batch, int) and done % trainer.val_check_batch == 0)
 
     def watched(self, task: LightningModule, known: Collection[str]) -> tuple[str, str]:
-        """What names the best epoch, and which way it improves: as given, else as the task says, else the loss of validation."""
+        """Return what names the best epoch, and which way it improves: as given, else as the task says, else the loss
+        of validation.
+        """
         said = getattr(task, "monitor", None)
         usual = said if isinstance(said, tuple) and len(said) == 2 else (watched_loss(known) or "val/loss", "min")
         if self.monitor and self.mode is None and not isinstance(said, tuple):
@@ -289,7 +291,7 @@ class Checkpoints(Checkpoint):
             self._signal, self._asked_at = signum, now
 
     def _agreed_signal(self, trainer: Trainer) -> int:
-        """The signal that any process got, or 0; all processes stop after the same step."""
+        """Return the signal that any process got, or 0; all processes stop after the same step."""
         mine = self._signal or 0
         if trainer.world_size == 1:
             return mine
@@ -299,7 +301,7 @@ class Checkpoints(Checkpoint):
 
 
 def judged_by(trainer: Trainer, task: LightningModule) -> tuple[str, str] | None:
-    """The metric that names the best epoch, and min or max; None where nothing chooses one."""
+    """Return the metric that names the best epoch, and min or max; None where nothing chooses one."""
     for one in trainer.checkpoint_callbacks:
         if isinstance(one, Checkpoints):
             with contextlib.suppress(UserError):  # which way is not known, and nothing was chosen
@@ -310,14 +312,16 @@ def judged_by(trainer: Trainer, task: LightningModule) -> tuple[str, str] | None
 
 
 def _can_be_saved_in_validation(trainer: Trainer) -> bool:
-    """Whether the state before a validation stays what it is while that is at work, and costs nothing to hold on to."""
+    """Tell whether the state before a validation stays what it is while that is at work, and costs nothing to hold on
+    to.
+    """
     swapped = any(isinstance(callback, WeightAveraging) for callback in trainer.callbacks)  # type: ignore[attr-defined]
     accumulates = trainer.fit_loop.epoch_loop._should_accumulate()  # gradients that no checkpoint holds
     return not (swapped or accumulates) and type(trainer.strategy) in (SingleDeviceStrategy, DDPStrategy)
 
 
 def _least(trainer: Trainer, number: float) -> int:
-    """The least of a number over all processes."""
+    """Return the least of a number over all processes."""
     if trainer.world_size == 1 or number == math.inf:
         return 0
     least = torch.tensor(int(number), device=trainer.strategy.root_device)
@@ -326,14 +330,16 @@ def _least(trainer: Trainer, number: float) -> int:
 
 
 def watched_loss(names: Collection[str]) -> str | None:
-    """The loss of validation among metrics: val/loss, or what a LightningModule of the user's own calls it (val_loss, valid/loss)."""
+    """Return the loss of validation among metrics: val/loss, or what a LightningModule of the user's own calls it
+    (val_loss, valid/loss).
+    """
     return next(
         (name for name in ["val/loss", *sorted(names)] if name in names and re.fullmatch("val.*loss", name)), None
     )
 
 
 def _direction(metric: str) -> str:
-    """Which way a metric improves, by its name.
+    """Tell which way a metric improves, by its name.
 
     Raises:
         UserError: when the name does not say.

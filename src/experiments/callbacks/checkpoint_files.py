@@ -57,7 +57,7 @@ def restore_random_state(state: dict[str, Any]) -> None:
 
 
 def unusable(path: Path) -> str | None:
-    """Why a run cannot go on from a checkpoint, as one sentence; None where it can."""
+    """Tell why a run cannot go on from a checkpoint, as one sentence; None where it can."""
     try:
         content = read_checkpoint(path)
     except UserError as error:
@@ -68,7 +68,7 @@ def unusable(path: Path) -> str | None:
 
 
 def newest_whole(folder: Path) -> Path | None:
-    """The most recent checkpoint in a folder that can be read to its end, or None where there never was one.
+    """Return the most recent checkpoint in a folder that can be read to its end, or None where there never was one.
 
     Raises:
         UserError: when there are checkpoints, and none can be read.

@@ -193,7 +193,7 @@ class Figures(Callback):
 
 
 def _is_kept(batch: Any) -> bool:
-    """Whether a batch holds features of images that are not there."""
+    """Tell whether a batch holds features of images that are not there."""
     return isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[0], Features)
 
 

@@ -18,7 +18,7 @@ _LEFT = object()
 
 
 def plain(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """The checkpoint with hyperparameters and the state of callbacks as plain Python.
+    """Return the checkpoint with hyperparameters and the state of callbacks as plain Python.
 
     What has no plain form among hyperparameters (an optimizer's factory, a network) is left out: whoever loads the checkpoint
     with `load_from_checkpoint` gives it again.

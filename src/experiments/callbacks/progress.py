@@ -183,7 +183,9 @@ def _bar(done: int, total: float) -> str:
 
 
 def _of_epoch(metrics: Mapping[str, Tensor], judged: str | None) -> dict[str, float]:
-    """The losses of training and validation and the metric that names the best epoch; where there are fewer, others as well."""
+    """Return the losses of training and validation and the metric that names the best epoch; where there are fewer,
+    others as well.
+    """
     losses = [name for name in ("train/loss", watched_loss(metrics)) if name in metrics]
     names = dict.fromkeys([*losses, *([judged] if judged in metrics else [])])
     others = [n for n in metrics if n.startswith("val")] or [n for n in metrics if n.startswith("train")]

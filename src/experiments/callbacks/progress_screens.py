@@ -32,7 +32,7 @@ class Screen(Protocol):
 
 
 def screen_for(stream: TextIO | None) -> Screen:
-    """The screen that suits a stream; None is standard error, or the page where a notebook runs this."""
+    """Return the screen that suits a stream; None is standard error, or the page where a notebook runs this."""
     if stream is None and in_notebook():
         return Notebook()
     return Lines(stream)
@@ -134,7 +134,7 @@ class Notebook:
             self._handle.update(page)
 
     def html(self) -> str:
-        """The table so far and the bar below it."""
+        """Return the table so far and the bar below it."""
         names = list(dict.fromkeys(name for _, metrics, *_ in self._rows for name in metrics))
         head = "".join(f"<th>{escape(name)}</th>" for name in ("epoch", *names, "time", "speed", ""))
         body = ""

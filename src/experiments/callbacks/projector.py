@@ -66,7 +66,7 @@ def write(folder: Path, found: tuple[Tensor, list[str], Tensor | None]) -> None:
 
 
 def _sheet(folder: Path, pixels: Tensor) -> _Sheet:
-    """All pictures in one square one, row by row, as the projector cuts it."""
+    """Return all pictures in one square one, row by row, as the projector cuts it."""
     from PIL import Image
 
     if max(pixels.shape[2:]) > SIDE:

@@ -74,7 +74,7 @@ class Pruning(Callback):
             raise Pruned(f"pruned after epoch {trainer.current_epoch}", metrics)
 
     def _open(self) -> Any:
-        """The trial in the search's storage; None when it is over."""
+        """Return the trial in the search's storage; None when it is over."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)

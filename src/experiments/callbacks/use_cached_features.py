@@ -71,7 +71,7 @@ class FrozenFeatures(Callback):
         self._offer(trainer, pl_module, "test", trainer.test_dataloaders, trainer.num_test_batches)
 
     def _reason(self, trainer: Trainer, task: LightningModule) -> str | None:
-        """Why nothing can be kept, as half a sentence."""
+        """Tell why nothing can be kept, as half a sentence."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         last = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else 1
         if not any(self.freezing.frozen_stages(epoch) for epoch in {0, *self.freezing.releases} if epoch < last):
@@ -110,7 +110,9 @@ class FrozenFeatures(Callback):
         return None
 
     def _serve(self, trainer: Trainer, task: Any, part: str) -> FeatureSet | None:
-        """The features that this epoch reads, or None where it reads examples; asked when an epoch's first batch is."""
+        """Return the features that this epoch reads, or None where it reads examples; asked when an epoch's first batch
+        is.
+        """
         epoch = _FOREVER if part == "test" else trainer.current_epoch
         start = self.freezing.frozen_stages(epoch)
         if self._off or not start:
@@ -144,7 +146,9 @@ class FrozenFeatures(Callback):
         return key(task.model, start, facts)
 
     def _pays(self, trainer: Trainer, epoch: int, start: int, name: str) -> bool:
-        """Whether what one pass makes will be read again: by later epochs, or by other runs with the same backbone."""
+        """Tell whether what one pass makes will be read again: by later epochs, or by other runs with the same
+        backbone.
+        """
         assert self.cache is not None
         if self.freezing.frozen_stages(_FOREVER) == start or self.cache.has(name):
             return True
@@ -201,7 +205,7 @@ class FrozenFeatures(Callback):
 
 
 def _own_settings(data: Any) -> dict[str, Any]:
-    """What a class of the user's own was told besides what every dataset of images is, which its digest knows."""
+    """Return what a class of the user's own was told besides what every dataset of images is, which its digest knows."""
     ours = next(base for base in type(data).__mro__ if base.__module__.startswith("experiments."))
     if type(data) is ours:
         return {}

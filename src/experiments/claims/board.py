@@ -41,12 +41,12 @@ A claim of your own is one more file: `experiments claim NAME --config-dir FOLDE
 
 
 def measured_dir() -> Path:
-    """The folder of the verdicts that come with this package."""
+    """Return the folder of the verdicts that come with this package."""
     return conf_dir() / "claim" / "measured"
 
 
 def page_file() -> Path:
-    """The page of all claims in a checkout.
+    """Return the page of all claims in a checkout.
 
     Raises:
         UserError: where the package is installed without its docs.
@@ -58,7 +58,9 @@ def page_file() -> Path:
 
 
 def verdict_of(name: str, size: str | None = None) -> tuple[ClaimVerdict, bool] | None:
-    """The latest verdict on a claim and whether it was found here, in outputs/claims; the full size before the small one."""
+    """Return the latest verdict on a claim and whether it was found here, in outputs/claims; the full size before the
+    small one.
+    """
     for size_ in [size] if size else ["full", "small"]:
         for path, here in (
             (OUTPUTS / f"{name}_{size_}" / FILE, True),
@@ -83,7 +85,7 @@ def list_claims(words: list[str]) -> int:
 
 
 def listing(config_dirs: Sequence[str] = (), wanted: Sequence[str] = ()) -> str:
-    """A row a claim: its verdict, with date and machine.
+    """Return a row a claim: its verdict, with date and machine.
 
     Args:
         config_dirs: further folders of configs.
@@ -111,7 +113,7 @@ def listing(config_dirs: Sequence[str] = (), wanted: Sequence[str] = ()) -> str:
 
 
 def _word(verdict: ClaimVerdict, claim: Claim) -> str:
-    """The verdict, marked where the claim's file has changed since."""
+    """Return the verdict, marked where the claim's file has changed since."""
     return verdict.verdict + (" (by an earlier form of the claim)" if verdict.digest != claim.digest else "")
 
 
@@ -142,7 +144,7 @@ def write_page() -> list[Path]:
 
 
 def page() -> str:
-    """The page of all claims, as Markdown."""
+    """Return the page of all claims, as Markdown."""
     claims = [read_claim(name) for name in claim_names()]
     found = {claim.name: read_verdict(path) for claim in claims if (path := _recorded(claim.name))}
     rows = [
@@ -161,7 +163,7 @@ def _recorded(name: str) -> Path | None:
 
 
 def _section(claim: Claim, verdict: ClaimVerdict | None) -> str:
-    """One claim on the page."""
+    """Return one claim on the page."""
     told = f"**{_word(verdict, claim)[0].upper()}{_word(verdict, claim)[1:]}.**" if verdict else "**Not run.**"
     parts = [f"## {claim.name}", f"{claim.statement} ({claim.source.rstrip('.')}.) {told}"]
     size = verdict.size if verdict else "small"

@@ -107,7 +107,7 @@ class Claim:
     digest: str
 
     def words(self, size: str, first: Path, more: Sequence[str] = ()) -> list[str]:
-        """The words of the sweep; of two with one key the later counts."""
+        """Return the words of the sweep; of two with one key the later counts."""
         by_key = {word.partition("=")[0]: word for word in (*self.sweep, *self.sizes[size].words, *more)}
         return [word.replace(FIRST, str(first)) for word in by_key.values()]
 
@@ -118,7 +118,7 @@ def claim_names(config_dirs: Sequence[str] = ()) -> list[str]:
 
 
 def read_claim(name: str, config_dirs: Sequence[str] = ()) -> Claim:
-    """The claim of a name.
+    """Return the claim of a name.
 
     Raises:
         UserError: when there is none, or its file is not as it should be.
@@ -137,7 +137,7 @@ def read_claim(name: str, config_dirs: Sequence[str] = ()) -> Claim:
 
 
 def _claim(name: str, found: dict[str, Any], path: Path) -> Claim:
-    """The keys of a claim's file, each checked."""
+    """Return the keys of a claim's file, each checked."""
     keys = ("statement", "source", "refuted_by", "sweep", "tests", "sizes")
     more = ("conditions", "first", "quantity", "scale", "expect", "margin")
     _refuse_others(found, (*keys, *more), f"{path}:", keys)
@@ -238,5 +238,5 @@ def _is_number(value: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    """A value as records show it: none, true, 0.5, [64, 32]."""
+    """Return a value as records show it: none, true, 0.5, [64, 32]."""
     return "none" if value is None else value if isinstance(value, str) else json.dumps(value)

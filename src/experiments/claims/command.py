@@ -82,7 +82,7 @@ def main(names: Sequence[str], switches: Sequence[str], config_dirs: Sequence[st
 
 
 def _size(words: Sequence[str]) -> tuple[str, list[str]]:
-    """The size that is asked for, and the other words."""
+    """Return the size that is asked for, and the other words."""
     size = next((word.partition("=")[2] for word in reversed(words) if word.startswith("size=")), SIZES[0])
     if size not in SIZES:
         raise UserError(unknown(f"size={size}", "no size of a claim", size, SIZES))

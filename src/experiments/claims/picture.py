@@ -16,7 +16,7 @@ COLOURS = {HOLDS: "c2", FAILS: "mark"}  # and grey where it cannot be told
 
 
 def picture(verdict: ClaimVerdict, statement: str) -> Drawing:
-    """A row a side, under a line that says what was found; a panel for each quantity."""
+    """Return a row a side, under a line that says what was found; a panel for each quantity."""
     panels = [list(some) for _, some in groupby(verdict.findings, key=lambda one: one.quantity)]
     lines = _wrapped(statement, _WIDTH - 16, 15)
     top = 18.0 + 20 * len(lines) + 18

@@ -92,7 +92,7 @@ def _rounded(value: Any) -> Any:
 
 
 def read_verdict(path: Path) -> ClaimVerdict:
-    """A verdict from its file.
+    """Return a verdict from its file.
 
     Raises:
         UserError: when the file is damaged.
@@ -115,7 +115,7 @@ def _nan(found: dict[str, Any]) -> dict[str, Any]:
 def judge(
     claim: Claim, size: str, folder: Path, changed: Sequence[str] = (), first: Path | None = None
 ) -> ClaimVerdict:
-    """What the runs in a folder say.
+    """Return what the runs in a folder say.
 
     Args:
         claim: that they test.
@@ -156,7 +156,7 @@ def judge(
 
 
 def _placed(test: Test, first: Path | None) -> Test:
-    """A test with the folder of the preparing runs in place of `{first}`."""
+    """Return a test with the folder of the preparing runs in place of `{first}`."""
     if first is None:
         return test
 
@@ -181,7 +181,7 @@ class _Values:
         return Side(self.label, math.fsum(values) / len(values), low, high, self.by_seed)
 
     def less(self, other: _Values, test: Test, margin: float = 0.0) -> Difference:
-        """The effect, of logarithms for a ratio, less a margin."""
+        """Return the effect, of logarithms for a ratio, less a margin."""
         one, two = (
             {seed: math.log(value) if test.ratio else value for seed, value in values.by_seed.items()}
             for values in (self, other)
@@ -198,7 +198,7 @@ def _split(values: _Values, seed: str) -> set[str]:
 
 
 def _find(test: Test, cells: Sequence[Cell], name: str) -> tuple[Finding, float, str]:
-    """What a test found, its p before correction, and the verdict that its effect alone would give."""
+    """Return what a test found, its p before correction, and the verdict that its effect alone would give."""
     of = _values(test.of, test.quantity, cells, test, name)
     if isinstance(test.against, dict):
         against = _values(test.against, test.against_quantity, cells, test, name)
@@ -233,7 +233,7 @@ def _find(test: Test, cells: Sequence[Cell], name: str) -> tuple[Finding, float,
 
 
 def _values(where: dict[str, str], quantity: str, cells: Sequence[Cell], test: Test, name: str) -> _Values:
-    """What the cells with some choices measured; where there are several, their mean, seed by seed."""
+    """Return what the cells with some choices measured; where there are several, their mean, seed by seed."""
     fitting = [cell for cell in cells if all(same_level(cell.level(key), value) for key, value in where.items())]
     named = ",".join(f"{key}={value}" for key, value in where.items()) or "the sweep"
     if not fitting:
@@ -264,7 +264,7 @@ def label(where: dict[str, str]) -> str:
 
 
 def machine(run: Path) -> str:
-    """The machine of a run in a few words, without its name."""
+    """Return the machine of a run in a few words, without its name."""
     try:
         found = read_json(run / "record.json")["environment"]
         device = str(found.get("device") or "cpu")

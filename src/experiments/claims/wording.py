@@ -11,17 +11,17 @@ from experiments.viz.tables import table
 
 
 def figure(value: float) -> str:
-    """A number with the digits that matter, a large one by its power of ten: 0.9556, 61,706, 1.4e+16."""
+    """Return a number with the digits that matter, a large one by its power of ten: 0.9556, 61,706, 1.4e+16."""
     return f"{value:.1e}" if abs(value) >= 1e7 else number(value)
 
 
 def effect(found: Finding) -> str:
-    """A difference as +0.0120, a ratio as × 1.43."""
+    """Return a difference as +0.0120, a ratio as × 1.43."""
     return f"× {figure(found.effect)}" if found.ratio else signed(found.effect)
 
 
 def interval(found: Finding) -> str:
-    """The 95 % interval of the effect; empty where nothing is left to chance or too few seeds ran."""
+    """Return the 95 % interval of the effect; empty where nothing is left to chance or too few seeds ran."""
     if not math.isfinite(found.low) or found.low == found.high:
         return "–"
     show = figure if found.ratio else signed
@@ -29,7 +29,7 @@ def interval(found: Finding) -> str:
 
 
 def head_and_rows(verdict: ClaimVerdict) -> tuple[list[str], list[list[str]], list[int]]:
-    """A row a comparison, and the columns that align right."""
+    """Return a row a comparison, and the columns that align right."""
     head = ["comparison", "quantity", "of", "against", "effect", "95 %", "p", "expected", "verdict"]
     rows = [
         [
@@ -56,13 +56,13 @@ def duration(seconds: float) -> str:
 
 
 def cost(verdict: ClaimVerdict) -> str:
-    """What a verdict cost: 24 runs, 3.2 min of computing."""
+    """Return what a verdict cost: 24 runs, 3.2 min of computing."""
     failed = f", {verdict.failed} of them not finished" if verdict.failed else ""
     return f"{many(verdict.runs, 'run')}{failed}, {duration(verdict.seconds)} of computing"
 
 
 def as_text(claim: Claim, verdict: ClaimVerdict) -> str:
-    """What the terminal shows of a verdict."""
+    """Return what the terminal shows of a verdict."""
     seeds = sorted({one.n for one in verdict.findings})
     pairs = many(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     how = f"{pairs} a cell; p is that of the margin, two-sided, by Holm for {many(len(verdict.findings), 'comparison')}"

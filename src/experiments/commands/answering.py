@@ -46,7 +46,7 @@ class Answerer:
         return self.kind in (*IMAGES, *SOUNDS, "series")
 
     def about(self) -> dict[str, Any]:
-        """What the run is, as plain Python."""
+        """Return what the run is, as plain Python."""
         spec, record = self.loaded.spec, self.loaded.record
         return {
             "name": self.name,
@@ -58,7 +58,7 @@ class Answerer:
         }
 
     def of_file(self, content: bytes, top: int | None = None) -> dict[str, Any]:
-        """The answer to a file's content, as `experiments predict` has it.
+        """Return the answer to a file's content, as `experiments predict` has it.
 
         Raises:
             UserError: when the content is no file of the run's kind, or too large.
@@ -73,7 +73,7 @@ class Answerer:
                 raise UserError(str(error).replace(str(path), "the file")) from None
 
     def of_text(self, text: str, top: int | None = None) -> dict[str, Any]:
-        """The answer to a text.
+        """Return the answer to a text.
 
         Raises:
             UserError: when the run cannot read it.
@@ -109,7 +109,7 @@ class Answerer:
 
 
 def as_json(value: Any) -> Any:
-    """An answer as what JSON can say: files in it as base64, numbers to six decimals."""
+    """Return an answer as what JSON can say: files in it as base64, numbers to six decimals."""
     if type(value).__name__ == "Attachment":
         return {"suffix": value.suffix, "base64": base64.b64encode(value.content).decode()}
     if isinstance(value, Mapping):

@@ -84,7 +84,7 @@ def main(words: list[str]) -> int:
 
 
 def in_a_process(words: Sequence[str], seconds: float) -> dict[str, Any]:
-    """What `measure` gives, from a fresh process.
+    """Return what `measure` gives, from a fresh process.
 
     Raises:
         UserError: when it could not be measured, with the reason.
@@ -139,7 +139,7 @@ def measure(words: Sequence[str], seconds: float) -> dict[str, Any]:
 
 
 def _clock(seconds: float) -> Any:
-    """A callback that lets some steps pass, times those that follow, and ends training after so many seconds."""
+    """Return a callback that lets some steps pass, times those that follow, and ends training after so many seconds."""
     import time
 
     import torch

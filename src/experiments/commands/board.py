@@ -40,7 +40,7 @@ def main(words: list[str]) -> int:
 
 
 def command_for(folder: Path, host: str = "localhost", port: int | None = None) -> list[str]:
-    """The command that starts TensorBoard on a folder.
+    """Return the command that starts TensorBoard on a folder.
 
     Raises:
         UserError: when the folder is missing, or nothing below it has logged for TensorBoard.

@@ -139,7 +139,7 @@ def main(words: Sequence[str], commands: Iterable[str]) -> int:
 
 
 def for_hydra(query: str, commands: Iterable[str]) -> int:
-    """What Hydra's own `-sc install=bash` and `-sc query=bash` give."""
+    """Return what Hydra's own `-sc install=bash` and `-sc query=bash` give."""
     asked, _, shell = query.partition("=")
     if asked == "install":
         return main([shell], commands)
@@ -154,7 +154,7 @@ def _print(found: Iterable[str]) -> int:
 
 
 def candidates_of_line(line: str, commands: Iterable[str]) -> list[str]:
-    """What may stand at the end of a command line, which begins with the command's name."""
+    """Return what may stand at the end of a command line, which begins with the command's name."""
     for close in ("", "'", '"'):  # a quote may still be open
         with contextlib.suppress(ValueError):
             words = shlex.split(line + close)
@@ -164,7 +164,7 @@ def candidates_of_line(line: str, commands: Iterable[str]) -> list[str]:
 
 
 def candidates(before: Sequence[str], current: str, commands: Iterable[str]) -> list[str]:
-    """What the word under the cursor may become; nothing, rather than an error, where that cannot be told.
+    """Return what the word under the cursor may become; nothing, rather than an error, where that cannot be told.
 
     Args:
         before: the words before it, without the name of the program.
@@ -202,7 +202,7 @@ def _of(command: str, before: list[str], current: str) -> list[str]:
 
 
 def _values_of_switch(switch: str) -> Callable[[str], list[str]] | None:
-    """What may follow a switch that takes a value; None where it takes none."""
+    """Return what may follow a switch that takes a value; None where it takes none."""
     known: dict[str, Callable[[str], list[str]]] = {
         "--reads": lambda start: _beginning(start, _kinds()),
         "--format": lambda start: _beginning(start, ("safetensors", "torch-export", "onnx", "transformers", "table", "csv", "json")),
@@ -266,7 +266,7 @@ def _values(name: str, value: str, before: Sequence[str], folders: Sequence[str]
 
 
 def _config(before: Sequence[str], folders: Sequence[str]) -> dict[str, Any]:
-    """The config that the groups chosen so far make."""
+    """Return the config that the groups chosen so far make."""
     from experiments.config.compose import GROUPS, plain_config
 
     chosen = [word for word in before if word.split("=")[0].lstrip("+~") in GROUPS and "=" in word and "," not in word]
@@ -289,7 +289,7 @@ def _keys(config: dict[str, Any], start: str) -> list[str]:
 
 
 def _runs(start: str) -> list[str]:
-    """The newest runs and sweeps below outputs/, as they are typed."""
+    """Return the newest runs and sweeps below outputs/, as they are typed."""
     found = [Path(one) for one in glob.glob("outputs/*/*/") if os.path.exists(f"{one}config.yaml") or os.path.exists(f"{one}sweep.json")]  # fmt: skip
     newest = sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)[:_MOST_RUNS]
     return _beginning(start, [str(path) for path in newest])

@@ -40,7 +40,7 @@ def main(words: list[str]) -> int:
 
 
 def page(answerer: Any, examples: int) -> Any:
-    """The page, not yet started.
+    """Return the page, not yet started.
 
     Args:
         answerer: the run.
@@ -86,7 +86,7 @@ def page(answerer: Any, examples: int) -> Any:
 
 
 def answered(answerer: Any, given: Any, classes: bool) -> tuple[Any, Any]:
-    """What the page shows for an input: classes with their scores, or the whole answer; and a picture, or None.
+    """Return what the page shows for an input: classes with their scores, or the whole answer; and a picture, or None.
 
     Raises:
         UserError: when the input cannot be read.
@@ -119,7 +119,9 @@ def answered(answerer: Any, given: Any, classes: bool) -> tuple[Any, Any]:
 
 
 def heat_map(answerer: Any, image: Any) -> Any:
-    """The image with Grad-CAM of the most probable class laid over it in red; None for networks without maps of places."""
+    """Return the image with Grad-CAM of the most probable class laid over it in red; None for networks without maps of
+    places.
+    """
     import numpy as np
     import torch
     from PIL import Image
@@ -151,7 +153,9 @@ def heat_map(answerer: Any, image: Any) -> Any:
 
 
 def examples_of_test(answerer: Any, count: int) -> list[Any]:
-    """Some images of the test split, spread over it, as the page's examples; none where the data are not here any more."""
+    """Return some images of the test split, spread over it, as the page's examples; none where the data are not here
+    any more.
+    """
     import numpy as np
     from PIL import Image
 

@@ -117,7 +117,7 @@ def write(folder: Path, name: str, title: str, note: str, drawn: NetworkPlan, fo
 
 
 def picture(title: str, note: str, drawn: NetworkPlan, dark: bool = False) -> Any:
-    """The figure, for a light or a dark page."""
+    """Return the figure, for a light or a dark page."""
     from experiments.viz.canvas import GREY, INK, PALE, recolour
     from experiments.viz.network_picture import Item, Stage, network_picture
 
@@ -158,7 +158,7 @@ def picture(title: str, note: str, drawn: NetworkPlan, dark: bool = False) -> An
 
 
 def mermaid(drawn: NetworkPlan) -> str:
-    """The network as a flowchart of Mermaid, for Markdown pages."""
+    """Return the network as a flowchart of Mermaid, for Markdown pages."""
     lines = ["flowchart TB"]
     for place, panel in enumerate(drawn.panels):
         times = f" × {panel.times}" if panel.times > 1 else ""

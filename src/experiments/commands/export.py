@@ -158,7 +158,7 @@ def export(loaded: Loaded, form: str, target: Path, files: list[str]) -> tuple[f
 
 
 def preprocessing(loaded: Loaded) -> dict[str, Any]:
-    """What inputs must look like and outputs mean, as plain Python."""
+    """Return what inputs must look like and outputs mean, as plain Python."""
     from experiments.run.build import described
     from experiments.spec import ImageSpec, to_plain
 
@@ -183,8 +183,9 @@ def preprocessing(loaded: Loaded) -> dict[str, Any]:
 
 
 def flattened(loaded: Loaded, files: list[str]) -> tuple[Any, list[Any]]:
-    """The network as a module from plain tensors to plain tensors, and what it is called with for some test examples or
-    files; always two examples or more, so that no exporter takes the batch for a single one."""
+    """Return the network as a module from plain tensors to plain tensors, and what it is called with for some test
+    examples or files; always two examples or more, so that no exporter takes the batch for a single one.
+    """
     import torch
     from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
@@ -246,7 +247,9 @@ def _described(inputs: list[Any]) -> list[dict[str, Any]]:
 
 
 def _program(network: Any, inputs: list[Any]) -> tuple[Any, str]:
-    """The network as torch.export's program, with as much left open as it can be: batch and steps, or the batch alone."""
+    """Return the network as torch.export's program, with as much left open as it can be: batch and steps, or the batch
+    alone.
+    """
     import warnings
 
     import torch

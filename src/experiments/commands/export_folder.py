@@ -79,7 +79,7 @@ def _write(loaded: Loaded, place: Path) -> None:
 
 
 def _compare(loaded: Loaded, place: Path) -> float:
-    """The largest difference of the vectors before the pooler, of some test examples, from the folder's network."""
+    """Return the largest difference of the vectors before the pooler, of some test examples, from the folder's network."""
     import torch
     import transformers
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def shaped(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> tuple[Any, bool]:
-    """The config of a command line, and whether the model's published shapes take the place of data that nobody chose.
+    """Return the config of a command line, and whether the model's published shapes take the place of data that nobody
+    chose.
 
     Raises:
         UserError: when the config cannot run.
@@ -37,7 +38,8 @@ def shaped(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> tuple[A
 
 
 def network(config: Any, published: bool) -> tuple[nn.Module, Any, str]:
-    """The model of a config with its freezing, without values where that can be; its spec, and what the spec is of.
+    """Return the model of a config with its freezing, without values where that can be; its spec, and what the spec is
+    of.
 
     Raises:
         UserError: when the network does not fit the data, or neither the data nor their shapes are known.
@@ -68,7 +70,7 @@ def network(config: Any, published: bool) -> tuple[nn.Module, Any, str]:
 
 
 def layers(overrides: Sequence[str], config_dirs: Sequence[str] = (), purposes: bool = False) -> str:
-    """The layer table of a model on its data, or on its published shapes where no data are chosen, as text.
+    """Return the layer table of a model on its data, or on its published shapes where no data are chosen, as text.
 
     Raises:
         UserError: when the config cannot run or the network does not fit the data.
@@ -82,7 +84,8 @@ def layers(overrides: Sequence[str], config_dirs: Sequence[str] = (), purposes: 
 
 
 def compared(models: Sequence[str], others: Sequence[str], config_dirs: Sequence[str] = ()) -> str:
-    """The course's table of network generations: a row a model, each on its published shapes unless data are chosen.
+    """Return the course's table of network generations: a row a model, each on its published shapes unless data are
+    chosen.
 
     Raises:
         UserError: when one of them cannot run.
@@ -121,7 +124,7 @@ def _input(spec: Any) -> str:
 
 
 def _note(config: Any, spec: Any) -> str:
-    """What the table is for, where no data are chosen."""
+    """Return what the table is for, where no data are chosen."""
     choice = "add data=… for others"
     stated = published_fields(config)
     if isinstance(spec, ImageSpec) and stated:
@@ -132,7 +135,7 @@ def _note(config: Any, spec: Any) -> str:
 
 
 def _published_spec(config: Any) -> Any:
-    """What the model was published for; of what it does not state, what the data say that stand in."""
+    """Return what the model was published for; of what it does not state, what the data say that stand in."""
     stated = published_fields(config)
     kind = (config.data.get("gives") or {}).get("kind")
     if kind in ("image", "masks") and stated:
@@ -148,7 +151,7 @@ def _published_spec(config: Any) -> Any:
 
 
 def _spec(config: Any) -> Any:
-    """What the data say of themselves; of images whose files are missing, what their config says."""
+    """Return what the data say of themselves; of images whose files are missing, what their config says."""
     from experiments.run.build import build_data
 
     try:

@@ -96,7 +96,7 @@ def _unbiased(loss: float, step: int) -> float:
 
 
 def _scratch() -> str:
-    """A folder that is gone when this process ends: the Tuner keeps the first weights in one."""
+    """Return a folder that is gone when this process ends: the Tuner keeps the first weights in one."""
     import atexit
     import shutil
     import tempfile

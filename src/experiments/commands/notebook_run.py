@@ -120,7 +120,7 @@ class Run(Loaded):
 
 
 def open_run(folder: Path) -> Run:
-    """A run from its folder, as `load` of the package gives it.
+    """Return a run from its folder, as `load` of the package gives it.
 
     Raises:
         UserError: as `experiments.run.loaded.load`.
@@ -130,7 +130,7 @@ def open_run(folder: Path) -> Run:
 
 
 def result_html(record: Mapping[str, Any], folder: Path) -> str:
-    """The result of a run as a small table."""
+    """Return the result of a run as a small table."""
     chosen = read_config(folder.absolute()).run.choices
     head, rows = result_table(dict(record))
     name = chosen.get("model") or chosen.get("task")

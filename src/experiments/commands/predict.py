@@ -23,7 +23,7 @@ BATCH = 64
 
 
 def image_files(words: Sequence[str]) -> list[Path]:
-    """The image files among some paths and in the folders among them.
+    """Return the image files among some paths and in the folders among them.
 
     Raises:
         UserError: when a path does not exist, or there is no image.
@@ -42,7 +42,7 @@ def image_files(words: Sequence[str]) -> list[Path]:
 
 
 def _inside(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """The files with some endings below a folder, sorted; nothing that is hidden, as in training."""
+    """Return the files with some endings below a folder, sorted; nothing that is hidden, as in training."""
     return sorted(
         path
         for path in folder.rglob("*")
@@ -88,7 +88,7 @@ AUDIO = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3", ".m4a", ".aac", ".mp4
 
 
 def audio_files(words: Sequence[str]) -> list[Path]:
-    """The recordings among some paths and in the folders among them.
+    """Return the recordings among some paths and in the folders among them.
 
     Raises:
         UserError: when there is none.
@@ -252,7 +252,7 @@ def main(words: list[str]) -> int:
 
 
 def _answered(loaded: Any, some: list[Any], top: int) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Some inputs and their answers; a file that cannot be read is named and left out, and the others are not."""
+    """Yield some inputs and their answers; a file that cannot be read is named and left out, and the others are not."""
     try:
         yield from zip(some, loaded.answers(some, top), strict=True)
     except UserError:

@@ -10,7 +10,7 @@ from experiments.errors import UserError
 
 
 def config_of(words: Sequence[str]) -> tuple[Any, Path | None]:
-    """A checked config, and the folder of the run that it is of; words after a run change it.
+    """Return a checked config, and the folder of the run that it is of; words after a run change it.
 
     Raises:
         UserError: for what is neither a run nor a config that can run.

@@ -38,7 +38,7 @@ class Response(BaseModel):
 
 
 def application(answerer: Answerer, limits: Limits) -> Any:
-    """The application that answers for a run.
+    """Return the application that answers for a run.
 
     Args:
         answerer: the run.

@@ -13,7 +13,7 @@ FORMATS = ("srt", "vtt")
 
 
 def subtitles(segments: Sequence[Mapping[str, Any]], form: str) -> str:
-    """The content of a file.
+    """Return the content of a file.
 
     Args:
         segments: each with `start` and `end` in seconds and `text`.

@@ -19,7 +19,7 @@ FOLLOWS, AGAINST = "entailment", "contradiction"
 def zero_shot(
     loaded: Any, texts: Sequence[str], labels: Sequence[str], template: str, top: int
 ) -> list[dict[str, Any]]:
-    """The labels of each text with their probabilities, best first.
+    """Return the labels of each text with their probabilities, best first.
 
     Args:
         loaded: a run of pairs of texts with a class entailment, or of a language model.

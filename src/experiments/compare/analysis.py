@@ -85,7 +85,7 @@ class Field:
         self.seeds = sorted({seed for cell in cells for seed in cell.values(metric)}, key=by_size)
 
     def label(self, cell: Cell) -> str:
-        """A cell in a few words: the choices that tell it from the others here."""
+        """Return a cell in a few words: the choices that tell it from the others here."""
         keys = [key for key in self.columns if key not in FIELD or key in self._own]
         words = [cell.level(key) if key in GROUPS else f"{key.rpartition('.')[2]}={cell.level(key)}" for key in keys]
         return SEPARATOR.join(words) or cell.level("model")
@@ -138,7 +138,7 @@ class Field:
         return Field("", self.scored, self.columns, self.metric, lower=self.lower, bootstrap=self.bootstrap).clear
 
     def front(self, cost: str) -> list[Cell]:
-        """The cells that no other beats in both the metric and a cost: cheapest first."""
+        """Return the cells that no other beats in both the metric and a cost: cheapest first."""
         less = COSTS[cost][1]
         priced = [
             (cell.cost(cost) * (1 if less else -1), cell) for cell in self.scored if not math.isnan(cell.cost(cost))
@@ -285,7 +285,7 @@ def _find(cells: Iterable[Cell], words: Sequence[str], metric: str) -> Cell | No
 
 
 def same_level(one: str, other: str) -> bool:
-    """Whether two texts are one value of a choice: 1e-2 is 0.01, and blanks do not count."""
+    """Tell whether two texts are one value of a choice: 1e-2 is 0.01, and blanks do not count."""
     return one.replace(" ", "") == other.replace(" ", "") or by_size(one)[:2] == by_size(other)[:2] < (1,)
 
 

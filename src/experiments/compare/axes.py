@@ -20,12 +20,14 @@ def text_width(text: str, size: float = 13) -> float:
 
 
 def cut(text: str, width: float, size: float = 13, among: Iterable[str] = ()) -> str:
-    """A text that fits into a width, with an ellipsis; told from the others `among` which it stands, where that can be."""
+    """Return a text that fits into a width, with an ellipsis; told from the others `among` which it stands, where that
+    can be.
+    """
     return shorten(text, _letters(width, size), among)
 
 
 def lines_of(label: str, width: float, among: Iterable[str] = (), size: float = 13) -> list[str]:
-    """The name of a cell, one `among` others, in lines that fit into a width, broken between its choices."""
+    """Return the name of a cell, one `among` others, in lines that fit into a width, broken between its choices."""
     others = [choice for other in among for choice in other.split(SEPARATOR)]
     lines: list[str] = []
     for choice in label.split(SEPARATOR):
@@ -100,7 +102,7 @@ class Scale:
 
 
 def tick(value: float) -> str:
-    """The shortest text of a round number."""
+    """Return the shortest text of a round number."""
     for limit, unit in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
         if abs(value) >= limit:
             return f"{value / limit:.6g}{unit}".replace("-", MINUS)

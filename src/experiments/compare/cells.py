@@ -37,14 +37,14 @@ _LOWER = ("loss", "error", "perplexity", "mae", "mse", "rmse", "mase", "smape", 
 
 
 def lower_is_better(metric: str) -> bool:
-    """Whether a metric is an error or a cost, to judge by its name."""
+    """Tell whether a metric is an error or a cost, to judge by its name."""
     if metric.startswith(COST):
         return COSTS.get(metric.removeprefix(COST), ("", True))[1]
     return metric.rpartition("/")[2].lower().endswith(_LOWER)
 
 
 def level(value: Any) -> str:
-    """A value of a config as a person writes it: true, 0.001, [64, 32]; none for null."""
+    """Return a value of a config as a person writes it: true, 0.001, [64, 32]; none for null."""
     return shown(value if value is None or isinstance(value, str) else json.dumps(value))
 
 
@@ -74,14 +74,14 @@ def choose(runs: Sequence[RecordedRun]) -> None:
 
 
 def _option(run: RecordedRun, key: str) -> tuple[str, ...]:
-    """The options that bring a key its value where nobody sets it; those of models decide what images data give."""
+    """Return the options that bring a key its value where nobody sets it; those of models decide what images data give."""
     group, dot, _ = key.partition(".")
     names = ["experiment", "weights", *([group] if dot else ()), *(["model"] if group == "data" else ())]
     return tuple(str(run.choices.get(name) or (run.settings or {}).get(name)) for name in names)
 
 
 def _telling(runs: Sequence[RecordedRun]) -> list[str]:
-    """The keys whose values tell the configs of some runs apart, given the options of their groups."""
+    """Return the keys whose values tell the configs of some runs apart, given the options of their groups."""
     different = list({(str(run.choices), id(run.settings)): run for run in runs}.values())
     configs = [run.settings or {} for run in different]
     if not configs:
@@ -102,8 +102,9 @@ def _telling(runs: Sequence[RecordedRun]) -> list[str]:
 
 
 def _explained(key: str, configs: Sequence[dict[str, Any]], kept: Iterable[str]) -> bool:
-    """Whether a key says nothing new of configs with the same options: it is the same in all, or the same as another
-    key in each, to which it refers, as in `head_epochs: ${freezing.every_epochs}`."""
+    """Tell whether a key says nothing new of configs with the same options: it is the same in all, or the same as
+    another key in each, to which it refers, as in `head_epochs: ${freezing.every_epochs}`.
+    """
     values = [config.get(key) for config in configs]
     if all(value == values[0] for value in values):
         return True
@@ -124,7 +125,7 @@ class Cell:
         self._values: dict[str, dict[str, float]] = {}
 
     def level(self, key: str) -> str:
-        """A choice as text: `default` where nobody knows it, since the run did not say and its config is lost."""
+        """Return a choice as text: `default` where nobody knows it, since the run did not say and its config is lost."""
         return shown(self.choices[key]) if key in self.choices else "default"
 
     def values(self, metric: str) -> dict[str, float]:
@@ -141,7 +142,7 @@ class Cell:
         return self._values[metric]
 
     def split(self, seed: str) -> tuple[str, ...]:
-        """What the run of a seed was trained and tested on."""
+        """Return what the run of a seed was trained and tested on."""
         return tuple(run.split for run in self.finished if run.seed == seed)
 
     def mean(self, metric: str) -> float:
@@ -167,7 +168,8 @@ class Cell:
         return [run for run in self.all_runs if run.status == FINISHED]
 
     def remarks(self, metric: str, seeds: Sequence[str]) -> str:
-        """What is not as it should be: failures, losses that diverged, seeds that others have, a single seed, repeats.
+        """Return what is not as it should be: failures, losses that diverged, seeds that others have, a single seed,
+        repeats.
 
         Args:
             metric: what is compared.
@@ -213,7 +215,7 @@ def by_size(text: str) -> tuple[int, float, str]:
 
 
 def gather(paths: Sequence[Path]) -> tuple[list[Cell], list[Path]]:
-    """The cells of all runs below some paths, in the order found, and the records that cannot be read.
+    """Return the cells of all runs below some paths, in the order found, and the records that cannot be read.
 
     Of finished runs of one cell and one seed the latest counts: repeats of a seed are no new evidence. A run that did
     not finish gives way to one of the same seed that did.
@@ -255,7 +257,7 @@ def _settle(cell: Cell) -> None:
 
 
 def differing(cells: Sequence[Cell]) -> list[str]:
-    """The choices in which some cells differ: data first, then the groups, then single keys."""
+    """Return the choices in which some cells differ: data first, then the groups, then single keys."""
     keys = dict.fromkeys(["data", *GROUPS])
     keys |= dict.fromkeys(sorted({key for cell in cells for key in cell.choices if key not in keys}))
     return [key for key in keys if len({cell.level(key) for cell in cells}) > 1]
@@ -285,7 +287,7 @@ def merge(cells: Sequence[Cell], keys: Sequence[str]) -> list[Cell]:
 
 
 def usual_metric(cells: Sequence[Cell]) -> str:
-    """What is compared when nobody says: test accuracy where there is one."""
+    """Return what is compared when nobody says: test accuracy where there is one."""
     known = {name for cell in cells for run in cell.all_runs for name in run.metrics}
     tests = sorted(name for name in known if name.startswith(("test/", "test_")))
     return next((name for name in _USUAL if name in known), None) or next(iter([*tests, *sorted(known)]), "test/loss")

@@ -78,7 +78,7 @@ def intervals(field: Field) -> Drawing | None:
 
 
 def learning_curves(field: Field, found: Sequence[tuple[Cell, dict[str, list[Point]]]], name: str) -> Drawing | None:
-    """One quantity over the epochs: the mean over seeds, and a band from the lowest to the highest seed.
+    """Return one quantity over the epochs: the mean over seeds, and a band from the lowest to the highest seed.
 
     Args:
         field: where the cells come from.
@@ -127,7 +127,7 @@ def learning_curves(field: Field, found: Sequence[tuple[Cell, dict[str, list[Poi
 
 
 def cost_and_metric(field: Field, key: str) -> Drawing | None:
-    """The metric against one cost, with the Pareto front: cells that none beats in both."""
+    """Return the metric against one cost, with the Pareto front: cells that none beats in both."""
     front = field.front(key)
     priced = [cell for cell in field.scored if not math.isnan(cell.cost(key))]
     if len(priced) < 2:
@@ -191,7 +191,7 @@ COST_NAMES = {
 
 
 def all_charts(field: Field, effects: Sequence[Effect]) -> Iterator[tuple[str, str, str, Drawing]]:
-    """Every chart that has something to show: file name, title, caption, drawing."""
+    """Yield every chart that has something to show: file name, title, caption, drawing."""
     drawing = intervals(field)
     if drawing:
         more = f" The best {_ROWS} of {len(field.scored):,} cells." if len(field.scored) > _ROWS else ""

@@ -125,7 +125,7 @@ def effect_table(comparison: Comparison) -> tuple[list[str], list[list[str]], li
 
 
 def as_text(comparison: Comparison, terminal: bool = False) -> str:
-    """What the terminal shows: the table, what it says, and the differences."""
+    """Return what the terminal shows: the table, what it says, and the differences."""
     head, rows, right, bold = cell_table(comparison)
     parts = [table(head, rows, right, bold if terminal else ())]
     for field in comparison.fields:
@@ -156,7 +156,7 @@ def _hanging(word: str, text: str, indent: int) -> str:
 
 
 def notes(comparison: Comparison) -> list[str]:
-    """What a reader should know before believing the numbers."""
+    """Return what a reader should know before believing the numbers."""
     said = []
     names = ", ".join(field.name for field in comparison.fields)
     datas, tasks = ({field.cells[0].level(key) for field in comparison.fields} for key in ("data", "task"))
@@ -201,7 +201,7 @@ def _plain(text: str) -> str:
 
 
 def as_csv(comparison: Comparison) -> str:
-    """A row a cell, numbers in full."""
+    """Return a row a cell, numbers in full."""
     columns = list(dict.fromkeys([*comparison.columns, *FIELD]))
     head = [*columns, "metric", "mean", "low", "high", "n", "seeds", "difference", "difference_low", "difference_high"]
     head += ["pairs", "p", "p_corrected", "verdict", *COSTS, "remarks"]
@@ -233,7 +233,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _words(texts: Sequence[str], between: str = ",") -> list[str]:
-    """What an option lists, with commas or by being there several times."""
+    """Return what an option lists, with commas or by being there several times."""
     return [word.strip() for text in texts for word in re.split(between, text) if word.strip()]
 
 

@@ -25,5 +25,5 @@ def difference_of_values(
 
 
 def less(one: float, two: float) -> float:
-    """The difference, or zero where it is no more than the rounding of single precision."""
+    """Return the difference, or zero where it is no more than the rounding of single precision."""
     return 0.0 if abs(one - two) <= 1e-6 * max(abs(one), abs(two)) else one - two

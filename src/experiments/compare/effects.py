@@ -40,7 +40,7 @@ class Effect:
 def effects(
     cells: Sequence[Cell], factors: Sequence[str], metric: str, lower: bool, bootstrap: bool = False
 ) -> list[Effect]:
-    """What each choice does, the strongest first; those that never differ alone come last."""
+    """Return what each choice does, the strongest first; those that never differ alone come last."""
     scored = [cell for cell in cells if cell.values(metric)]
     found = [_effect(scored, factor, factors, metric, lower, bootstrap) for factor in factors]
     known = [effect for effect in found if effect.difference]

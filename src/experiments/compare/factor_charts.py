@@ -28,7 +28,9 @@ def sample(cells: list[Cell]) -> list[Cell]:
 
 
 def heat_map(field: Field, effects: Sequence[Effect]) -> tuple[Drawing, str] | None:
-    """The metric over two choices, and a caption; where more differ, over the two that matter most, averaged over the rest."""
+    """Return the metric over two choices, and a caption; where more differ, over the two that matter most, averaged
+    over the rest.
+    """
     keys = [key for key in field.columns if len({cell.level(key) for cell in field.scored}) > 1 and key not in FIELD]
     order = {effect.factor: place for place, effect in enumerate(effects) if effect.difference}
     keys.sort(key=lambda key: order.get(key, len(order)))
@@ -83,7 +85,7 @@ def heat_map(field: Field, effects: Sequence[Effect]) -> tuple[Drawing, str] | N
 
 
 def _matched(cells: list[Cell], keys: Sequence[str], rest: Sequence[str]) -> tuple[list[Cell], str]:
-    """The cells whose means over the other choices can be compared, and a sentence on what the means are over.
+    """Return the cells whose means over the other choices can be compared, and a sentence on what the means are over.
 
     Args:
         cells: all there are.
@@ -114,7 +116,7 @@ def _matched(cells: list[Cell], keys: Sequence[str], rest: Sequence[str]) -> tup
 
 
 def response(field: Field) -> tuple[Drawing, str] | None:
-    """The metric against a choice that is a number, a line for each level of one other choice, and a caption."""
+    """Return the metric against a choice that is a number, a line for each level of one other choice, and a caption."""
     keys = [key for key in field.columns if len({cell.level(key) for cell in field.scored}) > 1 and key not in FIELD]
     numeric = [key for key in keys if _numbers_of(field, key)]
     if not numeric:
@@ -162,7 +164,7 @@ def response(field: Field) -> tuple[Drawing, str] | None:
 
 
 def _numbers_of(field: Field, key: str) -> set[float]:
-    """The levels of a choice as numbers; none if they are fewer than three, or one is no number."""
+    """Return the levels of a choice as numbers; none if they are fewer than three, or one is no number."""
     try:
         found = {float(cell.level(key)) for cell in field.scored}
     except ValueError:
@@ -171,7 +173,9 @@ def _numbers_of(field: Field, key: str) -> set[float]:
 
 
 def parallel(field: Field) -> Drawing | None:
-    """Every cell as a line through its choices to its result; the best stand out. For searches: from three choices on."""
+    """Return every cell as a line through its choices to its result; the best stand out. For searches: from three
+    choices on.
+    """
     keys = [key for key in field.columns if len({cell.level(key) for cell in field.scored}) > 1 and key not in FIELD]
     if len(keys) < 2 or len(field.scored) < 6 or (len(keys) < 3 and len(field.scored) < 30):
         return None

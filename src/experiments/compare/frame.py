@@ -49,7 +49,8 @@ def _class() -> Any:
             return pandas.DataFrame
 
         def plot(self, kind: str | None = None) -> Any:
-            """A chart as a matplotlib Figure: `intervals`, `curves_val_loss`, `cost_parameters` and others of the report; None takes the first.
+            """Return a chart as a matplotlib Figure: `intervals`, `curves_val_loss`, `cost_parameters` and others of
+            the report; None takes the first.
 
             Raises:
                 UserError: for a chart that this comparison does not have.
@@ -89,7 +90,8 @@ def _png(figure: Any) -> bytes:
 
 
 def framed(comparison: Comparison, folders: Sequence[Path]) -> Compared:
-    """A row for each cell: its choices, the mean and its interval, seeds, costs, and what is said of it beside the best.
+    """Return a row for each cell: its choices, the mean and its interval, seeds, costs, and what is said of it beside
+    the best.
 
     Raises:
         UserError: where pandas is not installed.
@@ -111,7 +113,7 @@ def framed(comparison: Comparison, folders: Sequence[Path]) -> Compared:
 
 
 def framed_by_validation(folder: Path) -> Compared:
-    """The cells of a sweep by the metric that its runs were judged by.
+    """Return the cells of a sweep by the metric that its runs were judged by.
 
     Raises:
         UserError: where pandas is not installed, or no run is there.

@@ -66,6 +66,6 @@ def curves(cell: Cell) -> dict[str, list[Point]]:
 
 
 def curves_of_interest(metric: str) -> list[str]:
-    """What to draw over the epochs for a final metric: its validation twin and the losses."""
+    """Return what to draw over the epochs for a final metric: its validation twin and the losses."""
     twin = f"val/{metric.partition('/')[2] or metric}"
     return list(dict.fromkeys([twin, "val/loss", "train/loss"]))

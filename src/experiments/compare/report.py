@@ -24,7 +24,7 @@ _ROWS = 200  # of a table; more is for CSV
 
 
 def report(comparison: Comparison, paths: Sequence[Path] = (), work: bool = False, target: Path | None = None) -> str:
-    """The whole page.
+    """Return the whole page.
 
     Args:
         comparison: what it tells.
@@ -104,7 +104,7 @@ def _field(
 
 
 def _with_both_p(field: Field) -> tuple[list[str], list[list[str]], list[int]]:
-    """The table of differences with p of each comparison alone beside that corrected for all."""
+    """Return the table of differences with p of each comparison alone beside that corrected for all."""
     head, rows, right = difference_table(field)
     at = head.index("p")
     head = [*head[:at], "p alone", "p corrected", *head[at + 1 :]]
@@ -116,7 +116,7 @@ def _with_both_p(field: Field) -> tuple[list[str], list[list[str]], list[int]]:
 
 
 def _with_contents(parts: list[str]) -> list[str]:
-    """The parts with an anchor for each section, and links to them below the title."""
+    """Return the parts with an anchor for each section, and links to them below the title."""
     links: list[str] = []
     anchored: list[str] = []
     for part in parts:
@@ -147,7 +147,7 @@ def _table(
 
 
 def _reading(field: Field) -> list[str]:
-    """How to read it, in plain words."""
+    """Tell how to read it, in plain words."""
     how = (
         "by drawing seeds anew 2,000 times; with fewer than about ten seeds it comes out too narrow"
         if field.bootstrap

@@ -29,7 +29,7 @@ _LINKS = 8  # pictures of one run
 def work_table(
     field: Field, comparison: Comparison, paths: Sequence[Path], plain: str, target: Path | None = None
 ) -> str:
-    """The table of a field's cells as data for the script, around the plain one.
+    """Return the table of a field's cells as data for the script, around the plain one.
 
     Args:
         field: whose cells.
@@ -83,7 +83,9 @@ def _row(
 def _run(
     run: RecordedRun, metric: str, paths: Sequence[Path], curves: Sequence[str], target: Path | None
 ) -> dict[str, Any]:
-    """What is told of a run, the command that repeats it, its curves and links; no folder of the machine it was made on."""
+    """Return what is told of a run, the command that repeats it, its curves and links; no folder of the machine it was
+    made on.
+    """
     value = number(run.metrics[metric]) if metric in run.metrics else ""
     words = [f"{key}={value}" for key, value in run.said.items()]
     for group in ("model", "data", "task", "freezing", "precision", "optimizer", "scheduler"):
@@ -98,7 +100,7 @@ def _run(
 
 
 def _curves(folder: Path, names: Sequence[str]) -> list[list[list[float]]]:
-    """The points (epoch, value) of each quantity, thinned out; epochs count from 1."""
+    """Return the points (epoch, value) of each quantity, thinned out; epochs count from 1."""
     history = read_history(folder / "metrics.csv") if names else {}
     found = []
     for name in names:
@@ -118,7 +120,7 @@ def _links(folder: Path, target: Path | None) -> list[list[str]]:
 
 
 def from_here(folder: Path, paths: Sequence[Path]) -> str:
-    """A folder as told from the one that was compared: `sweep/0_model=mlp`."""
+    """Return a folder as told from the one that was compared: `sweep/0_model=mlp`."""
     for path in paths:
         inner = os.path.relpath(folder, path)
         if not inner.startswith(".."):

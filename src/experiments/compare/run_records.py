@@ -28,7 +28,7 @@ _NO_CHOICE_DOTTED = (
 
 
 def shown(value: Any) -> str:
-    """A value from a record as it may be printed: one line, no control characters, no broken Unicode."""
+    """Return a value from a record as it may be printed: one line, no control characters, no broken Unicode."""
     text = "none" if value is None else str(value)
     if not text.isprintable():
         text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
@@ -66,12 +66,12 @@ class RecordedRun:
     own: dict[str, str]  # the user's own packages: a hash of their sources
 
     def value(self, name: str) -> float | None:
-        """A metric, or what `cost.seconds` and the like name; None where the record has no such number."""
+        """Return a metric, or what `cost.seconds` and the like name; None where the record has no such number."""
         return self.cost.get(name.removeprefix(COST)) if name.startswith(COST) else self.metrics.get(name)
 
 
 def run_folders(paths: Sequence[Path]) -> Iterator[Path]:
-    """Every run folder at or below some paths, each once.
+    """Yield every run folder at or below some paths, each once.
 
     Raises:
         UserError: when a path does not exist.
@@ -103,7 +103,7 @@ def _below(top: str, below: str = "") -> Iterator[str]:
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, float]:
-    """The finite numbers among some values."""
+    """Return the finite numbers among some values."""
     found = {}
     for key, value in values.items():
         if isinstance(value, (int, float)) and abs(value) < 1e300:  # false for NaN
@@ -112,7 +112,7 @@ def _numbers(values: dict[str, Any]) -> dict[str, float]:
 
 
 def read_run(folder: Path) -> RecordedRun:
-    """One record.
+    """Return one record.
 
     Raises:
         ValueError, TypeError, AttributeError, KeyError, OSError, RecursionError: when it is damaged.

@@ -23,7 +23,7 @@ _EXACT_FLIPS = 14  # up to this many pairs all sign patterns are tried
 
 
 def _beta_fraction(a: float, b: float, x: float) -> float:
-    """The continued fraction of the incomplete beta function, by Lentz's method; quick for x < (a+1)/(a+b+2)."""
+    """Return the continued fraction of the incomplete beta function, by Lentz's method; quick for x < (a+1)/(a+b+2)."""
     tiny = 1e-300
     c, d = 1.0, 1 - (a + b) * x / (a + 1)
     d = 1 / (d if abs(d) > tiny else tiny)
@@ -62,7 +62,7 @@ def two_sided_p(t: float, df: float) -> float:
 
 @lru_cache(maxsize=4096)
 def t_quantile(alpha: float, df: float) -> float:
-    """The t that |T| exceeds with probability `alpha`: 12.706 for 0.05 and one degree of freedom."""
+    """Return the t that |T| exceeds with probability `alpha`: 12.706 for 0.05 and one degree of freedom."""
     low, high = 0.0, 2.0
     while two_sided_p(high, df) > alpha:
         low, high = high, high * 2
@@ -73,7 +73,7 @@ def t_quantile(alpha: float, df: float) -> float:
 
 
 def interval(values: Sequence[float], bootstrap: bool = False) -> tuple[float, float]:
-    """The 95 % confidence interval of a mean, by Student's t or by resampling; NaNs for a single value."""
+    """Return the 95 % confidence interval of a mean, by Student's t or by resampling; NaNs for a single value."""
     if len(values) < 2:
         return math.nan, math.nan
     if bootstrap:

@@ -15,7 +15,7 @@ MINUS = "−"
 
 
 def number(value: float) -> str:
-    """A metric with the digits that matter: 0.9556, 12.35, 1,204."""
+    """Return a metric with the digits that matter: 0.9556, 12.35, 1,204."""
     if math.isnan(value):
         return NOTHING
     size = abs(value)
@@ -31,12 +31,12 @@ def number(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """A difference: +0.0120, −0.0370."""
+    """Return a difference: +0.0120, −0.0370."""
     return f"+{number(value)}" if value > 0 else number(value)
 
 
 def short(value: float) -> str:
-    """A cost in three digits: 650, 9.61 k, 11.2 M."""
+    """Return a cost in three digits: 650, 9.61 k, 11.2 M."""
     if math.isnan(value):
         return NOTHING
     for limit, unit in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
@@ -57,7 +57,7 @@ def probability(p: float) -> str:
 
 
 def width(low: float, high: float, mean: float) -> str:
-    """An interval: ± its half where it is even, else both ends."""
+    """Return an interval: ± its half where it is even, else both ends."""
     if math.isnan(low):
         return NOTHING
     half = (high - low) / 2
@@ -79,7 +79,7 @@ def many(count: int, one: str) -> str:
 
 
 def measured(field: Field, cell: Cell) -> str:
-    """A cell's mean and interval: 0.9556 ± 0.0069."""
+    """Return a cell's mean and interval: 0.9556 ± 0.0069."""
     mean = cell.mean(field.metric)
     low, high = field.interval(cell)
     return number(mean) if math.isnan(low) else f"{number(mean)} {_bracketed(low, high, mean)}"
@@ -91,7 +91,7 @@ def _bracketed(low: float, high: float, mean: float) -> str:
 
 
 def answers(field: Field) -> list[tuple[str, str]]:
-    """What the field says of its cells: question and answer, each a sentence or two."""
+    """Return what the field says of its cells: question and answer, each a sentence or two."""
     if not field.scored:
         return [("Best", f"No finished run has {field.metric}.")]
     best = field.scored[0]
@@ -131,7 +131,7 @@ def _certain(field: Field) -> str:
 
 
 def _spread(found: Difference) -> str:
-    """The interval of a difference whose sign is said in words."""
+    """Return the interval of a difference whose sign is said in words."""
     if math.isnan(found.low):
         return ""
     return (
@@ -181,7 +181,7 @@ def _cost(field: Field) -> str:
 
 
 def matters(effects: Sequence[Effect], metric: str, most: int = 4) -> str:
-    """Which choice matters most, a line a finding; empty where there is only one choice."""
+    """Tell which choice matters most, a line a finding; empty where there is only one choice."""
     said = []
     for effect in [effect for effect in effects if effect.difference][:most]:
         levels = list(effect.means)
@@ -199,12 +199,12 @@ def matters(effects: Sequence[Effect], metric: str, most: int = 4) -> str:
 
 
 def heading(comparison: Comparison) -> str:
-    """What was compared: 9 runs in 3 cells."""
+    """Return what was compared: 9 runs in 3 cells."""
     return f"{many(comparison.runs, 'run')} in {many(len(comparison.cells), 'cell')}"
 
 
 def cost_heads(cells: Sequence[Cell]) -> list[str]:
-    """The costs worth a column: those that some record says; trainable only where it is not all parameters."""
+    """Return the costs worth a column: those that some record says; trainable only where it is not all parameters."""
     keys = [key for key in COSTS if any(not math.isnan(cell.cost(key)) for cell in cells)]
     if all(cell.cost("trainable_parameters") == cell.cost("parameters") for cell in cells if cell.finished):
         keys = [key for key in keys if key != "trainable_parameters"]

@@ -23,7 +23,7 @@ from experiments.system.hub import folder_problems, hub_name, hub_problems
 
 
 def check(config: Any, defaults: Any = None) -> list[str]:
-    """All problems of a resolved config, as sentences; an empty list when it can run.
+    """Return all problems of a resolved config, as sentences; an empty list when it can run.
 
     Args:
         config: a DictConfig or a View.
@@ -64,7 +64,9 @@ def require(config: DictConfig) -> None:
 
 
 def _own(config: Any) -> list[str]:
-    """What the function finds that an option names as `checked_by`: light to import, given the config as plain Python."""
+    """Return what the function finds that an option names as `checked_by`: light to import, given the config as plain
+    Python.
+    """
     problems: list[str] = []
     nodes = [config[group] for group in ("model", "data", "task")]
     nodes += [node for node in (config.logger or {}).values() if node]
@@ -77,7 +79,7 @@ def _own(config: Any) -> list[str]:
 
 
 def _freezing(config: Any) -> list[str]:
-    """What no model could be frozen by; whether a stage exists, only the model can say."""
+    """Return what no model could be frozen by; whether a stage exists, only the model can say."""
     node = config.freezing
     policies = ("frozen", "statistics", "affine", "free")
     problems = []
@@ -102,7 +104,7 @@ def _freezing(config: Any) -> list[str]:
 
 
 def _epochs(config: Any) -> list[str]:
-    """What would never happen within the epochs of a run."""
+    """Return what would never happen within the epochs of a run."""
     trainer, scheduler = config.trainer, config.get("scheduler") or {}
     least, most = trainer.get("min_epochs"), trainer.get("max_epochs")
     problems = []
@@ -143,7 +145,7 @@ _WEIGHTS = dict.fromkeys(("imagenet", "true", "default", "imagenet1k_v1"), "pret
 
 
 def _layout(config: Any) -> list[str]:
-    """A folder of transformers for a model that is none of its networks."""
+    """Return a folder of transformers for a model that is none of its networks."""
     folder = Path(str(config.weights))
     library = (config.model.get("pretrained") or {}).get("library") == "transformers"
     inside = [folder / "config.json", *folder.glob("*/config.json")]

@@ -15,7 +15,7 @@ _KEY = re.compile(r"^(\s*)([\w.]+|'[^']+'|\"[^\"]+\"):(?:\s|$)")
 
 @cache
 def comments(path: Path) -> dict[str, str]:
-    """The comment of each dotted key of a file; one above a key counts where none stands behind it."""
+    """Return the comment of each dotted key of a file; one above a key counts where none stands behind it."""
     found: dict[str, str] = {}
     stack: list[tuple[int, str]] = []
     above: list[str] = []
@@ -38,7 +38,7 @@ def comments(path: Path) -> dict[str, str]:
 
 
 def _behind(line: str) -> str:
-    """What follows ` #` outside of quotes."""
+    """Return what follows ` #` outside of quotes."""
     quote = ""
     for place, letter in enumerate(line):
         if quote:
@@ -51,7 +51,7 @@ def _behind(line: str) -> str:
 
 
 def files_of(group: str, option: str, config_dirs: Sequence[str] = ()) -> Iterator[Path]:
-    """The file of an option, and those of the options that it changes."""
+    """Yield the file of an option, and those of the options that it changes."""
     waiting, seen = [option], set()
     known = option_files(group, config_dirs, bases=True)
     while waiting:
@@ -67,7 +67,7 @@ def files_of(group: str, option: str, config_dirs: Sequence[str] = ()) -> Iterat
 
 
 def comment_of(key: str, choices: Mapping[str, Any], config_dirs: Sequence[str] = ()) -> str:
-    """What is said of a dotted key of the config that some choices make; empty where nothing is.
+    """Return what is said of a dotted key of the config that some choices make; empty where nothing is.
 
     Args:
         key: such as `data.validation`.
@@ -85,7 +85,7 @@ def comment_of(key: str, choices: Mapping[str, Any], config_dirs: Sequence[str] 
 
 
 def with_comments(text: str, choices: Mapping[str, Any], config_dirs: Sequence[str] = ()) -> str:
-    """A config as YAML, with what is said of each key behind it."""
+    """Return a config as YAML, with what is said of each key behind it."""
     stack: list[tuple[int, str]] = []
     lines = []
     for line in text.splitlines():

@@ -38,7 +38,8 @@ GROUPS = (
 
 
 def compose(overrides: Sequence[str], config_dirs: Sequence[str] = (), whole: bool = True) -> DictConfig:
-    """The resolved config for some overrides; `run.dir`, `run.choices`, `run.overrides` and `run.config_dirs` are filled in.
+    """Return the resolved config for some overrides; `run.dir`, `run.choices`, `run.overrides` and `run.config_dirs`
+    are filled in.
 
     Args:
         overrides: in Hydra's syntax, without sweeps.
@@ -66,7 +67,7 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[str] = (), whole: bo
 
 
 def plain_config(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> dict[str, Any]:
-    """The config for some overrides as plain Python, whether or not what has no default is given.
+    """Return the config for some overrides as plain Python, whether or not what has no default is given.
 
     Raises:
         UserError: as `compose`.
@@ -75,14 +76,14 @@ def plain_config(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> d
 
 
 def to_plain_config(config: DictConfig) -> dict[str, Any]:
-    """A config as plain Python."""
+    """Return a config as plain Python."""
     return OmegaConf.to_container(config)  # type: ignore[return-value]
 
 
 def composed_by_hydra(
     words: Sequence[str], search: Sequence[str], folders: Sequence[str]
 ) -> tuple[list[str], DictConfig]:
-    """What Hydra composes of some words, and the words as it takes them.
+    """Return what Hydra composes of some words, and the words as it takes them.
 
     Raises:
         UserError: when it refuses them.
@@ -227,7 +228,7 @@ def quoted(text: str) -> str:
 
 
 def explain(error: Exception, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:
-    """One sentence for what Hydra refused, with the nearest names where a name is unknown."""
+    """Return one sentence for what Hydra refused, with the nearest names where a name is unknown."""
     text = str(error)
     if isinstance(error, MissingConfigException) and (found := re.search(r"[Cc]ould not find '([^']*)'", text)):
         group, _, option = found.group(1).rpartition("/")
@@ -288,7 +289,7 @@ def parse(overrides: Sequence[str]) -> list[Any]:
 
 
 def _keys(config_dirs: Sequence[str], overrides: Sequence[str] = ()) -> list[str]:
-    """Every dotted key of the config that the group choices among the overrides give."""
+    """Return every dotted key of the config that the group choices among the overrides give."""
     try:
         groups = [word for word in overrides if word.split("=")[0].lstrip("+~") in GROUPS and "=" in word]
         config = compose(groups, config_dirs, whole=False)
@@ -298,7 +299,7 @@ def _keys(config_dirs: Sequence[str], overrides: Sequence[str] = ()) -> list[str
 
 
 def dotted(node: Any, prefix: str = "") -> Iterator[str]:
-    """Every key of a plain config, those of its parts after a dot."""
+    """Yield every key of a plain config, those of its parts after a dot."""
     for key, value in node.items():
         yield f"{prefix}{key}"
         if isinstance(value, dict):

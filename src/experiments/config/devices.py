@@ -50,7 +50,7 @@ def _gpus_here() -> int:
 
 
 def accelerator(trainer: Any) -> str:
-    """The accelerator that `trainer.accelerator` stands for: cpu, gpu, or another of Lightning's."""
+    """Return the accelerator that `trainer.accelerator` stands for: cpu, gpu, or another of Lightning's."""
     name = str(trainer.get("accelerator", "auto"))
     if name == "cuda":
         return "gpu"

@@ -17,7 +17,8 @@ from experiments.errors import UserError, unknown
 
 
 def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[str] = ()) -> str:
-    """What is known of a key such as `data.validation`, of a group such as `freezing`, or of an option such as `freezing=lora`.
+    """Return what is known of a key such as `data.validation`, of a group such as `freezing`, or of an option such as
+    `freezing=lora`.
 
     Args:
         key: what is asked for.
@@ -63,7 +64,7 @@ def _shown(value: Any) -> str:
 
 
 def _elsewhere(group: str, rest: str, chosen: str, config_dirs: Sequence[str]) -> list[str]:
-    """What other options of the group say of the same key."""
+    """Return what other options of the group say of the same key."""
     lines = []
     for name in option_files(group, config_dirs) if rest and group in GROUPS else ():
         if name == chosen:

@@ -70,7 +70,7 @@ def fitting_data(model: str | None, task: str | None, kinds: Sequence[str], conf
 def inherited(
     group: str, name: str, key: str, config_dirs: Sequence[str], depth: int = 0, of: str | None = None
 ) -> Any:
-    """A key of an option's file, or of the option that it changes; a default of its list counts as a key.
+    """Return a key of an option's file, or of the option that it changes; a default of its list counts as a key.
 
     Args:
         of: a key that the value must have; where it has not, the option that is changed is asked.

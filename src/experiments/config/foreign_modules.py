@@ -19,7 +19,7 @@ _CURE = {
 
 
 def problem(config: Any) -> str | None:
-    """The first thing that cannot be, as a sentence; None where all fits or the sources do not tell."""
+    """Return the first thing that cannot be, as a sentence; None where all fits or the sources do not tell."""
     data, task = config["data"], config["task"]
     chosen = config["run"]["choices"]
     target = str(task.get("_target_") or "")
@@ -42,7 +42,7 @@ def problem(config: Any) -> str | None:
 
 
 def is_foreign(config: Any) -> bool:
-    """Whether a config's task is a LightningModule of the user's own, as far as its source tells."""
+    """Tell whether a config's task is a LightningModule of the user's own, as far as its source tells."""
     return _is_foreign(str(config["task"].get("_target_") or ""))
 
 
@@ -55,14 +55,14 @@ def _is_foreign(target: str) -> bool:
 
 
 def _without_spec(target: str) -> bool:
-    """Whether a data module of the user's own says nothing of a spec."""
+    """Tell whether a data module of the user's own says nothing of a spec."""
     if not target or target.startswith("experiments."):
         return False
     return is_a(target, _DATA) is True and defines(target, "spec", _DATA) is False
 
 
 def _no_effect(config: Any, target: str) -> str | None:
-    """A group that the command line chooses and a LightningModule of its own has no use for."""
+    """Return a group that the command line chooses and a LightningModule of its own has no use for."""
     taken = signature(target)
     if taken is None:
         return None

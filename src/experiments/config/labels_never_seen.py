@@ -24,7 +24,7 @@ def take_over_labels(config: Any) -> None:
 
 
 def problems(config: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a config of `task=zero_shot`, as sentences."""
+    """Return what is wrong with a config of `task=zero_shot`, as sentences."""
     task, choices = config["task"], config["run"]["choices"]
     model, weights = choices.get("model"), config.get("weights")
     by, labels, template = task.get("by"), task.get("labels"), task.get("template")

@@ -13,7 +13,7 @@ from experiments.errors import first_line
 
 
 def conf_dir() -> Path:
-    """The folder of configs: beside the sources in a checkout, inside the package where it is installed."""
+    """Return the folder of configs: beside the sources in a checkout, inside the package where it is installed."""
     package = Path(__file__).resolve().parents[1]
     beside = package.parents[1] / "conf"
     return beside if (beside / "train.yaml").is_file() else package / "conf"
@@ -25,7 +25,7 @@ def options(group: str, config_dirs: Sequence[str] = ()) -> list[str]:
 
 
 def option_files(group: str, config_dirs: Sequence[str] = (), bases: bool = False) -> dict[str, Path]:
-    """The file of each option of a group; what is found first counts, as in Hydra.
+    """Return the file of each option of a group; what is found first counts, as in Hydra.
 
     Args:
         group: such as `model`.
@@ -40,7 +40,7 @@ def option_files(group: str, config_dirs: Sequence[str] = (), bases: bool = Fals
 
 
 def content(path: Path) -> dict[str, Any]:
-    """What stands in an option's file alone, not composed; empty when it cannot be read."""
+    """Return what stands in an option's file alone, not composed; empty when it cannot be read."""
     try:
         found = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (OSError, yaml.YAMLError):
@@ -49,8 +49,10 @@ def content(path: Path) -> dict[str, Any]:
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """What an option's file says of itself: its `about`, with the first sentence of its leading comment as the title where it has
-    none, or else the title of the option that it changes; of a model also what it `reads` and its `family`, the file of its class."""
+    """Return what an option's file says of itself: its `about`, with the first sentence of its leading comment as the
+    title where it has none, or else the title of the option that it changes; of a model also what it `reads` and its
+    `family`, the file of its class.
+    """
     text = path.read_text(encoding="utf-8")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
@@ -73,7 +75,9 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def _leading_sentence(text: str) -> str:
-    """The first sentence of the comment that a file begins with, on however many lines it stands; empty without one."""
+    """Return the first sentence of the comment that a file begins with, on however many lines it stands; empty without
+    one.
+    """
     said: list[str] = []
     for line in text.splitlines():
         comment = line.removeprefix("#").strip()

@@ -98,7 +98,7 @@ def _share_tokenizer(config: Any) -> None:
 
 
 def weights_folder(config: Any) -> Path | None:
-    """The folder in the library's layout that a config's weights name, or None where they are something else.
+    """Return the folder in the library's layout that a config's weights name, or None where they are something else.
 
     Where the folder holds none but a single folder in it does, the config is given that one.
 
@@ -122,7 +122,7 @@ def weights_folder(config: Any) -> Path | None:
 
 
 def _run_folder(weights: Any) -> Path | None:
-    """The folder of the run that weights name, by itself or by a checkpoint in it."""
+    """Return the folder of the run that weights name, by itself or by a checkpoint in it."""
     if weights in (None, "pretrained"):
         return None
     path = Path(str(weights)).expanduser()
@@ -135,7 +135,7 @@ def _is_run(weights: Any) -> bool:
 
 
 def _run(weights: Any) -> dict[str, Any]:
-    """The config of the run that weights name; empty where they are something else, or nobody can read it."""
+    """Return the config of the run that weights name; empty where they are something else, or nobody can read it."""
     folder = _run_folder(weights)
     if folder is None:
         return {}
@@ -182,7 +182,7 @@ def _take_run_tokenizer(config: Any, tokenizer: Any, trained: Mapping[str, Any])
 
 
 def read_configuration(folder: Path) -> dict[str, Any]:
-    """The library's configuration in a folder.
+    """Return the library's configuration in a folder.
 
     Raises:
         UserError: when there is none, or it is damaged; or when the tensors beside it are pickled.
@@ -245,7 +245,7 @@ def _take_network(config: Any, folder: Path) -> None:
 
 
 def _tokenizers(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of a data config that say how a tokenizer is made, by the side of a pair they are for."""
+    """Return the parts of a data config that say how a tokenizer is made, by the side of a pair they are for."""
     several = data.get("tokenizers") or {}
     found = {"": data.get("tokenizer"), **{side: several.get(side) for side in ("source", "target")}}
     return {side: one for side, one in found.items() if one and "source" in one}
@@ -317,7 +317,8 @@ def _take_length(config: Any, longest: int | None) -> None:
 
 
 def hub_folder(name: str) -> Path:
-    """The newest snapshot of a published model in the cache of `huggingface_hub`, fetched where there is a network.
+    """Return the newest snapshot of a published model in the cache of `huggingface_hub`, fetched where there is a
+    network.
 
     Raises:
         UserError: when it is not there and cannot be fetched, within a second.
@@ -357,7 +358,9 @@ def _fetched(name: str) -> Path:
 
 
 def _reachable() -> bool:
-    """Whether something answers where published models lie, or at the proxy before it; asked for less than a second."""
+    """Tell whether something answers where published models lie, or at the proxy before it; asked for less than a
+    second.
+    """
     from urllib.parse import urlsplit
 
     proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")

@@ -27,7 +27,7 @@ _NAMES_DATA = ("data", "experiment", "sweep")
 
 
 def names_data(words: Sequence[str]) -> bool:
-    """Whether a command line chooses data, or no model: then nothing is put in their place."""
+    """Tell whether a command line chooses data, or no model: then nothing is put in their place."""
     chosen = {word.lstrip("+~").partition("=")[0] for word in words}
     return "model" not in chosen or bool(chosen & set(_NAMES_DATA))
 

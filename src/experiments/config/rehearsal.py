@@ -36,7 +36,7 @@ _OPEN_OPTIONS = {
 
 
 def only_building_tells(config: Any) -> bool:
-    """Whether values were given, or options chosen, that no rule judges: a class or the files of a dataset do.
+    """Tell whether values were given, or options chosen, that no rule judges: a class or the files of a dataset do.
 
     Data that would be downloaded and classes of the user's own are left alone.
     """
@@ -51,7 +51,7 @@ def only_building_tells(config: Any) -> bool:
 
 
 def _open(key: str, config: Any) -> bool:
-    """Whether a key that was given has a value that no rule judges."""
+    """Tell whether a key that was given has a value that no rule judges."""
     if "." not in key:
         return False
     if key in ("data.root", "data.path"):

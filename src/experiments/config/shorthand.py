@@ -27,8 +27,10 @@ LATE = ("task", "model")  # groups that data and task choose; where they do not,
 
 
 def spelled_out(words: Sequence[str]) -> list[str]:
-    """The same words, with `++` before keys of Lightning's Trainer that our YAML files do not list or that stand behind a `+`
-    (they may be listed), and before the keys of a callback, logger, metric or transform that the words add: `callbacks.rate._target_=…`."""
+    """Return the same words, with `++` before keys of Lightning's Trainer that our YAML files do not list or that stand
+    behind a `+` (they may be listed), and before the keys of a callback, logger, metric or transform that the words
+    add: `callbacks.rate._target_=…`.
+    """
     named = (
         word.partition("._target_=")[0] + "."
         for word in words
@@ -39,7 +41,9 @@ def spelled_out(words: Sequence[str]) -> list[str]:
 
 
 def _adds(word: str) -> bool:
-    """Whether a word gives a key that no YAML file of ours lists: of Trainer, or an object among the augmentations."""
+    """Tell whether a word gives a key that no YAML file of ours lists: of Trainer, or an object among the
+    augmentations.
+    """
     key, _, value = word.partition("=")
     return _of_trainer(word) or (key.startswith("data.augment.") and value.lstrip().startswith(("{", "[")))
 

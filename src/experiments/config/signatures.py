@@ -33,7 +33,7 @@ class _Found(NamedTuple):
 
 
 def signature(target: str) -> Signature | None:
-    """What a class's `__init__` or a function takes."""
+    """Return what a class's `__init__` or a function takes."""
     found = _resolve(target)
     if found is None:
         return None
@@ -52,7 +52,7 @@ def signature(target: str) -> Signature | None:
 
 
 def is_a(target: str, names: tuple[str, ...]) -> bool | None:
-    """Whether a class is one of some classes, or made from one: `LightningModule`, whatever its package."""
+    """Tell whether a class is one of some classes, or made from one: `LightningModule`, whatever its package."""
     found = _resolve(target)
     if found is None or not isinstance(found.node, ast.ClassDef):
         return None
@@ -66,7 +66,9 @@ def is_a(target: str, names: tuple[str, ...]) -> bool | None:
 
 
 def defines(target: str, name: str, until: tuple[str, ...] = ()) -> bool | None:
-    """Whether a class or one it is made from has something of a name: a method, or `self.name = …`; `until` are not looked into."""
+    """Tell whether a class or one it is made from has something of a name: a method, or `self.name = …`; `until` are
+    not looked into.
+    """
     found = _resolve(target)
     if found is None or not isinstance(found.node, ast.ClassDef):
         return None
@@ -109,13 +111,13 @@ def _signature(node: ast.FunctionDef, method: bool) -> Signature:
 
 
 def _harmless(decorator: ast.expr) -> bool:
-    """Whether a class's decorator leaves its `__init__` as it is."""
+    """Tell whether a class's decorator leaves its `__init__` as it is."""
     text = ast.unparse(decorator)
     return not text.split("(")[0].endswith("dataclass")
 
 
 def _lineage(found: _Found, until: tuple[str, ...] = (), depth: int = 0) -> Iterator[_Found | None]:
-    """A class and those it is made from, nearest first; None for one whose source is not there."""
+    """Yield a class and those it is made from, nearest first; None for one whose source is not there."""
     yield found
     if depth > _DEPTH or not isinstance(found.node, ast.ClassDef) or found.node.name in until:
         return
@@ -146,7 +148,7 @@ def _resolve(target: str) -> _Found | None:
 
 
 def _in_module(module: str, name: str, depth: int) -> _Found | None:
-    """The class or function that a name in a module stands for, imports followed."""
+    """Return the class or function that a name in a module stands for, imports followed."""
     if depth > _DEPTH:
         return None
     first, _, rest = name.partition(".")
@@ -181,7 +183,9 @@ def _follow(module: str, where: ast.AST, rest: str, depth: int) -> _Found | None
 
 @lru_cache(maxsize=256)
 def _names(module: str) -> dict[str, ast.AST]:
-    """What the top of a module names, also within `if` and `try`; of two the later holds. `from x import *` is `*x`."""
+    """Return what the top of a module names, also within `if` and `try`; of two the later holds. `from x import *` is
+    `*x`.
+    """
     tree = _tree(module)
     found: dict[str, ast.AST] = {}
     waiting: list[ast.stmt] = list(tree.body) if tree else []
@@ -225,7 +229,7 @@ def _tree(module: str) -> ast.Module | None:
 
 @lru_cache(maxsize=256)
 def _file(module: str) -> Path | None:
-    """The source of a module, which is not imported."""
+    """Return the source of a module, which is not imported."""
     root, *inner = module.split(".")
     if not root or root in sys.builtin_module_names:
         return None

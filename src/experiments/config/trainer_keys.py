@@ -31,7 +31,7 @@ _STARTS_ITSELF = ("ddp_spawn", "ddp_fork", "ddp_notebook")
 
 
 def problems(trainer: Any, given: list[str]) -> list[str]:
-    """What is wrong with the keys of a trainer config, in sentences.
+    """Return what is wrong with the keys of a trainer config, in sentences.
 
     Args:
         trainer: the config's part.
@@ -80,7 +80,7 @@ _RENAMED = {
 
 
 def _renamed(key: str, value: Any) -> str | None:
-    """The sentence for a key that is refused."""
+    """Return the sentence for a key that is refused."""
     if key not in _RENAMED or value is None or (key == "barebones" and value is False):
         return None
     text = str(value)
@@ -89,7 +89,9 @@ def _renamed(key: str, value: Any) -> str | None:
 
 
 def _fits(value: Any, annotation: str) -> bool:
-    """Whether a value may be what a parameter's annotation names; what is made from a `_target_` is left to its class."""
+    """Tell whether a value may be what a parameter's annotation names; what is made from a `_target_` is left to its
+    class.
+    """
     names = set(re.findall(r"[A-Za-z_]+", annotation))
     if value is None:
         return "None" in names or "Optional" in names

@@ -157,12 +157,14 @@ def _with_numbers(name: str) -> list[str]:
 
 
 def usual_key(key: str) -> str | None:
-    """The key that a word stands for elsewhere, as `epochs` for `trainer.max_epochs`; None where it is none of these."""
+    """Return the key that a word stands for elsewhere, as `epochs` for `trainer.max_epochs`; None where it is none of
+    these.
+    """
     return _KEYS.get(key.lower())
 
 
 def options_with(key: str, config_dirs: Sequence[str]) -> list[str]:
-    """The options that have a key which the chosen one has not: `freezing.learn` is one of `freezing=stages`."""
+    """Return the options that have a key which the chosen one has not: `freezing.learn` is one of `freezing=stages`."""
     group, _, rest = key.partition(".")
     top, _, below = rest.partition(".")
     if not top or below:

@@ -190,7 +190,7 @@ _MASK_RULES = {  # of keys that other data and tasks have with other values, or 
 
 
 def rule_of(key: str) -> str:
-    """What the value of a key must be, in words; empty where there is no rule."""
+    """Return what the value of a key must be, in words; empty where there is no rule."""
     return RULES[key].words if key in RULES else ""
 
 

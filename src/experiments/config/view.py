@@ -31,7 +31,7 @@ def select(config: Any, key: str, default: Any = None) -> Any:
 
 
 def shown(value: Any) -> str:
-    """A value as it is written on the command line: true, null, [64,32]."""
+    """Return a value as it is written on the command line: true, null, [64,32]."""
     plain = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
     return (
         str(plain) if isinstance(plain, (str, float)) else json.dumps(plain, ensure_ascii=False, separators=(",", ":"))

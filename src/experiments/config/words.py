@@ -28,7 +28,7 @@ def split_words(words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
 
 
 def option(name: str, words: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The value of an option such as --reads, None where it is not there, and the other words.
+    """Return the value of an option such as --reads, None where it is not there, and the other words.
 
     Raises:
         UserError: when the option has no value.
@@ -47,7 +47,7 @@ def option(name: str, words: Sequence[str]) -> tuple[str | None, list[str]]:
 
 
 def split_trust(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The packages after --trust, and the other words.
+    """Return the packages after --trust, and the other words.
 
     Raises:
         UserError: when --trust names none.

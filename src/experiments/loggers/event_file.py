@@ -20,13 +20,13 @@ _LANE = 64  # bytes that are worked through one after another, in all lanes at o
 
 
 def record(data: bytes) -> bytes:
-    """One record: length, its checksum, data, its checksum."""
+    """Return one record: length, its checksum, data, its checksum."""
     length = struct.pack("<Q", len(data))
     return length + _masked(length) + data + _masked(data)
 
 
 def records(path: Path) -> Iterator[bytes]:
-    """The records of a file, up to where a killed run stopped writing."""
+    """Yield the records of a file, up to where a killed run stopped writing."""
     with path.open("rb") as file:
         while len(head := file.read(12)) == 12:
             (length,) = struct.unpack("<Q", head[:8])
@@ -44,7 +44,7 @@ def crc32c(data: bytes) -> int:
 
 
 def _masked(data: bytes) -> bytes:
-    """The checksum, rotated and shifted as event files want it."""
+    """Return the checksum, rotated and shifted as event files want it."""
     crc = crc32c(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
@@ -57,8 +57,9 @@ def _byte_by_byte(data: bytes) -> int:
 
 
 def _in_lanes(data: bytes) -> int:
-    """The same for long data. A checksum is linear: that of two pieces is the first's, moved over as many zeros as the
-    second is long, with the second's."""
+    """Return the same for long data. A checksum is linear: that of two pieces is the first's, moved over as many zeros
+    as the second is long, with the second's.
+    """
     import numpy as np
 
     table, lanes = _table(), 1 << ((len(data) - 1) // _LANE).bit_length()
@@ -77,7 +78,7 @@ def _in_lanes(data: bytes) -> int:
 
 @lru_cache(maxsize=1)
 def _list() -> list[int]:
-    """What each byte does to the checksum."""
+    """Return what each byte does to the checksum."""
     entries = list(range(256))
     for _ in range(8):
         entries = [entry >> 1 ^ (_POLYNOMIAL if entry & 1 else 0) for entry in entries]
@@ -86,7 +87,7 @@ def _list() -> list[int]:
 
 @lru_cache(maxsize=1)
 def _table() -> np.ndarray:
-    """The same, to look up many at once."""
+    """Return the same, to look up many at once."""
     import numpy as np
 
     return np.array(_list(), np.uint32)
@@ -94,7 +95,7 @@ def _table() -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _over_zeros(power: int) -> np.ndarray:
-    """What 2^power zero bytes do to each of a checksum's four bytes: (4, 256)."""
+    """Return what 2^power zero bytes do to each of a checksum's four bytes: (4, 256)."""
     import numpy as np
 
     if power == 0:

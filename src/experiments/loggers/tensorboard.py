@@ -278,7 +278,7 @@ class TensorBoard(RunLogger):
 
 
 def _traceable(module: Any, given: Any) -> tuple[Any, Any]:
-    """The network and a batch for it; no batch where none is known."""
+    """Return the network and a batch for it; no batch where none is known."""
     example = given if given is not None else getattr(module, "example_input_array", None)
     if example is not None:
         return module, example
@@ -291,7 +291,7 @@ def _traceable(module: Any, given: Any) -> tuple[Any, Any]:
 
 
 def _traced(network: Any, example: Any) -> bytes:
-    """The graph that SummaryWriter makes of a network, taken from a file of its own."""
+    """Return the graph that SummaryWriter makes of a network, taken from a file of its own."""
     from tensorboard.compat.proto.event_pb2 import Event
     from torch.utils.tensorboard import SummaryWriter
 

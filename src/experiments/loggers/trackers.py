@@ -21,7 +21,7 @@ PACKAGES = {"wandb": "wandb", "mlflow": "mlflow", "comet": "comet_ml", "aim": "a
 
 
 def problems(config: Any) -> list[str]:
-    """One sentence for each tracker of a config whose package is not installed."""
+    """Return one sentence for each tracker of a config whose package is not installed."""
     chosen = [str((node or {}).get("_target_", "")) for node in (config.get("logger") or {}).values()]
     named = [target.rpartition(".")[2] for target in chosen if target.startswith(f"{__name__}.")]
     return [_missing(name) for name in named if not find_spec(PACKAGES[name])]
@@ -161,7 +161,7 @@ class _Said:
         self._file = self.folder / "trackers.json"
 
     def kept(self, name: str) -> str | None:
-        """The tracker's name for this run, where it is known."""
+        """Return the tracker's name for this run, where it is known."""
         return self._names().get(name)
 
     def keep(self, name: str, value: str) -> str:
@@ -175,7 +175,7 @@ class _Said:
 
 
 def config_of(folder: Path) -> dict[str, Any]:
-    """The resolved config of a run folder, plain; empty without one."""
+    """Return the resolved config of a run folder, plain; empty without one."""
     file = folder / "config.yaml"
     return (read_yaml(file) or {}) if file.exists() else {}
 
@@ -193,7 +193,7 @@ def finish(logger: Any, well: bool) -> None:
 
 
 def kinds(logger: Any) -> set[str]:
-    """The names of a logger's class and of those it is made of."""
+    """Return the names of a logger's class and of those it is made of."""
     return {one.__name__ for one in type(logger).__mro__}
 
 

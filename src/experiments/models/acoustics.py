@@ -45,7 +45,7 @@ class Acoustics(nn.Module):
         self.size, self.outputs = size, coefficients if kind == "mfcc" else bands
 
     def frames(self, lengths: Tensor) -> Tensor:
-        """How many frames recordings of so many samples have, each 1 or more."""
+        """Tell how many frames recordings of so many samples have, each 1 or more."""
         return (lengths - self.window).clamp(min=0) // self.hop + 1
 
     def forward(self, x: Sequences) -> Sequences:
@@ -129,7 +129,7 @@ def mel_filters(rate: int, size: int, bands: int) -> Tensor:
 
 
 def cosine_transform(bands: int, coefficients: int) -> Tensor:
-    """The first coefficients of the orthonormal cosine transform (DCT-II), (bands, coefficients)."""
+    """Return the first coefficients of the orthonormal cosine transform (DCT-II), (bands, coefficients)."""
     place = torch.arange(bands, dtype=torch.float64)[:, None]
     order = torch.arange(coefficients, dtype=torch.float64)
     cosines = torch.cos(math.pi / bands * (place + 0.5) * order) * math.sqrt(2 / bands)

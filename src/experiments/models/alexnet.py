@@ -10,7 +10,7 @@ from experiments.models.stages import Staged, at_least, reads_channels, tensors
 
 
 def _dense(in_features: int, out_features: int) -> nn.Sequential:
-    """(B, in_features) -> (B, out_features), with dropout before and ReLU after."""
+    """Map (B, in_features) -> (B, out_features), with dropout before and ReLU after."""
     return nn.Sequential(nn.Dropout(), nn.Linear(in_features, out_features), nn.ReLU())
 
 

@@ -59,7 +59,7 @@ def check_sizes(hidden: Sequence[int], latent_size: int, key: str = "hidden") ->
 
 
 def activation_of(key: str, name: str) -> type[nn.Module]:
-    """The class of an activation.
+    """Return the class of an activation.
 
     Raises:
         ValueError: when there is none of that name.
@@ -75,7 +75,7 @@ def example_shape(in_channels: int, image_size: tuple[int, int], features: int |
 
 
 def dense_encoder(shape: tuple[int, ...], hidden: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
-    """(B, *shape) -> (B, hidden[-1]), or (B, prod(shape)) where nothing is hidden."""
+    """Map (B, *shape) -> (B, hidden[-1]), or (B, prod(shape)) where nothing is hidden."""
     layers: list[nn.Module] = [nn.Flatten()] if len(shape) == 3 else [SeriesSteps(), nn.Flatten()]
     for before, after in pairwise([prod(shape), *hidden]):
         layers += [nn.Linear(before, after), activation()]  # (B, after)
@@ -85,7 +85,7 @@ def dense_encoder(shape: tuple[int, ...], hidden: Sequence[int], activation: typ
 def dense_decoder(
     latent_size: int, hidden: Sequence[int], shape: tuple[int, ...], activation: type[nn.Module], output: nn.Module
 ) -> nn.Sequential:
-    """(B, latent_size) -> (B, *shape), through the encoder's layers in reverse."""
+    """Map (B, latent_size) -> (B, *shape), through the encoder's layers in reverse."""
     layers: list[nn.Module] = []
     for before, after in pairwise([latent_size, *reversed(hidden)]):
         layers += [nn.Linear(before, after), activation()]  # (B, after)

@@ -15,14 +15,14 @@ Gates = dict[str, Tensor]  # name to (B, hidden)
 
 
 def rnn_step(kernel: nn.RNNBase, x: Tensor, h: Tensor) -> Gates:
-    """One step of Elman's network: h' = f(W x + b + U h + c)."""
+    """Return one step of Elman's network: h' = f(W x + b + U h + c)."""
     into, back = _products(kernel, x, h)
     total = into + back
     return {"hidden": total.relu() if kernel.mode == "RNN_RELU" else total.tanh()}
 
 
 def lstm_step(kernel: nn.RNNBase, x: Tensor, h: Tensor, c: Tensor) -> Gates:
-    """One step of an LSTM: c' = forget · c + input · candidate, h' = output · tanh(c')."""
+    """Return one step of an LSTM: c' = forget · c + input · candidate, h' = output · tanh(c')."""
     into, back = _products(kernel, x, h)
     i, f, g, o = (into + back).chunk(4, dim=1)
     gates = {"input": i.sigmoid(), "forget": f.sigmoid(), "candidate": g.tanh(), "output": o.sigmoid()}
@@ -31,7 +31,7 @@ def lstm_step(kernel: nn.RNNBase, x: Tensor, h: Tensor, c: Tensor) -> Gates:
 
 
 def gru_step(kernel: nn.RNNBase, x: Tensor, h: Tensor) -> Gates:
-    """One step of a GRU: h' = (1 - update) · candidate + update · h, the candidate seeing reset · (U h + c)."""
+    """Return one step of a GRU: h' = (1 - update) · candidate + update · h, the candidate seeing reset · (U h + c)."""
     into, back = _products(kernel, x, h)
     (r, z, n), (hr, hz, hn) = into.chunk(3, dim=1), back.chunk(3, dim=1)
     reset, update = (r + hr).sigmoid(), (z + hz).sigmoid()
@@ -45,7 +45,8 @@ def gru_step(kernel: nn.RNNBase, x: Tensor, h: Tensor) -> Gates:
 
 
 def unroll(kernel: nn.RNNBase, values: Tensor, h: Tensor | None = None, c: Tensor | None = None) -> Gates:
-    """All steps of one layer of torch's, forward: values (B, T, inputs) -> every gate by name, (B, T, hidden) each.
+    """Return all steps of one layer of torch's, forward: values (B, T, inputs) -> every gate by name, (B, T, hidden)
+    each.
 
     `hidden` is what the layer puts out, `cell` an LSTM's inner state.
 
@@ -70,6 +71,6 @@ def unroll(kernel: nn.RNNBase, values: Tensor, h: Tensor | None = None, c: Tenso
 
 
 def _products(kernel: Any, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-    """What comes from the input and from the state, all gates side by side: (B, gates * hidden) each."""
+    """Return what comes from the input and from the state, all gates side by side: (B, gates * hidden) each."""
     into = nn.functional.linear(x, kernel.weight_ih_l0, kernel.bias_ih_l0)
     return into, nn.functional.linear(h, kernel.weight_hh_l0, kernel.bias_hh_l0)

@@ -63,7 +63,7 @@ def upsampling(in_channels: int, image_size: tuple[int, ...], channels: Sequence
 def conv_decoder(
     latent_size: int, features: int, in_channels: int, image_size: tuple[int, ...], channels: Sequence[int]
 ) -> nn.Sequential:
-    """(B, latent_size) -> (B, C, H, W), or (B, T, C)."""
+    """Map (B, latent_size) -> (B, C, H, W), or (B, T, C)."""
     small = halvings(image_size, len(channels))[-1]
     return nn.Sequential(
         nn.Linear(latent_size, features),  # (B, features)

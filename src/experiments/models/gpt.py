@@ -52,7 +52,9 @@ class CausalAttention(nn.Module):
         self.project, self.out = nn.Linear(size, 3 * size), nn.Linear(size, size)
 
     def forward(self, values: Tensor, past: Past | None = None, mask: Tensor | None = None) -> tuple[Tensor, Past]:
-        """What is found, and the keys and values; `past` comes before them, and the mask (B, 1, T, t + T) tells whom to see."""
+        """Return what is found, and the keys and values; `past` comes before them, and the mask (B, 1, T, t + T) tells
+        whom to see.
+        """
         query, key, value = (self._split(part) for part in self.project(values).chunk(3, dim=2))
         if past is not None:
             key, value = torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2)
@@ -77,7 +79,7 @@ class GPTLayer(nn.Module):
         return Sequences(self.step(x.values)[0], x.lengths)
 
     def step(self, values: Tensor, past: Past | None = None, mask: Tensor | None = None) -> tuple[Tensor, Past]:
-        """The same with tokens that came before; gives keys and values too."""
+        """Return the same with tokens that came before; gives keys and values too."""
         found, past = self.attention(self.norm1(values), past, mask)
         values = values + self.dropout(found)
         inner = F.gelu(self.dense1(self.norm2(values)), approximate="tanh")
@@ -163,7 +165,7 @@ class GPT(nn.Sequential):
         return self.head(self.pooler.norm(last)), Decoding((), tuple(moving))
 
     def advance(self, tokens: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
-        """One token (B,) later: the scores of the next, and where to go on."""
+        """Return one token (B,) later: the scores of the next, and where to go on."""
         lengths, mask, *pasts = state.moving
         values = self.embeddings.at(tokens, lengths)[:, None]  # (B, 1, size)
         mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)

@@ -17,7 +17,7 @@ STEMS = ("full", "small")
 
 
 def _conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    """(B, in_channels, H, W) -> (B, out_channels, H/stride, W/stride), with batch norm and ReLU."""
+    """Map (B, in_channels, H, W) -> (B, out_channels, H/stride, W/stride), with batch norm and ReLU."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False),
         nn.BatchNorm2d(out_channels),

@@ -37,7 +37,7 @@ def _chain(channels: int, *steps: tuple[int, tuple[int, int] | int]) -> nn.Seque
 
 
 def _halving(channels: int, *steps: tuple[int, tuple[int, int] | int]) -> nn.Sequential:
-    """The same, and a last 3×3 convolution of stride 2 without padding; it has the filters of the last step."""
+    """Return the same, and a last 3×3 convolution of stride 2 without padding; it has the filters of the last step."""
     *before, (filters, kernel) = steps
     layers = _chain(channels, *before)
     return layers.append(Conv(before[-1][0] if before else channels, filters, kernel, 2, padded=False))

@@ -132,7 +132,7 @@ class Memory(nn.Module):
         self.gru = nn.GRU(inputs, units, batch_first=True)
 
     def forward(self, x: Observations) -> Observations:
-        """(B, inputs) or (B, T, inputs) -> (B, units) or (B, T, units), and the state after the last step."""
+        """Map (B, inputs) or (B, T, inputs) -> (B, units) or (B, T, units), and the state after the last step."""
         one = x.values.ndim == 2
         out, state = self.gru(x.values[:, None] if one else x.values, x.state[None].contiguous())
         return Observations(out[:, 0] if one else out, state[0])
@@ -193,7 +193,7 @@ class PolicyMLP(nn.Sequential):
         super().__init__(OrderedDict(stages))
 
     def act(self, x: Tensor) -> Tensor:
-        """(B, features) -> (B, num_actions or twice that): the same as `forward` gives, without the value."""
+        """Map (B, features) -> (B, num_actions or twice that): the same as `forward` gives, without the value."""
         for stage in self:
             x = stage.act(x)  # type: ignore[operator]
         return x
@@ -240,7 +240,7 @@ class PolicyGRU(nn.Sequential):
 
 
 def _linear(inputs: int, outputs: int, gain: float = 2**0.5) -> nn.Linear:
-    """A linear layer with orthogonal first weights and no bias at first, as PPO is usually given."""
+    """Return a linear layer with orthogonal first weights and no bias at first, as PPO is usually given."""
     layer = nn.Linear(inputs, outputs)
     nn.init.orthogonal_(layer.weight, gain)
     nn.init.zeros_(layer.bias)

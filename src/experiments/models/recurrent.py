@@ -140,7 +140,7 @@ class RecurrentLayer(nn.Module):
         return self.norm(out), tuple(one[0] for one in (end if isinstance(end, tuple) else (end,)))
 
     def _run(self, direction: int, values: Tensor, state: State | None) -> tuple[Tensor, State]:
-        """All steps of one direction; (B, T, inputs) -> (B, T, hidden) and the state after step T."""
+        """Return all steps of one direction; (B, T, inputs) -> (B, T, hidden) and the state after step T."""
         kernel = self.directions[direction]
         if state is None and self.initial is not None:
             state = tuple(
@@ -164,7 +164,7 @@ class RecurrentLayer(nn.Module):
 
 
 def _run_kernel(kernel: nn.Module, values: Tensor, state: State | None) -> Any:
-    """One call of a fused kernel; in 32 bits under bf16 autocast on a processor that has no arithmetic for bf16.
+    """Return one call of a fused kernel; in 32 bits under bf16 autocast on a processor that has no arithmetic for bf16.
 
     There oneDNN has no such kernel for an LSTM and says so by an error, and torch's own is several times slower.
     """
@@ -177,12 +177,12 @@ def _run_kernel(kernel: nn.Module, values: Tensor, state: State | None) -> Any:
 
 @cache
 def _has_bf16() -> bool:
-    """Whether this processor computes in bf16."""
+    """Tell whether this processor computes in bf16."""
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _given(state: State | None) -> Any:
-    """A state in the form that torch's layers take."""
+    """Return a state in the form that torch's layers take."""
     return state if state is None or len(state) == 2 else state[0]
 
 
@@ -378,7 +378,7 @@ class Recurrent(nn.Sequential):
         return self.head(last), Decoding((), moving)
 
     def advance(self, tokens: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
-        """One token (B,) later: the scores of the next, and where to go on."""
+        """Return one token (B,) later: the scores of the next, and where to go on."""
         values = self.embedding(Sequences(tokens[:, None], torch.ones_like(tokens))).values
         moving: tuple[Tensor, ...] = ()
         each = len(state.moving) // len(self.layers)

@@ -45,11 +45,11 @@ class Attention(nn.Module):
             self.score = nn.Linear(query, 1, bias=False)
 
     def keys(self, memory: Tensor) -> Tensor:
-        """(B, S, memory) -> (B, S, query), the same for every step of the decoder."""
+        """Map (B, S, memory) -> (B, S, query), the same for every step of the decoder."""
         return self.key(memory)
 
     def forward(self, queries: Tensor, keys: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, query), (B, S, query), (B, S, memory), (B, S) -> contexts (B, T, memory) and weights (B, T, S)."""
+        """Map (B, T, query), (B, S, query), (B, S, memory), (B, S) -> contexts (B, T, memory) and weights (B, T, S)."""
         if self.kind == "luong":
             scores = queries @ keys.transpose(1, 2)
         else:
@@ -130,7 +130,7 @@ class RecurrentDecoder(TranslatorDecoder):
         return out[:, 0], state
 
     def _run(self, x: Pairs) -> tuple[Tensor, Tensor | None]:
-        """All steps of the target: (B, T, outputs), and weights (B, T, S)."""
+        """Return all steps of the target: (B, T, outputs), and weights (B, T, S)."""
         state, vectors = self.begin(x.source), self.table(x.target.values)
         if not self.fed:
             out, _, weights = self._steps(vectors, state)
@@ -143,7 +143,7 @@ class RecurrentDecoder(TranslatorDecoder):
         return torch.cat(outs, dim=1), torch.cat(looks, dim=1)  # type: ignore[arg-type]
 
     def _steps(self, vectors: Tensor, state: Decoding) -> tuple[Tensor, Decoding, Tensor | None]:
-        """Some steps at once, or one where something is fed back: outputs, the state behind them, and weights."""
+        """Return some steps at once, or one where something is fed back: outputs, the state behind them, and weights."""
         moving = list(state.moving)
         fed = moving.pop(0) if self.fed else None
         context: Tensor | None = None

@@ -29,12 +29,14 @@ class Staged(nn.Sequential):
 
 
 def tensors(library: nn.Module) -> dict[str, Tensor]:
-    """The tensors themselves of a network's state dict, by name."""
+    """Return the tensors themselves of a network's state dict, by name."""
     return library.state_dict(keep_vars=True)
 
 
 def reads_channels(layer: nn.Conv2d, channels: int) -> nn.Conv2d:
-    """The first convolution of a network, for images of so many channels; the same one where it reads them already."""
+    """Return the first convolution of a network, for images of so many channels; the same one where it reads them
+    already.
+    """
     if layer.in_channels == channels:
         return layer
     kernel, stride, padding = layer.kernel_size[0], layer.stride[0], layer.padding[0]
@@ -44,14 +46,14 @@ def reads_channels(layer: nn.Conv2d, channels: int) -> nn.Conv2d:
 def first_convolution(
     in_channels: int, out_channels: int, kernel: int, stride: int, padding: int, bias: bool = False
 ) -> nn.Conv2d:
-    """(B, in_channels, H, W) -> (B, out_channels, H/stride, W/stride), with He's first values."""
+    """Map (B, in_channels, H, W) -> (B, out_channels, H/stride, W/stride), with He's first values."""
     layer = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=bias)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     return layer
 
 
 def one_of(key: str, value: str, known: tuple[str, ...]) -> str:
-    """The value, where it is known.
+    """Return the value, where it is known.
 
     Raises:
         ValueError: it is not.

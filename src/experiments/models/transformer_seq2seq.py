@@ -107,11 +107,11 @@ class TransformerDecoder(TranslatorDecoder):
         return values, later, ~x.source.mask()
 
     def _heads(self, x: Tensor) -> Tensor:
-        """(N, t, size) -> (N, heads, t, size/heads)."""
+        """Map (N, t, size) -> (N, heads, t, size/heads)."""
         return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
 
     def _joined(self, x: Tensor) -> Tensor:
-        """(N, heads, t, size/heads) -> (N, t, size)."""
+        """Map (N, heads, t, size/heads) -> (N, t, size)."""
         return x.transpose(1, 2).flatten(2)
 
 

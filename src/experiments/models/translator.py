@@ -33,11 +33,11 @@ class TranslatorDecoder(nn.Module):
     """What a decoder can do besides the teacher-forced `forward`: `Pairs` with an encoded source -> (B, T, outputs)."""
 
     def begin(self, source: Sequences) -> Decoding:
-        """The state before the first word, from the encoded source; a row a sentence."""
+        """Return the state before the first word, from the encoded source; a row a sentence."""
         raise NotImplementedError
 
     def advance(self, words: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
-        """The words (N,) that were said last -> (N, outputs), and the state behind them."""
+        """Return the words (N,) that were said last -> (N, outputs), and the state behind them."""
         raise NotImplementedError
 
     def weights(self, pairs: Pairs) -> Tensor | None:
@@ -63,11 +63,11 @@ class Translator(nn.Sequential):
         return pairs.source
 
     def begin(self, source: Sequences) -> Decoding:
-        """The state before the first word; source tokens (B, S)."""
+        """Return the state before the first word; source tokens (B, S)."""
         return cast(TranslatorDecoder, self.decoder).begin(self.encode(source))
 
     def advance(self, words: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
-        """The words (N,) said last -> scores of the next (N, target_vocabulary), and the state behind them."""
+        """Return the words (N,) said last -> scores of the next (N, target_vocabulary), and the state behind them."""
         out, state = cast(TranslatorDecoder, self.decoder).advance(words, state)
         return cast(nn.Module, self.head)(out), state
 

@@ -80,7 +80,7 @@ class UNet(nn.Module):
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, in_channels, H, W) -> logits (B, num_classes, H, W)."""
+        """Map (B, in_channels, H, W) -> logits (B, num_classes, H, W)."""
         height, width = images.shape[-2:]
         tall, wide = self.input_side(height), self.input_side(width)
         x = extended(images, tall, wide, self.mirror)
@@ -95,7 +95,7 @@ class UNet(nn.Module):
         return middle(self.head(x), height, width)
 
     def input_side(self, side: int) -> int:
-        """What an image's side is extended to, so that every halving is even and enough of it is left."""
+        """Return what an image's side is extended to, so that every halving is even and enough of it is left."""
         halved = 2**self.depth
         if not self.valid:
             return halved * math.ceil(side / halved)
@@ -112,13 +112,13 @@ class Up(nn.Module):
         self.convolutions = two_convolutions(2 * after, after, padding, mirror, norm)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """(B, before, h, w) and (B, after, ≥ 2h, ≥ 2w) -> (B, after, 2h, 2w), or four less with valid convolutions."""
+        """Map (B, before, h, w) and (B, after, ≥ 2h, ≥ 2w) -> (B, after, 2h, 2w), or four less with valid convolutions."""
         x = self.up(x)
         return self.convolutions(torch.cat([middle(skip, *x.shape[-2:]), x], dim=1))
 
 
 def two_convolutions(before: int, after: int, padding: int, mirror: bool, norm: bool) -> nn.Sequential:
-    """Two convolutions 3×3 with ReLU: (B, before, h, w) -> (B, after, h, w), or four less without padding."""
+    """Return two convolutions 3×3 with ReLU: (B, before, h, w) -> (B, after, h, w), or four less without padding."""
     layers: list[nn.Module] = []
     for channels in (before, after):
         layers.append(nn.Conv2d(channels, after, 3, padding=padding, padding_mode="reflect" if mirror else "zeros"))
@@ -151,6 +151,6 @@ def reflected(places: Tensor, side: int) -> Tensor:
 
 
 def middle(x: Tensor, height: int, width: int) -> Tensor:
-    """(B, C, h, w) -> its middle, (B, C, height, width)."""
+    """Map (B, C, h, w) -> its middle, (B, C, height, width)."""
     top, left = (x.shape[-2] - height) // 2, (x.shape[-1] - width) // 2
     return x[:, :, top : top + height, left : left + width]

@@ -31,7 +31,7 @@ class GaussianLatent(nn.Module):
         return mean, log_variance
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, features) -> (B, latent_size)."""
+        """Map (B, features) -> (B, latent_size)."""
         mean, log_variance = self.posterior(features)
         if not self.training:
             return mean

@@ -31,7 +31,7 @@ class Codebook(nn.Module):
         self.commitment = commitment
 
     def indices(self, features: Tensor) -> Tensor:
-        """Which vector stands where: (B, C, h, w) -> (B, h, w) int64."""
+        """Tell which vector stands where: (B, C, h, w) -> (B, h, w) int64."""
         return self._nearest(self.project(features))
 
     def _nearest(self, values: Tensor) -> Tensor:
@@ -41,14 +41,14 @@ class Codebook(nn.Module):
         return distances.argmin(-1)
 
     def with_penalty(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """The quantised map (B, size, h, w), and what is to be added to the loss."""
+        """Return the quantised map (B, size, h, w), and what is to be added to the loss."""
         values = self.project(features)
         chosen = F.embedding(self._nearest(values), self.book).permute(0, 3, 1, 2).to(values.dtype)
         penalty = F.mse_loss(chosen, values.detach()) + self.commitment * F.mse_loss(values, chosen.detach())
         return values + (chosen - values).detach(), penalty
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, h, w) -> (B, size, h, w)."""
+        """Map (B, C, h, w) -> (B, size, h, w)."""
         return self.with_penalty(features)[0]
 
 

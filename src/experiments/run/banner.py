@@ -66,7 +66,7 @@ def _training(config: DictConfig) -> str:
 
 
 def _more(config: DictConfig, record: dict[str, Any]) -> list[tuple[str, str]]:
-    """What -v adds: every choice, FLOPs, versions and what was set on the command line."""
+    """Return what -v adds: every choice, FLOPs, versions and what was set on the command line."""
     chosen = [f"{group}={option}" for group, option in config.run.choices.items() if option is not None]
     rows = [("choices", "  ".join(chosen)), ("set", "  ".join(config.run.overrides) or "nothing")]
     if record["cost"].get("flops_per_example"):

@@ -59,7 +59,9 @@ def seed_everything(seed: int) -> None:
 
 
 def build_data(config: DictConfig, task_is_ours: bool = True) -> Any:
-    """The data module, ready: `spec` is there. Data of the user's own are set up for a task of ours alone, else by the Trainer."""
+    """Return the data module, ready: `spec` is there. Data of the user's own are set up for a task of ours alone, else
+    by the Trainer.
+    """
     from experiments.run.foreign import require_data, shares_batches, spec_of
 
     data = make(config.data)
@@ -94,7 +96,7 @@ def keep_ready(node: Any) -> None:
 
 
 def build_model(config: DictConfig, spec: Any) -> Any:
-    """The network for a spec; its first values depend on the seed alone."""
+    """Return the network for a spec; its first values depend on the seed alone."""
     from experiments.system.hub import hub_name, published_folder
 
     source = config.model.get("source")
@@ -103,7 +105,7 @@ def build_model(config: DictConfig, spec: Any) -> Any:
 
 
 def hints(node: Any, spec: Any) -> dict[str, Any]:
-    """What a spec says beyond its inputs, as far as a model asks for it by name."""
+    """Return what a spec says beyond its inputs, as far as a model asks for it by name."""
     from inspect import signature
 
     said: dict[str, Any] = getattr(spec, "hints", {})
@@ -112,7 +114,9 @@ def hints(node: Any, spec: Any) -> dict[str, Any]:
 
 
 def asked(node: Any, spec: Any) -> dict[str, Any]:
-    """What a task asks of a model: its class's `outputs(spec)`, which may name keys of the task's config as well."""
+    """Return what a task asks of a model: its class's `outputs(spec)`, which may name keys of the task's config as
+    well.
+    """
     from inspect import signature
 
     task = locate(node["_target_"])
@@ -184,7 +188,7 @@ def added_metrics(nodes: Any, spec: Any) -> dict[str, Any]:
 
 
 def build_optimizer(config: DictConfig) -> Any:
-    """What makes the optimizer for the parameters that learn."""
+    """Return what makes the optimizer for the parameters that learn."""
     made = bound(config.optimizer, ("name",))
     if str(config.precision.name).endswith("-mixed") and config.trainer.get("gradient_clip_val") is not None:
         made.keywords.pop("fused", None)  # Lightning clips no gradients that a fused optimizer would unscale itself
@@ -192,7 +196,7 @@ def build_optimizer(config: DictConfig) -> Any:
 
 
 def build_scheduler(node: Any) -> Any:
-    """What gives the entries of Lightning's scheduler dictionary for an optimizer and its horizon."""
+    """Return what gives the entries of Lightning's scheduler dictionary for an optimizer and its horizon."""
     from experiments.tasks.parts.schedules import Scheduled
 
     entries = {key: value for key, value in described(node).items() if key in SCHEDULER_ENTRIES and value is not None}
@@ -200,7 +204,7 @@ def build_scheduler(node: Any) -> Any:
 
 
 def build_freezing(config: DictConfig, model: Any) -> Any:
-    """The freezing strategy, applied to the model."""
+    """Return the freezing strategy, applied to the model."""
     from experiments.transfer.freezing import Freezing, Settings
 
     chosen = config.freezing
@@ -210,7 +214,7 @@ def build_freezing(config: DictConfig, model: Any) -> Any:
 
 
 def build_callbacks(config: DictConfig, freezing: Any) -> list[Any]:
-    """What every run has: gradients by epoch, and features of frozen stages kept where that can be."""
+    """Return what every run has: gradients by epoch, and features of frozen stages kept where that can be."""
     from experiments.callbacks.accumulation import WholeGroups
     from experiments.callbacks.unfreeze import FreezeByEpoch
     from experiments.callbacks.use_cached_features import FrozenFeatures

@@ -95,7 +95,9 @@ def require_names(given: Any, trained: Any, name: str, source: str) -> None:
 
 
 def trained_spec(weights: str | None) -> Any:
-    """The spec of the data that weights were trained on, where they are those of an earlier run, or a file in its folder."""
+    """Return the spec of the data that weights were trained on, where they are those of an earlier run, or a file in
+    its folder.
+    """
     path = Path(str(weights))
     folders = [path, *path.parents[:2]] if path.exists() else []
     folder = next((one for one in folders if (one / "config.yaml").is_file() and (one / "record.json").is_file()), None)

@@ -224,7 +224,7 @@ def _plain(value: float) -> float | None:
 
 
 def hyperparameters(config: DictConfig, record: Record) -> dict[str, Any]:
-    """The choices of a run and its commonest numbers, for TensorBoard's HPARAMS tab."""
+    """Return the choices of a run and its commonest numbers, for TensorBoard's HPARAMS tab."""
     chosen = record.content["choices"]
     numbers = {
         "lr": config.optimizer.get("lr") if chosen.get("optimizer") else config.task.get("lr"),

@@ -47,14 +47,14 @@ def fastest(precision: str, memory_format: str, model: nn.Module, flops: int, de
 
 
 def depthwise(model: nn.Module) -> bool:
-    """Whether a network works on each channel by itself, as MobileNets do: a CPU gains nothing from 16 bits there."""
+    """Tell whether a network works on each channel by itself, as MobileNets do: a CPU gains nothing from 16 bits there."""
     convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1)]
     apart = [layer for layer in convolutions if layer.groups > 1 and layer.groups == layer.in_channels]
     return len(apart) > len(convolutions) / 2
 
 
 def half_precision(device: str) -> str:
-    """The fastest precision for much arithmetic: 16 bits where the device multiplies them itself, else 32."""
+    """Return the fastest precision for much arithmetic: 16 bits where the device multiplies them itself, else 32."""
     if device == "gpu" and torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
     if device == "cpu":

@@ -45,7 +45,7 @@ def rank() -> int:
 
 
 def in_rank() -> bool:
-    """Whether a launcher (torchrun, srun) started this process as one of several."""
+    """Tell whether a launcher (torchrun, srun) started this process as one of several."""
     return "RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", 1)) > 1
 
 
@@ -102,8 +102,9 @@ def only_process(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def opened(config: DictConfig) -> Iterator[Path]:
-    """The folder of a new run, as `open_run` gives it; where a mistake of the user's kept the run from its first checkpoint,
-    all that it wrote is gone again, and so are the folders made for it."""
+    """Yield the folder of a new run, as `open_run` gives it; where a mistake of the user's kept the run from its first
+    checkpoint, all that it wrote is gone again, and so are the folders made for it.
+    """
     place = Path(config.run.dir)
     made = [path for path in place.parents if not path.exists()]
     before = set(place.iterdir()) if place.is_dir() else None
@@ -135,7 +136,7 @@ def _remove(folder: Path, before: set[Path] | None) -> None:
 
 @contextmanager
 def reopened(folder: Path, overrides: Sequence[str]) -> Iterator[Path | None]:
-    """The folder of a run that goes on, as `reopen` gives it; kept to this process.
+    """Yield the folder of a run that goes on, as `reopen` gives it; kept to this process.
 
     Raises:
         UserError: as `reopen`, and when another process works on the run.
@@ -189,7 +190,7 @@ def write_config(config: DictConfig | dict[str, Any], folder: Path) -> None:
 
 
 def relocate(config: DictConfig, folder: Path) -> DictConfig:
-    """The config with every path into its run folder pointing into `folder`."""
+    """Return the config with every path into its run folder pointing into `folder`."""
     old, new = str(config.run.dir), str(folder.absolute())
     return config if old == new else OmegaConf.create(moved(OmegaConf.to_container(config), old, new))
 
@@ -218,7 +219,7 @@ def _loader() -> Any:
 
 
 def _with_numbers(base: type[Any]) -> type[Any]:
-    """A loader or dumper to which `1e-3` is a number and `2026-01-01` a text, as they are to OmegaConf."""
+    """Return a loader or dumper to which `1e-3` is a number and `2026-01-01` a text, as they are to OmegaConf."""
     kind: Any = type(base.__name__, (base,), {})
     kind.yaml_implicit_resolvers = {
         first: [(tag, rule) for tag, rule in rules if tag not in (_FLOAT, "tag:yaml.org,2002:timestamp")]
@@ -229,7 +230,7 @@ def _with_numbers(base: type[Any]) -> type[Any]:
 
 
 def read_config(folder: Path) -> DictConfig:
-    """The resolved config of a run, also where its folder has been moved.
+    """Return the resolved config of a run, also where its folder has been moved.
 
     Raises:
         UserError: when the folder holds none, or it is damaged.
@@ -255,7 +256,7 @@ def read_config(folder: Path) -> DictConfig:
 
 
 def _lacking(config: Any) -> str | None:
-    """What a run's config lacks, as half a sentence; None where nothing is missing that every run has."""
+    """Return what a run's config lacks, as half a sentence; None where nothing is missing that every run has."""
     if not isinstance(config, dict):
         return "it is empty" if config is None else f"it holds a {type(config).__name__}"
     for key in ("run", "model", "data", "task"):
@@ -324,7 +325,7 @@ def reopen(folder: Path, overrides: Sequence[str] = ()) -> Path | None:
 
 
 def _value_of(word: str) -> Any:
-    """The value in `key=value`.
+    """Return the value in `key=value`.
 
     Raises:
         UserError: when it cannot be read.

@@ -19,7 +19,7 @@ _OURS = ("optimizer", "scheduler", "freezing", "model")  # groups that a module 
 
 
 def is_ours(task: Any) -> bool:
-    """Whether a task config names a subclass of our Task.
+    """Tell whether a task config names a subclass of our Task.
 
     Raises:
         UserError: when it names no LightningModule.
@@ -44,7 +44,7 @@ def is_ours(task: Any) -> bool:
 
 
 def shares_batches(data: Any) -> bool:
-    """Whether data of ours share each batch among processes themselves; Lightning does it for any other."""
+    """Tell whether data of ours share each batch among processes themselves; Lightning does it for any other."""
     return any(base.__module__.startswith("experiments.data.") for base in type(data).__mro__)
 
 
@@ -63,7 +63,7 @@ def require_data(data: Any, target: str) -> None:
 
 
 def spec_of(data: Any, config: DictConfig) -> Any:
-    """The spec of data, which are set up for it where they have none before.
+    """Return the spec of data, which are set up for it where they have none before.
 
     Raises:
         UserError: when they give none.
@@ -80,7 +80,7 @@ def spec_of(data: Any, config: DictConfig) -> Any:
 
 
 def no_spec(config: Any) -> str:
-    """The sentence for data that say nothing of their shapes."""
+    """Return the sentence for data that say nothing of their shapes."""
     choices = config["run"]["choices"]
     return (
         f"data={choices.get('data')} ({config['data']['_target_']}) gives no spec, from which task={choices.get('task')} and "
@@ -90,8 +90,8 @@ def no_spec(config: Any) -> str:
 
 
 def build_foreign_task(config: DictConfig, data: Any) -> Any:
-    """A LightningModule from its own config; `model`, `spec`, `optimizer` and `scheduler` are added where its `__init__`
-    takes them and its config gives none.
+    """Return a LightningModule from its own config; `model`, `spec`, `optimizer` and `scheduler` are added where its
+    `__init__` takes them and its config gives none.
 
     Raises:
         UserError: when the class does not take a key, or a choice would have no effect.
@@ -112,7 +112,7 @@ def build_foreign_task(config: DictConfig, data: Any) -> Any:
 
 
 def _network(config: DictConfig, data: Any) -> Any:
-    """The model of a config: with the shapes of data that have a spec, else with those in its own keys."""
+    """Return the model of a config: with the shapes of data that have a spec, else with those in its own keys."""
     if not hasattr(data, "spec"):
         return make(config.model)
     spec = spec_of(data, config)
@@ -140,7 +140,7 @@ def refuse(config: DictConfig, command: str, folder: Path | None = None) -> None
 
 
 def parameters_of(task: Any) -> Mapping[str, int | None]:
-    """What the record says of its size."""
+    """Return what the record says of its size."""
     every = list(task.parameters())
     return {
         "parameters": sum(one.numel() for one in every),
@@ -150,7 +150,7 @@ def parameters_of(task: Any) -> Mapping[str, int | None]:
 
 
 def has_test(task: Any, data: Any) -> bool:
-    """Whether there is a test: a `test_step`, and data for it."""
+    """Tell whether there is a test: a `test_step`, and data for it."""
     from lightning.pytorch import LightningDataModule, LightningModule
 
     step = type(task).test_step is not LightningModule.test_step

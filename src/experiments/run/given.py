@@ -79,7 +79,7 @@ def _group(group: str, kind: type) -> str:
 
 
 def network(object: str, made: bool, **shapes: Any) -> Any:
-    """The network that was given; a class is called with those shapes of the data that it takes.
+    """Return the network that was given; a class is called with those shapes of the data that it takes.
 
     Args:
         object: its name.
@@ -95,13 +95,13 @@ def network(object: str, made: bool, **shapes: Any) -> Any:
 
 
 def module(object: str, made: bool) -> Any:
-    """The LightningModule that was given."""
+    """Return the LightningModule that was given."""
     thing = _found(object, made, "model")
     return copy.deepcopy(thing) if made else thing()
 
 
 def data(object: str, made: bool) -> Any:
-    """The LightningDataModule that was given."""
+    """Return the LightningDataModule that was given."""
     thing = _found(object, made, "data")
     return thing if made else thing()
 
@@ -121,7 +121,8 @@ def _found(name: str, made: bool, key: str) -> Any:
 
 
 def spec_from_batch(owner: Any) -> Any:
-    """The spec of a data module that says none, from the first batch of its training: images (B, C, H, W) and labels (B,).
+    """Return the spec of a data module that says none, from the first batch of its training: images (B, C, H, W) and
+    labels (B,).
 
     Raises:
         UserError: for batches of another kind.
@@ -147,7 +148,7 @@ def spec_from_batch(owner: Any) -> Any:
 
 
 def _classes_of(owner: Any) -> int:
-    """One more than the largest label of training and validation."""
+    """Return one more than the largest label of training and validation."""
     loaders = [owner.train_dataloader(), owner.val_dataloader()]
     largest = max(int(labels.max()) for loader in loaders if loader is not None for _, labels in loader)
     return largest + 1

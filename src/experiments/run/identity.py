@@ -44,7 +44,9 @@ _AFTER_READING = ("batch_size", "seed", "workers", "augment")
 
 
 def relevant(config: dict[str, Any]) -> dict[str, Any]:
-    """What of a resolved config can change the result: not where things lie, how they are shown, or who computes them."""
+    """Return what of a resolved config can change the result: not where things lie, how they are shown, or who computes
+    them.
+    """
     kept = {key: value for key, value in config.items() if key not in _NOT_IDENTITY}
     callbacks = {key: value for key, value in (kept.get("callbacks") or {}).items() if not _only_shows(key, value)}
     kept |= {"callbacks": callbacks}
@@ -63,7 +65,7 @@ def relevant(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _only_shows(name: str, callback: Any) -> bool:
-    """Whether a callback is one of ours that changes no result; another class under its name may."""
+    """Tell whether a callback is one of ours that changes no result; another class under its name may."""
     target = callback.get("_target_", "") if isinstance(callback, dict) else ""
     return name in _NOT_IDENTITY_CALLBACKS and (not target or target.startswith("experiments.callbacks."))
 
@@ -76,7 +78,9 @@ def identity(config: dict[str, Any]) -> str:
 
 
 def settings(config: dict[str, Any]) -> dict[str, Any]:
-    """The same values flat, by dotted key, without the seed and the weights, which are choices; null counts as absent."""
+    """Return the same values flat, by dotted key, without the seed and the weights, which are choices; null counts as
+    absent.
+    """
     folder = json.dumps(str(config["run"]["dir"]))[1:-1]
     kept = {key: value for key, value in relevant(config).items() if key not in ("seed", "weights")}
     plain = json.loads(json.dumps(kept, default=str).replace(folder, ""))
@@ -95,11 +99,11 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def choices(config: dict[str, Any]) -> dict[str, Any]:
-    """What a person chose, flat: the group options, the weights and the seed."""
+    """Return what a person chose, flat: the group options, the weights and the seed."""
     groups = config["run"]["choices"]
     return {key: groups.get(key) for key in CHOICES} | {"weights": config["weights"], "seed": config["seed"]}
 
 
 def same_examples(data: dict[str, Any]) -> str:
-    """What the splits of a dataset depend on: configs of `data` with the same text read the same examples."""
+    """Return what the splits of a dataset depend on: configs of `data` with the same text read the same examples."""
     return json.dumps({key: value for key, value in data.items() if key not in _AFTER_READING}, sort_keys=True)

@@ -24,13 +24,13 @@ _NOTES = (
 
 
 def described(node: Any) -> dict[str, Any]:
-    """What builds something, `_target_` and arguments, as plain Python."""
+    """Return what builds something, `_target_` and arguments, as plain Python."""
     plain: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
     return {key: value for key, value in plain.items() if key not in _NOTES}
 
 
 def locate(target: str) -> Any:
-    """The class or function of a `_target_`.
+    """Return the class or function of a `_target_`.
 
     Raises:
         UserError: when it cannot be imported.
@@ -50,7 +50,7 @@ def _not_imported(target: str, error: BaseException) -> str:
 
 
 def bound(node: Any, without: Collection[str] = ()) -> partial[Any]:
-    """The callable of a node with its arguments, nested nodes made: whatever the node's `_partial_` says.
+    """Return the callable of a node with its arguments, nested nodes made: whatever the node's `_partial_` says.
 
     `_args_`, `_partial_`, `_recursive_` and `_convert_` mean what Hydra says; where a node names no `_convert_`, its
     arguments are plain Python.
@@ -113,7 +113,7 @@ def call(function: Callable[..., Any], target: str, /, *args: Any, **extra: Any)
 
 
 def _about_arguments(error: Exception, function: Any) -> bool:
-    """Whether an error says that the call itself does not fit, and no call further inside."""
+    """Tell whether an error says that the call itself does not fit, and no call further inside."""
     if not isinstance(error, TypeError) or "argument" not in str(error):
         return False
     inner = getattr(function, "func", function)
@@ -122,7 +122,7 @@ def _about_arguments(error: Exception, function: Any) -> bool:
 
 
 def _in_words(error: Exception, target: str) -> Exception:
-    """One sentence for what Hydra says over several lines, or the nested object's own error."""
+    """Return one sentence for what Hydra says over several lines, or the nested object's own error."""
     cause, text = error.__cause__, str(error)
     if isinstance(cause, UserError):
         return cause

@@ -73,7 +73,7 @@ class LayerTable:
         return len(self.rows)
 
     def totals(self) -> str:
-        """One line: parameters, those that learn, arithmetic of one example."""
+        """Return one line: parameters, those that learn, arithmetic of one example."""
         share = "all" if self.trainable == self.parameters else f"{self.trainable:,}"
         return f"{self.parameters:,} parameters, {share} trainable; {short(self.flops)}FLOPs an example, forward"
 
@@ -113,7 +113,7 @@ def layer_table(model: nn.Module, spec: Any, *, depth: int = 1) -> LayerTable:
 
 
 def as_text(table: LayerTable, purposes: Mapping[str, str] | None = None) -> str:
-    """The table for a terminal: aligned columns, thousands separated.
+    """Return the table for a terminal: aligned columns, thousands separated.
 
     Args:
         table: of a network.
@@ -135,7 +135,7 @@ def as_text(table: LayerTable, purposes: Mapping[str, str] | None = None) -> str
 
 
 def as_markdown(table: LayerTable) -> str:
-    """The table for TensorBoard's text tab."""
+    """Return the table for TensorBoard's text tab."""
     head, *body = _cells(table)
     rows = [[cell.replace("  ", "&nbsp;&nbsp;") for cell in row] for row in body]
     lines = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * 3 + ["---:"] * 2, *rows]]
@@ -153,7 +153,8 @@ def flops_per_example(model: nn.Module, spec: Any) -> int:
 
 
 def example_input(spec: Any, model: nn.Module | None = None) -> Any:
-    """A batch of one example of zeros in the form the model reads: for images (1, C, H, W), for sequences one of usual length.
+    """Return a batch of one example of zeros in the form the model reads: for images (1, C, H, W), for sequences one of
+    usual length.
 
     Args:
         spec: what the data says of itself.
@@ -275,7 +276,7 @@ def resting(model: nn.Module) -> Iterator[None]:
 
 
 def _like(model: nn.Module, example: Any) -> Any:
-    """The example on the model's device, and in its precision if it is made of real numbers."""
+    """Return the example on the model's device, and in its precision if it is made of real numbers."""
     first = next(model.parameters(), None)
     if first is None:
         return example

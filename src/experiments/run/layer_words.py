@@ -34,7 +34,9 @@ _SLIDING = (
 
 
 def filters(m: nn.Module) -> str:
-    """What a layer counts and how large it is, as `96 of 11 × 11, stride 4`; empty where it has nothing to count."""
+    """Return what a layer counts and how large it is, as `96 of 11 × 11, stride 4`; empty where it has nothing to
+    count.
+    """
     if isinstance(m, nn.Linear):
         return f"{m.out_features:,}"
     if isinstance(m, nn.RNNBase):

@@ -46,7 +46,9 @@ class Loaded:
         return build_data(self.config)
 
     def prepare(self, inputs: Any) -> Any:
-        """New inputs as the model gets them; of images N paths, PIL images, or arrays (H, W) or (H, W, C); of texts N of them."""
+        """Return new inputs as the model gets them; of images N paths, PIL images, or arrays (H, W) or (H, W, C); of
+        texts N of them.
+        """
         return self.reader.prepare(inputs)
 
     @cached_property
@@ -57,14 +59,14 @@ class Loaded:
         return data
 
     def predict(self, inputs: Any) -> Any:
-        """What the task predicts, for classification probabilities (N, num_classes), of inputs as for `prepare`."""
+        """Return what the task predicts, for classification probabilities (N, num_classes), of inputs as for `prepare`."""
         import torch
 
         with torch.inference_mode():
             return report_of(self.task).predict(self.prepare(inputs))
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """What `experiments predict` says of inputs as for `prepare`, one dictionary each: see `Report.answers`."""
+        """Return what `experiments predict` says of inputs as for `prepare`, one dictionary each: see `Report.answers`."""
         import torch
 
         with torch.inference_mode():
@@ -73,7 +75,7 @@ class Loaded:
         return [self._in_words(answer) for answer in answers]
 
     def _in_words(self, answer: Any) -> Any:
-        """An answer with the text of what are tokens in it."""
+        """Return an answer with the text of what are tokens in it."""
         from experiments.batches import Tokens
 
         if isinstance(answer, Tokens):
@@ -143,7 +145,7 @@ def _load_foreign(folder: Path, config: DictConfig, record: dict[str, Any], chec
 
 
 def load_published(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> Loaded:
-    """A network with weights from elsewhere, for the images and classes they were published for, or for speech.
+    """Return a network with weights from elsewhere, for the images and classes they were published for, or for speech.
 
     Args:
         overrides: such as `model=resnet18` and `weights=pretrained`, or `weights=PATH` of the same file.
@@ -283,8 +285,9 @@ def _shape(arguments: Mapping[str, Any]) -> str:
 
 
 def _with_overrides(config: DictConfig, overrides: Sequence[str], made_here: bool) -> DictConfig:
-    """The config composed anew with a run's own overrides and further ones; the network must stay. The words for Hydra
-    and the folders of configs of a run that was not made here are left out: they could name code."""
+    """Return the config composed anew with a run's own overrides and further ones; the network must stay. The words for
+    Hydra and the folders of configs of a run that was not made here are left out: they could name code.
+    """
     from experiments.config.check import require
     from experiments.config.compose import compose
 
@@ -309,5 +312,5 @@ def _with_overrides(config: DictConfig, overrides: Sequence[str], made_here: boo
 
 
 def _replaced(word: str, overrides: Sequence[str]) -> bool:
-    """Whether other data replaces what an override of the run says of its own."""
+    """Tell whether other data replaces what an override of the run says of its own."""
     return word.startswith("data.") and any(other.startswith("data=") for other in overrides)

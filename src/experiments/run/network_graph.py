@@ -54,7 +54,7 @@ class Node:
 
 
 def network_graph(model: nn.Module, spec: Any, whole: Callable[[str, nn.Module], bool] | None = None) -> list[Node]:
-    """The nodes in the order in which they run.
+    """Return the nodes in the order in which they run.
 
     Args:
         model: takes what `example_input(spec)` gives; left as it was.
@@ -163,7 +163,7 @@ class _Tracer(WatchedOperations):
 
 
 def _as_layer(function: str, args: Any) -> nn.Module | None:
-    """The layer that does what a function does; None where the function is none that a picture shows."""
+    """Return the layer that does what a function does; None where the function is none that a picture shows."""
     if function in _FUNCTIONS:
         return _FUNCTIONS[function]()
     values, *rest = args

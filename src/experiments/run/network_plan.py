@@ -191,7 +191,7 @@ def _repeat_blocks(panel: PlanPanel, kept: dict[int, Node], boxes: dict[int, Box
 
 
 def _block_names(numbers: Sequence[int], kept: dict[int, Node]) -> dict[int, str]:
-    """The block of each box: the first part of its name in which the names of a stage differ."""
+    """Return the block of each box: the first part of its name in which the names of a stage differ."""
     parts = {number: kept[number].name.split(".") for number in numbers}
     shortest = min((len(one) for one in parts.values() if len(one) > 1), default=1)
     common = 0

@@ -24,12 +24,12 @@ STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SI
 
 
 def repeat(folder: Path) -> str:
-    """The command that runs one job again."""
+    """Return the command that runs one job again."""
     return f"experiments train resume={shlex.quote(as_typed(folder))}"
 
 
 def how(code: int) -> str:
-    """How a process ended that said nothing itself, by its exit code or minus the signal's number."""
+    """Tell how a process ended that said nothing itself, by its exit code or minus the signal's number."""
     if code in STOPPED:
         return f"stopped by {signal.Signals(abs(code) % 128).name}"
     if code >= 0:

@@ -16,7 +16,7 @@ USUAL = (480, 640)  # height and width of a photograph of COCO
 
 
 def is_detector(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> bool:
-    """Whether the model that some overrides name finds boxes, with masks or without."""
+    """Tell whether the model that some overrides name finds boxes, with masks or without."""
     name = next((word.partition("=")[2] for word in overrides if word.startswith("model=")), None)
     file = option_files("model", config_dirs).get(name or "")
     makes = content(file).get("makes") if file else None
@@ -26,7 +26,7 @@ def is_detector(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> bo
 def build_published_detector(
     overrides: Sequence[str], config_dirs: Sequence[str] = ()
 ) -> tuple[Any, DetectionSpec, Any]:
-    """The config, the spec and the task, in evaluation mode; its classes are COCO's.
+    """Return the config, the spec and the task, in evaluation mode; its classes are COCO's.
 
     Raises:
         UserError: when the model has no published weights, or there are none.

@@ -17,7 +17,7 @@ from experiments.system.hub import hub_name, published_folder
 
 
 def is_speech(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> bool:
-    """Whether the model that some overrides name reads speech."""
+    """Tell whether the model that some overrides name reads speech."""
     name = next((word.partition("=")[2] for word in overrides if word.startswith("model=")), None)
     file = option_files("model", config_dirs).get(name or "")
     reads = content(file).get("reads") if file else None
@@ -25,7 +25,7 @@ def is_speech(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> bool
 
 
 def build_published_speech(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> tuple[Any, AudioSpec, Any]:
-    """The config, the spec and the task, in evaluation mode.
+    """Return the config, the spec and the task, in evaluation mode.
 
     Raises:
         UserError: when there are no weights, or they lack what turns numbers into text.
@@ -47,7 +47,7 @@ def build_published_speech(overrides: Sequence[str], config_dirs: Sequence[str] 
 
 
 def _symbols(folder: Path) -> tuple[str, ...]:
-    """The characters that a published head scores, by vocab.json; where there is none the tokenizer knows."""
+    """Return the characters that a published head scores, by vocab.json; where there is none the tokenizer knows."""
     path = folder / "vocab.json"
     if not path.is_file():
         return (" ",)

@@ -93,7 +93,7 @@ def _ending(failure: Any) -> str:
 
 
 def _said(failure: Any) -> str:
-    """The error that a process left."""
+    """Return the error that a process left."""
     return str(failure.message if isinstance(failure.message, str) else failure.message.get("message", ""))
 
 

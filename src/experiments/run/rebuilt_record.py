@@ -18,7 +18,7 @@ _STATE = "Checkpoints"  # how the state of our checkpoint callback begins
 
 
 def readable_record(folder: Path, config: DictConfig) -> dict[str, Any]:
-    """The record of a run, or what can be said without it, with a line of warning; nothing is written.
+    """Return the record of a run, or what can be said without it, with a line of warning; nothing is written.
 
     Raises:
         UserError: when there is neither a record nor a checkpoint.
@@ -58,7 +58,7 @@ def _rebuilt(config: DictConfig, best: Path) -> dict[str, Any]:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """The SHA-256 of each checkpoint in a run's folder, by name."""
+    """Return the SHA-256 of each checkpoint in a run's folder, by name."""
     return {path.name: digest([path]) for path in sorted((folder / "checkpoints").glob("*.ckpt"))}
 
 

@@ -51,7 +51,7 @@ def code_state() -> dict[str, Any]:
 
 
 def targets_of(node: Any) -> list[str]:
-    """Every `_target_` of a config but Hydra's own."""
+    """Return every `_target_` of a config but Hydra's own."""
     if isinstance(node, dict):
         own = [str(node["_target_"])] if "_target_" in node else []
         return own + [target for key, value in node.items() if key != "hydra" for target in targets_of(value)]
@@ -59,14 +59,16 @@ def targets_of(node: Any) -> list[str]:
 
 
 def own_code(config: dict[str, Any]) -> dict[str, str]:
-    """A hash of the sources of every package of the user's own that a config names classes of, by its name."""
+    """Return a hash of the sources of every package of the user's own that a config names classes of, by its name."""
     names = sorted({target.partition(".")[0] for target in targets_of(config)})
     return {name: found for name in names if (found := own_sources(name))}
 
 
 @lru_cache
 def own_sources(package: str) -> str | None:
-    """A hash of a package's sources, which is not imported; None for ours, and where it is not there or was installed."""
+    """Return a hash of a package's sources, which is not imported; None for ours, and where it is not there or was
+    installed.
+    """
     known = package == "experiments" or package in sys.stdlib_module_names
     spec = None if known else PathFinder.find_spec(package)
     places = [] if spec is None else list(spec.submodule_search_locations or filter(None, [spec.origin]))
@@ -163,7 +165,7 @@ class Record:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """The record in a run's folder.
+    """Return the record in a run's folder.
 
     Raises:
         UserError: when there is none, or it is damaged.
@@ -189,7 +191,7 @@ _FIELDS = {
 
 
 def _unlike_a_record(content: Any) -> str | None:
-    """What of a record is of another form than what is written here, as half a sentence."""
+    """Return what of a record is of another form than what is written here, as half a sentence."""
     if not isinstance(content, dict):
         return f"it holds a {type(content).__name__}"
     if not isinstance(content.get("status"), str):
@@ -205,7 +207,7 @@ def _unlike_a_record(content: Any) -> str | None:
 
 
 def earlier_record(folder: Path) -> dict[str, Any]:
-    """The record of a run that goes on; empty where it was lost, which is said."""
+    """Return the record of a run that goes on; empty where it was lost, which is said."""
     path = folder / "record.json"
     if not path.exists():
         return {}

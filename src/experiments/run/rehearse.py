@@ -28,7 +28,7 @@ def rehearse(config: DictConfig) -> None:
 
 
 def _elsewhere(config: DictConfig, folder: Path) -> DictConfig:
-    """The config of a run of one process that writes into another folder and keeps no features."""
+    """Return the config of a run of one process that writes into another folder and keeps no features."""
     plain: Any = OmegaConf.to_container(config)
     plain = moved(plain, str(config.run.dir), str(folder))
     if processes_here(config) > 1:

@@ -80,7 +80,7 @@ def _epoch_of(path: Path) -> int | None:
 
 
 def checkpoint_of(folder: Path, record: dict[str, Any]) -> Path | None:
-    """The file with the weights that a run tested, or None where there is none (yet)."""
+    """Return the file with the weights that a run tested, or None where there is none (yet)."""
     named = (record.get("tested") or {}).get("checkpoint") or "best.ckpt"
     path = folder / "checkpoints" / str(named)
     return path if path.exists() else None

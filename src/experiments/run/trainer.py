@@ -42,7 +42,7 @@ def quiet() -> None:
 
 
 def _reports(record: logging.LogRecord) -> bool:
-    """Whether a message comes from a callback and its like, or from a class that is not Lightning's."""
+    """Tell whether a message comes from a callback and its like, or from a class that is not Lightning's."""
     parts = Path(record.pathname).parts
     if "lightning" not in parts or record.levelno >= logging.ERROR:
         return True
@@ -50,12 +50,12 @@ def _reports(record: logging.LogRecord) -> bool:
 
 
 def several(nodes: Any) -> list[Any]:
-    """What the nodes of a group make; null makes nothing."""
+    """Return what the nodes of a group make; null makes nothing."""
     return [make(node) for node in (nodes or {}).values() if node]
 
 
 def build_trainer(config: DictConfig, callbacks: bool = True, shares: bool = True) -> Any:
-    """The Trainer with callbacks and loggers, its lean loop and its atomic checkpoints.
+    """Return the Trainer with callbacks and loggers, its lean loop and its atomic checkpoints.
 
     Args:
         config: of the run.
@@ -95,7 +95,9 @@ def build_trainer(config: DictConfig, callbacks: bool = True, shares: bool = Tru
 
 
 def _arranged(built: list[Any], given: dict[str, Any], bars: type) -> tuple[list[Any], bool]:
-    """The callbacks that stay beside what the Trainer's own keys ask for, and whether a bar of Lightning's is shown."""
+    """Return the callbacks that stay beside what the Trainer's own keys ask for, and whether a bar of Lightning's is
+    shown.
+    """
     from experiments.callbacks.checkpoint import Checkpoints
     from experiments.callbacks.overfit import SameBatches
     from experiments.callbacks.progress import Progress
@@ -112,7 +114,7 @@ def _arranged(built: list[Any], given: dict[str, Any], bars: type) -> tuple[list
 
 
 def _plugins(given: Any) -> list[Any]:
-    """The user's plugins, and checkpoints that are whole or absent where none of the plugins writes checkpoints."""
+    """Return the user's plugins, and checkpoints that are whole or absent where none of the plugins writes checkpoints."""
     from lightning.fabric.plugins import CheckpointIO
 
     from experiments.callbacks.checkpoint_files import AtomicCheckpointIO

@@ -78,13 +78,15 @@ def _trusted() -> set[str]:
 
 
 def signed(text: str) -> str:
-    """The text of a config with a last line that says that it was written here; unchanged where no key can be kept."""
+    """Return the text of a config with a last line that says that it was written here; unchanged where no key can be
+    kept.
+    """
     key = _key(make=True)
     return text if key is None else f"{text}{_MARK}{_signature(key, text)}\n"
 
 
 def made_here(folder: Path) -> bool:
-    """Whether the config in a run's folder was written by this user, and not changed since."""
+    """Tell whether the config in a run's folder was written by this user, and not changed since."""
     try:
         text = read_bounded(folder / "config.yaml").decode("utf-8")
     except (OSError, ValueError):
@@ -95,7 +97,7 @@ def made_here(folder: Path) -> bool:
 
 
 def signature_of(content: Any) -> str | None:
-    """A signature of plain Python that is written as JSON; None where no key can be kept."""
+    """Return a signature of plain Python that is written as JSON; None where no key can be kept."""
     key = _key(make=True)
     return None if key is None else _signature(key, json.dumps(content, sort_keys=True))
 
@@ -130,7 +132,7 @@ def _signature(key: bytes, text: str) -> str:
 
 
 def _key(make: bool) -> bytes | None:
-    """The user's key; None where it is not there, or anybody else could have written it."""
+    """Return the user's key; None where it is not there, or anybody else could have written it."""
     cache = os.environ.get("EXPERIMENTS_CACHE") or "~/.cache/experiments"
     path = Path(cache).expanduser() / "key"
     try:
@@ -186,7 +188,7 @@ def _refusal(folder: Path, key: str, target: Any, why: str) -> str:
 
 
 def _targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Every `_target_` with its dotted key."""
+    """Yield every `_target_` with its dotted key."""
     if isinstance(node, dict):
         for name, value in node.items():
             inner = f"{key}.{name}" if key else str(name)
@@ -200,7 +202,7 @@ def _targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _unknown(target: Any) -> str | None:
-    """Why a name is none that a run folder may bring, as half a sentence; None where its class decides."""
+    """Tell why a name is none that a run folder may bring, as half a sentence; None where its class decides."""
     parts = target.split(".") if isinstance(target, str) else []
     if not parts or not all(part.isidentifier() for part in parts):
         return "which is no name of a class"
@@ -214,7 +216,7 @@ def _unknown(target: Any) -> str | None:
 
 
 def _unlike(key: str, target: str) -> str | None:
-    """Why what a name stands for is not what a run is made of, as half a sentence; imports it."""
+    """Tell why what a name stands for is not what a run is made of, as half a sentence; imports it."""
     if target.startswith(_FUNCTIONS[:2]):
         return None
     try:

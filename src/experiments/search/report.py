@@ -50,5 +50,5 @@ def tell_best(
 
 
 def _beats(one: list[float], other: list[float]) -> bool:
-    """Whether a trial is nowhere worse than another and somewhere better; all values are the better the lower."""
+    """Tell whether a trial is nowhere worse than another and somewhere better; all values are the better the lower."""
     return one != other and all(a <= b for a, b in zip(one, other, strict=True))

@@ -133,7 +133,7 @@ def _lower(name: str) -> bool:
 
 
 def _monitor(config: DictConfig) -> tuple[str, str]:
-    """What the task judges its epochs by, and whether "min" or "max" of it.
+    """Return what the task judges its epochs by, and whether "min" or "max" of it.
 
     Raises:
         UserError: when the task does not say.
@@ -157,7 +157,9 @@ def _monitor(config: DictConfig) -> tuple[str, str]:
 
 
 def written_monitor(target: str) -> tuple[str, str] | None:
-    """The same as it stands in the source of the class; None where it does not, which takes a second less to find out."""
+    """Return the same as it stands in the source of the class; None where it does not, which takes a second less to
+    find out.
+    """
     module, _, wanted = target.rpartition(".")
     with contextlib.suppress(ImportError, OSError, SyntaxError, ValueError, TypeError):
         spec = importlib.util.find_spec(module) if module.startswith("experiments.") else None

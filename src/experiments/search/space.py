@@ -44,7 +44,7 @@ class Key:
         return not self.choices
 
     def suggest(self, trial: Any) -> Any:
-        """A trial's value, which its sampler chooses where it has none yet."""
+        """Return a trial's value, which its sampler chooses where it has none yet."""
         if self.choices:
             return trial.suggest_categorical(self.name, self.choices)
         if self.whole:
@@ -52,7 +52,7 @@ class Key:
         return trial.suggest_float(self.name, self.low, self.high, log=self.log, step=self.step)
 
     def word(self, value: Any) -> str:
-        """The override that sets a value."""
+        """Return the override that sets a value."""
         return f"{self.name}={self._text(value)}"
 
     def _text(self, value: Any) -> str:
@@ -62,7 +62,7 @@ class Key:
         return repr(min(max(short, self.low), self.high))
 
     def values(self) -> list[Any] | None:
-        """Every value; None where there is no end of them."""
+        """Return every value; None where there is no end of them."""
         if self.choices:
             return list(self.choices)
         if self.step is None:
@@ -95,15 +95,15 @@ class Space:
     fixed: tuple[str, ...]
 
     def suggest(self, trial: Any) -> dict[str, Any]:
-        """A trial's values; those it has stay."""
+        """Return a trial's values; those it has stay."""
         return {key.name: key.suggest(trial) for key in self.keys}
 
     def words(self, values: Mapping[str, Any]) -> list[str]:
-        """All overrides of a trial."""
+        """Return all overrides of a trial."""
         return [*self.fixed, *(key.word(values[key.name]) for key in self.keys)]
 
     def grid(self) -> list[dict[str, Any]]:
-        """Every point; the last key varies fastest.
+        """Return every point; the last key varies fastest.
 
         Raises:
             UserError: when a key has no end of values.
@@ -121,7 +121,7 @@ class Space:
         return [dict(zip((key.name for key in self.keys), point, strict=True)) for point in itertools.product(*axes)]
 
     def corners(self) -> Iterator[dict[str, Any]]:
-        """The first value of every key, and from there each key's other ends, one key at a time."""
+        """Yield the first value of every key, and from there each key's other ends, one key at a time."""
         base = {key.name: key.ends()[0] for key in self.keys}
         yield base
         for key in self.keys:
@@ -130,7 +130,7 @@ class Space:
 
 
 def read_space(words: Sequence[str], config_loader: Any = None) -> Space:
-    """The space that some overrides span; of two with the same key the later counts.
+    """Return the space that some overrides span; of two with the same key the later counts.
 
     Args:
         words: overrides in Hydra's syntax.

@@ -33,7 +33,7 @@ def import_package(name: str) -> ModuleType:
 
 
 def open_study(optuna: ModuleType, folder: Path, settings: SearchSettings, space: Space) -> Any:
-    """The search's study in a folder, made where it is not there.
+    """Return the search's study in a folder, made where it is not there.
 
     Raises:
         UserError: when the folder holds another search, or its storage is damaged.
@@ -75,7 +75,9 @@ def open_study(optuna: ModuleType, folder: Path, settings: SearchSettings, space
 
 
 def make_sampler(optuna: ModuleType, settings: SearchSettings, number: int, jobs: int) -> Any:
-    """The sampler for one trial, which depends on the seed and the trial's number alone: a search taken up goes on as it would have."""
+    """Return the sampler for one trial, which depends on the seed and the trial's number alone: a search taken up goes
+    on as it would have.
+    """
     seed = random.Random(f"{settings.seed},{number}").getrandbits(32)
     if settings.sampler == "tpe":
         return optuna.samplers.TPESampler(seed=seed, n_startup_trials=settings.startup or 10, constant_liar=jobs > 1)

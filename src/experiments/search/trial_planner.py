@@ -22,11 +22,11 @@ class TrialPlanner:
         self._keys = {key.name.lstrip("+") for key in space.keys}
 
     def plan(self, values: dict[str, Any]) -> PlannedRun:
-        """The run of some values; its entry says why it does not run."""
+        """Return the run of some values; its entry says why it does not run."""
         return self.runs.plan(self.space.words(values), self._keys)
 
     def known(self, wanted: str) -> Entry | None:
-        """The run with an identity."""
+        """Return the run with an identity."""
         return next((entry for entry in self.sweep.entries if entry.plan == RUN and entry.identity == wanted), None)
 
     def enter(self, entry: Entry) -> None:
@@ -38,7 +38,8 @@ class TrialPlanner:
 
 
 def invalid_ends(planner: TrialPlanner) -> tuple[list[str], bool]:
-    """What is wrong at the ends of the space, each problem once with where it shows, and whether another end can run.
+    """Return what is wrong at the ends of the space, each problem once with where it shows, and whether another end can
+    run.
 
     Raises:
         UserError: for an exclusion by a key that no end has.

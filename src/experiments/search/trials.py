@@ -134,7 +134,7 @@ class Trials:
         return sum(job.state in (FINISHED, PRUNED) for job in self._shown.values())
 
     def _ask(self) -> Any:
-        """A new trial, with its values."""
+        """Return a new trial, with its values."""
         if self.grid and not self._enqueued():
             self.study.enqueue_trial(self.grid[self._count()])
         number = self._count() - (1 if self.grid else 0)

@@ -13,7 +13,7 @@ _used: set[str] = set()
 
 
 def wanted() -> bool:
-    """Whether stand-ins may be used: not under EXPERIMENTS_PLAIN=1."""
+    """Tell whether stand-ins may be used: not under EXPERIMENTS_PLAIN=1."""
     return os.environ.get("EXPERIMENTS_PLAIN", "") in ("", "0")
 
 

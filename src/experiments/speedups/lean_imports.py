@@ -90,7 +90,9 @@ def _companions_hidden() -> Iterator[None]:
 
 
 def _importing_a_submodule() -> bool:
-    """Whether the import system itself asks, as for `import torch._dynamo.utils` but not for `from torch._dynamo import x`."""
+    """Tell whether the import system itself asks, as for `import torch._dynamo.utils` but not for `from torch._dynamo
+    import x`.
+    """
     return sys._getframe(2).f_globals.get("__name__") == "importlib._bootstrap"
 
 

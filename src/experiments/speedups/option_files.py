@@ -55,7 +55,8 @@ class OptionFiles:
         speedups.used("option_files")
 
     def merged(self, groups: Sequence[str]) -> tuple[Plain, Plain]:
-        """What the files of some options say together, interpolations as they are; and the options chosen, by group.
+        """Return what the files of some options say together, interpolations as they are; and the options chosen, by
+        group.
 
         Raises:
             UnusualError: for typed configs and options given as dictionaries.
@@ -119,7 +120,7 @@ class OptionFiles:
 
 
 def copied(node: Any) -> Any:
-    """A copy of nested dictionaries and lists; what they hold is shared."""
+    """Return a copy of nested dictionaries and lists; what they hold is shared."""
     if isinstance(node, dict):
         return {key: copied(value) for key, value in node.items()}
     return [copied(value) for value in node] if isinstance(node, list) else node

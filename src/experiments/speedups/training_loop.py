@@ -52,13 +52,13 @@ _TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_
 
 
 def _overrides(instance: Any, base: type, name: str) -> bool:
-    """Whether `instance` brings its own `name`, in its class or (LambdaCallback, mocks) on itself."""
+    """Tell whether `instance` brings its own `name`, in its class or (LambdaCallback, mocks) on itself."""
     method = getattr(instance, name)
     return callable(method) and getattr(method, "__func__", None) is not getattr(base, name)
 
 
 def _unusual(loop: _TrainingEpochLoop, fetcher: _DataFetcher) -> str | None:
-    """Why this epoch belongs to the stock loop, or None."""
+    """Tell why this epoch belongs to the stock loop, or None."""
     trainer: Any = loop.trainer
     strategy, module = trainer.strategy, trainer.lightning_module
     precisions = (Precision, MixedPrecision, HalfPrecision, DoublePrecision)

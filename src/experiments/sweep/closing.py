@@ -51,12 +51,12 @@ def tell(folder: Path, failed: int) -> None:
 
 
 def _foreign(run: Path) -> bool:
-    """Whether a run's LightningModule is not ours, so that nothing here can show what it says."""
+    """Tell whether a run's LightningModule is not ours, so that nothing here can show what it says."""
     return (read_record(run).get("choices") or {}).get("model") is None
 
 
 def judged(record: dict[str, Any]) -> tuple[str, bool] | None:
-    """The metric of validation that a record was judged by and whether less is better; None where it says none."""
+    """Return the metric of validation that a record was judged by and whether less is better; None where it says none."""
     said = record.get("judged") or {}
     name = said.get("metric")
     return (str(name), said.get("mode") == "min") if name in (record.get("metrics") or {}) else None
@@ -78,7 +78,7 @@ def _fields(folder: Path) -> list[tuple[Field, list[str]]]:
 
 
 def _best_run(field: Field) -> Path:
-    """The run of the best cell that did best."""
+    """Return the run of the best cell that did best."""
     sign = 1 if field.lower else -1
     runs = [run for run in field.scored[0].finished if field.metric in run.metrics]
     return min(runs, key=lambda run: sign * run.metrics[field.metric]).folder

@@ -43,7 +43,7 @@ def _torch_ahead(words: list[str]) -> contextlib.AbstractContextManager[None]:
 
 
 def _hydra(words: list[str]) -> int:
-    """What Hydra does itself: --help, --cfg, --info, and -m."""
+    """Return what Hydra does itself: --help, --cfg, --info, and -m."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # its errors come here instead of ending the process
     from hydra import main as hydra_main
     from hydra.errors import HydraException
@@ -76,7 +76,7 @@ def _hydra(words: list[str]) -> int:
 
 
 def _commented(text: str, overrides: list[str], folders: list[str]) -> str:
-    """The help of `train`, with what the YAML files say of each key behind it."""
+    """Return the help of `train`, with what the YAML files say of each key behind it."""
     from experiments.config.comments import with_comments
     from experiments.config.compose import compose
 

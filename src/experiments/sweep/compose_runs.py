@@ -47,7 +47,7 @@ class Composer:
         self._answers: dict[str, Any] = {}
 
     def compose(self, words: Sequence[str], folder: str, number: int = 0, whole: bool = True) -> Plain:
-        """The resolved config of a run.
+        """Return the resolved config of a run.
 
         Args:
             words: its overrides.
@@ -70,7 +70,8 @@ class Composer:
             return OmegaConf.to_container(config)  # type: ignore[return-value]
 
     def defaults(self, words: Sequence[str], folder: str) -> Plain:
-        """The resolved config of the same options without values of the run's own; what has no default may be missing there.
+        """Return the resolved config of the same options without values of the run's own; what has no default may be
+        missing there.
 
         Raises:
             HydraException: as Hydra does.
@@ -96,7 +97,7 @@ class Composer:
         return resolved
 
     def _parse(self, word: str) -> tuple[Override, bool]:
-        """An override, and whether it chooses an option of a group."""
+        """Return an override, and whether it chooses an option of a group."""
         if word not in self._parsed:
             override = self._parser.parse_override(word)
             self._parsed[word] = override, self._is_group(override.key_or_group)
@@ -108,7 +109,7 @@ class Composer:
         return bool(self.loader.get_group_options(key))
 
     def _merge(self, groups: tuple[str, ...]) -> tuple[Plain, Plain]:
-        """What the files of some options say together, interpolations as they are, and the options chosen."""
+        """Return what the files of some options say together, interpolations as they are, and the options chosen."""
         if groups not in self._merged:
             if self._files is None:
                 job = self.loader.load_sweep_config(self.master, list(groups))
@@ -149,7 +150,7 @@ class Composer:
         return _EITHER.sub(text, node)
 
     def _answer(self, text: str) -> Any:
-        """What a resolver without references gives; asked once a sweep, as Hydra does for the time."""
+        """Return what a resolver without references gives; asked once a sweep, as Hydra does for the time."""
         if text.startswith("${oc.env:") and not text.startswith("${oc.env:EXPERIMENTS_"):
             raise UnusualError  # may be a secret, and stays what it is
         if text not in self._answers:
@@ -197,7 +198,7 @@ def _find(root: Plain, name: str) -> Any:
 
 
 def _selected(root: Plain, name: str, default: str | None) -> Any:
-    """What `oc.select` gives: a value of the config, or the default where there is none."""
+    """Return what `oc.select` gives: a value of the config, or the default where there is none."""
     node: Any = root
     for part in name.split("."):
         if isinstance(node, str) and "${" in node:

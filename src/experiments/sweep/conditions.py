@@ -28,7 +28,7 @@ _RULE = "names, values, ==, !=, <, <=, >, >=, in, not in, and, or, not and brack
 
 
 def parse_all(conditions: Any) -> list[ast.expr]:
-    """The trees of `launcher.exclude`: of no condition, of one, or of a list of them.
+    """Return the trees of `launcher.exclude`: of no condition, of one, or of a list of them.
 
     Raises:
         UserError: as for each.
@@ -40,7 +40,7 @@ def parse_all(conditions: Any) -> list[ast.expr]:
 
 
 def parse(text: str) -> ast.expr:
-    """The tree of a condition.
+    """Return the tree of a condition.
 
     Raises:
         UserError: when it is no condition, or holds more than comparisons.
@@ -73,14 +73,14 @@ def parse(text: str) -> ast.expr:
 
 
 def names(tree: ast.expr) -> set[str]:
-    """The groups and keys that a condition asks for."""
+    """Return the groups and keys that a condition asks for."""
     if isinstance(tree, (ast.Name, ast.Attribute)):
         return {ast.unparse(tree)} - _CONSTANTS.keys()
     return {name for node in ast.iter_child_nodes(tree) if isinstance(node, ast.expr) for name in names(node)}
 
 
 def has(config: Mapping[str, Any], name: str) -> bool:
-    """Whether a config has a group or a key."""
+    """Tell whether a config has a group or a key."""
     found: Any = config
     for part in name.split("."):
         if not isinstance(found, Mapping) or part not in found:
@@ -105,7 +105,7 @@ def refuse_foreign(trees: Sequence[ast.expr], configs: Sequence[Mapping[str, Any
 
 
 def holds(tree: ast.expr, config: Mapping[str, Any]) -> bool:
-    """Whether a condition holds for a resolved config; the name of a group stands for the option chosen.
+    """Tell whether a condition holds for a resolved config; the name of a group stands for the option chosen.
 
     A key that the options chosen do not have is null, and null is neither above nor below anything.
 

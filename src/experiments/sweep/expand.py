@@ -23,7 +23,7 @@ def expand(
     lists: Any = None,
     config_loader: Any = None,
 ) -> list[list[str]]:
-    """Every combination of the values in some overrides; the last key varies fastest.
+    """Return every combination of the values in some overrides; the last key varies fastest.
 
     Args:
         words: overrides in Hydra's syntax; of two with the same key the later counts.
@@ -54,7 +54,7 @@ def expand(
 
 
 def overrides_of(params: Any) -> list[str]:
-    """The overrides in `hydra.sweeper.params`.
+    """Return the overrides in `hydra.sweeper.params`.
 
     Raises:
         UserError: when it is no mapping.
@@ -69,7 +69,7 @@ def _listed(value: Any) -> bool:
 
 
 def _pairs(zipped: Any) -> list[list[str]]:
-    """The lists of keys that move together."""
+    """Return the lists of keys that move together."""
     if zipped is None:
         return []
     if _listed(zipped) and all(isinstance(key, str) for key in zipped):
@@ -82,7 +82,7 @@ def _pairs(zipped: Any) -> list[list[str]]:
 
 
 def _lists(lists: Any) -> list[list[str]]:
-    """The lists of overrides that are expanded one after another."""
+    """Return the lists of overrides that are expanded one after another."""
     found: list[list[str]] = []
     for one in lists if _listed(lists) else [] if lists is None else [lists]:
         if not _listed(lists) or not (_listed(one) or isinstance(one, str)):

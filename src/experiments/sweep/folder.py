@@ -44,12 +44,12 @@ class Entry:
 
 
 def label(entry: Entry) -> str:
-    """A planned run by what tells it from the others."""
+    """Return a planned run by what tells it from the others."""
     return " ".join(f"{key}={value}" for key, value in entry.place.items()) or " ".join(entry.words)
 
 
 def folder_name(entry: Entry) -> str:
-    """A folder name that says what differs: `3_model=mlp,seed=1`."""
+    """Return a folder name that says what differs: `3_model=mlp,seed=1`."""
     words = [f"{key.split('.')[-1]}={value}" for key, value in entry.place.items()]
     kept = "".join(letter if letter.isalnum() or letter in "=,.-+_" else "_" for letter in ",".join(words))
     return f"{entry.number}_{kept[:80]}" if kept else str(entry.number)
@@ -86,17 +86,17 @@ class Sweep:
 
 
 def stand_in(sweep: Path) -> str:
-    """What stands for the folder of a run of a sweep while nobody knows its name."""
+    """Return what stands for the folder of a run of a sweep while nobody knows its name."""
     return str(sweep / "run")
 
 
 def is_sweep(folder: Path) -> bool:
-    """Whether a folder is a sweep's."""
+    """Tell whether a folder is a sweep's."""
     return (folder / FILE).is_file()
 
 
 def read_sweep(folder: Path) -> Sweep:
-    """What is known of the sweep in a folder; a list lost or damaged is made again from the records.
+    """Return what is known of the sweep in a folder; a list lost or damaged is made again from the records.
 
     Raises:
         UserError: when the folder holds neither.
@@ -192,7 +192,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def at_work(folder: Path) -> bool:
-    """Whether a process is running the sweep in a folder."""
+    """Tell whether a process is running the sweep in a folder."""
     try:
         handle = os.open(folder / LOCK, os.O_RDONLY)
     except OSError:

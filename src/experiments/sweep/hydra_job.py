@@ -63,7 +63,7 @@ def run_here(config: DictConfig) -> float | int | None:
 
 
 def _settled(config: DictConfig, hydra: Any, folder: Path) -> DictConfig:
-    """What Hydra composed for a job, checked."""
+    """Return what Hydra composed for a job, checked."""
     from experiments.config.check import require
     from experiments.config.compose import settle
     from experiments.sweep.prepare import config_dirs
@@ -94,7 +94,7 @@ def _prepare(config: DictConfig, hydra: Any, folder: Path) -> None:
 
 
 def _judged(folder: Path) -> float | None:
-    """The metric that a finished run was judged by.
+    """Return the metric that a finished run was judged by.
 
     Raises:
         RunFailed: when the run failed.

@@ -46,7 +46,7 @@ def _ensure_record(folder: Path, error: str) -> None:
 
 
 def command(folder: Path | str) -> list[str]:
-    """The words that start a job in a process that ends with this one."""
+    """Return the words that start a job in a process that ends with this one."""
     return [sys.executable, "-m", "experiments.sweep.job", str(folder), str(os.getpid())]
 
 

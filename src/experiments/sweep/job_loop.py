@@ -119,7 +119,7 @@ class JobLoop:
             self._start(planned, share)
 
     def _next(self) -> PlannedRun | None:
-        """The run to start next; None where nothing is to be started."""
+        """Return the run to start next; None where nothing is to be started."""
         if self.stopped is not None:
             return None
         if self.held is None:

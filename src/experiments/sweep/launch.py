@@ -112,7 +112,7 @@ def make_plan(
     sweep: Sweep,
     machine: Machine | None = None,
 ) -> Plan:
-    """What a sweep is going to do; `sweep` is what lies in its folder.
+    """Return what a sweep is going to do; `sweep` is what lies in its folder.
 
     Raises:
         UserError: for an exclusion that cannot be read, and when the folder holds runs of another config.
@@ -138,7 +138,7 @@ def _refuse_invalid(plan: Plan, settings: dict[str, Any]) -> None:
 
 
 def engine_here(config: DictConfig, settings: dict[str, Any]) -> Engine:
-    """What runs jobs on this machine, started.
+    """Return what runs jobs on this machine, started.
 
     Forked jobs come from a process that imports what the sweep's own config names, while the runs are composed.
     """

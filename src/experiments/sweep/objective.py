@@ -22,7 +22,7 @@ class Objective:
     lower: bool
 
     def of(self, record: dict[str, Any]) -> float | None:
-        """The value in a record; None where it is not a number.
+        """Return the value in a record; None where it is not a number.
 
         Raises:
             UserError: when the record does not have it.
@@ -37,12 +37,12 @@ class Objective:
         return self.found(record)
 
     def found(self, record: dict[str, Any]) -> float | None:
-        """The value in a record; None where there is none or it is not a number."""
+        """Return the value in a record; None where there is none or it is not a number."""
         values, key = self._values(record)
         return None if values.get(key) is None else float(values[key])
 
     def _values(self, record: dict[str, Any]) -> tuple[dict[str, Any], str]:
-        """The part of a record that has the value, and its key there."""
+        """Return the part of a record that has the value, and its key there."""
         group, _, key = self.name.partition(".") if self.name.startswith("cost.") else ("metrics", "", self.name)
         return record.get(group) or {}, key
 
@@ -51,7 +51,8 @@ class Objective:
 
 
 def objectives_of(folder: Path) -> tuple[Objective, ...] | None:
-    """What the search in a folder judges its trials by; nothing where that cannot be read, None where there is no search.
+    """Return what the search in a folder judges its trials by; nothing where that cannot be read, None where there is
+    no search.
 
     Read without Optuna, whose import takes longer than the rest of `experiments status`.
     """

@@ -68,7 +68,7 @@ def _same(entry: Entry, first: Entry) -> str:
 
 
 def summary(plan: Plan) -> str:
-    """One line: how many runs, and what becomes of the rest."""
+    """Return one line: how many runs, and what becomes of the rest."""
     counts = [
         (len(plan.to_run), "to run"),
         (plan.count(FINISHED), "done already"),

@@ -72,7 +72,7 @@ class RunPlanner:
         self._explained: dict[str, str] = {}
 
     def plan(self, words: list[str], keys: set[str]) -> PlannedRun:
-        """The run of some words.
+        """Return the run of some words.
 
         Args:
             words: overrides of one run.
@@ -109,7 +109,7 @@ class RunPlanner:
         conditions.refuse_foreign(self.excluded, [one.config for one in planned])
 
     def _composed(self, words: list[str]) -> tuple[dict[str, Any], list[str]]:
-        """The config of a run, and its words as Hydra takes them."""
+        """Return the config of a run, and its words as Hydra takes them."""
         try:
             return self._composer.compose(words, self.base), words
         except HydraException as error:
@@ -127,7 +127,7 @@ class RunPlanner:
 
 
 def problems_of(planned: Sequence[PlannedRun]) -> list[str]:
-    """A line for each problem of some planned runs, with the first that has it."""
+    """Return a line for each problem of some planned runs, with the first that has it."""
     by_problem: dict[str, list[PlannedRun]] = {}
     for run in planned:
         for problem in run.problems:

@@ -57,7 +57,7 @@ def read_settings(config: DictConfig) -> dict[str, Any]:
 
 
 def how_to_start(word: str) -> str:
-    """How jobs start on this machine, fork or spawn, by `launcher.start`.
+    """Tell how jobs start on this machine, fork or spawn, by `launcher.start`.
 
     Raises:
         UserError: for another word, and for fork where it cannot be.
@@ -72,7 +72,7 @@ def how_to_start(word: str) -> str:
 
 
 def sweep_folder_of(config: DictConfig) -> Path:
-    """The sweep's folder: the one that was asked for, or a fresh one."""
+    """Return the sweep's folder: the one that was asked for, or a fresh one."""
     folder = Path(os.path.abspath(config.hydra.sweep.dir))
     given = any(word.startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra)
     try:
@@ -109,7 +109,7 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def open_sweep(config: DictConfig, folder: Path) -> Sweep:
-    """What lies in the sweep's folder, with the settings of this command, which a later resume takes over."""
+    """Return what lies in the sweep's folder, with the settings of this command, which a later resume takes over."""
     try:
         sweep = sweep_folder.read_sweep(folder)
     except UserError:

@@ -57,7 +57,7 @@ class Pool:
         self._places = dict.fromkeys(names, jobs_per_gpu)
 
     def take(self, need: Need) -> Share | None:
-        """A share, or None when too little is free now. What needs more than there is gets all, alone."""
+        """Return a share, or None when too little is free now. What needs more than there is gets all, alone."""
         wanted = min(need.cores, self.total_cores)
         if wanted > self._free_cores:
             return None
@@ -87,7 +87,7 @@ def gpu_names() -> list[str]:
 
 
 def need(config: Any, jobs: int, threads: int | None) -> Need:
-    """What a job takes when `jobs` run at a time.
+    """Return what a job takes when `jobs` run at a time.
 
     Args:
         config: the job's, resolved; with attributes.

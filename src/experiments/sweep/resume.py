@@ -90,7 +90,7 @@ def match(plan: Plan, words: Sequence[Sequence[str]], resumed: bool) -> None:
 
 
 def _incompatible(sweep: Path, before: Entry, planned: PlannedRun) -> str | None:
-    """What differs, where a run with another config has come to something in the place of a planned one."""
+    """Return what differs, where a run with another config has come to something in the place of a planned one."""
     folder = sweep / before.name
     _, state = state_of(folder)
     if state in (NEW, FAILED):

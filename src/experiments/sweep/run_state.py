@@ -12,7 +12,7 @@ NEW = "new"
 
 
 def state_of(folder: Path, wanted: str | None = None) -> tuple[dict[str, Any], str]:
-    """The record in a folder and what it means for whoever goes on: a record cut short counts as a failure.
+    """Return the record in a folder and what it means for whoever goes on: a record cut short counts as a failure.
 
     Args:
         folder: of a run.

@@ -40,10 +40,10 @@ class Source(Protocol):
         """Says what is going to be done."""
 
     def next(self) -> PlannedRun | None:
-        """The run to start next; None where there is none before another has ended."""
+        """Return the run to start next; None where there is none before another has ended."""
 
     def job(self, name: str) -> Job:
-        """A run of this launch as it is shown."""
+        """Return a run of this launch as it is shown."""
 
     def ended(self, name: str, status: str) -> None:
         """Hears that a run is over; its record says how, and `status` where it has none."""
@@ -118,13 +118,13 @@ class ListedRuns:
 
 
 def problems(invalid: Sequence[PlannedRun]) -> list[str]:
-    """What is wrong with runs that cannot be, in no more lines than one reads."""
+    """Return what is wrong with runs that cannot be, in no more lines than one reads."""
     lines = problems_of(invalid)
     return lines[:_LINES] + ([f"… and {len(lines) - _LINES} more problems"] if len(lines) > _LINES else [])
 
 
 def remarks(plan: Plan) -> list[str]:
-    """What is to be said of a plan besides its numbers."""
+    """Return what is to be said of a plan besides its numbers."""
     lines = [f"the same: {text}; it runs once" for text in plan.duplicates[:5]]
     if len(plan.duplicates) > 5:
         lines.append(f"… and {len(plan.duplicates) - 5} more that are the same as another")

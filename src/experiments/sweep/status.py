@@ -73,7 +73,7 @@ class Standing:
         return sum(job.state in states for job in self.jobs)
 
     def seconds_left(self) -> float | None:
-        """An estimate from what finished; None before anything has."""
+        """Return an estimate from what finished; None before anything has."""
         took = [job.seconds for job in self.jobs if job.state == FINISHED]
         if not took:
             return None
@@ -83,7 +83,9 @@ class Standing:
         return max([rest / max(1, self.at_a_time), *going])
 
     def best(self) -> list[str]:
-        """The best so far, a line for each objective of a search, which is not shown the test; else for each dataset."""
+        """Return the best so far, a line for each objective of a search, which is not shown the test; else for each
+        dataset.
+        """
         done = [job for job in self.jobs if job.state == FINISHED]
         if self.objectives is not None:
             return [line for one in self.objectives if (line := _best(one, done, "", ".6g"))]
@@ -108,7 +110,7 @@ def _best(objective: Objective, jobs: Sequence[Job], label: str, digits: str) ->
 
 
 def standing(folder: Path) -> Standing:
-    """How the sweep in a folder stands, from its files alone.
+    """Tell how the sweep in a folder stands, from its files alone.
 
     Raises:
         UserError: when the folder holds no sweep.
@@ -161,13 +163,13 @@ def clock(seconds: float) -> str:
 
 
 def headline(metrics: dict[str, Any]) -> str:
-    """The test metrics worth a line."""
+    """Return the test metrics worth a line."""
     shown = [f"{name} {metrics[name]:.4f}" for name in _HEADLINES if metrics.get(name) is not None]
     return "  ".join(shown[:1] + [one for one in shown[1:] if one.startswith("test/loss")])
 
 
 def screen(stand: Standing, width: int = 100, height: int = 24) -> list[str]:
-    """The lines that show a sweep; at most `height` of them, none longer than `width`."""
+    """Return the lines that show a sweep; at most `height` of them, none longer than `width`."""
     words = [
         f"{stand.count(state)} {name}"
         for state, name in (
@@ -208,7 +210,7 @@ def _rows(stand: Standing, state: str, room: int) -> list[str]:
 
 
 def last_line(path: Path) -> str:
-    """The last line of a log, without reading the whole."""
+    """Return the last line of a log, without reading the whole."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - 2000))
@@ -273,7 +275,7 @@ class Display:
 
 
 def rejected(entries: Iterable[Any], plan: str) -> list[str]:
-    """A line for each run that was passed over, with its reason."""
+    """Return a line for each run that was passed over, with its reason."""
     return [f"  {entry.plan}  {' '.join(entry.words)}: {entry.reason}" for entry in entries if entry.plan == plan]
 
 

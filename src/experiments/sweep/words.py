@@ -11,7 +11,9 @@ from experiments.errors import UserError
 
 
 def sweep_words(words: list[str]) -> list[str]:
-    """The words of a sweep as Hydra reads them: switches first, conditions in quotes, and for resume=SWEEP that one's runs and settings."""
+    """Return the words of a sweep as Hydra reads them: switches first, conditions in quotes, and for resume=SWEEP that
+    one's runs and settings.
+    """
     given, folders, switches = split_words(words)
     resume = [word.partition("=")[2] for word in given if word.startswith("resume=")]
     if len(folders) > 1 and (resume or {"-m", "--multirun"} & set(switches)):

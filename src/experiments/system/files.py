@@ -70,7 +70,9 @@ def remove_leftovers(*folders: Path) -> list[Path]:
 
 
 def damage(path: Path) -> str | None:
-    """What is wrong with a file that torch wrote, by the checksums inside it; None where nothing is, or it has none."""
+    """Return what is wrong with a file that torch wrote, by the checksums inside it; None where nothing is, or it has
+    none.
+    """
     if not zipfile.is_zipfile(path):
         return None
     try:
@@ -100,7 +102,7 @@ def digest(files: Iterable[Path]) -> str:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether an error says that a disk has no room left."""
+    """Tell whether an error says that a disk has no room left."""
     return (isinstance(error, OSError) and error.errno in FULL) or "No space left on device" in str(error)
 
 

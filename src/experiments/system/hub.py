@@ -20,7 +20,7 @@ FILES = ("*.json", "*.safetensors", "*.txt")  # no pickles
 
 
 def hub_name(weights: Any, model: Any) -> bool:
-    """Whether weights are named as on the hub, OWNER/NAME, for a model whose published weights come from there.
+    """Tell whether weights are named as on the hub, OWNER/NAME, for a model whose published weights come from there.
 
     Args:
         weights: as the user gave them.
@@ -35,7 +35,7 @@ def hub_name(weights: Any, model: Any) -> bool:
 
 
 def published_folder(name: str) -> Path:
-    """The folder of a name on the hub, from its cache, or else fetched.
+    """Return the folder of a name on the hub, from its cache, or else fetched.
 
     Raises:
         UserError: in a second, when it is not in the cache and the hub cannot be reached.
@@ -63,7 +63,7 @@ def _require_network(name: str) -> None:
 
 
 def hub_problems(name: str) -> list[str]:
-    """Why weights named as on the hub cannot be had, without fetching them."""
+    """Tell why weights named as on the hub cannot be had, without fetching them."""
     if cached_folder(name) is not None:
         return []
     try:
@@ -74,7 +74,9 @@ def hub_problems(name: str) -> list[str]:
 
 
 def folder_problems(folder: Path, model: Any) -> list[str]:
-    """What is wrong with a folder of weights for a model of transformers, as far as its file names and config.json tell."""
+    """Return what is wrong with a folder of weights for a model of transformers, as far as its file names and
+    config.json tell.
+    """
     published = model.get("pretrained") or {}
     if not published.get("kinds") or not (folder / "config.json").is_file():
         return []
@@ -94,7 +96,7 @@ def folder_problems(folder: Path, model: Any) -> list[str]:
 
 
 def weight_files(folder: Path, named: str) -> list[Path]:
-    """The files of safetensors in a folder in transformers' layout.
+    """Return the files of safetensors in a folder in transformers' layout.
 
     Args:
         folder: holds one file, or several with an index.
@@ -122,7 +124,7 @@ def weight_files(folder: Path, named: str) -> list[Path]:
 
 
 def cached_folder(name: str) -> Path | None:
-    """The newest whole snapshot of a name in the hub's cache."""
+    """Return the newest whole snapshot of a name in the hub's cache."""
     folder = _cache() / f"models--{name.replace('/', '--')}"
     try:
         commit = (folder / "refs" / "main").read_text(encoding="utf-8").strip()
@@ -142,7 +144,7 @@ def _offline() -> bool:
 
 
 def _answers() -> bool:
-    """Whether the hub can be reached; asked in a thread, as looking up a name knows no time limit."""
+    """Tell whether the hub can be reached; asked in a thread, as looking up a name knows no time limit."""
     heard = threading.Event()
 
     def ask() -> None:

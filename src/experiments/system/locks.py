@@ -56,7 +56,7 @@ def lock(path: Path) -> Iterator[None]:
 
 
 def owner_of(handle: int) -> str:
-    """Which process says in the file that it holds it; empty where none does."""
+    """Tell which process says in the file that it holds it; empty where none does."""
     os.lseek(handle, 0, os.SEEK_SET)
     return os.read(handle, 200).decode(errors="replace").strip()
 

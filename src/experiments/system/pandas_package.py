@@ -8,7 +8,7 @@ from experiments.errors import UserError
 
 
 def require_pandas() -> Any:
-    """The pandas module.
+    """Return the pandas module.
 
     Raises:
         UserError: where it is not installed.

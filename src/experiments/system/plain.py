@@ -20,7 +20,7 @@ _MOST = 200_000  # values of a YAML file, those behind aliases counted as often 
 
 
 def read_bounded(path: Path, largest: int = _LARGEST) -> bytes:
-    """The content of a plain file of bounded size.
+    """Return the content of a plain file of bounded size.
 
     Raises:
         OSError: when it cannot be read.
@@ -37,7 +37,7 @@ def read_bounded(path: Path, largest: int = _LARGEST) -> bytes:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds.
+    """Return what a JSON file holds.
 
     Raises:
         OSError: when it cannot be read.
@@ -50,7 +50,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_yaml(path: Path, loader: Any = None) -> Any:
-    """What a YAML file holds, as plain Python.
+    """Return what a YAML file holds, as plain Python.
 
     Raises:
         OSError: when it cannot be read.

@@ -18,7 +18,7 @@ _LOOK = 1.0  # seconds between two looks at the parent
 
 
 def can_fork() -> bool:
-    """Whether jobs may be forked from a process that holds the imports: on Linux.
+    """Tell whether jobs may be forked from a process that holds the imports: on Linux.
 
     macOS has fork as well, but its own libraries do not survive it.
     """
@@ -26,7 +26,7 @@ def can_fork() -> bool:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process of this machine is there, also one of another user."""
+    """Tell whether a process of this machine is there, also one of another user."""
     if sys.platform == "win32":
         return not _gone_within(pid, 0)
     try:
@@ -75,7 +75,7 @@ def end_with(parent: int) -> bool:
 
 
 def peak_memory() -> int:
-    """The largest resident size of this process in bytes; 0 where the system does not say."""
+    """Return the largest resident size of this process in bytes; 0 where the system does not say."""
     if sys.platform == "win32":
         return 0
     import resource
@@ -123,7 +123,7 @@ class Child:
         return self._process.pid
 
     def ended(self) -> int | None:
-        """The exit code, or minus the number of the signal that ended it, such as KILLED; None while it runs."""
+        """Return the exit code, or minus the number of the signal that ended it, such as KILLED; None while it runs."""
         code = self._process.poll()
         return KILLED if code == 1 and self._killed and WINDOWS else code
 

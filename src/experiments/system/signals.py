@@ -57,7 +57,9 @@ def stop_if_asked() -> None:
 
 
 def stop_behind(error: BaseException) -> Interrupted | None:
-    """The stop that an error goes back to, if any: raised in the midst of a library it may come out as an error of that library."""
+    """Return the stop that an error goes back to, if any: raised in the midst of a library it may come out as an error
+    of that library.
+    """
     seen: set[int] = set()
     at: BaseException | None = error
     while at is not None and id(at) not in seen:
@@ -107,7 +109,7 @@ def undisturbed() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _put_off() -> Iterator[None]:
-    """The same on Windows, which cannot block signals: one that comes meanwhile is raised again at the end."""
+    """Yield the same on Windows, which cannot block signals: one that comes meanwhile is raised again at the end."""
     came: list[int] = []
     previous = handle(lambda signum, frame: came.append(signum))
     try:

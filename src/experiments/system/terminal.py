@@ -16,22 +16,22 @@ _waiting: list[TextIO] = []  # streams whose last line says what is waited for
 
 
 def level() -> str:
-    """How much this process says: quiet, normal or verbose."""
+    """Tell how much this process says: quiet, normal or verbose."""
     return os.environ.get(_LEVEL, NORMAL)
 
 
 def quiet() -> bool:
-    """Whether only warnings, errors and the result are wanted."""
+    """Tell whether only warnings, errors and the result are wanted."""
     return level() == QUIET
 
 
 def verbose() -> bool:
-    """Whether everything is wanted."""
+    """Tell whether everything is wanted."""
     return level() == VERBOSE
 
 
 def split_level(words: Sequence[str]) -> tuple[str | None, list[str]]:
-    """What -q or -v among some words asks for, and the other words."""
+    """Return what -q or -v among some words asks for, and the other words."""
     asked = [_WORDS[word] for word in words if word in _WORDS]
     return (asked[-1] if asked else None), [word for word in words if word not in _WORDS]
 
@@ -52,7 +52,7 @@ def speaking(asked: str | None) -> Iterator[None]:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a stream is a terminal; it may be closed, or not be there."""
+    """Tell whether a stream is a terminal; it may be closed, or not be there."""
     try:
         return stream is not None and stream.isatty()
     except ValueError:  # closed
@@ -60,13 +60,13 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def fancy(stream: TextIO | None) -> bool:
-    """Whether a stream is a terminal that may have colours: not in CI, with NO_COLOR or TERM=dumb."""
+    """Tell whether a stream is a terminal that may have colours: not in CI, with NO_COLOR or TERM=dumb."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("CI", "") not in ("", "0", "false")
     return is_terminal(stream) and not plain and os.environ.get("TERM") != "dumb"
 
 
 def in_notebook() -> bool:
-    """Whether a kernel of Jupyter runs this process; imports nothing that is not there."""
+    """Tell whether a kernel of Jupyter runs this process; imports nothing that is not there."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return shell is not None and hasattr(shell, "kernel")
 

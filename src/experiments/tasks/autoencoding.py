@@ -131,7 +131,7 @@ class Autoencoding(Task):
         return (pixels - self.pixel_mean) / self.pixel_std
 
     def encode(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The code of normalised images, and what the latent stage adds to the loss, if anything."""
+        """Return the code of normalised images, and what the latent stage adds to the loss, if anything."""
         features = self.model.encoder(inputs)
         latent: Any = self.model.latent
         return latent.with_penalty(features) if hasattr(latent, "with_penalty") else (latent(features), None)
@@ -141,12 +141,12 @@ class Autoencoding(Task):
         return self.by_chunks(lambda some: self.encode(some)[0].flatten(1).float(), inputs)
 
     def restored(self, inputs: Tensor) -> Tensor:
-        """What the model makes of any number of normalised images, (N, C, H, W) pixels."""
+        """Return what the model makes of any number of normalised images, (N, C, H, W) pixels."""
         return self.by_chunks(lambda some: self.model(some).float(), inputs)
 
     @torch.no_grad()
     def by_chunks(self, function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
-        """A function over many examples, some at a time, on the model's device; the result lies on the CPU."""
+        """Return a function over many examples, some at a time, on the model's device; the result lies on the CPU."""
         self.eval()
         like = self.pixel_mean  # on the module's device, in its precision
         precision = self._trainer.precision_plugin.forward_context if self._trainer is not None else torch.no_grad
@@ -171,7 +171,9 @@ class Autoencoding(Task):
     # After the test.
 
     def sample(self, part: str, count: int) -> Sample | None:
-        """Some examples of a part of the data on the CPU, as many as `VALUES` allows; None without a data module."""
+        """Return some examples of a part of the data on the CPU, as many as `VALUES` allows; None without a data
+        module.
+        """
         data = self.data or getattr(self._trainer, "datamodule", None)
         if data is None or not hasattr(data, "sample"):
             return None
@@ -201,7 +203,7 @@ class Autoencoding(Task):
     def beside_pca(
         self, test: Sample, codes: Tensor, label_counts: Sequence[int]
     ) -> tuple[dict[str, float], Tensor | None]:
-        """What the codes (N, D) of the test images are good for, and PCA's of the same size: metrics, and PCA's
+        """Return what the codes (N, D) of the test images are good for, and PCA's of the same size: metrics, and PCA's
         reconstructions (N, C, H, W). Nothing and None where no peers are asked for, or there is no data module."""
         train = self.sample("train", self.peer_examples) if self.peers else None
         if train is None:
@@ -238,7 +240,7 @@ class Autoencoding(Task):
 
 
 def binary_cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:
-    """A mean over pixels, also within automatic mixed precision, which does not allow torch's own."""
+    """Return a mean over pixels, also within automatic mixed precision, which does not allow torch's own."""
     with torch.autocast(prediction.device.type, enabled=False):
         return F.binary_cross_entropy(prediction.float(), target.float())
 
@@ -251,7 +253,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def draw_codes(codes: Tensor, labels: Tensor, classes: tuple[str, ...], method: str) -> Figure:
-    """A scatter of codes, coloured by class."""
+    """Return a scatter of codes, coloured by class."""
     from experiments.viz.scatter import scatter
 
     if codes.shape[1] <= 2:

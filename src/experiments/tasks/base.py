@@ -69,7 +69,7 @@ class Task(LightningModule):
         raise NotImplementedError(f"{type(self).__name__} must define step(batch) -> (loss, prediction, target)")
 
     def make_metrics(self) -> MetricCollection:
-        """What validation and test report besides the loss, named without the part: `accuracy`."""
+        """Return what validation and test report besides the loss, named without the part: `accuracy`."""
         return MetricCollection({})
 
     def train_sums(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
@@ -77,19 +77,21 @@ class Task(LightningModule):
         return {}
 
     def loss_weight(self, target: Tensor) -> Tensor | None:
-        """The sum of what the loss weighs the examples of a batch with; None where it weighs them alike."""
+        """Return the sum of what the loss weighs the examples of a batch with; None where it weighs them alike."""
         return None
 
     def weighed(self, loss: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The loss and its weight as `RunningSums.add` takes them; a loss of several parts gives two tensors (parts,)."""
+        """Return the loss and its weight as `RunningSums.add` takes them; a loss of several parts gives two tensors
+        (parts,).
+        """
         return loss, self.loss_weight(target)
 
     def derived(self, means: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What follows from an epoch's means and is logged beside them, in every part."""
+        """Return what follows from an epoch's means and is logged beside them, in every part."""
         return {}
 
     def metrics_of(self, part: str) -> MetricCollection:
-        """The metrics of `val` or `test`."""
+        """Return the metrics of `val` or `test`."""
         return cast(MetricCollection, self.metrics[part])
 
     def metric_names(self, part: str) -> list[str]:

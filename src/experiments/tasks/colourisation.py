@@ -111,7 +111,7 @@ class Colourisation(Autoencoding):
 
 
 def changed(pixels: Tensor, matrix: Tensor) -> Tensor:
-    """Each pixel's channels times a matrix (D, C): (B, C, H, W) -> (B, D, H, W)."""
+    """Return each pixel's channels times a matrix (D, C): (B, C, H, W) -> (B, D, H, W)."""
     return torch.einsum("dc,bchw->bdhw", matrix.to(pixels.dtype), pixels)
 
 

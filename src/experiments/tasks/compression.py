@@ -70,7 +70,7 @@ class Compression(Autoencoding):
         return [*super().metric_names(part), *(["test/bytes", "test/bits_per_pixel"] if part == "test" else [])]
 
     def quantised(self, code: Tensor, width: float) -> Tensor:
-        """The nearest multiples of `width`."""
+        """Return the nearest multiples of `width`."""
         return code if self.indexed else (code / width).round() * width
 
     def step(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -95,7 +95,7 @@ class Compression(Autoencoding):
         return loss, prediction, target
 
     def integers(self, inputs: Tensor, width: float) -> Tensor:
-        """What the coder writes, for any number of images: (N, D) int64."""
+        """Return what the coder writes, for any number of images: (N, D) int64."""
         if self.indexed:
             return self.by_chunks(lambda some: self.model.latent.indices(self.model.encoder(some)).flatten(1), inputs)
         return (self.codes(inputs) / width).round().long()

@@ -106,7 +106,7 @@ class Forecasting(Task):
         return self._loss(forecast, future), forecast, future
 
     def forecast(self, past: Tensor) -> Tensor:
-        """(B, history, C) scaled -> (B, horizon, C, Q) scaled, by as many blocks as that takes."""
+        """Map (B, history, C) scaled -> (B, horizon, C, Q) scaled, by as many blocks as that takes."""
         history, horizon = past.shape[1], self.spec.horizon
         blocks = [self._ahead(past)]
         for _ in range(1, -(-horizon // self.block)):
@@ -115,7 +115,7 @@ class Forecasting(Task):
         return torch.cat(blocks, dim=1)[:, :horizon] if len(blocks) > 1 else blocks[0]
 
     def _ahead(self, past: Tensor) -> Tensor:
-        """One block, (B, history, C) -> (B, block, C, Q)."""
+        """Return one block, (B, history, C) -> (B, block, C, Q)."""
         columns = past.shape[2]
         level: Tensor | None = None
         spread: Tensor | None = None

@@ -162,7 +162,7 @@ class LanguageModelling(Task):
         log_text(self.trainer.loggers, "sample", text, self.trainer.global_step)
 
     def generate(self, begin: Sequences, how: Writing | None = None) -> list[Tokens]:
-        """How the model goes on from some beginnings, each as if it were alone; the same every time."""
+        """Tell how the model goes on from some beginnings, each as if it were alone; the same every time."""
         mode = self.model.training
         self.model.eval()
         end = getattr(self.spec, "end", None)

@@ -115,7 +115,7 @@ class PolicyGradient(Acting):
         return self.decide(observations.to(self.device), states.to(self.device))
 
     def _scale(self, rollout: Any) -> float:
-        """The deviation of the discounted return, that of this rollout included."""
+        """Return the deviation of the discounted return, that of this rollout included."""
         returns = torch.empty_like(rollout.rewards)
         running = torch.zeros(rollout.rewards.shape[1])
         for step, (reward, ended) in enumerate(zip(rollout.rewards, rollout.ended, strict=True)):

@@ -163,7 +163,7 @@ class Segmentation(Task):
 
     @torch.no_grad()
     def guess(self, images: Tensor) -> Tensor:
-        """The class of each pixel of normalised images, one at a time: (N, C, H, W) -> (N, H, W) on the CPU."""
+        """Return the class of each pixel of normalised images, one at a time: (N, C, H, W) -> (N, H, W) on the CPU."""
         self.eval()
         like = next(self.parameters(), images)
         precision = self._trainer.precision_plugin.forward_context if self._trainer is not None else torch.no_grad
@@ -176,7 +176,7 @@ class Segmentation(Task):
         return output["out"] if isinstance(output, Mapping) else output
 
     def draw(self, indices: list[int], every: Tensor, title: str, note: str) -> Figure | None:
-        """Some test images beside their true and predicted masks, and where these differ."""
+        """Return some test images beside their true and predicted masks, and where these differ."""
         data: Any = getattr(self._trainer, "datamodule", None)
         if data is None or not hasattr(data, "examples"):
             return None

@@ -100,7 +100,7 @@ class SpeechRecognition(Task):
         return torch.where(scores.mask()[..., None], chances, blank), scores.lengths
 
     def train_sums(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """The share of recordings with more symbols than steps, from which nothing can be learned."""
+        """Return the share of recordings with more symbols than steps, from which nothing can be learned."""
         known = target != IGNORED
         again = (target[:, 1:] == target[:, :-1]) & known[:, 1:]  # a blank must stand between two equal symbols
         steps = (prediction[..., BLANK] < 0).sum(1)
@@ -137,7 +137,7 @@ class SpeechRecognition(Task):
 
     @torch.no_grad()
     def draw(self, inputs: Any, said: Sequence[str] | None = None) -> Figure:
-        """What is heard when in each recording, and what was said if that is known."""
+        """Return what is heard when in each recording, and what was said if that is known."""
         from experiments.viz.alignment import alignment
 
         inputs = type(inputs)(inputs.values.to(self.device), inputs.lengths.to(self.device))

@@ -133,7 +133,7 @@ class Transcription(Task):
         return F.cross_entropy(logits[counted].float(), truth[counted]), logits[counted], truth[counted]
 
     def _taught(self, texts: Sequence[str], count: int) -> tuple[Tensor, Tensor]:
-        """What the decoder reads, and what it is to say at each step, both (B, S)."""
+        """Return what the decoder reads, and what it is to say at each step, both (B, S)."""
         language = self.language
         if language is None and self.words.languages:
             raise UserError(
@@ -220,7 +220,7 @@ class Transcription(Task):
 
     @torch.no_grad()
     def transcribe(self, sound: Sequences) -> list[Said]:
-        """What is said in each recording (B, T)."""
+        """Return what is said in each recording (B, T)."""
         sound = Sequences(*(one.to(self.device) for one in sound))
         rate, window = self.spec.rate, round(self._window * self.spec.rate)
         self._refuse_long(sound)
@@ -263,7 +263,7 @@ class Transcription(Task):
         return [one.tokens for one in heard]
 
     def _prompts(self, encoded: Tensor, times: bool) -> Tensor:
-        """What each transcript begins with, (B, P)."""
+        """Return what each transcript begins with, (B, P)."""
         codes = [self.language] * len(encoded)
         if self.language is None and self.words.languages:
             start = torch.full((len(encoded), 1), self.words.start, device=encoded.device)
@@ -287,7 +287,7 @@ class Transcription(Task):
 
     @torch.no_grad()
     def draw(self, clips: Sequence[Tensor]) -> Figure:
-        """Each recording's spectrum, and below it where the tokens of what is heard look."""
+        """Return each recording's spectrum, and below it where the tokens of what is heard look."""
         from experiments.viz.attention import attention
 
         maps, columns, rows = [], [], []

@@ -97,7 +97,9 @@ class Translation(Task):
         return [f"{part}/{name}" for name in ("loss", "perplexity", "bleu", "chrf")]
 
     def step(self, batch: tuple[Pairs, Labels]) -> tuple[Tensor, Tensor, Tensor]:
-        """The loss and, of the n tokens that count, scores (n, target_vocabulary) (in training those of all steps) and truth (n,)."""
+        """Return the loss and, of the n tokens that count, scores (n, target_vocabulary) (in training those of all
+        steps) and truth (n,).
+        """
         pairs, labels = batch
         counted = labels.values != IGNORED
         truth = labels.values[counted]
@@ -112,13 +114,13 @@ class Translation(Task):
         return loss, logits, truth
 
     def sampling_share(self) -> float:
-        """The share of words that are the model's own in this epoch."""
+        """Return the share of words that are the model's own in this epoch."""
         last = max(1, (self.trainer.max_epochs or 1) - 1)
         return self.scheduled_sampling * min(1.0, self.current_epoch / last)
 
     @torch.no_grad()
     def _with_own_words(self, pairs: Pairs, share: float) -> Pairs:
-        """Some words of the target replaced by what the model would have said there."""
+        """Return some words of the target replaced by what the model would have said there."""
         scores = self.model(pairs).float()
         scores[:, :, :3] = -torch.inf  # padding, unknown and start
         own = torch.distributions.Categorical(
@@ -197,7 +199,7 @@ class Translation(Task):
         return scores
 
     def translate(self, source: Sequences, search: Search | None = None, best: int = 1) -> list[list[Hypothesis]]:
-        """The best translations of each source sentence (B, S), best first."""
+        """Return the best translations of each source sentence (B, S), best first."""
         search = search or self.search
         longest = (source.lengths * search.longest_ratio).long() + 10
         return beam_search(
@@ -216,7 +218,7 @@ class Translation(Task):
         return [one[:t, :s].float().cpu() for one, t, s in zip(weights, steps, places, strict=True)]
 
     def draw_attention(self, sentences: Any, said: Sequence[Sequence[int]]) -> Figure | None:
-        """A map a sentence; None without attention.
+        """Return a map a sentence; None without attention.
 
         Args:
             sentences: as the data's `prepare` gives them.
@@ -249,7 +251,7 @@ def _search(given: Mapping[str, Any]) -> Search:
 
 
 def _tokenizer(name: str) -> str:
-    """The name, if sacrebleu has such a tokenizer that needs nothing from elsewhere."""
+    """Return the name, if sacrebleu has such a tokenizer that needs nothing from elsewhere."""
     known = ("13a", "intl", "char", "none", "zh")
     if str(name) not in known:
         raise UserError(f"task.bleu_tokenize={name} is unknown: use {', '.join(known)}")

@@ -120,7 +120,9 @@ class Variational(Autoencoding):
         return [*super().metric_names(part), *(f"{part}/{name}" for name in more)]
 
     def observed(self, inputs: Tensor) -> Tensor:
-        """What the model has to give: pixels (B, C, H, W), binarised where that is wanted; in evaluation always alike."""
+        """Return what the model has to give: pixels (B, C, H, W), binarised where that is wanted; in evaluation always
+        alike.
+        """
         pixels = self.pixels(inputs)
         if self.binarise == "threshold":
             return (pixels >= 0.5).to(pixels.dtype)
@@ -201,7 +203,7 @@ class Variational(Autoencoding):
         return values | self.beside_pca(test, mean, self.label_counts)[0]
 
     def _importance_weighted(self, test: Sample) -> float:
-        """The bound of Burda et al. with some samples, over the first 1,000 test images."""
+        """Return the bound of Burda et al. with some samples, over the first 1,000 test images."""
         generator = torch.Generator().manual_seed(2)
         total, few = 0.0, test.inputs[:1000]
         for inputs in few.split(50):
@@ -218,7 +220,7 @@ class Variational(Autoencoding):
         return total / len(few)
 
     def _on_cpu(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """What the model has to give for some images, and what it reads, both on the CPU."""
+        """Return what the model has to give for some images, and what it reads, both on the CPU."""
         mean, std = self.pixel_mean.float().cpu(), self.pixel_std.float().cpu()
         pixels = torch.addcmul(mean, inputs, std).clamp_(0, 1)
         if self.binarise is None:
@@ -266,5 +268,5 @@ class Variational(Autoencoding):
 
 
 def _in_words(spec: Any) -> str:
-    """What a dataset gives a network: 1×28×28 images."""
+    """Return what a dataset gives a network: 1×28×28 images."""
     return f"{spec.channels}×{spec.height}×{spec.width} images" if isinstance(spec, ImageSpec) else "no images"

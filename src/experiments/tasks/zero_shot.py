@@ -121,12 +121,12 @@ class ZeroShot(Classification):
         self.cut = 0
 
     def scores(self, inputs: Sequences) -> Tensor:
-        """A logit for each label, (B, num_classes)."""
+        """Return a logit for each label, (B, num_classes)."""
         judge = self._entailment if self.by == FOLLOWS else self._likelihood
         return judge(inputs)
 
     def _entailment(self, inputs: Sequences) -> Tensor:
-        """How surely each sentence follows from a text, in logarithms."""
+        """Tell how surely each sentence follows from a text, in logarithms."""
         rows = self._rows(inputs, keep_first=True)
         follows = self.judged.index(FOLLOWS)
         against = self.judged.index(AGAINST) if AGAINST in self.judged else None
@@ -151,7 +151,9 @@ class ZeroShot(Classification):
         return behind - self._alone(batch.values.dtype) if self.calibrated else behind
 
     def _continued(self, scores: Tensor, state: Decoding, tail: Sequence[int]) -> Tensor:
-        """The log-probability of some tokens behind what a state has read, (B,); `scores` are those of the next token."""
+        """Return the log-probability of some tokens behind what a state has read, (B,); `scores` are those of the next
+        token.
+        """
         model: Any = self.model
         total = scores.new_zeros(len(scores), dtype=torch.float32)
         for place, token in enumerate(tail):
@@ -161,7 +163,9 @@ class ZeroShot(Classification):
         return total
 
     def _alone(self, kind: torch.dtype) -> Tensor:
-        """The log-probability of each sentence without a text before it, (num_classes,): behind a start, or its first token."""
+        """Return the log-probability of each sentence without a text before it, (num_classes,): behind a start, or its
+        first token.
+        """
         start = self.spec.marks[2] if self.spec.marks else -1
         model: Any = self.model
         found = []
@@ -173,7 +177,8 @@ class ZeroShot(Classification):
         return torch.stack(found)
 
     def _rows(self, inputs: Sequences, keep_first: bool) -> list[Tensor]:
-        """The tokens of each text, cut so that the longest sentence fits behind them; a language model reads no end of a text.
+        """Return the tokens of each text, cut so that the longest sentence fits behind them; a language model reads no
+        end of a text.
 
         Args:
             inputs: the texts.

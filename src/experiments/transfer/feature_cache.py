@@ -58,7 +58,7 @@ class Cache:
         return self._path(key).exists()
 
     def get(self, key: str, examples: int, batches: Callable[[], Iterable[tuple[Tensor, Tensor]]]) -> tuple[Kept, bool]:
-        """What is kept under a key, and whether it was there before; made by one process while others wait.
+        """Return what is kept under a key, and whether it was there before; made by one process while others wait.
 
         Args:
             key: letters and digits.
@@ -179,7 +179,7 @@ def _layout(examples: int, batch: tuple[Tensor, Tensor]) -> tuple[list[dict[str,
 
 
 def _mapped(path: Path, array: dict[str, object], write: bool = False) -> Tensor:
-    """One array of a file as a tensor. Opened for reading, it is private: whoever writes to it changes no file."""
+    """Return one array of a file as a tensor. Opened for reading, it is private: whoever writes to it changes no file."""
     dtype, offset = getattr(torch, str(array["dtype"])), int(str(array["offset"]))
     shape: tuple[int, ...] = tuple(array["shape"])  # type: ignore[arg-type]
     size = math.prod(shape) * dtype.itemsize

@@ -140,8 +140,9 @@ class Freezing:
             module.training = False
 
     def frozen_stages(self, epoch: int) -> int:
-        """How many of the first stages are functions of their input alone in an epoch: nothing in them learns, moves or
-        is random, so their output can be kept. 0 where that would save no arithmetic."""
+        """Tell how many of the first stages are functions of their input alone in an epoch: nothing in them learns,
+        moves or is random, so their output can be kept. 0 where that would save no arithmetic.
+        """
         states = self._states(epoch)
         last = _last_frozen(states)
         count = 0
@@ -167,7 +168,7 @@ class Freezing:
         return first == "frozen" and self.settings.norm != "frozen"
 
     def groups(self, make: Callable[..., Any]) -> Callable[..., Any]:
-        """The factory of an optimizer, made to give each stage its learning rate.
+        """Return the factory of an optimizer, made to give each stage its learning rate.
 
         Raises:
             UserError: at the call, when the optimizer has no learning rate.
@@ -177,7 +178,7 @@ class Freezing:
         return lambda parameters: make(self._grouped(list(parameters), _rate(make)))
 
     def rows(self, rate: float | None) -> list[Row]:
-        """The table of what learns, a row a stage; `rate` is the optimizer's learning rate."""
+        """Return the table of what learns, a row a stage; `rate` is the optimizer's learning rate."""
         rows = []
         for stage, module in self.stages:
             parameters = dict(module.named_parameters(prefix=stage))
@@ -196,7 +197,7 @@ class Freezing:
         return rows
 
     def table(self, rate: float | None) -> tuple[list[str], list[list[str]]]:
-        """The same for people: the head of the columns, and the cells of each row."""
+        """Return the same for people: the head of the columns, and the cells of each row."""
         cells = []
         for row in self.rows(rate):
             share = {0: "no", row.parameters: "yes"}.get(row.learning, f"{row.learning:,} of them")

@@ -17,12 +17,13 @@ FRESH = ("head", "pooler")  # stages that begin anew where a folder has nothing 
 
 
 def is_library_folder(path: Path) -> bool:
-    """Whether a folder has the library's layout; a run's folder has its own."""
+    """Tell whether a folder has the library's layout; a run's folder has its own."""
     return (path / "config.json").is_file() and not (path / "config.yaml").is_file()
 
 
 def library_state(model: nn.Module, folder: Path, with_head: bool) -> dict[str, Tensor]:
-    """The state dict of a model of `models.library`, from such a folder; the head that a classifier ended in stays out.
+    """Return the state dict of a model of `models.library`, from such a folder; the head that a classifier ended in
+    stays out.
 
     Args:
         model: has `published_names`, the name here of each of the library's tensors.
@@ -62,7 +63,7 @@ def library_state(model: nn.Module, folder: Path, with_head: bool) -> dict[str, 
 
 
 def _shared(model: nn.Module) -> list[list[str]]:
-    """The names of each tensor of a model that has several."""
+    """Return the names of each tensor of a model that has several."""
     groups: dict[int, list[str]] = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
         groups.setdefault(id(tensor), []).append(name)

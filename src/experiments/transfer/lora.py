@@ -42,7 +42,7 @@ class LowRank(nn.Module):
 
 
 def updated(weight: Tensor, down: Tensor, up: Tensor, scale: Tensor) -> Tensor:
-    """A weight (out, …) with its update of `up` (out, rank) and `down` (rank, the rest)."""
+    """Return a weight (out, …) with its update of `up` (out, rank) and `down` (rank, the rest)."""
     return weight + (scale * up @ down).view_as(weight)
 
 
@@ -81,7 +81,7 @@ def merge(model: nn.Module) -> nn.Module:
 
 
 def merged(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict whose low-rank updates have become plain weights; any other comes back as it is."""
+    """Return a state dict whose low-rank updates have become plain weights; any other comes back as it is."""
     plain = {name: value for name, value in state.items() if f".{_PLACE}." not in name}
     for name, weight in state.items():
         layer, _, rest = name.partition(f".{_PLACE}.")

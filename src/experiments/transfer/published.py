@@ -16,7 +16,7 @@ _HALVES = ("GoogLeNet_Weights", "Inception_V3_Weights")
 
 
 def published_state(published: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The state dict of published weights, under the names of their library; fetched once into its cache.
+    """Return the state dict of published weights, under the names of their library; fetched once into its cache.
 
     Args:
         published: `weights` names one of torchvision's, as ResNet18_Weights.IMAGENET1K_V1; or `library` and `name`
@@ -40,7 +40,7 @@ def published_state(published: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def torchvision_weights(published: Mapping[str, Any]) -> Any:
-    """One member of torchvision's enumerations of weights.
+    """Return one member of torchvision's enumerations of weights.
 
     Raises:
         UserError: when the model has none.
@@ -56,7 +56,9 @@ def torchvision_weights(published: Mapping[str, Any]) -> Any:
 
 
 def expected_images(published: Mapping[str, Any]) -> dict[str, Any]:
-    """What published weights expect of their images: `size`, `resize`, `interpolation`, `mean` and `std`, as far as they say."""
+    """Return what published weights expect of their images: `size`, `resize`, `interpolation`, `mean` and `std`, as far
+    as they say.
+    """
     if published.get("library") == "timm":
         from timm.data import resolve_model_data_config  # type: ignore[import-untyped]
         from timm.models import get_pretrained_cfg  # type: ignore[import-untyped]

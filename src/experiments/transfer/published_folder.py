@@ -25,12 +25,12 @@ BLANK = "blank"
 
 
 def is_published(folder: Path) -> bool:
-    """Whether a folder has transformers' layout."""
+    """Tell whether a folder has transformers' layout."""
     return (folder / "config.json").is_file()
 
 
 def read_folder(folder: Path, named: str) -> dict[str, Tensor]:
-    """All tensors of a folder, under the library's names.
+    """Return all tensors of a folder, under the library's names.
 
     Raises:
         UserError: when there are none, a file is damaged, or they are pickles.
@@ -104,7 +104,7 @@ def _head(
     with_head: bool,
     names: Sequence[str],
 ) -> dict[str, Tensor]:
-    """The head's tensors, their rows in the order of the data's names; nothing where it keeps its first values."""
+    """Return the head's tensors, their rows in the order of the data's names; nothing where it keeps its first values."""
     head_names: dict[str, str] = model.head_names  # type: ignore[assignment]
     if not head_names:
         return {}
@@ -140,7 +140,7 @@ def _head(
 
 
 def _rows(folder: Path, symbols: bool) -> dict[str, int]:
-    """The row of each symbol, by vocab.json, or of each class, by config.json.
+    """Return the row of each symbol, by vocab.json, or of each class, by config.json.
 
     Published symbols are commonly capitals, and | stands for a blank between words.
     """

@@ -14,7 +14,7 @@ def stages_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def is_plain(module: nn.Module) -> bool:
-    """Whether a module without parameters gives the same for the same input at any time: pooling and the like."""
+    """Tell whether a module without parameters gives the same for the same input at any time: pooling and the like."""
     return all(
         type(inner).__module__.removeprefix("torch.nn.modules.") in _PLAIN
         or isinstance(inner, nn.Identity)

@@ -14,17 +14,17 @@ from experiments.transfer.stages import stages_of
 
 
 def everything(model: nn.Module) -> Assignment:
-    """All parameters, from the first step."""
+    """Return all parameters, from the first step."""
     return {name: Learning() for name, _ in model.named_parameters()}
 
 
 def feature_extraction(model: nn.Module) -> Assignment:
-    """The head alone."""
+    """Return the head alone."""
     return _of(model, _with_parameters(model)[-1:])
 
 
 def last_stages(model: nn.Module, *, count: int) -> Assignment:
-    """The head and `count` stages below it (those without parameters are not counted).
+    """Return the head and `count` stages below it (those without parameters are not counted).
 
     Raises:
         UserError: when the model has fewer.
@@ -39,7 +39,7 @@ def last_stages(model: nn.Module, *, count: int) -> Assignment:
 
 
 def gradual(model: nn.Module, *, every_epochs: int, depth: int | None) -> Assignment:
-    """The head, and from the top down one stage more every `every_epochs` epochs, `depth` of them or all.
+    """Return the head, and from the top down one stage more every `every_epochs` epochs, `depth` of them or all.
 
     Howard and Ruder, 2018, "Universal Language Model Fine-tuning for Text Classification", section 3.3. When the first
     stage below the head begins is up to `freezing.head_epochs`.
@@ -53,7 +53,9 @@ def gradual(model: nn.Module, *, every_epochs: int, depth: int | None) -> Assign
 
 
 def discriminative(model: nn.Module, *, decay: float) -> Assignment:
-    """All parameters; each stage at `decay` times the rate of the one above (Howard and Ruder, 2018, section 3.1)."""
+    """Return all parameters; each stage at `decay` times the rate of the one above (Howard and Ruder, 2018, section
+    3.1).
+    """
     found: Assignment = {}
     for number, stage in enumerate(reversed(_with_parameters(model))):
         found |= _of(model, [stage], Learning(rate=decay**number))
@@ -99,7 +101,8 @@ def bias_only(model: nn.Module) -> Assignment:
 
 
 def lora(model: nn.Module, *, rank: int, alpha: float, layers: str | None) -> Assignment:
-    """A low-rank update of every linear and convolution layer below the head, and the head (Hu et al., 2022, "LoRA").
+    """Return a low-rank update of every linear and convolution layer below the head, and the head (Hu et al., 2022,
+    "LoRA").
 
     Args:
         model: changed in place: the layers get two small matrices each, and their weights are computed from them.
@@ -128,7 +131,7 @@ _HEAD = ("fc", "classifier", "last", "last_layer", "output", "top", "logits")  #
 
 
 def chosen(model: nn.Module, *, learn: Sequence[str]) -> Assignment:
-    """What is named: stages, or regular expressions that must match parameter names from their beginning.
+    """Return what is named: stages, or regular expressions that must match parameter names from their beginning.
 
     Raises:
         UserError: when a name fits nothing.

@@ -18,7 +18,7 @@ SAFETENSORS = ".safetensors"
 
 
 def read_checkpoint(path: Path, named: str | None = None) -> Any:
-    """What a file of tensors holds: a dictionary in most cases; on the CPU.
+    """Return what a file of tensors holds: a dictionary in most cases; on the CPU.
 
     Args:
         path: of a torch file, or one of safetensors.
@@ -58,7 +58,9 @@ def read_checkpoint(path: Path, named: str | None = None) -> Any:
 
 
 def plain_numbers() -> list[Any]:
-    """What a pickle names to hold NumPy's numbers, beside its tensors: all of it makes numbers and arrays of them alone."""
+    """Return what a pickle names to hold NumPy's numbers, beside its tensors: all of it makes numbers and arrays of
+    them alone.
+    """
     import numpy as np
 
     scalar = np.float64(0).__reduce__()[0]  # which has no public name
@@ -95,7 +97,7 @@ def read_state_dict(path: Path, named: str | None = None) -> dict[str, Tensor]:
 
 
 def _best(folder: Path, named: str) -> Path:
-    """The best checkpoint of a run's folder."""
+    """Return the best checkpoint of a run's folder."""
     best = folder / "checkpoints" / "best.ckpt"
     if best.exists():
         return best

@@ -123,7 +123,8 @@ def _by_name(
     shown: str,
     with_head: bool,
 ) -> dict[str, Tensor]:
-    """The state dict with the head's rows in the order of the classes here; a head of other classes keeps its first values.
+    """Return the state dict with the head's rows in the order of the classes here; a head of other classes keeps its
+    first values.
 
     Raises:
         UserError: when the head must fit, and is of other classes.
@@ -158,7 +159,9 @@ def known_names(model: nn.Module, own: Mapping[str, Tensor]) -> set[str]:
 
 
 def unwrapped(state: dict[str, Tensor], known: set[str]) -> dict[str, Tensor]:
-    """The state dict without what other code wraps a network in, such as `net.` or `backbone.`, where more names fit so."""
+    """Return the state dict without what other code wraps a network in, such as `net.` or `backbone.`, where more names
+    fit so.
+    """
 
     def fitting(names: Iterable[str]) -> int:
         return len(known.intersection(names))
@@ -177,7 +180,7 @@ def unwrapped(state: dict[str, Tensor], known: set[str]) -> dict[str, Tensor]:
 
 
 def _renamed(state: dict[str, Tensor], model: nn.Module, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict under the model's own names, where it has those of the library it was published in."""
+    """Return the state dict under the model's own names, where it has those of the library it was published in."""
     names: Mapping[str, str] = getattr(model, "published_names", {})
     if len(state.keys() & names.keys()) <= len(state.keys() & own.keys()):
         return state

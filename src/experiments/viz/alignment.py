@@ -22,7 +22,7 @@ def alignment(
     *,
     title: str = "Spectrogram and alignment",
 ) -> Figure:
-    """A pair of panels a recording.
+    """Return a pair of panels a recording.
 
     Args:
         panels: of each, features (frames, bands), probabilities (steps, symbols), its length in seconds, and a text

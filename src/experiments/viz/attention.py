@@ -23,7 +23,7 @@ def attention(
     *,
     title: str = "Attention",
 ) -> Figure:
-    """A map a sentence, side by side two by two: a row for each word of the translation, dark where it looks.
+    """Return a map a sentence, side by side two by two: a row for each word of the translation, dark where it looks.
 
     Args:
         maps: (T, S) weights from 0 to 1 of each sentence.

@@ -19,7 +19,7 @@ LETTERS, SIDE = 12, 15.0  # of a label; inches that the maps share, at most
 def attention_heads(
     maps: Sequence[Tensor], across: Sequence[str], down: Sequence[str], *, title: str, note: str = ""
 ) -> Figure:
-    """A row of maps a layer, a column a head; in a map a row for each token, dark where it looks.
+    """Return a row of maps a layer, a column a head; in a map a row for each token, dark where it looks.
 
     Args:
         maps: of each layer, (heads, T, S) weights from 0 to 1.

@@ -30,7 +30,7 @@ class Grid:
     shaded: bool = False
 
     def texts(self) -> list[list[str]]:
-        """The cells as they are written."""
+        """Return the cells as they are written."""
         return [[one if isinstance(one, str) else short(float(one)) for one in row] for row in self.values]
 
 
@@ -77,7 +77,7 @@ def short(value: float) -> str:
 
 
 def as_text(board: Board) -> str:
-    """The board for a terminal."""
+    """Return the board for a terminal."""
     parts = [board.title + (f" ({board.note})" if board.note else "")]
     for number, step in enumerate(board.steps, 1):
         parts += ["", f"{number}. {step.title}", ""]

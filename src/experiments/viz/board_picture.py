@@ -20,7 +20,7 @@ CURVE = (4.2, 2.6)  # inches
 
 
 def board_picture(board: Board) -> Figure:
-    """All steps below each other."""
+    """Return all steps below each other."""
     sizes = [_size(step) for step in board.steps]
     longest = max(text_width(line, TEXT) for step in board.steps for line in [step.title, *step.sums])
     width = max(2 * MARGIN + max(wide for wide, _ in sizes), 2 * MARGIN + longest + 0.3, 7.0)

@@ -23,7 +23,7 @@ MOST = 12  # classes with a curve of their own
 
 
 def drawn(image: Tensor, found: Mapping[str, Tensor], classes: Sequence[str]) -> bytes:
-    """An image (3, H, W) from 0 to 1 in its own size with its objects, as a PNG file."""
+    """Return an image (3, H, W) from 0 to 1 in its own size with its objects, as a PNG file."""
     height, width = image.shape[-2:]
     dots = 100
     fig = figure(width / dots, height / dots)

@@ -33,7 +33,7 @@ BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"  # Okabe a
 
 
 def figure(width: float, height: float, title: str = "", note: str = "", below: str = "") -> Figure:
-    """An empty figure (inches) with its title, and beside the title a note in grey, at the upper left.
+    """Return an empty figure (inches) with its title, and beside the title a note in grey, at the upper left.
 
     The upper 0.6 inches belong to the title, and 0.2 more to a second note `below` it. What is written there widens the
     figure where it needs to.
@@ -58,7 +58,9 @@ def add_axes(fig: Figure, left: float, bottom: float, width: float, height: floa
 
 
 def ground(fig: Figure, width: float, height: float) -> Axes:
-    """One pair of axes measured in inches from the upper left: an axes each would take ten times as long to draw."""
+    """Return one pair of axes measured in inches from the upper left: an axes each would take ten times as long to
+    draw.
+    """
     ax = add_axes(fig, 0, 0, width, height)
     ax.set_axis_off()
     ax.set_autoscale_on(False)
@@ -102,12 +104,12 @@ def quiet(ax: Axes) -> None:
 
 
 def png(fig: Figure, dpi: int = DPI) -> bytes:
-    """The figure as a PNG file, drawn once, with so many dots an inch."""
+    """Return the figure as a PNG file, drawn once, with so many dots an inch."""
     return as_png(_drawn(fig, dpi))
 
 
 def webp(fig: Figure, dpi: int = DPI) -> bytes:
-    """The figure as a WebP file, a fraction of a PNG's size where there are photographs."""
+    """Return the figure as a WebP file, a fraction of a PNG's size where there are photographs."""
     from PIL import Image
 
     out = io.BytesIO()

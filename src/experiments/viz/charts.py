@@ -23,7 +23,7 @@ def lines(
     note: str = "",
     logarithmic: bool = False,
 ) -> Figure:
-    """Some curves in one panel, each named at its side.
+    """Return some curves in one panel, each named at its side.
 
     Args:
         series: a name, and its x and y values.
@@ -48,7 +48,7 @@ def lines(
 
 
 def bars(values: Sequence[float], x: str, y: str, *, title: str, note: str = "", pale: Collection[int] = ()) -> Figure:
-    """A bar a value, in the order given; those whose numbers are in `pale` stand back."""
+    """Return a bar a value, in the order given; those whose numbers are in `pale` stand back."""
     width, height = 9.5, 4.8
     fig = figure(width, height, title, note)
     ax = add_axes(fig, 0.85, 0.75, width - 1.1, height - 1.75)
@@ -63,7 +63,7 @@ def bars(values: Sequence[float], x: str, y: str, *, title: str, note: str = "",
 
 
 def named_bars(values: Mapping[str, float], x: str, *, title: str, note: str = "") -> Figure:
-    """A bar for each name, lying, with its number behind it."""
+    """Return a bar for each name, lying, with its number behind it."""
     width, height = 9.5, 1.9 + 0.5 * len(values)
     fig = figure(width, height, title, note)
     ax = add_axes(fig, 1.9, 0.75, width - 2.9, height - 1.75)
@@ -103,7 +103,7 @@ def distributions(
 
 
 def heat(values: Tensor, rows: Sequence[str], x: str, *, title: str, note: str = "") -> Figure:
-    """A matrix as colours, from 0 (dark) to its largest value.
+    """Return a matrix as colours, from 0 (dark) to its largest value.
 
     Args:
         values: (rows, columns), at least 0.

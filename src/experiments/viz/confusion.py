@@ -106,7 +106,7 @@ def _numbers(fig: Figure, table: np.ndarray, shares: np.ndarray, left: float, to
 
 
 def _worst(table: np.ndarray, shares: np.ndarray, classes: Sequence[str], worst: int) -> list[tuple[str, str]]:
-    """The most frequent confusions: (count and share of the row, 'true → predicted')."""
+    """Return the most frequent confusions: (count and share of the row, 'true → predicted')."""
     off = table * (1 - np.eye(len(table), dtype=table.dtype))
     order = np.argsort(-off, axis=None, kind="stable")[:worst]
     cells = [divmod(int(i), len(table)) for i in order if off.flat[i] > 0]

@@ -15,7 +15,7 @@ COLOURS = (BLUE, ORANGE, GREEN, RED, "#cc79a7", "#56b4e9", "#f0e442", "#000000")
 
 
 def return_curve(history: Sequence[Mapping[str, float]], threshold: float | None = None) -> Figure:
-    """The mean return over the steps of the environment: of the last training episodes, and of validation.
+    """Return the mean return over the steps of the environment: of the last training episodes, and of validation.
 
     Args:
         history: a row an epoch: `steps`, and `train` and `val` where they are known.
@@ -108,7 +108,7 @@ def policy(
     discrete: bool,
     path: np.ndarray,
 ) -> Figure:
-    """What a policy does over two observations, with the observations of one episode on it.
+    """Return what a policy does over two observations, with the observations of one episode on it.
 
     Args:
         values: (up, across, choices) probabilities, or (up, across, 1) of the first entry of the action.

@@ -67,7 +67,7 @@ def convolution(
     note: str = "",
     most: int = 12,
 ) -> Figure:
-    """A panel a step: the image with the filter on it, its weights in red, and the result so far.
+    """Return a panel a step: the image with the filter on it, its weights in red, and the result so far.
 
     Args:
         padded: (H, W), with its padding.
@@ -128,7 +128,7 @@ def _size(text: str) -> float:
 
 
 def _words(bias: float) -> str:
-    """What is done with the filter, in three lines."""
+    """Return what is done with the filter, in three lines."""
     return (
         "Lay the filter on the image.\nMultiply each pixel with the weight on it, and add up"
         f"{f', with the bias {number(bias)}' if bias else ''}:\none number of the result. Then move on."

@@ -19,7 +19,7 @@ LOWER_IS_BETTER = ("loss", "error", "perplexity", "mae", "mse", "rmse", "mase", 
 
 
 def curves(history: Sequence[Mapping[str, float]], *, title: str = "Learning curves", most: int = 4) -> Figure:
-    """One panel a quantity, train and validation together, the loss first; the best validation value is
+    """Return one panel a quantity, train and validation together, the loss first; the best validation value is
     marked.
 
     Args:
@@ -102,7 +102,7 @@ def _panel(
 
 
 def _ends(values: Sequence[float], margin: float) -> tuple[float, float]:
-    """What an axis spans: the values and a margin; something to see where they are one, or none."""
+    """Return what an axis spans: the values and a margin; something to see where they are one, or none."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     if not isfinite(high - low) or high - low <= 1e-12 * max(abs(low), abs(high)):
         spread = 0.05 * max(abs(low), abs(high)) or 0.5

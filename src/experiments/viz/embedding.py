@@ -18,7 +18,7 @@ NAMES_UP_TO = 20  # classes; above, names would cover the points
 
 
 def class_colours(count: int) -> list[str]:
-    """A colour a class: well told apart up to ten, in the order of the rainbow above twenty."""
+    """Return a colour a class: well told apart up to ten, in the order of the rainbow above twenty."""
     if count <= len(COLOURS):
         return list(COLOURS[:count])
     if count <= 20:
@@ -35,7 +35,7 @@ def embedding(
     title: str = "Embedding",
     note: str = "",
 ) -> Figure:
-    """A panel a projection; the name of a class stands in the middle of its points, up to twenty classes.
+    """Return a panel a projection; the name of a class stands in the middle of its points, up to twenty classes.
 
     Args:
         points: name and (N, 2) each.

@@ -29,7 +29,7 @@ def evidence(
     title: str = "What the answer depends on",
     note: str = "",
 ) -> Figure:
-    """An image a group: as it is, and under each of some layers of heat.
+    """Return an image a group: as it is, and under each of some layers of heat.
 
     Args:
         images: (N, H, W, 3) or, grey, (N, H, W), in [0, 1].
@@ -70,7 +70,9 @@ def evidence(
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """An image in grey, painted over from yellow to red where there is heat: (H, W[, 3]), (H, W) in [0, 1] -> (H, W, 3)."""
+    """Return an image in grey, painted over from yellow to red where there is heat: (H, W[, 3]), (H, W) in [0, 1] ->
+    (H, W, 3).
+    """
     grey = image if image.ndim == 2 else image @ np.array([0.299, 0.587, 0.114], image.dtype)
     colour = matplotlib.colormaps["autumn_r"](heat)[..., :3]
     cover = 0.8 * heat[..., None] ** 1.5  # little heat leaves the image as it is
@@ -96,7 +98,7 @@ class Unit(NamedTuple):
 
 
 def units(found: Sequence[Unit], *, title: str = "Most activating images", note: str = "") -> Figure:
-    """A row a unit: the images that excite it most, framed where it looked."""
+    """Return a row a unit: the images that excite it most, framed where it looked."""
     side, left = 1.3, 1.75
     columns = max(len(one.images) for one in found)
     width, height = max(left + columns * (side + GAP) + 0.1, 6.8), 0.65 + len(found) * (side + 0.42) + 0.05

@@ -36,12 +36,12 @@ class FontWriting(NamedTuple):
     note: str
 
     def written(self, text: str) -> str:
-        """The text as it can be drawn."""
+        """Return the text as it can be drawn."""
         return latin(text) if self.latin else text
 
 
 def writing(texts: Iterable[str]) -> FontWriting:
-    """A font for all letters of some texts, or the way out where this machine has none."""
+    """Return a font for all letters of some texts, or the way out where this machine has none."""
     needed = {ord(letter) for text in texts for letter in unicodedata.normalize("NFC", text)}
     missing = frozenset(
         code for code in needed if code > 127 and not chr(code).isspace() and code not in _letters_of(USUAL)
@@ -96,8 +96,9 @@ _NOBODY_CHOSE = (["sans-serif"], [USUAL])
 
 
 def pieces(text: str) -> list[tuple[str, str | None]]:
-    """A text in pieces of one font each: the file of a font of this machine, or None for the usual one, which also gets what
-    no font here has, in Latin letters."""
+    """Return a text in pieces of one font each: the file of a font of this machine, or None for the usual one, which
+    also gets what no font here has, in Latin letters.
+    """
     if text.isascii():
         return [(text, None)]
     how = writing([text])
@@ -130,7 +131,7 @@ def _letters_of(family: str) -> frozenset[int]:
 
 @cache
 def _font_with(codes: frozenset[int]) -> str | None:
-    """The family of an upright font of this machine that has all these letters."""
+    """Return the family of an upright font of this machine that has all these letters."""
     from matplotlib import font_manager
     from matplotlib.ft2font import FT2Font
 

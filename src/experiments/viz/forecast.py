@@ -23,7 +23,7 @@ def forecasts(
     *,
     title: str = "Forecasts",
 ) -> Figure:
-    """A row a column of the series, a panel a window.
+    """Return a row a column of the series, a panel a window.
 
     Args:
         windows: of each, past (H, C), truth (F, C) or None, and forecast (F, C, Q), all in the units of the data.

@@ -12,7 +12,7 @@ SMALLEST = 1e-12  # below it lies nothing but rounding
 
 
 def gradient_reach(norms: Mapping[int, Sequence[float]]) -> Figure:
-    """The norm of the gradient by the state against the steps back from the end, on a logarithmic scale.
+    """Return the norm of the gradient by the state against the steps back from the end, on a logarithmic scale.
 
     Args:
         norms: epochs trained to a norm a step, first step first; drawn are the start, the middle and the end.

@@ -25,7 +25,7 @@ def grid(
     title: str = "",
     note: str = "",
 ) -> Figure:
-    """A grid of images, each with a caption above it.
+    """Return a grid of images, each with a caption above it.
 
     Args:
         images: (N, C, H, W) with C of 1 or 3, normalised with `mean` and `std` (one value a channel).
@@ -45,7 +45,7 @@ def wrong(
     std: Sequence[float] = (1.0,),
     title: str = "Most wrong",
 ) -> Figure:
-    """What was predicted and how surely, and below it what was true.
+    """Return what was predicted and how surely, and below it what was true.
 
     Args:
         images: (N, C, H, W), most wrong first, normalised with `mean` and `std`.
@@ -63,7 +63,7 @@ def wrong(
 
 
 def to_pixels(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
-    """(N, C, H, W) normalised -> (N, H, W, 3) or, grey, (N, H, W), in [0, 1]. Other channel counts show their mean."""
+    """Map (N, C, H, W) normalised -> (N, H, W, 3) or, grey, (N, H, W), in [0, 1]. Other channel counts show their mean."""
     pixels = images.detach().float().cpu().numpy()
     shape = (1, -1, 1, 1)
     pixels = pixels * np.asarray(std, np.float32).reshape(shape) + np.asarray(mean, np.float32).reshape(shape)
@@ -74,7 +74,7 @@ def to_pixels(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> np
 def _tiles(
     pixels: np.ndarray, captions: list[tuple[str, str]], title: str, note: str, style: tuple[str, str]
 ) -> Figure:
-    """All tiles and captions straight on the figure, without axes."""
+    """Return all tiles and captions straight on the figure, without axes."""
     weight, colour = style
     count = len(captions)
     two_lines = any(second for _, second in captions)

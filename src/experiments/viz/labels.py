@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def shorten(name: str, length: int, among: Iterable[str] = ()) -> str:
-    """A name that fits: its beginning and an ellipsis, or both its ends where another of the names begins alike."""
+    """Return a name that fits: its beginning and an ellipsis, or both its ends where another of the names begins alike."""
     if len(name) <= length:
         return name
     start = name[: length - 1]

@@ -33,7 +33,8 @@ class MapRow(NamedTuple):
 
 
 def feature_maps(image: np.ndarray, rows: Sequence[MapRow], *, title: str = "Feature maps", note: str = "") -> Figure:
-    """The image, and below it a row a stage from shallow to deep; each map from dark (its least) to bright (its most).
+    """Return the image, and below it a row a stage from shallow to deep; each map from dark (its least) to bright (its
+    most).
 
     Args:
         image: (H, W, 3) or, grey, (H, W), in [0, 1].

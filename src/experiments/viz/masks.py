@@ -28,7 +28,7 @@ def masks(
     title: str,
     note: str = "",
 ) -> Figure:
-    """A row an image: the image, its true mask, the predicted one, and the pixels where these differ.
+    """Return a row an image: the image, its true mask, the predicted one, and the pixels where these differ.
 
     Args:
         images: (N, C, H, W) normalised as `spec` says.
@@ -102,7 +102,7 @@ def coloured(mask: np.ndarray, colours: Sequence[str]) -> np.ndarray:
 
 
 def chance_maps(images: Tensor, rows: Sequence[tuple[str, Tensor]], names: Sequence[str], spec: Any) -> Figure:
-    """An image a column, and below it maps of values from 0 to 1, a row each.
+    """Return an image a column, and below it maps of values from 0 to 1, a row each.
 
     Args:
         images: (N, C, H, W) normalised as `spec` says.
@@ -154,6 +154,6 @@ def class_bars(
 
 
 def _dark(colour: str) -> np.ndarray:
-    """A colour that can be seen on white."""
+    """Return a colour that can be seen on white."""
     values = rgb(colour)
     return values * min(1.0, 0.75 / max(float(values.mean()), 1e-9))

@@ -52,7 +52,7 @@ def arranged(boxes: Sequence[int], edges: set[tuple[int, int]], sizes: Mapping[i
 def _side_by_side(
     boxes: Sequence[int], edges: set[tuple[int, int]], sizes: Mapping[int, Size], whole: int
 ) -> list[Layout]:
-    """What lies between two waists, as one part; its branches are laid out by themselves."""
+    """Return what lies between two waists, as one part; its branches are laid out by themselves."""
     if not boxes:
         return []
     branches = _components(boxes, edges)
@@ -78,7 +78,7 @@ def _stacked(parts: Sequence[Layout]) -> Layout:
 
 
 def _reached(boxes: Sequence[int], edges: set[tuple[int, int]]) -> dict[int, set[int]]:
-    """What comes behind each box."""
+    """Return what comes behind each box."""
     after: dict[int, set[int]] = {box: set() for box in boxes}
     for box in reversed(boxes):
         for a, b in edges:

@@ -117,7 +117,7 @@ def _jumps(stages: Sequence[Stage], items: dict[int, Item]) -> list[tuple[int, i
 def _placed(
     stages: Sequence[Stage], panels: Sequence[Size], jumps: Sequence[tuple[int, int]]
 ) -> tuple[list[tuple[float, float]], float, float]:
-    """The upper left corner of each panel, and the size of the picture."""
+    """Return the upper left corner of each panel, and the size of the picture."""
     top, spots = 0.85, []
     shrinks = len({stage.side for stage in stages}) > 2 and bool(jumps)
     if jumps:  # one row, so that nothing crosses; lower where the maps are smaller
@@ -239,12 +239,12 @@ def _around(
 
 
 def _hits(way: Sequence[tuple[float, float]], boxes: Sequence[tuple[tuple[float, float], Size]]) -> bool:
-    """Whether a box stands on a way."""
+    """Tell whether a box stands on a way."""
     return any(_on_line(middle, size, a, b) for a, b in pairwise(way) for middle, size in boxes)
 
 
 def _on_line(middle: tuple[float, float], size: Size, start: tuple[float, float], end: tuple[float, float]) -> bool:
-    """Whether a box stands on the straight way."""
+    """Tell whether a box stands on the straight way."""
     for step in range(41):
         x = start[0] + (end[0] - start[0]) * step / 40
         y = start[1] + (end[1] - start[1]) * step / 40

@@ -54,7 +54,7 @@ _CLASSES = "".join(
 
 
 def page(title: str, parts: Sequence[str], *, style: str = "", script: str = "") -> str:
-    """A whole page of finished HTML parts; nothing but its own style and script may act in it.
+    """Return a whole page of finished HTML parts; nothing but its own style and script may act in it.
 
     Args:
         title: plain text, of the browser's tab.
@@ -77,7 +77,7 @@ def page(title: str, parts: Sequence[str], *, style: str = "", script: str = "")
 
 
 def figure(title: str, caption: str, inner: str, wide: bool) -> str:
-    """A card with a drawing or picture; a wide one takes the whole row and scrolls on a narrow screen.
+    """Return a card with a drawing or picture; a wide one takes the whole row and scrolls on a narrow screen.
 
     Args:
         title: plain text, or empty where the drawing has its own.

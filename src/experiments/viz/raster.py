@@ -178,7 +178,7 @@ def _put(renderer: RendererBase, pixels: np.ndarray, left: float, bottom: float)
 
 
 def _own(fig: Figure, kind: type[Any]) -> Any:
-    """The figure's artist of a kind, made with the first use."""
+    """Return the figure's artist of a kind, made with the first use."""
     found = next((one for one in fig.artists if isinstance(one, kind)), None)
     return found if found is not None else fig.add_artist(kind())
 

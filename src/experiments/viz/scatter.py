@@ -15,7 +15,7 @@ from experiments.viz.labels import shorten
 def scatter(
     points: Tensor, labels: Tensor, classes: Sequence[str], *, title: str = "Codes", note: str = "", most: int = 20
 ) -> Figure:
-    """A dot an example, and the name of each class at its colour.
+    """Return a dot an example, and the name of each class at its colour.
 
     Args:
         points: (N, 2).

@@ -15,7 +15,7 @@ SIGNED = {"hidden", "candidate", "cell"}  # from -1 to 1, or beyond; the others 
 
 
 def gates(pieces: Sequence[str], states: Mapping[str, np.ndarray], *, title: str, note: str = "") -> Figure:
-    """A heat map a gate over the unrolled sequence: a column a token, a row a unit.
+    """Return a heat map a gate over the unrolled sequence: a column a token, a row a unit.
 
     Args:
         pieces: T tokens.
@@ -53,7 +53,7 @@ def gates(pieces: Sequence[str], states: Mapping[str, np.ndarray], *, title: str
 
 
 def importance(pieces: Sequence[str], values: Sequence[float], *, title: str, note: str = "") -> Figure:
-    """A bar a token, from the top down: what the answer loses without it.
+    """Return a bar a token, from the top down: what the answer loses without it.
 
     Args:
         pieces: T tokens.

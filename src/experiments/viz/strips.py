@@ -23,7 +23,7 @@ def strips(
     note: str = "",
     tight: bool = False,
 ) -> Figure:
-    """One strip of pictures a row, its name at the left, and what stands below the columns.
+    """Return one strip of pictures a row, its name at the left, and what stands below the columns.
 
     Args:
         rows: names and (N, C, H, W) pixels from 0 to 1, equally many of one size in each.
@@ -64,7 +64,7 @@ def strips(
 
 
 def _coloured(values: Tensor, hot: bool) -> np.ndarray:
-    """(N, C, H, W) -> (N, H, W, 3) from 0 to 1."""
+    """Map (N, C, H, W) -> (N, H, W, 3) from 0 to 1."""
     if hot:
         grey = values.detach().float().mean(1).cpu().numpy()
         return colormaps["inferno"](grey / max(float(grey.max(initial=0.0)), 1e-9))[..., :3].astype(np.float32)

@@ -35,7 +35,7 @@ def table(head: Sequence[str], rows: Rows, right: Sequence[int] = (), bold: Coll
 
 
 def markdown(head: Sequence[str], rows: Rows, right: Sequence[int] = (), bold: Collection[int] = ()) -> str:
-    """The same as a Markdown table."""
+    """Return the same as a Markdown table."""
 
     def line(row: Sequence[str], strong: bool = False) -> str:
         cells = (clean(cell).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") for cell in row)
@@ -46,7 +46,7 @@ def markdown(head: Sequence[str], rows: Rows, right: Sequence[int] = (), bold: C
 
 
 def comma_separated(head: Sequence[str], rows: Rows) -> str:
-    """The same as CSV; no cell is a formula to a spreadsheet."""
+    """Return the same as CSV; no cell is a formula to a spreadsheet."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([[cell(value) for value in row] for row in [head, *rows]])

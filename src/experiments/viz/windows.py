@@ -15,7 +15,7 @@ from experiments.viz.labels import shorten
 def windows(
     lines: Mapping[str, Tensor], columns: Sequence[str], captions: Sequence[str] = (), *, title: str = ""
 ) -> Figure:
-    """A row a column of the series, a panel a window.
+    """Return a row a column of the series, a panel a window.
 
     Args:
         lines: names and values (N, T, C) of one to three curves in each panel, the true one first, in the data's units.

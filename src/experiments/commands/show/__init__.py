@@ -71,7 +71,7 @@ def main(words: list[str]) -> int:
 
 
 def _reads_images(folder: Path) -> bool:
-    """Whether what follows the run on the command line are files of images; also where there is no run."""
+    """Tell whether what follows the run on the command line are files of images; also where there is no run."""
     if not (folder / "config.yaml").exists():
         return True
     from experiments.run.folder import read_config

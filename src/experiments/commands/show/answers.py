@@ -16,7 +16,7 @@ SHOWN, SPANS, WORDS = 3, 20, 400  # test questions, where none are named; answer
 
 @torch.no_grad()
 def answers(look: Look) -> Iterator[Picture]:
-    """The passage of each question with its likely answers marked."""
+    """Yield the passage of each question with its likely answers marked."""
     from experiments.tasks.parts.spans import best_spans
     from experiments.viz.marked_text import Word, marked_text
 

@@ -40,7 +40,7 @@ def embedding(look: Look) -> Iterator[Picture]:
 
 
 def _planes(features: np.ndarray) -> tuple[dict[str, np.ndarray], float]:
-    """Two projections of (N, D) to (N, 2), and the share of variance that PCA's keeps."""
+    """Return two projections of (N, D) to (N, 2), and the share of variance that PCA's keeps."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
@@ -54,7 +54,7 @@ def _planes(features: np.ndarray) -> tuple[dict[str, np.ndarray], float]:
 
 
 def confusion(look: Look) -> Iterator[Picture]:
-    """The confusion matrix of the whole test, and images of the most frequent confusions."""
+    """Yield the confusion matrix of the whole test, and images of the most frequent confusions."""
     from experiments.viz.confusion import confusion as draw
 
     classes, counts = look.run.spec.classes, look.run.record.get("confusion")

@@ -9,7 +9,7 @@ from experiments.commands.show.panel import Look, NotShown, Panel, Picture
 
 
 def pictures(look: Look) -> Iterator[Picture]:
-    """Everything that the task draws, without its peers."""
+    """Yield everything that the task draws, without its peers."""
     task = look.run.task
     task.data, task.peers = look.run.data, False
     test = task.sample("test", look.wanted.examples)

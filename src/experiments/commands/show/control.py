@@ -11,7 +11,7 @@ FRAMES = 250  # of the animation at most
 
 
 def animation(look: Look) -> Iterator[Picture]:
-    """The first episode of the test, as it looks; `inputs` may name another one by its number."""
+    """Yield the first episode of the test, as it looks; `inputs` may name another one by its number."""
     from experiments.viz.animation import gif
 
     _playable(look)
@@ -31,7 +31,7 @@ def episode(look: Look) -> Iterator[Picture]:
 
 
 def policy(look: Look) -> Iterator[Picture]:
-    """What the policy does over the two observations that vary most."""
+    """Yield what the policy does over the two observations that vary most."""
     if len(look.run.spec.observations) < 2:
         raise NotShown("there is one observation alone")
     caption = "What the policy does, over the two observations that vary most in the episode, the others at its median."
@@ -39,7 +39,7 @@ def policy(look: Look) -> Iterator[Picture]:
 
 
 def returns(look: Look) -> Iterator[Picture]:
-    """The return over the steps of training, as the record has it."""
+    """Yield the return over the steps of training, as the record has it."""
     from experiments.viz.control import return_curve
 
     history = (look.run.record.get("steps") or {}).get("return_by_steps")

@@ -212,7 +212,7 @@ def output_size(side: int, kernel: int, stride: int, padding: int, dilation: int
 def slide(
     image: np.ndarray, weights: np.ndarray, stride: int, padding: int | tuple[int, int], dilation: int, bias: float
 ) -> tuple[np.ndarray, list[ConvolutionStep]]:
-    """The padded image, and every place of the filter with its sum."""
+    """Return the padded image, and every place of the filter with its sum."""
     import numpy as np
 
     from experiments.viz.convolution import ConvolutionStep
@@ -246,7 +246,7 @@ def convolution_page(
     pads: tuple[int, int],
     bias: float,
 ) -> str:
-    """The page: a section a step, one shown at a time; without scripts, all below each other."""
+    """Return the page: a section a step, one shown at a time; without scripts, all below each other."""
     from experiments.viz.convolution import number, sum_of_products
     from experiments.viz.page import page
 

@@ -37,7 +37,7 @@ class _Few(NamedTuple):
 
 
 def _few(look: Look) -> _Few:
-    """The files given, or the first test images."""
+    """Return the files given, or the first test images."""
 
     def make() -> _Few:
         if look.wanted.inputs:
@@ -80,7 +80,7 @@ def objects(look: Look) -> Iterator[Picture]:
 
 
 def mistakes(look: Look) -> Iterator[Picture]:
-    """The images with the worst and the best agreement, and how many errors of each kind there are."""
+    """Yield the images with the worst and the best agreement, and how many errors of each kind there are."""
     from experiments.tasks.parts.matching import KINDS, Mistakes
     from experiments.viz.boxes import beside
     from experiments.viz.charts import named_bars
@@ -159,7 +159,7 @@ def thresholds(look: Look) -> Iterator[Picture]:
 
 
 def proposals(look: Look) -> Iterator[Picture]:
-    """The places that the first part of a detector in two parts proposes, the surest first."""
+    """Yield the places that the first part of a detector in two parts proposes, the surest first."""
     from experiments.viz.boxes import beside
 
     few = _few(look)
@@ -184,7 +184,7 @@ def proposals(look: Look) -> Iterator[Picture]:
 
 
 def pyramid(look: Look) -> Iterator[Picture]:
-    """The feature pyramid of one image: of each level the channels that vary most."""
+    """Yield the feature pyramid of one image: of each level the channels that vary most."""
     from experiments.viz.maps import MapRow, feature_maps
 
     image = _few(look).images[0]
@@ -202,7 +202,7 @@ def pyramid(look: Look) -> Iterator[Picture]:
 
 
 def _told(look: Look, part: nn.Module, image: Tensor) -> Any:
-    """What a part of the detector gives for an image."""
+    """Return what a part of the detector gives for an image."""
     given: list[Any] = []
     hook = part.register_forward_hook(lambda module, args, output: given.append(output))
     try:

@@ -53,7 +53,7 @@ def first_layer(look: Look) -> Iterator[Picture]:
 
 
 def feature_maps(look: Look) -> Iterator[Picture]:
-    """What each stage makes of an image; with a stage asked for, many of its channels."""
+    """Yield what each stage makes of an image; with a stage asked for, many of its channels."""
     from experiments.viz.maps import MapRow, stage_maps
     from experiments.viz.maps import feature_maps as draw
 

@@ -15,14 +15,14 @@ from experiments.errors import UserError
 
 
 def stages(model: nn.Module) -> dict[str, nn.Module]:
-    """The named stages before the head, in forward order."""
+    """Return the named stages before the head, in forward order."""
     found = dict(model.named_children())
     found.pop("head", None)
     return found
 
 
 def stage_of(model: nn.Module, name: str) -> nn.Module:
-    """A stage by its name.
+    """Return a stage by its name.
 
     Raises:
         UserError: the model has none of this name.
@@ -34,13 +34,14 @@ def stage_of(model: nn.Module, name: str) -> nn.Module:
 
 
 def values(output: Any) -> Any:
-    """The tensor of what a stage gives: itself, or the first field of a NamedTuple."""
+    """Return the tensor of what a stage gives: itself, or the first field of a NamedTuple."""
     return output[0] if isinstance(output, tuple) else output
 
 
 def channels_last(shape: tuple[int, ...], images: tuple[int, ...]) -> bool:
-    """Whether maps of this shape, made of images (B, C, H, W), are (B, h, w, c), as Swin passes them on, instead of
-    (B, c, h, w): whether the sides of the image are found in the first two numbers rather than in the last two."""
+    """Tell whether maps of this shape, made of images (B, C, H, W), are (B, h, w, c), as Swin passes them on, instead
+    of (B, c, h, w): whether the sides of the image are found in the first two numbers rather than in the last two.
+    """
     if len(shape) != 4 or len(images) != 4:
         return False
     (_, one, two, three), (*_, high, wide) = shape, images
@@ -97,7 +98,7 @@ def watching(model: nn.Module, names: Sequence[str], *, keep_graph: bool = False
 
 
 def outputs(model: nn.Module, inputs: Any) -> dict[str, Tensor]:
-    """What every stage gives for a batch, without gradients."""
+    """Return what every stage gives for a batch, without gradients."""
     names = list(stages(model))
     with torch.no_grad(), watching(model, names) as seen:
         model(inputs)
@@ -105,7 +106,7 @@ def outputs(model: nn.Module, inputs: Any) -> dict[str, Tensor]:
 
 
 def last_map(shapes: dict[str, tuple[int, ...]]) -> str | None:
-    """The last stage that still has places: output (B, C, H, W) with H × W above 1."""
+    """Return the last stage that still has places: output (B, C, H, W) with H × W above 1."""
     spatial = [name for name, shape in shapes.items() if len(shape) == 4 and shape[2] * shape[3] > 1]
     return spatial[-1] if spatial else None
 
@@ -134,8 +135,8 @@ def grad_cam(model: nn.Module, images: Tensor, labels: Tensor, stage: str) -> Te
 
 
 def saliency(model: nn.Module, images: Tensor, labels: Tensor, *, copies: int = 16, noise: float = 0.1) -> Tensor:
-    """How strongly each pixel moves a class's score (Simonyan et al., 2013), averaged over noisy copies of the image,
-    which takes out the speckle (Smilkov et al., SmoothGrad, 2017).
+    """Tell how strongly each pixel moves a class's score (Simonyan et al., 2013), averaged over noisy copies of the
+    image, which takes out the speckle (Smilkov et al., SmoothGrad, 2017).
 
     Args:
         model: in evaluation mode.
@@ -165,8 +166,8 @@ def saliency(model: nn.Module, images: Tensor, labels: Tensor, *, copies: int = 
 def reach(
     model: nn.Module, images: Tensor, stage: str, unit: int, places: Tensor
 ) -> list[tuple[float, float, float, float]]:
-    """The part of each image that moves a unit at one place of its map: two standard deviations of its slopes to each
-    side of their middle (Luo et al., Effective receptive field, 2016).
+    """Return the part of each image that moves a unit at one place of its map: two standard deviations of its slopes to
+    each side of their middle (Luo et al., Effective receptive field, 2016).
 
     Args:
         model: in evaluation mode.

@@ -30,7 +30,9 @@ figure + figure { margin-top: 1rem; }
 
 
 def picture_html(figure: Figure | bytes, title: str) -> str:
-    """The figure as HTML that follows the page's light or dark; the figure is changed. An animation stays as it is."""
+    """Return the figure as HTML that follows the page's light or dark; the figure is changed. An animation stays as it
+    is.
+    """
     if isinstance(figure, bytes):
         wide = struct.unpack("<H", figure[6:8])[0] / _DPI * 2
         data = "data:image/gif;base64," + base64.b64encode(figure).decode()
@@ -57,7 +59,7 @@ def show_page(
     notes: Sequence[str],
     back: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """The whole page.
+    """Return the whole page.
 
     Args:
         title: of the page.

@@ -62,7 +62,7 @@ class Look:
     kept: dict[str, Any]
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """What `make` gives, computed for the first panel that asks for it."""
+        """Return what `make` gives, computed for the first panel that asks for it."""
         if name not in self.kept:
             self.kept[name] = make()
         return self.kept[name]

@@ -54,7 +54,9 @@ def weights(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    """What `scaled_dot_product_attention` multiplies the values by: (B, heads, T, size) and (B, heads, S, size) -> (B, heads, T, S)."""
+    """Return what `scaled_dot_product_attention` multiplies the values by: (B, heads, T, size) and (B, heads, S, size)
+    -> (B, heads, T, S).
+    """
     if key.shape[1] != query.shape[1]:
         key = key.repeat_interleave(query.shape[1] // key.shape[1], 1)
     scores = query.float() @ key.float().transpose(2, 3) * (query.shape[3] ** -0.5 if scale is None else scale)

@@ -33,7 +33,7 @@ class _Few(NamedTuple):
 
 
 def _few(look: Look) -> _Few:
-    """The files given, or the first test images; with a class asked for, those that have most of it."""
+    """Return the files given, or the first test images; with a class asked for, those that have most of it."""
 
     def make() -> _Few:
         device = device_of(look)
@@ -72,7 +72,7 @@ def predictions(look: Look) -> Iterator[Picture]:
 
 
 def chances(look: Look) -> Iterator[Picture]:
-    """The chance of each class at each pixel, and how unsure the network is."""
+    """Yield the chance of each class at each pixel, and how unsure the network is."""
     from experiments.viz.masks import chance_maps
 
     few, spec = _few(look), look.run.spec

@@ -16,7 +16,7 @@ EXAMPLES, UNITS, LONGEST = 3, 24, 60  # texts that are drawn; units of a heat ma
 
 
 def _texts(look: Look) -> list[str]:
-    """The texts asked for, or the first of the test part.
+    """Return the texts asked for, or the first of the test part.
 
     Raises:
         NotShown: the run reads no text, or its data has none to show.
@@ -29,7 +29,7 @@ def _texts(look: Look) -> list[str]:
 
 
 def _prepared(look: Look, text: str) -> tuple[Sequences, list[str]]:
-    """One text as the model reads it, cut to what can be drawn, and its tokens."""
+    """Return one text as the model reads it, cut to what can be drawn, and its tokens."""
     values = look.run.prepare([text]).values[:, :LONGEST]
     device = next(look.run.model.parameters()).device
     lengths = torch.tensor([values.shape[1]], device=device)
@@ -37,7 +37,7 @@ def _prepared(look: Look, text: str) -> tuple[Sequences, list[str]]:
 
 
 def _answer(look: Look, inputs: Sequences) -> tuple[int, float, str]:
-    """The likeliest class, its probability, and both in words."""
+    """Return the likeliest class, its probability, and both in words."""
     chances = look.run.task.report.predict(inputs)[0]
     best = int(chances.argmax())
     return best, float(chances[best]), f"{look.run.spec.classes[best]}, {float(chances[best]):.0%}"
@@ -45,7 +45,7 @@ def _answer(look: Look, inputs: Sequences) -> tuple[int, float, str]:
 
 @torch.no_grad()
 def gates(look: Look) -> Iterator[Picture]:
-    """The last recurrent layer, read forwards, unrolled over a sentence: hidden state and every gate."""
+    """Yield the last recurrent layer, read forwards, unrolled over a sentence: hidden state and every gate."""
     from experiments.models.cells import unroll
     from experiments.models.recurrent import RecurrentLayer
     from experiments.viz.sequence import gates as draw
@@ -77,14 +77,14 @@ def gates(look: Look) -> Iterator[Picture]:
 
 
 def _busiest(hidden: Tensor) -> Tensor:
-    """The units of (T, units) that change most, in their own order."""
+    """Return the units of (T, units) that change most, in their own order."""
     spread = hidden.std(dim=0, correction=0)
     return spread.topk(min(UNITS, len(spread))).indices.sort().values
 
 
 @torch.no_grad()
 def importance(look: Look) -> Iterator[Picture]:
-    """What the log-probability of the answer loses when a word is replaced by the unknown word."""
+    """Yield what the log-probability of the answer loses when a word is replaced by the unknown word."""
     from experiments.viz.sequence import importance as draw
 
     if not look.run.spec.num_classes if isinstance(look.run.spec, TextSpec) else True:

@@ -28,7 +28,7 @@ def forecast(look: Look) -> Iterator[Picture]:
 
 
 def error_by_step(look: Look) -> Iterator[Picture]:
-    """The test's errors by steps ahead, as the record has them."""
+    """Yield the test's errors by steps ahead, as the record has them."""
     from experiments.viz.forecast import errors_by_step
 
     steps = look.run.record.get("per_step")

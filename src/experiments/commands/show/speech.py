@@ -10,7 +10,7 @@ RECORDINGS = 4
 
 
 def alignment(look: Look) -> Iterator[Picture]:
-    """The symbols' probabilities below the spectrogram, of files or of test recordings."""
+    """Yield the symbols' probabilities below the spectrogram, of files or of test recordings."""
     import torch
 
     task = look.run.task

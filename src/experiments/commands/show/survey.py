@@ -66,7 +66,7 @@ def device_of(look: Look) -> torch.device:
 
 
 def image_spec(look: Look) -> ImageSpec:
-    """The spec of a run on images.
+    """Return the spec of a run on images.
 
     Raises:
         NotShown: the run reads something else.
@@ -84,7 +84,7 @@ def need_scores(look: Look) -> None:
 
 
 def label_of(look: Look) -> int | None:
-    """The class that was asked for.
+    """Return the class that was asked for.
 
     Raises:
         UserError: the run knows no such class.
@@ -100,7 +100,7 @@ def label_of(look: Look) -> int | None:
 
 
 def test_data(look: Look) -> Any:
-    """The run's data module.
+    """Return the run's data module.
 
     Raises:
         NotShown: its dataset cannot be read, and files were given to look at instead.
@@ -129,7 +129,7 @@ def targets_of(look: Look) -> np.ndarray:
 
 
 def chosen(look: Look, most: int) -> Chosen:
-    """The files given, or test examples: of the class asked for, or one of each class in turn."""
+    """Return the files given, or test examples: of the class asked for, or one of each class in turn."""
     spec, wanted, device = image_spec(look), look.wanted, device_of(look)
     if wanted.inputs:
         from experiments.commands.predict import image_files
@@ -154,7 +154,7 @@ def chosen(look: Look, most: int) -> Chosen:
 
 
 def shapes(look: Look) -> dict[str, tuple[int, ...]]:
-    """The output shape of each stage, with a batch of one."""
+    """Return the output shape of each stage, with a batch of one."""
 
     def make() -> dict[str, tuple[int, ...]]:
         from experiments.run.layer_table import example_input
@@ -192,13 +192,13 @@ def check(look: Look) -> None:
 
 
 def unit_stage(look: Look) -> str | None:
-    """The stage whose units are looked at: the one asked for, the last one with places, or the last."""
+    """Return the stage whose units are looked at: the one asked for, the last one with places, or the last."""
     found = shapes(look)
     return look.wanted.stage or last_map(found) or next(reversed(found), None)
 
 
 def spatial_stage(look: Look) -> str:
-    """The stage asked for, or the last one that still has places.
+    """Return the stage asked for, or the last one that still has places.
 
     Raises:
         NotShown: it has none, or no stage of the model has.
@@ -219,7 +219,7 @@ def _words(shape: tuple[int, ...]) -> str:
 
 
 def survey(look: Look) -> Survey:
-    """The pass, made once for all panels; test examples are taken evenly over the test part."""
+    """Return the pass, made once for all panels; test examples are taken evenly over the test part."""
     return look.once("survey", lambda: _survey(look))
 
 
@@ -283,7 +283,7 @@ def _batches(look: Look) -> Iterator[tuple[np.ndarray, Any, Tensor]]:
 
 
 def _pooled(values: Tensor) -> Tensor:
-    """What the head reads as one vector an example: (B, D, …) -> (B, D), averaged over places or steps."""
+    """Return what the head reads as one vector an example: (B, D, …) -> (B, D), averaged over places or steps."""
     values = values.float()
     if values.ndim == 3:  # (B, T, D)
         return values.mean(1)
@@ -291,7 +291,7 @@ def _pooled(values: Tensor) -> Tensor:
 
 
 def _thumbnails(inputs: Tensor, spec: ImageSpec) -> np.ndarray:
-    """(B, C, H, W) normalised -> (B, h, w, 3) uint8."""
+    """Map (B, C, H, W) normalised -> (B, h, w, 3) uint8."""
     from experiments.viz.images import to_pixels
 
     longest = max(inputs.shape[2:])

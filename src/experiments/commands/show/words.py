@@ -24,7 +24,7 @@ EXAMPLES, LONGEST, CANDIDATES, WRITTEN = (
 
 
 def texts(look: Look) -> list[str]:
-    """The texts asked for, or the beginning of the test part.
+    """Return the texts asked for, or the beginning of the test part.
 
     Raises:
         NotShown: the run reads no text.
@@ -46,7 +46,7 @@ def texts(look: Look) -> list[str]:
 
 
 def prepared(look: Look, text: str) -> tuple[Sequences, list[str]]:
-    """One text as the model reads it, cut to what can be drawn, and its tokens."""
+    """Return one text as the model reads it, cut to what can be drawn, and its tokens."""
     inputs = look.run.prepare([text])
     values = (
         getattr(inputs, "inputs", inputs).values[:1, :LONGEST].to(device_of(look))
@@ -61,7 +61,7 @@ def pieces(look: Look, tokens: Tensor) -> list[str]:
 
 
 def attention(look: Look) -> Iterator[Picture]:
-    """A map for each layer and head."""
+    """Yield a map for each layer and head."""
     from experiments.viz.attention_heads import attention_heads
 
     for number, text in enumerate(texts(look), 1):
@@ -80,7 +80,7 @@ def attention(look: Look) -> Iterator[Picture]:
 
 @torch.no_grad()
 def masked(look: Look) -> Iterator[Picture]:
-    """Each token hidden in turn, or the masks of a text: what might stand there."""
+    """Yield each token hidden in turn, or the masks of a text: what might stand there."""
     from experiments.viz.token_choices import token_choices
 
     task: Any = look.run.task
@@ -111,7 +111,7 @@ def masked(look: Look) -> Iterator[Picture]:
 
 @torch.no_grad()
 def written(look: Look) -> Iterator[Picture]:
-    """The path of a text that the model writes, with what it might have written instead."""
+    """Yield the path of a text that the model writes, with what it might have written instead."""
     from experiments.viz.token_choices import token_choices
 
     task: Any = look.run.task
@@ -148,7 +148,7 @@ def choices(look: Look, chances: Tensor, truth: Tensor | None, names: list[str])
 
 
 def shown(text: str) -> str:
-    """The beginning of a text, for a caption."""
+    """Return the beginning of a text, for a caption."""
     return text.strip()[:200]
 
 

@@ -43,7 +43,7 @@ class Examples(NamedTuple):
 
     @classmethod
     def single(cls, clips: np.ndarray, labels: Any) -> Examples:
-        """A clip an example."""
+        """Return a clip an example."""
         return cls([np.array([clip]) for clip in clips], [np.zeros(1, np.int64)] * len(clips), labels)
 
 
@@ -195,7 +195,7 @@ class AudioData(BatchedData):
         return b";".join(np.ascontiguousarray(one, "<i8").tobytes() for one in (labels if audio.written else [labels]))
 
     def in_order(self, part: str, views: int, size: int) -> Any:
-        """Every example of a part in order, `size` at a time."""
+        """Return every example of a part in order, `size` at a time."""
         dataset = self.sets[part]
         return self._loader(dataset, [range(at, min(at + size, len(dataset))) for at in range(0, len(dataset), size)])
 
@@ -205,7 +205,8 @@ class AudioData(BatchedData):
         return np.bincount(self.parts["train"].labels, minlength=len(self.classes)).tolist()
 
     def prepare(self, inputs: Sequence[str | Path | np.ndarray]) -> Sequences:
-        """New clips as the model gets them: files, resampled where need be, or (samples,) arrays, int16 or from -1 to 1.
+        """Return new clips as the model gets them: files, resampled where need be, or (samples,) arrays, int16 or from
+        -1 to 1.
 
         Raises:
             UserError: a file cannot be read.

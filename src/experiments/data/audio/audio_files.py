@@ -130,7 +130,7 @@ def open_clips(
 
 
 def _told(read: Callable[..., Any], start: str, *arguments: Any) -> Any:
-    """What `read` gives; its complaints with `start` before them."""
+    """Return what `read` gives; its complaints with `start` before them."""
     try:
         return read(*arguments)
     except UserError as error:
@@ -138,7 +138,7 @@ def _told(read: Callable[..., Any], start: str, *arguments: Any) -> Any:
 
 
 def read_header(path: Path, span: Span = WHOLE) -> Header:
-    """What a file says of itself, without its samples; `frames` are those of the part.
+    """Return what a file says of itself, without its samples; `frames` are those of the part.
 
     Raises:
         UserError: it is missing, no audio, or has no samples there.
@@ -162,7 +162,7 @@ def read_header(path: Path, span: Span = WHOLE) -> Header:
 
 
 def read_clip(path: Path, rate: int, span: Span = WHOLE) -> np.ndarray:
-    """A file as (samples,) int16: channels averaged, resampled with a filter against aliasing.
+    """Return a file as (samples,) int16: channels averaged, resampled with a filter against aliasing.
 
     Raises:
         UserError: it cannot be read, or is cut short.
@@ -214,7 +214,7 @@ def to_int16(samples: np.ndarray) -> np.ndarray:
 
 
 def _opened(path: Path) -> Any:
-    """What soundfile opens: the path, or what ffmpeg makes of a format that libsndfile does not read.
+    """Return what soundfile opens: the path, or what ffmpeg makes of a format that libsndfile does not read.
 
     Raises:
         UserError: when that needs ffmpeg and it is not installed, or cannot read the file.

@@ -101,7 +101,7 @@ class AudioFolder(AudioData):
         self.parts = {part: Examples.single(members[part], of[members[part]]) for part in PARTS}
 
     def _folders(self) -> dict[str, Path]:
-        """The folder of each part that has one."""
+        """Return the folder of each part that has one."""
         root = data_root(self.name, self.root)
         if not root.is_dir():
             raise UserError(f"data.root={self.root} is no folder: name one with a folder of recordings a class")
@@ -111,7 +111,7 @@ class AudioFolder(AudioData):
         return found if "train" in found else {"train": root}
 
     def _recordings(self, folder: Path) -> tuple[list[Path], list[int]]:
-        """The recordings below the class folders of a part, and their labels."""
+        """Return the recordings below the class folders of a part, and their labels."""
         paths: list[Path] = []
         labels: list[int] = []
         for label, name in enumerate(self.classes):

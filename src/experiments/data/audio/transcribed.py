@@ -133,7 +133,7 @@ class Transcribed(AudioData):
 
 
 def corpus_folder(name: str, root: Path, holds: str, begins: Sequence[str]) -> Path:
-    """The folder of a corpus: `root` itself or one in it, by name.
+    """Return the folder of a corpus: `root` itself or one in it, by name.
 
     Args:
         name: the data option, for messages.

@@ -27,7 +27,7 @@ class Utterance(NamedTuple):
 def read_manifest(
     path: Path, audio: str, text: str, offset: str = "", duration: str = "", clips: str | None = None
 ) -> list[Utterance]:
-    """The utterances of a file (.csv, .tsv, .jsonl) or of a folder with *.trans.txt files somewhere in it.
+    """Return the utterances of a file (.csv, .tsv, .jsonl) or of a folder with *.trans.txt files somewhere in it.
 
     Paths of recordings count from `clips`, or from the folder of the file; what is not there is looked for in the folders
     `clips` and `wavs` beside the file, as Common Voice and LJSpeech have it.
@@ -87,7 +87,7 @@ def _recording(folder: Path, clips: str | None, file: str, where: str) -> Path:
 
 
 def _seconds(row: Mapping[str, object], name: str, where: str) -> float | None:
-    """A number of seconds, 0 or more, of a line; None where it has none."""
+    """Return a number of seconds, 0 or more, of a line; None where it has none."""
     value = row.get(name)
     if value is None or not str(value).strip():
         return None
@@ -101,7 +101,7 @@ def _seconds(row: Mapping[str, object], name: str, where: str) -> float | None:
 
 
 def content(path: Path) -> str:
-    """A text file.
+    """Return a text file.
 
     Raises:
         UserError: naming the line that is not in UTF-8.

@@ -49,7 +49,7 @@ class BoxAugment:
         return cls(**chances)
 
     def __call__(self, image: Tensor, target: dict[str, Tensor], seed: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """An image (3, H, W) uint8 and its objects -> both changed; objects that fell out of it are gone."""
+        """Return an image (3, H, W) uint8 and its objects -> both changed; objects that fell out of it are gone."""
         if not any(getattr(self, one.name) for one in fields(self)):
             return image, target
         from torchvision import tv_tensors  # type: ignore[import-untyped]

@@ -157,7 +157,7 @@ class BoxData(BatchedData):
     # For tasks, pictures and predictions.
 
     def prepare(self, images: Sequence[Any]) -> list[Tensor]:
-        """New images as the model gets them: (3, H, W) from 0 to 1, each of its own size.
+        """Return new images as the model gets them: (3, H, W) from 0 to 1, each of its own size.
 
         Args:
             images: names of files, Pillow images, or uint8 arrays (H, W) or (H, W, C).
@@ -179,7 +179,7 @@ class BoxData(BatchedData):
         return [scaled(image) for image in fetched[0]], fetched[1]
 
     def _split(self, parts: dict[str, list[Picture]]) -> dict[str, list[Picture]]:
-        """All three parts, what is missing held out, the training part limited."""
+        """Return all three parts, what is missing held out, the training part limited."""
         parts = dict(parts)
         if self.test == "val":
             if "test" in parts or "validation" not in parts:
@@ -222,7 +222,7 @@ class BoxData(BatchedData):
         return self.chosen
 
     def _known(self, picture: Picture, classes: tuple[str, ...], names: tuple[str, ...] | None) -> Picture:
-        """The picture without objects of classes that were not chosen."""
+        """Return the picture without objects of classes that were not chosen."""
         for one in picture.objects:
             if one.name not in classes and self.chosen is None:
                 of = "the training part" if names is None else "the dataset"
@@ -275,7 +275,7 @@ class Photographs(Dataset):
         return [image for image, _ in pairs], [target for _, target in pairs]
 
     def read(self, index: int, crowds: bool = True) -> tuple[Tensor, Target]:
-        """One image and its objects, crowds among them or not."""
+        """Return one image and its objects, crowds among them or not."""
         picture, found = self.pictures[index], self.arrays[index]
         source = picture.source
         pixels = source.transpose(2, 0, 1) if isinstance(source, np.ndarray) else decode(source, None, grey=False)
@@ -302,7 +302,7 @@ def scaled(image: Tensor) -> Tensor:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The image files in a folder and the folders in it, in order of their names."""
+    """Return the image files in a folder and the folders in it, in order of their names."""
     from experiments.data.images import SUFFIXES
 
     return sorted(one for one in folder.rglob("*") if one.suffix.lower() in SUFFIXES and not one.name.startswith("."))

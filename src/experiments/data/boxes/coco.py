@@ -47,7 +47,7 @@ class COCO(BoxData):
         return names, parts
 
     def _files(self, root: Path) -> dict[str, Path]:
-        """The JSON file of each part, or of all as the training part."""
+        """Return the JSON file of each part, or of all as the training part."""
         if self.annotations is not None:
             return {"train": root / self.annotations}
         found = {

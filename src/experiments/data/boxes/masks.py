@@ -17,7 +17,7 @@ class Mask(Protocol):
     """Where an object lies."""
 
     def fault(self) -> str | None:
-        """What is wrong with it, as half a sentence."""
+        """Return what is wrong with it, as half a sentence."""
 
     def decode(self, size: tuple[int, int]) -> np.ndarray:
         """(H, W) bool."""
@@ -124,12 +124,12 @@ class Turned:
 
 
 def turned(mask: Mask, turn: int, stored: tuple[int, int]) -> Mask:
-    """A mask of a stored image for the image as it is shown."""
+    """Return a mask of a stored image for the image as it is shown."""
     return Turned(mask, turn, stored)
 
 
 def bounds(mask: np.ndarray) -> tuple[float, float, float, float]:
-    """The box around a mask (H, W) that is not empty: x1, y1, x2 and y2, the last two beyond its last pixels."""
+    """Return the box around a mask (H, W) that is not empty: x1, y1, x2 and y2, the last two beyond its last pixels."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
 
@@ -153,7 +153,7 @@ def index_image(path: Path) -> np.ndarray:
 
 
 def of_coco(said: object, size: tuple[int, int]) -> Mask | None:
-    """The mask of a COCO annotation: polygons, run lengths, or None where there is none."""
+    """Return the mask of a COCO annotation: polygons, run lengths, or None where there is none."""
     if isinstance(said, dict) and "counts" in said:
         counts = said["counts"]
         given = tuple(int(side) for side in said.get("size", size))
@@ -165,7 +165,7 @@ def of_coco(said: object, size: tuple[int, int]) -> Mask | None:
 
 
 def coco_masks() -> Any:
-    """The functions of COCO's masks, by faster-coco-eval.
+    """Return the functions of COCO's masks, by faster-coco-eval.
 
     Raises:
         UserError: when it is not installed.

@@ -94,7 +94,7 @@ def header(source: Path | np.ndarray) -> Header:
 
 
 def upright(picture: Picture, exif: str) -> Picture:
-    """The picture in the frame in which it is shown, its boxes in pixels.
+    """Return the picture in the frame in which it is shown, its boxes in pixels.
 
     Args:
         picture: as annotated.
@@ -173,7 +173,7 @@ class Sieve:
     bad: list[str] = field(default_factory=list)
 
     def good(self, picture: Picture) -> Picture:
-        """The picture with good boxes alone, cut to the image where they stand out by less than a pixel."""
+        """Return the picture with good boxes alone, cut to the image where they stand out by less than a pixel."""
         kept: list[Object] = []
         height, width = picture.size
         for one in picture.objects:
@@ -206,7 +206,7 @@ class Sieve:
 
 
 def fault(one: Object, height: int, width: int) -> str | None:
-    """What is wrong with an object's box or mask, as half a sentence."""
+    """Return what is wrong with an object's box or mask, as half a sentence."""
     x1, y1, x2, y2 = one.box
     if not all(map(np.isfinite, one.box)):
         return "is no four numbers"

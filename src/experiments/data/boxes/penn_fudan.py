@@ -37,7 +37,7 @@ class PennFudan(BoxData):
 
 
 def picture_of(image: Path, mask: Path) -> Picture:
-    """An image with an object for each value of its mask but 0."""
+    """Return an image with an object for each value of its mask but 0."""
     values = index_image(mask)
     objects = []
     for value in np.unique(values[values > 0]).tolist():

@@ -60,7 +60,7 @@ class VOC(BoxData):
         return None, parts if "train" in parts else {"train": list(everything.values())}
 
     def _pictures(self, folder: Path) -> list[Picture]:
-        """The images of a folder with their objects."""
+        """Return the images of a folder with their objects."""
         notes = folder / "Annotations" if (folder / "Annotations").is_dir() else folder
         images = next((folder / name for name in ("JPEGImages", "images") if (folder / name).is_dir()), folder)
         pairs = matched(images_in(images), sorted(notes.rglob("*.xml")), "XML file", self.unannotated)
@@ -92,7 +92,7 @@ class BCCD(VOC):
 
 
 def read_xml(image: Path, note: Path, difficult: bool) -> Picture:
-    """An image with the objects of its XML file.
+    """Return an image with the objects of its XML file.
 
     Raises:
         UserError: the file is damaged, or a box is not four numbers.
@@ -125,7 +125,7 @@ def _stem(picture: Picture) -> str:
 
 
 def _listed(file: Path, known: dict[str, Picture]) -> list[str]:
-    """The names in one of VOC's lists; those of one class have a mark behind each."""
+    """Return the names in one of VOC's lists; those of one class have a mark behind each."""
     names = [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     lost = [name for name in names if name not in known]
     if lost:

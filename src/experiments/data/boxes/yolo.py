@@ -66,7 +66,7 @@ class YOLO(BoxData):
 
 
 def class_names(root: Path) -> tuple[str, ...] | None:
-    """The class names that a folder states, in the order of their numbers; None where it states none.
+    """Return the class names that a folder states, in the order of their numbers; None where it states none.
 
     Raises:
         UserError: a file that should hold them cannot be read.
@@ -91,7 +91,7 @@ def class_names(root: Path) -> tuple[str, ...] | None:
 
 
 def read_lines(note: Path, names: tuple[str, ...] | None) -> tuple[Object, ...]:
-    """The objects of a text file, their boxes in shares of the image's sides.
+    """Return the objects of a text file, their boxes in shares of the image's sides.
 
     Raises:
         UserError: a line is not as it should be, or of an unknown class.

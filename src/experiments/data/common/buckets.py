@@ -18,7 +18,7 @@ from experiments.errors import UserError
 
 
 def rounded(lengths: np.ndarray) -> np.ndarray:
-    """Each length rounded up to a grid that grows by a tenth, and by one at least."""
+    """Return each length rounded up to a grid that grows by a tenth, and by one at least."""
     grid, last = [0], int(lengths.max(initial=1))
     while grid[-1] < last:
         grid.append(max(grid[-1] + 1, math.floor(grid[-1] * 1.1)))

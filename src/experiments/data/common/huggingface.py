@@ -15,7 +15,8 @@ _PARTS = {
 
 
 def open_parts(path: str, config: str | None) -> dict[str, Any]:
-    """The parts of a dataset, `train` and where it has them `validation` and `test`, each of the library's class `Dataset`.
+    """Return the parts of a dataset, `train` and where it has them `validation` and `test`, each of the library's class
+    `Dataset`.
 
     Args:
         path: a folder (of Parquet, CSV or JSON files, of class folders with images, or written by `save_to_disk`), a Parquet file, or
@@ -56,7 +57,7 @@ def open_parts(path: str, config: str | None) -> dict[str, Any]:
 
 
 def column(data: Any, key: str, wanted: str | None, kinds: tuple[str, ...], what: str) -> str:
-    """The name of a column: the one that is wanted, else the first of some kinds.
+    """Return the name of a column: the one that is wanted, else the first of some kinds.
 
     Args:
         data: one part.
@@ -85,5 +86,5 @@ def _kind(feature: Any) -> str:
 
 
 def class_names(data: Any, label: str) -> list[str] | None:
-    """The names that a column of class indices has, in their order; None for other columns."""
+    """Return the names that a column of class indices has, in their order; None for other columns."""
     return list(names) if (names := getattr(data.features[label], "names", None)) else None

@@ -36,11 +36,11 @@ class BatchedData(LightningDataModule):
         self.splits: dict[str, Any] = {}
 
     def dataset(self, part: str) -> Dataset:
-        """One of `train`, `validation`, `test`: has a length, and `__getitems__` that takes `Picks` or a range."""
+        """Return one of `train`, `validation`, `test`: has a length, and `__getitems__` that takes `Picks` or a range."""
         raise NotImplementedError
 
     def train_dataset(self) -> Dataset:
-        """The training part as it is learned from, augmented where it is."""
+        """Return the training part as it is learned from, augmented where it is."""
         return self.dataset("train")
 
     def train_dataloader(self) -> Any:
@@ -55,11 +55,11 @@ class BatchedData(LightningDataModule):
         return self._evaluation("test")
 
     def train_sampler(self, dataset: Any, share: int, rank: int, world: int) -> Any:
-        """Which examples make up which batch."""
+        """Tell which examples make up which batch."""
         return TrainSampler(len(dataset), share, self.seed, rank, world)
 
     def eval_sampler(self, dataset: Any, share: int, rank: int, world: int) -> Any:
-        """The same of validation and test, where every example comes once."""
+        """Return the same of validation and test, where every example comes once."""
         return EvalSampler(len(dataset), share, rank, world)
 
     def _evaluation(self, part: str) -> Any:

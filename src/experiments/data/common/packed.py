@@ -11,7 +11,7 @@ _UNKNOWN = 4 << 30  # bytes that are taken where the system does not say what is
 
 
 def unpacked(path: Path, largest: int | None = None) -> bytes:
-    """The content of a file, unpacked where its name ends in .gz.
+    """Return the content of a file, unpacked where its name ends in .gz.
 
     Args:
         path: of the file.

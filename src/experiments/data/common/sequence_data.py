@@ -100,7 +100,7 @@ class SequenceData(BatchedData):
                     raise UserError(f"{self.name}: the {part} part is empty, and needs at least one example.")
 
     def dataset(self, part: str) -> Dataset:
-        """A part, served by the batch."""
+        """Return a part, served by the batch."""
         return Stored(self.sets[part])
 
     def train_sampler(self, dataset: Any, share: int, rank: int, world: int) -> Any:
@@ -124,6 +124,6 @@ class SequenceData(BatchedData):
         return np.bincount(self.sets["train"].targets, minlength=self.spec.num_classes).tolist()
 
     def sample(self, part: str, count: int) -> Any:
-        """The first examples of a part, as the model gets them."""
+        """Return the first examples of a part, as the model gets them."""
         served: Any = self.dataset(part)
         return served.__getitems__(range(min(count, len(self.sets[part].lengths))))

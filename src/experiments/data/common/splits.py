@@ -22,7 +22,7 @@ def check_amount(key: str, value: object, whole: bool) -> None:
 
 
 def choose_classes(chosen: Sequence[str], classes: Sequence[str], labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The examples of some classes, and their labels among these.
+    """Return the examples of some classes, and their labels among these.
 
     Args:
         chosen: names of the classes to keep, in their new order.

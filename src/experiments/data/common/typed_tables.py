@@ -13,7 +13,8 @@ TYPED = (SHEET, PARQUET)
 
 
 def typed_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The number of each row, as its program counts them, and its cells by column; empty rows of a sheet are none.
+    """Return the number of each row, as its program counts them, and its cells by column; empty rows of a sheet are
+    none.
 
     Raises:
         UserError: when the file cannot be read, a column has no name or that of another, or a package is missing.

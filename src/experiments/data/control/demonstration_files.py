@@ -18,7 +18,7 @@ _PIECES = 10  # that steps are cut into where nothing says where episodes end
 
 
 def read(path: Path) -> list[Episode]:
-    """The episodes of a file or folder.
+    """Return the episodes of a file or folder.
 
     Raises:
         UserError: when it cannot be read, or does not hold what it should.

@@ -200,7 +200,7 @@ class Demonstrations(PlaysEpisodes):
 
 
 def _spec_of(episodes: list[Episode]) -> ControlSpec:
-    """The spec of demonstrations without an environment."""
+    """Return the spec of demonstrations without an environment."""
     observations, actions = episodes[0]
     discrete = actions.ndim == 1
     count = 1 + max(int(one.max()) for _, one in episodes) if discrete else actions.shape[1]

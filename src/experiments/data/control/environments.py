@@ -40,7 +40,7 @@ _ACTIONS = {
 
 
 def gymnasium() -> Any:
-    """The library.
+    """Return the library.
 
     Raises:
         UserError: when it is not installed.
@@ -54,7 +54,7 @@ def gymnasium() -> Any:
 
 @cache
 def _changeable() -> Any:
-    """The class of a wrapper; gymnasium is not imported before it is wanted."""
+    """Return the class of a wrapper; gymnasium is not imported before it is wanted."""
 
     class Changeable(gymnasium().Wrapper):  # type: ignore[misc]
         """An environment whose physics can be set, whose actions can come late and whose observations can be noisy.
@@ -111,7 +111,7 @@ def _changeable() -> Any:
 
 
 def make(name: str, options: Mapping[str, Any] | None = None, render: bool = False) -> Any:
-    """One environment that observes a vector and takes one choice or a vector of limited numbers.
+    """Return one environment that observes a vector and takes one choice or a vector of limited numbers.
 
     Args:
         name: in gymnasium's registry.
@@ -167,7 +167,7 @@ def _near(name: str, known: list[str]) -> str:
 
 
 def describe(env: Any, name: str) -> ControlSpec:
-    """The spec of an environment from `make`."""
+    """Return the spec of an environment from `make`."""
     import numpy as np
 
     task = str(name).rpartition(":")[2].rpartition("/")[2].partition("-v")[0]
@@ -193,7 +193,8 @@ def describe(env: Any, name: str) -> ControlSpec:
 def examine(
     name: str, options: Mapping[str, Any] | None, physics: Any, test_physics: Any, randomise: Any
 ) -> tuple[ControlSpec, dict[str, float], dict[str, float], dict[str, tuple[float, float]]]:
-    """The spec of an environment, and the physics asked of it: everywhere, in the test alone, and the ranges drawn from.
+    """Return the spec of an environment, and the physics asked of it: everywhere, in the test alone, and the ranges
+    drawn from.
 
     Raises:
         UserError: for whatever cannot be.

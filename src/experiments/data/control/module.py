@@ -86,7 +86,7 @@ class PlaysEpisodes(LightningDataModule):
         self._simulations: dict[tuple[str, int], Simulation] = {}
 
     def examine(self) -> ControlSpec:
-        """The spec of the environment; its physics are checked.
+        """Return the spec of the environment; its physics are checked.
 
         Raises:
             UserError: for whatever cannot be.

@@ -97,7 +97,7 @@ class Physics:
 
 
 def check_values(key: str, values: Mapping[str, Any] | None, env: str, available: tuple[str, ...]) -> dict[str, float]:
-    """What is set among some physics, checked.
+    """Return what is set among some physics, checked.
 
     Args:
         key: of the config, for messages: `data.physics`.
@@ -170,7 +170,7 @@ def _shown(value: Any) -> str:
 
 
 def draw(random: Any, ranges: Mapping[str, tuple[float, float]]) -> dict[str, float]:
-    """One value from each range: factors evenly in their logarithm, whole numbers for a delay."""
+    """Return one value from each range: factors evenly in their logarithm, whole numbers for a delay."""
     drawn: dict[str, float] = {}
     for name, (low, high) in ranges.items():
         if name == "delay":

@@ -47,8 +47,9 @@ class Learner(Player, Protocol):
     passes: int  # over each rollout
 
     def study(self, rollout: Rollout) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What it makes of a rollout before it learns from it, (T, N) float32 each: the log-probability of each action,
-        how much better than expected it went, what the value should have been, and what it was."""
+        """Return what it makes of a rollout before it learns from it, (T, N) float32 each: the log-probability of each
+        action, how much better than expected it went, what the value should have been, and what it was.
+        """
         ...
 
 
@@ -168,7 +169,7 @@ class Rollouts:
     def _cut(
         self, rollout: Rollout, studied: tuple[Tensor, ...], random: np.random.Generator
     ) -> Iterator[tuple[Tensor, ...]]:
-        """One pass over a rollout in a new order."""
+        """Yield one pass over a rollout in a new order."""
         columns = [one.flatten(0, 1) for one in (rollout.observations, rollout.actions, *studied)]
         if not self.learner.memory:
             shuffled, empty = torch.from_numpy(random.permutation(len(columns[0]))), torch.empty(0)

@@ -55,7 +55,7 @@ class Played(NamedTuple):
 
 
 def seed_of(part: int, *numbers: int) -> int:
-    """The seed of an episode: of one part, and a run's seed, a place and a number, or a number alone."""
+    """Return the seed of an episode: of one part, and a run's seed, a place and a number, or a number alone."""
     return int(np.random.SeedSequence([part, *numbers]).generate_state(1)[0])
 
 
@@ -110,7 +110,7 @@ class Simulation:
         return rewards, terminated, truncated, info
 
     def play(self, player: Player, seeds: Sequence[int], threshold: float | None) -> Played:
-        """One episode with each seed, by the best actions; as many seeds as there are environments, or fewer."""
+        """Return one episode with each seed, by the best actions; as many seeds as there are environments, or fewer."""
         wanted, filled = len(seeds), [*seeds, *[seeds[0]] * (self.count - len(seeds))]
         self.begin(filled)
         state = torch.zeros(self.count, player.memory)

@@ -50,7 +50,7 @@ class Generated(SequenceData):
         raise NotImplementedError
 
     def describe(self, store: Store) -> Any:
-        """The spec."""
+        """Return the spec."""
         raise NotImplementedError
 
     def prepare(self, inputs: Sequence[str]) -> Any:
@@ -74,7 +74,7 @@ class Generated(SequenceData):
 
 
 def tokens(values: np.ndarray, targets: np.ndarray, every_step: bool = False) -> Store:
-    """A store of sequences of one length: (N, T) tokens; targets (N,), or (N, T) where there is one a step."""
+    """Return a store of sequences of one length: (N, T) tokens; targets (N,), or (N, T) where there is one a step."""
     lengths = np.full(len(values), values.shape[1], np.int64)
     wanted = targets.reshape(-1) if every_step else targets
     return Store(values.reshape(-1).astype(np.int64), lengths, wanted.astype(np.int64), every_step)

@@ -94,7 +94,9 @@ class Augment:
         return self.warps or self.mixes or bool(self.cutout)
 
     def on_device(self, wanted: bool) -> bool:
-        """Whether crop and flip may be left to the device: transforms of torchvision come after them, where images are fetched."""
+        """Tell whether crop and flip may be left to the device: transforms of torchvision come after them, where images
+        are fetched.
+        """
         return wanted and not self.transforms
 
     @property
@@ -137,7 +139,9 @@ def border(images: torch.Tensor, crop: int) -> torch.Tensor:
 
 
 def windows(bordered: torch.Tensor, crop: int) -> np.ndarray:
-    """All crops of all images, as a view: (N, C, H + 2 crop, W + 2 crop) -> (N, 2 crop + 1, 2 crop + 1, C, H, W)."""
+    """Return all crops of all images, as a view: (N, C, H + 2 crop, W + 2 crop) -> (N, 2 crop + 1, 2 crop + 1, C, H,
+    W).
+    """
     array = bordered.numpy()
     size = array.shape[2] - 2 * crop, array.shape[3] - 2 * crop
     return np.lib.stride_tricks.sliding_window_view(array, size, axis=(2, 3)).transpose(0, 2, 3, 1, 4, 5)

@@ -101,7 +101,7 @@ class _Plain(pickle.Unpickler):
 
 
 def read_pickle(path: Path) -> Any:
-    """The content of a pickle of plain values and arrays.
+    """Return the content of a pickle of plain values and arrays.
 
     Raises:
         UserError: the file is damaged, or holds anything that would run code.

@@ -36,7 +36,7 @@ class Digits(ImageData):
 
 
 def _file() -> Path:
-    """The packaged file, found without importing scikit-learn, which takes a second."""
+    """Return the packaged file, found without importing scikit-learn, which takes a second."""
     package = importlib.util.find_spec("sklearn")
     path = Path(package.origin).parent / "datasets/data/digits.csv.gz" if package and package.origin else None
     if path is None or not path.is_file():

@@ -108,7 +108,7 @@ class ImageData(BatchedData):
         return {"validation": self.validation}
 
     def load(self, part: Part, members: np.ndarray) -> Part:
-        """Some examples of a part, as (N, C, H, W) uint8 of the size the model receives."""
+        """Return some examples of a part, as (N, C, H, W) uint8 of the size the model receives."""
         images = torch.from_numpy(np.ascontiguousarray(part.source[members]))
         images = resize(images, self.size)
         self._fetched = tuple(images.shape[2:])  # type: ignore[assignment]
@@ -272,7 +272,8 @@ class ImageData(BatchedData):
                 self.splits[part] = len(rest)
 
     def prepare(self, images: Sequence[Any]) -> torch.Tensor:
-        """New images as the model would get them: (N, C, H, W) float, scaled, cut and normalised as for evaluation.
+        """Return new images as the model would get them: (N, C, H, W) float, scaled, cut and normalised as for
+        evaluation.
 
         Args:
             images: names of files, Pillow images, or uint8 arrays (H, W) or (H, W, C).
@@ -346,7 +347,7 @@ class ImageData(BatchedData):
         return digest.hexdigest()
 
     def in_order(self, part: str, views: int, size: int) -> DataLoader:
-        """Every example of a part in order, `size` at a time and not augmented.
+        """Return every example of a part in order, `size` at a time and not augmented.
 
         With `views` that many times over, each time augmented by other draws; they are those of seed 0 in every run.
         """
@@ -366,7 +367,7 @@ class ImageData(BatchedData):
         return self.augment
 
     def _normalisation(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-        """What to take from bytes, and what to multiply them with then: (C, 1, 1) each, on the device."""
+        """Return what to take from bytes, and what to multiply them with then: (C, 1, 1) each, on the device."""
         if device not in self._scale:
             mean, std = (torch.tensor(values, dtype=torch.float64) * 255 for values in (self.spec.mean, self.spec.std))
             self._scale[device] = tuple(  # type: ignore[assignment]

@@ -177,7 +177,7 @@ class ImageFolder(ImageData):
         return self._changed(pixels)
 
     def _changed(self, pixels: np.ndarray) -> np.ndarray:
-        """An image after data.transform: (C, H, W) uint8 both."""
+        """Return an image after data.transform: (C, H, W) uint8 both."""
         return always(self.transforms, torch.from_numpy(pixels)[None], "data.transform")[0].numpy()
 
     def _check(self, path: str) -> None:
@@ -276,7 +276,8 @@ class _SizesDifferError(UserError):
 
 
 def part_folders(root: Path) -> dict[str, Path]:
-    """The folder of each part that there is, in small or large letters; without one for training, the root itself is it.
+    """Return the folder of each part that there is, in small or large letters; without one for training, the root
+    itself is it.
 
     A folder that holds no folders is a class, whatever its name.
 
@@ -302,7 +303,7 @@ def part_folders(root: Path) -> dict[str, Path]:
 
 
 def list_images(folder: Path, classes: tuple[str, ...]) -> Part:
-    """The image files of one part, sorted, with their labels.
+    """Return the image files of one part, sorted, with their labels.
 
     Raises:
         UserError: a folder is of no class, or has no image.
@@ -333,7 +334,9 @@ def _subfolders(folder: Path) -> list[str]:
 
 
 def _in_threads(function: Callable[[T], object], items: Sequence[T]) -> list[object]:
-    """What the function returns for each, or the UserError it raises. Decoding lets go of the interpreter's lock."""
+    """Return what the function returns for each, or the UserError it raises. Decoding lets go of the interpreter's
+    lock.
+    """
 
     def attempt(item: T) -> object:
         try:

@@ -94,7 +94,7 @@ class Stored(Dataset):
 
 
 def resize(images: torch.Tensor, size: int | None) -> torch.Tensor:
-    """(N, C, H, W) uint8 -> (N, C, size, size): the shorter side to `size`, then the middle. Antialiased."""
+    """Map (N, C, H, W) uint8 -> (N, C, size, size): the shorter side to `size`, then the middle. Antialiased."""
     height, width = images.shape[2:]
     if size is None or (height, width) == (size, size):
         return images

@@ -85,7 +85,7 @@ _LARGEST = 1 << 30  # bytes of an idx file; the largest of MNIST's kind have hal
 
 
 def read_idx(path: Path | None) -> np.ndarray:
-    """An idx file of bytes, packed by gzip or not, as a uint8 array.
+    """Return an idx file of bytes, packed by gzip or not, as a uint8 array.
 
     Two zero bytes, 8 for "unsigned byte", the number of dimensions, each of them as four bytes, high byte first; then
     the values.
@@ -108,5 +108,5 @@ def read_idx(path: Path | None) -> np.ndarray:
 
 
 def _path(folder: Path, file: str) -> Path | None:
-    """The file, else its packed twin, else None."""
+    """Return the file, else its packed twin, else None."""
     return next((path for path in (folder / file, folder / f"{file}.gz") if path.is_file()), None)

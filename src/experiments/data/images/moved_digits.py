@@ -42,7 +42,7 @@ class MovedDigits(Digits):
 
 
 def _moved(images: np.ndarray, shift: int) -> np.ndarray:
-    """(N, 1, 8, 8) -> (N, 1, 24, 24): image k lies `shift` pixels off the middle, in direction k modulo 8."""
+    """Map (N, 1, 8, 8) -> (N, 1, 24, 24): image k lies `shift` pixels off the middle, in direction k modulo 8."""
     ground = np.zeros((len(images), 1, SIDE, SIDE), np.uint8)
     directions = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x]
     for number, image in enumerate(images):

@@ -67,7 +67,7 @@ class TorchvisionSet(ImageData):
                 )
 
     def _keywords(self) -> list[str]:
-        """What the class takes, with what it hands on to a class above it."""
+        """Return what the class takes, with what it hands on to a class above it."""
         found: dict[str, Any] = {}
         for base in self._class.__mro__:
             if "__init__" in vars(base):

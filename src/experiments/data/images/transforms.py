@@ -21,7 +21,7 @@ Transform = Callable[[Any], Any]
 
 
 def listed(value: Any, key: str) -> tuple[Transform, ...]:
-    """The transforms that a config gives: none, one, a list, or a mapping of names.
+    """Return the transforms that a config gives: none, one, a list, or a mapping of names.
 
     Raises:
         UserError: for what cannot be called with an image.
@@ -80,7 +80,7 @@ def augmented(transforms: Sequence[Transform], images: torch.Tensor, picks: Pick
 
 
 def _one(transforms: Sequence[Transform], image: torch.Tensor, key: str) -> torch.Tensor:
-    """One image through all transforms: (C, H, W) uint8 -> (C', H', W') uint8.
+    """Return one image through all transforms: (C, H, W) uint8 -> (C', H', W') uint8.
 
     Raises:
         UserError: when one fails, or gives something else than bytes.

@@ -8,7 +8,7 @@ REACH = 4.0  # in deviations; farther away a weight would be below 0.0004 of the
 
 
 def border_weights(mask: np.ndarray, weight: float, sigma: float, background: int, ignored: int = 255) -> np.ndarray:
-    """What is added to a weight of 1: `weight` · exp(-(d1 + d2)² / (2 · sigma²)), on pixels of the background.
+    """Return what is added to a weight of 1: `weight` · exp(-(d1 + d2)² / (2 · sigma²)), on pixels of the background.
 
     d1 and d2 are the distances to the nearest and the second nearest object. Objects are the connected regions of every class
     but the background.

@@ -88,5 +88,5 @@ class CamVid(MaskData):
 
 
 def _drive(name: str) -> str:
-    """The name of the drive in that of a frame: 0001TP of 0001TP_006690.png."""
+    """Return the name of the drive in that of a frame: 0001TP of 0001TP_006690.png."""
     return name.split("_")[0]

@@ -129,7 +129,7 @@ class CocoMasks(MaskData):
         return (BACKGROUND, *kept), pairs
 
     def _drawable(self, shape: Any, size: tuple[int, int], where: str) -> bool:
-        """Whether an outline can be drawn.
+        """Tell whether an outline can be drawn.
 
         Raises:
             UserError: it cannot, and is not to be dropped.
@@ -142,7 +142,7 @@ class CocoMasks(MaskData):
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """The content of a file of COCO's form.
+    """Return the content of a file of COCO's form.
 
     Raises:
         UserError: it is none.
@@ -176,7 +176,7 @@ def unique(rows: Sequence[Mapping[str, Any]], what: str, file: Path) -> dict[Any
 
 
 def _problem(shape: Any, size: tuple[int, int]) -> str:
-    """What is wrong with an outline, as half a sentence; empty for none."""
+    """Return what is wrong with an outline, as half a sentence; empty for none."""
     if isinstance(shape, Mapping):
         try:
             runs = run_lengths(shape["counts"])

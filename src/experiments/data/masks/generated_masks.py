@@ -47,7 +47,7 @@ def _pair(seed: int, number: int, side: int) -> Pair:
 
 
 def draw(seed: int, number: int, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """One picture: image (3, side, side) and mask (side, side), both uint8."""
+    """Return one picture: image (3, side, side) and mask (side, side), both uint8."""
     rng = np.random.default_rng([seed, number])
     image = rng.normal(rng.uniform(40, 160, (3, 1, 1)), 12, (3, side, side))
     mask = np.zeros((side, side), np.uint8)

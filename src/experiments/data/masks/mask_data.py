@@ -125,7 +125,7 @@ class MaskData(BatchedData):
     # What a dataset defines.
 
     def read(self) -> Found:
-        """Its classes and the files of its parts."""
+        """Return its classes and the files of its parts."""
         raise NotImplementedError
 
     def hold_out(self, pairs: list[Pair], amount: float, key: str, of: int) -> tuple[list[Pair], list[Pair]]:
@@ -236,13 +236,13 @@ class MaskData(BatchedData):
         return self.augment.changes
 
     def prepare(self, images: Sequence[Any]) -> Tensor:
-        """New images as in evaluation, (N, C, H, W): files, Pillow images or uint8 arrays, brought to one size."""
+        """Return new images as in evaluation, (N, C, H, W): files, Pillow images or uint8 arrays, brought to one size."""
         size = (self.spec.height, self.spec.width)
         several = [np.array(fitted(picture_of(image, self.spec.channels == 1), size, self.fit)) for image in images]
         return self._ready(several)
 
     def photographs(self, images: Sequence[Any]) -> Iterator[Photograph]:
-        """New images one after the other, whole and with their own pixels.
+        """Yield new images one after the other, whole and with their own pixels.
 
         Where `data.size` scales the training images each is scaled alike, but not cut.
 
@@ -376,7 +376,7 @@ class MaskData(BatchedData):
 
 
 def first_folder(root: str | None, name: str, choices: Sequence[str], holds: str) -> Path:
-    """The folder of a dataset: `root` itself or a folder in it, whichever holds what it must.
+    """Return the folder of a dataset: `root` itself or a folder in it, whichever holds what it must.
 
     Raises:
         UserError: none does.

@@ -59,7 +59,7 @@ class Photograph(NamedTuple):
 
 
 def picture_of(image: Any, grey: bool) -> Picture:
-    """A file, a Pillow image or a uint8 array as a Pillow image, upright, grey or in colour.
+    """Return a file, a Pillow image or a uint8 array as a Pillow image, upright, grey or in colour.
 
     Raises:
         UserError: it cannot be read.
@@ -71,7 +71,7 @@ def picture_of(image: Any, grey: bool) -> Picture:
 
 
 def pair_of(image: Path, mask: Path, read: Callable[[Path, tuple[int, int]], np.ndarray]) -> Pair:
-    """An example of two files, whose mask `read` reads."""
+    """Return an example of two files, whose mask `read` reads."""
     return Pair(image.name, image, partial(read, mask), str(mask))
 
 
@@ -112,7 +112,7 @@ def load_pair(pair: Pair, size: tuple[int, int] | None, fit: str, grey: bool) ->
 
 
 def fitted(picture: Picture, size: tuple[int, int], fit: str, is_mask: bool = False) -> Picture:
-    """A picture at another size.
+    """Return a picture at another size.
 
     Args:
         picture: image, or mask with `is_mask`, whose values are never mixed.

@@ -91,7 +91,7 @@ class MaskFolder(MaskData):
 
 
 def classes_of(meaning: Meaning, path: Path, size: tuple[int, int]) -> np.ndarray:
-    """The classes of a mask file, (H, W) uint8; its image's size is not looked at."""
+    """Return the classes of a mask file, (H, W) uint8; its image's size is not looked at."""
     return meaning.indices(read_raw(path), path)
 
 
@@ -172,7 +172,7 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def matched(images: Path, masks: Path, skip: bool = False, endings: Sequence[str] = ENDINGS) -> list[tuple[Path, Path]]:
-    """Each image with the mask of the same name, whatever its format.
+    """Return each image with the mask of the same name, whatever its format.
 
     Args:
         images: folder of the images.

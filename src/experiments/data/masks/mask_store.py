@@ -87,7 +87,7 @@ def stacked(arrays: Sequence[np.ndarray]) -> Tensor:
 
 
 def drawn(augment: MaskAugment | None, picks: Picks | range) -> Tensor | None:
-    """The draws of a training batch as whole numbers, or None."""
+    """Return the draws of a training batch as whole numbers, or None."""
     if augment is None or isinstance(picks, range) or not augment.changes:
         return None
     return torch.from_numpy(draw(picks)).view(torch.int32)

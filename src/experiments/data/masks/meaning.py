@@ -49,7 +49,7 @@ class Meaning:
     colours: tuple[str, ...] = ()
 
     def indices(self, raw: RawMask, path: str | Path) -> np.ndarray:
-        """The class of each pixel, (H, W) uint8, 255 where it is ignored.
+        """Return the class of each pixel, (H, W) uint8, 255 where it is ignored.
 
         Raises:
             UserError: the mask holds a value that stands for no class.
@@ -202,12 +202,12 @@ def _palette(masks: Sequence[RawMask], count: int) -> tuple[str, ...]:
 
 
 def as_hex(value: int) -> str:
-    """A packed colour as "#rrggbb"."""
+    """Return a packed colour as "#rrggbb"."""
     return f"#{value:06x}"
 
 
 def packed(colour: object, key: str) -> int:
-    """A colour, "#rrggbb" or three numbers, as one number.
+    """Return a colour, "#rrggbb" or three numbers, as one number.
 
     Raises:
         UserError: it is neither.

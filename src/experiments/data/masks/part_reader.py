@@ -96,7 +96,7 @@ class PartReader:
             )
 
     def part(self, pairs: list[Pair], weighted: bool) -> Part:
-        """All examples that can be read.
+        """Return all examples that can be read.
 
         Args:
             pairs: of the part.

@@ -77,7 +77,7 @@ def write(count: int) -> PairTexts:
 
 
 def _phrase(random: np.random.Generator) -> tuple[str, str, bool]:
-    """A noun with article and perhaps an adjective, in both languages, and whether there are several."""
+    """Return a noun with article and perhaps an adjective, in both languages, and whether there are several."""
     noun, many = list(NOUNS)[int(random.integers(len(NOUNS)))], bool(random.integers(2))
     known = bool(random.integers(2))
     english = PLURALS.get(noun, f"{noun}s") if many else noun

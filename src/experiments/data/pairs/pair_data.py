@@ -110,7 +110,7 @@ class PairData(SequenceData):
         self._tokenizers: list[Any] = []
 
     def read(self) -> dict[str, PairTexts]:
-        """The parts: `train`, and `validation` and `test` where the dataset has them."""
+        """Return the parts: `train`, and `validation` and `test` where the dataset has them."""
         raise NotImplementedError
 
     def load(self) -> None:
@@ -199,7 +199,7 @@ class PairData(SequenceData):
             tokens.keep(tokenizer, folder / file.name)
 
     def prepare(self, texts: Sequence[str]) -> Sentences:
-        """New sentences of the source language as the model would get them.
+        """Return new sentences of the source language as the model would get them.
 
         Raises:
             UserError: when one has no word.
@@ -218,12 +218,12 @@ class PairData(SequenceData):
         return [CLOSING.sub(r"\1", text) for text in texts] if rule.kind == "word" else texts
 
     def pieces(self, row: Sequence[int], target: bool) -> list[str]:
-        """The tokens of a sentence as they are written, for a picture."""
+        """Return the tokens of a sentence as they are written, for a picture."""
         tokenizer = self.tokenizers[int(target)]
         return [str(tokenizer.id_to_token(one)).replace("▁", "") or "▁" for one in row]
 
     def without_empty(self, texts: PairTexts) -> PairTexts:
-        """The pairs that have words on both sides.
+        """Return the pairs that have words on both sides.
 
         Raises:
             UserError: when one has not, and such are not to be dropped.

@@ -92,7 +92,7 @@ class PairFiles(PairData):
 
 
 def _there(path: Path) -> Path | None:
-    """The file, or its compressed form, or None."""
+    """Return the file, or its compressed form, or None."""
     packed = path.with_name(f"{path.name}.gz")
     return path if path.is_file() else packed if packed.is_file() else None
 

@@ -28,13 +28,13 @@ class PairTexts(NamedTuple):
     places: list[str]
 
     def take(self, members: Iterable[int]) -> PairTexts:
-        """Some of them."""
+        """Return some of them."""
         some = list(members)
         return PairTexts(*([column[one] for one in some] for column in self))
 
     @classmethod
     def join(cls, several: Sequence[PairTexts]) -> PairTexts:
-        """All of several."""
+        """Return all of several."""
         return cls(*([value for column in columns for value in column] for columns in zip(*several, strict=True)))
 
 
@@ -55,7 +55,9 @@ def without_repeats(parts: dict[str, PairTexts]) -> int:
 
 
 def same(text: str) -> str:
-    """What is equal for sentences that are the same but for capitals, spaces, signs at the ends and forms of letters."""
+    """Return what is equal for sentences that are the same but for capitals, spaces, signs at the ends and forms of
+    letters.
+    """
     words = " ".join(unicodedata.normalize("NFC", text).casefold().split())
     start, end = 0, len(words)
     while start < end and _sign(words[start]):

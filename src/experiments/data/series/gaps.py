@@ -13,7 +13,7 @@ RULES = ("error", "drop", "fill")
 
 
 def regular(table: Table, missing: str, even: bool) -> tuple[Table, np.ndarray]:
-    """The table and the step (T,) of each row; with rows for missing steps where they are to be filled.
+    """Return the table and the step (T,) of each row; with rows for missing steps where they are to be filled.
 
     Raises:
         UserError: rows are unevenly spaced, or missing where that is an error.
@@ -58,7 +58,7 @@ def regular(table: Table, missing: str, even: bool) -> tuple[Table, np.ndarray]:
 
 
 def filled(table: Table, missing: str) -> tuple[Table, int]:
-    """The table without what is missing, as far as `missing` says so, and the number of values filled in.
+    """Return the table without what is missing, as far as `missing` says so, and the number of values filled in.
 
     Raises:
         UserError: a value is missing where that is an error, or there is none before it to repeat.

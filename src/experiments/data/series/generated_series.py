@@ -34,7 +34,7 @@ class GeneratedSeries(SeriesData):
         return Table(Path(self.name), parse(months, None), ("generated",), values, np.arange(self.rows) + 2)
 
     def read_file(self, path: Path) -> Table:
-        """A CSV file with a column of times and a column called `generated`."""
+        """Return a CSV file with a column of times and a column called `generated`."""
         return read_table(path, None, ["generated"], None)
 
 

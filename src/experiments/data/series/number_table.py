@@ -119,7 +119,7 @@ def _typed(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
 
 
 def _text(cell: Any) -> str:
-    """A cell as CSV would have it."""
+    """Return a cell as CSV would have it."""
     return str(cell.isoformat()) if isinstance(cell, date) else str(cell)
 
 
@@ -157,7 +157,7 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
 
 
 def _is_date(name: str) -> bool:
-    """Whether what stands in place of a column's name is a time, as where the line of names is missing."""
+    """Tell whether what stands in place of a column's name is a time, as where the line of names is missing."""
     try:
         datetime.fromisoformat(name)
     except ValueError:
@@ -182,7 +182,7 @@ def _numbers(
 
 
 def _number(text: str, decimal: str) -> float:
-    """A number; NaN where the text is none."""
+    """Return a number; NaN where the text is none."""
     if decimal != "." and "." in text:  # a group of thousands, or the other kind of point
         return math.nan
     try:

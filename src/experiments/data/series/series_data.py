@@ -137,7 +137,7 @@ class SeriesData(BatchedData):
     # What a dataset defines.
 
     def read(self) -> Table:
-        """The whole series."""
+        """Return the whole series."""
         raise NotImplementedError
 
     def read_file(self, path: Path) -> Table:
@@ -195,7 +195,7 @@ class SeriesData(BatchedData):
         return self.dataset(part).__getitems__(Picks(chosen, self.seed, 0, 0, 0))
 
     def prepare(self, inputs: Sequence[str | Path]) -> Past:
-        """The last rows of some files, as the model gets them.
+        """Return the last rows of some files, as the model gets them.
 
         Raises:
             UserError: one has other columns, too few rows, or misses values that `missing` does not let pass.
@@ -214,7 +214,7 @@ class SeriesData(BatchedData):
         return Past(torch.from_numpy(np.stack(pasts)), times)
 
     def _past(self, table: Table) -> np.ndarray:
-        """The last rows (history, C) float32 of a table, scaled as in training."""
+        """Return the last rows (history, C) float32 of a table, scaled as in training."""
         history = self.spec.history
         table, steps = regular(table, self.missing, self.even)
         table, _ = filled(table, self.missing)

@@ -82,7 +82,7 @@ class Times:
         return replace(self, values=values, offsets=None if self.offsets is None else self.offsets[-1:].repeat(count))
 
     def text(self, place: int) -> str:
-        """One point as it would be written in the table."""
+        """Return one point as it would be written in the table."""
         value = float(self.values[place])
         if self.form == "number":
             return str(int(value)) if value.is_integer() else f"{value:.15g}"
@@ -129,7 +129,7 @@ def _each(place: int, cell: str, read: Any) -> Any:
 
 
 def _is_number(cell: str) -> bool:
-    """Whether it is a number rather than a date written as 20160701."""
+    """Tell whether it is a number rather than a date written as 20160701."""
     cell = cell.strip()
     if len(cell) == 8 and cell.isdigit():
         return False
@@ -172,7 +172,7 @@ def _offsets(dates: Sequence[datetime]) -> np.ndarray | None:
 
 
 def _day(like: datetime, year: int, month: int, day: int) -> datetime:
-    """The time of day of `like` on a day of a month (counted from 0), or on that month's last."""
+    """Return the time of day of `like` on a day of a month (counted from 0), or on that month's last."""
     return like.replace(year=year, month=month + 1, day=min(day, calendar.monthrange(year, month + 1)[1]))
 
 

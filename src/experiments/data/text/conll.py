@@ -112,7 +112,7 @@ class Conllu(Conll):
 
 
 def files_of_parts(folder: Path) -> dict[str, str]:
-    """The file of each part in a folder, by train, dev or valid, and test in its name.
+    """Return the file of each part in a folder, by train, dev or valid, and test in its name.
 
     Raises:
         UserError: when there is not one file with train in its name, or several of another part.
@@ -161,7 +161,7 @@ def gathered(path: Path, lines: Iterator[tuple[int, list[str]]], word: int, labe
 
 
 def _json_lines(path: Path, encoding: str, word: str, label: str) -> Sentences:
-    """One object a line, with a list of words and one of labels."""
+    """Return one object a line, with a list of words and one of labels."""
     found = Sentences([], [], [])
     for number, line in enumerate(lines_of(path, encoding), 1):
         if not line.strip():
@@ -191,7 +191,7 @@ def _json_lines(path: Path, encoding: str, word: str, label: str) -> Sentences:
 
 
 def _key(record: Any, given: str, usual: Sequence[str]) -> str | None:
-    """The key that was given, or a usual one where a number stands for a column."""
+    """Return the key that was given, or a usual one where a number stands for a column."""
     names = record if isinstance(record, dict) else {}
     wanted = usual if given.lstrip("-").isdecimal() else [given]
     return next((name for name in wanted if name in names), None)

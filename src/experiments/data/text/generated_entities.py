@@ -25,7 +25,7 @@ PATTERNS = (
 
 
 def write(count: int, seed: int) -> Sentences:
-    """Some sentences; equal arguments give equal ones."""
+    """Return some sentences; equal arguments give equal ones."""
     draw = random.Random(seed)
     found = Sentences([], [], [])
     for number in range(count):

@@ -13,7 +13,7 @@ FILLERS = ("the", "a", "we", "saw", "today", "there", "was", "near", "it", "and"
 
 
 def write(count: int, seed: int, after: float) -> Sentences:
-    """Some sentences: a word of two meanings and, in this share of them behind it, a word that tells which."""
+    """Return some sentences: a word of two meanings and, in this share of them behind it, a word that tells which."""
     draw = random.Random(seed)
     found = Sentences([], [], [])
     for number in range(count):

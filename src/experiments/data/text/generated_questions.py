@@ -49,7 +49,7 @@ class GeneratedQuestions(QuestionData):
 
 
 def ask(count: int, unanswerable: float, seed: int) -> list[Question]:
-    """Two questions each about `count` passages."""
+    """Return two questions each about `count` passages."""
     random = np.random.default_rng(seed)
     found = []
     for number in range(count):

@@ -19,12 +19,12 @@ STAND_INS = range(0xF0000, 0xFFFFE)  # characters that no text has a meaning for
 
 
 def is_mark(character: str) -> bool:
-    """Whether a character belongs to the letter before it."""
+    """Tell whether a character belongs to the letter before it."""
     return character in JOINERS or unicodedata.category(character)[0] == "M"
 
 
 def fit_whole_letters(tokenizer: Any, how: dict[str, Any], texts: Sequence[str]) -> Any:
-    """A BPE tokenizer for texts with combining marks; with none of them, what its own trainer makes.
+    """Return a BPE tokenizer for texts with combining marks; with none of them, what its own trainer makes.
 
     A letter with its marks that occurs `min_frequency` times is one piece of the alphabet, of which at most half of
     `vocab_size` is for such. Rarer ones are spelled: the letter, and each mark that it has beyond a known one.

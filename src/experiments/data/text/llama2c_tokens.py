@@ -18,7 +18,7 @@ _SPECIAL = ("<unk>", "<s>", "</s>")  # tokens 0 to 2, with line breaks around th
 
 
 def read_llama2c(path: Path) -> Any:
-    """The tokenizer in a file, which puts `<s>` before a text.
+    """Return the tokenizer in a file, which puts `<s>` before a text.
 
     Raises:
         UserError: when the file is not of this form.
@@ -51,7 +51,7 @@ def read_llama2c(path: Path) -> Any:
 
 
 def _pieces(path: Path) -> list[tuple[str, float]]:
-    """Each token, with ▁ for a space, and its score."""
+    """Return each token, with ▁ for a space, and its score."""
     content = path.read_bytes()
     found: list[tuple[str, float]] = []
     place = 4

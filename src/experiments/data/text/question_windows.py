@@ -35,7 +35,7 @@ class Frame(NamedTuple):
 
 
 def frame_of(tokenizer: Any) -> Frame:
-    """What a tokenizer puts around a pair of texts.
+    """Return what a tokenizer puts around a pair of texts.
 
     Raises:
         UserError: when it puts nothing before or between them.
@@ -67,7 +67,7 @@ def windows_of(
     stride: int,
     question_length: int,
 ) -> tuple[list[Window], int]:
-    """All windows of some questions, and how many questions were cut.
+    """Return all windows of some questions, and how many questions were cut.
 
     Args:
         tokenizer: that puts tokens around a pair.

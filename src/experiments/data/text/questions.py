@@ -105,7 +105,7 @@ class QuestionData(SequenceData):
         self._tokenizer: Any = None
 
     def read(self) -> dict[str, list[Question]]:
-        """The parts: `train`, and `validation` and `test` where the dataset has them."""
+        """Return the parts: `train`, and `validation` and `test` where the dataset has them."""
         raise NotImplementedError
 
     def load(self) -> None:
@@ -186,7 +186,7 @@ class QuestionData(SequenceData):
         tokens.keep(self.tokenizer, folder / self.file.name)
 
     def prepare(self, texts: Sequence[str]) -> Asked:
-        """New questions with their passages, `question ||| passage` or with a tab between them.
+        """Return new questions with their passages, `question ||| passage` or with a tab between them.
 
         Raises:
             UserError: when one lacks its passage.
@@ -206,10 +206,10 @@ class QuestionData(SequenceData):
         return Asked(pad([one.tokens for one in windows]), places, windows, passages)
 
     def pieces(self, row: Sequence[int]) -> list[str]:
-        """The tokens of a text, one by one, for pictures."""
+        """Return the tokens of a text, one by one, for pictures."""
         return [self.tokenizer.id_to_token(one) for one in row]
 
 
 def hash_of(one: Question) -> int:
-    """A number that differs with the question, its passage and its answers."""
+    """Return a number that differs with the question, its passage and its answers."""
     return zlib.crc32(repr((one.name, one.question, one.passage, one.answers)).encode())

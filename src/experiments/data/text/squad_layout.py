@@ -44,7 +44,7 @@ class Question(NamedTuple):
 
 
 def read_questions(path: Path) -> list[Question]:
-    """The questions of a file: JSON, also in a ZIP archive or compressed by gzip.
+    """Return the questions of a file: JSON, also in a ZIP archive or compressed by gzip.
 
     Raises:
         UserError: when it is missing or damaged, or has another layout.
@@ -88,7 +88,7 @@ def _question(one: Any, title: str, passage: str, path: Path) -> Question:
 
 
 def placed(questions: Sequence[Question], misplaced: str) -> tuple[list[Question], dict[str, int]]:
-    """The questions whose answers stand where their offsets say, and how many were moved or left out.
+    """Return the questions whose answers stand where their offsets say, and how many were moved or left out.
 
     Args:
         questions: as a file has them.

@@ -42,13 +42,13 @@ class Texts(NamedTuple):
     places: list[str]
 
     def take(self, members: np.ndarray) -> Texts:
-        """Some of them."""
+        """Return some of them."""
         some = members.tolist()
         return Texts([self.lines[one] for one in some], self.labels[members], [self.places[one] for one in some])
 
     @classmethod
     def join(cls, several: Sequence[Texts]) -> Texts:
-        """All of several."""
+        """Return all of several."""
         lines = [line for one in several for line in one.lines]
         places = [place for one in several for place in one.places]
         return cls(lines, np.concatenate([one.labels for one in several]), places)
@@ -195,7 +195,7 @@ class TextData(SequenceData):
         return digest.hexdigest()
 
     def in_order(self, part: str, views: int, size: int) -> Any:
-        """Every text of a part in order, `size` at a time."""
+        """Return every text of a part in order, `size` at a time."""
         count = len(self.sets[part].lengths)
         return self._loader(self.dataset(part), [range(at, min(at + size, count)) for at in range(0, count, size)])
 
@@ -204,7 +204,7 @@ class TextData(SequenceData):
         tokens.keep(self.tokenizer, folder / self.file.name)
 
     def prepare(self, texts: Sequence[Any]) -> Sequences:
-        """New texts as the model would get them; a pair is two texts, or one with a tab or ` ||| ` between them.
+        """Return new texts as the model would get them; a pair is two texts, or one with a tab or ` ||| ` between them.
 
         Raises:
             UserError: when one has no word, or a pair no second text.
@@ -232,7 +232,8 @@ class TextData(SequenceData):
         return first.strip(), second.strip()
 
     def tails(self, sentences: Sequence[str], pair: bool) -> list[list[int]]:
-        """The tokens that some sentences add behind a text; of a `pair`, those behind a text that is the first of two.
+        """Return the tokens that some sentences add behind a text; of a `pair`, those behind a text that is the first
+        of two.
 
         Raises:
             UserError: when nothing of a sentence is a token.
@@ -247,7 +248,7 @@ class TextData(SequenceData):
         return found
 
     def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
-        """The texts of some tokens."""
+        """Return the texts of some tokens."""
         return tokens.decode(self.tokenizer, rows)
 
     def word_starts(self) -> tuple[list[bool], list[bool]]:
@@ -255,7 +256,7 @@ class TextData(SequenceData):
         return tokens.word_starts(self.tokenizer)
 
     def pieces(self, row: Sequence[int]) -> list[str]:
-        """The tokens of a text, one by one, for pictures."""
+        """Return the tokens of a text, one by one, for pictures."""
         return [self.tokenizer.id_to_token(one) for one in row]
 
     def _without_empty(self, texts: Texts) -> Texts:
@@ -271,7 +272,7 @@ class TextData(SequenceData):
         return StoredApart(self.sets[part]) if self.apart else super().dataset(part)
 
     def _stored(self, texts: Texts) -> tuple[Store | ApartStore, int]:
-        """The tokens and targets of a part, and how many texts were cut."""
+        """Return the tokens and targets of a part, and how many texts were cut."""
         if self.apart:
             sides = [texts._replace(lines=[pair[side] for pair in texts.lines]) for side in (0, 1)]
             firsts, seconds = (self._stored_rows(side, False) for side in sides)
@@ -292,14 +293,14 @@ class TextData(SequenceData):
 
 
 def is_blank(text: Text) -> bool:
-    """Whether a text, or one of a pair, has nothing to read."""
+    """Tell whether a text, or one of a pair, has nothing to read."""
     if not isinstance(text, str):
         return any(map(is_blank, text))
     return not any(letter.isprintable() and not letter.isspace() for letter in text)
 
 
 def lines_of(path: Path, encoding: str = "utf-8") -> list[str]:
-    """The lines of a text file; only a newline ends a line, since old texts hold other separators within one.
+    """Return the lines of a text file; only a newline ends a line, since old texts hold other separators within one.
 
     Raises:
         UserError: when the file is missing, or not in that encoding.
@@ -310,7 +311,7 @@ def lines_of(path: Path, encoding: str = "utf-8") -> list[str]:
 
 
 def text_of(path: Path, encoding: str = "utf-8") -> str:
-    """A text file, compressed where its name ends in .gz.
+    """Return a text file, compressed where its name ends in .gz.
 
     Raises:
         UserError: when it is missing, or not in that encoding.

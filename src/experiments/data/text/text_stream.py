@@ -156,7 +156,7 @@ class TextStream(BatchedData):
         self._around: tuple[int, ...] = ()
 
     def read(self) -> str:
-        """The text."""
+        """Return the text."""
         raise NotImplementedError
 
     def setup(self, stage: str | None = None) -> None:
@@ -216,11 +216,11 @@ class TextStream(BatchedData):
         return pad(rows)
 
     def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
-        """The texts of some tokens."""
+        """Return the texts of some tokens."""
         return tokens.decode(self._tokenizer, rows)
 
     def pieces(self, row: Sequence[int]) -> list[str]:
-        """The tokens of a text, one by one, for pictures."""
+        """Return the tokens of a text, one by one, for pictures."""
         return [self._tokenizer.id_to_token(one) for one in row]
 
     def word_starts(self) -> tuple[list[bool], list[bool]]:

@@ -69,7 +69,7 @@ Row = tuple[Text, str, str]  # text or pair of texts, label, place
 
 
 def one_name_a_number(parts: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
-    """The rows with one name for each class where all classes are numbers: 1 and 1.0 are the same."""
+    """Return the rows with one name for each class where all classes are numbers: 1 and 1.0 are the same."""
     labels = sorted({label for content in parts.values() for _, label, _ in content}, key=lambda one: (len(one), one))
     if not all(math.isfinite(_order(label)[0]) for label in labels):
         return dict(parts)
@@ -188,7 +188,7 @@ def _json_lines(path: Path, content: str) -> Iterator[tuple[str, dict[str, Any]]
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose keys are all different, as JSON leaves open."""
+    """Return an object whose keys are all different, as JSON leaves open."""
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = next(key for key, _ in pairs if [one for one, _ in pairs].count(key) > 1)

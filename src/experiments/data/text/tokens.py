@@ -69,13 +69,13 @@ class Rule:
 
 
 def fit(rule: Rule, texts: Sequence[str]) -> Any:
-    """A tokenizer fitted on some texts."""
+    """Return a tokenizer fitted on some texts."""
     tokenizer = _fit(rule, texts)
     return framed(tokenizer) if rule.ends else tokenizer
 
 
 def framed(tokenizer: Any) -> Any:
-    """One of ours that puts `<s>` before a text and `</s>` behind it, and behind the second of a pair."""
+    """Return one of ours that puts `<s>` before a text and `</s>` behind it, and behind the second of a pair."""
     from tokenizers import processors
 
     start, end = SPECIAL[2:]
@@ -142,14 +142,18 @@ Text = str | tuple[str, str]  # one text, or a pair of them
 
 
 def encode(tokenizer: Any, texts: Sequence[Text], frame: bool = True) -> list[list[int]]:
-    """The indices of each text's tokens, and where `frame` of what the tokenizer puts around a text or between two."""
+    """Return the indices of each text's tokens, and where `frame` of what the tokenizer puts around a text or between
+    two.
+    """
     _settle()
     tokenizer.encode_special_tokens = True  # `</s>` in a text is five characters
     return [one.ids for one in tokenizer.encode_batch_fast(list(texts), add_special_tokens=frame)]
 
 
 def tails(tokenizer: Any, sentences: Sequence[str], pair: bool = False) -> list[list[int]]:
-    """The tokens that each sentence adds behind a text, or in a pair behind its first text with what stands around it."""
+    """Return the tokens that each sentence adds behind a text, or in a pair behind its first text with what stands
+    around it.
+    """
     text = "."
     before = encode(tokenizer, [text], frame=pair)[0]
     after: list[Text] = [(text, one) if pair else f"{text} {one}" for one in sentences]
@@ -181,7 +185,7 @@ def cut(
 
 
 def marks(tokenizer: Any) -> tuple[int, ...]:
-    """The tokens for padding, what is unknown, start and end; -1 for what there is not."""
+    """Return the tokens for padding, what is unknown, start and end; -1 for what there is not."""
     found = []
     for names in _NAMES:
         ids = [index for name in names if (index := tokenizer.token_to_id(name)) is not None]
@@ -190,12 +194,12 @@ def marks(tokenizer: Any) -> tuple[int, ...]:
 
 
 def mask(tokenizer: Any) -> int | None:
-    """The token that hides a word, where there is one."""
+    """Return the token that hides a word, where there is one."""
     return next((index for name in MASKS if (index := tokenizer.token_to_id(name)) is not None), None)
 
 
 def frames(tokenizer: Any, pair: bool = False) -> int:
-    """How many tokens the tokenizer puts around a text, or around and between two."""
+    """Tell how many tokens the tokenizer puts around a text, or around and between two."""
     return int(tokenizer.num_special_tokens_to_add(pair))
 
 
@@ -243,7 +247,7 @@ def decode(tokenizer: Any, rows: Iterable[Sequence[int]]) -> list[str]:
 
 
 def read(path: Path) -> Any:
-    """The tokenizer that a run has kept.
+    """Return the tokenizer that a run has kept.
 
     Raises:
         UserError: when the file is damaged.
@@ -260,7 +264,7 @@ def read(path: Path) -> Any:
 
 
 def borrow(place: str | Path) -> Any:
-    """The tokenizer in a folder, such as that of published weights or of another run; or in a file.
+    """Return the tokenizer in a folder, such as that of published weights or of another run; or in a file.
 
     Raises:
         UserError: when there is none, or it is damaged.

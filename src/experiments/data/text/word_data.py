@@ -37,7 +37,7 @@ class Sentences(NamedTuple):
     places: list[str]
 
     def take(self, members: np.ndarray) -> Sentences:
-        """Some of them."""
+        """Return some of them."""
         return Sentences(*([column[one] for one in members.tolist()] for column in self))  # type: ignore[arg-type]
 
 
@@ -55,7 +55,7 @@ class WordData(TextData):
     name = "words"
 
     def read_sentences(self) -> dict[str, Sentences]:
-        """The parts: `train`, and `validation` and `test` where the dataset has them."""
+        """Return the parts: `train`, and `validation` and `test` where the dataset has them."""
         raise NotImplementedError
 
     def load(self) -> None:
@@ -107,7 +107,8 @@ class WordData(TextData):
             log.warning("%s: %d sentences have more than %d tokens and were cut.", self.name, cut, self.max_length)
 
     def prepare(self, texts: Sequence[Any]) -> Words:  # type: ignore[override]
-        """New sentences as the model would get them; each a text, cut into words as the tokenizer does, or its words.
+        """Return new sentences as the model would get them; each a text, cut into words as the tokenizer does, or its
+        words.
 
         Raises:
             UserError: when one has no word.
@@ -123,7 +124,7 @@ class WordData(TextData):
         return Words(padded.values, padded.lengths, firsts, kept)
 
     def _words(self, text: str) -> list[str]:
-        """The words of a text: what stands between blanks, with punctuation marks apart."""
+        """Return the words of a text: what stands between blanks, with punctuation marks apart."""
         from tokenizers.pre_tokenizers import BertPreTokenizer
 
         return [word for word, _ in BertPreTokenizer().pre_tokenize_str(text)]
@@ -166,7 +167,7 @@ def _end(owners: Sequence[int | None]) -> int:
 
 
 def _classes(parts: dict[str, Sentences]) -> tuple[str, ...]:
-    """The labels of the training part, what belongs to nothing first.
+    """Return the labels of the training part, what belongs to nothing first.
 
     Raises:
         UserError: when another part has a label that it does not.

@@ -62,7 +62,7 @@ class Detector(nn.Module):
         return [{**one, "labels": one["labels"] - 1} for one in found]
 
     def fitted(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        """A state dict of this detector made of another's, or of a classifier's with the same backbone.
+        """Return a state dict of this detector made of another's, or of a classifier's with the same backbone.
 
         Returns:
             The tensors under the names here, where what a classifier lacks and what is made for other classes keeps
@@ -274,7 +274,7 @@ def _frozen() -> type[nn.Module]:
 
 
 def _pyramid(backbone: str, norm: str, **more: Any) -> Any:
-    """A backbone with a feature pyramid, all of it free to learn."""
+    """Return a backbone with a feature pyramid, all of it free to learn."""
     from torchvision.models.detection.backbone_utils import mobilenet_backbone, resnet_fpn_backbone
 
     layer = nn.BatchNorm2d if one_of("norm", norm, NORMS) == "batch" else _frozen()
@@ -285,7 +285,7 @@ def _pyramid(backbone: str, norm: str, **more: Any) -> Any:
 
 
 def _backbone_stages(backbone: str, body: Any) -> tuple[Stages, dict[str, Tensor]]:
-    """The stages of our classifier with this backbone, and its tensors by torchvision's names."""
+    """Return the stages of our classifier with this backbone, and its tensors by torchvision's names."""
     if backbone in MOBILENETS:
         names = {f"features.{name}": tensor for name, tensor in tensors(body).items()}
         return _mobilenet_stages(list(body.children())), names
@@ -310,5 +310,5 @@ def _mobilenet_stages(blocks: Sequence[nn.Module]) -> Stages:
 
 
 def _halves(block: nn.Module) -> bool:
-    """Whether a block halves the resolution."""
+    """Tell whether a block halves the resolution."""
     return any(isinstance(one, nn.Conv2d) and one.stride[0] > 1 for one in block.modules())

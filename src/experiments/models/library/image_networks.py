@@ -130,7 +130,8 @@ def _try_size(name: str, net: nn.Module, channels: int, image_size: tuple[int, i
 
 
 def stages_of(net: nn.Module, classifier: str) -> Stages:
-    """A network's blocks as stages, cut where a single value goes on to the next; `pool` and `head` are the last.
+    """Return a network's blocks as stages, cut where a single value goes on to the next; `pool` and `head` are the
+    last.
 
     Args:
         net: gives logits; its forward pass is followed once, symbolically, down to its blocks.
@@ -224,7 +225,7 @@ def _module(net: nn.Module, node: fx.Node) -> nn.Module | None:
 
 
 def _part(net: nn.Module, nodes: list[fx.Node], before: fx.Node | None) -> nn.Module:
-    """A module that runs some nodes of the graph on one value."""
+    """Return a module that runs some nodes of the graph on one value."""
     calls = [node for node in nodes if node.op == "call_module"]
     if len(nodes) == 1 and calls:
         return net.get_submodule(str(nodes[0].target))

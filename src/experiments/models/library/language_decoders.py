@@ -78,7 +78,9 @@ class LanguageDecoderLayer(nn.Module):
     def step(
         self, values: Tensor, places: Tensor, past: DecoderPast | None = None, mask: Tensor | None = None
     ) -> Tensor:
-        """The same at given places (B, T); `past` is read and added to, and the mask (B, 1, T, t + T) tells whom to see."""
+        """Return the same at given places (B, T); `past` is read and added to, and the mask (B, 1, T, t + T) tells whom
+        to see.
+        """
         more = {} if self.turns is None else {"position_embeddings": self.turns(values, places), "position_ids": places}
         out = self.layer(values, cache=past, attention_mask=mask, **more)
         return out[0] if isinstance(out, tuple) else out
@@ -200,7 +202,7 @@ class Decoder(Staged):
         return self._scores(last), Decoding((), tuple(moving))
 
     def advance(self, tokens: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
-        """One token (B,) later: the scores of the next, and where to go on."""
+        """Return one token (B,) later: the scores of the next, and where to go on."""
         lengths, mask, *pasts = state.moving
         places = lengths[:, None]
         values = cast(DecoderEmbeddings, self.embeddings).at(tokens[:, None], places)  # (B, 1, size)

@@ -201,7 +201,7 @@ class Encoder(Staged):
 
 
 def network(config: Any, num_classes: int, *, every_step: bool = False, masked: bool = False) -> Any:
-    """The library's network with the head that is wanted; with none for `num_classes=0`."""
+    """Return the library's network with the head that is wanted; with none for `num_classes=0`."""
     transformers = library()
     config.num_labels = max(1, num_classes)
     if masked:
@@ -214,7 +214,7 @@ def network(config: Any, num_classes: int, *, every_step: bool = False, masked: 
 
 
 def body(base: Any, family: Family | None, separator: int) -> OrderedDict[str, nn.Module]:
-    """The stages before the pooler."""
+    """Return the stages before the pooler."""
     if family is None:
         return OrderedDict(body=Body(base))
     project = getattr(base, "embeddings_project", None)
@@ -251,7 +251,7 @@ class Scores(nn.Sequential):
 
 
 def _pooled(net: Any, family: Family, config: Any) -> nn.Module:
-    """The dense layer behind the first token's vector: the family's, or a new one where the network has none."""
+    """Return the dense layer behind the first token's vector: the family's, or a new one where the network has none."""
     try:
         return cast(nn.Module, net.get_submodule(family.pooled))
     except AttributeError:  # the body alone

@@ -58,7 +58,7 @@ PLAIN = Family()  # of any other
 
 
 def library() -> Any:
-    """The package transformers.
+    """Return the package transformers.
 
     Raises:
         ValueError: when it is not installed.
@@ -84,7 +84,7 @@ def configuration(
     dropout: float | None,
     settings: Mapping[str, Any],
 ) -> Any:
-    """The library's configuration of a network; what is None is left to the library.
+    """Return the library's configuration of a network; what is None is left to the library.
 
     Args:
         name: of the family, as the library's `model_type`.

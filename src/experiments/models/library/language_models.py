@@ -29,7 +29,7 @@ def language_model(
     pooling: str,
     settings: Mapping[str, Any],
 ) -> nn.Module:
-    """A `Decoder` where the family is one of those, else an `Encoder`; the keys are theirs.
+    """Return a `Decoder` where the family is one of those, else an `Encoder`; the keys are theirs.
 
     Raises:
         ValueError: as these do, and when a decoder is asked for masked words.

@@ -15,7 +15,7 @@ KEPT = ("config.json", "generation_config.json", "preprocessor_config.json", "to
 
 
 def transformers(model: str) -> Any:
-    """The library.
+    """Return the library.
 
     Raises:
         ValueError: when it is not installed.
@@ -30,7 +30,7 @@ def transformers(model: str) -> Any:
 
 
 def published_config(source: str | None, kinds: Sequence[str]) -> Any | None:
-    """The library's config for a folder; None where there is none.
+    """Return the library's config for a folder; None where there is none.
 
     Args:
         source: the folder, or anything else that weights may come from.
@@ -57,7 +57,7 @@ def published_config(source: str | None, kinds: Sequence[str]) -> Any | None:
 
 
 def config_file(source: str | None) -> Path | None:
-    """The config.json of a folder in transformers' layout, or of a run that began with one."""
+    """Return the config.json of a folder in transformers' layout, or of a run that began with one."""
     if source is None:
         return None
     path = Path(source)
@@ -85,7 +85,9 @@ def _first_line(error: BaseException) -> str:
 
 
 def pooled(features: int, projection: int, num_classes: int) -> nn.Module:
-    """The library's head of clips: a projection and a classifier, both linear, (B, features) -> (B, num_classes)."""
+    """Return the library's head of clips: a projection and a classifier, both linear, (B, features) -> (B,
+    num_classes).
+    """
     return nn.Sequential(nn.Linear(features, projection), nn.Linear(projection, num_classes))
 
 

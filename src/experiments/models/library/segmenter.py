@@ -44,7 +44,7 @@ class Segmenter(nn.Module):
         self.class_layers = tuple(class_layers)
 
     def forward(self, images: Tensor) -> Tensor | Supervised:
-        """(B, in_channels, H, W) -> logits (B, num_classes, H, W); `Supervised` where an auxiliary head learns too."""
+        """Map (B, in_channels, H, W) -> logits (B, num_classes, H, W); `Supervised` where an auxiliary head learns too."""
         height, width = images.shape[-2:]
         below, right = -height % self.multiple, -width % self.multiple
         x = F.pad(images, (0, right, 0, below)) if below or right else images
@@ -62,7 +62,7 @@ class Segmenter(nn.Module):
         return _cut(self.head(found, (height + below, width + right)), height, width)
 
     def fitted(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        """A state dict of this network made of another's, or of a classifier's with the same backbone.
+        """Return a state dict of this network made of another's, or of a classifier's with the same backbone.
 
         Returns:
             The tensors under the names here, where what a classifier lacks and what is made for other classes keeps the values
@@ -94,5 +94,5 @@ def _cut(x: Tensor | Supervised, height: int, width: int) -> Tensor | Supervised
 
 
 def upsampled(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, K, h, w) -> (B, K, H, W), bilinear."""
+    """Map (B, K, h, w) -> (B, K, H, W), bilinear."""
     return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)

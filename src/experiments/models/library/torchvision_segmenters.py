@@ -32,7 +32,7 @@ class DilatedHead(nn.Module):
         self.auxiliary = auxiliary
 
     def forward(self, found: list[Tensor], size: tuple[int, int]) -> Tensor | Supervised:
-        """What the earlier stage, if it is read, and the last one give -> logits (B, num_classes, H, W)."""
+        """Return what the earlier stage, if it is read, and the last one give -> logits (B, num_classes, H, W)."""
         logits = upsampled(self.classifier(found[-1]), size)
         if self.auxiliary is None or not self.training:
             return logits
@@ -142,7 +142,7 @@ def mobilenet_stages(backbone: Any, in_channels: int) -> tuple[dict[str, nn.Modu
 
 
 def _block(names: dict[str, str], number: int) -> str:
-    """The stage and the place in it of a block of torchvision's MobileNet."""
+    """Return the stage and the place in it of a block of torchvision's MobileNet."""
     return next(".".join(name.split(".")[:2]) for key, name in names.items() if key.startswith(f"features.{number}."))
 
 

@@ -267,7 +267,7 @@ class Masks(nn.Module):
         self.time, self.time_span, self.feature, self.feature_span = time, time_span, feature, feature_span
 
     def forward(self, values: Tensor, lengths: Tensor, hidden: Tensor) -> Tensor:
-        """(B, T, D) -> the same."""
+        """Map (B, T, D) -> the same."""
         if not self.training:
             return values
         if self.time:

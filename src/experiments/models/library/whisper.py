@@ -120,7 +120,7 @@ def whisper(
 
 
 def _encoder(net: Any, config: Any, window: float) -> dict[str, nn.Module]:
-    """The stages that both kinds have."""
+    """Return the stages that both kinds have."""
     stages: dict[str, nn.Module] = {
         "features": LogMel(config.num_mel_bins, window),  # (B, frames, bands)
         "convolutions": Convolutions(net.encoder, config.dropout),  # (B, steps, hidden)
@@ -202,7 +202,7 @@ class Whisper(nn.Module):
         return self.head(values)
 
     def encode(self, sound: Sequences) -> Tensor:
-        """(B, T) int16 -> (B, steps, hidden)."""
+        """Map (B, T) int16 -> (B, steps, hidden)."""
         x: Any = sound
         for name, stage in self.named_children():
             if name == "embedding":
@@ -220,7 +220,7 @@ class Whisper(nn.Module):
         return Decoding(tuple(fixed), tuple(moving))
 
     def advance(self, tokens: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
-        """Some more tokens (R, n) -> scores of the next one (R, tokens), and the state behind them."""
+        """Return some more tokens (R, n) -> scores of the next one (R, tokens), and the state behind them."""
         values, state = self._decode(tokens, state)
         return self.head(values[:, -1:])[:, 0], state
 

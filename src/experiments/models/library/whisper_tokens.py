@@ -36,7 +36,7 @@ class SymbolTokens:
         self.suppressed, self.suppressed_first = [self.start], [self.end]
 
     def prompt(self, language: str | None, translate: bool, times: bool) -> list[int]:
-        """The tokens that a transcript begins with.
+        """Return the tokens that a transcript begins with.
 
         Raises:
             ValueError: for what it does not know.
@@ -59,7 +59,7 @@ class SymbolTokens:
         return [self.places[letter] for letter in text if letter in self.places]
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text of some tokens; those that stand for no text are left out."""
+        """Return the text of some tokens; those that stand for no text are left out."""
         return "".join(self.symbols[token - 2] for token in tokens if token >= 2)
 
 
@@ -116,7 +116,8 @@ class PublishedTokens:
         self.specials = {token for name, token in names.items() if re.fullmatch(r"<\|.*\|>", name)}
 
     def prompt(self, language: str | None, translate: bool, times: bool) -> list[int]:
-        """The tokens that a transcript begins with: start, and of networks of many languages the language and what to do.
+        """Return the tokens that a transcript begins with: start, and of networks of many languages the language and
+        what to do.
 
         Raises:
             ValueError: for what it does not know.
@@ -150,7 +151,7 @@ class PublishedTokens:
         return self.tokenizer.encode(f" {text.strip()}", add_special_tokens=False).ids
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text of some tokens; those that stand for no text are left out."""
+        """Return the text of some tokens; those that stand for no text are left out."""
         times = self.size if self.first_time is None else self.first_time
         return self.tokenizer.decode([one for one in tokens if one < times and one not in self.specials])
 
@@ -167,7 +168,7 @@ def _generation(folder: Path) -> dict[str, Any]:
 
 
 def _first(*values: Any) -> int:
-    """The first that is there; of a list its first entry."""
+    """Return the first that is there; of a list its first entry."""
     for value in values:
         if isinstance(value, list) and value:
             return int(value[0])

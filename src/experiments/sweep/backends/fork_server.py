@@ -158,7 +158,7 @@ def _look_up() -> None:
 
 
 def _job(message: dict[str, Any]) -> int:
-    """One job, in the forked process; what it prints goes to `job.log` in its folder. Returns the exit code."""
+    """Return one job, in the forked process; what it prints goes to `job.log` in its folder. Returns the exit code."""
     from experiments.sweep.job import run_job
 
     parent = os.getppid()

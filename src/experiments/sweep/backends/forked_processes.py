@@ -25,7 +25,7 @@ _KNOWN = ("experiments.", "lightning.", "torch.", "torchvision.", "torchmetrics.
 
 
 def modules_of(targets: Sequence[str], more: Sequence[str] = ()) -> list[str]:
-    """What to import before the first job: the modules of some classes, those that may be imported without harm.
+    """Return what to import before the first job: the modules of some classes, those that may be imported without harm.
 
     A user's own package is left to the jobs, because what it starts on import (threads, CUDA) would not survive a fork;
     `launcher.preload` names those that may be imported all the same.
@@ -35,7 +35,7 @@ def modules_of(targets: Sequence[str], more: Sequence[str] = ()) -> list[str]:
 
 
 def all_known(targets: Sequence[str]) -> bool:
-    """Whether the classes are all ours or Lightning's, so that its lean import serves."""
+    """Tell whether the classes are all ours or Lightning's, so that its lean import serves."""
     return all(target.startswith(_KNOWN) for target in targets)
 
 
@@ -115,7 +115,9 @@ class ForkedProcesses:
         self._send({"kill": key})
 
     def wait(self, seconds: float) -> list[Event] | None:
-        """The jobs that started or ended, after at most some seconds; None when the process is gone, and all its jobs with it."""
+        """Return the jobs that started or ended, after at most some seconds; None when the process is gone, and all its
+        jobs with it.
+        """
         assert self._server is not None
         if not select.select([self._server.socket], [], [], seconds)[0]:
             return []

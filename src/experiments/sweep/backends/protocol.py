@@ -52,7 +52,9 @@ class Engine(Protocol):
         """Ends all processes of a job at once."""
 
     def wait(self, seconds: float) -> list[Event] | None:
-        """What happened, after about some seconds at most; None when the engine is gone, and all its jobs with it."""
+        """Return what happened, after about some seconds at most; None when the engine is gone, and all its jobs with
+        it.
+        """
 
     def stop(self) -> str:
         """Ends the engine and what it still runs; gives the last lines that it wrote."""
@@ -64,7 +66,7 @@ class Cluster(Protocol):
     machine: Machine
 
     def engine(self, folder: Path) -> Engine:
-        """What runs the jobs of the sweep in a folder.
+        """Return what runs the jobs of the sweep in a folder.
 
         Raises:
             UserError: when the package that it needs is not installed.

@@ -23,7 +23,7 @@ class Queued:
 
 
 def read_queued(sweep: Path) -> dict[str, Queued]:
-    """The jobs that were put into the queue, by the name of their run."""
+    """Return the jobs that were put into the queue, by the name of their run."""
     try:
         content = json.loads((sweep / FOLDER / _FILE).read_text(encoding="utf-8"))
         return {name: Queued(str(job["id"]), int(job["tasks"])) for name, job in content.items()}
@@ -42,7 +42,7 @@ def write_queued(sweep: Path, jobs: dict[str, Queued]) -> None:
 
 
 def still_queued(sweep: Path) -> dict[str, Queued]:
-    """Those that wait or run there still, as `squeue` says; none where it cannot be asked."""
+    """Return those that wait or run there still, as `squeue` says; none where it cannot be asked."""
     jobs = read_queued(sweep)
     if not jobs:
         return {}

@@ -177,11 +177,11 @@ class _Actor:
         self.work = work
 
     def start(self) -> int:
-        """The job's process id."""
+        """Return the job's process id."""
         return self.work.start()
 
     def result(self) -> int:
-        """The exit code, or minus the signal's number, once the job is over."""
+        """Return the exit code, or minus the signal's number, once the job is over."""
         while True:
             if (code := self.work.ended()) is not None:
                 return code

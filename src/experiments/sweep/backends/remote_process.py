@@ -36,7 +36,7 @@ class Work:
         self._child: Child | None = None
 
     def __call__(self) -> int:
-        """The exit code of the job, or minus the number of the signal that killed it."""
+        """Return the exit code of the job, or minus the number of the signal that killed it."""
         with self._forwarding():
             self.start()
             while (code := self.ended()) is None:
@@ -53,7 +53,7 @@ class Work:
         return self._child.pid
 
     def ended(self) -> int | None:
-        """The exit code; None before the job is over."""
+        """Return the exit code; None before the job is over."""
         return None if self._child is None else self._child.ended()
 
     def signal(self, signum: int) -> None:
@@ -73,7 +73,9 @@ class Work:
             self._child.kill()
 
     def checkpoint(self) -> Any:
-        """What submitit asks before a job's time is over or its machine is taken: the job saves, and is queued again to go on."""
+        """Return what submitit asks before a job's time is over or its machine is taken: the job saves, and is queued
+        again to go on.
+        """
         from submitit.helpers import DelayedSubmission
 
         self.stop()

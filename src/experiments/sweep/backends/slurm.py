@@ -114,7 +114,7 @@ def _whole(value: Any) -> bool:
 
 
 def _touched(folder: Path) -> tuple[int, int] | None:
-    """What changes in a run's folder when its job starts; None where none ever did."""
+    """Return what changes in a run's folder when its job starts; None where none ever did."""
     try:
         found = (folder / "job.log").stat()
     except OSError:

@@ -47,7 +47,7 @@ class SpawnedProcesses:
         return events
 
     def _ended(self) -> list[Event]:
-        """The jobs that are over; what they left behind is ended."""
+        """Return the jobs that are over; what they left behind is ended."""
         events: list[Event] = []
         for key, job in list(self._jobs.items()):
             if (code := job.ended()) is not None:

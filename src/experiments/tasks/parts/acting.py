@@ -34,7 +34,7 @@ class Categorical:
     """One of several choices, from logits (…, A)."""
 
     def choose(self, parameters: Tensor, noise: Tensor | None) -> Tensor:
-        """(N, A) -> (N,): the likeliest, or with Gumbel noise (N, A) a random one by its probability."""
+        """Map (N, A) -> (N,): the likeliest, or with Gumbel noise (N, A) a random one by its probability."""
         return (parameters if noise is None else parameters + noise).argmax(-1)
 
     def log_prob(self, parameters: Tensor, action: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class Gaussian:
         self.limits = (torch.tensor(low), torch.tensor(high)) if low else None
 
     def choose(self, parameters: Tensor, noise: Tensor | None) -> Tensor:
-        """(N, 2·A) -> (N, A): the mean, or with normal noise (N, A) a random action."""
+        """Map (N, 2·A) -> (N, A): the mean, or with normal noise (N, A) a random action."""
         mean, log_std = parameters.chunk(2, -1)
         return mean if noise is None else mean + noise * log_std.clamp(LEAST_LOG_STD, MOST_LOG_STD).exp()
 
@@ -103,7 +103,7 @@ class EpisodeResults:
         self._rows += list(zip(numbers.tolist(), *(column.tolist() for column in columns), strict=True))
 
     def take(self, world: int) -> dict[str, Tensor]:
-        """Those of all processes, in the order of their numbers, (E,) each; nothing is kept."""
+        """Return those of all processes, in the order of their numbers, (E,) each; nothing is kept."""
         several: list[Any] = [self._rows]
         if world > 1:
             several = [None] * world
@@ -218,7 +218,7 @@ class Acting(Task):
         return episode(*trace, self.spec.observations, self.spec.actions, self.spec.discrete)
 
     def draw_policy(self, observations: np.ndarray) -> Figure:
-        """What the policy does over two observations, the others as in the middle of an episode (T, F)."""
+        """Return what the policy does over two observations, the others as in the middle of an episode (T, F)."""
         from experiments.viz.control import policy
 
         spread = observations.std(0)

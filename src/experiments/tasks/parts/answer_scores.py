@@ -20,7 +20,7 @@ def exact_match(answer: str, right: Sequence[str]) -> float:
 
 
 def overlap(answer: str, right: Sequence[str]) -> float:
-    """The best F1 of the answer's words with those of a right one."""
+    """Return the best F1 of the answer's words with those of a right one."""
     return max(_overlap(plain(answer).split(), plain(one).split()) for one in right or [""])
 
 

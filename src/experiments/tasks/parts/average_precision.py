@@ -95,7 +95,7 @@ class AveragePrecision(Metric):
         getattr(self, f"{side}_bytes").append(torch.from_numpy(text.copy()).to(self.device))
 
     def compute(self) -> dict[str, Tensor]:
-        """Every name of `names`."""
+        """Return every name of `names`."""
         from faster_coco_eval import COCO, COCOeval_faster  # type: ignore[import-untyped]
 
         true, found = self._rows("true"), self._rows("found")
@@ -141,7 +141,7 @@ class AveragePrecision(Metric):
         return {f"{self.prefix}{name}": torch.tensor(value, dtype=torch.float32) for name, value in values.items()}
 
     def _rows(self, side: str) -> list[dict[str, Any]]:
-        """The objects of one side as COCO's annotations."""
+        """Return the objects of one side as COCO's annotations."""
         parts, texts = getattr(self, f"{side}_rows"), getattr(self, f"{side}_bytes")
         if isinstance(parts, list):
             parts = torch.cat(parts) if parts else torch.zeros(0, 11)

@@ -41,7 +41,7 @@ def beam_search(
     never: tuple[int, ...] = NEVER,
     end: int = END,
 ) -> list[list[Hypothesis]]:
-    """The best translations of each sentence, best first.
+    """Return the best translations of each sentence, best first.
 
     A search ends when as many hypotheses of a sentence are finished as it has beams, or at its longest length, where
     what is unfinished counts as it stands.

@@ -33,7 +33,7 @@ class Corruption:
         self.kind, self.level, self.clip = kind, level, clip
 
     def __call__(self, pixels: Tensor, salt: int | None = None) -> Tensor:
-        """(B, C, H, W) -> the same, corrupted; masks and salt are alike in all channels.
+        """Map (B, C, H, W) -> the same, corrupted; masks and salt are alike in all channels.
 
         Args:
             pixels: clean images.

@@ -12,7 +12,7 @@ BLANK = 0
 
 
 def greedy(log_probabilities: Tensor) -> list[list[int]]:
-    """The best symbol at each step, repeats joined and blanks left out.
+    """Return the best symbol at each step, repeats joined and blanks left out.
 
     Args:
         log_probabilities: (B, T, symbols); steps beyond a recording's end say blank.
@@ -24,7 +24,7 @@ def greedy(log_probabilities: Tensor) -> list[list[int]]:
 
 
 def prefix_beam(log_probabilities: Tensor, beam: int) -> list[list[int]]:
-    """The most probable sequence of symbols, summed over all alignments, of those that a beam keeps.
+    """Return the most probable sequence of symbols, summed over all alignments, of those that a beam keeps.
 
     Prefix search as in Hannun et al., "First-pass large vocabulary continuous speech recognition using bi-directional
     recurrent DNNs" (2014), for all recordings at once: a prefix is kept with the probabilities that it ends in a blank
@@ -77,7 +77,7 @@ def prefix_beam(log_probabilities: Tensor, beam: int) -> list[list[int]]:
 
 
 def _trace(history: list[tuple[Tensor, Tensor]], row: int, place: int) -> list[int]:
-    """The symbols of one prefix, from its last step back to the first."""
+    """Return the symbols of one prefix, from its last step back to the first."""
     found = []
     for parent, letter in reversed(history):
         if symbol := int(letter[row, place]):

@@ -19,17 +19,17 @@ Entity = tuple[str, int, int]  # type, first word, the word behind the last
 
 
 def is_scheme(classes: Iterable[str]) -> bool:
-    """Whether labels mark entities: `O`, and `B-type`, `I-type` and the like."""
+    """Tell whether labels mark entities: `O`, and `B-type`, `I-type` and the like."""
     return all(one == OUTSIDE or (one[:2] in [f"{prefix}-" for prefix in PREFIXES] and len(one) > 2) for one in classes)
 
 
 def types(classes: Iterable[str]) -> tuple[str, ...]:
-    """The types of entities that labels mark, sorted."""
+    """Return the types of entities that labels mark, sorted."""
     return tuple(sorted({one[2:] for one in classes if one != OUTSIDE}))
 
 
 def entities(tags: Sequence[str]) -> list[Entity]:
-    """The entities of a sentence in order; a type that begins with `I` begins one, as in conlleval."""
+    """Return the entities of a sentence in order; a type that begins with `I` begins one, as in conlleval."""
     found: list[Entity] = []
     before, kind, start = OUTSIDE, "", 0
     for place, tag in enumerate([*tags, OUTSIDE]):

@@ -129,7 +129,7 @@ def _parsed(value: str) -> Any:
 def write(
     model: Any, prompts: Sequences, how: Writing, never: Sequence[int] = (), end: int | None = None
 ) -> list[list[int]]:
-    """What a model writes after each prompt: tokens, without the end.
+    """Return what a model writes after each prompt: tokens, without the end.
 
     Args:
         model: with `start` and `advance`, in evaluation mode; `positions` where it sees only so many tokens.
@@ -167,7 +167,7 @@ def write(
 
 
 def choose(logits: Tensor, there: Tensor, how: Writing, never: Sequence[int], chance: float) -> Tensor:
-    """One token a row: (B, V) scores -> (B,).
+    """Return one token a row: (B, V) scores -> (B,).
 
     Args:
         logits: of the next token.
@@ -195,18 +195,20 @@ def choose(logits: Tensor, there: Tensor, how: Writing, never: Sequence[int], ch
 
 
 def longer_than(prompts: Sequences, model: Any) -> int:
-    """How many prompts are longer than what the model sees at once, so that only their end is read."""
+    """Tell how many prompts are longer than what the model sees at once, so that only their end is read."""
     sees = getattr(model, "positions", None)
     return 0 if sees is None else int((prompts.lengths > sees).sum())
 
 
 def _begins_anew(length: int, sees: int) -> bool:
-    """Whether a text of this length is the first that what has been read so far has no room for."""
+    """Tell whether a text of this length is the first that what has been read so far has no room for."""
     return length > sees and (length - sees - 1) % (sees - sees // 2 + 1) == 0
 
 
 def _window(length: int, sees: int | None) -> int:
-    """How many tokens of the end of a text are looked at: all, and when they have become too many the last half of them."""
+    """Tell how many tokens of the end of a text are looked at: all, and when they have become too many the last half of
+    them.
+    """
     if sees is None or length <= sees:
         return length
     return max(1, sees // 2 + (length - sees - 1) % (sees - sees // 2 + 1))
@@ -243,7 +245,7 @@ def _by_beams(
     sees: int | None,
     device: Any,
 ) -> list[list[int]]:
-    """The likeliest texts that a beam search finds; they end where the model's sight does."""
+    """Return the likeliest texts that a beam search finds; they end where the model's sight does."""
     prompts = _seen([text[-(sees - 1) :] if sees else text for text in texts], sees, device)
     longest = torch.full_like(prompts.lengths, how.length)
     if sees:

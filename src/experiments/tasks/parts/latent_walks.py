@@ -15,7 +15,7 @@ Decoder = Callable[[Tensor], Tensor]  # (N, D) codes -> (N, C, H, W) pixels
 
 
 def draw_divergence(by_dimension: Tensor, collapsed: float) -> Figure:
-    """A bar a latent dimension, the most telling first; those below `collapsed` nats are marked."""
+    """Return a bar a latent dimension, the most telling first; those below `collapsed` nats are marked."""
     from experiments.viz.charts import bars
 
     order = by_dimension.argsort(descending=True)
@@ -53,7 +53,7 @@ def draw_by_class(decode: Decoder, codes: Tensor, labels: Tensor, classes: tuple
 
 
 def draw_traversals(decode: Decoder, codes: Tensor, by_dimension: Tensor, steps: int) -> Figure:
-    """The first code with one dimension moved from -3 to 3, for the eight most telling dimensions."""
+    """Return the first code with one dimension moved from -3 to 3, for the eight most telling dimensions."""
     from experiments.viz.strips import strips
 
     values = torch.linspace(-3, 3, steps)
@@ -79,7 +79,7 @@ def draw_interpolations(decode: Decoder, codes: Tensor, labels: Tensor, steps: i
 
 
 def draw_manifold(decode: Decoder, side: int = 20) -> Figure:
-    """The plane of a two-dimensional latent space, at the quantiles of the prior."""
+    """Return the plane of a two-dimensional latent space, at the quantiles of the prior."""
     from experiments.viz.strips import strips
 
     places = torch.special.ndtri(torch.linspace(0.02, 0.98, side))

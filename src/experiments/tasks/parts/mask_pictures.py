@@ -16,7 +16,7 @@ def palette(colours: Sequence[str]) -> np.ndarray:
 
 
 def mask_file(mask: np.ndarray, colours: Sequence[str]) -> Attachment:
-    """A PNG whose values are the classes, and whose palette has their colours: (H, W) uint8."""
+    """Return a PNG whose values are the classes, and whose palette has their colours: (H, W) uint8."""
     from PIL import Image
 
     image = Image.fromarray(mask, "P")
@@ -25,7 +25,7 @@ def mask_file(mask: np.ndarray, colours: Sequence[str]) -> Attachment:
 
 
 def overlay_file(pixels: np.ndarray, mask: np.ndarray, colours: Sequence[str]) -> Attachment:
-    """A PNG of an image with its mask over it: (H, W, 3) and (H, W) uint8."""
+    """Return a PNG of an image with its mask over it: (H, W, 3) and (H, W) uint8."""
     from PIL import Image
 
     return _png(Image.fromarray(overlaid(pixels, mask, colours)))

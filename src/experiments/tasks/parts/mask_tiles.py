@@ -28,7 +28,7 @@ def ramp(side: int, overlap: float) -> Tensor:
 
 @torch.no_grad()
 def by_tiles(function: Callable[[Tensor], Tensor], image: Tensor, tile: tuple[int, int], overlap: float) -> Tensor:
-    """What a function of tiles gives for a whole image, a mean weighted by nearness to the middle of each tile.
+    """Return what a function of tiles gives for a whole image, a mean weighted by nearness to the middle of each tile.
 
     Args:
         function: (B, C, h, w) -> (B, K, h, w).
@@ -64,7 +64,7 @@ def _groups(corners: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
 
 
 def largest(scores: Tensor, size: tuple[int, int]) -> Tensor:
-    """The class with the largest score at each pixel of an image of another size: (K, h, w) -> (H, W) uint8.
+    """Return the class with the largest score at each pixel of an image of another size: (K, h, w) -> (H, W) uint8.
 
     A class at a time, so that many classes of a large photograph fit in memory.
     """

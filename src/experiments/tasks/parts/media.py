@@ -42,11 +42,11 @@ class Pictures:
         self.classes: tuple[str, ...] = spec.classes
 
     def inputs(self, given: Any) -> Tensor:
-        """What the data module makes of new inputs, as the model gets it, (N, C, H, W)."""
+        """Return what the data module makes of new inputs, as the model gets it, (N, C, H, W)."""
         return given
 
     def outputs(self, restored: Tensor) -> Tensor:
-        """What a user is given: pixels, (N, C, H, W)."""
+        """Return what a user is given: pixels, (N, C, H, W)."""
         return restored
 
     def draw(self, clean: Tensor, restored: Tensor) -> Figure:
@@ -59,7 +59,7 @@ class Pictures:
         return strips(rows, captions, heat=("error",), title="Reconstructions", note=note)
 
     def draw_against(self, clean: Tensor, ours: Tensor, theirs: Tensor) -> Figure:
-        """The same beside what PCA gives back."""
+        """Return the same beside what PCA gives back."""
         from experiments.viz.strips import strips
 
         rows = [("image", clean), ("ours", ours), ("PCA", theirs),
@@ -90,11 +90,11 @@ class Windows:
         self.mean, self.std = torch.tensor(spec.mean), torch.tensor(spec.std)
 
     def inputs(self, given: Any) -> Tensor:
-        """The past of what the data module makes of new tables, (N, history, C)."""
+        """Return the past of what the data module makes of new tables, (N, history, C)."""
         return given if isinstance(given, Tensor) else given.values
 
     def outputs(self, restored: Tensor) -> Tensor:
-        """What a user is given: windows (N, history, C) in the units of the data."""
+        """Return what a user is given: windows (N, history, C) in the units of the data."""
         return restored * self.std.to(restored) + self.mean.to(restored)
 
     def draw(self, clean: Tensor, restored: Tensor) -> Figure:
@@ -103,7 +103,7 @@ class Windows:
         return self._curves({"window": clean, "restored": restored}, errors, "Reconstructions")
 
     def draw_against(self, clean: Tensor, ours: Tensor, theirs: Tensor) -> Figure:
-        """The same beside what PCA gives back."""
+        """Return the same beside what PCA gives back."""
         return self._curves({"window": clean, "ours": ours, "PCA": theirs}, None, "Against PCA")
 
     def _curves(self, lines: dict[str, Tensor], errors: Sequence[float] | None, title: str) -> Figure:
@@ -135,7 +135,7 @@ Medium = Pictures | Windows
 
 
 def medium_of(spec: Any) -> Medium:
-    """What stands for the data of a spec."""
+    """Return what stands for the data of a spec."""
     return Windows(spec) if isinstance(spec, SeriesSpec) else Pictures(spec)
 
 
@@ -145,7 +145,7 @@ def error_map(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def picture(pixels: Tensor) -> Attachment:
-    """A PNG file of pixels (C, H, W) from 0 to 1."""
+    """Return a PNG file of pixels (C, H, W) from 0 to 1."""
     from PIL import Image
 
     values = (pixels.detach().float().clamp(0, 1) * 255).round().byte().cpu().permute(1, 2, 0).numpy()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def of_all_processes(state: Any) -> list[Any]:
-    """A list of what each process gives, on the CPU; to be called by all of them."""
+    """Return a list of what each process gives, on the CPU; to be called by all of them."""
     state = on_cpu(state)
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return [state]

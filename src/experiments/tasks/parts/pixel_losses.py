@@ -45,7 +45,7 @@ PixelLoss = Callable[[Tensor, Tensor, "Tensor | None"], tuple[Tensor, Tensor]]
 
 
 def pixel_loss(name: str, class_weights: Tensor | None, ignored: int, gamma: float) -> PixelLoss:
-    """A loss by name: "cross_entropy", "focal", "dice", or two of these added with a plus between.
+    """Return a loss by name: "cross_entropy", "focal", "dice", or two of these added with a plus between.
 
     Returns:
         A function of logits (B, K, H, W), classes (B, H, W) and further weights of pixels (B, H, W) or None. It gives two

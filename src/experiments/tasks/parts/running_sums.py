@@ -72,7 +72,7 @@ class RunningSums:
 
 
 def joined(states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The states of several processes as one."""
+    """Return the states of several processes as one."""
     sums: dict[str, Tensor] = {}
     for state in states:
         for name, value in state.get("sums", {}).items():

@@ -29,7 +29,7 @@ def settled_noise(images: Tensor, draw: Draw, shape: Sequence[int], salt: int) -
 
 
 def _seeds(images: Tensor) -> list[int]:
-    """A whole number from 0 that follows from an image's pixels in 255 steps."""
+    """Return a whole number from 0 that follows from an image's pixels in 255 steps."""
     steps = (images.float() * 255).round().long().flatten(1)
     places = torch.arange(1, steps.shape[1] + 1, device=steps.device)
     places = places * 2654435761 % 4294967291  # a factor of its own for each pixel

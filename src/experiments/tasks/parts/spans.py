@@ -20,7 +20,8 @@ class Span(NamedTuple):
 
 
 def best_spans(scores: Tensor, longest: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The best answers of each window, none of them "no answer": sums of scores, first and last tokens, (B, count) each.
+    """Return the best answers of each window, none of them "no answer": sums of scores, first and last tokens, (B,
+    count) each.
 
     Args:
         scores: (B, T, 2), minus infinity where no answer can begin or end.
@@ -37,7 +38,7 @@ def best_spans(scores: Tensor, longest: int, count: int) -> tuple[Tensor, Tensor
 
 
 def text_of(span: Span, windows: Sequence[Any], passage: str) -> str:
-    """The letters of the passage that an answer covers."""
+    """Return the letters of the passage that an answer covers."""
     window = windows[span.window]
     inside = len(window.spans)
     first, last = span.first - window.begins, span.last - window.begins

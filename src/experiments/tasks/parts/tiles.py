@@ -23,7 +23,7 @@ def corners(length: int, tile: int, overlap: float) -> list[int]:
 
 
 def in_tiles(image: Tensor, tile: int, overlap: float, find: Callable[[Sequence[Tensor]], list[Found]]) -> Found:
-    """What is found in an image (3, H, W), tile by tile; of what two tiles found twice, the surer.
+    """Return what is found in an image (3, H, W), tile by tile; of what two tiles found twice, the surer.
 
     Args:
         image: of any size.

@@ -32,7 +32,7 @@ class Segment(NamedTuple):
 def transcribe(
     model: Any, encoded: Tensor, prompts: Tensor, *, times: bool, beams: int, penalty: float, longest: int
 ) -> list[Heard]:
-    """The best transcript of each recording that a search finds.
+    """Return the best transcript of each recording that a search finds.
 
     Args:
         model: with `begin`, `advance` and `words` as of `models.whisper.Whisper`, in evaluation mode.
@@ -133,7 +133,7 @@ def _times(words: Any, said: Tensor, scores: Tensor) -> Tensor:
 
 
 def segments(tokens: list[int], first_time: int | None, offset: float, seconds: float) -> tuple[list[Segment], float]:
-    """What was said in a window by its times, and how many seconds to go on by.
+    """Return what was said in a window by its times, and how many seconds to go on by.
 
     Args:
         tokens: behind the prompt.

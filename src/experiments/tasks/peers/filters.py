@@ -40,7 +40,7 @@ FILTERS: dict[str, tuple[Callable[[np.ndarray, float], Any], tuple[float, ...]]]
 
 
 def apply(name: str, setting: float, pixels: Tensor) -> Tensor:
-    """One filter on each channel of each image, (N, C, H, W) -> (N, C, H, W) within 0 and 1."""
+    """Return one filter on each channel of each image, (N, C, H, W) -> (N, C, H, W) within 0 and 1."""
     function = FILTERS[name][0]
     images = pixels.double().numpy()
     done = np.stack([np.stack([function(channel, setting) for channel in image]) for image in images])
@@ -48,7 +48,7 @@ def apply(name: str, setting: float, pixels: Tensor) -> Tensor:
 
 
 def tuned(noisy: Tensor, clean: Tensor) -> dict[str, float]:
-    """The setting of each filter that restores some images best, in PSNR: name -> setting."""
+    """Return the setting of each filter that restores some images best, in PSNR: name -> setting."""
     return {
         name: max(settings, key=lambda one: float(psnr(apply(name, one, noisy), clean).mean()))
         for name, (_, settings) in FILTERS.items()

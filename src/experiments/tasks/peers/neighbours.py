@@ -78,7 +78,7 @@ def few_labels(
 
 
 def usable(counts: Sequence[int], labels: Tensor) -> list[int]:
-    """Those numbers of labelled examples that `few_labels` can draw."""
+    """Return those numbers of labelled examples that `few_labels` can draw."""
     classes = torch.unique(labels)
     least = min(int((labels == label).sum()) for label in classes)
     return [count for count in counts if 2 <= count // len(classes) <= least]

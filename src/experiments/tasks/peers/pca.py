@@ -30,11 +30,11 @@ class Components:
         self.axes = torch.from_numpy(found.components_).float()  # (most, C*H*W)
 
     def codes(self, pixels: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, most)."""
+        """Map (N, C, H, W) -> (N, most)."""
         return (pixels.flatten(1) - self.mean) @ self.axes.t()
 
     def decode(self, codes: Tensor) -> Tensor:
-        """(N, k) with k up to `most` -> (N, C, H, W), within the bounds."""
+        """Map (N, k) with k up to `most` -> (N, C, H, W), within the bounds."""
         made = codes @ self.axes[: codes.shape[1]] + self.mean
         return (made if self.bounds is None else made.clamp(*self.bounds)).view(-1, *self.shape)
 

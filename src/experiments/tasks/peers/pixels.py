@@ -9,7 +9,9 @@ from experiments.tasks.parts.overlap import ious
 
 
 def most_frequent(train: Tensor, test: Tensor) -> Tensor:
-    """The confusion of a guess that is the same everywhere: pixels by class and grey value, (K, 256) twice -> (K, K)."""
+    """Return the confusion of a guess that is the same everywhere: pixels by class and grey value, (K, 256) twice ->
+    (K, K).
+    """
     true = test.sum(1)
     counts = torch.zeros(len(true), len(true), dtype=torch.long)
     counts[:, train.sum(1).argmax()] = true
@@ -17,7 +19,7 @@ def most_frequent(train: Tensor, test: Tensor) -> Tensor:
 
 
 def threshold(train: Tensor, test: Tensor) -> Tensor:
-    """The confusion of the threshold of the grey value that has the best mean IoU in training, of two classes.
+    """Return the confusion of the threshold of the grey value that has the best mean IoU in training, of two classes.
 
     Args:
         train: (2, 256) training pixels by class and grey value.

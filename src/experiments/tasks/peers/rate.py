@@ -88,8 +88,9 @@ def jpeg_curve(test: Tensor, qualities: list[int]) -> list[tuple[float, float, f
 
 
 def at(points: list[tuple[float, float, float]], size: float) -> tuple[float, float, float]:
-    """What a method reaches at a mean size of so many bytes, by its best settings just below and above it, each for a share of
-    the images; all of the smaller where there is no larger, and the smallest where all take more."""
+    """Return what a method reaches at a mean size of so many bytes, by its best settings just below and above it, each
+    for a share of the images; all of the smaller where there is no larger, and the smallest where all take more.
+    """
     best = [one for one in sorted(points) if not any(o[0] <= one[0] and o[1] > one[1] for o in points)]
     below, above = [one for one in best if one[0] <= size], [one for one in best if one[0] > size]
     if not below or not above:

@@ -26,7 +26,7 @@ class ActingReport(Report):
         return {"episodes": self.task.tested} if self.task.tested else {}
 
     def figures(self) -> dict[str, Callable[[], Figure | None]]:
-        """The first test episode, and the policy over the two observations that vary most in it."""
+        """Return the first test episode, and the policy over the two observations that vary most in it."""
         if self.task.episode is None:
             return {}
         trace = self.task.episode
@@ -43,7 +43,9 @@ class ActingReport(Report):
         )
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The best choices with their probabilities, or the entries of the action with their deviations; and the value."""
+        """Return the best choices with their probabilities, or the entries of the action with their deviations; and the
+        value.
+        """
         spec = self.task.spec
         observations = inputs.to(self.task.device)
         decisions = self.task.decide(

@@ -22,8 +22,9 @@ class AnomalyDetectionReport(AutoencodingReport):
     task: AnomalyDetection
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The score of each image, whether it lies above the threshold of the run's test, where that was reached, the
-        reconstruction, and its distance from the image, 0 to 1, as a heat map."""
+        """Return the score of each image, whether it lies above the threshold of the run's test, where that was
+        reached, the reconstruction, and its distance from the image, 0 to 1, as a heat map.
+        """
         clean, restored = self.task.pixels(inputs), self.predict(inputs)
         threshold = self.task.found.get("threshold")
         answers: list[dict[str, Any]] = []

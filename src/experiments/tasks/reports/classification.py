@@ -22,7 +22,7 @@ class ClassificationReport(Report):
         return self.task.model(inputs).softmax(1)
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The most probable classes of each input."""
+        """Return the most probable classes of each input."""
         names = self.task.spec.classes
         probabilities, order = self.predict(inputs).float().topk(min(top, len(names)), dim=1)
         return [

@@ -24,6 +24,6 @@ class ColourisationReport(AutoencodingReport):
         return self.task.colours(inputs)[0].clamp(0, 1)
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """How colourful each image has become, and the picture."""
+        """Tell how colourful each image has become, and the picture."""
         done = self.predict(inputs)
         return [{"colourfulness": colourfulness(one[None]), "coloured": picture(one)} for one in done]

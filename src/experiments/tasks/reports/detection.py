@@ -93,7 +93,7 @@ class DetectionReport(Report):
         return {key: value[sure] for key, value in found.items()}
 
     def predict(self, inputs: Sequence[Tensor]) -> list[Found]:
-        """What is found in each image: boxes (N, 4) in its pixels, labels and scores (N,), the surest first."""
+        """Return what is found in each image: boxes (N, 4) in its pixels, labels and scores (N,), the surest first."""
         found = []
         for image in inputs:
             image = image.to(self.task.device)
@@ -106,7 +106,7 @@ class DetectionReport(Report):
         return found
 
     def answers(self, inputs: Sequence[Tensor], top: int) -> list[dict[str, Any]]:
-        """The objects of each image above the threshold, and the image with them drawn."""
+        """Return the objects of each image above the threshold, and the image with them drawn."""
         out = []
         for image, found in zip(inputs, self.predict(inputs), strict=True):
             found = on_cpu({key: value[:top] for key, value in self._sure(found).items()})
@@ -134,7 +134,7 @@ class DetectionReport(Report):
         return Attachment(".png", drawn(image, found, self.task.spec.classes))
 
     def together(self, names: Sequence[str]) -> dict[str, bytes]:
-        """What all answers since the last call say, as one file in COCO's form."""
+        """Return what all answers since the last call say, as one file in COCO's form."""
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
         for number, (name, ((height, width), found)) in enumerate(zip(names, self._answered, strict=True), 1):

@@ -27,7 +27,7 @@ class ForecastingReport(Report):
     task: Forecasting
 
     def details(self) -> dict[str, Any]:
-        """The errors at each step ahead and of each column, of the last test."""
+        """Return the errors at each step ahead and of each column, of the last test."""
         found = {name: cast(ForecastError, metric) for name, metric in self.task.metrics_of("test").items()}
         if not found["mse"].by_step:
             return {}
@@ -83,7 +83,7 @@ class ForecastingReport(Report):
         return out
 
     def _as_csv(self, times: Sequence[str], forecast: Tensor) -> str:
-        """A row a step: time, and each column, once for each quantile where there are any."""
+        """Return a row a step: time, and each column, once for each quantile where there are any."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         names = [f"{name}_{q:g}" for name in self.task.spec.columns for q in self.task.quantiles] or list(

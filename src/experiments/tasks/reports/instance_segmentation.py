@@ -32,7 +32,7 @@ class InstanceSegmentationReport(DetectionReport):
         return found
 
     def _attachments(self, found: Found, size: tuple[int, int]) -> dict[str, Attachment]:
-        """An image of numbers: 0 is background, n the n-th object of the answer, the surer above the less sure."""
+        """Return an image of numbers: 0 is background, n the n-th object of the answer, the surer above the less sure."""
         from PIL import Image
 
         owner = np.zeros(size, np.uint16 if len(found["labels"]) > 255 else np.uint8)

@@ -43,7 +43,7 @@ class LabellingReport(Report):
         return self.task.model(plain).softmax(-1)
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The label of each word, and where they mark entities the entities.
+        """Return the label of each word, and where they mark entities the entities.
 
         Raises:
             UserError: when the inputs have no words.

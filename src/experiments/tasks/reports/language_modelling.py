@@ -22,11 +22,11 @@ class LanguageModellingReport(Report):
     task: LanguageModelling
 
     def predict(self, inputs: Sequences) -> list[Tokens]:
-        """How the model goes on."""
+        """Tell how the model goes on."""
         return self.task.generate(inputs)
 
     def answers(self, inputs: Sequences, top: int) -> list[dict[str, Any]]:
-        """The tokens that the model writes after each beginning."""
+        """Return the tokens that the model writes after each beginning."""
         cut = longer_than(inputs, self.task.model)
         if cut:
             log.warning(

@@ -20,14 +20,14 @@ class MaskedLanguageModellingReport(Report):
     task: MaskedLanguageModelling
 
     def predict(self, inputs: Sequences) -> list[Tokens]:
-        """The texts with their masks filled."""
+        """Return the texts with their masks filled."""
         places = self._masks(inputs)
         values = inputs.values.clone()
         values[places] = self.task.words[self.task.scores(inputs, places)[:, self.task.words].argmax(1)]
         return [Tokens(row[:length]) for row, length in zip(values.tolist(), inputs.lengths.tolist(), strict=True)]
 
     def answers(self, inputs: Sequences, top: int) -> list[dict[str, Any]]:
-        """The likeliest words for each mask of each text, with their probabilities."""
+        """Return the likeliest words for each mask of each text, with their probabilities."""
         places = self._masks(inputs)
         chances, found = (
             self.task.scores(inputs, places).float().softmax(1)[:, self.task.words].topk(min(top, len(self.task.words)))

@@ -19,16 +19,16 @@ class QuestionAnsweringReport(Report):
     task: QuestionAnswering
 
     def details(self) -> dict[str, Any]:
-        """Some questions of the last test: what was answered, and what is right."""
+        """Return some questions of the last test: what was answered, and what is right."""
         return {"answers": self.task.shown} if self.task.shown else {}
 
     def predict(self, inputs: Any) -> list[str]:
-        """The best answer to each question; nothing where it has none."""
+        """Return the best answer to each question; nothing where it has none."""
         return [answer["answers"][0]["answer"] for answer in self.answers(inputs, 1)]
 
     @torch.no_grad()
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The best answers to each question with their probabilities among the answers of all its windows."""
+        """Return the best answers to each question with their probabilities among the answers of all its windows."""
         on = self.task.device
         scores = self.task.scores(inputs.inputs._replace(values=inputs.inputs.values.to(on), lengths=inputs.inputs.lengths.to(on)),
                              inputs.places[:, 0].to(on))  # fmt: skip

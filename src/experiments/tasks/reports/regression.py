@@ -16,7 +16,7 @@ class RegressionReport(Report):
     task: Regression
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The numbers of each input."""
+        """Return the numbers of each input."""
         return [
             {"number": row[0]} if len(row) == 1 else {f"number {place}": one for place, one in enumerate(row, 1)}
             for row in self.predict(inputs).float().tolist()

@@ -69,7 +69,9 @@ class SegmentationReport(Report):
         return self.task.scores(inputs).softmax(1)
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The largest classes of each image and their shares, its mask with a palette, and the mask over the image."""
+        """Return the largest classes of each image and their shares, its mask with a palette, and the mask over the
+        image.
+        """
         return [self._answer(one, top) for one in inputs]
 
     def _answer(self, photo: Any, top: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class SimilarityReport(Report):
         return (vectors[:, 0] * vectors[:, 1]).sum(1)
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The cosine of each pair, and the number it stands for."""
+        """Return the cosine of each pair, and the number it stands for."""
         cosines = self.predict(inputs).float().tolist()
         graded = [{"number": one * self.task.highest} if self.task.graded else {} for one in cosines]
         return [{"cosine": one, **more} for one, more in zip(cosines, graded, strict=True)]

@@ -21,22 +21,22 @@ class SpeechRecognitionReport(Report):
     task: SpeechRecognition
 
     def details(self) -> dict[str, Any]:
-        """Some recordings of the last test: what was said, and what was heard; and what was confused."""
+        """Return some recordings of the last test: what was said, and what was heard; and what was confused."""
         return self.task.transcripts.details()
 
     def figures(self) -> dict[str, Callable[[], Figure | None]]:
-        """The symbols' probabilities over time, below the spectrogram."""
+        """Return the symbols' probabilities over time, below the spectrogram."""
         if not self.task.drawn:
             return {}
         clips, said = zip(*self.task.drawn, strict=True)
         return {"alignment": lambda: self.task.draw(pad(clips), said)}
 
     def predict(self, inputs: Any) -> list[str]:
-        """What is said in each recording."""
+        """Return what is said in each recording."""
         return self.task.texts(self.task.listen(inputs)[0], self.task.beam)
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The transcript of each recording, and its words in segments with times."""
+        """Return the transcript of each recording, and its words in segments with times."""
         chances, steps = self.task.listen(inputs)
         answers = []
         for row, text in enumerate(self.task.texts(chances, self.task.beam)):

@@ -19,15 +19,15 @@ class TranscriptionReport(Report):
     task: Transcription
 
     def details(self) -> dict[str, Any]:
-        """Some recordings of the last test: what was said, and what was heard; and what was confused."""
+        """Return some recordings of the last test: what was said, and what was heard; and what was confused."""
         return self.task.transcripts.details()
 
     def predict(self, inputs: Any) -> list[str]:
-        """What is said in each recording."""
+        """Return what is said in each recording."""
         return [one.text for one in self.task.transcribe(inputs)]
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The transcript of each recording, and its segments."""
+        """Return the transcript of each recording, and its segments."""
         seconds = (inputs.lengths / self.task.spec.rate).tolist()
         return [
             {

@@ -43,12 +43,12 @@ class TranslationReport(Report):
         return self.task.draw_attention(sentences, [self.task.said[place] for place in chosen])
 
     def predict(self, inputs: Any) -> list[str]:
-        """The best translation of each sentence."""
+        """Return the best translation of each sentence."""
         source = Sequences(*(one.to(self.task.device) for one in inputs.source))
         return inputs.decode([best[0].tokens for best in self.task.translate(source)])
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
-        """The best translations of each sentence with their scores, as many as there are beams and `top` allows."""
+        """Return the best translations of each sentence with their scores, as many as there are beams and `top` allows."""
         source = Sequences(*(one.to(self.task.device) for one in inputs.source))
         found = self.task.translate(source, best=min(top, self.task.search.beams))
         return [

@@ -38,7 +38,9 @@ USUAL = {
 
 
 def step_named(word: str) -> str | None:
-    """The computation that a word of the command line means; None where it means none, or where a run has this name."""
+    """Return the computation that a word of the command line means; None where it means none, or where a run has this
+    name.
+    """
     name = USUAL.get(word, word)
     return name if name in STEPS and not (Path(word) / "config.yaml").exists() else None
 
@@ -88,7 +90,7 @@ def products(values: Sequence[float], weights: Sequence[float], *more: float) ->
 
 
 def bracketed(value: float) -> str:
-    """A number as a part of a sum."""
+    """Return a number as a part of a sum."""
     from experiments.viz.board import short
 
     return f"({short(value)})" if value < 0 else short(value)

@@ -46,7 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def board(options: argparse.Namespace) -> Board:
-    """The computation.
+    """Return the computation.
 
     Raises:
         UserError: a function is unknown.

@@ -32,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def board(options: argparse.Namespace) -> Board:
-    """The computation.
+    """Return the computation.
 
     Raises:
         UserError: words and vectors are not equally many, or the matrices do not fit.

@@ -28,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def board(options: argparse.Namespace) -> Board:
-    """The computation.
+    """Return the computation.
 
     Raises:
         UserError: there is one example, or gamma and beta do not fit.

@@ -13,7 +13,7 @@ from experiments.viz.board import Board, Grid, Sign, Step, short
 def board(
     images: Sequence[np.ndarray], weights: Sequence[np.ndarray], maps: Sequence[np.ndarray], options: argparse.Namespace
 ) -> Board:
-    """The convolution of each channel with its own filter, and the sum of their maps with the bias.
+    """Return the convolution of each channel with its own filter, and the sum of their maps with the bias.
 
     Args:
         images: padded, of one size.

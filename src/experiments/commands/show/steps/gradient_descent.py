@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def board(options: argparse.Namespace) -> Board:
-    """The computation.
+    """Return the computation.
 
     Raises:
         UserError: inputs and targets are not equally many, or the rate is not above 0.

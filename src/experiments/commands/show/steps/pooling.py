@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def board(options: argparse.Namespace) -> Board:
-    """The computation.
+    """Return the computation.
 
     Raises:
         UserError: the window does not fit.

@@ -48,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def board(options: argparse.Namespace) -> Board:
-    """The computation."""
+    """Return the computation."""
     name = options.name
     sequence = row("--x", options.x, most=8)
     gates = {gate: row(f"--{gate}", getattr(options, gate), 3, 3) for gate in GATES[name]}
@@ -92,7 +92,7 @@ def _sigmoid(x: float) -> float:
 def _gate(
     name: str, sign: str, x: float, h: float, weights: Sequence[float], function: Callable[[float], float]
 ) -> tuple[float, str]:
-    """A gate's value, and the sum that gives it."""
+    """Return a gate's value, and the sum that gives it."""
     w, u, b = weights
     value = function(w * x + u * h + b)
     squash = "σ" if function is _sigmoid else "tanh"
