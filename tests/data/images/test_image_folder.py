@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from experiments.data.images.image_files import bits_used, decode
-from experiments.data.images.image_folder import ImageFolder, Streamed, part_folders
+from experiments.data.images.image_folder import ImageFolder, Streamed
 from experiments.errors import UserError
 from tests.data.conftest import FOLDER, fake_folder, save_image
 
@@ -262,21 +262,6 @@ def test_interpolation(tmp_path: Path, memory: float) -> None:
     assert len(digests) == 3
     with pytest.raises(UserError, match=r"data\.interpolation=cubic is not known: choose bilinear, bicubic"):
         ready(tmp_path, interpolation="cubic", **given)
-
-
-@pytest.mark.parametrize("names", [("Train", "Test"), ("training", "testing"), ("TRAIN", "Valid")], ids=str)
-def test_parts_by_other_usual_names(names: tuple[str, str], tmp_path: Path) -> None:
-    for part in names:
-        for label in ("cat", "dog"):
-            (tmp_path / part / label).mkdir(parents=True)
-    found = part_folders(tmp_path)
-    assert {folder.name for folder in found.values()} == set(names)
-
-
-def test_classes_that_are_called_like_parts(tmp_path: Path) -> None:
-    for name in ("train", "bus", "test"):
-        save_image(tmp_path / name / "one.png")
-    assert part_folders(tmp_path) == {"train": tmp_path}
 
 
 @pytest.mark.parametrize("bits", [8, 12, 16])

@@ -10,15 +10,10 @@ import numpy as np
 from experiments.data.audio.audio_data import PARTS, AudioData, Examples, split
 from experiments.data.audio.audio_files import AUDIO, BY_FFMPEG, open_clips
 from experiments.data.common.loading import whole
+from experiments.data.common.parts import part_folders
 from experiments.data.common.published_files import data_root
 from experiments.data.common.splits import check_amount
 from experiments.errors import UserError
-
-FOLDERS = {
-    "train": ("train", "training"),
-    "validation": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
-}
 
 
 class AudioFolder(AudioData):
@@ -105,10 +100,7 @@ class AudioFolder(AudioData):
         root = data_root(self.name, self.root)
         if not root.is_dir():
             raise UserError(f"data.root={self.root} is no folder: name one with a folder of recordings a class")
-        found = {
-            part: root / name for part, names in FOLDERS.items() for name in reversed(names) if (root / name).is_dir()
-        }
-        return found if "train" in found else {"train": root}
+        return part_folders(root)
 
     def _recordings(self, folder: Path) -> tuple[list[Path], list[int]]:
         """Return the recordings below the class folders of a part, and their labels."""

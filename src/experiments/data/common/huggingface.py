@@ -5,13 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from experiments.data.common.parts import NAMES
 from experiments.errors import UserError, first_line, unknown
-
-_PARTS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing"),
-}
 
 
 def open_parts(path: str, config: str | None) -> dict[str, Any]:
@@ -47,7 +42,7 @@ def open_parts(path: str, config: str | None) -> dict[str, Any]:
         ) from error
     splits = dict(found) if isinstance(found, dict) else {"train": found}
     parts = {}
-    for part, names in _PARTS.items():
+    for part, names in NAMES.items():
         name = next((name for name in names if name in splits), None)
         if name is not None and len(splits[name]):
             parts[part] = splits[name]

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from experiments.data.common.parts import part_folders, subfolders
 from experiments.data.common.published_files import OFFLINE, data_root
 from experiments.data.common.sampling import Picks
 from experiments.data.common.splits import check_amount
@@ -32,11 +33,6 @@ from experiments.data.images.transforms import always, augmented
 from experiments.errors import UserError
 
 log = logging.getLogger(__name__)
-FOLDERS = {
-    "train": ("train", "training"),
-    "validation": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
-}
 ESTIMATE = 1000  # images that mean and deviation are estimated from where the set is not in memory
 T = TypeVar("T")
 
@@ -104,7 +100,7 @@ class ImageFolder(ImageData):
                 raise UserError(f"data.test=val needs a val folder and no test folder in {self.root};"
                                 " give a share such as 0.2.")  # fmt: skip
             folders["test"] = folders.pop("validation")
-        classes = tuple(_subfolders(folders["train"]))
+        classes = tuple(one.name for one in subfolders(folders["train"]))
         if len(classes) < 2:
             raise UserError(f"{folders['train']} holds {len(classes)} class folders; a classifier needs at least 2.")
         parts = {part: list_images(folder, classes) for part, folder in folders.items()}
@@ -275,33 +271,6 @@ class _SizesDifferError(UserError):
     """Not the file's fault, so never skipped."""
 
 
-def part_folders(root: Path) -> dict[str, Path]:
-    """Return the folder of each part that there is, in small or large letters; without one for training, the root
-    itself is it.
-
-    A folder that holds no folders is a class, whatever its name.
-
-    Raises:
-        UserError: a part has two folders, or there are parts but none for training.
-    """
-    found: dict[str, Path] = {}
-    below = [root / name for name in _subfolders(root)]
-    for part, names in FOLDERS.items():
-        there = [folder for folder in below if folder.name.lower() in names]
-        if len(there) > 1:
-            raise UserError(f"{root} has both {there[0].name} and {there[1].name}; keep one of them.")
-        if there:
-            found[part] = there[0]
-    if found and not any(_subfolders(folder) for folder in found.values()):
-        found = {}  # classes that are called so
-    if "train" not in found:
-        if found:
-            others = " and ".join(folder.name for folder in found.values())
-            raise UserError(f"{root} has {others} but no train folder; add one, or name a folder of class folders.")
-        found["train"] = root
-    return found
-
-
 def list_images(folder: Path, classes: tuple[str, ...]) -> Part:
     """Return the image files of one part, sorted, with their labels.
 
@@ -311,7 +280,7 @@ def list_images(folder: Path, classes: tuple[str, ...]) -> Part:
     paths: list[str] = []
     labels: list[int] = []
     ignored: list[str] = []
-    for name in _subfolders(folder):
+    for name in (one.name for one in subfolders(folder)):
         if name not in classes:
             raise UserError(f"{folder / name} is of no class in train, which has {', '.join(classes[:10])}; rename it.")
         before = len(paths)
@@ -327,10 +296,6 @@ def list_images(folder: Path, classes: tuple[str, ...]) -> Part:
     if ignored:
         log.warning("%s: ignored files that are no photographs: %d, such as %s", folder, len(ignored), ignored[0])
     return Part(paths, np.array(labels, np.int64))
-
-
-def _subfolders(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
 
 
 def _in_threads(function: Callable[[T], object], items: Sequence[T]) -> list[object]:
