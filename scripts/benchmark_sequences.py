@@ -38,7 +38,7 @@ def buckets(long_tail: bool, quick: bool) -> Samples:
 
     from experiments.data.common.buckets import BucketSampler
     from experiments.data.common.sampling import TrainSampler
-    from experiments.data.common.sequence_data import Store, Stored
+    from experiments.data.common.sequence_data import Store, StoredSequences
     from experiments.models.recurrent import Recurrent
 
     torch.set_num_threads(1)
@@ -48,7 +48,7 @@ def buckets(long_tail: bool, quick: bool) -> Samples:
     else:
         lengths = random.integers(5, 201, count)
     rows = [random.integers(4, VOCABULARY, length) for length in lengths]
-    served = Stored(Store.of(rows, random.integers(CLASSES, size=count)))
+    served = StoredSequences(Store.of(rows, random.integers(CLASSES, size=count)))
     samplers = {"ours": BucketSampler(lengths, 32, None, 0), "random": TrainSampler(count, 32, 0)}
     model = Recurrent(vocabulary=VOCABULARY, num_classes=CLASSES, **KEYS)
     step = _training(model)

@@ -13,7 +13,7 @@ from experiments.batches import Sequences
 from experiments.models.bert import Bert
 from experiments.spec import QuestionSpec
 from experiments.tasks.parts.answer_scores import exact_match, overlap
-from experiments.tasks.parts.spans import Span, best_spans
+from experiments.tasks.parts.spans import AnswerSpan, best_spans
 from experiments.tasks.question_answering import QuestionAnswering
 
 
@@ -69,7 +69,7 @@ def test_the_best_window_answers_and_none_where_all_say_so() -> None:
 
     passage = "one two three four"
     windows = [Window([2, 5, 3, 6, 7, 3], 3, [(0, 3), (4, 7)], (0, 0), 0), Window([2, 5, 3, 8, 9, 3], 3, [(8, 13), (14, 18)], (0, 0), 0)]  # fmt: skip
-    spans = [Span(1.0, 0, 3, 4), Span(2.0, 1, 4, 4)]
+    spans = [AnswerSpan(1.0, 0, 3, 4), AnswerSpan(2.0, 1, 4, 4)]
     assert task(True)._answer(spans, 1.5, windows, passage) == "four"
     assert task(True)._answer(spans, 2.5, windows, passage) == ""
     assert task(True, no_answer=1.0)._answer(spans, 2.5, windows, passage) == "four"

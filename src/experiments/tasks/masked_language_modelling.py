@@ -85,7 +85,7 @@ class MaskedLanguageModelling(Task):
         return {"masked": True}
 
     def make_metrics(self) -> MetricCollection:
-        return MetricCollection({"perplexity": Perplexity(), "accuracy": Found()})
+        return MetricCollection({"perplexity": Perplexity(), "accuracy": HiddenTokenAccuracy()})
 
     def setup(self, stage: str) -> None:
         """Lets long texts come in pieces, and asks the data where words begin, before any loader is made."""
@@ -160,7 +160,7 @@ def mixed(x: Tensor) -> Tensor:
     return x ^ (x >> 31)
 
 
-class Found(Perplexity):
+class HiddenTokenAccuracy(Perplexity):
     """Share of the tokens whose likeliest candidate is right."""
 
     def update(self, logits: Tensor, target: Tensor) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts.answer_scores import exact_match, overlap
-from experiments.tasks.parts.spans import Span, best_spans, text_of
+from experiments.tasks.parts.spans import AnswerSpan, best_spans, text_of
 from experiments.tasks.reports.question_answering import QuestionAnsweringReport
 
 SAMPLES = 8  # test questions in the record
@@ -51,7 +51,7 @@ class QuestionAnswering(Task):
             raise UserError(f"task.answer_length={answer_length} must be 1 or more: try task.answer_length=30")
         super().__init__(model, spec, optimizer, scheduler)
         self.answer_length, self.no_answer = answer_length, no_answer
-        self._spans: dict[int, list[Span]] = {}  # of each question of the part that is evaluated
+        self._spans: dict[int, list[AnswerSpan]] = {}  # of each question of the part that is evaluated
         self._none: dict[int, float] = {}  # likewise the least score of "no answer"
         self.shown: list[dict[str, Any]] = []
 
@@ -95,7 +95,7 @@ class QuestionAnswering(Task):
         best, firsts, lasts = best_spans(scores, self.answer_length, 1)
         none = (scores[:, 0, 0] + scores[:, 0, 1]).tolist()
         for place, row in enumerate(rows):
-            span = Span(float(best[place, 0]), windows[place], int(firsts[place, 0]), int(lasts[place, 0]))
+            span = AnswerSpan(float(best[place, 0]), windows[place], int(firsts[place, 0]), int(lasts[place, 0]))
             self._spans.setdefault(row, []).append(span)
             self._none[row] = min(self._none.get(row, none[place]), none[place])
 
@@ -146,7 +146,7 @@ class QuestionAnswering(Task):
             "f1": 100 * sum(overlap(said[row], right[row]) for row in said) / count,
         }
 
-    def _answer(self, spans: Iterable[Span], none: float, windows: Sequence[Any], passage: str) -> str:
+    def _answer(self, spans: Iterable[AnswerSpan], none: float, windows: Sequence[Any], passage: str) -> str:
         best = max(spans, key=lambda one: one.score)
         if self.spec.unanswerable and none > best.score + self.no_answer:
             return ""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Search(NamedTuple):
+class TranscriptSearch(NamedTuple):
     """How a transcript is looked for.
 
     Attributes:
@@ -65,7 +65,7 @@ class Transcription(Task):
         timestamps: whether segments have times.
         windows: whether recordings over the window are taken.
         prompt: text that is taken to stand before; None: none.
-        search: `beams` and `length_penalty`, see `Search`.
+        search: `beams` and `length_penalty`, see `TranscriptSearch`.
         normalise: how texts are written before they are compared, see `text_rules.rule`.
         samples: transcripts in TensorBoard and in the record.
 
@@ -97,7 +97,7 @@ class Transcription(Task):
             raise UserError("task=transcription needs transcripts, and the data has none: choose other data")
         if samples < 0:
             raise UserError(f"task.samples={samples} must be 0 or more: try task.samples=0")
-        self.search = Search(**search)
+        self.search = TranscriptSearch(**search)
         if self.search.beams < 1:
             raise UserError(f"task.search.beams={self.search.beams} must be 1 or more: try task.search.beams=5")
         self.write = rule(normalise, "task.normalise")

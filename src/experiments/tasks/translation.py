@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Search(NamedTuple):
+class TranslationSearch(NamedTuple):
     """How a translation is looked for.
 
     Attributes:
@@ -49,7 +49,7 @@ class Translation(Task):
         scheduled_sampling: share of the true words before a step that the model's own take the place of, in the last epoch;
             it rises linearly from 0 (Bengio et al., "Scheduled sampling", 2015). The model's words are those of a first
             pass over the true ones (Mihaylova and Martins, "Scheduled sampling for transformers", 2019).
-        search: `beams`, `length_penalty` and `longest_ratio`, see `Search`; of the test and of `experiments predict`.
+        search: `beams`, `length_penalty` and `longest_ratio`, see `TranslationSearch`; of the test and of `experiments predict`.
         bleu_tokenize: how sacrebleu cuts texts into words: 13a, intl, char and others of its names.
         validation_bleu: so many validation sentences are translated greedily in each epoch, for val/bleu; 0: none.
         samples: test translations in TensorBoard and in the record.
@@ -198,7 +198,9 @@ class Translation(Task):
             ]
         return scores
 
-    def translate(self, source: Sequences, search: Search | None = None, best: int = 1) -> list[list[Hypothesis]]:
+    def translate(
+        self, source: Sequences, search: TranslationSearch | None = None, best: int = 1
+    ) -> list[list[Hypothesis]]:
         """Return the best translations of each source sentence (B, S), best first."""
         search = search or self.search
         longest = (source.lengths * search.longest_ratio).long() + 10
@@ -239,8 +241,8 @@ class Translation(Task):
         )
 
 
-def _search(given: Mapping[str, Any]) -> Search:
-    search = Search(**given)
+def _search(given: Mapping[str, Any]) -> TranslationSearch:
+    search = TranslationSearch(**given)
     if search.beams < 1:
         raise UserError(f"task.search.beams={search.beams} must be 1 or more: try task.search.beams=4")
     if search.length_penalty < 0:

@@ -13,7 +13,7 @@ import soundfile
 import torch
 
 from experiments.batches import IGNORED
-from experiments.data.audio.audio_files import Files, Stored, open_clips, read_clip
+from experiments.data.audio.audio_files import Files, StoredClips, open_clips, read_clip
 from experiments.data.audio.audio_folder import AudioFolder
 from experiments.data.audio.fsdd import FSDD, FSDDStrings
 from experiments.data.audio.generated_tones import GeneratedTones, GeneratedWords
@@ -150,7 +150,7 @@ def test_clips_beyond_memory_are_read_from_their_files(tmp_path: Path) -> None:
         paths.append(tmp_path / f"{number}.wav")
         soundfile.write(paths[-1], tone(length), rate)
     (held, rate, counts), (files, _, _) = open_clips(paths, 8000, 10), open_clips(paths, 8000, 0)
-    assert isinstance(held, Stored) and isinstance(files, Files) and rate == 8000
+    assert isinstance(held, StoredClips) and isinstance(files, Files) and rate == 8000
     assert counts == {"resampled": 2, "mixed_to_mono": 0, "above_full_scale": 0, "silent": 0}
     assert held.lengths.tolist() == files.lengths.tolist()
     assert all(np.array_equal(held.read(clip), files.read(clip)) for clip in range(3))

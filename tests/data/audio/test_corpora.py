@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from experiments.data.audio.audio_files import Span, open_clips, read_clip, resample
+from experiments.data.audio.audio_files import ClipSpan, open_clips, read_clip, resample
 from experiments.data.audio.common_voice import CommonVoice
 from experiments.data.audio.librispeech import LibriSpeech
 from experiments.data.audio.ljspeech import LJSpeech
@@ -215,7 +215,7 @@ def test_formats_of_ffmpeg_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     fake.write_text(f"#!/bin/sh\n/bin/cat {tmp_path}/b.wav\n")
     fake.chmod(0o755)
     assert np.array_equal(read_clip(tmp_path / "a.m4a", 8000), tone(800))
-    clips, rate, _ = open_clips([tmp_path / "a.m4a"], None, 10, spans=[Span(0.05, 0.05)])
+    clips, rate, _ = open_clips([tmp_path / "a.m4a"], None, 10, spans=[ClipSpan(0.05, 0.05)])
     assert rate == 8000 and np.array_equal(clips.read(0), tone(800)[400:])
     fake.write_text("#!/bin/sh\necho moov atom not found >&2\nexit 1\n")
     with pytest.raises(UserError, match=r"a\.m4a cannot be read by ffmpeg \(moov atom not found\)"):

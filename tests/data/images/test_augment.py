@@ -7,7 +7,7 @@ import torch
 from experiments.data.common.sampling import Picks, TrainSampler
 from experiments.data.images import augment as changes
 from experiments.data.images.augment import Augment
-from experiments.data.images.image_store import Batch, Stored
+from experiments.data.images.image_store import Batch, StoredImages
 from experiments.data.images.shapes import Shapes
 from experiments.errors import UserError
 from tests.data.conftest import PLAIN
@@ -55,7 +55,7 @@ def test_crop_and_flip_equal_the_reference_bit_for_bit(channels: int, settings: 
     crop = data.augment.crop
     store = images if on_device or not crop else changes.border(images, crop)
     picks = Picks(np.array([3, 19, 0, 7, 7, 12]), seed=1, epoch=2, batch=3, position=4)
-    batch = Stored(store, torch.arange(20), data.augment, on_device).__getitems__(picks)
+    batch = StoredImages(store, torch.arange(20), data.augment, on_device).__getitems__(picks)
     got, targets = data.on_after_batch_transfer(batch, 0)
     places = changes.draw_places(data.augment, picks)
     wanted = [one_by_one(images[i], p, crop, mean, std) for i, p in zip(picks.indices, places, strict=True)]

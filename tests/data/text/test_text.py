@@ -14,7 +14,7 @@ import torch
 
 from experiments.data.common.buckets import BucketSampler, EvalBuckets, rounded
 from experiments.data.common.sampling import EvalSampler
-from experiments.data.common.sequence_data import Store, Stored
+from experiments.data.common.sequence_data import Store, StoredSequences
 from experiments.data.text import tokens
 from experiments.data.text.generated_reviews import GeneratedReviews
 from experiments.data.text.imdb import IMDB
@@ -342,7 +342,7 @@ def test_a_budget_below_the_longest_sequence_is_refused() -> None:
 def test_a_store_gives_what_was_put_in(every_step: bool) -> None:
     rows = [np.arange(1, length + 1) + 10 * length for length in (3, 1, 5)]
     targets = [row * 2 for row in rows] if every_step else [7, 8, 9]
-    (values, lengths), wanted = Stored(Store.of(rows, targets, every_step)).__getitems__(np.array([2, 1]))
+    (values, lengths), wanted = StoredSequences(Store.of(rows, targets, every_step)).__getitems__(np.array([2, 1]))
     assert lengths.tolist() == [5, 1]
     assert values.tolist() == [[51, 52, 53, 54, 55], [11, 0, 0, 0, 0]]
     expected = [[102, 104, 106, 108, 110], [22, -100, -100, -100, -100]] if every_step else [9, 8]

@@ -20,7 +20,7 @@ AUDIO = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3")
 BY_FFMPEG = (".m4a", ".aac", ".mp4", ".wma", ".webm")  # what libsndfile does not read
 
 
-class Span(NamedTuple):
+class ClipSpan(NamedTuple):
     """A part of a file: where it begins and how long it is, in seconds; None: to the end."""
 
     offset: float = 0.0
@@ -32,10 +32,10 @@ class Span(NamedTuple):
         return start, None if self.duration is None else start + round(self.duration * rate)
 
 
-WHOLE = Span()
+WHOLE = ClipSpan()
 
 
-class Header(NamedTuple):
+class SoundHeader(NamedTuple):
     """What a file says of itself: samples a second, samples, channels."""
 
     rate: int
@@ -53,7 +53,7 @@ class Clips(Protocol):
         ...
 
 
-class Stored:
+class StoredClips:
     """Clips in memory, laid end to end.
 
     Args:
@@ -80,7 +80,9 @@ class Files:
         spans: the part of each.
     """
 
-    def __init__(self, paths: Sequence[Path], headers: Sequence[Header], rate: int, spans: Sequence[Span]) -> None:
+    def __init__(
+        self, paths: Sequence[Path], headers: Sequence[SoundHeader], rate: int, spans: Sequence[ClipSpan]
+    ) -> None:
         self.paths, self.rate, self.spans = list(paths), rate, list(spans)
         self.lengths = np.array([resampled_length(header, rate) for header in headers], np.int64)
 
@@ -90,7 +92,7 @@ class Files:
 
 
 def open_clips(
-    paths: Sequence[Path], rate: int | None, memory: int, places: Sequence[str] = (), spans: Sequence[Span] = ()
+    paths: Sequence[Path], rate: int | None, memory: int, places: Sequence[str] = (), spans: Sequence[ClipSpan] = ()
 ) -> tuple[Clips, int, dict[str, int]]:
     """Checks every header, and holds the clips in memory if they fit.
 
@@ -125,7 +127,7 @@ def open_clips(
         found = [_told(read_samples, start, path, wanted, span) for start, path, span in some]
         counts["above_full_scale"] = sum(loud for _, loud in found)
         counts["silent"] = sum(not clip.any() for clip, _ in found)
-        return Stored([clip for clip, _ in found]), wanted, counts
+        return StoredClips([clip for clip, _ in found]), wanted, counts
     return Files(paths, headers, wanted, spans), wanted, counts
 
 
@@ -137,7 +139,7 @@ def _told(read: Callable[..., Any], start: str, *arguments: Any) -> Any:
         raise UserError(f"{start}{error}") from error
 
 
-def read_header(path: Path, span: Span = WHOLE) -> Header:
+def read_header(path: Path, span: ClipSpan = WHOLE) -> SoundHeader:
     """Return what a file says of itself, without its samples; `frames` are those of the part.
 
     Raises:
@@ -158,10 +160,10 @@ def read_header(path: Path, span: Span = WHOLE) -> Header:
             f"{path} is {found.frames / found.samplerate:.2f} s long and has no part from {span.offset} s"
             f"{'' if span.duration is None else f' of {span.duration} s'}: mend offset and duration"
         )
-    return Header(found.samplerate, min(stop, found.frames) - start, found.channels)
+    return SoundHeader(found.samplerate, min(stop, found.frames) - start, found.channels)
 
 
-def read_clip(path: Path, rate: int, span: Span = WHOLE) -> np.ndarray:
+def read_clip(path: Path, rate: int, span: ClipSpan = WHOLE) -> np.ndarray:
     """Return a file as (samples,) int16: channels averaged, resampled with a filter against aliasing.
 
     Raises:
@@ -170,7 +172,7 @@ def read_clip(path: Path, rate: int, span: Span = WHOLE) -> np.ndarray:
     return read_samples(path, rate, span)[0]
 
 
-def read_samples(path: Path, rate: int, span: Span = WHOLE) -> tuple[np.ndarray, bool]:
+def read_samples(path: Path, rate: int, span: ClipSpan = WHOLE) -> tuple[np.ndarray, bool]:
     """As `read_clip`, and whether anything was above full scale and is cut there."""
     import soundfile
 
@@ -263,7 +265,7 @@ def require_whole(path: Path) -> None:
         )
 
 
-def resampled_length(header: Header, rate: int) -> int:
+def resampled_length(header: SoundHeader, rate: int) -> int:
     """Samples of a clip at another rate, as the resampling rounds."""
     ratio = Fraction(rate, header.rate)
     return -(-header.frames * ratio.numerator // ratio.denominator)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.data.audio.audio_data import AudioData, Examples, check_strings, join
-from experiments.data.audio.audio_files import Stored
+from experiments.data.audio.audio_files import StoredClips
 from experiments.data.common.loading import whole
 
 RATE = 8000  # samples a second, where nobody asks for another
@@ -60,7 +60,7 @@ class GeneratedTones(AudioData):
         words = np.arange(count + 2 * quarter) % len(WORDS)
         self.voices = rng.integers(VOICES, size=len(words))
         tunes = list(WORDS.values())
-        self.clips = Stored(
+        self.clips = StoredClips(
             [sing(tunes[w], 300 + 40 * int(v), rng, self.rate) for w, v in zip(words, self.voices, strict=True)]
         )
         return words

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from experiments.data.audio.audio_files import WHOLE, Span
+from experiments.data.audio.audio_files import WHOLE, ClipSpan
 from experiments.errors import UserError, unknown
 
 _CLIPS = ("clips", "wavs", "wav", "audio")  # folders of recordings beside their list
@@ -21,7 +21,7 @@ class Utterance(NamedTuple):
     audio: Path
     text: str
     where: str
-    span: Span = WHOLE
+    span: ClipSpan = WHOLE
 
 
 def read_manifest(
@@ -62,7 +62,7 @@ def read_manifest(
         where = f"{path}, line {line}"
         begin, length = (_seconds(row, name, where) for name in (offset, duration))
         recording = _recording(path.parent, clips, file, where)
-        found.append(Utterance(recording, said.strip(), where, Span(begin or 0.0, length)))
+        found.append(Utterance(recording, said.strip(), where, ClipSpan(begin or 0.0, length)))
     if not found:
         raise UserError(f"{path} lists no recording: give it a line for each")
     return found

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from experiments.data.boxes.augment import BoxAugment
-from experiments.data.boxes.objects import Picture, Sieve, arrays, upright
+from experiments.data.boxes.objects import AnnotatedImage, Sieve, arrays, upright
 from experiments.data.common.loading import BatchedData
 from experiments.data.common.sampling import EXTRA, Picks, TrainSampler, stream
 from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
@@ -97,12 +97,12 @@ class BoxData(BatchedData):
         self.chosen = None if classes is None else tuple(map(str, classes))
         self.bad_boxes, self.exif, self.targets, self.split_seed = bad_boxes, exif, targets, split_seed
         self.augment = BoxAugment.of(augment or {})
-        self.pictures: dict[str, list[Picture]] = {}
+        self.pictures: dict[str, list[AnnotatedImage]] = {}
         self.spec: DetectionSpec
 
     # What a dataset defines.
 
-    def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[Picture]]]:
+    def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[AnnotatedImage]]]:
         """Class names, or None where the training images' own are meant; and the parts `train`, perhaps `validation` and `test`."""
         raise NotImplementedError
 
@@ -178,7 +178,7 @@ class BoxData(BatchedData):
             raise fetched
         return [scaled(image) for image in fetched[0]], fetched[1]
 
-    def _split(self, parts: dict[str, list[Picture]]) -> dict[str, list[Picture]]:
+    def _split(self, parts: dict[str, list[AnnotatedImage]]) -> dict[str, list[AnnotatedImage]]:
         """Return all three parts, what is missing held out, the training part limited."""
         parts = dict(parts)
         if self.test == "val":
@@ -204,7 +204,7 @@ class BoxData(BatchedData):
                 raise UserError(f"data={self.name}: the {part} part has no image: give it some")
         return {part: parts[part] for part in PARTS}
 
-    def _classes(self, names: tuple[str, ...] | None, parts: dict[str, list[Picture]]) -> tuple[str, ...]:
+    def _classes(self, names: tuple[str, ...] | None, parts: dict[str, list[AnnotatedImage]]) -> tuple[str, ...]:
         found = sorted({one.name for picture in parts["train"] for one in picture.objects})
         classes = names if names is not None else tuple(found)
         if self.chosen is None:
@@ -221,7 +221,9 @@ class BoxData(BatchedData):
             raise UserError(f"data.classes={list(self.chosen)} names a class twice: name each once")
         return self.chosen
 
-    def _known(self, picture: Picture, classes: tuple[str, ...], names: tuple[str, ...] | None) -> Picture:
+    def _known(
+        self, picture: AnnotatedImage, classes: tuple[str, ...], names: tuple[str, ...] | None
+    ) -> AnnotatedImage:
         """Return the picture without objects of classes that were not chosen."""
         for one in picture.objects:
             if one.name not in classes and self.chosen is None:
@@ -232,7 +234,7 @@ class BoxData(BatchedData):
                 )
         return replace(picture, objects=tuple(one for one in picture.objects if one.name in classes))
 
-    def _need_masks(self, parts: dict[str, list[Picture]]) -> None:
+    def _need_masks(self, parts: dict[str, list[AnnotatedImage]]) -> None:
         objects = [(picture, one) for pictures in parts.values() for picture in pictures for one in picture.objects]
         bare = [picture for picture, one in objects if one.mask is None]
         if bare:
@@ -251,7 +253,7 @@ class Photographs(Dataset):
         augment: what happens to training images.
     """
 
-    def __init__(self, pictures: list[Picture], spec: DetectionSpec, augment: BoxAugment) -> None:
+    def __init__(self, pictures: list[AnnotatedImage], spec: DetectionSpec, augment: BoxAugment) -> None:
         self.pictures, self.spec, self.augment = pictures, spec, augment
         self.arrays = [arrays(picture, spec.classes) for picture in pictures]
 

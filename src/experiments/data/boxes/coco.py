@@ -9,7 +9,7 @@ from typing import Any
 
 from experiments.data.boxes.box_data import BoxData
 from experiments.data.boxes.masks import of_coco
-from experiments.data.boxes.objects import Object, Picture
+from experiments.data.boxes.objects import AnnotatedImage, Object
 from experiments.data.common.published_files import data_root
 from experiments.errors import UserError
 
@@ -33,11 +33,11 @@ class COCO(BoxData):
         super().__init__(**rest)
         self.annotations, self.images = annotations, images
 
-    def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[Picture]]]:
+    def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[AnnotatedImage]]]:
         root = data_root(self.name, self.root)
         if not root.is_dir():
             raise UserError(f"data.root={root} is no folder: it should hold images and a JSON file in COCO's form")
-        parts: dict[str, list[Picture]] = {}
+        parts: dict[str, list[AnnotatedImage]] = {}
         names: tuple[str, ...] | None = None
         for part, file in self._files(root).items():
             classes, parts[part] = self._pictures(file, root)
@@ -76,7 +76,7 @@ class COCO(BoxData):
         )
         return next((place for place in places if (place / first).is_file()), places[-1])
 
-    def _pictures(self, file: Path, root: Path) -> tuple[tuple[str, ...], list[Picture]]:
+    def _pictures(self, file: Path, root: Path) -> tuple[tuple[str, ...], list[AnnotatedImage]]:
         content = _loaded(file)
         categories = _by_id(content["categories"], file, "category")
         names = tuple(str(categories[number]["name"]) for number in sorted(categories))
@@ -108,7 +108,7 @@ class COCO(BoxData):
                 )
             size = (int(image.get("height") or 0), int(image.get("width") or 0))
             objects = tuple(_object(note, categories, size, file) for note in of_image[number])
-            pictures.append(Picture(path, f"{file}, image {number}", objects, size if all(size) else None))
+            pictures.append(AnnotatedImage(path, f"{file}, image {number}", objects, size if all(size) else None))
         return names, pictures
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.data.boxes.box_data import BoxData
 from experiments.data.boxes.masks import Drawn, bounds
-from experiments.data.boxes.objects import Object, Picture
+from experiments.data.boxes.objects import AnnotatedImage, Object
 from experiments.errors import UserError
 
 CLASSES = ("disc", "square", "triangle", "cross")
@@ -31,12 +31,12 @@ class GeneratedBoxes(BoxData):
             raise UserError(f"data.count={count} and data.side={side} must be 4 and 32 or more: try data.count=200")
         self.count, self.side = count, side
 
-    def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[Picture]]]:
+    def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[AnnotatedImage]]]:
         test = max(2, self.count // 4)
         return CLASSES, {"train": draw(self.count, self.side, 0), "test": draw(test, self.side, 1)}
 
 
-def draw(count: int, side: int, seed: int) -> list[Picture]:
+def draw(count: int, side: int, seed: int) -> list[AnnotatedImage]:
     """So many pictures; shapes that are hidden for the most part are left out."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:side, :side].astype(float)
@@ -59,7 +59,7 @@ def draw(count: int, side: int, seed: int) -> list[Picture]:
             if seen.sum() >= 0.4 * size:
                 objects.append(Object(CLASSES[label], bounds(seen), False, float(seen.sum()), Drawn(seen)))
         pictures.append(
-            Picture(pixels.clip(0, 255).astype(np.uint8), f"picture {number} of seed {seed}", tuple(objects))
+            AnnotatedImage(pixels.clip(0, 255).astype(np.uint8), f"picture {number} of seed {seed}", tuple(objects))
         )
     return pictures
 

@@ -35,7 +35,7 @@ class Object:
 
 
 @dataclass(frozen=True)
-class Picture:
+class AnnotatedImage:
     """One image and its objects.
 
     Attributes:
@@ -55,7 +55,7 @@ class Picture:
     relative: bool = False
 
 
-class Header(NamedTuple):
+class ImageHeader(NamedTuple):
     """Height and width of an image as it is stored, and how it is to be turned: 1 for not at all."""
 
     height: int
@@ -67,21 +67,21 @@ class Header(NamedTuple):
         return (self.width, self.height) if self.turn >= 5 else (self.height, self.width)
 
 
-def header(source: Path | np.ndarray) -> Header:
+def header(source: Path | np.ndarray) -> ImageHeader:
     """Size and turn of an image, from its header alone.
 
     Raises:
         UserError: it is no image, or hardly one.
     """
     if isinstance(source, np.ndarray):
-        found = Header(source.shape[0], source.shape[1], 1)
+        found = ImageHeader(source.shape[0], source.shape[1], 1)
     else:
         from PIL import Image
 
         try:
             with Image.open(source) as opened:
                 turn = int(opened.getexif().get(EXIF, 1))
-                found = Header(opened.height, opened.width, turn if 1 <= turn <= 8 else 1)
+                found = ImageHeader(opened.height, opened.width, turn if 1 <= turn <= 8 else 1)
         except Exception as error:  # Pillow raises a dozen kinds
             why = "the file is empty" if source.is_file() and not source.stat().st_size else "its format is unknown"
             raise UserError(f"{source} is no readable image ({why}): mend it, or remove it and its boxes") from error
@@ -93,7 +93,7 @@ def header(source: Path | np.ndarray) -> Header:
     return found
 
 
-def upright(picture: Picture, exif: str) -> Picture:
+def upright(picture: AnnotatedImage, exif: str) -> AnnotatedImage:
     """Return the picture in the frame in which it is shown, its boxes in pixels.
 
     Args:
@@ -132,14 +132,14 @@ def upright(picture: Picture, exif: str) -> Picture:
     return replace(picture, size=found.upright)
 
 
-def _turned(one: Object, found: Header) -> Object:
+def _turned(one: Object, found: ImageHeader) -> Object:
     x1, y1, x2, y2 = one.box
     (ax, ay), (bx, by) = (turn_point(x, y, found) for x, y in ((x1, y1), (x2, y2)))
     box = (min(ax, bx), min(ay, by), max(ax, bx), max(ay, by))
     return replace(one, box=box, mask=None if one.mask is None else turned(one.mask, found.turn, found[:2]))
 
 
-def turn_point(x: float, y: float, found: Header) -> tuple[float, float]:
+def turn_point(x: float, y: float, found: ImageHeader) -> tuple[float, float]:
     """Where a point of the stored image is when it is shown upright."""
     height, width, turn = found
     return {
@@ -172,7 +172,7 @@ class Sieve:
     clipped: int = 0
     bad: list[str] = field(default_factory=list)
 
-    def good(self, picture: Picture) -> Picture:
+    def good(self, picture: AnnotatedImage) -> AnnotatedImage:
         """Return the picture with good boxes alone, cut to the image where they stand out by less than a pixel."""
         kept: list[Object] = []
         height, width = picture.size
@@ -224,7 +224,7 @@ def _cut(box: tuple[float, float, float, float], height: int, width: int) -> tup
     return max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
 
 
-def arrays(picture: Picture, classes: tuple[str, ...]) -> dict[str, Any]:
+def arrays(picture: AnnotatedImage, classes: tuple[str, ...]) -> dict[str, Any]:
     """Boxes (N, 4) float32, labels (N,) int64, crowds (N,) bool and areas (N,) float32 of a picture's objects."""
     objects = picture.objects
     return {

@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.data.boxes.box_data import BoxData, images_in, matched
 from experiments.data.boxes.masks import Painted, bounds, index_image
-from experiments.data.boxes.objects import Object, Picture
+from experiments.data.boxes.objects import AnnotatedImage, Object
 from experiments.data.common.published_files import data_root
 from experiments.errors import UserError
 
@@ -21,7 +21,7 @@ class PennFudan(BoxData):
 
     name = "penn_fudan"
 
-    def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[Picture]]]:
+    def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[AnnotatedImage]]]:
         root = data_root(self.name, self.root)
         folder = next((root / name for name in FOLDERS if (root / name / "PedMasks").is_dir()), None)
         if folder is None:
@@ -36,11 +36,11 @@ class PennFudan(BoxData):
         return (CLASS,), {"train": [picture_of(image, masks[image.stem]) for image, _ in pairs]}
 
 
-def picture_of(image: Path, mask: Path) -> Picture:
+def picture_of(image: Path, mask: Path) -> AnnotatedImage:
     """Return an image with an object for each value of its mask but 0."""
     values = index_image(mask)
     objects = []
     for value in np.unique(values[values > 0]).tolist():
         inside = values == value
         objects.append(Object(CLASS, bounds(inside), False, float(inside.sum()), Painted(mask, value)))
-    return Picture(image, str(mask), tuple(objects), (values.shape[0], values.shape[1]))
+    return AnnotatedImage(image, str(mask), tuple(objects), (values.shape[0], values.shape[1]))

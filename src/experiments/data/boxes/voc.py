@@ -7,7 +7,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from experiments.data.boxes.box_data import BoxData, images_in, matched
-from experiments.data.boxes.objects import Object, Picture
+from experiments.data.boxes.objects import AnnotatedImage, Object
 from experiments.data.common.published_files import data_root
 from experiments.errors import UserError
 
@@ -42,7 +42,7 @@ class VOC(BoxData):
         nested = sorted(one.parent for one in root.glob("VOCdevkit/*/Annotations"))
         return nested[-1] if nested else root
 
-    def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[Picture]]]:
+    def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[AnnotatedImage]]]:
         root = self.folder()
         folders = {part: [root / name for name in names if (root / name).is_dir()] for part, names in FOLDERS.items()}
         if folders["train"]:
@@ -59,7 +59,7 @@ class VOC(BoxData):
         }
         return None, parts if "train" in parts else {"train": list(everything.values())}
 
-    def _pictures(self, folder: Path) -> list[Picture]:
+    def _pictures(self, folder: Path) -> list[AnnotatedImage]:
         """Return the images of a folder with their objects."""
         notes = folder / "Annotations" if (folder / "Annotations").is_dir() else folder
         images = next((folder / name for name in ("JPEGImages", "images") if (folder / name).is_dir()), folder)
@@ -67,7 +67,7 @@ class VOC(BoxData):
         if not pairs:
             raise UserError(f"{folder} holds no image with an XML file: name the folder of a set in Pascal VOC's form")
         return [
-            Picture(image, str(image), ()) if note is None else read_xml(image, note, self.difficult)
+            AnnotatedImage(image, str(image), ()) if note is None else read_xml(image, note, self.difficult)
             for image, note in pairs
         ]
 
@@ -91,7 +91,7 @@ class BCCD(VOC):
         )
 
 
-def read_xml(image: Path, note: Path, difficult: bool) -> Picture:
+def read_xml(image: Path, note: Path, difficult: bool) -> AnnotatedImage:
     """Return an image with the objects of its XML file.
 
     Raises:
@@ -117,14 +117,14 @@ def read_xml(image: Path, note: Path, difficult: bool) -> Picture:
         said = int(root.findtext("size/height") or 0), int(root.findtext("size/width") or 0)
     except ValueError:
         said = (0, 0)
-    return Picture(image, str(note), tuple(objects), said if all(said) else None)
+    return AnnotatedImage(image, str(note), tuple(objects), said if all(said) else None)
 
 
-def _stem(picture: Picture) -> str:
+def _stem(picture: AnnotatedImage) -> str:
     return Path(str(picture.source)).stem
 
 
-def _listed(file: Path, known: dict[str, Picture]) -> list[str]:
+def _listed(file: Path, known: dict[str, AnnotatedImage]) -> list[str]:
     """Return the names in one of VOC's lists; those of one class have a mark behind each."""
     names = [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     lost = [name for name in names if name not in known]

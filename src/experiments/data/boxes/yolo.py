@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.data.boxes.box_data import BoxData, images_in, matched
-from experiments.data.boxes.objects import Object, Picture
+from experiments.data.boxes.objects import AnnotatedImage, Object
 from experiments.data.common.published_files import data_root
 from experiments.errors import UserError
 
@@ -32,7 +32,7 @@ class YOLO(BoxData):
             raise UserError(f"data.unannotated={unannotated} is unknown: choose refuse or empty")
         self.unannotated = unannotated
 
-    def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[Picture]]]:
+    def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[AnnotatedImage]]]:
         root = data_root(self.name, self.root)
         if not root.is_dir():
             raise UserError(f"data.root={root} is no folder: it should hold images/ and labels/")
@@ -54,13 +54,13 @@ class YOLO(BoxData):
             names = tuple(str(number) for number in range(max(map(int, found), default=-1) + 1))
         return names, parts
 
-    def _pictures(self, images: Path, labels: Path, names: tuple[str, ...] | None) -> list[Picture]:
+    def _pictures(self, images: Path, labels: Path, names: tuple[str, ...] | None) -> list[AnnotatedImage]:
         texts = [one for one in sorted(labels.rglob("*.txt")) if one.name not in ("classes.txt", "obj.names")]
         pairs = matched(images_in(images), texts, "text file", self.unannotated)
         if not pairs:
             raise UserError(f"{images} holds no image: name the folder of a set in YOLO's form")
         return [
-            Picture(image, str(note or image), () if note is None else read_lines(note, names), relative=True)
+            AnnotatedImage(image, str(note or image), () if note is None else read_lines(note, names), relative=True)
             for image, note in pairs
         ]
 

@@ -38,7 +38,7 @@ class Store(NamedTuple):
         return cls(values, lengths, np.concatenate(targets) if every_step else np.asarray(targets), every_step)
 
 
-class Stored(Dataset):
+class StoredSequences(Dataset):
     """A store served by the batch: (`Sequences`, targets), padded to the longest of the batch."""
 
     def __init__(self, store: Store) -> None:
@@ -101,7 +101,7 @@ class SequenceData(BatchedData):
 
     def dataset(self, part: str) -> Dataset:
         """Return a part, served by the batch."""
-        return Stored(self.sets[part])
+        return StoredSequences(self.sets[part])
 
     def train_sampler(self, dataset: Any, share: int, rank: int, world: int) -> Any:
         if self.bucket or self.max_tokens is not None:

@@ -14,7 +14,7 @@ from experiments.data.control.environments import gymnasium, make
 TRAIN, VALIDATION, TEST = range(3)  # whose episodes; no two parts share seeds
 
 
-class Acted(NamedTuple):
+class PolicyStep(NamedTuple):
     """What a policy did in one step of N environments.
 
     Attributes:
@@ -33,7 +33,7 @@ class Player(Protocol):
 
     memory: int  # numbers that the policy remembers from step to step
 
-    def act(self, observations: Tensor, state: Tensor, noise: Tensor | None) -> Acted:
+    def act(self, observations: Tensor, state: Tensor, noise: Tensor | None) -> PolicyStep:
         """Acts on (N, F), with (N, M) from before; `noise` (N, A) makes it random, without it is the best action."""
         ...
 

@@ -80,7 +80,7 @@ def tokens(values: np.ndarray, targets: np.ndarray, every_step: bool = False) ->
     return Store(values.reshape(-1).astype(np.int64), lengths, wanted.astype(np.int64), every_step)
 
 
-class Tokens(Generated):
+class GeneratedTokens(Generated):
     """Generated sequences of tokens with classes."""
 
     classes: tuple[str, ...] = tuple("01234567")
@@ -90,7 +90,7 @@ class Tokens(Generated):
         return TextSpec(FIRST + len(self.classes), longest, longest, self.classes, special=())
 
 
-class DelayedRecall(Tokens):
+class DelayedRecall(GeneratedTokens):
     """A symbol, then `length` blanks, then a sign to answer: which symbol was it? Eight classes; chance is 1/8."""
 
     name = "delayed_recall"
@@ -102,7 +102,7 @@ class DelayedRecall(Tokens):
         return tokens(values, labels)
 
 
-class CopyMemory(Tokens):
+class CopyMemory(GeneratedTokens):
     """Ten symbols, `length` blanks, a sign, and then the ten symbols again, one a step; only these are judged.
 
     Eight symbols; chance is 1/8. After the sign come blanks, so nothing but memory helps.
@@ -120,7 +120,7 @@ class CopyMemory(Tokens):
         return tokens(values, targets, every_step=True)
 
 
-class Sorting(Tokens):
+class Sorting(GeneratedTokens):
     """`length` symbols, a sign, and then the symbols in their order, one a step; only these are judged. Chance is 1/8."""
 
     name = "sorting"
@@ -135,7 +135,7 @@ class Sorting(Tokens):
         return tokens(values, targets, every_step=True)
 
 
-class Parity(Tokens):
+class Parity(GeneratedTokens):
     """Bits, from half of `length` to all of it: is the number of ones even or odd? Chance is 1/2."""
 
     name = "parity"

@@ -18,7 +18,7 @@ from experiments.data.common.splits import check_amount, choose_classes, fingerp
 from experiments.data.images import augment as changes
 from experiments.data.images.augment import Augment
 from experiments.data.images.image_files import decode
-from experiments.data.images.image_store import Batch, Part, Stored, channel_statistics, resize
+from experiments.data.images.image_store import Batch, Part, StoredImages, channel_statistics, resize
 from experiments.data.images.transforms import always, augmented, listed
 from experiments.errors import UserError
 from experiments.spec import ImageSpec, to_plain
@@ -133,7 +133,7 @@ class ImageData(BatchedData):
             inner = bordered[:, :, crop : crop + height, crop : crop + width]
             self.sets[part] = Part(inner, labels)
             images = bordered
-        return Stored(images, torch.from_numpy(labels), augment, on_device)
+        return StoredImages(images, torch.from_numpy(labels), augment, on_device)
 
     # What Lightning calls.
 
@@ -212,7 +212,7 @@ class ImageData(BatchedData):
 
     def eval_workers(self, dataset: Dataset) -> int:
         # What is in memory is sliced: a worker would only send it through a queue.
-        return 0 if isinstance(dataset, Stored) else self.workers
+        return 0 if isinstance(dataset, StoredImages) else self.workers
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         if not isinstance(batch, Batch):

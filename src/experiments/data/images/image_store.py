@@ -45,7 +45,7 @@ class Batch(NamedTuple):
     extra: torch.Tensor | None = None
 
 
-class Stored(Dataset):
+class StoredImages(Dataset):
     """Images in memory, fetched by the batch.
 
     Args:

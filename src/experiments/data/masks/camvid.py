@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from experiments.data.masks.mask_data import Found, MaskData, first_folder
+from experiments.data.masks.mask_data import MaskContents, MaskData, first_folder
 from experiments.data.masks.mask_files import Pair, pair_of
 from experiments.data.masks.mask_folder import classes_of, matched
 from experiments.data.masks.meaning import Meaning
@@ -42,7 +42,7 @@ class CamVid(MaskData):
 
     name = "camvid"
 
-    def read(self) -> Found:
+    def read(self) -> MaskContents:
         root = first_folder(self.root, self.name, ("camvid", "CamVid", "camvid_240x180"), "train")
         meaning = Meaning(CLASSES, tuple(range(len(CLASSES))), (VOID, 255), False, COLOURS)
         parts: dict[str, list[Pair]] = {}
@@ -63,7 +63,7 @@ class CamVid(MaskData):
         if "test" not in parts and "validation" in parts:
             log.warning("camvid: there is no test folder: val is the test part, and validation is held out of train")
             parts["test"] = parts.pop("validation")
-        return Found(CLASSES, COLOURS, parts)
+        return MaskContents(CLASSES, COLOURS, parts)
 
     def hold_out(self, pairs: list[Pair], amount: float, key: str, of: int) -> tuple[list[Pair], list[Pair]]:
         """Holds out the last frames of every drive, in proportion."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.data.masks.mask_data import Found, MaskData, first_folder
+from experiments.data.masks.mask_data import MaskContents, MaskData, first_folder
 from experiments.data.masks.mask_files import Pair
 from experiments.data.masks.meaning import IGNORED, distinct_colours
 from experiments.errors import UserError
@@ -48,7 +48,7 @@ class CocoMasks(MaskData):
         self.chosen = None if classes is None else tuple(map(str, classes))
         self.bad, self._dropped = bad, 0
 
-    def read(self) -> Found:
+    def read(self) -> MaskContents:
         places = [name for choices in FILES["train"] for name in choices[:1]]
         root = None
         for place in places:
@@ -78,7 +78,7 @@ class CocoMasks(MaskData):
                 "%s: there are no test images: val is the test part, and validation is held out of train", self.name
             )
             parts["test"] = parts.pop("validation")
-        return Found(classes, distinct_colours(len(classes)), parts)
+        return MaskContents(classes, distinct_colours(len(classes)), parts)
 
     def _part(self, file: Path, folder: Path) -> tuple[tuple[str, ...], list[Pair]]:
         content = read_json(file)

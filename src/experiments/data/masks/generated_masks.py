@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.data.masks.mask_data import Found, MaskData
+from experiments.data.masks.mask_data import MaskContents, MaskData
 from experiments.data.masks.mask_files import Pair
 from experiments.errors import UserError
 
@@ -34,11 +34,13 @@ class GeneratedMasks(MaskData):
             )
         self.count, self.side = count, side
 
-    def read(self) -> Found:
+    def read(self) -> MaskContents:
         def pairs(seed: int, count: int) -> list[Pair]:
             return [_pair(seed, number, self.side) for number in range(count)]
 
-        return Found(CLASSES, COLOURS, {"train": pairs(0, self.count), "test": pairs(1, max(2, self.count // 4))})
+        return MaskContents(
+            CLASSES, COLOURS, {"train": pairs(0, self.count), "test": pairs(1, max(2, self.count // 4))}
+        )
 
 
 def _pair(seed: int, number: int, side: int) -> Pair:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from experiments.data.masks.mask_data import Found, MaskData, first_folder
+from experiments.data.masks.mask_data import MaskContents, MaskData, first_folder
 from experiments.data.masks.mask_files import pair_of
 from experiments.data.masks.mask_folder import classes_of, matched
 from experiments.data.masks.meaning import Meaning
@@ -24,9 +24,9 @@ class IsbiMembrane(MaskData):
 
     name = "isbi_membrane"
 
-    def read(self) -> Found:
+    def read(self) -> MaskContents:
         root = first_folder(self.root, self.name, ("isbi_membrane", "membrane"), "train/image")
         meaning = Meaning(CLASSES, (0, 255), (), False, COLOURS)
         files = matched(root / "train" / "image", root / "train" / "label", self.skip_broken)
         pairs = [pair_of(image, mask, partial(classes_of, meaning)) for image, mask in files]
-        return Found(CLASSES, COLOURS, {"train": pairs})
+        return MaskContents(CLASSES, COLOURS, {"train": pairs})

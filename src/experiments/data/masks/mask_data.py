@@ -22,7 +22,7 @@ from experiments.data.masks.augment import MaskAugment, Plane, move, relight, si
 from experiments.data.masks.mask_files import FITS, Pair, Photograph, fitted, picture_of
 from experiments.data.masks.mask_store import Example, MaskBatch, StoredMasks, StreamedMasks
 from experiments.data.masks.meaning import IGNORED, distinct_colours
-from experiments.data.masks.part_reader import Border, Part, PartReader
+from experiments.data.masks.part_reader import Border, MaskPart, PartReader
 from experiments.errors import UserError
 from experiments.spec import MaskSpec
 
@@ -31,7 +31,7 @@ PARTS = ("train", "validation", "test")
 ESTIMATE = 200  # images that mean and deviation are estimated from where the set is not in memory
 
 
-class Found(NamedTuple):
+class MaskContents(NamedTuple):
     """What a dataset is.
 
     Attributes:
@@ -119,12 +119,12 @@ class MaskData(BatchedData):
         self.split_seed, self.skip_broken, self.root = split_seed, skip_broken, root
         self.memory = memory
         self.spec: MaskSpec
-        self.parts: dict[str, Part] = {}
+        self.parts: dict[str, MaskPart] = {}
         self._reader: PartReader
 
     # What a dataset defines.
 
-    def read(self) -> Found:
+    def read(self) -> MaskContents:
         """Return its classes and the files of its parts."""
         raise NotImplementedError
 
@@ -333,7 +333,7 @@ class MaskData(BatchedData):
         image, mask, _ = self._reader.example(self.parts[part].pairs[place], weighted=False)
         return image, mask
 
-    def _normalisation_of(self, train: Part) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    def _normalisation_of(self, train: MaskPart) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and deviation of each channel; from disk, an estimate from up to 200 images spread over the part."""
         mean, std = self.mean, self.std
         if mean is None or std is None:
@@ -354,7 +354,7 @@ class MaskData(BatchedData):
             raise UserError(f"data.std={list(std)} must be above 0 in every channel: try null, for that of the images")
         return tuple(map(float, mean)), tuple(map(float, std))
 
-    def _check_masks(self, parts: Mapping[str, Part]) -> None:
+    def _check_masks(self, parts: Mapping[str, MaskPart]) -> None:
         """Refuses parts without a pixel of any class, and says which classes training never sees."""
         for part, (_, stored) in parts.items():
             if stored is None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from experiments.data.images import SUFFIXES
-from experiments.data.masks.mask_data import Found, MaskData
+from experiments.data.masks.mask_data import MaskContents, MaskData
 from experiments.data.masks.mask_files import pair_of
 from experiments.data.masks.meaning import Meaning, packed, read_raw, understood
 from experiments.errors import UserError
@@ -54,7 +54,7 @@ class MaskFolder(MaskData):
         self.colours = None if colours is None else {str(k): packed(v, f"data.colours.{k}") for k, v in colours.items()}
         self.ignore = _ignored(ignore)
 
-    def read(self) -> Found:
+    def read(self) -> MaskContents:
         root = self._folder()
         files = {part: matched(*folders, self.skip_broken) for part, folders in part_folders(root).items()}
         meaning = self._meaning(root, [mask for _, mask in files["train"]])
@@ -62,7 +62,7 @@ class MaskFolder(MaskData):
             part: [pair_of(image, mask, partial(classes_of, meaning)) for image, mask in pairs]
             for part, pairs in files.items()
         }
-        return Found(meaning.classes, meaning.colours, parts)
+        return MaskContents(meaning.classes, meaning.colours, parts)
 
     def _folder(self) -> Path:
         if not self.root:

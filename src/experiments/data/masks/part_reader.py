@@ -34,7 +34,7 @@ class Border(NamedTuple):
     background: int
 
 
-class Part(NamedTuple):
+class MaskPart(NamedTuple):
     """A part of a dataset.
 
     Attributes:
@@ -95,7 +95,7 @@ class PartReader:
                 f"such as data.size={min(*size, *self.shape)} or data.size=[{self.shape[0]},{self.shape[1]}]"
             )
 
-    def part(self, pairs: list[Pair], weighted: bool) -> Part:
+    def part(self, pairs: list[Pair], weighted: bool) -> MaskPart:
         """Return all examples that can be read.
 
         Args:
@@ -124,11 +124,11 @@ class PartReader:
         kept = [place for place, one in enumerate(results) if not isinstance(one, UserError)]
         whole = [pairs[place] for place in kept]
         if streams or not kept:
-            return Part(whole, None)
+            return MaskPart(whole, None)
         self.memory -= needed
         images, masks, weights = zip(*(results[place] for place in kept), strict=True)  # type: ignore[misc]
         added = None if weights[0] is None else torch.from_numpy(np.stack(weights).astype(np.float16))
-        return Part(whole, (torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(masks)), added))
+        return MaskPart(whole, (torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(masks)), added))
 
     def _refuse(self, broken: Sequence[UserError]) -> None:
         if not broken:

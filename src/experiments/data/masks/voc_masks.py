@@ -7,7 +7,7 @@ import re
 from functools import partial
 from pathlib import Path
 
-from experiments.data.masks.mask_data import Found, MaskData, first_folder
+from experiments.data.masks.mask_data import MaskContents, MaskData, first_folder
 from experiments.data.masks.mask_files import Pair, pair_of
 from experiments.data.masks.mask_folder import classes_of
 from experiments.data.masks.meaning import Meaning
@@ -50,7 +50,7 @@ class VocMasks(MaskData):
         super().__init__(**rest)  # type: ignore[arg-type]
         self.year = year
 
-    def read(self) -> Found:
+    def read(self) -> MaskContents:
         places = (f"VOCdevkit/VOC{self.year}", f"VOC{self.year}", "voc")
         root = first_folder(self.root, self.name, places, "SegmentationClass")
         meaning = Meaning(CLASSES, tuple(range(len(CLASSES))), (255,), False, palette(len(CLASSES)))
@@ -69,7 +69,7 @@ class VocMasks(MaskData):
                 self.name,
             )
             parts["test"] = parts.pop("validation")
-        return Found(CLASSES, meaning.colours, parts)
+        return MaskContents(CLASSES, meaning.colours, parts)
 
 
 def _pair(root: Path, name: str, listed: Path, meaning: Meaning) -> Pair:

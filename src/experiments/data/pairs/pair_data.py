@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 CLOSING = re.compile(r"\s+([.,!?;:।॥…])")
 
 
-class Sentences(NamedTuple):
+class NewSentences(NamedTuple):
     """New sentences, ready for a model, with what turns its answers into text.
 
     Attributes:
@@ -198,7 +198,7 @@ class PairData(SequenceData):
         for tokenizer, file in zip(self.tokenizers, self.files, strict=True):
             tokens.keep(tokenizer, folder / file.name)
 
-    def prepare(self, texts: Sequence[str]) -> Sentences:
+    def prepare(self, texts: Sequence[str]) -> NewSentences:
         """Return new sentences of the source language as the model would get them.
 
         Raises:
@@ -207,7 +207,7 @@ class PairData(SequenceData):
         for number, text in enumerate(texts, 1):
             if is_blank(text):
                 raise UserError(f"sentence {number} is empty: give a sentence with a word in it")
-        return Sentences(
+        return NewSentences(
             pad(tokens.encode(self.tokenizers[0], self._sources(texts))), list(texts), self.decode, self.pieces
         )
 

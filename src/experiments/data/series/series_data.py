@@ -36,7 +36,7 @@ class Past(NamedTuple):
     times: list[list[str]]
 
 
-class Windows(Dataset):
+class SeriesWindows(Dataset):
     """Windows of a series, each one copied when its batch is gathered and not before.
 
     Args:
@@ -185,8 +185,8 @@ class SeriesData(BatchedData):
         self.splits["fingerprint"] = fingerprint((part, self.starts[part]) for part in PARTS)
         self._report(counts)
 
-    def dataset(self, part: str) -> Windows:
-        return Windows(self.values, self.starts[part], self.history, self.horizon)
+    def dataset(self, part: str) -> SeriesWindows:
+        return SeriesWindows(self.values, self.starts[part], self.history, self.horizon)
 
     def sample(self, part: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Windows of a part as the model gets them, spread evenly over it: past (N, history, C) and future (N, horizon, C)."""

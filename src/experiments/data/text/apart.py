@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from experiments.batches import Sequences
-from experiments.data.common.sequence_data import Store, Stored
+from experiments.data.common.sequence_data import Store, StoredSequences
 
 
 class ApartStore(NamedTuple):
@@ -43,7 +43,7 @@ class StoredApart(Dataset):
     """Pairs served by the batch: `Sequences` of twice as many rows, and targets."""
 
     def __init__(self, store: ApartStore) -> None:
-        self.sides, self.lengths = [Stored(store.firsts), Stored(store.seconds)], store.lengths
+        self.sides, self.lengths = [StoredSequences(store.firsts), StoredSequences(store.seconds)], store.lengths
 
     def __len__(self) -> int:
         return len(self.sides[0])

@@ -72,7 +72,7 @@ class Pictures:
         return [{"mse": error, "psnr": ratio, "reconstruction": picture(one)} for error, ratio, one in scores]
 
 
-class Windows:
+class SeriesMedium:
     """Windows of a series: their past, scaled as the data scale it, is what goes in and is to be given back.
 
     Args:
@@ -131,12 +131,12 @@ class Windows:
         return out
 
 
-Medium = Pictures | Windows
+Medium = Pictures | SeriesMedium
 
 
 def medium_of(spec: Any) -> Medium:
     """Return what stands for the data of a spec."""
-    return Windows(spec) if isinstance(spec, SeriesSpec) else Pictures(spec)
+    return SeriesMedium(spec) if isinstance(spec, SeriesSpec) else Pictures(spec)
 
 
 def error_map(prediction: Tensor, target: Tensor) -> Tensor:

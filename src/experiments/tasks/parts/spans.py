@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-class Span(NamedTuple):
+class AnswerSpan(NamedTuple):
     """An answer in one window: its first and last token, and the sum of their scores."""
 
     score: float
@@ -37,7 +37,7 @@ def best_spans(scores: Tensor, longest: int, count: int) -> tuple[Tensor, Tensor
     return best, places // longest, places // longest + places % longest
 
 
-def text_of(span: Span, windows: Sequence[Any], passage: str) -> str:
+def text_of(span: AnswerSpan, windows: Sequence[Any], passage: str) -> str:
     """Return the letters of the passage that an answer covers."""
     window = windows[span.window]
     inside = len(window.spans)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from experiments.tasks.parts.spans import Span, best_spans, text_of
+from experiments.tasks.parts.spans import AnswerSpan, best_spans, text_of
 from experiments.tasks.report import Report
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class QuestionAnsweringReport(Report):
                 best[number].tolist(), firsts[number].tolist(), lasts[number].tolist(), strict=True
             ):
                 if score > -float("inf"):
-                    text = text_of(Span(score, number, first, last), inputs.windows, inputs.passages[row])
+                    text = text_of(AnswerSpan(score, number, first, last), inputs.windows, inputs.passages[row])
                     found[row][text] = max(score, found[row].get(text, -float("inf")))
         if self.task.spec.unanswerable:
             for row, one in enumerate(found):
