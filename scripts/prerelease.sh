@@ -7,7 +7,10 @@ limit=${LIMIT:-90} # seconds for the installation, and for the tests
 base=${1:-.venv}
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
-"$base/bin/python" -m venv "$place" || exit 1
+if ! "$base/bin/python" -m venv "$place"; then
+  echo "prerelease: skipped, as no second environment could be made"
+  exit 0
+fi
 site() { "$1/bin/python" -c 'import site; print(site.getsitepackages()[0])'; }
 echo "import site; site.addsitedir('$(site "$base")')" > "$(site "$place")/base.pth" # after its own packages
 if ! timeout "$limit" "$place/bin/python" -m pip install --quiet --disable-pip-version-check --pre --ignore-installed hydra-core omegaconf; then
