@@ -28,7 +28,7 @@ _ELSEWHERE = {
     },
     r"import (fcntl|resource|termios|pwd|grp|pty)\b": {"system/locks", "system/processes"},
     r"signal\.(SIGHUP|SIGUSR\d|SIGCHLD|SIGKILL|pthread_sigmask)\b": {
-        "sweep/backends/fork_server", "sweep/backends/remote_process", "sweep/launch", "system/processes", "system/signals",
+        "sweep/backends/fork_server", "sweep/backends/remote_process", "sweep/job_loop", "system/processes", "system/signals",
     },
     r"os\.kill\(|preexec_fn": {"system/processes"},  # on Windows os.kill(pid, 0) is Ctrl-C
     r"/proc/": {"claims/verdict", "data/common/packed", "sweep/backends/fork_server"},

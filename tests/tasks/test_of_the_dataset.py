@@ -52,7 +52,7 @@ def of_classes(task: Any, whole: Whole) -> dict[str, float]:
 
 
 def of_entities(task: Any, whole: Whole) -> dict[str, float]:
-    from seqeval.metrics import f1_score, precision_score, recall_score
+    seqeval = pytest.importorskip("seqeval.metrics")
 
     scores, truth = judged(whole)
     names, said, true = task.spec.classes, [], []
@@ -61,7 +61,7 @@ def of_entities(task: Any, whole: Whole) -> dict[str, float]:
             seen = right >= 0
             said.append([names[one] for one in guess[seen]])
             true.append([names[one] for one in right[seen]])
-    found = {"precision": precision_score, "recall": recall_score, "f1": f1_score}
+    found = {"precision": seqeval.precision_score, "recall": seqeval.recall_score, "f1": seqeval.f1_score}
     return {name: one(true, said, zero_division=0) for name, one in found.items()} | {
         "loss": nll(scores, truth).mean(),
         "accuracy": (scores.argmax(1) == truth).mean(),
@@ -119,7 +119,7 @@ def of_speech(task: Any, whole: Whole) -> dict[str, float]:
             symbols = symbols[symbols >= 0] + 1
             losses.append(F.ctc_loss(row[:length, None].log_softmax(2), symbols[None], length[None], torch.tensor([len(symbols)]), reduction="sum"))  # fmt: skip
         said += task.texts_of(target)
-        heard += task.predict(inputs)
+        heard += task.report.predict(inputs)
     return {"loss": float(torch.stack(losses).mean()), "wer": WordErrorRate()(heard, said), "cer": CharErrorRate()(heard, said)}  # fmt: skip
 
 
@@ -170,7 +170,7 @@ KINDS = {
 SLOW = ("anomalies", "a code", "windows", "texts of a transformer", "a bound", "questions", "pieces of a text", "steps")
 
 
-def tested(name: str, folder: Path) -> dict[str, float]:
+def measured(name: str, folder: Path) -> dict[str, float]:
     """Trains a kind of run for two batches; what its record says of the test."""
     folder.mkdir(parents=True, exist_ok=True)
     metrics = train(
@@ -190,7 +190,7 @@ def assert_same(found: dict[str, float], right: dict[str, float]) -> None:
 @pytest.mark.parametrize("name", [pytest.param(one, marks=[pytest.mark.slow] if one in SLOW else []) for one in KINDS])
 def test_no_batch_size_changes_a_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
-    recorded = tested(name, tmp_path)
+    recorded = measured(name, tmp_path)
     folder = recorded.pop("dir")
     for size in (7, 26, 400):
         assert_same(evaluate(folder, f"data.batch_size={size}"), recorded)
@@ -228,7 +228,7 @@ def test_two_processes_find_the_same(tmp_path: Path) -> None:
     """Both begin once, and test all kinds of runs one after another."""
     folders = {}
     for name in KINDS:
-        recorded = tested(name, tmp_path)
+        recorded = measured(name, tmp_path)
         folders[recorded.pop("dir")] = recorded
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

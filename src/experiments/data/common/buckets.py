@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
-from experiments.data.common.sampling import ORDER, Picks, TrainSampler, require_enough, stream
+from experiments.data.common.sampling import ORDER, Picks, TrainSampler, stream
 from experiments.errors import UserError
 
 
@@ -99,7 +99,6 @@ class EvalBuckets(Sampler[np.ndarray]):
         self, lengths: np.ndarray, batch_size: int, max_tokens: int | None, rank: int = 0, world: int = 1
     ) -> None:
         check_budget(lengths, max_tokens)
-        require_enough(len(lengths), world)
         self.order = np.argsort(lengths, kind="stable")[rank::world]
         share = None if max_tokens is None else max(1, max_tokens // world)
         self.cuts = cuts(lengths[self.order], max(1, batch_size // world), share, 1)

@@ -87,20 +87,10 @@ class TrainSampler(Sampler[Picks]):
             yield Picks(whole[position : position + share], self.seed, epoch, batch, position)
 
 
-def require_enough(count: int, world: int) -> None:
-    """Refuses a part with fewer examples than processes, which would wait for each other for ever."""
-    if 0 < count < world:
-        raise UserError(
-            f"a part of the data has {count} example{'s' * (count != 1)} and the run {world} processes: give it more, or take fewer processes with "
-            f"trainer.devices={max(count, 1)}"
-        )
-
-
 class EvalSampler(Sampler[range]):
     """Every example once, in order. Each process has one contiguous block; blocks may differ by one example."""
 
     def __init__(self, count: int, share: int, rank: int = 0, world: int = 1) -> None:
-        require_enough(count, world)
         self.block = range(count * rank // world, count * (rank + 1) // world)
         self.share = share
 
