@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ import pytest
 import torch
 
 from experiments.data.common.buckets import BucketSampler, EvalBuckets, rounded
-from experiments.data.common.sampling import EvalSampler
 from experiments.data.common.sequence_data import Store, StoredSequences
 from experiments.data.text import tokens
 from experiments.data.text.generated_reviews import GeneratedReviews
@@ -321,10 +321,16 @@ def test_processes_share_each_bucket() -> None:
     assert sorted(np.concatenate(tests).tolist()) == list(range(101))
 
 
-def test_fewer_examples_than_processes_are_refused() -> None:
-    for make in (lambda: EvalBuckets(np.array([5]), 2, None, 0, 2), lambda: EvalSampler(1, 1, 0, 2)):
-        with pytest.raises(UserError, match="1 example and the run 2 processes"):
-            make()
+@pytest.mark.parametrize("bucket", [True, False])
+def test_fewer_examples_than_processes_are_refused(tmp_path: Path, bucket: bool) -> None:
+    """One of the processes would have no batch, and the others would wait for it."""
+    lines = [f"word{number % 2} other" for number in range(40)]
+    data: Any = table(tmp_path, csv_of(lines), bucket=bucket, validation=1)
+    data.setup()
+    device = SimpleNamespace(root_device=torch.device("cpu"))
+    data.trainer = SimpleNamespace(global_rank=0, world_size=2, strategy=device)
+    with pytest.raises(UserError, match="1 example and the run 2 processes"):
+        data.val_dataloader()
 
 
 def test_a_pipe_is_no_file(tmp_path: Path) -> None:

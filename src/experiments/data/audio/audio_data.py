@@ -17,8 +17,8 @@ from torch.utils.data import Dataset
 from experiments.batches import IGNORED, Sequences
 from experiments.data.audio.audio_files import Clips, Files, read_clip, to_int16
 from experiments.data.common.buckets import BucketSampler, EvalBuckets
-from experiments.data.common.loading import BatchedData, whole
-from experiments.data.common.sampling import EvalSampler, Picks, TrainSampler
+from experiments.data.common.loading import BatchedData, require_enough, whole
+from experiments.data.common.sampling import Picks, TrainSampler
 from experiments.data.common.splits import fingerprint, hold_out, keep
 from experiments.errors import UserError
 from experiments.spec import AudioSpec, to_plain
@@ -167,7 +167,8 @@ class AudioData(BatchedData):
 
     def eval_sampler(self, dataset: Audio, share: int, rank: int, world: int) -> Any:
         if not self.bucket:
-            return EvalSampler(len(dataset), share, rank, world)
+            return super().eval_sampler(dataset, share, rank, world)
+        require_enough(len(dataset), world)
         return EvalBuckets(dataset.lengths, share * world, None, rank, world)
 
     changes: tuple[

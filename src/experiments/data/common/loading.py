@@ -24,9 +24,6 @@ class BatchedData(LightningDataModule):
         UserError: a value is out of range.
     """
 
-    # Fewer examples than processes leave a process without any; that is no mistake.
-    allow_zero_length_dataloader_with_multiple_devices = True
-
     def __init__(self, *, batch_size: int, workers: int, seed: int) -> None:
         super().__init__()
         whole("data.batch_size", batch_size, 1)
@@ -60,6 +57,7 @@ class BatchedData(LightningDataModule):
 
     def eval_sampler(self, dataset: Any, share: int, rank: int, world: int) -> Any:
         """Return the same of validation and test, where every example comes once."""
+        require_enough(len(dataset), world)
         return EvalSampler(len(dataset), share, rank, world)
 
     def _evaluation(self, part: str) -> Any:
@@ -103,6 +101,19 @@ def batch_loader(dataset: Dataset, sampler: Any, seed: int, workers: int = 0, on
         pin_memory=on_device,
         generator=torch.Generator().manual_seed(seed),
     )
+
+
+def require_enough(count: int, world: int) -> None:
+    """Refuse a part with fewer examples than processes: one of them would have none, and the others wait for it for ever.
+
+    Raises:
+        UserError: naming both numbers.
+    """
+    if 0 < count < world:
+        raise UserError(
+            f"a part of the data has {count} example{'s' * (count != 1)} and the run {world} processes: give it more, or take"
+            f" fewer processes with trainer.devices={count}"
+        )
 
 
 def share_of(batch_size: int, world: int) -> int:

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from experiments.batches import IGNORED, Sequences
 from experiments.data.common.buckets import BucketSampler, EvalBuckets
-from experiments.data.common.loading import BatchedData, whole
+from experiments.data.common.loading import BatchedData, require_enough, whole
 from experiments.data.common.sampling import Picks
 from experiments.errors import UserError
 
@@ -110,6 +110,7 @@ class SequenceData(BatchedData):
 
     def eval_sampler(self, dataset: Any, share: int, rank: int, world: int) -> Any:
         if self.bucket or self.max_tokens is not None:
+            require_enough(len(dataset), world)
             return EvalBuckets(dataset.lengths, self.batch_size, self.max_tokens, rank, world)
         return super().eval_sampler(dataset, share, rank, world)
 
