@@ -197,6 +197,8 @@ def test_every_claim_has_a_file_that_is_whole_and_a_verdict(name: str) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_the_sweep_of_every_claim_can_run(experiments: Run, real_data: Path, name: str, size: str) -> None:
     code, output, errors = experiments("claim", name, f"size={size}", "--check")
+    if code == 2 and "is missing and belongs in" in errors:
+        pytest.skip(f"the whole dataset is not there: {errors.partition('data=')[2][:40]}")
     assert code == 0, errors
     assert "can run." in output
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ LOGGERS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CALLBACKS)
-def test_a_callback_of_lightning(experiments: Experiments, tmp_path: Path, name: str) -> None:
+def test_a_callback_of_lightning(experiments: Experiments, tmp_path: Path, caplog: Any, name: str) -> None:
     keys = [f"callbacks.mine.{word.partition('=')[0]}='{word.partition('=')[2]}'" if ":" in word and "{" not in word
             else f"callbacks.mine.{word}" for word in CALLBACKS[name]]  # fmt: skip
     target = f"callbacks.mine._target_=lightning.pytorch.callbacks.{name}"
@@ -51,7 +52,7 @@ def test_a_callback_of_lightning(experiments: Experiments, tmp_path: Path, name:
     if name in ("EMAWeightAveraging", "StochasticWeightAveraging"):
         assert record["tested"]["weights"] == "averaged"
     if name == "ModelSummary":
-        assert "Trainable params" in output + errors
+        assert "Trainable params" in output + errors + caplog.text
     if name == "DeviceStatsMonitor":
         assert "DeviceStatsMonitor" in (tmp_path / "run" / "metrics.csv").read_text()
 
