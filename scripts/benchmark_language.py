@@ -60,7 +60,10 @@ class Built:
 
     def precision(self) -> str:
         """Give what `precision` comes to, `auto` too."""
-        return str(self.fit().trainer.precision)
+        from experiments.run.trainer import build_trainer
+
+        self.network()  # settles it
+        return str(build_trainer(self.config, callbacks=False).precision)
 
     def fit(self) -> Any:
         from experiments.run.build import build_callbacks, build_task
@@ -73,6 +76,12 @@ class Built:
             trainer.callbacks[:0] = build_callbacks(self.config, task.freezing)
             trainer.fit(task, datamodule=self.data)
         return task
+
+
+def with_auto(words: list[str]) -> dict[str, Built]:
+    """Ours, and with precision=auto too where that is bf16."""
+    built, auto = {"ours": Built(words)}, Built([*words, "precision=auto"])
+    return built | {"auto": auto} if "bf16" in auto.precision() else built
 
 
 def bert(quick: bool) -> Samples:
@@ -90,10 +99,7 @@ def bert(quick: bool) -> Samples:
     texts = 128 if quick else 2_048
     words = ["data=rt_polarity", f"data.limit={texts}", "data.batch_size=32", "data.tokenizer.kind=wordpiece",
              f"data.tokenizer.size={TOKENS}", "model=bert_tiny", "optimizer=adamw"]  # fmt: skip
-    built = {"ours": Built(words)}
-    auto = Built([*words, "precision=auto"])
-    if "bf16" in auto.precision():
-        built["auto"] = auto
+    built = with_auto(words)
     data = built["ours"].data
     store = data.sets["train"]
     ends = store.lengths.cumsum()
@@ -174,10 +180,7 @@ def character_gpt(quick: bool) -> Samples:
     block, batch = GPT["block"], GPT["batch"]
     words = ["data=tinyshakespeare", f"data.steps={block}", f"data.batch_size={batch}", "model=gpt_mini", "model.dropout=0.0",
              f"model.positions={block}", "optimizer=adamw", f"trainer.limit_train_batches={10 if quick else 200}"]  # fmt: skip
-    built = {"ours": Built(words)}
-    auto = Built([*words, "precision=auto"])
-    if "bf16" in auto.precision():
-        built["auto"] = auto
+    built = with_auto(words)
     steps = 10 if quick else 200
     data = built["ours"].data
     text = torch.from_numpy(data.ids["train"])
@@ -188,7 +191,7 @@ def character_gpt(quick: bool) -> Samples:
         return rows[:, :-1], rows[:, 1:]
 
     def plain() -> None:  # nanoGPT's way: attention by torch, one matrix for queries, keys and values, fused AdamW
-        model = _PlainGPT(data.spec.vocabulary)
+        model = _plain_gpt(data.spec.vocabulary)
         optimizer = torch.optim.AdamW(model.parameters(), 1e-3, fused=True)
         for _ in range(steps):
             inputs, targets = drawn()
@@ -221,7 +224,7 @@ def character_gpt(quick: bool) -> Samples:
     return turns({name: lambda side=side: per_cpu_second(tokens, side) for name, side in sides.items()}, quick)  # type: ignore[misc]
 
 
-def _PlainGPT(vocabulary: int) -> Any:  # noqa: N802
+def _plain_gpt(vocabulary: int) -> Any:
     """A GPT as a plain script has it, of the same size."""
     from torch import arange, nn
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
-from benchmark_language import Built, Samples, per_cpu_second, turns
+from benchmark_language import Built, Samples, per_cpu_second, turns, with_auto
 
 
 def segmentation(model: str, quick: bool) -> Samples:
@@ -21,10 +21,7 @@ def segmentation(model: str, quick: bool) -> Samples:
     count, size, batch = (8, 64, 4) if quick else (64, 128, 8)
     words = ["data=generated_masks", f"data.count={count + 20}", f"data.size={size}", f"data.batch_size={batch}",
              f"model={model}", "optimizer=adamw", "data.augment.flip=0.5"]  # fmt: skip
-    built = {"ours": Built(words)}
-    auto = Built([*words, "precision=auto"])
-    if "bf16" in auto.precision():
-        built["auto"] = auto
+    built = with_auto(words)
     data = built["ours"].data
     data.setup()
     served: Any = data.dataset("train")
