@@ -33,17 +33,8 @@ def option(name: str, words: Sequence[str]) -> tuple[str | None, list[str]]:
     Raises:
         UserError: when the option has no value.
     """
-    found, others = None, []
-    rest = iter(words)
-    for word in rest:
-        own, equals, value = word.partition("=")
-        if own != name:
-            others.append(word)
-            continue
-        found = value if equals else next(rest, "")
-        if not found or found.startswith("-"):
-            raise UserError(f"{name} needs a value: {name} VALUE")
-    return found, others
+    values, others = _values(name, words, f"{name} needs a value: {name} VALUE")
+    return values[-1] if values else None, others
 
 
 def split_trust(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -52,15 +43,21 @@ def split_trust(words: Sequence[str]) -> tuple[list[str], list[str]]:
     Raises:
         UserError: when --trust names none.
     """
-    trusted, others = [], []
+    values, others = _values("--trust", words, "--trust needs the name of a package: --trust PACKAGE")
+    return [package for value in values for package in value.split(",")], others
+
+
+def _values(name: str, words: Sequence[str], missing: str) -> tuple[list[str], list[str]]:
+    """Return the values of an option, `--name VALUE` or `--name=VALUE`, and the other words; `missing` is said of none."""
+    values, others = [], []
     rest = iter(words)
     for word in rest:
-        name, equals, value = word.partition("=")
-        if name != "--trust":
+        own, equals, value = word.partition("=")
+        if own != name:
             others.append(word)
             continue
-        package = value if equals else next(rest, "")
-        if not package or package.startswith("-"):
-            raise UserError("--trust needs the name of a package: --trust PACKAGE")
-        trusted += package.split(",")
-    return trusted, others
+        value = value if equals else next(rest, "")
+        if not value or value.startswith("-"):
+            raise UserError(missing)
+        values.append(value)
+    return values, others
