@@ -10,14 +10,13 @@ from torch import Tensor, nn
 
 from experiments.commands.show.panel import Look, NotShown, Panel, Picture
 from experiments.commands.show.survey import device_of, test_data
+from experiments.tasks.parts.matching import KINDS, Found, Mistakes, on_cpu
 
 _IMAGES = 4  # that are drawn
 _SEEN = 100  # test images that are looked at, at most
 _PROPOSALS = 40  # that are drawn
 _CHANNELS = 6  # of each level of the pyramid
 _STEPS = 19  # thresholds
-
-Found = dict[str, Tensor]
 
 
 class _Few(NamedTuple):
@@ -49,7 +48,7 @@ def _few(look: Look) -> _Few:
             images, true = test_data(look).sample("test", min(look.wanted.examples, _SEEN))
             names = [f"test image {number}" for number in range(1, len(images) + 1)]
         with torch.inference_mode():
-            found = [_on_cpu(look.run.task.report.predict([image])[0]) for image in images]
+            found = [on_cpu(look.run.task.report.predict([image])[0]) for image in images]
         return _Few(images, names, found, true)
 
     return look.once("few_boxes", make)
@@ -69,7 +68,7 @@ def objects(look: Look) -> Iterator[Picture]:
     few, task = _few(look), look.run.task
     true: list[Any] = list(few.true) if few.true is not None else [None] * len(few.images)
     rows = [
-        (image, _sure(found, task.threshold), one)
+        (image, task.report.sure(found), one)
         for image, found, one in list(zip(few.images, few.found, true, strict=True))[:_IMAGES]
     ]
     figure = beside(rows, task.spec.classes, note=f"objects of score {task.threshold:g} or more")
@@ -81,7 +80,6 @@ def objects(look: Look) -> Iterator[Picture]:
 
 def mistakes(look: Look) -> Iterator[Picture]:
     """Yield the images with the worst and the best agreement, and how many errors of each kind there are."""
-    from experiments.tasks.parts.matching import KINDS, Mistakes
     from experiments.viz.boxes import beside
     from experiments.viz.charts import named_bars
 
@@ -105,7 +103,7 @@ def mistakes(look: Look) -> Iterator[Picture]:
         ("worst", "Worst images", order[:_IMAGES]),
         ("best", "Best images", order[::-1][:_IMAGES]),
     ):
-        rows = [(few.images[i], _sure(few.found[i], task.threshold), true[i]) for i in chosen]
+        rows = [(few.images[i], task.report.sure(few.found[i]), true[i]) for i in chosen]
         figure = beside(
             rows, task.spec.classes, title=title, note=f"by F1: {', '.join(f'{agreement[i]:.2f}' for i in chosen)}"
         )
@@ -118,7 +116,6 @@ def mistakes(look: Look) -> Iterator[Picture]:
 def thresholds(look: Look) -> Iterator[Picture]:
     """Precision, recall and F1 against the least score that counts; and precision against recall of each class."""
     from experiments.tasks.parts.average_precision import AveragePrecision
-    from experiments.tasks.parts.matching import Mistakes
     from experiments.viz.boxes import precision_recall
     from experiments.viz.charts import lines
 
@@ -211,15 +208,6 @@ def _told(look: Look, part: nn.Module, image: Tensor) -> Any:
     finally:
         hook.remove()
     return given[0]
-
-
-def _sure(found: Found, threshold: float) -> Found:
-    sure = found["scores"] >= threshold
-    return {key: value[sure] for key, value in found.items()}
-
-
-def _on_cpu(one: Found) -> Found:
-    return {key: value.detach().cpu() for key, value in one.items()}
 
 
 PANELS = (

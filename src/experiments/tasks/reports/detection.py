@@ -78,7 +78,7 @@ class DetectionReport(Report):
     def _draw_predictions(self) -> Figure | None:
         from experiments.viz.boxes import beside
 
-        rows = [(image, self._sure(found), true) for image, found, true in self.task.drawn]
+        rows = [(image, self.sure(found), true) for image, found, true in self.task.drawn]
         return beside(
             rows, self.task.spec.classes, note=f"test images; objects of score {self.task.threshold:g} or more"
         )
@@ -88,7 +88,8 @@ class DetectionReport(Report):
 
         return precision_recall(self.task.judge.precision, self.task.judge.per_class)
 
-    def _sure(self, found: Found) -> Found:
+    def sure(self, found: Found) -> Found:
+        """Return the objects of an image whose score is at least `task.threshold`."""
         sure = found["scores"] >= self.task.threshold
         return {key: value[sure] for key, value in found.items()}
 
@@ -109,7 +110,7 @@ class DetectionReport(Report):
         """Return the objects of each image above the threshold, and the image with them drawn."""
         out = []
         for image, found in zip(inputs, self.predict(inputs), strict=True):
-            found = on_cpu({key: value[:top] for key, value in self._sure(found).items()})
+            found = on_cpu({key: value[:top] for key, value in self.sure(found).items()})
             size = (image.shape[-2], image.shape[-1])
             self._answered.append((size, found))
             rows = zip(found["labels"].tolist(), found["scores"].tolist(), found["boxes"].tolist(), strict=True)
