@@ -225,8 +225,7 @@ def private_names(path: Path, own: set[str]) -> set[str]:
             else:
                 found.update(name for name in modules if name.rpartition(".")[2].startswith("_"))
         elif isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
-            mine = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
-            if not mine and node.attr not in own | _PUBLIC:
+            if node.attr not in own | _PUBLIC:
                 found.add(node.attr)
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "hasattr", "setattr"):
             name = node.args[1].value if isinstance(node.args[1], ast.Constant) else ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+FOLLOWS, AGAINST = "entailment", "contradiction"  # classes of pairs of texts, by which labels never seen are judged
+
 
 @dataclass(frozen=True)
 class ImageSpec:

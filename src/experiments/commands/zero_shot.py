@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments.errors import UserError
+from experiments.spec import AGAINST, FOLLOWS
 
 TEMPLATE = "This text is about {}."
-FOLLOWS, AGAINST = "entailment", "contradiction"
 
 
 def zero_shot(

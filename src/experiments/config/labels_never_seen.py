@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-FOLLOWS, AGAINST = "entailment", "contradiction"
+from experiments.spec import FOLLOWS
 
 
 def take_over_labels(config: Any) -> None:

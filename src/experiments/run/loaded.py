@@ -86,7 +86,7 @@ class Loaded:
 
 
 class _Remembered:
-    """What a run's data said of itself, by the run's record; None for what it does not say."""
+    """Stands in for a run's data, by what the run's record says of it; None for what it does not say."""
 
     def __init__(self, record: Mapping[str, Any]) -> None:
         self._record = record

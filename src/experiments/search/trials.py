@@ -74,7 +74,7 @@ class Trials:
         self._take_stock()
 
     def _take_stock(self) -> None:
-        """What earlier goes left: runs that are done, and trials that were asked for and never told."""
+        """Takes up what earlier goes left: runs that are done, and trials that were asked for and never told."""
         others = 0
         for entry in self.planner.sweep.entries:
             if entry.plan == RUN:

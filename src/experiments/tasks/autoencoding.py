@@ -149,7 +149,7 @@ class Autoencoding(Task):
         """Return a function over many examples, some at a time, on the model's device; the result lies on the CPU."""
         self.eval()
         like = self.pixel_mean  # on the module's device, in its precision
-        precision = self._trainer.precision_plugin.forward_context if self._trainer is not None else torch.no_grad
+        precision = self.attached.precision_plugin.forward_context if self.attached else torch.no_grad
         with precision():
             return torch.cat([function(some.to(like.device, like.dtype)).cpu() for some in inputs.split(CHUNK)])
 
@@ -174,7 +174,7 @@ class Autoencoding(Task):
         """Return some examples of a part of the data on the CPU, as many as `VALUES` allows; None without a data
         module.
         """
-        data = self.data or getattr(self._trainer, "datamodule", None)
+        data = self.data or getattr(self.attached, "datamodule", None)
         if data is None or not hasattr(data, "sample"):
             return None
         inputs, labels = data.sample(part, max(1, VALUES // prod(self.medium.shape)))

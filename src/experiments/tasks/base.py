@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, Literal, cast
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
@@ -104,6 +104,14 @@ class Task(LightningModule):
         if self.freezing is not None:
             self.freezing.rest()
         return self
+
+    @property
+    def attached(self) -> Trainer | None:
+        """The Trainer that runs this task; None where none does."""
+        try:
+            return self.trainer
+        except RuntimeError:
+            return None
 
     @cached_property
     def report(self) -> Report:

@@ -150,7 +150,7 @@ class Segmentation(Task):
 
     def _beside(self) -> dict[str, float]:
         """Measures of what needs no network, where the data module counts pixels by class and grey value."""
-        data: Any = getattr(self._trainer, "datamodule", None)
+        data: Any = getattr(self.attached, "datamodule", None)
         if data is None or not hasattr(data, "grey_values"):
             return {}
         train, test = (torch.from_numpy(data.grey_values(part)) for part in ("train", "test"))
@@ -166,7 +166,7 @@ class Segmentation(Task):
         """Return the class of each pixel of normalised images, one at a time: (N, C, H, W) -> (N, H, W) on the CPU."""
         self.eval()
         like = next(self.parameters(), images)
-        precision = self._trainer.precision_plugin.forward_context if self._trainer is not None else torch.no_grad
+        precision = self.attached.precision_plugin.forward_context if self.attached else torch.no_grad
         with precision():
             return torch.cat([self.scores(one[None].to(like.device, like.dtype)).argmax(1).cpu() for one in images])
 
@@ -177,7 +177,7 @@ class Segmentation(Task):
 
     def draw(self, indices: list[int], every: Tensor, title: str, note: str) -> Figure | None:
         """Return some test images beside their true and predicted masks, and where these differ."""
-        data: Any = getattr(self._trainer, "datamodule", None)
+        data: Any = getattr(self.attached, "datamodule", None)
         if data is None or not hasattr(data, "examples"):
             return None
         from experiments.viz.masks import masks

@@ -16,12 +16,11 @@ from torch import Tensor, nn
 
 from experiments.batches import Decoding, Sequences, pad
 from experiments.errors import UserError
+from experiments.spec import AGAINST, FOLLOWS
 from experiments.tasks.classification import Classification
 from experiments.tasks.reports.zero_shot import ZeroShotReport
 
 log = logging.getLogger(__name__)
-
-FOLLOWS, AGAINST = "entailment", "contradiction"
 
 
 class ZeroShot(Classification):
@@ -90,7 +89,7 @@ class ZeroShot(Classification):
         Raises:
             UserError: when two sentences are the same tokens, or one has none.
         """
-        data: Any = getattr(self._trainer, "datamodule", None)
+        data: Any = getattr(self.attached, "datamodule", None)
         if hasattr(data, "tails"):
             self.tails = data.tails(self.sentences, pair=self.by == FOLLOWS)
             for place, tail in enumerate(self.tails):
