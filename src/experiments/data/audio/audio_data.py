@@ -18,14 +18,13 @@ from experiments.batches import IGNORED, Sequences
 from experiments.data.audio.audio_files import Clips, Files, read_clip, to_int16
 from experiments.data.common.buckets import BucketSampler, EvalBuckets
 from experiments.data.common.loading import BatchedData, require_enough, whole
+from experiments.data.common.parts import PARTS
 from experiments.data.common.sampling import Picks, TrainSampler
-from experiments.data.common.splits import fingerprint, hold_out, keep
+from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
 from experiments.errors import UserError
 from experiments.spec import AudioSpec, to_plain
 
 log = logging.getLogger(__name__)
-
-PARTS = ("train", "validation", "test")
 
 
 class Examples(NamedTuple):
@@ -288,3 +287,17 @@ def join(
         gaps.append(silence)
         labels.append(np.array([index[letter] for letter in " ".join(words[clip] for clip in chosen)]))
     return Examples(clips, gaps, labels)
+
+
+def check_settings(validation: float, limit: float | None, rate: int | None, memory: int) -> None:
+    """Refuse values of the keys that corpora of recordings share.
+
+    Raises:
+        UserError: naming the key, the value and the rule.
+    """
+    check_amount("data.validation", validation, whole=False)
+    if limit is not None:
+        check_amount("data.limit", limit, whole=True)
+    if rate is not None:
+        whole("data.rate", rate, 100)
+    whole("data.memory", memory, 0)

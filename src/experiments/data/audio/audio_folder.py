@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.data.audio.audio_data import PARTS, AudioData, Examples, split
+from experiments.data.audio.audio_data import AudioData, Examples, check_settings, split
 from experiments.data.audio.audio_files import AUDIO, BY_FFMPEG, open_clips
-from experiments.data.common.loading import whole
-from experiments.data.common.parts import part_folders
+from experiments.data.common.parts import PARTS, part_folders, subfolders
 from experiments.data.common.published_files import data_root
 from experiments.data.common.splits import check_amount
 from experiments.errors import UserError
@@ -53,13 +52,8 @@ class AudioFolder(AudioData):
         seed: int,
     ) -> None:
         super().__init__(bucket=bucket, batch_size=batch_size, workers=workers, seed=seed)
-        check_amount("data.validation", validation, whole=False)
+        check_settings(validation, limit, rate, memory)
         check_amount("data.test", test, whole=False)
-        if limit is not None:
-            check_amount("data.limit", limit, whole=True)
-        if rate is not None:
-            whole("data.rate", rate, 100)
-        whole("data.memory", memory, 0)
         self.root, self.chosen = root, None if classes is None else tuple(map(str, classes))
         self.wanted_rate, self.memory = rate, memory
         self.amounts = {"validation": validation, "test": test}
@@ -67,7 +61,7 @@ class AudioFolder(AudioData):
 
     def load(self) -> None:
         folders = self._folders()
-        found = tuple(sorted(one.name for one in folders["train"].iterdir() if one.is_dir() and one.name[0] != "."))
+        found = tuple(one.name for one in subfolders(folders["train"]))
         unknown = [one for one in self.chosen or () if one not in found]
         if unknown:
             raise UserError(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.data.audio.audio_data import PARTS, AudioData, Examples, split
+from experiments.data.audio.audio_data import AudioData, Examples, check_settings, split
 from experiments.data.audio.audio_files import open_clips
 from experiments.data.audio.transcripts import Utterance
-from experiments.data.common.loading import whole
+from experiments.data.common.parts import PARTS
 from experiments.data.common.splits import check_amount
 from experiments.errors import UserError
 from experiments.text_rules import rule
@@ -57,13 +57,8 @@ class Transcribed(AudioData):
         for key, value in (("empty", empty), ("unknown", unknown)):
             if value not in ("error", "drop"):
                 raise UserError(f"data.{key}={value} is unknown: choose error or drop")
-        check_amount("data.validation", validation, whole=False)
+        check_settings(validation, limit, rate, memory)
         check_amount("data.test", test, whole=True)
-        if limit is not None:
-            check_amount("data.limit", limit, whole=True)
-        if rate is not None:
-            whole("data.rate", rate, 100)
-        whole("data.memory", memory, 0)
         self.write = rule(normalise, "data.normalise")
         self.empty, self.unknown = empty, unknown
         self.wanted_rate, self.memory = rate, memory

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from experiments.data.boxes.augment import BoxAugment
 from experiments.data.boxes.objects import AnnotatedImage, Sieve, arrays, upright
 from experiments.data.common.loading import BatchedData
+from experiments.data.common.parts import PARTS
 from experiments.data.common.sampling import EXTRA, Picks, TrainSampler, stream
 from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
 from experiments.data.images.image_files import decode
@@ -25,7 +26,6 @@ from experiments.spec import DetectionSpec
 
 log = logging.getLogger(__name__)
 
-PARTS = ("train", "validation", "test")
 Target = dict[str, Tensor]
 
 

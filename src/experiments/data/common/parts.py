@@ -12,6 +12,7 @@ NAMES = {
     "validation": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
+PARTS = tuple(NAMES)
 # Words beside the part's own: train_images, TestSet, val2017.
 _BESIDE = {"images", "image", "imgs", "img", "pictures", "photos", "audio", "sounds", "recordings", "clips", "wav", "wavs",
            "files", "data", "dataset", "set", "split", "folder"}  # fmt: skip

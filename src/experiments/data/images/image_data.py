@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from experiments.data.common.loading import BatchedData, whole
+from experiments.data.common.parts import PARTS
 from experiments.data.common.sampling import Picks, TrainSampler
 from experiments.data.common.splits import check_amount, choose_classes, fingerprint, hold_out, keep
 from experiments.data.images import augment as changes
@@ -23,7 +24,6 @@ from experiments.data.images.transforms import always, augmented, listed
 from experiments.errors import UserError
 from experiments.spec import ImageSpec, to_plain
 
-PARTS = ("train", "validation", "test")
 NOTHING = Augment()  # changes no image
 
 

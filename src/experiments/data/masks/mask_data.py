@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from experiments.data.common.loading import BatchedData
+from experiments.data.common.parts import PARTS
 from experiments.data.common.sampling import Picks, TrainSampler
 from experiments.data.common.splits import check_amount, fingerprint, hold_out
 from experiments.data.images.image_store import channel_statistics
@@ -27,7 +28,6 @@ from experiments.errors import UserError
 from experiments.spec import MaskSpec
 
 log = logging.getLogger(__name__)
-PARTS = ("train", "validation", "test")
 ESTIMATE = 200  # images that mean and deviation are estimated from where the set is not in memory
 
 

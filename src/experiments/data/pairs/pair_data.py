@@ -13,10 +13,11 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from experiments.batches import UNKNOWN, Sequences, pad
+from experiments.data.common.parts import PARTS
 from experiments.data.common.sequence_data import SequenceData
 from experiments.data.common.splits import check_amount, fingerprint
 from experiments.data.pairs.pair_store import PairStore, StoredPairs
-from experiments.data.pairs.pair_texts import PARTS, PairTexts, hold_out, without_repeats
+from experiments.data.pairs.pair_texts import PairTexts, hold_out, without_repeats
 from experiments.data.text import tokens
 from experiments.data.text.text_data import is_blank
 from experiments.errors import UserError

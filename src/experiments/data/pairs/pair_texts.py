@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from experiments.data.common.parts import PARTS
 from experiments.errors import UserError
-
-PARTS = ("train", "validation", "test")
 
 
 class PairTexts(NamedTuple):

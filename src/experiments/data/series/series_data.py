@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import Dataset
 
 from experiments.data.common.loading import BatchedData, whole
+from experiments.data.common.parts import PARTS
 from experiments.data.common.sampling import Picks
 from experiments.data.common.splits import check_amount, fingerprint
 from experiments.data.series.gaps import RULES, filled, regular, usable
@@ -20,8 +21,6 @@ from experiments.errors import UserError
 from experiments.spec import SeriesSpec
 
 log = logging.getLogger(__name__)
-
-PARTS = ("train", "validation", "test")
 
 
 class Past(NamedTuple):

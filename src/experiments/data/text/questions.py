@@ -14,6 +14,7 @@ import torch
 
 from experiments.batches import Sequences, pad
 from experiments.data.common.loading import whole
+from experiments.data.common.parts import PARTS
 from experiments.data.common.sequence_data import SequenceData, Store
 from experiments.data.common.splits import check_amount, fingerprint
 from experiments.data.text import tokens
@@ -23,7 +24,6 @@ from experiments.errors import UserError
 from experiments.spec import QuestionSpec
 
 log = logging.getLogger(__name__)
-PARTS = ("train", "validation", "test")
 
 
 class Asked(NamedTuple):

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from experiments.batches import Sequences, pad
 from experiments.data.common.packed import unpacked
+from experiments.data.common.parts import PARTS
 from experiments.data.common.sequence_data import SequenceData, Store
 from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
 from experiments.data.text import tokens
@@ -25,7 +26,6 @@ from experiments.errors import UserError, first_line
 from experiments.spec import TextSpec, to_plain
 
 log = logging.getLogger(__name__)
-PARTS = ("train", "validation", "test")
 
 
 class Texts(NamedTuple):

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from experiments.batches import IGNORED, UNKNOWN, Sequences, pad
 from experiments.data.common.loading import BatchedData, whole
+from experiments.data.common.parts import PARTS
 from experiments.data.common.sampling import PLACES, EvalSampler, Picks, TrainSampler, stream
 from experiments.data.common.splits import fingerprint
 from experiments.data.text import tokens
@@ -24,8 +25,6 @@ from experiments.data.text.generated_reviews import write
 from experiments.data.text.text_data import text_of
 from experiments.errors import UserError
 from experiments.spec import TextSpec
-
-PARTS = ("train", "validation", "test")
 
 
 class InOrder(TrainSampler):

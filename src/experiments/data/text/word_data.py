@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments.batches import IGNORED, Words, pad
+from experiments.data.common.parts import PARTS
 from experiments.data.common.sequence_data import Store
 from experiments.data.common.splits import fingerprint, hold_out, keep
 from experiments.data.text import tokens
-from experiments.data.text.text_data import PARTS, TextData, is_blank
+from experiments.data.text.text_data import TextData, is_blank
 from experiments.errors import UserError
 from experiments.spec import TextSpec
 
