@@ -129,11 +129,14 @@ def make(name: str, options: Mapping[str, Any] | None = None, render: bool = Fal
     if registered is None and ":" not in str(name):
         raise UserError(f"data.env={name} is no environment of gymnasium: {_near(str(name), list(library.registry))}")
     entry = str(getattr(registered, "entry_point", ""))
-    if entry.startswith("gymnasium.envs.mujoco") and find_spec("mujoco") is None:
+    mujoco = entry.startswith("gymnasium.envs.mujoco")
+    if mujoco and find_spec("mujoco") is None:
         raise UserError(f"data.env={name} needs mujoco, which is not installed: pip install 'experiments[control]'")
     if render and entry.startswith("gymnasium.envs.classic_control") and find_spec("pygame") is None:
         raise UserError(f"pictures of data.env={name} need pygame: pip install 'experiments[control]'")
     arguments = dict(options or {}) | ({"render_mode": "rgb_array"} if render else {})
+    if render and mujoco and not {"camera_id", "camera_name"} & arguments.keys():
+        arguments["camera_name"] = "track"  # else gymnasium's camera stays where it is, and the robot leaves the picture
     try:
         env = library.make(name, disable_env_checker=True, **arguments)
     except library.error.DependencyNotInstalled as error:
