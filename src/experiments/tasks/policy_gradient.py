@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +11,6 @@ from torch import Tensor, nn
 from experiments.errors import UserError
 from experiments.tasks.parts.acting import Acting
 from experiments.tasks.reports.policy_gradient import PolicyGradientReport
-
-if TYPE_CHECKING:
-    pass
 
 
 class PolicyGradient(Acting):
