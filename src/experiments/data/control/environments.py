@@ -136,7 +136,7 @@ def make(name: str, options: Mapping[str, Any] | None = None, render: bool = Fal
         raise UserError(f"pictures of data.env={name} need pygame: pip install 'experiments[control]'")
     arguments = dict(options or {}) | ({"render_mode": "rgb_array"} if render else {})
     if render and mujoco and not {"camera_id", "camera_name"} & arguments.keys():
-        arguments["camera_name"] = "track"  # else gymnasium's camera stays where it is, and the robot leaves the picture
+        arguments["camera_name"] = "track"  # gymnasium's own choice stays behind, and the robot leaves the picture
     try:
         env = library.make(name, disable_env_checker=True, **arguments)
     except library.error.DependencyNotInstalled as error:
