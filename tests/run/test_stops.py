@@ -86,6 +86,28 @@ def test_a_run_from_elsewhere_runs_no_code(experiments, run: Path, tmp_path: Pat
     assert not (tmp_path / "executed").exists()
 
 
+@pytest.mark.parametrize(
+    ("key", "word"),
+    [
+        ("transform", "${evil}"),
+        ("transform", "a ${model.evil}"),
+        ("transform", "${oc.create:'{_target_: touching.Touch}'}"),
+        ("seed", "${oc.decode:'{_target_: touching.Touch}'}"),
+        ("seed", "${oc.env:NOBODY,${evil}}"),
+    ],
+)
+def test_no_interpolation_brings_a_class(experiments, run: Path, tmp_path: Path, key: str, word: str) -> None:
+    (tmp_path / "touching.py").write_text("open('executed', 'w').close()\nclass Touch: pass\n")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["evil"] = {"_target_": "touching.Touch"}
+    config["data"][key] = word
+    (run / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    for words in (["evaluate", "run"], ["train", "resume=run", "trainer.max_epochs=3"]):
+        code, _, errors = experiments(*words)
+        assert code == 2 and f"says data.{key}=" in errors and "nothing of it was run" in errors
+    assert not (tmp_path / "executed").exists()
+
+
 def test_a_flipped_bit_is_noticed(experiments, run: Path) -> None:
     best = run / "checkpoints" / "best.ckpt"
     content = bytearray(best.read_bytes())

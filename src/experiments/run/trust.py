@@ -13,6 +13,7 @@ import hmac
 import inspect
 import json
 import os
+import re
 import secrets
 import stat
 import sys
@@ -64,6 +65,9 @@ _WITHIN = (
     "lightning.pytorch.plugins.Precision",
 )
 READING = ("model", "task", "data", "freezing", "precision")  # all that commands build that only read a run
+
+# A config in a run's folder is resolved, but for values of the environment: any other interpolation could stand for a class.
+_PLAIN = re.compile(r"(?:(?!\$\{).|\$\{oc\.env:[^${}]*\})*", re.DOTALL)
 
 _named: set[str] = set()  # packages after --trust
 
@@ -168,6 +172,12 @@ def require_trust(config: Any, folder: Path, groups: Sequence[str] | None = None
     if made_here(folder):
         return
     chosen = config if groups is None else {key: config.get(key) for key in groups}
+    for key, word in _texts({group: node for group, node in chosen.items() if group != "run"}):
+        if not _PLAIN.fullmatch(word):
+            raise UserError(
+                f"{folder}/config.yaml was not written here and says {key}={word!r:.120}, which stands for something else, as no "
+                "run writes it: nothing of it was run; restore the file from a copy"
+            )
     found = [(key, target) for key, target in _targets(chosen) if str(target).partition(".")[0] not in _trusted()]
     for key, target in found:
         if why := _unknown(target):
@@ -199,6 +209,18 @@ def _targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     elif isinstance(node, (list, tuple)):
         for number, value in enumerate(node):
             yield from _targets(value, f"{key}[{number}]")
+
+
+def _texts(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text with its dotted key."""
+    if isinstance(node, str):
+        yield key, node
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            yield from _texts(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(node, (list, tuple)):
+        for number, value in enumerate(node):
+            yield from _texts(value, f"{key}[{number}]")
 
 
 def _unknown(target: Any) -> str | None:
