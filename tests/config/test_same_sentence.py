@@ -17,6 +17,12 @@ trainer=quick data.augment.flip=abc
 trainer=quick task.class_weights=balance
 trainer=quick task.class_weights=[1,2]
 trainer=quick model=mlp freezing=stages freezing.learn=[layer4,fc]
+trainer=quick task.class_weights=[nan,1,1,1,1,1,1,1,1,1]
+trainer=quick task.class_weights=[-1,1,1,1,1,1,1,1,1,1]
+trainer=quick task.class_weights=[0,0,0,0,0,0,0,0,0,0]
+trainer=quick data=control data.options=abc
+trainer=quick data=generated_series data.history=100000
+trainer=quick data=generated_series data.horizon=5000
 trainer=quick data.limit=1000000
 trainer=quick data.validation=5000
 trainer=quick callbacks.checkpoint.monitor=val/foo

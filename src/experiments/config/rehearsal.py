@@ -18,6 +18,8 @@ _OF_FILES = (
     "data.classes",
     "data.rate",
     "data.max_length",
+    "data.history",
+    "data.horizon",
 )
 _OF_THE_MODEL = ("freezing.count", "freezing.depth", "freezing.views", "trainer.limit_train_batches")
 _SETTLED = re.compile(

@@ -134,6 +134,10 @@ def make(name: str, options: Mapping[str, Any] | None = None, render: bool = Fal
         raise UserError(f"data.env={name} needs mujoco, which is not installed: pip install 'experiments[control]'")
     if render and entry.startswith("gymnasium.envs.classic_control") and find_spec("pygame") is None:
         raise UserError(f"pictures of data.env={name} need pygame: pip install 'experiments[control]'")
+    if options is not None and not isinstance(options, Mapping):
+        raise UserError(
+            f"data.options={options} is no group of keys: write those that the class of {name} takes, as in data.options={{key:1}}"
+        )
     arguments = dict(options or {}) | ({"render_mode": "rgb_array"} if render else {})
     if render and mujoco and not {"camera_id", "camera_name"} & arguments.keys():
         arguments["camera_name"] = "track"  # gymnasium's own choice stays behind, and the robot leaves the picture

@@ -34,6 +34,10 @@ def class_weights(given: Sequence[float] | str | None, counts: Sequence[int] | N
         raise UserError(
             f"task.class_weights has {len(weights)} values and the data {classes} classes: give one weight a class"
         )
+    if not bool((weights >= 0).all() and weights.isfinite().all() and weights.any()):
+        raise UserError(
+            f"task.class_weights={list(given)} must be numbers, 0 or more, and not all 0: try task.class_weights=balanced"
+        )
     return weights
 
 
