@@ -104,8 +104,62 @@ class Labels(NamedTuple):
     rows: Tensor
 
 
+class Past:
+    """Keys and values of the tokens so far in one layer of attention, with room for further ones.
+
+    A further token is written where there is room, without a copy of those before it. Of two texts that go on from the
+    same state, the second gets a copy of its own.
+
+    Args:
+        key: (B, heads, t, size).
+        value: (B, heads, t, size).
+    """
+
+    def __init__(self, key: Tensor, value: Tensor) -> None:
+        self._keys, self._values, self.length = key, value, key.shape[2]
+        self._written = [self.length]  # of the tensors; shared by all that hold the same ones
+
+    @property
+    def key(self) -> Tensor:
+        """(B, heads, t, size)."""
+        return self._keys[:, :, : self.length]
+
+    @property
+    def value(self) -> Tensor:
+        """(B, heads, t, size)."""
+        return self._values[:, :, : self.length]
+
+    def and_then(self, key: Tensor, value: Tensor) -> Past:
+        """Return the past with further tokens (B, heads, n, size) behind it; this one stays as it is."""
+        length = self.length + key.shape[2]
+        after = Past.__new__(Past)
+        after._keys, after._values, after._written, after.length = self._keys, self._values, self._written, length
+        if self._written[0] != self.length or length > self._keys.shape[2]:
+            after._keys, after._values = (_with_room(one, length) for one in (self.key, self.value))
+            after._written = [length]
+        after._keys[:, :, self.length : length], after._values[:, :, self.length : length] = key, value
+        after._written[0] = length
+        return after
+
+    def __getitem__(self, rows: Tensor) -> Past:
+        """Return the past of some rows, any number of times each."""
+        some = Past.__new__(Past)
+        some._keys, some._values = (_with_room(one, self.length, rows) for one in (self.key, self.value))
+        some._written, some.length = [self.length], self.length
+        return some
+
+
+def _with_room(tensor: Tensor, length: int, rows: Tensor | None = None) -> Tensor:
+    """Copy (B, heads, t, size), or some of its rows, into a tensor that has room for half as many tokens again."""
+    count, heads, tokens, size = tensor.shape
+    count = count if rows is None else len(rows)
+    room = tensor.new_empty(count, heads, length + max(32, length // 2), size)
+    room[:, :, :tokens] = tensor if rows is None else tensor[rows]
+    return room
+
+
 class Decoding(NamedTuple):
-    """Where a decoder stands in its sentences: all tensors have a row a sentence.
+    """Where a decoder stands in its sentences: tensors, and pasts, that have a row a sentence.
 
     Attributes:
         fixed: what stays, such as the encoded source.
@@ -113,14 +167,14 @@ class Decoding(NamedTuple):
     """
 
     fixed: tuple[Tensor, ...]
-    moving: tuple[Tensor, ...]
+    moving: tuple[Any, ...]
 
     def take(self, rows: Tensor) -> Decoding:
         """Return the state of some rows, any number of times each."""
         return Decoding(tuple(one[rows] for one in self.fixed), tuple(one[rows] for one in self.moving))
 
     def follow(self, rows: Tensor) -> Decoding:
-        """Return each row goes on from another one of the same source sentence."""
+        """Let each row go on from another one of the same source sentence."""
         return self._replace(moving=tuple(one[rows] for one in self.moving))
 
 

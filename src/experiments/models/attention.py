@@ -35,7 +35,12 @@ def attend(
         mask = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool).tril()
     scores = query * (query.shape[-1] ** -0.5 if scale is None else scale) @ key.transpose(2, 3)
     if mask is not None and mask.dtype is torch.bool:
-        mask = torch.zeros(mask.shape, dtype=scores.dtype).masked_fill(~mask, torch.finfo(scores.dtype).min)
+        mask = allowed(mask, scores.dtype)
     if mask is not None:
         scores = scores + mask
     return F.dropout(scores.softmax(-1, dtype=torch.float32).to(value.dtype), dropout) @ value
+
+
+def allowed(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """Turn a mask, true where a query may look, into numbers to add to scores, once for all layers."""
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, torch.finfo(dtype).min)

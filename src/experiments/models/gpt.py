@@ -8,15 +8,14 @@ the keys and values of all tokens so far are kept, so that a step computes one t
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from experiments.batches import Decoding, Sequences
-from experiments.models.attention import attend
-
-Past = tuple[Tensor, Tensor]  # keys and values, (B, heads, t, size / heads) each
+from experiments.batches import Decoding, Past, Sequences
+from experiments.models.attention import allowed, attend
 
 
 class GPTEmbeddings(nn.Module):
@@ -56,11 +55,10 @@ class CausalAttention(nn.Module):
         whom to see.
         """
         query, key, value = (self._split(part) for part in self.project(values).chunk(3, dim=2))
-        if past is not None:
-            key, value = torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2)
+        past = Past(key, value) if past is None else past.and_then(key, value)
         share = self.dropout if self.training else 0.0
-        found = attend(query, key, value, mask, share, causal=mask is None)
-        return self.out(found.transpose(1, 2).flatten(2)), (key, value)
+        found = attend(query, past.key, past.value, mask, share, causal=mask is None)
+        return self.out(found.transpose(1, 2).flatten(2)), past
 
     def _split(self, values: Tensor) -> Tensor:
         return values.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, T, size / heads)
@@ -153,14 +151,14 @@ class GPT(nn.Sequential):
     def start(self, prompts: Sequences) -> tuple[Tensor, Decoding]:
         """Scores of the token after each prompt, (B, num_classes), and where to go on from there.
 
-        The state that moves is the number of tokens so far (B,), which keys are of a token (B, t), and each layer's keys
-        and values. Prompts of unequal length are filled up behind; what fills up is seen by nobody.
+        The state that moves is the number of tokens so far (B,), which keys are of a token (B, t), and each layer's past.
+        Prompts of unequal length are filled up behind; what fills up is seen by nobody.
         """
         values, lengths, mask = self.embeddings(prompts).values, prompts.lengths, prompts.mask()
-        moving = [lengths, mask]
+        moving: list[Any] = [lengths, mask]
         for layer in self._layers:
             values, past = layer.step(values)
-            moving += past
+            moving.append(past)
         last = values[torch.arange(len(values), device=values.device), lengths - 1]
         return self.head(self.pooler.norm(last)), Decoding((), tuple(moving))
 
@@ -169,11 +167,11 @@ class GPT(nn.Sequential):
         lengths, mask, *pasts = state.moving
         values = self.embeddings.at(tokens, lengths)[:, None]  # (B, 1, size)
         mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
+        seen = allowed(mask[:, None, None], values.dtype)
         moving = [lengths + 1, mask]
-        for number, layer in enumerate(self._layers):
-            past = (pasts[2 * number], pasts[2 * number + 1])
-            values, past = layer.step(values, past, mask[:, None, None])
-            moving += past
+        for layer, past in zip(self._layers, pasts, strict=True):
+            values, after = layer.step(values, past, seen)
+            moving.append(after)
         return self.head(self.pooler.norm(values[:, 0])), Decoding((), tuple(moving))
 
     @property

@@ -13,7 +13,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from experiments.batches import END, PADDING, START, UNKNOWN, Decoding, Sequences
+from experiments.batches import END, PADDING, START, UNKNOWN, Decoding, Past, Sequences
+from experiments.models.attention import allowed
 from experiments.models.library.language_attention import install
 from experiments.models.library.language_families import FAMILIES, PLAIN, configuration, library
 from experiments.models.stages import Staged, tensors
@@ -23,22 +24,19 @@ DECODERS = ("gpt2", *LIKE_LLAMA)
 
 
 class DecoderPast:
-    """Keys and values of the tokens so far in one layer, as the library's layers fill them.
+    """What the library's layers fill with keys and values of further tokens, and read all of them from.
 
     Attributes:
-        key: (B, heads, t, size / heads).
-        value: likewise.
+        past: of one layer; None before its first token.
     """
 
-    def __init__(self, key: Tensor | None = None, value: Tensor | None = None) -> None:
-        self.key, self.value = key, value
+    def __init__(self, past: Past | None = None) -> None:
+        self.past = past
 
     def update(self, key: Tensor, value: Tensor, *unused: Any, **also_unused: Any) -> tuple[Tensor, Tensor]:
         """Adds those of further tokens, and gives all; the library says which layer asks, and there is one alone."""
-        if self.key is not None and self.value is not None:
-            key, value = torch.cat([self.key, key], dim=2), torch.cat([self.value, value], dim=2)
-        self.key, self.value = key, value
-        return key, value
+        self.past = Past(key, value) if self.past is None else self.past.and_then(key, value)
+        return self.past.key, self.past.value
 
 
 class DecoderEmbeddings(nn.Module):
@@ -188,16 +186,16 @@ class Decoder(Staged):
     def start(self, prompts: Sequences) -> tuple[Tensor, Decoding]:
         """Scores of the token after each prompt, (B, num_classes), and where to go on from there.
 
-        The state that moves is the number of tokens so far (B,), which keys are of a token (B, t), and each layer's keys
-        and values. Prompts of unequal length are filled up behind; what fills up is seen by nobody.
+        The state that moves is the number of tokens so far (B,), which keys are of a token (B, t), and each layer's past.
+        Prompts of unequal length are filled up behind; what fills up is seen by nobody.
         """
         values, lengths = cast(DecoderEmbeddings, self.embeddings)(prompts).values, prompts.lengths
         places = torch.arange(values.shape[1], device=values.device)[None]
-        moving = [lengths, prompts.mask()]
+        moving: list[Any] = [lengths, prompts.mask()]
         for layer in self._layers:
-            past = DecoderPast()
-            values = layer.step(values, places, past)
-            moving += _tensors(past)
+            filled = DecoderPast()
+            values = layer.step(values, places, filled)
+            moving.append(filled.past)
         last = values[torch.arange(len(values), device=values.device), lengths - 1]
         return self._scores(last), Decoding((), tuple(moving))
 
@@ -207,11 +205,12 @@ class Decoder(Staged):
         places = lengths[:, None]
         values = cast(DecoderEmbeddings, self.embeddings).at(tokens[:, None], places)  # (B, 1, size)
         mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
+        seen = allowed(mask[:, None, None], values.dtype)
         moving = [lengths + 1, mask]
-        for number, layer in enumerate(self._layers):
-            past = DecoderPast(pasts[2 * number], pasts[2 * number + 1])
-            values = layer.step(values, places, past, mask[:, None, None])
-            moving += _tensors(past)
+        for layer, past in zip(self._layers, pasts, strict=True):
+            filled = DecoderPast(past)
+            values = layer.step(values, places, filled, seen)
+            moving.append(filled.past)
         return self._scores(values[:, 0]), Decoding((), tuple(moving))
 
     def _scores(self, values: Tensor) -> Tensor:
@@ -220,8 +219,3 @@ class Decoder(Staged):
     @property
     def _layers(self) -> list[LanguageDecoderLayer]:
         return [stage for stage in self if isinstance(stage, LanguageDecoderLayer)]
-
-
-def _tensors(past: DecoderPast) -> list[Tensor]:
-    assert past.key is not None and past.value is not None
-    return [past.key, past.value]
