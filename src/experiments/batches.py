@@ -104,7 +104,7 @@ class Labels(NamedTuple):
     rows: Tensor
 
 
-class Past:
+class KeyValues:
     """Keys and values of the tokens so far in one layer of attention, with room for further ones.
 
     A further token is written where there is room, without a copy of those before it. Of two texts that go on from the
@@ -129,10 +129,10 @@ class Past:
         """(B, heads, t, size)."""
         return self._values[:, :, : self.length]
 
-    def and_then(self, key: Tensor, value: Tensor) -> Past:
+    def and_then(self, key: Tensor, value: Tensor) -> KeyValues:
         """Return the past with further tokens (B, heads, n, size) behind it; this one stays as it is."""
         length = self.length + key.shape[2]
-        after = Past.__new__(Past)
+        after = KeyValues.__new__(KeyValues)
         after._keys, after._values, after._written, after.length = self._keys, self._values, self._written, length
         if self._written[0] != self.length or length > self._keys.shape[2]:
             after._keys, after._values = (_with_room(one, length) for one in (self.key, self.value))
@@ -141,9 +141,9 @@ class Past:
         after._written[0] = length
         return after
 
-    def __getitem__(self, rows: Tensor) -> Past:
+    def __getitem__(self, rows: Tensor) -> KeyValues:
         """Return the past of some rows, any number of times each."""
-        some = Past.__new__(Past)
+        some = KeyValues.__new__(KeyValues)
         some._keys, some._values = (_with_room(one, self.length, rows) for one in (self.key, self.value))
         some._written, some.length = [self.length], self.length
         return some

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from experiments.batches import Decoding, Past, Sequences
+from experiments.batches import Decoding, KeyValues, Sequences
 from experiments.models.attention import allowed, attend
 
 
@@ -50,12 +50,14 @@ class CausalAttention(nn.Module):
         self.heads, self.dropout = heads, dropout
         self.project, self.out = nn.Linear(size, 3 * size), nn.Linear(size, size)
 
-    def forward(self, values: Tensor, past: Past | None = None, mask: Tensor | None = None) -> tuple[Tensor, Past]:
+    def forward(
+        self, values: Tensor, past: KeyValues | None = None, mask: Tensor | None = None
+    ) -> tuple[Tensor, KeyValues]:
         """Return what is found, and the keys and values; `past` comes before them, and the mask (B, 1, T, t + T) tells
         whom to see.
         """
         query, key, value = (self._split(part) for part in self.project(values).chunk(3, dim=2))
-        past = Past(key, value) if past is None else past.and_then(key, value)
+        past = KeyValues(key, value) if past is None else past.and_then(key, value)
         share = self.dropout if self.training else 0.0
         found = attend(query, past.key, past.value, mask, share, causal=mask is None)
         return self.out(found.transpose(1, 2).flatten(2)), past
@@ -76,7 +78,9 @@ class GPTLayer(nn.Module):
     def forward(self, x: Sequences) -> Sequences:
         return Sequences(self.step(x.values)[0], x.lengths)
 
-    def step(self, values: Tensor, past: Past | None = None, mask: Tensor | None = None) -> tuple[Tensor, Past]:
+    def step(
+        self, values: Tensor, past: KeyValues | None = None, mask: Tensor | None = None
+    ) -> tuple[Tensor, KeyValues]:
         """Return the same with tokens that came before; gives keys and values too."""
         found, past = self.attention(self.norm1(values), past, mask)
         values = values + self.dropout(found)

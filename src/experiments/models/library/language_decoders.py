@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from experiments.batches import END, PADDING, START, UNKNOWN, Decoding, Past, Sequences
+from experiments.batches import END, PADDING, START, UNKNOWN, Decoding, KeyValues, Sequences
 from experiments.models.attention import allowed
 from experiments.models.library.language_attention import install
 from experiments.models.library.language_families import FAMILIES, PLAIN, configuration, library
@@ -30,12 +30,12 @@ class DecoderPast:
         past: of one layer; None before its first token.
     """
 
-    def __init__(self, past: Past | None = None) -> None:
+    def __init__(self, past: KeyValues | None = None) -> None:
         self.past = past
 
     def update(self, key: Tensor, value: Tensor, *unused: Any, **also_unused: Any) -> tuple[Tensor, Tensor]:
         """Adds those of further tokens, and gives all; the library says which layer asks, and there is one alone."""
-        self.past = Past(key, value) if self.past is None else self.past.and_then(key, value)
+        self.past = KeyValues(key, value) if self.past is None else self.past.and_then(key, value)
         return self.past.key, self.past.value
 
 
