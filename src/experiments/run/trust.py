@@ -172,13 +172,14 @@ def require_trust(config: Any, folder: Path, groups: Sequence[str] | None = None
     if made_here(folder):
         return
     chosen = config if groups is None else {key: config.get(key) for key in groups}
-    for key, word in _texts({group: node for group, node in chosen.items() if group != "run"}):
-        if not _PLAIN.fullmatch(word):
+    for key, _, value in _nodes({group: node for group, node in chosen.items() if group != "run"}):
+        if isinstance(value, str) and not _PLAIN.fullmatch(value):
             raise UserError(
-                f"{folder}/config.yaml was not written here and says {key}={word!r:.120}, which stands for something else, as no "
+                f"{folder}/config.yaml was not written here and says {key}={value!r:.120}, which stands for something else, as no "
                 "run writes it: nothing of it was run; restore the file from a copy"
             )
-    found = [(key, target) for key, target in _targets(chosen) if str(target).partition(".")[0] not in _trusted()]
+    targets = [(key, value) for key, name, value in _nodes(chosen) if name == "_target_"]
+    found = [(key, target) for key, target in targets if str(target).partition(".")[0] not in _trusted()]
     for key, target in found:
         if why := _unknown(target):
             raise UserError(_refusal(folder, key, target, why))
@@ -197,30 +198,13 @@ def _refusal(folder: Path, key: str, target: Any, why: str) -> str:
     )
 
 
-def _targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every `_target_` with its dotted key."""
-    if isinstance(node, dict):
-        for name, value in node.items():
-            inner = f"{key}.{name}" if key else str(name)
-            if name == "_target_":
-                yield inner, value
-            else:
-                yield from _targets(value, inner)
-    elif isinstance(node, (list, tuple)):
-        for number, value in enumerate(node):
-            yield from _targets(value, f"{key}[{number}]")
-
-
-def _texts(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every text with its dotted key."""
-    if isinstance(node, str):
-        yield key, node
-    elif isinstance(node, dict):
-        for name, value in node.items():
-            yield from _texts(value, f"{key}.{name}" if key else str(name))
-    elif isinstance(node, (list, tuple)):
-        for number, value in enumerate(node):
-            yield from _texts(value, f"{key}[{number}]")
+def _nodes(node: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield all that lies in a config, at any depth: its dotted key, its name or number in what holds it, and its value."""
+    within = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, (list, tuple)) else ()
+    for name, value in within:
+        inner = f"{key}[{name}]" if not isinstance(node, dict) else f"{key}.{name}" if key else str(name)
+        yield inner, name, value
+        yield from _nodes(value, inner)
 
 
 def _unknown(target: Any) -> str | None:
