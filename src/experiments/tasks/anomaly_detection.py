@@ -82,7 +82,7 @@ class AnomalyDetection(Autoencoding):
 
     def setup(self, stage: str) -> None:
         """Takes the anomalous classes out of training and validation, before any loader is made."""
-        data = getattr(self.attached, "datamodule", None)
+        data = self.attached_data
         if data is None or not hasattr(data, "leave_out"):
             raise UserError(
                 "task=anomaly_detection leaves classes out of the data, and these cannot: choose data of images"

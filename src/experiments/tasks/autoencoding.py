@@ -174,7 +174,7 @@ class Autoencoding(Task):
         """Return some examples of a part of the data on the CPU, as many as `VALUES` allows; None without a data
         module.
         """
-        data = self.data or getattr(self.attached, "datamodule", None)
+        data = self.data or self.attached_data
         if data is None or not hasattr(data, "sample"):
             return None
         inputs, labels = data.sample(part, max(1, VALUES // prod(self.medium.shape)))

@@ -113,6 +113,11 @@ class Task(LightningModule):
         except RuntimeError:
             return None
 
+    @property
+    def attached_data(self) -> Any:
+        """The data module of the Trainer that runs this task; None where there is none."""
+        return getattr(self.attached, "datamodule", None)
+
     @cached_property
     def report(self) -> Report:
         """What tells of this task beyond numbers."""

@@ -24,7 +24,7 @@ class Imitation(Acting):
     monitor = ("val/loss", "min")
 
     def setup(self, stage: str) -> None:
-        data: Any = getattr(self.trainer, "datamodule", None)
+        data = self.attached_data
         if hasattr(data, "attend"):
             data.attend(self)
 

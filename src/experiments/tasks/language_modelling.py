@@ -95,7 +95,7 @@ class LanguageModelling(Task):
 
     def setup(self, stage: str) -> None:
         """Lets the text come in pieces where the model carries no state, before any loader is made."""
-        data: Any = getattr(self.attached, "datamodule", None)
+        data = self.attached_data
         if not self._carries and hasattr(data, "in_pieces"):
             data.in_pieces = True
 

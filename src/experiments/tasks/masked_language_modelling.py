@@ -89,7 +89,7 @@ class MaskedLanguageModelling(Task):
 
     def setup(self, stage: str) -> None:
         """Lets long texts come in pieces, and asks the data where words begin, before any loader is made."""
-        data: Any = getattr(self.attached, "datamodule", None)
+        data = self.attached_data
         if hasattr(data, "in_pieces"):
             data.in_pieces = True
         if self.whole_words:

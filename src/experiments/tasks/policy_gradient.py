@@ -75,7 +75,7 @@ class PolicyGradient(Acting):
 
     def setup(self, stage: str) -> None:
         if stage == "fit":
-            data: Any = getattr(self.trainer, "datamodule", None)
+            data = self.attached_data
             if not hasattr(data, "attend"):
                 raise UserError("task=policy_gradient learns from what it does: choose data=control")
             data.attend(self)

@@ -150,7 +150,7 @@ class Segmentation(Task):
 
     def _beside(self) -> dict[str, float]:
         """Measures of what needs no network, where the data module counts pixels by class and grey value."""
-        data: Any = getattr(self.attached, "datamodule", None)
+        data = self.attached_data
         if data is None or not hasattr(data, "grey_values"):
             return {}
         train, test = (torch.from_numpy(data.grey_values(part)) for part in ("train", "test"))
@@ -177,7 +177,7 @@ class Segmentation(Task):
 
     def draw(self, indices: list[int], every: Tensor, title: str, note: str) -> Figure | None:
         """Return some test images beside their true and predicted masks, and where these differ."""
-        data: Any = getattr(self.attached, "datamodule", None)
+        data = self.attached_data
         if data is None or not hasattr(data, "examples"):
             return None
         from experiments.viz.masks import masks

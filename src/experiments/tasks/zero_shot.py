@@ -89,7 +89,7 @@ class ZeroShot(Classification):
         Raises:
             UserError: when two sentences are the same tokens, or one has none.
         """
-        data: Any = getattr(self.attached, "datamodule", None)
+        data = self.attached_data
         if hasattr(data, "tails"):
             self.tails = data.tails(self.sentences, pair=self.by == FOLLOWS)
             for place, tail in enumerate(self.tails):
