@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -116,50 +118,57 @@ class KeyValues:
     """
 
     def __init__(self, key: Tensor, value: Tensor) -> None:
-        self._keys, self._values, self.length = key, value, key.shape[2]
-        self._written = [self.length]  # of the tensors; shared by all that hold the same ones
+        self._room, self.length = _Room(key, value, key.shape[2]), key.shape[2]
 
     @property
     def key(self) -> Tensor:
         """(B, heads, t, size)."""
-        return self._keys[:, :, : self.length]
+        return self._room.keys[:, :, : self.length]
 
     @property
     def value(self) -> Tensor:
         """(B, heads, t, size)."""
-        return self._values[:, :, : self.length]
+        return self._room.values[:, :, : self.length]
 
     def and_then(self, key: Tensor, value: Tensor) -> KeyValues:
-        """Return the past with further tokens (B, heads, n, size) behind it; this one stays as it is."""
+        """Return these with further tokens (B, heads, n, size) behind them; these stay as they are."""
         length = self.length + key.shape[2]
-        after = KeyValues.__new__(KeyValues)
-        after._keys, after._values, after._written, after.length = self._keys, self._values, self._written, length
-        if self._written[0] != self.length or length > self._keys.shape[2]:
-            after._keys, after._values = (_with_room(one, length) for one in (self.key, self.value))
-            after._written = [length]
-        after._keys[:, :, self.length : length], after._values[:, :, self.length : length] = key, value
-        after._written[0] = length
+        after = copy(self)
+        if self._room.written != self.length or length > self._room.keys.shape[2]:
+            after._room = _Room(_with_room(self.key, length), _with_room(self.value, length), length)
+        room, after.length = after._room, length
+        room.keys[:, :, self.length : length], room.values[:, :, self.length : length] = key, value
+        room.written = length
         return after
 
     def __getitem__(self, rows: Tensor) -> KeyValues:
-        """Return the past of some rows, any number of times each."""
-        some = KeyValues.__new__(KeyValues)
-        some._keys, some._values = (_with_room(one, self.length, rows) for one in (self.key, self.value))
-        some._written, some.length = [self.length], self.length
+        """Return those of some rows, any number of times each."""
+        some = copy(self)
+        some._room = _Room(
+            _with_room(self.key[rows], self.length), _with_room(self.value[rows], self.length), self.length
+        )
         return some
 
 
-def _with_room(tensor: Tensor, length: int, rows: Tensor | None = None) -> Tensor:
-    """Copy (B, heads, t, size), or some of its rows, into a tensor that has room for half as many tokens again."""
+@dataclass
+class _Room:
+    """Tensors with room for more tokens than are written, shared by all `KeyValues` that begin alike."""
+
+    keys: Tensor
+    values: Tensor
+    written: int  # tokens
+
+
+def _with_room(tensor: Tensor, length: int) -> Tensor:
+    """Copy (B, heads, t, size) into a tensor that has room for `length` tokens and half as many again."""
     count, heads, tokens, size = tensor.shape
-    count = count if rows is None else len(rows)
     room = tensor.new_empty(count, heads, length + max(32, length // 2), size)
-    room[:, :, :tokens] = tensor if rows is None else tensor[rows]
+    room[:, :, :tokens] = tensor
     return room
 
 
 class Decoding(NamedTuple):
-    """Where a decoder stands in its sentences: tensors, and pasts, that have a row a sentence.
+    """Where a decoder stands in its sentences: tensors, and keys and values, that have a row a sentence.
 
     Attributes:
         fixed: what stays, such as the encoded source.

@@ -24,7 +24,7 @@ DECODERS = ("gpt2", *LIKE_LLAMA)
 
 
 class DecoderPast:
-    """What the library's layers fill with keys and values of further tokens, and read all of them from.
+    """Holds the keys and values of one layer in the form that the library's layers fill and read.
 
     Attributes:
         past: of one layer; None before its first token.
