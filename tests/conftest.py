@@ -16,7 +16,9 @@ for name in ("CI", "NO_COLOR", "FORCE_COLOR"):  # which decide what a terminal s
 if "PYTEST_XDIST_WORKER" in os.environ:  # several workers with several threads each would wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-DATA = os.environ.get("EXPERIMENTS_DATA", str(Path(__file__).parents[2] / "shared" / "data"))
+BESIDE = Path(__file__).parents[2] / "shared" / "data"
+if BESIDE.is_dir():  # real datasets beside the repository are found by all tests alike, as by a run that names them
+    os.environ.setdefault("EXPERIMENTS_DATA", str(BESIDE))
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -76,7 +78,7 @@ def experiments(
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real datasets; tests that need it skip where it is missing."""
-    folder = Path(DATA)
+    folder = Path(os.environ.get("EXPERIMENTS_DATA", BESIDE))
     if not folder.is_dir():
         pytest.skip(f"no datasets in {folder}: set EXPERIMENTS_DATA")
     return folder
