@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.config.words import split_trust, split_words
+from experiments.config.words import settled_switches, split_trust, split_words
 from experiments.errors import (
     Interrupted,
     RunFailed,
@@ -169,6 +169,7 @@ def _train(words: list[str]) -> int:
     with speaking(asked):
         waiting_for("reading the config")
         overrides, folders, switches = split_words(words)
+        switches = settled_switches(switches)
         given = [word.partition("=")[2] for word in overrides if word.startswith("resume=")]
         if given and not given[-1]:
             raise UserError("resume= names no run: write resume=FOLDER, or leave it out to begin a new run")
@@ -182,7 +183,7 @@ def _train(words: list[str]) -> int:
 
 
 def _check(words: list[str]) -> int:
-    if split_words(words)[2] in (["-m"], ["--multirun"]):
+    if settled_switches(split_words(words)[2]) in (["-m"], ["--multirun"]):
         from experiments.sweep.command import check as check_sweep
 
         return check_sweep(words)

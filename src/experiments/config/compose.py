@@ -18,23 +18,20 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from experiments.config.absent_groups import fill_absent
 from experiments.config.augmentation import settle_augmentation
 from experiments.config.fitting_task import with_fitting_task
-from experiments.config.hydra_keys import refuse_sweep, refuse_unused
+from experiments.config.hydra_keys import refuse_sweep, refuse_unused, refuse_words, searchpath_is_there
 from experiments.config.labels_never_seen import take_over_labels
-from experiments.config.options import conf_dir, options
+from experiments.config.options import GROUPS, conf_dir, options
 from experiments.config.preprocessing import given_keys, take_over_published
 from experiments.config.pretrained_texts import take_over_texts
 from experiments.config.resolving import resolve
 from experiments.config.shorthand import LATE, leave_out_untaken, mended, spelled_out
+from experiments.config.unread_keys import refuse_unread
 from experiments.config.usual_words import options_with, unknown_option, usual_key
 from experiments.errors import UserError, first_line, unknown
 from experiments.system.hub import hub_name
-
-GROUPS = (
-    "model", "data", "task", "freezing", "precision", "trainer", "optimizer", "scheduler", "callbacks", "logger",
-    "experiment", "debug", "sweep",
-)  # fmt: skip
 
 
 def compose(overrides: Sequence[str], config_dirs: Sequence[str] = (), whole: bool = True) -> DictConfig:
@@ -53,17 +50,31 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[str] = (), whole: bo
         if word.lstrip("+~").startswith("="):
             raise UserError(f"{word} names no key: write key=value, as in optimizer.lr=0.01")
     refuse_filled_in(overrides, "hydra.run.dir")
+    refuse_words(overrides)
     refuse_lists(overrides)
-    folders = [str(Path(folder).resolve()) for folder in config_dirs]
+    overrides, asked = without_searchpath(overrides)
+    own = [place for place in asked if "://" not in place]
+    folders = [str(Path(folder).resolve()) for folder in [*config_dirs, *own]]
     for folder in folders:
         if not Path(folder).is_dir():
-            raise UserError(f"--config-dir {folder} is no folder: name one that holds model/, data/ or other groups")
+            said = "hydra.searchpath names" if folder in map(os.path.realpath, own) else "--config-dir"
+            raise UserError(f"{said} {folder}, which is no folder: name one that holds model/, data/ or other groups")
     refuse_hidden(folders)
-    search = [f"hydra.searchpath=[{','.join(quoted('file://' + folder) for folder in folders)}]"] if folders else []
+    places = [*(f"file://{folder}" for folder in folders), *(place for place in asked if "://" in place)]
+    search = [f"hydra.searchpath=[{','.join(quoted(place) for place in places)}]"] if places else []
     words, config = composed_by_hydra(with_fitting_task(spelled_out(overrides), folders), search, folders)
     if whole:
-        refuse_sweep(config.hydra)
+        refuse_sweep(config.hydra, words)
     return settle(config, words, folders, whole=whole)
+
+
+def without_searchpath(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return some overrides without those of hydra.searchpath, and the places that these name: folders, and pkg://…"""
+    words = [word for word in overrides if not word.startswith("hydra.searchpath=")]
+    found = parse([word for word in overrides if word.startswith("hydra.searchpath=")])
+    listed = found[-1].value() if found else []
+    places = [str(place) for place in (listed if isinstance(listed, list) else [listed])]
+    return words, [place.removeprefix("file://") for place in places if place != "None"]
 
 
 def plain_config(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> dict[str, Any]:
@@ -90,7 +101,10 @@ def composed_by_hydra(
     """
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name="experiments"):
+        with (
+            searchpath_is_there(),
+            initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name="experiments"),
+        ):
             config = hydra_compose("train", overrides=[*search, *words], return_hydra_config=True)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         better = mended(error, words, lambda rest: composed_by_hydra(rest, search, folders)[1])
@@ -113,6 +127,7 @@ def settle(
         UserError: when a value is missing or refers to what is not there.
     """
     refuse_unused(config.hydra)
+    refuse_unread(overrides, OmegaConf.to_container(config, resolve=False))
     HydraConfig.instance().set_config(config)
     try:
         with open_dict(config):
@@ -141,6 +156,7 @@ def settle(
 def finish(config: Any) -> None:
     """What follows from a resolved config's own values: see each of these; changed in place."""
     with open_dict(config) if isinstance(config, DictConfig) else nullcontext():
+        fill_absent(config)
         leave_out_untaken(config, given_keys(config))
     settle_augmentation(config)
     take_over_published(config)
@@ -238,7 +254,10 @@ def explain(error: Exception, overrides: Sequence[str], config_dirs: Sequence[st
         if word := next((word for word in overrides if word.startswith(start)), ""):
             return f"{word} would add what the config has already: drop the +, as in {word[1:]}"
     if found := re.search(r"Could not (?:override|delete|append|find).*?'([^']+)'", text):
-        key = found.group(1).split("@")[0]
+        key, at, _ = found.group(1).partition("@")
+        if at:
+            word = next((word for word in overrides if word.startswith(found.group(1))), found.group(1))
+            return f"{word} names a place that no option stands in: write {key}={word.partition('=')[2]}"
         if meant := usual_key(key):
             return f"{key} is {meant} here: write that"
         if (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from experiments.config import absent_groups
 from experiments.config.preprocessing import given_keys
 from experiments.config.signatures import defines, is_a, signature
 
@@ -38,7 +39,7 @@ def problem(config: Any) -> str | None:
             f"model={chosen.get('model')} get their shapes: add `spec` to the class (docs/extending.md), or use a LightningModule "
             "with its own network as task"
         )
-    return None
+    return absent_groups.problem(config)
 
 
 def is_foreign(config: Any) -> bool:

@@ -2,9 +2,66 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from experiments.errors import UserError
+
+_FILLED_IN = re.compile(r"hydra\.(runtime|overrides|job\.(id|num|override_dirname|config_name|config|env_copy))\b")
+_READ_BY_ALL = ("seed", "weights", "resume", "features", "launcher")  # keys of train.yaml itself
+_GROUPED = {"features": "features.cache", "launcher": "launcher.jobs"}
+_WHOLE = (*_READ_BY_ALL, "freezing", "precision")  # groups whose every key is read
+
+
+def refuse_words(words: Sequence[str]) -> None:
+    """Raises for a word about Hydra's own part that would have no effect, and for one that takes away what every run reads.
+
+    Args:
+        words: overrides.
+
+    Raises:
+        UserError: when there is one.
+    """
+    for word in words:
+        key = word.lstrip("+~").partition("=")[0]
+        root, dot, _ = key.partition(".")
+        if word.startswith("~") and (key in _READ_BY_ALL or (dot and root in _WHOLE)):
+            raise UserError(
+                f"{word} takes away what every run reads: {'set its keys' if key in _GROUPED else 'set it'} instead, as in {_GROUPED.get(key, key)}=…"
+            )
+        if word.startswith("+hydra.") and not key.startswith(
+            ("hydra.job.env_set.", "hydra.callbacks.", "hydra.sweeper.", "hydra.launcher.")
+        ):
+            raise UserError(f"{word} would have no effect, because Hydra reads no {key}: leave it out")
+        if found := _FILLED_IN.match(key):
+            raise UserError(f"{word} would have no effect, because Hydra fills {found.group()} in: leave it out")
+        if key == "hydra.job.name" and not any("hydra:job.name" in other for other in words):
+            raise UserError(
+                f"{word} would have no effect, because nothing asks for it: name the folder with hydra.run.dir or hydra.sweep.dir, "
+                "which may ask for ${hydra:job.name}"
+            )
+
+
+@contextmanager
+def searchpath_is_there() -> Iterator[None]:
+    """Turn Hydra's warning of a place of hydra.searchpath that is not there into an error.
+
+    Raises:
+        UserError: when there is such a place.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", r"provider=.* is not available")
+        try:
+            yield
+        except UserWarning as warning:
+            place = re.search(r"path=(\S+) is not available", str(warning))
+            raise UserError(
+                f"hydra.searchpath names {place.group(1) if place else warning}, which is not there: name a folder that holds "
+                "model/, data/ or other groups, as in hydra.searchpath=[file:///home/me/conf]"
+            ) from warning
 
 
 def refuse_unused(hydra: Any) -> None:
@@ -46,15 +103,21 @@ def refuse_unused(hydra: Any) -> None:
         )
 
 
-def refuse_sweep(hydra: Any) -> None:
+def refuse_sweep(hydra: Any, words: Sequence[str] = ()) -> None:
     """Raises where a single run is asked for and its config says that it is a sweep, which would run as one run.
 
     Args:
         hydra: that part of a composed config.
+        words: overrides.
 
     Raises:
         UserError: when it does.
     """
+    for word in words:
+        if word.startswith("hydra.sweep."):
+            raise UserError(
+                f"{word} would have no effect on one run: write hydra.run.dir=FOLDER, or add -m for a sweep"
+            )
     if str(hydra.get("mode") or "").endswith("MULTIRUN"):
         raise UserError(
             "hydra.mode=MULTIRUN makes a sweep, and this command makes one run: add -m, as in experiments train -m"

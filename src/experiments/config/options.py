@@ -11,6 +11,11 @@ import yaml
 
 from experiments.errors import first_line
 
+GROUPS = (
+    "model", "data", "task", "freezing", "precision", "trainer", "optimizer", "scheduler", "callbacks", "logger",
+    "experiment", "debug", "sweep",
+)  # fmt: skip
+
 
 def conf_dir() -> Path:
     """Return the folder of configs: beside the sources in a checkout, inside the package where it is installed."""

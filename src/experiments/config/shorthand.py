@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.config.options import GROUPS
 from experiments.config.signatures import classes_of, signature
 
 TRAINER = "lightning.pytorch.Trainer"
@@ -29,8 +30,10 @@ LATE = ("task", "model")  # groups that data and task choose; where they do not,
 def spelled_out(words: Sequence[str]) -> list[str]:
     """Return the same words, with `++` before keys of Lightning's Trainer that our YAML files do not list or that stand
     behind a `+` (they may be listed), and before the keys of a callback, logger, metric or transform that the words
-    add: `callbacks.rate._target_=…`.
+    add: `callbacks.rate._target_=…`. No option of a group, `logger=null`, is `~logger`.
     """
+    nothing = {f"{group}=null": f"~{group}" for group in GROUPS}
+    words = [nothing.get(word, word) for word in words]
     named = (
         word.partition("._target_=")[0] + "."
         for word in words

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.errors import UserError
+from experiments.errors import UserError, unknown
+
+_VALUED = (
+    "--cfg", "-c", "--package", "-p", "--info", "-i", "--config-name", "-cn", "--config-path", "-cp", "--experimental-rerun",
+)  # fmt: skip
+_ALONE = ("-m", "--multirun", "-h", "--help", "--hydra-help", "--version", "--resolve", "-r", "--run", "-q", "-v")
+_SHOWS = {  # of Hydra's switches that show something, what they take
+    "--cfg": ("job", "hydra", "all"),
+    "--info": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
+}
+_LONG = {"-c": "--cfg", "-i": "--info", "-p": "--package", "-cn": "--config-name", "-cp": "--config-path"}
+_REFUSED = {
+    "--config-name": "every run begins with train.yaml: put {value}.yaml into the folder experiment of a --config-dir and write experiment={value}",
+    "--config-path": "it would take the options of this project away: write --config-dir {value}, whose groups stand beside them",
+    "--experimental-rerun": "a run starts from its own config.yaml: write resume=FOLDER",
+}
 
 
 def split_words(words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
@@ -20,11 +35,42 @@ def split_words(words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
             folders.append(folder)
         elif word.startswith("-"):
             switches.append(word)
-            if word in ("--cfg", "-c", "--package", "-p", "--info", "-i", "--config-name", "-cn"):
+            if word in _VALUED:
                 switches.append(next(rest, ""))
         else:
             overrides.append(word)
     return overrides, folders, switches
+
+
+def settled_switches(switches: Sequence[str]) -> list[str]:
+    """Return the switches that Hydra is to answer, without those that mean one run.
+
+    Args:
+        switches: as `split_words` gives them, each value behind its switch.
+
+    Raises:
+        UserError: for a switch that is unknown, has no effect here, or has no such value.
+    """
+    settled: list[str] = []
+    rest = iter(switches)
+    for word in rest:
+        short, equals, value = word.partition("=")
+        name = _LONG.get(short, short)
+        if not equals and short in _VALUED:
+            value = next(rest, "")
+        if name in _REFUSED and not (name == "--config-name" and value == "train"):
+            raise UserError(
+                f"{short} {value}".rstrip() + f" has no effect: {_REFUSED[name].format(value=value or 'NAME')}"
+            )
+        if name in _SHOWS and value not in _SHOWS[name]:
+            raise UserError(f"{short} shows one of {', '.join(_SHOWS[name])}: write {short} {_SHOWS[name][0]}")
+        if name not in (*_ALONE, *_SHOWS, "--package", "--config-name"):
+            raise UserError(unknown(short, "no switch", short, [*_ALONE, *_SHOWS, "--package", "--config-dir"]))
+        if name not in ("-r", "--run", "--config-name"):
+            settled += [name, value] if name in (*_SHOWS, "--package") else [word]
+    if {"--package", "--resolve"} & set(settled) and not {"--cfg", "--help", "-h"} & set(settled):
+        raise UserError("--package and --resolve say what --cfg shows: add --cfg job")
+    return settled
 
 
 def option(name: str, words: Sequence[str]) -> tuple[str | None, list[str]]:

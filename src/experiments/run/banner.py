@@ -136,7 +136,7 @@ def freezing_table(config: DictConfig, freezing: Any, rate: float | None) -> Non
     done_waiting()
     head, cells = freezing.table(rate)
     print(table(head, cells, right=(1, 3, 4)), file=sys.stderr)
-    rows, epochs = freezing.rows(rate), config.trainer.max_epochs
+    rows, epochs = freezing.rows(rate), config.trainer.get("max_epochs") or -1
     if config.weights is None and any(row.learning < row.parameters for row in rows):
         print(
             "weights=null: what does not learn keeps random values; weights=PATH gives it better ones", file=sys.stderr

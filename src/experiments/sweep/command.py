@@ -50,16 +50,19 @@ def _hydra(words: list[str]) -> int:
     from omegaconf.errors import OmegaConfBaseException
 
     from experiments.config.compose import compose, explain
+    from experiments.config.hydra_keys import refuse_words, searchpath_is_there
     from experiments.config.options import conf_dir
     from experiments.config.shorthand import mended, spelled_out
     from experiments.sweep.hydra_job import run_here
 
     overrides, folders, _ = split_words(words)
+    refuse_words(overrides)
     words = spelled_out(words)
     before, sys.argv = sys.argv, ["experiments", *words]
     said = io.StringIO()
     try:
-        with contextlib.redirect_stdout(said) if {"-h", "--help"} & set(words) else contextlib.nullcontext():
+        shown = contextlib.redirect_stdout(said) if {"-h", "--help"} & set(words) else contextlib.nullcontext()
+        with shown, searchpath_is_there():
             hydra_main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(run_here)()
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         better = mended(error, words, lambda rest: compose([w for w in rest if w in overrides], folders, whole=False))

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from experiments.config.words import split_words
+from experiments.config.words import settled_switches, split_words
 from experiments.errors import UserError
 
 
@@ -15,6 +15,14 @@ def sweep_words(words: list[str]) -> list[str]:
     one's runs and settings.
     """
     given, folders, switches = split_words(words)
+    switches = settled_switches(switches)
+    if "--hydra-help" in switches:  # which Hydra answers without a config of ours
+        return ["--hydra-help"]
+    for word in given:
+        if word.startswith("hydra.run.dir=") and {"-m", "--multirun"} & set(switches):
+            raise UserError(
+                f"{word} would have no effect on a sweep, whose runs lie in its own folder: write hydra.sweep.dir={word.partition('=')[2]}"
+            )
     resume = [word.partition("=")[2] for word in given if word.startswith("resume=")]
     if len(folders) > 1 and (resume or {"-m", "--multirun"} & set(switches)):
         raise UserError(

@@ -1,0 +1,48 @@
+"""Keys that a command line adds and nothing would read: `+note=1`, `+optimizer@second=sgd`. Never imports torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from experiments.config.options import GROUPS, conf_dir, content
+from experiments.errors import UserError
+
+
+def refuse_unread(words: Sequence[str], config: Any, others: Iterable[Any] = ()) -> None:
+    """Raises for a key that some words add at the top of a config, and that nothing refers to.
+
+    Args:
+        words: overrides.
+        config: composed of them, its interpolations not resolved.
+        others: further texts that may refer to it, such as the folder of a sweep.
+
+    Raises:
+        UserError: when there is such a key.
+    """
+    added = {word: _place(word) for word in words if word.startswith("+") or "@" in word.partition("=")[0]}
+    if not added:
+        return
+    known = {*GROUPS, *content(conf_dir() / "train.yaml"), "search", "_global_"}
+    for word, key in added.items():
+        root = key.partition(".")[0]
+        if root in known:
+            continue
+        text = " ".join(str(one) for one in (config, *words, *others))
+        if re.search(rf"\$\{{(oc\.select:)?\s*{re.escape(root)}\b", text):
+            continue
+        cure = "leave it out"
+        if "@" in word.partition("=")[0]:
+            group = word.lstrip("+~").partition("@")[0]
+            cure, key = f"choose the option itself, as in {group}={word.partition('=')[2]}", f"{key}.KEY"
+        raise UserError(
+            f"{word} would have no effect, because nothing reads {root}: {cure}, or refer to it, as in optimizer.lr=${{{key}}}"
+        )
+
+
+def _place(word: str) -> str:
+    """Return the key at which a word's value comes to stand."""
+    key = word.lstrip("+~").partition("=")[0]
+    group, at, package = key.partition("@")
+    return package.partition(":")[2] or package if at else group
