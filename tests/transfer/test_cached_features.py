@@ -12,9 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from experiments.batches import IGNORED, pad
+from experiments.transfer.cached_features import FeatureSet
 from experiments.transfer.feature_cache import Cache, TooLargeError
 from tests.transfer.test_freezing import SMALL, first, weights
 
@@ -350,22 +353,79 @@ def test_what_is_kept_depends_on_the_users_own_code_and_settings(
     assert sources(weak) != before
 
 
-def test_texts_are_kept_where_the_whole_encoder_is_frozen(experiments) -> None:
-    """The same numbers as without, and a sentence where what passes between stages is no tensor."""
+TINY_BERT = [
+    "model=bert_tiny",
+    "model.size=16",
+    "model.inner=16",
+    "model.layers=2",
+    "data=generated_reviews",
+    "data.count=80",
+]
+TINY_SOUND = [
+    "model=wav2vec2_tiny", "model.hidden=16", "model.inner=16", "model.layers=1", "model.heads=2", "model.filters=[8,8]",
+    "model.kernels=[10,8]", "model.strides=[10,8]", "model.position_kernel=4", "model.position_groups=2", "model.projection=8",
+    "data.rate=16000", "data.count=48",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "stages"),
+    [
+        ([*TINY_BERT, "freezing=feature_extraction"], ["embeddings", "layer1", "layer2", "pooler"]),
+        ([*TINY_BERT, "freezing=last_stage", "freezing.count=2", "data.max_tokens=200", "precision=bf16-mixed"], ["embeddings", "layer1"]),
+        (["model=bert_tiny", "model.size=16", "model.inner=16", "data=generated_entities", "data.count=100", "freezing=last_stage"], ["embeddings", "layer1"]),
+        ([*TINY_SOUND, "data=generated_tones", "freezing=stages", "freezing.learn=[projection,layer1,head]"], ["features"]),
+        ([*TINY_SOUND, "data=generated_words", "freezing=stages", "freezing.learn=[layer1,head]"], ["features", "projection"]),
+    ],
+)  # fmt: skip
+def test_sequences_are_kept_at_any_depth(experiments: Any, cache: Path, words: list[str], stages: list[str]) -> None:
+    """The same numbers as without, dropout included, in batches of the same length; and a second run reads the file."""
     pytest.importorskip("transformers")
     words = [
-        "data=generated_reviews", "data.count=80", "model=bert_tiny", "model.size=16", "model.inner=16", "model.layers=1",
-        "trainer=cpu", "trainer.max_epochs=2", "trainer.threads=1", "logger=none", "callbacks.figures=null", "features.dir=features",
-    ]  # fmt: skip
+        *words,
+        "trainer=cpu",
+        "trainer.max_epochs=2",
+        "trainer.threads=1",
+        "logger=none",
+        "callbacks.figures=null",
+    ]
     found = {}
-    for name, more in (
-        ("kept", ["freezing=feature_extraction"]),
-        ("computed", ["freezing=feature_extraction", "features.cache=false"]),
-        ("inside", ["freezing=last_stage"]),
-    ):
+    for name, more in (("kept", []), ("again", []), ("computed", ["features.cache=false"])):
         code, _, errors = experiments("train", *words, *more, f"hydra.run.dir={name}")
         assert code == 0, errors
         found[name] = json.loads(Path(name, "record.json").read_text(encoding="utf-8"))
-    assert {row["part"] for row in found["kept"]["features"]["kept"]} == {"train", "validation", "test"}
-    assert found["kept"]["metrics"] == pytest.approx(found["computed"]["metrics"], abs=1e-5)
-    assert "give a Sequences" in found["inside"]["features"]["reason"]
+    for name, reused in (("kept", False), ("again", True)):
+        rows = found[name]["features"]["kept"]
+        assert {row["part"] for row in rows} == {"train", "validation", "test"}
+        assert all(row["stages"] == stages and row["reused"] is reused for row in rows)
+    tolerance = 2e-2 if "precision=bf16-mixed" in words else 1e-5
+    assert found["kept"]["metrics"] == pytest.approx(found["computed"]["metrics"], abs=tolerance)
+    assert found["again"]["metrics"] == found["kept"]["metrics"]
+    assert len(list(cache.glob("*.features"))) == 3
+
+
+def test_rows_of_unequal_length_come_back(tmp_path: Path) -> None:
+    """In whatever order they were written, with a label a step or fewer labels than steps."""
+    order = np.array([2, 0, 3, 1])
+    lengths = {0: 1, 1: 4, 2: 2, 3: 3}
+
+    def batches(every_step: bool) -> Iterator[Any]:
+        for rows in ([2, 0], [3, 1]):
+            values = pad([torch.full((lengths[row], 2), row + 1.0).bfloat16() for row in rows])
+            labels = [torch.full((lengths[row] if every_step else row,), row) for row in rows]
+            wide = torch.full((2, values.values.shape[1] if every_step else 5), IGNORED)
+            for row, label in zip(wide, labels, strict=True):
+                row[: len(label)] = label
+            wide[:, :1] = IGNORED if every_step else wide[:, :1]  # as of a mark before the text
+            yield values, wide
+
+    for every_step in (True, False):
+        kept, _ = Cache(tmp_path, 1).get(f"a{every_step}", 4, lambda one=every_step: batches(one), order)  # type: ignore[misc]
+        served = FeatureSet(kept, 1, 1)
+        (values, start), targets = served.__getitems__(np.array([1, 0]))
+        assert (len(served), start, values.lengths.tolist(), values.values.shape) == (4, 1, [4, 1], (2, 4, 2))
+        assert values.values[:, :, 0].tolist() == [[2.0] * 4, [1.0, 0.0, 0.0, 0.0]]
+        assert targets.tolist() == ([[IGNORED, 1, 1, 1], [IGNORED] * 4] if every_step else [[1], [IGNORED]])
+    with pytest.raises(TooLargeError, match=r"features.gigabytes"):
+        Cache(tmp_path, 1e-9).get("b", 4, lambda: batches(True), order)
+    assert not list(tmp_path.glob("*b.features*"))

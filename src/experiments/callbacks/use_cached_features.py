@@ -12,6 +12,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from experiments.batches import Sequences
 from experiments.errors import UserError, first_line
 from experiments.tasks.base import Task
 from experiments.transfer.cached_features import (
@@ -25,6 +26,7 @@ from experiments.transfer.cached_features import (
 )
 from experiments.transfer.feature_cache import Cache, TooLargeError
 from experiments.transfer.freezing import Freezing
+from experiments.transfer.ragged import Ragged
 
 _FOREVER = sys.maxsize  # an epoch by which everything that is ever released has been
 
@@ -159,26 +161,28 @@ class FrozenFeatures(Callback):
         assert self.cache is not None
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         stages = self.freezing.stages[:start]
+        loader = data.in_order(part, views, BATCH)
 
-        def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        def batches() -> Iterator[tuple[Tensor | Sequences, Tensor]]:
             inputs = (
-                trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
-                for batch in data.in_order(part, views, BATCH)
+                trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch)) for batch in loader
             )
             with trainer.precision_plugin.forward_context():
                 yield from through([stage for _, stage in stages], inputs)
 
         began = time.perf_counter()
         examples = data.splits[part]
-        kept, reused = self.cache.get(name, examples * max(1, views), batches)
+        order = getattr(getattr(loader, "batch_sampler", None), "order", None)
+        kept, reused = self.cache.get(name, examples * max(1, views), batches, order)
         self._sets[part, start] = FeatureSet(kept, start, max(1, views))
+        values = kept.values.flat if isinstance(kept.values, Ragged) else kept.values
         row = {
             "part": part,
             "stages": [stage for stage, _ in stages],
             "examples": examples,
             "views": views,
-            "shape": list(kept.values.shape[1:]),
-            "megabytes": round(kept.values.numel() * kept.values.element_size() / 1e6, 1),
+            "shape": list(values.shape[1:]),
+            "megabytes": round(values.numel() * values.element_size() / 1e6, 1),
             "seconds": round(time.perf_counter() - began, 3),
             "reused": reused,
         }
@@ -187,6 +191,7 @@ class FrozenFeatures(Callback):
             made = "kept before" if reused else f"computed once, in {row['seconds']:.1f} s"
             of = stages[0][0] if start == 1 else f"{stages[0][0]} to {stages[-1][0]}"
             shape = " × ".join(map(str, row["shape"]))  # type: ignore[arg-type]
+            shape += " a step" if isinstance(kept.values, Ragged) else ""
             self._say(
                 trainer, f"features: output of {of} ({shape}) for {examples:,} examples, {made}; {self.cache.folder}"
             )

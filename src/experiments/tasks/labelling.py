@@ -41,6 +41,7 @@ class Labelling(Task):
     report_class = LabellingReport
 
     monitor = ("val/accuracy", "max")
+    cacheable = True
 
     def __init__(self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any) -> None:
         if spec.num_classes < 2:

@@ -43,6 +43,7 @@ class Regression(Task):
     """
 
     report_class = RegressionReport
+    cacheable = True
 
     def __init__(self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any) -> None:
         if not getattr(spec, "values", 0):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
-from experiments.batches import IGNORED
+from experiments.batches import IGNORED, Sequences
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts.ctc import BLANK, greedy, prefix_beam
@@ -48,6 +48,7 @@ class SpeechRecognition(Task):
     report_class = SpeechRecognitionReport
 
     monitor = ("val/wer", "min")
+    cacheable = True
 
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, beam: int, normalise: str = "none"
@@ -114,8 +115,8 @@ class SpeechRecognition(Task):
         self.metrics_of(part).update(heard, said)
         if part == "test":
             self.transcripts.add(said, heard)
-            if len(self.drawn) < DRAWN:
-                inputs = batch[0]
+            inputs = batch[0]
+            if len(self.drawn) < DRAWN and isinstance(inputs, Sequences):  # and not their cached features
                 self.drawn.append((inputs.values[0, : int(inputs.lengths[0])], said[0]))
         return loss, prediction, target
 
@@ -131,6 +132,10 @@ class SpeechRecognition(Task):
         self.transcripts.clear()
 
     def _report(self, part: str) -> None:
+        if part == "test" and not self.drawn and hasattr(self.attached_data, "sample"):  # it read cached features
+            sounds, target = self.attached_data.sample("test", DRAWN)
+            rows = zip(sounds.values, sounds.lengths.tolist(), self.texts_of(target), strict=True)
+            self.drawn = [(values[:length], said) for values, length, said in rows]
         if part == "test":
             self.transcripts.finish(self.metrics_of(part)["errors"], self.trainer)  # type: ignore[arg-type]
         super()._report(part)

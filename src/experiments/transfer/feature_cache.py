@@ -10,16 +10,19 @@ import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from experiments.batches import Sequences
 from experiments.errors import first_line
 from experiments.system.files import atomic_path
 from experiments.system.locks import lock
+from experiments.transfer.ragged import Ragged, RaggedWriter
 
 log = logging.getLogger(__name__)
 
@@ -27,16 +30,25 @@ _HEAD = 4096  # bytes before the first array: JSON, filled up with blanks
 _SUFFIX = ".features"
 
 
+Batch = tuple[Tensor | Sequences, Tensor]  # what the stages give, and the targets
+
+
 class Kept(NamedTuple):
     """What a model's first stages made of the examples of one part, and their targets; both on disk, not in memory.
 
     Attributes:
-        values: (views · N, …), the first view of all examples before the second.
-        targets: (views · N, …).
+        values: (views · N, …), the first view of all examples before the second; of sequences as many rows of unequal
+            length.
+        targets: (views · N, …); rows of unequal length where each sequence has several.
     """
 
-    values: Tensor
-    targets: Tensor
+    values: Tensor | Ragged
+    targets: Tensor | Ragged
+
+    @property
+    def examples(self) -> int:
+        """Views · N."""
+        return len(self.targets.lengths if isinstance(self.targets, Ragged) else self.targets)
 
 
 class TooLargeError(Exception):
@@ -57,13 +69,16 @@ class Cache:
     def has(self, key: str) -> bool:
         return self._path(key).exists()
 
-    def get(self, key: str, examples: int, batches: Callable[[], Iterable[tuple[Tensor, Tensor]]]) -> tuple[Kept, bool]:
+    def get(
+        self, key: str, examples: int, batches: Callable[[], Iterable[Batch]], order: np.ndarray | None = None
+    ) -> tuple[Kept, bool]:
         """Return what is kept under a key, and whether it was there before; made by one process while others wait.
 
         Args:
             key: letters and digits.
             examples: rows of all batches together.
-            batches: gives values and targets in order.
+            batches: gives values and targets.
+            order: (examples,) int64, the number of each row that comes; None: they come in order.
 
         Raises:
             TooLargeError: when it would not fit.
@@ -82,7 +97,7 @@ class Cache:
             for stale in self.folder.glob(f".{path.name}.*"):  # whoever held the lock before was killed
                 stale.unlink(missing_ok=True)
             with atomic_path(path) as temporary:
-                self._write(temporary, examples, batches())
+                self._write(temporary, examples, batches(), order)
         self._make_room(key)
         made = self._read(key)
         assert made is not None
@@ -99,7 +114,10 @@ class Cache:
                 if _checksum(file) != head["crc32"]:
                     raise ValueError("its checksum does not fit")
             os.utime(path)  # the oldest is the one unused for longest
-            return Kept(*(_mapped(path, array) for array in head["arrays"]))
+            arrays = [_mapped(path, array) for array in head["arrays"]]
+            return Kept(
+                *(Ragged(*(arrays.pop(0) for _ in range(3))) if one else arrays.pop(0) for one in head["ragged"])
+            )
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, RecursionError) as error:
@@ -107,32 +125,20 @@ class Cache:
             path.unlink(missing_ok=True)  # no file of ours, or one that a power cut or a bad disk left
             return None
 
-    def _write(self, path: Path, examples: int, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        arrays: list[Tensor] = []
-        done = 0
-        for batch in batches:
-            if not arrays:
-                head, size = _layout(examples, batch)
-                self._check_size(size)
-                with open(path, "wb") as file:
-                    with contextlib.suppress(AttributeError):  # not everywhere
-                        os.posix_fallocate(file.fileno(), 0, size)  # a full disk says so now, not by a signal later
-                    file.truncate(size)
-                    file.write(b" " * _HEAD)
-                arrays = [_mapped(path, array, write=True) for array in head]
-            for array, values in zip(arrays, batch, strict=True):
-                array[done : done + len(values)] = values
-            done += len(batch[0])
-        if done != examples:
-            raise ValueError(f"{done} examples came where {examples} were expected")
-        del arrays
-        with open(path, "r+b") as file:
+    def _write(self, path: Path, examples: int, batches: Iterable[Batch], order: np.ndarray | None) -> None:
+        places = torch.arange(examples) if order is None else torch.from_numpy(order)
+        coming = iter(batches)
+        first = next(coming)
+        write = _write_ragged if isinstance(first[0], Sequences) else _write_even
+        with open(path, "wb+") as file:
+            file.write(b" " * _HEAD)
+            head = write(file, places, chain([first], coming), self._check_size)
             file.seek(_HEAD)
-            content = {"arrays": head, "crc32": _checksum(file)}
+            content = head | {"crc32": _checksum(file)}
             file.seek(0)
             file.write(json.dumps(content).encode().ljust(_HEAD))
 
-    def _check_size(self, size: int) -> None:
+    def _check_size(self, size: float) -> None:
         if size > self.limit:
             raise TooLargeError(f"they would take {size / 1e9:.2g} GB and features.gigabytes={self.limit / 1e9:g}")
         free = shutil.disk_usage(self.folder).free
@@ -168,8 +174,60 @@ def _checksum(file: BinaryIO) -> int:
     return found
 
 
-def _layout(examples: int, batch: tuple[Tensor, Tensor]) -> tuple[list[dict[str, object]], int]:
-    head: list[dict[str, object]] = []
+def _write_even(
+    file: BinaryIO, places: Tensor, batches: Iterable[Any], check_size: Callable[[float], None]
+) -> dict[str, Any]:
+    """Write rows of one shape each to their places; return what the file's head says of them."""
+    arrays: list[Tensor] = []
+    done = 0
+    for batch in batches:
+        if not arrays:
+            head, size = _layout(len(places), batch)
+            check_size(size)
+            with contextlib.suppress(AttributeError):  # not everywhere
+                os.posix_fallocate(file.fileno(), 0, size)  # a full disk says so now, not by a signal later
+            file.truncate(size)
+            file.flush()
+            arrays = [_mapped(Path(file.name), array, write=True) for array in head]
+        rows = places[done : done + len(batch[0])]
+        for array, values in zip(arrays, batch, strict=True):
+            array[rows] = values
+        done += len(batch[0])
+    _require_all(done, len(places))
+    return {"arrays": head, "ragged": [False, False]}
+
+
+def _write_ragged(
+    file: BinaryIO, places: Tensor, batches: Iterable[Any], check_size: Callable[[float], None]
+) -> dict[str, Any]:
+    """Write sequences one behind the other, and at the end where each begins; return what the file's head says."""
+    writer = RaggedWriter(len(places), file)
+    for values, targets in batches:
+        writer.add(places[writer.done : writer.done + len(targets)], values, targets)
+        size = file.tell()
+        # What all will take is known well before the end.
+        check_size(max(size, size / writer.done * len(places) if 10 * writer.done >= len(places) else 0))
+    _require_all(writer.done, len(places))
+    shape = [writer.total, *writer.shape]
+    head = [{"dtype": str(writer.dtype).removeprefix("torch."), "shape": shape, "offset": _HEAD}]
+    ragged, arrays = writer.finish()
+    for array in arrays:
+        file.write(b"\0" * (-file.tell() % 64))
+        head.append(
+            {"dtype": str(array.dtype).removeprefix("torch."), "shape": list(array.shape), "offset": file.tell()}
+        )
+        file.write(array.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    file.flush()
+    return {"arrays": head, "ragged": [True, ragged]}
+
+
+def _require_all(done: int, examples: int) -> None:
+    if done != examples:
+        raise ValueError(f"{done} examples came where {examples} were expected")
+
+
+def _layout(examples: int, batch: tuple[Tensor, Tensor]) -> tuple[list[dict[str, Any]], int]:
+    head: list[dict[str, Any]] = []
     offset = _HEAD
     for values in batch:
         shape = [examples, *values.shape[1:]]
@@ -178,10 +236,12 @@ def _layout(examples: int, batch: tuple[Tensor, Tensor]) -> tuple[list[dict[str,
     return head, offset
 
 
-def _mapped(path: Path, array: dict[str, object], write: bool = False) -> Tensor:
+def _mapped(path: Path, array: dict[str, Any], write: bool = False) -> Tensor:
     """Return one array of a file as a tensor. Opened for reading, it is private: whoever writes to it changes no file."""
     dtype, offset = getattr(torch, str(array["dtype"])), int(str(array["offset"]))
     shape: tuple[int, ...] = tuple(array["shape"])  # type: ignore[arg-type]
     size = math.prod(shape) * dtype.itemsize
+    if not size:
+        return torch.zeros(shape, dtype=dtype)
     memory = np.memmap(path, np.uint8, "r+" if write else "c", offset, (size,))
     return torch.from_numpy(memory).view(dtype).view(shape)

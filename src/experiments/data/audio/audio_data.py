@@ -195,9 +195,14 @@ class AudioData(BatchedData):
         return b";".join(np.ascontiguousarray(one, "<i8").tobytes() for one in (labels if audio.written else [labels]))
 
     def in_order(self, part: str, views: int, size: int) -> Any:
-        """Return every example of a part in order, `size` at a time."""
+        """Return every example of a part, at most `size` at a time, in the order that the loader's `batch_sampler` has."""
         dataset = self.sets[part]
-        return self._loader(dataset, [range(at, min(at + size, len(dataset))) for at in range(0, len(dataset), size)])
+        return self._loader(dataset, EvalBuckets(dataset.lengths, min(size, self.batch_size), None))
+
+    def sample(self, part: str, count: int) -> Any:
+        """Return the first examples of a part, as the model gets them."""
+        dataset = self.sets[part]
+        return dataset.__getitems__(range(min(count, len(dataset))))
 
     @property
     def class_counts(self) -> list[int]:

@@ -15,6 +15,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from experiments.batches import Sequences, pad
+from experiments.data.common.buckets import EvalBuckets
 from experiments.data.common.packed import unpacked
 from experiments.data.common.parts import PARTS
 from experiments.data.common.sequence_data import SequenceData, Store
@@ -195,9 +196,8 @@ class TextData(SequenceData):
         return digest.hexdigest()
 
     def in_order(self, part: str, views: int, size: int) -> Any:
-        """Return every text of a part in order, `size` at a time."""
-        count = len(self.sets[part].lengths)
-        return self._loader(self.dataset(part), [range(at, min(at + size, count)) for at in range(0, count, size)])
+        """Return every text of a part, at most `size` at a time, in the order that the loader's `batch_sampler` has."""
+        return self._loader(self.dataset(part), EvalBuckets(self.sets[part].lengths, min(size, self.batch_size), self.max_tokens))  # fmt: skip
 
     def keep(self, folder: Path) -> None:
         """Write what a later prediction needs into the run's folder."""
