@@ -304,7 +304,7 @@ def convolutions(words: list[str], batch: int, quick: bool) -> Samples:
     torch = _torch(threads=cores())
     from torch.utils.data import DataLoader, Dataset
 
-    from experiments.run.fastest import fastest
+    from experiments.run.auto_settings import fastest
 
     steps, spec = 2 if quick else 6, ImageSpec(3, 32, 32, DIGITS, (0.5,) * 3, (0.5,) * 3)
     words = [*words, "optimizer=sgd", "trainer=cpu", "trainer.max_epochs=2", "precision=auto"]

@@ -10,13 +10,13 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "experiments"
 
-_BASE = {"spec", "batches", "errors", "text_rules", "system", "speedups"}
+_BASE = {"spec", "batches", "errors", "transcript_rules", "system", "speedups"}
 # Folder, or file at the top: what it may import of this package, besides itself.
 ALLOWED = {
     "errors": set(),
     "spec": set(),
     "batches": set(),
-    "text_rules": {"errors"},
+    "transcript_rules": {"errors"},
     "system": {"errors"},
     "speedups": {"errors", "system"},
     "models": {"batches"},
@@ -43,7 +43,7 @@ TOP = {
     "errors": "sentences",
     "spec": "what data say of themselves",
     "batches": "the types of a batch",
-    "text_rules": "how texts are written before they are compared: tasks and data share it, and neither imports the other",
+    "transcript_rules": "how texts are written before they are compared: tasks and data share it, and neither imports the other",
 }
 # Names that two classes still have, in folders that no file imports both of.
 ALLOWED["cli"] = ALLOWED["__init__"] = {name for name in ALLOWED if name not in ("models", "tasks", "data", "cli")}
@@ -70,7 +70,7 @@ LIGHT = (
     "config/value_rules",
     "config/value_types",
     "config/view",
-    "config/words",
+    "config/command_words",
     "errors",
     "run/folder",
     "run/identity",
@@ -81,9 +81,9 @@ LIGHT = (
     "run/trust",
     "system/files",
     "system/locks",
-    "system/plain",
+    "system/bounded_files",
     "system/processes",
-    "system/shown",
+    "system/outside_text",
     "system/signals",
     "viz/labels",
     "viz/page",
@@ -205,7 +205,7 @@ PRIVATE = {
     "callbacks/unfreeze": {"_ddp_kwargs"},
     "commands/export": {"torch.utils._pytree"},  # torch.export describes its inputs with it
     "models/recurrent": {"_is_mkldnn_bf16_supported"},
-    "run/watched_operations": {"torch.utils._python_dispatch"},  # torch documents it under this name
+    "run/operation_counts": {"torch.utils._python_dispatch"},  # torch documents it under this name
     "search/trials": {"_trial_id"},  # a trial that was asked for by a process that is gone is taken up by it
     "sweep/backends/hydra_launcher": {"_return_value"},  # its public form raises what the job raised
     "sweep/backends/slurm": {"_process"},  # submitit signals local jobs by it

@@ -14,7 +14,7 @@ from experiments.errors import UserError
 
 if TYPE_CHECKING:
     from experiments.commands.notebook_run import Run
-    from experiments.compare.frame import Compared
+    from experiments.compare.data_frame import Compared
 
 _OBJECTS = ("model", "task", "data")  # keys that may be classes or objects
 
@@ -123,7 +123,7 @@ def compare(
         UserError: for a path, metric, choice or reference that is not there, and where pandas is missing.
     """
     from experiments.compare.compare import compare as compare_runs
-    from experiments.compare.frame import framed
+    from experiments.compare.data_frame import framed
 
     paths = [_folder(run) for run in runs] or [Path("outputs")]
     found = compare_runs(paths, metric, by, against=against, lower=lower, bootstrap=bootstrap)
@@ -143,17 +143,17 @@ def load(run: str | Path | Mapping[str, Any], model: Any = None, data: Any = Non
         UserError: when the folder holds no run, or one without a checkpoint.
     """
     from experiments.commands.notebook_run import open_run
-    from experiments.run import given
+    from experiments.run import python_objects
 
     folder = _folder(run)
     if model is not None or data is not None:
-        given.give_again(folder, model, data)
+        python_objects.give_again(folder, model, data)
     return open_run(folder)
 
 
 def _swept(words: list[str], config_dir: str | None) -> Compared:
     from experiments.cli import run_words
-    from experiments.compare.frame import framed_by_validation
+    from experiments.compare.data_frame import framed_by_validation
     from experiments.system.pandas_package import require_pandas
 
     require_pandas()
@@ -178,7 +178,7 @@ def _without_objects(choices: Mapping[str, Any]) -> tuple[dict[str, str], list[s
     words: list[str] = []
     for key, value in choices.items():
         if key in _OBJECTS and value is not None and not isinstance(value, str):
-            from experiments.run.given import give
+            from experiments.run.python_objects import give
 
             group, name, chosen = give(key, value)
             named[group] = name

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.config.words import settled_switches, split_trust, split_words
+from experiments.config.command_words import settled_switches, split_trust, split_words
 from experiments.errors import (
     Interrupted,
     RunFailed,
@@ -22,7 +22,7 @@ from experiments.errors import (
     unknown,
 )
 from experiments.speedups.process_exit import leave
-from experiments.system.shown import clean, speak_everywhere
+from experiments.system.outside_text import clean, speak_everywhere
 from experiments.system.signals import stop, stop_behind
 from experiments.system.terminal import done_waiting, speaking, split_level, waiting_for
 

@@ -15,10 +15,10 @@ from experiments.compare.axes import Scale, cut, lines_of, tick, x_axis
 from experiments.compare.cells import gather
 from experiments.compare.charts import all_charts, cost_and_metric, save_figures
 from experiments.compare.compare import compare
-from experiments.compare.drawing import Drawing
 from experiments.compare.learning_curves import curves, read_history
 from experiments.compare.report import report
 from experiments.compare.tensorboard import FOLDER, write_aggregates
+from experiments.compare.vector_drawing import Drawing
 from experiments.compare.wording import number, probability, short, signed
 from tests.compare.records import make_run, make_sweep
 

@@ -48,6 +48,8 @@ def test_old_and_new_runs_share_a_cell(old: Path, experiments: Experiments) -> N
 
 def test_names_of_today_stay() -> None:
     assert renamed("experiments.data.mnist.MNIST") == "experiments.data.images.mnist.MNIST"
+    assert renamed("experiments.data.control.control_data.Control") == "experiments.data.control.control_data.Control"
+    assert renamed("experiments.run.python_objects.network") == "experiments.run.python_objects.network"
     for name in (
         "experiments.data.images.mnist.MNIST",
         "experiments.data.text.text_table.TextTable",

@@ -207,7 +207,7 @@ def test_weighted_loss_is_of_the_dataset(experiments, run: Path) -> None:
 
 
 def test_names_obey_nobody() -> None:
-    from experiments.system.shown import json_text
+    from experiments.system.outside_text import json_text
     from experiments.viz.tables import comma_separated, table
 
     evil = ["c\x1b[31m\x1b]0;owned\x07", "x\u202ey", "=cmd()", "-1.5", "हिन्दी"]

@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from experiments.batches import IGNORED, pad
+from experiments.transfer.cache_files import Cache, TooLargeError
 from experiments.transfer.cached_features import FeatureSet
-from experiments.transfer.feature_cache import Cache, TooLargeError
 from tests.transfer.test_freezing import SMALL, first, weights
 
 LOSSES = """

@@ -301,7 +301,7 @@ def test_the_head_is_matched_by_the_names_of_classes(tmp_path: Path, caplog: pyt
 
 
 def test_columns_and_languages_are_never_met_by_position() -> None:
-    from experiments.run.class_names import require_names
+    from experiments.run.names_of_data import require_names
     from experiments.spec import SeriesSpec
 
     def spec(*columns: str) -> SeriesSpec:

@@ -17,11 +17,11 @@ from experiments.viz.charts import bars
 from experiments.viz.confusion import confusion
 from experiments.viz.curves import curves
 from experiments.viz.embedding import embedding
-from experiments.viz.evidence import Unit, evidence, overlay, units
 from experiments.viz.filters import filters, first_filters
 from experiments.viz.images import grid, to_pixels, wrong
 from experiments.viz.maps import MapRow, feature_maps, stage_maps
 from experiments.viz.raster import TextArtist
+from experiments.viz.saliency import Unit, evidence, overlay, units
 
 
 def check(figure: object, width: tuple[int, int] = (400, 1500), height: tuple[int, int] = (60, 1500)) -> np.ndarray:

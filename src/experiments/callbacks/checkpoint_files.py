@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from lightning.fabric.plugins import CheckpointIO
 
-from experiments.callbacks.plain_checkpoint import plain
+from experiments.callbacks.checkpoint_content import plain
 from experiments.errors import UserError
 from experiments.system.files import atomic_path, link_or_copy
 from experiments.transfer.weight_files import read_checkpoint

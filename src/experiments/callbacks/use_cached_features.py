@@ -15,6 +15,7 @@ from torch import Tensor
 from experiments.batches import Sequences
 from experiments.errors import UserError, first_line
 from experiments.tasks.base import Task
+from experiments.transfer.cache_files import Cache, TooLargeError
 from experiments.transfer.cached_features import (
     BATCH,
     FeatureSet,
@@ -24,7 +25,6 @@ from experiments.transfer.cached_features import (
     takes_features,
     through,
 )
-from experiments.transfer.feature_cache import Cache, TooLargeError
 from experiments.transfer.freezing import Freezing
 from experiments.transfer.ragged import Ragged
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from experiments.claims.claim import Claim, claim_names, read_claim
 from experiments.claims.verdict import ClaimVerdict, read_verdict
 from experiments.claims.wording import cost, head_and_rows
+from experiments.config.command_words import split_words
 from experiments.config.options import conf_dir
-from experiments.config.words import split_words
 from experiments.errors import UserError
 from experiments.system.files import write_json, write_text
 from experiments.viz.tables import markdown, table

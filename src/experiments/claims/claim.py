@@ -14,7 +14,7 @@ import yaml
 
 from experiments.config.options import option_files
 from experiments.errors import UserError, first_line, unknown
-from experiments.system.plain import read_yaml
+from experiments.system.bounded_files import read_yaml
 
 MORE, LESS, NO_LESS, NO_MORE, ALIKE = EXPECTED = "more", "less", "no_less", "no_more", "alike"
 DIFFERENCE, RATIO = SCALES = "difference", "ratio"

@@ -9,7 +9,7 @@ from itertools import groupby
 from experiments.claims.verdict import FAILS, HOLDS, ClaimVerdict, Finding, Side
 from experiments.claims.wording import effect, figure
 from experiments.compare.axes import Scale, cut, text_width, x_axis
-from experiments.compare.drawing import Drawing
+from experiments.compare.vector_drawing import Drawing
 
 _WIDTH, _ROW, _HEAD = 720.0, 26.0, 34.0
 COLOURS = {HOLDS: "c2", FAILS: "mark"}  # and grey where it cannot be told

@@ -17,7 +17,7 @@ from experiments.compare.run_records import COST
 from experiments.compare.statistics import ALPHA, Difference, holm, interval
 from experiments.errors import UserError, as_typed
 from experiments.run.record import FINISHED, now
-from experiments.system.plain import read_json
+from experiments.system.bounded_files import read_json
 
 HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
 _COUNTED = ("parameters", "trainable_parameters", "flops_per_example")  # costs without chance

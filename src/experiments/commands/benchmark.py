@@ -109,7 +109,7 @@ def measure(words: Sequence[str], seconds: float) -> dict[str, Any]:
     from torch.utils.data import DataLoader, Dataset
 
     from experiments.config.devices import accelerator
-    from experiments.run.fastest import fastest
+    from experiments.run.auto_settings import fastest
     from experiments.run.layer_table import flops_per_example
 
     if not is_ours(config.task):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.config.words import split_words
+from experiments.config.command_words import split_words
 from experiments.errors import UserError
 
 
@@ -14,7 +14,7 @@ def main(words: list[str]) -> int:
     """
     from experiments.config.check import require
     from experiments.config.compose import compose
-    from experiments.config.rehearsal import only_building_tells
+    from experiments.config.needs_rehearsal import only_building_tells
 
     overrides, folders, switches = split_words(words)
     if switches:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.config.words import split_words
+from experiments.config.command_words import split_words
 from experiments.errors import UserError
 
 

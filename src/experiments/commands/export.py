@@ -287,8 +287,8 @@ def _read_safetensors(path: Path, loaded: Loaded, network: Any) -> Callable[...,
 
     from safetensors.torch import load_file
 
+    from experiments.run.auto_settings import arrange
     from experiments.run.build import build_model
-    from experiments.run.fastest import arrange
 
     again = copy(network)
     again._modules = {"model": build_model(loaded.config, loaded.spec).eval()}

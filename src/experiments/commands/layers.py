@@ -9,8 +9,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.config.command_words import split_words
 from experiments.config.published_shapes import names_data, published_fields, with_stand_in
-from experiments.config.words import split_words
 from experiments.errors import UserError
 from experiments.spec import ImageSpec, MaskSpec
 

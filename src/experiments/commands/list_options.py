@@ -9,9 +9,9 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from experiments.config.command_words import option, split_words
 from experiments.config.compose import GROUPS
 from experiments.config.options import describe, option_files
-from experiments.config.words import option, split_words
 from experiments.errors import UserError, unknown
 from experiments.system.terminal import is_terminal
 from experiments.viz.tables import table

@@ -15,7 +15,7 @@ from experiments.data.images import SUFFIXES
 from experiments.errors import UserError
 from experiments.run.folder import read_config
 from experiments.system.files import atomic_path, write_text
-from experiments.system.shown import json_text
+from experiments.system.outside_text import json_text
 from experiments.tasks.report import report_of
 from experiments.viz.tables import comma_separated, table
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from experiments.compare.analysis import SEPARATOR
-from experiments.compare.drawing import Drawing
+from experiments.compare.vector_drawing import Drawing
 from experiments.compare.wording import MINUS
 from experiments.viz.labels import shorten
 

@@ -10,10 +10,10 @@ from statistics import fmean
 from experiments.compare.analysis import UNCLEAR, Comparison, Field
 from experiments.compare.axes import WIDTH, Scale, lines_of, text_width, tick, x_axis, y_axis
 from experiments.compare.cells import COSTS, Cell
-from experiments.compare.drawing import Drawing
 from experiments.compare.effects import Effect
 from experiments.compare.factor_charts import DOTS, heat_map, parallel, response, sample
 from experiments.compare.learning_curves import Point, curves, curves_of_interest
+from experiments.compare.vector_drawing import Drawing
 from experiments.compare.wording import measured, number, short
 
 _ROWS = 12  # cells in the interval chart

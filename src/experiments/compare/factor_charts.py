@@ -9,8 +9,8 @@ from statistics import fmean
 from experiments.compare.analysis import Field
 from experiments.compare.axes import WIDTH, Scale, cut, text_width, tick, x_axis, y_axis
 from experiments.compare.cells import FIELD, Cell, by_size
-from experiments.compare.drawing import Drawing
 from experiments.compare.effects import Effect
+from experiments.compare.vector_drawing import Drawing
 from experiments.compare.wording import number
 
 DOTS = 300  # cells in a scatter or in parallel coordinates

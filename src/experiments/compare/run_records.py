@@ -12,7 +12,7 @@ from typing import Any
 from experiments.errors import UserError, as_typed
 from experiments.run.identity import CHOICES, settings
 from experiments.run.old_names import renamed
-from experiments.system.plain import read_json, read_yaml
+from experiments.system.bounded_files import read_json, read_yaml
 
 GROUPS = (*CHOICES, "weights")
 COST = "cost."  # begins the name of a cost where a metric is asked for, as in searches

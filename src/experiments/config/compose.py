@@ -22,11 +22,11 @@ from experiments.config.absent_groups import fill_absent
 from experiments.config.augmentation import settle_augmentation
 from experiments.config.fitting_task import with_fitting_task
 from experiments.config.hydra_keys import refuse_sweep, refuse_unused, refuse_words, searchpath_is_there
+from experiments.config.interpolations import resolve
 from experiments.config.labels_never_seen import take_over_labels
 from experiments.config.options import GROUPS, conf_dir, options
 from experiments.config.preprocessing import given_keys, take_over_published
 from experiments.config.pretrained_texts import take_over_texts
-from experiments.config.resolving import resolve
 from experiments.config.shorthand import LATE, leave_out_untaken, mended, spelled_out
 from experiments.config.unread_keys import refuse_unread
 from experiments.config.usual_words import options_with, unknown_option, usual_key

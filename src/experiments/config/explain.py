@@ -8,11 +8,11 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from experiments.config.command_words import split_words
 from experiments.config.comments import comment_of, comments, files_of
 from experiments.config.compose import GROUPS, compose, dotted
 from experiments.config.options import conf_dir, describe, option_files
 from experiments.config.value_rules import rule_of
-from experiments.config.words import split_words
 from experiments.errors import UserError, unknown
 
 

@@ -9,7 +9,7 @@ from experiments.config.preprocessing import given_keys
 from experiments.config.signatures import defines, is_a, signature
 
 _TASK, _MODULE, _DATA = ("Task",), ("LightningModule",), ("LightningDataModule",)
-_GIVEN = "experiments.run.given.module"  # a LightningModule that Python code gives
+_GIVEN = "experiments.run.python_objects.module"  # a LightningModule that Python code gives
 _CURE = {
     "model": "leave it out, or give its __init__ a `model`",
     "optimizer": "leave it out and set what the class itself takes, or give its __init__ an `optimizer`",

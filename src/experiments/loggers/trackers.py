@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import UserError
+from experiments.system.bounded_files import read_json, read_yaml
 from experiments.system.files import write_json
-from experiments.system.plain import read_json, read_yaml
 
 PACKAGES = {"wandb": "wandb", "mlflow": "mlflow", "comet": "comet_ml", "aim": "aim"}  # a tracker, and its package
 

@@ -11,9 +11,9 @@ from omegaconf import DictConfig
 from experiments.config.devices import cores
 from experiments.config.preprocessing import given_keys, take_over
 from experiments.config.shorthand import SCHEDULER_ENTRIES
-from experiments.run.class_names import require_names, trained_spec
 from experiments.run.identity import same_examples
 from experiments.run.instantiate import bound, described, locate, make
+from experiments.run.names_of_data import require_names, trained_spec
 from experiments.speedups.lean_imports import import_lightning
 from experiments.speedups.malloc import keep_freed_memory
 
@@ -127,7 +127,7 @@ def asked(node: Any, spec: Any) -> dict[str, Any]:
 def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool = False, learning: bool = True) -> Any:
     """Model, weights and freezing, inside the task; `data` where the task asks it for more than its spec, `with_head` where
     the weights must bring the head too, no optimizer or scheduler where it is not `learning`."""
-    from experiments.run.fastest import settle
+    from experiments.run.auto_settings import settle
     from experiments.transfer.weights import load_weights
 
     model = build_model(config, spec)
@@ -218,7 +218,7 @@ def build_callbacks(config: DictConfig, freezing: Any) -> list[Any]:
     from experiments.callbacks.accumulation import WholeGroups
     from experiments.callbacks.unfreeze import FreezeByEpoch
     from experiments.callbacks.use_cached_features import FrozenFeatures
-    from experiments.transfer.feature_cache import Cache
+    from experiments.transfer.cache_files import Cache
 
     groups = [WholeGroups()] if config.trainer.get("accumulate_grad_batches", 1) != 1 else []
     cache = Cache(config.features.dir, config.features.gigabytes) if config.features.cache else None

@@ -25,9 +25,9 @@ from experiments.run.build import (
     prepare_process,
     seed_everything,
 )
+from experiments.run.build_errors import before_the_first_batch, in_words, require_monitors
 from experiments.run.folder import in_rank, only_process, rank, read_config, reading
 from experiments.run.foreign import build_foreign_task, choices_of, has_test, lightning_in_words, parameters_of
-from experiments.run.mistakes import before_the_first_batch, in_words, require_monitors
 from experiments.run.rebuilt_record import hashes
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, Record
 from experiments.run.trainer import build_trainer

@@ -23,9 +23,9 @@ from experiments.run.identity import MAY_CHANGE
 from experiments.run.old_names import with_new_names
 from experiments.run.record import FINISHED, code_state, earlier_record
 from experiments.run.trust import require_trust, signed
+from experiments.system.bounded_files import read_yaml
 from experiments.system.files import write_text
 from experiments.system.locks import AtWork, hold
-from experiments.system.plain import read_yaml
 
 _FLOAT = "tag:yaml.org,2002:float"
 _NUMBER = re.compile(

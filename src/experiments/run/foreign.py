@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from experiments.errors import UserError
-from experiments.run import given
+from experiments.run import python_objects
 from experiments.run.build import build_optimizer
 from experiments.run.instantiate import bound, locate, make
 
@@ -72,8 +72,8 @@ def spec_of(data: Any, config: DictConfig) -> Any:
         data.prepare_data()
         data.setup("fit")
     spec = getattr(data, "spec", None)
-    if spec is None and config.data["_target_"] == f"{given.__name__}.data":
-        spec = data.spec = given.spec_from_batch(data)
+    if spec is None and config.data["_target_"] == f"{python_objects.__name__}.data":
+        spec = data.spec = python_objects.spec_from_batch(data)
     if spec is None:
         raise UserError(no_spec(config))
     return spec

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from experiments.batches import Pairs, Sequences
 from experiments.run.layer_words import filters
-from experiments.run.watched_operations import WatchedOperations
+from experiments.run.operation_counts import WatchedOperations
 from experiments.spec import (
     AudioSpec,
     ControlSpec,

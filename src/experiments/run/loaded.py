@@ -13,10 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.config.preprocessing import given_keys, take_over
 from experiments.errors import UserError
 from experiments.run.build import asked, build_data, build_task, prepare_process
-from experiments.run.class_names import match_classes, require_names
 from experiments.run.folder import read_config, reading, relocate
 from experiments.run.foreign import build_foreign_task, has_test, is_ours, lightning_in_words, refuse, shares_batches
 from experiments.run.instantiate import locate, make
+from experiments.run.names_of_data import match_classes, require_names
 from experiments.run.rebuilt_record import readable_record, require_unchanged
 from experiments.run.tested_weights import checkpoint_of, load_checkpoint
 from experiments.run.trainer import build_trainer
@@ -192,7 +192,7 @@ def load_published(overrides: Sequence[str], config_dirs: Sequence[str] = ()) ->
     make_spec = MaskSpec if masks else ImageSpec
     spec = make_spec(len(data.mean), data.size, data.size, classes, tuple(data.mean), tuple(data.std))
     if isinstance(spec, MaskSpec):
-        from experiments.data.masks.meaning import distinct_colours
+        from experiments.data.masks.mask_values import distinct_colours
 
         spec = replace(spec, colours=distinct_colours(len(classes)))
     task = build_task(config, spec, with_head=True)
@@ -210,7 +210,7 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
     Raises:
         UserError: as `load`, and when the other data has other classes or shapes.
     """
-    from experiments.run.fastest import settle
+    from experiments.run.auto_settings import settle
 
     folder = Path(run_folder).absolute()
     config = read_config(folder)

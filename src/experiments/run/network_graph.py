@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from experiments.run.layer_table import count, example_input, output_shape, resting
-from experiments.run.watched_operations import WatchedOperations
+from experiments.run.operation_counts import WatchedOperations
 
 _SYMBOLS = {"add": "+", "sub": "−", "mul": "×", "cat": "concat", "bmm": "·", "mm": "·", "div": "÷"}
 _FUNCTIONS: dict[str, Callable[..., nn.Module]] = {  # of torch.nn.functional, and the layers that say the same

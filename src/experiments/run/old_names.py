@@ -49,6 +49,10 @@ _MOVED = {
     "data.table": "data.series.number_table",
     "data.times": "data.series.times",
     "data.diagnostics": "data.generated.diagnostics",
+    "data.control.module": "data.control.control_data",
+    "run.given.data": "run.python_objects.data",
+    "run.given.network": "run.python_objects.network",
+    "run.given.module": "run.python_objects.module",
 }
 
 

@@ -19,8 +19,8 @@ from experiments.errors import Interrupted, RunFailed, UserError, debugging, fir
 from experiments.run.outcome import ANY, end
 from experiments.run.record import FAILED, INTERRUPTED, read_record
 from experiments.system.files import write_json
+from experiments.system.outside_text import speak_everywhere
 from experiments.system.processes import end_with
-from experiments.system.shown import speak_everywhere
 
 
 def launch(folder: Path, processes: int) -> dict[str, Any]:

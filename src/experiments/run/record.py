@@ -19,8 +19,8 @@ from typing import Any
 from experiments.config.devices import cores
 from experiments.errors import UserError, first_line
 from experiments.run.identity import choices, identity, settings
+from experiments.system.bounded_files import read_json
 from experiments.system.files import digest, is_full, write_json
-from experiments.system.plain import read_json
 
 _INSTALLED = {"site-packages", "dist-packages"}
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy")

@@ -41,8 +41,8 @@ def _elsewhere(config: DictConfig, folder: Path) -> DictConfig:
 
 def _up_to_the_first_batch(config: DictConfig) -> None:
     from experiments.run.build import build_callbacks, build_data, build_task, prepare_process
+    from experiments.run.build_errors import before_the_first_batch, in_words, require_monitors
     from experiments.run.foreign import build_foreign_task, is_ours, lightning_in_words, shares_batches
-    from experiments.run.mistakes import before_the_first_batch, in_words, require_monitors
     from experiments.run.trainer import build_trainer
 
     with in_words(config):

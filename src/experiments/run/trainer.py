@@ -99,8 +99,8 @@ def _arranged(built: list[Any], given: dict[str, Any], bars: type) -> tuple[list
     shown.
     """
     from experiments.callbacks.checkpoint import Checkpoints
-    from experiments.callbacks.overfit import SameBatches
     from experiments.callbacks.progress import Progress
+    from experiments.callbacks.same_batches import SameBatches
 
     wanted = given.get("enable_progress_bar")
     theirs = wanted is not False and (bool(wanted) or any(isinstance(one, bars) for one in built))

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import UserError
-from experiments.system.plain import read_bounded
+from experiments.system.bounded_files import read_bounded
 
 _MARK = "# made here: "
 _KNOWN = (

@@ -8,9 +8,9 @@ import os
 import re
 import sys
 
-from experiments.config.words import split_words
+from experiments.config.command_words import split_words
 from experiments.errors import UserError
-from experiments.sweep.words import sweep_words
+from experiments.sweep.command_words import sweep_words
 from experiments.system.terminal import waiting_for
 
 

@@ -14,9 +14,9 @@ from typing import Any
 from experiments.errors import UserError
 from experiments.run.record import now
 from experiments.run.trust import require_trusted_words, signature_of
+from experiments.system.bounded_files import read_json
 from experiments.system.files import remove_leftovers, write_json
 from experiments.system.locks import lock_file, owner_of, sign
-from experiments.system.plain import read_json
 
 FILE, LOCK = "sweep.json", ".lock"
 RUN, SKIPPED, EXCLUDED = "run", "skipped", "excluded"  # what is to become of a run

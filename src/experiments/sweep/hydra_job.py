@@ -100,7 +100,7 @@ def _judged(folder: Path) -> float | None:
         RunFailed: when the run failed.
     """
     from experiments.run.record import FINISHED, read_record
-    from experiments.sweep.closing import judged
+    from experiments.sweep.end_table import judged
 
     record = read_record(folder)
     if record["status"] != FINISHED:

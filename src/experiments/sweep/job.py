@@ -54,8 +54,8 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the job in a folder; ends with the process that started it."""
     import faulthandler
 
+    from experiments.system.outside_text import speak_everywhere
     from experiments.system.processes import end_with
-    from experiments.system.shown import speak_everywhere
     from experiments.system.signals import answer_break
 
     folder, parent = arguments

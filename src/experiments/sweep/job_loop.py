@@ -25,8 +25,8 @@ from experiments.sweep.backends.protocol import Ended, Engine, Withdrawn
 from experiments.sweep.folder import stand_in
 from experiments.sweep.planned_run import PlannedRun
 from experiments.sweep.resources import Anywhere, Machine, Need, Pool, Share, gpu_names, need
+from experiments.sweep.run_source import Source
 from experiments.sweep.run_state import NEW
-from experiments.sweep.source import Source
 from experiments.sweep.status import WAITING, Job
 from experiments.system.processes import KILLED
 from experiments.system.signals import stop_if_asked

@@ -27,10 +27,10 @@ from experiments.sweep.job_loop import JobLoop
 from experiments.sweep.plan import Plan, plan_runs, summary
 from experiments.sweep.planned_run import RunPlanner
 from experiments.sweep.prepare import claimed, open_sweep, read_settings, sweep_folder_of, write_sweep
-from experiments.sweep.rehearsing import rehearse_runs
+from experiments.sweep.rehearse_runs import rehearse_runs
 from experiments.sweep.resources import Machine, jobs_at_a_time
 from experiments.sweep.resume import match
-from experiments.sweep.source import ListedRuns, problems, remarks
+from experiments.sweep.run_source import ListedRuns, problems, remarks
 
 
 def launch(

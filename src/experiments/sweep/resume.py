@@ -14,7 +14,7 @@ from experiments.sweep.folder import RUN, SKIPPED, Entry, differing, folder_name
 from experiments.sweep.plan import Plan
 from experiments.sweep.planned_run import PlannedRun
 from experiments.sweep.run_state import NEW, other_code, state_of
-from experiments.system.plain import read_yaml
+from experiments.system.bounded_files import read_yaml
 
 
 def match(plan: Plan, words: Sequence[Sequence[str]], resumed: bool) -> None:

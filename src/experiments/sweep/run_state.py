@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.run.record import FAILED, INTERRUPTED, RUNNING, code_state, own_sources
-from experiments.system.plain import read_json
+from experiments.system.bounded_files import read_json
 
 NEW = "new"
 

@@ -13,9 +13,9 @@ from torchmetrics import MetricCollection
 
 from experiments.errors import UserError
 from experiments.tasks.base import Task
+from experiments.tasks.parts.code_probe import EXAMPLES, probe
 from experiments.tasks.parts.image_similarity import PictureMean, mse
 from experiments.tasks.parts.media import SHOWN, medium_of
-from experiments.tasks.parts.probe import EXAMPLES, probe
 from experiments.tasks.peers.pca import Components
 from experiments.tasks.reports.autoencoding import AutoencodingReport
 

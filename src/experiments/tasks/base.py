@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from experiments.tasks.parts.added_metrics import AddedMetrics
-from experiments.tasks.parts.of_processes import of_all_processes, own_share
 from experiments.tasks.parts.running_sums import RunningSums, joined
 from experiments.tasks.parts.schedules import optimizers
+from experiments.tasks.parts.state_of_processes import of_all_processes, own_share
 from experiments.tasks.report import Report
 
 

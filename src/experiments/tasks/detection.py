@@ -11,7 +11,7 @@ from torchmetrics import MetricCollection
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts.average_precision import AveragePrecision
-from experiments.tasks.parts.matching import Found, Mistakes, on_cpu
+from experiments.tasks.parts.object_matching import Found, Mistakes, on_cpu
 from experiments.tasks.reports.detection import DetectionReport
 
 if TYPE_CHECKING:

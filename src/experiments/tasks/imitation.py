@@ -10,7 +10,7 @@ from torchmetrics import MeanAbsoluteError, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from experiments.tasks.base import Task
-from experiments.tasks.parts.acting import Acting
+from experiments.tasks.parts.control import Acting
 
 
 class Imitation(Acting):

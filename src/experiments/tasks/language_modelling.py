@@ -20,7 +20,7 @@ from experiments.errors import UserError
 from experiments.loggers.trackers import log_text
 from experiments.tasks.base import Task
 from experiments.tasks.parts.generation import Writing, write
-from experiments.tasks.parts.of_processes import of_all_processes, own_share
+from experiments.tasks.parts.state_of_processes import of_all_processes, own_share
 from experiments.tasks.reports.language_modelling import LanguageModellingReport
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from experiments.errors import UserError
-from experiments.tasks.parts.acting import Acting
+from experiments.tasks.parts.control import Acting
 from experiments.tasks.reports.policy_gradient import PolicyGradientReport
 
 

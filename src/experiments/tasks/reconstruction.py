@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from experiments.errors import UserError
 from experiments.tasks.autoencoding import LOSSES, SCATTERED, Autoencoding, Sample, Shared
+from experiments.tasks.parts.code_probe import NAMES
 from experiments.tasks.parts.media import SHOWN
-from experiments.tasks.parts.probe import NAMES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

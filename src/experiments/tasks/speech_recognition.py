@@ -18,7 +18,7 @@ from experiments.tasks.parts.spectrum import spectrum
 from experiments.tasks.parts.transcripts import Transcripts
 from experiments.tasks.parts.word_errors import WordErrors
 from experiments.tasks.reports.speech_recognition import SpeechRecognitionReport
-from experiments.text_rules import rule
+from experiments.transcript_rules import rule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

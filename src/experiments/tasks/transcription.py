@@ -17,7 +17,7 @@ from experiments.tasks.parts.transcribing import Segment, segments, transcribe
 from experiments.tasks.parts.transcripts import Transcripts
 from experiments.tasks.parts.word_errors import WordErrors
 from experiments.tasks.reports.transcription import TranscriptionReport
-from experiments.text_rules import rule
+from experiments.transcript_rules import rule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

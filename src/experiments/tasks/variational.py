@@ -13,10 +13,10 @@ from torch.nn import functional as F
 from experiments.errors import UserError
 from experiments.spec import ImageSpec
 from experiments.tasks.autoencoding import Autoencoding, Sample
+from experiments.tasks.parts.code_probe import NAMES
+from experiments.tasks.parts.fixed_noise import settled_noise
 from experiments.tasks.parts.media import SHOWN
 from experiments.tasks.parts.normal_distributions import divergence, frechet
-from experiments.tasks.parts.probe import NAMES
-from experiments.tasks.parts.settled_noise import settled_noise
 from experiments.tasks.peers.pca import Components
 from experiments.tasks.reports.variational import VariationalReport
 

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from experiments.batches import IGNORED, Sequences
 from experiments.system.files import digest as files_digest
-from experiments.transfer.feature_cache import Kept
+from experiments.transfer.cache_files import Kept
 from experiments.transfer.ragged import Ragged
 from experiments.transfer.stages import stages_of
 

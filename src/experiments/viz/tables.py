@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Collection, Sequence
 
-from experiments.system.shown import cell, clean
+from experiments.system.outside_text import cell, clean
 
 Rows = Sequence[Sequence[str]]
 

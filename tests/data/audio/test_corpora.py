@@ -16,7 +16,7 @@ from experiments.data.audio.ljspeech import LJSpeech
 from experiments.data.audio.speech_manifest import SpeechManifest
 from experiments.data.audio.yesno import YesNo
 from experiments.errors import UserError
-from experiments.text_rules import rule
+from experiments.transcript_rules import rule
 
 KEYS: dict[str, Any] = {
     "normalise": "simple", "empty": "error", "unknown": "drop", "rate": None, "memory": 100, "validation": 0.2, "test": 0.2,

@@ -12,12 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
+from experiments.data.boxes.annotations import ImageHeader, turn_point
 from experiments.data.boxes.augment import BoxAugment
 from experiments.data.boxes.box_data import BoxData
 from experiments.data.boxes.coco import COCO
 from experiments.data.boxes.generated_boxes import GeneratedBoxes
-from experiments.data.boxes.masks import Painted, Polygons, Runs
-from experiments.data.boxes.objects import ImageHeader, turn_point
+from experiments.data.boxes.instance_masks import Painted, Polygons, Runs
 from experiments.data.boxes.penn_fudan import PennFudan
 from experiments.data.boxes.voc import BCCD, VOC
 from experiments.data.boxes.yolo import YOLO
@@ -197,7 +197,7 @@ def test_points_of_turned_photographs_go_where_the_pixels_go(tmp_path: Path, tur
         shown = np.asarray(ImageOps.exif_transpose(opened))
     row, column = np.argwhere(shown == 255)[0]
     assert turn_point(2.5, 1.5, ImageHeader(5, 7, turn)) == (column + 0.5, row + 0.5)
-    from experiments.data.boxes.masks import Drawn, Turned
+    from experiments.data.boxes.instance_masks import Drawn, Turned
 
     inside = np.zeros((5, 7), bool)
     inside[1, 2] = True

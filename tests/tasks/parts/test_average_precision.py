@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from experiments.tasks.parts.average_precision import AveragePrecision
-from experiments.tasks.parts.matching import Mistakes
+from experiments.tasks.parts.object_matching import Mistakes
 from experiments.tasks.parts.tiles import corners, in_tiles
 
 CLASSES = tuple("abcde")

@@ -9,7 +9,7 @@ from torchmetrics.text import CharErrorRate, WordErrorRate
 
 from experiments.tasks.parts.ctc import lines_of, word_times
 from experiments.tasks.parts.word_errors import WordErrors, align
-from experiments.text_rules import rule
+from experiments.transcript_rules import rule
 
 
 def test_rates_are_torchmetrics() -> None:

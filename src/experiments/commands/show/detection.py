@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from experiments.commands.show.panel import Look, NotShown, Panel, Picture
 from experiments.commands.show.survey import device_of, test_data
-from experiments.tasks.parts.matching import KINDS, Found, Mistakes, on_cpu
+from experiments.tasks.parts.object_matching import KINDS, Found, Mistakes, on_cpu
 
 _IMAGES = 4  # that are drawn
 _SEEN = 100  # test images that are looked at, at most

@@ -98,7 +98,7 @@ def _most_contrast(maps: np.ndarray, most: int) -> list[int]:
 
 def evidence(look: Look) -> Iterator[Picture]:
     """Grad-CAM and saliency of some images, for what was predicted or the class asked for."""
-    from experiments.viz.evidence import evidence as draw
+    from experiments.viz.saliency import evidence as draw
 
     need_scores(look)
     spec, model, label = image_spec(look), look.run.model, label_of(look)
@@ -154,7 +154,7 @@ def _up_to(value: float) -> str:
 
 def most_activating(look: Look, *, rows: int = 6, columns: int = 8) -> Iterator[Picture]:
     """For some units, the test images that excite them most, and where."""
-    from experiments.viz.evidence import Unit, units
+    from experiments.viz.saliency import Unit, units
 
     spec, wanted = image_spec(look), look.wanted
     data, found = test_data(look), survey(look)

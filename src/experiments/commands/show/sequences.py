@@ -46,8 +46,8 @@ def _answer(look: Look, inputs: Sequences) -> tuple[int, float, str]:
 @torch.no_grad()
 def gates(look: Look) -> Iterator[Picture]:
     """Yield the last recurrent layer, read forwards, unrolled over a sentence: hidden state and every gate."""
-    from experiments.models.cells import unroll
     from experiments.models.recurrent import RecurrentLayer
+    from experiments.models.recurrent_cells import unroll
     from experiments.viz.sequence import gates as draw
 
     found = _texts(look)

@@ -14,7 +14,7 @@ from experiments.data.audio.transcripts import Utterance
 from experiments.data.common.parts import PARTS
 from experiments.data.common.splits import check_amount
 from experiments.errors import UserError
-from experiments.text_rules import rule
+from experiments.transcript_rules import rule
 
 
 class Transcribed(AudioData):

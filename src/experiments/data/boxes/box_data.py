@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from experiments.data.boxes.annotations import AnnotatedImage, Sieve, arrays, upright
 from experiments.data.boxes.augment import BoxAugment
-from experiments.data.boxes.objects import AnnotatedImage, Sieve, arrays, upright
 from experiments.data.common.loading import BatchedData
 from experiments.data.common.parts import PARTS
 from experiments.data.common.sampling import EXTRA, Picks, TrainSampler, stream

@@ -7,9 +7,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from experiments.data.boxes.annotations import AnnotatedImage, Object
 from experiments.data.boxes.box_data import BoxData
-from experiments.data.boxes.masks import of_coco
-from experiments.data.boxes.objects import AnnotatedImage, Object
+from experiments.data.boxes.instance_masks import of_coco
 from experiments.data.common.published_files import data_root
 from experiments.errors import UserError
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from experiments.data.boxes.annotations import AnnotatedImage, Object
 from experiments.data.boxes.box_data import BoxData
-from experiments.data.boxes.masks import Drawn, bounds
-from experiments.data.boxes.objects import AnnotatedImage, Object
+from experiments.data.boxes.instance_masks import Drawn, bounds
 from experiments.errors import UserError
 
 CLASSES = ("disc", "square", "triangle", "cross")

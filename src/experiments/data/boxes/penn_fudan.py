@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.data.boxes.annotations import AnnotatedImage, Object
 from experiments.data.boxes.box_data import BoxData, images_in, matched
-from experiments.data.boxes.masks import Painted, bounds, index_image
-from experiments.data.boxes.objects import AnnotatedImage, Object
+from experiments.data.boxes.instance_masks import Painted, bounds, index_image
 from experiments.data.common.published_files import data_root
 from experiments.errors import UserError
 

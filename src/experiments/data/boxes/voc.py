@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from experiments.data.boxes.annotations import AnnotatedImage, Object
 from experiments.data.boxes.box_data import BoxData, images_in, matched
-from experiments.data.boxes.objects import AnnotatedImage, Object
 from experiments.data.common.published_files import data_root
 from experiments.errors import UserError
 

@@ -13,9 +13,9 @@ from torch.utils.data import Dataset
 
 from experiments.data.common.loading import batch_loader, share_of, whole
 from experiments.data.common.sampling import EvalSampler, Picks, TrainSampler
+from experiments.data.control.control_data import PlaysEpisodes
 from experiments.data.control.demonstration_files import Episode, check_shapes, read
 from experiments.data.control.experts import demonstrate
-from experiments.data.control.module import PlaysEpisodes
 from experiments.errors import UserError
 from experiments.spec import ControlSpec
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.data.masks.mask_data import MaskContents, MaskData, first_folder
 from experiments.data.masks.mask_files import Pair
-from experiments.data.masks.meaning import IGNORED, distinct_colours
+from experiments.data.masks.mask_values import IGNORED, distinct_colours
 from experiments.errors import UserError
 
 log = logging.getLogger(__name__)

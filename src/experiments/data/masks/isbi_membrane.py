@@ -7,7 +7,7 @@ from functools import partial
 from experiments.data.masks.mask_data import MaskContents, MaskData, first_folder
 from experiments.data.masks.mask_files import pair_of
 from experiments.data.masks.mask_folder import classes_of, matched
-from experiments.data.masks.meaning import Meaning
+from experiments.data.masks.mask_values import Meaning
 
 CLASSES = ("membrane", "cell")
 COLOURS = ("#000000", "#f0f0f0")

@@ -22,7 +22,7 @@ from experiments.data.images.image_store import channel_statistics
 from experiments.data.masks.augment import MaskAugment, Plane, move, relight, sides
 from experiments.data.masks.mask_files import FITS, Pair, Photograph, fitted, picture_of
 from experiments.data.masks.mask_store import Example, MaskBatch, StoredMasks, StreamedMasks
-from experiments.data.masks.meaning import IGNORED, distinct_colours
+from experiments.data.masks.mask_values import IGNORED, distinct_colours
 from experiments.data.masks.part_reader import Border, MaskPart, PartReader
 from experiments.errors import UserError
 from experiments.spec import MaskSpec

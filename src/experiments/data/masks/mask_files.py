@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from experiments.data.images.image_files import check, decode
-from experiments.data.masks.meaning import IGNORED
+from experiments.data.masks.mask_values import IGNORED
 from experiments.errors import UserError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import numpy as np
 from experiments.data.images import SUFFIXES
 from experiments.data.masks.mask_data import MaskContents, MaskData
 from experiments.data.masks.mask_files import pair_of
-from experiments.data.masks.meaning import Meaning, packed, read_raw, understood
+from experiments.data.masks.mask_values import Meaning, packed, read_raw, understood
 from experiments.errors import UserError
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from pathlib import Path
 from experiments.data.masks.mask_data import MaskContents, MaskData, first_folder
 from experiments.data.masks.mask_files import Pair, pair_of
 from experiments.data.masks.mask_folder import classes_of
-from experiments.data.masks.meaning import Meaning
+from experiments.data.masks.mask_values import Meaning
 from experiments.errors import UserError
 
 log = logging.getLogger(__name__)

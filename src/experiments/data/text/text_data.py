@@ -21,7 +21,7 @@ from experiments.data.common.parts import PARTS
 from experiments.data.common.sequence_data import SequenceData, Store
 from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
 from experiments.data.text import tokens
-from experiments.data.text.apart import ApartStore, StoredApart, joined
+from experiments.data.text.pairs_apart import ApartStore, StoredApart, joined
 from experiments.data.text.tokens import Text
 from experiments.errors import UserError, first_line
 from experiments.spec import TextSpec, to_plain

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from experiments.errors import UserError
-from experiments.tasks.parts.settled_noise import settled_noise
+from experiments.tasks.parts.fixed_noise import settled_noise
 
 LIMITS = {"gaussian": 10.0, "masking": 1.0, "salt_and_pepper": 1.0, "blur": 20.0}
 

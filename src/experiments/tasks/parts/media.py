@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from experiments.spec import SeriesSpec
-from experiments.system.shown import cell
+from experiments.system.outside_text import cell
 from experiments.tasks.parts.image_similarity import mae, mse, psnr, ssim
 from experiments.tasks.report import Attachment
 
@@ -107,7 +107,7 @@ class SeriesMedium:
         return self._curves({"window": clean, "ours": ours, "PCA": theirs}, None, "Against PCA")
 
     def _curves(self, lines: dict[str, Tensor], errors: Sequence[float] | None, title: str) -> Figure:
-        from experiments.viz.windows import windows
+        from experiments.viz.series_windows import windows
 
         shown = {name: self.outputs(values[:WINDOWS])[..., :COLUMNS] for name, values in lines.items()}
         captions = [f"MSE {error:.3f}" for error in (errors or [])[:WINDOWS]]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms  # type: ignore[import-untyped]
 
-from experiments.tasks.parts.matching import Found
+from experiments.tasks.parts.object_matching import Found
 
 SAME = 0.5  # intersection over union of two boxes of one class from which they are of one object
 

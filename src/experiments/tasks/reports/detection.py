@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from experiments.tasks.parts.average_precision import encoded
-from experiments.tasks.parts.matching import KINDS, Found, on_cpu
+from experiments.tasks.parts.object_matching import KINDS, Found, on_cpu
 from experiments.tasks.parts.tiles import in_tiles
 from experiments.tasks.report import Attachment, Report
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
-from experiments.system.shown import cell
+from experiments.system.outside_text import cell
 from experiments.tasks.parts.forecast_errors import ForecastError
 from experiments.tasks.report import Attachment, Report
 

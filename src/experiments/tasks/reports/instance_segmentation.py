@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from experiments.tasks.parts.average_precision import AveragePrecision
-from experiments.tasks.parts.matching import Found
+from experiments.tasks.parts.object_matching import Found
 from experiments.tasks.report import Attachment
 from experiments.tasks.reports.detection import DetectionReport
 

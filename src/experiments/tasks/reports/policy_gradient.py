@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from experiments.tasks.reports.acting import ActingReport
+from experiments.tasks.reports.control import ActingReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,7 +14,7 @@ from experiments.run.instantiate import described
 from experiments.run.outcome import repeat
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED
 from experiments.sweep.backends.forked_processes import all_known
-from experiments.sweep.closing import tell
+from experiments.sweep.end_table import tell
 from experiments.sweep.plan import Plan, summary
 from experiments.sweep.planned_run import PlannedRun, problems_of
 from experiments.sweep.run_state import NEW, state_of

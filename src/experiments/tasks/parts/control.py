@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from experiments.batches import Decisions, Observations
 from experiments.errors import UserError
 from experiments.tasks.base import Task
-from experiments.tasks.reports.acting import ActingReport
+from experiments.tasks.reports.control import ActingReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,7 +13,7 @@ from experiments.tasks.report import Report
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from experiments.tasks.parts.acting import Acting
+    from experiments.tasks.parts.control import Acting
 
 
 class ActingReport(Report):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from experiments.run import rehearse
-from experiments.sweep import rehearsing
+from experiments.sweep import rehearse_runs
 
 DIGITS = ("data=digits", "trainer=cpu", "callbacks=none", "logger=none")
 
@@ -31,7 +31,7 @@ def test_runs_of_one_kind_are_built_once_and_not_all_where_there_are_many(
 ) -> None:
     built = []
     monkeypatch.setattr(rehearse, "rehearse", built.append)
-    monkeypatch.setattr(rehearsing, "MOST", 2)
+    monkeypatch.setattr(rehearse_runs, "MOST", 2)
     code, output, errors = experiments("check", "-m", *DIGITS, "model=mlp", "data.limit=50,60,70", "seed=0,1,2")
     assert code == 0, errors
     assert len(built) == 2

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.data.boxes.masks import Mask, turned
+from experiments.data.boxes.instance_masks import Mask, turned
 from experiments.errors import UserError
 
 EXIF = 0x0112  # the tag that says how a photograph is to be turned

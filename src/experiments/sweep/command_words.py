@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from experiments.config.words import settled_switches, split_words
+from experiments.config.command_words import settled_switches, split_words
 from experiments.errors import UserError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import OmegaConf
 
-from experiments.config.rehearsal import only_building_tells
+from experiments.config.needs_rehearsal import only_building_tells
 from experiments.errors import UserError
 from experiments.sweep.plan import Plan
 

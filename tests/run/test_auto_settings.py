@@ -15,7 +15,7 @@ from torch import nn
 from experiments.models.cnn import SimpleCNN
 from experiments.models.dense import MLP
 from experiments.models.mobilenet import MobileNetV2
-from experiments.run.fastest import arrange, fastest
+from experiments.run.auto_settings import arrange, fastest
 
 RUN = ["data=digits", "trainer=quick", "trainer.accelerator=cpu", "callbacks=none", "logger=none", "hydra.run.dir=run"]
 
