@@ -179,7 +179,7 @@ def test_a_run_that_is_stopped_goes_on_with_kept_features(
 def test_it_says_why_nothing_is_kept(train: Any, cache: Path) -> None:
     base = ["freezing=feature_extraction", "trainer.max_epochs=1"]
     cases = [
-        ([*base, "data.augment.flip=true"], "data.augment.flip makes other images of them in every epoch"),
+        ([*base, "data.augment.flip=true"], "data.augment.flip makes others of them in every epoch"),
         ([*base, "features.gigabytes=1e-9"], "they would take"),
         ([*base, "trainer.limit_train_batches=1"], "only 1 of 3 train batches are wanted"),
         (["freezing=lora", "trainer.max_epochs=1"], "no stage at the front stays as it is"),

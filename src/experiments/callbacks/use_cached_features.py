@@ -95,7 +95,7 @@ class FrozenFeatures(Callback):
             return "nothing in data.augment is set, so that all views would be the same"
         if not self.views and data.changes:
             changes = " and ".join(f"data.augment.{name}" for name in data.changes)
-            return f"{changes} makes other images of them in every epoch (freezing.views=4 keeps four fixed views)"
+            return f"{changes} makes others of them in every epoch (freezing.views=4 keeps four fixed views)"
         return None
 
     def _offer(self, trainer: Trainer, task: LightningModule, part: str, loader: Any, batches: Any) -> None:

@@ -189,6 +189,12 @@ _MASK_RULES = {  # of keys that other data and tasks have with other values, or 
 }
 
 
+_SOUND_RULES = {
+    "data.augment.speed": _Rule(float, "a share from 0 to 0.5", lambda v: 0 <= v <= 0.5, "0.1"),
+    "data.augment.noise": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0.1"),
+}
+
+
 def rule_of(key: str) -> str:
     """Return what the value of a key must be, in words; empty where there is no rule."""
     return RULES[key].words if key in RULES else ""
@@ -197,7 +203,8 @@ def rule_of(key: str) -> str:
 def value_problems(config: Any) -> list[str]:
     """Values of the keys that have a rule."""
     wrong = []
-    rules = RULES | (_MASK_RULES if select(config, "data.gives.kind") == "masks" else {})
+    kind = select(config, "data.gives.kind")
+    rules = RULES | {"masks": _MASK_RULES, "audio": _SOUND_RULES, "speech": _SOUND_RULES}.get(kind, {})
     for key, rule in rules.items():
         value = select(config, key, MISSING)
         if value is MISSING or (value is None and rule.optional):

@@ -15,6 +15,7 @@ import torch
 from experiments.batches import IGNORED
 from experiments.data.audio.audio_files import Files, StoredClips, open_clips, read_clip
 from experiments.data.audio.audio_folder import AudioFolder
+from experiments.data.audio.augment import SoundAugment
 from experiments.data.audio.fsdd import FSDD, FSDDStrings
 from experiments.data.audio.generated_tones import GeneratedTones, GeneratedWords
 from experiments.data.audio.speech_manifest import SpeechManifest
@@ -328,6 +329,59 @@ def test_folders_are_classes(tmp_path: Path) -> None:
     (split / "test" / "no" / "one.wav").unlink()
     with pytest.raises(UserError, match="holds no recording"):
         AudioFolder(root=str(split), **FOLDER).setup()
+
+
+def test_training_recordings_change_in_speed_and_noise_and_no_others_do(fsdd: Path) -> None:
+    data, plain = (FSDD(root=str(fsdd), **DIGITS, augment=one) for one in ({"speed": 0.2, "noise": 0.1}, None))
+    data.setup()
+    plain.setup()
+    assert data.changes == ["speed", "noise"] and plain.changes == []
+    first, again, later = (Picks(np.array([3, 1]), 0, epoch, 0, 0) for epoch in (0, 0, 1))
+    train = data.train_dataset()
+    (a, labels), (b, _), (c, _) = (train.__getitems__(picks) for picks in (first, again, later))  # type: ignore[attr-defined]
+    assert torch.equal(a.values, b.values) and not torch.equal(a.lengths, c.lengths)
+    alone, _ = train.__getitems__(Picks(np.array([1]), 0, 0, 7, 3))  # type: ignore[attr-defined]
+    assert torch.equal(alone.values[0], a.values[1, : alone.lengths[0]])  # whatever stands beside it
+    was, same = plain.train_dataset().__getitems__(first)  # type: ignore[attr-defined]
+    assert torch.equal(labels, same) and was.lengths.tolist() != a.lengths.tolist()
+    assert ((a.lengths / was.lengths) > 0.8).all() and int(a.lengths.max()) <= data.spec.longest
+    for part in ("train", "validation", "test"):  # as they are evaluated
+        one, two = (some.dataset(part).__getitems__(range(4))[0] for some in (data, plain))
+        assert torch.equal(one.values, two.values)
+    assert data.digest("train", False) == plain.digest("train", False) != data.digest("train", True)
+    loader = data.in_order("train", 2, 8)
+    lengths = torch.cat([sound.lengths for sound, _ in loader])
+    placed = torch.zeros_like(lengths)
+    placed[torch.from_numpy(loader.batch_sampler.order)] = lengths
+    assert len(lengths) == 144 and not torch.equal(placed[:72], placed[72:])
+    views = [train.__getitems__(Picks(np.arange(72), 0, view, 0, 0))[0].lengths for view in (0, 1)]  # type: ignore[attr-defined]
+    assert torch.equal(placed, torch.cat(views))
+
+
+def test_speed_moves_a_tone_and_noise_keeps_to_its_share() -> None:
+    wave = tone(8000, 500)
+    fast = [SoundAugment(speed=0.3).apply(wave, 0, 0, number, 9000) for number in range(20)]
+    for one in fast:
+        peak = np.abs(np.fft.rfft(one)).argmax() * 8000 / len(one)
+        assert peak == pytest.approx(500 * 8000 / len(one), rel=0.01)
+    assert {len(one) for one in fast} >= {9000} and 6000 < min(len(one) for one in fast) < 7000
+    noisy = [SoundAugment(noise=0.2).apply(wave, 0, 0, number, 8000) - wave.astype(float) for number in range(20)]
+    shares = [one.std() / wave.std() for one in noisy]
+    assert all(len(one) == 8000 for one in noisy) and max(shares) < 0.21 and max(shares) - min(shares) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"sped": 0.1}, r"data\.augment\.sped is not a change of sound: did you mean speed\?"),
+        ({"speed": 0.9}, r"data\.augment\.speed=0\.9 must be between 0 and 0\.5; 0 is off"),
+        ({"noise": -1}, r"data\.augment\.noise=-1 must be at least 0"),
+        ({"noise": "loud"}, r"data\.augment\.noise='loud' is not a number"),
+    ],
+)
+def test_changes_that_cannot_be_are_named(fsdd: Path, settings: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        FSDD(root=str(fsdd), **DIGITS, augment=settings)
 
 
 def test_real_recordings_are_read(real_data: Path) -> None:

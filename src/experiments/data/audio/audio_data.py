@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,8 @@ from torch.utils.data import Dataset
 
 from experiments.batches import IGNORED, Sequences
 from experiments.data.audio.audio_files import Clips, Files, read_clip, to_int16
-from experiments.data.common.buckets import BucketSampler, EvalBuckets
+from experiments.data.audio.augment import SoundAugment
+from experiments.data.common.buckets import BucketSampler, EvalBuckets, Views
 from experiments.data.common.loading import BatchedData, require_enough, whole
 from experiments.data.common.parts import PARTS
 from experiments.data.common.sampling import Picks, TrainSampler
@@ -46,15 +47,24 @@ class Examples(NamedTuple):
         return cls([np.array([clip]) for clip in clips], [np.zeros(1, np.int64)] * len(clips), labels)
 
 
+NOTHING = SoundAugment()  # changes no recording
+
+
 class Audio(Dataset):
     """Examples served by the batch: (`Sequences` of (B, T) int16, labels (B,) or (B, S) filled up with IGNORED).
 
+    Args:
+        clips: that the examples are made of.
+        examples: of one part.
+        augment: what is done to those that are picked for training.
+        longest: samples that none gets longer than by that.
+
     Attributes:
-        lengths: (N,) int64, samples.
+        lengths: (N,) int64, samples, before anything is changed.
     """
 
-    def __init__(self, clips: Clips, examples: Examples) -> None:
-        self.clips, self.examples = clips, examples
+    def __init__(self, clips: Clips, examples: Examples, augment: SoundAugment = NOTHING, longest: int = 0) -> None:
+        self.clips, self.examples, self.augment, self.longest = clips, examples, augment, longest
         self.lengths = np.array(
             [clips.lengths[some].sum() + gaps.sum() for some, gaps in zip(examples.clips, examples.gaps, strict=True)],
             np.int64,
@@ -66,7 +76,9 @@ class Audio(Dataset):
 
     def __getitems__(self, picks: Picks | np.ndarray | range) -> Any:
         try:
-            return self._batch(np.asarray(picks.indices if isinstance(picks, Picks) else picks))
+            if isinstance(picks, Picks):
+                return self._changed(picks) if self.augment.on else self._batch(picks.indices)
+            return self._batch(np.asarray(picks))
         except UserError as error:  # raised by the loader, so that it arrives from a worker as it was written
             return error
 
@@ -82,6 +94,15 @@ class Audio(Dataset):
                 at += len(samples)
         return Sequences(torch.from_numpy(values), torch.from_numpy(lengths)), self._labels(indices)
 
+    def _changed(self, picks: Picks) -> tuple[Sequences, torch.Tensor]:
+        (plain, known), labels = self._batch(picks.indices)
+        rows = zip(plain.numpy(), known.tolist(), picks.indices.tolist(), strict=True)
+        changed = [
+            self.augment.apply(row[:length], picks.seed, picks.epoch, index, self.longest)
+            for row, length, index in rows
+        ]
+        return padded(changed), labels
+
     def _labels(self, indices: np.ndarray) -> torch.Tensor:
         if not self.written:
             return torch.from_numpy(self.examples.labels[indices])
@@ -92,11 +113,20 @@ class Audio(Dataset):
         return torch.from_numpy(labels)
 
 
+def padded(clips: Sequence[np.ndarray]) -> Sequences:
+    """Clips of (samples,) int16 in one batch, filled up with zeros."""
+    values = np.zeros((len(clips), max(len(clip) for clip in clips)), np.int16)
+    for row, clip in zip(values, clips, strict=True):
+        row[: len(clip)] = clip
+    return Sequences(torch.from_numpy(values), torch.tensor([len(clip) for clip in clips]))
+
+
 class AudioData(BatchedData):
     """Base of the audio datasets: a subclass fills `clips`, `parts`, `rate`, and `classes` or `symbols` in `load`.
 
     Args:
         bucket: whether a batch holds examples of like length.
+        augment: what may happen to training recordings, see `SoundAugment`; None: nothing.
         batch_size: as in `BatchedData`.
         workers: as in `BatchedData`.
         seed: as in `BatchedData`.
@@ -113,9 +143,11 @@ class AudioData(BatchedData):
 
     name = "audio"
 
-    def __init__(self, *, bucket: bool, batch_size: int, workers: int, seed: int) -> None:
+    def __init__(
+        self, *, bucket: bool, batch_size: int, workers: int, seed: int, augment: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(batch_size=batch_size, workers=workers, seed=seed)
-        self.bucket = bucket
+        self.bucket, self.augment = bucket, SoundAugment.of(augment)
         self.clips: Clips
         self.parts: dict[str, Examples] = {}
         self.rate = 0
@@ -157,7 +189,7 @@ class AudioData(BatchedData):
     def train_dataset(self) -> Dataset:
         if self.only_test:
             raise UserError("data.test=1.0 leaves nothing to train on: set data.test=0.1, or use experiments evaluate")
-        return super().train_dataset()
+        return Audio(self.clips, self.parts["train"], self.augment, self.spec.longest)
 
     def train_sampler(self, dataset: Audio, share: int, rank: int, world: int) -> Any:
         if not self.bucket:
@@ -170,14 +202,15 @@ class AudioData(BatchedData):
         require_enough(len(dataset), world)
         return EvalBuckets(dataset.lengths, share * world, None, rank, world)
 
-    changes: tuple[
-        str, ...
-    ] = ()  # what is drawn anew in each epoch; here nothing, as models of sound augment themselves
+    @property
+    def changes(self) -> list[str]:
+        """What of `augment` is drawn anew in each epoch; what models of sound hide by themselves does not count."""
+        return self.augment.on
 
     def digest(self, part: str, augmented: bool) -> str:
         """Hexadecimal digits that differ when anything does of what the model gets of a part, in order."""
         audio = self.sets[part]
-        digest = hashlib.sha256(json.dumps(to_plain(self.spec)).encode())
+        digest = hashlib.sha256(json.dumps([to_plain(self.spec), self.augment if augmented else None]).encode())
         digest.update(self._labels_of(audio))
         for clips, gaps in zip(audio.examples.clips, audio.examples.gaps, strict=True):
             digest.update(np.concatenate([clips, gaps]).astype("<i8").tobytes())
@@ -195,9 +228,13 @@ class AudioData(BatchedData):
         return b";".join(np.ascontiguousarray(one, "<i8").tobytes() for one in (labels if audio.written else [labels]))
 
     def in_order(self, part: str, views: int, size: int) -> Any:
-        """Return every example of a part, at most `size` at a time, in the order that the loader's `batch_sampler` has."""
-        dataset = self.sets[part]
-        return self._loader(dataset, EvalBuckets(dataset.lengths, min(size, self.batch_size), None))
+        """Return every example of a part, at most `size` at a time, in the order that the loader's `batch_sampler` has.
+
+        With `views` that many times over, each time changed by other draws, which are those of seed 0 in every run.
+        """
+        dataset = Audio(self.clips, self.parts[part], self.augment if views else NOTHING, self.spec.longest)
+        buckets = EvalBuckets(dataset.lengths, min(size, self.batch_size), None)
+        return self._loader(dataset, Views(buckets, views) if views else buckets)
 
     def sample(self, part: str, count: int) -> Any:
         """Return the first examples of a part, as the model gets them."""
@@ -224,10 +261,7 @@ class AudioData(BatchedData):
             else read_clip(Path(one), self.spec.rate)
             for one in inputs
         ]
-        values = np.zeros((len(clips), max(len(clip) for clip in clips)), np.int16)
-        for row, clip in zip(values, clips, strict=True):
-            row[: len(clip)] = clip
-        return Sequences(torch.from_numpy(values), torch.tensor([len(clip) for clip in clips]))
+        return padded(clips)
 
 
 def split(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,8 +51,9 @@ class AudioFolder(AudioData):
         batch_size: int,
         workers: int,
         seed: int,
+        augment: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(bucket=bucket, batch_size=batch_size, workers=workers, seed=seed)
+        super().__init__(bucket=bucket, batch_size=batch_size, workers=workers, seed=seed, augment=augment)
         check_settings(validation, limit, rate, memory)
         check_amount("data.test", test, whole=False)
         self.root, self.chosen = root, None if classes is None else tuple(map(str, classes))

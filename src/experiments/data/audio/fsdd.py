@@ -7,7 +7,7 @@ one: the first five recordings (index 0 to 4) of each digit and speaker.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +57,9 @@ class FSDD(AudioData):
         batch_size: int,
         workers: int,
         seed: int,
+        augment: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(bucket=bucket, batch_size=batch_size, workers=workers, seed=seed)
+        super().__init__(bucket=bucket, batch_size=batch_size, workers=workers, seed=seed, augment=augment)
         check_amount("data.validation", validation, whole=False)
         if limit is not None:
             check_amount("data.limit", limit, whole=True)

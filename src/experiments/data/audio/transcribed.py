@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,8 +53,9 @@ class Transcribed(AudioData):
         batch_size: int,
         workers: int,
         seed: int,
+        augment: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(bucket=bucket, batch_size=batch_size, workers=workers, seed=seed)
+        super().__init__(bucket=bucket, batch_size=batch_size, workers=workers, seed=seed, augment=augment)
         for key, value in (("empty", empty), ("unknown", unknown)):
             if value not in ("error", "drop"):
                 raise UserError(f"data.{key}={value} is unknown: choose error or drop")

@@ -111,6 +111,26 @@ class EvalBuckets(Sampler[np.ndarray]):
             yield self.order[start:end]
 
 
+class Views(Sampler[Picks]):
+    """Every sequence so many times over, in the batches of `EvalBuckets`, each time as of another epoch of seed 0.
+
+    Attributes:
+        order: places in all views laid end to end.
+    """
+
+    def __init__(self, buckets: EvalBuckets, views: int) -> None:
+        self.buckets, self.views = buckets, views
+        self.order = np.concatenate([buckets.order + view * len(buckets.order) for view in range(views)])
+
+    def __len__(self) -> int:
+        return self.views * len(self.buckets)
+
+    def __iter__(self) -> Iterator[Picks]:
+        for view in range(self.views):
+            for number, rows in enumerate(self.buckets):
+                yield Picks(rows, 0, view, number, 0)
+
+
 def check_budget(lengths: np.ndarray, max_tokens: int | None) -> None:
     """Refuse a budget that the longest sequence alone exceeds."""
     longest = int(lengths.max(initial=0))
