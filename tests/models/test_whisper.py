@@ -90,12 +90,12 @@ def test_scores_are_the_library_s_at_once_and_step_by_step(tmp_path: Path) -> No
     with torch.no_grad():
         wanted = net(spectrum(batch, 2, 20), decoder_input_ids=tokens).logits
         assert torch.allclose(model(WhisperSpoken(batch, tokens)), wanted, atol=1e-5)
-        state = model.begin(model.encode(batch))
+        state = model.listen(batch)
         for begin, end in ((0, 4), (4, 5), (5, 9)):
             found, state = model.advance(tokens[:, begin:end], state)
             assert torch.allclose(found, wanted[:, end - 1], atol=1e-5)
         # Three beams a recording share its sound.
-        state = model.begin(model.encode(batch))
+        state = model.listen(batch)
         _, state = model.advance(tokens[:, :4], state)
         state = state.follow(torch.tensor([0, 0, 0, 1, 1, 1]))
         found, _ = model.advance(tokens[:, 4:5].repeat_interleave(3, 0), state)

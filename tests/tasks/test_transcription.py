@@ -56,7 +56,7 @@ def test_greedy_transcripts_are_the_library_s(published: Path, tmp_path: Path, t
     prompt = model.words.prompt(None, False, times)
     with torch.inference_mode():
         found = transcribe(
-            model, model.encode(batch), torch.tensor([prompt] * 4), times=times, beams=1, penalty=1.0, longest=20
+            model, model.listen(batch), torch.tensor([prompt] * 4), times=times, beams=1, penalty=1.0, longest=20
         )
     for ours, theirs in zip(found, wanted.tolist(), strict=True):
         text = [token for token in theirs if token not in (1, 23)]
@@ -69,11 +69,13 @@ def test_a_wider_beam_finds_what_is_no_less_probable(published: Path) -> None:
     batch = sound(20000, 8000, 31000, 3000)
     prompts = torch.tensor([model.words.prompt(None, False, False)] * 4)
     with torch.inference_mode():
-        encoded = model.encode(batch)
+        state = model.listen(batch)
         one, four = (
-            transcribe(model, encoded, prompts, times=False, beams=beams, penalty=1.0, longest=12) for beams in (1, 4)
+            transcribe(model, state, prompts, times=False, beams=beams, penalty=1.0, longest=12) for beams in (1, 4)
         )
-        alone = transcribe(model, encoded[2:3], prompts[:1], times=False, beams=4, penalty=1.0, longest=12)
+        alone = transcribe(
+            model, state.take(torch.tensor([2])), prompts[:1], times=False, beams=4, penalty=1.0, longest=12
+        )
     assert sum(a.score for a in four) >= sum(a.score for a in one)
     assert alone[0].tokens == four[2].tokens
 

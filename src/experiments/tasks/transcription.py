@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
-from experiments.batches import IGNORED, Sequences
+from experiments.batches import IGNORED, Decoding, Sequences
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts.transcribing import Segment, segments, transcribe
@@ -36,9 +36,9 @@ class TranscriptSearch(NamedTuple):
 
 
 class Spoken(NamedTuple):
-    """What the model reads: sound (B, T) int16, and the tokens before each step, (B, S) int64."""
+    """What the model reads: sound (B, T) int16 or what the model's `listen` made of it, and the tokens before each step, (B, S) int64."""
 
-    sound: Sequences
+    sound: Sequences | Decoding
     tokens: Tensor
 
 
@@ -56,7 +56,7 @@ class Transcription(Task):
     one's times end; training takes none. A window of digital silence has no text.
 
     Args:
-        model: a `Whisper`: (sound, tokens) -> (B, S, tokens), with `encode`, `begin`, `advance`, `words` and `window`.
+        model: a `Whisper`: (sound, tokens) -> (B, S, tokens), with `listen`, `advance`, `words` and `window`.
         spec: an `AudioSpec` with symbols.
         optimizer: as in `Task`.
         scheduler: as in `Task`.
@@ -123,14 +123,20 @@ class Transcription(Task):
     def metric_names(self, part: str) -> list[str]:
         return [f"{part}/loss", *(f"{part}/{name}" for name in WordErrors.names if part == "test")]
 
-    def step(self, batch: tuple[Sequences, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Sound (B, T) and symbols (B, S) filled up with IGNORED; the loss, scores (n, tokens) of all that count, truth (n,)."""
+    def step(self, batch: tuple[Sequences, Tensor], listened: Decoding | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Sound (B, T) and symbols (B, S) filled up with IGNORED; the loss, scores (n, tokens) of all that count, truth (n,).
+
+        Args:
+            batch: sound and symbols.
+            listened: what the model's `listen` made of that sound, where it is known already.
+        """
         sound, target = batch
         tokens, truth = self._taught(self.texts_of(target), len(sound.values))
         self._refuse_long(sound)
-        logits = self.model(Spoken(sound, tokens))
+        logits = self.model(Spoken(sound if listened is None else listened, tokens))
         counted = truth != IGNORED
-        return F.cross_entropy(logits[counted].float(), truth[counted]), logits[counted], truth[counted]
+        scores, truth = logits[counted], truth[counted]
+        return F.cross_entropy(scores.float(), truth), scores, truth
 
     def _taught(self, texts: Sequence[str], count: int) -> tuple[Tensor, Tensor]:
         """Return what the decoder reads, and what it is to say at each step, both (B, S)."""
@@ -175,8 +181,12 @@ class Transcription(Task):
     def _evaluate(self, part: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
         sound, target = batch
         fits = sound.lengths <= self._window * self.spec.rate
+        listened: Decoding | None = None
         if not self.windows or bool(fits.all()):
-            loss, prediction, truth = self.step(batch)
+            if part == "test":  # the loss and the transcripts share it
+                self._refuse_long(sound)
+                listened = self.model.listen(sound)  # type: ignore[operator, union-attr]
+            loss, prediction, truth = self.step(batch, listened)
             self.sums[part].add(len(truth), loss=loss)
         elif bool(fits.any()):  # the others have no loss, as it would need to know what is said in which window
             some = Sequences(sound.values[fits], sound.lengths[fits])
@@ -185,7 +195,7 @@ class Transcription(Task):
         else:
             loss, prediction, truth = (torch.zeros(0, device=self.device) for _ in range(3))
         if part == "test":
-            heard, said = self.transcribe(sound), self.texts_of(target)
+            heard, said = self.transcribe(sound, listened), self.texts_of(target)
             self._errors.update([one.text for one in heard], said)
             self.transcripts.add(said, [one.text for one in heard])
             if len(self.drawn) < 3:
@@ -219,8 +229,8 @@ class Transcription(Task):
         return ["".join(symbols[place] for place in row[row != IGNORED].tolist()) for row in target.cpu()]
 
     @torch.no_grad()
-    def transcribe(self, sound: Sequences) -> list[Said]:
-        """Return what is said in each recording (B, T)."""
+    def transcribe(self, sound: Sequences, listened: Decoding | None = None) -> list[Said]:
+        """Return what is said in each recording (B, T); `listened` is what the model made of it, where none is over the window."""
         sound = Sequences(*(one.to(self.device) for one in sound))
         rate, window = self.spec.rate, round(self._window * self.spec.rate)
         self._refuse_long(sound)
@@ -232,7 +242,8 @@ class Transcription(Task):
             loud = [place for place, piece in enumerate(pieces) if bool(piece.any())]
             long = any(lengths[row] > window for row in some)
             times = (self.timestamps or long) and self.words.first_time is not None
-            heard = self._hear([pieces[place] for place in loud], times) if loud else []
+            known = listened and listened.take(torch.tensor([some[place] for place in loud], device=self.device))
+            heard = self._hear([pieces[place] for place in loud], times, known) if loud else []
             tokens: dict[int, list[int]] = dict(zip(loud, heard, strict=True))
             for place, row in enumerate(some):
                 seconds = len(pieces[place]) / rate
@@ -245,15 +256,16 @@ class Transcription(Task):
                 at[row] = lengths[row] if last else at[row] + max(1, round(forward * rate))
         return [self._said(parts) for parts in found]
 
-    def _hear(self, pieces: Sequence[Tensor], times: bool) -> list[list[int]]:
-        lengths = torch.tensor([len(one) for one in pieces], device=self.device)
-        values = torch.nn.utils.rnn.pad_sequence(list(pieces), batch_first=True)
-        encoded = self.model.encode(Sequences(values, lengths))  # type: ignore[operator, union-attr]
-        prompts = self._prompts(encoded, times)
+    def _hear(self, pieces: Sequence[Tensor], times: bool, state: Decoding | None = None) -> list[list[int]]:
+        if state is None:
+            lengths = torch.tensor([len(one) for one in pieces], device=self.device)
+            values = torch.nn.utils.rnn.pad_sequence(list(pieces), batch_first=True)
+            state = self.model.listen(Sequences(values, lengths))  # type: ignore[operator, union-attr]
+        prompts = self._prompts(state, len(pieces), times)
         longest = self.model.positions - prompts.shape[1]  # type: ignore[operator, union-attr]
         heard = transcribe(
             self.model,
-            encoded,
+            state,
             prompts,
             times=times,
             beams=self.search.beams,
@@ -262,17 +274,17 @@ class Transcription(Task):
         )
         return [one.tokens for one in heard]
 
-    def _prompts(self, encoded: Tensor, times: bool) -> Tensor:
-        """Return what each transcript begins with, (B, P)."""
-        codes = [self.language] * len(encoded)
+    def _prompts(self, state: Decoding, count: int, times: bool) -> Tensor:
+        """Return what each of some transcripts begins with, (B, P)."""
+        codes = [self.language] * count
         if self.language is None and self.words.languages:
-            start = torch.full((len(encoded), 1), self.words.start, device=encoded.device)
-            logits, _ = self.model.advance(start, self.model.begin(encoded))  # type: ignore[operator, union-attr]
+            start = torch.full((count, 1), self.words.start, device=self.device)
+            logits, _ = self.model.advance(start, state)  # type: ignore[operator, union-attr]
             known = list(self.words.languages.items())
             best = logits[:, [token for _, token in known]].argmax(1).tolist()
             codes = [known[place][0] for place in best]
         rows = [[*self.context, *self.words.prompt(code, self.translate, times)] for code in codes]
-        return torch.tensor(rows, device=encoded.device)
+        return torch.tensor(rows, device=self.device)
 
     def _said(self, parts: Sequence[Segment]) -> Said:
         texts = [(one.start, one.end, self.words.decode(one.tokens)) for one in parts]
@@ -295,8 +307,9 @@ class Transcription(Task):
             sound = Sequences(clip[None].to(self.device), torch.tensor([len(clip)], device=self.device))
             sound = sound._replace(values=sound.values[:, : round(self._window * self.spec.rate)])
             sound = sound._replace(lengths=sound.lengths.clamp(max=sound.values.shape[1]))
-            tokens = self._hear([sound.values[0]], False)[0]
-            prompt = self._prompts(self.model.encode(sound), False)[0].tolist()  # type: ignore[operator, union-attr]
+            state = self.model.listen(sound)  # type: ignore[operator, union-attr]
+            tokens = self._hear([sound.values[0]], False, state)[0]
+            prompt = self._prompts(state, 1, False)[0].tolist()
             whole = torch.tensor([[*prompt, *tokens]], device=self.device)
             steps = max(1, min(50, int(sound.lengths[0]) * 50 // self.spec.rate))
             looks = self.model.attention(sound, whole)[0, len(prompt) - 1 : -1]  # type: ignore[operator, union-attr]

@@ -29,9 +29,9 @@ RATE = 16_000
 
 
 class WhisperSpoken(NamedTuple):
-    """What the network reads: sound (B, T) int16, and the tokens before each step, (B, S) int64."""
+    """What the network reads: sound (B, T) int16 or what `listen` made of it, and the tokens before each step, (B, S) int64."""
 
-    sound: Sequences
+    sound: Sequences | Decoding
     tokens: Tensor
 
 
@@ -197,7 +197,7 @@ class Whisper(nn.Module):
         if isinstance(x, Sequences):
             start = torch.full((len(x.values), 1), self.words.start, device=x.values.device)
             x = WhisperSpoken(x, start)
-        state = self.begin(self.encode(x.sound))
+        state = x.sound if isinstance(x.sound, Decoding) else self.listen(x.sound)
         values, _ = self._decode(x.tokens, state)
         return self.head(values)
 
@@ -210,8 +210,9 @@ class Whisper(nn.Module):
             x = stage(x)
         return x.values
 
-    def begin(self, encoded: Tensor) -> Decoding:
+    def listen(self, sound: Sequences) -> Decoding:
         """Where a decoder stands before the first token; a row of `fixed` serves as many rows of `moving` as there come."""
+        encoded = self.encode(sound)
         fixed: list[Tensor] = []
         moving: list[Tensor] = []
         for name in self.layers:
@@ -236,7 +237,7 @@ class Whisper(nn.Module):
     @torch.no_grad()
     def attention(self, sound: Sequences, tokens: Tensor) -> Tensor:
         """Where each token looks in the sound, the mean over layers and heads: (B, S, steps)."""
-        state = self.begin(self.encode(sound))
+        state = self.listen(sound)
         values = self.embedding(self.head.tokens(tokens), 0)
         maps = []
         for number, name in enumerate(self.layers):

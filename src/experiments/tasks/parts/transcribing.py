@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from experiments.batches import Decoding
+
 STEP = 0.02  # seconds from one time token to the next
 
 
@@ -30,23 +32,23 @@ class Segment(NamedTuple):
 
 @torch.no_grad()
 def transcribe(
-    model: Any, encoded: Tensor, prompts: Tensor, *, times: bool, beams: int, penalty: float, longest: int
+    model: Any, state: Decoding, prompts: Tensor, *, times: bool, beams: int, penalty: float, longest: int
 ) -> list[Heard]:
     """Return the best transcript of each recording that a search finds.
 
     Args:
-        model: with `begin`, `advance` and `words` as of `models.whisper.Whisper`, in evaluation mode.
-        encoded: (B, steps, hidden).
+        model: with `advance` and `words` as of `models.library.whisper.Whisper`, in evaluation mode.
+        state: what its `listen` makes of the sounds, a row each.
         prompts: (B, P), what a transcript begins with.
         times: whether times are wanted among the tokens.
         beams: hypotheses kept a recording; 1 is greedy.
         penalty: sums of log-probabilities are compared over the number of tokens to this power.
         longest: tokens behind the prompt at most.
     """
-    words, device, count = model.words, encoded.device, len(encoded)
+    words, device, count = model.words, prompts.device, len(prompts)
     finished: list[list[tuple[float, Heard]]] = [[] for _ in range(count)]
     alive = list(range(count))
-    logits, state = model.advance(prompts, model.begin(encoded))
+    logits, state = model.advance(prompts, state)
     rows = torch.arange(count, device=device).repeat_interleave(beams)
     logits, state = logits[rows], state.follow(rows)
     scores = torch.full((count, beams), -torch.inf, device=device)
