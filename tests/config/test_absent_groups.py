@@ -107,3 +107,27 @@ def test_switches_are_followed_or_refused(experiments: Experiments, words: list[
 def test_a_config_is_shown_in_part(experiments: Experiments) -> None:
     code, output, _ = experiments("train", "--cfg", "job", "--package", "optimizer", *SMALL)
     assert code == 0 and "lr: 0.001" in output and "callbacks" not in output
+
+
+def test_options_of_hydra_that_a_file_chooses(experiments: Experiments, tmp_path: Path) -> None:
+    """Hydra would take those of our train.yaml in their place, without a word."""
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    for name, text in (
+        ("base", "defaults:\n  - override /hydra/launcher: basic\n"),
+        ("listed", "defaults:\n  - base\n  - _self_\n"),
+        (
+            "searched",
+            "defaults:\n  - override /hydra/sweeper: optuna\nhydra: {sweeper: {params: {optimizer.lr: '0.1,0.2'}}}\n",
+        ),
+    ):
+        (tmp_path / "conf" / "experiment" / f"{name}.yaml").write_text(f"# @package _global_\n{text}")
+    words = (*SMALL, "--config-dir", "conf", "launcher.jobs=2", "seed=0,1")
+    code, _, errors = experiments("check", "-m", *words, "experiment=listed")
+    assert code == 2 and "hydra/launcher=basic" in errors
+    code, _, errors = experiments("check", "-m", *words, "experiment=listed", "hydra/launcher=processes")
+    assert code == 0, errors
+    pytest.importorskip("optuna")
+    code, output, errors = experiments("check", "-m", "--config-dir", "conf", *SMALL, "experiment=searched")
+    assert code == 0 and "optimizer.lr in 0.1, 0.2" in output, errors
+    code, _, errors = experiments("check", "--config-dir", "conf", *SMALL, "experiment=searched")
+    assert code == 2 and "hydra/sweeper=optuna has no effect on one run: add -m" in errors

@@ -343,3 +343,26 @@ def test_interrupted_runs_save_and_a_metric_that_is_not_there_can_be_mended(
     code, output, errors = experiments("train", "-m", "resume=found", "search.metric=val/accuracy")
     assert code == 0 and "best of 2 runs" in output, errors
     assert all(record["resumed"] == 1 for record in records(tmp_path / "found").values())
+
+
+def test_listed_numbers_are_kept_as_numbers_and_typed_as_they_were_given() -> None:
+    (key, other) = read_space(["a=1e-2,1,0.5", "b=1,relu"]).keys
+    assert key.listed() == (0.01, 1, 0.5) and [key.word(value) for value in key.listed()] == ["a=0.01", "a=1", "a=0.5"]
+    assert key.listed(as_text=True) == ("0.01", "1", "0.5") and key.word("0.01") == "a=0.01"
+    assert other.listed() == ("1", "relu")
+    assert read_space(["a=1,1.0"]).keys[0].listed() == ("1", "1.0"), "the same number twice"
+
+
+def test_a_search_with_listed_numbers_and_one_of_an_earlier_version(tmp_path: Path) -> None:
+    from experiments.search.study import keeps_text, open_study
+
+    space = read_space(["data.batch_size=32,64"])
+    study = open_study(optuna, tmp_path, settings(), space)
+    trial = study.ask()
+    assert space.suggest(trial, keeps_text(study))["data.batch_size"] in (32, 64)
+    (tmp_path / "old").mkdir()
+    old = open_study(optuna, tmp_path / "old", settings(), space)
+    old.set_user_attr("the listed values", None)  # as studies of earlier versions, which do not say it
+    kept = space.suggest(old.ask(), keeps_text(old))["data.batch_size"]
+    again = open_study(optuna, tmp_path / "old", settings(), space)
+    assert kept in ("32", "64") and space.suggest(again.ask(), keeps_text(again))["data.batch_size"] in ("32", "64")

@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments.config.absent_groups import fill_absent
 from experiments.config.augmentation import settle_augmentation
+from experiments.config.chosen_in_files import with_choices_of_files
 from experiments.config.fitting_task import with_fitting_task
 from experiments.config.hydra_keys import refuse_sweep, refuse_unused, refuse_words, searchpath_is_there
 from experiments.config.interpolations import resolve
@@ -62,7 +63,8 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[str] = (), whole: bo
     refuse_hidden(folders)
     places = [*(f"file://{folder}" for folder in folders), *(place for place in asked if "://" in place)]
     search = [f"hydra.searchpath=[{','.join(quoted(place) for place in places)}]"] if places else []
-    words, config = composed_by_hydra(with_fitting_task(spelled_out(overrides), folders), search, folders)
+    overrides = with_choices_of_files(spelled_out(overrides), folders)
+    words, config = composed_by_hydra(with_fitting_task(overrides, folders), search, folders)
     if whole:
         refuse_sweep(config.hydra, words)
     return settle(config, words, folders, whole=whole)

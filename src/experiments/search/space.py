@@ -43,20 +43,40 @@ class Key:
     def numeric(self) -> bool:
         return not self.choices
 
-    def suggest(self, trial: Any) -> Any:
+    def suggest(self, trial: Any, as_text: bool = False) -> Any:
         """Return a trial's value, which its sampler chooses where it has none yet."""
         if self.choices:
-            return trial.suggest_categorical(self.name, self.choices)
+            return trial.suggest_categorical(self.name, self.listed(as_text))
         if self.whole:
             return trial.suggest_int(self.name, int(self.low), int(self.high), log=self.log, step=int(self.step or 1))
         return trial.suggest_float(self.name, self.low, self.high, log=self.log, step=self.step)
+
+    def listed(self, as_text: bool = False) -> tuple[Any, ...]:
+        """Return the choices as a study keeps them: numbers where all are numbers, else text."""
+        numbers = self._numbers() if not as_text else {}
+        return tuple(numbers) or self.choices
+
+    def _numbers(self) -> dict[int | float, str]:
+        """Return the choices as numbers with their text; nothing where one is none, or two are the same."""
+        numbers: dict[int | float, str] = {}
+        for text in self.choices:
+            try:
+                value = int(text) if text.lstrip("+-").isdecimal() else float(text)
+            except ValueError:
+                return {}
+            if not math.isfinite(value) or value in numbers:
+                return {}
+            numbers[value] = text
+        return numbers
 
     def word(self, value: Any) -> str:
         """Return the override that sets a value."""
         return f"{self.name}={self._text(value)}"
 
     def _text(self, value: Any) -> str:
-        if self.choices or self.whole:
+        if self.choices:
+            return value if isinstance(value, str) else self._numbers()[value]
+        if self.whole:
             return str(value)
         short = float(f"{value:.{_DIGITS}g}")
         return repr(min(max(short, self.low), self.high))
@@ -94,23 +114,23 @@ class Space:
     keys: tuple[Key, ...]
     fixed: tuple[str, ...]
 
-    def suggest(self, trial: Any) -> dict[str, Any]:
-        """Return a trial's values; those it has stay."""
-        return {key.name: key.suggest(trial) for key in self.keys}
+    def suggest(self, trial: Any, as_text: bool = False) -> dict[str, Any]:
+        """Return a trial's values; those it has stay. Listed ones are text in studies of earlier versions."""
+        return {key.name: key.suggest(trial, as_text) for key in self.keys}
 
     def words(self, values: Mapping[str, Any]) -> list[str]:
         """Return all overrides of a trial."""
         return [*self.fixed, *(key.word(values[key.name]) for key in self.keys)]
 
-    def grid(self) -> list[dict[str, Any]]:
-        """Return every point; the last key varies fastest.
+    def grid(self, as_text: bool = False) -> list[dict[str, Any]]:
+        """Return every point, as a study keeps it; the last key varies fastest.
 
         Raises:
             UserError: when a key has no end of values.
         """
         axes = []
         for key in self.keys:
-            values = key.values()
+            values = list(key.listed(as_text)) if key.choices else key.values()
             if values is None:
                 raise UserError(
                     f"search.sampler=grid takes listed values and {key} has no end of them: list some, as in {key.name}=0.1,0.01"

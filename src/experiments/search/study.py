@@ -15,6 +15,7 @@ from experiments.search.space import Space
 from experiments.sweep.objective import STORAGE
 
 _NAME = "search"  # of the study; Hyperband's brackets depend on it
+_LISTED = "the listed values"  # whether a study keeps those that are numbers as numbers
 _INSTALL = {"optuna": "pip install 'optuna>=4'", "cmaes": "pip install cmaes"}
 
 
@@ -63,7 +64,7 @@ def open_study(optuna: ModuleType, folder: Path, settings: SearchSettings, space
         directions = ["minimize" if one.lower else "maximize" for one in settings.objectives]
         study = optuna.create_study(study_name=_NAME, storage=storage, directions=directions)
         study.set_metric_names(about["search.metric"])  # which Optuna's dashboard shows
-        for key, value in about.items():
+        for key, value in (about | {_LISTED: "numbers"}).items():
             study.set_user_attr(key, value)
     except UserError:
         raise
@@ -72,6 +73,11 @@ def open_study(optuna: ModuleType, folder: Path, settings: SearchSettings, space
             f"{path} cannot be read ({first_line(error)}): move it away; the runs beside it are taken up again"
         ) from error
     return study
+
+
+def keeps_text(study: Any) -> bool:
+    """Tell whether a study comes from a version that kept listed numbers as text."""
+    return study.user_attrs.get(_LISTED) != "numbers"
 
 
 def make_sampler(optuna: ModuleType, settings: SearchSettings, number: int, jobs: int) -> Any:

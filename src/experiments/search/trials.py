@@ -11,7 +11,7 @@ from experiments.run.outcome import repeat
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED, PRUNED
 from experiments.search.report import tell_best
 from experiments.search.settings import SearchSettings, headline
-from experiments.search.study import make_sampler
+from experiments.search.study import keeps_text, make_sampler
 from experiments.search.trial_planner import TrialPlanner
 from experiments.sweep.folder import RUN
 from experiments.sweep.planned_run import PlannedRun
@@ -57,7 +57,8 @@ class Trials:
         self.display: Display = SearchDisplay(Standing(self.folder, [], jobs, objectives=settings.objectives))
         self.optuna = sys.modules["optuna"]
         self.states = self.optuna.trial.TrialState
-        self.grid = planner.space.grid() if settings.sampler == "grid" else []
+        self._as_text = keeps_text(study)
+        self.grid = planner.space.grid(self._as_text) if settings.sampler == "grid" else []
         self._shown: dict[str, Job] = {}
         self._waiting: list[PlannedRun] = []
         self._at_work: set[str] = set()  # runs that were given away and have not ended
@@ -92,7 +93,9 @@ class Trials:
         for frozen in (trial for trial in trials if trial.state == self.states.RUNNING):
             self.study.sampler = make_sampler(self.optuna, self.settings, frozen.number, self.jobs)
             trial = self.optuna.trial.Trial(self.study, frozen._trial_id)
-            self.planner.space.suggest(trial)  # what it lacks when it was killed while it was being asked for
+            self.planner.space.suggest(
+                trial, self._as_text
+            )  # what it lacks when it was killed while it was being asked for
             taken_up += self._propose(trial)
         if taken_up:
             self._notes.append(
@@ -140,7 +143,7 @@ class Trials:
         number = self._count() - (1 if self.grid else 0)
         self.study.sampler = make_sampler(self.optuna, self.settings, number, self.jobs)
         trial = self.study.ask()
-        self.planner.space.suggest(trial)
+        self.planner.space.suggest(trial, self._as_text)
         return trial
 
     def _count(self) -> int:

@@ -1,0 +1,44 @@
+"""Options of Hydra's own groups that a file chooses: `override /hydra/sweeper: optuna` in an experiment. Never imports torch.
+
+Hydra itself takes the first override that it meets, which is that of train.yaml, and leaves the others out without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from experiments.config.options import GROUPS, content, option_files
+
+_DEPTH = 10  # of files that name one another
+
+
+def with_choices_of_files(words: Sequence[str], config_dirs: Sequence[str]) -> list[str]:
+    """Return some overrides, and those of Hydra's own groups that the options they choose ask for, `hydra/sweeper=optuna`.
+
+    Args:
+        words: overrides; what they choose themselves counts more.
+        config_dirs: further folders of configs.
+    """
+    given = {word.lstrip("+~").partition("=")[0] for word in words}
+    found: dict[str, str] = {}
+    for word in words:
+        group, _, option = word.lstrip("+").partition("=")
+        if group in GROUPS and option:
+            found |= dict(_asked_for(group, option, config_dirs, 0))
+    return [*words, *(f"{key}={value}" for key, value in found.items() if key not in given)]
+
+
+def _asked_for(group: str, option: str, config_dirs: Sequence[str], depth: int) -> Iterator[tuple[str, str]]:
+    path = option_files(group, config_dirs, bases=True).get(option)
+    if path is None or depth > _DEPTH:
+        return
+    listed = content(path).get("defaults")
+    for entry in listed if isinstance(listed, list) else ():
+        if isinstance(entry, str):
+            name = entry.partition("@")[0]
+            inner, _, other = name.removeprefix("/").rpartition("/") if name.startswith("/") else (group, "", name)
+            yield from _asked_for(inner, other, config_dirs, depth + 1)
+        for key, value in entry.items() if isinstance(entry, dict) else ():
+            name = str(key).removeprefix("override ").strip().removeprefix("/")
+            if name.startswith("hydra/") and isinstance(value, str):
+                yield name, value
