@@ -77,6 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
+        if isinstance(error, ImportError):
+            from experiments.config.needed_packages import of_import_error
+
+            if said := of_import_error(error):
+                return _say(error, 2, said)
         if changed and isinstance(error, (TypeError, ValueError, AttributeError, LookupError)):
             cause = f"{changed} was not written here, or changed since, and makes no run"
             return _say(error, 2, f"{cause} ({in_short(error)}): restore it from a copy")

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.config import foreign_modules, trainer_keys
 from experiments.config.class_keys import metric_problems, untaken_keys
 from experiments.config.devices import device_problems
+from experiments.config.needed_packages import missing_packages
 from experiments.config.pairs import pair_problems, sight_problems
 from experiments.config.preprocessing import given_keys
 from experiments.config.value_rules import value_problems
@@ -37,6 +38,7 @@ def check(config: Any, defaults: Any = None) -> list[str]:
     of_trainer = trainer_keys.problems(config.trainer, given_keys(config))
     return [
         *wrong,
+        *missing_packages(config),
         *type_problems(config, defaults),
         *([] if sizeless else pair_problems(config)),
         *sight_problems(config),

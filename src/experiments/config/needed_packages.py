@@ -1,0 +1,42 @@
+"""Packages of the extras that data and tasks need, named before a run begins where they are missing. Never imports torch."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from typing import Any
+
+EXTRAS = {  # a package as it is imported, and the extra that brings it
+    "soundfile": "speech",
+    "tokenizers": "language",
+    "sacrebleu": "translation",
+    "skimage": "denoising",
+}
+_NEEDS = (  # group, class, package, and the kinds of data that need it
+    ("data", r"experiments\.data\.audio\.(?!generated_)", "soundfile", None),
+    ("data", r"experiments\.data\.(text|pairs)\.", "tokenizers", None),
+    ("data", r"experiments\.data\.masks\.coco_masks\.", "skimage", None),
+    ("task", r"experiments\.tasks\.translation\.", "sacrebleu", None),
+    ("task", r"experiments\.tasks\.denoising\.", "skimage", "image"),
+)
+
+
+def missing_packages(config: Any) -> list[str]:
+    """Return a sentence for each package that the data or the task of a config need and that is not installed."""
+    found = []
+    for group, target, package, kind in _NEEDS:
+        node = config[group]
+        asked = kind is None or (config["data"].get("gives") or {}).get("kind") == kind
+        if asked and re.match(target, str(node.get("_target_") or "")) and find_spec(package) is None:
+            found.append(f"{group}={config['run']['choices'].get(group)} {_sentence(package)}")
+    return found
+
+
+def of_import_error(error: ImportError) -> str | None:
+    """Return the sentence for a package of the extras that could not be imported; None for any other."""
+    package = (error.name or "").partition(".")[0]
+    return f"this {_sentence(package)}" if package in EXTRAS else None
+
+
+def _sentence(package: str) -> str:
+    return f"needs the package {package}, which is not installed: pip install 'experiments[{EXTRAS[package]}]'"
