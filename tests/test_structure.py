@@ -80,6 +80,7 @@ LIGHT = (
     "spec",
     "run/trust",
     "system/files",
+    "system/memory",
     "system/locks",
     "system/bounded_files",
     "system/processes",

@@ -30,6 +30,14 @@ trainer=quick trainer.max_time=soon
 trainer=quick trainer.strategy=foo
 trainer=quick data=image_folder data.root=empty
 trainer=quick data=mnist data.root=empty
+trainer=quick data=generated_entities data.count=60 data.max_length=1
+trainer=quick data=generated_series data.season=100000
+trainer=quick data=generated_series task.block=1000
+trainer=quick data=generated_reviews data.count=60 data.tokenizer.min_count=9999
+trainer=quick data=generated_text data.limit=100000000
+trainer=quick data=generated_text data.steps=9000
+trainer=quick data=generated_masks model.depth=9
+trainer=quick data=shapes data.count=1000000
 """
 # Where a rule says it.
 RULED = """
@@ -203,6 +211,15 @@ data=text_table data.path=nowhere.csv
 data=series_table data.path=nowhere.csv
 data=image_folder
 data=speech_manifest
+data=generated_series task.quantiles=[]
+data=generated_masks model.depth=9000
+data=generated_boxes data.side=100000
+data=generated_reviews data.count=10000000000
+model=mlp model.hidden=[100000000000]
+data.workers=100000
+trainer.threads=1000000
+data.transform=[]
+data=text_file data.path=
 """
 
 

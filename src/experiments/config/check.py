@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.config import foreign_modules, trainer_keys
 from experiments.config.class_keys import metric_problems, untaken_keys
 from experiments.config.devices import device_problems
+from experiments.config.largest_values import largest_problems
 from experiments.config.needed_packages import missing_packages
 from experiments.config.pairs import pair_problems, sight_problems
 from experiments.config.preprocessing import given_keys
@@ -40,6 +41,7 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         *wrong,
         *missing_packages(config),
         *type_problems(config, defaults),
+        *(one for one in largest_problems(config) if one.partition("=")[0] not in named),
         *([] if sizeless else pair_problems(config)),
         *sight_problems(config),
         *device_problems(config),

@@ -20,6 +20,8 @@ _OF_FILES = (
     "data.max_length",
     "data.history",
     "data.horizon",
+    "data.season",
+    "data.steps",
 )
 _OF_THE_MODEL = ("freezing.count", "freezing.depth", "freezing.views", "trainer.limit_train_batches")
 _SETTLED = re.compile(

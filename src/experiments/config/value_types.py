@@ -30,11 +30,24 @@ def type_problems(config: Any, defaults: Any) -> list[str]:
     problems, typed = [], {f"trainer.{key}" for key in trainer_keys.LISTED}
     for key in given:
         default, value = (select(one, key) for one in (defaults, config))
+        if (sentence := _empty(key, value, default)) is not None:
+            problems.append(sentence)
+            continue
         if default in (None, "???") or value is None or key == "trainer.devices" or key in typed:
             continue
         if not _alike(default, value):
             problems.append(f"{key}={shown(value)} must be {_named(default)}: its default is {shown(default)}")
     return problems
+
+
+def _empty(key: str, value: Any, default: Any) -> str | None:
+    """Say that a value is empty where its default is not; a network may have no hidden layer."""
+    listed = isinstance(value, (list, ListConfig)) and not key.startswith("model.")
+    if value == "" and default != "":
+        return f"{key}= is empty: give a value, or leave it out"
+    if listed and not len(value) and not (isinstance(default, (list, ListConfig)) and not len(default)):
+        return f"{key}=[] is empty: give a value, or leave it out"
+    return None
 
 
 def _alike(default: Any, value: Any) -> bool:

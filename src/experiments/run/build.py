@@ -13,6 +13,7 @@ from experiments.config.preprocessing import given_keys, take_over
 from experiments.config.shorthand import SCHEDULER_ENTRIES
 from experiments.run.identity import same_examples
 from experiments.run.instantiate import bound, described, locate, make
+from experiments.run.model_memory import require_model_memory
 from experiments.run.names_of_data import require_names, trained_spec
 from experiments.speedups.lean_imports import import_lightning
 from experiments.speedups.malloc import keep_freed_memory
@@ -101,7 +102,13 @@ def build_model(config: DictConfig, spec: Any) -> Any:
 
     source = config.model.get("source")
     found = {"source": str(published_folder(source))} if source and hub_name(source, config.model) else {}
-    return make(config.model, **spec.inputs, **hints(config.model, spec), **asked(config.task, spec), **found)
+    given = spec.inputs | hints(config.model, spec) | asked(config.task, spec) | found
+
+    def build() -> Any:
+        return make(config.model, **given)
+
+    require_model_memory(config, build)
+    return build()
 
 
 def hints(node: Any, spec: Any) -> dict[str, Any]:

@@ -79,6 +79,10 @@ class Forecasting(Task):
     def outputs(spec: Any, quantiles: Sequence[float] | None = None, block: int | None = None) -> dict[str, Any]:
         if block is not None and block < 1:
             raise UserError(f"task.block={block} must be 1 or more, or null: try task.block=1")
+        if block is not None and block > spec.horizon:
+            raise UserError(
+                f"task.block={block} is more than data.horizon={spec.horizon}: set task.block={spec.horizon}, or null"
+            )
         count = len(quantiles) if quantiles else 1
         return {"num_classes": len(spec.columns) * count, "horizon": min(block or spec.horizon, spec.horizon)}
 
@@ -172,6 +176,8 @@ class Forecasting(Task):
 def _quantiles(given: Sequence[float] | None) -> tuple[float, ...]:
     values = tuple(given or ())
     inside = all(not isinstance(value, bool) and isinstance(value, int | float) and 0 < value < 1 for value in values)
-    if not inside or list(values) != sorted(set(values)):
-        raise UserError(f"task.quantiles={list(values)} must increase between 0 and 1: try [0.1,0.5,0.9]")
+    if (given is not None and not values) or not inside or list(values) != sorted(set(values)):
+        raise UserError(
+            f"task.quantiles={list(values)} must increase between 0 and 1: try task.quantiles=[0.1,0.5,0.9], or null for none"
+        )
     return values

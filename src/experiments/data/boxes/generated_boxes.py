@@ -10,6 +10,7 @@ from experiments.data.boxes.annotations import AnnotatedImage, Object
 from experiments.data.boxes.box_data import BoxData
 from experiments.data.boxes.instance_masks import Drawn, bounds
 from experiments.errors import UserError
+from experiments.system.memory import require_memory
 
 CLASSES = ("disc", "square", "triangle", "cross")
 
@@ -29,6 +30,7 @@ class GeneratedBoxes(BoxData):
         super().__init__(**rest)
         if count < 4 or side < 32:
             raise UserError(f"data.count={count} and data.side={side} must be 4 and 32 or more: try data.count=200")
+        require_memory(6 * count * side**2, f"data.count={count} with data.side={side}", "take fewer or smaller images")
         self.count, self.side = count, side
 
     def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[AnnotatedImage]]]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import os
 import zipfile
 from pathlib import Path
 
-_UNKNOWN = 4 << 30  # bytes that are taken where the system does not say what is free
+from experiments.system.memory import free_memory
 
 
 def unpacked(path: Path, largest: int | None = None) -> bytes:
@@ -45,17 +44,3 @@ def refuse_too_large(path: Path) -> None:
         size = sum(item.file_size for item in archive.infolist())
     if size > (free := free_memory()):
         raise ValueError(f"its content takes {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free")
-
-
-def free_memory() -> int:
-    """Bytes of memory that are free, as far as the system says."""
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024 * int(line.split()[1])
-    except (OSError, ValueError, IndexError):
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (OSError, ValueError, AttributeError):
-        return _UNKNOWN

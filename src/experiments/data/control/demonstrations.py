@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from experiments.data.common.loading import batch_loader, share_of, whole
 from experiments.data.common.sampling import EvalSampler, Picks, TrainSampler
+from experiments.data.common.splits import check_amount
 from experiments.data.control.control_data import PlaysEpisodes
 from experiments.data.control.demonstration_files import Episode, check_shapes, read
 from experiments.data.control.experts import demonstrate
@@ -125,6 +126,8 @@ class Demonstrations(PlaysEpisodes):
                 raise UserError(f"data.{key}={share} must be a share of the episodes: try data.{key}=0.1")
         if path is None:
             whole("data.demonstrations", demonstrations, 3)
+        if limit is not None:
+            check_amount("data.limit", limit, whole=True)
         self.path = None if path is None else Path(path).expanduser()
         self.demonstrations, self.shares, self.limit = demonstrations, (validation, test), limit
         self.batch_size, self.seed = batch_size, seed
@@ -151,7 +154,7 @@ class Demonstrations(PlaysEpisodes):
                 f"{count} episodes are too few for three parts: record more, or set data.validation and data.test"
             )
         if self.limit is not None:
-            limit = int(self.limit) if self.limit >= 1 else max(1, round(self.limit * train))
+            limit = self.limit if isinstance(self.limit, int) else max(1, round(self.limit * train))
             if limit > train:
                 raise UserError(f"data.limit={limit} is more than the {train} training episodes: take {train} or less")
         else:

@@ -17,6 +17,7 @@ from experiments.data.common.sequence_data import SequenceData, Store
 from experiments.data.common.splits import fingerprint
 from experiments.errors import UserError
 from experiments.spec import SequenceSpec, TextSpec
+from experiments.system.memory import require_memory
 
 BLANK, GO, FIRST = 1, 2, 3  # tokens: nothing happens, answer now, and the first symbol; 0 is padding
 
@@ -43,6 +44,7 @@ class Generated(SequenceData):
         super().__init__(batch_size=batch_size, max_tokens=None, bucket=False, workers=workers, seed=seed)
         for key, value, least in (("length", length, self.least), ("count", count, 40)):
             whole(f"data.{key}", value, least)
+        require_memory(48 * count * length, f"data.count={count} with data.length={length}", "take less of either")
         self.length, self.count = length, count
 
     def draw(self, random: np.random.Generator, count: int) -> Store:

@@ -14,6 +14,7 @@ from experiments.data.images import augment as changes
 from experiments.data.images.augment import Augment
 from experiments.data.images.transforms import augmented
 from experiments.errors import UserError
+from experiments.system.memory import require_memory
 
 
 class Part(NamedTuple):
@@ -100,6 +101,11 @@ def resize(images: torch.Tensor, size: int | None) -> torch.Tensor:
         return images
     short = min(height, width)
     target = [max(size, round(height * size / short)), max(size, round(width * size / short))]
+    require_memory(
+        len(images) * images.shape[1] * size**2 + 8 * min(len(images), 1024) * images.shape[1] * target[0] * target[1],
+        f"data.size={size} with {len(images)} images",
+        "take a smaller size, or data.limit",
+    )
     top, left = (target[0] - size) // 2, (target[1] - size) // 2
     resized = images.new_empty(len(images), images.shape[1], size, size)
     for start in range(0, len(images), 1024):

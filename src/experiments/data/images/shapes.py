@@ -8,6 +8,7 @@ import numpy as np
 
 from experiments.data.images.image_data import ImageData
 from experiments.data.images.image_store import Part
+from experiments.system.memory import require_memory
 
 CLASSES = ("disc", "square", "triangle", "cross")
 SIDE = 28
@@ -25,6 +26,7 @@ class Shapes(ImageData):
 
     def __init__(self, *, count: int, **rest: Any) -> None:
         super().__init__(**rest)
+        require_memory(40 * count * SIDE**2, f"data.count={count}", "take fewer images")
         self.count = count
 
     def read(self) -> tuple[tuple[str, ...], dict[str, Part]]:

@@ -10,6 +10,7 @@ import numpy as np
 from experiments.data.masks.mask_data import MaskContents, MaskData
 from experiments.data.masks.mask_files import Pair
 from experiments.errors import UserError
+from experiments.system.memory import require_memory
 
 CLASSES = ("background", "disc", "square", "triangle", "cross")
 COLOURS = ("#202020", "#2a78b8", "#e28028", "#3aa050", "#b83a3a")
@@ -32,6 +33,7 @@ class GeneratedMasks(MaskData):
             raise UserError(
                 f"data.count={count} must be 4 or more and data.side={side} 16 or more: try data.count=200 data.side=64"
             )
+        require_memory(5 * count * side**2, f"data.count={count} with data.side={side}", "take fewer or smaller images")
         self.count, self.side = count, side
 
     def read(self) -> MaskContents:

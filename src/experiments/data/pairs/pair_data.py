@@ -159,6 +159,8 @@ class PairData(SequenceData):
             for part in PARTS
         )
         self.splits |= counts | {"unknown": unknown[0], "unknown_target": unknown[1]}  # shares of test tokens
+        for share in unknown:
+            tokens.warn_of_unknown(self.name, share)
         self._tell(counts)
 
     def _tell(self, counts: Mapping[str, int]) -> None:
@@ -188,7 +190,8 @@ class PairData(SequenceData):
             else:
                 both = (self._sources(self.texts["train"].source), self.texts["train"].target)
                 sides = zip(self.rules, both, strict=True)
-                self._tokenizers = [tokens.fit(rule, side) for rule, side in sides]
+                names = ("data.tokenizers.source", "data.tokenizers.target")
+                self._tokenizers = [tokens.fit(*pair, name) for pair, name in zip(sides, names, strict=True)]
         return self._tokenizers
 
     def dataset(self, part: str) -> Dataset:

@@ -164,6 +164,10 @@ class SeriesData(BatchedData):
         train, validation, test = self.ends(rows)
         bounds = {"train": (0, train), "validation": (train, validation), "test": (validation, test)}
         self._check_lengths(bounds)
+        if self.season >= train:
+            raise UserError(
+                f"data.season={self.season} is not less than the {train} rows of the training part: set the rows of one period, or data.season=1 for none"
+            )
         whole_windows = usable(table.values, steps, self.history + self.horizon)
         for part, (begin, end) in bounds.items():
             first = max(begin - self.history, 0) if self.borrow else begin
@@ -255,8 +259,7 @@ class SeriesData(BatchedData):
         std = np.where(std > 0, std, 1.0)  # a constant column: nothing to scale
         self.values = np.ascontiguousarray(((self.table.values - mean) / std).astype(np.float32))
         known = (train - mean) / std
-        season = min(self.season, len(known) - 1)
-        naive = np.nanmean(np.abs(known[season:] - known[:-season]), axis=0)
+        naive = np.nanmean(np.abs(known[self.season :] - known[: -self.season]), axis=0)
         self.spec = SeriesSpec(
             columns,
             self.history,

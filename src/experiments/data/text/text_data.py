@@ -163,6 +163,7 @@ class TextData(SequenceData):
         self.splits["fingerprint"] = fingerprint((f"{part} of {origin[part][0]}", origin[part][1]) for part in PARTS)
         self.splits |= {"dropped": dropped, "cut": cut}
         self.splits["unknown"] = round(float(np.mean(self.sets["test"].values == marks[1])), 4)  # share of test tokens
+        tokens.warn_of_unknown(self.name, self.splits["unknown"])
         if cut:
             log.warning("%s: %d texts have more than %d tokens and were cut.", self.name, cut, self.max_length)
         if dropped:
@@ -280,6 +281,7 @@ class TextData(SequenceData):
         return self._stored_rows(texts, self.paired)
 
     def _stored_rows(self, texts: Texts, pair: bool) -> tuple[Store, int]:
+        tokens.require_room(self.tokenizer, self.max_length, pair)
         rows, cut = tokens.cut(self.tokenizer, texts.lines, self._encode(texts, pair), self.max_length)
         return Store.of(rows, texts.labels), cut
 

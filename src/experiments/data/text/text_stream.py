@@ -167,6 +167,10 @@ class TextStream(BatchedData):
         parts = dict(zip(PARTS, (text[: ends[0]], text[ends[0] : ends[1]], text[ends[1] :]), strict=True))
         if self.limit is not None:
             kept = round(self.limit * len(parts["train"])) if isinstance(self.limit, float) else self.limit
+            if kept > len(parts["train"]):
+                raise UserError(
+                    f"data.limit={self.limit} is more than the {len(parts['train'])} training characters; null takes all"
+                )
             parts["train"] = parts["train"][-max(1, kept) :]
         if self._tokenizer is None:
             if self.file.is_file():
@@ -182,6 +186,7 @@ class TextStream(BatchedData):
                     f"{self.name}: the {part} part has {len(self.ids[part])} tokens, too few for data.batch_size="
                     f"{self.batch_size} streams: take a longer text or fewer streams"
                 )
+        self._require_steps(len(self.ids["train"]), "of the text")
         marks, hides = tokens.marks(self._tokenizer), tokens.mask(self._tokenizer)
         framed = tokens.frames(self._tokenizer) == 2
         self._around = marks[2:] if framed else ()
@@ -196,6 +201,7 @@ class TextStream(BatchedData):
         self.splits = {part: len(ids) for part, ids in self.ids.items()}
         self.splits["fingerprint"] = fingerprint((part, self.ids[part]) for part in PARTS)
         self.splits["unknown"] = round(float(np.mean(self.ids["test"] == UNKNOWN)), 4)  # share of test tokens
+        tokens.warn_of_unknown(self.name, self.splits["unknown"])
 
     def keep(self, folder: Path) -> None:
         """Write what a later prediction needs into the run's folder."""
@@ -227,9 +233,18 @@ class TextStream(BatchedData):
         return tokens.word_starts(self._tokenizer)
 
     def dataset(self, part: str) -> Pieces | Streams:
+        if part == "train" and not self.in_pieces:
+            each = len(self.ids[part]) // self.batch_size
+            self._require_steps(each, f"of each of data.batch_size={self.batch_size} streams")
         if self.in_pieces:
             return Pieces(self.ids[part], self.steps, self._around)
         return Streams(self.ids[part], self.batch_size, self.steps, *self._place())
+
+    def _require_steps(self, there: int, cause: str) -> None:
+        if self.steps > there:
+            raise UserError(
+                f"data.steps={self.steps} is more than the {there} training tokens {cause}: set data.steps={max(1, there)} or less"
+            )
 
     def train_sampler(self, dataset: Any, share: int, rank: int, world: int) -> Any:
         if self.in_pieces:

@@ -7,6 +7,7 @@ as one, a letter with its combining marks, which BPE does not cut either (`lette
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import unicodedata
@@ -20,6 +21,7 @@ from experiments.data.text.llama2c_tokens import SUFFIX, read_llama2c
 from experiments.errors import UserError, first_line
 from experiments.system.files import write_text
 
+log = logging.getLogger(__name__)
 KINDS = ("word", "character", "bpe", "wordpiece")
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")  # in the order of their indices
 MASK = "<mask>"
@@ -68,9 +70,17 @@ class Rule:
         return rule
 
 
-def fit(rule: Rule, texts: Sequence[str]) -> Any:
-    """Return a tokenizer fitted on some texts."""
+def fit(rule: Rule, texts: Sequence[str], name: str = "data.tokenizer") -> Any:
+    """Return a tokenizer fitted on some texts.
+
+    Raises:
+        UserError: when no token occurs often enough.
+    """
     tokenizer = _fit(rule, texts)
+    if tokenizer.get_vocab_size() <= len(SPECIAL) + rule.ends:
+        raise UserError(
+            f"{name}.min_count={rule.min_count} leaves no token: nothing occurs so often in the training part; try {name}.min_count=1"
+        )
     return framed(tokenizer) if rule.ends else tokenizer
 
 
@@ -201,6 +211,28 @@ def mask(tokenizer: Any) -> int | None:
 def frames(tokenizer: Any, pair: bool = False) -> int:
     """Tell how many tokens the tokenizer puts around a text, or around and between two."""
     return int(tokenizer.num_special_tokens_to_add(pair))
+
+
+def warn_of_unknown(name: str, share: float) -> None:
+    """Say that most of the test tokens are unknown to a tokenizer."""
+    if share > 0.5:
+        log.warning("%s: %.0f %% of the test tokens are unknown to the tokenizer: lower min_count, raise size, or take another kind.", name, 100 * share)  # fmt: skip
+
+
+def require_room(tokenizer: Any, longest: int | None, pair: bool = False) -> None:
+    """Refuse to cut texts to so few tokens that a text, or one of a pair, would have none of its own.
+
+    Raises:
+        UserError: with the least that is enough.
+    """
+    around = frames(tokenizer, pair)
+    least = around + (2 if pair else 1)
+    if longest is not None and longest < least:
+        what = "pair" if pair else "text"
+        raise UserError(
+            f"data.max_length={longest} leaves no word of a {what}, since {around} tokens stand around it: "
+            f"set data.max_length={least} or more"
+        )
 
 
 def encode_masked(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:

@@ -79,6 +79,7 @@ class WordData(TextData):
         self.texts = {}
         if self._tokenizer is None and not self.file.is_file() and not self.source:
             self._tokenizer = tokens.fit(self.rule, [" ".join(words) for words in parts["train"].words])
+        tokens.require_room(self.tokenizer, self.max_length)
         cut = 0
         for part, sentences in parts.items():
             rows, firsts, longer = self._encode_words(sentences.words, sentences.places)
@@ -104,6 +105,7 @@ class WordData(TextData):
         self.splits["fingerprint"] = fingerprint((f"{part} of {origin[part][0]}", origin[part][1]) for part in PARTS)
         self.splits |= {"words": sum(map(len, parts["train"].words)), "cut": cut}
         self.splits["unknown"] = round(float(np.mean(self.sets["test"].values == marks[1])), 4)  # share of test tokens
+        tokens.warn_of_unknown(self.name, self.splits["unknown"])
         if cut:
             log.warning("%s: %d sentences have more than %d tokens and were cut.", self.name, cut, self.max_length)
 
