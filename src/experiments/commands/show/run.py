@@ -104,14 +104,14 @@ def _back(run: Path | None, target: Path) -> list[tuple[str, str]]:
 
 # Classes of tasks, and the modules beside this one that draw for them; a task takes those of the nearest class above it.
 PANELS_OF = {
-    "Classification": ("images", "sequences", "words", "classes"),
+    "Classification": ("images", "sequences", "texts", "classes"),
     "ZeroShot": (),
-    "Labelling": ("words",),
-    "QuestionAnswering": ("answers", "words"),
+    "Labelling": ("texts",),
+    "QuestionAnswering": ("answers", "texts"),
     "Translation": ("translation",),
     "Autoencoding": ("codes",),
-    "MaskedLanguageModelling": ("words",),
-    "LanguageModelling": ("words",),
+    "MaskedLanguageModelling": ("texts",),
+    "LanguageModelling": ("texts",),
     "SpeechRecognition": ("speech",),
     "Transcription": ("transcription",),
     "Acting": ("control",),
