@@ -9,7 +9,7 @@ import pytest
 
 from experiments.config.compose import GROUPS
 from experiments.config.options import options
-from experiments.config.usual_words import _KEYS, _OPTIONS, unknown_option
+from experiments.config.usual_words import _CONTROL_KEYS, _KEYS, _OPTIONS, unknown_option
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,8 @@ from experiments.config.usual_words import _KEYS, _OPTIONS, unknown_option
         ("lr=0.1", "lr is optimizer.lr here: write that"),
         ("model=lenet5 pretrained=true", "pretrained is weights=pretrained here"),
         ("model=resnet18 weights=imagenet", "weights=imagenet is weights=pretrained here"),
+        ("data=control task.gae_lambda=2", "task.gae_lambda is task.trace here: write that"),
+        ("data=control task.gamma=0.9", "task.gamma is task.discount here"),
         ("weights=none", "weights=none is weights=null here"),
     ],
 )
@@ -55,7 +57,7 @@ def test_what_is_named_is_there() -> None:
         known = options(group)
         assert set(words.values()) <= set(known), group
         assert not set(words) & set(known), f"{group}: an option of ours can be typed as it is"
-    for meant in _KEYS.values():
+    for meant in (*_KEYS.values(), *_CONTROL_KEYS.values()):
         assert re.match(rf"({'|'.join([*GROUPS, 'weights', 'seed', 'hydra'])})\b", meant)
 
 

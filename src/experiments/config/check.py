@@ -35,13 +35,14 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         return [sentence]
     wrong = value_problems(config)
     sizeless = any(sentence.startswith("data.size=") for sentence in wrong)
-    named = {sentence.partition("=")[0] for sentence in wrong}
+    typed = type_problems(config, defaults)
+    said = {sentence.partition("=")[0] for sentence in (*wrong, *typed)}
     of_trainer = trainer_keys.problems(config.trainer, given_keys(config))
     return [
         *wrong,
         *missing_packages(config),
-        *type_problems(config, defaults),
-        *(one for one in largest_problems(config) if one.partition("=")[0] not in named),
+        *typed,
+        *(one for one in largest_problems(config) if one.partition("=")[0] not in said),
         *([] if sizeless else pair_problems(config)),
         *sight_problems(config),
         *device_problems(config),
@@ -49,10 +50,10 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         *_epochs(config),
         *_clipping(config),
         *_freezing(config),
-        *(sentence for sentence in of_trainer if sentence.partition("=")[0] not in named),
+        *(sentence for sentence in of_trainer if sentence.partition("=")[0] not in said),
         *untaken_keys(config),
         *metric_problems(config),
-        *_own(config),
+        *(sentence for sentence in _own(config) if sentence.partition("=")[0] not in said),
     ]
 
 

@@ -260,7 +260,7 @@ def explain(error: Exception, overrides: Sequence[str], config_dirs: Sequence[st
         if at:
             word = next((word for word in overrides if word.startswith(found.group(1))), found.group(1))
             return f"{word} names a place that no option stands in: write {key}={word.partition('=')[2]}"
-        if meant := usual_key(key):
+        if meant := usual_key(key, overrides):
             return f"{key} is {meant} here: write that"
         if (
             key in LATE
@@ -274,6 +274,10 @@ def explain(error: Exception, overrides: Sequence[str], config_dirs: Sequence[st
     if isinstance(error, OverrideParseException):
         word = next((word for word in overrides if not _parses(word)), "")
         return f"{word or 'the command line'} cannot be read as key=value ({first_line(error)}): quote values with special characters"
+    if found := re.search(r"Error merging override ([^=\s]+)=(\[.*)", text):
+        key, value = found.groups()
+        inside = next((one for one in _keys(config_dirs, overrides) if one.startswith(f"{key}.")), f"{key}.KEY")
+        return f"{key}={value} is a list, and {key} is a group of keys: set these, as in {inside}=…"
     if found := re.search(r"Key '([^']+)' is not in struct", text):
         return _unknown_key(found.group(1), overrides, config_dirs)
     return " ".join(text.split())

@@ -120,4 +120,15 @@ def device_problems(config: Any) -> list[str]:
         problems.append(
             f"data.batch_size={batch} is shared by {total} processes and must be a multiple of {total}: try data.batch_size={batch - batch % total + total}"
         )
+    environments = config.data.get("environments")
+    if isinstance(environments, int) and environments % total:
+        problems.append(shared_environments(environments, total))
     return problems
+
+
+def shared_environments(environments: int, processes: int) -> str:
+    """Return what is said where environments cannot be shared evenly by processes."""
+    return (
+        f"data.environments={environments} is shared by {processes} processes and must be a multiple of {processes}: "
+        f"try data.environments={-(-environments // processes) * processes}"
+    )

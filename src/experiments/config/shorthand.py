@@ -93,7 +93,8 @@ def mended(error: Exception, words: Sequence[str], compose: Callable[[list[str]]
         return None
     if not isinstance(node, DictConfig):
         return None
-    if last == "_target_":
+    open_group = isinstance(node.get(last), DictConfig) and not node.get(last)  # `options: {}` takes any keys
+    if last == "_target_" or open_group:
         return [f"++{word}" if number in places else word for number, word in enumerate(words)]
     target = node.get("_target_")
     if str(target).startswith("experiments."):  # the YAML files of ours list every key that has an effect

@@ -122,6 +122,19 @@ _KEYS = {
     ),
 }
 
+_CONTROL_KEYS = {  # where a policy learns from what it does; elsewhere task.gamma is of the focal loss
+    **_each("gamma task.gamma", "task.discount"),
+    **_each("gae_lambda task.gae_lambda lambda task.lambda task.lam", "task.trace"),
+    **_each("clip_range task.clip_range clip_coef task.clip_coef clip_ratio task.clip_ratio task.epsilon", "task.clip"),
+    **_each("ent_coef task.ent_coef entropy_coef task.entropy_coef entropy task.entropy_weight", "task.entropy"),
+    **_each("vf_coef task.vf_coef value_coef task.value_coef", "task.value_weight"),
+    **_each("max_grad_norm task.max_grad_norm", "task.max_gradient"),
+    **_each("task.epochs task.n_epochs task.num_epochs task.update_epochs update_epochs", "task.passes"),
+    **_each("n_steps num_steps data.n_steps data.num_steps", "data.steps"),
+    **_each("n_envs num_envs data.n_envs data.num_envs", "data.environments"),
+    **_each("env env_id environment data.env_id data.environment", "data.env"),
+}
+
 
 def unknown_option(group: str, name: str, known: Sequence[str]) -> str:
     """Says that a group has no such option, and what to type: its name here, names that hold the word, or near ones."""
@@ -156,11 +169,16 @@ def _with_numbers(name: str) -> list[str]:
     return [part.zfill(9) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
-def usual_key(key: str) -> str | None:
+def usual_key(key: str, words: Sequence[str] = ()) -> str | None:
     """Return the key that a word stands for elsewhere, as `epochs` for `trainer.max_epochs`; None where it is none of
     these.
+
+    Args:
+        key: that is unknown here.
+        words: overrides, which say what is learned.
     """
-    return _KEYS.get(key.lower())
+    of_control = any(word.startswith(("data=control", "task=policy_gradient", "experiment=ppo_")) for word in words)
+    return (of_control and _CONTROL_KEYS.get(key.lower())) or _KEYS.get(key.lower())
 
 
 def options_with(key: str, config_dirs: Sequence[str]) -> list[str]:

@@ -122,6 +122,8 @@ RULES = {
     "data.max_tokens": _whole(1, "4000", True),
     "data.classes": _Rule(list, "a list of names, or null", lambda v: len(v) > 0, '["0","1"]', True),
     "data.randomise": _Rule(object, "true, a number, ranges, or null", lambda v: True, "true", True),
+    "task.entropy": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0.01"),
+    "task.value_weight": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0.5"),
     "data.environments": _whole(1, "8"),
     "data.steps": _whole(1, "128"),
     "data.rollouts": _whole(1, "10"),
@@ -193,6 +195,19 @@ _SOUND_RULES = {
     "data.augment.speed": _Rule(float, "a share from 0 to 0.5", lambda v: 0 <= v <= 0.5, "0.1"),
     "data.augment.noise": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0.1"),
 }
+_CONTROL_RULES = {  # likewise
+    "task.clip": _Rule(float, "a number above 0", lambda v: v > 0, "0.2"),
+    "data.workers": _whole(0, "0"),
+    "data.env": _Rule(str, "the name of an environment", lambda v: True, "CartPole-v1"),
+}
+_DEMONSTRATION_RULES = {"data.workers": _whole(0, "0")}
+_RULES_OF_KINDS = {
+    "masks": _MASK_RULES,
+    "audio": _SOUND_RULES,
+    "speech": _SOUND_RULES,
+    "control": _CONTROL_RULES,
+    "demonstrations": _DEMONSTRATION_RULES,
+}
 
 
 def rule_of(key: str) -> str:
@@ -203,8 +218,8 @@ def rule_of(key: str) -> str:
 def value_problems(config: Any) -> list[str]:
     """Values of the keys that have a rule."""
     wrong = []
-    kind = select(config, "data.gives.kind")
-    rules = RULES | {"masks": _MASK_RULES, "audio": _SOUND_RULES, "speech": _SOUND_RULES}.get(kind, {})
+    kind = str(select(config, "data.gives.kind"))
+    rules = RULES | _RULES_OF_KINDS.get(kind, {})
     for key, rule in rules.items():
         value = select(config, key, MISSING)
         if value is MISSING or (value is None and rule.optional):

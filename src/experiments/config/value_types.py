@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
 from experiments.config import trainer_keys
 from experiments.config.compose import compose, parse
+from experiments.config.signatures import signature
 from experiments.config.value_rules import RULES
 from experiments.config.view import select, shown
 from experiments.errors import UserError
@@ -33,9 +35,9 @@ def type_problems(config: Any, defaults: Any) -> list[str]:
         if (sentence := _empty(key, value, default)) is not None:
             problems.append(sentence)
             continue
-        if default in (None, "???") or value is None or key == "trainer.devices" or key in typed:
+        if default in (None, "???") or key == "trainer.devices" or key in typed:
             continue
-        if not _alike(default, value):
+        if not (_may_be_null(config, key) if value is None else _alike(default, value)):
             problems.append(f"{key}={shown(value)} must be {_named(default)}: its default is {shown(default)}")
     return problems
 
@@ -50,13 +52,20 @@ def _empty(key: str, value: Any, default: Any) -> str | None:
     return None
 
 
+def _may_be_null(config: Any, key: str) -> bool:
+    """Tell whether null is a value of a key; where its class asks for a number by annotation, it is none."""
+    group, _, name = key.partition(".")
+    taken = signature(str(select(config, f"{group}._target_") or ""))
+    return taken is None or taken.annotations.get(name) not in ("int", "float", "bool")
+
+
 def _alike(default: Any, value: Any) -> bool:
     if isinstance(default, bool) or isinstance(value, bool):
         return isinstance(value, bool) == isinstance(default, bool) or (
             isinstance(value, (int, float)) and 0 <= value <= 1
         )
     if isinstance(default, float):
-        return isinstance(value, (int, float))
+        return isinstance(value, (int, float)) and not math.isnan(value)
     if isinstance(default, int):
         return isinstance(value, int) or (isinstance(value, str) and default in (-1, 1))  # devices="0,1"
     if isinstance(default, str):

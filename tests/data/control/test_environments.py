@@ -118,15 +118,25 @@ def test_specs_tell_observations_actions_and_limits() -> None:
         (CART, {"friction": 2}, None, ["data.physics.friction=2", "data.env=CartPole-v1", "gravity, length, mass"]),
         (CART, {"mass": 0}, None, ["data.physics.mass=0", "above 0"]),
         (CART, {"delay": 1.5}, None, ["data.physics.delay=1.5", "whole steps"]),
-        (CART, {"noise": -1}, None, ["data.physics.noise=-1", "0 or more"]),
+        (CART, {"delay": float("nan")}, None, ["data.physics.delay=nan", "whole steps"]),
+        (CART, {"delay": float("inf")}, None, ["data.physics.delay=inf", "whole steps"]),
+        (CART, {"noise": -1}, None, ["data.physics.noise=-1", "from 0 to 1000"]),
+        (CART, {"mass": float("nan")}, None, ["data.physics.mass=nan", "above 0"]),
+        (CART, {"mass": 1e300}, None, ["data.physics.mass=1e+300", "up to 1000"]),
+        (CART, {"mass": "heavy"}, None, ["data.physics.mass=heavy", "above 0"]),
+        (CART, 2, None, ["data.physics=2", "data.physics.gravity=2"]),
+        (CART, {}, 100, ["data.randomise=100", "up to 9"]),
+        (CART, {}, {"mass": [0.5, None]}, ["data.randomise.mass=[0.5,null]", "factors above 0"]),
+        (CART, {}, {"mass": ["a", "b"]}, ["data.randomise.mass=[a,b]", "factors above 0"]),
+        (CART, {}, {"delay": [0, 1.5]}, ["data.randomise.delay=[0,1.5]", "whole steps"]),
         (CART, {}, {"mass": 2}, ["data.randomise.mass=2", "[0.5,2]"]),
         (CART, {}, {"mass": [2, 1]}, ["data.randomise.mass=[2,1]", "from low to high"]),
         (CART, {}, {"friction": [1, 2]}, ["data.randomise.friction=[1,2]", "does not have"]),
         (CART, {}, -1, ["data.randomise=-1", "above 0"]),
-        ("MountainCarContinuous-v0", {}, True, ["data.randomise=True", "data.randomise.noise"]),
+        ("MountainCarContinuous-v0", {}, True, ["data.randomise=true", "data.randomise.noise"]),
     ],
 )
-def test_what_cannot_be_is_refused(env: str, physics: dict, randomise: object, words: list[str]) -> None:
+def test_what_cannot_be_is_refused(env: str, physics: object, randomise: object, words: list[str]) -> None:
     with pytest.raises(UserError) as caught:
         examine(env, {}, physics, {}, randomise)
     assert all(word in str(caught.value) for word in words), caught.value

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
+from experiments.config.devices import shared_environments
 from experiments.data.common.loading import whole
 from experiments.data.control.environments import examine, make
 from experiments.data.control.rollouts import Learner, Rollouts
@@ -148,10 +149,7 @@ class PlaysEpisodes(LightningDataModule):
         """Environments of a process."""
         _, world = self.place
         if self.environments % world:
-            raise UserError(
-                f"data.environments={self.environments} is the total over all processes and must divide by {world}: "
-                f"take {max(1, self.environments // world) * world}"
-            )
+            raise UserError(shared_environments(self.environments, world))
         return self.environments // world
 
     def prepare(self, inputs: Sequence[Any]) -> Tensor:

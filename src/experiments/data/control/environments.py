@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+import warnings
 from collections import deque
 from collections.abc import Mapping
 from functools import cache
@@ -206,7 +207,10 @@ def examine(
     Raises:
         UserError: for whatever cannot be.
     """
-    env = make(name, options)
+    gymnasium()  # which sets filters of its own
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of an older version: the run that steps it says so
+        env = make(name, options)
     try:
         available = env.physics.keys
         fixed = check_values("data.physics", physics, name, available)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from experiments.errors import UserError
 FACTORS = ("gravity", "length", "mass", "friction")  # times the environment's own
 KEYS = (*FACTORS, "delay", "noise")
 NEUTRAL = {**dict.fromkeys(FACTORS, 1.0), "delay": 0, "noise": 0.0}
+MOST = 1000  # of a factor, and of the deviation of noise: beyond, numbers overflow
+MOST_SPREAD = 9
 SPREAD = 0.5  # of `data.randomise=true`: from 1/1.5 to 1.5 times
 
 
@@ -108,19 +111,31 @@ def check_values(key: str, values: Mapping[str, Any] | None, env: str, available
     Raises:
         UserError: for a name that the environment does not have, or a value out of range.
     """
+    if values is not None and not isinstance(values, Mapping):
+        raise UserError(f"{key}={_shown(values)} must be a group of keys: try {key}.{available[0]}=2")
     found = {name: value for name, value in (values or {}).items() if value is not None}
     for name, value in found.items():
-        _available(f"{key}.{name}={value}", name, env, available)
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if name == "delay":
-            if not number or value != int(value) or not 0 <= value <= 100:
-                raise UserError(f"{key}.delay={value} must be whole steps from 0 to 100: try {key}.delay=2")
-        elif name == "noise":
-            if not number or not 0 <= value < float("inf"):
-                raise UserError(f"{key}.noise={value} must be a standard deviation, 0 or more: try {key}.noise=0.05")
-        elif not number or not 0 < value < float("inf"):
-            raise UserError(f"{key}.{name}={value} must be a factor above 0, and 1 changes nothing: try {key}.{name}=2")
+        _available(f"{key}.{name}={_shown(value)}", name, env, available)
+        _check_value(f"{key}.{name}", name, value)
     return found
+
+
+def _check_value(key: str, name: str, value: Any, whole: str = "") -> None:
+    """Refuses one value out of range; `whole` is the range that it is an end of, as text."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    said = f"{key}={whole or _shown(value)} must {'hold' if whole else 'be'}"
+    if name == "delay":
+        if not number or not 0 <= value <= 100 or value != int(value):
+            raise UserError(f"{said} whole steps from 0 to 100: try {key}={'[0,3]' if whole else 2}")
+    elif name == "noise":
+        if not number or not 0 <= value <= MOST:
+            kind = "standard deviations" if whole else "a standard deviation"
+            raise UserError(f"{said} {kind} from 0 to {MOST}: try {key}={'[0,0.1]' if whole else 0.05}")
+    elif not number or not 0 < value <= MOST:
+        kind = "factors" if whole else "a factor"
+        raise UserError(
+            f"{said} {kind} above 0, up to {MOST}, and 1 changes nothing: try {key}={'[0.5,2]' if whole else 2}"
+        )
 
 
 def check_ranges(randomise: Any, env: str, available: tuple[str, ...]) -> dict[str, tuple[float, float]]:
@@ -133,12 +148,14 @@ def check_ranges(randomise: Any, env: str, available: tuple[str, ...]) -> dict[s
         return {}
     if isinstance(randomise, (int, float)):
         spread = SPREAD if randomise is True else float(randomise)
-        if not 0 < spread < float("inf"):
-            raise UserError(f"data.randomise={randomise} must be a number above 0: 0.5 draws from 1/1.5 to 1.5 times")
+        if not 0 < spread <= MOST_SPREAD:
+            raise UserError(
+                f"data.randomise={randomise} must be a number above 0, up to {MOST_SPREAD}: 0.5 draws from 1/1.5 to 1.5 times"
+            )
         names = [name for name in available if name in FACTORS]
         if not names:
             raise UserError(
-                f"data.randomise={randomise} finds no physics to change in data.env={env}: "
+                f"data.randomise={_shown(randomise)} finds no physics to change in data.env={env}: "
                 "name a range, as in data.randomise.noise=[0,0.1]"
             )
         return dict.fromkeys(names, (1 / (1 + spread), 1 + spread))
@@ -149,13 +166,14 @@ def check_ranges(randomise: Any, env: str, available: tuple[str, ...]) -> dict[s
         if ends is None:
             continue
         _available(f"data.randomise.{name}={_shown(ends)}", name, env, available)
-        if isinstance(ends, str) or not hasattr(ends, "__len__") or len(ends) != 2 or ends[0] > ends[1]:
+        key, pair = f"data.randomise.{name}", not isinstance(ends, str) and hasattr(ends, "__len__") and len(ends) == 2
+        for end in ends if pair else ():
+            _check_value(key, name, end, whole=_shown(ends))
+        if not pair or ends[0] > ends[1]:
             raise UserError(
-                f"data.randomise.{name}={_shown(ends)} must be a range from low to high: try data.randomise.{name}="
+                f"{key}={_shown(ends)} must be a range from low to high: try {key}="
                 f"{'[0,3]' if name == 'delay' else '[0,0.1]' if name == 'noise' else '[0.5,2]'}"
             )
-        check_values("data.randomise", {name: ends[0]}, env, available)
-        check_values("data.randomise", {name: ends[1]}, env, available)
         found[name] = (ends[0], ends[1])
     return found
 
@@ -166,7 +184,10 @@ def _available(word: str, name: str, env: str, available: tuple[str, ...]) -> No
 
 
 def _shown(value: Any) -> str:
-    return "[" + ",".join(map(str, value)) + "]" if isinstance(value, (list, tuple)) else str(value)
+    """Return a value as it is written on the command line."""
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(_shown, value)) + "]"
+    return str(value) if isinstance(value, (str, float)) else json.dumps(value, default=str)
 
 
 def draw(random: Any, ranges: Mapping[str, tuple[float, float]]) -> dict[str, float]:
