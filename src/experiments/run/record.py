@@ -9,6 +9,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.machinery import PathFinder
@@ -24,6 +25,7 @@ from experiments.system.files import digest, is_full, write_json
 
 _INSTALLED = {"site-packages", "dist-packages"}
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy")
+_SIMULATORS = ("gymnasium", "mujoco")  # whose physics decide what a policy of control earns
 
 RUNNING, FINISHED, FAILED, INTERRUPTED = "running", "finished", "failed", "interrupted"
 PRUNED = "pruned"  # ended early by its search
@@ -84,20 +86,24 @@ def environment() -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _environment() -> dict[str, Any]:
-    versions: dict[str, str | None] = {}
-    for name in _PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = None
     return {
         "python": platform.python_version(),
-        "versions": versions,
+        "versions": _versions(_PACKAGES),
         "host": platform.node(),
         "platform": platform.platform(),
         "cpus": cores(),
         **code_state(),
     }
+
+
+def _versions(names: Iterable[str]) -> dict[str, str | None]:
+    versions: dict[str, str | None] = {}
+    for name in names:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = None
+    return versions
 
 
 def now() -> str:
@@ -136,6 +142,9 @@ class Record:
             "pid": os.getpid(),
             "overrides": config["run"]["overrides"],
         }
+        if config["data"].get("env"):
+            known = self.content["environment"]
+            known["versions"] = known["versions"] | _versions(_SIMULATORS)
 
     def __getitem__(self, key: str) -> Any:
         return self.content[key]
