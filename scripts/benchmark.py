@@ -653,6 +653,7 @@ MEASUREMENTS: dict[str, Callable[[bool], Samples]] = {
     "lstm_inference": benchmark_sequences.lstm_inference, "beam_search": benchmark_sequences.beam_search,
     "control": benchmark_control.ppo,
     "bert": benchmark_language.bert, "frozen_bert": benchmark_language.frozen_bert,
+    "frozen_sound": benchmark_language.frozen_sound,
     "character_gpt": benchmark_language.character_gpt, "answers": benchmark_language.answers,
     "unet": partial(benchmark_pictures.segmentation, "unet_resnet18"),
     "lraspp": partial(benchmark_pictures.segmentation, "lraspp_mobilenet"),
@@ -660,6 +661,7 @@ MEASUREMENTS: dict[str, Callable[[bool], Samples]] = {
     "autoencoder": partial(autoencoder, "autoencoder"), "conv_autoencoder": partial(autoencoder, "conv_autoencoder"),
 }  # fmt: skip
 _BERT, _GPT = "BERT-tiny on film reviews, whole path of the data", "character GPT of 4 layers, 128 wide"
+_FROZEN = "a head on a frozen BERT-tiny, five epochs"
 _TRAINER = "transformers' Trainer, {}fused AdamW"
 _USUAL = "usual loop: single images collated, AdamW"
 _IMPORT, _BARE = "`import lightning`", "bare loop on one batch, optimizer not fused"
@@ -712,7 +714,11 @@ ROWS = (
     Row("bert", "ours", "library", "/s", 1.15, _BERT, _TRAINER.format("like lengths together, ")),
     Row("bert", "ours", "loop", "/s", 2.1, _BERT, "loop by hand: random batches, plain AdamW"),
     Row("bert", "auto", "library", "/s", 1.5, _BERT + ", precision=auto", _TRAINER.format("like lengths together, ")),
-    Row("frozen_bert", "ours", "again", "s", 0.16, "a head on a frozen BERT-tiny, five epochs", "the same without cached features"),
+    Row("frozen_bert", "ours", "loop", "s", 0.16, _FROZEN, "loop by hand: random batches, all of it in every epoch"),
+    Row("frozen_bert", "ours", "again", "s", None, _FROZEN, "the same without cached features"),
+    Row("frozen_bert", "second", "again", "s", 0.16, _FROZEN + ", cached by an earlier run", "the same without cached features"),
+    Row("frozen_bert", "inside", "inside_again", "s", None, "BERT-tiny from its second layer on, five epochs", "the same without cached features"),
+    Row("frozen_sound", "ours", "again", "s", 0.33, "Wav2Vec 2.0 (tiny) behind its convolutions, spoken digits, five epochs", "the same without cached features"),
     Row("character_gpt", "ours", "loop", "/s", 1.05, _GPT, "loop by hand over the same network, fused AdamW"),
     Row("character_gpt", "ours", "library", "/s", 1.6, _GPT, _TRAINER.format("")),
     Row("character_gpt", "auto", "loop", "/s", 1.5, _GPT + ", precision=auto", "loop by hand in 32 bits"),

@@ -146,6 +146,69 @@ def test_the_search_finds_what_one_sentence_at_a_time_finds(kind: str, beams: in
             assert hypotheses[0].tokens == naive_greedy(model, source, limit)
 
 
+LIBRARY = ("t5_tiny", "bart_tiny", "marian_tiny")
+
+
+def of_the_library(name: str) -> Any:
+    pytest.importorskip("transformers")
+    torch.manual_seed(3)
+    one = PairSpec(20, 20, True, 6, 5, 9, 9, ("English", "Hindi"))
+    words = [
+        "data=generated_pairs",
+        f"model={name}",
+        "model.size=16",
+        "model.inner=24",
+        "model.heads=2",
+        "model.layers=2",
+    ]
+    model = build_model(compose(words), one).eval()
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            nn.init.normal_(parameter, std=0.4)
+    return model
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+@torch.no_grad()
+def test_library_models_go_on_from_what_they_have_computed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The numbers of the whole sentence read at once, in every row; each step gives the decoder one word."""
+    model, pairs = of_the_library(name), some_pairs()
+    expected, state, read = model(pairs), model.begin(pairs.source), []
+    run = model.decoder.decoder.forward
+    monkeypatch.setattr(
+        model.decoder.decoder, "forward", lambda **words: read.append(words["input_ids"].shape) or run(**words)
+    )
+    for step in range(int(pairs.target.lengths.max())):
+        before = state
+        scores, state = model.advance(pairs.target.values[:, step], state)
+        there = pairs.target.lengths > step
+        torch.testing.assert_close(scores[there], expected[there, step], rtol=1e-4, atol=1e-5)
+        swapped, _ = model.advance(pairs.target.values[[2, 0], step], before.take(torch.tensor([2, 0])))
+        torch.testing.assert_close(swapped, scores[[2, 0]], rtol=1e-4, atol=1e-5)
+    assert {shape[1] for shape in read} == {1}
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+@pytest.mark.parametrize("beams", [1, 3])
+@torch.no_grad()
+def test_library_models_say_what_its_generate_says(name: str, beams: int) -> None:
+    import transformers
+
+    model = of_the_library(name)
+    library = transformers.AutoModelForSeq2SeqLM.from_config(model.config).eval()
+    ours = model.state_dict()
+    library.load_state_dict({there: ours[here] for there, here in model.published_names.items()}, strict=False)
+    sources = pad([torch.randint(4, 20, (length,)) for length in (6, 1, 4)])
+    wanted = library.generate(
+        input_ids=sources.values, attention_mask=sources.mask().long(), num_beams=beams, max_length=8, do_sample=False,
+        decoder_start_token_id=START, eos_token_id=END, pad_token_id=0, bos_token_id=None, forced_eos_token_id=None,
+        suppress_tokens=list(NEVER), length_penalty=0.0, early_stopping=True,
+    )  # fmt: skip
+    found = beam_search(model, sources, beams=beams, penalty=0.0, longest=torch.full((3,), 7))
+    for hypotheses, row in zip(found, wanted[:, 1:].tolist(), strict=True):
+        assert hypotheses[0].tokens == row[: row.index(END) if END in row else len(row)]
+
+
 def test_sharing_needs_one_vocabulary_and_shares() -> None:
     with pytest.raises(Exception, match=r"data\.tokenizers\.shared=true"):
         build("transformer", SPEC, "model.share=all")

@@ -8,7 +8,7 @@ the decoder and the head share.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -38,7 +38,8 @@ class EncoderStage(nn.Module):
 class DecoderStage(TranslatorDecoder):
     """The library's decoder: target words -> vectors (B, T, size), given the encoded source.
 
-    Its state for decoding: fixed are the encoded source and which of it there is; moving the words so far (N, t).
+    Its state for decoding: fixed are the encoded source, which of it there is, and each layer's keys and values of it,
+    (N, heads, S, size), computed once; moving each layer's keys and values of the words so far, (N, heads, t, size).
 
     Args:
         decoder: the library's.
@@ -56,18 +57,55 @@ class DecoderStage(TranslatorDecoder):
         return None
 
     def begin(self, source: Sequences) -> Decoding:
-        said = source.lengths.new_zeros(len(source.lengths), 0)
-        return Decoding((source.values, source.mask()), (said,))
+        mask = source.mask()
+        first = torch.full((len(mask), 1), START, device=mask.device)  # as each sentence begins
+        _, cache = self._continued(first, source.values, mask, (), ())
+        looked = _tensors(cache.cross_attention_cache)
+        none = tuple(one[:, :, :0] for one in _tensors(cache.self_attention_cache))
+        return Decoding((source.values, mask, *looked), none)
 
     def advance(self, words: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
-        said = torch.cat([state.moving[0], words[:, None]], dim=1)
-        return self._vectors(said, *state.fixed)[:, -1], Decoding(state.fixed, (said,))
+        source, mask, *looked = state.fixed
+        out, cache = self._continued(words[:, None], source, mask, looked, state.moving)
+        return out[:, 0], state._replace(moving=_tensors(cache.self_attention_cache))
 
     def _vectors(self, words: Tensor, source: Tensor, mask: Tensor) -> Tensor:
         out = self.decoder(
             input_ids=words, encoder_hidden_states=source, encoder_attention_mask=mask.long(), use_cache=False
         )
         return out.last_hidden_state * self.scale
+
+    def _continued(
+        self, words: Tensor, source: Tensor, mask: Tensor, looked: Sequence[Tensor], said: Sequence[Tensor]
+    ) -> tuple[Tensor, Any]:
+        """Vectors of further words (N, t), and the library's keys and values of the source and of all words."""
+        cache = library().EncoderDecoderCache(_held(said), _held(looked))
+        out = self.decoder(
+            input_ids=words,
+            encoder_hidden_states=source,
+            encoder_attention_mask=mask.long(),
+            cache=cache,
+            use_cache=True,
+        )
+        return out.last_hidden_state * self.scale, cache
+
+
+def _held(tensors: Sequence[Tensor]) -> Any:
+    """Put the keys and values of each layer in turn, key before value, into the form that the library's layers read."""
+    from transformers.cache_utils import DynamicLayer
+
+    cache = library().DynamicCache()
+    for key, value in zip(tensors[::2], tensors[1::2], strict=True):
+        layer = DynamicLayer()
+        layer.lazy_initialization(key, value)
+        layer.keys, layer.values = key, value
+        cache.layers.append(layer)
+    return cache
+
+
+def _tensors(cache: Any) -> tuple[Tensor, ...]:
+    """Return the same as tensors."""
+    return tuple(tensor for layer in cache.layers for tensor in (layer.keys, layer.values))
 
 
 class EncoderDecoder(Translator):
