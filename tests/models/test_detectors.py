@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from experiments.callbacks.use_cached_features import FrozenFeatures
 from experiments.config.compose import compose
 from experiments.errors import UserError
 from experiments.models.library.detectors import Detector, FasterRCNN, OnePass, SSDLite
@@ -158,3 +159,55 @@ def test_backbones_are_checked() -> None:
     with pytest.raises(ValueError, match=r"model\.norm=group is unknown"):
         OnePass(2, norm="group")
     assert isinstance(FasterRCNN(2, backbone="resnet18", **SMALL), (Detector, nn.Module))
+
+
+CACHED = {
+    "maskrcnn_resnet18": lambda: FasterRCNN(3, backbone="resnet18", masks=True, detections=10, **SMALL),
+    "fasterrcnn_mobilenet": lambda: FasterRCNN(3, backbone="mobilenet_v3_large", **SMALL),
+    "fcos_resnet18": lambda: OnePass(3, method="fcos", backbone="resnet18", **SMALL),
+    "ssdlite": lambda: SSDLite(3, size=64),
+}
+
+
+@pytest.mark.parametrize("name", CACHED)
+def test_what_frozen_stages_make_is_read_as_images_are(name: str) -> None:
+    """From the middle of the backbone and from its end: the same losses and the same objects."""
+    model = CACHED[name]()
+    for stage in model.backbone_stages:
+        getattr(model, stage).eval()
+    images, targets = batch()
+    images = [images[0], images[0].flip(2)]
+    targets = [targets[0], targets[0]]
+    sizes = [(70, 90), (70, 90)]
+    for start in (2, len(model.backbone_stages)):
+        with torch.no_grad():
+            rows = model.reads.rows(images, start)
+        torch.manual_seed(1)
+        expected = model(images, targets)
+        torch.manual_seed(1)
+        found = model.from_features(rows, start, sizes, targets)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    model.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(model.from_features(rows, start, sizes), model(images), rtol=1e-3, atol=1e-4)
+
+
+def test_features_are_kept_of_images_that_no_batch_pads_otherwise() -> None:
+    ssd, pyramid = SSDLite(3, size=64), FasterRCNN(3, backbone="mobilenet_v3_large", **SMALL)
+    assert {ssd.reads.padded(size) for size in ((70, 90), (90, 70))} == {(64, 64)}
+    assert pyramid.reads.padded((70, 90)) == pyramid.reads.padded((66, 88)) == (64, 96)
+    assert pyramid.reads.padded((90, 70)) == (96, 64)
+
+    class Data:
+        changes: list[str] = []
+        image_sizes = [(70, 90), (90, 70)]
+
+        def sizes(self, part: str) -> list[tuple[int, int]]:
+            return self.image_sizes
+
+    data = Data()
+    listener: Any = FrozenFeatures(None, None, 0)  # type: ignore[arg-type]
+    assert listener._reason_of_boxes(ssd, data) is None
+    assert "unlike sizes (96×64 and 64×96 when scaled)" in listener._reason_of_boxes(pyramid, data)
+    data.changes = ["flip"]
+    assert "data.augment.flip=0" in listener._reason_of_boxes(ssd, data)

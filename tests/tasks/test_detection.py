@@ -46,6 +46,24 @@ def save(root: Path, side: int, count: int = 4) -> Path:
     return root
 
 
+def test_features_of_a_frozen_backbone_are_computed_once(experiments: Run, voc: Path, tmp_path: Path) -> None:
+    """Training and validation read them, the test reads images; no number differs, and evaluate needs none."""
+    words = ["data=voc", f"data.root={voc}", *SSD, *QUICK[:1], "logger=csv", "trainer.max_epochs=2", "seed=1"]
+    words += ["freezing=stages", "freezing.learn=[extra,head]", "features.dir=features", "callbacks.figures=null"]
+    metrics = []
+    for name in ("cached", "plain"):
+        code, _, errors = experiments("train", *words, f"features.cache={name == 'cached'}", f"hydra.run.dir={name}")
+        assert code == 0, errors
+        record = json.loads((tmp_path / name / "record.json").read_text())
+        metrics.append({key: value for key, value in record["metrics"].items() if value is not None and "/" in key})
+        parts = [row["part"] for row in record["features"]["kept"]]
+        assert parts == (["train", "validation"] if name == "cached" else [])
+    assert metrics[0] == pytest.approx(metrics[1], rel=1e-3, abs=1e-5, nan_ok=True)
+    code, _, errors = experiments("train", *words, "data.augment.flip=true", "hydra.run.dir=flipped")
+    assert "features: not kept, because data.augment.flip makes other images of them in every epoch" in errors
+    assert code == 0, errors
+
+
 def test_a_run_from_training_to_prediction(experiments: Run, voc: Path, tmp_path: Path) -> None:
     code, output, errors = experiments("train", "data=voc", f"data.root={voc}", "data.augment.flip=true", *SSD, *QUICK)
     assert code == 0, errors

@@ -19,8 +19,11 @@ from experiments.transfer.cache_files import Cache, TooLargeError
 from experiments.transfer.cached_features import (
     BATCH,
     FeatureSet,
+    ObjectFeatures,
     accept_features,
     key,
+    reads_rows,
+    rows_of,
     sources,
     takes_features,
     through,
@@ -70,7 +73,8 @@ class FrozenFeatures(Callback):
         self._offer(trainer, pl_module, "validation", trainer.val_dataloaders, trainer.num_val_batches)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._offer(trainer, pl_module, "test", trainer.test_dataloaders, trainer.num_test_batches)
+        if not reads_rows(pl_module.model):  # whose test reads photographs, as it draws them
+            self._offer(trainer, pl_module, "test", trainer.test_dataloaders, trainer.num_test_batches)
 
     def _reason(self, trainer: Trainer, task: LightningModule) -> str | None:
         """Tell why nothing can be kept, as half a sentence."""
@@ -88,6 +92,8 @@ class FrozenFeatures(Callback):
             return f"{type(task.model).__name__} is more than its stages one after the other"
         if not hasattr(data, "in_order"):
             return f"{type(data).__name__} cannot say which examples are the same in every epoch"
+        if reads_rows(task.model):
+            return self._reason_of_boxes(task.model, data)
         mixing = [name for name in data.changes if name in ("mixup", "cutmix")]
         if self.views and mixing:
             return f"data.augment.{mixing[0]} pairs other images in every epoch"
@@ -96,6 +102,22 @@ class FrozenFeatures(Callback):
         if not self.views and data.changes:
             changes = " and ".join(f"data.augment.{name}" for name in data.changes)
             return f"{changes} makes others of them in every epoch (freezing.views=4 keeps four fixed views)"
+        return None
+
+    def _reason_of_boxes(self, model: Any, data: Any) -> str | None:
+        if self.views:
+            return "boxes move with each view of their image"
+        if data.changes:
+            changes = " and ".join(f"data.augment.{name}" for name in data.changes)
+            return f"{changes} makes other images of them in every epoch (data.augment.{data.changes[0]}=0 does not)"
+        for part in ("train", "validation"):
+            sizes = sorted({model.reads.padded(size) for size in set(data.sizes(part))})
+            if len(sizes) > 1:
+                some = " and ".join(f"{width}×{height}" for height, width in (sizes[0], sizes[-1]))
+                return (
+                    f"the {part} images have unlike sizes ({some} when scaled), and what the backbone makes of one"
+                    " depends on the others in its batch (model=ssdlite brings all to one size)"
+                )
         return None
 
     def _offer(self, trainer: Trainer, task: LightningModule, part: str, loader: Any, batches: Any) -> None:
@@ -117,6 +139,8 @@ class FrozenFeatures(Callback):
         """
         epoch = _FOREVER if part == "test" else trainer.current_epoch
         start = self.freezing.frozen_stages(epoch)
+        if reads_rows(task.model):
+            start = min(start, len(task.model.backbone_stages))  # the pyramid reads them all
         if self._off or not start:
             return None
         if (part, start) not in self._sets:
@@ -145,6 +169,8 @@ class FrozenFeatures(Callback):
             "precision": str(trainer.precision),
             "device": trainer.strategy.root_device.type,
         }
+        if reads_rows(task.model):
+            facts["scaling"] = {name: str(value) for name, value in sorted(vars(task.model.reads.scaling).items())}
         return key(task.model, start, facts)
 
     def _pays(self, trainer: Trainer, epoch: int, start: int, name: str) -> bool:
@@ -168,13 +194,19 @@ class FrozenFeatures(Callback):
                 trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch)) for batch in loader
             )
             with trainer.precision_plugin.forward_context():
-                yield from through([stage for _, stage in stages], inputs)
+                if reads_rows(task.model):
+                    yield from rows_of(task.model, start, inputs)
+                else:
+                    yield from through([stage for _, stage in stages], inputs)
 
         began = time.perf_counter()
         examples = data.splits[part]
         order = getattr(getattr(loader, "batch_sampler", None), "order", None)
         kept, reused = self.cache.get(name, examples * max(1, views), batches, order)
-        self._sets[part, start] = FeatureSet(kept, start, max(1, views))
+        if reads_rows(task.model):
+            self._sets[part, start] = ObjectFeatures(kept, start, partial(data.beside, part))
+        else:
+            self._sets[part, start] = FeatureSet(kept, start, max(1, views))
         values = kept.values.flat if isinstance(kept.values, Ragged) else kept.values
         row = {
             "part": part,

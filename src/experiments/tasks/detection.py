@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +13,6 @@ from experiments.tasks.base import Task
 from experiments.tasks.parts.average_precision import AveragePrecision
 from experiments.tasks.parts.object_matching import Found, Mistakes, on_cpu
 from experiments.tasks.reports.detection import DetectionReport
-
-if TYPE_CHECKING:
-    pass
 
 SHOWN = 8  # test images that are drawn
 
@@ -42,6 +39,7 @@ class Detection(Task):
     report_class = DetectionReport
 
     monitor = ("val/map", "max")
+    cacheable = True
 
     def __init__(
         self,
@@ -80,8 +78,8 @@ class Detection(Task):
         images, targets = batch
         losses: dict[str, Tensor] = self.model(images, targets)
         loss = torch.stack([one.float() for one in losses.values()]).sum()
-        parts = {name: one.detach() * len(images) for name, one in losses.items()}
-        self.sums["train"].add(len(images), loss=loss.detach(), **parts)
+        parts = {name: one.detach() * len(targets) for name, one in losses.items()}
+        self.sums["train"].add(len(targets), loss=loss.detach(), **parts)
         return loss if self.learns else None
 
     def test_step(self, batch: tuple[list[Tensor], list[Found]], batch_idx: int) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,10 +31,12 @@ class Features(NamedTuple):
     Attributes:
         values: (B, …), or `Sequences` (B, T, …).
         start: the number of the stage that reads them.
+        sizes: height and width of each image, where a detector reads them.
     """
 
     values: Tensor | Sequences
     start: int
+    sizes: tuple[tuple[int, int], ...] = ()
 
 
 class FeatureSet(Dataset):
@@ -65,13 +67,46 @@ class FeatureSet(Dataset):
         )
 
 
+class ObjectFeatures(FeatureSet):
+    """Kept features of images with boxes, which are read anew for every batch: they are small and of unlike number.
+
+    Args:
+        kept: as in `FeatureSet`.
+        start: likewise.
+        beside: gives the sizes of some images, and what is in them.
+    """
+
+    def __init__(self, kept: Kept, start: int, beside: Callable[[Any], tuple[list[tuple[int, int]], Any]]) -> None:
+        super().__init__(kept, start, 1)
+        self.beside = beside
+
+    def __getitems__(self, picks: Any) -> tuple[Features, Any]:
+        features, _ = super().__getitems__(picks)
+        sizes, targets = self.beside(picks)
+        return features._replace(sizes=tuple(sizes)), targets
+
+
+def reads_rows(model: nn.Module) -> bool:
+    """Tell whether a model is a detector, whose head reads several maps of its backbone."""
+    return hasattr(model, "from_features")
+
+
 def takes_features(model: nn.Module) -> bool:
-    """Tell whether a model is its stages one after the other, and nothing besides."""
-    return isinstance(model, nn.Sequential) and type(model).forward is nn.Sequential.forward
+    """Tell whether a model is its stages one after the other and nothing besides, or a detector."""
+    chain = isinstance(model, nn.Sequential) and type(model).forward is nn.Sequential.forward
+    return chain or reads_rows(model)
 
 
-def accept_features(model: nn.Module) -> None:
+def accept_features(model: Any) -> None:
     """Lets a model, called with `Features`, go on from the stage that reads them; for all else it stays what it was."""
+    if reads_rows(model):
+        usual = model.forward
+
+        def detect(images: Any, targets: Any = None) -> Any:
+            return model.from_features(*images, targets) if isinstance(images, Features) else usual(images, targets)
+
+        model.forward = detect
+        return
     stages = [stage for _, stage in stages_of(model)]
     channels_last = any(map(_channels_last, model.modules()))
 
@@ -137,3 +172,11 @@ def through(
             yield values.cpu(), targets.cpu()
         else:
             raise TypeError(f"the stages give a {type(values).__name__}")
+
+
+@torch.no_grad()
+def rows_of(model: Any, start: int, batches: Iterable[tuple[Any, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield what a detector's first stages make of the images of some batches, one row an image; and the targets."""
+    resting = copy.deepcopy(model).eval().to(memory_format=torch.channels_last)
+    for images, targets in batches:
+        yield resting.reads.rows(images, start).cpu(), targets.cpu()

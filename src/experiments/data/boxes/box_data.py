@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,19 +16,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from experiments.data.boxes.annotations import AnnotatedImage, Sieve, arrays, upright
+from experiments.data.boxes.annotations import AnnotatedImage, Sieve, upright
 from experiments.data.boxes.augment import BoxAugment
+from experiments.data.boxes.photographs import Photographs, Pixels, Target, scaled
 from experiments.data.common.loading import BatchedData
 from experiments.data.common.parts import PARTS
-from experiments.data.common.sampling import EXTRA, Picks, TrainSampler, stream
+from experiments.data.common.sampling import Picks, TrainSampler
 from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
 from experiments.data.images.image_files import decode
 from experiments.errors import UserError
 from experiments.spec import DetectionSpec
 
 log = logging.getLogger(__name__)
-
-Target = dict[str, Tensor]
 
 
 class BoxData(BatchedData):
@@ -149,6 +150,8 @@ class BoxData(BatchedData):
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """To the device, where pixels become numbers from 0 to 1: bytes travel faster."""
         images, targets = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        if hasattr(images, "values"):  # what frozen stages have made of them
+            return images, targets
         pixels = [scaled(image) for image in images]
         if self.trainer is not None:  # Lightning converts inputs before this hook, when images are still bytes
             pixels = self.trainer.precision_plugin.convert_input(pixels)
@@ -177,6 +180,41 @@ class BoxData(BatchedData):
         if isinstance(fetched, UserError):
             raise fetched
         return [scaled(image) for image in fetched[0]], fetched[1]
+
+    # For features that are computed once.
+
+    @property
+    def changes(self) -> list[str]:
+        """The augmentations that are on."""
+        return [name for name, value in vars(self.augment).items() if value]
+
+    def sizes(self, part: str) -> list[tuple[int, int]]:
+        """Height and width of each image of a part."""
+        return [picture.size for picture in self.pictures[part]]
+
+    def beside(self, part: str, picks: Picks | range) -> tuple[list[tuple[int, int]], list[Target]]:
+        """Return what a batch has beside its images, not augmented: their sizes, and what is in them."""
+        dataset = Photographs(self.pictures[part], self.spec, BoxAugment())
+        crowds = isinstance(picks, range)
+        indices = picks if isinstance(picks, range) else picks.indices.tolist()
+        return [self.pictures[part][i].size for i in indices], [dataset.target(i, crowds) for i in indices]
+
+    def digest(self, part: str, augmented: bool) -> str:
+        """Hexadecimal digits that differ when any image of a part does, in order; its boxes are no part of features."""
+        digest = hashlib.sha256()
+        for picture in self.pictures[part]:
+            if isinstance(picture.source, np.ndarray):
+                digest.update(np.ascontiguousarray(picture.source).tobytes())
+            else:
+                state = os.stat(picture.source)
+                digest.update(f"{picture.source}:{state.st_size}:{state.st_mtime_ns};".encode())
+        return digest.hexdigest()
+
+    def in_order(self, part: str, views: int, size: int) -> Any:
+        """Return every image of a part in order, `size` at a time and not augmented, and its number."""
+        count = len(self.pictures[part])
+        ranges = [range(first, min(first + size, count)) for first in range(0, count, size)]
+        return self._loader(Pixels(self.pictures[part], self.spec, BoxAugment()), ranges, self.workers)
 
     def _split(self, parts: dict[str, list[AnnotatedImage]]) -> dict[str, list[AnnotatedImage]]:
         """Return all three parts, what is missing held out, the training part limited."""
@@ -242,65 +280,6 @@ class BoxData(BatchedData):
                 f"data={self.name}: {len(bare)} of {len(objects)} objects have no mask, the first in {bare[0].where}: "
                 "choose task=detection, which needs boxes alone"
             )
-
-
-class Photographs(Dataset):
-    """Images decoded from their files, and what is in them, a batch at a time.
-
-    Args:
-        pictures: of one part.
-        spec: of the data.
-        augment: what happens to training images.
-    """
-
-    def __init__(self, pictures: list[AnnotatedImage], spec: DetectionSpec, augment: BoxAugment) -> None:
-        self.pictures, self.spec, self.augment = pictures, spec, augment
-        self.arrays = [arrays(picture, spec.classes) for picture in pictures]
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    def __getitems__(self, picks: Picks | range) -> tuple[list[Tensor], list[Target]] | UserError:
-        """Images (3, H, W) uint8 and targets: of `range` every object, of picks those to learn from, augmented."""
-        try:
-            if isinstance(picks, range):
-                pairs = [self.read(index) for index in picks]
-            else:
-                last = picks.position + len(picks.indices)
-                draws = stream(picks.seed, picks.epoch, picks.batch, EXTRA).integers(2**62, size=last)
-                pairs = [
-                    self.augment(*self.read(index, crowds=False), seed=int(draws[picks.position + place]))
-                    for place, index in enumerate(picks.indices.tolist())
-                ]
-        except UserError as error:
-            return error
-        return [image for image, _ in pairs], [target for _, target in pairs]
-
-    def read(self, index: int, crowds: bool = True) -> tuple[Tensor, Target]:
-        """Return one image and its objects, crowds among them or not."""
-        picture, found = self.pictures[index], self.arrays[index]
-        source = picture.source
-        pixels = source.transpose(2, 0, 1) if isinstance(source, np.ndarray) else decode(source, None, grey=False)
-        chosen = np.flatnonzero(~found["crowds"]) if not crowds else np.arange(len(found["labels"]))
-        target = {
-            "boxes": torch.from_numpy(found["boxes"][chosen]),
-            "labels": torch.from_numpy(found["labels"][chosen]),
-            "area": torch.from_numpy(found["areas"][chosen]),
-            "iscrowd": torch.from_numpy(found["crowds"][chosen].astype(np.int64)),
-        }
-        if self.spec.masks:
-            masks = np.zeros((len(chosen), *picture.size), np.uint8)
-            for place, one in enumerate(chosen.tolist()):
-                mask = picture.objects[one].mask
-                assert mask is not None
-                masks[place] = mask.decode(picture.size)
-            target["masks"] = torch.from_numpy(masks)
-        return torch.from_numpy(np.ascontiguousarray(pixels)), target
-
-
-def scaled(image: Tensor) -> Tensor:
-    """(3, H, W) uint8 -> from 0 to 1."""
-    return image.float().div_(255) if image.dtype == torch.uint8 else image
 
 
 def images_in(folder: Path) -> list[Path]:

@@ -52,14 +52,41 @@ class Detector(nn.Module):
         What is found in an image is a dictionary of boxes (N, 4) in its pixels, labels (N,) from 0, scores (N,), and of
         a mask R-CNN masks (N, 1, H, W) from 0 to 1; the best first.
         """
-        net = self.__dict__["net"]
+        return self._run(self.__dict__["net"], list(images), targets)
+
+    @staticmethod
+    def _run(net: Any, images: list[Tensor], targets: Sequence[Target] | None) -> Any:
         # Whether it gives losses or objects, not whether its norms learn: the mode of the stages stays theirs.
         for part in (net, *(getattr(net, name, net) for name in ("transform", "rpn", "roi_heads"))):
             part.training = targets is not None
         if targets is not None:
-            return net(list(images), [{**one, "labels": one["labels"] + 1} for one in targets])
-        found = net(list(images))
-        return [{**one, "labels": one["labels"] - 1} for one in found]
+            return net(images, [{**one, "labels": one["labels"] + 1} for one in targets])
+        return [{**one, "labels": one["labels"] - 1} for one in net(images)]
+
+    # For features that are computed once.
+
+    @property
+    def reads(self) -> Any:
+        """The detector that reads what frozen stages of the backbone have made; it shares all layers with this one."""
+        from experiments.models.library.detector_features import Reader
+
+        if "reader" not in self.__dict__:
+            stages = [getattr(self, name) for name in self.backbone_stages]
+            self.__dict__["reader"] = Reader(self.__dict__["net"], stages)
+        return self.__dict__["reader"]
+
+    def from_features(self, values: Tensor, start: int, sizes: Sequence[tuple[int, int]], targets: Any = None) -> Any:
+        """Do as `forward` does, from what the first stages have made of images.
+
+        Args:
+            values: (B, D), as `reads.rows` gives them.
+            start: the number of stages.
+            sizes: height and width of the images.
+            targets: as of `forward`.
+        """
+        from experiments.models.library.detector_features import Blanks
+
+        return self._run(self.reads.net, Blanks(sizes, values, start), targets)
 
     def fitted(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
         """Return a state dict of this detector made of another's, or of a classifier's with the same backbone.
