@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -198,14 +199,7 @@ def test_features_are_kept_of_images_that_no_batch_pads_otherwise() -> None:
     assert pyramid.reads.padded((70, 90)) == pyramid.reads.padded((66, 88)) == (64, 96)
     assert pyramid.reads.padded((90, 70)) == (96, 64)
 
-    class Data:
-        changes: list[str] = []
-        image_sizes = [(70, 90), (90, 70)]
-
-        def sizes(self, part: str) -> list[tuple[int, int]]:
-            return self.image_sizes
-
-    data = Data()
+    data = SimpleNamespace(changes=[], sizes=lambda part: [(70, 90), (90, 70)])
     listener: Any = FrozenFeatures(None, None, 0)  # type: ignore[arg-type]
     assert listener._reason_of_boxes(ssd, data) is None
     assert "unlike sizes (96×64 and 64×96 when scaled)" in listener._reason_of_boxes(pyramid, data)
