@@ -86,7 +86,7 @@ class ObjectFeatures(FeatureSet):
         return features._replace(sizes=tuple(sizes)), targets
 
 
-def reads_rows(model: nn.Module) -> bool:
+def reads_rows(model: Any) -> bool:
     """Tell whether a model is a detector, whose head reads several maps of its backbone."""
     return hasattr(model, "from_features")
 
@@ -111,7 +111,7 @@ def accept_features(model: Any) -> None:
     channels_last = any(map(_channels_last, model.modules()))
 
     def forward(inputs: Any) -> Any:
-        values, start = inputs if isinstance(inputs, Features) else (inputs, 0)
+        values, start = inputs[:2] if isinstance(inputs, Features) else (inputs, 0)
         if (
             start and channels_last and isinstance(values, Tensor) and values.ndim == 4
         ):  # as from the stages themselves: dropout draws in this order
