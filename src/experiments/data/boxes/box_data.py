@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from experiments.data.boxes.annotations import AnnotatedImage, Sieve, upright
 from experiments.data.boxes.augment import BoxAugment
-from experiments.data.boxes.photographs import Photographs, Pixels, Target, scaled
+from experiments.data.boxes.photographs import Photographs, PixelsAlone, Target, scaled
 from experiments.data.common.loading import BatchedData
 from experiments.data.common.parts import PARTS
 from experiments.data.common.sampling import Picks, TrainSampler
@@ -214,7 +214,7 @@ class BoxData(BatchedData):
         """Return every image of a part in order, `size` at a time and not augmented, and its number."""
         count = len(self.pictures[part])
         ranges = [range(first, min(first + size, count)) for first in range(0, count, size)]
-        return self._loader(Pixels(self.pictures[part], self.spec, BoxAugment()), ranges, self.workers)
+        return self._loader(PixelsAlone(self.pictures[part], self.spec, BoxAugment()), ranges, self.workers)
 
     def _split(self, parts: dict[str, list[AnnotatedImage]]) -> dict[str, list[AnnotatedImage]]:
         """Return all three parts, what is missing held out, the training part limited."""

@@ -81,7 +81,7 @@ class Photographs(Dataset):
         return target
 
 
-class Pixels(Photographs):
+class PixelsAlone(Photographs):
     """The same images without their objects, each with its number."""
 
     def __getitems__(self, picks: Picks | range) -> tuple[list[Tensor], Any] | UserError:
