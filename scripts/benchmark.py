@@ -306,7 +306,8 @@ def convolutions(words: list[str], batch: int, quick: bool) -> Samples:
 
     from experiments.run.auto_settings import fastest
 
-    steps, spec = 2 if quick else 6, ImageSpec(3, 32, 32, DIGITS, (0.5,) * 3, (0.5,) * 3)
+    steps, batch = (2, 4) if quick else (6, batch)
+    spec = ImageSpec(3, 32, 32, DIGITS, (0.5,) * 3, (0.5,) * 3)
     words = [*words, "optimizer=sgd", "trainer=cpu", "trainer.max_epochs=2", "precision=auto"]
     one = torch.rand(batch, 3, 32, 32), torch.randint(10, (batch,))
     network = build_model(compose(words), spec)
