@@ -80,6 +80,21 @@ def test_a_wider_beam_finds_what_is_no_less_probable(published: Path) -> None:
     assert alone[0].tokens == four[2].tokens
 
 
+def test_a_search_in_bf16_converts_weights_once_and_gives_the_same(published: Path) -> None:
+    model, _ = loaded(published)
+    batch, prompts = sound(20000, 8000), torch.tensor([model.words.prompt(None, False, False)] * 2)
+    with torch.inference_mode():
+        assert model.for_search() is model
+    with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
+        light, state = model.for_search(), model.listen(batch)
+        for some in (prompts, prompts[:, :1]):
+            (wanted, _), (found, _) = model.advance(some, state), light.advance(some, state)
+            assert torch.equal(wanted, found)
+    assert model.head.matrix is None and model.decoder1.layer.fc1.weight.dtype == torch.float32
+    assert light.head.matrix.dtype == light.decoder1.layer.fc1.weight.dtype == torch.bfloat16
+    assert light.head.tokens.weight is model.head.tokens.weight and light.words is model.words
+
+
 def test_segments_end_where_the_times_say() -> None:
     first = 100
     pairs = [100, 1, 2, 110, 110, 3, 120, 120, 4]  # the last one is cut off
@@ -191,6 +206,30 @@ def test_published_weights_predict_without_a_run(published: Path, experiments: A
     code, output, problems = experiments("predict", *words, "--format", "json")
     assert code == 0, problems
     assert json.loads(output)[0]["seconds"] == 1.0
+
+
+@pytest.mark.parametrize(("precision", "mixed"), [("32-true", False), ("bf16-mixed", True)])
+def test_predictions_are_made_in_the_precision_that_is_named(
+    published: Path, experiments: Any, tmp_path: Path, monkeypatch: Any, precision: str, mixed: bool
+) -> None:
+    """And eight recordings at a time, those of like length together; answers keep the order of the files."""
+    from experiments.tasks.transcription import Transcription
+
+    heard: list[tuple[list[int], bool]] = []
+    whole = Transcription.transcribe
+
+    def watched(task: Any, sound: Any, listened: Any = None) -> Any:
+        heard.append((sound.lengths.tolist(), torch.is_autocast_enabled("cpu")))
+        return whole(task, sound, listened)
+
+    monkeypatch.setattr(Transcription, "transcribe", watched)
+    for number in range(9):
+        soundfile.write(tmp_path / f"{number}.wav", np.ones(1600 * (9 - number)) / 9, 16000)
+    words = ["model=whisper_tiny", f"weights={published}", "model.window=2", f"precision={precision}"]
+    code, output, problems = experiments("predict", *words, ".", "--format", "json")
+    assert code == 0, problems
+    assert [one["seconds"] for one in json.loads(output)] == [(9 - number) / 10 for number in range(9)]
+    assert heard == [([1600 * count for count in range(1, 9)], mixed), ([14400], mixed)]
 
 
 def test_show_draws_where_tokens_look(run: Path, experiments: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -62,17 +63,27 @@ class Loaded:
         """Return what the task predicts, for classification probabilities (N, num_classes), of inputs as for `prepare`."""
         import torch
 
-        with torch.inference_mode():
+        with torch.inference_mode(), self._precision():
             return report_of(self.task).predict(self.prepare(inputs))
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
         """Return what `experiments predict` says of inputs as for `prepare`, one dictionary each: see `Report.answers`."""
         import torch
 
-        with torch.inference_mode():
+        with torch.inference_mode(), self._precision():
             read = getattr(self.reader, "photographs", self.reader.prepare)  # whole, where every pixel has an answer
             answers = report_of(self.task).answers(read(inputs), top)
         return [self._in_words(answer) for answer in answers]
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        """The config's mixed precision, where single inputs are answered in it."""
+        import torch
+
+        kinds = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+        name = str(self.config.precision.name)
+        if name not in kinds or not report_of(self.task).mixed:
+            return nullcontext()
+        return torch.autocast(self.task.device.type, kinds[name])
 
     def _in_words(self, answer: Any) -> Any:
         """Return an answer with the text of what are tokens in it."""

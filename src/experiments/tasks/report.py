@@ -28,10 +28,12 @@ class Report:
 
     Attributes:
         top: how many of a ranked list `experiments predict` tells where nobody says.
+        mixed: whether single inputs are answered in the mixed precision of the config; else in 32 bits.
         panels: modules of your own whose `PANELS` `experiments show` draws besides ours: see `commands.show.panel`.
     """
 
     top = 3
+    mixed = False
     panels: tuple[str, ...] = ()
 
     def __init__(self, task: Any) -> None:

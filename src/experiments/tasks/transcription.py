@@ -56,7 +56,8 @@ class Transcription(Task):
     one's times end; training takes none. A window of digital silence has no text.
 
     Args:
-        model: a `Whisper`: (sound, tokens) -> (B, S, tokens), with `listen`, `advance`, `words` and `window`.
+        model: a `Whisper`: (sound, tokens) -> (B, S, tokens), with `listen`, `advance`, `for_search`,
+            `words` and `window`.
         spec: an `AudioSpec` with symbols.
         optimizer: as in `Task`.
         scheduler: as in `Task`.
@@ -235,6 +236,7 @@ class Transcription(Task):
         rate, window = self.spec.rate, round(self._window * self.spec.rate)
         self._refuse_long(sound)
         lengths = sound.lengths.tolist()
+        model: Any = self.model.for_search()  # type: ignore[operator]
         found: list[list[Segment]] = [[] for _ in lengths]
         at = [0] * len(lengths)
         while some := [row for row, length in enumerate(lengths) if at[row] < length]:
@@ -243,7 +245,7 @@ class Transcription(Task):
             long = any(lengths[row] > window for row in some)
             times = (self.timestamps or long) and self.words.first_time is not None
             known = listened and listened.take(torch.tensor([some[place] for place in loud], device=self.device))
-            heard = self._hear([pieces[place] for place in loud], times, known) if loud else []
+            heard = self._hear(model, [pieces[place] for place in loud], times, known) if loud else []
             tokens: dict[int, list[int]] = dict(zip(loud, heard, strict=True))
             for place, row in enumerate(some):
                 seconds = len(pieces[place]) / rate
@@ -256,15 +258,18 @@ class Transcription(Task):
                 at[row] = lengths[row] if last else at[row] + max(1, round(forward * rate))
         return [self._said(parts) for parts in found]
 
-    def _hear(self, pieces: Sequence[Tensor], times: bool, state: Decoding | None = None) -> list[list[int]]:
+    def _hear(
+        self, model: Any, pieces: Sequence[Tensor], times: bool, state: Decoding | None = None
+    ) -> list[list[int]]:
+        """Return the tokens of each piece, without the prompt."""
         if state is None:
             lengths = torch.tensor([len(one) for one in pieces], device=self.device)
             values = torch.nn.utils.rnn.pad_sequence(list(pieces), batch_first=True)
-            state = self.model.listen(Sequences(values, lengths))  # type: ignore[operator, union-attr]
-        prompts = self._prompts(state, len(pieces), times)
-        longest = self.model.positions - prompts.shape[1]  # type: ignore[operator, union-attr]
+            state = model.listen(Sequences(values, lengths))
+        prompts = self._prompts(model, state, len(pieces), times)
+        longest = model.positions - prompts.shape[1]
         heard = transcribe(
-            self.model,
+            model,
             state,
             prompts,
             times=times,
@@ -274,12 +279,12 @@ class Transcription(Task):
         )
         return [one.tokens for one in heard]
 
-    def _prompts(self, state: Decoding, count: int, times: bool) -> Tensor:
+    def _prompts(self, model: Any, state: Decoding, count: int, times: bool) -> Tensor:
         """Return what each of some transcripts begins with, (B, P)."""
         codes = [self.language] * count
         if self.language is None and self.words.languages:
             start = torch.full((count, 1), self.words.start, device=self.device)
-            logits, _ = self.model.advance(start, state)  # type: ignore[operator, union-attr]
+            logits, _ = model.advance(start, state)
             known = list(self.words.languages.items())
             best = logits[:, [token for _, token in known]].argmax(1).tolist()
             codes = [known[place][0] for place in best]
@@ -308,8 +313,8 @@ class Transcription(Task):
             sound = sound._replace(values=sound.values[:, : round(self._window * self.spec.rate)])
             sound = sound._replace(lengths=sound.lengths.clamp(max=sound.values.shape[1]))
             state = self.model.listen(sound)  # type: ignore[operator, union-attr]
-            tokens = self._hear([sound.values[0]], False, state)[0]
-            prompt = self._prompts(state, 1, False)[0].tolist()
+            tokens = self._hear(self.model, [sound.values[0]], False, state)[0]
+            prompt = self._prompts(self.model, state, 1, False)[0].tolist()
             whole = torch.tensor([[*prompt, *tokens]], device=self.device)
             steps = max(1, min(50, int(sound.lengths[0]) * 50 // self.spec.rate))
             looks = self.model.attention(sound, whole)[0, len(prompt) - 1 : -1]  # type: ignore[operator, union-attr]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from experiments.batches import Decoding, Sequences
-from experiments.models.attention import attend
 from experiments.models.library.log_mel import LogMel
 from experiments.models.library.published_config import (
     config_file,
@@ -22,6 +22,7 @@ from experiments.models.library.published_config import (
     transformers,
 )
 from experiments.models.library.wav2vec2 import MeanOverTime
+from experiments.models.library.whisper_decoder import DecoderLayer, Positions, WhisperWords
 from experiments.models.library.whisper_tokens import PublishedTokens, SymbolTokens
 from experiments.models.stages import Staged, tensors
 
@@ -188,6 +189,23 @@ class Whisper(nn.Module):
         self.unused_names = ("proj_out.",)  # the matrix of the tokens once more
         self.head_names: dict[str, str] = {}
 
+    def for_search(self) -> Whisper:
+        """Return the network with the weights of dense layers in the precision of autocast, which else converts them at
+        every token; the network itself where there is no autocast. All else is shared, and outputs are the same.
+        """
+        matrix: Any = self.head.tokens.weight
+        device = matrix.device.type
+        dtype = torch.get_autocast_dtype(device)
+        if not torch.is_autocast_enabled(device) or torch.is_grad_enabled():
+            return self
+        same: dict[int, Any] = {id(one): one for one in (self.words, *self.parameters(), *self.buffers())}
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear):
+                same |= {id(one): nn.Parameter(one.to(dtype), requires_grad=False) for one in layer.parameters()}
+        found = copy.deepcopy(self, same)
+        found.head.matrix = matrix.detach().to(dtype)
+        return found
+
     def keep(self, folder: Path) -> None:
         """Writes what a run needs besides its weights: the sizes and the tokenizer that were published."""
         keep_published(self.source, folder)
@@ -284,85 +302,3 @@ class EncoderNorm(nn.Module):
 
     def forward(self, x: Sequences) -> Sequences:
         return Sequences(self.norm(x.values), x.lengths)
-
-
-class Positions(nn.Module):
-    """Vectors of tokens with their positions: (R, n, hidden) -> the same."""
-
-    def __init__(self, positions: nn.Module, config: Any) -> None:
-        super().__init__()
-        self.positions, self.dropout = positions, nn.Dropout(config.dropout)
-
-    def forward(self, x: Tensor, start: int) -> Tensor:
-        weight: Any = self.positions.weight
-        return self.dropout(x + weight[start : start + x.shape[1]])
-
-
-class DecoderLayer(nn.Module):
-    """One layer of the decoder, with the library's weights: attends to the tokens so far and to the sound."""
-
-    def __init__(self, layer: Any) -> None:
-        super().__init__()
-        self.layer = layer
-        self.heads = int(layer.self_attn.num_heads)
-
-    def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (R, heads, n, width)
-
-    def listen(self, encoded: Tensor) -> list[Tensor]:
-        """Keys and values of the sound, (B, heads, steps, width)."""
-        sound: Any = self.layer.encoder_attn
-        return [self._heads(sound.k_proj(encoded)), self._heads(sound.v_proj(encoded))]
-
-    def _asks(self, values: Tensor, part: str, rows: int) -> Tensor:
-        """Queries to the sound; rows that share a recording stand side by side: (B, heads, rows · n, width)."""
-        layer: Any = self.layer
-        queries = self._heads(getattr(layer, part).q_proj(values))
-        times = len(queries) // rows
-        return queries.unflatten(0, (rows, times)).transpose(1, 2).flatten(2, 3)
-
-    def forward(self, values: Tensor, before: Sequence[Tensor], sound: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """(R, n, hidden) -> the same, and the keys and values (R, heads, tokens so far, width)."""
-        layer: Any = self.layer
-        drop = layer.self_attn.dropout if self.training else 0.0
-        normed = layer.self_attn_layer_norm(values)
-        asks = self._heads(layer.self_attn.q_proj(normed))
-        keys, found = self._heads(layer.self_attn.k_proj(normed)), self._heads(layer.self_attn.v_proj(normed))
-        if before[0].shape[2]:
-            keys, found = torch.cat([before[0], keys], 2), torch.cat([before[1], found], 2)
-        count, total = asks.shape[2], keys.shape[2]
-        mask = None
-        if count > 1:
-            mask = torch.ones(count, total, dtype=torch.bool, device=values.device).tril(total - count)
-        out = attend(asks, keys, found, mask, drop)
-        values = values + self._dropped(layer.self_attn.out_proj(out.transpose(1, 2).flatten(2)))
-
-        rows = len(sound[0])
-        asks = self._asks(layer.encoder_attn_layer_norm(values), "encoder_attn", rows)
-        out = attend(asks, sound[0], sound[1], dropout=drop)
-        out = out.unflatten(2, (-1, count)).transpose(1, 2).flatten(0, 1)  # (R, heads, n, width)
-        values = values + self._dropped(layer.encoder_attn.out_proj(out.transpose(1, 2).flatten(2)))
-
-        inner = layer.activation_fn(layer.fc1(layer.final_layer_norm(values)))
-        return values + self._dropped(layer.fc2(self._dropped(inner))), [keys, found]
-
-    def _dropped(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.layer.dropout, self.training)  # type: ignore[arg-type]
-
-    def looks(self, values: Tensor, keys: Tensor) -> Tensor:
-        """Where each token looks in the sound, the mean over heads: (B, n, steps); its own attention is left out."""
-        layer: Any = self.layer
-        asks = self._heads(layer.encoder_attn.q_proj(layer.encoder_attn_layer_norm(values)))
-        return (asks @ keys.transpose(2, 3) / asks.shape[3] ** 0.5).softmax(3).mean(1)
-
-
-class WhisperWords(nn.Module):
-    """The matrix of the tokens, which reads them and scores them: (R, n, hidden) -> (R, n, tokens)."""
-
-    def __init__(self, tokens: nn.Module, norm: nn.Module) -> None:
-        super().__init__()
-        self.tokens, self.norm = tokens, norm
-
-    def forward(self, x: Tensor) -> Tensor:
-        weight: Any = self.tokens.weight
-        return F.linear(self.norm(x), weight)

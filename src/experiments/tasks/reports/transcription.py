@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from experiments.batches import Sequences
 from experiments.tasks.report import Report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from experiments.tasks.transcription import Transcription
+    from experiments.tasks.transcription import Said, Transcription
+
+AT_ONCE = 8  # recordings
 
 
 class TranscriptionReport(Report):
     """Tells of a run of `Transcription`."""
 
     task: Transcription
+    mixed = True
 
     def details(self) -> dict[str, Any]:
         """Return some recordings of the last test: what was said, and what was heard; and what was confused."""
@@ -24,7 +28,16 @@ class TranscriptionReport(Report):
 
     def predict(self, inputs: Any) -> list[str]:
         """Return what is said in each recording."""
-        return [one.text for one in self.task.transcribe(inputs)]
+        return [one.text for one in self._heard(inputs)]
+
+    def _heard(self, inputs: Any) -> list[Said]:
+        """Return what is said in each recording, heard in batches of like length."""
+        found: dict[int, Said] = {}
+        for rows in inputs.lengths.argsort(stable=True).split(AT_ONCE):
+            lengths = inputs.lengths[rows]
+            some = Sequences(inputs.values[rows, : int(lengths.max())], lengths)
+            found |= dict(zip(rows.tolist(), self.task.transcribe(some), strict=True))
+        return [found[row] for row in range(len(found))]
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
         """Return the transcript of each recording, and its segments."""
@@ -38,7 +51,7 @@ class TranscriptionReport(Report):
                     for start, end, text in one.segments
                 ],
             }
-            for length, one in zip(seconds, self.task.transcribe(inputs), strict=True)
+            for length, one in zip(seconds, self._heard(inputs), strict=True)
         ]
 
     def figures(self) -> dict[str, Callable[[], Figure | None]]:
