@@ -220,6 +220,13 @@ data.workers=100000
 trainer.threads=1000000
 data.transform=[]
 data=text_file data.path=
+data=adding task=classification
+data=copy_memory task=regression
+data=parity task=labelling
+data=generated_reviews task=language_modelling
+data=generated_text task=classification
+data=generated_boxes model=maskrcnn_resnet50 task=detection
+data=shapes model=autoencoder task=colourisation
 """
 
 

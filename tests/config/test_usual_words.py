@@ -39,6 +39,7 @@ from experiments.config.usual_words import _CONTROL_KEYS, _KEYS, _OPTIONS, unkno
         ("data=my_images", "data=my_images is data=image_folder here"),
         ("precision=mixed", "is precision=16-mixed here"),
         ("epochs=3", "epochs is trainer.max_epochs here: write that"),
+        ("sweep.dir=x", "sweep.dir is hydra.sweep.dir here: write that"),
         ("lr=0.1", "lr is optimizer.lr here: write that"),
         ("model=lenet5 pretrained=true", "pretrained is weights=pretrained here"),
         ("model=resnet18 weights=imagenet", "weights=imagenet is weights=pretrained here"),

@@ -284,7 +284,7 @@ def _keys(config: dict[str, Any], start: str) -> list[str]:
     return [
         f"{above}{dot}{key}{'.' if isinstance(value, dict) and value else '='}"
         for key, value in node.items()
-        if key not in ("run", "_target_", "_partial_", "about", "gives", "reads", "makes")
+        if key not in ("run", "_target_", "_partial_", "about", "gives", "reads", "makes", "answers", "needs_channels")
     ]
 
 

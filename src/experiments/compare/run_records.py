@@ -127,7 +127,9 @@ def read_run(folder: Path) -> RecordedRun:
     resolved = resolved and {
         key: renamed(value) if key.endswith("_target_") else value
         for key, value in resolved.items()
-        if not key.startswith("data.gives.")  # describes the dataset, in more words as time goes on
+        if not key.startswith(
+            ("data.gives.", "task.answers", "task.needs_channels")
+        )  # describes the dataset, in more words as time goes on
     }
     follow = {key for key, value in said.items() if value.replace("\\", "") == "${seed}"}
     seeds = {

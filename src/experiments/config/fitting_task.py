@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.config.options import content, option_files
 
-_OVERRIDE = "/task@_global_.task"
+OVERRIDE = "/task@_global_.task"
 _LABELS = ("classes", "value", "values", "steps")  # what tasks with labels learn from
 
 
@@ -39,7 +39,7 @@ def with_fitting_task(words: Sequence[str], config_dirs: Sequence[str] = ()) -> 
         return list(words)
     makes = _listed(inherited("model", chosen["model"], "makes", config_dirs) or "classes")
     data = chosen.get("data", "digits")
-    usual = inherited("data", data, _OVERRIDE, config_dirs)
+    usual = inherited("data", data, OVERRIDE, config_dirs)
     if usual is None or (inherited("task", usual, "makes", config_dirs) or "classes") in makes:
         return list(words)
     kind = (inherited("data", data, "gives", config_dirs) or {}).get("kind")
@@ -54,7 +54,7 @@ def fitting_data(model: str | None, task: str | None, kinds: Sequence[str], conf
     makes = _listed(inherited("model", model, "makes", config_dirs) or "classes") if model else None
 
     def rank(name: str) -> tuple[bool, bool, bool, str]:
-        usual = inherited("data", name, _OVERRIDE, config_dirs)
+        usual = inherited("data", name, OVERRIDE, config_dirs)
         asked = (inherited("task", usual, "makes", config_dirs) or "classes") if usual else None
         suits = usual == task if task else makes is None or asked in makes
         return not suits, usual != (task or "classification"), not name.startswith(("generated", "digits")), name

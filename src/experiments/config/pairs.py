@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import ListConfig
 
-from experiments.config.fitting_task import fitting_data, fitting_tasks
+from experiments.config.fitting_task import OVERRIDE, fitting_data, fitting_tasks, inherited
 
 
 def pair_problems(config: Any) -> list[str]:
@@ -22,6 +22,8 @@ def pair_problems(config: Any) -> list[str]:
             f"task={task} reads {' or '.join(wanted)} and data={data} gives {kind}: choose another task or other data"
             + _as_data(fitting_data(None, task, wanted, config.run.config_dirs))
         )
+    elif sentence := _answers_problem(config):
+        problems.append(sentence)
     elif (asked := config.task.get("makes") or "classes") not in (
         makes := listed(config.model.get("makes") or "classes")
     ):
@@ -61,6 +63,34 @@ def pair_problems(config: Any) -> list[str]:
                 f"model={model} reads images of {least}×{least} or more and data={data} gives {size}×{size}: set data.size={least} or more"
             )
     return problems
+
+
+_ANSWERS = {
+    "class": "one class each",
+    "step": "a class for each step",
+    "number": "numbers",
+    "next": "nothing but the text",
+}
+_LEARNT = _ANSWERS | {"next": "what follows in one long text"}
+
+
+def _answers_problem(config: Any) -> str | None:
+    """Say that data give other answers than a task learns: a class in place of a number, or images without colours."""
+    task, data, gives = config.run.choices.get("task"), config.run.choices.get("data"), config.data.get("gives") or {}
+    there, wanted = gives.get("answers"), config.task.get("answers")
+    there = "number" if there == "class" and config.data.get("numbers") is True else there
+    if there and wanted and there != wanted:
+        usual = inherited("data", str(data), OVERRIDE, config.run.config_dirs)
+        cure = f"choose task={usual}, or other data" if usual and usual != task else "choose another task"
+        if wanted == "number" and "numbers" in config.data:
+            cure = "set data.numbers=true"
+        elif there == "number" and config.data.get("numbers") is True:
+            cure = "set data.numbers=false, or choose task=regression"
+        return f"task={task} learns {_LEARNT[wanted]} and data={data} gives {_ANSWERS[there]}: {cure}"
+    channels = config.task.get("needs_channels")
+    if channels == 3 and gives.get("channels") == 1:
+        return f"task={task} needs colour images, and these are grey: choose data=cifar10 or image_folder"
+    return None
 
 
 def _other_data(model: str, kind: str | None, reads: Any, config_dirs: Sequence[str]) -> str:

@@ -114,7 +114,8 @@ _KEYS = {
     **_each("prefix task.prefix model.prefix", "data.prefix"),
     **_each("random_seed", "seed"),
     **_each("checkpoint ckpt", "weights"),
-    **_each("output_dir out_dir out output", "hydra.run.dir"),
+    **_each("output_dir out_dir out output run.dir run_dir", "hydra.run.dir"),
+    **_each("sweep.dir sweep_dir sweep.folder sweep.path", "hydra.sweep.dir"),
     **_each("pretrained model.pretrained model.weights", "weights=pretrained"),
     **_each(
         "freezing.layers freezing.stages freezing.trainable freezing.unfreeze freezing.train freezing.learning",

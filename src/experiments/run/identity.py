@@ -24,7 +24,7 @@ _NOT_IDENTITY_CALLBACKS = (
     "gradient_reach",
     "gradient_norms",
 )
-_NOT_IDENTITY_KEYS = {"model": ("about",), "data": ("about", "workers"), "trainer": (
+_NOT_IDENTITY_KEYS = {"model": ("about",), "data": ("about", "workers"), "task": ("answers", "needs_channels"), "trainer": (
     "threads", "log_every_n_steps", "enable_progress_bar", "enable_model_summary", "enable_checkpointing", "default_root_dir",
     "profiler", "enable_autolog_hparams", "model_registry",
 )}  # fmt: skip
@@ -53,6 +53,8 @@ def relevant(config: dict[str, Any]) -> dict[str, Any]:
     for group, names in _NOT_IDENTITY_KEYS.items():
         if isinstance(kept.get(group), dict):
             kept[group] = {key: value for key, value in kept[group].items() if key not in names}
+    if isinstance((kept.get("data") or {}).get("gives"), dict):  # which says of the dataset what it always was
+        kept["data"]["gives"] = {key: value for key, value in kept["data"]["gives"].items() if key != "answers"}
     if isinstance(kept.get("trainer"), dict):
         plain = _PLAIN_TRAINER.items()
         kept["trainer"] = {key: value for key, value in kept["trainer"].items() if (key, value) not in plain}

@@ -17,6 +17,8 @@ _NOTES = (
     "reads",
     "gives",
     "makes",
+    "answers",
+    "needs_channels",
     "pretrained",
     "checked_by",
     "transcripts",
