@@ -221,6 +221,9 @@ trainer.threads=1000000
 data.transform=[]
 data=text_file data.path=
 data=adding task=classification
++sweep.dir=x
++features.foo=2
++launcher.foo=2
 data=copy_memory task=regression
 data=parity task=labelling
 data=generated_reviews task=language_modelling

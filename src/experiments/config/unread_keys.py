@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from experiments.config.options import GROUPS, conf_dir, content
+from experiments.config.usual_words import usual_key
 from experiments.errors import UserError
+
+_WHOLE = ("features", "launcher", "run", "sweep")  # whose keys are those of train.yaml, and no more
 
 
 def refuse_unread(words: Sequence[str], config: Any, others: Iterable[Any] = ()) -> None:
@@ -24,12 +27,19 @@ def refuse_unread(words: Sequence[str], config: Any, others: Iterable[Any] = ())
     added = {word: _place(word) for word in words if word.startswith("+") or "@" in word.partition("=")[0]}
     if not added:
         return
-    known = {*GROUPS, *content(conf_dir() / "train.yaml"), "search", "_global_"}
+    top = content(conf_dir() / "train.yaml")
+    known = {*GROUPS, *top, "search", "_global_"}
+    text = " ".join(str(one) for one in (config, *words, *others))
     for word, key in added.items():
-        root = key.partition(".")[0]
+        root, _, inner = key.partition(".")
+        keys = top.get(root) or {}
+        referred = re.search(rf"\$\{{(oc\.select:)?\s*{re.escape(key)}\b", text)
+        if root in _WHOLE and inner and not referred and inner.partition(".")[0] not in keys:
+            meant = usual_key(key)
+            cure = f"write {meant}" if meant else f"choose from {', '.join(keys)}" if keys else "leave it out"
+            raise UserError(f"{word} would have no effect, because {root} has no key {inner}: {cure}")
         if root in known:
             continue
-        text = " ".join(str(one) for one in (config, *words, *others))
         if re.search(rf"\$\{{(oc\.select:)?\s*{re.escape(root)}\b", text):
             continue
         cure = "leave it out"
