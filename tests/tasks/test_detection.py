@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,25 @@ def test_a_run_from_training_to_prediction(experiments: Run, voc: Path, tmp_path
     drawn = {path.name for path in (tmp_path / "run" / "show").glob("*.png")}
     assert {"objects.png", "errors.png", "worst.png", "best.png", "thresholds.png", "pyramid.png"} <= drawn
     assert "one pass, without proposals" in output
-    code, _, errors = experiments("export", "run", "--format", "safetensors")
-    assert code == 2 and "task=detection cannot be exported" in errors
+    code, output, errors = experiments("export", "run", "--format", "safetensors", "--to", "net.safetensors")
+    assert code == 0, errors
+    assert "agreement      largest difference 0.0e+00" in output
+    code, _, errors = experiments("export", "run", "--format", "torch-export")
+    assert code == 2 and "the number of its objects depends on the image: take --format onnx" in errors
+
+    if find_spec("onnx") and find_spec("onnxscript") and find_spec("onnxruntime"):
+        import onnxruntime
+
+        code, output, errors = experiments("export", "run", "--format", "onnx", "--to", "net.onnx")
+        assert code == 0, errors
+        assert "objects in test images of unlike sizes" in output
+        about = json.loads((tmp_path / "net.onnx.json").read_text())
+        assert about["classes"] == ["cross", "disc", "square", "triangle"]
+        session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
+        boxes, labels, scores = session.run(None, {"image": np.zeros((3, 50, 70), np.float32)})
+        assert boxes.shape == (len(labels), 4) and boxes.max() <= 70 and len(scores) == len(labels)
+    else:
+        assert "experiments[export]" in experiments("export", "run", "--format", "onnx")[2]
 
     # The run's own folder gives its weights to a new one.
     code, _, errors = experiments(

@@ -67,12 +67,22 @@ def main(words: list[str]) -> int:
     loaded = load_published(overrides) if overrides else load(options.run, "export")
     name = str(loaded.config.run.choices["model"]) + SUFFIXES[options.format]
     target = options.to or (Path("export") if overrides else Path(options.run) / "export") / name
+    finds = hasattr(loaded.model, "from_features")  # a detector
     try:
-        difference, sizes, varies = export(loaded, options.format, target, files)
+        if finds:
+            from experiments.commands.export_detector import export_detector
+
+            difference, objects = export_detector(loaded, options.format, target, files)
+        else:
+            difference, sizes, varies = export(loaded, options.format, target, files)
     except OSError as error:
         raise UserError(f"--to {target} cannot be written ({error.strerror}): choose another file") from error
     print(f"file           {target} ({_bytes(target.stat().st_size)})")
     print(f"preprocessing  {target}.json")
+    if finds:
+        where = "images named" if files else "test images"
+        print(f"agreement      largest difference {difference:.1e}, of {objects} objects in {where} of unlike sizes")
+        return 0
     drawn = "random observations" if hasattr(loaded.spec, "observations") else "test examples"
     what = "inputs" if files else drawn
     print(

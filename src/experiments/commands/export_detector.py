@@ -1,0 +1,205 @@
+"""A run's detector as one ONNX file that reads an image of any size, or its weights, compared with the run on test images."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.errors import RunFailed, UserError, first_line
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from experiments.run.loaded import Loaded
+
+IMAGES = 4  # that are compared
+SCORE, MASK = 1e-4, 1e-3  # what may differ; of a box a ten-thousandth of the image's longer side
+OPSET = 17
+
+
+def export_detector(loaded: Loaded, form: str, target: Path, files: list[str]) -> tuple[float, int]:
+    """Writes the file.
+
+    Args:
+        loaded: the run.
+        form: onnx or safetensors.
+        target: the file.
+        files: images to compare on; empty for test images.
+
+    Returns:
+        The largest difference of a score, of a box as a share of the image's side, or of a mask; and how many objects
+        were compared.
+
+    Raises:
+        UserError: the network cannot be written in this form, or no image is there to compare on.
+        RunFailed: what was written finds other objects; it is not left behind.
+        OSError: the file cannot be written.
+    """
+    import torch
+
+    from experiments.commands.export import SUFFIXES, preprocessing
+    from experiments.system.files import write_text
+
+    if form == "torch-export":
+        raise UserError(
+            "a detector cannot be written as torch-export, as the number of its objects depends on the image: "
+            "take --format onnx, or --format safetensors for the weights"
+        )
+    images = _images(loaded, files)
+    about = json.dumps(preprocessing(loaded) | described(loaded), indent=2, ensure_ascii=False)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as place:
+        written = Path(place) / f"model{SUFFIXES[form]}"
+        try:
+            again = (_onnx if form == "onnx" else _safetensors)(loaded, images[0], written, about)
+        except OSError:
+            raise
+        except Exception as error:
+            raise UserError(
+                f"this detector cannot be written as {form} ({first_line(error)}): try --format safetensors"
+            ) from error
+        largest, count = 0.0, 0
+        for image in images:
+            with torch.no_grad():
+                expected = loaded.model.eval()([image])[0]
+            difference = apart(expected, again(image), max(image.shape[1:]))
+            if difference is None:
+                raise RunFailed(
+                    f"the detector written as {form} finds other objects than the run in an image of "
+                    f"{image.shape[2]}×{image.shape[1]}: no file is left; try another --format"
+                )
+            largest, count = max(largest, difference), count + len(expected["scores"])
+        beside = target.with_name(f"{target.name}.json")
+        write_text(beside, about + "\n")
+        written.chmod(beside.stat().st_mode)
+        written.replace(target)
+    return largest, count
+
+
+def described(loaded: Loaded) -> dict[str, Any]:
+    """Return what goes in and what comes out, as plain Python."""
+    found = {
+        "boxes": "(objects, 4): x1, y1, x2 and y2 in pixels of the image",
+        "labels": "(objects,): numbers of `classes`, from 0",
+        "scores": "(objects,): the best first",
+    }
+    if loaded.spec.masks:
+        found["masks"] = "(objects, 1, height, width): from 0 to 1; 0.5 and more is the object"
+    return {
+        "input": {"name": "image", "shape": [3, "height", "width"], "scale_pixels_to": [0, 1], "colours": "RGB"},
+        "output": found,
+    }
+
+
+def apart(expected: dict[str, Tensor], found: dict[str, Tensor], side: int) -> float | None:
+    """Return the largest difference of two lists of objects; None where they are others.
+
+    Objects of one score may come in any order, so each is compared with the nearest of its class.
+    """
+    import torch
+
+    if len(expected["scores"]) != len(found["scores"]):
+        return None
+    largest = 0.0
+    for place in range(len(expected["scores"])):
+        boxes = (found["boxes"] - expected["boxes"][place]).abs().amax(1) / side
+        scores = (found["scores"] - expected["scores"][place]).abs()
+        other = found["labels"] != expected["labels"][place]
+        total = torch.maximum(boxes, scores) + other
+        nearest = int(total.argmin())
+        difference = float(total[nearest])
+        if "masks" in expected:
+            mask = float((found["masks"][nearest] - expected["masks"][place]).abs().mean())
+            if not mask <= MASK:
+                return None
+            difference = max(difference, mask)
+        if not difference <= max(SCORE, MASK if "masks" in expected else 0.0):
+            return None
+        largest = max(largest, difference)
+    return largest
+
+
+def _images(loaded: Loaded, files: list[str]) -> list[Tensor]:
+    """Return some images (3, H, W) from 0 to 1, at least two of unlike sizes."""
+    from torch.nn.functional import interpolate
+
+    if files:
+        from experiments.commands.predict import image_files
+
+        images = list(loaded.prepare(image_files(files)[:IMAGES]))
+    else:
+        images = loaded.data.sample("test", IMAGES)[0]
+    half = interpolate(images[0][None], scale_factor=(0.75, 1.0), mode="bilinear", antialias=True)[0]
+    return [*images, half]
+
+
+def _onnx(loaded: Loaded, image: Tensor, path: Path, about: str) -> Any:
+    """Writes the file by torch's older exporter, which reads one image's trace: the newer one stops at the number of
+    objects, which depends on the image.
+    """
+    import onnx
+    import onnxruntime
+    import torch
+    from torch import nn
+
+    model = loaded.model
+    names = ["boxes", "labels", "scores", *(["masks"] if loaded.spec.masks else [])]
+
+    class OneImage(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+            found = self.model([image])[0]
+            return tuple(found[name] for name in names)
+
+    free: dict[str, dict[int, str]] = {name: {0: "objects"} for name in names} | {"image": {1: "height", 2: "width"}}
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            OneImage().eval(),
+            (image,),
+            str(path),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=names,
+            dynamic_axes=free,
+        )
+    made = onnx.load(str(path))
+    entry = made.metadata_props.add()
+    entry.key, entry.value = "preprocessing", about
+    onnx.save(made, str(path))
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3  # it warns of every output whose size it did not foresee
+    session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+
+    def run(image: Tensor) -> dict[str, Tensor]:
+        values = session.run(names, {"image": image.numpy()})
+        return {name: torch.from_numpy(value) for name, value in zip(names, values, strict=True)}
+
+    return run
+
+
+def _safetensors(loaded: Loaded, image: Tensor, path: Path, about: str) -> Any:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from experiments.run.build import build_model
+    from experiments.run.auto_settings import arrange
+
+    state = {name: value.detach().clone().contiguous() for name, value in loaded.model.state_dict().items()}
+    save_file(state, path, metadata={"format": "pt", "preprocessing": about})
+    again = build_model(loaded.config, loaded.spec).eval()
+    arrange(again, loaded.config.trainer.get("memory_format", "contiguous"))
+    again.load_state_dict(load_file(path))
+
+    def run(image: Tensor) -> dict[str, Tensor]:
+        with torch.no_grad():
+            return again([image])[0]
+
+    return run
