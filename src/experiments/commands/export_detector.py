@@ -189,8 +189,8 @@ def _safetensors(loaded: Loaded, image: Tensor, path: Path, about: str) -> Any:
     import torch
     from safetensors.torch import load_file, save_file
 
-    from experiments.run.build import build_model
     from experiments.run.auto_settings import arrange
+    from experiments.run.build import build_model
 
     state = {name: value.detach().clone().contiguous() for name, value in loaded.model.state_dict().items()}
     save_file(state, path, metadata={"format": "pt", "preprocessing": about})
