@@ -274,3 +274,23 @@ def test_pictures_of_a_sweep_are_few(tmp_path: Path) -> None:
         "figures/confusion",
     }
     assert set(events(tmp_path / "sweep" / "0").PluginTagToContent("images")) == {"figures/confusion"}
+
+
+def test_what_a_module_writes_itself(tmp_path: Path) -> None:
+    """As `self.logger.experiment.add_image(…)` of Lightning's own logger, in the same file, and with steps of its own."""
+
+    def attempt(epochs: range, ends: bool) -> None:
+        logger = TensorBoard(str(tmp_path))
+        for epoch in epochs:
+            logger.experiment.add_scalar("own", epoch / 2, 10 * epoch)
+            logger.experiment.add_histogram("weights", torch.zeros(4), 10 * epoch)
+            logger.log_metrics({"val/loss": 1.0}, epoch)
+        if ends:
+            close([logger], "finished")
+
+    attempt(range(3), ends=False)  # killed in the epoch after 1, to which it returns
+    attempt(range(2, 4), ends=True)
+    assert len(list(tmp_path.glob("events.out.*"))) == 1
+    found = events(tmp_path)
+    for tag in ("own", "weights"):
+        assert [e.step for e in found.Tensors(tag)] == [0, 10, 20, 30]

@@ -184,3 +184,54 @@ def test_sweep_with_seeds_and_compare(lit: Experiments) -> None:
     assert code == 0 and "test_acc" in output and "2" in output
     code, output, _ = lit("train", "resume=sweep")
     assert "0 to run, 4 done already" in output
+
+
+GAN = """
+import lightning as L
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Gan(L.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.automatic_optimization = False
+        self.draws, self.judges = nn.Linear(4, 64), nn.Linear(64, 1)
+
+    def training_step(self, batch, batch_idx):
+        drawing, judging = self.optimizers()
+        loss = F.softplus(-self.judges(self.draws(torch.randn(8, 4)))).mean()
+        drawing.zero_grad()
+        self.manual_backward(loss)
+        drawing.step()
+        loss = F.softplus(-self.judges(batch[0].flatten(1))).mean()
+        judging.zero_grad()
+        self.manual_backward(loss)
+        judging.step()
+        self.log("loss", loss, on_step=True)
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val_loss", F.softplus(-self.judges(batch[0].flatten(1))).mean())
+
+    def on_validation_epoch_end(self):
+        self.logger.experiment.add_image("drawn", torch.rand(1, 8, 8), self.global_step)
+
+    def configure_optimizers(self):
+        return [torch.optim.Adam(one.parameters(), 1e-3) for one in (self.draws, self.judges)], []
+"""
+
+
+def test_manual_optimization_and_pictures_of_its_own(lit: Experiments, tmp_path: Path) -> None:
+    (tmp_path / "tutorial_of_mine.py").write_text(MODULE + GAN)
+    (tmp_path / "conf" / "task" / "gan.yaml").write_text("_target_: tutorial_of_mine.Gan")
+    words = ("--config-dir", "conf", "task=gan", "data=digits", "data.limit=64", "hydra.run.dir=run")
+    assert lit("train", *words, "trainer.max_epochs=1")[0] == 0
+    code, _, errors = lit("train", "resume=run", "trainer.max_epochs=2")
+    assert code == 0, errors
+    assert "experiments predict" not in errors
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    found = EventAccumulator(str(tmp_path / "run"))
+    found.Reload()
+    assert [one.step for one in found.Images("drawn")] == [2, 4]  # the steps of both optimizers

@@ -49,6 +49,11 @@ class RunLogger(Logger):
     def log_dir(self) -> str:
         return str(self._dir)
 
+    @property
+    def experiment(self) -> Any:
+        """Return what `self.logger.experiment` of a LightningModule is: where it logs, as `log_metrics`."""
+        return self
+
     def announce(self, choices: Mapping[str, Any], metrics: Sequence[str], texts: Mapping[str, str]) -> None:
         """Takes what `announce` says of the run; here nothing, as config.yaml and record.json hold it."""
 

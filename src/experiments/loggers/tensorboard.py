@@ -15,6 +15,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 
 from experiments.errors import first_line
@@ -23,6 +24,7 @@ from experiments.loggers.event_file import record, records
 from experiments.spec import ImageSpec
 
 log = logging.getLogger(__name__)
+_OF_A_MODULE = "experiment"
 _ALIKE = ("figures/training_batch", "figures/filters", "figures/most_wrong")  # the run's folder has them
 
 
@@ -46,8 +48,20 @@ class TensorBoard(RunLogger):
         self._earlier: list[Path] = []  # event files of attempts before this one
         self._once: set[str] = set()  # tags that this attempt has written for the whole run
         self._latest: dict[str, int] = {}  # the step of each scalar's last value
+        self._writer: Any = None  # of torch, where a module asks for it
+        self._held: list[Any] = []  # events of a module that wait for those of earlier attempts
         self._fitting = False
         self._tested = False
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """Return a SummaryWriter of torch that writes into this file, as `self.logger.experiment` of Lightning's logger."""
+        if self._writer is None:
+            from experiments.loggers.summary_writer import RunSummaryWriter
+
+            self._writer = RunSummaryWriter(str(self._dir), self._marked)
+        return self._writer
 
     def announce(self, choices: Mapping[str, Any], metrics: Sequence[str], texts: Mapping[str, str]) -> None:
         """Writes the HPARAMS entry and the texts."""
@@ -183,9 +197,7 @@ class TensorBoard(RunLogger):
         except Exception as error:  # the run is worth more than its picture
             log.warning("logger.tensorboard.graph=true: this network cannot be traced (%s)", first_line(error))
             return
-        self._open()
-        assert self._file is not None
-        self._file.write(record(Event(wall_time=time.time(), graph_def=found).SerializeToString()))
+        self._event(Event(wall_time=time.time(), graph_def=found))
 
     @rank_zero_only
     def log_picture(self, name: str, png: bytes, step: int) -> None:
@@ -207,6 +219,7 @@ class TensorBoard(RunLogger):
     @rank_zero_only
     def close(self, status: str) -> None:
         """Write how the run ended, unless that was written before, and close the file."""
+        self._release()
         self._end("success" if status == "finished" else "failed")
         if self._file is not None:
             self._file.close()
@@ -252,29 +265,54 @@ class TensorBoard(RunLogger):
     def _write(self, summary: Any, step: int) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
 
+        self._event(Event(wall_time=time.time(), step=step, summary=summary))
+
+    def _marked(self, event: Any) -> None:
+        """Write an event of the module's own, whose steps may count anything: so that a resumed run tells it from ours."""
+        event.source_metadata.writer = _OF_A_MODULE
+        self._open()
+        if self._earlier:  # which come first
+            self._held.append(event)
+        else:
+            self._event(event)
+
+    def _event(self, event: Any) -> None:
         self._open()
         assert self._file is not None
-        event = Event(wall_time=time.time(), step=step, summary=summary)
         self._file.write(record(event.SerializeToString()))
 
     def _take_over(self, step: int) -> None:
-        """Copy what earlier attempts logged before this step, and remove their files."""
+        """Copy what earlier attempts logged before this step, and remove their files.
+
+        What a module wrote itself, whose steps may count anything, is copied where something of ours that is copied came later.
+        """
         from tensorboard.compat.proto.event_pb2 import Event
 
         assert self._file is not None
         over = self._once | {"_hparams_/session_end_info"}
         seen: set[tuple[str, int]] = set()  # twice where a copy like this one was itself interrupted
         for path in self._earlier:
+            waiting: list[bytes] = []  # of a module
             for data in records(path):
                 event = Event.FromString(data)
+                if event.source_metadata.writer == _OF_A_MODULE:
+                    waiting.append(data)
+                    continue
                 tags = {(v.tag, event.step) for v in event.summary.value}
                 new = tags and event.step < step and not tags <= seen
                 if new and not any(tag in over for tag, _ in tags):
                     seen |= tags
-                    self._file.write(record(data))
+                    self._file.write(b"".join(map(record, [*waiting, data])))
+                    waiting = []
         for path in self._earlier:
             path.unlink()
         self._earlier = []
+        self._release()
+
+    def _release(self) -> None:
+        for event in self._held:
+            self._event(event)
+        self._held = []
 
 
 def _traceable(module: Any, given: Any) -> tuple[Any, Any]:

@@ -122,7 +122,7 @@ def _next(record: dict[str, Any], folder: Path, typed: str) -> list[tuple[str, s
         rows.append(("TensorBoard", f"experiments board {typed}"))
     if (folder / "figures").is_dir():
         rows.append(("pictures", f"{typed}/figures"))
-    if record.get("spec"):
+    if record.get("spec") and (record.get("choices") or {}).get("model"):
         rows.append(("predict", f"experiments predict {typed} INPUT…"))
         rows.append(("look inside", f"experiments show {typed}"))
     rows.append(("compare", f"experiments compare {shlex.quote(as_typed(folder.parent))}"))

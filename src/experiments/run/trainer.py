@@ -38,6 +38,7 @@ def quiet() -> None:
     if not any(getattr(one, "__name__", "") == _reports.__name__ for one in shared.filters):
         shared.addFilter(_reports)
     warnings.filterwarnings("ignore", module=rf"lightning\.(?!pytorch\.({'|'.join(_REPORTING)})\b)")
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")  # of a resumed run
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
 
 
