@@ -20,11 +20,12 @@ class RunSummaryWriter(SummaryWriter):
         self._write = write
         super().__init__(dir)
 
-    def _get_file_writer(self) -> FileWriter:
-        if self.all_writers is None or self.file_writer is None:
-            self.file_writer = _Bridge(str(self.log_dir), self._write)
-            self.all_writers = {self.file_writer.get_logdir(): self.file_writer}
-        return self.file_writer
+    def _get_file_writer(self) -> Any:
+        own: Any = self  # whose attributes torch declares as None
+        if own.all_writers is None or own.file_writer is None:
+            own.file_writer = _Bridge(str(self.log_dir), self._write)
+            own.all_writers = {own.file_writer.get_logdir(): own.file_writer}
+        return own.file_writer
 
 
 class _Bridge(FileWriter):
