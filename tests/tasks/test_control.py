@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -99,6 +100,13 @@ def test_predict_says_the_action(finished: Path, experiments) -> None:
     assert code == 2 and "1,2 has 2 numbers and an observation 4: position, velocity" in errors
     code, _, errors = experiments("predict", str(finished), "up")
     assert code == 2 and "up is no observation" in errors
+    code, _, errors = experiments("predict", str(finished), "nan,0,0,0")
+    assert code == 2 and "not finite" in errors
+    np.save("seen.npy", np.zeros((3, 4)))
+    code, output, errors = experiments("predict", str(finished), "seen.npy", "--top", "1", "--format", "csv")
+    assert (code, len(output.splitlines())) == (0, 4), errors
+    code, _, errors = experiments("predict", str(finished), "gone.csv")
+    assert code == 2 and "gone.csv is no file" in errors
 
 
 @pytest.mark.parametrize("form", ["safetensors", "torch-export"])
@@ -116,6 +124,10 @@ def test_show_animates_an_episode(finished: Path, experiments) -> None:
     assert Path("shown/animation.gif").read_bytes().startswith(b"GIF89a")
     assert {one.name for one in Path("shown").glob("*.png")} == {"episode.png", "policy.png", "return.png"}
     assert "data:image/gif;base64," in Path("shown/index.html").read_text()
+    for number in ("3", "-1", "abc"):  # the test has three episodes
+        code, _, errors = experiments("show", str(finished), number, "--only", "animation", "--to", "other")
+        assert code == 2 and f"{number} is no episode of the test: give a number from 0 to 2" in errors
+    assert not Path("other").exists()
 
 
 def test_an_expert_is_cloned(experiments) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from experiments.commands.subtitles import FORMATS, write
 from experiments.data.images import SUFFIXES
-from experiments.errors import UserError
+from experiments.errors import UserError, first_line
 from experiments.run.folder import read_config
 from experiments.system.files import atomic_path, write_text
 from experiments.system.outside_text import json_text
@@ -110,7 +110,12 @@ def observations(words: Sequence[str]) -> list[str]:
     found: list[str] = []
     for word in words:
         if not Path(word).is_file():
+            if word.endswith((*TEXTS, ".npy")):
+                raise UserError(f"{word} is no file: name one that is there, or give numbers with commas")
             found.append(word.strip())
+            continue
+        if word.endswith(".npy"):
+            found += _rows(word)
             continue
         try:
             lines = [line for line in Path(word).read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -122,6 +127,19 @@ def observations(words: Sequence[str]) -> list[str]:
     if not found:
         raise UserError(f"{' '.join(words)} holds no observation: write one a line, numbers with commas")
     return found
+
+
+def _rows(path: str) -> list[str]:
+    """Rows of an array in NumPy's file, as texts; a single one where it has one dimension."""
+    import numpy as np
+
+    try:
+        array = np.atleast_2d(np.load(path, allow_pickle=False).astype(float))
+    except (OSError, ValueError, EOFError, TypeError) as error:
+        raise UserError(f"{path} is no array of numbers ({first_line(error)}): save one with numpy.save") from error
+    if array.ndim != 2:
+        raise UserError(f"{path} has shape {array.shape}, and an observation is a vector: save a row for each")
+    return [",".join(map(repr, row)) for row in array.tolist()]
 
 
 # What the words of the command line stand for, by what the run's data give; words of other kinds are taken as they are.
@@ -158,7 +176,7 @@ def main(words: list[str]) -> int:
         "inputs",
         nargs="+",
         metavar="INPUT",
-        help="of images and sound: files, or folders of them; of texts: the text, or files with one a line; of series: CSV files; of control: observations as 0.1,0,-0.2,0, or files with one a line",
+        help="of images and sound: files, or folders of them; of texts: the text, or files with one a line; of series: CSV files; of control: observations as 0.1,0,-0.2,0, or files with one a line, or .npy files",
     )
     parser.add_argument(
         "--top",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from experiments.commands.show.panel import Look, NotShown, Panel, Picture
+from experiments.errors import UserError
 
 FRAMES = 250  # of the animation at most
 
@@ -15,7 +16,7 @@ def animation(look: Look) -> Iterator[Picture]:
     from experiments.viz.animation import gif
 
     _playable(look)
-    numbers = [int(word) for word in look.wanted.inputs if word.isdigit()] or [0]
+    numbers = [_number(word, look.run.data.counts["test"]) for word in look.wanted.inputs] or [0]
     for number in numbers:
         pictures, per_second, total = look.run.data.filmed(look.run.task, number, FRAMES)
         name = "animation" if len(numbers) == 1 else f"animation_{number}"
@@ -47,6 +48,12 @@ def returns(look: Look) -> Iterator[Picture]:
         raise NotShown("the run learned from demonstrations, or has not been tested")
     caption = "Mean return of the last training episodes, with random actions, and of validation, with the best ones."
     yield Picture("return", "Return", caption, return_curve(history, look.run.spec.threshold))
+
+
+def _number(word: Any, count: int) -> int:
+    if not str(word).isdecimal() or int(word) >= count:
+        raise UserError(f"{word} is no episode of the test: give a number from 0 to {count - 1}")
+    return int(word)
 
 
 def _playable(look: Look) -> None:

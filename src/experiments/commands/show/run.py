@@ -73,8 +73,6 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
         for note in notes:
             print(f"{'not shown':<{wide}} {note}")
         if not sections:
-            with suppress(OSError):  # there is something of an earlier time
-                target.rmdir()
             raise nothing
         chosen = loaded.config.run.choices
         title = f"Inside {chosen['model']}"
@@ -84,6 +82,10 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
         page = target / "index.html"
         back = _back(loaded.folder if loaded.record else None, target)
         write_text(page, show_page(title, heading, sections, notes, back))
+    except UserError:
+        with suppress(OSError):  # there is something of an earlier time
+            target.rmdir()
+        raise
     except OSError as error:
         raise UserError(f"{target} cannot be written to ({error.strerror}): choose another with --to FOLDER") from error
     print(f"{'page':<{wide}} {page}")

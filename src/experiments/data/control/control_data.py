@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -161,11 +162,14 @@ class PlaysEpisodes(LightningDataModule):
         names, rows = self.spec.observations, []
         for one in inputs:
             try:
-                row = [float(number) for number in (one.split(",") if isinstance(one, str) else one)]
+                numbers = one.strip("[ ]").split(",") if isinstance(one, str) else one
+                row = [float(number) for number in numbers]
             except (TypeError, ValueError) as error:
                 raise UserError(f"{one} is no observation: give {len(names)} numbers with commas") from error
             if len(row) != len(names):
                 raise UserError(f"{one} has {len(row)} numbers and an observation {len(names)}: {', '.join(names)}")
+            if not all(map(math.isfinite, row)):
+                raise UserError(f"{one} has numbers that are not finite: give what is observed")
             rows.append(row)
         return torch.tensor(rows, dtype=torch.float32)
 
