@@ -98,3 +98,7 @@ def test_from_the_command_line(tmp_path: Path, experiments: Any) -> None:
     assert code == 0 and {one["class"] for one in json.loads(output)[0]["classes"]} == set(record["spec"]["classes"]), (
         errors
     )
+    code, _, errors = experiments("predict", "lm", "the plot is good.", "--labels", "☃,good")
+    assert code == 2 and "nothing of '☃' is a token" in errors
+    code, _, errors = experiments("evaluate", *words, "task.labels=['☃',good]")
+    assert code == 2 and "nothing of '☃' is a token" in errors

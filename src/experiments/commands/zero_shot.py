@@ -40,7 +40,7 @@ def zero_shot(
     if "{}" not in template:
         raise UserError(f"--template {template} has no {{}} where the label goes: try --template '{TEMPLATE}'")
     sentences = [template.format(label) for label in labels]
-    if FOLLOWS in getattr(loaded.spec, "classes", ()) and getattr(loaded.reader, "paired", False):
+    if FOLLOWS in getattr(loaded.spec, "classes", ()) and _paired(loaded):
         judge = _entailment
     elif hasattr(loaded.task, "generate"):
         judge = _likelihood
@@ -49,6 +49,10 @@ def zero_shot(
             f"--labels asks for labels this run has never seen, and {loaded.folder} was trained neither on pairs with a "
             f"class {FOLLOWS} (data=snli) nor as a language model: name such a run"
         )
+    for label in labels:
+        read = loaded.reader.prepare([(label, label) if _paired(loaded) else label]) if label.strip() else None
+        if read is None or set(read.values.flatten().tolist()) <= set(loaded.spec.special):
+            raise UserError(f"nothing of '{label}' is a token that this run knows: choose another word in --labels")
     answers = []
     with torch.inference_mode():
         for text in texts:
@@ -56,6 +60,11 @@ def zero_shot(
             best = chances.argsort(descending=True)[:top].tolist()
             answers.append({"labels": [{"label": labels[one], "probability": float(chances[one])} for one in best]})
     return answers
+
+
+def _paired(loaded: Any) -> bool:
+    """Tell whether the run reads pairs of texts."""
+    return bool(getattr(loaded.reader, "paired", False))
 
 
 def _entailment(loaded: Any, text: str, sentences: Sequence[str]) -> Any:

@@ -73,7 +73,7 @@ class ZeroShot(Classification):
         super().__init__(model, spec, optimizer, scheduler)
         model.requires_grad_(False)
         self.by, self.judged, self.calibrated = by, list(judged), calibrated
-        self.sentences = [template.format(word) for word in words]
+        self.words, self.sentences = words, [template.format(word) for word in words]
         self.tails: list[list[int]] = []  # the tokens of each sentence behind a text
         self.cut = 0  # texts whose tokens did not all fit beside a sentence
 
@@ -87,10 +87,11 @@ class ZeroShot(Classification):
         """Asks the data for the tokens of the sentences.
 
         Raises:
-            UserError: when two sentences are the same tokens, or one has none.
+            UserError: when two sentences are the same tokens, or a word or sentence has none.
         """
         data = self.attached_data
         if hasattr(data, "tails"):
+            data.tails(self.words, pair=False)  # refuses a word that is no token, whatever stands around it
             self.tails = data.tails(self.sentences, pair=self.by == FOLLOWS)
             for place, tail in enumerate(self.tails):
                 first = self.tails.index(tail)

@@ -92,12 +92,15 @@ def importance(look: Look) -> Iterator[Picture]:
     for number, text in enumerate(_texts(look), 1):
         inputs, pieces = _prepared(look, text)
         best, _, words = _answer(look, inputs)
-        values, count = inputs.values, inputs.values.shape[1]
-        without = values.repeat(count, 1)
-        without.fill_diagonal_(UNKNOWN)
-        every = Sequences(torch.cat([values, without]), inputs.lengths.repeat(count + 1))
+        values, marks = inputs.values, look.run.spec.marks
+        # What stands around a text for its sake is no word of it.
+        places = [at for at, token in enumerate(values[0].tolist()) if token not in marks[2:4]]
+        without = values.repeat(len(places), 1)
+        without[range(len(places)), places] = marks[1] if marks else UNKNOWN
+        every = Sequences(torch.cat([values, without]), inputs.lengths.repeat(len(places) + 1))
         scores = look.run.task.report.predict(every).float().clamp(min=1e-12).log()[:, best]
-        drawn = draw(pieces, (scores[0] - scores[1:]).tolist(), title=f"Words for {words}")
+        named = [pieces[at].strip("▁Ġ") or "␣" for at in places]
+        drawn = draw(named, (scores[0] - scores[1:]).tolist(), title=f"Words for {words}")
         caption = f"“{text.strip()[:200]}”: each word in turn is replaced by the unknown one. Blue speaks for the answer, orange against."
         yield Picture(f"importance_{number}", f"Importance of words, text {number}", caption, drawn)
 
