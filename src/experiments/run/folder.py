@@ -22,7 +22,7 @@ from experiments.errors import UserError, as_typed, first_line
 from experiments.run.identity import MAY_CHANGE
 from experiments.run.old_names import with_new_names
 from experiments.run.record import FINISHED, code_state, earlier_record
-from experiments.run.trust import require_trust, signed
+from experiments.run.trust import require_inside, require_trust, signed
 from experiments.system.bounded_files import read_yaml
 from experiments.system.files import write_text
 from experiments.system.locks import AtWork, hold
@@ -304,6 +304,7 @@ def reopen(folder: Path, overrides: Sequence[str] = ()) -> Path | None:
     folder = folder.absolute()
     config = read_config(folder)
     require_trust(OmegaConf.to_container(config), folder)
+    require_inside(folder)
     for word in overrides:
         key = word.partition("=")[0]
         if not key.startswith(MAY_CHANGE):

@@ -100,6 +100,25 @@ def made_here(folder: Path) -> bool:
     return bool(mark) and key is not None and hmac.compare_digest(_signature(key, body), signature.strip())
 
 
+def require_inside(folder: Path) -> None:
+    """Refuses to write into a run from elsewhere that has links out of its folder: what they name would be written over.
+
+    Raises:
+        UserError: naming the first such link.
+    """
+    if made_here(folder) or _trusted():
+        return
+    inside = folder.resolve()
+    for top, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(top, name)
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
+                raise UserError(
+                    f"{path} is a link to {os.path.realpath(path)}, and this run was not written here: nothing was written; "
+                    "put a copy of the file in its place if you trust who made it"
+                )
+
+
 def signature_of(content: Any) -> str | None:
     """Return a signature of plain Python that is written as JSON; None where no key can be kept."""
     key = _key(make=True)

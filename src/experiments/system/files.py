@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from experiments.system.memory import free_memory
+
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # the names that `atomic_path` writes to
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -77,6 +79,11 @@ def damage(path: Path) -> str | None:
         return None
     try:
         with zipfile.ZipFile(path) as archive:
+            size = sum(item.file_size for item in archive.infolist())
+            if (
+                size > max(2 * path.stat().st_size, 1 << 20) and size > (free := free_memory()) // 4
+            ):  # torch packs nothing
+                return f"it takes {size / 1e9:.1f} GB unpacked, and {free / 1e9:.1f} GB of memory are free"
             bad = archive.testzip()
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         return str(error)

@@ -104,7 +104,8 @@ def hold(path: Path) -> Iterator[bool]:
 
 def _take(path: Path) -> tuple[int, bool]:
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        # A link is not followed: in a folder from elsewhere it could name any file.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
         try:
             _lock_record(handle)
             locks = True

@@ -1,0 +1,177 @@
+"""A run folder from elsewhere runs nothing, writes nowhere else, and takes no more memory than it says."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import pickle
+import shutil
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from experiments.errors import UserError
+
+READING = (
+    ["evaluate", "run"],
+    ["predict", "run", "x.png"],
+    ["export", "run", "--format", "safetensors"],
+    ["show", "run"],
+    ["train", "resume=run", "trainer.max_epochs=3"],
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from experiments.cli import main
+
+    folder = tmp_path_factory.mktemp("made") / "run"
+    words = ["data=digits", "data.limit=60", "model=mlp", "model.hidden=[8]", "trainer=cpu", "trainer.max_epochs=1"]
+    assert main(["train", *words, "callbacks.figures=null", "logger=csv", "-q", f"hydra.run.dir={folder}"]) == 0
+    return folder
+
+
+@pytest.fixture
+def received(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy whose signature does not fit, as that of somebody else's run."""
+    folder = tmp_path / "run"
+    shutil.copytree(made, folder)
+    text = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(text.rpartition("#")[0])
+    Image.new("L", (8, 8), 200).save(tmp_path / "x.png")
+    return folder
+
+
+def refused(experiments, words: list[str], tmp_path: Path) -> str:
+    code, _, errors = experiments(*words)
+    assert code == 2 and sum(line.startswith("error: ") for line in errors.splitlines()) == 1, errors
+    assert not (tmp_path / "executed").exists()
+    return errors
+
+
+class Touch:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str, int]]:
+        return os.open, (str(self.path), os.O_CREAT | os.O_WRONLY)
+
+
+@pytest.mark.parametrize("form", ["pickle", "torch", "old torch"])
+def test_no_pickle_is_run(experiments, received: Path, tmp_path: Path, form: str) -> None:
+    for name in ("best.ckpt", "last.ckpt"):
+        path = received / "checkpoints" / name
+        path.unlink()
+        content = {"state_dict": {"a": torch.zeros(1)}, "loops": {}, "evil": Touch(tmp_path / "executed")}
+        if form == "pickle":
+            path.write_bytes(pickle.dumps(content))
+        else:
+            torch.save(content, path, _use_new_zipfile_serialization=form == "torch")
+    for words in READING:
+        assert ".ckpt" in refused(experiments, words, tmp_path)
+    words = ["trainer=quick", "data=digits", "model=mlp", "model.hidden=[8]", "weights=run"]
+    refused(experiments, ["train", *words], tmp_path)
+
+
+def test_merge_keys_and_tags_bring_no_class(experiments, received: Path, tmp_path: Path) -> None:
+    text = (received / "config.yaml").read_text()
+    command = f"touch {tmp_path}/executed"
+    merged = text.replace(
+        "\nmodel:\n", f"\nevil: &evil {{_target_: os.system, command: {command}}}\nmodel:\n  <<: *evil\n", 1
+    )
+    merged = merged.replace("  _target_: experiments.models.dense.MLP\n", "", 1)
+    assert merged.count("_target_: experiments.models") == 0
+    tagged = text.replace("seed: 0\n", f'seed: !!python/object/apply:os.system ["{command}"]\n', 1)
+    assert tagged != text
+    for content in (merged, tagged):
+        (received / "config.yaml").write_text(content)
+        for words in READING:
+            refused(experiments, words, tmp_path)
+
+
+def test_aliases_that_grow_are_refused_by_count(experiments, received: Path, tmp_path: Path) -> None:
+    levels = ["a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
+    levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    with open(received / "config.yaml", "a") as file:
+        file.write("\n".join(levels) + "\n")
+    for words in READING:
+        assert "config.yaml" in refused(experiments, words, tmp_path)
+
+
+@pytest.mark.parametrize("name", [".lock", "metrics.csv", "checkpoints", "record.json", "tokenizer.json"])
+def test_no_link_leads_a_write_out_of_the_folder(experiments, received: Path, tmp_path: Path, name: str) -> None:
+    victim = tmp_path / "victim"
+    if name == "checkpoints":
+        shutil.move(received / name, victim)
+    else:
+        victim.write_text("mine")
+    (received / name).unlink(missing_ok=True)
+    (received / name).symlink_to(victim)
+    before = {path: path.read_bytes() for path in ([victim] if victim.is_file() else victim.iterdir())}
+    said = refused(experiments, ["train", "resume=run", "trainer.max_epochs=3"], tmp_path)
+    assert "link" in said or "cannot be written to" in said
+    assert {path: path.read_bytes() for path in before} == before
+    if name != ".lock":  # a run of one's own may keep its checkpoints on another disk
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("EXPERIMENTS_TRUST", "mine")
+            assert "is a link to" not in experiments("train", "resume=run", "trainer.max_epochs=3")[2]
+
+
+def test_a_checkpoint_that_unpacks_to_more_than_the_memory(received: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from experiments.system import files
+    from experiments.transfer.weight_files import read_checkpoint
+
+    path = received / "bomb.ckpt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb/data/0", bytes(8 << 20))
+    assert path.stat().st_size < 1 << 16
+    monkeypatch.setattr(files, "free_memory", lambda: 16 << 20)
+    with pytest.raises(UserError, match=r"takes 0\.0 GB unpacked"):
+        read_checkpoint(path)
+
+
+def test_packed_data_that_grow_are_refused_by_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from experiments.data.common import packed
+
+    member = gzip.compress(bytes(1 << 20))
+    (tmp_path / "idx.gz").write_bytes(member * 64)  # which is one file to gzip
+    with pytest.raises(ValueError, match="more than 4,194,304 bytes unpacked"):
+        packed.unpacked(tmp_path / "idx.gz", 4 << 20)
+    np.savez_compressed(tmp_path / "huge.npz", images=np.zeros(1 << 22, np.uint8))
+    monkeypatch.setattr(packed, "free_memory", lambda: 1 << 20)
+    with pytest.raises(ValueError, match="GB of memory are free"):
+        packed.refuse_too_large(tmp_path / "huge.npz")
+
+
+def test_an_image_bomb_is_named(experiments, received: Path, tmp_path: Path) -> None:
+    header = struct.pack(">IIBBBBB", 60000, 60000, 1, 0, 0, 0, 0)
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = zlib.compress(bytes(7501 * 100))
+    (tmp_path / "x.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
+    code, output, errors = experiments("predict", "run", "x.png")
+    assert code == 2 and "x.png" in output + errors and "pixels" in output + errors
+
+
+def test_a_class_with_control_codes_and_formulas(experiments, received: Path, tmp_path: Path) -> None:
+    record = json.loads((received / "record.json").read_text())
+    evil = ["=HYPERLINK(1)", "\x1b[31mred", "\u202egnol", "+1", "@cmd", "e", "f", "g", "h", "i"]
+    record["spec"]["classes"] = evil
+    (received / "record.json").write_text(json.dumps(record))
+    code, output, errors = experiments("predict", "run", "x.png", "--out", "answers.csv")
+    said = output + errors + "".join(path.read_text() for path in tmp_path.glob("answers.csv/*.csv"))
+    assert code == 0 and "\x1b" not in said and "\u202e" not in said, errors
+    assert not any(f",{start}" in said for start in ("=", "@cmd")), said
