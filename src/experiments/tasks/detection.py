@@ -63,6 +63,12 @@ class Detection(Task):
         self.mistakes: Mistakes | None = None
         self.drawn: list[tuple[Tensor, Found, Found]] = []
 
+    def on_fit_start(self) -> None:
+        if hasattr(self.model, "from_features"):  # one of torchvision's, whose import has been paid for
+            from experiments.speedups import roi_align
+
+            roi_align.install()
+
     @staticmethod
     def outputs(spec: Any) -> dict[str, Any]:
         return {"num_classes": spec.num_classes}
