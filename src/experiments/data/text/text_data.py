@@ -239,14 +239,13 @@ class TextData(SequenceData):
         Raises:
             UserError: when nothing of a sentence is a token.
         """
-        found = tokens.tails(self.tokenizer, sentences, pair)
-        unknown = tokens.marks(self.tokenizer)[1]
-        for sentence, tail in zip(sentences, found, strict=True):
-            if all(token == unknown for token in tail):
+        marks = set(tokens.marks(self.tokenizer))
+        for sentence, row in zip(sentences, tokens.encode(self.tokenizer, list(sentences)), strict=True):
+            if set(row) <= marks:
                 raise UserError(
                     f"nothing of '{sentence}' is a token: choose other words in task.labels or task.template"
                 )
-        return found
+        return tokens.tails(self.tokenizer, sentences, pair)
 
     def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """Return the texts of some tokens."""
