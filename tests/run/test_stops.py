@@ -188,7 +188,13 @@ def test_what_a_killed_writer_left_is_removed(experiments, run: Path) -> None:
 def test_secrets_stay_in_the_environment(experiments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_SECRET", "hunter2")
     code, _, errors = experiments(
-        "train", *WORDS, "+note=${oc.env:MY_SECRET}", "+more=x-${note}", "hydra.run.dir=run", "logger=default"
+        "train",
+        *WORDS,
+        "+note=${oc.env:MY_SECRET}",
+        "+more=x-${note}",
+        "model.about.title=${more}",
+        "hydra.run.dir=run",
+        "logger=default",
     )
     assert code == 0, errors
     files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]

@@ -24,14 +24,14 @@ _ELSEWHERE = {
     r"os\.(fork|pipe2|wait4|setsid|getpgid)\b": {"sweep/backends/fork_server"},
     r"os\.killpg\b": {"sweep/backends/fork_server", "system/processes"},
     r"os\.(sched_getaffinity|register_at_fork|getuid|uname|pread|pwrite|posix_\w+|sysconf)\b": {
-        "config/devices", "data/common/packed", "run/trust", "system/locks", "transfer/cache_files",
+        "config/devices", "system/memory", "run/trust", "system/locks", "transfer/cache_files",
     },
     r"import (fcntl|resource|termios|pwd|grp|pty)\b": {"system/locks", "system/processes"},
     r"signal\.(SIGHUP|SIGUSR\d|SIGCHLD|SIGKILL|pthread_sigmask)\b": {
         "sweep/backends/fork_server", "sweep/backends/remote_process", "sweep/job_loop", "system/processes", "system/signals",
     },
     r"os\.kill\(|preexec_fn": {"system/processes"},  # on Windows os.kill(pid, 0) is Ctrl-C
-    r"/proc/": {"claims/verdict", "data/common/packed", "sweep/backends/fork_server"},
+    r"/proc/": {"claims/verdict", "system/memory", "sweep/backends/fork_server"},
 }  # fmt: skip
 
 
