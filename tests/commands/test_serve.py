@@ -14,6 +14,8 @@ from PIL import Image
 
 from experiments import train
 from experiments.commands.answering import Answerer
+from experiments.errors import UserError
+from experiments.run.loaded import Loaded, load
 
 pytest.importorskip("fastapi", reason="fastapi is not installed")
 pytest.importorskip("httpx", reason="httpx is not installed")
@@ -23,7 +25,7 @@ pytest.importorskip("httpx", reason="httpx is not installed")
 def answerer(tmp_path_factory: pytest.TempPathFactory) -> Answerer:
     folder = tmp_path_factory.mktemp("run")
     train("trainer.max_epochs=1", "trainer=cpu", "callbacks.figures=null", "logger=none", f"hydra.run.dir={folder}/run", data="digits", model="lenet5")  # fmt: skip
-    return Answerer(f"{folder}/run", "serve")
+    return Answerer(load(f"{folder}/run"), "serve")
 
 
 def picture(size: int = 8) -> bytes:
@@ -43,7 +45,12 @@ def client(answerer: Answerer, size: int = 1_000_000, seconds: float = 30.0) -> 
 def test_it_answers_what_predict_answers(answerer: Answerer, tmp_path: Path) -> None:
     http = client(answerer)
     about = http.get("/").json()
-    assert about["input"] == "image" and about["encoding"] == "base64 of a file" and len(about["classes"]) == 10
+    assert (
+        about["input"] == "image"
+        and about["encoding"] == "base64 of a file"
+        and about["limits"]["inputs"] == 2
+        and len(about["classes"]) == 10
+    )
     sent = base64.b64encode(picture()).decode()
     done = http.post("/predict", json={"inputs": [sent, sent], "top": 2})
     assert done.status_code == 200, done.text
@@ -74,7 +81,7 @@ def test_limits(answerer: Answerer, monkeypatch: pytest.MonkeyPatch) -> None:
     large = client(answerer).post("/predict", json={"inputs": [base64.b64encode(out.getvalue()).decode()]})
     assert large.status_code == 422 and "pixels" in large.json()["detail"]
     slow = client(answerer, seconds=0.05)
-    monkeypatch.setattr(answerer, "of_file", lambda content, top=None: time.sleep(0.5) or {})
+    monkeypatch.setattr(answerer, "of", lambda given, top=None: time.sleep(0.5) or {})
     done = slow.post("/predict", json={"inputs": [sent]})
     assert done.status_code == 503 and "more than 0.05 s" in done.json()["detail"]
 
@@ -86,13 +93,97 @@ def test_mistakes(experiments: Callable[..., tuple[int, str, str]]) -> None:
 
 
 def test_the_page_answers(answerer: Answerer) -> None:
-    from experiments.commands.demo import answered, examples_of_test
+    from experiments.commands.demo import _png, answered
+    from experiments.commands.demo_examples import examples_of_test
 
     examples = examples_of_test(answerer, 3)
     assert len(examples) == 3
-    scores, drawn = answered(answerer, examples[0][0], True)
-    assert len(scores) == 5 and sum(scores.values()) <= 1.0001
-    assert drawn.size[0] >= 200, "Grad-CAM over the image"
+    bars, _, pictures, files = answered(answerer, _png(examples[0][0]))
+    assert len(bars) == 3 and sum(bars.values()) <= 1.0001 and not files
+    assert pictures[0][0].size[0] >= 200, "Grad-CAM over the image"
+
+
+@pytest.fixture
+def untrained() -> Callable[..., Answerer]:
+    """Gives a run of some data that has not learned anything, for answers need no training."""
+
+    def make(*overrides: str) -> Answerer:
+        from experiments.config.compose import compose
+        from experiments.run.build import build_data, build_task, prepare_process
+
+        config = compose([*overrides, "logger=none", "trainer=cpu", "seed=0"])
+        prepare_process(config)
+        data = build_data(config)
+        task = build_task(config, data.spec, data)
+        made = Loaded(Path(config.run.dir), config, {}, data.spec, task.eval())
+        made.__dict__.update(data=data, reader=data)
+        return Answerer(made, "serve")
+
+    return make
+
+
+# Of each kind of data: overrides, the keys of an answer, pictures of the page, and a mistake with its sentence.
+KINDS = {
+    "text": (["data=generated_reviews"], {"classes"}, 1, ["a", "b"], "give a text"),
+    "words": (["data=generated_entities"], {"entities", "labels"}, 0, "", "is empty"),
+    "writing": (["data=generated_text"], {"continuation"}, 0, " ", "is empty"),
+    "pair": (["data=generated_pairs"], {"translations"}, 1, {"a": "b"}, "a text in English"),
+    "question": (["data=generated_questions"], {"answers"}, 1, {"question": "who"}, "[question, passage]"),
+    "audio": (["data=generated_tones"], {"classes"}, 1, b"no sound", "give WAV"),
+    "speech": (["data=generated_words"], {"seconds", "transcript", "segments"}, 1, [1, 2], "is no file"),
+    "series": (["data=generated_series"], {"first", "last", "steps", "generated", "forecast", "picture"}, 1, b"a,b", "the file"),
+    "masks": (["data=generated_masks", "data.size=32"], {"classes", "mask", "overlay"}, 2, b"", "is empty"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "kind", [one if one == "series" else pytest.param(one, marks=pytest.mark.slow) for one in KINDS]
+)
+def test_every_kind_is_answered(kind: str, untrained: Callable[..., Answerer]) -> None:
+    """By HTTP and on the page, for an example of the test split, with pictures of what decided."""
+    from experiments.commands.demo import answered, input_of
+    from experiments.commands.demo_examples import examples_of_test
+
+    overrides, keys, pictures, mistake, sentence = KINDS[kind]
+    run = untrained(*overrides)
+    examples = examples_of_test(run, 2)
+    assert len(examples) == 2
+    given = input_of(run, examples[0])
+    encoded = [base64.b64encode(one).decode() if isinstance(one, bytes) else one for one in (given, mistake)]
+    http = client(run)
+    done = http.post("/predict", json={"inputs": encoded[:1]})
+    assert done.status_code == 200, done.text
+    assert set(done.json()["answers"][0]) == keys
+    refused = http.post("/predict", json={"inputs": encoded[1:]})
+    assert refused.status_code == 422 and sentence in refused.json()["detail"], refused.text
+    bars, table, drawn, _ = answered(run, given)
+    assert (bars or table["data"]) and len(drawn) >= pictures
+
+
+def test_observations_are_given_by_name(untrained: Callable[..., Answerer]) -> None:
+    pytest.importorskip("gymnasium", reason="gymnasium is not installed")
+    run = untrained("data=control")
+    numbers = dict.fromkeys(run.fields, 0.0)
+    http = client(run)
+    done = http.post("/predict", json={"inputs": [numbers, [0, 0, 0, 0]]}).json()["answers"]
+    assert done[0] == done[1] and {one["action"] for one in done[0]["actions"]} == {"left", "right"}
+    refused = http.post("/predict", json={"inputs": [numbers | {"wind": 1}]})
+    assert refused.status_code == 422 and "a list of 4 numbers" in refused.json()["detail"]
+
+
+def test_sequences_are_refused(untrained: Callable[..., Answerer]) -> None:
+    with pytest.raises(UserError, match="takes no single input: use experiments evaluate"):
+        untrained("data=adding")
+
+
+@pytest.mark.slow
+def test_a_text_that_names_a_file_is_a_text(untrained: Callable[..., Answerer], tmp_path: Path) -> None:
+    """The page and the server read nothing of this machine's disk for whoever asks."""
+    from experiments.commands.demo import answered
+
+    (tmp_path / "secret.txt").write_text("good good good good good good\nbad\n")
+    _, _, drawn, _ = answered(untrained("data=generated_reviews"), str(tmp_path / "secret.txt"))
+    assert len(drawn) == 1, "one text, not one for each line of the file"
 
 
 @pytest.mark.slow

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.errors import UserError
 
 _ABOUT = """\
-Opens a page on this machine where a run answers images, texts or sounds: top classes, boxes or masks as the task draws them, and
-for images of classes a heat map of what decided. A link that others can open is made with --share alone.
+Opens a page on this machine where a run answers images, texts, questions, sounds, series or observations: what `experiments predict`
+says, with top classes as bars, boxes or masks as the task draws them, what decided (heat map, attention, importance of words),
+and examples of the test split. A link that others can open is made with --share alone.
 """
+LARGEST = "16mb"  # of a file that is given to the page
+MOST_FIELDS = 24  # observations with a field each; more of them are written into one
 
 
 def main(words: list[str]) -> int:
@@ -27,15 +33,22 @@ def main(words: list[str]) -> int:
     parser.add_argument("--share", action="store_true", help="also make a link through Gradio's servers, for a week")
     parser.add_argument("--examples", type=int, default=6, metavar="N", help="from the test split (6)")
     options = parser.parse_args(words)
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before it is imported: it tells nobody
     try:
-        import gradio  # noqa: F401
+        import gradio
     except ImportError:
         raise UserError("demo needs gradio, which is not installed: pip install 'experiments[demo]'") from None
     from experiments.commands.answering import Answerer
+    from experiments.run.loaded import load
 
-    page(Answerer(options.run, "demo"), options.examples).launch(
-        server_name="127.0.0.1", server_port=options.port, share=options.share
-    )
+    made = page(Answerer(load(options.run, "demo"), "demo"), options.examples)
+    local = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])  # no fonts from elsewhere
+    try:
+        made.launch(
+            server_name="127.0.0.1", server_port=options.port, share=options.share, max_file_size=LARGEST, theme=local
+        )
+    except OSError as error:
+        raise UserError(f"the page cannot be opened ({error}): choose another --port") from None
     return 0
 
 
@@ -48,129 +61,103 @@ def page(answerer: Any, examples: int) -> Any:
     """
     import gradio
 
-    from experiments.commands.answering import IMAGES, SOUNDS
+    from experiments.commands.demo_examples import examples_of_test
 
-    classes = bool(getattr(answerer.loaded.spec, "classes", ())) and answerer.kind in (
-        "image",
-        "audio",
-        "text",
-        "sequence",
-    )
-    if answerer.kind in IMAGES:
-        asked: Any = gradio.Image(type="pil", label="image")
-    elif answerer.kind in SOUNDS:
-        asked = gradio.Audio(type="filepath", label="sound")
-    elif answerer.kind == "series":
-        asked = gradio.File(type="filepath", label="table (CSV)")
-    else:
-        asked = gradio.Textbox(label=answerer.kind, lines=3)
-    shown: list[Any] = [gradio.Label(label="classes")] if classes else [gradio.JSON(label="answer")]
-    pictures = answerer.kind in IMAGES
-    if pictures:
-        shown.append(gradio.Image(label="what decided" if classes else "picture"))
+    shown = [
+        gradio.Label(label="most probable", visible=False),
+        gradio.Dataframe(label="answer", headers=["answer"], interactive=False, wrap=True),
+        gradio.Gallery(label="pictures", visible=False, columns=1, height="auto", object_fit="contain"),
+        gradio.File(label="files", visible=False),
+    ]
 
-    def answer(given: Any) -> Any:
-        if given is None or given == "":
-            return [None] * len(shown) if len(shown) > 1 else None
+    def answer(*given: Any) -> Any:
+        if all(one is None or one == "" for one in given):
+            raise gradio.Error("there is no input yet: give one, or choose an example")
         try:
-            found, drawn = answered(answerer, given, classes)
+            bars, table, pictures, files = answered(answerer, input_of(answerer, given))
         except UserError as error:
             raise gradio.Error(str(error)) from None
-        return [found, drawn] if pictures else found
+        return [
+            gradio.update(value=bars, visible=bool(bars)),
+            gradio.update(value=table, visible=not bars),
+            gradio.update(value=pictures, visible=bool(pictures)),
+            gradio.update(value=files, visible=bool(files)),
+        ]
 
-    ready = examples_of_test(answerer, examples) if pictures else []
+    metrics = (f"{name} {value:.4f}" for name, value in answerer.about()["metrics"].items() if value is not None)
     return gradio.Interface(
-        answer, asked, shown, examples=ready or None, cache_examples=False, title=answerer.name, flagging_mode="never",
-        description=", ".join(f"{name} {value:.4f}" for name, value in answerer.about()["metrics"].items() if value is not None),
+        answer, _inputs(answerer), shown, examples=examples_of_test(answerer, examples) or None, cache_examples=False, title=answerer.name,
+        flagging_mode="never", description=", ".join(metrics), analytics_enabled=False,
     )  # fmt: skip
 
 
-def answered(answerer: Any, given: Any, classes: bool) -> tuple[Any, Any]:
-    """Return what the page shows for an input: classes with their scores, or the whole answer; and a picture, or None.
+def _inputs(answerer: Any) -> list[Any]:
+    """Return the components of the page's input."""
+    import gradio
+
+    from experiments.commands.answering import IMAGES, OBSERVATIONS, SOUNDS
+
+    if answerer.kind in IMAGES:
+        return [gradio.Image(type="pil", label="image", height=320)]
+    if answerer.kind in SOUNDS:
+        return [gradio.Audio(type="filepath", label="sound")]
+    if answerer.kind == "series":
+        return [gradio.File(type="filepath", label="table (CSV)")]
+    if answerer.kind in OBSERVATIONS and len(answerer.fields) <= MOST_FIELDS:
+        return [gradio.Number(label=name, value=0.0) for name in answerer.fields]
+    if answerer.kind in OBSERVATIONS:
+        label = f"{len(answerer.fields)} numbers with commas: {', '.join(answerer.fields)}"
+        return [gradio.Textbox(label=label, lines=3)]
+    return [gradio.Textbox(label=name, lines=3) for name in answerer.fields or [answerer.form]]
+
+
+def input_of(answerer: Any, given: Sequence[Any]) -> Any:
+    """Return an input of the run, made of the values of the page's components."""
+    if answerer.takes_files:
+        return Path(given[0]).read_bytes() if isinstance(given[0], str) else _png(given[0])
+    return list(given) if len(given) > 1 else given[0]
+
+
+def answered(answerer: Any, given: Any) -> tuple[dict[str, float], list[list[str]] | Any, list[Any], list[str]]:
+    """Return what the page shows for an input: scores of classes or actions, else a table; pictures with captions; files.
 
     Raises:
         UserError: when the input cannot be read.
     """
     from PIL import Image
 
-    from experiments.commands.answering import as_json
+    from experiments.commands.demo_pictures import enlarged, explained
+    from experiments.commands.predict import as_rows
 
-    if isinstance(given, Image.Image):
-        out = io.BytesIO()
-        given.save(out, format="PNG")
-        found = answerer.of_file(out.getvalue(), 5 if classes else None)
-    elif answerer.takes_files:
-        found = answerer.of_file(Path(given).read_bytes(), 5 if classes else None)
-    else:
-        found = answerer.of_text(str(given), 5 if classes else None)
-    files = [value for value in found.values() if type(value).__name__ == "Attachment" and value.suffix == ".png"]
-    drawn = Image.open(io.BytesIO(files[0].content)) if files else None
-    plain = {key: as_json(value) for key, value in found.items() if type(value).__name__ != "Attachment"}
-    ranked = next((value for value in plain.values() if isinstance(value, list)), None)
-    if classes and ranked:
-        scores = {
-            str(one["class"]): float(one["probability"]) for one in ranked if "class" in one and "probability" in one
-        }
-        if scores:
-            if drawn is None and isinstance(given, Image.Image):
-                drawn = heat_map(answerer, given)
-            return scores, drawn
-    return plain, drawn
+    found = answerer.of(given)
+    attached = {key: value for key, value in found.items() if type(value).__name__ == "Attachment"}
+    pictures, files = [], []
+    for key, value in attached.items():
+        if value.suffix == ".png":
+            pictures.append((enlarged(Image.open(io.BytesIO(value.content)).convert("RGB")), key))
+            continue
+        with tempfile.NamedTemporaryFile(prefix=f"{key}-", suffix=value.suffix, delete=False) as file:
+            file.write(value.content)  # Gradio copies it into its own folder, which it empties
+        files.append(file.name)
+    pictures.sort(key=lambda one: one[1] == "mask")  # its colours mean little without the image
+    plain = {key: value for key, value in found.items() if key not in attached and key != "segments"}
+    head, rows, _ = as_rows([plain]) if plain else ([], [], [])
+    if plain and not head:  # an image without any object
+        head, rows = list(plain), [["none"]]
+    table = {"headers": head, "data": rows}
+    return bars_of(plain), table, pictures + explained(answerer, given), files
 
 
-def heat_map(answerer: Any, image: Any) -> Any:
-    """Return the image with Grad-CAM of the most probable class laid over it in red; None for networks without maps of
-    places.
-    """
-    import numpy as np
-    import torch
-    from PIL import Image
-
-    from experiments.commands.show.inside import grad_cam, last_map, outputs
-    from experiments.spec import ImageSpec
-    from experiments.viz.images import to_pixels
-
-    loaded = answerer.loaded
-    if type(loaded.spec) is not ImageSpec:
-        return None
-    inputs = loaded.prepare([image])
-    stage = last_map({name: tuple(found.shape) for name, found in outputs(loaded.model, inputs).items()})
-    if stage is None:
-        return None
-    with torch.no_grad():
-        best = loaded.model(inputs).argmax(1)
-    heat = grad_cam(loaded.model, inputs.clone(), best, stage)[0].detach().float().numpy()
-    pixels = np.asarray(to_pixels(inputs, loaded.spec.mean, loaded.spec.std))[0]
-    if pixels.ndim == 2 or pixels.shape[-1] == 1:
-        pixels = np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=2)
-    if pixels.max() > 1.5:
-        pixels = pixels / 255
-    red = np.array([0.84, 0.15, 0.0])
-    mixed = pixels * (1 - 0.6 * heat[..., None]) + 0.6 * heat[..., None] * red
-    small = Image.fromarray((mixed.clip(0, 1) * 255).astype("uint8"))
-    factor = max(1, 320 // max(small.size))
-    return small.resize((small.width * factor, small.height * factor), Image.Resampling.NEAREST)
+def bars_of(plain: dict[str, Any]) -> dict[str, float]:
+    """Return names with their probabilities, where an answer is nothing but a ranked list of those; else nothing."""
+    ranked = next((value for value in plain.values() if isinstance(value, list)), None) or []
+    pairs = [tuple(one.values()) for one in ranked if isinstance(one, dict) and list(one)[1:] == ["probability"]]
+    if not pairs or len(pairs) != len(ranked):
+        return {}
+    return {str(name) or "no answer": float(chance) for name, chance in pairs}
 
 
-def examples_of_test(answerer: Any, count: int) -> list[Any]:
-    """Return some images of the test split, spread over it, as the page's examples; none where the data are not here
-    any more.
-    """
-    import numpy as np
-    from PIL import Image
-
-    from experiments.viz.images import to_pixels
-
-    loaded = answerer.loaded
-    try:
-        loaded.data.setup("test")
-        batch = next(iter(loaded.data.test_dataloader()))
-        batch = loaded.data.on_after_batch_transfer(batch, 0)
-        images = batch[0]
-        some = images[:: max(1, len(images) // max(1, count))][:count]
-        pixels = np.asarray(to_pixels(some, loaded.spec.mean, loaded.spec.std))
-    except (UserError, AttributeError, TypeError, IndexError, OSError, ValueError):
-        return []
-    if pixels.max() <= 1.5:
-        pixels = pixels * 255
-    return [[Image.fromarray(one.squeeze().astype("uint8"))] for one in pixels]
+def _png(image: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, format="PNG")
+    return out.getvalue()

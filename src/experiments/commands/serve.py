@@ -7,8 +7,8 @@ import argparse
 from experiments.errors import UserError
 
 _ABOUT = """\
-Answers over HTTP what `experiments predict` answers: POST /predict with {"inputs": [...], "top": 3}, where an input is a text, or
-a file in base64. GET / says what the run is, GET /openapi.json and /docs the schema. It listens to this machine alone unless
+Answers over HTTP what `experiments predict` answers: POST /predict with {"inputs": [...], "top": 3}, where an input is a text, a
+file in base64, or parts with names. GET / says what the run is and reads, GET /openapi.json and /docs the schema. It listens to this machine alone unless
 --host says otherwise; it has no accounts and no encryption, so put a server that has them before it.
 """
 
@@ -36,8 +36,9 @@ def main(words: list[str]) -> int:
     except ImportError as error:
         raise UserError(f"serve needs {error.name}, which is not installed: pip install 'experiments[serve]'") from None
     from experiments.commands.answering import Answerer
+    from experiments.run.loaded import load
 
-    answerer = Answerer(options.run, "serve")
+    answerer = Answerer(load(options.run, "serve"), "serve")
     limits = Limits(int(options.megabytes * 1e6), options.inputs, options.seconds)
     print(f"{answerer.name}: http://{options.host}:{options.port}/docs", flush=True)
     uvicorn.run(application(answerer, limits), host=options.host, port=options.port, log_level="warning")

@@ -27,7 +27,10 @@ class Request(BaseModel):
     """What is asked."""
 
     model_config = ConfigDict(extra="forbid")
-    inputs: list[str] = Field(min_length=1, description="texts, or files in base64, as GET / says under encoding")
+    inputs: list[str | list[float] | list[str] | dict[str, float | str]] = Field(
+        min_length=1,
+        description="each as GET / says under form: a text, or a file in base64; a list or an object of parts with names",
+    )
     top: int | None = Field(None, ge=1, le=1000, description="how many of a ranked list; null: as the task has it")
 
 
@@ -50,7 +53,7 @@ def application(answerer: Answerer, limits: Limits) -> Any:
 
     @app.get("/")
     def about() -> dict[str, Any]:
-        return answerer.about()
+        return answerer.about() | {"limits": limits._asdict()}
 
     @app.get("/health")
     def health() -> dict[str, str]:
@@ -79,15 +82,14 @@ def application(answerer: Answerer, limits: Limits) -> Any:
 
 def _answers(answerer: Answerer, request: Request) -> list[dict[str, Any]]:
     found = []
-    for place, text in enumerate(request.inputs, 1):
-        if not answerer.takes_files:
-            found.append(as_json(answerer.of_text(text, request.top)))
-            continue
-        try:
-            content = base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError):
-            raise UserError(f"input {place} is no base64: encode the bytes of a file") from None
-        found.append(as_json(answerer.of_file(content, request.top)))
+    for place, one in enumerate(request.inputs, 1):
+        given: Any = one
+        if answerer.takes_files and isinstance(one, str):
+            try:
+                given = base64.b64decode(one, validate=True)
+            except (binascii.Error, ValueError):
+                raise UserError(f"input {place} is no base64: encode the bytes of a file") from None
+        found.append(as_json(answerer.of(given, request.top)))
     return found
 
 

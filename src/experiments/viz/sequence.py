@@ -52,12 +52,15 @@ def gates(pieces: Sequence[str], states: Mapping[str, np.ndarray], *, title: str
     return fig
 
 
-def importance(pieces: Sequence[str], values: Sequence[float], *, title: str, note: str = "") -> Figure:
+def importance(
+    pieces: Sequence[str], values: Sequence[float], *, title: str, note: str = "", what: str = "word"
+) -> Figure:
     """Return a bar a token, from the top down: what the answer loses without it.
 
     Args:
         pieces: T tokens.
         values: T numbers; above zero the token speaks for the answer, below zero against it.
+        what: a token is.
     """
     how = writing(pieces)
     height = 0.9 + 0.3 * len(pieces) + 0.65
@@ -70,5 +73,5 @@ def importance(pieces: Sequence[str], values: Sequence[float], *, title: str, no
     ax.axvline(0, color=GREY, linewidth=0.8)
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(length=0, labelsize=SMALL)
-    ax.set_xlabel("fall of the log-probability without the word", fontsize=SMALL, color=INK)
+    ax.set_xlabel(f"fall of the log-probability without the {what}", fontsize=SMALL, color=INK)
     return fig

@@ -106,7 +106,7 @@ def _back(run: Path | None, target: Path) -> list[tuple[str, str]]:
 
 # Classes of tasks, and the modules beside this one that draw for them; a task takes those of the nearest class above it.
 PANELS_OF = {
-    "Classification": ("images", "sequences", "texts", "classes"),
+    "Classification": ("images", "sequences", "texts", "sounds", "classes"),
     "ZeroShot": (),
     "Labelling": ("texts",),
     "QuestionAnswering": ("answers", "texts"),
