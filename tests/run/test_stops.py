@@ -124,6 +124,11 @@ def test_a_lost_record_is_read_from_the_rest_and_written_anew(experiments, run: 
         (run / "record.json").write_text(content)
         code, _, errors = experiments("evaluate", "run")
         assert code == 0 and "warning: " in errors, errors
+    (run / "record.json").write_text(json.dumps(before | {"spec": None}))
+    code, _, errors = experiments("evaluate", "run")
+    assert code == 2 and "has no spec of the data: remove it" in errors
+    (run / "record.json").unlink()
+    assert experiments("evaluate", "run")[0] == 0
     code, _, errors = experiments("train", "resume=run")
     assert code == 0, errors
     assert json.loads((run / "record.json").read_text())["metrics"] == before["metrics"]

@@ -279,6 +279,29 @@ def test_a_half_written_file_is_never_read(tmp_path: Path) -> None:
         assert torch.equal(kept.targets, torch.arange(10))
 
 
+@pytest.mark.parametrize("kind", ["even", "ragged"])
+def test_a_flipped_bit_anywhere_is_computed_again(tmp_path: Path, kind: str) -> None:
+    def sequences() -> Iterator[Any]:
+        for row in range(4):
+            yield pad([torch.full((row + 1, 2), row + 1.0)]), torch.full((1, row + 1), row)
+
+    cache, count, made = Cache(tmp_path, 1), 10 if kind == "even" else 4, batches if kind == "even" else sequences
+
+    def said(kept: Any) -> list[torch.Tensor]:
+        return [one.float() for column in kept for one in (column if isinstance(column, tuple) else (column,))]
+
+    right = [one.clone() for one in said(cache.get("a", count, made)[0])]
+    path = tmp_path / "a.features"
+    whole = path.read_bytes()
+    head = len(whole[:4096].rstrip())
+    for place in (*range(0, head, 11), *range(4096, len(whole), 41)):
+        broken = bytearray(whole)
+        broken[place] ^= 1 << place % 8
+        path.write_bytes(broken)
+        kept, _ = cache.get("a", count, made)
+        assert all(torch.equal(*pair) for pair in zip(said(kept), right, strict=True)), place
+
+
 def test_the_longest_unused_goes_first(tmp_path: Path) -> None:
     size = len(_written(tmp_path))
     cache = Cache(tmp_path, 2.5 * size / 1e9)
@@ -422,7 +445,7 @@ def test_rows_of_unequal_length_come_back(tmp_path: Path) -> None:
     for every_step in (True, False):
         kept, _ = Cache(tmp_path, 1).get(f"a{every_step}", 4, lambda one=every_step: batches(one), order)  # type: ignore[misc]
         served = FeatureSet(kept, 1, 1)
-        (values, start), targets = served.__getitems__(np.array([1, 0]))
+        (values, start, *_), targets = served.__getitems__(np.array([1, 0]))
         assert (len(served), start, values.lengths.tolist(), values.values.shape) == (4, 1, [4, 1], (2, 4, 2))
         assert values.values[:, :, 0].tolist() == [[2.0] * 4, [1.0, 0.0, 0.0, 0.0]]
         assert targets.tolist() == ([[IGNORED, 1, 1, 1], [IGNORED] * 4] if every_step else [[1], [IGNORED]])

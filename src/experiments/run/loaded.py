@@ -132,6 +132,10 @@ def load(run_folder: str | Path, command: str | None = None) -> Loaded:
             if command:
                 refuse(config, command, folder)
             return _load_foreign(folder, config, record, checkpoint)
+        if record["spec"] is None:
+            raise UserError(
+                f"{folder / 'record.json'} has no spec of the data: remove it, and it is read from the rest of the run"
+            )
         spec = from_plain(record["spec"])
         config.weights = None  # the checkpoint holds them all
         if "source" in config.model:  # the run's folder holds what was published beside its weights

@@ -111,7 +111,7 @@ class Cache:
         try:
             with open(path, "rb") as file:
                 head = json.loads(file.read(_HEAD))
-                if _checksum(file) != head["crc32"]:
+                if head.pop("crc32") != _checksum(file, head):
                     raise ValueError("its checksum does not fit")
             os.utime(path)  # the oldest is the one unused for longest
             arrays = [_mapped(path, array) for array in head["arrays"]]
@@ -134,7 +134,7 @@ class Cache:
             file.write(b" " * _HEAD)
             head = write(file, places, chain([first], coming), self._check_size)
             file.seek(_HEAD)
-            content = head | {"crc32": _checksum(file)}
+            content = head | {"crc32": _checksum(file, head)}
             file.seek(0)
             file.write(json.dumps(content).encode().ljust(_HEAD))
 
@@ -166,9 +166,9 @@ class Cache:
                 yield path, state.st_mtime, state.st_size
 
 
-def _checksum(file: BinaryIO) -> int:
-    """CRC-32 of the rest of a file."""
-    found = 0
+def _checksum(file: BinaryIO, head: dict[str, Any]) -> int:
+    """CRC-32 of what a file's head says, which tells where the arrays lie, and of the rest of the file."""
+    found = zlib.crc32(json.dumps(head).encode())
     while part := file.read(1 << 22):
         found = zlib.crc32(part, found)
     return found
