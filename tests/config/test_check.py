@@ -319,3 +319,15 @@ def test_a_file_that_ours_would_hide_is_refused(experiments, tmp_path: Path, wor
     code, _, errors = experiments(*words, "--config-dir", "conf", "model=mlp")
     assert code == 2
     assert "conf/model/mlp.yaml has the name of an option that is there already" in errors and "my_mlp.yaml" in errors
+
+
+def test_a_file_that_names_an_option_where_its_keys_belong_is_told_the_line(experiments, tmp_path: Path) -> None:
+    folder = tmp_path / "conf" / "experiment"
+    folder.mkdir(parents=True)
+    for group, name in (("model", "lenet5"), ("precision", "auto")):
+        (folder / "own.yaml").write_text(
+            f"# @package _global_\ndefaults:\n  - override /data: digits\n{group}: {name}\n"
+        )
+        code, _, errors = experiments("check", "--config-dir", "conf", "experiment=own")
+        assert code == 2
+        assert f"write `- override /{group}: {name}`" in errors

@@ -129,7 +129,9 @@ def settle(
         UserError: when a value is missing or refers to what is not there.
     """
     refuse_unused(config.hydra)
-    refuse_unread(overrides, OmegaConf.to_container(config, resolve=False))
+    plain = OmegaConf.to_container(config, resolve=False)
+    refuse_unread(overrides, plain)
+    refuse_names(plain)
     HydraConfig.instance().set_config(config)
     try:
         with open_dict(config):
@@ -227,6 +229,21 @@ def refuse_lists(overrides: Sequence[str]) -> None:
             cure = f"{key}={inside[0].strip() or 'NAME'}"
             sweep = f", or sweep over them with -m {key}={','.join(inside)}" if len(inside) > 1 else ""
             raise UserError(f"{word} is a list, and {key} takes one option: write {cure}{sweep}")
+
+
+def refuse_names(config: Any) -> None:
+    """Raises for a file that gives an option's name where the keys of its group belong.
+
+    Raises:
+        UserError: naming the line to write.
+    """
+    for group in GROUPS:
+        if isinstance(config.get(group), str):
+            name = config[group]
+            raise UserError(
+                f"{group}: {name} in a YAML file stands where the keys of that group belong: write `- override /{group}: {name}` "
+                "among the file's defaults"
+            )
 
 
 def missing_sentence(keys: Iterable[str]) -> None:
