@@ -51,7 +51,6 @@ def test_a_file_takes_a_group_away(experiments: Experiments, tmp_path: Path) -> 
         ("~freezing.norm", "set it instead, as in freezing.norm=…"),
         ("+optimizer@second=sgd", "nothing reads second: choose the option itself, as in optimizer=sgd"),
         ("optimizer@second=sgd", "names a place that no option stands in: write optimizer=sgd"),
-        ("+note=1", "nothing reads note: leave it out, or refer to it"),
         ("hydra.job.name=mine", "nothing asks for it"),
         ("+hydra.mine=1", "Hydra reads no hydra.mine"),
         ("hydra.runtime.cwd=/", "Hydra fills hydra.runtime in"),
@@ -66,7 +65,8 @@ def test_what_would_have_no_effect_is_refused(experiments: Experiments, word: st
         assert errors.count("error: ") == 1 and "Warning" not in errors
 
 
-def test_a_key_that_another_refers_to_is_taken() -> None:
+def test_a_key_that_another_refers_to_is_taken_and_a_remark() -> None:
+    assert compose([*SMALL, "+note=1"]).note == 1
     config = compose(
         [*SMALL, "+rate=0.5", "optimizer.lr=${rate}", "+optimizer@second=sgd", "optimizer.eps=${second.lr}"]
     )

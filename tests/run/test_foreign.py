@@ -235,3 +235,36 @@ def test_manual_optimization_and_pictures_of_its_own(lit: Experiments, tmp_path:
     found = EventAccumulator(str(tmp_path / "run"))
     found.Reload()
     assert [one.step for one in found.Images("drawn")] == [2, 4]  # the steps of both optimizers
+
+
+@pytest.mark.parametrize("keeps", ["dirpath=${run.dir}/kept", "save_top_k=1"])
+def test_a_checkpoint_callback_of_lightning_in_place_of_ours(lit: Experiments, tmp_path: Path, keeps: str) -> None:
+    """Its checkpoints are found wherever in the run's folder they lie."""
+    target = "callbacks.mine._target_=lightning.pytorch.callbacks.ModelCheckpoint"
+    words = (*LIT, "callbacks.checkpoint=null", target, f"callbacks.mine.{keeps}", "callbacks.mine.monitor=val_loss")
+    logger = (
+        "logger=none",
+        "logger.theirs._target_=lightning.pytorch.loggers.CSVLogger",
+        "logger.theirs.save_dir=logs",
+    )
+    code, _, errors = lit("train", *words, *logger, "trainer.max_epochs=2", "hydra.run.dir=run")
+    assert code == 0, errors
+    code, _, errors = lit("train", "resume=run", "trainer.max_epochs=3")
+    assert code == 0, errors
+    record = record_of(tmp_path / "run")
+    assert record["tested"]["weights"] == "best" and record["best_epoch"] in (1, 2, 3)
+    (kept,) = (tmp_path / "run").rglob(Path(record["tested"]["checkpoint"]).name)
+    content = torch.load(kept, weights_only=True)
+    assert (content["epoch"] + 1, content["global_step"]) == (record["best_epoch"], 4 * record["best_epoch"])
+    from tutorial_of_mine import LitModel
+
+    assert LitModel.load_from_checkpoint(kept).hparams.width == 8
+    assert lit("evaluate", "run")[0] == 0
+
+
+def test_steps_alone_end_a_run(lit: Experiments, tmp_path: Path) -> None:
+    words = ("data=digits", "model=logistic_regression", "data.limit=200", "scheduler=cosine", "trainer.max_epochs=-1")
+    code, _, errors = lit("train", *words, "trainer.max_steps=5", "hydra.run.dir=run")
+    assert code == 0 and "5 steps" in errors, errors
+    code, _, errors = lit("check", *words)
+    assert code == 2 and "trainer.max_epochs=-1 must be" in errors

@@ -67,22 +67,26 @@ def unusable(path: Path) -> str | None:
     return None
 
 
-def newest_whole(folder: Path) -> Path | None:
+def newest_whole(folder: Path, run: Path | None = None) -> Path | None:
     """Return the most recent checkpoint in a folder that can be read to its end, or None where there never was one.
+
+    Args:
+        folder: of our checkpoints.
+        run: the run's folder, where a ModelCheckpoint in place of ours may write anywhere in it.
 
     Raises:
         UserError: when there are checkpoints, and none can be read.
     """
     problems: list[str] = []
-    others = sorted(folder.glob("*.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)  # of a ModelCheckpoint
-    names = ["last.ckpt", "best.ckpt", *(path.name for path in others)]
-    for name in dict.fromkeys(name for name in names if name != "averaged.ckpt"):  # which holds weights alone
-        path = folder / name
+    found = [path for path in (run.rglob("*.ckpt") if run else folder.glob("*.ckpt")) if path.is_file()]
+    others = sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)  # of a ModelCheckpoint
+    paths = [*([] if run else [folder / "last.ckpt", folder / "best.ckpt"]), *others]
+    for path in dict.fromkeys(path for path in paths if path.name != "averaged.ckpt"):  # which holds weights alone
         if path.is_file():
             problem = unusable(path)
             if problem is None:
                 if problems:
-                    log.warning("%s: going on from %s", problems[0], name)
+                    log.warning("%s: going on from %s", problems[0], path.name)
                 return path
             problems.append(problem)
     if problems:

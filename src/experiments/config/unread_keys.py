@@ -1,4 +1,4 @@
-"""Keys that a command line adds and nothing would read: `+note=1`, `+optimizer@second=sgd`. Never imports torch."""
+"""Options that a command line puts where nothing reads them: `+optimizer@second=sgd`. Never imports torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ _WHOLE = ("features", "launcher", "run", "sweep")  # whose keys are those of tra
 
 
 def refuse_unread(words: Sequence[str], config: Any, others: Iterable[Any] = ()) -> None:
-    """Raises for a key that some words add at the top of a config, and that nothing refers to.
+    """Raises for an option that some words put at a place of a config that nothing refers to.
+
+    A plain key, `+note=1`, may be a remark: it stands in the run's config.yaml.
 
     Args:
         words: overrides.
@@ -22,9 +24,9 @@ def refuse_unread(words: Sequence[str], config: Any, others: Iterable[Any] = ())
         others: further texts that may refer to it, such as the folder of a sweep.
 
     Raises:
-        UserError: when there is such a key.
+        UserError: when there is one.
     """
-    added = {word: _place(word) for word in words if word.startswith("+") or "@" in word.partition("=")[0]}
+    added = {word: _place(word) for word in words if "@" in word.partition("=")[0]}
     if not added:
         return
     top = content(conf_dir() / "train.yaml")
@@ -42,12 +44,10 @@ def refuse_unread(words: Sequence[str], config: Any, others: Iterable[Any] = ())
             continue
         if re.search(rf"\$\{{(oc\.select:)?\s*{re.escape(root)}\b", text):
             continue
-        cure = "leave it out"
-        if "@" in word.partition("=")[0]:
-            group = word.lstrip("+~").partition("@")[0]
-            cure, key = f"choose the option itself, as in {group}={word.partition('=')[2]}", f"{key}.KEY"
+        group = word.lstrip("+~").partition("@")[0]
         raise UserError(
-            f"{word} would have no effect, because nothing reads {root}: {cure}, or refer to it, as in optimizer.lr=${{{key}}}"
+            f"{word} would have no effect, because nothing reads {root}: choose the option itself, as in "
+            f"{group}={word.partition('=')[2]}, or refer to it, as in optimizer.lr=${{{key}.KEY}}"
         )
 
 

@@ -224,6 +224,8 @@ def value_problems(config: Any) -> list[str]:
         value = select(config, key, MISSING)
         if value is MISSING or (value is None and rule.optional):
             continue
+        if key == "trainer.max_epochs" and value == -1 and (select(config, "trainer.max_steps") or -1) > 0:
+            continue  # the steps end it
         kinds = {float: (int, float), list: (list, ListConfig)}.get(rule.kind, (rule.kind,))
         if (
             (isinstance(value, bool) and rule.kind is not object)

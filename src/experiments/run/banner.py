@@ -55,7 +55,14 @@ def _sizes(splits: dict[str, Any]) -> str:
 
 def _training(config: DictConfig) -> str:
     epochs, optimizer = config.trainer.get("max_epochs"), config.run.choices.get("optimizer")
-    said = [f"{epochs} epoch{'s' * (epochs != 1)}" if epochs and epochs > 0 else "without an end"]
+    steps = config.trainer.get("max_steps") or -1
+    said = [
+        f"{epochs} epoch{'s' * (epochs != 1)}"
+        if epochs and epochs > 0
+        else f"{steps} steps"
+        if steps > 0
+        else "without an end"
+    ]
     if optimizer and config.run.choices.get("model"):
         said.append(optimizer)
         if config.optimizer.get("lr") is not None:

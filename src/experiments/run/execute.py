@@ -184,15 +184,14 @@ def _fit_and_test(
     config: DictConfig, task: Any, data: Any, trainer: Any, meter: Any, folder: Path, record: Record
 ) -> None:
     from experiments.callbacks.checkpoint import judged_by
-    from experiments.callbacks.checkpoint_files import newest_whole
-    from experiments.run.tested_weights import choose
+    from experiments.run.tested_weights import checkpoint_to_resume, choose
 
     if not getattr(task, "learns", True):
         trainer.fit_loop.max_epochs = 1
         log.warning("The model has nothing to learn: one pass without training.")
     stop_if_asked()
     with lightning_in_words(), before_the_first_batch(config, trainer):
-        trainer.fit(task, datamodule=data, ckpt_path=newest_whole(folder / "checkpoints"), weights_only=True)
+        trainer.fit(task, datamodule=data, ckpt_path=checkpoint_to_resume(trainer, folder), weights_only=True)
     metrics: dict[str, float] = {name: float(value) for name, value in trainer.callback_metrics.items()}
     lost = [name for name, value in metrics.items() if name.endswith("loss") and not math.isfinite(value)]
     if lost:
@@ -211,7 +210,8 @@ def _fit_and_test(
         with lightning_in_words():
             trainer.test(task, datamodule=data, verbose=False)
     else:
-        log.warning("%s has no test_step, or its data no test_dataloader: nothing is tested.", type(task).__name__)
+        if rank() == 0:
+            log.warning("%s has no test_step, or its data no test_dataloader: nothing is tested.", type(task).__name__)
     metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
     record.content["metrics"] = {name: _plain(value) for name, value in sorted(metrics.items())}
     record.content |= report_of(task).details()

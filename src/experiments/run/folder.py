@@ -114,7 +114,7 @@ def opened(config: DictConfig) -> Iterator[Path]:
         yield folder
     except UserError:
         if rank() == 0:
-            if folder is not None and not any(folder.glob("checkpoints/*.ckpt")):
+            if folder is not None and not any(folder.rglob("*.ckpt")):
                 _remove(folder, before)
             for path in made:
                 with suppress(OSError):  # others write there too

@@ -72,6 +72,28 @@ def choose(trainer: Any, task: Any, folder: Path) -> Tested:
     return Tested("last.ckpt" if ours else None, "last")
 
 
+def checkpoint_to_resume(trainer: Any, folder: Path) -> Path | None:
+    """Return the checkpoint that a run goes on from: the newest of ours, or of a ModelCheckpoint in place of ours wherever
+    in the run's folder it writes, `checkpoints` where it does not say; None for a run that has none yet. Says where none
+    would be found.
+    """
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+    from experiments.callbacks.checkpoint import Checkpoints
+    from experiments.callbacks.checkpoint_files import newest_whole
+
+    if any(isinstance(one, Checkpoints) for one in trainer.callbacks):
+        return newest_whole(folder / "checkpoints")
+    for one in (one for one in trainer.callbacks if isinstance(one, ModelCheckpoint)):
+        one.dirpath = str(one.dirpath or folder / "checkpoints")
+        if not Path(one.dirpath).resolve().is_relative_to(folder.resolve()):
+            log.warning(
+                "ModelCheckpoint writes to %s, where no resume of this run looks: give it dirpath: ${run.dir}/checkpoints",
+                one.dirpath,
+            )
+    return newest_whole(folder / "checkpoints", folder)
+
+
 def _epoch_of(path: Path) -> int | None:
     from experiments.transfer.weight_files import read_checkpoint
 

@@ -129,7 +129,8 @@ def optimizers(task: Task) -> Any:
         raise UserError(f"optimizer: {first_line(error)}; check its keys, or choose another one") from error
     if task.make_scheduler is None:
         return optimizer
-    total_steps = int(task.trainer.estimated_stepping_batches)  # loads the data, which the next line needs
+    task.trainer.fit_loop.setup_data()  # which knows how long an epoch is
+    total_steps = int(task.trainer.estimated_stepping_batches)
     epoch_steps = max(1, math.ceil(task.trainer.num_training_batches / task.trainer.accumulate_grad_batches))
     entry = task.make_scheduler(optimizer, Horizon(total_steps, epoch_steps, task.monitor[1]))
     return {"optimizer": optimizer, "lr_scheduler": {"monitor": task.monitor[0], **entry}}
