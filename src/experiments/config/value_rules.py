@@ -200,7 +200,7 @@ _CONTROL_RULES = {  # likewise
     "data.workers": _whole(0, "0"),
     "data.env": _Rule(str, "the name of an environment", lambda v: True, "CartPole-v1"),
 }
-_DEMONSTRATION_RULES = {"data.workers": _whole(0, "0")}
+_DEMONSTRATION_RULES = {"data.workers": _whole(0, "0"), "data.demonstrations": _whole(1, "20", True)}
 _RULES_OF_KINDS = {
     "masks": _MASK_RULES,
     "audio": _SOUND_RULES,

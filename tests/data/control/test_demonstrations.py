@@ -83,6 +83,12 @@ def saved(tmp_path: Path, **content: Any) -> Path:
         ({"observations": np.zeros((9, 4)), "actions": np.zeros((9, 1))}, ["continuous", "CartPole-v1 has discrete"]),
         ({"observations": np.zeros((9, 4)), "actions": np.full(9, 2)}, ["action 2", "0 to 1"]),
         ({"observations": np.zeros((9, 4)), "actions": np.zeros(8, int)}, ["9 observations and 8 actions"]),
+        ({"observations": np.zeros((9, 4)), "actions": np.arange(9) - 1}, ["action -1", "0 to 1"]),
+        (
+            {"observations": np.zeros((9, 4)), "actions": np.zeros(9, int), "terminals": np.zeros(5)},
+            ["5 terminals and 9"],
+        ),
+        ({"observations": np.full((9, 4), "a"), "actions": np.zeros(9, int)}, ["observations that are no numbers"]),
         ({"observations": np.zeros((9, 4))}, ["no actions"]),
         ({"observations": np.full((9, 4), np.nan), "actions": np.zeros(9, int)}, ["not finite"]),
         ({"observations": np.zeros((9, 2, 2)), "actions": np.zeros(9, int)}, ["shape (2, 2)", "flatten"]),

@@ -137,4 +137,5 @@ def whole(key: str, value: object, least: int) -> None:
         UserError: naming the key, the value and the rule.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UserError(f"{key}={value!r} must be a whole number, {least} or more: try {key}={max(least, 1)}")
+        shown = "null" if value is None else repr(value)
+        raise UserError(f"{key}={shown} must be a whole number, {least} or more: try {key}={max(least, 1)}")

@@ -54,6 +54,11 @@ def _npz(path: Path) -> list[tuple[Any, Any]]:
         )
     count = len(actions)
     ends = np.zeros(count, bool)
+    for name in (*_ENDS, "episode_starts"):
+        if name in content and np.size(content[name]) != count:
+            raise UserError(
+                f"data.path={path} has {np.size(content[name])} {name} and {count} actions: give one of each a step"
+            )
     for name in _ENDS:
         if name in content:
             ends |= np.asarray(content[name], bool).reshape(-1)
@@ -98,6 +103,9 @@ def _minari(path: Path) -> list[tuple[Any, Any]]:
 
 
 def _typed(path: Path, observations: Any, actions: Any) -> Episode:
+    for part, values in (("observations", observations), ("actions", actions)):
+        if np.asarray(values).dtype.kind not in "biuf":
+            raise UserError(f"data.path={path} has {part} that are no numbers: save numbers, a row a step")
     observations, actions = np.asarray(observations, np.float32), np.asarray(actions)
     if observations.ndim != 2:
         raise UserError(
@@ -138,5 +146,5 @@ def check_shapes(path: Any, episodes: list[Episode], spec: Any) -> None:
             f"data.path={path} has actions of {actions.shape[1]} numbers and data.env={env} of {count}: {cure}"
         )
     if discrete and not all(one.min() >= 0 and one.max() < count for _, one in episodes):
-        most = max(int(one.max()) for _, one in episodes)
-        raise UserError(f"data.path={path} has action {most} and data.env={env} the actions 0 to {count - 1}: {cure}")
+        other = next(int(one) for _, done in episodes for one in done if not 0 <= one < count)
+        raise UserError(f"data.path={path} has action {other} and data.env={env} the actions 0 to {count - 1}: {cure}")
