@@ -35,6 +35,7 @@ import benchmark_control
 import benchmark_language
 import benchmark_pictures
 import benchmark_sequences
+import benchmark_speech
 import numpy as np
 
 import experiments
@@ -656,6 +657,7 @@ MEASUREMENTS: dict[str, Callable[[bool], Samples]] = {
     "bert": benchmark_language.bert, "frozen_bert": benchmark_language.frozen_bert,
     "frozen_sound": benchmark_language.frozen_sound,
     "character_gpt": benchmark_language.character_gpt, "answers": benchmark_language.answers,
+    "whisper": benchmark_speech.whisper, "wav2vec2": benchmark_speech.wav2vec2, "frozen_waves": benchmark_speech.frozen_waves,
     "unet": partial(benchmark_pictures.segmentation, "unet_resnet18"),
     "lraspp": partial(benchmark_pictures.segmentation, "lraspp_mobilenet"),
     "detection": benchmark_pictures.detection, "average_precision": benchmark_pictures.average_precision,
@@ -664,6 +666,8 @@ MEASUREMENTS: dict[str, Callable[[bool], Samples]] = {
 _BERT, _GPT = "BERT-tiny on film reviews, whole path of the data", "character GPT of 4 layers, 128 wide"
 _FROZEN = "a head on a frozen BERT-tiny, five epochs"
 _TRAINER = "transformers' Trainer, {}fused AdamW"
+_ALONE = "transformers' generate, one clip at a time, 32 bits"
+_WAVES = "Wav2Vec 2.0 tiny by CTC on LJ Speech, batches of like length"
 _USUAL = "usual loop: single images collated, AdamW"
 _IMPORT, _BARE = "`import lightning`", "bare loop on one batch, optimizer not fused"
 _HAND = "loop by hand: torchvision's MNIST, transforms a sample, 2 workers"
@@ -724,6 +728,14 @@ ROWS = (
     Row("character_gpt", "ours", "library", "/s", 1.6, _GPT, _TRAINER.format("")),
     Row("character_gpt", "auto", "loop", "/s", 1.5, _GPT + ", precision=auto", "loop by hand in 32 bits"),
     Row("answers", "ours", "alone", "/s", 20, "64 beginnings continued by 100 characters, together", "one beginning at a time"),
+    Row("whisper", "ours", "library", "/s", 1.25, "Whisper tiny.en tested in batches of eight", _ALONE),
+    Row("whisper", "ours_predict", "library", "/s", 1.25, "Whisper tiny.en, predictions in batches of eight", _ALONE),
+    Row("whisper", "auto", "library", "/s", 2.5, "Whisper tiny.en tested in batches of eight, precision=auto", _ALONE),
+    Row("whisper", "auto_predict", "library", "/s", 2.5, "Whisper tiny.en, predictions likewise, precision=auto", _ALONE),
+    Row("wav2vec2", "ours", "floor", "/s", 0.95, _WAVES, "a bare step on one batch of the average shape"),
+    Row("wav2vec2", "ours", "random", "/s", 1.3, _WAVES, _RANDOM),
+    Row("wav2vec2", "auto", "random", "/s", 1.9, _WAVES + ", precision=auto", _RANDOM + ", 32 bits"),
+    Row("frozen_waves", "ours", "again", "s", 0.33, "ten epochs behind frozen convolutions", "the same without cached features"),
     Row("unet", "ours", "loop", "/s", 1.15, "U-Net with ResNet-18, 128 × 128", _USUAL),
     Row("unet", "auto", "loop", "/s", 2.5, "U-Net with ResNet-18, 128 × 128, precision=auto", _USUAL + ", 32 bits"),
     Row("lraspp", "ours", "loop", "/s", 1.2, "LR-ASPP with MobileNet, 128 × 128", _USUAL),
