@@ -42,7 +42,7 @@ def segmentation(model: str, quick: bool) -> Samples:
             return (image - mean) / std, mask
 
     def loop() -> None:
-        network = built["ours"].network()
+        network = built["ours"].network().to(memory_format=torch.contiguous_format)  # ours arranges what it builds
         optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
         for image, mask in torch.utils.data.DataLoader(Pairs(), batch, shuffle=True, drop_last=True):
             optimizer.zero_grad()
