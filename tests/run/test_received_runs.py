@@ -8,6 +8,7 @@ import os
 import pickle
 import shutil
 import struct
+import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -175,3 +176,35 @@ def test_a_class_with_control_codes_and_formulas(experiments, received: Path, tm
     said = output + errors + "".join(path.read_text() for path in tmp_path.glob("answers.csv/*.csv"))
     assert code == 0 and "\x1b" not in said and "\u202e" not in said, errors
     assert not any(f",{start}" in said for start in ("=", "@cmd")), said
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names of files are Unicode there")
+def test_names_that_are_no_utf8(experiments, tmp_path: Path) -> None:
+    """Bytes of another encoding, as old archives bring them: of classes and of files."""
+    for name, level in ((b"caf\xe9", 40), (b"th\xe9", 200)):
+        folder = os.path.join(os.fsencode(tmp_path), b"images", name)
+        os.makedirs(folder)
+        for number in range(5):
+            with open(os.path.join(folder, b"\xe9%d.png" % number), "wb") as file:
+                Image.new("L", (8, 8), level + number).save(file, "PNG")
+    words = [
+        "data=image_folder",
+        "data.root=images",
+        "data.size=8",
+        "data.validation=2",
+        "data.test=2",
+        "model=mlp",
+        "trainer=cpu",
+    ]
+    code, _, errors = experiments(
+        "train", *words, "trainer.max_epochs=1", "callbacks.figures=null", "hydra.run.dir=run"
+    )
+    assert code == 0, errors
+    for more in (
+        ["evaluate", "run"],
+        ["predict", "run", "images", "--out", "said"],
+        ["export", "run", "--format", "safetensors"],
+    ):
+        code, _, errors = experiments(*more)
+        assert code == 0, errors
+    assert json.loads((tmp_path / "run" / "record.json").read_text())["spec"]["classes"] == ["caf\udce9", "th\udce9"]

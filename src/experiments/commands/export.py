@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.errors import RunFailed, UserError, first_line
+from experiments.system.outside_text import json_text
 
 if TYPE_CHECKING:
     from experiments.run.loaded import Loaded
@@ -130,7 +130,7 @@ def export(loaded: Loaded, form: str, target: Path, files: list[str]) -> tuple[f
     from experiments.system.files import write_text
 
     network, inputs = flattened(loaded, files)
-    about = json.dumps(preprocessing(loaded) | {"tensors": _described(inputs)}, indent=2, ensure_ascii=False)
+    about = json_text(preprocessing(loaded) | {"tensors": _described(inputs)})
     count = len(inputs[0])
     sizes = sorted({count, min(3, count), 1}, reverse=True)
     target.parent.mkdir(parents=True, exist_ok=True)

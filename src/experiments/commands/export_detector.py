@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.errors import RunFailed, UserError, first_line
+from experiments.system.outside_text import json_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,7 +49,7 @@ def export_detector(loaded: Loaded, form: str, target: Path, files: list[str]) -
             "take --format onnx, or --format safetensors for the weights"
         )
     images = _images(loaded, files)
-    about = json.dumps(preprocessing(loaded) | described(loaded), indent=2, ensure_ascii=False)
+    about = json_text(preprocessing(loaded) | described(loaded))
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as place:
         written = Path(place) / f"model{SUFFIXES[form]}"

@@ -114,9 +114,12 @@ def is_full(error: BaseException) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a whole text file, or leaves what was there."""
+    """Writes a whole text file, or leaves what was there.
+
+    Bytes of file names that are no UTF-8 are written as `\\udce9`, which JSON reads back as they were.
+    """
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:
