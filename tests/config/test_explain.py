@@ -43,6 +43,11 @@ def test_unknown_keys_are_one_sentence(experiments, words: list[str]) -> None:
     assert code == 2 and not output and len(errors.splitlines()) == 1
 
 
+def test_usual_words_are_answered_with_the_words_here(experiments) -> None:
+    assert "freezing=fine_tuning is freezing=none here" in experiments("explain", "freezing=fine_tuning")[2]
+    assert "experiments explain optimizer.lr" in experiments("explain", "learning_rate")[2]
+
+
 def test_help_of_train_shows_the_comments(experiments) -> None:
     code, output, _ = experiments("train", "--help")
     assert code == 0

@@ -80,6 +80,8 @@ def _described(
 
     nodes = network_graph(model, spec)
     stages = list(dict.fromkeys(node.stage for node in nodes if node.stage))
+    if stage not in stages and stage in ("fc", "classifier", "output") and "head" in stages:
+        raise UserError(f"--stage {stage} is --stage head here, whatever the network: write that")
     if stage is not None and stage not in stages:
         raise UserError(unknown(f"--stage {stage}", f"no stage of model={name}", stage, stages))
     drawn = plan(nodes, stage)

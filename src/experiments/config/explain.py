@@ -12,6 +12,7 @@ from experiments.config.command_words import split_words
 from experiments.config.comments import comment_of, comments, files_of
 from experiments.config.compose import GROUPS, compose, dotted
 from experiments.config.options import conf_dir, describe, option_files
+from experiments.config.usual_words import unknown_option, usual_key
 from experiments.config.value_rules import rule_of
 from experiments.errors import UserError, unknown
 
@@ -51,6 +52,8 @@ def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
     others = _elsewhere(group, rest, "", config_dirs) if rest and group in GROUPS else []
     if others:
         return "\n".join([key, f"  not a key of {group}={choices.get(group)}", *others])
+    if usual := usual_key(key):
+        raise UserError(f"{key} is {usual} here: write experiments explain {usual}")
     raise UserError(unknown(key, "no key and no group", key, [*GROUPS, *known]))
 
 
@@ -94,7 +97,7 @@ def _group(group: str, overrides: Sequence[str], config_dirs: Sequence[str]) -> 
 def _option(group: str, option: str, config_dirs: Sequence[str]) -> str:
     files = option_files(group, config_dirs)
     if option not in files:
-        raise UserError(unknown(f"{group}={option}", f"no option of {group}", option, list(files)))
+        raise UserError(unknown_option(group, option, list(files)))
     about = describe(files[option])
     lines = [f"{group}={option}", f"  {about['title']}"]
     lines += [f"  {about['paper']} ({about['year']})"] if about.get("paper") and about.get("year") else []

@@ -120,6 +120,10 @@ def test_convolution_in_the_terminal_of_one_dimension_and_of_channels(experiment
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ([], "show needs the folder of a run, or a computation: convolution, pooling"),
+        (["polling"], "or a computation: convolution, pooling"),
+        (["maxpool", "--size", "9"], "--size 9 is larger"),
+        (["Conv2d", "--image", "1 2; 3"], "equally many numbers"),
         (["pooling", "--size", "9"], "--size 9 is larger"),
         (["activations", "--kind", "swosh"], "--kind swosh is unknown"),
         (["flatten", "--weights", "1 2"], "give 8 numbers in each row"),

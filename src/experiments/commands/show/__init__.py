@@ -18,14 +18,18 @@ does. Writes PNG files and a page into RUN/show.
 softmax, batchnorm, rnn, lstm, gru, attention and gradient_descent: experiments show NAME --help tells their options.
 """
 
+_CONVOLUTION = ("convolution", "conv", "conv1d", "conv2d")
+
 
 def main(words: list[str]) -> int:
     """Draws what was asked for and prints where it lies."""
-    if words and words[0] == "convolution" and not Path("convolution/config.yaml").exists():
+    if words and words[0].lower() in _CONVOLUTION and not (Path(words[0]) / "config.yaml").exists():
         from experiments.commands.show.convolution import main as convolution
 
         return convolution(words[1:])
-    if words and words[0] not in ("-h", "--help"):
+    if not words:
+        raise UserError(f"show needs the folder of a run, or a computation: {_computations()}")
+    if words[0] not in ("-h", "--help"):
         from experiments.commands.show.steps import main as steps
         from experiments.commands.show.steps import step_named
 
@@ -60,7 +64,10 @@ def main(words: list[str]) -> int:
     if overrides and not inputs:
         raise UserError(f"{' '.join(overrides)} comes without a dataset: name image files to look at")
     if not overrides and not (Path(options.run) / "config.yaml").exists():
-        raise UserError(f"{options.run} holds no config.yaml: name the folder of a run")
+        raise UserError(
+            f"{options.run} holds no config.yaml: name the folder of a run"
+            + ("" if Path(options.run).exists() or "/" in options.run else f", or a computation: {_computations()}")
+        )
     from experiments.commands.show.panel import Wanted
     from experiments.commands.show.run import show
 
@@ -68,6 +75,12 @@ def main(words: list[str]) -> int:
     wanted = Wanted(inputs, options.stage, options.unit, options.label, options.examples)
     show(overrides or options.run, wanted, only, options.to)
     return 0
+
+
+def _computations() -> str:
+    from experiments.commands.show.steps import STEPS
+
+    return ", ".join(("convolution", *STEPS))
 
 
 def _reads_images(folder: Path) -> bool:

@@ -32,8 +32,12 @@ STEPS = {
     "gradient_descent": "gradient_descent",
 }
 USUAL = {
-    "activation": "activations", "sigmoid": "activations", "tanh": "activations", "max_pooling": "pooling", "pool": "pooling",
-    "batch_norm": "batchnorm", "descent": "gradient_descent", "gradient-descent": "gradient_descent", "linear": "dense",
+    "activation": "activations", "sigmoid": "activations", "tanh": "activations", "leaky_relu": "activations", "gelu": "activations",
+    "max_pooling": "pooling", "maxpool": "pooling", "max_pool": "pooling", "maxpool2d": "pooling", "average_pooling": "pooling",
+    "avg_pool": "pooling", "avgpool": "pooling", "pool": "pooling", "batch_norm": "batchnorm", "batch_normalisation": "batchnorm",
+    "batch_normalization": "batchnorm", "descent": "gradient_descent", "gradient-descent": "gradient_descent",
+    "gradient": "gradient_descent", "sgd": "gradient_descent", "linear": "dense", "fully_connected": "dense", "fc": "dense",
+    "self_attention": "attention", "self-attention": "attention", "probabilities": "softmax", "recurrent": "rnn",
 }  # fmt: skip
 
 
@@ -41,7 +45,7 @@ def step_named(word: str) -> str | None:
     """Return the computation that a word of the command line means; None where it means none, or where a run has this
     name.
     """
-    name = USUAL.get(word, word)
+    name = USUAL.get(word.lower(), word.lower())
     return name if name in STEPS and not (Path(word) / "config.yaml").exists() else None
 
 
