@@ -251,6 +251,17 @@ def test_damaged_coco_files_are_refused(tmp_path: Path, change: Callable[[dict[s
         ready(COCO(root=str(root), annotations=None, images=None, **KEYS))
 
 
+def test_images_that_no_coco_file_names_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = coco_folder(tmp_path)
+    ready(COCO(root=str(root), annotations=None, images=None, **KEYS))
+    assert "no JSON file names" not in caplog.text
+    known = next(path for path in root.rglob("*") if path.suffix in (".jpg", ".png"))
+    for name in ("zz1.png", "zz2.png"):
+        Image.new("RGB", (40, 40)).save(known.parent / name)
+    ready(COCO(root=str(root), annotations=None, images=None, **KEYS))
+    assert "zz1.png, which is not used, nor are 1 more." in caplog.text
+
+
 def test_coco_without_masks_is_for_boxes_alone(tmp_path: Path) -> None:
     root = coco_folder(tmp_path, lambda content: content["annotations"][0].pop("segmentation"))
     ready(COCO(root=str(root), annotations=None, images=None, **KEYS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from experiments.data.boxes.annotations import AnnotatedImage, Object
 from experiments.data.boxes.box_data import BoxData
 from experiments.data.boxes.instance_masks import of_coco
 from experiments.data.common.published_files import data_root
+from experiments.data.images import SUFFIXES
 from experiments.errors import UserError
 
+log = logging.getLogger(__name__)
 PARTS = {"train": ("train",), "validation": ("val", "valid"), "test": ("test",)}
 
 
@@ -44,6 +47,7 @@ class COCO(BoxData):
             if names is not None and set(classes) != set(names):
                 raise UserError(f"{file} has other categories than the training part: give files of one dataset")
             names = names or classes
+        _tell_unlisted({Path(str(one.source)) for pictures in parts.values() for one in pictures})
         return names, parts
 
     def _files(self, root: Path) -> dict[str, Path]:
@@ -110,6 +114,19 @@ class COCO(BoxData):
             objects = tuple(_object(note, categories, size, file) for note in of_image[number])
             pictures.append(AnnotatedImage(path, f"{file}, image {number}", objects, size if all(size) else None))
         return names, pictures
+
+
+def _tell_unlisted(listed: set[Path]) -> None:
+    """Says how many images lie beside those of the files and are in none: they may be of another file."""
+    folders = sorted({path.parent for path in listed})
+    others = [one for folder in folders for one in folder.iterdir() if one.suffix.lower() in SUFFIXES]
+    loose = sorted(path for path in others if path not in listed)
+    if loose:
+        log.warning("coco: no JSON file names %s, which is not used%s.", loose[0], _and_more(len(loose) - 1))
+
+
+def _and_more(count: int) -> str:
+    return f", nor are {count} more" if count else ""
 
 
 def _loaded(file: Path) -> dict[str, Any]:
