@@ -41,7 +41,8 @@ def test_quick_benchmark_measures_every_row(tmp_path: Path) -> None:
         + 2 * ["lstm_inference"]
         + ["beam_search"]
         + (["control"] if find_spec("stable_baselines3") and find_spec("gymnasium") else [])
-        + (2 * ["bert"] + ["frozen_bert"] if (real / "rt_polarity").is_dir() else [])
+        + (2 * ["bert"] + 4 * ["frozen_bert"] if (real / "rt_polarity").is_dir() else [])
+        + (["frozen_sound"] if (real / "fsdd").is_dir() else [])
         + (["character_gpt", "answers"] if (real / "tinyshakespeare").is_dir() else [])
         + ["unet", "lraspp", "detection", "average_precision"]
         + 2 * ["step"]
