@@ -217,7 +217,8 @@ def last_line(path: Path) -> str:
             lines = file.read().decode(errors="replace").split("\n")
     except OSError:
         return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    # How to resume a run that has begun says nothing of where it stands.
+    return next((line.strip() for line in reversed(lines) if line.strip() and not line.startswith("resume ")), "")
 
 
 class Display:
