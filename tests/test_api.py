@@ -73,6 +73,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_module_class_on_our_data() -> None:
     record = experiments.train(*QUICK, "hydra.run.dir=a", model=MyNet, data="digits")
+    assert isinstance(record, dict) and len(repr(record).splitlines()) == 2, "a notebook does not show it whole"
     assert record["choices"]["model"] == "MyNet" and record["cost"]["parameters"] == 64 * 16 + 16 + 170
     run = experiments.load(record)
     assert repr(run).startswith("Run(MyNet on digits, seed 0: val/accuracy ") and repr(run).endswith("; a)")

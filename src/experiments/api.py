@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 _OBJECTS = ("model", "task", "data")  # keys that may be classes or objects
 
 
+class Record(dict[str, Any]):
+    """The record of a run: a dictionary that a notebook or a prompt shows in two lines, and not whole."""
+
+    def __repr__(self) -> str:
+        tests = (f"{name} {value:.4g}" for name, value in self.get("metrics", {}).items()
+                 if name.startswith("test/") and isinstance(value, int | float))  # fmt: skip
+        return f"Record of {self.get('dir')}, {self.get('status')}: {', '.join(tests)}\nkeys: {', '.join(self)}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # IPython draws dictionaries in its own way
+        printer.text(repr(self))
+
+
 def train(*overrides: str, config_dir: str | None = None, **choices: Any) -> dict[str, Any]:
     """Trains, tests and records one run; returns its record, with its folder under `dir`.
 
@@ -41,7 +53,7 @@ def train(*overrides: str, config_dir: str | None = None, **choices: Any) -> dic
         config.run.choices[group] = name
         config = relocate(config, Path(str(config.run.dir).replace("_given_", f"{name}_", 1)))
     with opened(config) as folder:
-        record = run(folder) | {"dir": str(folder)}
+        record = Record(run(folder) | {"dir": str(folder)})
     _in_a_notebook(record, folder)
     return record
 
