@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _OBJECTS = ("model", "task", "data")  # keys that may be classes or objects
 
 
-class Record(dict[str, Any]):
+class TrainedRecord(dict[str, Any]):
     """The record of a run: a dictionary that a notebook or a prompt shows in two lines, and not whole."""
 
     def __repr__(self) -> str:
@@ -53,7 +53,7 @@ def train(*overrides: str, config_dir: str | None = None, **choices: Any) -> dic
         config.run.choices[group] = name
         config = relocate(config, Path(str(config.run.dir).replace("_given_", f"{name}_", 1)))
     with opened(config) as folder:
-        record = Record(run(folder) | {"dir": str(folder)})
+        record = TrainedRecord(run(folder) | {"dir": str(folder)})
     _in_a_notebook(record, folder)
     return record
 
