@@ -221,6 +221,39 @@ trainer.threads=1000000
 data.transform=[]
 data=text_file data.path=
 data=adding task=classification
+data=generated_reviews data.tokenizer.kind=letters
+data=generated_reviews data.tokenizer.size=3
+data=generated_reviews data.max_length=0
+data=generated_reviews data.empty=maybe
+data=generated_questions data.stride=400
+data=generated_questions data.unanswerable=2
+data=generated_text data.validation=0.7
+data=generated_text model=gpt_mini model.heads=7
+data=generated_text task.sample.temperature=-1
+data=generated_pairs task.search.beams=0
+data=generated_pairs data.tokenizers.shared=maybe
+data=generated_reviews model=bert_tiny task=masked_language_modelling task.share=2
+data=generated_boxes data.bad_boxes=keep
+data=generated_boxes model.min_size=8
+data=generated_boxes task.threshold=2
+data=generated_boxes task.tile=3
+data=generated_boxes data.augment.flip=7
+data=generated_masks data.size=[1,2,3]
+data=generated_masks task.loss=iou
+data=generated_masks task.tolerance=0.9
+data=generated_masks data.augment.crop=-3
+data=generated_masks task.class_weights=[1]
+data=generated_words task.beam=0
+data=generated_words data.gap=99
+data=generated_words data.rate=5
+data=generated_words model.bands=0
+data=generated_tones data.memory=-5
+data=generated_series task.centre=middle
+data=generated_series task.loss=l3
+data=generated_series data.borrow=5
+data=generated_entities model.heads=3
+data=digits model=vae task.beta=-1
+data=digits model=autoencoder model.latent_size=0
 +sweep.dir=x
 +features.foo=2
 +launcher.foo=2
