@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from experiments.commands.draw import _undrawn
 from experiments.run.network_graph import depth, network_graph
 from experiments.run.network_plan import plan
 from experiments.spec import ImageSpec
@@ -94,6 +95,20 @@ def test_functions_are_drawn_as_the_layers_that_do_the_same() -> None:
     assert "+ Tanh" in panels["conv2"][0] and "+ GELU" in panels["fc1"][0]
 
 
+def test_pooling_to_a_size_is_not_called_global() -> None:
+    net = nn.Sequential()
+    net.pool = nn.AdaptiveAvgPool2d(4)
+    drawn = plan(network_graph(net, RGB))
+    assert drawn.boxes[1].lines == ["average pool to 4 × 4", "3 × 4 × 4"]
+
+
+def test_what_only_training_uses_is_counted_as_not_drawn() -> None:
+    net = small()
+    net.aux = nn.Linear(3, 2)
+    assert _undrawn(net, {"body.0", "mixed.one", "head.1"}) == ", 8 of them not drawn (aux)"
+    assert _undrawn(small(), {"body.0", "mixed.one", "head.1"}) == ""
+
+
 def test_branches_stand_side_by_side_and_nothing_overlaps() -> None:
     edges = {(0, 1), (0, 2), (2, 3), (1, 4), (3, 4), (0, 4), (4, 5)}
     layout = arranged(range(6), edges, dict.fromkeys(range(6), (1.0, 0.5)))
@@ -125,7 +140,7 @@ def test_other_kinds(experiments, tmp_path: Path, model: str) -> None:
     assert code == 0, errors
     text = (tmp_path / "out" / f"{model}.mmd").read_text()
     if model == "bert_tiny":
-        assert "layer1 to layer2 × 2" in text and "query: dense 128" in text
+        assert "layer1 to layer2 × 2" in text and "query: dense 128" in text and '(("·<br>softmax"))' in text
     if model == "resnet20":
         assert '(("+<br>ReLU"))' in text
 

@@ -88,8 +88,19 @@ def _described(
     total = sum(p.numel() for p in model.parameters())
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
     note = f"{total:,} parameters" + (f", {learning:,} learn (freezing={freezing})" if learning < total else "")
+    note += _undrawn(model, {node.name for node in nodes if node.module is not None})
     title = str((config.model.get("about") or {}).get("title") or name)
     return name if stage is None else f"{name}_{stage}", title if stage is None else f"{title}: {stage}", note, drawn
+
+
+def _undrawn(model: Any, drawn: set[str]) -> str:
+    """Tell of stages without a box: auxiliary heads, which training alone uses."""
+    counted: dict[str, int] = {}
+    stages = {name.partition(".")[0] for name in drawn}
+    for name, parameter in model.named_parameters():
+        if "." in name and (stage := name.partition(".")[0]) not in stages:
+            counted[stage] = counted.get(stage, 0) + parameter.numel()
+    return f", {sum(counted.values()):,} of them not drawn ({', '.join(counted)})" if counted else ""
 
 
 def write(folder: Path, name: str, title: str, note: str, drawn: NetworkPlan, formats: list[str]) -> list[Path]:

@@ -19,6 +19,7 @@ _SYMBOLS = {"add": "+", "sub": "−", "mul": "×", "cat": "concat", "bmm": "·",
 _FUNCTIONS: dict[str, Callable[..., nn.Module]] = {  # of torch.nn.functional, and the layers that say the same
     "relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "gelu": nn.GELU, "silu": nn.SiLU, "elu": nn.ELU,
     "leaky_relu": nn.LeakyReLU, "hardtanh": nn.ReLU6, "hardswish": nn.Hardswish,
+    "_softmax": nn.Softmax, "_safe_softmax": nn.Softmax,
 }  # fmt: skip
 _WEIGHTY = (
     nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear, nn.Bilinear,

@@ -24,7 +24,7 @@ _WORDS = {
     "Conv2d": "conv", "Conv1d": "conv", "ConvTranspose2d": "up-conv", "Linear": "dense", "MaxPool2d": "max pool",
     "AvgPool2d": "average pool", "AdaptiveAvgPool2d": "global average", "Flatten": "flatten", "BatchNorm2d": "batch norm",
     "BatchNorm1d": "batch norm", "LayerNorm": "layer norm", "Dropout": "dropout", "Embedding": "embedding",
-    "GELUActivation": "GELU", "NewGELUActivation": "GELU",
+    "GELUActivation": "GELU", "Softmax": "softmax", "NewGELUActivation": "GELU",
 }  # fmt: skip
 _PARTS = ("query", "key", "value", "q_proj", "k_proj", "v_proj", "query_key_value")
 _OF_ATTENTION = ("scaled_dot_product", "softmax")
@@ -148,6 +148,9 @@ def _box(node: Node, sources: set[int]) -> Box:
         return Box(["input", shape], "layer", 0, 0, sources)
     count = filters(node.module) if node.module is not None else ""
     words = _WORDS.get(node.kind, _spaced(node.kind))
+    if isinstance(node.module, nn.AdaptiveAvgPool2d) and node.output is not None and node.output[-2:] != (1, 1):
+        words = "average pool to"
+        count = " × ".join(str(side) for side in node.output[-2:])
     part = node.name.rpartition(".")[2]
     if isinstance(node.module, nn.Linear) and part in _PARTS:
         words = f"{part}: {words}"
