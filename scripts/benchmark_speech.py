@@ -38,7 +38,7 @@ def whisper(quick: bool) -> Samples:
     from experiments.transcript_rules import rule
 
     clips = 2 if quick else CLIPS
-    root = Path(os.environ["EXPERIMENTS_DATA"]) / "ljspeech_lj001"
+    root = Path(os.environ.get("EXPERIMENTS_DATA", "data")).absolute() / "ljspeech_lj001"
     words = ["model=whisper_tiny", f"weights={folder}", "data=ljspeech", f"data.root={root}", f"data.test={clips}",
              "data.batch_size=8"]  # fmt: skip
     built = with_auto(words)
@@ -113,7 +113,7 @@ def wav2vec2(quick: bool) -> Samples:
 
     from experiments.batches import Sequences
 
-    root = Path(os.environ["EXPERIMENTS_DATA"]) / "ljspeech_lj001"
+    root = Path(os.environ.get("EXPERIMENTS_DATA", "data")).absolute() / "ljspeech_lj001"
     words = ["data=ljspeech", "task=speech_recognition", f"data.root={root}", "data.validation=2", "data.test=2",
              f"data.limit={8 if quick else 96}", *WAVES]  # fmt: skip
     built = with_auto(words) | {"random": Built([*words, "data.bucket=false"])}
@@ -139,13 +139,3 @@ def wav2vec2(quick: bool) -> Samples:
     sides: dict[str, Any] = {name: one.fit for name, one in built.items()} | {"floor": floor}
     seconds = total / 16_000
     return turns({name: lambda side=side: per_cpu_second(seconds, side) for name, side in sides.items()}, quick)  # type: ignore[misc]
-
-
-def frozen_waves(quick: bool) -> Samples:
-    """Processor seconds of ten epochs of Wav2Vec 2.0 on spoken digits with frozen convolutions: cached, and computed in every epoch."""
-    if not has("fsdd"):
-        return {}
-    words = ["data=fsdd", f"data.limit={64 if quick else 512}", "data.validation=8", *WAVES, "freezing=stages",
-             "freezing.learn=['(?!features)']", f"trainer.max_epochs={1 if quick else 10}"]  # fmt: skip
-    sides = {"ours": Built(words), "again": Built([*words, "features.cache=false"])}
-    return turns({name: lambda one=one: 1 / per_cpu_second(1, one.fit) for name, one in sides.items()}, quick)  # type: ignore[misc]
