@@ -11,12 +11,14 @@ from experiments.config.usual_words import usual_key
 from experiments.errors import UserError
 
 _WHOLE = ("features", "launcher", "run", "sweep")  # whose keys are those of train.yaml, and no more
+_DOTTED = tuple(f"{root}." for root in _WHOLE)
 
 
 def refuse_unread(words: Sequence[str], config: Any, others: Iterable[Any] = ()) -> None:
     """Raises for an option that some words put at a place of a config that nothing refers to.
 
-    A plain key, `+note=1`, may be a remark: it stands in the run's config.yaml.
+    A plain key, `+note=1`, may be a remark: it stands in the run's config.yaml. Those below `features`, `launcher`, `run` and
+    `sweep` are mistaken for keys.
 
     Args:
         words: overrides.
@@ -27,6 +29,7 @@ def refuse_unread(words: Sequence[str], config: Any, others: Iterable[Any] = ())
         UserError: when there is one.
     """
     added = {word: _place(word) for word in words if "@" in word.partition("=")[0]}
+    added |= {word: _place(word) for word in words if word.startswith("+") and _place(word).startswith(_DOTTED)}
     if not added:
         return
     top = content(conf_dir() / "train.yaml")
