@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,13 @@ def test_every_key_changes_the_dynamics(env: str, factors: tuple[str, ...]) -> N
         assert not np.allclose(path(env, {key: 2}), plain, atol=1e-6), key
         neutral = {key: 0 if key in ("delay", "noise") else 1}
         assert np.array_equal(path(env, neutral), plain), key
+
+
+def test_mujoco_writes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mujoco")
+    monkeypatch.chdir(tmp_path)
+    make("HalfCheetah-v5").close()  # whose file has what this version calls deprecated
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_camera_follows_a_robot() -> None:

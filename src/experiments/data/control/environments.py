@@ -111,6 +111,21 @@ def _changeable() -> Any:
     return Changeable
 
 
+@cache
+def _tell_warnings_of_mujoco() -> None:
+    """Has MuJoCo's warnings told here, once each; by itself it writes MUJOCO_LOG.TXT into the current folder."""
+    import mujoco
+
+    told: set[str] = set()
+
+    def tell(text: str) -> None:
+        if text not in told and "deprecated" not in text:  # of the files that gymnasium brings
+            told.add(text)
+            print(f"MuJoCo: {text.strip()}", file=sys.stderr)
+
+    mujoco.set_mju_user_warning(tell)
+
+
 def make(name: str, options: Mapping[str, Any] | None = None, render: bool = False) -> Any:
     """Return one environment that observes a vector and takes one choice or a vector of limited numbers.
 
@@ -133,6 +148,8 @@ def make(name: str, options: Mapping[str, Any] | None = None, render: bool = Fal
     mujoco = entry.startswith("gymnasium.envs.mujoco")
     if mujoco and find_spec("mujoco") is None:
         raise UserError(f"data.env={name} needs mujoco, which is not installed: pip install 'experiments[control]'")
+    if mujoco:
+        _tell_warnings_of_mujoco()
     if render and entry.startswith("gymnasium.envs.classic_control") and find_spec("pygame") is None:
         raise UserError(f"pictures of data.env={name} need pygame: pip install 'experiments[control]'")
     if options is not None and not isinstance(options, Mapping):
