@@ -268,3 +268,21 @@ def test_steps_alone_end_a_run(lit: Experiments, tmp_path: Path) -> None:
     assert code == 0 and "5 steps" in errors, errors
     code, _, errors = lit("check", *words)
     assert code == 2 and "trainer.max_epochs=-1 must be" in errors
+
+
+def test_what_migrating_says_of_lightning_cli_and_of_a_script(lit: Experiments, tmp_path: Path) -> None:
+    """The commands of docs/migrating.md, the script's with its precision and its callback."""
+    average = (
+        "callbacks.average._target_=lightning.pytorch.callbacks.EMAWeightAveraging",
+        "callbacks.average.decay=0.99",
+    )
+    words = ("task.lr=0.01", "trainer.max_epochs=2", "trainer.profiler=simple", "precision=bf16-mixed", *average)
+    code, _, errors = lit("train", *LIT, *words, "hydra.run.dir=run")
+    assert code == 0, errors
+    record = record_of(tmp_path / "run")
+    assert record["tested"]["weights"] == "averaged" and record["environment"]["precision"] == "bf16-mixed"
+    assert lit("evaluate", "run")[0] == 0
+    from tutorial_of_mine import LitModel
+
+    kept = tmp_path / "run" / "checkpoints" / record["tested"]["checkpoint"]
+    assert LitModel.load_from_checkpoint(kept).hparams.lr == 0.01
