@@ -143,7 +143,7 @@ def _table(
 
     body = "".join(line(row, "td", ' class="best"' if place in bold else "") for place, row in enumerate(rows[:_ROWS]))
     more = f'<p class="quiet">… and {len(rows) - _ROWS:,} more; --csv has all.</p>' if len(rows) > _ROWS else ""
-    return f'<div class="scroll"><table><thead>{line(head, "th")}</thead><tbody>{body}</tbody></table></div>{more}'
+    return f'<div class="scroll" tabindex="0"><table><thead>{line(head, "th")}</thead><tbody>{body}</tbody></table></div>{more}'
 
 
 def _reading(field: Field) -> list[str]:

@@ -85,6 +85,6 @@ def figure(title: str, caption: str, inner: str, wide: bool) -> str:
         inner: HTML of the drawing.
     """
     kind = ' class="wide"' if wide else ""
-    inner = f'<div class="scroll">{inner}</div>' if wide else inner
+    inner = f'<div class="scroll" tabindex="0">{inner}</div>' if wide else inner
     head = f"<h3>{escape(title)}</h3>" if title else ""
     return f"<figure{kind}>{head}{inner}<figcaption>{escape(caption)}</figcaption></figure>"
