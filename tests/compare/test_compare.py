@@ -30,6 +30,21 @@ from tests.compare.records import make_run, make_sweep
 Run = Callable[..., tuple[int, str, str]]
 
 
+@pytest.mark.parametrize(
+    ("metrics", "chosen"),
+    [
+        (("train/learning_rate", "train/loss", "val/loss"), "val/loss"),
+        (("train/learning_rate", "train/loss"), "train/loss"),
+        (("test/dice", "test/loss", "val/accuracy"), "test/loss"),
+        (("test/dice", "val/accuracy"), "test/dice"),
+    ],
+)
+def test_what_is_compared_when_nobody_says(tmp_path: Path, metrics: tuple[str, ...], chosen: str) -> None:
+    for seed in (0, 1):
+        make_run(tmp_path / str(seed), None, seed, metrics=dict.fromkeys(metrics, 0.5))
+    assert {field.metric for field in compare([tmp_path]).fields} == {chosen}
+
+
 class TestStatistics:
     @pytest.mark.parametrize(
         ("df", "quantile"),

@@ -287,7 +287,10 @@ def merge(cells: Sequence[Cell], keys: Sequence[str]) -> list[Cell]:
 
 
 def usual_metric(cells: Sequence[Cell]) -> str:
-    """Return what is compared when nobody says: test accuracy where there is one."""
-    known = {name for cell in cells for run in cell.all_runs for name in run.metrics}
-    tests = sorted(name for name in known if name.startswith(("test/", "test_")))
-    return next((name for name in _USUAL if name in known), None) or next(iter([*tests, *sorted(known)]), "test/loss")
+    """Return what is compared when nobody says: test accuracy where there is one, and never a learning rate."""
+    known = {name for cell in cells for run in cell.all_runs for name in run.metrics if "learning_rate" not in name}
+    parts = ("test", "val", "train")
+    order = sorted(
+        known, key=lambda name: (next((n for n, part in enumerate(parts) if name.startswith(part)), 3), name)
+    )
+    return next((name for name in [*_USUAL, *order] if name in known), "test/loss")

@@ -168,6 +168,11 @@ def test_what_is_above_full_scale_or_silent_is_counted(tmp_path: Path, caplog: A
     data = ready(YesNo(root=str(tmp_path), **KEYS))
     assert {data.splits[key] for key in ("above_full_scale", "silent")} == {1} and data.splits["mixed_to_mono"] == 4
     assert "4 mixed to mono, 1 above full scale, 1 silent" in caplog.text
+    caplog.clear()
+    data.prepare([tmp_path / "0_0.wav", np.zeros(9)])
+    assert not caplog.text
+    data.prepare([tmp_path / "0_1.wav", np.full(9, 1.5)])
+    assert "0_1.wav has samples above full scale" in caplog.text and "a recording has samples" in caplog.text
     left, right = tone(800).astype(float), tone(800, 200).astype(float)
     mixed = read_clip(tmp_path / "0_0.wav", 8000)
     assert np.abs(mixed - (left + right) / 2).max() <= 1  # the mean of the channels

@@ -15,7 +15,7 @@ import torch
 from torch.utils.data import Dataset
 
 from experiments.batches import IGNORED, Sequences
-from experiments.data.audio.audio_files import Clips, Files, read_clip, to_int16
+from experiments.data.audio.audio_files import Clips, Files, read_samples, to_int16
 from experiments.data.audio.augment import SoundAugment
 from experiments.data.common.buckets import BucketSampler, EvalBuckets, Views
 from experiments.data.common.loading import BatchedData, require_enough, whole
@@ -24,6 +24,7 @@ from experiments.data.common.sampling import Picks, TrainSampler
 from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
 from experiments.errors import UserError
 from experiments.spec import AudioSpec, to_plain
+from experiments.system.outside_text import clean
 
 log = logging.getLogger(__name__)
 
@@ -253,15 +254,20 @@ class AudioData(BatchedData):
         Raises:
             UserError: a file cannot be read.
         """
-        clips = [
-            one
-            if isinstance(one, np.ndarray) and one.dtype == np.int16
-            else to_int16(one)
-            if isinstance(one, np.ndarray)
-            else read_clip(Path(one), self.spec.rate)
-            for one in inputs
-        ]
-        return padded(clips)
+        return padded([self._clip(one) for one in inputs])
+
+    def _clip(self, given: str | Path | np.ndarray) -> np.ndarray:
+        """Return a new clip as (samples,) int16, with a word where it is cut at full scale."""
+        if not isinstance(given, np.ndarray):
+            clip, loud = read_samples(Path(given), self.spec.rate)
+        elif given.dtype == np.int16:
+            clip, loud = given, False
+        else:
+            clip, loud = to_int16(given), bool(np.abs(given).max(initial=0) > 1)
+        if loud:
+            name = "a recording" if isinstance(given, np.ndarray) else clean(str(given))
+            log.warning("%s has samples above full scale, which are cut there: record it more quietly.", name)
+        return clip
 
 
 def split(

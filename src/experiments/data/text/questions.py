@@ -156,7 +156,7 @@ class QuestionData(SequenceData):
             "cut": counts["cut"],
         }
         if counts["cut"]:
-            log.warning("%s: %d questions have more than %d tokens and were cut.", self.name, counts["cut"], self.question_length)  # fmt: skip
+            log.warning("%s: questions of more than %d tokens were cut: %d.", self.name, self.question_length, counts["cut"])  # fmt: skip
 
     def _windows(self, questions: Sequence[Question]) -> tuple[list[Window], int]:
         answers = [(one.answers[0][1], one.answers[0][1] + len(one.answers[0][0])) if one.answers else None for one in questions]  # fmt: skip

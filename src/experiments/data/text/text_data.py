@@ -165,9 +165,9 @@ class TextData(SequenceData):
         self.splits["unknown"] = round(float(np.mean(self.sets["test"].values == marks[1])), 4)  # share of test tokens
         tokens.warn_of_unknown(self.name, self.splits["unknown"])
         if cut:
-            log.warning("%s: %d texts have more than %d tokens and were cut.", self.name, cut, self.max_length)
+            log.warning("%s: texts of more than %d tokens were cut: %d.", self.name, self.max_length, cut)
         if dropped:
-            log.warning("%s: %d texts without a word were left out (data.empty=drop).", self.name, dropped)
+            log.warning("%s: texts without a word were left out (data.empty=drop): %d.", self.name, dropped)
 
     @property
     def tokenizer(self) -> Any:

@@ -107,7 +107,7 @@ class WordData(TextData):
         self.splits["unknown"] = round(float(np.mean(self.sets["test"].values == marks[1])), 4)  # share of test tokens
         tokens.warn_of_unknown(self.name, self.splits["unknown"])
         if cut:
-            log.warning("%s: %d sentences have more than %d tokens and were cut.", self.name, cut, self.max_length)
+            log.warning("%s: sentences of more than %d tokens were cut: %d.", self.name, self.max_length, cut)
 
     def prepare(self, texts: Sequence[Any]) -> Words:  # type: ignore[override]
         """Return new sentences as the model would get them; each a text, cut into words as the tokenizer does, or its
