@@ -182,6 +182,14 @@ def test_a_wrong_word_is_answered_in_one_sentence(experiments: Run, words: tuple
     assert code == 2 and said in errors
 
 
+def test_a_verdict_stays_where_only_the_stated_time_changes(tmp_path: Path) -> None:
+    def digest(name: str, small: dict[str, Any]) -> str:
+        folder = written(tmp_path / name, sizes=TINY["sizes"] | {"small": TINY["sizes"]["small"] | small})
+        return read_claim("tiny", [str(folder)]).digest
+
+    assert digest("slow", {"minutes": 9}) == digest("quick", {}) != digest("other", {"words": ["seed=1"]})
+
+
 @pytest.mark.parametrize("name", claim_names())
 def test_every_claim_has_a_file_that_is_whole_and_a_verdict(name: str) -> None:
     claim = read_claim(name)
@@ -189,6 +197,7 @@ def test_every_claim_has_a_file_that_is_whole_and_a_verdict(name: str) -> None:
     verdict = read_verdict(board.measured_dir() / f"{name}_small.json")
     assert verdict.digest == claim.digest, f"measured by an earlier form: experiments claim {name} --record"
     assert not verdict.changed
+    assert verdict.seconds <= 60 * claim.sizes["small"].minutes, "the file states less time than was measured"
     assert (conf_dir().parent / "docs" / "claims" / f"{name}.png").is_file()
 
 

@@ -153,7 +153,8 @@ def _claim(name: str, found: dict[str, Any], path: Path) -> Claim:
     if missing := [size for size in SIZES if size not in sizes]:
         raise UserError(f"{path} has no sizes.{missing[0]}: add it with its words and minutes")
     first = {str(key): _words(one, path) for key, one in _mapping(found.get("first") or {}, f"{path}: first").items()}
-    decides = {key: found.get(key) for key in ("sweep", "tests", "first", "sizes", *shared)}
+    decides = {key: found.get(key) for key in ("sweep", "tests", "first", *shared)}
+    decides["sizes"] = {size: one.words for size, one in sizes.items()}  # not how long they take
     text = json.dumps(decides, sort_keys=True, default=str)
     return Claim(
         name=name,
