@@ -223,10 +223,11 @@ class Gan(L.LightningModule):
 
 
 def test_manual_optimization_and_pictures_of_its_own(lit: Experiments, tmp_path: Path) -> None:
-    (tmp_path / "tutorial_of_mine.py").write_text(MODULE + GAN)
-    (tmp_path / "conf" / "task" / "gan.yaml").write_text("_target_: tutorial_of_mine.Gan")
+    (tmp_path / "gan_of_mine.py").write_text(MODULE + GAN)
+    (tmp_path / "conf" / "task" / "gan.yaml").write_text("_target_: gan_of_mine.Gan")
     words = ("--config-dir", "conf", "task=gan", "data=digits", "data.limit=64", "hydra.run.dir=run")
-    assert lit("train", *words, "trainer.max_epochs=1")[0] == 0
+    code, _, errors = lit("train", *words, "trainer.max_epochs=1")
+    assert code == 0, errors
     code, _, errors = lit("train", "resume=run", "trainer.max_epochs=2")
     assert code == 0, errors
     assert "experiments predict" not in errors

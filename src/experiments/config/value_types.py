@@ -43,8 +43,8 @@ def type_problems(config: Any, defaults: Any) -> list[str]:
 
 
 def _empty(key: str, value: Any, default: Any) -> str | None:
-    """Say that a value is empty where its default is not; a network may have no hidden layer."""
-    listed = isinstance(value, (list, ListConfig)) and not key.startswith("model.")
+    """Say that a value is empty where its default is not; a network may have no hidden layer, the Trainer no plugin."""
+    listed = isinstance(value, (list, ListConfig)) and not key.startswith(("model.", "trainer."))
     if value == "" and default != "":
         return f"{key}= is empty: give a value, or leave it out"
     if listed and not len(value) and not (isinstance(default, (list, ListConfig)) and not len(default)):

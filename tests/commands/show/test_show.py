@@ -165,7 +165,10 @@ def test_mistakes_are_one_sentence(run: Path, experiments: Experiments, words: l
 
 def test_not_a_run(experiments: Experiments) -> None:
     code, _, errors = experiments("show", "nowhere")
-    assert (code, errors) == (2, "error: nowhere holds no config.yaml: name the folder of a run\n")
+    assert code == 2 and errors.count("\n") == 1
+    assert errors.startswith(
+        "error: nowhere holds no config.yaml: name the folder of a run, or a computation: convolution, "
+    )
 
 
 def test_a_perceptron_whose_data_are_gone(experiments: Experiments, tmp_path: Path) -> None:
