@@ -84,13 +84,17 @@ class Sweeps:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": path},
+            # Ray's workers give way to everything else, and would wait for the tests beside them.
+            env=os.environ | {"PYTHONPATH": path, "RAY_worker_niceness": "0"},
             preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # nohup hands down that it is ignored
         )
 
     def run(self, *words: str, command: str = "train", timeout: float = 240) -> tuple[int, str, str]:
         process = self.start(*words, command=command)
-        output, errors = process.communicate(timeout=timeout)
+        try:
+            output, errors = process.communicate(timeout=timeout)
+        finally:
+            process.kill()  # where it took longer than that; else it is over
         return process.returncode, output, errors
 
     def records(self, sweep: str) -> dict[str, dict[str, Any]]:
