@@ -73,13 +73,6 @@ def settled_switches(switches: Sequence[str]) -> list[str]:
     return settled
 
 
-def folders_named(words: Sequence[str]) -> list[str]:
-    """Return the folders that `hydra.searchpath=[…]` among some overrides names."""
-    named = [word.partition("=")[2] for word in words if word.startswith("hydra.searchpath=")]
-    places = [place.strip(" '\"") for place in named[-1].strip("[]").split(",")] if named else []
-    return [place.removeprefix("file://") for place in places if place and not place.startswith("pkg://")]
-
-
 def option(name: str, words: Sequence[str]) -> tuple[str | None, list[str]]:
     """Return the value of an option such as --reads, None where it is not there, and the other words.
 

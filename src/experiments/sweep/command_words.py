@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from experiments.config.chosen_in_files import with_choices_of_files
-from experiments.config.command_words import folders_named, settled_switches, split_words
+from experiments.config.command_words import settled_switches, split_words
 from experiments.errors import UserError
 
 
@@ -30,7 +30,10 @@ def sweep_words(words: list[str]) -> list[str]:
             f"--config-dir is given {len(folders)} times, and a sweep takes one: put the others into its hydra.searchpath"
         )
     if {"-m", "--multirun"} & set(switches):
-        given = with_choices_of_files(given, [*folders, *folders_named(given)])
+        from experiments.config.compose import without_searchpath
+
+        _, places = without_searchpath(given)
+        given = with_choices_of_files(given, [*folders, *(place for place in places if "://" not in place)])
     given = _left_to_runs([_quoted_condition(word) for word in given])
     if resume and not resume[-1]:
         raise UserError("resume= names no sweep: write resume=FOLDER, or leave it out to begin a new one")
