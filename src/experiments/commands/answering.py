@@ -12,7 +12,7 @@ from typing import Any
 from experiments.commands.predict import rounded
 from experiments.errors import UserError
 from experiments.run.loaded import Loaded
-from experiments.tasks.report import report_of
+from experiments.tasks.report import Attachment, report_of
 
 IMAGES, SOUNDS = ("image", "boxes", "instances", "masks"), ("audio", "speech")
 TEXTS, OBSERVATIONS = ("text", "words", "pair", "question"), ("control", "demonstrations")
@@ -64,7 +64,7 @@ class Answerer:
 
     @property
     def form(self) -> str:
-        """What an input is, in a sentence."""
+        """Say in a sentence what an input is."""
         if self.kind in IMAGES:
             return "an image, as base64 of a PNG, JPEG, GIF, BMP, TIFF or WebP file"
         if self.kind in SOUNDS:
@@ -192,7 +192,7 @@ def _sound(content: bytes) -> str:
 
 def as_json(value: Any) -> Any:
     """Return an answer as what JSON can say: files in it as base64, numbers to six decimals."""
-    if type(value).__name__ == "Attachment":
+    if isinstance(value, Attachment):
         return {"suffix": value.suffix, "base64": base64.b64encode(value.content).decode()}
     if isinstance(value, Mapping):
         return {str(key): as_json(one) for key, one in value.items()}

@@ -128,9 +128,10 @@ def answered(answerer: Any, given: Any) -> tuple[dict[str, float], list[list[str
 
     from experiments.commands.demo_pictures import enlarged, explained
     from experiments.commands.predict import as_rows
+    from experiments.tasks.report import Attachment
 
     found = answerer.of(given)
-    attached = {key: value for key, value in found.items() if type(value).__name__ == "Attachment"}
+    attached = {key: value for key, value in found.items() if isinstance(value, Attachment)}
     pictures, files = [], []
     for key, value in attached.items():
         if value.suffix == ".png":

@@ -16,7 +16,7 @@ from experiments.errors import UserError, first_line
 from experiments.run.folder import read_config
 from experiments.system.files import atomic_path, write_text
 from experiments.system.outside_text import json_text
-from experiments.tasks.report import report_of
+from experiments.tasks.report import Attachment, report_of
 from experiments.viz.tables import comma_separated, table
 
 BATCH = 64
@@ -288,7 +288,7 @@ def save_attachments(answers: list[dict[str, Any]], folder: Path) -> int:
     stems: dict[str, int] = {}
     count = 0
     for answer in answers:
-        kinds = [key for key, value in answer.items() if type(value).__name__ == "Attachment"]
+        kinds = [key for key, value in answer.items() if isinstance(value, Attachment)]
         if not kinds:
             continue
         stem = Path(str(next(iter(answer.values())))).stem[:80]
