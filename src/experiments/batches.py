@@ -168,7 +168,7 @@ def _with_room(tensor: Tensor, length: int) -> Tensor:
 
 
 class Decoding(NamedTuple):
-    """Where a decoder stands in its sentences: tensors, and keys and values, that have a row a sentence.
+    """Hold where a decoder stands in its sentences: tensors, and keys and values, that have a row a sentence.
 
     Attributes:
         fixed: what stays, such as the encoded source.

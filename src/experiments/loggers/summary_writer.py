@@ -34,7 +34,7 @@ class _Bridge(FileWriter):
 
 
 class _Events:
-    """What FileWriter asks of a file of events."""
+    """Stands for the file of events that FileWriter has."""
 
     def __init__(self, dir: str, write: Callable[[Any], None]) -> None:
         self._dir, self.add_event = dir, write

@@ -112,9 +112,8 @@ def accept_features(model: Any) -> None:
 
     def forward(inputs: Any) -> Any:
         values, start = inputs[:2] if isinstance(inputs, Features) else (inputs, 0)
-        if (
-            start and channels_last and isinstance(values, Tensor) and values.ndim == 4
-        ):  # as from the stages themselves: dropout draws in this order
+        # As from the stages themselves: dropout draws in this order.
+        if start and channels_last and isinstance(values, Tensor) and values.ndim == 4:
             values = values.contiguous(memory_format=torch.channels_last)
         for stage in stages[start:]:
             values = stage(values)

@@ -205,7 +205,7 @@ class AudioData(BatchedData):
 
     @property
     def changes(self) -> list[str]:
-        """What of `augment` is drawn anew in each epoch; what models of sound hide by themselves does not count."""
+        """Name what of `augment` is drawn anew in each epoch; what models of sound hide by themselves does not count."""
         return self.augment.on
 
     def digest(self, part: str, augmented: bool) -> str:

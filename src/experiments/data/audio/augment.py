@@ -20,7 +20,7 @@ TOPS = {"speed": 0.5, "noise": math.inf}
 
 
 class SoundAugment(NamedTuple):
-    """What may happen to a training recording. Zero is off.
+    """Say what may happen to a training recording. Zero is off.
 
     Attributes:
         speed: played slower or faster by up to this share, its pitch with it (Ko et al. 2015). None becomes longer than

@@ -27,7 +27,7 @@ ANGLE, AREA, RATIO, CROP_Y, CROP_X, CUT_Y, CUT_X, BOX_Y, BOX_X, CHOICE, MIXUP, C
 
 @dataclasses.dataclass(frozen=True)
 class Augment:
-    """What may happen to a training image. Zero or false is off.
+    """Say what may happen to a training image. Zero or false is off.
 
     Attributes:
         crop: pixels of black border added on each side before a crop of the old size (He et al. 2015, section 4.2).

@@ -169,9 +169,8 @@ class _Sizes(nn.Module):
         scaling = self.__dict__["scaling"]
         scaling.training = self.training
         shape, sizes, targets = self.batch(images, targets)
-        return ImageList(
-            Rows(images.values, images.start, shape), sizes
-        ), targets  # of which torchvision reads the shape
+        rows: Any = Rows(images.values, images.start, shape)  # of which torchvision reads the shape alone
+        return ImageList(rows, sizes), targets
 
     def postprocess(self, *found: Any) -> Any:
         return self.__dict__["scaling"].postprocess(*found)

@@ -30,7 +30,7 @@ RATE = 16_000
 
 
 class WhisperSpoken(NamedTuple):
-    """What the network reads: sound (B, T) int16 or what `listen` made of it, and the tokens before each step, (B, S) int64."""
+    """Hold what the network reads: sound (B, T) int16 or what `listen` made of it, and the tokens before each step, (B, S) int64."""
 
     sound: Sequences | Decoding
     tokens: Tensor
