@@ -218,7 +218,8 @@ def test_what_is_dropped_or_cut_is_counted(tmp_path: Path, caplog: pytest.LogCap
     data = table(tmp_path, content, empty="drop", max_length=3)
     data.setup()
     assert (data.splits["dropped"], data.splits["cut"]) == (2, 40)
-    assert "2 texts" in caplog.text
+    assert "texts of more than 3 tokens were cut: 40." in caplog.text
+    assert "texts without a word were left out (data.empty=drop): 2." in caplog.text
     assert data.spec.longest == 3
 
 
