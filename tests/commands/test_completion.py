@@ -39,6 +39,20 @@ def test_what_is_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "outputs/runs/one" in offered("predict ") and "outputs/runs/" in offered("show outputs/r")
     assert set(offered("train resume=outputs/")) >= {"resume=outputs/runs/one", "resume=outputs/sweeps/two"}
     assert offered("train data.root=my") == ["data.root=my data/"]
+    assert offered("show outputs/runs/") == ["outputs/runs/one"]  # once, not also with a slash
+    assert offered("train trainer.accelerator=g") == ["trainer.accelerator=gpu"]
+    assert offered("train optimizer=adam optimizer.lr=") == ["optimizer.lr=0.001"]
+    assert offered("explain optimizer.l") == ["optimizer.lr"] and "model" in offered("explain mo")
+    assert offered("explain model=lenet5_") == ["model=lenet5_modern"] and offered("list models lenet5_") == [
+        "lenet5_modern"
+    ]
+    assert offered("status mod") == [] and offered("show conv") == ["convolution"]
+    assert offered("export outputs/runs/one --format s") == ["safetensors"] and offered(
+        "benchmark --precisions 32-true,64"
+    ) == ["32-true,64-true"]
+    (tmp_path / "outputs/runs/one/record.json").write_text('{"metrics": {"test/accuracy": 1}}')
+    (tmp_path / "outputs/sweeps/two/record.json").write_text("[{")  # damaged
+    assert offered("compare outputs --metric te") == ["test/accuracy"]
     assert "--quiet" in offered("train -") and offered("compare --ht") == ["--html"]
     for odd in ("nothing x", "list 'm", "train model=(", "train ++=", 'train "', "train model=lenet5 model.nothing."):
         assert isinstance(offered(odd), list)
@@ -92,10 +106,12 @@ def _on_path(folder: Path) -> str:
 def test_tab_in_fish(tmp_path: Path) -> None:
     if shutil.which("fish") is None:
         pytest.skip("fish is not installed")
-    asked = 'experiments completion fish | source; complete -C "experiments list mod"; complete -C "experiments train model=lenet5_m"'
+    asked = 'experiments completion fish | source; complete -C "experiments list mod"; complete -C "experiments train model=lenet5_m"; complete -C "experiments show outputs/runs/a"'
+    (tmp_path / "outputs" / "runs" / "a name").mkdir(parents=True)
+    (tmp_path / "outputs" / "runs" / "a name" / "config.yaml").write_text("")
     done = subprocess.run(["fish", "-c", asked], cwd=tmp_path, capture_output=True, text=True, timeout=120,
                           env=os.environ | {"PATH": _on_path(tmp_path), "HOME": str(tmp_path)})  # fmt: skip
-    assert done.stdout.split() == ["models", "model=lenet5_modern"] and done.stderr == ""
+    assert done.stdout.splitlines() == ["models", "model=lenet5_modern", "outputs/runs/a name"] and done.stderr == ""
 
 
 @pytest.mark.slow
@@ -104,12 +120,15 @@ def test_tab_in_a_shell(shell: str, tmp_path: Path) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
     path = _on_path(tmp_path)
+    for name in ("one", "a name", "broken"):
+        (tmp_path / "outputs" / "runs" / name).mkdir(parents=True)
+        (tmp_path / "outputs" / "runs" / name / "config.yaml").write_text("{{{")
     main, sub = pty.openpty()
     env = os.environ | {"PATH": path, "TERM": "xterm", "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "COLUMNS": "120"}  # fmt: skip
     job = subprocess.Popen(_START[shell], cwd=tmp_path, stdin=sub, stdout=sub, stderr=sub, env=env, start_new_session=True)  # fmt: skip
     os.close(sub)
 
-    def until(wanted: str, seconds: float = 60) -> str:
+    def until(wanted: str, seconds: float = 120) -> str:
         said, end = "", time.monotonic() + seconds
         while wanted not in said and time.monotonic() < end:
             if select.select([main], [], [], 0.2)[0]:
@@ -120,7 +139,14 @@ def test_tab_in_a_shell(shell: str, tmp_path: Path) -> None:
         os.write(main, _SOURCE[shell].encode())
         said = until("ready\r\n")
         assert "ready" in said
-        for typed, wanted in (("experiments list mod\t", "models"), ("experiments train model=lenet5_m\t", "lenet5_modern")):  # fmt: skip
+        for typed, wanted in (
+            ("experiments list mod\t", "models"),
+            ("experiments train model=lenet5_m\t", "lenet5_modern"),
+            ("experiments train optimizer.l\t", "lr="),
+            ("experiments train trainer.accelerator=g\t", "gpu"),
+            ("experiments predict outputs/runs/on\t", "one"),
+            ("experiments train resume=outputs/runs/a\\ n\t", "name"),
+        ):
             os.write(main, typed.encode())
             said = until(wanted)
             assert wanted in said and "rror" not in said and "Traceback" not in said, said

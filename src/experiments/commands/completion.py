@@ -4,62 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import json
 import os
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.config.options import content, option_files, options
+from experiments.commands.shell_scripts import INSTALL, SCRIPTS
+from experiments.config.options import GROUPS, content, option_files, options
 from experiments.errors import UserError
 
-_SCRIPTS = {
-    "bash": r"""_experiments() {
-    local IFS=$'\n' line="${COMP_LINE:0:$COMP_POINT}" word before one
-    COMPREPLY=($(experiments completion line "$line" 2>/dev/null))
-    word="${line##* }"
-    if [[ "$word" == *[=:]* && "$COMP_WORDBREAKS" == *=* ]]; then
-        before="${word%"${word##*[=:]}"}"
-        COMPREPLY=("${COMPREPLY[@]#"$before"}")
-    fi
-    for one in "${COMPREPLY[@]}"; do
-        case "$one" in *=|*.|*/) compopt -o nospace ;; esac
-    done
-    return 0
-}
-complete -F _experiments experiments
-""",
-    "zsh": r"""#compdef experiments
-_experiments() {
-    local -a found unfinished
-    found=("${(@f)$(experiments completion words "${(@)words[2,$CURRENT]}" 2>/dev/null)}")
-    found=("${(@)found:#}")
-    unfinished=("${(@M)found:#*[=./]}")
-    found=("${(@)found:|unfinished}")
-    (( $#unfinished )) && compadd -Q -S '' -- "${unfinished[@]}"
-    (( $#found )) && compadd -Q -- "${found[@]}"
-    return 0
-}
-if [[ "$funcstack[1]" = _experiments ]]; then
-    _experiments "$@"
-elif (( $+functions[compdef] )); then
-    compdef _experiments experiments
-else
-    autoload -Uz compinit && compinit && compdef _experiments experiments
-fi
-""",
-    "fish": r"""function __experiments_words
-    set -l words (commandline -opc) (commandline -ct)
-    experiments completion words -- $words[2..-1] 2>/dev/null
-end
-complete -c experiments -f -a '(__experiments_words)'
-""",
-}
-_INSTALL = {
-    "bash": 'eval "$(experiments completion bash)"   # in ~/.bashrc',
-    "zsh": 'eval "$(experiments completion zsh)"    # in ~/.zshrc',
-    "fish": "experiments completion fish | source   # in ~/.config/fish/config.fish",
-}
 _TRAINING = ("--multirun", "--config-dir", "--cfg", "--help", "--quiet", "--verbose", "--trust")
 # The switches of each command. A test compares them with what its --help says.
 SWITCHES: dict[str, tuple[str, ...]] = {
@@ -111,6 +66,16 @@ _RUNS = (
     "lr",
     "profile",
 )
+_RUNS_OR_CONFIGS = ("evaluate", "predict", "export", "show", "draw", "lr", "profile")
+_FORMATS = {
+    "draw": ("svg", "png", "mermaid"),
+    "export": ("safetensors", "torch-export", "onnx", "transformers"),
+    "predict": ("table", "csv", "json", "srt", "vtt"),
+}
+_TAKE_A_WORD = (
+    "--against", "--bootstrap", "--top", "--sample", "--labels", "--stage", "--unit", "--class", "--examples", "--only", "--port",
+    "--host", "--min", "--max", "--steps", "--rows", "--smallest", "--largest", "--seconds", "--megabytes", "--inputs", "--batch-sizes", "--trust",
+)  # fmt: skip
 _FOLDERS = ("resume", "weights", "data.root", "data.files", "hydra.run.dir", "hydra.sweep.dir")  # keys that are paths
 _MOST_RUNS = 50
 _PLURALS = ("model", "task", "optimizer", "scheduler", "logger", "experiment", "sweep", "trainer")
@@ -129,12 +94,12 @@ def main(words: Sequence[str], commands: Iterable[str]) -> int:
     if words and words[0] == "line":
         return _print(candidates_of_line(" ".join(words[1:]), commands))
     if words and words[0] == "words":
-        rest = list(words[2:] if words[1:2] == ["--"] else words[1:])
-        return _print(candidates(rest[:-1], rest[-1] if rest else "", commands))
-    if len(words) != 1 or words[0] not in _SCRIPTS:
-        raise UserError(f"completion needs a shell, {', '.join(_SCRIPTS)}: {_INSTALL['bash']}")
-    print(_SCRIPTS[words[0]], end="")
-    print(f"# {_INSTALL[words[0]]}")
+        rest = [_unquoted(word) for word in words[2:]]
+        return _print(candidates(rest[:-1], rest[-1] if rest else "", commands), escaped=words[1:2] != ["fish"])
+    if len(words) != 1 or words[0] not in SCRIPTS:
+        raise UserError(f"completion needs a shell, {', '.join(SCRIPTS)}: {INSTALL['bash']}")
+    print(SCRIPTS[words[0]], end="")
+    print(f"# {INSTALL[words[0]]}")
     return 0
 
 
@@ -147,10 +112,18 @@ def for_hydra(query: str, commands: Iterable[str]) -> int:
     return _print(candidates_of_line(line[: int(os.environ.get("COMP_POINT", len(line)))], commands))
 
 
-def _print(found: Iterable[str]) -> int:
+def _print(found: Iterable[str], escaped: bool = True) -> int:
     for one in found:
-        print(one.replace(" ", "\\ "))
+        print(one.replace(" ", "\\ ") if escaped else one)  # fish escapes what it inserts
     return 0
+
+
+def _unquoted(word: str) -> str:
+    """Return what a word of a command line stands for; a quote may still be open."""
+    for close in ("", "'", '"'):
+        with contextlib.suppress(ValueError):
+            return "".join(shlex.split(word + close))
+    return word
 
 
 def candidates_of_line(line: str, commands: Iterable[str]) -> list[str]:
@@ -181,46 +154,82 @@ def candidates(before: Sequence[str], current: str, commands: Iterable[str]) -> 
 def _of(command: str, before: list[str], current: str) -> list[str]:
     if current.startswith("-"):
         return _beginning(current, SWITCHES.get(command, ()))
-    if before and before[-1].startswith("-") and (values := _values_of_switch(before[-1])) is not None:
+    if before and before[-1].startswith("-") and (values := _values_of_switch(command, before[-1])) is not None:
         return values(current)
     if command == "list":
-        from experiments.config.compose import GROUPS
-
-        names = [f"{group}s" if group in _PLURALS else group for group in GROUPS]
-        return _beginning(current, [*names, "claims"]) if not before else []
+        return _to_list(before, current)
+    if command == "explain":
+        return _to_explain(before, current)
     if command == "completion":
-        return _beginning(current, _SCRIPTS)
+        return _beginning(current, SCRIPTS)
     if command == "claim":
         sizes = ["size=small", "size=full"]
         return _beginning(current, sizes if before else [*options("claim"), *sizes])
     found: list[str] = []
+    if command == "show" and not before:
+        from experiments.commands.show.steps import STEPS
+
+        found += _beginning(current, ["convolution", *STEPS]) if current else []
     if command in _RUNS and "=" not in current:
-        found += _runs(current) + _paths(current)
-    if command in _CONFIGS or (command in _RUNS and current):
+        found += _with_paths(_runs(current), current)
+    if command in _CONFIGS or (command in _RUNS_OR_CONFIGS and current):
         found += _overrides(before, current, whole=command in _CONFIGS)
     return found
 
 
-def _values_of_switch(switch: str) -> Callable[[str], list[str]] | None:
+def _to_list(before: Sequence[str], current: str) -> list[str]:
+    """Groups, in the plural where `list` writes them so; behind one, the names that a search would find."""
+    groups = {f"{group}s" if group in _PLURALS else group: group for group in GROUPS}
+    words = [word for word in before if not word.startswith("-")]
+    if not words:
+        return _beginning(current, [*groups, "claims"])
+    return _beginning(current, options(groups.get(words[0], words[0]))) if current else []
+
+
+def _to_explain(before: Sequence[str], current: str) -> list[str]:
+    """Groups, options and keys, whose `=` is not typed here."""
+    if before or "=" in current:
+        return _overrides(before, current, whole=True)
+    found = _overrides(before, current, whole=True) if current else [f"{group}=" for group in GROUPS]
+    keys = [one.removesuffix("=") for one in found if one.removesuffix("=") not in GROUPS]
+    return [*keys, *(name for one in found if (name := one.removesuffix("=")) in GROUPS)]
+
+
+def _values_of_switch(command: str, switch: str) -> Callable[[str], list[str]] | None:
     """Return what may follow a switch that takes a value; None where it takes none."""
+
+    def of(*names: str) -> Callable[[str], list[str]]:
+        return lambda start: _listed(start, names)
+
     known: dict[str, Callable[[str], list[str]]] = {
         "--reads": lambda start: _beginning(start, _kinds()),
-        "--format": lambda start: _beginning(start, ("safetensors", "torch-export", "onnx", "transformers", "table", "csv", "json")),
-        "--cfg": lambda start: _beginning(start, ("job", "hydra", "all")),
-    }  # fmt: skip
-    paths = (
-        "--config-dir",
-        "-cd",
-        "--html",
-        "--figures",
-        "--csv",
-        "--markdown",
-        "--to",
-        "--out",
-        "--trace",
-        "--picture",
-    )
-    return _paths if switch in paths else known.get(switch)
+        "--format": of(*_FORMATS.get(command, ())),
+        "--cfg": of("job", "hydra", "all"),
+        "--precisions": lambda start: _listed(start, options("precision")),
+        "--metric": lambda start: _beginning(start, _metrics()),
+        "--by": of("model", "data", "task", "freezing", "precision", "optimizer", "scheduler", "weights"),
+    }
+    paths = ("--config-dir", "-cd", "--html", "--figures", "--csv", "--markdown", "--to", "--out", "--trace")
+    if switch in known:
+        return known[switch]
+    if switch in paths:
+        return _paths
+    return (lambda start: []) if switch in _TAKE_A_WORD else None
+
+
+def _listed(start: str, names: Iterable[str]) -> list[str]:
+    """Names for the last place of a list with commas."""
+    done, comma, last = start.rpartition(",")
+    return [f"{done}{comma}{name}" for name in _beginning(last, names) if name not in done.split(",")]
+
+
+def _metrics() -> list[str]:
+    """Return the metrics that the newest records below outputs/ hold."""
+    found: dict[str, None] = {}
+    for path in _newest(glob.glob("outputs/*/*/record.json") + glob.glob("outputs/*/*/*/record.json"))[:5]:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            found |= dict.fromkeys(json.loads(path.read_text(encoding="utf-8")).get("metrics", {}))
+    return list(found)
 
 
 def _kinds() -> list[str]:
@@ -235,8 +244,6 @@ def _beginning(start: str, names: Iterable[str]) -> list[str]:
 
 def _overrides(before: Sequence[str], current: str, whole: bool) -> list[str]:
     """Groups, keys and their values, as words of a command line."""
-    from experiments.config.compose import GROUPS
-
     folders = [before[at + 1] for at, word in enumerate(before[:-1]) if word in ("--config-dir", "-cd")]
     key, equals, value = current.partition("=")
     plus = key[: len(key) - len(key.lstrip("+~"))]
@@ -246,28 +253,32 @@ def _overrides(before: Sequence[str], current: str, whole: bool) -> list[str]:
     names = [f"{group}=" for group in GROUPS] if "." not in name else []
     if "." not in name:
         names += ["seed=", "weights=", "resume=", "hydra/launcher=", "hydra/sweeper="]
+    names += ["hydra.run.dir=", "hydra.sweep.dir="] if name.startswith("hydra") else []
     config = _config(before, folders) if name and (whole or "." in name) else {}
     return [plus + one for one in _beginning(name, [*names, *_keys(config, name)])]
 
 
 def _values(name: str, value: str, before: Sequence[str], folders: Sequence[str]) -> list[str]:
-    from experiments.config.compose import GROUPS
-
-    done, comma, last = value.rpartition(",")
     if name in GROUPS or name.startswith("hydra/"):
-        return [f"{done}{comma}{option}" for option in _beginning(last, options(name, folders))]
+        return _listed(value, options(name, folders))
     if name in _FOLDERS or value.startswith(("/", "./", "../", "~")):
-        extra = {"resume": _runs, "weights": lambda start: [*_beginning(start, ["pretrained"]), *_runs(start)]}
-        return [*extra.get(name, lambda start: [])(value), *_paths(value)]
+        runs = _runs(value) if name in ("resume", "weights") else []
+        return _with_paths([*(_beginning(value, ["pretrained"]) if name == "weights" else []), *runs], value)
+    from experiments.config.value_rules import choices_of
+
     config: Any = _config(before, folders)
     for part in name.split("."):
         config = config.get(part) if isinstance(config, dict) else None
-    return _beginning(value, ["true", "false"] if isinstance(config, bool) else [])
+    if isinstance(config, bool):
+        return _beginning(value, ["true", "false"])
+    if choices := choices_of(name):
+        return _beginning(value, choices)
+    return _beginning(value, [str(config)] if isinstance(config, (int, float)) else [])  # its default, to be changed
 
 
 def _config(before: Sequence[str], folders: Sequence[str]) -> dict[str, Any]:
     """Return the config that the groups chosen so far make."""
-    from experiments.config.compose import GROUPS, plain_config
+    from experiments.config.compose import plain_config
 
     chosen = [word for word in before if word.split("=")[0].lstrip("+~") in GROUPS and "=" in word and "," not in word]
     return plain_config(chosen, folders)
@@ -290,9 +301,17 @@ def _keys(config: dict[str, Any], start: str) -> list[str]:
 
 def _runs(start: str) -> list[str]:
     """Return the newest runs and sweeps below outputs/, as they are typed."""
-    found = [Path(one) for one in glob.glob("outputs/*/*/") if os.path.exists(f"{one}config.yaml") or os.path.exists(f"{one}sweep.json")]  # fmt: skip
-    newest = sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)[:_MOST_RUNS]
-    return _beginning(start, [str(path) for path in newest])
+    found = [one for one in glob.glob("outputs/*/*/") if os.path.exists(f"{one}config.yaml") or os.path.exists(f"{one}sweep.json")]  # fmt: skip
+    return _beginning(start, [str(path) for path in _newest(found)[:_MOST_RUNS]])
+
+
+def _newest(paths: Iterable[str]) -> list[Path]:
+    return sorted(map(Path, paths), key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def _with_paths(found: list[str], start: str) -> list[str]:
+    """Add the paths to what was found; a run stands there once, without a slash."""
+    return [*found, *(path for path in _paths(start) if path.removesuffix("/") not in found)]
 
 
 def _paths(start: str) -> list[str]:

@@ -19,6 +19,7 @@ class _Rule(NamedTuple):
     holds: Callable[[Any], bool]
     cure: str
     optional: bool = False  # may be null
+    choices: tuple[str, ...] = ()  # where it is one of some words
 
 
 def _whole(least: int, cure: str, optional: bool = False) -> _Rule:
@@ -28,7 +29,7 @@ def _whole(least: int, cure: str, optional: bool = False) -> _Rule:
 
 def _one_of(*words: str, optional: bool = False) -> _Rule:
     *first, last = [*words, *(["null"] if optional else [])]
-    return _Rule(str, f"{', '.join(first)} or {last}", lambda v: v in words, words[0], optional)
+    return _Rule(str, f"{', '.join(first)} or {last}", lambda v: v in words, words[0], optional, words)
 
 
 def _below_one(value: Any) -> bool:
@@ -213,6 +214,11 @@ _RULES_OF_KINDS = {
 def rule_of(key: str) -> str:
     """Return what the value of a key must be, in words; empty where there is no rule."""
     return RULES[key].words if key in RULES else ""
+
+
+def choices_of(key: str) -> tuple[str, ...]:
+    """Return the words that the value of a key may be; none where it is a number or free."""
+    return next((rules[key].choices for rules in (RULES, *_RULES_OF_KINDS.values()) if key in rules), ())
 
 
 def value_problems(config: Any) -> list[str]:
