@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,10 @@ from torch import Tensor, nn
 
 from experiments.errors import UserError
 from experiments.system.hub import published_folder
+from experiments.transfer.class_rows import by_name
 from experiments.transfer.library_folder import is_library_folder, library_state
 from experiments.transfer.published_folder import is_published, load_folder
 from experiments.transfer.weight_files import read_state_dict
-
-log = logging.getLogger(__name__)
 
 _WRAPPERS = ("model.", "module.", "net.", "network.", "backbone.", "encoder.", "classifier.")
 COUNTER = "num_batches_tracked"  # of a batch norm; older files lack it, and nothing here reads it
@@ -68,6 +66,7 @@ def load_weights(
     else:
         state = read_state_dict(Path(weights), f"weights={weights}")
     own = model.state_dict()
+    state = unwrapped(state, known_names(model, own))
     fitted = getattr(model, "fitted", None)
     if fitted is not None:  # of a network with a backbone: it says itself what of other networks fits it
         state, kept_here = fitted(state)
@@ -75,8 +74,6 @@ def load_weights(
             raise UserError(
                 f"weights={weights} brings no head for the classes of the data: train it first, or choose the data it knows"
             )
-    else:
-        state = unwrapped(state, known_names(model, own))
     state = _grey(_renamed(state, model, own), own)
     state = {key: value for key, value in own.items() if key.endswith(COUNTER)} | state
     heads = [*getattr(model, "classifiers", ()), "head"]
@@ -85,7 +82,8 @@ def load_weights(
         # An autoencoder's: its decoder stands where the head goes, and its encoder is what is wanted.
         kept = {key: value for key, value in state.items() if key.split(".")[0] != "decoder"}
         state = kept | {key: own[key] for key in head} if len(kept) < len(state) else state
-    state = _by_name(state, own, head, names, trained_names, f"weights={weights}", with_head)
+    else:
+        state = by_name(state, model, head, names, trained_names, f"weights={weights}", with_head)
     unlike = sorted(key for key in head if key in state and state[key].shape != own[key].shape)
     classes = [len(one[unlike[-1]]) for one in (state, own)] if unlike else []
     if unlike:
@@ -114,48 +112,9 @@ def load_weights(
     model.load_state_dict(state)
 
 
-def _by_name(
-    state: dict[str, Tensor],
-    own: Mapping[str, Tensor],
-    head: set[str],
-    names: Sequence[str],
-    trained: Sequence[str],
-    shown: str,
-    with_head: bool,
-) -> dict[str, Tensor]:
-    """Return the state dict with the head's rows in the order of the classes here; a head of other classes keeps its
-    first values.
-
-    Raises:
-        UserError: when the head must fit, and is of other classes.
-    """
-    ours, theirs = list(map(str, names)), list(map(str, trained))
-    last = {
-        key.split(".")[0]: key.rpartition(".")[0] for key in own if key in head
-    }  # the layer that scores, of each head
-    rows = [key for key in head if key in state and key.rpartition(".")[0] == last[key.split(".")[0]]]
-    if (
-        not rows
-        or not all(len(state[key]) == len(theirs) for key in rows)
-        or len(ours) != len(theirs)
-        or ours == theirs
-    ):
-        return state
-    if sorted(ours) == sorted(theirs):
-        order = [theirs.index(name) for name in ours]
-        return state | {key: state[key][order] for key in rows}
-    foreign = [name for name in ours if name not in theirs]
-    if with_head:
-        raise UserError(
-            f"{shown} does not know the classes {', '.join(foreign[:10])}: train it first, or choose the data it knows"
-        )
-    log.warning("%s does not know the classes %s: the head begins anew.", shown, ", ".join(foreign[:10]))
-    return state | {key: own[key] for key in head}
-
-
 def known_names(model: nn.Module, own: Mapping[str, Tensor]) -> set[str]:
     """Names of tensors that can be loaded into a model: its own, and those of the library that it comes from."""
-    return {*own, *getattr(model, "published_names", ())}
+    return {*own, *getattr(model, "published_names", ()), *getattr(model, "backbone_names", ())}
 
 
 def unwrapped(state: dict[str, Tensor], known: set[str]) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ rates by stage, low-rank updates and weights treat it as any other network. Imag
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -17,6 +18,13 @@ from experiments.models.stages import Stages, one_of, tensors
 Target = dict[str, Tensor]  # boxes (N, 4) as x1, y1, x2, y2 in pixels, labels (N,) from 0, perhaps masks (N, H, W)
 CLASSIFIERS = ("fc", "classifier", "hidden", "head")  # what a classifier has and a backbone has not
 COUNTER = "num_batches_tracked"
+CLASS_LAYERS = {  # and how many rows a class has together at each place
+    r"head\.roi_heads\.box_predictor\.cls_score": 1,
+    r"head\.roi_heads\.box_predictor\.bbox_pred": 4,
+    r"head\.roi_heads\.mask_predictor\.mask_fcn_logits": 1,
+    r"head\.classification_head\.cls_logits": 1,  # RetinaNet and FCOS
+    r"head\.classification_head\.module_list\.\d+\.1": 1,  # SSDLite
+}
 NORMS = ("batch", "frozen")
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 MOBILENETS = ("mobilenet_v2", "mobilenet_v3_large")
@@ -34,7 +42,11 @@ class Detector(nn.Module):
     Attributes:
         published_names: the name here of each tensor of the library's detector.
         backbone_names: the name here of each tensor of the library's classifier that the backbone comes from.
+        class_layers: how many rows a class has together in each layer that has rows of classes.
+        background: how many rows there are before those of the classes.
     """
+
+    background = 1
 
     def __init__(self, net: Any, backbone: Stages, rest: Stages, classifier: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -45,6 +57,12 @@ class Detector(nn.Module):
         ours = {id(tensor): name for name, tensor in self.state_dict(keep_vars=True).items()}
         self.published_names = {name: ours[id(tensor)] for name, tensor in tensors(net).items()}
         self.backbone_names = {name: ours[id(tensor)] for name, tensor in classifier.items() if id(tensor) in ours}
+        self.class_layers = {
+            layer: together
+            for layer in dict.fromkeys(name.rpartition(".")[0] for name in self.state_dict())
+            for pattern, together in CLASS_LAYERS.items()
+            if re.fullmatch(pattern, layer)
+        }
 
     def forward(self, images: Sequence[Tensor], targets: Sequence[Target] | None = None) -> Any:
         """Images (3, H, W) from 0 to 1, of any sizes -> losses by name where there are targets, else found objects.

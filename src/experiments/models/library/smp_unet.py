@@ -60,6 +60,8 @@ class SmpUnet(Segmenter):
         library = tensors(net)
         stages, names = resnet_stages(net.encoder, in_channels)
         reads = ["stem.relu", *(f"layer{number}" for number in range(1, 5))]
-        super().__init__(stages, SmpHead(net.decoder, net.segmentation_head), reads, {}, names, ["head.classifier"], 32)
+        super().__init__(
+            stages, SmpHead(net.decoder, net.segmentation_head), reads, {}, names, ["head.classifier.0"], 32
+        )
         ours = {id(tensor): name for name, tensor in tensors(self).items()}
         self.published_names = {name: ours[id(tensor)] for name, tensor in library.items() if id(tensor) in ours}

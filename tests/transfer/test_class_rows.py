@@ -1,0 +1,105 @@
+"""Rows of classes are met by name in every head, not in the last layer of one alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from experiments.models.googlenet import GoogLeNet
+from experiments.models.library.detectors import FasterRCNN, OnePass, SSDLite
+from experiments.models.library.torchvision_segmenters import TorchvisionSegmenter
+from experiments.models.stages import Supervised
+from experiments.transfer.weights import load_weights
+
+TRAINED, HERE = ["cat", "dog", "hen"], ["hen", "cat", "dog"]
+ORDER = [2, 0, 1]
+
+
+def moved(tmp_path: Path, source: torch.nn.Module, model: torch.nn.Module, names: list[str] = HERE) -> Any:
+    """Load a network's weights into another one, for classes of the same names in another order."""
+    torch.save(source.state_dict(), tmp_path / "weights.pt")
+    load_weights(model, str(tmp_path / "weights.pt"), "x", names=names, trained_names=TRAINED)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("arguments", "layers"),
+    [
+        ({"method": "deeplabv3", "auxiliary": True}, 2),
+        ({"method": "lraspp", "auxiliary": False}, 1),
+    ],
+)
+def test_segmenters_score_the_same_classes(tmp_path: Path, arguments: dict[str, Any], layers: int) -> None:
+    source, model = (TorchvisionSegmenter(3, (32, 32), 3, backbone="mobilenet_v3_large", **arguments) for _ in range(2))
+    moved(tmp_path, source, model)
+    images = torch.rand(2, 3, 32, 32)
+    found = []
+    for network in (source, model):
+        network.train().apply(lambda one: setattr(one, "p", 0.0) if isinstance(one, torch.nn.Dropout) else None)
+        logits = network(images)
+        found.append([logits.values, *logits.auxiliary] if isinstance(logits, Supervised) else [logits])
+    assert len(found[0]) == layers
+    for before, after in zip(*found, strict=True):
+        assert torch.allclose(before[:, ORDER], after, atol=1e-5)
+
+
+def test_auxiliary_heads_of_classifiers_score_the_same_classes(tmp_path: Path) -> None:
+    source, model = (GoogLeNet(3, (32, 32), 3, stem="small", auxiliary=0.3) for _ in range(2))
+    moved(tmp_path, source, model)
+    own, ours = source.state_dict(), model.state_dict()
+    scores = [name for name, tensor in own.items() if len(tensor.shape) == 2 and len(tensor) == 3]
+    assert len(scores) == 3
+    for name in scores:
+        assert torch.equal(own[name][ORDER], ours[name])
+
+
+def test_detectors_find_the_same_classes(tmp_path: Path) -> None:
+    source, model = SSDLite(3, size=64), SSDLite(3, size=64)
+    for layer in source.class_layers:
+        torch.nn.init.normal_(source.get_submodule(layer).bias)
+    moved(tmp_path, source, model)
+    images = [torch.rand(3, 40, 60)]
+    with torch.inference_mode():
+        before, after = (network.eval()(images)[0] for network in (source, model))
+
+    def named(found: dict[str, torch.Tensor], names: list[str]) -> list[tuple[Any, ...]]:
+        return sorted(
+            (names[int(label)], *(round(float(side), 2) for side in box))
+            for label, box in zip(found["labels"], found["boxes"], strict=True)
+        )
+
+    assert len({label for label, *_ in named(before, TRAINED)}) > 1
+    assert named(before, TRAINED) == named(after, HERE)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: FasterRCNN(3, backbone="resnet18", masks=True),
+        lambda: OnePass(3, backbone="resnet18"),
+    ],
+)
+def test_rows_of_detectors_go_with_their_class(tmp_path: Path, make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Background first, four numbers of a box together, and each anchor with its classes."""
+    source, model = make(), make()
+    moved(tmp_path, source, model)
+    own, ours = source.state_dict(), model.state_dict()
+    assert model.class_layers
+    for layer, together in model.class_layers.items():
+        for kind in ("weight", "bias"):
+            rows, new = (
+                one[f"{layer}.{kind}"].reshape(-1, 4, together, *own[f"{layer}.{kind}"].shape[1:])
+                for one in (own, ours)
+            )
+            assert torch.equal(rows[:, [0, 3, 1, 2]], new)
+    before = {name: value.clone() for name, value in make().state_dict().items()}
+    model.load_state_dict(before)
+    moved(tmp_path, source, model, ["cat", "dog", "cow"])
+    assert "does not know the classes cow: its layers of classes begin anew" in caplog.text
+    ours = model.state_dict()
+    fresh = {f"{layer}.{kind}" for layer in model.class_layers for kind in ("weight", "bias")}
+    for name, value in ours.items():
+        assert torch.equal(value, before[name] if name in fresh else own[name])
