@@ -93,3 +93,13 @@ def test_signatures_are_read_without_importing() -> None:
     assert is_a("experiments.tasks.classification.Classification", ("LightningModule",))
     assert is_a("torch.nn.Linear", ("LightningModule",)) is False
     assert signature("nowhere.at.all") is None
+
+
+def test_a_trainer_on_the_command_line_counts_more_than_an_experiment() -> None:
+    def epochs(*words: str) -> int:
+        return int(compose(["experiment=lenet5_digits", *words]).trainer.max_epochs)
+
+    assert epochs() == epochs("trainer=cpu") == epochs("trainer=auto") == 40
+    assert epochs("trainer=quick") == 1
+    assert epochs("trainer=quick", "trainer.max_epochs=3") == 3
+    assert epochs("trainer=quick", "debug=overfit") == compose(["debug=overfit"]).trainer.max_epochs

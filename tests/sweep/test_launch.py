@@ -85,9 +85,9 @@ def test_status_says_the_same_from_the_files_alone(first: tuple[Sweeps, str, str
     code, output, _ = experiments("status", str(sweeps.folder / "s"))
     assert code == 0
     assert "4/4  4 done" in output
-    assert "best so far  test/accuracy" in output
-    best = max(sweeps.records("s").values(), key=lambda record: record["metrics"]["test/accuracy"])
-    assert f"{best['metrics']['test/accuracy']:.4f}" in output
+    assert "best so far  val/accuracy" in output
+    best = max(sweeps.records("s").values(), key=lambda record: record["metrics"]["val/accuracy"])
+    assert f"{best['metrics']['val/accuracy']:.4f}" in output
 
 
 def test_the_same_command_again_does_nothing(

@@ -394,18 +394,22 @@ def test_status_needs_a_sweep(experiments: Any, tmp_path: Path) -> None:
         assert len(errors.splitlines()) == 1
 
 
-def test_status_names_a_best_for_each_dataset(experiments: Any, tmp_path: Path) -> None:
-    values = [("digits", "test/accuracy", 0.5), ("digits", "test/accuracy", 0.75), ("ett", "test/mse", 0.3), ("ett", "test/mse", 0.2)]  # fmt: skip
+def test_status_names_a_best_by_validation_for_each_dataset(experiments: Any, tmp_path: Path) -> None:
+    values = [("digits", "accuracy", 0.5), ("digits", "accuracy", 0.75), ("ett", "mse", 0.3), ("ett", "mse", 0.2)]
     for number, (data, metric, value) in enumerate(values):
         record = {"status": "finished", "identity": str(number), "overrides": [f"seed={number}"]}
-        record |= {"choices": {"task": "some", "data": data}, "metrics": {metric: value}}
+        record |= {
+            "choices": {"task": "some", "data": data},
+            "metrics": {f"val/{metric}": value, f"test/{metric}": 1 - value},
+        }
+        record |= {"judged": {"metric": "val/mse", "mode": "min"}} if data == "ett" else {}  # older records name none
         (tmp_path / f"{number}_cell").mkdir()
         (tmp_path / f"{number}_cell" / "record.json").write_text(json.dumps(record))
     code, output, _ = experiments("status", str(tmp_path))
     assert code == 0
     assert output.splitlines()[2:] == [
-        "best so far (digits)  test/accuracy 0.7500  1_cell",
-        "best so far (ett)  test/mse 0.2000  3_cell",
+        "best so far (digits)  val/accuracy 0.7500  1_cell",
+        "best so far (ett)  val/mse 0.2000  3_cell",
     ]
 
 

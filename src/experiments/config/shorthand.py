@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.config.options import GROUPS
+from experiments.config.options import GROUPS, content, option_files
 from experiments.config.signatures import classes_of, signature
 
 TRAINER = "lightning.pytorch.Trainer"
@@ -34,6 +36,7 @@ def spelled_out(words: Sequence[str]) -> list[str]:
     """
     nothing = {f"{group}=null": f"~{group}" for group in GROUPS}
     words = [nothing.get(word, word) for word in words]
+    words += _of_trainer_option(words)
     named = (
         word.partition("._target_=")[0] + "."
         for word in words
@@ -41,6 +44,28 @@ def spelled_out(words: Sequence[str]) -> list[str]:
     )
     added = ("task.metrics.", "data.options.", *named)
     return [_forced(word) if word.startswith(added) or _adds(word) else word for word in words]
+
+
+def _of_trainer_option(words: Sequence[str]) -> list[str]:
+    """Return what the option of `trainer=quick` changes as words, where an experiment or a named sweep is chosen too: what the
+    command line names counts more than what a file sets. What `debug=` sets stays.
+    """
+    given = dict(word.lstrip("+").partition("=")[::2] for word in words)
+    if "trainer" not in given or "debug" in given or not {"experiment", "sweep"} & set(given):
+        return []
+    return [f"{key}={value}" for key, value in _changed_by(given["trainer"]).items() if key not in given]
+
+
+@cache
+def _changed_by(option: str) -> dict[str, str]:
+    """Return the keys that an option of `trainer` changes of the one it begins from, and their values; none of cpu, where
+    all begin.
+    """
+    path = option_files("trainer").get(option)
+    said = content(path) if path else {}
+    if "defaults" not in said:
+        return {}
+    return {f"trainer.{key}": json.dumps(value) for key, value in said.items() if key != "defaults"}
 
 
 def _adds(word: str) -> bool:

@@ -33,7 +33,11 @@ _HEADLINES = (
     "test_acc",
     "test/loss",
     "test_loss",
-)  # the first that there is, is shown
+)  # the first that there is, is shown for each run
+_USUAL = tuple(
+    Objective(name, lower_is_better(name))
+    for name in ("val/accuracy", "val/f1", "val/mse", "val_acc", "val/loss", "val_loss")
+)  # the first that there is, names the best run where no record says what judged it: never the test
 _REDRAW = 0.5  # seconds
 
 
@@ -47,6 +51,7 @@ class Job:
     metrics: dict[str, Any] = field(default_factory=dict)
     cost: dict[str, Any] = field(default_factory=dict)
     test: tuple[str, ...] = ()  # task and data: values of unequal ones are not compared
+    judged: Objective | None = None  # the metric of validation that chose its checkpoint
     error: str | None = None
     began: float | None = None  # seconds since the epoch, while it runs
     earlier: bool = False  # done before this launch
@@ -56,6 +61,7 @@ class Job:
         self.metrics = record.get("metrics") or {}
         self.cost = record.get("cost") or {}
         self.seconds = self.cost.get("seconds") or 0.0
+        self.judged = _judged(record)
         self.test = tuple(str((record.get("choices") or {}).get(key)) for key in FIELD)
 
 
@@ -83,9 +89,7 @@ class Standing:
         return max([rest / max(1, self.at_a_time), *going])
 
     def best(self) -> list[str]:
-        """Return the best so far, a line for each objective of a search, which is not shown the test; else for each
-        dataset.
-        """
+        """Return the best so far by validation: a line for each objective of a search, else for each dataset."""
         done = [job for job in self.jobs if job.state == FINISHED]
         if self.objectives is not None:
             return [line for one in self.objectives if (line := _best(one, done, "", ".6g"))]
@@ -95,9 +99,16 @@ class Standing:
         for test in tests:
             label = f" ({' '.join(test[place] for place in varied)})" if varied else ""
             those = [job for job in done if job.test == test]
-            found = (_best(Objective(name, lower_is_better(name)), those, label, ".4f") for name in _HEADLINES)
-            lines += [line for line in found if line][:1]
+            asked = dict.fromkeys(job.judged for job in those if job.judged) or dict.fromkeys(_USUAL)
+            lines += [line for one in asked if (line := _best(one, those, label, ".4f"))][:1]
         return lines
+
+
+def _judged(record: dict[str, Any]) -> Objective | None:
+    """Return what chose the checkpoint of a run; None where its record names no metric of validation."""
+    said = record.get("judged")
+    name = str(said.get("metric")) if isinstance(said, dict) else ""
+    return Objective(name, said.get("mode") == "min") if name.startswith("val") and said else None
 
 
 def _best(objective: Objective, jobs: Sequence[Job], label: str, digits: str) -> str | None:
