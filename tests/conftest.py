@@ -6,7 +6,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,18 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Nothing kept by other runs is read, nor anything left in the home folder."""
     os.environ["EXPERIMENTS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _files_read_once() -> Iterator[None]:
+    """Each choice of options is read and merged once; with EXPERIMENTS_PLAIN=1 Hydra does it anew each time."""
+    if os.environ.get("EXPERIMENTS_PLAIN"):
+        yield
+        return
+    from tests.composed_once import files_read_once
+
+    with files_read_once():
+        yield
 
 
 @pytest.fixture(autouse=True)

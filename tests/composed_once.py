@@ -1,0 +1,96 @@
+"""Hydra reads and merges the same files once for the whole suite.
+
+Most of the time of a composition goes into merging files, and the suite composes some thousands of configs of few choices
+of options. What Hydra makes of one choice is remembered here; it still parses each command line and sets each value
+itself. What a test writes into a folder of configs, stores in Hydra's ConfigStore or sets in the environment counts.
+EXPERIMENTS_PLAIN=1 turns this off, as it does all that stands in for parts of libraries.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+
+CONF = Path(__file__).parents[1] / "conf"  # which no test writes into
+
+
+@contextmanager
+def files_read_once() -> Iterator[None]:
+    """Remember what choices of options give, until the end of the block."""
+    from hydra._internal import config_loader_impl, defaults_list
+    from hydra._internal.core_plugins.file_config_source import FileConfigSource
+
+    read = FileConfigSource.load_config
+    files: dict[Any, bytes] = {}
+    listed, merged = config_loader_impl.create_defaults_list, config_loader_impl.ConfigLoaderImpl
+    compose = merged._compose_config_from_defaults_list
+    lists: dict[Any, tuple[Any, dict[str, Any]]] = {}
+    configs: dict[Any, bytes] = {}
+
+    def list_once(repo: Any, config_name: Any, overrides_list: Any, prepend_hydra: bool, skip_missing: bool) -> Any:
+        overrides = defaults_list.Overrides(repo=repo, overrides_list=overrides_list)
+        values = {id(one) for one in overrides.config_overrides}
+        groups = tuple(one.input_line for one in overrides_list if id(one) not in values)
+        key = (config_name, groups, prepend_hydra, skip_missing, _state_of(repo))
+        if key not in lists:
+            found = listed(repo, config_name, overrides_list, prepend_hydra, skip_missing)
+            lists[key] = found.defaults, dict(found.overrides.known_choices)
+            return found
+        defaults, choices = lists[key]
+        overrides.known_choices = dict(choices)
+        tree: Any = None  # which nothing reads
+        return defaults_list.DefaultsList(list(defaults), tree, overrides.config_overrides, overrides)
+
+    def compose_once(self: Any, defaults: Any, repo: Any) -> Any:
+        key = (tuple(repr(one) for one in defaults), _state_of(repo))
+        if key not in configs:
+            config = compose(self, defaults, repo)
+            configs[key] = pickle.dumps(config)
+            return config
+        return pickle.loads(configs[key])
+
+    def read_once(self: Any, config_path: str) -> Any:
+        path = Path(self.path) / self._normalize_file_name(config_path)
+        state = path.stat() if path.is_file() else None
+        key = (self.provider, str(path), state and (state.st_mtime_ns, state.st_size))
+        if key not in files:
+            result = read(self, config_path)
+            files[key] = pickle.dumps(result)
+            return result
+        return pickle.loads(files[key])
+
+    FileConfigSource.load_config = read_once  # type: ignore[method-assign]
+    config_loader_impl.create_defaults_list = list_once
+    merged._compose_config_from_defaults_list = compose_once  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        FileConfigSource.load_config = read  # type: ignore[method-assign]
+        config_loader_impl.create_defaults_list = listed
+        merged._compose_config_from_defaults_list = compose  # type: ignore[method-assign]
+
+
+def _state_of(repo: Any) -> tuple[Any, ...]:
+    """Return what a composition depends on beside its overrides: places and their files, stored configs, the environment."""
+    places = tuple((source.scheme(), source.path, *_files_of(source)) for source in repo.get_sources())
+    stored = _names_of(ConfigStore.instance().repo)
+    return places, stored, frozenset(item for item in os.environ.items() if item[0] != "PYTEST_CURRENT_TEST")
+
+
+def _files_of(source: Any) -> Iterator[tuple[str, int, int]]:
+    if source.scheme() == "file" and Path(source.path) != CONF:
+        for path in sorted(Path(source.path).rglob("*.yaml")):
+            state = path.stat()
+            yield str(path), state.st_mtime_ns, state.st_size
+
+
+def _names_of(node: Any) -> tuple[Any, ...]:
+    if isinstance(node, dict):
+        return tuple((name, *_names_of(inner)) for name, inner in node.items())
+    return (id(node),)
