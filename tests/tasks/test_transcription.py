@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from experiments.tasks.parts.transcribing import Segment, segments, transcribe
+from experiments.tasks.parts.transcribing import Segment, repeats_itself, segments, transcribe
 
 transformers = pytest.importorskip("transformers")
 
@@ -93,6 +93,50 @@ def test_a_search_in_bf16_converts_weights_once_and_gives_the_same(published: Pa
     assert model.head.matrix is None and model.decoder1.layer.fc1.weight.dtype == torch.float32
     assert light.head.matrix.dtype == light.decoder1.layer.fc1.weight.dtype == torch.bfloat16
     assert light.head.tokens.weight is model.head.tokens.weight and light.words is model.words
+
+
+def test_loops_are_told_from_speech() -> None:
+    loop, speech = (
+        " the cat" * 30,
+        " Printing, in the only sense with which we are at present concerned, differs from most.",
+    )
+    assert repeats_itself(loop, 25.0) and not repeats_itself(speech, 5.0)
+    assert repeats_itself(speech, 1.0) and not repeats_itself("", 0.0) and not repeats_itself(" No no no.", 1.0)
+
+
+def test_a_short_window_is_each_recording_s_own_and_loops_are_heard_in_the_whole(
+    published: Path, corpus: Path, experiments: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from experiments.models.library.whisper import Whisper
+    from experiments.tasks import transcription
+
+    heard: list[tuple[int, int | None]] = []
+    listen = Whisper.listen
+
+    def watched(self: Any, sound: Any, seconds: int | None = None) -> Any:
+        heard.append((len(sound.values), seconds))
+        return listen(self, sound, seconds)
+
+    def evaluated(*words: str) -> dict[str, float]:
+        heard.clear()
+        code, output, problems = experiments(
+            "evaluate", "model=whisper_tiny", f"weights={published}", "data=ljspeech", f"data.root={corpus}", "data.test=1.0",
+            "model.window=2", "trainer.accelerator=cpu", "data.bucket=false", *words,
+        )  # fmt: skip
+        assert code == 0, problems
+        return {line.split()[0]: float(line.split()[1]) for line in output.splitlines() if line.startswith("test/")}
+
+    monkeypatch.setattr(Whisper, "listen", watched)
+    monkeypatch.setattr(transcription, "repeats_itself", lambda text, seconds: False)
+    short = evaluated("task.silence=0", "data.batch_size=5")
+    # The first recording lasts one second, and the network's window is two.
+    assert {seconds for _, seconds in heard} == {1, None} and sum(count for count, seconds in heard if seconds) == 1
+    assert evaluated("task.silence=0", "data.batch_size=1") == pytest.approx(short, abs=2e-3)
+    whole = evaluated("data.batch_size=5")
+    assert {seconds for _, seconds in heard} == {None} and whole != short
+    monkeypatch.setattr(transcription, "repeats_itself", lambda text, seconds: True)
+    again = evaluated("task.silence=0", "data.batch_size=5")
+    assert (again["test/wer"], again["test/cer"]) == (whole["test/wer"], whole["test/cer"])
 
 
 def test_segments_end_where_the_times_say() -> None:
@@ -258,6 +302,7 @@ def test_characters_are_tokens_where_none_are_published(experiments: Any, tmp_pa
             "model=whisper_tiny reads 16000 samples a second and data=ljspeech gives 8000: set data.rate=16000",
         ),
         (["model=wav2vec2_base"], "is of a whisper and not of wav2vec2 or hubert"),
+        (["task.silence=-1"], "task.silence=-1 must be 0 or more"),
         (["model.window=1", "task.windows=false"], "the network looks at 1 s: cut it"),
     ],
 )

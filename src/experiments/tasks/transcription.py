@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +15,7 @@ from torchmetrics import MetricCollection
 from experiments.batches import IGNORED, Decoding, Sequences
 from experiments.errors import UserError
 from experiments.tasks.base import Task
-from experiments.tasks.parts.transcribing import Segment, segments, transcribe
+from experiments.tasks.parts.transcribing import Segment, repeats_itself, segments, transcribe
 from experiments.tasks.parts.transcripts import Transcripts
 from experiments.tasks.parts.word_errors import WordErrors
 from experiments.tasks.reports.transcription import TranscriptionReport
@@ -21,6 +23,8 @@ from experiments.transcript_rules import rule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+log = logging.getLogger(__name__)
 
 
 class TranscriptSearch(NamedTuple):
@@ -65,6 +69,8 @@ class Transcription(Task):
         translate: into English.
         timestamps: whether segments have times.
         windows: whether recordings over the window are taken.
+        silence: seconds that the test and predictions hear behind a recording, in place of the rest of the window; None: all of
+            it. A transcript that repeats itself is then made again from the whole window.
         prompt: text that is taken to stand before; None: none.
         search: `beams` and `length_penalty`, see `TranscriptSearch`.
         normalise: how texts are written before they are compared, see `text_rules.rule`.
@@ -89,6 +95,7 @@ class Transcription(Task):
         translate: bool,
         timestamps: bool,
         windows: bool,
+        silence: float | None = None,
         prompt: str | None,
         search: Mapping[str, Any],
         normalise: str,
@@ -101,11 +108,16 @@ class Transcription(Task):
         self.search = TranscriptSearch(**search)
         if self.search.beams < 1:
             raise UserError(f"task.search.beams={self.search.beams} must be 1 or more: try task.search.beams=5")
+        if silence is not None and not 0 <= silence < float("inf"):
+            raise UserError(
+                f"task.silence={silence} must be 0 or more, or null for the whole window: try task.silence=2"
+            )
         self.write = rule(normalise, "task.normalise")
         super().__init__(model, spec, optimizer, scheduler)
         words: Any = model.words
         self.words = words
         self.language, self.translate, self.timestamps, self.windows = language, translate, timestamps, windows
+        self.silence, self.heard_again = silence, 0
         try:
             self.context = words.context(prompt or "")
             words.prompt(language, translate, timestamps)
@@ -186,7 +198,7 @@ class Transcription(Task):
         if not self.windows or bool(fits.all()):
             if part == "test":  # the loss and the transcripts share it
                 self._refuse_long(sound)
-                listened = self.model.listen(sound)  # type: ignore[operator, union-attr]
+                listened = self.model.listen(sound, self._seconds(int(sound.lengths.max())))  # type: ignore[operator, union-attr]
             loss, prediction, truth = self.step(batch, listened)
             self.sums[part].add(len(truth), loss=loss)
         elif bool(fits.any()):  # the others have no loss, as it would need to know what is said in which window
@@ -208,11 +220,39 @@ class Transcription(Task):
         return self.metrics_of("test")["errors"]  # type: ignore[return-value]
 
     def test_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
-        return {"loss": self._evaluate("test", batch)[0]}  # scores of every token are too many to hand on
+        sound, target = batch
+        groups = self._alike(sound.lengths.tolist())
+        found = [
+            self._evaluate("test", (Sequences(sound.values[rows], sound.lengths[rows]), target[rows]))
+            for rows in groups
+        ]
+        weights = torch.tensor([len(truth) for *_, truth in found], device=self.device)
+        losses = torch.stack([loss for loss, *_ in found])
+        # Scores of every token are too many to hand on.
+        return {"loss": (losses * weights).sum() / weights.sum().clamp(min=1)}
+
+    def _seconds(self, samples: int) -> int | None:
+        """Return the window that a recording is heard in, in whole seconds; None: the network's."""
+        if self.silence is None:
+            return None
+        seconds = math.ceil(samples / self.spec.rate + self.silence)
+        return max(1, seconds) if seconds < self._window else None
+
+    def _alike(self, lengths: Sequence[int]) -> list[list[int]]:
+        """Return the places of recordings that are heard in the same window, so that none depends on those beside it."""
+        groups: dict[int | None, list[int]] = {}
+        for place, samples in enumerate(lengths):
+            groups.setdefault(self._seconds(samples), []).append(place)
+        return list(groups.values())
 
     def _report(self, part: str) -> None:
         if part == "test":
             self.transcripts.finish(self._errors, self.trainer)
+            if self.heard_again:
+                log.warning(
+                    "transcripts that repeated themselves and were made again from the whole window: %d.",
+                    self.heard_again,
+                )
         values: dict[str, Any] = self.sums[part].means(self)
         self.sums[part].reset()
         if part == "test":
@@ -221,7 +261,7 @@ class Transcription(Task):
         self.log_dict({f"{part}/{name}": value for name, value in values.items()})
 
     def on_test_start(self) -> None:
-        self.drawn = []
+        self.drawn, self.heard_again = [], 0
         self.transcripts.clear()
 
     def texts_of(self, target: Tensor) -> list[str]:
@@ -244,7 +284,9 @@ class Transcription(Task):
             loud = [place for place, piece in enumerate(pieces) if bool(piece.any())]
             long = any(lengths[row] > window for row in some)
             times = (self.timestamps or long) and self.words.first_time is not None
-            known = listened and listened.take(torch.tensor([some[place] for place in loud], device=self.device))
+            known = listened and listened.take(
+                torch.tensor([some[place] for place in loud], dtype=torch.long, device=self.device)
+            )
             heard = self._hear(model, [pieces[place] for place in loud], times, known) if loud else []
             tokens: dict[int, list[int]] = dict(zip(loud, heard, strict=True))
             for place, row in enumerate(some):
@@ -261,13 +303,50 @@ class Transcription(Task):
     def _hear(
         self, model: Any, pieces: Sequence[Tensor], times: bool, state: Decoding | None = None
     ) -> list[list[int]]:
-        """Return the tokens of each piece, without the prompt."""
+        """Return the tokens of each piece, without the prompt; `state` is what the model made of them in one window."""
+        if self.silence is None:
+            return self._tokens(model, pieces, times, state)
+        heard: list[list[int]] = [[]] * len(pieces)
+        for rows in self._alike([len(one) for one in pieces]) if state is None else [list(range(len(pieces)))]:
+            some = [pieces[row] for row in rows]
+            seconds = self._seconds(max(map(len, some)))
+            for row, tokens in zip(rows, self._tokens(model, some, times, state, seconds), strict=True):
+                heard[row] = tokens
+        again = [row for row, tokens in enumerate(heard) if self._repeats(tokens, len(pieces[row]))]
+        if again:
+            self.heard_again += len(again)
+            for row, tokens in zip(again, self._tokens(model, [pieces[row] for row in again], times), strict=True):
+                heard[row] = tokens
+        return heard
+
+    @staticmethod
+    def _most(seconds: int) -> int:
+        """Return the tokens that are looked for in a short window; speech has about five a second."""
+        return 10 * seconds + 10
+
+    def _repeats(self, tokens: Sequence[int], samples: int) -> bool:
+        seconds = self._seconds(samples)
+        if seconds is None:
+            return False
+        return len(tokens) >= self._most(seconds) or repeats_itself(self.words.decode(tokens), samples / self.spec.rate)
+
+    def _tokens(
+        self,
+        model: Any,
+        pieces: Sequence[Tensor],
+        times: bool,
+        state: Decoding | None = None,
+        seconds: int | None = None,
+    ) -> list[list[int]]:
+        """Return the tokens of pieces that are heard in one window of some seconds; None: the network's."""
         if state is None:
             lengths = torch.tensor([len(one) for one in pieces], device=self.device)
             values = torch.nn.utils.rnn.pad_sequence(list(pieces), batch_first=True)
-            state = model.listen(Sequences(values, lengths))
+            state = model.listen(Sequences(values, lengths), seconds)
         prompts = self._prompts(model, state, len(pieces), times)
         longest = model.positions - prompts.shape[1]
+        if seconds is not None:  # a loop need not go on to the end
+            longest = min(longest, self._most(seconds))
         heard = transcribe(
             model,
             state,

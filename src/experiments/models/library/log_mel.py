@@ -36,7 +36,9 @@ class LogMel(nn.Module):
         self.samples = round(window * RATE) // (2 * HOP) * 2 * HOP
         self._told = False
 
-    def forward(self, x: Sequences) -> Sequences:
+    def forward(self, x: Sequences, seconds: int | None = None) -> Sequences:
+        """Map (B, T) int16 -> (B, frames, bands); `seconds` is a shorter window than `window`, or None."""
+        window = self.samples if seconds is None else min(self.samples, seconds * RATE)
         filters: Any = self.filters
         shape: Any = self.shape
         tells = not (torch.compiler.is_compiling() or self._told)
@@ -44,13 +46,13 @@ class LogMel(nn.Module):
             self._told = True
             log.warning("recordings longer than the network's %g s are cut there.", self.samples / RATE)
         with torch.autocast(x.values.device.type, enabled=False):
-            known = x.mask()[:, : self.samples]
-            samples = x.values[:, : self.samples].float().masked_fill(~known, 0.0) / 32768
-            samples = F.pad(samples, (0, self.samples - samples.shape[1]))
+            known = x.mask()[:, :window]
+            samples = x.values[:, :window].float().masked_fill(~known, 0.0) / 32768
+            samples = F.pad(samples, (0, window - samples.shape[1]))
             found = torch.stft(samples, SIZE, HOP, window=shape.float(), return_complex=True)[..., :-1]
             power = (found.abs() ** 2).contiguous()  # (B, SIZE / 2 + 1, frames)
             logs = (filters.float().T @ power).clamp(min=1e-10).log10()
             logs = torch.maximum(logs, logs.amax((1, 2), keepdim=True) - 8.0)
             values = ((logs + 4.0) / 4.0).transpose(1, 2).to(filters.dtype)
-        lengths = ((x.lengths.clamp(max=self.samples) - 1) // HOP + 1).clamp(min=1)
+        lengths = ((x.lengths.clamp(max=window) - 1) // HOP + 1).clamp(min=1)
         return Sequences(values, lengths)

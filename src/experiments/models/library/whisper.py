@@ -219,18 +219,21 @@ class Whisper(nn.Module):
         values, _ = self._decode(x.tokens, state)
         return self.head(values)
 
-    def encode(self, sound: Sequences) -> Tensor:
-        """Map (B, T) int16 -> (B, steps, hidden)."""
+    def encode(self, sound: Sequences, seconds: int | None = None) -> Tensor:
+        """Map (B, T) int16 -> (B, steps, hidden); see `listen`."""
         x: Any = sound
         for name, stage in self.named_children():
             if name == "embedding":
                 break
-            x = stage(x)
+            x = stage(x, seconds) if name == "features" else stage(x)
         return x.values
 
-    def listen(self, sound: Sequences) -> Decoding:
-        """Where a decoder stands before the first token; a row of `fixed` serves as many rows of `moving` as there come."""
-        encoded = self.encode(sound)
+    def listen(self, sound: Sequences, seconds: int | None = None) -> Decoding:
+        """Where a decoder stands before the first token; a row of `fixed` serves as many rows of `moving` as there come.
+
+        `seconds` is a window shorter than the network's, for which it costs less; None: the network's.
+        """
+        encoded = self.encode(sound, seconds)
         fixed: list[Tensor] = []
         moving: list[Tensor] = []
         for name in self.layers:

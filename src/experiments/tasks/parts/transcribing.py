@@ -5,6 +5,7 @@ Rules and their order are those of transformers' `generate`, so that greedy tran
 
 from __future__ import annotations
 
+import zlib
 from typing import Any, NamedTuple
 
 import torch
@@ -28,6 +29,25 @@ class Segment(NamedTuple):
     start: float
     end: float
     tokens: list[int]
+
+
+PHRASE = 16  # letters that come twice in a loop, and hardly in what is said in some seconds
+
+
+def repeats_itself(text: str, seconds: float) -> bool:
+    """Tell whether a transcript looks like a loop.
+
+    It does when 16 letters in a row come twice, when it is over 2.4 times as long as it is compressed (Whisper's own rule), or
+    when it has over 40 letters a second, which nobody says.
+    """
+    letters = "".join(letter for letter in text.lower() if letter.isalnum())
+    phrases = [letters[place : place + PHRASE] for place in range(len(letters) - PHRASE + 1)]
+    written = text.encode()
+    return (
+        len(set(phrases)) < len(phrases)
+        or len(written) > 2.4 * len(zlib.compress(written))
+        or len(text) > 40 * max(seconds, 1.0)
+    )
 
 
 @torch.no_grad()
