@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import UserError
+from experiments.system.terminal import waiting
 
 _ABOUT = """\
 Opens a page on this machine where a run answers images, texts, questions, sounds, series or observations: what `experiments predict`
@@ -35,13 +36,15 @@ def main(words: list[str]) -> int:
     options = parser.parse_args(words)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before it is imported: it tells nobody
     try:
-        import gradio
+        with waiting("importing Gradio"):
+            import gradio
     except ImportError:
         raise UserError("demo needs gradio, which is not installed: pip install 'experiments[demo]'") from None
-    from experiments.commands.answering import Answerer
-    from experiments.run.loaded import load
+    with waiting("loading the network"):
+        from experiments.commands.answering import Answerer
+        from experiments.run.loaded import load
 
-    made = page(Answerer(load(options.run, "demo"), "demo"), options.examples)
+        made = page(Answerer(load(options.run, "demo"), "demo"), options.examples)
     local = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])  # no fonts from elsewhere
     try:
         made.launch(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.errors import UserError, unknown
+from experiments.system.terminal import waiting
 
 if TYPE_CHECKING:
     from experiments.run.network_plan import NetworkPlan
@@ -65,9 +66,10 @@ def _of_config(words: list[str], folders: list[str], stage: str | None) -> tuple
 
 
 def _of_run(run: Path, stage: str | None) -> tuple[str, str, str, NetworkPlan]:
-    from experiments.run.loaded import load
+    with waiting("loading the network"):
+        from experiments.run.loaded import load
 
-    loaded = load(run, "draw")
+        loaded = load(run, "draw")
     chosen = loaded.config.run.choices
     return _described(str(chosen["model"]), str(chosen["freezing"]), loaded.config, loaded.model, loaded.spec, stage)
 

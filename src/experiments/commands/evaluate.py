@@ -6,6 +6,7 @@ from pathlib import Path
 
 from experiments.config.command_words import split_words
 from experiments.errors import UserError
+from experiments.system.terminal import waiting
 
 
 def main(words: list[str]) -> int:
@@ -17,16 +18,18 @@ def main(words: list[str]) -> int:
     if not words or words[0].startswith("-"):
         raise UserError("evaluate needs a run: experiments evaluate RUN [key=value …]")
     if "=" in words[0] and not Path(words[0]).exists():  # no run: weights from elsewhere
-        from experiments.run.loaded import evaluate_weights
-
         overrides, folders, switches = split_words(words)
         if switches:
             raise UserError(f"experiments evaluate does not know {switches[0]}: give group=option and key=value")
-        metrics = evaluate_weights(overrides, folders)
-    else:
-        from experiments.run.loaded import evaluate
+        with waiting("importing PyTorch, testing"):
+            from experiments.run.loaded import evaluate_weights
 
-        metrics = evaluate(words[0], *words[1:])
+            metrics = evaluate_weights(overrides, folders)
+    else:
+        with waiting("importing PyTorch, testing"):
+            from experiments.run.loaded import evaluate
+
+            metrics = evaluate(words[0], *words[1:])
     for name, value in metrics.items():
         print(f"{name:<16} {value:.4f}")
     return 0

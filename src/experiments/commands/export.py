@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.errors import RunFailed, UserError, first_line
 from experiments.system.outside_text import json_text
+from experiments.system.terminal import waiting
 
 if TYPE_CHECKING:
     from experiments.run.loaded import Loaded
@@ -62,9 +63,10 @@ def main(words: list[str]) -> int:
             raise UserError(
                 f"--format onnx needs {' and '.join(missing)}: pip install 'experiments[export]', or --format torch-export"
             )
-    from experiments.run.loaded import load, load_published
+    with waiting("loading the network"):
+        from experiments.run.loaded import load, load_published
 
-    loaded = load_published(overrides) if overrides else load(options.run, "export")
+        loaded = load_published(overrides) if overrides else load(options.run, "export")
     name = str(loaded.config.run.choices["model"]) + SUFFIXES[options.format]
     target = options.to or (Path("export") if overrides else Path(options.run) / "export") / name
     finds = hasattr(loaded.model, "from_features")  # a detector

@@ -80,6 +80,8 @@ def range_test(config: Any, low: float, high: float, steps: int) -> tuple[list[f
         raise UserError(
             f"{type(task).__name__} has no attribute lr or learning_rate that could be changed: give it one"
         )
+    if not fancy(sys.stderr):  # elsewhere the Tuner's bar tells
+        print(f"training {steps} steps while the learning rate grows …", file=sys.stderr, flush=True)
     trainer = bare_trainer(config, freezing, max_epochs=-1, max_steps=steps, default_root_dir=_scratch())
     with lightning_in_words():
         finder = Tuner(trainer).lr_find(task, datamodule=data, min_lr=low, max_lr=high, num_training=steps, update_attr=False)  # fmt: skip

@@ -16,6 +16,7 @@ from experiments.errors import UserError, first_line
 from experiments.run.folder import read_config
 from experiments.system.files import atomic_path, write_text
 from experiments.system.outside_text import json_text
+from experiments.system.terminal import waiting
 from experiments.tasks.report import Attachment, report_of
 from experiments.viz.tables import comma_separated, table
 
@@ -219,9 +220,10 @@ def main(words: list[str]) -> int:
     else:
         kind = (read_config(Path(options.run).absolute()).data.get("gives") or {}).get("kind", "input")
     inputs = READERS.get(kind, list)([word for word in options.inputs if word not in overrides])
-    from experiments.run.loaded import load, load_published
+    with waiting("loading the network"):
+        from experiments.run.loaded import load, load_published
 
-    loaded = load_published(overrides) if overrides else load(options.run, "predict")
+        loaded = load_published(overrides) if overrides else load(options.run, "predict")
     report = report_of(loaded.task)
     top = options.top or report.top
     if options.format in ("json", *FORMATS) and hasattr(loaded.task, "hear_times"):

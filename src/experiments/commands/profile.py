@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,7 @@ def profiled(config: Any, steps: int, trace: Path) -> tuple[dict[str, float], li
 
     clock = ProfileClock()
     trainer = bare_trainer(config, [*freezing, clock], max_epochs=-1, max_steps=_WARM + steps)
+    print(f"training {_WARM + steps} steps …", file=sys.stderr, flush=True)
     with lightning_in_words():
         trainer.fit(task, datamodule=data)
     if clock.count < _WARM + steps:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import UserError
+from experiments.system.terminal import waiting
 
 
 def config_of(words: Sequence[str]) -> tuple[Any, Path | None]:
@@ -66,6 +67,11 @@ def built(config: Any) -> tuple[Any, Any, list[Any]]:
     Raises:
         UserError: when they cannot be made.
     """
+    with waiting("importing PyTorch, reading the data, building the model"):
+        return _built(config)
+
+
+def _built(config: Any) -> tuple[Any, Any, list[Any]]:
     from experiments.run.build import build_callbacks, build_data, build_task, prepare_process, seed_everything
     from experiments.run.foreign import build_foreign_task, is_ours
 

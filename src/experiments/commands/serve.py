@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from experiments.errors import UserError
+from experiments.system.terminal import waiting
 
 _ABOUT = """\
 Answers over HTTP what `experiments predict` answers: POST /predict with {"inputs": [...], "top": 3}, where an input is a text, a
@@ -35,10 +36,11 @@ def main(words: list[str]) -> int:
         from experiments.commands.serve_app import Limits, application
     except ImportError as error:
         raise UserError(f"serve needs {error.name}, which is not installed: pip install 'experiments[serve]'") from None
-    from experiments.commands.answering import Answerer
-    from experiments.run.loaded import load
+    with waiting("loading the network"):
+        from experiments.commands.answering import Answerer
+        from experiments.run.loaded import load
 
-    answerer = Answerer(load(options.run, "serve"), "serve")
+        answerer = Answerer(load(options.run, "serve"), "serve")
     limits = Limits(int(options.megabytes * 1e6), options.inputs, options.seconds)
     print(f"{answerer.name}: http://{options.host}:{options.port}/docs", flush=True)
     uvicorn.run(application(answerer, limits), host=options.host, port=options.port, log_level="warning")

@@ -80,6 +80,16 @@ def waiting_for(what: str) -> None:
     _waiting.append(sys.stderr)
 
 
+@contextlib.contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Shows what the user waits for, while it lasts."""
+    waiting_for(what)
+    try:
+        yield
+    finally:
+        done_waiting()
+
+
 def done_waiting() -> None:
     """Takes away what `waiting_for` shows."""
     while _waiting:

@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from experiments.errors import UserError
+from experiments.system.terminal import waiting
 
 _ABOUT = """\
 Looks inside a run: first-layer filters, feature maps by stage, Grad-CAM and saliency, the images that excite a unit
@@ -68,8 +69,9 @@ def main(words: list[str]) -> int:
             f"{options.run} holds no config.yaml: name the folder of a run"
             + ("" if Path(options.run).exists() or "/" in options.run else f", or a computation: {_computations()}")
         )
-    from experiments.commands.show.panel import Wanted
-    from experiments.commands.show.run import show
+    with waiting("importing PyTorch"):
+        from experiments.commands.show.panel import Wanted
+        from experiments.commands.show.run import show
 
     only = [name for word in options.only for name in word.split(",") if name]
     wanted = Wanted(inputs, options.stage, options.unit, options.label, options.examples)

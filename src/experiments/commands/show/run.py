@@ -12,6 +12,7 @@ from experiments.commands.show.panel import Look, NotShown, Panel, Wanted
 from experiments.errors import UserError, unknown
 from experiments.run.loaded import load, load_published
 from experiments.system.files import atomic_path, write_text
+from experiments.system.terminal import waiting
 from experiments.tasks.report import report_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
     from experiments.commands.show.survey import check
     from experiments.viz.canvas import png
 
-    loaded = load(run, "show") if isinstance(run, str) else load_published(run)
+    with waiting("loading the network"):
+        loaded = load(run, "show") if isinstance(run, str) else load_published(run)
     panels = panels_of(loaded.task)
     task = loaded.config.run.choices["task"]
     nothing = UserError(f"there is nothing to show for task={task}: its result is in {loaded.folder}/record.json")
