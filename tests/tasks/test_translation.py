@@ -116,3 +116,27 @@ def test_mistakes_are_named_in_one_line(words: list[str], said: list[str], exper
     assert code == 2
     assert len(errors.splitlines()) == 1
     assert all(word in errors for word in said), errors
+
+
+def test_weights_of_a_run_bring_its_tokenizers(finished: Path, experiments, tmp_path: Path) -> None:
+    """Rows of the tables of words belong to the run's words: another text never meets them by number."""
+    (tmp_path / "other.txt").write_text("".join(f"fresh words {n} here\tne{n}w wo{n}rds\n" for n in range(40)))
+    words = ["train", "data=pairs", "data.path=other.txt", "data.languages=[English,made-up]", f"weights={finished}"]
+    words += [
+        "model.embedding=32",
+        "model.hidden=32",
+        "callbacks.figures=null",
+        "hydra.run.dir=next",
+        "trainer.max_epochs=1",
+    ]
+    code, _, errors = experiments(*words)
+    assert code == 0, errors
+    for side in ("source", "target"):
+        name = f"{side}_tokenizer.json"
+        assert json.loads((tmp_path / "next" / name).read_text()) == json.loads((finished / name).read_text())
+    code, _, errors = experiments(*words, "data.tokenizers.target.kind=character")
+    assert code == 2 and "would fit a tokenizer unlike that of weights=" in errors
+    code, _, errors = experiments(*words, "data.tokenizers.shared=true")
+    assert code == 2 and "which have false" in errors
+    code, _, errors = experiments("evaluate", str(finished), "data.tokenizers.source.kind=bpe")
+    assert code == 2 and "has no effect, as a run is tested with the tokenizer it was trained with" in errors

@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 import torch
 
+from experiments.errors import UserError
 from experiments.models.googlenet import GoogLeNet
 from experiments.models.library.detectors import FasterRCNN, OnePass, SSDLite
 from experiments.models.library.torchvision_segmenters import TorchvisionSegmenter
+from experiments.models.speech_rnn import SpeechRNN
 from experiments.models.stages import Supervised
+from experiments.run.names_of_data import match_classes
+from experiments.spec import AudioSpec
 from experiments.transfer.weights import load_weights
 
 TRAINED, HERE = ["cat", "dog", "hen"], ["hen", "cat", "dog"]
@@ -103,3 +107,37 @@ def test_rows_of_detectors_go_with_their_class(tmp_path: Path, make: Any, caplog
     fresh = {f"{layer}.{kind}" for layer in model.class_layers for kind in ("weight", "bias")}
     for name, value in ours.items():
         assert torch.equal(value, before[name] if name in fresh else own[name])
+
+
+def speech(outputs: int) -> SpeechRNN:
+    sizes = {"bands": 8, "coefficients": 4, "window": 25.0, "hop": 10.0, "filters": [2], "kernel": [3, 3], "stride": 2, "hidden": 4, "layers": 1}  # fmt: skip
+    masks = dict.fromkeys(("time_masks", "time_mask", "band_masks", "band_mask", "dropout"), 0)
+    words = {"features": "log_mel", "cell": "gru", "bidirectional": False, "pooling": "mean"}
+    return SpeechRNN(8000, outputs, every_step=True, **(sizes | masks | words))  # type: ignore[arg-type]
+
+
+def test_symbols_of_speech_go_with_their_rows(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The blank stays first."""
+    source, model = speech(4), speech(4)
+    moved(tmp_path, source, model)
+    for kind in ("weight", "bias"):
+        before, after = (one.state_dict()[f"head.scores.{kind}"] for one in (source, model))
+        assert torch.equal(before[[0, 3, 1, 2]], after)
+    moved(tmp_path, source, speech(3), ["cat", "dog"])
+    assert "knows 3 symbols and the data has 2: the head begins anew" in caplog.text
+
+
+def test_transcripts_meet_the_symbols_of_a_run_by_name() -> None:
+    class Data:
+        spec = AudioSpec(8000, 100, 100, symbols=("a", "c"))
+
+        def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+            return batch
+
+    data, trained = Data(), AudioSpec(8000, 90, 90, symbols=("a", "b", "c"))
+    match_classes(data, trained, "data=x")
+    _, target = data.on_after_batch_transfer((None, torch.tensor([[1, 0, 1], [0, -100, -100]])), 0)
+    assert target.tolist() == [[2, 0, 2], [0, -100, -100]] and data.spec.symbols == trained.symbols
+    data.spec = AudioSpec(8000, 100, 100, symbols=("a", "x"))
+    with pytest.raises(UserError, match=r"symbols that the run does not know \(x\); it knows a, b, c"):
+        match_classes(data, trained, "data=x")

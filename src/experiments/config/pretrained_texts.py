@@ -57,11 +57,14 @@ def take_over_texts(config: Any) -> None:
     elif run and library:
         _take_run_network(config, run.get("model") or {})
     reads = model.get("reads") or {}
+    trained = _tokenizers(run.get("data") or {})
+    if run and trained and "tokenizers" in data:
+        _take_sharing(config, (run["data"].get("tokenizers") or {}).get("shared"))
     for side, tokenizer in _tokenizers(data).items():
-        if folder is not None:
+        if folder is not None and not side:
             _take_tokenizer(config, tokenizer, folder)
         elif run:
-            _take_run_tokenizer(config, tokenizer, _tokenizers(run.get("data") or {}).get(side) or {})
+            _take_run_tokenizer(config, tokenizer, side, trained.get(side) or {})
         if tokenizer.get("ends", False) is None:
             tokenizer["ends"] = bool(reads.get("ends"))
     if reads.get("shared"):
@@ -161,24 +164,50 @@ def _take_run_network(config: Any, trained: Mapping[str, Any]) -> None:
         model["reads"]["longest"] = model.get("positions")
 
 
-def _take_run_tokenizer(config: Any, tokenizer: Any, trained: Mapping[str, Any]) -> None:
+def _take_sharing(config: Any, trained: bool | None) -> None:
+    """Whether one tokenizer serves both languages, as in an earlier run.
+
+    Raises:
+        UserError: when the user asks for the contrary.
+    """
+    tokenizers = config["data"]["tokenizers"]
+    if trained is None or tokenizers.get("shared") == trained:
+        return
+    if "data.tokenizers.shared" in given_keys(config):
+        raise UserError(
+            f"data.tokenizers.shared={str(tokenizers['shared']).lower()} is unlike weights={config['weights']}, which have "
+            f"{str(trained).lower()}: leave it out, as the weights bring their tokenizers"
+        )
+    tokenizers["shared"] = trained
+
+
+def _take_run_tokenizer(config: Any, tokenizer: Any, side: str, trained: Mapping[str, Any]) -> None:
     """The tokenizer that an earlier run kept, unless the user named another or this run fits one.
+
+    Args:
+        config: to be filled in.
+        tokenizer: the part of it that is meant.
+        side: `source` or `target` of pairs; else empty.
+        trained: the same part of the run's config.
 
     Raises:
         UserError: when the user asks for one that would be fitted otherwise.
     """
     folder = _run_folder(config["weights"]) or Path()
     file = folder / Path(str(trained.get("file", ""))).name
-    if tokenizer["source"] is not None or not file.is_file():
+    if tokenizer.get("source") is not None or not file.is_file():
         return
+    place = f"data.tokenizers.{side}." if side else "data.tokenizer."
     for key in given_keys(config):
         name = key.rpartition(".")[2]
-        if key.startswith("data.tokenizer") and name in trained and tokenizer.get(name) != trained[name]:
+        if key.startswith(place) and name in trained and tokenizer.get(name) != trained[name]:
             raise UserError(
                 f"{key}={tokenizer.get(name)} would fit a tokenizer unlike that of weights={config['weights']}, whose "
                 f"{name} is {trained[name]}: leave it out, as the weights bring their own"
             )
     tokenizer["source"] = str(file.absolute())
+    if side:  # what it is says how its tokens are put together to text
+        tokenizer.update({key: trained[key] for key in ("kind", "lowercase") if key in trained})
 
 
 def read_configuration(folder: Path) -> dict[str, Any]:
@@ -248,7 +277,7 @@ def _tokenizers(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parts of a data config that say how a tokenizer is made, by the side of a pair they are for."""
     several = data.get("tokenizers") or {}
     found = {"": data.get("tokenizer"), **{side: several.get(side) for side in ("source", "target")}}
-    return {side: one for side, one in found.items() if one and "source" in one}
+    return {side: one for side, one in found.items() if one and (side or "source" in one)}
 
 
 def _take_tokenizer(config: Any, tokenizer: Any, folder: Path) -> None:

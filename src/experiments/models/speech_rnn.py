@@ -154,3 +154,4 @@ class SpeechRNN(nn.Sequential):
             stages["pooling"] = Pooling(inputs, pooling, bidirectional, dropout)  # (B, inputs)
             stages["head"] = nn.Linear(inputs, num_classes)  # (B, num_classes)
         super().__init__(stages)
+        self.blank = every_step  # the head scores symbols, and first the blank

@@ -147,11 +147,14 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
 
             weights = str(weights_folder(config) or weights)
         own = getattr(locate(str(config.task["_target_"])), "scores_classes", True)
-        names = (getattr(spec, "symbols", ()) or getattr(spec, "classes", ())) if own else ()
+        scored = "symbols" if getattr(spec, "symbols", ()) else "classes"
+        names = getattr(spec, scored, ()) if own else ()
         trained = trained_spec(weights)
         if trained is not None:
-            require_names(spec, trained, f"data={config.run.choices.get('data')}", f"weights={weights}")
-        known = getattr(trained, "classes", ()) if type(trained) is type(spec) else ()
+            rows = "symbols" if getattr(model, "blank", False) else ""  # of the head, which may begin anew
+            require_names(spec, trained, f"data={config.run.choices.get('data')}", f"weights={weights}", rows)
+        same = trained if type(trained) is type(spec) else None
+        known = getattr(same, scored, ())
         load_weights(model, weights, name, published, with_head or not own, names, known)
         if config.freezing.reset_head:
             model.load_state_dict(fresh, strict=False)

@@ -242,9 +242,7 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
     if config.data.get("grey") is False and getattr(loaded.spec, "channels", None) == 1:
         config.data.grey = True  # files of images are read as the run's were
     data = build_data(config)
-    both_named = getattr(data.spec, "classes", None) and getattr(loaded.spec, "classes", None)
-    if both_named and type(data.spec) is type(loaded.spec):
-        match_classes(data, loaded.spec, f"data={config.run.choices.data}")
+    match_classes(data, loaded.spec, f"data={config.run.choices.data}")
     require_names(data.spec, loaded.spec, f"data={config.run.choices.data}", f"the run {folder.name}")
     given, trained = (spec.inputs | asked(config.task, spec) for spec in (data.spec, loaded.spec))
     if type(data.spec) is not type(loaded.spec) or given != trained:
@@ -310,6 +308,10 @@ def _with_overrides(config: DictConfig, overrides: Sequence[str], made_here: boo
         key = word.lstrip("+").partition("=")[0]
         if key.split(".")[0] in ("model", "task", "freezing", "weights", "seed"):
             raise UserError(f"{word} would evaluate another network than the run trained: override data or trainer")
+        if key.startswith("data.tokenizer"):
+            raise UserError(
+                f"{word} has no effect, as a run is tested with the tokenizer it was trained with: leave it out"
+            )
     own = [word for word in config.run.overrides if not _replaced(word, overrides)]
     own = [word for word in own if made_here or not word.lstrip("+~").startswith("hydra")]
     # Other data would bring a model and a task of their own.

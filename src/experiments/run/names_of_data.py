@@ -12,7 +12,7 @@ from experiments.spec import from_plain
 
 
 def match_classes(data: Any, trained: Any, name: str) -> None:
-    """Makes the labels of a data module's batches, and its spec, those of a run's classes.
+    """Makes the labels of a data module's batches, and its spec, those of a run's classes, or of the symbols that it writes.
 
     Classes of the run without an example stay, and are not tested.
 
@@ -24,17 +24,22 @@ def match_classes(data: Any, trained: Any, name: str) -> None:
     Raises:
         UserError: when the data have examples of a class that the run does not know.
     """
-    theirs, ours = tuple(data.spec.classes), tuple(trained.classes)
+    if type(data.spec) is not type(trained):
+        return
+    field = next(
+        (one for one in ("symbols", "classes") if getattr(data.spec, one, ()) and getattr(trained, one, ())), ""
+    )
+    theirs, ours = (tuple(getattr(spec, field, ())) for spec in (data.spec, trained))
     if theirs == ours:
         return
     foreign = [one for one in theirs if one not in ours]
     if foreign:
         known = [one for one in theirs if one in ours]
-        cure = "choose data with these, or rename the classes"
-        if known and hasattr(data, "chosen"):
+        cure = f"choose data with these, or rename the {field}"
+        if known and field == "classes" and hasattr(data, "chosen"):
             cure = f"rename them, or leave them out with data.classes=[{','.join(known)}]"
         raise UserError(
-            f"{name} has classes that the run does not know ({_some(foreign)}); it knows {_some(ours)}: {cure}"
+            f"{name} has {field} that the run does not know ({_some(foreign)}); it knows {_some(ours)}: {cure}"
         )
     import torch
 
@@ -55,15 +60,13 @@ def match_classes(data: Any, trained: Any, name: str) -> None:
         return (inputs, renumber(target), *rest)
 
     data.on_after_batch_transfer = after
-    data.spec = replace(data.spec, classes=ours)
+    data.spec = replace(data.spec, **{field: ours})
 
 
-_NAMED = {
-    "columns": "columns", "languages": "languages", "symbols": "symbols", "observations": "observations", "actions": "actions",
-}  # fmt: skip
+_NAMED = ("columns", "languages", "symbols", "observations", "actions")
 
 
-def require_names(given: Any, trained: Any, name: str, source: str) -> None:
+def require_names(given: Any, trained: Any, name: str, source: str, but: str = "") -> None:
     """Refuses data whose columns, languages, symbols, observations or actions have other names than those of a run.
 
     A network reads and makes these by position.
@@ -73,15 +76,16 @@ def require_names(given: Any, trained: Any, name: str, source: str) -> None:
         trained: that of the run's own.
         name: of the data, for the message.
         source: of the run, likewise.
+        but: what may differ all the same.
 
     Raises:
         UserError: naming those that differ.
     """
     if type(given) is not type(trained):
         return
-    for field, word in _NAMED.items():
-        ours, theirs = (tuple(getattr(spec, field, ())) for spec in (trained, given))
-        if len(ours) != len(theirs) or ours == theirs:
+    for word in _NAMED:
+        ours, theirs = (tuple(getattr(spec, word, ())) for spec in (trained, given))
+        if word == but or len(ours) != len(theirs) or ours == theirs:
             continue  # the shapes say so
         if sorted(ours) == sorted(theirs):
             raise UserError(

@@ -28,7 +28,7 @@ def by_name(
         state: the weights, under the names of the model.
         model: that they are for. Its `class_layers` are the layers with rows of classes: names, or the rows that a class
             has together by name; without it they are the last layers of its heads. Its `background` is the number of
-            rows before those of the classes.
+            rows before those of the classes, and `blank` tells that the classes are symbols with a blank before them.
         head: names of the tensors of all its heads.
         names: of the classes of the data.
         trained: of those of the weights; empty where nobody knows.
@@ -39,6 +39,7 @@ def by_name(
         UserError: when the head must fit, and is of other classes.
     """
     ours, theirs = list(map(str, names)), list(map(str, trained))
+    kind = "symbols" if getattr(model, "blank", False) else "classes"
     own = model.state_dict()
     layers = class_layers(model, own)
     rows = {key: together for key in own if (together := layers.get(key.rpartition(".")[0])) and key in state}
@@ -46,9 +47,9 @@ def by_name(
         return state
     if len(ours) != len(theirs):
         if not with_head:
-            log.warning("%s knows %d classes and the data has %d: %s.", shown, len(theirs), len(ours), _anew(model))
+            log.warning("%s knows %d %s and the data has %d: %s.", shown, len(theirs), kind, len(ours), _anew(model))
         return state  # the shapes say so
-    before = getattr(model, "background", 0)
+    before = getattr(model, "background", int(kind == "symbols"))
     if any(len(state[key]) % ((before + len(theirs)) * together) for key, together in rows.items()):
         return state
     foreign = [name for name in ours if name not in theirs]
@@ -57,9 +58,9 @@ def by_name(
         return state | {key: _in_order(state[key], order, together) for key, together in rows.items()}
     if with_head:
         raise UserError(
-            f"{shown} does not know the classes {', '.join(foreign[:10])}: train it first, or choose the data it knows"
+            f"{shown} does not know the {kind} {', '.join(foreign[:10])}: train it first, or choose the data it knows"
         )
-    log.warning("%s does not know the classes %s: %s.", shown, ", ".join(foreign[:10]), _anew(model))
+    log.warning("%s does not know the %s %s: %s.", shown, kind, ", ".join(foreign[:10]), _anew(model))
     return state | {key: own[key] for key in (rows if hasattr(model, "class_layers") else head)}
 
 

@@ -51,8 +51,9 @@ class PairData(SequenceData):
     capitals, in spaces or in the signs at their ends count as the same one.
 
     Args:
-        tokenizers: `source` and `target`, each with `kind`, `size`, `min_count` and `lowercase` as in `tokens.Rule` and
-            `file`, where the run keeps it; and `shared`, whether one by the source's keys serves both.
+        tokenizers: `source` and `target`, each with `kind`, `size`, `min_count` and `lowercase` as in `tokens.Rule`,
+            `file`, where the run keeps it, and `source`, a file that is taken in place of fitting; and `shared`, whether
+            one by the source's keys serves both.
         max_length: training pairs with more tokens on a side are left out and counted; None: none.
         empty: error, or drop: what happens to a pair with an empty side.
         validation: share or count held out from the training pairs where the dataset has no validation part.
@@ -93,6 +94,7 @@ class PairData(SequenceData):
         super().__init__(batch_size=batch_size, max_tokens=max_tokens, bucket=bucket, workers=workers, seed=seed)
         self.rules = [tokens.Rule.of(tokenizers[side], f"data.tokenizers.{side}") for side in ("source", "target")]
         self.files = [Path(tokenizers[side]["file"]) for side in ("source", "target")]
+        self.taken = [tokenizers[side].get("source") for side in ("source", "target")]
         self.shared = bool(tokenizers["shared"])
         if max_length is not None and max_length < 1:
             raise UserError(f"data.max_length={max_length} must be 1 or more: try data.max_length=50")
@@ -183,16 +185,24 @@ class PairData(SequenceData):
                 missing = next(file for file in self.files if not file.is_file())
                 raise UserError(f"{missing} is missing: restore it, or train again")
             elif self.shared:
-                one = tokens.fit(
-                    self.rules[0], [*self._sources(self.texts["train"].source), *self.texts["train"].target]
-                )
-                self._tokenizers = [one, one]
+                train = self.texts["train"]
+                self._tokenizers = [self._taken_or_fitted(0, [*self._sources(train.source), *train.target])] * 2
             else:
                 both = (self._sources(self.texts["train"].source), self.texts["train"].target)
-                sides = zip(self.rules, both, strict=True)
-                names = ("data.tokenizers.source", "data.tokenizers.target")
-                self._tokenizers = [tokens.fit(*pair, name) for pair, name in zip(sides, names, strict=True)]
+                self._tokenizers = [self._taken_or_fitted(side, texts) for side, texts in enumerate(both)]
         return self._tokenizers
+
+    def _taken_or_fitted(self, side: int, texts: Sequence[str]) -> Any:
+        name, place = f"data.tokenizers.{('source', 'target')[side]}", self.taken[side]
+        if place is None:
+            return tokens.fit(self.rules[side], texts, name)
+        taken = tokens.borrow(place, f"{name}.source")
+        if tokens.marks(taken) != tuple(range(4)):
+            raise UserError(
+                f"{name}.source={place} has padding, unknown, start and end elsewhere than in its first four tokens: name the "
+                "file of a run of translation"
+            )
+        return taken
 
     def dataset(self, part: str) -> Dataset:
         return StoredPairs(self.sets[part])

@@ -255,7 +255,10 @@ class SeriesData(BatchedData):
         columns = self.table.columns
         for key, values in (("mean", mean), ("std", std)):
             if len(values) != len(columns):
-                raise UserError(f"data.{key} has {len(values)} values and the series {len(columns)} columns")
+                raise UserError(
+                    f"data.{key} has {len(values)} values, one a column of the run or of your own, and {self.table.path} has "
+                    f"{len(columns)} columns ({', '.join(columns[:10])}): give a series with as many columns"
+                )
         std = np.where(std > 0, std, 1.0)  # a constant column: nothing to scale
         self.values = np.ascontiguousarray(((self.table.values - mean) / std).astype(np.float32))
         known = (train - mean) / std

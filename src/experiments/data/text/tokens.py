@@ -295,7 +295,7 @@ def read(path: Path) -> Any:
         ) from error
 
 
-def borrow(place: str | Path) -> Any:
+def borrow(place: str | Path, name: str = "data.tokenizer.source") -> Any:
     """Return the tokenizer in a folder, such as that of published weights or of another run; or in a file.
 
     Raises:
@@ -304,7 +304,7 @@ def borrow(place: str | Path) -> Any:
     path = Path(place).expanduser()
     path = path / "tokenizer.json" if path.is_dir() else path
     if not path.is_file():
-        raise UserError(f"data.tokenizer.source={place} holds no tokenizer.json: name a folder that has one")
+        raise UserError(f"{name}={place} holds no tokenizer.json: name a folder that has one")
     tokenizer = read_llama2c(path) if path.suffix == SUFFIX else read(path)
     tokenizer.no_padding()
     tokenizer.no_truncation()

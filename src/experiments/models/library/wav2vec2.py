@@ -132,6 +132,7 @@ class Wav2Vec2(Staged):
             stages["pooling"] = MeanOverTime()  # (B, hidden)
             stages["head"] = pooled(config.hidden_size, config.classifier_proj_size, num_classes)  # (B, num_classes)
         super().__init__(stages, tensors(net))
+        self.blank = every_step  # the head scores symbols, and first the blank
         # In the library the head stands beside the network, whose names then begin with its kind.
         self.published_names |= {f"{config.model_type}.{name}": ours for name, ours in self.published_names.items()}
         self.head_names = {"lm_head": "head.scores"} if every_step else {"projector": "head.0", "classifier": "head.1"}
