@@ -29,6 +29,14 @@ BAD = [
     (["data=mnist", "data.size=28"], ["lenet5", "32×32", "28×28", "data.size=32"]),
     (["model=simple_cnn", "data.size=3"], ["simple_cnn", "4×4", "3×3", "data.size=4"]),
     (["data=image_folder"], ["data.root"]),
+    (
+        ["data=yesno", "model=transformers"],
+        ["makes symbols", "take model=wav2vec2_base, which loads folders of HuBERT too"],
+    ),
+    (
+        ["data=fsdd", "model=transformers"],
+        ["gives audio", "take model=wav2vec2_base, which loads folders of HuBERT too"],
+    ),
     (["trainer=gpu", "trainer.devices=99"], ["GPU"]),
     (["trainer=cpu", "precision=16-mixed"], ["16-mixed", "GPU", "bf16-mixed"]),
     (["trainer=cpu", "precision=16-true"], ["16-true", "GPU"]),

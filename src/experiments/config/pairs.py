@@ -28,17 +28,22 @@ def pair_problems(config: Any) -> list[str]:
         makes := listed(config.model.get("makes") or "classes")
     ):
         fitting = fitting_tasks(model, makes, kind, config.run.config_dirs)
-        cure = f"add task={' or task='.join(fitting[:3])}" if fitting else "choose another task"
+        if not fitting and model == "transformers" and kind in SOUND:
+            cure = _other_model(model, kind, None)
+        elif fitting:
+            cure = f"add task={' or task='.join(fitting[:3])}, or another model"
+        else:
+            other = _other_data(model, kind, reads.get("kind"), config.run.config_dirs)
+            cure = f"choose another task, or another model{other}"
         problems.append(
-            f"task={task} learns from a model that makes {asked} and model={model} makes {' or '.join(makes)}: {cure}, or another model"
-            + ("" if fitting else _other_data(model, kind, reads.get("kind"), config.run.config_dirs))
+            f"task={task} learns from a model that makes {asked} and model={model} makes {' or '.join(makes)}: {cure}"
         )
     elif kind and reads.get("kind") and kind not in listed(reads["kind"]):
         problems.append(
             f"model={model} reads {' or '.join(listed(reads['kind']))} and data={data} gives {kind}: "
             + _other_model(model, kind, fitting_data(model, None, listed(reads["kind"]), config.run.config_dirs))
         )
-    elif kind in ("audio", "speech"):
+    elif kind in SOUND:
         given, wanted = config.data.get("rate") or gives.get("rate"), reads.get("rate")
         if given and wanted and given != wanted:
             problems.append(
@@ -64,6 +69,8 @@ def pair_problems(config: Any) -> list[str]:
             )
     return problems
 
+
+SOUND = ("audio", "speech")
 
 _ANSWERS = {
     "class": "one class each",
@@ -101,7 +108,7 @@ def _other_data(model: str, kind: str | None, reads: Any, config_dirs: Sequence[
 
 def _other_model(model: Any, kind: Any, fitting: str | None) -> str:
     """Return what to do about a model that reads something else than the data give."""
-    if model == "transformers" and kind in ("audio", "speech"):
+    if model == "transformers" and kind in SOUND:
         return "take model=wav2vec2_base, which loads folders of HuBERT too, or model=whisper_base"
     return "choose another model or other data" + _as_data(fitting)
 

@@ -110,7 +110,7 @@ class Transcription(Task):
             raise UserError(f"task.search.beams={self.search.beams} must be 1 or more: try task.search.beams=5")
         if silence is not None and not 0 <= silence < float("inf"):
             raise UserError(
-                f"task.silence={silence} must be 0 or more, or null for the whole window: try task.silence=2"
+                f"task.silence={silence} must be 0 or more, or null for the whole window: try task.silence=4"
             )
         self.write = rule(normalise, "task.normalise")
         super().__init__(model, spec, optimizer, scheduler)
