@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
-from experiments.config.comments import comments, with_comments
-from experiments.config.options import conf_dir
+from experiments.config.comments import comment_of, comments, files_of, with_comments
+from experiments.config.compose import GROUPS, dotted
+from experiments.config.key_meanings import argument, meaning
+from experiments.config.options import conf_dir, content, option_files
+
+Run = Callable[..., tuple[int, str, str]]
 
 
 def test_comments_behind_and_above_keys(tmp_path: Path) -> None:
@@ -29,6 +36,8 @@ def test_comments_behind_and_above_keys(tmp_path: Path) -> None:
         (["features.cache"], ["false computes them in every epoch", "default   true"]),
         (["model.hidden", "model=lstm", "data=generated_reviews"], ["units a layer and direction", "128 (model=lstm)"]),
         (["model.hidden"], ["not a key of model=", "model=lstm"]),
+        (["hydra.sweep.dir"], ["the folder of a sweep"]),
+        (["seed", "optimizer.betas"], ["of the first weights", "means of the gradient"]),
     ],
 )
 def test_explain(experiments, words: list[str], said: list[str]) -> None:
@@ -48,6 +57,42 @@ def test_usual_words_are_answered_with_the_words_here(experiments) -> None:
     assert "experiments explain optimizer.lr" in experiments("explain", "learning_rate")[2]
 
 
+def keys_of(group: str, option: str) -> dict[str, Any]:
+    """The keys that an option's files set, those of its bases below its own."""
+    config: dict[str, Any] = {}
+    for path in reversed(list(files_of(group, option))):
+        new = {key: value for key, value in content(path).items() if key != "defaults"}
+        config = OmegaConf.to_container(OmegaConf.merge(config, new))  # type: ignore[assignment]
+    return {group: config}
+
+
+@pytest.mark.parametrize("group", [one for one in GROUPS if one not in ("experiment", "debug", "sweep")])
+def test_no_key_is_without_words(group: str) -> None:
+    mute = set()
+    for option in option_files(group):
+        config = keys_of(group, option)
+        mute |= {
+            f"{key} of {group}={option}"
+            for key in dotted(config)
+            if not comment_of(key, {group: option}) and not meaning(key, config)
+        }
+    assert not mute, f"write a comment behind each in its YAML file: {sorted(mute)}"
+
+
+def test_keys_outside_of_the_groups_have_words() -> None:
+    said = comments(conf_dir() / "train.yaml")
+    assert {"seed", "weights", "resume", "features.cache", "features.dir", "launcher.jobs"} <= set(said)
+
+
+def test_a_class_says_what_its_arguments_mean(experiments: Run) -> None:
+    assert "11, 13, 16 or 19 layers" in experiments("explain", "model.depth", "model=vgg11")[1]
+    assert "model.batch_norm" in experiments("explain", "model=vgg11")[1]
+    code, output, _ = experiments("explain", "trainer.benchmark")  # a key that no file of ours lists
+    assert code == 0 and "cudnn.benchmark" in output and "lightning.pytorch.Trainer" in output
+    text = "Does it.\n\nArgs:\n    one, two: of the first\n        kind. More.\n    three (int): last.\n\nReturns:\n    four: no"
+    assert [argument(text, name) for name in ("two", "three", "four")] == ["of the first kind. More.", "last", ""]
+
+
 def test_help_of_train_shows_the_comments(experiments) -> None:
     code, output, _ = experiments("train", "--help")
     assert code == 0
@@ -56,4 +101,4 @@ def test_help_of_train_shows_the_comments(experiments) -> None:
 
 def test_every_comment_is_read() -> None:
     assert len(comments(conf_dir() / "model" / "lstm.yaml")) >= 8
-    assert with_comments("seed: 0\n", {}) == "seed: 0\n"
+    assert with_comments("nothing: 0\n", {}) == "nothing: 0\n"

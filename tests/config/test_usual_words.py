@@ -46,6 +46,17 @@ from experiments.config.usual_words import _CONTROL_KEYS, _KEYS, _OPTIONS, unkno
         ("data=control task.gae_lambda=2", "task.gae_lambda is task.trace here: write that"),
         ("data=control task.gamma=0.9", "task.gamma is task.discount here"),
         ("weights=none", "weights=none is weights=null here"),
+        ("model=VGG-16", "model=VGG-16 is model=vgg16 here: write that"),
+        ("model=SimpleCNN", "model=SimpleCNN is model=simple_cnn here: write that"),
+        ("model=gan", "vae and conv_vae make new images"),
+        ("precision=16", "precision=16 is precision=16-mixed here"),
+        ("model=resnet18 model.pretrained=true", "write weights=pretrained"),
+        ("model=resnet18 model.num_classes=2", "the data say how many classes there are"),
+        ("num_classes=2", "the data say how many classes there are"),
+        ("optimizer=lion", "write optimizer=Lion"),
+        ("freezing=layer4", "freezing.learn=[layer4,head]"),
+        ("data=titanic", "tables of measurements are not read"),
+        ("task=summarization", "data.prefix='summarize:'"),
     ],
 )
 def test_says_what_to_type(experiments, words: str, said: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from experiments.config.options import option_files
+from experiments.config.usual_words import near_names
 from experiments.errors import UserError, first_line, unknown
 from experiments.system.bounded_files import read_yaml
 
@@ -125,7 +126,12 @@ def read_claim(name: str, config_dirs: Sequence[str] = ()) -> Claim:
     """
     files = option_files("claim", config_dirs)
     if name not in files:
-        raise UserError(unknown(name, "no claim", name, list(files)))
+        near = near_names(name.lower(), sorted(files))
+        raise UserError(
+            f"{name} is no claim: did you mean {' or '.join(near)}?"
+            if near
+            else unknown(name, "no claim", name, list(files))
+        )
     path = files[name]
     try:
         found = read_yaml(path)

@@ -7,6 +7,7 @@ import sys
 
 from experiments.commands.benchmark import in_a_process
 from experiments.errors import UserError
+from experiments.system.arguments import Parser
 
 _ABOUT = """\
 Trains on one batch of 8, 16, 32, … examples and prints examples a second and the peak of memory. The choice is the smallest
@@ -21,7 +22,7 @@ def main(words: list[str]) -> int:
     Raises:
         UserError: for a config that cannot run, and where no size could be measured.
     """
-    parser = argparse.ArgumentParser("experiments batch_size", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = Parser("experiments batch_size", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("words", nargs="*", metavar="key=value", help="model=… data=… and other keys of a run")
     parser.add_argument("--smallest", type=int, default=8, metavar="N", help="the first size (8)")
     parser.add_argument("--largest", type=int, default=512, metavar="N", help="the last size (512)")

@@ -6,7 +6,6 @@ that is there already: what is measured is the network with its loss and optimiz
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 
 from experiments.config.compose import compose
 from experiments.errors import UserError, first_line
+from experiments.system.arguments import Parser
 from experiments.system.processes import peak_memory
 
 WARM = 3  # steps before the clock starts
@@ -23,7 +23,7 @@ WARM = 3  # steps before the clock starts
 
 def main(words: list[str]) -> int:
     """Prints the table; the first line is what 32 bits in the usual order give, which the others are compared with."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "experiments benchmark", description="Examples a second by precision, memory format and batch size."
     )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="model=… data=… and other keys of a run")

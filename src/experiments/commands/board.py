@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from experiments.errors import UserError, as_typed
+from experiments.system.arguments import Parser
 
 _ABOUT = """\
 Starts TensorBoard where the runs below a folder log: outputs, a sweep, or a run. It listens to this machine alone; stop it with
@@ -22,7 +23,7 @@ def main(words: list[str]) -> int:
     Raises:
         UserError: when no run below the folder has logged for it.
     """
-    parser = argparse.ArgumentParser("experiments board", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = Parser("experiments board", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("folder", nargs="?", type=Path, default=Path("outputs"), metavar="FOLDER", help="outputs (default), a sweep or a run")  # fmt: skip
     parser.add_argument("--port", type=int, metavar="N", help="default: 6006, or the next that is free")
     parser.add_argument("--host", default="localhost", help="default: localhost, this machine alone")

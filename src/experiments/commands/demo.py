@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import UserError
+from experiments.system.arguments import Parser
 from experiments.system.terminal import waiting
 
 _ABOUT = """\
@@ -28,7 +29,7 @@ def main(words: list[str]) -> int:
     Raises:
         UserError: when the run cannot be loaded or takes no such inputs, or Gradio is missing.
     """
-    parser = argparse.ArgumentParser("experiments demo", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = Parser("experiments demo", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
     parser.add_argument("--port", type=int, help="default: 7860, or the next that is free")
     parser.add_argument("--share", action="store_true", help="also make a link through Gradio's servers, for a week")

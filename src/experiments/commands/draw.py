@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.errors import UserError, unknown
+from experiments.system.arguments import Parser
 from experiments.system.terminal import waiting
 
 if TYPE_CHECKING:
@@ -22,9 +23,7 @@ Writes SVG and PNG for light and dark pages, and text for Mermaid.
 
 def main(words: list[str]) -> int:
     """Draws what the words name, and prints where it lies."""
-    parser = argparse.ArgumentParser(
-        "experiments draw", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser("experiments draw", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "network", nargs="+", metavar="RUN|model=…", help="the folder of a run, or group=option and key=value"
     )

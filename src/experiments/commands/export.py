@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.errors import RunFailed, UserError, first_line
+from experiments.system.arguments import Parser
 from experiments.system.outside_text import json_text
 from experiments.system.terminal import waiting
 
@@ -33,9 +34,7 @@ batch size. The file is read back and compared with the run on test examples; on
 
 def main(words: list[str]) -> int:
     """Exports and prints where the file lies and how closely it agrees."""
-    parser = argparse.ArgumentParser(
-        "experiments export", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser("experiments export", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", metavar="RUN", help="the folder of a run, or model=NAME weights=pretrained")
     parser.add_argument("inputs", nargs="*", metavar="INPUT", help="images to compare on; default: test examples")
     parser.add_argument("--format", choices=(*SUFFIXES, "transformers"), required=True)

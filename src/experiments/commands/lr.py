@@ -11,6 +11,7 @@ from typing import Any
 
 from experiments.commands.run_or_config import bare_trainer, built, config_of
 from experiments.errors import UserError, as_typed
+from experiments.system.arguments import Parser
 from experiments.system.terminal import fancy
 
 _ABOUT = """\
@@ -28,7 +29,7 @@ def main(words: list[str]) -> int:
     Raises:
         UserError: for a config that cannot run, and where no rate can be suggested.
     """
-    parser = argparse.ArgumentParser("experiments lr", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = Parser("experiments lr", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("words", nargs="*", metavar="RUN|key=value", help="a run, or model=… data=… and other keys")
     parser.add_argument("--min", type=float, default=1e-6, help="the first rate (1e-6)")
     parser.add_argument("--max", type=float, default=1.0, help="the last rate (1)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import sys
@@ -14,6 +13,7 @@ from experiments.commands.subtitles import FORMATS, write
 from experiments.data.images import SUFFIXES
 from experiments.errors import UserError, first_line
 from experiments.run.folder import read_config
+from experiments.system.arguments import Parser
 from experiments.system.files import atomic_path, write_text
 from experiments.system.outside_text import json_text
 from experiments.system.terminal import waiting
@@ -171,7 +171,7 @@ HEADS = {
 
 def main(words: list[str]) -> int:
     """Prints what a run says of each input as a table, CSV or JSON, and writes the files that belong to it."""
-    parser = argparse.ArgumentParser("experiments predict", description="What a run says of new inputs.")
+    parser = Parser("experiments predict", description="What a run says of new inputs.")
     parser.add_argument("run", metavar="RUN", help="the folder of a run, or model=NAME weights=pretrained")
     parser.add_argument(
         "inputs",

@@ -11,6 +11,7 @@ from typing import Any
 
 from experiments.commands.run_or_config import bare_trainer, built, config_of
 from experiments.errors import UserError, as_typed
+from experiments.system.arguments import Parser
 
 _ABOUT = """\
 Trains for some steps under torch's profiler. Prints how a step's time divides into waiting for data, forward, backward and
@@ -26,7 +27,7 @@ def main(words: list[str]) -> int:
     Raises:
         UserError: for a config that cannot run.
     """
-    parser = argparse.ArgumentParser("experiments profile", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = Parser("experiments profile", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("words", nargs="*", metavar="RUN|key=value", help="a run, or model=… data=… and other keys")
     parser.add_argument("--steps", type=int, default=10, metavar="N", help="steps that are measured (10)")
     parser.add_argument("--rows", type=int, default=12, metavar="N", help="operations in the table (12)")

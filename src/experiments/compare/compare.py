@@ -13,7 +13,6 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from experiments.compare.analysis import Comparison, Field, analyse
 from experiments.compare.cells import COSTS, FIELD, gather
@@ -29,6 +28,7 @@ from experiments.compare.wording import (
     width,
 )  # fmt: skip
 from experiments.errors import UserError
+from experiments.system.arguments import Parser
 from experiments.system.files import write_text
 from experiments.system.terminal import is_terminal
 from experiments.viz.tables import comma_separated, markdown, table
@@ -227,18 +227,13 @@ def _full(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.10g}"
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}: see experiments compare --help")
-
-
 def _words(texts: Sequence[str], between: str = ",") -> list[str]:
     """Return what an option lists, with commas or by being there several times."""
     return [word.strip() for text in texts for word in re.split(between, text) if word.strip()]
 
 
 def _options(words: list[str]) -> argparse.Namespace:
-    parser = _Parser("experiments compare", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("experiments compare", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("paths", nargs="+", type=Path, metavar="PATH", help="a run, a sweep, or a folder above them")
     add(

@@ -30,7 +30,7 @@ from experiments.config.preprocessing import given_keys, take_over_published
 from experiments.config.pretrained_texts import take_over_texts
 from experiments.config.shorthand import LATE, leave_out_untaken, mended, spelled_out
 from experiments.config.unread_keys import refuse_unread
-from experiments.config.usual_words import options_with, unknown_option, usual_key
+from experiments.config.usual_words import not_a_key, options_with, unknown_option, usual_key
 from experiments.errors import UserError, first_line, unknown
 from experiments.system.hub import hub_name
 
@@ -279,6 +279,8 @@ def explain(error: Exception, overrides: Sequence[str], config_dirs: Sequence[st
             return f"{word} names a place that no option stands in: write {key}={word.partition('=')[2]}"
         if meant := usual_key(key, overrides):
             return f"{key} is {meant} here: write that"
+        if said := not_a_key(key):
+            return f"{key} is no key of this config: {said}"
         if (
             key in LATE
             and "No match in the defaults list" in text
@@ -291,6 +293,11 @@ def explain(error: Exception, overrides: Sequence[str], config_dirs: Sequence[st
     if isinstance(error, OverrideParseException):
         word = next((word for word in overrides if not _parses(word)), "")
         return f"{word or 'the command line'} cannot be read as key=value ({first_line(error)}): quote values with special characters"
+    if "Config group override must be" in text:  # precision=16, which reads as a number
+        for word in overrides:
+            group, _, option = word.lstrip("+").partition("=")
+            if group in GROUPS and not isinstance(parse([word])[0].value(), str):
+                return unknown_option(group, option, options(group, config_dirs))
     if found := re.search(r"Error merging override ([^=\s]+)=(\[.*)", text):
         key, value = found.groups()
         inside = next((one for one in _keys(config_dirs, overrides) if one.startswith(f"{key}.")), f"{key}.KEY")
@@ -303,6 +310,8 @@ def explain(error: Exception, overrides: Sequence[str], config_dirs: Sequence[st
 def _unknown_key(key: str, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:
     """Says that the config has no such key, and which option of the group has it, or which key is near."""
     group = key.partition(".")[0]
+    if said := not_a_key(key):
+        return f"{key} is no key of this config: {said}"
     if group in GROUPS and (having := options_with(key, config_dirs)) and len(having) <= 3:
         return (
             f"{key} is a key of {group}={f' and {group}='.join(having)}: choose that, as in {group}={having[0]} {key}=…"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -11,10 +12,14 @@ from omegaconf import OmegaConf
 from experiments.config.command_words import split_words
 from experiments.config.comments import comment_of, comments, files_of
 from experiments.config.compose import GROUPS, compose, dotted
-from experiments.config.options import conf_dir, describe, option_files
+from experiments.config.key_meanings import HYDRA_KEYS, meaning, taken
+from experiments.config.options import describe, option_files
 from experiments.config.usual_words import unknown_option, usual_key
 from experiments.config.value_rules import rule_of
 from experiments.errors import UserError, unknown
+
+_WHOLE = ("experiment", "debug", "sweep")  # groups whose files set keys of all others
+_NOT_SET = re.compile(r"(.*\.)?(_target_|_partial_|dir)$|about|gives|reads|makes|pretrained|checked_by|needs_channels")
 
 
 def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[str] = ()) -> str:
@@ -41,7 +46,7 @@ def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
     known = [one for one in dotted(plain) if not one.startswith("run.")]
     group, _, rest = key.partition(".")
     if key in known:
-        lines = [key, *_said(comment_of(key, choices, config_dirs))]
+        lines = [key, *_said(comment_of(key, choices, config_dirs) or meaning(key, plain))]
         value = OmegaConf.select(config, key)
         where = f" ({group}={choices[group]})" if choices.get(group) else ""
         lines.append(f"  {'value' if overrides else 'default'}   {_shown(value)}{where}")
@@ -52,13 +57,19 @@ def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
     others = _elsewhere(group, rest, "", config_dirs) if rest and group in GROUPS else []
     if others:
         return "\n".join([key, f"  not a key of {group}={choices.get(group)}", *others])
+    if key in HYDRA_KEYS:
+        return f"{key}\n  {HYDRA_KEYS[key]}"
+    if key in ("claim", "claims"):
+        raise UserError(f"{key} is no key and no group: experiments claim --list shows all claims")
+    if target := taken(key, plain):
+        return "\n".join([key, *_said(meaning(key, plain)), f"  default   that of {target}; {key}=… sets it"])
     if usual := usual_key(key):
         raise UserError(f"{key} is {usual} here: write experiments explain {usual}")
     raise UserError(unknown(key, "no key and no group", key, [*GROUPS, *known]))
 
 
 def _said(comment: str) -> list[str]:
-    return [f"  {comment}"] if comment else ["  (its file says no more of it)"]
+    return [f"  {comment}"] if comment else []
 
 
 def _shown(value: Any) -> str:
@@ -85,7 +96,7 @@ def _group(group: str, overrides: Sequence[str], config_dirs: Sequence[str]) -> 
     found = {name: describe(path)["title"] for name, path in option_files(group, config_dirs).items()}
     chosen = compose(list(overrides), config_dirs, whole=False).run.choices.get(group)
     width = max((len(name) for name in found), default=0)
-    about = comments(conf_dir() / "train.yaml").get(group, "")
+    about = meaning(group, {})
     head = [
         group,
         *([f"  {about}"] if about else []),
@@ -105,14 +116,32 @@ def _option(group: str, option: str, config_dirs: Sequence[str]) -> str:
     for path in files_of(group, option, config_dirs):
         for name, said in comments(path).items():
             seen.setdefault(name, said)
+    if group not in _WHOLE:
+        seen = _in_the_config(group, option, seen, config_dirs)
+    above = "" if group in _WHOLE else f"{group}."
     width = max((len(name) for name in seen), default=0)
-    return "\n".join([*lines, *(f"  {group}.{name:<{width}}  {said}" for name, said in seen.items())])
+    return "\n".join([*lines, *(f"  {above}{name:<{width}}  {said}" for name, said in seen.items())])
+
+
+def _in_the_config(group: str, option: str, seen: Mapping[str, str], config_dirs: Sequence[str]) -> dict[str, str]:
+    """Return what is said of the keys of an option, in their order, and what their classes say of those without a comment."""
+    plain = OmegaConf.to_container(compose([f"{group}={option}"], config_dirs, whole=False))
+    assert isinstance(plain, dict)
+    found = {}
+    for key in dotted({group: plain.get(group)}):
+        name = key.removeprefix(f"{group}.")
+        said = seen.get(name, "") or ("" if _NOT_SET.match(name) else meaning(key, plain))
+        if said and "." in key:
+            found[name] = said
+    return {name: said for name, said in seen.items() if name not in found} | found
 
 
 def main(words: list[str]) -> int:
     """Prints what is known of a key, a group or an option."""
     keys, folders, switches = split_words(words)
+    asked = keys[:1] + [word for word in keys[1:] if "=" not in word]
     if not keys or switches:
         raise UserError("explain needs a key: experiments explain data.validation [data=cifar10 …]")
-    print(explain_key(keys[0], keys[1:], folders))
+    chosen = [word for word in keys[1:] if "=" in word]
+    print("\n\n".join(explain_key(key, chosen, folders) for key in asked))
     return 0

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from experiments.errors import UserError
+
 KEYS = ("size", "resize", "interpolation", "mean", "std")
 
 
 def take_over_published(config: Any) -> None:
-    """Fills in what the data of a config leaves open: for `weights=pretrained` what they expect, and what a model of sound reads."""
+    """Fills in what the data of a config leaves open: for `weights=pretrained` what they expect, and what a model of sound reads.
+
+    Raises:
+        UserError: when a value stands where the published weights are described.
+    """
     published = config["model"].get("pretrained") or {}
+    if not isinstance(published, Mapping) and not hasattr(published, "keys"):
+        raise UserError(
+            f"model.pretrained={published} stands where the published weights are described: write weights=pretrained"
+        )
     if config["weights"] == "pretrained" and "size" in published:
         take_over(config["data"], published, given_keys(config))
     take_over_sound(config["data"], config["model"], config["task"])

@@ -51,6 +51,18 @@ def signature(target: str) -> Signature | None:
     return Signature({}, (), False)
 
 
+def docstrings(target: str) -> list[str]:
+    """Return the docstrings of a function, or of a class, of its `__init__` and of those it is made from, nearest first."""
+    found = _resolve(target)
+    texts: list[str | None] = []
+    for one in _lineage(found) if found else ():
+        if one is None:
+            continue
+        methods = [item for item in one.node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+        texts += [ast.get_docstring(node) for node in (one.node, *methods)]
+    return [text for text in texts if text]
+
+
 def is_a(target: str, names: tuple[str, ...]) -> bool | None:
     """Tell whether a class is one of some classes, or made from one: `LightningModule`, whatever its package."""
     found = _resolve(target)

@@ -31,6 +31,7 @@ _OPTIONS = {  # group to word to what is to be typed
     | _each("reduce_on_plateau reduce_lr_on_plateau", "plateau")
     | _each("onecycle one_cycle_lr", "one_cycle")
     | _each("none null", "constant"),
+    "optimizer": _each("momentum", "sgd"),
     "trainer": _each("cuda", "gpu") | _each("ddp gpus distributed", "multi_gpu"),
     "logger": _each("tb tensor_board board", "tensorboard"),
     "task": _each("ner pos tagging token_classification entities", "labelling")
@@ -69,6 +70,9 @@ _OPTIONS = {  # group to word to what is to be typed
     | _each("timeseries time_series", "series_table")
     | _each("xray x_ray chest_xray pneumonia", "pneumoniamnist")
     | _each("ants_bees", "hymenoptera")
+    | _each("english_hindi hindi_english hi_en translation", "en_hi")
+    | _each("shakespeare", "tinyshakespeare")
+    | _each("conll2003", "conll")
     | _each("manifest audio_manifest", "speech_manifest")
     | _each("sounds sound_folder audio", "audio_folder")
     | _each("ud universal_dependencies", "ud_english_ewt")
@@ -91,6 +95,43 @@ _SENTENCES = {  # what one name does not answer
     ("model", "hubert"): "write model=wav2vec2_base weights=FOLDER, which loads HuBERT's too",
     ("model", "transformer"): "text_transformer classifies text, transformer_seq2seq translates, and transformers reads "
     "any model of that library",
+    **{
+        ("optimizer", name.lower()): f"write optimizer={name}"
+        for name in ("Lion", "Lamb", "MADGRAD", "AdaBelief", "NAdam", "RAdam", "Adagrad", "Adadelta", "Adamax", "LBFGS")
+    },
+    **{
+        ("scheduler", word): f"write scheduler={name}"
+        for word, name in (
+            ("exponential", "ExponentialLR"), ("multistep", "MultiStepLR"), ("multi_step", "MultiStepLR"),
+            ("linear", "LinearLR"), ("warm_restarts", "CosineAnnealingWarmRestarts"), ("cyclic", "CyclicLR"),
+        )
+    },
+    ("scheduler", "warmup"): "scheduler=cosine warms up, over scheduler.warmup_epochs",
+    **dict.fromkeys(
+        (("trainer", "tpu"), ("trainer", "mps")),
+        "trainer.accelerator=tpu and mps are Lightning's, and nobody tried them here; choose auto, cpu or gpu",
+    ),
+    **{
+        ("freezing", f"layer{number}"): "a stage is named by freezing=stages freezing.learn=[layer4,head]"
+        for number in range(1, 5)
+    },
+    ("model", "gan"): "adversarial networks are not here; vae and conv_vae make new images, as in experiment=vae_digits",
+    ("model", "diffusion"): "diffusion is not here; vae and conv_vae make new images, as in experiment=vae_digits",
+    **{
+        ("model", name): "models are networks; logistic_regression is the plainest classifier, and pca is there for codes"
+        for name in ("svm", "knn", "random_forest", "decision_tree", "xgboost", "naive_bayes")
+    },
+    **{
+        ("data", name): "tables of measurements are not read; data=digits needs no file either, and data=series_table reads series"
+        for name in ("iris", "titanic", "housing", "boston", "wine", "tabular")
+    },
+    ("data", "wikitext"): "data=text_file data.path=FILE reads any text",
+    ("task", "summarization"): "summaries are learned as translations are: data=pairs data.path=FILE data.prefix='summarize:'",
+    ("task", "summarisation"): "summaries are learned as translations are: data=pairs data.path=FILE data.prefix='summarize:'",
+    **{
+        ("task", name): "what is learned anew is said by weights= and freezing=, as in weights=pretrained freezing=feature_extraction"
+        for name in ("transfer", "transfer_learning", "fine_tuning", "finetuning", "feature_extraction")
+    },
     ("data", "imagenet"): "data=image_folder data.root=FOLDER reads its folders, one a class",
     ("data", "cifar"): "did you mean cifar10 or cifar100?",
     ("data", "wmt"): "data=pairs data.path=FILE reads two languages side by side",
@@ -123,6 +164,21 @@ _KEYS = {
     ),
 }
 
+_NO_KEYS = {  # last parts of keys that people look for
+    **_each(
+        "num_classes n_classes num_labels out_features output_size",
+        "the data say how many classes there are, and the head follows",
+    ),
+    **_each(
+        "in_channels input_channels num_channels in_features input_size input_shape",
+        "the data say what the model reads",
+    ),
+    **_each(
+        "vocab_size vocabulary_size num_tokens",
+        "the data say it; data.tokenizer.size is the most that a tokenizer takes",
+    ),
+}
+
 _CONTROL_KEYS = {  # where a policy learns from what it does; elsewhere task.gamma is of the focal loss
     **_each("gamma task.gamma", "task.discount"),
     **_each("gae_lambda task.gae_lambda lambda task.lambda task.lam", "task.trace"),
@@ -144,7 +200,9 @@ def unknown_option(group: str, name: str, known: Sequence[str]) -> str:
     if (meant := _OPTIONS.get(group, {}).get(name.lower())) in known:
         return f"{group}={name} is {group}={meant} here: write that"
     said = f"{group}={name} is no option of {group}"
-    if near := _near(name.lower(), known):
+    if same := [one for one in known if _bare(one) == _bare(name)]:  # VGG-16, SimpleCNN
+        return f"{group}={name} is {group}={same[0]} here: write that"
+    if near := near_names(name.lower(), known):
         return f"{said}: did you mean {' or '.join(near)}?"
     if len(known) > _ALL:
         plural = group if group.endswith("a") else f"{group}s"
@@ -152,7 +210,7 @@ def unknown_option(group: str, name: str, known: Sequence[str]) -> str:
     return f"{said}: choose from {', '.join(known)}"
 
 
-def _near(name: str, known: Sequence[str]) -> list[str]:
+def near_names(name: str, known: Sequence[str]) -> list[str]:
     """Options that have the word as one of theirs, begin with it or hold it, or else look like it."""
     if len(name) > 1:
         groups = (
@@ -164,6 +222,10 @@ def _near(name: str, known: Sequence[str]) -> list[str]:
             if found:
                 return sorted(found, key=_with_numbers)[:_MOST]
     return difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _with_numbers(name: str) -> list[str]:
@@ -180,6 +242,11 @@ def usual_key(key: str, words: Sequence[str] = ()) -> str | None:
     """
     of_control = any(word.startswith(("data=control", "task=policy_gradient", "experiment=ppo_")) for word in words)
     return (of_control and _CONTROL_KEYS.get(key.lower())) or _KEYS.get(key.lower())
+
+
+def not_a_key(key: str) -> str:
+    """Return why there is no such key, where people look for one; empty elsewhere."""
+    return _NO_KEYS.get(key.rpartition(".")[2].lower(), "") if key.partition(".")[0] in (key, "model", "data") else ""
 
 
 def options_with(key: str, config_dirs: Sequence[str]) -> list[str]:

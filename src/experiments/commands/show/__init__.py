@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from experiments.errors import UserError
+from experiments.system.arguments import Parser
 from experiments.system.terminal import waiting
 
 _ABOUT = """\
@@ -36,9 +37,7 @@ def main(words: list[str]) -> int:
 
         if name := step_named(words[0]):
             return steps(name, words[1:])
-    parser = argparse.ArgumentParser(
-        "experiments show", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser("experiments show", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", metavar="RUN", help="the folder of a run, or model=NAME weights=pretrained")
     parser.add_argument(
         "inputs", nargs="*", metavar="INPUT", help="image files or folders, or texts; default: test examples"

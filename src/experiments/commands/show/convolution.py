@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.errors import UserError
+from experiments.system.arguments import Parser
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +72,7 @@ go(Math.min(Math.max(asked, 1), steps.length) - 1);
 
 def main(words: list[str]) -> int:
     """Draws it and prints where it lies."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "experiments show convolution", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--stride", type=int, default=1, metavar="N", help="cells the filter moves (1)")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.errors import UserError
+from experiments.system.arguments import Parser
 
 if TYPE_CHECKING:
     from experiments.viz.board import Board
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 STEPS = {
     "pooling": "pooling",
     "relu": "activations",
+    "leaky_relu": "activations",
+    "sigmoid": "activations",
+    "tanh": "activations",
+    "gelu": "activations",
     "activations": "activations",
     "flatten": "dense",
     "dense": "dense",
@@ -32,7 +37,7 @@ STEPS = {
     "gradient_descent": "gradient_descent",
 }
 USUAL = {
-    "activation": "activations", "sigmoid": "activations", "tanh": "activations", "leaky_relu": "activations", "gelu": "activations",
+    "activation": "activations", "leakyrelu": "leaky_relu", "logistic": "sigmoid",
     "max_pooling": "pooling", "maxpool": "pooling", "max_pool": "pooling", "maxpool2d": "pooling", "average_pooling": "pooling",
     "avg_pool": "pooling", "avgpool": "pooling", "pool": "pooling", "batch_norm": "batchnorm", "batch_normalisation": "batchnorm",
     "batch_normalization": "batchnorm", "descent": "gradient_descent", "gradient-descent": "gradient_descent",
@@ -52,7 +57,7 @@ def step_named(word: str) -> str | None:
 def main(name: str, words: list[str]) -> int:
     """Prints the numbers of one computation, draws them, and prints where the picture lies."""
     module = import_module(f"experiments.commands.show.steps.{STEPS[name]}")
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         f"experiments show {name}", description=module.ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     module.arguments(parser)

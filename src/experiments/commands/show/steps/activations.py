@@ -41,7 +41,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options."""
     parser.add_argument("--values", default=VALUES, metavar="NUMBERS", help=f'"{VALUES}"')
     parser.add_argument(
-        "--kind", default="", metavar="NAMES", help=f"some of {','.join(FUNCTIONS)}; default: all, of `show relu` ReLU"
+        "--kind",
+        default="",
+        metavar="NAMES",
+        help=f"some of {','.join(FUNCTIONS)}; default: all, of `show relu` ReLU alone, and so for each",
     )
 
 
@@ -52,7 +55,7 @@ def board(options: argparse.Namespace) -> Board:
         UserError: a function is unknown.
     """
     values = row("--values", options.values)
-    usual = "relu" if options.name == "relu" else ",".join(FUNCTIONS)
+    usual = options.name if options.name in FUNCTIONS else ",".join(FUNCTIONS)
     names = [name for name in (options.kind or usual).split(",") if name]
     if unknown := [name for name in names if name not in FUNCTIONS]:
         raise UserError(f"--kind {unknown[0]} is unknown: choose among {', '.join(FUNCTIONS)}")

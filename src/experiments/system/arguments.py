@@ -1,0 +1,44 @@
+"""A parser of a command's options whose errors are one sentence, as all others are."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from typing import NoReturn
+
+from experiments.errors import UserError
+
+_KINDS = {"int": "a whole number", "float": "a number"}
+
+
+class Parser(argparse.ArgumentParser):
+    """Reads the options of a command; what is wrong with them is a UserError."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises what argparse has found, in this project's words.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(self._reworded(message))
+
+    def _reworded(self, message: str) -> str:
+        more = f"see {self.prog} --help"
+        if found := re.fullmatch(r"argument (\S+?)(?:/\S+)?: invalid (\w+) value: '(.*)'", message):
+            name, kind, value = found.groups()
+            return f"{name} {value} must be {_KINDS.get(kind, kind)}: {more}"
+        if found := re.fullmatch(r"argument (\S+?)(?:/\S+)?: invalid choice: '(.*)' \(choose from (.*)\)", message):
+            name, value, known = found.groups()
+            return f"{name} {value} is no choice: choose from {known.replace(chr(39), '')}"
+        if found := re.fullmatch(r"argument (\S+?)(?:/\S+)?: expected (one|at least one) argument", message):
+            return f"{found[1]} needs a value: {more}"
+        if found := re.fullmatch(r"the following arguments are required: (.*)", message):
+            free = re.findall(r"\[([A-Z]+)", self.format_usage())  # INPUT of [INPUT ...]
+            return f"{self.prog} needs {', '.join(name for name in found[1].split(', ') if name not in free)}: {more}"
+        if found := re.fullmatch(r"unrecognized arguments: (.*)", message):
+            word = found[1].split()[0]
+            known = re.findall(r"--[\w-]+", self.format_usage())
+            near = difflib.get_close_matches(word.partition("=")[0], known, n=2, cutoff=0.6)
+            return f"{word} is no option of {self.prog}: {f'did you mean {near[0]}?' if near else more}"
+        return f"{message}: {more}"
