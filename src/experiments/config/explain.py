@@ -41,8 +41,7 @@ def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
         return _group(key, overrides, config_dirs)
     config = compose(list(overrides), config_dirs, whole=False)
     choices = config.run.choices
-    plain = OmegaConf.to_container(config)
-    assert isinstance(plain, dict)
+    plain: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
     known = [one for one in dotted(plain) if not one.startswith("run.")]
     group, _, rest = key.partition(".")
     if key in known:
@@ -125,8 +124,8 @@ def _option(group: str, option: str, config_dirs: Sequence[str]) -> str:
 
 def _in_the_config(group: str, option: str, seen: Mapping[str, str], config_dirs: Sequence[str]) -> dict[str, str]:
     """Return what is said of the keys of an option, in their order, and what their classes say of those without a comment."""
-    plain = OmegaConf.to_container(compose([f"{group}={option}"], config_dirs, whole=False))
-    assert isinstance(plain, dict)
+    plain: dict[str, Any]
+    plain = OmegaConf.to_container(compose([f"{group}={option}"], config_dirs, whole=False))  # type: ignore[assignment]
     found = {}
     for key in dotted({group: plain.get(group)}):
         name = key.removeprefix(f"{group}.")
