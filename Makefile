@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# A file to a worker, in the order of tests/conftest.py, which begins with the files that take longest.
+WORKERS := -n auto --dist loadfile --no-loadscope-reorder
 UV := $(shell command -v uv 2>/dev/null)
 
 .PHONY: install dev demo test slow plain prerelease check package benchmark lessons docs docs-test clean
@@ -39,13 +41,13 @@ demo: install ## trains LeNet-5 on scanned digits, then compares a few networks 
 	$(BIN)/experiments compare outputs
 
 test: dev ## the quick tests
-	$(BIN)/python -m pytest -q -n auto --dist loadfile
+	$(BIN)/python -m pytest -q $(WORKERS)
 
 slow: dev ## the tests that take longer
-	$(BIN)/python -m pytest -q -m slow -n auto --dist loadfile
+	$(BIN)/python -m pytest -q -m slow $(WORKERS)
 
 plain: dev ## run, resume and sweep tests without any stand-in for parts of Lightning, torch and Hydra
-	EXPERIMENTS_PLAIN=1 $(BIN)/python -m pytest -q -n auto --dist loadfile -k "not bit_identical or cosine or workers" \
+	EXPERIMENTS_PLAIN=1 $(BIN)/python -m pytest -q $(WORKERS) -k "not bit_identical or cosine or workers" \
 		tests/run/test_old_runs.py tests/run/test_resume.py \
 		tests/run/test_execute.py::test_the_record_tells_all tests/run/test_execute.py::test_evaluate_gives_the_recorded_figures \
 		tests/sweep/test_launch.py::test_every_cell_gets_a_folder_a_record_and_a_line \

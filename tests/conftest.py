@@ -20,7 +20,21 @@ BESIDE = Path(__file__).parents[2] / "shared" / "data"
 if BESIDE.is_dir():  # real datasets beside the repository are found by all tests alike, as by a run that names them
     os.environ.setdefault("EXPERIMENTS_DATA", str(BESIDE))
 
+# Files that take longest, longest first: several workers end together if these do not come last.
+LONGEST = (
+    "test_experiments", "test_same_sentence", "test_faults", "test_models", "test_execute", "test_resume", "test_ranks",
+    "test_search", "test_plan", "test_launch", "test_of_the_dataset", "test_detection", "test_cached_features", "test_check",
+    "test_autoencoders", "test_freezing", "test_api", "test_spawn", "test_clusters", "test_claims", "test_kill_test",
+    "test_speedups", "test_segmentation", "test_transcription", "test_speech_recognition", "test_detectors", "test_segmenters",
+)  # fmt: skip
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first; within a file nothing changes."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 
 
 @pytest.fixture(scope="session", autouse=True)
