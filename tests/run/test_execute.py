@@ -486,6 +486,8 @@ class MyShapes(Shapes):
         "model=tiny",
         "trainer=quick",
         "trainer.accelerator=cpu",
+        "callbacks=none",
+        "logger=none",
         "hydra.run.dir=run",
     ]
     script = Path(sys.executable).with_name("experiments")  # unlike python -m it does not look into this folder

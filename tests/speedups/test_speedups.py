@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,12 +20,15 @@ WORDS = (
 )
 
 
-def test_the_switch_turns_all_off_and_changes_no_result(command: Command, tmp_path: Path) -> None:
-    records = {}
-    for plain in ("0", "1"):
-        done = command(*WORDS[:-1], f"hydra.run.dir=run{plain}", env={"EXPERIMENTS_PLAIN": plain})
-        assert done.returncode == 0, done.stderr
-        records[plain] = json.loads((tmp_path / f"run{plain}" / "record.json").read_text())
+def test_the_switch_turns_all_off_and_changes_no_result(
+    command: Command, experiments: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("EXPERIMENTS_PLAIN", raising=False)
+    code, _, errors = experiments(*WORDS[:-1], "hydra.run.dir=run0")
+    assert code == 0, errors
+    done = command(*WORDS[:-1], "hydra.run.dir=run1", env={"EXPERIMENTS_PLAIN": "1"})
+    assert done.returncode == 0, done.stderr
+    records = {plain: json.loads((tmp_path / f"run{plain}" / "record.json").read_text()) for plain in ("0", "1")}
     assert records["1"]["environment"]["speedups"] == []
     assert "training_loop" in records["0"]["environment"]["speedups"]
     assert records["0"]["metrics"] == records["1"]["metrics"]

@@ -16,7 +16,9 @@ from tests.sweep.conftest import SMALL, Sweeps, processes_of
 LONG = [*SMALL, "trainer.max_epochs=70", "data.limit=320"]
 
 
-def test_a_job_that_goes_wrong_fails_alone_and_is_tried_again(sweeps: Sweeps) -> None:
+def test_a_job_that_goes_wrong_fails_alone_and_is_tried_again(
+    sweeps: Sweeps, experiments, monkeypatch: pytest.MonkeyPatch
+) -> None:
     faults = "none,segmentation,exit,killed,memory,error,endless"
     words = [
         "-m",
@@ -47,7 +49,9 @@ def test_a_job_that_goes_wrong_fails_alone_and_is_tried_again(sweeps: Sweeps) ->
     assert "Traceback" not in errors
     assert "experiments train resume=faults/5_how=error" in errors, "the command that repeats it"
     assert "Segmentation fault" in (sweeps.folder / "faults" / "1_how=segmentation" / "job.log").read_text()
-    assert "no luck" in sweeps.run("resume=faults/5_how=error")[2]
+    monkeypatch.chdir(sweeps.folder)
+    monkeypatch.syspath_prepend(sweeps.folder)
+    assert "no luck" in experiments("train", "resume=faults/5_how=error")[2]
     (sweeps.folder / "mended").touch()
     finished = records["how=none"]
     code, output, errors = sweeps.run("-m", "resume=faults")
@@ -114,15 +118,17 @@ def test_ctrl_c_saves_what_runs(sweeps: Sweeps) -> None:
     assert "2 interrupted, 1 waiting" in output
 
 
-@pytest.mark.parametrize("how", ["cut", "freed"])
-def test_a_stop_that_comes_in_the_midst_of_a_library_is_a_stop(sweeps: Sweeps, how: str) -> None:
+def test_a_stop_that_comes_in_the_midst_of_a_library_is_a_stop(sweeps: Sweeps) -> None:
     (sweeps.folder / "mended").unlink(missing_ok=True)
-    words = [*SMALL, "model=faulty", f"model.how={how}", "--config-dir=conf"]
-    code, _, errors = sweeps.run(*words, f"hydra.run.dir=run_{how}")
-    assert (code, errors.splitlines()[-1]) == (130, "stopped by SIGINT"), errors
-    code, _, errors = sweeps.run("-m", *words, f"hydra.sweep.dir=sweep_{how}")
+    words = [*SMALL, "model=faulty", "--config-dir=conf"]
+    for how in ("cut", "freed"):
+        code, _, errors = sweeps.run(*words, f"model.how={how}", f"hydra.run.dir=run_{how}")
+        assert (code, errors.splitlines()[-1]) == (130, "stopped by SIGINT"), errors
+    code, _, errors = sweeps.run("-m", *words, "model.how=cut,freed", "hydra.sweep.dir=sweep_stopped")
     assert code == 1, errors
-    for folder in (sweeps.folder / f"run_{how}", *(sweeps.folder / f"sweep_{how}").glob("0*")):
+    folders = [sweeps.folder / "run_cut", sweeps.folder / "run_freed", *(sweeps.folder / "sweep_stopped").glob("[01]*")]
+    assert len(folders) == 4
+    for folder in folders:
         record = json.loads((folder / "record.json").read_text())
         assert (record["status"], record["error"]) == ("interrupted", "Interrupted: stopped by SIGINT")
 
