@@ -14,8 +14,8 @@ from experiments.models.library.detectors import FasterRCNN, OnePass, SSDLite
 from experiments.models.library.torchvision_segmenters import TorchvisionSegmenter
 from experiments.models.speech_rnn import SpeechRNN
 from experiments.models.stages import Supervised
-from experiments.run.names_of_data import match_classes
-from experiments.spec import AudioSpec
+from experiments.run.names_of_data import match_classes, require_tokens, trained_spec
+from experiments.spec import AudioSpec, TextSpec, to_plain
 from experiments.transfer.weights import load_weights
 
 TRAINED, HERE = ["cat", "dog", "hen"], ["hen", "cat", "dog"]
@@ -141,3 +141,19 @@ def test_transcripts_meet_the_symbols_of_a_run_by_name() -> None:
     data.spec = AudioSpec(8000, 100, 100, symbols=("a", "x"))
     with pytest.raises(UserError, match=r"symbols that the run does not know \(x\); it knows a, b, c"):
         match_classes(data, trained, "data=x")
+
+
+def test_a_checkpoint_without_its_tokenizer_meets_no_other_words(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = TextSpec(100, 5, 9, ("bad", "good"))
+    torch.save({"spec": to_plain(spec), "state_dict": {}}, tmp_path / "taken_out.ckpt")
+    trained = trained_spec(str(tmp_path / "taken_out.ckpt"))
+    assert trained == spec
+    fitted, named = ({"tokenizer": {"kind": "word", "source": source}} for source in (None, "run/tokenizer.json"))
+    with pytest.raises(UserError, match=r"its tokenizer is not beside it: .* in data\.tokenizer\.source"):
+        require_tokens(fitted, spec, trained, "taken_out.ckpt")
+    require_tokens(named, spec, trained, "taken_out.ckpt")
+    assert not caplog.text
+    require_tokens(fitted, spec, None, "plain.pt")
+    assert "weights=plain.pt does not say which tokens its rows are" in caplog.text

@@ -14,7 +14,7 @@ from experiments.config.shorthand import SCHEDULER_ENTRIES
 from experiments.run.identity import same_examples
 from experiments.run.instantiate import bound, described, locate, make
 from experiments.run.model_memory import require_model_memory
-from experiments.run.names_of_data import require_names, trained_spec
+from experiments.run.names_of_data import require_names, require_tokens, trained_spec
 from experiments.speedups.lean_imports import import_lightning
 from experiments.speedups.malloc import keep_freed_memory
 
@@ -150,6 +150,8 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
         scored = "symbols" if getattr(spec, "symbols", ()) else "classes"
         names = getattr(spec, scored, ()) if own else ()
         trained = trained_spec(weights)
+        if weights != "pretrained":
+            require_tokens(config.data, spec, trained, weights)
         if trained is not None:
             rows = "symbols" if getattr(model, "blank", False) else ""  # of the head, which may begin anew
             require_names(spec, trained, f"data={config.run.choices.get('data')}", f"weights={weights}", rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from experiments.errors import UserError
 from experiments.run.record import read_record
 from experiments.spec import from_plain
+
+log = logging.getLogger(__name__)
 
 
 def match_classes(data: Any, trained: Any, name: str) -> None:
@@ -99,18 +102,62 @@ def require_names(given: Any, trained: Any, name: str, source: str, but: str = "
 
 
 def trained_spec(weights: str | None) -> Any:
-    """Return the spec of the data that weights were trained on, where they are those of an earlier run, or a file in
-    its folder.
+    """Return the spec of the data that weights were trained on, where they are those of an earlier run, a file in its folder,
+    or a checkpoint that was taken out of it.
     """
+    if weights is None:
+        return None
     path = Path(str(weights))
     folders = [path, *path.parents[:2]] if path.exists() else []
     folder = next((one for one in folders if (one / "config.yaml").is_file() and (one / "record.json").is_file()), None)
-    if weights is None or folder is None:
+    try:
+        return from_plain(read_record(folder)["spec"]) if folder else _spec_in(path)
+    except (UserError, KeyError, TypeError):  # an older or a damaged record, or a module without a spec
+        return _spec_in(path)
+
+
+def _spec_in(path: Path) -> Any:
+    """Return the spec that a checkpoint holds, or None."""
+    from experiments.transfer.weight_files import read_checkpoint
+
+    file = path / "checkpoints" / "best.ckpt" if path.is_dir() else path
+    if file.suffix != ".ckpt" or not file.is_file():
         return None
     try:
-        return from_plain(read_record(folder)["spec"])
-    except (UserError, KeyError, TypeError):  # an older or a damaged record, or a module without a spec
+        return from_plain(read_checkpoint(file)["spec"])
+    except (UserError, KeyError, TypeError):  # whoever loads the weights says what is wrong
         return None
+
+
+def require_tokens(data: Any, spec: Any, trained: Any, weights: str) -> None:
+    """Refuses weights of texts whose tokenizer is not there, as rows of a table of words would meet other words.
+
+    Args:
+        data: the config of the data.
+        spec: of the data.
+        trained: of those of the weights, or None where nothing says it.
+        weights: their name.
+
+    Raises:
+        UserError: when they are of a run, and its tokenizer is not beside them. Of other files a warning says so.
+    """
+    several = data.get("tokenizers") or {}
+    parts = {"tokenizer": data.get("tokenizer")} | {
+        f"tokenizers.{side}": several.get(side) for side in ("source", "target")
+    }
+    fitted = next((key for key, one in parts.items() if one and one.get("source") is None), None)
+    if fitted is None or not hasattr(spec, "vocabulary"):
+        return
+    if hasattr(trained, "vocabulary"):
+        raise UserError(
+            f"weights={weights} is of a run on texts, and its tokenizer is not beside it: name the folder of the run, or the "
+            f"file of its tokenizer in data.{fitted}.source"
+        )
+    if trained is None:
+        log.warning(
+            "weights=%s does not say which tokens its rows are: they are taken for those that data.%s is fitted to, in this order; "
+            "name its tokenizer in data.%s.source.", weights, fitted, fitted,
+        )  # fmt: skip
 
 
 def _some(names: Any, most: int = 10) -> str:
