@@ -73,7 +73,7 @@ lessons: dev ## writes the lessons with outputs and pictures of their commands, 
 docs-test: dev ## runs every command of the lessons, small
 	$(BIN)/python scripts/lessons.py --check
 
-docs: dev ## builds the site into site/ with its links checked; python -m http.server -d site shows it without a network
+docs: dev ## builds the site into site/ with its links checked; open site/index.html, which needs neither server nor network
 	$(BIN)/mkdocs build --strict
 
 clean:

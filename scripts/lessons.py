@@ -17,6 +17,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +33,23 @@ SMALL = ("trainer=quick", "callbacks.figures=null", "hydra.run.dir=run")
 WORDS = {
     "en": {"idea": "The idea", "code": "The code", "see": "See it", "train": "Train it", "claims": "What was measured",
            "questions": "Questions", "more": "lines more", "other": "हिन्दी में", "notebook": "as a notebook",
-           "head": "comparison | quantity | of | against | effect | 95 % | verdict", "verdict": "Verdict"},
+           "head": "comparison | quantity | of | against | effect | 95 % | verdict", "verdict": "Verdict", "stop": "."},
     "hi": {"idea": "विचार", "code": "Code", "see": "देखें", "train": "Train करें", "claims": "क्या मापा गया",
            "questions": "प्रश्न", "more": "पंक्तियाँ और", "other": "In English", "notebook": "notebook के रूप में",
-           "head": "तुलना | राशि | किसकी | किसके सामने | असर | 95 % | निर्णय", "verdict": "निर्णय"},
+           "head": "तुलना | राशि | किसकी | किसके सामने | असर | 95 % | निर्णय", "verdict": "निर्णय", "stop": "।"},
 }  # fmt: skip
 
 
 def lessons() -> list[dict[str, Any]]:
     """All lessons, in order."""
     found: list[dict[str, Any]] = yaml.safe_load((DOCS / "lessons" / "lessons.yaml").read_text(encoding="utf-8"))
+    return found
+
+
+@cache
+def hindi() -> dict[str, Any]:
+    """What the claims say, in Hindi."""
+    found: dict[str, Any] = yaml.safe_load((DOCS / "lessons" / "claims_hi.yaml").read_text(encoding="utf-8"))
     return found
 
 
@@ -102,26 +110,30 @@ def measured(claim: str, language: str) -> str:
     from experiments.claims.claim import read_claim
     from experiments.claims.verdict import read_verdict
 
-    said, verdict, words = read_claim(claim), read_verdict(measured_dir() / f"{claim}_small.json"), WORDS[language]
+    known, verdict, words = read_claim(claim), read_verdict(measured_dir() / f"{claim}_small.json"), WORDS[language]
+    said = {"statement": known.statement, "conditions": known.conditions, "say": [one.say for one in verdict.findings]}
+    verdicts: dict[str, str] = {}
+    if language == "hi":
+        said, verdicts = hindi()[claim], hindi()["verdicts"]
     head = words["head"].split(" | ")
     rows = [
         [
-            one.say,
+            say,
             one.quantity,
             wording.figure(one.of.mean),
             wording.figure(one.against.mean),
             wording.effect(one),
             wording.interval(one),
-            one.verdict,
+            verdicts.get(one.verdict, one.verdict),
         ]
-        for one in verdict.findings
+        for say, one in zip(said["say"], verdict.findings, strict=True)
     ]
     table = [f"| {' | '.join(row)} |" for row in [head, ["---"] * 2 + ["---:"] * 4 + ["---"], *rows]]
     parts = [
-        f"### [{said.statement}](../../claims.md#{claim})",
-        f"{words['verdict']}: **{verdict.verdict}**. {said.conditions}".rstrip(),
+        f"### [{said['statement']}](../../claims.md#{claim})",
+        f"{words['verdict']}: **{verdicts.get(verdict.verdict, verdict.verdict)}**{words['stop']} {said['conditions']}".rstrip(),
         "\n".join(table),
-        f"![{said.statement}](../../claims/{claim}.png)",
+        f"![{said['statement']}](../../claims/{claim}.png)",
     ]
     return "\n\n".join(parts)
 

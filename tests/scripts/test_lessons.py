@@ -69,6 +69,21 @@ def test_a_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert said and not any("error:" in one for one in said)
 
 
+def test_claims_of_hindi_lessons_are_hindi() -> None:
+    named = {claim for lesson in LESSONS for claim in lesson["claims"]}
+    assert named <= set(script.hindi())
+    for claim in named:
+        text = script.measured(claim, "hi")
+        for english in ("against", "Verdict", *script.hindi()["verdicts"]):
+            assert not re.search(rf"\b{english}\b", re.sub(r"\(.*?\)", "", text)), f"{claim}: {english}"
+
+
+def test_the_site_fetches_nothing_and_is_searched_from_a_folder() -> None:
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert "font: false" in text and "- offline" in text and "polyfills: [javascripts/iframe-worker.js]" in text
+    assert "Permission is hereby granted" in (ROOT / "docs" / "javascripts" / "iframe-worker.js").read_text()
+
+
 def test_a_failing_command_is_told(tmp_path: Path) -> None:
     code, said = script.run("experiments show softmax --temperature 0", tmp_path)
     assert code == 2 and "must be above 0" in said
