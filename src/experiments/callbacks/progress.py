@@ -120,7 +120,7 @@ class Progress(Callback):
         left = _batches_left(trainer, batch)
         if left is not None and self._batches:
             parts.append(f"{clock((now - self._started) / self._batches * left)} left")
-        self._screen.draw([*parts, f"{speed:,.0f} examples/s"])
+        self._screen.draw([*parts, _speed(speed)])
 
     def _draw_evaluation(self, trainer: Trainer, what: str, totals: Any, batch_idx: int, dataloader_idx: int) -> None:
         now = time.perf_counter()
@@ -137,7 +137,7 @@ class Progress(Callback):
             return
         _, examples, seconds = self._epoch
         examples, seconds = (self._examples - examples) * self._processes, self.train_seconds - seconds
-        speed = f"{examples / max(seconds, 1e-9):,.0f} examples/s"
+        speed = _speed(examples / max(seconds, 1e-9))
         if trainer.is_global_zero and not quiet():
             judged = judged_by(trainer, trainer.lightning_module)
             metrics = _of_epoch(trainer.callback_metrics, judged and judged[0])
@@ -173,6 +173,11 @@ def _batches_left(trainer: Trainer, batch: int) -> float | None:
     if trainer.max_steps > 0:
         left.append((trainer.max_steps - trainer.global_step) * trainer.accumulate_grad_batches)
     return max(min(left), 0) if left else None
+
+
+def _speed(speed: float) -> str:
+    """Return examples a second; slow ones never as 0."""
+    return f"{speed:,.0f} examples/s" if speed >= 10 else f"{speed:.2g} examples/s"
 
 
 def _bar(done: int, total: float) -> str:

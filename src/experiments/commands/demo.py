@@ -22,6 +22,8 @@ and examples of the test split. A link that others can open is made with --share
 LARGEST = "16mb"  # of a file that is given to the page
 MOST_FIELDS = 24  # observations with a field each; more of them are written into one
 
+_CSS = ".thumbnail-item {aspect-ratio: auto !important; height: auto !important}"  # pictures without grey bars above and below
+
 
 def main(words: list[str]) -> int:
     """Loads the run and opens the page until it is stopped.
@@ -49,7 +51,12 @@ def main(words: list[str]) -> int:
     local = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])  # no fonts from elsewhere
     try:
         made.launch(
-            server_name="127.0.0.1", server_port=options.port, share=options.share, max_file_size=LARGEST, theme=local
+            server_name="127.0.0.1",
+            server_port=options.port,
+            share=options.share,
+            max_file_size=LARGEST,
+            theme=local,
+            css=_CSS,
         )
     except OSError as error:
         raise UserError(f"the page cannot be opened ({error}): choose another --port") from None
@@ -76,11 +83,11 @@ def page(answerer: Any, examples: int) -> Any:
 
     def answer(*given: Any) -> Any:
         if all(one is None or one == "" for one in given):
-            raise gradio.Error("there is no input yet: give one, or choose an example")
+            raise gradio.Error("there is no input yet: give one, or choose an example", print_exception=False)
         try:
             bars, table, pictures, files = answered(answerer, input_of(answerer, given))
         except UserError as error:
-            raise gradio.Error(str(error)) from None
+            raise gradio.Error(str(error), print_exception=False) from None
         return [
             gradio.update(value=bars, visible=bool(bars)),
             gradio.update(value=table, visible=not bars),
