@@ -11,8 +11,9 @@ trap 'rm -rf "$scratch"' EXIT
 "$scratch/tools/bin/pip" install --quiet build twine
 "$scratch/tools/bin/python" -m build --outdir dist .
 "$scratch/tools/bin/twine" check --strict dist/*
+inside=$("$python" -m zipfile -l dist/*.whl) # whole: grep -q on a pipe leaves it early, and pipefail calls that a failure
 for file in experiments/py.typed experiments/conf/train.yaml; do
-  "$python" -m zipfile -l dist/*.whl | grep -q "$file" || { echo "the wheel lacks $file"; exit 1; }
+  grep -q "$file" <<< "$inside" || { echo "the wheel lacks $file"; exit 1; }
 done
 [ "${CLEAN:-1}" = 0 ] && exit 0
 "$python" -m venv "$scratch/clean"
