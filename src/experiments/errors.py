@@ -45,6 +45,8 @@ def in_short(error: BaseException) -> str:
     made.
     """
     notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    if isinstance(error, UserError):  # whose sentence says all
+        return f"{first_line(error)}{notes}"
     return f"{type(error).__name__}: {first_line(error)}{notes}"
 
 

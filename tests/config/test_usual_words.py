@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from experiments.config.compose import GROUPS
 from experiments.config.options import options
 from experiments.config.usual_words import _CONTROL_KEYS, _KEYS, _OPTIONS, unknown_option
+from experiments.errors import UserError, in_short
 
 
 @pytest.mark.parametrize(
@@ -83,3 +86,20 @@ def test_claims_are_listed_and_searched(experiments) -> None:
     assert code == 0 and "gru_faster_than_lstm" in output and "depth_needs_shortcuts" not in output
     code, _, errors = experiments("list", "claims", "bicycles")
     assert code == 2 and "no claim has bicycles" in errors
+
+
+def test_a_folder_in_place_of_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, experiments: Callable[..., tuple[int, str, str]]
+) -> None:
+    """What a stranger types first: each refusal says what to type next."""
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert "write data=image_folder data.root=photos" in experiments("check", "data=photos")[2]
+    said = experiments("check", "data=image_folder")[2]
+    assert "data.root has no default: add data.root=… (holds train/<class>/*" in said
+    assert "(holds train/<class>/*" in experiments("check", "-m", "data=image_folder", "seed=0,1")[2]
+
+
+def test_an_error_of_the_user_is_its_sentence_alone() -> None:
+    assert in_short(UserError("photo.png is broken: leave it out")) == "photo.png is broken: leave it out"
+    assert in_short(ValueError("no")) == "ValueError: no"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from experiments.config.absent_groups import fill_absent
 from experiments.config.augmentation import settle_augmentation
 from experiments.config.chosen_in_files import with_choices_of_files
+from experiments.config.comments import comment_of
 from experiments.config.fitting_task import with_fitting_task
 from experiments.config.hydra_keys import refuse_sweep, refuse_unused, refuse_words, searchpath_is_there
 from experiments.config.interpolations import resolve
@@ -151,7 +152,7 @@ def settle(
     except OmegaConfBaseException as error:
         raise UserError(first_line(error)) from error
     if whole:
-        missing_sentence(OmegaConf.missing_keys(config))
+        missing_sentence(OmegaConf.missing_keys(config), config.run.choices, config_dirs)
     finish(config)
     OmegaConf.set_struct(config, True)
     return config
@@ -246,15 +247,16 @@ def refuse_names(config: Any) -> None:
             )
 
 
-def missing_sentence(keys: Iterable[str]) -> None:
-    """Raises for the first of some keys that have no value.
+def missing_sentence(keys: Iterable[str], choices: Mapping[str, Any], config_dirs: Sequence[str] = ()) -> None:
+    """Raises for the first of some keys that have no value, with what its file says of it.
 
     Raises:
         UserError: when there is one.
     """
     missing = sorted(keys)
     if missing:
-        raise UserError(f"{missing[0]} has no default: add {missing[0]}=…")
+        said = comment_of(missing[0], choices, config_dirs)
+        raise UserError(f"{missing[0]} has no default: add {missing[0]}=…{f' ({said})' if said else ''}")
 
 
 def quoted(text: str) -> str:

@@ -62,7 +62,7 @@ def _launch(folder: Path, processes: int, logs: str) -> dict[str, Any]:
             raise Interrupted(first.exitcode - 128) from None
         if first.exitcode == 2:  # the user's mistake; the first process may have been ended before it could record it
             message = _said(first) or str(read_record(folder).get("error"))
-            failed: Exception = UserError(message.partition(": ")[2])
+            failed: Exception = UserError(message)
         else:
             message = f"process {rank} of {processes} {_ending(first)}"
             failed = RunFailed(message)

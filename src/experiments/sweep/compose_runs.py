@@ -94,7 +94,7 @@ class Composer:
         run |= {"dir": folder, "choices": dict(choices), "overrides": list(words), "config_dirs": self.config_dirs}
         resolved = self._resolve(config, config, 0)
         if whole:
-            missing_sentence(_missing(resolved, ""))
+            missing_sentence(_missing(resolved, ""), choices, self.config_dirs)
         finish(resolved)
         return resolved
 
