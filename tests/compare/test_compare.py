@@ -681,3 +681,22 @@ def test_a_reference_without_a_result(tmp_path: Path) -> None:
     make_run(tmp_path / "b", None, model="b", status="failed")
     with pytest.raises(UserError, match="has no finished run with test/accuracy"):
         compare([tmp_path], against=["model=b"])
+
+
+def test_modules_of_ones_own_are_networks(tmp_path: Path) -> None:
+    """Their class stands as the model, and those on the same data are compared."""
+    for task, model, accuracy in (("lit", None, 0.8), ("wide", None, 0.9)):
+        for seed in (0, 1):
+            run = make_run(tmp_path / f"{task}_{seed}", accuracy + seed / 100, seed, task=task, model=model)
+            path = run / "record.json"
+            record = json.loads(path.read_text()) | {
+                "spec": None,
+                "settings": {"task._target_": f"mine.{task.title()}"},
+            }
+            path.write_text(json.dumps(record))
+    cells, _ = gather([tmp_path])
+    assert {cell.level("model") for cell in cells} == {"Lit", "Wide"} and differing(cells) == ["task"]
+    (field,) = analysis.analyse(cells).fields
+    assert [field.label(cell) for cell in field.scored] == ["wide", "lit"]
+    (alone,) = analysis.analyse([cell for cell in cells if cell.level("task") == "lit"]).fields
+    assert alone.label(alone.cells[0]) == "Lit"

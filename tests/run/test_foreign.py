@@ -72,6 +72,9 @@ class LitData(L.LightningDataModule):
 
     def test_dataloader(self):
         return DataLoader(self.set, 16)
+
+    def predict_dataloader(self):
+        return [DataLoader(self.set, batch_size=16), DataLoader(self.set, batch_size=32)]
 """
 
 
@@ -116,7 +119,12 @@ def test_train_evaluate_and_load(lit: Experiments, tmp_path: Path) -> None:
     assert record["status"] == "finished" and "test_acc" in output
     assert record["best_epoch"] in (1, 2, 3) and record["tested"] == {"checkpoint": "best.ckpt", "weights": "best"}
     assert record["cost"]["parameters"] == 610 and record["cost"]["examples_per_second"] > 0
-    assert [record["choices"][key] for key in ("task", "data", "model", "optimizer")] == ["lit", "lit", None, None]
+    assert [record["choices"][key] for key in ("task", "data", "model", "optimizer")] == [
+        "lit",
+        "lit",
+        "LitModel",
+        None,
+    ]
     code, output, errors = lit("evaluate", "run")
     assert code == 0, errors
     assert float(output.split()[1]) == pytest.approx(record["metrics"]["test_acc"], abs=1e-4)
@@ -184,6 +192,93 @@ def test_sweep_with_seeds_and_compare(lit: Experiments) -> None:
     assert code == 0 and "test_acc" in output and "2" in output
     code, output, _ = lit("train", "resume=sweep")
     assert "0 to run, 4 done already" in output
+
+
+TOLD = """
+
+class Told(LitModel):
+    late = None
+
+    def configure_model(self):
+        self.late = self.late or nn.Linear(10, 10)
+
+    def on_fit_start(self):
+        self.logger.log_hyperparams({"found": {"depth": 3}}, {"hp/score": 0.5})
+
+    def on_train_epoch_end(self):
+        self.logger.log_hyperparams({"later": "yes"})
+
+    def predict_step(self, batch, batch_idx, dataloader_idx=0):
+        return {"class": self(batch[0]).argmax(1), "logits": self(batch[0])}
+
+
+class Writer(L.pytorch.callbacks.BasePredictionWriter):
+    def __init__(self, folder, write_interval):
+        super().__init__(write_interval)
+        self.folder = folder
+
+    def write_on_batch_end(self, trainer, module, prediction, indices, batch, batch_idx, dataloader_idx):
+        torch.save(indices, f"{self.folder}/{dataloader_idx}_{batch_idx}.pt")
+
+    def write_on_epoch_end(self, trainer, module, predictions, indices):
+        torch.save(predictions, f"{self.folder}/all.pt")
+"""
+
+
+def test_own_hyperparameters_late_layers_and_predictions(lit: Experiments, tmp_path: Path) -> None:
+    (tmp_path / "told_of_mine.py").write_text(MODULE + TOLD)
+    (tmp_path / "conf" / "task" / "told.yaml").write_text("_target_: told_of_mine.Told")
+    (tmp_path / "written").mkdir()
+    writer = [f"callbacks.writer.{key}={value}" for key, value in (
+        ("_target_", "told_of_mine.Writer"), ("folder", "written"), ("write_interval", "batch_and_epoch"),
+    )]  # fmt: skip
+    words = ("--config-dir", "conf", "task=told", "data=lit", "trainer.max_epochs=1", "hydra.run.dir=run")
+    code, _, errors = lit("train", *words, *writer)
+    assert code == 0 and "Told: 610 parameters" in errors, errors
+    record = record_of(tmp_path / "run")
+    assert record["choices"]["model"] == "Told" and record["module"] == "told_of_mine.Told"
+    assert record["hyperparameters"] == {
+        "lr": 0.01,
+        "width": 8,
+        "make_optimizer": None,
+        "found/depth": 3,
+        "later": "yes",
+    }
+    assert record["cost"]["parameters"] == 720  # with the layer that configure_model makes
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import metadata
+
+    found = EventAccumulator(str(tmp_path / "run"))
+    found.Reload()
+    content = found.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    told = metadata.parse_session_start_info_plugin_data(content).hparams
+    assert told["found/depth"].number_value == 3 and told["model"].string_value == "Told"
+    assert "| later | yes |" in str(found.Tensors("hyperparameters/text_summary")[0].tensor_proto.string_val[0])
+    assert found.Scalars("hp/score")[0].value == 0.5
+    assert lit("evaluate", "run")[0] == 0
+    code, output, errors = lit("predict", "run")
+    assert code == 0 and output == "Writer wrote what is predicted\n", errors
+    assert len(list((tmp_path / "written").glob("?_?.pt"))) == 6 and (tmp_path / "written" / "all.pt").exists()
+    code, output, errors = lit("predict", "run", "--out", "out")
+    assert code == 0 and "128 answers in out" in output, errors
+    head, *rows = (tmp_path / "out" / "predictions.csv").read_text().splitlines()
+    assert head.startswith("example,class,logits_0,") and len(rows) == 128
+    code, _, errors = lit("predict", "run", "x.png")
+    assert code == 2 and "leave x.png out" in errors
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("callbacks.w._target_=lightning.pytorch.callbacks.BasePredictionWriter",), "experiments predict RUN INPUT"),
+        (("trainer.plugins=[{_target_:lightning.pytorch.plugins.io.AsyncCheckpointIO}]",), "ModelCheckpoint"),
+    ],
+)
+def test_what_a_task_of_ours_would_not_follow_is_refused(
+    experiments: Experiments, words: tuple[str], said: str
+) -> None:
+    code, _, errors = experiments("check", "data=digits", "model=logistic_regression", *words)
+    assert code == 2 and said in errors
 
 
 GAN = """

@@ -170,6 +170,20 @@ def frozen(words: list[str], net: list[str], tmp_path: Path) -> Any:
     return build_freezing(config, build_model(config, SPEC))
 
 
+def test_pruned_weights_learn_on(net: list[str], tmp_path: Path) -> None:
+    """Lightning's ModelPruning calls what it masks `weight_orig`."""
+    from torch.nn.utils import prune
+
+    freezing = frozen(["freezing=stages", "freezing.learn=[head]"], net, tmp_path)
+    for layer in (freezing.model.head, freezing.model.one[0]):
+        prune.l1_unstructured(layer, "weight", amount=0.5)
+    freezing.enter(1)
+    assert {name for name, one in freezing.model.named_parameters() if one.requires_grad} == {
+        "head.weight_orig",
+        "head.bias",
+    }
+
+
 def test_modes_are_kept_when_training_is_asked_for(net: list[str], tmp_path: Path) -> None:
     freezing = frozen(["freezing=gradual"], net, tmp_path)
     expected = {0: ["three", "two", "shake", "one"], 1: ["two", "shake", "one"], 2: ["one"], 3: []}

@@ -110,7 +110,7 @@ class Run(Loaded):
         first = next((n for n in metrics if n.startswith(("test/", "test_")) and not n.endswith("loss")), None)
         names = [name for name in dict.fromkeys([judged, first]) if name and metrics.get(name) is not None]
         said = ", ".join(f"{name} {metrics[name]:.4f}" for name in names)
-        name = chosen.get("model") or chosen.get("task")
+        name = self.record["choices"].get("model") or chosen.get("model") or chosen.get("task")
         return f"Run({name} on {chosen.get('data')}, seed {self.config.seed}: {said or self.record['status']}; {as_typed(self.folder)})"  # fmt: skip
 
     def _repr_html_(self) -> str:
@@ -133,7 +133,7 @@ def result_html(record: Mapping[str, Any], folder: Path) -> str:
     """Return the result of a run as a small table."""
     chosen = read_config(folder.absolute()).run.choices
     head, rows = result_table(dict(record))
-    name = chosen.get("model") or chosen.get("task")
+    name = record["choices"].get("model") or chosen.get("model") or chosen.get("task")
     title = f"{name} on {chosen.get('data')}, seed {record['choices'].get('seed')}"
     cells = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     heads = "".join(f"<th>{escape(cell)}</th>" for cell in head)

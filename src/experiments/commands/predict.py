@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.commands.subtitles import FORMATS, write
+from experiments.config.foreign_modules import is_foreign
 from experiments.data.images import SUFFIXES
 from experiments.errors import UserError, first_line
 from experiments.run.folder import read_config
@@ -175,9 +176,9 @@ def main(words: list[str]) -> int:
     parser.add_argument("run", metavar="RUN", help="the folder of a run, or model=NAME weights=pretrained")
     parser.add_argument(
         "inputs",
-        nargs="+",
+        nargs="*",
         metavar="INPUT",
-        help="of images and sound: files, or folders of them; of texts: the text, or files with one a line; of series: CSV files; of control: observations as 0.1,0,-0.2,0, or files with one a line, or .npy files",
+        help="none where the run has a LightningModule of its own, which answers what its data's predict_dataloader gives; of images and sound: files, or folders of them; of texts: the text, or files with one a line; of series: CSV files; of control: observations as 0.1,0,-0.2,0, or files with one a line, or .npy files",
     )
     parser.add_argument(
         "--top",
@@ -218,7 +219,14 @@ def main(words: list[str]) -> int:
         overrides += [word for word in options.inputs if "=" in word and not Path(word).exists()]
         kind = "speech" if is_speech(overrides) else "image"
     else:
-        kind = (read_config(Path(options.run).absolute()).data.get("gives") or {}).get("kind", "input")
+        config = read_config(Path(options.run).absolute())
+        if is_foreign(config):
+            from experiments.commands.predict_loader import predict_loader
+
+            return predict_loader(options.run, options.inputs, options.format, options.out)
+        kind = (config.data.get("gives") or {}).get("kind", "input")
+    if not options.inputs:
+        parser.error("the following arguments are required: INPUT")
     inputs = READERS.get(kind, list)([word for word in options.inputs if word not in overrides])
     with waiting("loading the network"):
         from experiments.run.loaded import load, load_published

@@ -224,9 +224,9 @@ def analyse(
     kept = [key for key in FIELD if key in differ and key not in by]
     shown = merge(cells, [*kept, *by]) if by else list(cells)
     columns = [*kept, *by] if by else differ or ["model"]
-    groups: dict[tuple[str, ...], list[Cell]] = {}
+    groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in shown:
-        groups.setdefault(tuple(cell.level(key) for key in FIELD), []).append(cell)
+        groups.setdefault(cell.test, []).append(cell)
     several_tasks = len({task for task, _ in groups}) > 1
     fields = []
     for (task, data), members in sorted(groups.items(), key=lambda item: item[0][::-1]):

@@ -128,6 +128,19 @@ class Cell:
         """Return a choice as text: `default` where nobody knows it, since the run did not say and its config is lost."""
         return shown(self.choices[key]) if key in self.choices else "default"
 
+    @property
+    def test(self) -> tuple[str, str]:
+        """Return what values must share to be compared: task and data. LightningModules of one's own stand for networks, so
+        that those on the same data are compared with one another.
+        """
+        return ("LightningModule" if self.foreign else self.level("task")), self.level("data")
+
+    @property
+    def foreign(self) -> bool:
+        """Whether its LightningModule is none of our tasks."""
+        runs = self.runs or self.members[0].runs
+        return bool(runs) and runs[0].foreign
+
     def values(self, metric: str) -> dict[str, float]:
         """Seed to value, of the finished runs that have it; of the seeds that all members have."""
         if metric not in self._values:
@@ -260,7 +273,12 @@ def differing(cells: Sequence[Cell]) -> list[str]:
     """Return the choices in which some cells differ: data first, then the groups, then single keys."""
     keys = dict.fromkeys(["data", *GROUPS])
     keys |= dict.fromkeys(sorted({key for cell in cells for key in cell.choices if key not in keys}))
-    return [key for key in keys if len({cell.level(key) for cell in cells}) > 1]
+    found = [key for key in keys if len({cell.level(key) for cell in cells}) > 1]
+    if {"task", "model"} <= {*found} and all(cell.foreign for cell in cells):
+        pairs = {(cell.level("task"), cell.level("model")) for cell in cells}
+        if len(pairs) == len({task for task, _ in pairs}):  # the class follows from the option
+            found.remove("model")
+    return found
 
 
 def merge(cells: Sequence[Cell], keys: Sequence[str]) -> list[Cell]:

@@ -12,6 +12,7 @@ from typing import Any
 from experiments.errors import UserError, as_typed
 from experiments.run.identity import CHOICES, settings
 from experiments.run.old_names import renamed
+from experiments.run.record import own_module
 from experiments.system.bounded_files import read_json, read_yaml
 
 GROUPS = (*CHOICES, "weights")
@@ -64,6 +65,7 @@ class RecordedRun:
     code: str
     commit: str
     own: dict[str, str]  # the user's own packages: a hash of their sources
+    foreign: bool = False  # its LightningModule is none of our tasks; its class stands as the model
 
     def value(self, name: str) -> float | None:
         """Return a metric, or what `cost.seconds` and the like name; None where the record has no such number."""
@@ -138,12 +140,15 @@ def read_run(folder: Path) -> RecordedRun:
         if key in follow or (key.endswith(".seed") and key not in said)
     }
     weights = record["choices"].get("weights")
+    module = own_module(record)
+    chosen = {key: record["choices"].get(key) for key in GROUPS}
+    if module and chosen["model"] is None:
+        chosen["model"] = module.rpartition(".")[2]
     return RecordedRun(
         folder=folder,
         status=shown(record["status"]),
         seed=shown(record["choices"].get("seed")),
-        choices={key: record["choices"].get(key) for key in GROUPS}
-        | {"weights": as_typed(Path(weights)) if weights else weights},
+        choices=chosen | {"weights": as_typed(Path(weights)) if weights else weights},
         said=said,
         seeds=seeds,
         settings=resolved and {key: value for key, value in resolved.items() if key not in seeds},
@@ -155,6 +160,7 @@ def read_run(folder: Path) -> RecordedRun:
         code=shown((record.get("environment") or {}).get("package_hash")),
         commit=shown((record.get("environment") or {}).get("git_commit")),
         own=dict((record.get("environment") or {}).get("own_code") or {}),
+        foreign=module is not None,
     )
 
 

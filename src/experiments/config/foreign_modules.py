@@ -8,6 +8,7 @@ from experiments.config import absent_groups
 from experiments.config.preprocessing import given_keys
 from experiments.config.signatures import defines, is_a, signature
 
+_WRITER = ("BasePredictionWriter",)
 _TASK, _MODULE, _DATA = ("Task",), ("LightningModule",), ("LightningDataModule",)
 _GIVEN = "experiments.run.python_objects.module"  # a LightningModule that Python code gives
 _CURE = {
@@ -45,6 +46,19 @@ def problem(config: Any) -> str | None:
 def is_foreign(config: Any) -> bool:
     """Tell whether a config's task is a LightningModule of the user's own, as far as its source tells."""
     return _is_foreign(str(config["task"].get("_target_") or ""))
+
+
+def unused_writers(config: Any) -> list[str]:
+    """Return a sentence for each callback that writes what Trainer.predict gives, where `experiments predict` does without it."""
+    if is_foreign(config):
+        return []
+    nodes = {name: str((node or {}).get("_target_") or "") for name, node in (config.get("callbacks") or {}).items()}
+    return [
+        f"callbacks.{name} ({target}) writes what Trainer.predict gives, which serves a LightningModule of one's own alone: leave it out, "
+        "and write with experiments predict RUN INPUT… --out FOLDER"
+        for name, target in nodes.items()
+        if target and not target.startswith("experiments.") and is_a(target, _WRITER)
+    ]
 
 
 def _is_foreign(target: str) -> bool:

@@ -11,11 +11,14 @@ the step beside it.
 
 from __future__ import annotations
 
+import math
+from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
 
 from experiments.loggers.trackers import finish, hyperparameters, log_text
 
@@ -25,6 +28,7 @@ class RunLogger(Logger):
 
     Attributes:
         epoch: in which the run is, for what is logged by step and names no epoch.
+        told: hyperparameters that a module or a callback logged itself, flat; the record keeps them.
     """
 
     epoch = 0
@@ -32,6 +36,7 @@ class RunLogger(Logger):
     def __init__(self, dir: str) -> None:
         super().__init__()
         self._dir = Path(dir)
+        self.told: dict[str, Any] = {}
 
     @property
     def name(self) -> str:
@@ -54,6 +59,11 @@ class RunLogger(Logger):
         """Return what `self.logger.experiment` of a LightningModule is: where it logs, as `log_metrics`."""
         return self
 
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Keeps hyperparameters for the record, as `save_hyperparameters()` and `self.logger.log_hyperparams(…)` give them."""
+        self.told |= flat(params)
+
     def announce(self, choices: Mapping[str, Any], metrics: Sequence[str], texts: Mapping[str, str]) -> None:
         """Takes what `announce` says of the run; here nothing, as config.yaml and record.json hold it."""
 
@@ -62,6 +72,29 @@ class RunLogger(Logger):
 
     def close(self, status: str) -> None:
         """The run is over."""
+
+
+_LONGEST = 200  # letters of a hyperparameter that is no plain value
+
+
+def flat(params: Any, prefix: str = "") -> dict[str, Any]:
+    """Return hyperparameters by names such as `net/width`; what is no number, text, truth or None as text."""
+    found: dict[str, Any] = {}
+    for name, value in (params if isinstance(params, Mapping) else vars(params)).items():
+        if isinstance(value, (Mapping, Namespace)):
+            found |= flat(value, f"{prefix}{name}/")
+        else:
+            number = isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value))
+            found[f"{prefix}{name}"] = value if number or value is None else str(value)[:_LONGEST]
+    return found
+
+
+def told(loggers: Iterable[Any]) -> dict[str, Any]:
+    """Return the hyperparameters that a module or a callback gave any of our loggers."""
+    found: dict[str, Any] = {}
+    for logger in loggers:
+        found |= logger.told if isinstance(logger, RunLogger) else {}
+    return found
 
 
 def announce(

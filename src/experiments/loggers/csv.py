@@ -8,7 +8,6 @@ import io
 import logging
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -36,10 +35,6 @@ class CSV(RunLogger):
         self._rows: list[dict[str, str]] = []
         self._file: io.BufferedRandom | None = None
         self._last = 0  # where the last row begins, in bytes
-
-    @rank_zero_only
-    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Nothing: config.yaml and record.json hold them."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:

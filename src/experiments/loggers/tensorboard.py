@@ -19,7 +19,7 @@ from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 
 from experiments.errors import first_line
-from experiments.loggers.base import RunLogger
+from experiments.loggers.base import RunLogger, flat
 from experiments.loggers.event_file import record, records
 from experiments.spec import ImageSpec
 
@@ -52,6 +52,8 @@ class TensorBoard(RunLogger):
         self._held: list[Any] = []  # events of a module that wait for those of earlier attempts
         self._fitting = False
         self._tested = False
+        self._choices: dict[str, Any] = {}  # what the HPARAMS tab shows
+        self._final: list[str] = []  # tags of scalars that say how the run ended; the tab reads their last values
 
     @property
     @rank_zero_experiment
@@ -64,26 +66,54 @@ class TensorBoard(RunLogger):
         return self._writer
 
     def announce(self, choices: Mapping[str, Any], metrics: Sequence[str], texts: Mapping[str, str]) -> None:
-        """Writes the HPARAMS entry and the texts."""
-        self.log_hyperparams(dict(choices), metrics)
+        """Writes the texts, and holds the HPARAMS entry until the first values are logged."""
+        self._choices |= choices
+        self._final += metrics
         for name, text in texts.items():
             self.log_text(name, text)
 
     @rank_zero_only
-    def log_hyperparams(self, params: Any, metrics: Sequence[str] | Mapping[str, Any] = (), **kwargs: Any) -> None:
-        """The entry in the HPARAMS tab, written the first time it is called.
+    def log_hyperparams(
+        self, params: Any, metrics: Mapping[str, Any] | Sequence[str] | float | None = None, *args: Any, **kwargs: Any
+    ) -> None:
+        """Adds to the entry in the HPARAMS tab, which is written with the run's first values; what comes later is a text.
 
         Args:
-            params: flat choices.
-            metrics: tags of scalars that will say how the run ended; the tab reads their last values.
+            params: as Lightning's logger takes them.
+            metrics: values that say how the run ended, or the tags of scalars that will; a number alone is `hp_metric`.
         """
-        if "_hparams_/session_start_info" in self._once:
+        given = flat(params)
+        fresh = (
+            not given.items() <= self.told.items()
+        )  # Lightning gives those of `save_hyperparameters` before each fit and test
+        self.told |= given
+        named: Any = {"hp_metric": metrics} if isinstance(metrics, (int, float)) else metrics or ()
+        for name in named if isinstance(named, Mapping) else ():
+            self._write_once(name, float(named[name]))
+        if "_hparams_/session_start_info" not in self._once:
+            self._choices |= given
+            self._final += [name for name in named if name not in self._final]
+            return
+        if not fresh:
+            return
+        rows = [f"| {name} | {value} |" for name, value in self.told.items()]
+        self.log_text("hyperparameters", "\n".join(["| name | value |", "| --- | --- |", *rows]))
+
+    def _write_once(self, name: str, value: float) -> None:
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        self._once.add(name)
+        self._write(Summary(value=[Summary.Value(tag=name, simple_value=value)]), 0)
+
+    def _enter(self) -> None:
+        """Writes the entry in the HPARAMS tab, once."""
+        if not self._choices or "_hparams_/session_start_info" in self._once:
             return
         from tensorboard.plugins.hparams import api_pb2 as api
         from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionStartInfo
 
         experiment, start = api.Experiment(), SessionStartInfo(start_time_secs=time.time())
-        for name, value in dict(params).items():
+        for name, value in self._choices.items():
             info = experiment.hparam_infos.add(name=name)
             if isinstance(value, bool):
                 info.type, start.hparams[name].bool_value = api.DATA_TYPE_BOOL, value
@@ -92,14 +122,14 @@ class TensorBoard(RunLogger):
             else:
                 text = "none" if value is None else str(value)
                 info.type, start.hparams[name].string_value = api.DATA_TYPE_STRING, text
-        for tag in metrics:
+        for tag in self._final:
             experiment.metric_infos.add(name=api.MetricName(tag=tag))
         # Of several such summaries TensorBoard takes any one for the columns of all runs. In a sweep none is written, so
         # that it collects the columns itself, or takes those that `experiments compare --tensorboard` writes.
         if not (self._dir.parent / "sweep.json").exists():
             self._hparams("experiment", HParamsPluginData(experiment=experiment))
         self._hparams("session_start_info", HParamsPluginData(session_start_info=start))
-        self._lay_out_pairs(list(metrics))
+        self._lay_out_pairs(self._final)
 
     def _lay_out_pairs(self, metrics: Sequence[str]) -> None:
         """Lays training and validation over each other in the CUSTOM SCALARS tab, the loss first."""
@@ -134,6 +164,7 @@ class TensorBoard(RunLogger):
         if not scalars:
             return
         self._latest |= dict.fromkeys(scalars, step)
+        self._enter()
         tested = any(k.startswith(("test/", "test_")) for k in scalars)
         self._tested |= tested
         self._open()
@@ -219,6 +250,7 @@ class TensorBoard(RunLogger):
     @rank_zero_only
     def close(self, status: str) -> None:
         """Write how the run ended, unless that was written before, and close the file."""
+        self._enter()
         self._release()
         self._end("success" if status == "finished" else "failed")
         if self._file is not None:

@@ -22,7 +22,7 @@ def banner(config: DictConfig, record: dict[str, Any], folder: Path) -> None:
     if quiet():
         return
     chosen, cost = config.run.choices, record["cost"]
-    model = chosen.get("model") or chosen.get("task") or config.task["_target_"].rpartition(".")[2]
+    model = record["choices"].get("model") or chosen.get("task")
     rows = [("model", f"{model}: {_parameters(cost)}"), ("data", f"{chosen.get('data')}: {_sizes(record['data'])}")]
     if record.get("freezing") and cost.get("trainable_parameters") != cost.get("parameters"):
         rows.append(("freezing", str(chosen.get("freezing"))))
@@ -129,7 +129,7 @@ def _next(record: dict[str, Any], folder: Path, typed: str) -> list[tuple[str, s
         rows.append(("TensorBoard", f"experiments board {typed}"))
     if (folder / "figures").is_dir():
         rows.append(("pictures", f"{typed}/figures"))
-    if record.get("spec") and (record.get("choices") or {}).get("model"):
+    if record.get("spec") and "module" not in record:
         rows.append(("predict", f"experiments predict {typed} INPUT…"))
         rows.append(("look inside", f"experiments show {typed}"))
     rows.append(("compare", f"experiments compare {shlex.quote(as_typed(folder.parent))}"))

@@ -111,7 +111,7 @@ def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
 
 def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     from experiments.callbacks.meter import CountingMeter, Meter
-    from experiments.loggers.base import announce, close
+    from experiments.loggers.base import announce, close, told
     from experiments.run.foreign import is_ours, shares_batches
 
     with in_words(config):
@@ -146,6 +146,7 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     else:
         record.content["cost"] |= parameters_of(task)
         record.content["choices"] |= choices_of(config)
+        record.content["module"] = str(config.task.get("object") or config.task["_target_"])
     if rank() == 0:
         banner(config, record.content, folder)
     if config.trainer.get("compile"):
@@ -158,6 +159,12 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
         belongs_to(error, folder)
         close(trainer.loggers, FAILED)
         raise
+    finally:
+        if found := told(trainer.loggers):
+            record.content["hyperparameters"] = found
+        made_late = not ours and record.content["cost"]["parameters"] != parameters_of(task)["parameters"]
+        if made_late:  # by `configure_model`
+            record.content["cost"] |= parameters_of(task)
     close(trainer.loggers, FINISHED)
 
 

@@ -120,10 +120,16 @@ def _network(config: DictConfig, data: Any) -> Any:
     return make(config.model, **spec.inputs, **classes)
 
 
-def choices_of(config: DictConfig) -> dict[str, None]:
-    """Choices that a record leaves open, because the module makes these itself."""
+def choices_of(config: DictConfig) -> dict[str, str | None]:
+    """Choices that a record leaves open, because the module makes these itself; its class stands as the model."""
     taken = inspect.signature(locate(str(config.task["_target_"]))).parameters
-    return dict.fromkeys(name for name in _OURS if name not in taken or name in config.task)
+    own: dict[str, str | None] = dict.fromkeys(name for name in _OURS if name not in taken or name in config.task)
+    return own | ({"model": class_of(config.task)} if "model" in own else {})
+
+
+def class_of(task: Any) -> str:
+    """Return the name of the class of a LightningModule, from its config."""
+    return str(task.get("object") or task["_target_"]).partition("#")[0].rpartition(".")[2]
 
 
 def refuse(config: DictConfig, command: str, folder: Path | None = None) -> None:

@@ -153,6 +153,7 @@ def load(run_folder: str | Path, command: str | None = None) -> Loaded:
 
 def _load_foreign(folder: Path, config: DictConfig, record: dict[str, Any], checkpoint: Path) -> Loaded:
     task = build_foreign_task(config, build_data(config, task_is_ours=False))
+    task.configure_model()  # where layers are made late, as Lightning's load_from_checkpoint does
     load_checkpoint(task, checkpoint)
     task.eval()
     spec = None if record["spec"] is None else from_plain(record["spec"])

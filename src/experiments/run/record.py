@@ -193,6 +193,17 @@ def read_record(folder: Path) -> dict[str, Any]:
     return content
 
 
+def own_module(record: dict[str, Any]) -> str | None:
+    """Return the class of a run's LightningModule where it is none of our tasks, with its package; None where it is one."""
+    if "module" in record:
+        return str(record["module"]).partition("#")[0]
+    if (record.get("choices") or {}).get("model") is not None:
+        return None
+    return (record.get("settings") or {}).get(
+        "task._target_"
+    )  # of a run that ended before it was built, or of earlier versions
+
+
 _REBUILT = "it is written anew by experiments train resume={}"
 _FIELDS = {
     "choices": dict, "metrics": dict, "cost": dict, "environment": dict, "settings": dict, "spec": dict, "overrides": list,

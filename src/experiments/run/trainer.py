@@ -67,6 +67,7 @@ def build_trainer(config: DictConfig, callbacks: bool = True, shares: bool = Tru
         UserError: when Lightning refuses a key.
     """
     from lightning.pytorch.callbacks import Checkpoint, ProgressBar
+    from lightning.pytorch.plugins import Precision
     from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
     from experiments.speedups.training_loop import install
@@ -78,11 +79,13 @@ def build_trainer(config: DictConfig, callbacks: bool = True, shares: bool = Tru
     if checkpoints is None:  # else Lightning adds its own
         checkpoints = any(isinstance(one, Checkpoint) for one in built)
     defaults = {"enable_model_summary": False, "num_sanity_val_steps": 0, "default_root_dir": config.run.dir}
+    plugins = _plugins(given.get("plugins"))
+    by_plugin = config.precision.name == "32-true" and any(isinstance(one, Precision) for one in plugins)
     fixed = {
-        "precision": config.precision.name,
+        "precision": None if by_plugin else config.precision.name,
         "callbacks": built,
         "logger": several(config.logger) if callbacks else False,
-        "plugins": _plugins(given.get("plugins")),
+        "plugins": plugins,
         "enable_checkpointing": checkpoints if callbacks else False,
         "enable_progress_bar": bar,
         "use_distributed_sampler": not shares if sampler is None else sampler,

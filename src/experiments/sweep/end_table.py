@@ -14,7 +14,7 @@ from experiments.compare.analysis import Field, analyse
 from experiments.compare.cells import COSTS, Cell, gather
 from experiments.compare.wording import number, short, width
 from experiments.errors import UserError, as_typed
-from experiments.run.record import read_record
+from experiments.run.record import own_module, read_record
 from experiments.system.terminal import fancy, labelled, quiet, show_table
 from experiments.viz.tables import table
 
@@ -52,7 +52,7 @@ def tell(folder: Path, failed: int) -> None:
 
 def _foreign(run: Path) -> bool:
     """Tell whether a run's LightningModule is not ours, so that nothing here can show what it says."""
-    return (read_record(run).get("choices") or {}).get("model") is None
+    return own_module(read_record(run)) is not None
 
 
 def judged(record: dict[str, Any]) -> tuple[str, bool] | None:

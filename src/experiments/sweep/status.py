@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from experiments.compare.cells import FIELD, lower_is_better
 from experiments.errors import UserError
-from experiments.run.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING
+from experiments.run.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, own_module
 from experiments.sweep.backends.queued_jobs import still_queued
 from experiments.sweep.folder import EXCLUDED, RUN, SKIPPED, Sweep, at_work, read_sweep
 from experiments.sweep.objective import Objective, objectives_of
@@ -62,7 +62,8 @@ class Job:
         self.cost = record.get("cost") or {}
         self.seconds = self.cost.get("seconds") or 0.0
         self.judged = _judged(record)
-        self.test = tuple(str((record.get("choices") or {}).get(key)) for key in FIELD)
+        chosen = record.get("choices") or {}
+        self.test = ("" if own_module(record) else str(chosen.get("task")), str(chosen.get("data")))
 
 
 @dataclass

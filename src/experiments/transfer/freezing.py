@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,7 +108,9 @@ class Freezing:
             )
         self.epoch = 0
         self._resting: list[nn.Module] = []
+        self._called: dict[int, tuple[nn.Parameter, str]] = {}
         for name, parameter in model.named_parameters():
+            self._called[id(parameter)] = parameter, name
             parameter.requires_grad_(name in self.learning)
         self._rest_from(0)
 
@@ -125,7 +127,7 @@ class Freezing:
     def enter(self, epoch: int) -> None:
         """Gives and takes gradients as this epoch wants it; to be called at its beginning, also by a resumed run."""
         self.epoch = epoch
-        for name, parameter in self.model.named_parameters():
+        for name, parameter in self._named(self.model):
             learns = self._learns(name, epoch)
             parameter.requires_grad_(learns)
             if not learns:
@@ -217,7 +219,13 @@ class Freezing:
 
     def _names(self, number: int) -> list[str]:
         stage, module = self.stages[number]
-        return [name for name, _ in module.named_parameters(prefix=stage)]
+        return [name for name, _ in self._named(module, stage)]
+
+    def _named(self, module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Parameter]]:
+        """Yield parameters by the names that the strategy knew: pruning calls a `weight` that it masks `weight_orig`."""
+        for name, parameter in module.named_parameters(prefix=prefix):
+            known, called = self._called.get(id(parameter), (None, name))
+            yield (called if known is parameter else name), parameter
 
     def _states(self, epoch: int) -> list[str]:
         """Of each stage, what the strategy lets learn: "whole", "part", "frozen", or "empty" without parameters."""
