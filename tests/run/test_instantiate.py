@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,3 +69,32 @@ def test_what_does_not_fit_is_one_sentence(node: dict[str, Any], sentence: str) 
     with pytest.raises(UserError, match=sentence) as refused:
         make(node)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.slow
+def test_resolvers_and_structured_configs_of_a_plugin(command: Any, tmp_path: Path) -> None:
+    """As Hydra imports any module in a folder hydra_plugins."""
+    (tmp_path / "hydra_plugins").mkdir()
+    (tmp_path / "hydra_plugins" / "of_mine.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from hydra.core.config_store import ConfigStore\n"
+        "from omegaconf import OmegaConf\n\n\n"
+        "@dataclass\nclass Rate:\n    _target_: str = 'torch.optim.SGD'\n    _partial_: bool = True\n    lr: float = 0.2\n\n\n"
+        "ConfigStore.instance().store(group='optimizer', name='of_mine', node=Rate)\n"
+        "OmegaConf.register_new_resolver('double', lambda value: 2 * value, replace=True)\n"
+    )
+    words = (
+        "data=digits",
+        "model=mlp",
+        "optimizer=of_mine",
+        "seed=${double:3}",
+        "--package",
+        "optimizer",
+        "--cfg",
+        "job",
+    )
+    done = command("train", *words)
+    assert done.returncode == 0 and "lr: 0.2" in done.stdout, done.stderr
+    assert command("check", *words[:3], "optimizer.lr=${double:0.1}").returncode == 0
+    done = command("check", "data=digits", "model=mlp", "optimizer.lr=${triple:0.1}")
+    assert done.returncode == 2 and "triple" in done.stderr and "hydra_plugins" in done.stderr

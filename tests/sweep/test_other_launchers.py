@@ -147,6 +147,8 @@ def test_checking_runs_nothing(experiments: Experiments, tmp_path: Path) -> None
         ("+hydra.callbacks.mine._target_=hydra.experimental.callback.Callback", "callbacks.NAME._target_"),
         ("hydra.verbose=true", "EXPERIMENTS_DEBUG=1"),
         ("hydra/job_logging=default", "-q or -v"),
+        ("hydra/job_logging=colorlog", "-q or -v"),
+        ("hydra.help.app_name=mine", "-q or -v"),
     ],
 )
 def test_keys_that_a_run_would_not_follow_are_refused(experiments: Experiments, word: str, cure: str) -> None:

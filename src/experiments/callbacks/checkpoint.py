@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks.weight_averaging import WeightAveraging
 from lightning.pytorch.loops.evaluation_loop import RestartStage
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
-from experiments.callbacks.checkpoint_files import random_state, restore_random_state
+from experiments.callbacks.checkpoint_files import random_state, restore_random_state, wait_for_writes
 from experiments.errors import Interrupted, UserError
 from experiments.loggers.base import log_epoch
 from experiments.spec import to_plain
@@ -133,6 +133,7 @@ class Checkpoints(Checkpoint):
             return
         if stop := self._agreed_signal(trainer):
             trainer.strategy.save_checkpoint(self._before_validation, self.dir / "last.ckpt")
+            wait_for_writes(trainer.strategy.checkpoint_io)
             trainer.strategy.barrier("saved in a validation")
             raise Interrupted(stop)
 
@@ -211,6 +212,7 @@ class Checkpoints(Checkpoint):
     def _save(self, trainer: Trainer, name: str = "last.ckpt", batches_done: int = 0) -> None:
         self._batches_done = batches_done
         trainer.save_checkpoint(self.dir / name)
+        wait_for_writes(trainer.strategy.checkpoint_io)
         self._saved_at = time.monotonic()
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:

@@ -33,6 +33,15 @@ class AtomicCheckpointIO(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
+def wait_for_writes(writer: Any) -> None:
+    """Waits until a plugin that writes in a thread of its own, such as AsyncCheckpointIO, has written what it was given."""
+    executor = getattr(writer, "_executor", None)
+    if executor is not None:  # of one thread, which does one thing after another
+        executor.submit(bool).result()
+        if error := getattr(writer, "_error", None):
+            raise error
+
+
 def random_state() -> dict[str, Any]:
     """States of Python's, NumPy's and torch's generators, as tensors and plain Python."""
     version, internal, gauss = random.getstate()

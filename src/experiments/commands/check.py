@@ -26,8 +26,7 @@ def main(words: list[str]) -> int:
 
         rehearse(config)
     chosen = config.run.choices
-    print(
-        "  ".join(f"{group}={chosen[group]}" for group in ("model", "data", "task", "freezing", "precision", "trainer"))
-    )
+    groups = [group for group in ("model", "data", "task", "freezing", "precision", "trainer") if chosen[group]]
+    print("  ".join(f"{group}={chosen[group]}" for group in groups))
     print("This config can run.")
     return 0

@@ -8,12 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from experiments.commands.predict import as_rows, rounded
 from experiments.errors import UserError, as_typed
 from experiments.run.folder import read_config
-from experiments.run.trust import READING, require_trust
 from experiments.system.files import atomic_path, write_text
 from experiments.system.outside_text import json_text
 from experiments.viz.tables import comma_separated, table
@@ -41,8 +38,9 @@ def predict_loader(run: str, inputs: Sequence[str], form: str, out: Path | None)
             f"{config.task['_target_']} is a LightningModule of its own, which answers what its data's predict_dataloader gives: leave "
             f"{inputs[0]} out, or use experiments.load({str(folder)!r}).task in Python"
         )
-    require_trust(OmegaConf.to_container(config), folder, (*READING, "callbacks", "trainer"))
-    batches, wrote = _predicted(folder, config, returned=out is not None)
+    from experiments.run.predictions import predictions_of
+
+    batches, wrote = predictions_of(folder, returned=out is not None)
     if wrote and out is None:
         print(f"{', '.join(wrote)} wrote what is predicted")
         return 0
@@ -65,38 +63,6 @@ def predict_loader(run: str, inputs: Sequence[str], form: str, out: Path | None)
         print(table(head, rows[:_SHOWN], right=numeric))
         print(f"{len(rows):,} answers in {as_typed(out)}: predictions.csv, and predictions.pt for torch.load")
     return 0
-
-
-def _predicted(folder: Path, config: DictConfig, returned: bool) -> tuple[list[Any], list[str]]:
-    """Return what the module predicts of each batch, and the names of the run's prediction writers."""
-    from lightning.pytorch import LightningDataModule
-    from lightning.pytorch.callbacks import BasePredictionWriter
-
-    from experiments.run.build import build_data
-    from experiments.run.foreign import lightning_in_words, shares_batches
-    from experiments.run.loaded import load
-    from experiments.run.trainer import build_trainer, several
-
-    task = load(folder).task
-    data = build_data(config, task_is_ours=False)
-    if type(data).predict_dataloader is LightningDataModule.predict_dataloader:
-        raise UserError(
-            f"{config.data['_target_']} has no predict_dataloader, so there is nothing to predict: add one to it, or use "
-            f"experiments.load({str(folder)!r}).task in Python"
-        )
-    trainer = build_trainer(config, callbacks=False, shares=shares_batches(data))
-    own = [node for node in (config.callbacks or {}).values() if node and not _of_ours(node)]
-    writers = [one for one in several(dict(enumerate(own))) if isinstance(one, BasePredictionWriter)]
-    trainer.callbacks.extend(writers)
-    with lightning_in_words():
-        found = trainer.predict(task, datamodule=data, return_predictions=returned or not writers) or []
-    several_loaders = bool(found) and isinstance(found[0], list)
-    batches = [batch for loader in found for batch in loader] if several_loaders else list(found)
-    return batches, [type(one).__name__ for one in writers]
-
-
-def _of_ours(node: Any) -> bool:
-    return str(node.get("_target_", "")).startswith("experiments.callbacks.")
 
 
 def _answers(batches: Iterable[Any]) -> list[dict[str, Any]]:

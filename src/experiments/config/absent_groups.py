@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from experiments.config.options import conf_dir, content
+from experiments.config.shorthand import TRAINER
 from experiments.errors import UserError
 
 _NOTHING = {  # groups, and the option that says nothing of them
@@ -33,6 +34,8 @@ def fill_absent(config: Any) -> None:
         if group not in config:
             config[group] = _said_by(group, option, str(config["run"]["dir"]))
             config["run"]["choices"][group] = option
+    if not config["trainer"].get("_target_"):  # a file of a user's own with keys of Trainer alone
+        config["trainer"]["_target_"] = TRAINER
     if "optimizer" not in config:
         config["optimizer"] = {}
 

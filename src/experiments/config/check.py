@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from experiments.config import foreign_modules, trainer_keys
 from experiments.config.class_keys import metric_problems, untaken_keys
@@ -37,7 +37,7 @@ def check(config: Any, defaults: Any = None) -> list[str]:
     sizeless = any(sentence.startswith("data.size=") for sentence in wrong)
     typed = type_problems(config, defaults)
     said = {sentence.partition("=")[0] for sentence in (*wrong, *typed)}
-    of_trainer = trainer_keys.problems(config.trainer, given_keys(config))
+    of_trainer = trainer_keys.problems(config.trainer, given_keys(config), foreign_modules.is_foreign(config))
     return [
         *wrong,
         *missing_packages(config),
@@ -54,7 +54,6 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         *untaken_keys(config),
         *metric_problems(config),
         *foreign_modules.unused_writers(config),
-        *_late_checkpoints(config),
         *(sentence for sentence in _own(config) if sentence.partition("=")[0] not in said),
     ]
 
@@ -108,20 +107,6 @@ def _freezing(config: Any) -> list[str]:
             f"freezing.head_epochs={waits} leaves the strategy none of trainer.max_epochs={epochs}: train longer, or {cure}"
         )
     return problems
-
-
-def _late_checkpoints(config: Any) -> list[str]:
-    """Return a plugin that writes checkpoints while the run goes on, where our callback reads what it has just saved."""
-    plugins = config.trainer.get("plugins") or []
-    listed = plugins if isinstance(plugins, (list, tuple, ListConfig)) else [plugins]
-    targets = [str(one.get("_target_", "")) for one in listed if hasattr(one, "get")]
-    ours = str(((config.callbacks or {}).get("checkpoint") or {}).get("_target_", "")).startswith("experiments.")
-    if not ours or not any(target.endswith("AsyncCheckpointIO") for target in targets):
-        return []
-    return [
-        "trainer.plugins names AsyncCheckpointIO, whose files are not there yet when callbacks.checkpoint reads them: leave it out, or "
-        "set callbacks.checkpoint=null and callbacks.keep._target_=lightning.pytorch.callbacks.ModelCheckpoint"
-    ]
 
 
 def _epochs(config: Any) -> list[str]:

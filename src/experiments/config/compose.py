@@ -150,7 +150,10 @@ def settle(
             del config["hydra"]
         resolve(config)
     except OmegaConfBaseException as error:
-        raise UserError(first_line(error)) from error
+        said = first_line(error)
+        if said.startswith("Unsupported interpolation type"):
+            said += ": register it in a module in a folder hydra_plugins, as docs/extending.md says, or use one of OmegaConf's, such as oc.env"
+        raise UserError(said) from error
     if whole:
         missing_sentence(OmegaConf.missing_keys(config), config.run.choices, config_dirs)
     finish(config)

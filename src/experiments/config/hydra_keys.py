@@ -13,6 +13,12 @@ from experiments.errors import UserError
 _FILLED_IN = re.compile(r"hydra\.(runtime|overrides|job\.(id|num|override_dirname|config_name|config|env_copy))\b")
 _READ_BY_ALL = ("seed", "weights", "resume", "features", "launcher")  # keys of train.yaml itself
 _GROUPED = {"features": "features.cache", "launcher": "launcher.jobs"}
+_LOGGING = ("hydra/job_logging", "hydra/hydra_logging", "hydra/help", "hydra/hydra_help")
+_SAYING = tuple(f"{group.replace('/', '.')}." for group in _LOGGING)
+_SILENT = (
+    "{} has no effect, because a run prints by itself and a job of a sweep writes job.log: leave it out, and take -q or -v for "
+    "less or more"
+)
 _WHOLE = (*_READ_BY_ALL, "freezing", "precision")  # groups whose every key is read
 
 
@@ -26,8 +32,10 @@ def refuse_words(words: Sequence[str]) -> None:
         UserError: when there is one.
     """
     for word in words:
-        key = word.lstrip("+~").partition("=")[0]
+        key, _, value = word.lstrip("+~").partition("=")
         root, dot, _ = key.partition(".")
+        if key.startswith(_SAYING) or (key in _LOGGING and value not in ("none", "disabled", "null")):
+            raise UserError(_SILENT.format(word))
         if word.startswith("~") and (key in _READ_BY_ALL or (dot and root in _WHOLE)):
             raise UserError(
                 f"{word} takes away what every run reads: {'set its keys' if key in _GROUPED else 'set it'} instead, as in {_GROUPED.get(key, key)}=…"
@@ -93,10 +101,7 @@ def refuse_unused(hydra: Any) -> None:
         )
     for kind in ("job_logging", "hydra_logging"):
         if (chosen := hydra.runtime.choices.get(f"hydra/{kind}")) not in (None, "none", "disabled"):
-            raise UserError(
-                f"hydra/{kind}={chosen} has no effect, because a run prints by itself and a job of a sweep writes job.log: leave it out, "
-                "and take -q or -v for less or more"
-            )
+            raise UserError(_SILENT.format(f"hydra/{kind}={chosen}"))
     if hydra.get("verbose"):
         raise UserError(
             f"hydra.verbose={hydra['verbose']} has no effect: set EXPERIMENTS_DEBUG=1 in the shell for tracebacks"

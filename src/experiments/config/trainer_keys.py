@@ -30,14 +30,16 @@ _CHOICES = {
 _STARTS_ITSELF = ("ddp_spawn", "ddp_fork", "ddp_notebook")
 
 
-def problems(trainer: Any, given: list[str]) -> list[str]:
+def problems(trainer: Any, given: list[str], foreign: bool = False) -> list[str]:
     """Return what is wrong with the keys of a trainer config, in sentences.
 
     Args:
         trainer: the config's part.
         given: keys that the command line sets.
+        foreign: whether the task is a LightningModule of the user's own, with which Trainer predicts too.
     """
-    wrong = [sentence for key in trainer if (sentence := _renamed(str(key), trainer[key]))]
+    keys = [str(key) for key in trainer if not (foreign and key == "limit_predict_batches")]
+    wrong = [sentence for key in keys if (sentence := _renamed(key, trainer[key]))]
     strategy = trainer.get("strategy")
     if isinstance(strategy, str) and strategy.startswith(_STARTS_ITSELF):
         wrong.append(
@@ -75,7 +77,7 @@ _RENAMED = {
     "logger": "is chosen by a group of its own: use logger=none, logger=tensorboard, or logger.NAME._target_=…",
     "callbacks": "is a group of its own: use callbacks=none, or callbacks.NAME._target_=…",
     "barebones": "reports nothing, so the run would have no record: use callbacks=none logger=none, or experiments benchmark for speed",
-    "limit_predict_batches": "has no effect, because no run predicts: give experiments predict the inputs that you want",
+    "limit_predict_batches": "has no effect, because a task of ours predicts no data: give experiments predict the inputs that you want",
 }
 
 

@@ -118,11 +118,15 @@ def _arranged(built: list[Any], given: dict[str, Any], bars: type) -> tuple[list
 
 
 def _plugins(given: Any) -> list[Any]:
-    """Return the user's plugins, and checkpoints that are whole or absent where none of the plugins writes checkpoints."""
+    """Return the user's plugins, and checkpoints that are whole or absent where none of the plugins writes checkpoints by itself."""
     from lightning.fabric.plugins import CheckpointIO
+    from lightning.pytorch.plugins.io import AsyncCheckpointIO
 
     from experiments.callbacks.checkpoint_files import AtomicCheckpointIO
 
     listed: Sequence[Any] = given if isinstance(given, (list, tuple)) else [given]
     found = [one for one in listed if one is not None]
+    for one in found:
+        if isinstance(one, AsyncCheckpointIO):
+            one.checkpoint_io = AtomicCheckpointIO()  # which it takes where it has none yet
     return found if any(isinstance(one, CheckpointIO) for one in found) else [*found, AtomicCheckpointIO()]

@@ -1,0 +1,53 @@
+"""What a LightningModule that is none of our tasks predicts of its data's `predict_dataloader`, as Lightning's Trainer does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from experiments.errors import UserError
+from experiments.run.build import build_data
+from experiments.run.folder import read_config
+from experiments.run.foreign import lightning_in_words, shares_batches
+from experiments.run.loaded import load
+from experiments.run.trainer import build_trainer, several
+from experiments.run.trust import READING, require_trust
+
+
+def predictions_of(folder: Path, returned: bool) -> tuple[list[Any], list[str]]:
+    """Return what a run's module predicts of each batch, and the names of the run's prediction writers, which write meanwhile.
+
+    Args:
+        folder: the run's.
+        returned: whether the predictions are wanted where there are writers too.
+
+    Raises:
+        UserError: when the run cannot be loaded, or its data give nothing to predict.
+    """
+    from lightning.pytorch import LightningDataModule
+    from lightning.pytorch.callbacks import BasePredictionWriter
+
+    config = read_config(folder)
+    require_trust(OmegaConf.to_container(config), folder, (*READING, "callbacks", "trainer"))
+    task = load(folder).task
+    data = build_data(config, task_is_ours=False)
+    if type(data).predict_dataloader is LightningDataModule.predict_dataloader:
+        raise UserError(
+            f"{config.data['_target_']} has no predict_dataloader, so there is nothing to predict: add one to it, or use "
+            f"experiments.load({str(folder)!r}).task in Python"
+        )
+    trainer = build_trainer(config, callbacks=False, shares=shares_batches(data))
+    own = {name: node for name, node in (config.callbacks or {}).items() if node and not _of_ours(node)}
+    writers = [one for one in several(own) if isinstance(one, BasePredictionWriter)]
+    trainer.callbacks.extend(writers)
+    with lightning_in_words():
+        found = trainer.predict(task, datamodule=data, return_predictions=returned or not writers) or []
+    by_loader = bool(found) and isinstance(found[0], list)
+    batches = [batch for loader in found for batch in loader] if by_loader else list(found)
+    return batches, [type(one).__name__ for one in writers]
+
+
+def _of_ours(node: Any) -> bool:
+    return str(node.get("_target_", "")).startswith("experiments.callbacks.")
