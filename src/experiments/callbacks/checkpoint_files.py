@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from lightning.fabric.plugins import CheckpointIO
+from lightning.pytorch.plugins.io import AsyncCheckpointIO
 
 from experiments.callbacks.checkpoint_content import plain
 from experiments.errors import UserError
@@ -34,12 +35,9 @@ class AtomicCheckpointIO(CheckpointIO):
 
 
 def wait_for_writes(writer: Any) -> None:
-    """Waits until a plugin that writes in a thread of its own, such as AsyncCheckpointIO, has written what it was given."""
-    executor = getattr(writer, "_executor", None)
-    if executor is not None:  # of one thread, which does one thing after another
-        executor.submit(bool).result()
-        if error := getattr(writer, "_error", None):
-            raise error
+    """Waits until a plugin that writes in a thread of its own has written what it was given."""
+    if isinstance(writer, AsyncCheckpointIO):
+        writer.teardown()  # it begins anew with the next checkpoint
 
 
 def random_state() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from experiments.tasks.parts.image_similarity import mse
 from experiments.tasks.parts.media import SHOWN, error_map
 from experiments.tasks.peers.isolation import forest_scores
 from experiments.tasks.peers.pca import Components
+from experiments.tasks.report import Report
 from experiments.tasks.reports.anomaly_detection import AnomalyDetectionReport
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class AnomalyDetection(Autoencoding):
         UserError: for a class that is not there, or when nothing or everything would be usual.
     """
 
-    report_class = AnomalyDetectionReport
+    report_class: type[Report] = AnomalyDetectionReport
 
     peer_metrics = ("auroc", "average_precision", "false_alarm_rate", "detection_rate",
                     "pca_auroc", "pca_average_precision", "forest_auroc", "forest_average_precision")  # fmt: skip

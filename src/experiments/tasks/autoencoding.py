@@ -17,6 +17,7 @@ from experiments.tasks.parts.code_probe import EXAMPLES, probe
 from experiments.tasks.parts.image_similarity import PictureMean, mse
 from experiments.tasks.parts.media import SHOWN, medium_of
 from experiments.tasks.peers.pca import Components
+from experiments.tasks.report import Report
 from experiments.tasks.reports.autoencoding import AutoencodingReport
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Autoencoding(Task):
         UserError: for a value that is not in its range.
     """
 
-    report_class = AutoencodingReport
+    report_class: type[Report] = AutoencodingReport
 
     peer_metrics: tuple[str, ...] = ()  # further names reported for the test
     model: Any  # of the stages encoder, latent and decoder

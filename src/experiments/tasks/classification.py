@@ -20,6 +20,7 @@ from torchmetrics.classification import (
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts import class_weights as parts
+from experiments.tasks.report import Report
 from experiments.tasks.reports.classification import ClassificationReport
 
 
@@ -45,7 +46,7 @@ class Classification(Task):
         UserError: when there are fewer than two classes, or weights that do not match them.
     """
 
-    report_class = ClassificationReport
+    report_class: type[Report] = ClassificationReport
 
     monitor = ("val/accuracy", "max")
     cacheable = True

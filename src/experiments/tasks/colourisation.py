@@ -11,6 +11,7 @@ from experiments.errors import UserError
 from experiments.tasks.autoencoding import LOSSES, Autoencoding, Sample, Shared
 from experiments.tasks.parts.image_similarity import colourfulness, mse, psnr
 from experiments.tasks.parts.media import SHOWN
+from experiments.tasks.report import Report
 from experiments.tasks.reports.colourisation import ColourisationReport
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Colourisation(Autoencoding):
         UserError: when the images are grey.
     """
 
-    report_class = ColourisationReport
+    report_class: type[Report] = ColourisationReport
 
     peer_metrics = ("grey_mse", "grey_psnr", "mean_colour_mse", "mean_colour_psnr", "true_colourfulness")
 

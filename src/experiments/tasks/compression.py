@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from experiments.errors import UserError
 from experiments.tasks.autoencoding import LOSSES, Autoencoding, Sample, Shared
 from experiments.tasks.peers.rate import Coder, at, distortion, jpeg_curve, pca_curve
+from experiments.tasks.report import Report
 from experiments.tasks.reports.compression import CompressionReport
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Compression(Autoencoding):
         UserError: for a value that is not in its range.
     """
 
-    report_class = CompressionReport
+    report_class: type[Report] = CompressionReport
 
     peer_metrics = ("pca_bytes", "pca_psnr", "pca_mse", "jpeg_bytes", "jpeg_psnr")
 

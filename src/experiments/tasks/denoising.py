@@ -12,6 +12,7 @@ from experiments.tasks.parts.corruption import Corruption
 from experiments.tasks.parts.image_similarity import psnr, ssim
 from experiments.tasks.parts.media import SHOWN
 from experiments.tasks.peers import filters
+from experiments.tasks.report import Report
 from experiments.tasks.reports.denoising import DenoisingReport
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Denoising(Autoencoding):
         UserError: for a value that is not in its range.
     """
 
-    report_class = DenoisingReport
+    report_class: type[Report] = DenoisingReport
 
     peer_metrics = ("noisy_psnr", "noisy_ssim", "filter_psnr", "filter_ssim")
 

@@ -12,6 +12,7 @@ from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts.average_precision import AveragePrecision
 from experiments.tasks.parts.object_matching import Found, Mistakes, on_cpu
+from experiments.tasks.report import Report
 from experiments.tasks.reports.detection import DetectionReport
 
 SHOWN = 8  # test images that are drawn
@@ -36,7 +37,7 @@ class Detection(Task):
         UserError: a value is out of range, or faster-coco-eval is missing.
     """
 
-    report_class = DetectionReport
+    report_class: type[Report] = DetectionReport
 
     monitor = ("val/map", "max")
     cacheable = True

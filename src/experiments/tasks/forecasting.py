@@ -14,6 +14,7 @@ from experiments.batches import Sequences
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts.forecast_errors import MAE, MASE, MSE, SMAPE, Coverage
+from experiments.tasks.report import Report
 from experiments.tasks.reports.forecasting import ForecastingReport
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Forecasting(Task):
         UserError: when a value is out of range.
     """
 
-    report_class = ForecastingReport
+    report_class: type[Report] = ForecastingReport
 
     monitor = ("val/mse", "min")
 

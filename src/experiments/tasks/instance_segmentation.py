@@ -10,6 +10,7 @@ from torchmetrics import MetricCollection
 from experiments.errors import UserError
 from experiments.tasks.detection import Detection
 from experiments.tasks.parts.average_precision import AveragePrecision
+from experiments.tasks.report import Report
 from experiments.tasks.reports.instance_segmentation import InstanceSegmentationReport
 
 
@@ -29,7 +30,7 @@ class InstanceSegmentation(Detection):
         UserError: as in `Detection`, and when the data have no masks.
     """
 
-    report_class = InstanceSegmentationReport
+    report_class: type[Report] = InstanceSegmentationReport
 
     monitor = ("val/mask_map", "max")
 

@@ -19,6 +19,7 @@ from experiments.batches import IGNORED, Sequences
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts.entities import EntityScore, is_scheme
+from experiments.tasks.report import Report
 from experiments.tasks.reports.labelling import LabellingReport
 
 
@@ -38,7 +39,7 @@ class Labelling(Task):
         UserError: when there are fewer than two classes.
     """
 
-    report_class = LabellingReport
+    report_class: type[Report] = LabellingReport
 
     monitor = ("val/accuracy", "max")
     cacheable = True

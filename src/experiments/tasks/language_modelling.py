@@ -21,6 +21,7 @@ from experiments.loggers.trackers import log_text
 from experiments.tasks.base import Task
 from experiments.tasks.parts.generation import Writing, write
 from experiments.tasks.parts.state_of_processes import of_all_processes, own_share
+from experiments.tasks.report import Report
 from experiments.tasks.reports.language_modelling import LanguageModellingReport
 
 
@@ -62,7 +63,7 @@ class LanguageModelling(Task):
         UserError: when the model cannot write, sees later tokens, or sees fewer than a batch of the data has.
     """
 
-    report_class = LanguageModellingReport
+    report_class: type[Report] = LanguageModellingReport
 
     monitor = ("val/perplexity", "min")
 

@@ -18,6 +18,7 @@ from experiments.batches import Sequences
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.language_modelling import Perplexity
+from experiments.tasks.report import Report
 from experiments.tasks.reports.masked_language_modelling import MaskedLanguageModellingReport
 
 
@@ -41,7 +42,7 @@ class MaskedLanguageModelling(Task):
         UserError: when the data has no mask, the model sees only what came before, or a share is out of its range.
     """
 
-    report_class = MaskedLanguageModellingReport
+    report_class: type[Report] = MaskedLanguageModellingReport
 
     monitor = ("val/perplexity", "min")
     is_word: Tensor

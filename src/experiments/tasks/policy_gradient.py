@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from experiments.errors import UserError
 from experiments.tasks.parts.control import Acting
+from experiments.tasks.report import Report
 from experiments.tasks.reports.policy_gradient import PolicyGradientReport
 
 
@@ -38,7 +39,7 @@ class PolicyGradient(Acting):
         UserError: when a value is out of range.
     """
 
-    report_class = PolicyGradientReport
+    report_class: type[Report] = PolicyGradientReport
 
     monitor = ("val/return", "max")
 

@@ -18,6 +18,7 @@ from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts.answer_scores import exact_match, overlap
 from experiments.tasks.parts.spans import AnswerSpan, best_spans, text_of
+from experiments.tasks.report import Report
 from experiments.tasks.reports.question_answering import QuestionAnsweringReport
 
 SAMPLES = 8  # test questions in the record
@@ -38,7 +39,7 @@ class QuestionAnswering(Task):
         UserError: when the data asks no questions, or an answer may have no token.
     """
 
-    report_class = QuestionAnsweringReport
+    report_class: type[Report] = QuestionAnsweringReport
 
     monitor = ("val/f1", "max")
 

@@ -11,6 +11,7 @@ from torchmetrics import MeanAbsoluteError, MeanMetric, MeanSquaredError, Metric
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts.correlation import Correlation
+from experiments.tasks.report import Report
 from experiments.tasks.reports.regression import RegressionReport
 
 CLOSE = 0.04  # an answer within this of the truth counts as right (Hochreiter and Schmidhuber, 1997)
@@ -42,7 +43,7 @@ class Regression(Task):
         UserError: when the data ask for no number.
     """
 
-    report_class = RegressionReport
+    report_class: type[Report] = RegressionReport
     cacheable = True
 
     def __init__(self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any) -> None:

@@ -15,6 +15,7 @@ from experiments.tasks.parts import class_weights as parts
 from experiments.tasks.parts.overlap import BoundaryF1, Overlap, confusions, ious, measures
 from experiments.tasks.parts.pixel_losses import NAMES, pixel_loss
 from experiments.tasks.peers.pixels import most_frequent, threshold
+from experiments.tasks.report import Report
 from experiments.tasks.reports.segmentation import SegmentationReport
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Segmentation(Task):
         UserError: a value is unknown or out of range, or there are fewer than two classes.
     """
 
-    report_class = SegmentationReport
+    report_class: type[Report] = SegmentationReport
 
     monitor = ("val/mean_iou", "max")
 

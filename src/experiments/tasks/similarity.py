@@ -18,6 +18,7 @@ from experiments.batches import Sequences
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts.correlation import Correlation, Retrieval
+from experiments.tasks.report import Report
 from experiments.tasks.reports.similarity import SimilarityReport
 
 
@@ -37,7 +38,7 @@ class Similarity(Task):
         UserError: when the data gives no pairs, or a value is out of its range.
     """
 
-    report_class = SimilarityReport
+    report_class: type[Report] = SimilarityReport
 
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, highest: float, temperature: float

@@ -17,6 +17,7 @@ from experiments.tasks.parts.ctc import BLANK, greedy, prefix_beam
 from experiments.tasks.parts.spectrum import spectrum
 from experiments.tasks.parts.transcripts import Transcripts
 from experiments.tasks.parts.word_errors import WordErrors
+from experiments.tasks.report import Report
 from experiments.tasks.reports.speech_recognition import SpeechRecognitionReport
 from experiments.transcript_rules import rule
 
@@ -45,7 +46,7 @@ class SpeechRecognition(Task):
         UserError: when the data have no symbols, or `beam` is below 1.
     """
 
-    report_class = SpeechRecognitionReport
+    report_class: type[Report] = SpeechRecognitionReport
 
     monitor = ("val/wer", "min")
     cacheable = True

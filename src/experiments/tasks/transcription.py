@@ -18,6 +18,7 @@ from experiments.tasks.base import Task
 from experiments.tasks.parts.transcribing import Segment, repeats_itself, segments, transcribe
 from experiments.tasks.parts.transcripts import Transcripts
 from experiments.tasks.parts.word_errors import WordErrors
+from experiments.tasks.report import Report
 from experiments.tasks.reports.transcription import TranscriptionReport
 from experiments.transcript_rules import rule
 
@@ -80,7 +81,7 @@ class Transcription(Task):
         UserError: when the data have no transcripts, or a value is out of range.
     """
 
-    report_class = TranscriptionReport
+    report_class: type[Report] = TranscriptionReport
 
     monitor = ("val/loss", "min")
 

@@ -14,6 +14,7 @@ from experiments.errors import UserError
 from experiments.loggers.trackers import log_text
 from experiments.tasks.base import Task
 from experiments.tasks.parts.beam_search import Hypothesis, beam_search
+from experiments.tasks.report import Report
 from experiments.tasks.reports.translation import TranslationReport
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Translation(Task):
         UserError: when a value is out of range.
     """
 
-    report_class = TranslationReport
+    report_class: type[Report] = TranslationReport
 
     monitor = ("val/loss", "min")
 

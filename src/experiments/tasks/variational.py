@@ -18,6 +18,7 @@ from experiments.tasks.parts.fixed_noise import settled_noise
 from experiments.tasks.parts.media import SHOWN
 from experiments.tasks.parts.normal_distributions import divergence, frechet
 from experiments.tasks.peers.pca import Components
+from experiments.tasks.report import Report
 from experiments.tasks.reports.variational import VariationalReport
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Variational(Autoencoding):
         UserError: for a value that is not in its range, or a judge of other images.
     """
 
-    report_class = VariationalReport
+    report_class: type[Report] = VariationalReport
     runs = ("judge",)
 
     monitor = ("val/elbo", "max")

@@ -18,6 +18,7 @@ from experiments.batches import Decoding, Sequences, pad
 from experiments.errors import UserError
 from experiments.spec import AGAINST, FOLLOWS
 from experiments.tasks.classification import Classification
+from experiments.tasks.report import Report
 from experiments.tasks.reports.zero_shot import ZeroShotReport
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class ZeroShot(Classification):
 
     scores_classes = False  # the head's rows are tokens, or the classes of another dataset
     cacheable = False
-    report_class = ZeroShotReport
+    report_class: type[Report] = ZeroShotReport
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from experiments.batches import Decisions, Observations
 from experiments.errors import UserError
 from experiments.tasks.base import Task
+from experiments.tasks.report import Report
 from experiments.tasks.reports.control import ActingReport
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class Acting(Task):
         UserError: when the distribution does not fit the actions.
     """
 
-    report_class = ActingReport
+    report_class: type[Report] = ActingReport
 
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, distribution: str | None
