@@ -44,6 +44,14 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _disks_are_not_waited_for() -> Iterator[None]:
+    """A run waits about ten times for the disk, so that a power cut loses nothing; no test cuts the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _files_read_once() -> Iterator[None]:
     """Each choice of options is read and merged once; with EXPERIMENTS_PLAIN=1 Hydra does it anew each time."""
     if os.environ.get("EXPERIMENTS_PLAIN"):
