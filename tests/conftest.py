@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 import os
 import random
 import subprocess
@@ -15,6 +17,9 @@ for name in ("CI", "NO_COLOR", "FORCE_COLOR"):  # which decide what a terminal s
     os.environ.pop(name, None)
 if "PYTEST_XDIST_WORKER" in os.environ:  # several workers with several threads each would wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Lightning asks for callbacks of installed packages in every Trainer, which reads the metadata of all packages.
+importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
 
 BESIDE = Path(__file__).parents[2] / "shared" / "data"
 if BESIDE.is_dir():  # real datasets beside the repository are found by all tests alike, as by a run that names them

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from experiments.cli import main
+from tests.run.forked import Forked
 
 BASE = [
     "data=digits", "model=mlp", "model.dropout=0.3", "data.augment.crop=1", "data.augment.rotation=10", "trainer=cpu",
@@ -68,19 +69,13 @@ def words(case: str, folder: Path) -> list[str]:
     return chosen
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "experiments", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-
-
 def saves(folder: Path) -> list[int]:
     """Waits for nothing: identities of the checkpoint files seen so far."""
     path = folder / "checkpoints" / "last.ckpt"
     return [path.stat().st_ino, path.stat().st_mtime_ns] if path.exists() else []
 
 
-def stop_after(process: subprocess.Popen[str], folder: Path, count: int, signum: int) -> int:
+def stop_after(process: Forked, folder: Path, count: int, signum: int) -> int:
     """Sends a signal once `count` checkpoints have been written."""
     seen: set[tuple[int, ...]] = set()
     until = time.monotonic() + 120
@@ -92,8 +87,7 @@ def stop_after(process: subprocess.Popen[str], folder: Path, count: int, signum:
             process.send_signal(signum)
             break
         time.sleep(0.001)
-    process.communicate(timeout=120)
-    return process.returncode
+    return process.wait(timeout=120)
 
 
 def assert_same(first: Any, second: Any, where: str = "") -> None:
@@ -161,7 +155,7 @@ def test_resume_is_bit_identical(
     experiments, uninterrupted: Any, tmp_path: Path, monkeypatch, case: str, signum: int, count: int
 ) -> None:
     whole, folder = uninterrupted(case), tmp_path / "run"
-    code = stop_after(start("train", *words(case, folder)), folder, count, signum)
+    code = stop_after(Forked("train", *words(case, folder)), folder, count, signum)
     content = json.loads((folder / "record.json").read_text())
     if signum == signal.SIGKILL:
         assert code == -signal.SIGKILL
@@ -183,7 +177,7 @@ def test_resume_falls_back_to_the_last_whole_checkpoint(
     experiments, uninterrupted: Any, tmp_path: Path, caplog
 ) -> None:
     folder = tmp_path / "run"
-    stop_after(start("train", *words("cosine", folder)), folder, 12, signal.SIGTERM)
+    stop_after(Forked("train", *words("cosine", folder)), folder, 12, signal.SIGTERM)
     last = folder / "checkpoints" / "last.ckpt"
     content = last.read_bytes()
     last.unlink()  # best.ckpt may be another name of the same file
@@ -296,7 +290,7 @@ def test_data_without_a_sampler_of_ours_go_on_from_the_last_epoch(
     folder = tmp_path / "run"
     own = ["data=shapes", "data._target_=own.Own", "data.count=100", "data.size=28", "model=mlp"]
     long = ["trainer=cpu", "trainer.max_epochs=5000", "callbacks=none", "callbacks.checkpoint.every_minutes=0.0001"]
-    code = stop_after(start("train", *own, *long, "logger=none", f"hydra.run.dir={folder}"), folder, 2, signal.SIGINT)
+    code = stop_after(Forked("train", *own, *long, "logger=none", f"hydra.run.dir={folder}"), folder, 2, signal.SIGINT)
     assert code == 128 + signal.SIGINT
     kept = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     done = kept["epoch"] + 1
