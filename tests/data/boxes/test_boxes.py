@@ -366,3 +366,62 @@ def test_coco_sample_and_penn_fudan(real: Callable[[str], Path]) -> None:
     assert people.spec.classes == ("pedestrian",)
     images, targets = people.sample("validation", 1)
     assert targets[0]["masks"].shape[1:] == images[0].shape[1:]
+
+
+def sizes(data: BoxData) -> list[int]:
+    ready(data)
+    return [data.splits[part] for part in ("train", "validation", "test")]
+
+
+def yolo_part(images: Path, labels: Path, count: int) -> None:
+    labels.mkdir(parents=True)
+    for number in range(count):
+        image(images / f"{images.parent.name}{images.name}{number}.jpg")
+        (labels / f"{images.parent.name}{images.name}{number}.txt").write_text("0 .5 .5 .2 .2\n")
+        (images / f"._{number}.jpg").write_bytes(b"\0\5\x16\7")
+        (labels / f"._{number}.txt").write_bytes(b"\0\5\x16\7")
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [("images/{}", "labels/{}"), ("{}/images", "{}/labels"), ("pictures/{}/images", "pictures/{}/labels")],
+)
+@pytest.mark.parametrize("names", [("Train", "Valid", "Testing"), ("train2017", "val2017", "test2017")])
+def test_yolo_parts_by_other_usual_names(tmp_path: Path, images: str, labels: str, names: tuple[str, ...]) -> None:
+    """Never all of it as the training part; what a system leaves behind is no label."""
+    for name, count in zip(names, (5, 3, 2), strict=True):
+        yolo_part(tmp_path / images.format(name), tmp_path / labels.format(name), count)
+    keys = ("train", "val", "test")
+    stated = "".join(f"{key}: ../{images.format(name)}\n" for key, name in zip(keys, names, strict=True))
+    (tmp_path / "data.yaml").write_text(f"names: [cat]\n{stated if images.startswith('pictures') else ''}")
+    assert sizes(YOLO(root=str(tmp_path), unannotated="empty", **KEYS)) == [5, 3, 2]
+
+
+def test_voc_parts_by_other_usual_names(tmp_path: Path) -> None:
+    for name, count in (("Training", 5), ("Valid", 3), ("testing", 2)):
+        voc_folder(tmp_path / name, count)
+        (tmp_path / name / "Annotations" / "._0.xml").write_bytes(b"\0\5\x16\7")
+    assert sizes(VOC(root=str(tmp_path), **BARE, **KEYS)) == [5, 3, 2]
+    (tmp_path / "Training").rename(tmp_path / "else")
+    with pytest.raises(UserError, match="has Valid and testing but no train folder"):
+        VOC(root=str(tmp_path), **BARE, **KEYS).setup()
+
+
+@pytest.mark.parametrize(
+    ("file", "folder"),
+    [("annotations/instances_{}2017.json", "{}2017"), ("{}.json", "images/{}"), ("{}/_annotations.coco.json", "{}")],
+)
+def test_coco_parts_by_other_usual_names(tmp_path: Path, file: str, folder: str) -> None:
+    for name, count in (("Train", 5), ("val", 3), ("Testing", 2)):
+        content = coco_content()
+        content["images"] = content["images"][:count]
+        kept = {one["id"] for one in content["images"]}
+        content["annotations"] = [one for one in content["annotations"] if one["image_id"] in kept]
+        for one in content["images"]:
+            image(tmp_path / folder.format(name) / one["file_name"])
+        path = tmp_path / file.format(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+        path.with_name(f"captions_{name}2017.json").write_text("[]") if "annotations/" in file else None
+    assert sizes(COCO(root=str(tmp_path), annotations=None, images=None, **KEYS)) == [5, 3, 2]

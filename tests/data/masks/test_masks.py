@@ -63,6 +63,18 @@ def test_parts_of_their_own(tmp_path: Path) -> None:
         ready(MaskFolder, tmp_path, limit=9)
 
 
+@pytest.mark.parametrize("layout", [("{}/images", "{}/masks"), ("images/{}", "masks/{}")])
+def test_parts_by_other_usual_names(tmp_path: Path, layout: tuple[str, str]) -> None:
+    """Never all of it as the training part; what a system leaves behind is no mask."""
+    for name, count in (("Training", 4), ("VALID", 3), ("Test", 2)):
+        images, masks = (tmp_path / one.format(name) for one in layout)
+        fake_pairs(images, masks, count)
+        (masks / "._frame_00.png").write_bytes(b"\0\5\x16\7")
+    data = MaskFolder(root=str(tmp_path), **MASKS)
+    data.setup()
+    assert [data.splits[part] for part in ("train", "validation", "test")] == [4, 3, 2]
+
+
 def test_camvid(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     fake_camvid(tmp_path)
     data = ready(CamVid, tmp_path)

@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.data.audio.audio_data import AudioData, Examples, check_settings, split
 from experiments.data.audio.audio_files import AUDIO, BY_FFMPEG, open_clips
-from experiments.data.common.parts import PARTS, part_folders, subfolders
+from experiments.data.common.parts import PARTS, files_below, part_folders, subfolders
 from experiments.data.common.published_files import data_root
 from experiments.data.common.splits import check_amount
 from experiments.errors import UserError
@@ -103,11 +103,7 @@ class AudioFolder(AudioData):
         paths: list[Path] = []
         labels: list[int] = []
         for label, name in enumerate(self.classes):
-            some = sorted(
-                one
-                for one in (folder / name).rglob("*")
-                if one.suffix.lower() in (*AUDIO, *BY_FFMPEG) and one.is_file()
-            )
+            some = [one for one in files_below(folder / name) if one.suffix.lower() in (*AUDIO, *BY_FFMPEG)]
             if not some:
                 raise UserError(
                     f"data={self.name}: {folder / name} holds no recording ({', '.join(AUDIO)}): put some there, or leave the class "

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from experiments.data.audio.audio_files import WHOLE, ClipSpan
+from experiments.data.common.parts import files_below
 from experiments.errors import UserError, unknown
 
 _CLIPS = ("clips", "wavs", "wav", "audio")  # folders of recordings beside their list
@@ -157,7 +158,7 @@ def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 def _librispeech(folder: Path) -> Iterator[Utterance]:
     """SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt, a line an utterance, `NAME TEXT`, beside NAME.flac."""
-    lists = sorted(folder.rglob("*.trans.txt"))
+    lists = files_below(folder, "*.trans.txt")
     if not lists:
         raise UserError(
             f"{folder} holds no *.trans.txt: name a folder in LibriSpeech's layout, or a table of recordings"

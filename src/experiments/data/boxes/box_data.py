@@ -20,7 +20,7 @@ from experiments.data.boxes.annotations import AnnotatedImage, Sieve, upright
 from experiments.data.boxes.augment import BoxAugment
 from experiments.data.boxes.photographs import Photographs, PixelsAlone, Target, scaled
 from experiments.data.common.loading import BatchedData
-from experiments.data.common.parts import PARTS
+from experiments.data.common.parts import PARTS, files_below
 from experiments.data.common.sampling import Picks, TrainSampler
 from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
 from experiments.data.images.image_files import decode
@@ -286,7 +286,7 @@ def images_in(folder: Path) -> list[Path]:
     """Return the image files in a folder and the folders in it, in order of their names."""
     from experiments.data.images import SUFFIXES
 
-    return sorted(one for one in folder.rglob("*") if one.suffix.lower() in SUFFIXES and not one.name.startswith("."))
+    return [one for one in files_below(folder) if one.suffix.lower() in SUFFIXES]
 
 
 def matched(images: Sequence[Path], notes: Sequence[Path], kind: str, bare: str) -> list[tuple[Path, Path | None]]:

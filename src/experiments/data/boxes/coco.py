@@ -11,12 +11,13 @@ from typing import Any
 from experiments.data.boxes.annotations import AnnotatedImage, Object
 from experiments.data.boxes.box_data import BoxData
 from experiments.data.boxes.instance_masks import of_coco
+from experiments.data.common.parts import PARTS, part_of, parts_in
 from experiments.data.common.published_files import data_root
 from experiments.data.images import SUFFIXES
 from experiments.errors import UserError
 
 log = logging.getLogger(__name__)
-PARTS = {"train": ("train",), "validation": ("val", "valid"), "test": ("test",)}
+INSTANCES = "instances_"  # how the names of files with boxes begin, in the set itself
 
 
 class COCO(BoxData):
@@ -54,17 +55,21 @@ class COCO(BoxData):
         """Return the JSON file of each part, or of all as the training part."""
         if self.annotations is not None:
             return {"train": root / self.annotations}
-        found = {
-            part: [
-                *(one for word in words for one in sorted(root.glob(f"annotations/instances_{word}*.json"))),
-                *(one for word in words for one in sorted(root.glob(f"annotations/{word}*.json"))),
-                *(one for word in words for one in sorted((root / word).glob("*.json"))),
-            ]
-            for part, words in PARTS.items()
-        }
-        if found["train"]:
-            return {part: files[0] for part, files in found.items() if files}
-        loose = [*sorted(root.glob("*.json")), *sorted(root.glob("annotations/*.json"))]
+        beside = [*sorted(root.glob("annotations/[!.]*.json")), *sorted(root.glob("[!.]*.json"))]
+        found: dict[str, Path] = {}
+        for file in sorted(beside, key=lambda one: not one.stem.startswith(INSTANCES)):
+            part = part_of(file.stem.removeprefix(INSTANCES))
+            if part in found and found[part].stem.startswith(INSTANCES) == file.stem.startswith(INSTANCES):
+                raise UserError(f"{root} has both {found[part].name} and {file.name}: name one in data.annotations")
+            if part is not None:
+                found.setdefault(part, file)
+        for part, folder in parts_in(root).items():
+            inside = sorted(folder.glob("[!.]*.json"))
+            if inside:
+                found.setdefault(part, inside[0])
+        if "train" in found:
+            return {part: found[part] for part in PARTS if part in found}
+        loose = beside
         if len(loose) != 1:
             many = f"{len(loose)} JSON files ({', '.join(one.name for one in loose[:3])})" if loose else "no JSON file"
             raise UserError(f"{root} holds {many}, where one was expected: name it in data.annotations")
@@ -72,12 +77,11 @@ class COCO(BoxData):
 
     def _folder(self, file: Path, root: Path, first: str) -> Path:
         """Where the images of a JSON file lie: the folder in which the first is found."""
-        part = file.stem.removeprefix("instances_")
-        places = (
-            [root / self.images]
-            if self.images
-            else [file.parent, root / "images" / part, root / part, root / "images", root]
-        )
+        name = file.stem.removeprefix(INSTANCES)
+        part = part_of(name) or ""
+        named = [one for place in (root / "images", root) if (one := parts_in(place).get(part))]
+        usual = [file.parent, root / "images" / name, root / name, *named, root / "images", root]
+        places = [root / self.images] if self.images else usual
         return next((place for place in places if (place / first).is_file()), places[-1])
 
     def _pictures(self, file: Path, root: Path) -> tuple[tuple[str, ...], list[AnnotatedImage]]:

@@ -8,10 +8,11 @@ from xml.etree import ElementTree
 
 from experiments.data.boxes.annotations import AnnotatedImage, Object
 from experiments.data.boxes.box_data import BoxData, images_in, matched
+from experiments.data.common.parts import files_below, parts_in, require_train
 from experiments.data.common.published_files import data_root
 from experiments.errors import UserError
 
-FOLDERS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
+LISTS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
 
 
 class VOC(BoxData):
@@ -44,13 +45,12 @@ class VOC(BoxData):
 
     def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[AnnotatedImage]]]:
         root = self.folder()
-        folders = {part: [root / name for name in names if (root / name).is_dir()] for part, names in FOLDERS.items()}
-        if folders["train"]:
-            return None, {part: self._pictures(found[0]) for part, found in folders.items() if found}
+        folders = {} if (root / "Annotations").is_dir() else parts_in(root)
+        require_train(folders, root)
+        if folders:
+            return None, {part: self._pictures(folder) for part, folder in folders.items()}
         everything = {_stem(one): one for one in self._pictures(root)}
-        lists = {
-            part: [root / "ImageSets" / "Main" / f"{name}.txt" for name in names] for part, names in FOLDERS.items()
-        }
+        lists = {part: [root / "ImageSets" / "Main" / f"{name}.txt" for name in names] for part, names in LISTS.items()}
         parts = {
             part: [everything[name] for name in _listed(file, everything)]
             for part, files in lists.items()
@@ -63,7 +63,7 @@ class VOC(BoxData):
         """Return the images of a folder with their objects."""
         notes = folder / "Annotations" if (folder / "Annotations").is_dir() else folder
         images = next((folder / name for name in ("JPEGImages", "images") if (folder / name).is_dir()), folder)
-        pairs = matched(images_in(images), sorted(notes.rglob("*.xml")), "XML file", self.unannotated)
+        pairs = matched(images_in(images), files_below(notes, "*.xml"), "XML file", self.unannotated)
         if not pairs:
             raise UserError(f"{folder} holds no image with an XML file: name the folder of a set in Pascal VOC's form")
         return [

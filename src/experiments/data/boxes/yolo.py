@@ -7,10 +7,9 @@ from typing import Any
 
 from experiments.data.boxes.annotations import AnnotatedImage, Object
 from experiments.data.boxes.box_data import BoxData, images_in, matched
+from experiments.data.common.parts import files_below, parts_in, require_train
 from experiments.data.common.published_files import data_root
 from experiments.errors import UserError
-
-PARTS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
 
 
 class YOLO(BoxData):
@@ -37,16 +36,10 @@ class YOLO(BoxData):
         if not root.is_dir():
             raise UserError(f"data.root={root} is no folder: it should hold images/ and labels/")
         names = class_names(root)
-        parts = {}
-        for part, words in PARTS.items():
-            for word in words:
-                for images, labels in (
-                    (root / "images" / word, root / "labels" / word),
-                    (root / word / "images", root / word / "labels"),
-                ):
-                    if images.is_dir() and part not in parts:
-                        parts[part] = self._pictures(images, labels, names)
-        if "train" not in parts:
+        folders = part_folders(root)
+        require_train({part: images for part, (images, _) in folders.items()}, root)
+        parts = {part: self._pictures(*both, names) for part, both in folders.items()}
+        if not parts:
             images, labels = (root / name if (root / name).is_dir() else root for name in ("images", "labels"))
             parts = {"train": self._pictures(images, labels, names)}
         if names is None:
@@ -55,7 +48,7 @@ class YOLO(BoxData):
         return names, parts
 
     def _pictures(self, images: Path, labels: Path, names: tuple[str, ...] | None) -> list[AnnotatedImage]:
-        texts = [one for one in sorted(labels.rglob("*.txt")) if one.name not in ("classes.txt", "obj.names")]
+        texts = [one for one in files_below(labels, "*.txt") if one.name not in ("classes.txt", "obj.names")]
         pairs = matched(images_in(images), texts, "text file", self.unannotated)
         if not pairs:
             raise UserError(f"{images} holds no image: name the folder of a set in YOLO's form")
@@ -65,29 +58,61 @@ class YOLO(BoxData):
         ]
 
 
+def part_folders(root: Path) -> dict[str, tuple[Path, Path]]:
+    """Return the folders of images and labels of each part: those that `data.yaml` names, else by their names; none where
+    there are no parts.
+    """
+    stated = {}
+    for key, part in (("train", "train"), ("val", "validation"), ("test", "test")):
+        value = _stated(root).get(key)
+        inside = [one for one in str(value).replace("\\", "/").split("/") if one not in ("", ".", "..")]
+        places = [root.joinpath(*inside[at:]) for at in range(len(inside))] if isinstance(value, str) else []
+        images = next((one for one in places if one.is_dir()), None)
+        if images is not None and images != root / "images":
+            below = images.relative_to(root).parts
+            at = max((place for place, name in enumerate(below) if name == "images"), default=None)
+            labels = root.joinpath(*below[:at], "labels", *below[at + 1 :]) if at is not None else images / "labels"
+            whole = at is not None or not (images / "images").is_dir()
+            stated[part] = (images if whole else images / "images", labels if labels.is_dir() else images)
+    if len({images for images, _ in stated.values()}) == len(stated) and "train" in stated:
+        return stated
+    inner, labels_of = parts_in(root / "images"), parts_in(root / "labels")
+    if inner:
+        return {part: (images, labels_of.get(part, root / "labels")) for part, images in inner.items()}
+    outer = {part: folder for part, folder in parts_in(root).items() if (folder / "images").is_dir()}
+    return {part: (folder / "images", folder / "labels") for part, folder in outer.items()}
+
+
 def class_names(root: Path) -> tuple[str, ...] | None:
     """Return the class names that a folder states, in the order of their numbers; None where it states none.
 
     Raises:
         UserError: a file that should hold them cannot be read.
     """
-    for file in (*sorted(root.glob("*.yaml")), *sorted(root.glob("*.yml"))):
-        import yaml
-
-        try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise UserError(f"{file} cannot be read as YAML: mend it") from error
-        names = content.get("names") if isinstance(content, dict) else None
-        if isinstance(names, dict):
-            return tuple(str(names[number]) for number in sorted(names))
-        if names:
-            return tuple(map(str, names))
+    names = _stated(root).get("names")
+    if isinstance(names, dict):
+        return tuple(str(names[number]) for number in sorted(names))
+    if names:
+        return tuple(map(str, names))
     for name in ("classes.txt", "labels/classes.txt", "obj.names"):
         if (root / name).is_file():
             lines = (root / name).read_text(encoding="utf-8").splitlines()
             return tuple(line.strip() for line in lines if line.strip())
     return None
+
+
+def _stated(root: Path) -> dict[str, Any]:
+    """Return what the YAML file with class names says."""
+    import yaml
+
+    for file in (*sorted(root.glob("[!.]*.yaml")), *sorted(root.glob("[!.]*.yml"))):
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise UserError(f"{file} cannot be read as YAML: mend it") from error
+        if isinstance(content, dict) and content.get("names"):
+            return content
+    return {}
 
 
 def read_lines(note: Path, names: tuple[str, ...] | None) -> tuple[Object, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from experiments.errors import UserError
@@ -33,13 +34,7 @@ def part_folders(root: Path) -> dict[str, Path]:
     Raises:
         UserError: a part has two folders, or there are parts but none for training.
     """
-    found: dict[str, Path] = {}
-    for folder in subfolders(root):
-        part = part_of(folder.name)
-        if part in found:
-            raise UserError(f"{root} has both {found[part].name} and {folder.name}; keep one of them.")
-        if part is not None:
-            found[part] = folder
+    found = parts_in(root)
     if found and not any(subfolders(folder) for folder in found.values()):
         found = {}  # classes that are called so
     if "train" not in found:
@@ -52,4 +47,42 @@ def part_folders(root: Path) -> dict[str, Path]:
 
 def subfolders(folder: Path) -> list[Path]:
     """Return the folders in a folder, sorted by name, hidden ones left out."""
-    return sorted(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
+    return sorted(one for one in folder.iterdir() if one.is_dir() and not _hidden(one.name))
+
+
+def parts_in(folder: Path) -> dict[str, Path]:
+    """Return the folders in a folder that are named like a part, by the part.
+
+    Raises:
+        UserError: a part has two.
+    """
+    found: dict[str, Path] = {}
+    for one in subfolders(folder) if folder.is_dir() else ():
+        part = part_of(one.name)
+        if part in found:
+            raise UserError(f"{folder} has both {found[part].name} and {one.name}; keep one of them.")
+        if part is not None:
+            found[part] = one
+    return found
+
+
+def require_train(parts: Mapping[str, Path], root: Path) -> None:
+    """Refuses parts without one for training.
+
+    Raises:
+        UserError: there are parts, but none for training.
+    """
+    if parts and "train" not in parts:
+        others = " and ".join(folder.name for folder in parts.values())
+        raise UserError(f"{root} has {others} but no train folder: add one, or name a folder without parts")
+
+
+def files_below(folder: Path, pattern: str = "*") -> list[Path]:
+    """Return the files in a folder and the folders in it, sorted; hidden ones, such as `._photo.jpg`, left out."""
+    found = (one for one in folder.rglob(pattern) if not any(map(_hidden, one.relative_to(folder).parts)))
+    return sorted(one for one in found if one.is_file())
+
+
+def _hidden(name: str) -> bool:
+    """Tell what systems and editors leave behind, by its name."""
+    return name.startswith(".") or name == "__MACOSX"

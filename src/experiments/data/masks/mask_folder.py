@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.data.common.parts import PARTS, files_below, parts_in
 from experiments.data.images import SUFFIXES
 from experiments.data.masks.mask_data import MaskContents, MaskData
 from experiments.data.masks.mask_files import pair_of
@@ -22,7 +23,6 @@ from experiments.errors import UserError
 log = logging.getLogger(__name__)
 IMAGES = ("images", "image", "imgs", "img", "JPEGImages")
 MASKS = ("masks", "mask", "labels", "label", "annotations", "annot", "SegmentationClass")
-PARTS = {"train": ("train", "training"), "validation": ("val", "valid", "validation"), "test": ("test", "testing")}
 ENDINGS = ("", "_mask", "-mask", "_label", "_labels", "_gt", "_seg", "_L", "_labelIds")
 LOOKED_AT = 200  # training masks whose values decide what the classes are, where nothing says so
 
@@ -126,19 +126,19 @@ def part_folders(root: Path) -> dict[str, tuple[Path, Path]]:
     """
     found: dict[str, tuple[Path, Path]] = {}
     images, masks = _one(root, IMAGES), _one(root, MASKS)
-    for part, names in PARTS.items():
-        for name in names:
-            inner = root / name
-            pair = (_one(inner, IMAGES), _one(inner, MASKS))
-            if pair == (None, None) and images and masks:
-                pair = (_one(images, (name,)), _one(masks, (name,)))
-            if pair[0] and pair[1]:
-                found[part] = (pair[0], pair[1])
-            elif pair[0] or pair[1]:
-                there, missing = ("images", MASKS[0]) if pair[0] else ("masks", IMAGES[0])
-                raise UserError(
-                    f"{pair[0] or pair[1]} holds {there}, and there is no folder {missing} beside it: add it, or remove this one"
-                )
+    several = [parts_in(one) if one else {} for one in (root, images, masks)]
+    for part in PARTS:
+        inner, *split = (one.get(part) for one in several)
+        pair = (_one(inner, IMAGES), _one(inner, MASKS)) if inner else (None, None)
+        if pair == (None, None) and images and masks:
+            pair = (split[0], split[1])
+        if pair[0] and pair[1]:
+            found[part] = (pair[0], pair[1])
+        elif pair[0] or pair[1]:
+            there, missing = ("images", MASKS[0]) if pair[0] else ("masks", IMAGES[0])
+            raise UserError(
+                f"{pair[0] or pair[1]} holds {there}, and there is no folder {missing} beside it: add it, or remove this one"
+            )
     if "train" not in found:
         if found:
             others = " and ".join(str(pair[0].parent.name) for pair in found.values())
@@ -164,11 +164,7 @@ def _one(folder: Path, names: Sequence[str]) -> Path | None:
 
 def files_in(folder: Path) -> list[Path]:
     """Image files of a folder and the folders in it, sorted."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
-    )
+    return [path for path in files_below(folder) if path.suffix.lower() in SUFFIXES]
 
 
 def matched(images: Path, masks: Path, skip: bool = False, endings: Sequence[str] = ENDINGS) -> list[tuple[Path, Path]]:

@@ -117,7 +117,7 @@ def files_of_parts(folder: Path) -> dict[str, str]:
     Raises:
         UserError: when there is not one file with train in its name, or several of another part.
     """
-    files = [one for one in sorted(folder.iterdir()) if one.is_file() and one.suffix.lower() not in (".md", ".rst")]
+    files = [one for one in sorted(folder.glob("[!.]*")) if one.is_file() and one.suffix.lower() not in (".md", ".rst")]
     found: dict[str, str] = {}
     for part, words in (("train", ("train",)), ("validation", ("dev", "valid")), ("test", ("test",))):
         some = [one for one in files if any(word in one.name.lower() for word in words)]
