@@ -201,8 +201,6 @@ def unknown_option(group: str, name: str, known: Sequence[str]) -> str:
     if (meant := _OPTIONS.get(group, {}).get(name.lower())) in known:
         return f"{group}={name} is {group}={meant} here: write that"
     said = f"{group}={name} is no option of {group}"
-    if group == "data" and Path(name).is_dir():
-        return f"{said}: of a folder of images write data=image_folder data.root={name}; experiments list data shows all {len(known)}"
     if same := [one for one in known if _bare(one) == _bare(name)]:  # VGG-16, SimpleCNN
         return f"{group}={name} is {group}={same[0]} here: write that"
     if group == "data" and Path(name).is_dir():
