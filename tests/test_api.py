@@ -203,3 +203,19 @@ def test_in_a_notebook() -> None:
     assert "train/loss" in shown[2] and "confusion" in shown[3]
     assert "MyNet" in shown[5] and "image/png" in shown[6] and "did you mean lenet5" in shown[7]
     assert "val/accuracy" in shown[8]
+
+
+def test_dictionaries_are_keys_below_a_group() -> None:
+    with pytest.raises(UserError, match=r"^optimizer\.lr=-1 must be"):
+        experiments.train(data="digits", optimizer={"lr": -1})
+
+
+def test_lazy_layers_are_refused_with_what_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lazy(torch.nn.Module):
+        def __init__(self, num_classes: int) -> None:
+            super().__init__()
+            self.head = torch.nn.LazyLinear(num_classes)
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"Lazy has lazy layers.*write the sizes"):
+        experiments.train("data.limit=64", "trainer=cpu", data="digits", model=Lazy)

@@ -78,7 +78,7 @@ def sweep(*overrides: str, config_dir: str | None = None, **choices: Any) -> Com
                     f"{group}={getattr(value, '__name__', type(value).__name__)} is an object of this process, and a sweep trains in "
                     "others: put its class into an option (docs/extending.md), or call train in a loop and compare the runs"
                 )
-    words = [*overrides, *(_word(key, value, swept=True) for key, value in choices.items())]
+    words = [*overrides, *_words(choices, swept=True)]
     return _swept(words, config_dir)
 
 
@@ -94,7 +94,7 @@ def search(*overrides: str, config_dir: str | None = None, **choices: Any) -> Co
         UserError: when the space or a setting does not fit.
         RunFailed: after all trials, when some failed.
     """
-    words = ["hydra/sweeper=optuna", *overrides, *(_word(key, value, swept=True) for key, value in choices.items())]
+    words = ["hydra/sweeper=optuna", *overrides, *_words(choices, swept=True)]
     return _swept(words, config_dir)
 
 
@@ -196,8 +196,19 @@ def _without_objects(choices: Mapping[str, Any]) -> tuple[dict[str, str], list[s
             named[group] = name
             words += chosen
         else:
-            words.append(_word(key, value))
+            words += _words({key: value})
     return named, words
+
+
+def _words(choices: Mapping[str, Any], swept: bool = False) -> list[str]:
+    """Return keys and values as words of a command line; `optimizer={"lr": 0.1}` is `optimizer.lr=0.1`."""
+    words = []
+    for key, value in choices.items():
+        if isinstance(value, Mapping):
+            words += _words({f"{key}.{name}": one for name, one in value.items()}, swept)
+        else:
+            words.append(_word(key, value, swept))
+    return words
 
 
 def _word(key: str, value: Any, swept: bool = False) -> str:

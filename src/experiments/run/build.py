@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from experiments.config.devices import cores
 from experiments.config.preprocessing import given_keys, take_over
 from experiments.config.shorthand import SCHEDULER_ENTRIES
+from experiments.errors import UserError
 from experiments.run.identity import same_examples
 from experiments.run.instantiate import bound, described, locate, make
 from experiments.run.model_memory import require_model_memory
@@ -108,7 +109,15 @@ def build_model(config: DictConfig, spec: Any) -> Any:
         return make(config.model, **given)
 
     require_model_memory(config, build)
-    return build()
+    model = build()
+    from torch.nn.parameter import is_lazy
+
+    if any(is_lazy(one) for one in (*model.parameters(), *model.buffers())):
+        raise UserError(
+            f"{type(model).__name__} has lazy layers, whose sizes come with the first batch, and freezing and optimizers need them "
+            "before: write the sizes, from the arguments it is made with, or call it once on zeros in its __init__"
+        )
+    return model
 
 
 def hints(node: Any, spec: Any) -> dict[str, Any]:

@@ -26,6 +26,10 @@ class NotShown(Exception):
     """A panel has nothing to draw for this run; the message says why, in half a sentence."""
 
 
+class OtherKind(NotShown):
+    """A panel is for runs of another kind, as one of texts for a run of images: told only where it was asked for."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What was asked for on the command line.

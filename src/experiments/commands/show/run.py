@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.commands.show.panel import Look, NotShown, Panel, Wanted
+from experiments.commands.show.panel import Look, NotShown, OtherKind, Panel, Wanted
 from experiments.errors import UserError, unknown
 from experiments.run.loaded import load, load_published
 from experiments.system.files import atomic_path, write_text
@@ -68,7 +68,8 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
             except NotShown as why:
                 if only and not drawn:
                     raise UserError(f"--only {name} has nothing to show: {why}") from None
-                notes.append(f"{panel.title}: {why}.")
+                if not isinstance(why, OtherKind):
+                    notes.append(f"{panel.title}: {why}.")
             if drawn:
                 sections.append((panel, drawn))
                 print(f"{name:<{wide}} {', '.join(one.file for one, _ in drawn)}", flush=True)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from experiments.batches import UNKNOWN, Sequences
 from experiments.commands.predict import texts as texts_of
-from experiments.commands.show.panel import Look, NotShown, Panel, Picture
+from experiments.commands.show.panel import Look, NotShown, OtherKind, Panel, Picture
 from experiments.spec import TextSpec
 
 EXAMPLES, UNITS, LONGEST = 3, 24, 60  # texts that are drawn; units of a heat map; tokens of a text
@@ -22,7 +22,7 @@ def _texts(look: Look) -> list[str]:
         NotShown: the run reads no text, or its data has none to show.
     """
     if not isinstance(look.run.spec, TextSpec) or not hasattr(look.run.reader, "pieces"):
-        raise NotShown("this run does not read texts")
+        raise OtherKind("this run does not read texts")
     if look.wanted.inputs:
         return texts_of(look.wanted.inputs)
     return list(look.once("texts", lambda: look.run.data.texts["test"].lines[:EXAMPLES]))
@@ -88,7 +88,7 @@ def importance(look: Look) -> Iterator[Picture]:
     from experiments.viz.sequence import importance as draw
 
     if not look.run.spec.num_classes if isinstance(look.run.spec, TextSpec) else True:
-        raise NotShown("this run does not classify texts")
+        raise OtherKind("this run does not classify texts")
     for number, text in enumerate(_texts(look), 1):
         inputs, pieces = _prepared(look, text)
         best, _, words = _answer(look, inputs)

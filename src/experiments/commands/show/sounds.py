@@ -8,7 +8,7 @@ import torch
 
 from experiments.batches import Sequences
 from experiments.commands.predict import audio_files
-from experiments.commands.show.panel import Look, NotShown, Panel, Picture
+from experiments.commands.show.panel import Look, OtherKind, Panel, Picture
 from experiments.commands.show.survey import device_of, need_scores
 from experiments.spec import AudioSpec
 
@@ -21,7 +21,7 @@ def moments(look: Look) -> Iterator[Picture]:
     from experiments.viz.sequence import importance as draw
 
     if not isinstance(look.run.spec, AudioSpec):
-        raise NotShown("this run does not read sound")
+        raise OtherKind("this run does not read sound")
     need_scores(look)
     names, sounds = _sounds(look)
     for number, (name, sound) in enumerate(zip(names, sounds, strict=True), 1):

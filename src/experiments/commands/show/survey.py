@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from experiments.commands.show.inside import last_map, outputs, stage_of, watching
-from experiments.commands.show.panel import Look, NotShown
+from experiments.commands.show.panel import Look, NotShown, OtherKind
 from experiments.errors import UserError
 from experiments.spec import ImageSpec
 
@@ -72,7 +72,7 @@ def image_spec(look: Look) -> ImageSpec:
         NotShown: the run reads something else.
     """
     if not isinstance(look.run.spec, ImageSpec):
-        raise NotShown("this run does not read images")
+        raise OtherKind("this run does not read images")
     return look.run.spec
 
 

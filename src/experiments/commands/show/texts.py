@@ -11,7 +11,7 @@ from torch import Tensor
 
 from experiments.batches import Sequences
 from experiments.commands.predict import texts as texts_of
-from experiments.commands.show.panel import Look, NotShown, Panel, Picture
+from experiments.commands.show.panel import Look, NotShown, OtherKind, Panel, Picture
 from experiments.commands.show.recorded_attention import attention_weights
 from experiments.commands.show.survey import device_of
 
@@ -30,7 +30,7 @@ def texts(look: Look) -> list[str]:
         NotShown: the run reads no text.
     """
     if not hasattr(look.run.reader, "pieces"):
-        raise NotShown("this run does not read texts")
+        raise OtherKind("this run does not read texts")
     if look.wanted.inputs:
         return texts_of(look.wanted.inputs)
 
@@ -85,7 +85,7 @@ def masked(look: Look) -> Iterator[Picture]:
 
     task: Any = look.run.task
     if not hasattr(task, "is_word"):
-        raise NotShown("this run fills no masks")
+        raise OtherKind("this run fills no masks")
     for number, text in enumerate(texts(look), 1):
         inputs, names = prepared(look, text)
         values = inputs.values[0]
@@ -116,7 +116,7 @@ def written(look: Look) -> Iterator[Picture]:
 
     task: Any = look.run.task
     if not hasattr(task, "generate"):
-        raise NotShown("this run writes no text")
+        raise OtherKind("this run writes no text")
     for number, text in enumerate(texts(look), 1):
         begin, _ = prepared(look, text if look.wanted.inputs else text[: max(1, len(text) // 2)])
         tokens = torch.tensor(task.generate(begin)[0][:WRITTEN], device=begin.values.device)
