@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,27 @@ def test_a_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     nbclient.NotebookClient(book, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
     said = [part.get("text", "") for cell in book.cells for part in cell.get("outputs", ())]
     assert said and not any("error:" in one for one in said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: one["name"])
+def test_cells_of_a_notebook_run_in_order(lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, the training small; what answers the questions is run by another test."""
+    pytest.importorskip("IPython")
+    monkeypatch.chdir(tmp_path)
+    asked = {one["run"] for one in lesson["questions"]} - {one["run"] for one in lesson["see"]}
+    names: dict[str, Any] = {}
+    for cell in script.notebook(lesson).cells:
+        text = "".join(cell["source"])
+        if cell["cell_type"] != "code":
+            continue
+        if not text.startswith("!"):
+            exec(text, names)
+            names["more"] = ["trainer=quick", "callbacks.figures=null"]
+        elif (command := text.removeprefix("!{sys.executable} -m ")) not in asked:
+            code, said = script.run(command, tmp_path)
+            assert code == 0, said
+    assert len(names["run"].history) == 1
 
 
 def test_claims_of_hindi_lessons_are_hindi() -> None:

@@ -33,11 +33,12 @@ _HOW = """\
 | Tables of tasks, of uses and of what layers see | Lists, which no comparison refutes; `experiments show RUN` draws what layers see. |
 | Networks of 32 layers, and the gradient layer by layer | `depth_needs_shortcuts` compares 20 with 56 layers by their training loss alone; `callbacks=gradients` records how large gradients are by stage, in a run of `model=plain32` or `model=resnet32`, say. |
 | A GRU where data is little or memory is short, an LSTM for a large vocabulary | Not measured yet. |
+| Any claim at `size=full` | Never run: verdicts are those of `size=small`, on small data, and may change with more. |
 
 ## How a claim is tested
 
 `experiments claim NAME` checks the claim's sweep, runs what is missing, compares and draws; the same command again goes on where it was stopped.
-`size=full` takes more data, epochs or seeds than `size=small`. Other words are passed to the sweep, as `launcher.jobs=2`; those that
+`size=full` takes more data, epochs or seeds than `size=small`; all verdicts here are of `size=small`, and `size=full` was never run. Other words are passed to the sweep, as `launcher.jobs=2`; those that
 change what is measured are noted beside the verdict. `experiments claim --list` shows all verdicts, yours before these.
 
 A claim is one or several comparisons of cells (a cell is all runs that differ in nothing but the seed). Each comparison names the margin that
