@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 FOLLOWS, AGAINST = "entailment", "contradiction"  # classes of pairs of texts, by which labels never seen are judged
@@ -309,11 +309,20 @@ def from_plain(plain: dict[str, Any]) -> Any:
 
     Raises:
         KeyError: when its kind is not known.
+        TypeError: when a field is missing, unknown, or of another type.
     """
-    fields: dict[str, Any] = {
+    values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in plain.items() if key != "kind"
     }
-    return SPECS[plain["kind"]](**fields)
+    kind = SPECS[plain["kind"]]
+    for field in fields(kind):
+        expected = _PLAIN.get(str(field.type).partition("[")[0])
+        if expected and field.name in values and type(values[field.name]) is not expected:
+            raise TypeError(f"{field.name} is no {expected.__name__}")
+    return kind(**values)
+
+
+_PLAIN = {"int": int, "bool": bool, "str": str, "tuple": tuple}
 
 
 SPECS = {

@@ -208,3 +208,28 @@ def test_names_that_are_no_utf8(experiments, tmp_path: Path) -> None:
         code, _, errors = experiments(*more)
         assert code == 0, errors
     assert json.loads((tmp_path / "run" / "record.json").read_text())["spec"]["classes"] == ["caf\udce9", "th\udce9"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"kind": "Nope"}, "'Nope'"),
+        ({"channels": "one"}, "channels is no int"),
+        ({"classes": 3}, "classes is no tuple"),
+        ({"more": 1}, "more"),
+    ],
+)
+def test_a_spec_that_is_none_is_read_from_the_checkpoint(
+    experiments, received: Path, changed: dict[str, object], said: str
+) -> None:
+    record = json.loads((received / "record.json").read_text())
+    record["spec"].update(changed)
+    (received / "record.json").write_text(json.dumps(record))
+    code, _, errors = experiments("predict", "run", "x.png")
+    assert code == 0 and said in errors and "best.ckpt are read in its place" in errors, errors
+
+
+def test_a_finished_run_without_its_checkpoint(experiments, received: Path, tmp_path: Path) -> None:
+    """The cure is none that does nothing."""
+    (received / "checkpoints" / "best.ckpt").unlink()
+    assert "restore it from a copy, or train again" in refused(experiments, ["predict", "run", "x.png"], tmp_path)

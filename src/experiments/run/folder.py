@@ -286,7 +286,7 @@ def reading(folder: Path, written: Mapping[str, Any] | None) -> Iterator[None]:
         yield
     except (ConfigAttributeError, ConfigKeyError) as error:
         if written is None or written.get("package_hash") == code_state()["package_hash"]:
-            cure = "give it a value in the YAML file of the option"
+            cure = "restore the file from a copy, or give the key a value in the YAML file of the option"
         else:
             commit = written.get("git_commit")
             version = f"commit {commit[:10]}" if commit else "another version"

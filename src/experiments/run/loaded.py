@@ -122,6 +122,10 @@ def load(run_folder: str | Path, command: str | None = None) -> Loaded:
     record = readable_record(folder, config)
     checkpoint = checkpoint_of(folder, record)
     if "spec" not in record or checkpoint is None:
+        if record["status"] == "finished":
+            raise UserError(
+                f"{folder} is finished and has no checkpoints/best.ckpt any more: restore it from a copy, or train again"
+            )
         raise UserError(f"{folder} has no best checkpoint yet ({record['status']}): go on with resume={folder}")
     require_unchanged(checkpoint, record)
     from experiments.transfer.lora import merge

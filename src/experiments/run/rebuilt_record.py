@@ -9,9 +9,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.errors import UserError
+from experiments.errors import UserError, first_line
 from experiments.run.identity import choices, identity, settings
 from experiments.run.record import INTERRUPTED, read_record
+from experiments.spec import from_plain
 from experiments.system.files import digest
 
 _STATE = "Checkpoints"  # how the state of our checkpoint callback begins
@@ -24,14 +25,20 @@ def readable_record(folder: Path, config: DictConfig) -> dict[str, Any]:
         UserError: when there is neither a record nor a checkpoint.
     """
     try:
-        return read_record(folder)
-    except UserError as error:
+        record = read_record(folder)
+        if record.get("spec") is not None:
+            from_plain(record["spec"])
+        return record
+    except (UserError, KeyError, TypeError) as error:
+        if not isinstance(error, UserError):
+            why = f"{folder / 'record.json'} has a spec of the data that cannot be read ({first_line(error)})"
+            error = UserError(f"{why}: remove it, and it is read from the rest of the run")
         best = folder / "checkpoints" / "best.ckpt"
         if not best.exists():
-            raise
+            raise error from None
         record = _rebuilt(config, best)
         if "spec" not in record:
-            raise
+            raise error from None
         print(f"warning: {error}; config.yaml and best.ckpt are read in its place", file=sys.stderr)
         return record
 
