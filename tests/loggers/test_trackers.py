@@ -64,3 +64,19 @@ def test_wandb_writes_offline_with_name_group_tags_and_pictures(
             assert word in content
         assert json.loads((run / "trackers.json").read_text())["wandb"] in kept.name
         assert list(run.glob("wandb/offline-run-*/files/media/images/figures/confusion*.png"))
+
+
+def test_comet_writes_the_archive_of_an_offline_run() -> None:
+    """Only where its experiment is ended: a command leaves no time for it when Python exits."""
+    from experiments.loggers.trackers import finish
+
+    ended: list[bool] = []
+
+    class CometLogger:
+        class experiment:
+            @staticmethod
+            def end() -> None:
+                ended.append(True)
+
+    finish(CometLogger(), well=True)
+    assert ended == [True]

@@ -115,9 +115,9 @@ def comet(dir: str, project: str, offline: bool, options: Mapping[str, Any]) -> 
     from lightning.pytorch.loggers import CometLogger
 
     said = _Said(dir)
-    logger = CometLogger(
-        **{"project": project, "name": said.name, "online": not offline, "offline_directory": dir, **options}
-    )
+    if offline:  # said by Comet's own variable: Lightning's `online=False` makes an experiment that keeps nothing
+        os.environ["COMET_START_ONLINE"] = "0"
+    logger = CometLogger(**{"project": project, "name": said.name, "offline_directory": dir, **options})
     if said.tags:
         logger.experiment.add_tags([*said.tags, *([f"sweep={said.sweep}"] if said.sweep else [])])
     return logger
@@ -187,9 +187,16 @@ def hyperparameters(logger: Any, choices: Mapping[str, Any], folder: Path) -> di
 
 
 def finish(logger: Any, well: bool) -> None:
-    """Ends a tracker's own run; a job of a sweep leaves no time for what a library does when Python exits."""
-    if "WandbLogger" in kinds(logger) and os.environ.get("LOCAL_RANK", "0") == "0":
+    """Ends a tracker's own run; a command and a job of a sweep leave no time for what a library does when Python exits."""
+    known = kinds(logger)
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return
+    if "WandbLogger" in known:
         logger.experiment.finish(exit_code=0 if well else 1)
+    elif "CometLogger" in known:
+        logger.experiment.end()  # which writes the archive of an offline run
+    elif "AimLogger" in known:
+        logger.experiment.close()
 
 
 def kinds(logger: Any) -> set[str]:
