@@ -138,3 +138,19 @@ def test_in_a_real_terminal(tmp_path: Path, wide: int) -> None:
     kept = [line for line in lines if line.startswith("epoch ")]
     assert len(kept) == 2 and all("val/accuracy" in line and len(line) < wide for line in kept)
     assert any("accuracy (judged)" in line for line in lines)
+
+
+def test_no_colour_still_says_what_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def said(**variables: str) -> str:
+        for name in ("CI", "NO_COLOR", "TERM"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        stream = Terminal()
+        monkeypatch.setattr("sys.stderr", stream)
+        with terminal.waiting("loading"):
+            return stream.getvalue()
+
+    assert "\x1b[2mloading" in said()
+    assert said(NO_COLOR="1") == "loading …"
+    assert said(CI="true") == said(TERM="dumb") == ""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import io
 import os
 import tempfile
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,6 @@ and examples of the test split. A link that others can open is made with --share
 """
 LARGEST = "16mb"  # of a file that is given to the page
 MOST_FIELDS = 24  # observations with a field each; more of them are written into one
-
-_CSS = ".thumbnail-item {aspect-ratio: auto !important; height: auto !important}"  # pictures without grey bars above and below
 
 
 def main(words: list[str]) -> int:
@@ -56,7 +56,6 @@ def main(words: list[str]) -> int:
             share=options.share,
             max_file_size=LARGEST,
             theme=local,
-            css=_CSS,
         )
     except OSError as error:
         raise UserError(f"the page cannot be opened ({error}): choose another --port") from None
@@ -77,7 +76,7 @@ def page(answerer: Any, examples: int) -> Any:
     shown = [
         gradio.Label(label="most probable", visible=False),
         gradio.Dataframe(label="answer", headers=["answer"], interactive=False, wrap=True),
-        gradio.Gallery(label="pictures", visible=False, columns=1, height="auto", object_fit="contain"),
+        gradio.HTML(visible=False),
         gradio.File(label="files", visible=False),
     ]
 
@@ -91,7 +90,7 @@ def page(answerer: Any, examples: int) -> Any:
         return [
             gradio.update(value=bars, visible=bool(bars)),
             gradio.update(value=table, visible=not bars),
-            gradio.update(value=pictures, visible=bool(pictures)),
+            gradio.update(value=_figures(pictures), visible=bool(pictures)),
             gradio.update(value=files, visible=bool(files)),
         ]
 
@@ -167,6 +166,15 @@ def bars_of(plain: dict[str, Any]) -> dict[str, float]:
     if not pairs or len(pairs) != len(ranked):
         return {}
     return {str(name) or "no answer": float(chance) for name, chance in pairs}
+
+
+def _figures(pictures: Sequence[tuple[Any, str]]) -> str:
+    """Return pictures one below the other, whole and as wide as the page gives room, with their captions."""
+    return "".join(
+        f'<figure style="margin:0 0 1em"><img alt="{escape(caption)}" style="max-width:100%" '
+        f'src="data:image/png;base64,{base64.b64encode(_png(image)).decode()}"><figcaption>{escape(caption)}</figcaption></figure>'
+        for image, caption in pictures
+    )
 
 
 def _png(image: Any) -> bytes:

@@ -73,10 +73,13 @@ def in_notebook() -> bool:
 
 def waiting_for(what: str) -> None:
     """Shows what the user waits for, on a terminal, until something else is shown."""
-    if quiet() or not fancy(sys.stderr):
+    in_ci = os.environ.get("CI", "") not in ("", "0", "false")
+    if quiet() or in_ci or not is_terminal(sys.stderr) or os.environ.get("TERM") == "dumb":
         return
     done_waiting()
-    _put(sys.stderr, f"\x1b[2m{what} …\x1b[0m")
+    _put(
+        sys.stderr, f"\x1b[2m{what} …\x1b[0m" if fancy(sys.stderr) else f"{what} …"
+    )  # NO_COLOR asks for no colour alone
     _waiting.append(sys.stderr)
 
 
