@@ -52,7 +52,8 @@ def unused_writers(config: Any) -> list[str]:
     """Return a sentence for each callback that writes what Trainer.predict gives, where `experiments predict` does without it."""
     if is_foreign(config):
         return []
-    nodes = {name: str((node or {}).get("_target_") or "") for name, node in (config.get("callbacks") or {}).items()}
+    found = (config.get("callbacks") or {}).items()
+    nodes = {name: str(node.get("_target_") or "") for name, node in found if hasattr(node, "get")}
     return [
         f"callbacks.{name} ({target}) writes what Trainer.predict gives, which serves a LightningModule of one's own alone: leave it out, "
         "and write with experiments predict RUN INPUT… --out FOLDER"
