@@ -196,7 +196,7 @@ def finish(logger: Any, well: bool) -> None:
     elif "CometLogger" in known:
         logger.experiment.end()  # which writes the archive of an offline run
     elif "AimLogger" in known:
-        logger.experiment.close()
+        logger.finalize("success")
 
 
 def kinds(logger: Any) -> set[str]:
