@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -157,3 +158,14 @@ def test_a_checkpoint_without_its_tokenizer_meets_no_other_words(
     assert not caplog.text
     require_tokens(fitted, spec, None, "plain.pt")
     assert "weights=plain.pt does not say which tokens its rows are" in caplog.text
+
+
+def test_detectors_load_from_what_other_code_wraps_them_in(tmp_path: Path) -> None:
+    """Numbers of NumPy beside the tensors do no harm."""
+    source = SSDLite(3, size=64)
+    state = {f"net._orig_mod.{name}": value for name, value in source.state_dict().items()}
+    torch.save({**state, "epoch": np.int64(3), "score": np.float32(0.5)}, tmp_path / "wrapped.pt")
+    model = SSDLite(3, size=64)
+    load_weights(model, str(tmp_path / "wrapped.pt"), "x")
+    for before, after in zip(source.state_dict().values(), model.state_dict().values(), strict=True):
+        assert torch.equal(before, after)
