@@ -248,7 +248,7 @@ def _unlike(key: str, target: str) -> str | None:
         thing = _located(target)
     except (ImportError, AttributeError):
         return None  # whoever makes it says so
-    if inspect.isfunction(thing) and thing.__module__.startswith(_FUNCTIONS):
+    if inspect.isfunction(thing) and (thing.__module__.startswith(_FUNCTIONS) or _makes_network(thing)):
         return None
     parts = key.split(".")
     top = len(parts) == 2 or (len(parts) == 3 and parts[0] in ("callbacks", "logger"))
@@ -256,6 +256,13 @@ def _unlike(key: str, target: str) -> str | None:
     if inspect.isclass(thing) and issubclass(thing, tuple(_located(base) for base in bases or _WITHIN)):
         return None
     return f"which is no {' or '.join(base.rpartition('.')[2] for base in bases or _WITHIN[:1])}"
+
+
+def _makes_network(function: Any) -> bool:
+    """Tell whether a function of ours returns a network of one class or another, as that of Whisper does."""
+    return (
+        function.__module__.startswith("experiments.models.") and function.__annotations__.get("return") == "nn.Module"
+    )
 
 
 def _located(target: str) -> Any:

@@ -1,0 +1,40 @@
+"""What a run folder from elsewhere may name: all that our own options name, and no function beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from experiments.run import trust
+
+CONF = Path(__file__).parents[2] / "conf"
+GROUPS = ("model", "task", "data", "optimizer", "scheduler", "freezing", "precision", "trainer")
+TARGETS = sorted(
+    {
+        (key, value)
+        for group in GROUPS
+        for file in (CONF / group).glob("[!_]*.yaml")
+        for key, name, value in trust._nodes({group: yaml.safe_load(file.read_text("utf-8")) or {}})
+        if name == "_target_" and "$" not in value
+    }
+)
+
+
+@pytest.mark.parametrize(("key", "target"), TARGETS, ids=[f"{key}-{target}" for key, target in TARGETS])
+def test_what_our_own_options_name_is_taken_from_a_received_run(key: str, target: str) -> None:
+    assert trust._unknown(target) is None and trust._unlike(key, target) is None
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "experiments.models.library.published_config.keep_published",  # which copies files
+        "experiments.models.library.wav2vec2.sizes",
+        "torch.load",
+        "torch.hub.load",
+    ],
+)
+def test_other_functions_are_not(target: str) -> None:
+    assert trust._unlike("model._target_", target) == "which is no Module"
