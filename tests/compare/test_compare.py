@@ -573,7 +573,7 @@ class TestCommand:
             (["--by", "modle"], "--by modle is no choice of these runs: choose from data, "),
             (["--against", "model=x"], "--against model=x fits no cell: name choices such as model=a"),
             (["--against", "data=digits"], "--against data=digits fits 2 cells: add choices until it fits one"),
-            (["--csv"], "argument --csv: expected one argument: see experiments compare --help"),
+            (["--csv"], "--csv needs a value: see experiments compare --help"),
             (
                 ["--html", "/proc/none/x.html"],
                 "/proc/none/x.html cannot be written (No such file or directory): choose another place",

@@ -219,7 +219,7 @@ def test_a_terminal_shows_one_block_that_is_redrawn(sweeps: Sweeps) -> None:
     text = shown.decode()
     assert "\x1b[" in text
     assert "1 running, 1 waiting" in text
-    assert "best so far  test/accuracy" in text
+    assert "best so far  val/accuracy" in text
     block, end = text.rpartition("\x1b[J")[::2]
     assert "[2/2]" in block and "running" not in end, "the block is gone at the end"
     assert "val/accuracy" in end and "experiments compare terminal" in end

@@ -374,12 +374,17 @@ SWEEPS = {  # with what they need, how many runs they have, and how many with on
     "latent_size": ([], 72, 24),
     "freezing_strategies": ([], 45, 15),
     "changed_physics": ([], 24, 8),
+    "language_freezing": ([], 12, 4),
+    "language_learning_curve": ([], 18, 6),
 }
 
 
 @pytest.mark.parametrize("name", options("sweep"))
 def test_named_sweeps_compose(experiments: Any, name: str) -> None:
     needs, count, of_one_seed = SWEEPS[name]
+    weights = Path(os.environ.get("EXPERIMENTS_DATA", "data")) / "weights" / "bert_tiny_splade"
+    if name.startswith("language_") and not weights.is_dir():
+        pytest.skip(f"no weights in {weights}: set EXPERIMENTS_DATA")
     code, output, errors = experiments("check", "-m", f"sweep={name}", "trainer=cpu", *needs)
     assert code == 0, errors
     assert f"{count} runs:" in output
