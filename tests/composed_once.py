@@ -34,7 +34,7 @@ def files_read_once() -> Iterator[None]:
     files: dict[Any, bytes] = {}
     listed, merged = config_loader_impl.create_defaults_list, config_loader_impl.ConfigLoaderImpl
     compose = merged._compose_config_from_defaults_list
-    lists: dict[Any, tuple[Any, dict[str, Any]]] = {}
+    lists: dict[Any, tuple[Any, Any, dict[str, Any]]] = {}
     configs: dict[Any, bytes] = {}
 
     def list_once(repo: Any, config_name: Any, overrides_list: Any, prepend_hydra: bool, skip_missing: bool) -> Any:
@@ -44,11 +44,10 @@ def files_read_once() -> Iterator[None]:
         key = (config_name, groups, prepend_hydra, skip_missing, _state_of(repo))
         if key not in lists:
             found = listed(repo, config_name, overrides_list, prepend_hydra, skip_missing)
-            lists[key] = found.defaults, dict(found.overrides.known_choices)
+            lists[key] = found.defaults, found.defaults_tree, dict(found.overrides.known_choices)
             return found
-        defaults, choices = lists[key]
+        defaults, tree, choices = lists[key]
         overrides.known_choices = dict(choices)
-        tree: Any = None  # which nothing reads
         return defaults_list.DefaultsList(list(defaults), tree, overrides.config_overrides, overrides)
 
     def compose_once(self: Any, defaults: Any, repo: Any) -> Any:
@@ -97,4 +96,8 @@ def _files_of(source: Any) -> Iterator[tuple[str, int, int]]:
 def _names_of(node: Any) -> tuple[Any, ...]:
     if isinstance(node, dict):
         return tuple((name, *_names_of(inner)) for name, inner in node.items())
+    _alive[id(node)] = node  # else another node could get its number
     return (id(node),)
+
+
+_alive: dict[int, Any] = {}

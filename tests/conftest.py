@@ -18,8 +18,11 @@ for name in ("CI", "NO_COLOR", "FORCE_COLOR"):  # which decide what a terminal s
 if "PYTEST_XDIST_WORKER" in os.environ:  # several workers with several threads each would wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Lightning asks for callbacks of installed packages in every Trainer, which reads the metadata of all packages.
-importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
+PLAIN = os.environ.get("EXPERIMENTS_PLAIN", "") not in ("", "0")
+if (
+    not PLAIN
+):  # Lightning asks for callbacks of installed packages in every Trainer, which reads the metadata of all packages
+    importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
 
 BESIDE = Path(__file__).parents[2] / "shared" / "data"
 if BESIDE.is_dir():  # real datasets beside the repository are found by all tests alike, as by a run that names them
@@ -54,14 +57,15 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
 def _disks_are_not_waited_for() -> Iterator[None]:
     """A run waits about ten times for the disk, so that a power cut loses nothing; no test cuts the power."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda file: None)
+        if not PLAIN:
+            patch.setattr(os, "fsync", lambda file: None)
         yield
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _files_read_once() -> Iterator[None]:
     """Each choice of options is read and merged once; with EXPERIMENTS_PLAIN=1 Hydra does it anew each time."""
-    if os.environ.get("EXPERIMENTS_PLAIN"):
+    if PLAIN:
         yield
         return
     from tests.composed_once import files_read_once

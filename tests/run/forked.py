@@ -12,7 +12,9 @@ from typing import Any
 PRELOADED = ["experiments.run.execute", "experiments.speedups.training_loop", "experiments.tasks.classification"]
 
 
-def _train(words: tuple[str, ...]) -> None:
+def _train(words: tuple[str, ...], variables: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(variables)
     quiet = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(quiet, stream)
@@ -31,7 +33,7 @@ class Forked:
         if Forked._context is None:
             Forked._context = multiprocessing.get_context("forkserver")
             Forked._context.set_forkserver_preload(PRELOADED)
-        self._process: Any = Forked._context.Process(target=_train, args=(words,))
+        self._process: Any = Forked._context.Process(target=_train, args=(words, dict(os.environ)))
         self._process.start()
 
     def poll(self) -> int | None:
@@ -47,4 +49,5 @@ class Forked:
         if self._process.exitcode is None:
             self.send_signal(signal.SIGKILL)
             self._process.join()
+            raise TimeoutError(f"the run did not end within {timeout:.0f} s")
         return self._process.exitcode

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from experiments import speedups
 from tests.conftest import Command
 
 WORDS = (
@@ -24,6 +25,7 @@ def test_the_switch_turns_all_off_and_changes_no_result(
     command: Command, experiments: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("EXPERIMENTS_PLAIN", raising=False)
+    monkeypatch.setattr(speedups, "_used", set())  # not what earlier tests of this process turned on
     code, _, errors = experiments(*WORDS[:-1], "hydra.run.dir=run0")
     assert code == 0, errors
     done = command(*WORDS[:-1], "hydra.run.dir=run1", env={"EXPERIMENTS_PLAIN": "1"})

@@ -52,6 +52,7 @@ def test_a_job_that_goes_wrong_fails_alone_and_is_tried_again(
     monkeypatch.chdir(sweeps.folder)
     monkeypatch.syspath_prepend(sweeps.folder)
     assert "no luck" in experiments("train", "resume=faults/5_how=error")[2]
+    monkeypatch.delitem(sys.modules, "faulty", raising=False)
     (sweeps.folder / "mended").touch()
     finished = records["how=none"]
     code, output, errors = sweeps.run("-m", "resume=faults")
