@@ -257,6 +257,7 @@ def test_own_hyperparameters_late_layers_and_predictions(lit: Experiments, tmp_p
     assert "| later | yes |" in str(found.Tensors("hyperparameters/text_summary")[0].tensor_proto.string_val[0])
     assert found.Scalars("hp/score")[0].value == 0.5
     assert lit("evaluate", "run")[0] == 0
+    assert "--top has no effect on a LightningModule" in lit("predict", "run", "--top", "3")[2]
     code, output, errors = lit("predict", "run")
     assert code == 0 and output == "Writer wrote what is predicted\n", errors
     assert len(list((tmp_path / "written").glob("?_?.pt"))) == 6 and (tmp_path / "written" / "all.pt").exists()

@@ -160,6 +160,17 @@ def test_a_checkpoint_without_its_tokenizer_meets_no_other_words(
     assert "weights=plain.pt does not say which tokens its rows are" in caplog.text
 
 
+def test_rows_of_a_vocabulary_are_no_classes() -> None:
+    """A head over 8 tokens beside data with two classes stays as it is."""
+    from experiments.transfer.class_rows import by_name
+
+    model = torch.nn.Module()
+    model.head = torch.nn.Linear(3, 8)  # type: ignore[assignment]
+    state = {name: torch.randn_like(value) for name, value in model.state_dict().items()}
+    found = by_name(state, model, list(state), ["ham", "spam"], ["good", "bad"], "x", False)
+    assert all(found[name] is state[name] for name in state)
+
+
 def test_detectors_load_from_what_other_code_wraps_them_in(tmp_path: Path) -> None:
     """Numbers of NumPy beside the tensors do no harm."""
     source = SSDLite(3, size=64)

@@ -227,7 +227,7 @@ def _metrics() -> list[str]:
     """Return the metrics that the newest records below outputs/ hold."""
     found: dict[str, None] = {}
     for path in _newest(glob.glob("outputs/*/*/record.json") + glob.glob("outputs/*/*/*/record.json"))[:5]:
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
             found |= dict.fromkeys(json.loads(path.read_text(encoding="utf-8")).get("metrics", {}))
     return list(found)
 

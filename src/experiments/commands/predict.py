@@ -223,10 +223,16 @@ def main(words: list[str]) -> int:
         if is_foreign(config):
             from experiments.commands.predict_loader import predict_loader
 
+            given = {"--top": options.top, "--labels": options.labels, "--sample": options.sample}
+            unused = [name for name, value in given.items() if value]
+            if options.format in FORMATS:
+                unused.append(f"--format {options.format}")
+            if unused:
+                raise UserError(f"{unused[0]} has no effect on a LightningModule of one's own: leave it out")
             return predict_loader(options.run, options.inputs, options.format, options.out)
         kind = (config.data.get("gives") or {}).get("kind", "input")
     if not options.inputs:
-        parser.error("the following arguments are required: INPUT")
+        raise UserError("experiments predict needs INPUT: see experiments predict --help")
     inputs = READERS.get(kind, list)([word for word in options.inputs if word not in overrides])
     with waiting("loading the network"):
         from experiments.run.loaded import load, load_published

@@ -47,6 +47,7 @@ class TensorBoard(RunLogger):
         self._file: io.FileIO | None = None
         self._earlier: list[Path] = []  # event files of attempts before this one
         self._once: set[str] = set()  # tags that this attempt has written for the whole run
+        self._given: set[tuple[str, int]] = set()  # values that came with hyperparameters, and their step
         self._latest: dict[str, int] = {}  # the step of each scalar's last value
         self._writer: Any = None  # of torch, where a module asks for it
         self._held: list[Any] = []  # events of a module that wait for those of earlier attempts
@@ -102,7 +103,7 @@ class TensorBoard(RunLogger):
     def _write_once(self, name: str, value: float) -> None:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        self._once.add(name)
+        self._given.add((name, 0))
         self._write(Summary(value=[Summary.Value(tag=name, simple_value=value)]), 0)
 
     def _enter(self) -> None:
@@ -322,7 +323,7 @@ class TensorBoard(RunLogger):
 
         assert self._file is not None
         over = self._once | {"_hparams_/session_end_info"}
-        seen: set[tuple[str, int]] = set()  # twice where a copy like this one was itself interrupted
+        seen = set(self._given)  # others stand twice where a copy like this one was itself interrupted
         for path in self._earlier:
             waiting: list[bytes] = []  # of a module
             for data in records(path):

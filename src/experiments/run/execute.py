@@ -153,6 +153,8 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
         (task.model if ours else task).compile()
     names = task.metric_names("test") if ours else []
     announce(trainer.loggers, hyperparameters(config, record), names, texts, folder)
+    from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
+
     try:
         _fit_and_test(config, task, data, trainer, meter, folder, record)
     except BaseException as error:
@@ -162,8 +164,10 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     finally:
         if found := told(trainer.loggers):
             record.content["hyperparameters"] = found
-        made_late = not ours and record.content["cost"]["parameters"] != parameters_of(task)["parameters"]
-        if made_late:  # by `configure_model`
+        whole = isinstance(
+            trainer.strategy, (SingleDeviceStrategy, DDPStrategy)
+        )  # with others each process has a share
+        if not ours and whole:  # layers may have been made late, by `configure_model`
             record.content["cost"] |= parameters_of(task)
     close(trainer.loggers, FINISHED)
 

@@ -123,6 +123,12 @@ def load(run_folder: str | Path, command: str | None = None) -> Loaded:
     checkpoint = checkpoint_of(folder, record)
     if "spec" not in record or checkpoint is None:
         if record["status"] == "finished":
+            if checkpoint is not None:
+                raise UserError(f"{folder}/record.json has no spec of the data: restore it from a copy, or train again")
+            if (config.get("callbacks") or {}).get("checkpoint") is None:
+                raise UserError(
+                    f"{folder} was trained without a checkpoint callback and kept no weights: train again with one"
+                )
             raise UserError(
                 f"{folder} is finished and has no checkpoints/best.ckpt any more: restore it from a copy, or train again"
             )

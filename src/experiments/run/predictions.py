@@ -44,7 +44,7 @@ def predictions_of(folder: Path, returned: bool) -> tuple[list[Any], list[str]]:
     trainer.callbacks.extend(writers)
     with lightning_in_words():
         found = trainer.predict(task, datamodule=data, return_predictions=returned or not writers) or []
-    by_loader = bool(found) and isinstance(found[0], list)
+    by_loader = len(trainer.num_predict_batches) > 1
     batches = [batch for loader in found for batch in loader] if by_loader else list(found)
     return batches, [type(one).__name__ for one in writers]
 

@@ -199,9 +199,9 @@ def own_module(record: dict[str, Any]) -> str | None:
         return str(record["module"]).partition("#")[0]
     if (record.get("choices") or {}).get("model") is not None:
         return None
-    return (record.get("settings") or {}).get(
-        "task._target_"
-    )  # of a run that ended before it was built, or of earlier versions
+    # Of a run that ended before it was built, or of earlier versions.
+    found = (record.get("settings") or {}).get("task._target_")
+    return None if found is None else str(found)
 
 
 _REBUILT = "it is written anew by experiments train resume={}"

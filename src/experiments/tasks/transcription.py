@@ -228,7 +228,7 @@ class Transcription(Task):
             for rows in groups
         ]
         weights = torch.tensor([len(truth) for *_, truth in found], device=self.device)
-        losses = torch.stack([loss for loss, *_ in found])
+        losses = torch.stack([loss.sum() for loss, *_ in found])  # 0 where no recording had a loss
         # Scores of every token are too many to hand on.
         return {"loss": (losses * weights).sum() / weights.sum().clamp(min=1)}
 

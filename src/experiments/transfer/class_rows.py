@@ -50,8 +50,13 @@ def by_name(
             log.warning("%s knows %d %s and the data has %d: %s.", shown, len(theirs), kind, len(ours), _anew(model))
         return state  # the shapes say so
     before = getattr(model, "background", int(kind == "symbols"))
-    if any(len(state[key]) % ((before + len(theirs)) * together) for key, together in rows.items()):
-        return state
+    places = isinstance(
+        getattr(model, "class_layers", None), Mapping
+    )  # of a detector, whose rows stand at several places
+    for key, together in rows.items():
+        size = (before + len(theirs)) * together
+        if len(state[key]) % size if places else len(state[key]) != size:
+            return state  # rows of something else, as those of a vocabulary
     foreign = [name for name in ours if name not in theirs]
     if not foreign:
         order = [*range(before), *(before + theirs.index(name) for name in ours)]

@@ -397,6 +397,13 @@ def test_yolo_parts_by_other_usual_names(tmp_path: Path, images: str, labels: st
     assert sizes(YOLO(root=str(tmp_path), unannotated="empty", **KEYS)) == [5, 3, 2]
 
 
+def test_yolo_parts_that_the_yaml_file_leaves_out(tmp_path: Path) -> None:
+    for name, count in (("train", 5), ("val", 3), ("test", 2)):
+        yolo_part(tmp_path / "images" / name, tmp_path / "labels" / name, count)
+    (tmp_path / "data.yaml").write_text("names: [cat]\ntrain: images/train\nval: images/val\ntest:\n")
+    assert sizes(YOLO(root=str(tmp_path), unannotated="empty", **KEYS)) == [5, 3, 2]
+
+
 def test_voc_parts_by_other_usual_names(tmp_path: Path) -> None:
     for name, count in (("Training", 5), ("Valid", 3), ("testing", 2)):
         voc_folder(tmp_path / name, count)
@@ -409,7 +416,12 @@ def test_voc_parts_by_other_usual_names(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("file", "folder"),
-    [("annotations/instances_{}2017.json", "{}2017"), ("{}.json", "images/{}"), ("{}/_annotations.coco.json", "{}")],
+    [
+        ("annotations/instances_{}2017.json", "{}2017"),
+        ("annotations/instances_{}_small.json", "images"),
+        ("{}.json", "images/{}"),
+        ("{}/_annotations.coco.json", "{}"),
+    ],
 )
 def test_coco_parts_by_other_usual_names(tmp_path: Path, file: str, folder: str) -> None:
     for name, count in (("Train", 5), ("val", 3), ("Testing", 2)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,9 @@ class COCO(BoxData):
         beside = [*sorted(root.glob("annotations/[!.]*.json")), *sorted(root.glob("[!.]*.json"))]
         found: dict[str, Path] = {}
         for file in sorted(beside, key=lambda one: not one.stem.startswith(INSTANCES)):
-            part = part_of(file.stem.removeprefix(INSTANCES))
+            name = file.stem.removeprefix(INSTANCES)
+            first = part_of(re.split(r"[^A-Za-z]", name)[0])
+            part = part_of(name) or first  # train_small is a part, too
             if part in found and found[part].stem.startswith(INSTANCES) == file.stem.startswith(INSTANCES):
                 raise UserError(f"{root} has both {found[part].name} and {file.name}: name one in data.annotations")
             if part is not None:

@@ -74,13 +74,16 @@ def part_folders(root: Path) -> dict[str, tuple[Path, Path]]:
             labels = root.joinpath(*below[:at], "labels", *below[at + 1 :]) if at is not None else images / "labels"
             whole = at is not None or not (images / "images").is_dir()
             stated[part] = (images if whole else images / "images", labels if labels.is_dir() else images)
-    if len({images for images, _ in stated.values()}) == len(stated) and "train" in stated:
-        return stated
     inner, labels_of = parts_in(root / "images"), parts_in(root / "labels")
     if inner:
-        return {part: (images, labels_of.get(part, root / "labels")) for part, images in inner.items()}
-    outer = {part: folder for part, folder in parts_in(root).items() if (folder / "images").is_dir()}
-    return {part: (folder / "images", folder / "labels") for part, folder in outer.items()}
+        named = {part: (images, labels_of.get(part, root / "labels")) for part, images in inner.items()}
+    else:
+        outer = {part: folder for part, folder in parts_in(root).items() if (folder / "images").is_dir()}
+        named = {part: (folder / "images", folder / "labels") for part, folder in outer.items()}
+    taken = {images for images, _ in stated.values()}
+    if "train" not in stated or len(taken) < len(stated):
+        return named
+    return stated | {part: both for part, both in named.items() if part not in stated and both[0] not in taken}
 
 
 def class_names(root: Path) -> tuple[str, ...] | None:
