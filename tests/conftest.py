@@ -19,9 +19,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several workers with several threads 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 PLAIN = os.environ.get("EXPERIMENTS_PLAIN", "") not in ("", "0")
-if (
-    not PLAIN
-):  # Lightning asks for callbacks of installed packages in every Trainer, which reads the metadata of all packages
+if not PLAIN:
+    # Lightning asks for callbacks of installed packages in every Trainer, which reads the metadata of all packages.
     importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
 
 BESIDE = Path(__file__).parents[2] / "shared" / "data"

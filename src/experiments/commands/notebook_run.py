@@ -110,7 +110,7 @@ class Run(Loaded):
         first = next((n for n in metrics if n.startswith(("test/", "test_")) and not n.endswith("loss")), None)
         names = [name for name in dict.fromkeys([judged, first]) if name and metrics.get(name) is not None]
         said = ", ".join(f"{name} {metrics[name]:.4f}" for name in names)
-        name = self.record["choices"].get("model") or chosen.get("model") or chosen.get("task")
+        name = _network(self.record, chosen)
         return f"Run({name} on {chosen.get('data')}, seed {self.config.seed}: {said or self.record['status']}; {as_typed(self.folder)})"  # fmt: skip
 
     def _repr_html_(self) -> str:
@@ -129,11 +129,16 @@ def open_run(folder: Path) -> Run:
     return Run(found.folder, found.config, found.record, found.spec, found.task)
 
 
+def _network(record: Mapping[str, Any], chosen: Mapping[str, Any]) -> str | None:
+    """Return what a run is called by: its model, else the class of its own LightningModule, else its task."""
+    return record["choices"].get("model") or chosen.get("model") or chosen.get("task")
+
+
 def result_html(record: Mapping[str, Any], folder: Path) -> str:
     """Return the result of a run as a small table."""
     chosen = read_config(folder.absolute()).run.choices
     head, rows = result_table(dict(record))
-    name = record["choices"].get("model") or chosen.get("model") or chosen.get("task")
+    name = _network(record, chosen)
     title = f"{name} on {chosen.get('data')}, seed {record['choices'].get('seed')}"
     cells = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     heads = "".join(f"<th>{escape(cell)}</th>" for cell in head)

@@ -137,7 +137,7 @@ class Cell:
 
     @property
     def foreign(self) -> bool:
-        """Whether its LightningModule is none of our tasks."""
+        """Tell whether its LightningModule is none of our tasks."""
         runs = self.runs or self.members[0].runs
         return bool(runs) and runs[0].foreign
 

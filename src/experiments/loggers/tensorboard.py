@@ -84,9 +84,8 @@ class TensorBoard(RunLogger):
             metrics: values that say how the run ended, or the tags of scalars that will; a number alone is `hp_metric`.
         """
         given = flat(params)
-        fresh = (
-            not given.items() <= self.told.items()
-        )  # Lightning gives those of `save_hyperparameters` before each fit and test
+        # Lightning gives those of `save_hyperparameters` before each fit and test.
+        fresh = not given.items() <= self.told.items()
         self.told |= given
         named: Any = {"hp_metric": metrics} if isinstance(metrics, (int, float)) else metrics or ()
         for name in named if isinstance(named, Mapping) else ():

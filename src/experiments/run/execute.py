@@ -110,6 +110,8 @@ def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
 
 
 def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
+    from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
+
     from experiments.callbacks.meter import CountingMeter, Meter
     from experiments.loggers.base import announce, close, told
     from experiments.run.foreign import is_ours, shares_batches
@@ -153,8 +155,6 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
         (task.model if ours else task).compile()
     names = task.metric_names("test") if ours else []
     announce(trainer.loggers, hyperparameters(config, record), names, texts, folder)
-    from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
-
     try:
         _fit_and_test(config, task, data, trainer, meter, folder, record)
     except BaseException as error:
@@ -164,10 +164,8 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     finally:
         if found := told(trainer.loggers):
             record.content["hyperparameters"] = found
-        whole = isinstance(
-            trainer.strategy, (SingleDeviceStrategy, DDPStrategy)
-        )  # with others each process has a share
-        if not ours and whole:  # layers may have been made late, by `configure_model`
+        # Layers may have been made late, by `configure_model`; with other strategies each process has a share of them.
+        if not ours and isinstance(trainer.strategy, (SingleDeviceStrategy, DDPStrategy)):
             record.content["cost"] |= parameters_of(task)
     close(trainer.loggers, FINISHED)
 

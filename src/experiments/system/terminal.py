@@ -59,10 +59,15 @@ def is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
+def redraws(stream: TextIO | None) -> bool:
+    """Tell whether a stream is a terminal on which a line may be written over: not in CI, with TERM=dumb."""
+    in_ci = os.environ.get("CI", "") not in ("", "0", "false")
+    return is_terminal(stream) and not in_ci and os.environ.get("TERM") != "dumb"
+
+
 def fancy(stream: TextIO | None) -> bool:
-    """Tell whether a stream is a terminal that may have colours: not in CI, with NO_COLOR or TERM=dumb."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("CI", "") not in ("", "0", "false")
-    return is_terminal(stream) and not plain and os.environ.get("TERM") != "dumb"
+    """Tell whether a stream is such a terminal that may have colours, too: not with NO_COLOR."""
+    return redraws(stream) and not os.environ.get("NO_COLOR")
 
 
 def in_notebook() -> bool:
@@ -73,13 +78,10 @@ def in_notebook() -> bool:
 
 def waiting_for(what: str) -> None:
     """Shows what the user waits for, on a terminal, until something else is shown."""
-    in_ci = os.environ.get("CI", "") not in ("", "0", "false")
-    if quiet() or in_ci or not is_terminal(sys.stderr) or os.environ.get("TERM") == "dumb":
+    if quiet() or not redraws(sys.stderr):
         return
     done_waiting()
-    _put(
-        sys.stderr, f"\x1b[2m{what} …\x1b[0m" if fancy(sys.stderr) else f"{what} …"
-    )  # NO_COLOR asks for no colour alone
+    _put(sys.stderr, f"\x1b[2m{what} …\x1b[0m" if fancy(sys.stderr) else f"{what} …")
     _waiting.append(sys.stderr)
 
 

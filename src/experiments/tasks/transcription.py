@@ -305,8 +305,6 @@ class Transcription(Task):
         self, model: Any, pieces: Sequence[Tensor], times: bool, state: Decoding | None = None
     ) -> list[list[int]]:
         """Return the tokens of each piece, without the prompt; `state` is what the model made of them in one window."""
-        if self.silence is None:
-            return self._tokens(model, pieces, times, state)
         heard: list[list[int]] = [[]] * len(pieces)
         for rows in self._alike([len(one) for one in pieces]) if state is None else [list(range(len(pieces)))]:
             some = [pieces[row] for row in rows]

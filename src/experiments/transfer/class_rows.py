@@ -50,9 +50,8 @@ def by_name(
             log.warning("%s knows %d %s and the data has %d: %s.", shown, len(theirs), kind, len(ours), _anew(model))
         return state  # the shapes say so
     before = getattr(model, "background", int(kind == "symbols"))
-    places = isinstance(
-        getattr(model, "class_layers", None), Mapping
-    )  # of a detector, whose rows stand at several places
+    # Those of a detector stand at several places.
+    places = isinstance(getattr(model, "class_layers", None), Mapping)
     for key, together in rows.items():
         size = (before + len(theirs)) * together
         if len(state[key]) % size if places else len(state[key]) != size:

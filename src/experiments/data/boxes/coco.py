@@ -59,9 +59,7 @@ class COCO(BoxData):
         beside = [*sorted(root.glob("annotations/[!.]*.json")), *sorted(root.glob("[!.]*.json"))]
         found: dict[str, Path] = {}
         for file in sorted(beside, key=lambda one: not one.stem.startswith(INSTANCES)):
-            name = file.stem.removeprefix(INSTANCES)
-            first = part_of(re.split(r"[^A-Za-z]", name)[0])
-            part = part_of(name) or first  # train_small is a part, too
+            part = _part(file)
             if part in found and found[part].stem.startswith(INSTANCES) == file.stem.startswith(INSTANCES):
                 raise UserError(f"{root} has both {found[part].name} and {file.name}: name one in data.annotations")
             if part is not None:
@@ -72,16 +70,17 @@ class COCO(BoxData):
                 found.setdefault(part, inside[0])
         if "train" in found:
             return {part: found[part] for part in PARTS if part in found}
-        loose = beside
-        if len(loose) != 1:
-            many = f"{len(loose)} JSON files ({', '.join(one.name for one in loose[:3])})" if loose else "no JSON file"
+        if len(beside) != 1:
+            many = (
+                f"{len(beside)} JSON files ({', '.join(one.name for one in beside[:3])})" if beside else "no JSON file"
+            )
             raise UserError(f"{root} holds {many}, where one was expected: name it in data.annotations")
-        return {"train": loose[0]}
+        return {"train": beside[0]}
 
     def _folder(self, file: Path, root: Path, first: str) -> Path:
         """Where the images of a JSON file lie: the folder in which the first is found."""
         name = file.stem.removeprefix(INSTANCES)
-        part = part_of(name) or ""
+        part = _part(file) or ""
         named = [one for place in (root / "images", root) if (one := parts_in(place).get(part))]
         usual = [file.parent, root / "images" / name, root / name, *named, root / "images", root]
         places = [root / self.images] if self.images else usual
@@ -121,6 +120,12 @@ class COCO(BoxData):
             objects = tuple(_object(note, categories, size, file) for note in of_image[number])
             pictures.append(AnnotatedImage(path, f"{file}, image {number}", objects, size if all(size) else None))
         return names, pictures
+
+
+def _part(file: Path) -> str | None:
+    """Return the part that a JSON file is of, by its name; instances_train_small is of train."""
+    name = file.stem.removeprefix(INSTANCES)
+    return part_of(name) or part_of(re.split(r"[^A-Za-z]", name)[0])
 
 
 def _tell_unlisted(listed: set[Path]) -> None:

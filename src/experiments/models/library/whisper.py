@@ -229,7 +229,7 @@ class Whisper(nn.Module):
         return x.values
 
     def listen(self, sound: Sequences, seconds: int | None = None) -> Decoding:
-        """Where a decoder stands before the first token; a row of `fixed` serves as many rows of `moving` as there come.
+        """Return where a decoder stands before the first token; a row of `fixed` serves as many rows of `moving` as there come.
 
         `seconds` is a window shorter than the network's, for which it costs less; None: the network's.
         """
