@@ -61,16 +61,7 @@ LIGHT = (
     "commands/show/__init__",
     "commands/show/panel",
     "commands/train",
-    "config/check",
-    "config/class_keys",
-    "config/compose",
-    "config/devices",
-    "config/pairs",
-    "config/preprocessing",
-    "config/value_rules",
-    "config/value_types",
-    "config/view",
-    "config/command_words",
+    "compare/run_records",
     "errors",
     "run/folder",
     "run/identity",
@@ -80,6 +71,9 @@ LIGHT = (
     "spec",
     "run/trust",
     "system/files",
+    "system/hub",
+    "system/arguments",
+    "system/terminal",
     "system/memory",
     "system/locks",
     "system/bounded_files",
@@ -89,7 +83,11 @@ LIGHT = (
     "viz/labels",
     "viz/page",
     "viz/tables",
-    *(f"{folder}/{path.stem}" for folder in ("sweep", "search", "claims") for path in (PACKAGE / folder).glob("*.py")),
+    *(
+        f"{folder}/{path.stem}"
+        for folder in ("config", "sweep", "sweep/backends", "search", "claims")
+        for path in (PACKAGE / folder).glob("*.py")
+    ),
 )
 HEAVY = {"torch", "lightning", "numpy", "matplotlib", "torchvision", "torchmetrics", "transformers"}
 KNOW_HYDRA = {"config", "run", "sweep", "search", "cli", "speedups"}

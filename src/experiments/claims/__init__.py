@@ -1,1 +1,1 @@
-"""Claims of the course, each tested by a sweep: `experiments claim`. Never imports torch."""
+"""Claims of the course, each tested by a sweep: `experiments claim`."""

@@ -1,4 +1,4 @@
-"""`experiments list`: what there is to choose from in a group, as wide as the terminal. Never imports torch."""
+"""`experiments list`: what there is to choose from in a group, as wide as the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies in the records of runs, as comparison reads it: nothing but what the files say. Never imports torch."""
+"""What lies in the records of runs, as comparison reads it: nothing but what the files say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups that a config has no option of: `~logger`, `logger=null`, or `override /logger: null` in a file. Never imports torch."""
+"""Groups that a config has no option of: `~logger`, `logger=null`, or `override /logger: null` in a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`data.augment` as one object or a list of objects, written as one more key beside our own. Never imports torch."""
+"""`data.augment` as one object or a list of objects, written as one more key beside our own."""
 
 from __future__ import annotations
 

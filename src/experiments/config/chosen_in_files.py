@@ -1,4 +1,4 @@
-"""Options of Hydra's own groups that a file chooses: `override /hydra/sweeper: optuna` in an experiment. Never imports torch.
+"""Options of Hydra's own groups that a file chooses: `override /hydra/sweeper: optuna` in an experiment.
 
 Hydra itself takes the first override that it meets, which is that of train.yaml, and leaves the others out without a word.
 """

@@ -1,4 +1,4 @@
-"""The words of a command line, sorted: overrides, folders of configs, options, packages to trust. Never imports torch."""
+"""The words of a command line, sorted: overrides, folders of configs, options, packages to trust."""
 
 from __future__ import annotations
 

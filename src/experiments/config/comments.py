@@ -1,4 +1,4 @@
-"""What the YAML files say of their keys: the comment behind a key, or above it. Never imports torch."""
+"""What the YAML files say of their keys: the comment behind a key, or above it."""
 
 from __future__ import annotations
 

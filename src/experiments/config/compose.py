@@ -1,4 +1,4 @@
-"""Composing configs with Hydra: the words of a command line in, a resolved config out. Never imports torch."""
+"""Composing configs with Hydra: the words of a command line in, a resolved config out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`experiments explain KEY`: what a key or an option means, its value by default, and what it may be. Never imports torch."""
+"""`experiments explain KEY`: what a key or an option means, its value by default, and what it may be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a config says of LightningModules and LightningDataModules that are not ours, read from their sources. Never imports torch."""
+"""What a config says of LightningModules and LightningDataModules that are not ours, read from their sources."""
 
 from __future__ import annotations
 

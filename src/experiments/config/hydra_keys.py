@@ -1,4 +1,4 @@
-"""Keys of Hydra's own that a run would not follow: each is refused in one sentence. Never imports torch."""
+"""Keys of Hydra's own that a run would not follow: each is refused in one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a key means where its YAML file does not say: the docstring of its class, or what all options have alike. Never imports torch."""
+"""What a key means where its YAML file does not say: the docstring of its class, or what all options have alike."""
 
 from __future__ import annotations
 

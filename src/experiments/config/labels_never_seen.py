@@ -1,4 +1,4 @@
-"""What `task=zero_shot` judges by, from the weights it is given, and what is wrong with its config. Never imports torch."""
+"""What `task=zero_shot` judges by, from the weights it is given, and what is wrong with its config."""
 
 from __future__ import annotations
 

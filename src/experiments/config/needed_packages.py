@@ -1,4 +1,4 @@
-"""Packages of the extras that data and tasks need, named before a run begins where they are missing. Never imports torch."""
+"""Packages of the extras that data and tasks need, named before a run begins where they are missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which configs can only be judged by building what they name. Never imports torch."""
+"""Which configs can only be judged by building what they name."""
 
 from __future__ import annotations
 

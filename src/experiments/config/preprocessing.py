@@ -1,4 +1,4 @@
-"""What published weights expect of images, and models and tasks of sound, taken over by the data. Never imports torch."""
+"""What published weights expect of images, and models and tasks of sound, taken over by the data."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a language model's weights expect of its texts: their tokenizer, their length, and the network they fit.
 
 Weights in the layout of `transformers` (a folder with config.json, tensors in safetensors and tokenizer.json) say all of it,
-and so does the folder of an earlier run. Never imports torch.
+and so does the folder of an earlier run.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def _take_run_network(config: Any, trained: Mapping[str, Any]) -> None:
 
 
 def _take_sharing(config: Any, trained: bool | None) -> None:
-    """Whether one tokenizer serves both languages, as in an earlier run.
+    """Let one tokenizer serve both languages, or one each, as in an earlier run.
 
     Raises:
         UserError: when the user asks for the contrary.

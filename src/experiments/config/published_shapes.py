@@ -1,4 +1,4 @@
-"""What a model reads as published, for tables and pictures of it without any data. Never imports torch."""
+"""What a model reads as published, for tables and pictures of it without any data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words of a command line that Hydra alone would refuse, and that say clearly what they mean. Never imports torch."""
+"""Words of a command line that Hydra alone would refuse, and that say clearly what they mean."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """What a config may say to Lightning's Trainer: every key of its own, typed as its signature is, but for those that have another
-name here. Never imports torch."""
+name here."""
 
 from __future__ import annotations
 

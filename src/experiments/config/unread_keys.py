@@ -1,4 +1,4 @@
-"""Options that a command line puts where nothing reads them: `+optimizer@second=sgd`. Never imports torch."""
+"""Options that a command line puts where nothing reads them: `+optimizer@second=sgd`."""
 
 from __future__ import annotations
 

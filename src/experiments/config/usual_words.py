@@ -1,4 +1,4 @@
-"""Words that people know an option or a key by, answered with what to type here. Never imports torch."""
+"""Words that people know an option or a key by, answered with what to type here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run folders: opened for a checked config, found again, opened anew to go on. Never imports torch."""
+"""Run folders: opened for a checked config, found again, opened anew to go on."""
 
 from __future__ import annotations
 

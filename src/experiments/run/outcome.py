@@ -1,4 +1,4 @@
-"""How a run ended whose process could not say it: its record is made to say so, whatever happened. Never imports torch."""
+"""How a run ended whose process could not say it: its record is made to say so, whatever happened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record of a run: what was chosen, what came out, what it cost and where it ran. Never imports torch."""
+"""The record of a run: what was chosen, what came out, what it cost and where it ran."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hyper-parameter search: a sweep whose next run is chosen by what the earlier ones gave. Never imports torch.
+"""Hyper-parameter search: a sweep whose next run is chosen by what the earlier ones gave.
 
 Optuna proposes and is told (ask and tell); the jobs, their folders, records and failures are those of any sweep. What the
 search knows lies in `search.db` in the sweep's folder, so that it goes on after whatever ended it.

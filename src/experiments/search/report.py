@@ -1,4 +1,4 @@
-"""What a search says at its end: its best trials, and the commands that repeat them. Never imports torch."""
+"""What a search says at its end: its best trials, and the commands that repeat them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `search.*` asks for, checked before a process is started. Never imports torch."""
+"""What `search.*` asks for, checked before a process is started."""
 
 from __future__ import annotations
 

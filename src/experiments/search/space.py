@@ -1,4 +1,4 @@
-"""What a search may choose from: keys with lists, ranges and intervals in Hydra's syntax. Never imports torch."""
+"""What a search may choose from: keys with lists, ranges and intervals in Hydra's syntax."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search knows, in Optuna's storage: the study of a folder, and who proposes its next trial. Never imports torch."""
+"""What a search knows, in Optuna's storage: the study of a folder, and who proposes its next trial."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trials as planned runs of a sweep: made, matched with the runs that are there, and tried at the ends of the space. Never imports torch."""
+"""Trials as planned runs of a sweep: made, matched with the runs that are there, and tried at the ends of the space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trials of a search as the runs of a launch: asked for one by one, and told what became of them. Never imports torch."""
+"""The trials of a search as the runs of a launch: asked for one by one, and told what became of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`experiments train -m` and `check -m`, and what Hydra answers itself (--help, --cfg, --info). Never imports torch."""
+"""`experiments train -m` and `check -m`, and what Hydra answers itself (--help, --cfg, --info)."""
 
 from __future__ import annotations
 

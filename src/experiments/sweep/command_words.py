@@ -1,4 +1,4 @@
-"""The words of a sweep as Hydra reads them, those of one that resumes too. Never imports torch."""
+"""The words of a sweep as Hydra reads them, those of one that resumes too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configs of the many runs of a sweep: what Hydra composes for each, in a tenth of its time. Never imports torch.
+"""Configs of the many runs of a sweep: what Hydra composes for each, in a tenth of its time.
 
 Hydra reads and merges every file anew for each run. Here each file is read once, each choice of options is merged once, on
 plain dictionaries, and a run then only sets its values. What is out of the ordinary (typed configs, deletions of groups,

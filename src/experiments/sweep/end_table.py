@@ -1,4 +1,4 @@
-"""What a sweep says at its end: its cells by the metric of validation, the best one, and what to type next. Never imports torch."""
+"""What a sweep says at its end: its cells by the metric of validation, the best one, and what to type next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runs of a sweep: products, pairs and lists of overrides, written out. Never imports torch."""
+"""The runs of a sweep: products, pairs and lists of overrides, written out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of a sweep: `sweep.json` lists its runs, a lock keeps a second sweep out. Never imports torch."""
+"""The folder of a sweep: `sweep.json` lists its runs, a lock keeps a second sweep out."""
 
 from __future__ import annotations
 

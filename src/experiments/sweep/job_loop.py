@@ -1,4 +1,4 @@
-"""The jobs of a launch: started as there is room, watched, timed, stopped, and their ends written down. Never imports torch.
+"""The jobs of a launch: started as there is room, watched, timed, stopped, and their ends written down.
 
 This process imports no torch. An engine runs the jobs: processes of this machine, a batch system, a cluster.
 """

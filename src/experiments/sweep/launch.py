@@ -1,4 +1,4 @@
-"""A sweep from its words to its end: planned, checked, registered in its folder, run. Never imports torch.
+"""A sweep from its words to its end: planned, checked, registered in its folder, run.
 
 On this machine the jobs are forked from a process that has torch and Lightning imported and has started no thread: a job
 neither pays the imports again nor can it hurt the next one. Where a system has no fork, and by `launcher.start=spawn`, each is

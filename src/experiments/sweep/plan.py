@@ -1,4 +1,4 @@
-"""What a sweep is going to do: its planned runs, which of them are the same, and what is to be said of them. Never imports torch."""
+"""What a sweep is going to do: its planned runs, which of them are the same, and what is to be said of them."""
 
 from __future__ import annotations
 

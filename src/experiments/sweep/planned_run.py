@@ -1,4 +1,4 @@
-"""One planned run of a sweep or a search: its words composed to a config, compared with the exclusions, and checked. Never imports torch."""
+"""One planned run of a sweep or a search: its words composed to a config, compared with the exclusions, and checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes before the jobs of a sweep: its settings, its folder, the list of its runs. Never imports torch."""
+"""What comes before the jobs of a sweep: its settings, its folder, the list of its runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the jobs of a sweep share: the cores and the GPUs of one machine. Never imports torch."""
+"""What the jobs of a sweep share: the cores and the GPUs of one machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a sweep resumes: its planned runs find those that lie in its folder already. Never imports torch."""
+"""How a sweep resumes: its planned runs find those that lie in its folder already."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the next runs of a launch come from: the list that a sweep has planned, or a search that asks. Never imports torch."""
+"""Where the next runs of a launch come from: the list that a sweep has planned, or a search that asks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has become of the runs of a sweep, by their records: whether one is done, goes on or is new. Never imports torch."""
+"""What has become of the runs of a sweep, by their records: whether one is done, goes on or is new."""
 
 from __future__ import annotations
 

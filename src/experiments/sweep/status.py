@@ -1,4 +1,4 @@
-"""How a sweep stands: counted from its files, or by the launcher as it goes, and shown on one screen. Never imports torch."""
+"""How a sweep stands: counted from its files, or by the launcher as it goes, and shown on one screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of published weights in transformers' layout, by path or by their name on the hub. Never imports torch."""
+"""Folders of published weights in transformers' layout, by path or by their name on the hub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs forked on this machine from one process that holds the imports: the launcher's end. Never imports torch."""
+"""Jobs forked on this machine from one process that holds the imports: the launcher's end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs of a sweep through a launcher of Hydra's that is not ours: basic, joblib, submitit_local, a user's. Never imports torch.
+"""Jobs of a sweep through a launcher of Hydra's that is not ours: basic, joblib, submitit_local, a user's.
 
 Such a launcher gets all jobs at once and answers when all are over. Each of its jobs runs from the `config.yaml` in its folder
 (`hydra_job.run_here`), so that records, folders, resume and exit codes are those of any sweep.

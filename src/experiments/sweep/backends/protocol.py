@@ -1,4 +1,4 @@
-"""What a launcher asks of whatever runs its jobs: processes of this machine, a batch system, a cluster. Never imports torch."""
+"""What a launcher asks of whatever runs its jobs: processes of this machine, a batch system, a cluster."""
 
 from __future__ import annotations
 

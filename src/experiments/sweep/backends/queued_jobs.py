@@ -1,4 +1,4 @@
-"""The jobs of a sweep that lie in SLURM's queue, written down beside it: they outlive the process that put them there. Never imports torch."""
+"""The jobs of a sweep that lie in SLURM's queue, written down beside it: they outlive the process that put them there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs of a sweep on a Ray cluster. Never imports torch."""
+"""Jobs of a sweep on a Ray cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs on the machine that a cluster chose: the job as a process of its own, watched and signalled. Never imports torch."""
+"""What runs on the machine that a cluster chose: the job as a process of its own, watched and signalled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs of a sweep through submitit: SLURM's queue, processes of this machine, or this process. Never imports torch."""
+"""Jobs of a sweep through submitit: SLURM's queue, processes of this machine, or this process."""
 
 from __future__ import annotations
 
