@@ -39,6 +39,27 @@ def test_the_cache_is_looked_into_first(tmp_path: Path) -> None:
     assert hub.hub_problems("openai/whisper-tiny") == []
     cache(tmp_path, "openai/pickled", "config.json", "pytorch_model.bin")
     assert hub.cached_folder("openai/pickled") is None
+    unnamed = cache(tmp_path, "openai/whisper-base", "config.json", "model.safetensors")
+    (tmp_path / "hub" / "models--openai--whisper-base" / "refs" / "main").unlink()
+    assert hub.cached_folder("openai/whisper-base") == unnamed
+
+
+def test_a_mirror_and_a_proxy_are_asked_in_the_hubs_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def refuse(place: Any, **_: Any) -> None:
+        asked.append(place)
+        raise OSError
+
+    monkeypatch.setattr(hub.socket, "create_connection", refuse)
+    for name in ("HTTPS_PROXY", "https_proxy", "HF_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    hub.hub_problems("openai/whisper-tiny")
+    monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example")
+    hub.hub_problems("openai/whisper-tiny")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    hub.hub_problems("openai/whisper-tiny")
+    assert asked == [("huggingface.co", 443), ("mirror.example", 443), ("proxy.example", 3128)]
 
 
 @pytest.mark.parametrize("offline", [False, True])

@@ -152,7 +152,7 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
         name, published = config.run.choices.get("model"), config.model.get("pretrained")
         weights = config.weights
         if weights == "pretrained" and (published or {}).get("library") == "transformers":
-            from experiments.config.pretrained_texts import weights_folder
+            from experiments.config.weights_place import weights_folder
 
             weights = str(weights_folder(config) or weights)
         own = getattr(locate(str(config.task["_target_"])), "scores_classes", True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -9,10 +10,11 @@ import socket
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from experiments.errors import UserError, first_line
 
-HOST = "huggingface.co"
+HUB = "https://huggingface.co"
 WAIT = 1.0  # seconds for the hub to answer at all
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack")
@@ -34,8 +36,12 @@ def hub_name(weights: Any, model: Any) -> bool:
     )
 
 
-def published_folder(name: str) -> Path:
+def published_folder(name: str, named: str = "") -> Path:
     """Return the folder of a name on the hub, from its cache, or else fetched.
+
+    Args:
+        name: OWNER/NAME.
+        named: how the user named it; empty: by its name.
 
     Raises:
         UserError: in a second, when it is not in the cache and the hub cannot be reached.
@@ -43,23 +49,31 @@ def published_folder(name: str) -> Path:
     found = cached_folder(name)
     if found is not None:
         return found
-    _require_network(name)
-    from huggingface_hub import snapshot_download
-
+    named = named or f"weights={name}"
+    _require_network(name, named)
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise UserError(
+            f"{named} needs the package transformers, which is not installed: pip install 'experiments[language]'"
+        ) from None
     try:
         return Path(snapshot_download(name, allow_patterns=list(FILES)))
     except Exception as error:  # a name without weights, a licence to accept, a network that breaks off
-        raise UserError(f"weights={name} cannot be fetched ({first_line(error)}): {_cure(name)}") from error
+        raise UserError(f"{named} cannot be fetched ({first_line(error)}): {_cure(name)}") from error
 
 
 def _cure(name: str) -> str:
-    return f"run  hf download {name}  where there is a network and put the cache (HF_HOME) here, or give a folder as weights=PATH"
+    return (
+        f"run  hf download {name}  where there is a network and put the cache (HF_HOME) here, or give a folder as "
+        "weights=FOLDER"
+    )
 
 
-def _require_network(name: str) -> None:
+def _require_network(name: str, named: str) -> None:
     if _offline() or not _answers():
-        why = "HF_HUB_OFFLINE is set" if _offline() else f"{HOST} does not answer"
-        raise UserError(f"weights={name} is not in the cache {_cache()} and cannot be fetched ({why}): {_cure(name)}")
+        why = "HF_HUB_OFFLINE is set" if _offline() else f"{_host()[0]} does not answer"
+        raise UserError(f"{named} is not in the cache {_cache()} and cannot be fetched ({why}): {_cure(name)}")
 
 
 def hub_problems(name: str) -> list[str]:
@@ -67,7 +81,7 @@ def hub_problems(name: str) -> list[str]:
     if cached_folder(name) is not None:
         return []
     try:
-        _require_network(name)
+        _require_network(name, f"weights={name}")
     except UserError as error:
         return [str(error)]
     return []
@@ -124,14 +138,18 @@ def weight_files(folder: Path, named: str) -> list[Path]:
 
 
 def cached_folder(name: str) -> Path | None:
-    """Return the newest whole snapshot of a name in the hub's cache."""
+    """Return the snapshot of a name in the hub's cache: the one that its main branch names, else the newest whole one."""
     folder = _cache() / f"models--{name.replace('/', '--')}"
     try:
         commit = (folder / "refs" / "main").read_text(encoding="utf-8").strip()
     except OSError:
-        return None
-    found = folder / "snapshots" / commit
-    return found if (found / "config.json").is_file() and any(found.glob("*.safetensors")) else None
+        commit = ""
+    named = [folder / "snapshots" / commit] if commit else []
+    others = sorted(folder.glob("snapshots/*/config.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+    places = [*named, *(file.parent for file in others)]
+    return next(
+        (place for place in places if (place / "config.json").is_file() and any(place.glob("*.safetensors"))), None
+    )
 
 
 def _cache() -> Path:
@@ -143,16 +161,22 @@ def _offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
+def _host() -> tuple[str, int]:
+    """Return the name and port of what answers for the hub: a proxy, a mirror (HF_ENDPOINT) or the hub itself."""
+    proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
+    place = urlsplit(proxy or os.environ.get("HF_ENDPOINT") or HUB)
+    return place.hostname or "", place.port or (80 if place.scheme == "http" else 443)
+
+
 def _answers() -> bool:
     """Tell whether the hub can be reached; asked in a thread, as looking up a name knows no time limit."""
-    heard = threading.Event()
+    answered = threading.Event()
 
     def ask() -> None:
-        try:
-            with socket.create_connection((HOST, 443), timeout=WAIT):
-                heard.set()
-        except OSError:
-            return
+        with contextlib.suppress(OSError), socket.create_connection(_host(), timeout=WAIT):
+            answered.set()
 
-    threading.Thread(target=ask, daemon=True).start()
-    return heard.wait(WAIT)
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(WAIT)
+    return answered.is_set()

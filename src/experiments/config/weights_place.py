@@ -1,0 +1,60 @@
+"""What the `weights` of a config name: the folder of an earlier run, or a folder in the layout of transformers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from experiments.system.hub import published_folder
+
+
+def weights_folder(config: Any) -> Path | None:
+    """Return the folder in the library's layout that a config's weights name, or None where they are something else.
+
+    Where the folder holds none but a single folder in it does, the config is given that one.
+
+    Raises:
+        UserError: when published weights are not here and there is no network to fetch them from.
+    """
+    weights = config.get("weights")
+    if weights is None:
+        return None
+    if weights == "pretrained":
+        name = config["model"]["pretrained"].get("name")
+        return None if name is None else published_folder(str(name), f"weights=pretrained ({name})")
+    path = Path(str(weights)).expanduser()
+    if not path.is_dir() or is_run(weights):
+        return None
+    inside = [] if (path / "config.json").is_file() else [file.parent for file in sorted(path.glob("*/config.json"))]
+    if len(inside) == 1:  # the original with the library's layout in a folder beside it
+        path = inside[0]
+        config["weights"] = str(path)
+    return path
+
+
+def run_folder(weights: Any) -> Path | None:
+    """Return the folder of the run that weights name, by itself or by a checkpoint in it."""
+    if weights in (None, "pretrained"):
+        return None
+    path = Path(str(weights)).expanduser()
+    folders = [path, *path.parents[:2]] if path.is_file() else [path]
+    return next((folder for folder in folders if (folder / "config.yaml").is_file()), None)
+
+
+def is_run(weights: Any) -> bool:
+    return run_folder(weights) is not None
+
+
+def run_config(weights: Any) -> dict[str, Any]:
+    """Return the config of the run that weights name; empty where they are something else, or nobody can read it."""
+    folder = run_folder(weights)
+    if folder is None:
+        return {}
+    try:
+        with (folder / "config.yaml").open(encoding="utf-8") as file:
+            found = yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, ValueError, yaml.YAMLError):  # whoever loads the weights says so
+        return {}
+    return found if isinstance(found, dict) else {}
