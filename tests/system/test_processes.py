@@ -92,6 +92,34 @@ def test_a_process_ends_with_its_parent(tmp_path: Path, platform: str) -> None:
     until(lambda: not alive(child))
 
 
+@pytest.mark.parametrize("way", ["fork", "spawn", "forkserver"])
+def test_a_loader_process_ends_with_its_run(tmp_path: Path, way: str) -> None:
+    """However it was started, and with it the server that forked it."""
+    (tmp_path / "loading.py").write_text(
+        "import multiprocessing, os, time\n"
+        "from experiments.system.processes import end_worker_with_parent\n"
+        "def work(said):\n"
+        "    end_worker_with_parent(0)\n"
+        "    said.send((os.getpid(), os.getppid()))\n"
+        "    time.sleep(600)\n"
+        "if __name__ == '__main__':\n"
+        f"    here = multiprocessing.get_context({way!r})\n"
+        "    ear, mouth = here.Pipe(False)\n"
+        "    for _ in range(2):\n"
+        "        here.Process(target=work, args=(mouth,), daemon=True).start()\n"
+        "        print(*ear.recv(), flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    parent = subprocess.Popen([sys.executable, tmp_path / "loading.py"], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    others = {int(word) for _ in range(2) for word in parent.stdout.readline().split()} - {parent.pid}
+    assert len(others) == (3 if way == "forkserver" else 2)
+    parent.kill()
+    parent.wait()
+    for one in others:
+        until(lambda one=one: not alive(one) or "Z" in Path(f"/proc/{one}/stat").read_text().rpartition(")")[2])
+
+
 def test_signals_wait_where_they_cannot_be_blocked(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on Windows: how a run ended is written down first."""
     monkeypatch.delattr(signal, "pthread_sigmask")

@@ -74,6 +74,28 @@ def end_with(parent: int) -> bool:
     return True
 
 
+def end_worker_with_parent(worker: int) -> None:
+    """Has a process of `multiprocessing` end when the one that asked for it is gone, however it was started.
+
+    Behind a fork server the kernel's parent is that server, which its workers keep alive; so a thread waits for the other end
+    of a pipe. It ends a worker also in the midst of handing over a batch that nobody takes any more.
+
+    Args:
+        worker: its number, as `worker_init_fn` of a DataLoader gets it.
+    """
+    import multiprocessing
+
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end with parent", daemon=True).start()
+
+
 def peak_memory() -> int:
     """Return the largest resident size of this process in bytes; 0 where the system does not say."""
     if sys.platform == "win32":

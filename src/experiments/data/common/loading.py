@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from experiments.data.common.sampling import EvalSampler, LazyLoader, TrainSampler, as_is
 from experiments.errors import UserError
+from experiments.system.processes import end_worker_with_parent
 
 
 class BatchedData(LightningDataModule):
@@ -100,6 +101,7 @@ def batch_loader(dataset: Dataset, sampler: Any, seed: int, workers: int = 0, on
         persistent_workers=workers > 0,
         pin_memory=on_device,
         generator=torch.Generator().manual_seed(seed),
+        worker_init_fn=end_worker_with_parent,
     )
 
 
