@@ -14,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.config.preprocessing import given_keys, take_over
 from experiments.errors import UserError
 from experiments.run.build import asked, build_data, build_task, prepare_process
-from experiments.run.folder import read_config, reading, relocate
+from experiments.run.evaluated_config import judged_keys, with_overrides
+from experiments.run.folder import read_config, reading
 from experiments.run.foreign import build_foreign_task, has_test, is_ours, lightning_in_words, refuse, shares_batches
 from experiments.run.instantiate import locate, make
 from experiments.run.names_of_data import match_classes, require_names
@@ -106,12 +107,13 @@ class _Remembered:
         return self._record.get(name)
 
 
-def load(run_folder: str | Path, command: str | None = None) -> Loaded:
+def load(run_folder: str | Path, command: str | None = None, judged: Mapping[str, Any] | None = None) -> Loaded:
     """Rebuilds a run from its folder; of one that was not made here, only what `require_trust` lets pass.
 
     Args:
         run_folder: the run's folder.
         command: what asks for it, where it needs a task of ours; None takes any LightningModule.
+        judged: keys of the task in place of the run's, of those in its `test_keys`.
 
     Raises:
         UserError: when the folder holds no run, one without a checkpoint, or one that the command cannot use.
@@ -119,6 +121,8 @@ def load(run_folder: str | Path, command: str | None = None) -> Loaded:
     folder = Path(run_folder).absolute()
     config = read_config(folder)
     require_trust(OmegaConf.to_container(config), folder, READING)
+    for key, value in (judged or {}).items():
+        OmegaConf.update(config, f"task.{key}", value, merge=False, force_add=True)
     record = readable_record(folder, config)
     checkpoint = checkpoint_of(folder, record)
     if "spec" not in record or checkpoint is None:
@@ -231,7 +235,8 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
 
     Args:
         run_folder: the run's folder.
-        overrides: of data, precision or trainer; images are normalised as in the run's training, and grey where those were.
+        overrides: of data, precision or trainer, and of the task what its `test_keys` name; images are normalised as in the
+            run's training, and grey where those were.
 
     Raises:
         UserError: as `load`, and when the other data has other classes or shapes.
@@ -241,10 +246,13 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
     folder = Path(run_folder).absolute()
     config = read_config(folder)
     require_trust(OmegaConf.to_container(config), folder, (*READING, "trainer"))
+    judged: dict[str, Any] = {}
     if overrides:
-        config = _with_overrides(config, overrides, made_here(folder))
+        named = judged_keys(config, overrides)
+        config = with_overrides(config, overrides, made_here(folder))
+        judged = {key: config.task.get(key) for key in named}
     require_trust(OmegaConf.to_container(config), folder, (*READING, "trainer"))
-    loaded = load(folder)
+    loaded = load(folder, judged=judged)
     if not is_ours(config.task):
         return _tested(loaded.task, build_data(config, task_is_ours=False), config)
     for key in ("mean", "std"):
@@ -306,39 +314,3 @@ def _shape(arguments: Mapping[str, Any]) -> str:
     return ", ".join(
         f"{value} {count}" if key == "num_classes" else f"{key} {value}" for key, value in arguments.items()
     )
-
-
-def _with_overrides(config: DictConfig, overrides: Sequence[str], made_here: bool) -> DictConfig:
-    """Return the config composed anew with a run's own overrides and further ones; the network must stay. The words for
-    Hydra and the folders of configs of a run that was not made here are left out: they could name code.
-    """
-    from experiments.config.check import require
-    from experiments.config.compose import compose
-
-    for word in overrides:
-        key = word.lstrip("+").partition("=")[0]
-        if key.split(".")[0] in ("model", "task", "freezing", "weights", "seed"):
-            raise UserError(f"{word} would evaluate another network than the run trained: override data or trainer")
-        if key.startswith("data.tokenizer"):
-            raise UserError(
-                f"{word} has no effect, as a run is tested with the tokenizer it was trained with: leave it out"
-            )
-    own = [word for word in config.run.overrides if not _replaced(word, overrides)]
-    own = [word for word in own if made_here or not word.lstrip("+~").startswith("hydra")]
-    # Other data would bring a model and a task of their own.
-    kept = [f"{group}={option}" for group in ("task", "model") if (option := config.run.choices.get(group))]
-    kept = [word for word in kept if f"{word.partition('=')[0]}=_given" not in own]  # an object of Python has no option
-    changed = compose([*kept, *own, *overrides], config.run.config_dirs if made_here else ())
-    given, trained = ((one.data.get("gives") or {}).get("kind") for one in (changed, config))
-    if given and trained and given != trained and not {given, trained} <= {"boxes", "instances"}:
-        raise UserError(
-            f"data={changed.run.choices.data} gives {given} and the run was trained on {trained}: choose data of the same kind"
-        )
-    changed = relocate(changed, Path(config.run.dir))
-    require(changed)
-    return changed
-
-
-def _replaced(word: str, overrides: Sequence[str]) -> bool:
-    """Tell whether other data replaces what an override of the run says of its own."""
-    return word.startswith("data.") and any(other.startswith("data=") for other in overrides)

@@ -75,6 +75,7 @@ class Autoencoding(Task):
     """
 
     report_class: type[Report] = AutoencodingReport
+    test_keys: tuple[str, ...] = ("loss", "peers", "peer_examples")
 
     peer_metrics: tuple[str, ...] = ()  # further names reported for the test
     model: Any  # of the stages encoder, latent and decoder

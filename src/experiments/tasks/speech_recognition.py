@@ -47,6 +47,7 @@ class SpeechRecognition(Task):
     """
 
     report_class: type[Report] = SpeechRecognitionReport
+    test_keys = ("beam", "normalise")
 
     monitor = ("val/wer", "min")
     cacheable = True

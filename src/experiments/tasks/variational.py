@@ -62,6 +62,7 @@ class Variational(Autoencoding):
     """
 
     report_class: type[Report] = VariationalReport
+    test_keys = ("binarise", "beta", "free_bits", "importance_samples", "judge", "peers", "peer_examples", "few_labels")
     runs = ("judge",)
 
     monitor = ("val/elbo", "max")

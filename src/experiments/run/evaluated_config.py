@@ -1,0 +1,73 @@
+"""The config with which a finished run is tested again: its own, changed where the network stays what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from experiments.errors import UserError
+from experiments.run.folder import relocate
+from experiments.run.foreign import is_ours
+from experiments.run.instantiate import locate
+
+
+def with_overrides(config: DictConfig, overrides: Sequence[str], made_here: bool) -> DictConfig:
+    """Return the config composed anew with a run's own overrides and further ones; the network must stay. The words for
+    Hydra and the folders of configs of a run that was not made here are left out: they could name code.
+    """
+    from experiments.config.check import require
+    from experiments.config.compose import compose
+
+    for word in overrides:
+        key = _key(word)
+        if key.startswith("data.tokenizer"):
+            raise UserError(
+                f"{word} has no effect, as a run is tested with the tokenizer it was trained with: leave it out"
+            )
+    own = [word for word in config.run.overrides if not _replaced(word, overrides)]
+    own = [word for word in own if made_here or not word.lstrip("+~").startswith("hydra")]
+    # Other data would bring a model and a task of their own.
+    kept = [f"{group}={option}" for group in ("task", "model") if (option := config.run.choices.get(group))]
+    kept = [word for word in kept if f"{word.partition('=')[0]}=_given" not in own]  # an object of Python has no option
+    changed = compose([*kept, *own, *overrides], config.run.config_dirs if made_here else ())
+    given, trained = ((one.data.get("gives") or {}).get("kind") for one in (changed, config))
+    if given and trained and given != trained and not {given, trained} <= {"boxes", "instances"}:
+        raise UserError(
+            f"data={changed.run.choices.data} gives {given} and the run was trained on {trained}: choose data of the same kind"
+        )
+    changed = relocate(changed, Path(config.run.dir))
+    require(changed)
+    return changed
+
+
+def judged_keys(config: DictConfig, overrides: Sequence[str]) -> list[str]:
+    """Return the keys of the task that overrides change, all in its `test_keys`, which `metrics` always is.
+
+    Raises:
+        UserError: when an override changes more than what the test measures.
+    """
+    found: list[str] = []
+    for word in overrides:
+        group, _, key = _key(word).partition(".")
+        key = key.partition(".")[0]
+        if group not in ("model", "task", "freezing", "weights", "seed"):
+            continue
+        known = ("metrics", *getattr(locate(config.task["_target_"]), "test_keys", ())) if is_ours(config.task) else ()
+        if group != "task" or key not in known:
+            also = f", or of the task {', '.join(known)}" if known else ""
+            raise UserError(
+                f"{word} would evaluate another network than the run trained: override data or trainer{also}"
+            )
+        found.append(key)
+    return found
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0]
+
+
+def _replaced(word: str, overrides: Sequence[str]) -> bool:
+    """Tell whether other data replaces what an override of the run says of its own."""
+    return word.startswith("data.") and any(other.startswith("data=") for other in overrides)
