@@ -22,7 +22,7 @@ CALLBACKS = {
     "GradientAccumulationScheduler": ("scheduling={0: 2}",),
     "LearningRateFinder": ("num_training_steps=5",),
     "LearningRateMonitor": ("logging_interval=step",),
-    "ModelCheckpoint": ("monitor=val/loss",),
+    "ModelCheckpoint": ("monitor=val/loss", "filename='{epoch}-{val/loss:.2f}'", "auto_insert_metric_name=false"),
     "ModelSummary": ("max_depth=2",),
     "RichProgressBar": (),
     "StochasticWeightAveraging": ("swa_lrs=0.01", "swa_epoch_start=1"),
@@ -51,10 +51,29 @@ def test_a_callback_of_lightning(experiments: Experiments, tmp_path: Path, caplo
     assert record["status"] == "finished"
     if name in ("EMAWeightAveraging", "StochasticWeightAveraging"):
         assert record["tested"]["weights"] == "averaged"
+    if name == "ModelCheckpoint":
+        (kept,) = [path.name for path in (tmp_path / "run").rglob("?-*.ckpt")]
+        assert kept == f"{record['best_epoch'] - 1}-{record['metrics']['val/loss']:.2f}.ckpt"
     if name == "ModelSummary":
         assert "Trainable params" in output + errors + caplog.text
     if name == "DeviceStatsMonitor":
         assert "DeviceStatsMonitor" in (tmp_path / "run" / "metrics.csv").read_text()
+
+
+def test_a_file_name_with_braces_says_what_to_type(experiments: Experiments, tmp_path: Path) -> None:
+    target = "callbacks.mine._target_=lightning.pytorch.callbacks.ModelCheckpoint"
+    code, _, errors = experiments("train", *SMALL, target, "callbacks.mine.filename={epoch}-{val_loss:.2f}")
+    assert code == 2
+    typed = "callbacks.mine.filename='{epoch}-{val_loss:.2f}'"
+    assert f'"{typed}"' in errors
+    for command in ("check", "train"):  # Lightning would write val_loss=0.00
+        code, _, errors = experiments(command, *SMALL, target, typed)
+        assert (
+            code == 2
+            and "names val_loss, which is no metric of this run: choose one of" in errors
+            and "val/loss" in errors
+        )
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

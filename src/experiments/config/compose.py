@@ -297,7 +297,7 @@ def explain(error: Exception, overrides: Sequence[str], config_dirs: Sequence[st
         return _unknown_key(key, overrides, config_dirs)
     if isinstance(error, OverrideParseException):
         word = next((word for word in overrides if not _parses(word)), "")
-        return f"{word or 'the command line'} cannot be read as key=value ({first_line(error)}): quote values with special characters"
+        return f"{word or 'the command line'} cannot be read as key=value ({first_line(error)}): {_quoted(word)}"
     if "Config group override must be" in text:  # precision=16, which reads as a number
         for word in overrides:
             group, _, option = word.lstrip("+").partition("=")
@@ -322,6 +322,15 @@ def _unknown_key(key: str, overrides: Sequence[str], config_dirs: Sequence[str])
             f"{key} is a key of {group}={f' and {group}='.join(having)}: choose that, as in {group}={having[0]} {key}=…"
         )
     return unknown(key, "no key of this config", key, _keys(config_dirs, overrides))
+
+
+def _quoted(word: str) -> str:
+    """Return what to type in the place of a word whose value Hydra's grammar does not know, such as `{epoch}-{val_loss:.2f}`."""
+    key, _, value = word.lstrip("+").partition("=")
+    quoted = f"{key}='{value}'"
+    if not value or set(value) & set("'\"$`") or not _parses(quoted):
+        return "quote values with special characters"
+    return f'quote its value for Hydra too, "{quoted}"'
 
 
 def _parses(word: str) -> bool:

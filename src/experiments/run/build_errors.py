@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -52,7 +53,8 @@ def before_the_first_batch(config: DictConfig, trainer: Any) -> Iterator[None]:
 
 
 def require_monitors(config: DictConfig, task: Any) -> None:
-    """Refuses to watch a metric that a task of this package does not report.
+    """Refuses to watch a metric that a task of this package does not report, or to name a checkpoint after one, for which
+    Lightning would write 0.
 
     Raises:
         UserError: with the metrics that there are.
@@ -67,3 +69,15 @@ def require_monitors(config: DictConfig, task: Any) -> None:
             raise UserError(
                 f"{key}.monitor={monitor} is no metric of this run: choose one of {', '.join(sorted(known))}"
             )
+        for name in _named_in(node.get("filename") if isinstance(node, DictConfig) else None):
+            if name not in known and not name.startswith("train/"):
+                raise UserError(
+                    f"{key}.filename names {name}, which is no metric of this run: choose one of {', '.join(sorted(known))}, "
+                    f"with {key}.auto_insert_metric_name=false, as a slash would begin a folder"
+                )
+
+
+def _named_in(filename: Any) -> list[str]:
+    """Return the metrics in a file name of Lightning's ModelCheckpoint, `{epoch}-{val/loss:.2f}`."""
+    found = re.findall(r"\{(.*?)[:}]", filename) if isinstance(filename, str) else []
+    return [name for name in found if name not in ("epoch", "step")]

@@ -47,7 +47,7 @@ class Classification(Task):
     """
 
     report_class: type[Report] = ClassificationReport
-    test_keys = ("label_smoothing",)
+    test_keys: tuple[str, ...] = ("label_smoothing",)
 
     monitor = ("val/accuracy", "max")
     cacheable = True

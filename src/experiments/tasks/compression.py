@@ -42,7 +42,7 @@ class Compression(Autoencoding):
     """
 
     report_class: type[Report] = CompressionReport
-    test_keys = ("loss", "step", "peers", "peer_examples")
+    test_keys: tuple[str, ...] = ("loss", "step", "peers", "peer_examples")
 
     peer_metrics = ("pca_bytes", "pca_psnr", "pca_mse", "jpeg_bytes", "jpeg_psnr")
 

@@ -39,7 +39,7 @@ class Denoising(Autoencoding):
     """
 
     report_class: type[Report] = DenoisingReport
-    test_keys = ("loss", "noise", "level", "clip", "peers", "peer_examples")
+    test_keys: tuple[str, ...] = ("loss", "noise", "level", "clip", "peers", "peer_examples")
 
     peer_metrics = ("noisy_psnr", "noisy_ssim", "filter_psnr", "filter_ssim")
 

@@ -43,7 +43,7 @@ class MaskedLanguageModelling(Task):
     """
 
     report_class: type[Report] = MaskedLanguageModellingReport
-    test_keys = ("share", "hidden", "replaced", "whole_words")
+    test_keys: tuple[str, ...] = ("share", "hidden", "replaced", "whole_words")
 
     monitor = ("val/perplexity", "min")
     is_word: Tensor

@@ -40,7 +40,7 @@ class QuestionAnswering(Task):
     """
 
     report_class: type[Report] = QuestionAnsweringReport
-    test_keys = ("answer_length", "no_answer")
+    test_keys: tuple[str, ...] = ("answer_length", "no_answer")
 
     monitor = ("val/f1", "max")
 

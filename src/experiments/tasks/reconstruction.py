@@ -35,7 +35,7 @@ class Reconstruction(Autoencoding):
     """
 
     peer_metrics: tuple[str, ...] = ("pca_mse", *NAMES)
-    test_keys = ("loss", "peers", "peer_examples", "few_labels")
+    test_keys: tuple[str, ...] = ("loss", "peers", "peer_examples", "few_labels")
 
     def __init__(
         self,

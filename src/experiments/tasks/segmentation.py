@@ -45,7 +45,7 @@ class Segmentation(Task):
     """
 
     report_class: type[Report] = SegmentationReport
-    test_keys = ("loss", "gamma", "tolerance", "peers")
+    test_keys: tuple[str, ...] = ("loss", "gamma", "tolerance", "peers")
 
     monitor = ("val/mean_iou", "max")
 

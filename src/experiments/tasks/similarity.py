@@ -39,7 +39,7 @@ class Similarity(Task):
     """
 
     report_class: type[Report] = SimilarityReport
-    test_keys = ("highest", "temperature")
+    test_keys: tuple[str, ...] = ("highest", "temperature")
 
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, highest: float, temperature: float

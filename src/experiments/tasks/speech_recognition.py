@@ -47,7 +47,7 @@ class SpeechRecognition(Task):
     """
 
     report_class: type[Report] = SpeechRecognitionReport
-    test_keys = ("beam", "normalise")
+    test_keys: tuple[str, ...] = ("beam", "normalise")
 
     monitor = ("val/wer", "min")
     cacheable = True

@@ -82,7 +82,7 @@ class Transcription(Task):
     """
 
     report_class: type[Report] = TranscriptionReport
-    test_keys = ("language", "translate", "windows", "silence", "prompt", "search", "normalise")
+    test_keys: tuple[str, ...] = ("language", "translate", "windows", "silence", "prompt", "search", "normalise")
 
     monitor = ("val/loss", "min")
 

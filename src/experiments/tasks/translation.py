@@ -60,7 +60,7 @@ class Translation(Task):
     """
 
     report_class: type[Report] = TranslationReport
-    test_keys = ("label_smoothing", "search", "bleu_tokenize")
+    test_keys: tuple[str, ...] = ("label_smoothing", "search", "bleu_tokenize")
 
     monitor = ("val/loss", "min")
 

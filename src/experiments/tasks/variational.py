@@ -62,7 +62,16 @@ class Variational(Autoencoding):
     """
 
     report_class: type[Report] = VariationalReport
-    test_keys = ("binarise", "beta", "free_bits", "importance_samples", "judge", "peers", "peer_examples", "few_labels")
+    test_keys: tuple[str, ...] = (
+        "binarise",
+        "beta",
+        "free_bits",
+        "importance_samples",
+        "judge",
+        "peers",
+        "peer_examples",
+        "few_labels",
+    )
     runs = ("judge",)
 
     monitor = ("val/elbo", "max")

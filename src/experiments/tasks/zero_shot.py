@@ -45,7 +45,7 @@ class ZeroShot(Classification):
     scores_classes = False  # the head's rows are tokens, or the classes of another dataset
     cacheable = False
     report_class: type[Report] = ZeroShotReport
-    test_keys = ("labels", "template", "calibrated")
+    test_keys: tuple[str, ...] = ("labels", "template", "calibrated")
 
     def __init__(
         self,
