@@ -194,37 +194,60 @@ def test_few_know_hydra() -> None:
 # Private names of libraries outside speedups/, where nothing public does the same: file, and the names it may use.
 PRIVATE = {
     # How Lightning counts batches and what it saves: a state from before a validation can be had in no other way.
-    "callbacks/checkpoint": {
+    "callbacks/lightning_state": {
         "_checkpoint_connector",
         "_num_ready_batches_reached",
         "_should_accumulate",
         "_data_fetcher",
+        "_restart_stage",
+        "_ddp_kwargs",
     },
     "callbacks/pruning": {"_study_id"},  # Optuna has no public way to a running trial
-    "callbacks/unfreeze": {"_ddp_kwargs"},
-    "commands/export": {"torch.utils._pytree"},  # torch.export describes its inputs with it
-    "models/recurrent": {"_is_mkldnn_bf16_supported"},
+    "commands/export_inputs": {"torch.utils._pytree"},  # torch.export describes its inputs with it
+    "models/recurrent_layer": {"_is_mkldnn_bf16_supported"},
     "run/operation_counts": {"torch.utils._python_dispatch"},  # torch documents it under this name
     "search/trials": {"_trial_id"},  # a trial that was asked for by a process that is gone is taken up by it
     "sweep/backends/hydra_launcher": {"_return_value"},  # its public form raises what the job raised
     "sweep/backends/slurm": {"_process"},  # submitit signals local jobs by it
 }
 _LIBRARIES = {"lightning", "torch", "hydra", "omegaconf", "torchmetrics", "torchvision", "transformers", "optuna"}
-_PUBLIC = {"_replace", "_fields", "_asdict", "_target_", "_exit"}
+_PUBLIC = {"_replace", "_fields", "_asdict", "_target_", "_exit", "_repr_png_"}
+
+
+def own_names(tree: ast.AST) -> set[str]:
+    """Private names that a file defines: functions, classes, variables and attributes of its own objects."""
+    own: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            own.add(node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
+                own.add(node.attr)
+        elif isinstance(node, ast.AnnAssign | ast.Assign):
+            targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
+            own.update(target.id for target in targets if isinstance(target, ast.Name))
+    return own
 
 
 def private_names(path: Path, own: set[str]) -> set[str]:
-    """Private names of others that a file imports or reads; `own` are those that this package defines."""
+    """Private names of others that a file imports or reads: of `self` those that no file defines, of other objects those
+    that this one does not."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    here = own_names(tree)
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in _LIBRARIES:
             modules = [f"{node.module}.{alias.name}" for alias in node.names]
             if any(part.startswith("_") for part in node.module.split(".")):
                 found.add(node.module)
             else:
                 found.update(name for name in modules if name.rpartition(".")[2].startswith("_"))
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names if alias.name.split(".")[0] in _LIBRARIES]
+            found.update(name for name in names if any(part.startswith("_") for part in name.split(".")))
         elif isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
-            if node.attr not in own | _PUBLIC:
+            of_self = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            if node.attr not in (own if of_self else here) | _PUBLIC:
                 found.add(node.attr)
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "hasattr", "setattr"):
             name = node.args[1].value if isinstance(node.args[1], ast.Constant) else ""
@@ -234,13 +257,8 @@ def private_names(path: Path, own: set[str]) -> set[str]:
 
 
 def test_private_names_of_libraries_stay_in_speedups() -> None:
-    own = set()
-    for path in (path for path in PACKAGE.rglob("*.py") if place(path) != "speedups"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-                own.add(node.name)
-            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-                own.add(node.attr)
+    files = [path for path in PACKAGE.rglob("*.py") if place(path) != "speedups"]
+    own = set().union(*(own_names(ast.parse(path.read_text())) for path in files))
     wrong = {}
     for path in PACKAGE.rglob("*.py"):
         name = str(path.relative_to(PACKAGE).with_suffix(""))

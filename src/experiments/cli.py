@@ -8,7 +8,8 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from experiments.config.command_words import settled_switches, split_trust, split_words
@@ -207,102 +208,6 @@ def _list(words: list[str]) -> int:
     return list_options(words)
 
 
-def _explain(words: list[str]) -> int:
-    from experiments.config.explain import main as explain
-
-    return explain(words)
-
-
-def _layers(words: list[str]) -> int:
-    from experiments.commands.layers import main as layers
-
-    return layers(words)
-
-
-def _evaluate(words: list[str]) -> int:
-    from experiments.commands.evaluate import main as evaluate
-
-    return evaluate(words)
-
-
-def _draw(words: list[str]) -> int:
-    from experiments.commands.draw import main as draw
-
-    return draw(words)
-
-
-def _compare(words: list[str]) -> int:
-    from experiments.compare.compare import main as compare
-
-    return compare(words)
-
-
-def _status(words: list[str]) -> int:
-    from experiments.sweep.status import main as status
-
-    return status(words)
-
-
-def _predict(words: list[str]) -> int:
-    from experiments.commands.predict import main as predict
-
-    return predict(words)
-
-
-def _export(words: list[str]) -> int:
-    from experiments.commands.export import main as export
-
-    return export(words)
-
-
-def _inside(words: list[str]) -> int:
-    from experiments.commands.show import main as show
-
-    return show(words)
-
-
-def _benchmark(words: list[str]) -> int:
-    from experiments.commands.benchmark import main as benchmark
-
-    return benchmark(words)
-
-
-def _board(words: list[str]) -> int:
-    from experiments.commands.board import main as board
-
-    return board(words)
-
-
-def _lr(words: list[str]) -> int:
-    from experiments.commands.lr import main as lr
-
-    return lr(words)
-
-
-def _profile(words: list[str]) -> int:
-    from experiments.commands.profile import main as profile
-
-    return profile(words)
-
-
-def _batch_size(words: list[str]) -> int:
-    from experiments.commands.batch_size import main as batch_size
-
-    return batch_size(words)
-
-
-def _demo(words: list[str]) -> int:
-    from experiments.commands.demo import main as demo
-
-    return demo(words)
-
-
-def _serve(words: list[str]) -> int:
-    from experiments.commands.serve import main as serve
-
-    return serve(words)
-
-
 def _completion(words: list[str]) -> int:
     from experiments.commands.completion import main as completion
 
@@ -316,26 +221,31 @@ def _claim(words: list[str]) -> int:
     return claim(names, switches, folders, _train, _check)
 
 
-COMMANDS = {
+def _main_of(module: str) -> Callable[[list[str]], int | None]:
+    """Return what imports a module of this package when it is called, and calls its `main`."""
+    return lambda words: import_module(f"experiments.{module}").main(words)
+
+
+COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "train": _train,
     "check": _check,
     "list": _list,
-    "explain": _explain,
-    "layers": _layers,
-    "draw": _draw,
-    "compare": _compare,
-    "status": _status,
-    "evaluate": _evaluate,
-    "predict": _predict,
-    "benchmark": _benchmark,
-    "show": _inside,
-    "export": _export,
-    "board": _board,
-    "lr": _lr,
-    "profile": _profile,
-    "batch_size": _batch_size,
-    "demo": _demo,
-    "serve": _serve,
+    "explain": _main_of("config.explain"),
+    "layers": _main_of("commands.layers"),
+    "draw": _main_of("commands.draw"),
+    "compare": _main_of("compare.compare"),
+    "status": _main_of("sweep.status"),
+    "evaluate": _main_of("commands.evaluate"),
+    "predict": _main_of("commands.predict"),
+    "benchmark": _main_of("commands.benchmark"),
+    "show": _main_of("commands.show"),
+    "export": _main_of("commands.export"),
+    "board": _main_of("commands.board"),
+    "lr": _main_of("commands.lr"),
+    "profile": _main_of("commands.profile"),
+    "batch_size": _main_of("commands.batch_size"),
+    "demo": _main_of("commands.demo"),
+    "serve": _main_of("commands.serve"),
     "completion": _completion,
     "claim": _claim,
 }

@@ -35,7 +35,7 @@ class RunSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        from experiments.config.compose import refuse_filled_in
+        from experiments.config.refusals import refuse_filled_in
         from experiments.sweep.expand import expand, overrides_of
 
         assert self.launcher is not None

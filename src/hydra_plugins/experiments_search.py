@@ -24,7 +24,7 @@ class OptunaSweeper(Sweeper):
         self.hydra_context, self.config = hydra_context, config
 
     def sweep(self, arguments: list[str]) -> Any:
-        from experiments.config.compose import refuse_filled_in
+        from experiments.config.refusals import refuse_filled_in
         from experiments.search.launch import check_only, search
         from experiments.sweep.expand import overrides_of
 

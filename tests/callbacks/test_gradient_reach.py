@@ -12,8 +12,9 @@ from torch import nn
 
 from experiments.batches import pad
 from experiments.callbacks.gradient_reach import reach, state_gradients
-from experiments.models.recurrent import CELLS, Recurrent
+from experiments.models.recurrent import Recurrent
 from experiments.models.recurrent_cells import unroll
+from experiments.models.recurrent_layer import CELLS
 
 QUICK = ["trainer=cpu", "trainer.max_epochs=1", "data.count=120", "model.hidden=16", "callbacks=none", "logger=none"]
 RECURRENT: dict[str, Any] = {

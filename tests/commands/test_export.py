@@ -86,16 +86,16 @@ def test_onnx_runs_without_torch(run: Path, images: torch.Tensor, experiments: E
 
 
 def test_a_file_that_differs_is_not_left(run: Path, experiments: Experiments, monkeypatch: pytest.MonkeyPatch) -> None:
-    from experiments.commands import export
+    from experiments.commands import export_formats
 
-    write, read = export._FORMS["safetensors"]
+    write, read = export_formats.FORMS["safetensors"]
 
     def spoilt(path: Path, loaded: object, network: object) -> Callable[..., object]:
         again = read(path, loaded, network)
         next(again.parameters()).data.mul_(1.5)  # type: ignore[attr-defined]
         return again
 
-    monkeypatch.setitem(export._FORMS, "safetensors", (write, spoilt))
+    monkeypatch.setitem(export_formats.FORMS, "safetensors", (write, spoilt))
     code, _, errors = experiments("export", str(run), "--format", "safetensors", "--to", "here/net.safetensors")
     assert code == 1
     assert "the network written as safetensors differs by" in errors and "no file is left" in errors

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from experiments.batches import Sequences, pad
-from experiments.models.recurrent import CELLS, POOLINGS, Recurrent, RecurrentLayer
+from experiments.models.recurrent import POOLINGS, Recurrent
+from experiments.models.recurrent_layer import CELLS, RecurrentLayer
 
 LENGTHS = [7, 1, 4, 5]
 KEYS: dict[str, Any] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import re
 import threading
 import time
 from collections.abc import Collection
@@ -16,10 +15,17 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.callbacks.weight_averaging import WeightAveraging
-from lightning.pytorch.loops.evaluation_loop import RestartStage
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
+from experiments.callbacks.best_epoch import direction, watched_loss
 from experiments.callbacks.checkpoint_files import random_state, restore_random_state, wait_for_writes
+from experiments.callbacks.lightning_state import (
+    accumulates,
+    batches_of_unfinished_epoch,
+    begin_with_validation,
+    draw_order_again,
+    whole_state,
+)
 from experiments.errors import Interrupted, UserError
 from experiments.loggers.base import log_epoch
 from experiments.spec import to_plain
@@ -100,13 +106,12 @@ class Checkpoints(Checkpoint):
         if not self._fitting or trainer.sanity_checking:
             return
         self._restore_random_state()
-        loop = trainer.fit_loop.epoch_loop
-        done = 0 if loop._num_ready_batches_reached() else loop.batch_progress.current.ready
+        done = batches_of_unfinished_epoch(trainer)
         if _can_be_saved_in_validation(trainer) and (not done or self._goes_on_within(trainer)):
             self._validates_first, self._batches_done = True, done
-            self._before_validation = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+            self._before_validation = whole_state(trainer)
             self._validates_first, self._batches_done = False, 0
-            self._agree_below = _least(trainer, sum(loop.val_loop.max_batches))
+            self._agree_below = _least(trainer, sum(trainer.fit_loop.epoch_loop.val_loop.max_batches))
 
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -199,7 +204,7 @@ class Checkpoints(Checkpoint):
         said = getattr(task, "monitor", None)
         usual = said if isinstance(said, tuple) and len(said) == 2 else (watched_loss(known) or "val/loss", "min")
         if self.monitor and self.mode is None and not isinstance(said, tuple):
-            return self.monitor, _direction(self.monitor)
+            return self.monitor, direction(self.monitor)
         return self.monitor or usual[0], self.mode or usual[1]
 
     def _improves(self, value: float, loss: float, mode: str) -> bool:
@@ -252,9 +257,8 @@ class Checkpoints(Checkpoint):
             restore_random_state(self._random_state)
             if not self._goes_on_within(trainer):
                 # Other loaders draw their order from the same generators, when an epoch makes its iterator. Lightning made the
-                # first one before this hook; without its name for it, the order of the resumed epoch is another one.
-                if (fetcher := getattr(trainer.fit_loop, "_data_fetcher", None)) is not None:
-                    iter(fetcher)
+                # first one before this hook.
+                draw_order_again(trainer)
                 self._random_state = None
         if self._resumed:
             if self._goes_on_within(trainer):
@@ -264,8 +268,8 @@ class Checkpoints(Checkpoint):
                     f"{self.dir}/last.ckpt was saved in the middle of an epoch and these data cannot be taken up there: "
                     "give their batch sampler a start_batch, or remove that file to go on from best.ckpt"
                 )
-            if self._validates_first:  # as Lightning resumes a validation, but from its beginning
-                trainer.fit_loop.epoch_loop.val_loop._restart_stage = RestartStage.RESTARTED_MID_EVALUATION
+            if self._validates_first:
+                begin_with_validation(trainer)
                 self._validates_first = False
             self._batches_done = 0
         if self.every_n_steps is not None and not self._goes_on_within(trainer):
@@ -318,8 +322,7 @@ def _can_be_saved_in_validation(trainer: Trainer) -> bool:
     to.
     """
     swapped = any(isinstance(callback, WeightAveraging) for callback in trainer.callbacks)  # type: ignore[attr-defined]
-    accumulates = trainer.fit_loop.epoch_loop._should_accumulate()  # gradients that no checkpoint holds
-    return not (swapped or accumulates) and type(trainer.strategy) in (SingleDeviceStrategy, DDPStrategy)
+    return not (swapped or accumulates(trainer)) and type(trainer.strategy) in (SingleDeviceStrategy, DDPStrategy)
 
 
 def _least(trainer: Trainer, number: float) -> int:
@@ -329,27 +332,3 @@ def _least(trainer: Trainer, number: float) -> int:
     least = torch.tensor(int(number), device=trainer.strategy.root_device)
     torch.distributed.all_reduce(least, torch.distributed.ReduceOp.MIN)
     return int(least)
-
-
-def watched_loss(names: Collection[str]) -> str | None:
-    """Return the loss of validation among metrics: val/loss, or what a LightningModule of the user's own calls it
-    (val_loss, valid/loss).
-    """
-    return next(
-        (name for name in ["val/loss", *sorted(names)] if name in names and re.fullmatch("val.*loss", name)), None
-    )
-
-
-def _direction(metric: str) -> str:
-    """Tell which way a metric improves, by its name.
-
-    Raises:
-        UserError: when the name does not say.
-    """
-    if re.search("loss|error|mse|mae|perplexity|wer|cer", metric):
-        return "min"
-    if re.search("acc|f1|auc|auroc|precision|recall|iou|dice|score|map|bleu|return|reward", metric.lower()):
-        return "max"
-    raise UserError(
-        f"callbacks.checkpoint.monitor={metric} does not say which way it improves: add callbacks.checkpoint.mode=min or max"
-    )

@@ -10,7 +10,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from experiments.callbacks.checkpoint import Checkpoints, judged_by, watched_loss
+from experiments.callbacks.best_epoch import watched_loss
+from experiments.callbacks.checkpoint import Checkpoints, judged_by
 from experiments.callbacks.progress_screens import clock, screen_for
 from experiments.system.terminal import quiet
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 
+from experiments.callbacks.lightning_state import look_for_unused_parameters
 from experiments.transfer.freezing import Freezing
 
 
@@ -18,7 +19,7 @@ class FreezeByEpoch(Callback):
         # Whoever is released later is in DistributedDataParallel's buckets from the start, and until then gets no
         # gradient: it has to look for those, or waits for them in vain.
         if stage == "fit" and self.freezing.late and isinstance(trainer.strategy, DDPStrategy):
-            trainer.strategy._ddp_kwargs["find_unused_parameters"] = True
+            look_for_unused_parameters(trainer.strategy)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # A run taken up in the middle of an epoch is not told of its start.

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.commands.predict import rounded
+from experiments.commands.answer_table import rounded
 from experiments.errors import UserError
 from experiments.run.loaded import Loaded
 from experiments.tasks.report import Attachment, report_of

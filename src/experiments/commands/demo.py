@@ -136,8 +136,8 @@ def answered(answerer: Any, given: Any) -> tuple[dict[str, float], list[list[str
     """
     from PIL import Image
 
+    from experiments.commands.answer_table import as_rows
     from experiments.commands.demo_pictures import enlarged, explained
-    from experiments.commands.predict import as_rows
     from experiments.tasks.report import Attachment
 
     found = answerer.of(given)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.commands.export_formats import FORMS, SUFFIXES
+from experiments.commands.export_inputs import flattened
 from experiments.errors import RunFailed, UserError, first_line
 from experiments.system.arguments import Parser
 from experiments.system.outside_text import json_text
@@ -16,10 +17,7 @@ from experiments.system.terminal import waiting
 if TYPE_CHECKING:
     from experiments.run.loaded import Loaded
 
-SUFFIXES = {"safetensors": ".safetensors", "torch-export": ".pt2", "onnx": ".onnx"}
 _NEEDS = ("onnx", "onnxscript", "onnxruntime")
-_EXAMPLES = 16
-_STEPS = 256  # that a network written step by step takes at most: each is a piece of the graph
 _TOLERANCE = 1e-4  # of the largest output, or of 1 where that is less: sums in another order, not another network
 
 _ABOUT = """\
@@ -137,7 +135,7 @@ def export(loaded: Loaded, form: str, target: Path, files: list[str]) -> tuple[f
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as place:
         written = Path(place) / f"model{SUFFIXES[form]}"
-        write, read = _FORMS[form]
+        write, read = FORMS[form]
         try:
             varies = write(network, inputs, written, about)
         except OSError:
@@ -193,173 +191,12 @@ def preprocessing(loaded: Loaded) -> dict[str, Any]:
     return about
 
 
-def flattened(loaded: Loaded, files: list[str]) -> tuple[Any, list[Any]]:
-    """Return the network as a module from plain tensors to plain tensors, and what it is called with for some test
-    examples or files; always two examples or more, so that no exporter takes the batch for a single one.
-    """
-    import torch
-    from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
-
-    if files:
-        from experiments.commands.predict import image_files
-
-        inputs: tuple[Any, ...] = (loaded.prepare(image_files(files)[:_EXAMPLES]),)
-    elif hasattr(loaded.spec, "observations"):  # a policy
-        from experiments.batches import Observations
-
-        values = torch.randn(_EXAMPLES, len(loaded.spec.observations), generator=torch.Generator().manual_seed(0))
-        memory = int(getattr(loaded.model, "memory", 0))
-        inputs = (Observations(values, torch.zeros(_EXAMPLES, memory)) if memory else values,)
-    else:
-        data, seen = loaded.data, []
-        batch = data.transfer_batch_to_device(next(iter(data.test_dataloader())), torch.device("cpu"), 0)
-        batch = data.on_after_batch_transfer(batch, 0)
-        hook = loaded.model.register_forward_pre_hook(lambda module, args: seen.append(args))
-        try:
-            with torch.no_grad():
-                loaded.task.step(batch)  # only the task knows what of a batch its network reads
-        except NotImplementedError as error:
-            raise UserError(
-                f"task={loaded.config.run.choices['task']} cannot be exported: its network reads images of unlike sizes; "
-                "weights=RUN takes it over"
-            ) from error
-        finally:
-            hook.remove()
-        inputs = seen[0] if seen else (batch[0],)  # a task that calls its stages one by one
-    leaves, structure = tree_flatten(inputs)
-    leaves = [one[:_EXAMPLES] for one in leaves]
-    longest = min(getattr(loaded.spec, "longest", 0), _STEPS)
-    if len(leaves) > 1 and longest > leaves[0].shape[1]:  # room for any sequence, where steps cannot be left open
-        padding = leaves[0].new_zeros(len(leaves[0]), longest - leaves[0].shape[1], *leaves[0].shape[2:])
-        leaves[0] = torch.cat([leaves[0], padding], dim=1)
-    if len(leaves[0]) == 1:
-        leaves = [torch.cat([one, one]) for one in leaves]
-
-    class Plain(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = loaded.model
-
-        def forward(self, *tensors: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-            outcome = self.model(*tree_unflatten(list(tensors), structure))
-            made = [one for one in tree_leaves(outcome) if isinstance(one, torch.Tensor)]
-            several = tuple(one for one in made if one.ndim == 0 or one.shape[-1] != 0)  # such as no memory
-            return several[0] if len(several) == 1 else several
-
-    return Plain().eval(), leaves
-
-
 def _several(outcome: Any) -> Any:
     return outcome if isinstance(outcome, (list, tuple)) else [outcome]
 
 
 def _described(inputs: list[Any]) -> list[dict[str, Any]]:
     return [{"type": str(one.dtype).removeprefix("torch."), "shape": ["batch", *one.shape[1:]]} for one in inputs]
-
-
-def _program(network: Any, inputs: list[Any]) -> tuple[Any, str]:
-    """Return the network as torch.export's program, with as much left open as it can be: batch and steps, or the batch
-    alone.
-    """
-    import warnings
-
-    import torch
-
-    batch, steps = torch.export.Dim("batch"), torch.export.Dim("steps")
-    alone = [{0: batch} for _ in inputs]
-    tries = [(alone, False, ""), (alone, True, "")]
-    longest = inputs[0].shape[1] if inputs[0].ndim > 1 else 0
-    if len(inputs) > 1:  # sequences, with their lengths beside them
-        words = f"; sequences must have {longest} steps, padding included"
-        both = [{0: batch, 1: steps} if one.ndim > 1 and one.shape[1] == longest else {0: batch} for one in inputs]
-        tries = [(both, False, ""), (alone, False, words), (alone, True, words)]
-    for place, (free, strict, varies) in enumerate(tries):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                program = torch.export.export(network, tuple(inputs), dynamic_shapes=(tuple(free),), strict=strict)
-            return program, varies
-        except Exception:  # torch.export has a dozen kinds of them
-            if place == len(tries) - 1:
-                raise
-    raise AssertionError
-
-
-def _write_safetensors(network: Any, inputs: Any, path: Path, about: str) -> str:
-    from safetensors.torch import save_file
-
-    state = {name: value.detach().clone().contiguous() for name, value in network.model.state_dict().items()}
-    save_file(state, path, metadata={"format": "pt", "preprocessing": about})
-    return ""
-
-
-def _read_safetensors(path: Path, loaded: Loaded, network: Any) -> Callable[..., Any]:
-    from copy import copy
-
-    from safetensors.torch import load_file
-
-    from experiments.run.auto_settings import arrange
-    from experiments.run.build import build_model
-
-    again = copy(network)
-    again._modules = {"model": build_model(loaded.config, loaded.spec).eval()}
-    arrange(again.model, loaded.config.trainer.get("memory_format", "contiguous"))  # as the run computes
-    again.model.load_state_dict(load_file(path))
-    return again
-
-
-def _write_torch_export(network: Any, inputs: Any, path: Path, about: str) -> str:
-    import warnings
-
-    import torch
-
-    program, varies = _program(network, inputs)
-    # Two tensors of the program may be parts of one; the file is read back and compared.
-    warnings.filterwarnings("ignore", message="No complete tensor found in the group")
-    torch.export.save(program, path, extra_files={"preprocessing.json": about})
-    return varies
-
-
-def _read_torch_export(path: Path, loaded: Loaded, network: Any) -> Callable[..., Any]:
-    import torch
-
-    return torch.export.load(path).module()
-
-
-def _write_onnx(network: Any, inputs: Any, path: Path, about: str) -> str:
-    import warnings
-
-    import torch
-
-    program, varies = _program(network, inputs)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        made = torch.onnx.export(program, dynamo=True, verbose=False)
-    assert made is not None
-    made.model.metadata_props["preprocessing"] = about
-    made.save(path, external_data=False)
-    return varies
-
-
-def _read_onnx(path: Path, loaded: Loaded, network: Any) -> Callable[..., Any]:
-    import onnxruntime
-    import torch
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    names = [one.name for one in session.get_inputs()]
-
-    def run(*inputs: Any) -> Any:
-        given = dict(zip(names, (one.numpy() for one in inputs), strict=True))
-        return [torch.from_numpy(one) for one in session.run(None, given)]
-
-    return run
-
-
-_FORMS: dict[str, tuple[Callable[..., str], Callable[..., Callable[..., Any]]]] = {
-    "safetensors": (_write_safetensors, _read_safetensors),
-    "torch-export": (_write_torch_export, _read_torch_export),
-    "onnx": (_write_onnx, _read_onnx),
-}
 
 
 def _listed(sizes: list[int]) -> str:

@@ -40,7 +40,8 @@ def export_detector(loaded: Loaded, form: str, target: Path, files: list[str]) -
     """
     import torch
 
-    from experiments.commands.export import SUFFIXES, preprocessing
+    from experiments.commands.export import preprocessing
+    from experiments.commands.export_formats import SUFFIXES
     from experiments.system.files import write_text
 
     if form == "torch-export":
@@ -127,7 +128,7 @@ def _images(loaded: Loaded, files: list[str]) -> list[Tensor]:
     from torch.nn.functional import interpolate
 
     if files:
-        from experiments.commands.predict import image_files
+        from experiments.commands.predict_inputs import image_files
 
         images = list(loaded.prepare(image_files(files)[:IMAGES]))
     else:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.commands.predict import as_rows, rounded
+from experiments.commands.answer_table import as_rows, rounded
 from experiments.errors import UserError, as_typed
 from experiments.run.folder import read_config
 from experiments.system.files import atomic_path, write_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from omegaconf.errors import OmegaConfBaseException
 from experiments.config.absent_groups import fill_absent
 from experiments.config.augmentation import settle_augmentation
 from experiments.config.chosen_in_files import with_choices_of_files
-from experiments.config.comments import comment_of
 from experiments.config.fitting_task import with_fitting_task
 from experiments.config.hydra_keys import refuse_sweep, refuse_unused, refuse_words, searchpath_is_there
 from experiments.config.interpolations import resolve
@@ -29,6 +28,7 @@ from experiments.config.labels_never_seen import take_over_labels
 from experiments.config.options import GROUPS, conf_dir, options
 from experiments.config.preprocessing import given_keys, take_over_published
 from experiments.config.pretrained_texts import take_over_texts
+from experiments.config.refusals import refuse_filled_in, refuse_hidden, refuse_lists, refuse_missing, refuse_names
 from experiments.config.shorthand import LATE, leave_out_untaken, mended, spelled_out
 from experiments.config.unread_keys import refuse_unread
 from experiments.config.usual_words import not_a_key, options_with, unknown_option, usual_key
@@ -112,7 +112,7 @@ def composed_by_hydra(
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         better = mended(error, words, lambda rest: composed_by_hydra(rest, search, folders)[1])
         if better is None:
-            raise UserError(explain(error, words, folders)) from error
+            raise UserError(explain_refusal(error, words, folders)) from error
         return composed_by_hydra(better, search, folders)
     return list(words), config
 
@@ -155,7 +155,7 @@ def settle(
             said += ": register it in a module in a folder hydra_plugins, as docs/extending.md says, or use one of OmegaConf's, such as oc.env"
         raise UserError(said) from error
     if whole:
-        missing_sentence(OmegaConf.missing_keys(config), config.run.choices, config_dirs)
+        refuse_missing(OmegaConf.missing_keys(config), config.run.choices, config_dirs)
     finish(config)
     OmegaConf.set_struct(config, True)
     return config
@@ -186,88 +186,12 @@ def place_weights(config: Any) -> None:
         model["source"] = config["weights"]
 
 
-def refuse_hidden(config_dirs: Sequence[str]) -> None:
-    """Raises for a file of the user's own that Hydra would never read, as one of ours has its name.
-
-    Raises:
-        UserError: when there is such a file, and it says something else.
-    """
-    for ours in conf_dir().rglob("*.yaml") if config_dirs else ():
-        name = ours.relative_to(conf_dir())
-        for theirs in (Path(folder) / name for folder in config_dirs):
-            if theirs.is_file() and not os.path.samefile(theirs, ours) and theirs.read_bytes() != ours.read_bytes():
-                raise UserError(
-                    f"{theirs} has the name of an option that is there already, which would be read in its place: "
-                    f"rename it, as {name.with_stem(f'my_{name.stem}')}"
-                )
-
-
-def refuse_filled_in(overrides: Sequence[str], folder: str) -> None:
-    """Raises for what a run fills in itself, so that an override would have no effect.
-
-    Args:
-        overrides: in Hydra's syntax.
-        folder: the key that says where to write.
-
-    Raises:
-        UserError: when there is such an override.
-    """
-    for word in overrides:
-        key, _, value = word.lstrip("+~").partition("=")
-        if key == "run.dir":
-            raise UserError(f"{word} has no effect, because the run fills it in: write {folder}={value}")
-        if key in ("run", "run.choices", "run.overrides", "run.config_dirs"):
-            raise UserError(f"{word} has no effect, because the run fills it in: leave it out")
-
-
-def refuse_lists(overrides: Sequence[str]) -> None:
-    """Raises for a list where a group takes one option: Hydra would compose all of them into one.
-
-    Raises:
-        UserError: when there is such an override.
-    """
-    for word in overrides:
-        key, _, value = word.lstrip("+~").partition("=")
-        if key in GROUPS and value.startswith("[") and value.endswith("]"):
-            inside = value[1:-1].split(",")
-            cure = f"{key}={inside[0].strip() or 'NAME'}"
-            sweep = f", or sweep over them with -m {key}={','.join(inside)}" if len(inside) > 1 else ""
-            raise UserError(f"{word} is a list, and {key} takes one option: write {cure}{sweep}")
-
-
-def refuse_names(config: Any) -> None:
-    """Raises for a file that gives an option's name where the keys of its group belong.
-
-    Raises:
-        UserError: naming the line to write.
-    """
-    for group in GROUPS:
-        if isinstance(config.get(group), str):
-            name = config[group]
-            raise UserError(
-                f"{group}: {name} in a YAML file stands where the keys of that group belong: write `- override /{group}: {name}` "
-                "among the file's defaults"
-            )
-
-
-def missing_sentence(keys: Iterable[str], choices: Mapping[str, Any], config_dirs: Sequence[str] = ()) -> None:
-    """Raises for the first of some keys that have no value, with what its file says of it.
-
-    Raises:
-        UserError: when there is one.
-    """
-    missing = sorted(keys)
-    if missing:
-        said = comment_of(missing[0], choices, config_dirs)
-        raise UserError(f"{missing[0]} has no default: add {missing[0]}=…{f' ({said})' if said else ''}")
-
-
 def quoted(text: str) -> str:
     """Text as one value in Hydra's grammar, whatever characters it has."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def explain(error: Exception, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:
+def explain_refusal(error: Exception, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:
     """Return one sentence for what Hydra refused, with the nearest names where a name is unknown."""
     text = str(error)
     if isinstance(error, MissingConfigException) and (found := re.search(r"[Cc]ould not find '([^']*)'", text)):
@@ -350,7 +274,7 @@ def parse(overrides: Sequence[str]) -> list[Any]:
     try:
         return OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:
-        raise UserError(explain(error, overrides, ())) from error
+        raise UserError(explain_refusal(error, overrides, ())) from error
 
 
 def _keys(config_dirs: Sequence[str], overrides: Sequence[str] = ()) -> list[str]:

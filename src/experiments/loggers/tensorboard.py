@@ -7,11 +7,8 @@ import logging
 import os
 import re
 import struct
-import tempfile
 import time
-import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from experiments.errors import first_line
 from experiments.loggers.base import RunLogger, flat
 from experiments.loggers.event_file import record, records
-from experiments.spec import ImageSpec
+from experiments.loggers.network_graph import traceable, traced
 
 log = logging.getLogger(__name__)
 _OF_A_MODULE = "experiment"
@@ -219,12 +216,12 @@ class TensorBoard(RunLogger):
         self._graph = False
         from tensorboard.compat.proto.event_pb2 import Event
 
-        network, example = _traceable(model, input_array)
+        network, example = traceable(model, input_array)
         if example is None:
             log.warning("logger.tensorboard.graph=true shows networks of images, and this one reads others: no graph")
             return
         try:
-            found = _traced(network, example)
+            found = traced(network, example)
         except Exception as error:  # the run is worth more than its picture
             log.warning("logger.tensorboard.graph=true: this network cannot be traced (%s)", first_line(error))
             return
@@ -345,35 +342,3 @@ class TensorBoard(RunLogger):
         for event in self._held:
             self._event(event)
         self._held = []
-
-
-def _traceable(module: Any, given: Any) -> tuple[Any, Any]:
-    """Return the network and a batch for it; no batch where none is known."""
-    example = given if given is not None else getattr(module, "example_input_array", None)
-    if example is not None:
-        return module, example
-    spec, network = getattr(module, "spec", None), getattr(module, "model", None)
-    if not isinstance(spec, ImageSpec) or network is None:
-        return module, None
-    like = next(network.parameters(), None)
-    batch = (like if like is not None else _zero()).new_zeros(1, spec.channels, spec.height, spec.width)
-    return network, batch
-
-
-def _traced(network: Any, example: Any) -> bytes:
-    """Return the graph that SummaryWriter makes of a network, taken from a file of its own."""
-    from tensorboard.compat.proto.event_pb2 import Event
-    from torch.utils.tensorboard import SummaryWriter
-
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        with SummaryWriter(folder) as writer:
-            writer.add_graph(network, example)
-        events = (Event.FromString(data) for path in Path(folder).iterdir() for data in records(path))
-        return next(bytes(event.graph_def) for event in events if event.graph_def)
-
-
-def _zero() -> Any:
-    import torch
-
-    return torch.zeros(())

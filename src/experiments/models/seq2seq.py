@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from experiments.batches import PADDING, Decoding, Pairs, Sequences
-from experiments.models.recurrent import CELLS, RecurrentLayer, TokenEmbedding
+from experiments.models.recurrent_layer import CELLS, RecurrentLayer, TokenEmbedding
 from experiments.models.translator import OnSource, Translator, TranslatorDecoder, check_sharing, from_mask, shared_head
 
 ATTENTIONS = ("none", "luong", "bahdanau")

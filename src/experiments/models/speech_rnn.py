@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from experiments.batches import Sequences
 from experiments.models.acoustics import Acoustics, SpecAugment
-from experiments.models.recurrent import CELLS, POOLINGS, Pooling, RecurrentLayer
+from experiments.models.recurrent import POOLINGS, Pooling
+from experiments.models.recurrent_layer import CELLS, RecurrentLayer
 
 
 class Convolution(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from experiments.batches import Sequences
-from experiments.models.recurrent import TokenEmbedding
+from experiments.models.recurrent_layer import TokenEmbedding
 
 
 class WordWindows(nn.Module):

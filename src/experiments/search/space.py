@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
-from experiments.config.compose import explain
+from experiments.config.compose import explain_refusal
 from experiments.errors import UserError
 
 _POINTS = 100_000  # of a grid
@@ -165,7 +165,7 @@ def read_space(words: Sequence[str], config_loader: Any = None) -> Space:
         try:
             (override,) = parser.parse_overrides([word])
         except HydraException as error:
-            raise UserError(explain(error, [word], ())) from error
+            raise UserError(explain_refusal(error, [word], ())) from error
         name = override.get_key_element()
         if name.startswith(("hydra.", "launcher.", "search.")):
             if name.startswith("launcher.") and override.is_sweep_override():

@@ -49,7 +49,7 @@ def _hydra(words: list[str]) -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from experiments.config.compose import compose, explain
+    from experiments.config.compose import compose, explain_refusal
     from experiments.config.hydra_keys import refuse_words, searchpath_is_there
     from experiments.config.options import conf_dir
     from experiments.config.shorthand import mended, spelled_out
@@ -67,7 +67,7 @@ def _hydra(words: list[str]) -> int:
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         better = mended(error, words, lambda rest: compose([w for w in rest if w in overrides], folders, whole=False))
         if better is None:
-            raise UserError(explain(error, overrides, folders)) from error
+            raise UserError(explain_refusal(error, overrides, folders)) from error
         return _hydra(better)
     except SystemExit as leaving:
         return int(leaving.code or 0)

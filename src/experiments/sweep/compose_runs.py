@@ -16,8 +16,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.config.compose import GROUPS, finish, missing_sentence, settle
+from experiments.config.compose import GROUPS, finish, settle
 from experiments.config.fitting_task import with_fitting_task
+from experiments.config.refusals import refuse_missing
 from experiments.config.unread_keys import refuse_unread
 from experiments.speedups.option_files import Plain, UnusualError, copied, open_files
 
@@ -94,7 +95,7 @@ class Composer:
         run |= {"dir": folder, "choices": dict(choices), "overrides": list(words), "config_dirs": self.config_dirs}
         resolved = self._resolve(config, config, 0)
         if whole:
-            missing_sentence(_missing(resolved, ""), choices, self.config_dirs)
+            refuse_missing(_missing(resolved, ""), choices, self.config_dirs)
         finish(resolved)
         return resolved
 

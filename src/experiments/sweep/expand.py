@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import OverrideParseException
 
-from experiments.config.compose import explain
+from experiments.config.compose import explain_refusal
 from experiments.errors import UserError
 
 Axis = list[tuple[str, ...]]  # the alternatives of one or several keys that move together
@@ -43,7 +43,7 @@ def expand(
         try:
             overrides = parser.parse_overrides([*words, *more])
         except OverrideParseException as error:
-            raise UserError(explain(error, [*words, *more], ())) from error
+            raise UserError(explain_refusal(error, [*words, *more], ())) from error
         for override in overrides:
             key = override.get_key_element()
             for other in [known for known in alternatives if known.lstrip("+~") == key.lstrip("+~")]:

@@ -275,7 +275,7 @@ class JobLoop:
         for descriptor in (1, 2):
             os.dup2(log, descriptor)
         os.close(log)
-        self.display.stream, self.display._lines = sys.stdout, 0
+        self.display.write_to(sys.stdout)
 
     def _write_columns(self) -> None:
         from experiments.compare.tensorboard import refresh_columns

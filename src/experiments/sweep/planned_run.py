@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.config.check import check
-from experiments.config.compose import explain
+from experiments.config.compose import explain_refusal
 from experiments.config.devices import machine_with
 from experiments.config.shorthand import mended
 from experiments.config.view import View
@@ -86,7 +86,7 @@ class RunPlanner:
             planned.problems = [str(error)]
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             if str(error) not in self._explained:  # explaining composes again
-                self._explained[str(error)] = explain(error, words, self._sweep.config_dirs)
+                self._explained[str(error)] = explain_refusal(error, words, self._sweep.config_dirs)
             planned.problems = [self._explained[str(error)]]
         if planned.config is not None:
             for group in self._leave_out:

@@ -12,9 +12,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.config.compose import refuse_hidden
 from experiments.config.hydra_keys import refuse_unused
 from experiments.config.options import conf_dir, content
+from experiments.config.refusals import refuse_hidden
 from experiments.errors import UserError
 from experiments.sweep import folder as sweep_folder
 from experiments.sweep.folder import Sweep, locked

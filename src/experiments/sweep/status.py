@@ -246,6 +246,10 @@ class Display:
     def live(self) -> bool:
         return fancy(self.stream) and not quiet()
 
+    def write_to(self, stream: TextIO) -> None:
+        """Go on in another place, as the terminal is closed."""
+        self.stream, self._lines = stream, 0
+
     def say(self, text: str) -> None:
         """A line that stays."""
         if quiet():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -21,9 +21,6 @@ from experiments.tasks.parts.word_errors import WordErrors
 from experiments.tasks.report import Report
 from experiments.tasks.reports.transcription import TranscriptionReport
 from experiments.transcript_rules import rule
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +176,7 @@ class Transcription(Task):
         return tokens.to(self.device), truth.to(self.device)
 
     def _refuse_long(self, sound: Sequences) -> None:
-        seconds, window = float(sound.lengths.max()) / self.spec.rate, self._window
+        seconds, window = float(sound.lengths.max()) / self.spec.rate, self.window
         if seconds > window and (self.training or not self.windows):
             cure = "" if self.training else ", or hear it in windows with task.windows=true"
             raise UserError(
@@ -188,14 +185,14 @@ class Transcription(Task):
             )
 
     @property
-    def _window(self) -> float:
+    def window(self) -> float:
         return float(self.model.window)  # type: ignore[arg-type]
 
     # Validation looks at the loss alone; the test transcribes freely as well.
 
     def _evaluate(self, part: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
         sound, target = batch
-        fits = sound.lengths <= self._window * self.spec.rate
+        fits = sound.lengths <= self.window * self.spec.rate
         listened: Decoding | None = None
         if not self.windows or bool(fits.all()):
             if part == "test":  # the loss and the transcripts share it
@@ -238,7 +235,7 @@ class Transcription(Task):
         if self.silence is None:
             return None
         seconds = math.ceil(samples / self.spec.rate + self.silence)
-        return max(1, seconds) if seconds < self._window else None
+        return max(1, seconds) if seconds < self.window else None
 
     def _alike(self, lengths: Sequence[int]) -> list[list[int]]:
         """Return the places of recordings that are heard in the same window, so that none depends on those beside it."""
@@ -275,7 +272,7 @@ class Transcription(Task):
     def transcribe(self, sound: Sequences, listened: Decoding | None = None) -> list[Said]:
         """Return what is said in each recording (B, T); `listened` is what the model made of it, where none is over the window."""
         sound = Sequences(*(one.to(self.device) for one in sound))
-        rate, window = self.spec.rate, round(self._window * self.spec.rate)
+        rate, window = self.spec.rate, round(self.window * self.spec.rate)
         self._refuse_long(sound)
         lengths = sound.lengths.tolist()
         model: Any = self.model.for_search()  # type: ignore[operator]
@@ -289,7 +286,7 @@ class Transcription(Task):
             known = listened and listened.take(
                 torch.tensor([some[place] for place in loud], dtype=torch.long, device=self.device)
             )
-            heard = self._hear(model, [pieces[place] for place in loud], times, known) if loud else []
+            heard = self.hear(model, [pieces[place] for place in loud], times, known) if loud else []
             tokens: dict[int, list[int]] = dict(zip(loud, heard, strict=True))
             for place, row in enumerate(some):
                 seconds = len(pieces[place]) / rate
@@ -302,9 +299,7 @@ class Transcription(Task):
                 at[row] = lengths[row] if last else at[row] + max(1, round(forward * rate))
         return [self._said(parts) for parts in found]
 
-    def _hear(
-        self, model: Any, pieces: Sequence[Tensor], times: bool, state: Decoding | None = None
-    ) -> list[list[int]]:
+    def hear(self, model: Any, pieces: Sequence[Tensor], times: bool, state: Decoding | None = None) -> list[list[int]]:
         """Return the tokens of each piece, without the prompt; `state` is what the model made of them in one window."""
         heard: list[list[int]] = [[]] * len(pieces)
         for rows in self._alike([len(one) for one in pieces]) if state is None else [list(range(len(pieces)))]:
@@ -343,7 +338,7 @@ class Transcription(Task):
             lengths = torch.tensor([len(one) for one in pieces], device=self.device)
             values = torch.nn.utils.rnn.pad_sequence(list(pieces), batch_first=True)
             state = model.listen(Sequences(values, lengths), seconds)
-        prompts = self._prompts(model, state, len(pieces), times)
+        prompts = self.prompts(model, state, len(pieces), times)
         longest = model.positions - prompts.shape[1]
         if seconds is not None:  # a loop need not go on to the end
             longest = min(longest, self._most(seconds))
@@ -358,7 +353,7 @@ class Transcription(Task):
         )
         return [one.tokens for one in heard]
 
-    def _prompts(self, model: Any, state: Decoding, count: int, times: bool) -> Tensor:
+    def prompts(self, model: Any, state: Decoding, count: int, times: bool) -> Tensor:
         """Return what each of some transcripts begins with, (B, P)."""
         codes = [self.language] * count
         if self.language is None and self.words.languages:
@@ -380,26 +375,3 @@ class Transcription(Task):
     def hear_times(self) -> None:
         """Has predictions hear the times of segments, where the tokens have any."""
         self.timestamps = self.words.first_time is not None
-
-    @torch.no_grad()
-    def draw(self, clips: Sequence[Tensor]) -> Figure:
-        """Return each recording's spectrum, and below it where the tokens of what is heard look."""
-        from experiments.viz.attention import attention
-
-        maps, columns, rows = [], [], []
-        for clip in clips:
-            sound = Sequences(clip[None].to(self.device), torch.tensor([len(clip)], device=self.device))
-            sound = sound._replace(values=sound.values[:, : round(self._window * self.spec.rate)])
-            sound = sound._replace(lengths=sound.lengths.clamp(max=sound.values.shape[1]))
-            state = self.model.listen(sound)  # type: ignore[operator, union-attr]
-            tokens = self._hear(self.model, [sound.values[0]], False, state)[0]
-            prompt = self._prompts(self.model, state, 1, False)[0].tolist()
-            whole = torch.tensor([[*prompt, *tokens]], device=self.device)
-            steps = max(1, min(50, int(sound.lengths[0]) * 50 // self.spec.rate))
-            looks = self.model.attention(sound, whole)[0, len(prompt) - 1 : -1]  # type: ignore[operator, union-attr]
-            heard = int(float(sound.lengths[0]) / self.spec.rate * 50) or 1
-            part = F.adaptive_avg_pool1d(looks[None, :, :heard].float(), steps)[0].cpu()
-            maps.append(part)
-            columns.append([f"{(place + 0.5) * heard / 50 / steps:.1f}" for place in range(steps)])
-            rows.append([self.words.decode([token]) or "·" for token in tokens])
-        return attention(maps, columns, rows, ("seconds", "tokens"))

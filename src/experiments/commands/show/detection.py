@@ -40,7 +40,7 @@ def _few(look: Look) -> _Few:
 
     def make() -> _Few:
         if look.wanted.inputs:
-            from experiments.commands.predict import image_files
+            from experiments.commands.predict_inputs import image_files
 
             files = image_files(look.wanted.inputs)[:_IMAGES]
             images, names, true = look.run.prepare(files), [file.name for file in files], None

@@ -38,7 +38,7 @@ def _few(look: Look) -> _Few:
     def make() -> _Few:
         device = device_of(look)
         if look.wanted.inputs:
-            from experiments.commands.predict import image_files
+            from experiments.commands.predict_inputs import image_files
 
             files = image_files(look.wanted.inputs)[:_IMAGES]
             images, names, true = look.run.prepare(files), [file.stem for file in files], None

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from experiments.batches import UNKNOWN, Sequences
-from experiments.commands.predict import texts as texts_of
+from experiments.commands.predict_inputs import texts as texts_of
 from experiments.commands.show.panel import Look, NotShown, OtherKind, Panel, Picture
 from experiments.spec import TextSpec
 
@@ -46,8 +46,8 @@ def _answer(look: Look, inputs: Sequences) -> tuple[int, float, str]:
 @torch.no_grad()
 def gates(look: Look) -> Iterator[Picture]:
     """Yield the last recurrent layer, read forwards, unrolled over a sentence: hidden state and every gate."""
-    from experiments.models.recurrent import RecurrentLayer
     from experiments.models.recurrent_cells import unroll
+    from experiments.models.recurrent_layer import RecurrentLayer
     from experiments.viz.sequence import gates as draw
 
     found = _texts(look)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from experiments.batches import Sequences
-from experiments.commands.predict import audio_files
+from experiments.commands.predict_inputs import audio_files
 from experiments.commands.show.panel import Look, OtherKind, Panel, Picture
 from experiments.commands.show.survey import device_of, need_scores
 from experiments.spec import AudioSpec

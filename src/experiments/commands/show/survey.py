@@ -132,7 +132,7 @@ def chosen(look: Look, most: int) -> Chosen:
     """Return the files given, or test examples: of the class asked for, or one of each class in turn."""
     spec, wanted, device = image_spec(look), look.wanted, device_of(look)
     if wanted.inputs:
-        from experiments.commands.predict import image_files
+        from experiments.commands.predict_inputs import image_files
 
         files = image_files(wanted.inputs)[:most]
         return Chosen(look.run.prepare(files).to(device), [file.stem for file in files], None)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from experiments.batches import Sequences
-from experiments.commands.predict import texts as texts_of
+from experiments.commands.predict_inputs import texts as texts_of
 from experiments.commands.show.panel import Look, NotShown, OtherKind, Panel, Picture
 from experiments.commands.show.recorded_attention import attention_weights
 from experiments.commands.show.survey import device_of

@@ -13,6 +13,8 @@ def attention(look: Look) -> Iterator[Picture]:
     """Where the decoder looks, of files or of test recordings."""
     import torch
 
+    from experiments.tasks.reports.transcription import TranscriptionReport
+
     if look.wanted.inputs:
         inputs = look.run.prepare(list(look.wanted.inputs))
     else:
@@ -20,7 +22,7 @@ def attention(look: Look) -> Iterator[Picture]:
         inputs, _ = dataset.__getitems__(range(min(RECORDINGS, len(dataset))))
     clips = [row[: int(length)] for row, length in zip(inputs.values, inputs.lengths, strict=True)]
     with torch.inference_mode():
-        drawn = look.run.task.draw(clips[:RECORDINGS])
+        drawn = TranscriptionReport(look.run.task).draw(clips[:RECORDINGS])
     caption = (
         "A row a token, in the order in which they are said; the darker a place, the more the decoder looks at it."
     )

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import torch
 
-from experiments.commands.predict import texts
+from experiments.commands.predict_inputs import texts
 from experiments.commands.show.panel import Look, NotShown, Panel, Picture
 from experiments.commands.show.survey import device_of
 

@@ -21,6 +21,16 @@ def check_amount(key: str, value: object, whole: bool) -> None:
         raise UserError(f"{key}={value} is not a share: give one above 0 and {'at most' if whole else 'below'} 1.")
 
 
+def check_labels(name: str, part: str, labels: np.ndarray, classes: Sequence[str]) -> None:
+    """Refuse a part without examples, or with labels that are no indices into the classes."""
+    if not len(labels):
+        raise UserError(f"{name}: the {part} part is empty, and needs at least one example.")
+    wrong = labels[(labels < 0) | (labels >= len(classes))]
+    if len(wrong):
+        raise UserError(f"{name}: label {wrong[0]} in the {part} part is outside 0 to {len(classes) - 1}, the range of"
+                        f" its {len(classes)} classes; the files are damaged or of another dataset.")  # fmt: skip
+
+
 def choose_classes(chosen: Sequence[str], classes: Sequence[str], labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the examples of some classes, and their labels among these.
 

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from experiments.data.common.loading import BatchedData, whole
 from experiments.data.common.parts import PARTS
 from experiments.data.common.sampling import Picks, TrainSampler
-from experiments.data.common.splits import check_amount, choose_classes, fingerprint, hold_out, keep
+from experiments.data.common.splits import check_amount, check_labels, choose_classes, fingerprint, hold_out, keep
 from experiments.data.images import augment as changes
 from experiments.data.images.augment import Augment
 from experiments.data.images.image_files import decode
@@ -147,7 +147,7 @@ class ImageData(BatchedData):
             return
         classes, parts = self.read()
         for part, (_, labels) in parts.items():
-            _check_labels(self.name, part, labels, classes)
+            check_labels(self.name, part, labels, classes)
         if self.chosen is not None:
             for part, (source, labels) in parts.items():
                 members, labels = choose_classes(self.chosen, classes, labels)
@@ -374,12 +374,3 @@ class ImageData(BatchedData):
                 values.view(-1, 1, 1).to(device, torch.float32) for values in (mean, 1 / std)
             )
         return self._scale[device]
-
-
-def _check_labels(name: str, part: str, labels: np.ndarray, classes: Sequence[str]) -> None:
-    if not len(labels):
-        raise UserError(f"{name}: the {part} part is empty, and needs at least one example.")
-    wrong = labels[(labels < 0) | (labels >= len(classes))]
-    if len(wrong):
-        raise UserError(f"{name}: label {wrong[0]} in the {part} part is outside 0 to {len(classes) - 1}, the range of"
-                        f" its {len(classes)} classes; the files are damaged or of another dataset.")  # fmt: skip

@@ -75,6 +75,23 @@ class MaskAugment:
                 values[key] = _number(key, value)
         return cls(**values)
 
+    def require_fit(self, height: int, width: int) -> None:
+        """Refuse changes that images of some pixels are too small or not square enough for.
+
+        Raises:
+            UserError: when there is one.
+        """
+        crop = self.crop
+        if crop and (crop[0] > height or crop[1] > width) and self.scale == (1.0, 1.0):
+            raise UserError(
+                f"data.augment.crop={list(crop)} is larger than the images' {height}×{width}: try data.augment.crop={min(height, width)}"
+            )
+        square = crop or (height, width)
+        if self.turn and square[0] != square[1]:
+            raise UserError(
+                f"data.augment.turn is for square images and these have {square[0]}×{square[1]} pixels: set data.augment.crop={min(square)} or turn=0"
+            )
+
     @property
     def warps(self) -> bool:
         """Whether pixels move by fractions, so that they are interpolated."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from experiments.data.masks.mask_data import MaskContents, MaskData, first_folder
+from experiments.data.masks.mask_contents import MaskContents, first_folder
+from experiments.data.masks.mask_data import MaskData
 from experiments.data.masks.mask_files import Pair, pair_of
 from experiments.data.masks.mask_folder import classes_of, matched
 from experiments.data.masks.mask_values import Meaning

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.data.masks.mask_data import MaskContents, MaskData, first_folder
+from experiments.data.masks.mask_contents import MaskContents, first_folder
+from experiments.data.masks.mask_data import MaskData
 from experiments.data.masks.mask_files import Pair
 from experiments.data.masks.mask_values import IGNORED, distinct_colours
 from experiments.errors import UserError

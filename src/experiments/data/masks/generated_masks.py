@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.data.masks.mask_data import MaskContents, MaskData
+from experiments.data.masks.mask_contents import MaskContents
+from experiments.data.masks.mask_data import MaskData
 from experiments.data.masks.mask_files import Pair
 from experiments.errors import UserError
 from experiments.system.memory import require_memory

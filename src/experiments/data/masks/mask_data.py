@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +18,7 @@ from experiments.data.common.sampling import Picks, TrainSampler
 from experiments.data.common.splits import check_amount, fingerprint, hold_out
 from experiments.data.images.image_store import channel_statistics
 from experiments.data.masks.augment import MaskAugment, Plane, move, relight, sides
+from experiments.data.masks.mask_contents import MaskContents
 from experiments.data.masks.mask_files import FITS, Pair, Photograph, fitted, picture_of
 from experiments.data.masks.mask_store import Example, MaskBatch, StoredMasks, StreamedMasks
 from experiments.data.masks.mask_values import IGNORED, distinct_colours
@@ -29,20 +28,6 @@ from experiments.spec import MaskSpec
 
 log = logging.getLogger(__name__)
 ESTIMATE = 200  # images that mean and deviation are estimated from where the set is not in memory
-
-
-class MaskContents(NamedTuple):
-    """What a dataset is.
-
-    Attributes:
-        classes: names; a pixel of a mask is an index into them.
-        colours: of the classes, as "#rrggbb"; empty where any will do.
-        parts: examples of `train`, and of `validation` and `test` where there are some.
-    """
-
-    classes: tuple[str, ...]
-    colours: tuple[str, ...]
-    parts: dict[str, list[Pair]]
 
 
 class MaskData(BatchedData):
@@ -152,7 +137,7 @@ class MaskData(BatchedData):
         if self.limit is not None:
             pairs["train"] = self._limited(pairs["train"])
         shape = self.size or pairs["train"][0].size
-        self._check_crop(shape)
+        self.augment.require_fit(*shape)
         border = Border(self.border_weight, self.border_sigma, self._index_of_background(found.classes))
         memory = self.memory * 1e6
         self._reader = PartReader(shape, self.size is not None, self.fit, self.grey, border, memory, self.skip_broken)
@@ -310,18 +295,6 @@ class MaskData(BatchedData):
             )
         return classes.index(self.background)
 
-    def _check_crop(self, shape: tuple[int, int]) -> None:
-        crop, (height, width) = self.augment.crop, shape
-        if crop and (crop[0] > height or crop[1] > width) and self.augment.scale == (1.0, 1.0):
-            raise UserError(
-                f"data.augment.crop={list(crop)} is larger than the images' {height}×{width}: try data.augment.crop={min(height, width)}"
-            )
-        square = crop or (height, width)
-        if self.augment.turn and square[0] != square[1]:
-            raise UserError(
-                f"data.augment.turn is for square images and these have {square[0]}×{square[1]} pixels: set data.augment.crop={min(square)} or turn=0"
-            )
-
     def _example(self, part: str, place: int) -> Example:
         return self._reader.example(self.parts[part].pairs[place], weighted=part == "train")
 
@@ -373,20 +346,3 @@ class MaskData(BatchedData):
         shift = pixels.new_tensor(self.spec.mean).view(-1, 1, 1) * 255
         scale = 1 / (pixels.new_tensor(self.spec.std).view(-1, 1, 1) * 255)
         pixels.sub_(shift).mul_(scale)
-
-
-def first_folder(root: str | None, name: str, choices: Sequence[str], holds: str) -> Path:
-    """Return the folder of a dataset: `root` itself or a folder in it, whichever holds what it must.
-
-    Raises:
-        UserError: none does.
-    """
-    if not root:
-        raise UserError(f"data={name} needs a folder: set data.root or the variable EXPERIMENTS_DATA")
-    base = Path(os.path.expanduser(root))
-    for folder in (base, *(base / choice for choice in choices)):
-        if (folder / holds).exists():
-            return folder
-    raise UserError(
-        f"data={name}: {base} has no {holds}, nor has a folder {' or '.join(choices)} in it: set data.root or the variable EXPERIMENTS_DATA"
-    )

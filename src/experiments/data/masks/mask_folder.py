@@ -15,7 +15,8 @@ import numpy as np
 
 from experiments.data.common.parts import PARTS, files_below, parts_in
 from experiments.data.images import SUFFIXES
-from experiments.data.masks.mask_data import MaskContents, MaskData
+from experiments.data.masks.mask_contents import MaskContents
+from experiments.data.masks.mask_data import MaskData
 from experiments.data.masks.mask_files import pair_of
 from experiments.data.masks.mask_values import Meaning, packed, read_raw, understood
 from experiments.errors import UserError

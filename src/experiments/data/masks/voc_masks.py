@@ -7,7 +7,8 @@ import re
 from functools import partial
 from pathlib import Path
 
-from experiments.data.masks.mask_data import MaskContents, MaskData, first_folder
+from experiments.data.masks.mask_contents import MaskContents, first_folder
+from experiments.data.masks.mask_data import MaskData
 from experiments.data.masks.mask_files import Pair, pair_of
 from experiments.data.masks.mask_folder import classes_of
 from experiments.data.masks.mask_values import Meaning

@@ -115,8 +115,9 @@ class Reader:
     def __init__(self, net: Any, stages: Sequence[nn.Module]) -> None:
         self.chain = Chain(net, stages)
         self.scaling = net.transform
-        self.net = copy.copy(net)
-        self.net._modules = dict(net._modules)
+        self.net = copy.deepcopy(
+            net, {id(layer): layer for layer in net.children()}
+        )  # the same layers, in another module
         self.net.transform = _Sizes(net.transform)
         self.net.backbone = _Rest(net.backbone, self.chain)
 

@@ -58,11 +58,11 @@ def attend_as_library(
 
 def install(net: nn.Module) -> None:
     """Has a network of the library attend as all networks here do."""
-    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
     from transformers.masking_utils import sdpa_mask
 
     AttentionInterface.register(NAME, attend_as_library)
     AttentionMaskInterface.register(NAME, sdpa_mask)  # for whoever calls the library's network as a whole
     for module in net.modules():
-        if hasattr(module, "config") and hasattr(module.config, "_attn_implementation"):
-            module.config._attn_implementation = NAME
+        if isinstance(module, PreTrainedModel):
+            module.set_attn_implementation(NAME)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from experiments.batches import Sequences
 from experiments.tasks.report import Report
@@ -56,4 +60,28 @@ class TranscriptionReport(Report):
 
     def figures(self) -> dict[str, Callable[[], Figure | None]]:
         """Where the tokens of some test recordings look in the sound."""
-        return {"attention": lambda: self.task.draw([one for one, _ in self.task.drawn])} if self.task.drawn else {}
+        return {"attention": lambda: self.draw([one for one, _ in self.task.drawn])} if self.task.drawn else {}
+
+    @torch.no_grad()
+    def draw(self, clips: Sequence[Tensor]) -> Figure:
+        """Return each recording's spectrum, and below it where the tokens of what is heard look."""
+        from experiments.viz.attention import attention
+
+        task = self.task
+        maps, columns, rows = [], [], []
+        for clip in clips:
+            sound = Sequences(clip[None].to(task.device), torch.tensor([len(clip)], device=task.device))
+            sound = sound._replace(values=sound.values[:, : round(task.window * task.spec.rate)])
+            sound = sound._replace(lengths=sound.lengths.clamp(max=sound.values.shape[1]))
+            state = task.model.listen(sound)  # type: ignore[operator, union-attr]
+            tokens = task.hear(task.model, [sound.values[0]], False, state)[0]
+            prompt = task.prompts(task.model, state, 1, False)[0].tolist()
+            whole = torch.tensor([[*prompt, *tokens]], device=task.device)
+            steps = max(1, min(50, int(sound.lengths[0]) * 50 // task.spec.rate))
+            looks = task.model.attention(sound, whole)[0, len(prompt) - 1 : -1]  # type: ignore[operator, union-attr]
+            heard = int(float(sound.lengths[0]) / task.spec.rate * 50) or 1
+            part = F.adaptive_avg_pool1d(looks[None, :, :heard].float(), steps)[0].cpu()
+            maps.append(part)
+            columns.append([f"{(place + 0.5) * heard / 50 / steps:.1f}" for place in range(steps)])
+            rows.append([task.words.decode([token]) or "·" for token in tokens])
+        return attention(maps, columns, rows, ("seconds", "tokens"))

@@ -1,0 +1,88 @@
+"""What is refused of the words of a command line and of the files that they choose, before or after Hydra composes them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.config.comments import comment_of
+from experiments.config.options import GROUPS, conf_dir
+from experiments.errors import UserError
+
+
+def refuse_hidden(config_dirs: Sequence[str]) -> None:
+    """Raises for a file of the user's own that Hydra would never read, as one of ours has its name.
+
+    Raises:
+        UserError: when there is such a file, and it says something else.
+    """
+    for ours in conf_dir().rglob("*.yaml") if config_dirs else ():
+        name = ours.relative_to(conf_dir())
+        for theirs in (Path(folder) / name for folder in config_dirs):
+            if theirs.is_file() and not os.path.samefile(theirs, ours) and theirs.read_bytes() != ours.read_bytes():
+                raise UserError(
+                    f"{theirs} has the name of an option that is there already, which would be read in its place: "
+                    f"rename it, as {name.with_stem(f'my_{name.stem}')}"
+                )
+
+
+def refuse_filled_in(overrides: Sequence[str], folder: str) -> None:
+    """Raises for what a run fills in itself, so that an override would have no effect.
+
+    Args:
+        overrides: in Hydra's syntax.
+        folder: the key that says where to write.
+
+    Raises:
+        UserError: when there is such an override.
+    """
+    for word in overrides:
+        key, _, value = word.lstrip("+~").partition("=")
+        if key == "run.dir":
+            raise UserError(f"{word} has no effect, because the run fills it in: write {folder}={value}")
+        if key in ("run", "run.choices", "run.overrides", "run.config_dirs"):
+            raise UserError(f"{word} has no effect, because the run fills it in: leave it out")
+
+
+def refuse_lists(overrides: Sequence[str]) -> None:
+    """Raises for a list where a group takes one option: Hydra would compose all of them into one.
+
+    Raises:
+        UserError: when there is such an override.
+    """
+    for word in overrides:
+        key, _, value = word.lstrip("+~").partition("=")
+        if key in GROUPS and value.startswith("[") and value.endswith("]"):
+            inside = value[1:-1].split(",")
+            cure = f"{key}={inside[0].strip() or 'NAME'}"
+            sweep = f", or sweep over them with -m {key}={','.join(inside)}" if len(inside) > 1 else ""
+            raise UserError(f"{word} is a list, and {key} takes one option: write {cure}{sweep}")
+
+
+def refuse_names(config: Any) -> None:
+    """Raises for a file that gives an option's name where the keys of its group belong.
+
+    Raises:
+        UserError: naming the line to write.
+    """
+    for group in GROUPS:
+        if isinstance(config.get(group), str):
+            name = config[group]
+            raise UserError(
+                f"{group}: {name} in a YAML file stands where the keys of that group belong: write `- override /{group}: {name}` "
+                "among the file's defaults"
+            )
+
+
+def refuse_missing(keys: Iterable[str], choices: Mapping[str, Any], config_dirs: Sequence[str] = ()) -> None:
+    """Raises for the first of some keys that have no value, with what its file says of it.
+
+    Raises:
+        UserError: when there is one.
+    """
+    missing = sorted(keys)
+    if missing:
+        said = comment_of(missing[0], choices, config_dirs)
+        raise UserError(f"{missing[0]} has no default: add {missing[0]}=…{f' ({said})' if said else ''}")
