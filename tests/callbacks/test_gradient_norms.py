@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from experiments.callbacks.gradient_norms import GradientNorms
+
+TRAINER: Any = SimpleNamespace(current_epoch=0)
 
 
 class Module(nn.Module):
@@ -33,16 +38,28 @@ def test_norms_of_steps_and_stages() -> None:
     callback, module = GradientNorms(), Module()
     module.step(callback, 3.0, 4.0)
     module.step(callback, 6.0, 8.0)
-    callback.on_train_epoch_end(None, module)  # type: ignore[arg-type]
+    callback.on_train_epoch_end(TRAINER, module)  # type: ignore[arg-type]
     assert module.logged == pytest.approx(
-        {"train/gradient_norm": 7.5, "train/gradient_largest": 10.0, "train/gradient_first_to_last": 0.75}
+        {
+            "train/gradient_norm": 7.5,
+            "train/gradient_largest": 10.0,
+            "train/gradient_first_to_last": 0.75,
+            "train/gradient_spread": 4 / 3,
+        }
     )
+    assert callback.layers == ["0", "2"]
+    assert callback.by_layer["0"] == pytest.approx([3.0, 4.0]), "the first step"
+    assert callback.by_layer["1"] == pytest.approx([math.sqrt(18), math.sqrt(32)]), "geometric means of the epoch"
     again = GradientNorms()
     again.load_state_dict(callback.state_dict())
     module.step(again, float("nan"), 1.0)
-    again.on_train_epoch_end(None, module)  # type: ignore[arg-type]
+    again.on_train_epoch_end(TRAINER, module)  # type: ignore[arg-type]
     assert module.logged["train/gradient_largest"] == pytest.approx(1e38)
     assert module.logged["train/gradient_first_to_last"] == pytest.approx(0.75), "that of the first epoch stays"
+    assert module.logged["train/gradient_spread"] == pytest.approx(4 / 3)
+    old = GradientNorms()
+    old.load_state_dict({"largest": 1.0, "first_to_last": 0.5})  # of a checkpoint from before layers were measured
+    assert old.by_layer == {}
 
 
 def test_a_run_records_them_before_clipping(experiments) -> None:
@@ -52,4 +69,7 @@ def test_a_run_records_them_before_clipping(experiments) -> None:
     assert code == 0, errors
     metrics = json.loads(Path("run/record.json").read_text())["metrics"]
     assert metrics["train/gradient_largest"] >= metrics["train/gradient_norm"] > 1e-3
-    assert metrics["train/gradient_first_to_last"] > 0
+    assert metrics["train/gradient_first_to_last"] > 0 and metrics["train/gradient_spread"] >= 1
+    found = json.loads(Path("run/gradient_by_layer.json").read_text())
+    assert [len(norms) for norms in found["norms_by_epochs_trained"].values()] == [len(found["layers"])] * 2
+    assert Path("run/figures/gradient_by_layer.png").stat().st_size > 5000

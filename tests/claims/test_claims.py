@@ -171,7 +171,7 @@ def test_from_a_file_to_a_verdict_and_again(experiments: Run, tmp_path: Path) ->
     ("words", "said"),
     [
         (("rnn_forget",), "rnn_forget is no claim: did you mean rnn_forgets?"),
-        (("depth",), "depth is no claim: did you mean depth_needs_shortcuts?"),
+        (("depth",), "depth is no claim: did you mean depth_needs_shortcuts or gradient_vanishes_with_depth?"),
         ((), "claim needs one name: choose from"),
         (("rnn_forgets", "size=smal"), "did you mean small?"),
         (("rnn_forgets", "--lst"), "did you mean --list?"),

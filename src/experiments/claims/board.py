@@ -28,11 +28,9 @@ _HOW = """\
 
 | statement of the course | why |
 | --- | --- |
-| PCA has a fixed basis, an autoencoder learns its own | True by how each is made; `linear_autoencoder_is_pca` and `pca_computed_at_once` measure what follows from it. |
 | Flexibility, and when to use which | Judgements without a quantity of their own; the claims on accuracy, data and time are what they rest on. |
 | Tables of tasks, of uses and of what layers see | Lists, which no comparison refutes; `experiments show RUN` draws what layers see. |
-| Networks of 32 layers, and the gradient layer by layer | `depth_needs_shortcuts` compares 20 with 56 layers by their training loss alone; `callbacks=gradients` records how large gradients are by stage, in a run of `model=plain32` or `model=resnet32`, say. |
-| A GRU where data is little or memory is short, an LSTM for a large vocabulary | Not measured yet. |
+| An LSTM for a large vocabulary | Not measured: the data sets of words that need no download are small. |
 | Any claim at `size=full` | Never run: verdicts are those of `size=small`, on small data, and may change with more. |
 
 ## How a claim is tested

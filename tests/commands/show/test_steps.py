@@ -148,3 +148,10 @@ def test_hindi_words_are_drawn_and_aligned(experiments) -> None:
     assert code == 0, errors
     assert "बिल्ली" in output
     assert as_text(Board("", "", ())) == ""
+
+
+def test_a_word_that_is_nearly_a_computation_is_answered_with_it(experiments) -> None:
+    code, _, errors = experiments("show", "convolutoin")
+    assert code == 2 and "or did you mean convolution?" in errors
+    code, output, _ = experiments("show", "relu", "--x", "-2 3")
+    assert code == 0 and "at x = −2: relu gives 0" in output

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+from difflib import get_close_matches
 from pathlib import Path
 
 from experiments.errors import UserError
@@ -66,7 +67,7 @@ def main(words: list[str]) -> int:
     if not overrides and not (Path(options.run) / "config.yaml").exists():
         raise UserError(
             f"{options.run} holds no config.yaml: name the folder of a run"
-            + ("" if Path(options.run).exists() or "/" in options.run else f", or a computation: {_computations()}")
+            + ("" if Path(options.run).exists() or "/" in options.run else f", {_or_a_computation(options.run)}")
         )
     with waiting("importing PyTorch"):
         from experiments.commands.show.panel import Wanted
@@ -82,6 +83,15 @@ def _computations() -> str:
     from experiments.commands.show.steps import STEPS
 
     return ", ".join(("convolution", *STEPS))
+
+
+def _or_a_computation(word: str) -> str:
+    """Name the computations that look like a word, or all."""
+    from experiments.commands.show.steps import STEPS, USUAL
+
+    near = get_close_matches(word.lower(), (*_CONVOLUTION, *STEPS, *USUAL), n=3, cutoff=0.7)
+    meant = dict.fromkeys("convolution" if one in _CONVOLUTION else USUAL.get(one, one) for one in near)
+    return f"or did you mean {' or '.join(meant)}?" if near else f"or a computation: {_computations()}"
 
 
 def _reads_images(folder: Path) -> bool:

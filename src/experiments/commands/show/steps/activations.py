@@ -39,7 +39,7 @@ FUNCTIONS: dict[str, tuple[str, Callable[[float], float], Callable[[float], floa
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options."""
-    parser.add_argument("--values", default=VALUES, metavar="NUMBERS", help=f'"{VALUES}"')
+    parser.add_argument("--values", "--x", default=VALUES, metavar="NUMBERS", help=f'"{VALUES}"')
     parser.add_argument(
         "--kind",
         default="",

@@ -21,7 +21,7 @@ the batch, then multiplied by gamma and shifted by beta, which are learned.
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options."""
-    parser.add_argument("--batch", default=BATCH, metavar="ROWS", help=f'"{BATCH}"')
+    parser.add_argument("--batch", "--x", default=BATCH, metavar="ROWS", help=f'"{BATCH}"')
     parser.add_argument("--gamma", metavar="NUMBERS", help="one a channel (ones)")
     parser.add_argument("--beta", metavar="NUMBERS", help="one a channel (zeros)")
     parser.add_argument("--eps", type=float, default=1e-5, metavar="X", help="added to the variance (0.00001)")

@@ -22,7 +22,7 @@ weights. Channels are separated by |.
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options."""
-    parser.add_argument("--maps", default=MAPS, metavar="MAPS", help=f'"{MAPS}"')
+    parser.add_argument("--maps", "--x", default=MAPS, metavar="MAPS", help=f'"{MAPS}"')
     parser.add_argument("--weights", metavar="ROWS", help=f'a row a unit; "{WEIGHTS}"')
     parser.add_argument("--bias", metavar="NUMBERS", help="one a unit (zeros)")
 
