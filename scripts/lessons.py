@@ -31,10 +31,10 @@ DOCS = ROOT / "docs"
 LONGEST = 45  # lines of output on a page
 SMALL = ("trainer=quick", "callbacks.figures=null", "hydra.run.dir=run")
 WORDS = {
-    "en": {"idea": "The idea", "code": "The code", "see": "See it", "train": "Train it", "claims": "What was measured",
+    "en": {"idea": "The idea", "code": "The code", "see": "See it", "train": "Train it", "tables": "Side by side", "claims": "What was measured",
            "questions": "Questions", "more": "lines more", "other": "हिन्दी में", "notebook": "as a notebook",
            "head": "comparison | quantity | of | against | effect | 95 % | verdict", "verdict": "Verdict", "stop": "."},
-    "hi": {"idea": "विचार", "code": "Code", "see": "देखें", "train": "Train करें", "claims": "क्या मापा गया",
+    "hi": {"idea": "विचार", "code": "Code", "see": "देखें", "train": "Train करें", "tables": "तुलना", "claims": "क्या मापा गया",
            "questions": "प्रश्न", "more": "पंक्तियाँ और", "other": "In English", "notebook": "notebook के रूप में",
            "head": "तुलना | राशि | किसकी | किसके सामने | असर | 95 % | निर्णय", "verdict": "निर्णय", "stop": "।"},
 }  # fmt: skip
@@ -218,6 +218,8 @@ def _gallery(pictures: list[tuple[dict[str, Any], str, str]]) -> str:
 
 
 def _page(lesson: dict[str, Any], language: str, shown: list[tuple[str, str, str]]) -> str:
+    from experiments.claims.course_tables import as_markdown, read_table, table_names
+
     words, other = WORDS[language], "hi" if language == "en" else "en"
     number = int(lesson["name"][:2])
     title, file = lesson["title"][language], lesson["code"]["file"]
@@ -235,6 +237,11 @@ def _page(lesson: dict[str, Any], language: str, shown: list[tuple[str, str, str
             parts.append(f"![{command}](../../images/lessons/{picture})")
     parts += [f"## {words['code']}", f"`{file}`", f"```python\n{source(file, lesson['code']['object'])}\n```"]
     parts += [f"## {words['train']}", f"```\n{lesson['train']}\n```"]
+    tables = [one for one in map(read_table, table_names()) if one.lesson == number]
+    parts += [f"## {words['tables']}"] if tables else []
+    for one in tables:
+        command = f"experiments list tables {one.name}{' --language hi' if language == 'hi' else ''}"
+        parts += [f"### {one.title[language]}", as_markdown(one, language), f"```\n{command}\n```"]
     parts.append(f"## {words['claims']}")
     parts += [measured(claim, language) for claim in lesson["claims"]]
     parts.append(f"## {words['questions']}")

@@ -35,7 +35,7 @@ experiments: pick a model, a dataset, a freezing strategy and a precision; train
   experiments train resume=RUN                         go on where a run or a sweep stopped
   experiments status SWEEP                             how a sweep stands
   experiments check [-m] [group=option …] [key=value …]  what is wrong with a config or a sweep, without running it
-  experiments list models|data|tasks|… [WORD…]         what there is to choose from; list models --reads text
+  experiments list models|data|tasks|… [WORD…]         what there is; list models --reads text; list tables: the course's
   experiments explain KEY|GROUP|GROUP=OPTION           what a key means, its default, what it may be
   experiments layers [model=… data=…] [--purpose]      layer table: filters, output shapes, parameters
   experiments layers --compare model=lenet5,vgg16      models side by side: year, layers, parameters, FLOPs, idea, use
@@ -203,6 +203,10 @@ def _list(words: list[str]) -> int:
         from experiments.claims.board import list_claims
 
         return list_claims(words[1:])
+    if words and words[0] in ("table", "tables"):
+        from experiments.claims.course_tables import list_tables
+
+        return list_tables(words[1:])
     from experiments.commands.list_options import main as list_options
 
     return list_options(words)

@@ -182,7 +182,7 @@ def _to_list(before: Sequence[str], current: str) -> list[str]:
     groups = {f"{group}s" if group in _PLURALS else group: group for group in GROUPS}
     words = [word for word in before if not word.startswith("-")]
     if not words:
-        return _beginning(current, [*groups, "claims"])
+        return _beginning(current, [*groups, "claims", "tables"])
     return _beginning(current, options(groups.get(words[0], words[0]))) if current else []
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from experiments.viz.tables import columns
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,3 @@ def _beside(blocks: list[list[str]]) -> list[str]:
             cells.append(block[place] if 0 <= place < len(block) else " " * wide)
         lines.append("   ".join(cells))
     return lines
-
-
-def columns(text: str) -> int:
-    """Columns of a terminal that a text takes: signs above and below a letter take none."""
-    return sum(unicodedata.category(letter) not in ("Mn", "Me", "Cf") for letter in text)

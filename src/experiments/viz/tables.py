@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Collection, Sequence
 
 from experiments.system.outside_text import cell, clean
 
 Rows = Sequence[Sequence[str]]
+
+
+def columns(text: str) -> int:
+    """Columns of a terminal that a text takes: signs above and below a letter take none."""
+    return sum(unicodedata.category(letter) not in ("Mn", "Me", "Cf") for letter in text)
 
 
 def table(head: Sequence[str], rows: Rows, right: Sequence[int] = (), bold: Collection[int] = ()) -> str:
@@ -21,13 +27,12 @@ def table(head: Sequence[str], rows: Rows, right: Sequence[int] = (), bold: Coll
         bold: numbers of the rows that stand out; only for a terminal.
     """
     head, rows = [clean(name) for name in head], [[clean(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    widths = [max(columns(row[column]) for row in [head, *rows]) for column in range(len(head))]
 
     def line(row: Sequence[str]) -> str:
-        cells = (
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
+        # Signs above and below letters, as in Devanagari, take no column of their own.
+        filled = [(cell, " " * (width - columns(cell))) for cell, width in zip(row, widths, strict=True)]
+        cells = (space + cell if column in right else cell + space for column, (cell, space) in enumerate(filled))
         return "  ".join(cells).rstrip()
 
     body = [f"\x1b[1m{line(row)}\x1b[0m" if number in bold else line(row) for number, row in enumerate(rows)]

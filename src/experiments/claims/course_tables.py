@@ -1,0 +1,149 @@
+"""The tables that the course draws, with what was measured of their rows: `experiments list tables`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.claims.board import verdict_of
+from experiments.config.command_words import option, split_words
+from experiments.config.options import conf_dir, option_files
+from experiments.config.usual_words import near_names
+from experiments.errors import UserError, unknown
+from experiments.system.bounded_files import read_yaml
+from experiments.viz.tables import markdown, table
+
+LANGUAGES = "en", "hi"
+MEASURED = {"en": "measured", "hi": "मापा गया"}
+
+
+@dataclass(frozen=True)
+class CourseTable:
+    """Holds one table.
+
+    Attributes:
+        lesson: number of the lesson that draws it.
+        title: by language, and so are the others.
+        head: names of the columns.
+        rows: cells of each row.
+        claims: of each row the name of the claim that tests it; empty where none does.
+        parts: of each row the number of the claim's comparison that does, from 1; 0 where all count.
+        see: commands that show more.
+    """
+
+    name: str
+    lesson: int
+    title: dict[str, str]
+    head: dict[str, list[str]]
+    rows: dict[str, list[list[str]]]
+    claims: list[str]
+    parts: list[int]
+    see: list[str]
+
+    def measured(
+        self, verdicts: dict[str, str] | None = None, language: str = "en"
+    ) -> tuple[list[str], list[list[str]]]:
+        """Return head and rows, with the verdict on the claim of each row where one has a claim.
+
+        Args:
+            verdicts: their words in another language.
+            language: en or hi.
+        """
+        head, rows = self.head[language], self.rows[language]
+        if not any(self.claims):
+            return head, rows
+        said = [_verdict(claim, part) for claim, part in zip(self.claims, self.parts, strict=True)]
+        said = [(verdicts or {}).get(word, word) for word in said]
+        return [*head, MEASURED[language]], [[*row, word] for row, word in zip(rows, said, strict=True)]
+
+
+def _verdict(claim: str, part: int) -> str:
+    found = verdict_of(claim) if claim else None
+    if found is None:
+        return "not run" if claim else "–"
+    return found[0].findings[part - 1].verdict if part else found[0].verdict
+
+
+def table_names() -> list[str]:
+    """Names of all tables, in the order of the lessons."""
+    return sorted(option_files("course_table"), key=lambda name: (read_table(name).lesson, name))
+
+
+def read_table(name: str) -> CourseTable:
+    """Return the table of a name."""
+    found: dict[str, Any] = read_yaml(conf_dir() / "course_table" / f"{name}.yaml")
+    return CourseTable(
+        name=name,
+        lesson=found["lesson"],
+        title=found["title"],
+        head={language: _cells(found["head"][language]) for language in LANGUAGES},
+        rows={language: [_cells(row[language]) for row in found["rows"]] for language in LANGUAGES},
+        claims=[row.get("claim", "") for row in found["rows"]],
+        parts=[row.get("part", 0) for row in found["rows"]],
+        see=found["see"],
+    )
+
+
+def _cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.split("|")]
+
+
+def list_tables(words: list[str]) -> int:
+    """`experiments list tables [WORD…] [--language en|hi]`: all tables, or those with some words in full.
+
+    Raises:
+        UserError: for a wrong switch or language, and where no table has the words.
+    """
+    language, words = option("--language", words)
+    names, _, switches = split_words(words)
+    language = language or "en"
+    if switches:
+        raise UserError(f"experiments list tables does not know {switches[0]}: give words to look for, or --language")
+    if language not in LANGUAGES:
+        raise UserError(unknown(f"--language {language}", "no language of the tables", language, LANGUAGES))
+    tables = [read_table(name) for name in table_names()]
+    if not names:
+        rows = [[one.name, str(one.lesson), one.title[language]] for one in tables]
+        print(table(["table", "lesson", "title"], rows, right=[1]))
+        print("\nexperiments list tables NAME prints one; --language hi in Hindi")
+        return 0
+    chosen = [one for one in tables if " ".join(names) in (one.name, one.title[language])]
+    chosen = chosen or [one for one in tables if all(_has(one, word) for word in names)]
+    if not chosen:
+        near = near_names(names[0].lower(), [one.name for one in tables])
+        cure = f"did you mean {' or '.join(near)}?" if near else "see experiments list tables"
+        raise UserError(f"no table of the course has {' and '.join(names)}: {cure}")
+    print("\n\n".join(_text(one, language) for one in chosen))
+    return 0
+
+
+def _has(one: CourseTable, word: str) -> bool:
+    return word.lower() in " ".join([one.name, *one.title.values()]).lower()
+
+
+def _text(one: CourseTable, language: str) -> str:
+    """Return a table as the terminal shows it, with its claims and commands below."""
+    lines = [
+        one.title[language],
+        "",
+        table(*one.measured(hindi_verdicts() if language == "hi" else None, language)),
+        "",
+    ]
+    lines += [f"measured  experiments claim {claim}" for claim in dict.fromkeys(filter(None, one.claims))]
+    lines += [f"see       {command}" for command in one.see]
+    return "\n".join(lines)
+
+
+def hindi_verdicts() -> dict[str, str]:
+    """Return the verdicts in Hindi."""
+    return {"holds": "सही निकला", "does not hold": "सही नहीं निकला", "cannot be told": "तय नहीं हो सका"}
+
+
+def as_markdown(one: CourseTable, language: str) -> str:
+    """Return a table as the lessons have it, with links to the claims."""
+    head, rows = one.measured(hindi_verdicts() if language == "hi" else None, language)
+    linked = [
+        [*row[:-1], f"[{row[-1]}](../../claims.md#{claim})"] if claim else row
+        for row, claim in zip(rows, one.claims, strict=True)
+    ]
+    return markdown(head, linked)
