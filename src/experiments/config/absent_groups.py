@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.config.options import conf_dir, content
+from experiments.config.options import conf_dir, content, defaults_of
 from experiments.config.shorthand import TRAINER
 from experiments.errors import UserError
 
@@ -44,8 +44,9 @@ def _said_by(group: str, option: str, folder: str) -> dict[str, Any]:
     """Return what an option's file and those that it changes say, for a run in a folder."""
     said = content(conf_dir() / group / f"{option}.yaml")
     base: dict[str, Any] = {}
-    for other in said.pop("defaults", ()):
-        base |= _said_by(group, other, folder)
+    for entry in defaults_of(said, group):
+        base |= _said_by(entry.group, entry.option, folder)
+    said.pop("defaults", None)
     return base | _filled(said, folder)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from experiments.config.options import GROUPS, content, option_files
+from experiments.config.options import GROUPS, content, defaults_of, option_files
 
 _DEPTH = 10  # of files that name one another
 
@@ -32,13 +32,8 @@ def _asked_for(group: str, option: str, config_dirs: Sequence[str], depth: int) 
     path = option_files(group, config_dirs, bases=True).get(option)
     if path is None or depth > _DEPTH:
         return
-    listed = content(path).get("defaults")
-    for entry in listed if isinstance(listed, list) else ():
-        if isinstance(entry, str):
-            name = entry.partition("@")[0]
-            inner, _, other = name.removeprefix("/").rpartition("/") if name.startswith("/") else (group, "", name)
-            yield from _asked_for(inner, other, config_dirs, depth + 1)
-        for key, value in entry.items() if isinstance(entry, dict) else ():
-            name = str(key).removeprefix("override ").strip().removeprefix("/")
-            if name.startswith("hydra/") and isinstance(value, str):
-                yield name, value
+    for entry in defaults_of(content(path), group):
+        if not entry.key:
+            yield from _asked_for(entry.group, entry.option, config_dirs, depth + 1)
+        elif entry.group.startswith("hydra/") and isinstance(entry.option, str):
+            yield entry.group, entry.option

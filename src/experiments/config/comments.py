@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from experiments.config.options import conf_dir, content, option_files
+from experiments.config.options import conf_dir, content, defaults_of, option_files
 
 _KEY = re.compile(r"^(\s*)([\w.]+|'[^']+'|\"[^\"]+\"):(?:\s|$)")
 
@@ -61,9 +61,7 @@ def files_of(group: str, option: str, config_dirs: Sequence[str] = ()) -> Iterat
             continue
         seen.add(path)
         yield path
-        for one in content(path).get("defaults") or ():
-            if isinstance(one, str) and one != "_self_":
-                waiting.append(one.split("@")[0].removeprefix(f"/{group}/"))
+        waiting += [entry.option for entry in defaults_of(content(path), group) if not entry.key]
 
 
 def comment_of(key: str, choices: Mapping[str, Any], config_dirs: Sequence[str] = ()) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.config.options import content, option_files
+from experiments.config.options import content, defaults_of, option_files
 
 OVERRIDE = "/task@_global_.task"
 _LABELS = ("classes", "value", "values", "steps")  # what tasks with labels learn from
@@ -22,8 +22,8 @@ def fitting_tasks(model: Any, makes: Sequence[Any], kind: Any, config_dirs: Sequ
     ]
 
     def rank(name: str) -> tuple[int, bool, bool]:
-        usual = {"/model@_global_.model": model} in (found[name].get("defaults") or [])
-        return makes.index(found[name].get("makes") or "classes"), name != "reconstruction", not usual
+        usual = [entry.option for entry in defaults_of(found[name], "task") if entry.group == "model"]
+        return makes.index(found[name].get("makes") or "classes"), name != "reconstruction", model not in usual
 
     return sorted(fitting, key=rank)
 
@@ -81,19 +81,11 @@ def inherited(
     found = content(path)
     if key in found and (of is None or of in (found[key] or {})):
         return found[key]
-    for default in found.get("defaults") or ():
-        if isinstance(default, dict):
-            if key in default:
-                return default[key]
-        elif (
-            default != "_self_"
-            and (
-                value := inherited(
-                    group, default.split("@")[0].removeprefix(f"/{group}/"), key, config_dirs, depth + 1, of
-                )
-            )
-            is not None
-        ):
+    for entry in defaults_of(found, group):
+        if entry.key:
+            if entry.key == key:
+                return entry.option
+        elif (value := inherited(entry.group, entry.option, key, config_dirs, depth + 1, of)) is not None:
             return value
     return None
 

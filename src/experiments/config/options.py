@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -53,6 +53,40 @@ def content(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+class Default(NamedTuple):
+    """An entry of the `defaults` list of an option's file.
+
+    Attributes:
+        group: of the option that it names.
+        option: its name.
+        key: what the file writes before the name, such as `override /hydra/sweeper`; empty for an option that this one changes.
+    """
+
+    group: str
+    option: Any
+    key: str = ""
+
+
+def defaults_of(found: Mapping[str, Any], group: str) -> list[Default]:
+    """Return the entries of an option's `defaults` list, but for `_self_`.
+
+    Args:
+        found: what stands in the file.
+        group: the option's own.
+    """
+    listed = found.get("defaults")
+    entries: list[Default] = []
+    for entry in listed if isinstance(listed, list) else ():
+        if isinstance(entry, str) and entry != "_self_":
+            name = entry.partition("@")[0]
+            place, _, option = name.rpartition("/")
+            entries.append(Default(place.removeprefix("/") if name.startswith("/") else group, option))
+        for key, option in entry.items() if isinstance(entry, dict) else ():
+            place = str(key).removeprefix("override ").strip().partition("@")[0]
+            entries.append(Default(place.removeprefix("/"), option, str(key)))
+    return entries
+
+
 def describe(path: Path) -> dict[str, Any]:
     """Return what an option's file says of itself: its `about`, with the first sentence of its leading comment as the
     title where it has none, or else the title of the option that it changes; of a model also what it `reads` and its
@@ -68,7 +102,7 @@ def describe(path: Path) -> dict[str, Any]:
     about: dict[str, Any] = {"title": _leading_sentence(text)} | dict(found.get("about") or {})
     if not about["title"]:
         del about["title"]
-    base = next((one for one in found.get("defaults") or [] if isinstance(one, str)), "_self_")
+    base = next((entry.option for entry in defaults_of(found, path.parent.name) if not entry.key), "_self_")
     if (path.parent / f"{base}.yaml").is_file():  # the option that this one changes
         about = describe(path.parent / f"{base}.yaml") | about
     kinds = (found.get("reads") or {}).get("kind") if isinstance(found.get("reads"), dict) else None

@@ -104,12 +104,8 @@ def build_model(config: DictConfig, spec: Any) -> Any:
     source = config.model.get("source")
     found = {"source": str(published_folder(source))} if source and hub_name(source, config.model) else {}
     given = spec.inputs | hints(config.model, spec) | asked(config.task, spec) | found
-
-    def build() -> Any:
-        return make(config.model, **given)
-
-    require_model_memory(config, build)
-    model = build()
+    with require_model_memory(config):
+        model = make(config.model, **given)
     from torch.nn.parameter import is_lazy
 
     if any(is_lazy(one) for one in (*model.parameters(), *model.buffers())):

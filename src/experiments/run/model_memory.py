@@ -1,41 +1,71 @@
-"""Whether a network fits into memory, told before any of its values are made."""
+"""Whether a network fits into memory, told while it is built and before its values are written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from omegaconf import DictConfig
 
-from experiments.config.preprocessing import given_keys
+from experiments.errors import UserError
 from experiments.system.memory import require_memory, total_memory
 
 
-def require_model_memory(config: DictConfig, build: Callable[[], Any]) -> None:
-    """Builds a network without values and refuses it where weights, gradients and the optimizer's state cannot fit.
+@contextmanager
+def require_model_memory(config: DictConfig) -> Iterator[None]:
+    """Refuse a network that is built inside, where its weights, gradients and the optimizer's state cannot fit.
 
-    A network that cannot be built so is left to the building.
+    Each parameter counts from its registration, which comes before its first values: memory that nothing was written to costs
+    nothing.
 
     Raises:
-        UserError: with the number of its parameters.
+        UserError: with the number of parameters so far.
     """
-    if total_memory() is None or not any(
-        key.partition(".")[0] in ("model", "data", "task") for key in given_keys(config)
-    ):
+    if total_memory() is None:
+        yield
         return
+    from torch.nn.modules.module import register_module_parameter_registration_hook
+
+    copies, counted = _copies(config), {"parameters": 0, "bytes": 0}
+    seen: set[int] = set()  # weights that two layers share count once
+
+    def count(module: Any, name: str, parameter: Any) -> None:
+        if id(parameter) in seen or parameter.is_meta:
+            return
+        seen.add(id(parameter))
+        counted["parameters"] += parameter.numel()
+        counted["bytes"] += parameter.numel() * parameter.element_size()
+        what = f"{_name(config)} has {counted['parameters']:,} parameters or more, which in training"
+        require_memory(copies * counted["bytes"], what, "take a smaller one")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    except RuntimeError as error:
+        asked = re.search(r"allocate memory.*?allocate (\d+) bytes", str(error), re.DOTALL)
+        if asked is None and "Storage size calculation overflowed" not in str(error):
+            raise
+        if asked is not None:
+            require_memory(
+                copies * (counted["bytes"] + int(asked[1])), f"{_name(config)} in training", "take a smaller one"
+            )
+        raise UserError(f"{_name(config)} needs more memory than there is: take a smaller one") from error
+    finally:
+        hook.remove()
+
+
+def _copies(config: DictConfig) -> int:
+    """Return how often a parameter's memory is taken: by itself and, where all learn on the CPU, its gradient and moments."""
     import torch
 
-    try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
-            network = build()
-        count = sum(one.numel() for one in network.parameters())
-        size = sum(one.numel() * one.element_size() for one in (*network.parameters(), *network.buffers()))
-    except Exception:  # whatever it is, the building says it
-        return
     on_cpu = config.trainer.get("accelerator") == "cpu" or not torch.cuda.is_available()
-    if on_cpu and config.run.choices.get("freezing") == "none":
-        moments = 2 if "adam" in str(config.optimizer.get("_target_")).lower() else 1
-        size *= 2 + moments
+    if not on_cpu or config.run.choices.get("freezing") != "none":
+        return 1
+    return 4 if "adam" in str(config.optimizer.get("_target_")).lower() else 3
+
+
+def _name(config: DictConfig) -> str:
     given = ", ".join(word for word in config.run.overrides if word.startswith("model."))
-    name = f"model={config.run.choices.get('model')}{f' with {given}' if given else ''}"
-    require_memory(size, f"{name} has {count:,} parameters, which in training", "take a smaller one")
+    return f"model={config.run.choices.get('model')}{f' with {given}' if given else ''}"
