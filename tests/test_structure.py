@@ -10,12 +10,13 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "experiments"
 
-_BASE = {"spec", "batches", "errors", "transcript_rules", "system", "speedups"}
+_BASE = {"spec", "batches", "contracts", "errors", "transcript_rules", "system", "speedups"}
 # Folder, or file at the top: what it may import of this package, besides itself.
 ALLOWED = {
     "errors": set(),
     "spec": set(),
     "batches": set(),
+    "contracts": set(),
     "transcript_rules": {"errors"},
     "system": {"errors"},
     "speedups": {"errors", "system"},
@@ -43,6 +44,7 @@ TOP = {
     "errors": "sentences",
     "spec": "what data say of themselves",
     "batches": "the types of a batch",
+    "contracts": "what networks, tasks, data and loggers may offer beyond torch and Lightning: each a Protocol",
     "transcript_rules": "how texts are written before they are compared: tasks and data share it, and neither imports the other",
 }
 # Names that two classes still have, in folders that no file imports both of.

@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from experiments.contracts import RecordsSteps
 from experiments.errors import UserError, first_line
 from experiments.loggers.trackers import log_picture
 from experiments.system.files import atomic_path, write_json
@@ -87,7 +88,7 @@ class GradientReach(Callback):
 
 
 def _layers(module: Any) -> list[Any]:
-    return [layer for layer in module.model.modules() if hasattr(layer, "recorded")]
+    return [layer for layer in module.model.modules() if isinstance(layer, RecordsSteps)]
 
 
 def state_gradients(task: Any, batch: Any) -> Tensor:

@@ -8,6 +8,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from experiments.contracts import TakesPrCurves
+
 THRESHOLDS = 127  # as TensorBoard's own
 
 
@@ -51,7 +53,7 @@ class PRCurves(Callback):
             self._counts = trainer.strategy.reduce(self._counts, reduce_op="sum")  # type: ignore[assignment]
         names = getattr(getattr(pl_module, "spec", None), "classes", None) or range(self._counts.shape[1])
         for logger in trainer.loggers:
-            if trainer.is_global_zero and hasattr(logger, "log_pr_curve"):
+            if trainer.is_global_zero and isinstance(logger, TakesPrCurves):
                 for name, rows in zip(names, curves(self._counts.cpu()), strict=True):
                     logger.log_pr_curve(f"test/{name}", rows.tolist(), trainer.global_step)
 

@@ -13,6 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from experiments.batches import Sequences
+from experiments.contracts import ComesInOrder
 from experiments.errors import UserError, first_line
 from experiments.tasks.base import Task
 from experiments.transfer.cache_files import Cache, TooLargeError
@@ -90,7 +91,7 @@ class FrozenFeatures(Callback):
             return f"{type(task).__name__} needs the examples themselves"
         if not takes_features(task.model):
             return f"{type(task.model).__name__} is more than its stages one after the other"
-        if not hasattr(data, "in_order"):
+        if not isinstance(data, ComesInOrder):
             return f"{type(data).__name__} cannot say which examples are the same in every epoch"
         if reads_rows(task.model):
             return self._reason_of_boxes(task.model, data)

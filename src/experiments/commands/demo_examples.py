@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.contracts import OneLongText
 from experiments.errors import UserError
 
 AMONG = 64  # the first of the split, over which examples are spread
@@ -102,7 +103,7 @@ def _with_gap(text: str) -> str:
 def _texts(answerer: Any, data: Any, count: int) -> list[list[Any]]:
     if answerer.kind == "question":
         return [[one.question, one.passage] for one in _spread(data.questions["test"][:AMONG], count)]
-    if hasattr(data, "ids"):  # one long text
+    if isinstance(data, OneLongText):  # one long text
         tokens = data.ids["test"]
         starts = _spread(range(0, max(1, len(tokens) - BEGINNING)), count)
         texts = [data.decode([tokens[start : start + BEGINNING]])[0] for start in starts]

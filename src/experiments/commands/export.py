@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.commands.export_formats import FORMS, SUFFIXES
 from experiments.commands.export_inputs import flattened
+from experiments.contracts import FindsObjects
 from experiments.errors import RunFailed, UserError, first_line
+from experiments.spec import ControlSpec
 from experiments.system.arguments import Parser
 from experiments.system.outside_text import json_text
 from experiments.system.terminal import waiting
@@ -66,7 +68,7 @@ def main(words: list[str]) -> int:
         loaded = load_published(overrides) if overrides else load(options.run, "export")
     name = str(loaded.config.run.choices["model"]) + SUFFIXES[options.format]
     target = options.to or (Path("export") if overrides else Path(options.run) / "export") / name
-    finds = hasattr(loaded.model, "from_features")  # a detector
+    finds = isinstance(loaded.model, FindsObjects)  # a detector
     try:
         if finds:
             from experiments.commands.export_detector import export_detector
@@ -82,7 +84,7 @@ def main(words: list[str]) -> int:
         where = "images named" if files else "test images"
         print(f"agreement      largest difference {difference:.1e}, of {objects} objects in {where} of unlike sizes")
         return 0
-    drawn = "random observations" if hasattr(loaded.spec, "observations") else "test examples"
+    drawn = "random observations" if isinstance(loaded.spec, ControlSpec) else "test examples"
     what = "inputs" if files else drawn
     print(
         f"agreement      largest difference {difference:.1e}, on {sizes[0]} {what} in batches of {_listed(sizes)}{varies}"

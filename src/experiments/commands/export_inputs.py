@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from experiments.errors import UserError
+from experiments.spec import ControlSpec
 
 if TYPE_CHECKING:
     from experiments.run.loaded import Loaded
@@ -25,7 +26,7 @@ def flattened(loaded: Loaded, files: list[str]) -> tuple[Any, list[Any]]:
         from experiments.commands.predict_inputs import image_files
 
         inputs: tuple[Any, ...] = (loaded.prepare(image_files(files)[:_EXAMPLES]),)
-    elif hasattr(loaded.spec, "observations"):  # a policy
+    elif isinstance(loaded.spec, ControlSpec):  # a policy
         from experiments.batches import Observations
 
         values = torch.randn(_EXAMPLES, len(loaded.spec.observations), generator=torch.Generator().manual_seed(0))

@@ -12,6 +12,7 @@ from experiments.commands.answer_table import as_rows, rounded, save_attachments
 from experiments.commands.predict_inputs import HEADS, READERS
 from experiments.commands.subtitles import FORMATS, write
 from experiments.config.foreign_modules import is_foreign
+from experiments.contracts import ContinuesTexts, HearsTimes
 from experiments.errors import UserError
 from experiments.run.folder import read_config
 from experiments.system.arguments import Parser
@@ -94,10 +95,10 @@ def main(words: list[str]) -> int:
         loaded = load_published(overrides) if overrides else load(options.run, "predict")
     report = report_of(loaded.task)
     top = options.top or report.top
-    if options.format in ("json", *FORMATS) and hasattr(loaded.task, "hear_times"):
+    if options.format in ("json", *FORMATS) and isinstance(loaded.task, HearsTimes):
         loaded.task.hear_times()
     if options.sample:
-        if not hasattr(loaded.task, "writing"):
+        if not isinstance(loaded.task, ContinuesTexts):
             raise UserError(
                 f"--sample {options.sample[0]} is of language models, and this run writes no text: leave it out"
             )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from experiments.contracts import ContinuesTexts, positions_of
 from experiments.errors import UserError
 from experiments.spec import AGAINST, FOLLOWS
 
@@ -42,7 +43,7 @@ def zero_shot(
     sentences = [template.format(label) for label in labels]
     if FOLLOWS in getattr(loaded.spec, "classes", ()) and _paired(loaded):
         judge = _entailment
-    elif hasattr(loaded.task, "generate"):
+    elif isinstance(loaded.task, ContinuesTexts):
         judge = _likelihood
     else:
         raise UserError(
@@ -86,7 +87,7 @@ def _log_likelihood(loaded: Any, texts: Sequence[str]) -> Any:
     import torch
 
     inputs = loaded.reader.prepare(texts)
-    sees = getattr(loaded.model, "positions", None)
+    sees = positions_of(loaded.model)
     if sees is not None and inputs.values.shape[1] > sees:
         rows = [row[:length][-sees:] for row, length in zip(inputs.values, inputs.lengths.tolist(), strict=True)]
         lengths = torch.tensor([len(row) for row in rows])

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from experiments.contracts import TakesPictures, TakesTexts
 from experiments.errors import UserError
 from experiments.system.bounded_files import read_json, read_yaml
 from experiments.system.files import write_json
@@ -214,7 +215,7 @@ def log_picture(loggers: Iterable[Any], name: str, png: bytes, step: int) -> Non
         step: of the optimizer.
     """
     for logger in loggers:
-        if hasattr(logger, "log_picture"):
+        if isinstance(logger, TakesPictures):
             logger.log_picture(name, png, step)
             continue
         known = kinds(logger)
@@ -235,7 +236,7 @@ def log_text(loggers: Iterable[Any], name: str, markdown: str, step: int) -> Non
     for logger in loggers:
         known = kinds(logger)
         if "RunLogger" in known:
-            if hasattr(logger, "log_text"):
+            if isinstance(logger, TakesTexts):
                 logger.log_text(name, markdown, step)
         elif "WandbLogger" in known:
             import html

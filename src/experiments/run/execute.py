@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments import speedups
 from experiments.config.devices import processes_here
+from experiments.contracts import KeepsFiles
 from experiments.errors import Pruned, UserError, belongs_to, in_short
 from experiments.run.banner import banner, freezing_table
 from experiments.run.build import (
@@ -121,11 +122,11 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
         waiting_for("reading the data")
         data = build_data(config, ours)
         waiting_for("building the model")
-        if rank() == 0 and hasattr(data, "keep"):  # what data have learned from their training part
+        if rank() == 0 and isinstance(data, KeepsFiles):  # what data have learned from their training part
             data.keep(folder)
         seed_everything(config.seed)  # whatever the data drew
         task = build_task(config, data.spec, data) if ours else build_foreign_task(config, data)
-        if ours and rank() == 0 and hasattr(task.model, "keep"):  # what a model needs besides its weights
+        if ours and rank() == 0 and isinstance(task.model, KeepsFiles):  # what a model needs besides its weights
             task.model.keep(folder)
         seed_everything(config.seed + rank())  # dropout differs between the processes of one run
         trainer = build_trainer(config, shares=shares_batches(data))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 
+from experiments.contracts import LeavesOutClasses
 from experiments.errors import UserError
 from experiments.tasks.autoencoding import Autoencoding, Sample, Shared
 from experiments.tasks.parts.image_similarity import mse
@@ -84,7 +85,7 @@ class AnomalyDetection(Autoencoding):
     def setup(self, stage: str) -> None:
         """Takes the anomalous classes out of training and validation, before any loader is made."""
         data = self.attached_data
-        if data is None or not hasattr(data, "leave_out"):
+        if data is None or not isinstance(data, LeavesOutClasses):
             raise UserError(
                 "task=anomaly_detection leaves classes out of the data, and these cannot: choose data of images"
             )

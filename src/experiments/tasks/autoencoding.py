@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MetricCollection
 
+from experiments.contracts import FitsAtOnce, GivesSamples
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts.code_probe import EXAMPLES, probe
@@ -166,7 +167,7 @@ class Autoencoding(Task):
 
     def on_fit_start(self) -> None:
         """A model that is fitted in one go, such as PCA, gets its training images here."""
-        train = self.sample("train", self.peer_examples) if hasattr(self.model, "fit") else None
+        train = self.sample("train", self.peer_examples) if isinstance(self.model, FitsAtOnce) else None
         if train is not None:
             self.model.fit(train.pixels, self.pixel_mean.float().cpu(), self.pixel_std.float().cpu())
 
@@ -177,7 +178,7 @@ class Autoencoding(Task):
         module.
         """
         data = self.data or self.attached_data
-        if data is None or not hasattr(data, "sample"):
+        if data is None or not isinstance(data, GivesSamples):
             return None
         inputs, labels = data.sample(part, max(1, VALUES // prod(self.medium.shape)))
         # In an order of its own: folders of images come class by class.

@@ -18,6 +18,7 @@ from torchmetrics.classification import (
 )
 
 from experiments.errors import UserError
+from experiments.spec import TextSpec
 from experiments.tasks.base import Task
 from experiments.tasks.parts import class_weights as parts
 from experiments.tasks.report import Report
@@ -93,7 +94,7 @@ class Classification(Task):
         }
         if classes > 5:
             metrics["top5"] = MulticlassAccuracy(classes, average="micro", top_k=5, validate_args=False)
-        if classes == 2 and hasattr(self.spec, "vocabulary"):
+        if classes == 2 and isinstance(self.spec, TextSpec):
             metrics["matthews"] = MulticlassMatthewsCorrCoef(classes, validate_args=False)
         # Left to itself the collection joins metrics whose states are equal after one batch, by accident too.
         groups: list[list[str]] = [["accuracy"], ["precision", "recall", "f1"]]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
+from experiments.contracts import FindsObjects
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts.average_precision import AveragePrecision
@@ -65,7 +66,7 @@ class Detection(Task):
         self.drawn: list[tuple[Tensor, Found, Found]] = []
 
     def on_fit_start(self) -> None:
-        if hasattr(self.model, "from_features"):  # one of torchvision's, whose import has been paid for
+        if isinstance(self.model, FindsObjects):  # one of torchvision's, whose import has been paid for
             from experiments.speedups import roi_align
 
             roi_align.install()

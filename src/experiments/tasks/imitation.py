@@ -9,6 +9,7 @@ from torch import Tensor
 from torchmetrics import MeanAbsoluteError, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
+from experiments.contracts import LetsPlay, MeasuresMoments
 from experiments.tasks.base import Task
 from experiments.tasks.parts.control import Acting
 
@@ -25,12 +26,12 @@ class Imitation(Acting):
 
     def setup(self, stage: str) -> None:
         data = self.attached_data
-        if hasattr(data, "attend"):
+        if isinstance(data, LetsPlay):
             data.attend(self)
 
     def on_fit_start(self) -> None:
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        if self.normalise is not None and not self.normalise.observed.count and hasattr(data, "moments"):
+        if self.normalise is not None and not self.normalise.observed.count and isinstance(data, MeasuresMoments):
             count, mean, var = data.moments()
             self.normalise.observed.update(count, mean.to(self.device), var.to(self.device))
 

@@ -17,6 +17,7 @@ from torchmetrics.classification import (
 
 from experiments.batches import IGNORED, Sequences
 from experiments.errors import UserError
+from experiments.spec import TextSpec
 from experiments.tasks.base import Task
 from experiments.tasks.parts.entities import EntityScore, is_scheme
 from experiments.tasks.report import Report
@@ -48,7 +49,9 @@ class Labelling(Task):
         if spec.num_classes < 2:
             raise UserError(f"labelling needs two classes or more, the data has {list(spec.classes)}: add a class")
         self.entities = is_scheme(spec.classes)
-        self.of_words = bool(getattr(spec, "special", ()))  # else generated symbols, of which accuracy says all
+        self.of_words = isinstance(spec, TextSpec) and bool(
+            spec.special
+        )  # else generated symbols, of which accuracy says all
         super().__init__(model, spec, optimizer, scheduler)
         if self.entities:
             self.monitor = ("val/f1", "max")

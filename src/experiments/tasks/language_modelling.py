@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
 from experiments.batches import IGNORED, Sequences, Tokens
+from experiments.contracts import CarriesState, ComesInPieces, OneLongText, SeesThePast, WritesTokens, positions_of
 from experiments.errors import UserError
 from experiments.loggers.trackers import log_text
 from experiments.tasks.base import Task
@@ -70,13 +71,13 @@ class LanguageModelling(Task):
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, sample: Mapping[str, Any]
     ) -> None:
-        if not hasattr(model, "start"):
+        if not isinstance(model, WritesTokens):
             raise UserError(
                 "task=language_modelling needs a model that sees only what came before: take model=gpt_mini, rnn, lstm or gru"
             )
-        if not getattr(model, "causal", True):
+        if isinstance(model, SeesThePast) and not model.causal:
             raise UserError("model.bidirectional=true sees the tokens it is to predict: set model.bidirectional=false")
-        sees = getattr(model, "positions", None)
+        sees = positions_of(model)
         if sees is not None and spec.longest > sees:
             raise UserError(
                 f"data.steps={spec.longest} is more than the model sees at once, model.positions={sees}: set data.steps={sees}"
@@ -84,7 +85,7 @@ class LanguageModelling(Task):
         writing = Writing.of(sample)
         super().__init__(model, spec, optimizer, scheduler)
         self.writing = writing
-        self._carries = hasattr(model, "carry")
+        self._carries = isinstance(model, CarriesState)
         self._kept: list[Any] | None = None
 
     @staticmethod
@@ -97,7 +98,7 @@ class LanguageModelling(Task):
     def setup(self, stage: str) -> None:
         """Lets the text come in pieces where the model carries no state, before any loader is made."""
         data = self.attached_data
-        if not self._carries and hasattr(data, "in_pieces"):
+        if not self._carries and isinstance(data, ComesInPieces):
             data.in_pieces = True
 
     def step(self, batch: tuple[Sequences, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -155,7 +156,7 @@ class LanguageModelling(Task):
     def _write(self) -> None:
         """Let the model go on from the first token of the validation part, and show that in TensorBoard."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        if not hasattr(data, "ids"):
+        if not isinstance(data, OneLongText):
             return
         begin = torch.from_numpy(data.ids["validation"][:1])[None].to(self.device)
         written = self.generate(Sequences(begin, torch.ones(1, dtype=torch.long, device=self.device)))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from experiments.batches import Sequences
+from experiments.contracts import ComesInPieces, SeesThePast, TellsWordStarts
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.language_modelling import Perplexity
@@ -59,7 +60,7 @@ class MaskedLanguageModelling(Task):
                 "task=masked_language_modelling needs a token that hides words, and the data's tokenizer has none: set "
                 "data.tokenizer.ends=true where one is fitted, or take a tokenizer with [MASK] or <mask>"
             )
-        if getattr(model, "causal", False):
+        if isinstance(model, SeesThePast) and model.causal:
             raise UserError(
                 "task=masked_language_modelling needs a model that sees what comes before and after: take model=bert_mini, "
                 "or model.bidirectional=true of a recurrent network"
@@ -92,10 +93,10 @@ class MaskedLanguageModelling(Task):
     def setup(self, stage: str) -> None:
         """Lets long texts come in pieces, and asks the data where words begin, before any loader is made."""
         data = self.attached_data
-        if hasattr(data, "in_pieces"):
+        if isinstance(data, ComesInPieces):
             data.in_pieces = True
         if self.whole_words:
-            if not hasattr(data, "word_starts"):
+            if not isinstance(data, TellsWordStarts):
                 raise UserError(
                     "task.whole_words=true needs data that tell where words begin: set task.whole_words=false"
                 )

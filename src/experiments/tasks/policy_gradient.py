@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from experiments.contracts import LetsPlay
 from experiments.errors import UserError
 from experiments.tasks.parts.control import Acting
 from experiments.tasks.report import Report
@@ -77,7 +78,7 @@ class PolicyGradient(Acting):
     def setup(self, stage: str) -> None:
         if stage == "fit":
             data = self.attached_data
-            if not hasattr(data, "attend"):
+            if not isinstance(data, LetsPlay):
                 raise UserError("task=policy_gradient learns from what it does: choose data=control")
             data.attend(self)
 

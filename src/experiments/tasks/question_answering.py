@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from experiments.errors import UserError
+from experiments.spec import QuestionSpec
 from experiments.tasks.base import Task
 from experiments.tasks.parts.answer_scores import exact_match, overlap
 from experiments.tasks.parts.spans import AnswerSpan, best_spans, text_of
@@ -47,7 +48,7 @@ class QuestionAnswering(Task):
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, answer_length: int, no_answer: float
     ) -> None:
-        if not hasattr(spec, "unanswerable"):
+        if not isinstance(spec, QuestionSpec):
             raise UserError("task=question_answering needs questions with passages: take data=squad")
         if isinstance(answer_length, bool) or not isinstance(answer_length, int) or answer_length < 1:
             raise UserError(f"task.answer_length={answer_length} must be 1 or more: try task.answer_length=30")

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanMetric, MeanSquaredError, MetricCollection
 
 from experiments.errors import UserError
+from experiments.spec import TextSpec
 from experiments.tasks.base import Task
 from experiments.tasks.parts.correlation import Correlation
 from experiments.tasks.report import Report
@@ -49,7 +50,7 @@ class Regression(Task):
     def __init__(self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any) -> None:
         if not getattr(spec, "values", 0):
             raise UserError("task=regression needs data that ask for numbers: take data=adding, or another task")
-        self.of_texts = hasattr(spec, "vocabulary") and spec.values == 1
+        self.of_texts = isinstance(spec, TextSpec) and spec.values == 1
         super().__init__(model, spec, optimizer, scheduler)
         if self.of_texts:
             self.monitor = ("val/spearman", "max")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
+from experiments.contracts import CountsGreyValues, GivesExamples, NamesExamples
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts import class_weights as parts
@@ -153,7 +154,7 @@ class Segmentation(Task):
     def _beside(self) -> dict[str, float]:
         """Measures of what needs no network, where the data module counts pixels by class and grey value."""
         data = self.attached_data
-        if data is None or not hasattr(data, "grey_values"):
+        if data is None or not isinstance(data, CountsGreyValues):
             return {}
         train, test = (torch.from_numpy(data.grey_values(part)) for part in ("train", "test"))
         peers = {"frequent": most_frequent(train, test)}
@@ -180,12 +181,12 @@ class Segmentation(Task):
     def draw(self, indices: list[int], every: Tensor, title: str, note: str) -> Figure | None:
         """Return some test images beside their true and predicted masks, and where these differ."""
         data = self.attached_data
-        if data is None or not hasattr(data, "examples"):
+        if data is None or not isinstance(data, GivesExamples):
             return None
         from experiments.viz.masks import masks
 
         images, target = data.examples("test", indices)
         guess = self.guess(images)
-        names = data.names("test", indices) if hasattr(data, "names") else [str(one) for one in indices]
+        names = data.names("test", indices) if isinstance(data, NamesExamples) else [str(one) for one in indices]
         captions = [f"{name}  {value:.3f}" for name, value in zip(names, every[indices].tolist(), strict=True)]
         return masks(images.float().cpu(), target.cpu(), guess, captions, self.spec, title=title, note=note)

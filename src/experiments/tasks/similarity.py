@@ -16,6 +16,7 @@ from torchmetrics import MetricCollection
 
 from experiments.batches import Sequences
 from experiments.errors import UserError
+from experiments.spec import TextSpec
 from experiments.tasks.base import Task
 from experiments.tasks.parts.correlation import Correlation, Retrieval
 from experiments.tasks.report import Report
@@ -44,7 +45,7 @@ class Similarity(Task):
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, highest: float, temperature: float
     ) -> None:
-        if not getattr(spec, "apart", False):
+        if not (isinstance(spec, TextSpec) and spec.apart):
             raise UserError(
                 "task=similarity compares two texts and the data gives one: take data=stsb or sentence_pairs"
             )

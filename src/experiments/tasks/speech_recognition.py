@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from experiments.batches import IGNORED, Sequences
+from experiments.contracts import GivesSamples
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts.ctc import BLANK, greedy, prefix_beam
@@ -134,7 +135,9 @@ class SpeechRecognition(Task):
         self.transcripts.clear()
 
     def _report(self, part: str) -> None:
-        if part == "test" and not self.drawn and hasattr(self.attached_data, "sample"):  # it read cached features
+        if (
+            part == "test" and not self.drawn and isinstance(self.attached_data, GivesSamples)
+        ):  # it read cached features
             sounds, target = self.attached_data.sample("test", DRAWN)
             rows = zip(sounds.values, sounds.lengths.tolist(), self.texts_of(target), strict=True)
             self.drawn = [(values[:length], said) for values, length, said in rows]

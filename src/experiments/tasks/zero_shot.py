@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from experiments.batches import Decoding, Sequences, pad
+from experiments.contracts import GivesTails, SeesThePast, WritesTokens, positions_of
 from experiments.errors import UserError
 from experiments.spec import AGAINST, FOLLOWS
 from experiments.tasks.classification import Classification
@@ -67,7 +68,9 @@ class ZeroShot(Classification):
             raise UserError(
                 f"task.labels has {len(words)} words and the data the classes {', '.join(spec.classes)}: give one word a class"
             )
-        if by == "likelihood" and not (hasattr(model, "start") and getattr(model, "causal", True)):
+        if by == "likelihood" and not (
+            isinstance(model, WritesTokens) and (not isinstance(model, SeesThePast) or model.causal)
+        ):
             raise UserError(
                 "task=zero_shot needs a model that sees only what came before: take weights of GPT-2 or Llama, or weights=RUN "
                 "of a run on data=snli"
@@ -92,7 +95,7 @@ class ZeroShot(Classification):
             UserError: when two sentences are the same tokens, or a word or sentence has none.
         """
         data = self.attached_data
-        if hasattr(data, "tails"):
+        if isinstance(data, GivesTails):
             data.tails(self.words, pair=False)  # refuses a word that is no token, whatever stands around it
             self.tails = data.tails(self.sentences, pair=self.by == FOLLOWS)
             for place, tail in enumerate(self.tails):
@@ -186,7 +189,7 @@ class ZeroShot(Classification):
             inputs: the texts.
             keep_first: cut before the last token, in place of from the beginning.
         """
-        sees = getattr(self.model, "positions", None) or self.spec.longest + max(map(len, self.tails))
+        sees = positions_of(self.model) or self.spec.longest + max(map(len, self.tails))
         room = max(1, int(sees) - max(map(len, self.tails)))
         end = self.spec.marks[3] if self.spec.marks else -1
         rows = []

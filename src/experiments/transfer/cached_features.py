@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from experiments.batches import IGNORED, Sequences
+from experiments.contracts import FindsObjects
 from experiments.system.files import digest as files_digest
 from experiments.transfer.cache_files import Kept
 from experiments.transfer.ragged import Ragged
@@ -88,7 +89,7 @@ class ObjectFeatures(FeatureSet):
 
 def reads_rows(model: Any) -> bool:
     """Tell whether a model is a detector, whose head reads several maps of its backbone."""
-    return hasattr(model, "from_features")
+    return isinstance(model, FindsObjects)
 
 
 def takes_features(model: nn.Module) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
+from experiments.contracts import LayersOfClasses
 from experiments.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def by_name(
         return state  # the shapes say so
     before = getattr(model, "background", int(kind == "symbols"))
     # Those of a detector stand at several places.
-    places = isinstance(getattr(model, "class_layers", None), Mapping)
+    places = isinstance(model, LayersOfClasses) and isinstance(model.class_layers, Mapping)
     for key, together in rows.items():
         size = (before + len(theirs)) * together
         if len(state[key]) % size if places else len(state[key]) != size:
@@ -65,13 +66,13 @@ def by_name(
             f"{shown} does not know the {kind} {', '.join(foreign[:10])}: train it first, or choose the data it knows"
         )
     log.warning("%s does not know the %s %s: %s.", shown, kind, ", ".join(foreign[:10]), _anew(model))
-    return state | {key: own[key] for key in (rows if hasattr(model, "class_layers") else head)}
+    return state | {key: own[key] for key in (rows if isinstance(model, LayersOfClasses) else head)}
 
 
 def class_layers(model: nn.Module, own: Mapping[str, Tensor]) -> dict[str, int]:
     """Return the layers that have rows of classes, and how many rows a class has together in each."""
-    given = getattr(model, "class_layers", None)
-    if given is not None:
+    if isinstance(model, LayersOfClasses):
+        given = model.class_layers
         return dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, 1)
     last: dict[str, str] = {}  # layer of each head, auxiliary ones among them
     for key in own:
@@ -89,4 +90,4 @@ def _in_order(tensor: Tensor, order: Sequence[int], together: int) -> Tensor:
 
 
 def _anew(model: nn.Module) -> str:
-    return "its layers of classes begin anew" if hasattr(model, "class_layers") else "the head begins anew"
+    return "its layers of classes begin anew" if isinstance(model, LayersOfClasses) else "the head begins anew"

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from experiments.contracts import published_names
 from experiments.errors import UserError, first_line
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def library_state(model: nn.Module, folder: Path, with_head: bool) -> dict[str, 
     """
     given = {_modern(key): value for key, value in _tensors(folder).items()}
     own = model.state_dict()
-    names: Mapping[str, str] = getattr(model, "published_names", {})
+    names: Mapping[str, str] = published_names(model)
     prefixes = _prefixes(given)
     found: dict[str, Tensor] = {}
     for library, ours in names.items():

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from experiments.contracts import NamesOfLibrary, published_names
 from experiments.errors import UserError
 from experiments.system.hub import published_folder
 from experiments.transfer.class_rows import by_name
@@ -53,7 +54,7 @@ def load_weights(
             folder = folder if folder.exists() else published_folder(weights)
             load_folder(model, folder, f"weights={weights}", with_head, names)
             return
-    if is_library_folder(Path(weights)) and hasattr(model, "published_names"):
+    if is_library_folder(Path(weights)) and isinstance(model, NamesOfLibrary):
         state = library_state(model, Path(weights), with_head)
     elif weights == "pretrained":
         if not published:
@@ -114,7 +115,7 @@ def load_weights(
 
 def known_names(model: nn.Module, own: Mapping[str, Tensor]) -> set[str]:
     """Names of tensors that can be loaded into a model: its own, and those of the library that it comes from."""
-    return {*own, *getattr(model, "published_names", ()), *getattr(model, "backbone_names", ())}
+    return {*own, *published_names(model), *getattr(model, "backbone_names", ())}
 
 
 def unwrapped(state: dict[str, Tensor], known: set[str]) -> dict[str, Tensor]:
@@ -140,7 +141,7 @@ def unwrapped(state: dict[str, Tensor], known: set[str]) -> dict[str, Tensor]:
 
 def _renamed(state: dict[str, Tensor], model: nn.Module, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the state dict under the model's own names, where it has those of the library it was published in."""
-    names: Mapping[str, str] = getattr(model, "published_names", {})
+    names: Mapping[str, str] = published_names(model)
     if len(state.keys() & names.keys()) <= len(state.keys() & own.keys()):
         return state
     # Auxiliary heads that the model was built without stay out.

@@ -14,6 +14,7 @@ from experiments.commands.predict_inputs import texts as texts_of
 from experiments.commands.show.panel import Look, NotShown, OtherKind, Panel, Picture
 from experiments.commands.show.recorded_attention import attention_weights
 from experiments.commands.show.survey import device_of
+from experiments.contracts import ContinuesTexts, OneLongText, positions_of
 
 EXAMPLES, LONGEST, CANDIDATES, WRITTEN = (
     2,
@@ -38,7 +39,7 @@ def texts(look: Look) -> list[str]:
         data = look.run.data
         if hasattr(data, "questions"):
             return [f"{one.question} ||| {one.passage}" for one in data.questions["test"][:EXAMPLES]]
-        if hasattr(data, "ids"):  # one long text
+        if isinstance(data, OneLongText):  # one long text
             return data.decode([data.ids["test"][:LONGEST]])
         return [one if isinstance(one, str) else "\t".join(one) for one in data.texts["test"].lines[:EXAMPLES]]
 
@@ -115,7 +116,7 @@ def written(look: Look) -> Iterator[Picture]:
     from experiments.viz.token_choices import token_choices
 
     task: Any = look.run.task
-    if not hasattr(task, "generate"):
+    if not isinstance(task, ContinuesTexts):
         raise OtherKind("this run writes no text")
     for number, text in enumerate(texts(look), 1):
         begin, _ = prepared(look, text if look.wanted.inputs else text[: max(1, len(text) // 2)])
@@ -123,7 +124,7 @@ def written(look: Look) -> Iterator[Picture]:
         if not len(tokens):
             raise NotShown("the model ends the text at once")
         whole = torch.cat([begin.values[0], tokens])[None]
-        sees = getattr(look.run.model, "positions", None) or whole.shape[1]
+        sees = positions_of(look.run.model) or whole.shape[1]
         seen = whole[:, -sees:]
         scores = look.run.model(Sequences(seen, torch.tensor([seen.shape[1]], device=seen.device)))[0]
         chances = scores[-1 - len(tokens) : -1].float().softmax(1)[-len(tokens) :]

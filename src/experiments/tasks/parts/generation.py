@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from experiments.batches import Decoding, Sequences, pad
+from experiments.contracts import positions_of
 from experiments.errors import UserError
 from experiments.tasks.parts.beam_search import beam_search
 
@@ -138,7 +139,7 @@ def write(
         never: tokens that are not written.
         end: the token that ends a text, or None.
     """
-    sees = getattr(model, "positions", None)
+    sees = positions_of(model)
     texts = [row[:length] for row, length in zip(prompts.values.tolist(), prompts.lengths.tolist(), strict=True)]
     if how.method == "beam":
         return _by_beams(model, texts, how, never, end, sees, prompts.values.device)
@@ -196,7 +197,7 @@ def choose(logits: Tensor, there: Tensor, how: Writing, never: Sequence[int], ch
 
 def longer_than(prompts: Sequences, model: Any) -> int:
     """Tell how many prompts are longer than what the model sees at once, so that only their end is read."""
-    sees = getattr(model, "positions", None)
+    sees = positions_of(model)
     return 0 if sees is None else int((prompts.lengths > sees).sum())
 
 
