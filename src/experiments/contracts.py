@@ -124,7 +124,10 @@ class LeavesOutClasses(Protocol):
 
 @runtime_checkable
 class ComesInOrder(Protocol):
-    """Data that serve a part in order, without augmentation or with fixed views of it."""
+    """Data that serve a part in order, without augmentation or with fixed views of it; `changes` names the augmentations."""
+
+    @property
+    def changes(self) -> Sequence[str]: ...
 
     def in_order(self, part: str, views: int, size: int) -> Any: ...
 
@@ -138,9 +141,11 @@ class ComesInPieces(Protocol):
 
 @runtime_checkable
 class OneLongText(Protocol):
-    """Data that are one long text: the tokens of each part."""
+    """Data that are one long text: the tokens of each part, and their text."""
 
     ids: Mapping[str, Any]
+
+    def decode(self, rows: Sequence[Any]) -> list[str]: ...
 
 
 @runtime_checkable
