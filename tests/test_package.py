@@ -41,12 +41,12 @@ def test_the_version_follows_the_tag(tmp_path: Path) -> None:
 
 
 def test_metadata() -> None:
-    assert PROJECT["name"] == "experiments" and "version" in PROJECT["dynamic"]
+    assert PROJECT["name"] == "lightning-experiments" and "version" in PROJECT["dynamic"]
     assert {"Typing :: Typed", "Programming Language :: Python :: 3.14"} <= set(PROJECT["classifiers"])
     assert (TOP / "src/experiments/py.typed").exists()
     everything = set(PROJECT["optional-dependencies"])
-    dev = next(word for word in PROJECT["optional-dependencies"]["dev"] if word.startswith("experiments["))
-    assert set(dev.removeprefix("experiments[").rstrip("]").split(",")) <= everything
+    dev = next(word for word in PROJECT["optional-dependencies"]["dev"] if word.startswith("lightning-experiments["))
+    assert set(dev.removeprefix("lightning-experiments[").rstrip("]").split(",")) <= everything
     readme = (TOP / "README.md").read_text()
     assert len(readme.splitlines()) < 150
     assert all(f"`{extra}`" in readme for extra in ("notebook", "demo", "serve", "language", "search"))

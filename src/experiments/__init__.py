@@ -25,7 +25,7 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import PackageNotFoundError, version
 
         try:
-            return version("experiments")
+            return version("lightning-experiments")
         except PackageNotFoundError:  # sources that nobody has installed
             return "0+unknown"
     if name in _PACKAGES:  # which can be called

@@ -116,9 +116,9 @@ def _run(words: list[str]) -> int:
         print(HELP, end="")
         return 0
     if words[0] == "--version":
-        from importlib.metadata import version
+        from experiments import __version__
 
-        print(version("experiments"))
+        print(__version__)
         return 0
     command, rest = words[0], words[1:]
     if command in ("-sc", "--shell-completion") and rest and rest[0].startswith(("install=", "query=")):

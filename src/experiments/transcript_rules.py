@@ -56,7 +56,7 @@ def _english(key: str) -> Callable[[str], str]:
         from transformers.models.whisper.english_normalizer import EnglishTextNormalizer  # type: ignore[import-untyped]
     except ImportError:
         raise UserError(
-            f"{key}=english needs the package transformers, which is not installed: pip install 'experiments[speech]'"
+            f"{key}=english needs the package transformers, which is not installed: pip install 'lightning-experiments[speech]'"
         ) from None
     # Its list of British spellings lies beside some published weights and is not in the library.
     normaliser = EnglishTextNormalizer({})

@@ -110,7 +110,7 @@ def test_packages_that_are_missing_are_named(
     code, _, errors = experiments("export", str(run), "--format", "onnx")
     assert code == 2
     assert errors == (
-        "error: --format onnx needs onnx and onnxscript and onnxruntime: pip install 'experiments[export]', "
+        "error: --format onnx needs onnx and onnxscript and onnxruntime: pip install 'lightning-experiments[export]', "
         "or --format torch-export\n"
     )
 

@@ -32,7 +32,7 @@ def test_a_missing_package_is_named(
     assert not [one for one in check(config) if "not installed" in one]
     monkeypatch.setitem(sys.modules, package, None)  # as where it is not installed
     (sentence,) = [one for one in check(config) if package in one]
-    assert sentence.endswith(f"which is not installed: pip install 'experiments[{extra}]'")
+    assert sentence.endswith(f"which is not installed: pip install 'lightning-experiments[{extra}]'")
     assert sentence.startswith(("data=", "task="))
 
 
@@ -47,7 +47,7 @@ def test_where_only_an_import_tells(
     monkeypatch.setitem(cli.COMMANDS, "evaluate", evaluate)
     code, _, errors = experiments("evaluate", "run")
     assert code == 2 and errors == (
-        "error: this needs the package soundfile, which is not installed: pip install 'experiments[speech]'\n"
+        "error: this needs the package soundfile, which is not installed: pip install 'lightning-experiments[speech]'\n"
     )
 
 

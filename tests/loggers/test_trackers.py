@@ -24,7 +24,7 @@ def test_a_missing_package_is_refused_before_anything_is_written(
         code, _, errors = experiments(command, f"logger={name}", *QUICK)
         assert code == 2
         assert f"logger={name} needs the package" in errors
-        assert f"pip install 'experiments[{name}]'" in errors
+        assert f"pip install 'lightning-experiments[{name}]'" in errors
     assert not (tmp_path / "run").exists()
 
 

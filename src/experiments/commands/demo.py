@@ -42,7 +42,9 @@ def main(words: list[str]) -> int:
         with waiting("importing Gradio"):
             import gradio
     except ImportError:
-        raise UserError("demo needs gradio, which is not installed: pip install 'experiments[demo]'") from None
+        raise UserError(
+            "demo needs gradio, which is not installed: pip install 'lightning-experiments[demo]'"
+        ) from None
     with waiting("loading the network"):
         from experiments.commands.answering import Answerer
         from experiments.run.loaded import load

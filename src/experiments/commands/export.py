@@ -60,7 +60,7 @@ def main(words: list[str]) -> int:
         missing = [name for name in _NEEDS if find_spec(name) is None]
         if missing:
             raise UserError(
-                f"--format onnx needs {' and '.join(missing)}: pip install 'experiments[export]', or --format torch-export"
+                f"--format onnx needs {' and '.join(missing)}: pip install 'lightning-experiments[export]', or --format torch-export"
             )
     with waiting("loading the network"):
         from experiments.run.loaded import load, load_published

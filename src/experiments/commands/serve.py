@@ -36,7 +36,9 @@ def main(words: list[str]) -> int:
 
         from experiments.commands.serve_app import Limits, application
     except ImportError as error:
-        raise UserError(f"serve needs {error.name}, which is not installed: pip install 'experiments[serve]'") from None
+        raise UserError(
+            f"serve needs {error.name}, which is not installed: pip install 'lightning-experiments[serve]'"
+        ) from None
     with waiting("loading the network"):
         from experiments.commands.answering import Answerer
         from experiments.run.loaded import load

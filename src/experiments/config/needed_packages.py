@@ -39,4 +39,6 @@ def of_import_error(error: ImportError) -> str | None:
 
 
 def _sentence(package: str) -> str:
-    return f"needs the package {package}, which is not installed: pip install 'experiments[{EXTRAS[package]}]'"
+    return (
+        f"needs the package {package}, which is not installed: pip install 'lightning-experiments[{EXTRAS[package]}]'"
+    )

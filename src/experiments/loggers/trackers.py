@@ -29,9 +29,7 @@ def problems(config: Any) -> list[str]:
 
 
 def _missing(name: str) -> str:
-    return (
-        f"logger={name} needs the package {PACKAGES[name]}, which is not installed: pip install 'experiments[{name}]'"
-    )
+    return f"logger={name} needs the package {PACKAGES[name]}, which is not installed: pip install 'lightning-experiments[{name}]'"
 
 
 def wandb(dir: str, project: str, offline: bool, log_model: bool | str, options: Mapping[str, Any]) -> Any:

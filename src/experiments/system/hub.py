@@ -55,7 +55,7 @@ def published_folder(name: str, named: str = "") -> Path:
         from huggingface_hub import snapshot_download
     except ImportError:
         raise UserError(
-            f"{named} needs the package transformers, which is not installed: pip install 'experiments[language]'"
+            f"{named} needs the package transformers, which is not installed: pip install 'lightning-experiments[language]'"
         ) from None
     try:
         return Path(snapshot_download(name, allow_patterns=list(FILES)))

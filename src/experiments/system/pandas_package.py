@@ -16,5 +16,5 @@ def require_pandas() -> Any:
     try:
         import pandas
     except ImportError:
-        raise UserError("tables in Python need pandas, which is not installed: pip install 'experiments[notebook]'") from None  # fmt: skip
+        raise UserError("tables in Python need pandas, which is not installed: pip install 'lightning-experiments[notebook]'") from None  # fmt: skip
     return pandas

@@ -221,7 +221,7 @@ def test_a_missing_package_is_one_sentence(
     words = ["data=digits", "model=mlp", "seed=0,1", f"hydra/launcher={launcher}"]
     code, _, errors = experiments("train", "-m", *words, f"hydra.sweep.dir={tmp_path / 's'}")
     assert code == 2
-    assert f"pip install 'experiments[{extra}]'" in errors
+    assert f"pip install 'lightning-experiments[{extra}]'" in errors
     assert len(errors.splitlines()) == 1
     assert not (tmp_path / "s").exists()
 

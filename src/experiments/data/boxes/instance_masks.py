@@ -174,6 +174,6 @@ def coco_masks() -> Any:
         from faster_coco_eval import mask  # type: ignore[import-untyped]
     except ImportError:
         raise UserError(
-            "masks as polygons or run lengths need faster-coco-eval: pip install 'experiments[detection]'"
+            "masks as polygons or run lengths need faster-coco-eval: pip install 'lightning-experiments[detection]'"
         ) from None
     return mask

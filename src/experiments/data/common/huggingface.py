@@ -24,7 +24,7 @@ def open_parts(path: str, config: str | None) -> dict[str, Any]:
     try:
         import datasets  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
-        raise UserError("data=huggingface needs the package datasets, which is not installed: pip install 'experiments[huggingface]'") from None  # fmt: skip
+        raise UserError("data=huggingface needs the package datasets, which is not installed: pip install 'lightning-experiments[huggingface]'") from None  # fmt: skip
     datasets.disable_progress_bars()
     place = Path(path).expanduser()
     try:

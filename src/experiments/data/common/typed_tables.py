@@ -66,7 +66,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _missing(path: Path, package: str) -> UserError:
     return UserError(
-        f"{path} needs the package {package}, which is not installed: pip install 'experiments[tables]', or save it as CSV"
+        f"{path} needs the package {package}, which is not installed: pip install 'lightning-experiments[tables]', or save it as CSV"
     )
 
 

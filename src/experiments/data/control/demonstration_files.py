@@ -74,7 +74,7 @@ def _npz(path: Path) -> list[tuple[Any, Any]]:
 def _minari(path: Path) -> list[tuple[Any, Any]]:
     if find_spec("h5py") is None:
         raise UserError(
-            f"data.path={path} is read with h5py, which is not installed: pip install 'experiments[control]'"
+            f"data.path={path} is read with h5py, which is not installed: pip install 'lightning-experiments[control]'"
         )
     import h5py
 

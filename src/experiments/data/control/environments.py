@@ -47,7 +47,9 @@ def gymnasium() -> Any:
         UserError: when it is not installed.
     """
     if find_spec("gymnasium") is None:
-        raise UserError("data.env needs gymnasium, which is not installed: pip install 'experiments[control]'")
+        raise UserError(
+            "data.env needs gymnasium, which is not installed: pip install 'lightning-experiments[control]'"
+        )
     import gymnasium as library
 
     return library
@@ -147,11 +149,13 @@ def make(name: str, options: Mapping[str, Any] | None = None, render: bool = Fal
     entry = str(getattr(registered, "entry_point", ""))
     mujoco = entry.startswith("gymnasium.envs.mujoco")
     if mujoco and find_spec("mujoco") is None:
-        raise UserError(f"data.env={name} needs mujoco, which is not installed: pip install 'experiments[control]'")
+        raise UserError(
+            f"data.env={name} needs mujoco, which is not installed: pip install 'lightning-experiments[control]'"
+        )
     if mujoco:
         _tell_warnings_of_mujoco()
     if render and entry.startswith("gymnasium.envs.classic_control") and find_spec("pygame") is None:
-        raise UserError(f"pictures of data.env={name} need pygame: pip install 'experiments[control]'")
+        raise UserError(f"pictures of data.env={name} need pygame: pip install 'lightning-experiments[control]'")
     if options is not None and not isinstance(options, Mapping):
         raise UserError(
             f"data.options={options} is no group of keys: write those that the class of {name} takes, as in data.options={{key:1}}"

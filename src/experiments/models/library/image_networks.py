@@ -72,7 +72,7 @@ class Timm(Staged):
             import timm  # type: ignore[import-untyped]
         except ImportError:
             raise ValueError(
-                "model=timm needs the package timm, which is not installed: pip install 'experiments[timm]'"
+                "model=timm needs the package timm, which is not installed: pip install 'lightning-experiments[timm]'"
             ) from None
         plain = name.partition(".")[0]  # what follows the dot names one of several published weights
         known = timm.list_models()

@@ -67,7 +67,7 @@ def library() -> Any:
         import transformers
     except ImportError:
         raise ValueError(
-            "this model needs the package transformers, which is not installed: pip install 'experiments[language]'"
+            "this model needs the package transformers, which is not installed: pip install 'lightning-experiments[language]'"
         ) from None
     return transformers
 

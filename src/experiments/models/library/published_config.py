@@ -24,7 +24,7 @@ def transformers(model: str) -> Any:
         import transformers as library  # type: ignore[import-untyped]
     except ImportError:
         raise ValueError(
-            f"model={model} needs the package transformers, which is not installed: pip install 'experiments[speech]'"
+            f"model={model} needs the package transformers, which is not installed: pip install 'lightning-experiments[speech]'"
         ) from None
     return library
 

@@ -54,7 +54,7 @@ class SmpUnet(Segmenter):
         except ImportError:
             raise ValueError(
                 f"model=unet_{backbone} needs the package segmentation_models_pytorch, which is not installed: "
-                "pip install 'experiments[segmentation]'"
+                "pip install 'lightning-experiments[segmentation]'"
             ) from None
         net: Any = Unet(backbone, encoder_weights=None, in_channels=3, classes=num_classes)
         library = tensors(net)

@@ -51,7 +51,7 @@ class Ray:
             import ray
         except ImportError as error:
             raise UserError(
-                "hydra/launcher=ray needs Ray, which is not installed: pip install 'experiments[ray]'"
+                "hydra/launcher=ray needs Ray, which is not installed: pip install 'lightning-experiments[ray]'"
             ) from error
         return RayEngine(ray, self)
 

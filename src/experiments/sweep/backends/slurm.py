@@ -76,7 +76,7 @@ class Submitit:
             import submitit
         except ImportError as error:
             raise UserError(
-                "hydra/launcher=submitit_slurm needs submitit, which is not installed: pip install 'experiments[slurm]'"
+                "hydra/launcher=submitit_slurm needs submitit, which is not installed: pip install 'lightning-experiments[slurm]'"
             ) from error
         if self.cluster == "slurm" and not shutil.which("srun"):
             raise UserError(

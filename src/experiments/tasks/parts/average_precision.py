@@ -43,7 +43,7 @@ class AveragePrecision(Metric):
         super().__init__()
         if find_spec("faster_coco_eval") is None:
             raise UserError(
-                "average precision needs faster-coco-eval, which is not installed: pip install 'experiments[detection]'"
+                "average precision needs faster-coco-eval, which is not installed: pip install 'lightning-experiments[detection]'"
             )
         self.classes, self.masks, self.prefix = tuple(classes), masks, prefix
         self.precision: np.ndarray | None = None
