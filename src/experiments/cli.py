@@ -23,6 +23,7 @@ from experiments.errors import (
     unknown,
 )
 from experiments.speedups.process_exit import leave
+from experiments.system.fresh_python import look_here_last
 from experiments.system.outside_text import clean, speak_everywhere
 from experiments.system.signals import stop, stop_behind
 from experiments.system.terminal import done_waiting, speaking, split_level, waiting_for
@@ -267,7 +268,5 @@ _PLAIN = (
 def entry(*command: str) -> None:
     """The console script, and with a command the script of its name."""
     signal.signal(signal.SIGINT, stop)
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        # For a package of the user's own beside the conf that names it; last, so that it hides nothing.
-        sys.path.append(os.getcwd())
+    look_here_last()  # for a package of the user's own beside the conf that names it
     leave(main([*command, *sys.argv[1:]]))

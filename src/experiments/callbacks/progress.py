@@ -121,7 +121,7 @@ class Progress(Callback):
         left = _batches_left(trainer, batch)
         if left is not None and self._batches:
             parts.append(f"{clock((now - self._started) / self._batches * left)} left")
-        self._screen.draw([*parts, _speed(speed)])
+        self._screen.draw([*parts, speed_in_words(speed)])
 
     def _draw_evaluation(self, trainer: Trainer, what: str, totals: Any, batch_idx: int, dataloader_idx: int) -> None:
         now = time.perf_counter()
@@ -138,7 +138,7 @@ class Progress(Callback):
             return
         _, examples, seconds = self._epoch
         examples, seconds = (self._examples - examples) * self._processes, self.train_seconds - seconds
-        speed = _speed(examples / max(seconds, 1e-9))
+        speed = speed_in_words(examples / max(seconds, 1e-9))
         if trainer.is_global_zero and not quiet():
             judged = judged_by(trainer, trainer.lightning_module)
             metrics = _of_epoch(trainer.callback_metrics, judged and judged[0])
@@ -176,7 +176,7 @@ def _batches_left(trainer: Trainer, batch: int) -> float | None:
     return max(min(left), 0) if left else None
 
 
-def _speed(speed: float) -> str:
+def speed_in_words(speed: float) -> str:
     """Return examples a second; slow ones never as 0."""
     return f"{speed:,.0f} examples/s" if speed >= 10 else f"{speed:.2g} examples/s"
 

@@ -16,6 +16,7 @@ from typing import Any
 from experiments.config.compose import compose
 from experiments.errors import UserError, first_line
 from experiments.system.arguments import Parser
+from experiments.system.fresh_python import look_here_last, python_module
 from experiments.system.processes import peak_memory
 
 WARM = 3  # steps before the clock starts
@@ -89,7 +90,7 @@ def in_a_process(words: Sequence[str], seconds: float) -> dict[str, Any]:
     Raises:
         UserError: when it could not be measured, with the reason.
     """
-    command = [sys.executable, "-m", "experiments.commands.benchmark", str(seconds), *words]
+    command = python_module("experiments.commands.benchmark", str(seconds), *words)
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
@@ -169,6 +170,7 @@ def _clock(seconds: float) -> Any:
 
 
 if __name__ == "__main__":
+    look_here_last()
     try:
         print(json.dumps(measure(sys.argv[2:], float(sys.argv[1]))))
     except Exception as problem:

@@ -41,6 +41,7 @@ def main(words: list[str]) -> int:
     config, folder = config_of(options.words)
     path = options.trace or (folder or Path()) / "trace.json"
     parts, operations, examples = profiled(config, options.steps, path)
+    from experiments.callbacks.progress import speed_in_words
     from experiments.viz.tables import table
 
     whole = sum(parts.values())
@@ -54,7 +55,7 @@ def main(words: list[str]) -> int:
         for name, calls, seconds in operations[: options.rows]
     ]
     print(table(head, rows, right=(1, 2, 3)))
-    print(f"\nspeed        {examples / whole:,.0f} examples/s under the profiler, which slows small steps")
+    print(f"\nspeed        {speed_in_words(examples / whole)} under the profiler, which slows small steps")
     print(f"trace        {as_typed(path)}")
     return 0
 

@@ -72,6 +72,7 @@ def built(config: Any) -> tuple[Any, Any, list[Any]]:
 
 
 def _built(config: Any) -> tuple[Any, Any, list[Any]]:
+    from experiments.callbacks.use_cached_features import FrozenFeatures
     from experiments.run.build import build_callbacks, build_data, build_task, prepare_process, seed_everything
     from experiments.run.foreign import build_foreign_task, is_ours
 
@@ -81,6 +82,6 @@ def _built(config: Any) -> tuple[Any, Any, list[Any]]:
     seed_everything(config.seed)
     if not ours:
         return data, build_foreign_task(config, data), []
-    config.features.cache = False
     task = build_task(config, data.spec, data)
-    return data, task, build_callbacks(config, task.freezing)
+    callbacks = build_callbacks(config, task.freezing)
+    return data, task, [one for one in callbacks if not isinstance(one, FrozenFeatures)]  # each step computes all

@@ -19,6 +19,7 @@ from experiments.errors import Interrupted, RunFailed, UserError, debugging, fir
 from experiments.run.outcome import ANY, end
 from experiments.run.record import FAILED, INTERRUPTED, read_record
 from experiments.system.files import write_json
+from experiments.system.fresh_python import look_here_last, python_module
 from experiments.system.outside_text import speak_everywhere
 from experiments.system.processes import end_with
 
@@ -53,9 +54,8 @@ def _launch(folder: Path, processes: int, logs: str) -> dict[str, Any]:
             if name.startswith("torch.distributed.elastic"):
                 logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        elastic_launch(settings, entrypoint=sys.executable)(
-            "-m", "experiments.run.ranks", str(folder), str(os.getpid())
-        )
+        python, *words = python_module("experiments.run.ranks", str(folder), str(os.getpid()))
+        elastic_launch(settings, entrypoint=python)(*words)
     except ChildFailedError as failure:
         rank, first = min(failure.failures.items(), key=_order)
         if first.exitcode in (130, 143):
@@ -101,6 +101,7 @@ def rank_main(folder: Path, launcher: int) -> int:
     """Executes one process of a distributed run; ends with the process that launched it, or at once where that is gone."""
     from experiments.run.execute import execute
 
+    look_here_last()
     if not end_with(launcher):
         return 1
     speak_everywhere()

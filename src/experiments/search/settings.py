@@ -142,10 +142,10 @@ def _monitor(config: DictConfig) -> tuple[str, str]:
     if (said := written_monitor(target)) is not None:
         return said
     code = (  # inherited, or made up: ask in another process, because a task imports torch
-        "import sys, json; from experiments.speedups.lean_imports import import_lightning; import_lightning(); "
+        "import os, sys, json; sys.path.append(os.getcwd()); from experiments.speedups.lean_imports import import_lightning; import_lightning(); "
         "from hydra.utils import get_class; print(json.dumps(get_class(sys.argv[1]).monitor))"
     )
-    answer = subprocess.run([sys.executable, "-c", code, target], capture_output=True, text=True)
+    answer = subprocess.run([sys.executable, "-P", "-c", code, target], capture_output=True, text=True)
     try:
         name, mode = json.loads(answer.stdout.splitlines()[-1])
     except (ValueError, IndexError) as error:

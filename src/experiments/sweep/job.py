@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from experiments.system.fresh_python import look_here_last, python_module
+
 
 def run_job(folder: Path) -> int:
     """Runs one job to its end and gives its exit code; its record is there afterwards, whatever happened."""
@@ -47,7 +49,7 @@ def _ensure_record(folder: Path, error: str) -> None:
 
 def command(folder: Path | str) -> list[str]:
     """Return the words that start a job in a process that ends with this one."""
-    return [sys.executable, "-m", "experiments.sweep.job", str(folder), str(os.getpid())]
+    return python_module("experiments.sweep.job", str(folder), str(os.getpid()))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -58,6 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     from experiments.system.processes import end_with
     from experiments.system.signals import answer_break
 
+    look_here_last()
     folder, parent = arguments
     answer_break()
     if not end_with(int(parent)):

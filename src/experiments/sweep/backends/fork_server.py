@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.system.fresh_python import look_here_last
 from experiments.system.processes import end_with
 from experiments.system.signals import stop, stop_behind
 
@@ -194,6 +195,7 @@ def main(arguments: Sequence[str]) -> None:
     """`python -m experiments.sweep.backends.fork_server SOCKET LAUNCHER`."""
     from experiments.speedups.lean_imports import no_collection
 
+    look_here_last()
     descriptor, launcher = (int(word) for word in arguments)
     if not end_with(launcher):
         return

@@ -8,13 +8,13 @@ import os
 import select
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from experiments.sweep.backends.protocol import Ended, Event, Started
+from experiments.system.fresh_python import python_module
 
 _ALWAYS = (
     "experiments.run.execute", "experiments.speedups.training_loop", "experiments.run.layer_table", "experiments.loggers.base", "experiments.tasks.classification",
@@ -47,13 +47,7 @@ class _Started:
         self.socket, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "experiments.sweep.backends.fork_server",
-                    str(theirs.fileno()),
-                    str(os.getpid()),
-                ],
+                python_module("experiments.sweep.backends.fork_server", str(theirs.fileno()), str(os.getpid())),
                 pass_fds=[theirs.fileno()],
                 env=os.environ | {"OMP_NUM_THREADS": "1"},  # a job sets its own number
                 stdin=subprocess.DEVNULL,
