@@ -1,0 +1,20 @@
+"""Modules of this package in a process of their own, and where such a process looks for what it imports."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def python_module(name: str, *words: str) -> list[str]:
+    """Return the words that start a module in a fresh Python where no file of the current folder hides a package.
+
+    The module calls `look_here_last`, for packages of the user's own.
+    """
+    return [sys.executable, "-P", "-m", name, *words]
+
+
+def look_here_last() -> None:
+    """Has imports look into the current folder after all others."""
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())

@@ -1,0 +1,35 @@
+"""Modules of the package in fresh processes, beside a folder of the user's that has its name."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.system.fresh_python import look_here_last, python_module
+
+SOURCES = Path(__file__).parents[2] / "src" / "experiments"
+
+
+def test_a_folder_called_experiments_hides_nothing(tmp_path: Path) -> None:
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "__init__.py").write_text("raise SystemExit('the user\\'s own')")
+    done = subprocess.run(python_module("experiments.errors"), cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_this_folder_is_looked_at_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["/first"])
+    look_here_last()
+    look_here_last()
+    assert sys.path == ["/first", str(tmp_path)]
+
+
+def test_all_start_so() -> None:
+    """No module of this package is started with the current folder first."""
+    for path in SOURCES.rglob("*.py"):
+        assert not re.search(r"\"-m\",\s*\"experiments", path.read_text(encoding="utf-8")) or path.stem == "fresh_python"
