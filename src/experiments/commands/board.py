@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,7 @@ def main(words: list[str]) -> int:
     options = parser.parse_args(words)
     command = command_for(options.folder, options.host, options.port)
     shown = ["tensorboard", *command[3:]]
-    print(" ".join(shown), flush=True)
+    print(shlex.join(shown), flush=True)
     if options.dry:
         return 0
     try:
