@@ -102,8 +102,12 @@ def test_objects_are_copied_and_compared() -> None:
     assert not torch.equal(experiments.load(first).model.out.weight, before)
     assert second["choices"]["task"] == second["choices"]["model"] == "Lit"
     assert experiments.load(second).task.lr == 0.2
+    datasets = lightning.LightningDataModule.from_datasets(*data.parts, batch_size=20)
+    fourth = experiments.train(*QUICK, "hydra.run.dir=d", model=net, data=datasets)
+    assert "test/accuracy" in fourth["metrics"]
     third = experiments.train(*QUICK, "hydra.run.dir=o/c", "optimizer.lr=0.1", model=net, data=data)
-    table = experiments.compare(first, third)
+    assert experiments.evaluate(experiments.load(third))["test/loss"] == pytest.approx(third["metrics"]["test/loss"])
+    table = experiments.compare(first, experiments.load(third))
     assert list(table["optimizer.lr"].sort_values()) == ["0.001", "0.1"] and set(table["metric"]) == {"test/accuracy"}
     assert table.plot() is not None and type(table.head(1)).__name__ == "DataFrame"
     with pytest.raises(UserError, match=r"choose from|did you mean"):
@@ -116,7 +120,7 @@ def test_mistakes_are_sentences() -> None:
         experiments.train(model="lenet6")
     with pytest.raises(UserError, match=r"neither a torch.nn.Module nor a LightningModule"):
         experiments.train(model=dict)
-    with pytest.raises(UserError, match="no LightningDataModule"):
+    with pytest.raises(UserError, match=r"no LightningDataModule.*from_datasets\(train, val, test"):
         experiments.train(data=[1, 2])
     with pytest.raises(UserError, match="a sweep trains in others"):
         experiments.sweep(model=[MyNet, "mlp"])

@@ -5,6 +5,7 @@ Mistakes raise `UserError`, whose text is the sentence that the command prints.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from experiments.commands.notebook_run import Run
     from experiments.compare.data_frame import Compared
 
+RunLike = str | os.PathLike[str] | Mapping[str, Any]  # the folder of a run, its record, or the run that `load` gives
 _OBJECTS = ("model", "task", "data")  # keys that may be classes or objects
 
 
@@ -98,11 +100,11 @@ def search(*overrides: str, config_dir: str | None = None, **choices: Any) -> Co
     return _swept(words, config_dir)
 
 
-def evaluate(run: str | Path | Mapping[str, Any], *overrides: str) -> dict[str, float]:
+def evaluate(run: RunLike, *overrides: str) -> dict[str, float]:
     """Tests a run again with its best weights, also on other data; writes nothing.
 
     Args:
-        run: its folder, or its record as `train` gives it.
+        run: its folder, its record as `train` gives it, or a loaded run.
         overrides: of data, precision or trainer, `"data=usps"`.
 
     Raises:
@@ -114,7 +116,7 @@ def evaluate(run: str | Path | Mapping[str, Any], *overrides: str) -> dict[str, 
 
 
 def compare(
-    *runs: str | Path | Mapping[str, Any],
+    *runs: RunLike,
     metric: str | None = None,
     by: Sequence[str] = (),
     against: Sequence[str] = (),
@@ -124,7 +126,7 @@ def compare(
     """Return a DataFrame with a row for each cell, best first, and `.plot()`; see `experiments compare --help`.
 
     Args:
-        runs: folders of runs, sweeps or above them, or records as `train` gives them; none: `outputs`.
+        runs: folders of runs, sweeps or above them, records as `train` gives them, or loaded runs; none: `outputs`.
         metric: what to compare, such as `val/accuracy`; None takes test accuracy where there is one.
         by: choices to compare, averaged over the others.
         against: `key=value` words of the cell to compare the others with.
@@ -142,12 +144,12 @@ def compare(
     return framed(found, paths)
 
 
-def load(run: str | Path | Mapping[str, Any], model: Any = None, data: Any = None) -> Run:
+def load(run: RunLike, model: Any = None, data: Any = None) -> Run:
     """Return a finished run, with its best weights: `.model`, `.task`, `.data`, `.config`, `.record`, `.history`,
     `.figures`, `.predict(inputs)` and `.show()`.
 
     Args:
-        run: its folder, or its record as `train` gives it.
+        run: its folder, its record as `train` gives it, or a loaded run.
         model: the class or object that the run was trained from in another Python process.
         data: likewise.
 
@@ -221,7 +223,7 @@ def _word(key: str, value: Any, swept: bool = False) -> str:
     return f"{key}={str(value).lower() if isinstance(value, bool) else value}"
 
 
-def _folder(run: str | Path | Mapping[str, Any]) -> Path:
+def _folder(run: RunLike) -> Path:
     if isinstance(run, Mapping):
         if "dir" not in run:
             raise UserError("this record has no `dir`: give the folder of the run, as train returns it under dir")

@@ -32,4 +32,6 @@ def test_this_folder_is_looked_at_last(tmp_path: Path, monkeypatch: pytest.Monke
 def test_all_start_so() -> None:
     """No module of this package is started with the current folder first."""
     for path in SOURCES.rglob("*.py"):
-        assert not re.search(r"\"-m\",\s*\"experiments", path.read_text(encoding="utf-8")) or path.stem == "fresh_python"
+        assert (
+            not re.search(r"\"-m\",\s*\"experiments", path.read_text(encoding="utf-8")) or path.stem == "fresh_python"
+        )

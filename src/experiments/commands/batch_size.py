@@ -52,7 +52,10 @@ def main(words: list[str]) -> int:
     from experiments.viz.tables import table
 
     best = max(speed for _, speed, _ in found)
-    rows = [[str(one), f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}", f"{speed / best:.0%}", f"{memory:,.0f} MB"] for one, speed, memory in found]
+    rows = [
+        [str(one), f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}", f"{speed / best:.0%}", f"{memory:,.0f} MB"]
+        for one, speed, memory in found
+    ]
     print(table(["batch", "examples/s", "of the best", "peak memory"], rows, right=(0, 1, 2, 3)))
     if why:
         print(f"stopped at {size}: {why}")

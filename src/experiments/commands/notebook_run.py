@@ -60,7 +60,11 @@ class Run(Loaded):
     """A finished run, with its best weights in evaluation mode.
 
     Besides `predict`, `prepare`, `model`, `task`, `data`, `spec`, `config` and `record`: its `history`, `figures` and `show`.
+    Stands for its folder where one is asked for, as in `evaluate(run)`.
     """
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
 
     @cached_property
     def history(self) -> Any:

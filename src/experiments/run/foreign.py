@@ -156,11 +156,10 @@ def parameters_of(task: Any) -> Mapping[str, int | None]:
 
 
 def has_test(task: Any, data: Any) -> bool:
-    """Tell whether there is a test: a `test_step`, and data for it."""
-    from lightning.pytorch import LightningDataModule, LightningModule
+    """Tell whether there is a test: a `test_step`, and data for it, by class or as attributes of the objects."""
+    from lightning.pytorch.utilities.model_helpers import is_overridden
 
-    step = type(task).test_step is not LightningModule.test_step
-    return step and type(data).test_dataloader is not LightningDataModule.test_dataloader
+    return is_overridden("test_step", task) and is_overridden("test_dataloader", data)
 
 
 @contextmanager

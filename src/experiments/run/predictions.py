@@ -26,14 +26,14 @@ def predictions_of(folder: Path, returned: bool) -> tuple[list[Any], list[str]]:
     Raises:
         UserError: when the run cannot be loaded, or its data give nothing to predict.
     """
-    from lightning.pytorch import LightningDataModule
     from lightning.pytorch.callbacks import BasePredictionWriter
+    from lightning.pytorch.utilities.model_helpers import is_overridden
 
     config = read_config(folder)
     require_trust(OmegaConf.to_container(config), folder, (*READING, "callbacks", "trainer"))
     task = load(folder).task
     data = build_data(config, task_is_ours=False)
-    if type(data).predict_dataloader is LightningDataModule.predict_dataloader:
+    if not is_overridden("predict_dataloader", data):
         raise UserError(
             f"{config.data['_target_']} has no predict_dataloader, so there is nothing to predict: add one to it, or use "
             f"experiments.load({str(folder)!r}).task in Python"

@@ -66,7 +66,8 @@ def _group(group: str, kind: type) -> str:
     if group == "data":
         if not issubclass(kind, LightningDataModule):
             raise UserError(
-                f"data={kind.__name__} is no LightningDataModule: give one, or the name of a dataset such as data='digits'"
+                f"data={kind.__name__} is no LightningDataModule: give one, such as "
+                "LightningDataModule.from_datasets(train, val, test, batch_size=64), or the name of a dataset such as data='digits'"
             )
         return "data"
     if issubclass(kind, LightningModule):

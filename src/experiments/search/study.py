@@ -20,6 +20,7 @@ _INSTALL = {"optuna": "pip install 'optuna>=4'", "cmaes": "pip install cmaes"}
 
 
 def import_package(name: str) -> ModuleType:
+    warnings.filterwarnings("ignore", message="IProgress not found")  # of tqdm in a notebook, which draws nothing here
     try:
         module = importlib.import_module(name)
     except ImportError as error:
