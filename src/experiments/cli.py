@@ -117,9 +117,9 @@ def _run(words: list[str]) -> int:
         print(HELP, end="")
         return 0
     if words[0] == "--version":
-        from experiments import __version__
+        import experiments
 
-        print(__version__)
+        print(experiments.__version__)
         return 0
     command, rest = words[0], words[1:]
     if command in ("-sc", "--shell-completion") and rest and rest[0].startswith(("install=", "query=")):
