@@ -28,7 +28,7 @@ class Interrupted(BaseException):
 
 
 class Pruned(Exception):
-    """A search ended the run early, as one that stays behind; `metrics` are those of its last epoch."""
+    """A search stopped the run early because it fell behind; `metrics` are those of its last epoch."""
 
     def __init__(self, text: str, metrics: dict[str, float]) -> None:
         super().__init__(text)
@@ -61,7 +61,7 @@ def belongs_to(error: BaseException, folder: Path) -> None:
 
 
 def how_to_resume(error: BaseException) -> str | None:
-    """Return the command that goes on with the run that an error ended; None where there is none, or nothing of it is
+    """Return the command that resumes the run that an error ended; None where there is none, or nothing of it is
     left.
     """
     folder: Path | None = getattr(error, "folder", None)

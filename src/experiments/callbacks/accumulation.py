@@ -1,4 +1,4 @@
-"""Accumulated gradients: the last group of an epoch is divided by its own size."""
+"""Gradient accumulation: the last, smaller group of an epoch is divided by its own size."""
 
 from __future__ import annotations
 

@@ -181,11 +181,11 @@ class Checkpoints(Checkpoint):
 
     @staticmethod
     def _goes_on_within(trainer: Trainer) -> bool:
-        """Tell whether the data can be taken up in the middle of an epoch."""
+        """Tell whether the data can resume in the middle of an epoch."""
         return hasattr(getattr(trainer.train_dataloader, "batch_sampler", None), "start_batch")
 
     def _resumable(self, trainer: Trainer, batch_idx: int) -> bool:
-        """Tell whether training can be taken up after this batch.
+        """Tell whether training can resume after this batch.
 
         Not within an accumulation, whose gradients no checkpoint holds; and not where validation follows, which
         Lightning would leave out: the save at the epoch's end comes soon.

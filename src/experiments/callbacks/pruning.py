@@ -1,4 +1,4 @@
-"""Ends the runs of a search early that stay behind the others."""
+"""Early stopping of the runs of a search that fall behind the others."""
 
 from __future__ import annotations
 

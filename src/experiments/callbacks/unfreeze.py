@@ -1,4 +1,4 @@
-"""Gives and takes gradients by epoch, as the freezing strategy wants."""
+"""Freeze and release stages at the start of an epoch, as the freezing strategy says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from experiments.transfer.freezing import Freezing
 
 
 class FreezeByEpoch(Callback):
-    """Tells a `Freezing` which epoch begins; keeps no state of its own, as the epoch says it all."""
+    """Tell a `Freezing` which epoch begins; the callback has no state, because the epoch decides everything."""
 
     def __init__(self, freezing: Freezing) -> None:
         self.freezing = freezing

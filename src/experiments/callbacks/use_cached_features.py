@@ -1,4 +1,4 @@
-"""Trains on kept features: where the first stages stay as they are, their output is computed once and read from then on."""
+"""Training on cached features: the output of frozen first stages is computed once and read in every epoch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FOREVER = sys.maxsize  # an epoch by which everything that is ever released has
 
 
 class FrozenFeatures(Callback):
-    """Serves kept features in place of examples, epoch by epoch, as far as the frozen stages reach.
+    """Serve cached features in place of examples, for as many stages as are frozen in an epoch.
 
     Order, batches and numbers are those of a run without it, to float tolerance. What is kept lies in a cache that
     later runs with the same frozen stages and data read too.

@@ -1,4 +1,4 @@
-"""What a set of cells says: which is best, whether that can be told, what matters, what it costs."""
+"""The analysis of a set of cells: which is best, whether the difference is significant, which choice matters, what it costs."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class Field:
 
     @cached_property
     def clear(self) -> bool:
-        """Whether the best can be told from the next."""
+        """Tell whether the best differs significantly from the next."""
         if len(self.scored) < 2:
             return False
         best, following = self.scored[:2]

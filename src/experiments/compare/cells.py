@@ -23,7 +23,7 @@ COSTS = {  # key in the record: head of the column, and whether less is better
     "peak_memory_mb": ("MB", True),
 }
 FIELD = ("task", "data")  # cells that differ here have other test sets: their values are shown, never compared
-_USUAL = (
+USUAL_TESTS = (
     "test/return",
     "test/accuracy",
     "test/f1",
@@ -311,4 +311,4 @@ def usual_metric(cells: Sequence[Cell]) -> str:
     order = sorted(
         known, key=lambda name: (next((n for n, part in enumerate(parts) if name.startswith(part)), 3), name)
     )
-    return next((name for name in [*_USUAL, *order] if name in known), "test/loss")
+    return next((name for name in [*USUAL_TESTS, *order] if name in known), "test/loss")

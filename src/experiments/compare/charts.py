@@ -23,7 +23,7 @@ _NAMED = 8  # cells of a Pareto front that are named below it
 
 
 def _standing(field: Field, cell: Cell) -> str:
-    """Colour by what can be said: the best, what cannot be told from it, the rest."""
+    """Return a cell's colour: the best, those not significantly worse, the others."""
     if cell is field.scored[0]:
         return "mark"
     if field.reference is field.scored[0]:

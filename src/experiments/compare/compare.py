@@ -1,4 +1,4 @@
-"""`experiments compare`: which of some runs is best, whether that can be told, and what it costs.
+"""`experiments compare`: which run is best, whether the difference is significant, and what it costs.
 
 Reads records and nothing else; the table needs neither torch nor NumPy.
 """

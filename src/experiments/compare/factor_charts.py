@@ -19,7 +19,7 @@ _CELLS = 20  # levels a side of the heat map
 
 
 def sample(cells: list[Cell]) -> list[Cell]:
-    """At most as many as a chart can show: the best tenth of them, and the rest evenly."""
+    """Return at most as many trials as a chart can show: the best tenth, and the others at even steps."""
     if len(cells) <= DOTS:
         return cells
     tenth = DOTS // 10

@@ -1,4 +1,4 @@
-"""What lies in the records of runs, as comparison reads it: nothing but what the files say."""
+"""Reads the records of runs for a comparison."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ def finish(config: Any) -> None:
 
 
 def place_weights(config: Any) -> None:
-    """Makes the path of weights absolute, so that a run is the same, and can be taken up, from any folder."""
+    """Make the path of weights absolute, so that a run can be repeated and resumed from any folder."""
     if OmegaConf.is_config(config) and OmegaConf.is_interpolation(config, "weights"):
         return  # of the environment: it stays what it is
     weights, model = config.get("weights"), config["model"]
@@ -187,7 +187,7 @@ def place_weights(config: Any) -> None:
 
 
 def quoted(text: str) -> str:
-    """Text as one value in Hydra's grammar, whatever characters it has."""
+    """Return a text quoted as one value of Hydra's grammar."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 

@@ -9,7 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from experiments.config.precision import precision_problems
 from experiments.errors import UserError
+
+MEMORY_FORMATS = ("auto", "contiguous", "channels_last")
 
 
 def cores() -> int:
@@ -22,7 +25,7 @@ _elsewhere: list[int] = []  # GPUs of the machine that a config is checked for, 
 
 @contextlib.contextmanager
 def machine_with(gpus: int | None) -> Iterator[None]:
-    """Lets configs be checked for a machine with so many GPUs, such as a node of a cluster; None stands for this one."""
+    """Check configs for a machine with this number of GPUs, such as a node of a cluster; None is this machine."""
     if gpus is not None:
         _elsewhere.append(gpus)
     try:
@@ -96,24 +99,15 @@ def processes_here(config: Any) -> int:
 
 
 def device_problems(config: Any) -> list[str]:
-    """Where precision, memory format and batch size do not go with the device and the processes."""
-    precision = config.precision.name
+    """Return where precision, memory format and batch size do not go with the device and the processes."""
     try:
         processes = processes_here(config)
     except UserError as error:
         return [str(error)]
-    problems = []
+    problems = precision_problems(config.precision.name, accelerator(config.trainer))
     memory_format = config.trainer.get("memory_format", "auto")
-    if memory_format not in ("auto", "contiguous", "channels_last"):
-        problems.append(
-            f"trainer.memory_format={memory_format} is unknown: choose one of auto, contiguous, channels_last"
-        )
-    if accelerator(config.trainer) == "cpu" and precision in ("16-mixed", "16-true"):
-        problems.append(
-            f"precision={precision} needs a GPU and this run is on the CPU: use precision=bf16-mixed or precision=32-true"
-        )
-    if accelerator(config.trainer) == "mps" and precision == "64-true":
-        problems.append("precision=64-true is not known to Apple's GPUs: use trainer=cpu or precision=32-true")
+    if memory_format not in MEMORY_FORMATS:
+        problems.append(f"trainer.memory_format={memory_format} is unknown: choose one of {', '.join(MEMORY_FORMATS)}")
     total = processes * int(config.trainer.get("num_nodes") or 1)
     batch = config.data.get("batch_size")
     if total > 1 and isinstance(batch, int) and batch % total:

@@ -44,7 +44,7 @@ def problem(config: Any) -> str | None:
 
 
 def is_foreign(config: Any) -> bool:
-    """Tell whether a config's task is a LightningModule of the user's own, as far as its source tells."""
+    """Tell from its source whether a config's task is a user-defined LightningModule."""
     return _is_foreign(str(config["task"].get("_target_") or ""))
 
 
@@ -71,7 +71,7 @@ def _is_foreign(target: str) -> bool:
 
 
 def _without_spec(target: str) -> bool:
-    """Tell whether a data module of the user's own says nothing of a spec."""
+    """Tell whether a user-defined data module publishes no spec."""
     if not target or target.startswith("experiments."):
         return False
     return is_a(target, _DATA) is True and defines(target, "spec", _DATA) is False

@@ -13,7 +13,7 @@ from experiments.errors import UserError
 
 
 def refuse_hidden(config_dirs: Sequence[str]) -> None:
-    """Raises for a file of the user's own that Hydra would never read, as one of ours has its name.
+    """Refuse a user's config file that has the name of one of ours: Hydra would never read it.
 
     Raises:
         UserError: when there is such a file, and it says something else.
@@ -29,7 +29,7 @@ def refuse_hidden(config_dirs: Sequence[str]) -> None:
 
 
 def refuse_filled_in(overrides: Sequence[str], folder: str) -> None:
-    """Raises for what a run fills in itself, so that an override would have no effect.
+    """Refuse overrides of keys that a run fills in itself: they would have no effect.
 
     Args:
         overrides: in Hydra's syntax.
@@ -47,7 +47,7 @@ def refuse_filled_in(overrides: Sequence[str], folder: str) -> None:
 
 
 def refuse_lists(overrides: Sequence[str]) -> None:
-    """Raises for a list where a group takes one option: Hydra would compose all of them into one.
+    """Refuse a list where a group takes one option: Hydra would merge all of them.
 
     Raises:
         UserError: when there is such an override.
@@ -62,7 +62,7 @@ def refuse_lists(overrides: Sequence[str]) -> None:
 
 
 def refuse_names(config: Any) -> None:
-    """Raises for a file that gives an option's name where the keys of its group belong.
+    """Refuse a file that gives an option's name where the keys of its group belong.
 
     Raises:
         UserError: naming the line to write.
@@ -77,7 +77,7 @@ def refuse_names(config: Any) -> None:
 
 
 def refuse_missing(keys: Iterable[str], choices: Mapping[str, Any], config_dirs: Sequence[str] = ()) -> None:
-    """Raises for the first of some keys that have no value, with what its file says of it.
+    """Refuse a config with missing values: name the first, with the comment of its file.
 
     Raises:
         UserError: when there is one.

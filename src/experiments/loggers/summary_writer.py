@@ -9,7 +9,7 @@ from torch.utils.tensorboard import FileWriter, SummaryWriter  # half a second, 
 
 
 class RunSummaryWriter(SummaryWriter):
-    """Writes every event through a function, and so into the one file that a resumed run goes on with.
+    """Write every event through a function, into the one event file that a resumed run continues.
 
     Args:
         dir: the run folder.

@@ -1,4 +1,4 @@
-"""Forecasts that nothing was learned for: what every other forecaster has to beat."""
+"""Forecasts without learning: the baseline that every other forecaster has to beat."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-MEMORY_FORMATS = ("auto", "contiguous", "channels_last")
 LITTLE = 20e6  # FLOPs of an example's forward pass below which converting numbers costs more than it saves
 
 

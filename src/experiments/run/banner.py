@@ -1,4 +1,4 @@
-"""What a run says of itself before it trains, and of its result afterwards."""
+"""The lines that a run prints before it trains, and with its result."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def _next(record: dict[str, Any], folder: Path, typed: str) -> list[tuple[str, s
 
 
 def freezing_table(config: DictConfig, freezing: Any, rate: float | None) -> None:
-    """Prints what learns and what rests, where not everything learns."""
+    """Print what learns and what is frozen, unless everything learns."""
     if freezing.everything or quiet():
         return
     done_waiting()

@@ -1,4 +1,4 @@
-"""Run folders: opened for a checked config, found again, opened anew to go on."""
+"""Run folders: created for a checked config, found again, reopened to resume."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _remove(folder: Path, before: set[Path] | None) -> None:
 
 @contextmanager
 def reopened(folder: Path, overrides: Sequence[str]) -> Iterator[Path | None]:
-    """Yield the folder of a run that goes on, as `reopen` gives it; kept to this process.
+    """Yield the folder of a resumed run, as `reopen` gives it, locked for this process.
 
     Raises:
         UserError: as `reopen`, and when another process works on the run.

@@ -1,4 +1,4 @@
-"""What makes a run the run it is: what of its config can change its result, and what cannot.
+"""Which keys of a config can change a run's result, and which cannot: two runs are the same if the former agree.
 
 The tables below are the only place that says so. A sweep recognises a finished run by it, a comparison puts runs into cells by it,
 a resumed run may change what it names, and jobs share datasets by it.

@@ -1,4 +1,4 @@
-"""A layer in words: how many filters of which size it has, and what it is for."""
+"""Describes a layer in words: its number of filters, their size, and its purpose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of other data met with those of a run: by name, never by position."""
+"""Matches classes, columns and tokens of other data with those of a run: by name, never by position."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def _pair(size: Any) -> tuple[int, int]:
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
-    """Tensors of real numbers in whatever holds them; those of lengths and masks carry nothing of a layer's."""
+    """Yield the floating-point tensors in a nested value; lengths and masks carry no output of a layer."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, (tuple, list)):

@@ -1,4 +1,4 @@
-"""How a run ended whose process could not say it: its record is made to say so, whatever happened."""
+"""The outcome of a run whose process died before it could write it: the launcher writes it into the record."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def targets_of(node: Any) -> list[str]:
 
 
 def own_code(config: dict[str, Any]) -> dict[str, str]:
-    """Return a hash of the sources of every package of the user's own that a config names classes of, by its name."""
+    """Return a hash of the sources of every user's package whose classes a config names, by its name."""
     names = sorted({target.partition(".")[0] for target in targets_of(config)})
     return {name: found for name in names if (found := own_sources(name))}
 
@@ -227,7 +227,7 @@ def _unlike_a_record(content: Any) -> str | None:
 
 
 def earlier_record(folder: Path) -> dict[str, Any]:
-    """Return the record of a run that goes on; empty where it was lost, which is said."""
+    """Return the record of a resumed run; empty, with a warning, where it was lost."""
     path = folder / "record.json"
     if not path.exists():
         return {}

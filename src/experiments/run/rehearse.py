@@ -1,4 +1,4 @@
-"""Builds all that a run builds before its first batch, and leaves nothing behind: how `check` finds what only classes and files know."""
+"""Builds everything that a run builds before its first batch, for `check`, and leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which weights a run tests, keeps and is read by afterwards: those of the best epoch, an average, or the last."""
+"""Chooses the weights that a run tests and saves: those of the best epoch, an average, or the last."""
 
 from __future__ import annotations
 

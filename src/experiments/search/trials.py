@@ -1,4 +1,4 @@
-"""The trials of a search as the runs of a launch: asked for one by one, and told what became of them."""
+"""The trials of a search as runs for the launcher: it asks for each, and reports the result of each."""
 
 from __future__ import annotations
 

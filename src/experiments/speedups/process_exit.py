@@ -18,7 +18,7 @@ from experiments import speedups
 
 
 def leave(code: int) -> NoReturn:
-    """Ends this process: what is registered for its end is called, what was printed is written, and the system takes the rest.
+    """End this process: call the registered exit functions, flush what was printed, and leave freeing the memory to the system.
 
     Where a thread is still at work, or a profiler or debugger waits for the end, Python ends as ever.
     """

@@ -11,7 +11,7 @@ from experiments.system.fresh_python import look_here_last, python_module
 
 
 def run_job(folder: Path) -> int:
-    """Runs one job to its end and gives its exit code; its record is there afterwards, whatever happened."""
+    """Run one job and return its exit code; its record is written even if the job fails."""
     import traceback
 
     from experiments.errors import UserError, in_short

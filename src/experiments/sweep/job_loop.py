@@ -208,7 +208,7 @@ class JobLoop:
         self.source.ended(name, record["status"])
 
     def _engine_is_gone(self) -> None:
-        """What runs the jobs was killed, and with it all of them: they failed, and the rest goes on from a new one."""
+        """Handle the death of the process that forks the jobs: its jobs failed, and a new one starts the others."""
         said = self.engine.stop()
         for name in list(self.running):
             self._over(
@@ -269,7 +269,7 @@ class JobLoop:
                 signal.signal(signum, handler)
 
     def _detach(self) -> None:
-        """The terminal is closed: the sweep goes on and writes to a file; `experiments status` shows it."""
+        """Continue without the terminal, which was closed: write to a file, which `experiments status` shows."""
         self.hung_up = False
         log = os.open(self.folder / "launcher.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         for descriptor in (1, 2):

@@ -68,7 +68,7 @@ def _same(entry: Entry, first: Entry) -> str:
 
 
 def summary(plan: Plan) -> str:
-    """Return one line: how many runs, and what becomes of the rest."""
+    """Return one line: how many runs there are, and how many of them are finished, resumed or left out."""
     counts = [
         (len(plan.to_run), "to run"),
         (plan.count(FINISHED), "done already"),

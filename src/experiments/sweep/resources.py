@@ -151,7 +151,7 @@ class Machine:
         return []
 
     def need(self, config: Any, threads: int | None) -> Need:
-        """Threads of each process; the rest is the cluster's to find."""
+        """Return the threads of each process; the cluster provides everything else."""
         share = config.trainer.get("threads") or threads
         if not share:
             each = processes_here(config) if self.tasks == 1 else 1

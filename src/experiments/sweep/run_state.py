@@ -1,4 +1,4 @@
-"""What has become of the runs of a sweep, by their records: whether one is done, goes on or is new."""
+"""The state of each run of a sweep, read from its record: finished, to be resumed, or new."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NEW = "new"
 
 
 def state_of(folder: Path, wanted: str | None = None) -> tuple[dict[str, Any], str]:
-    """Return the record in a folder and what it means for whoever goes on: a record cut short counts as a failure.
+    """Return the record in a folder and the run's state for a resumed sweep: a record cut short counts as a failure.
 
     Args:
         folder: of a run.

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from experiments.compare.cells import FIELD, lower_is_better
+from experiments.compare.cells import FIELD, USUAL_TESTS, lower_is_better
 from experiments.errors import UserError
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, own_module
 from experiments.sweep.backends.queued_jobs import still_queued
@@ -25,16 +25,7 @@ from experiments.system.processes import alive
 from experiments.system.terminal import done_waiting, fancy, is_terminal, quiet
 
 WAITING = "waiting"
-_HEADLINES = (
-    "test/accuracy",
-    "test/f1",
-    "test/mse",
-    "test/acc",
-    "test_acc",
-    "test/loss",
-    "test_loss",
-)  # the first that there is, is shown for each run
-_USUAL = tuple(
+_USUAL_JUDGES = tuple(
     Objective(name, lower_is_better(name))
     for name in ("val/accuracy", "val/f1", "val/mse", "val_acc", "val/loss", "val_loss")
 )  # the first that there is, names the best run where no record says what judged it: never the test
@@ -100,7 +91,7 @@ class Standing:
         for test in tests:
             label = f" ({' '.join(test[place] for place in varied)})" if varied else ""
             those = [job for job in done if job.test == test]
-            asked = dict.fromkeys(job.judged for job in those if job.judged) or dict.fromkeys(_USUAL)
+            asked = dict.fromkeys(job.judged for job in those if job.judged) or dict.fromkeys(_USUAL_JUDGES)
             lines += [line for one in asked if (line := _best(one, those, label, ".4f"))][:1]
         return lines
 
@@ -176,7 +167,7 @@ def clock(seconds: float) -> str:
 
 def headline(metrics: dict[str, Any]) -> str:
     """Return the test metrics worth a line."""
-    shown = [f"{name} {metrics[name]:.4f}" for name in _HEADLINES if metrics.get(name) is not None]
+    shown = [f"{name} {metrics[name]:.4f}" for name in USUAL_TESTS if metrics.get(name) is not None]
     return "  ".join(shown[:1] + [one for one in shown[1:] if one.startswith("test/loss")])
 
 

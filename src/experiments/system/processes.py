@@ -107,7 +107,7 @@ def peak_memory() -> int:
 
 
 class Child:
-    """A process that a terminal's Ctrl-C does not reach; whoever started it asks it to stop, or kills it with all it started.
+    """A process that Ctrl-C does not reach; its parent asks it to stop, or kills it with its children.
 
     Args:
         words: of its command.

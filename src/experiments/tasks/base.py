@@ -100,7 +100,7 @@ class Task(LightningModule):
         return [f"{part}/loss", *(f"{part}/{name}" for name in (*self.metrics_of(part), *self.added.names))]
 
     def train(self, mode: bool = True) -> Task:
-        """Training mode for what learns; what is frozen stays in evaluation mode, so that it rests wholly."""
+        """Set training mode, but keep what is frozen in evaluation mode, so that its statistics stay too."""
         super().train(mode)
         if self.freezing is not None:
             self.freezing.rest()

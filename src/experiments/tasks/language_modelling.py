@@ -164,7 +164,7 @@ class LanguageModelling(Task):
         log_text(self.trainer.loggers, "sample", text, self.trainer.global_step)
 
     def generate(self, begin: Sequences, how: Writing | None = None) -> list[Tokens]:
-        """Tell how the model goes on from some beginnings, each as if it were alone; the same every time."""
+        """Continue some beginnings of texts, each independently of the others; the result is the same every time."""
         mode = self.model.training
         self.model.eval()
         end = getattr(self.spec, "end", None)

@@ -1,4 +1,4 @@
-"""Freezing: which parameters learn, from which epoch and how fast; and what rests where nothing learns."""
+"""Freezing: which parameters learn, from which epoch and at what rate; frozen parts stay in evaluation mode."""
 
 from __future__ import annotations
 

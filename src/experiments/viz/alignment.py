@@ -1,4 +1,4 @@
-"""What a network hears when: the spectrogram, and below it the symbols' probabilities over the same time."""
+"""The alignment of speech: the spectrogram, and below it the probabilities of the symbols at the same times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the first layer looks for."""
+"""The filters of the first layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the stages of a network make of one image."""
+"""Feature maps: the output of each stage of a network for one image."""
 
 from __future__ import annotations
 

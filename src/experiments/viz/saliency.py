@@ -1,4 +1,4 @@
-"""What a network's answer depends on, and what excites a unit of it."""
+"""Saliency: which pixels a network's answer depends on, and which image excites a unit most."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of pictures under one another: originals and reconstructions, walks through a latent space, samples."""
+"""Rows of pictures: originals and reconstructions, walks through a latent space, samples."""
 
 from __future__ import annotations
 

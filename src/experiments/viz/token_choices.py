@@ -1,4 +1,4 @@
-"""What might stand at each place of a text: the likeliest tokens, darker the likelier."""
+"""The most probable tokens at each place of a text; the darker, the more probable."""
 
 from __future__ import annotations
 

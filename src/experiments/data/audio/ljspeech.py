@@ -1,4 +1,4 @@
-"""LJ Speech and whatever has its layout: metadata.csv beside wavs/NAME.wav or .flac (keithito.com/LJ-Speech-Dataset)."""
+"""LJ Speech and other datasets with its layout: metadata.csv beside wavs/NAME.wav or .flac (keithito.com/LJ-Speech-Dataset)."""
 
 from __future__ import annotations
 

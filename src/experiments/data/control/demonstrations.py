@@ -1,4 +1,4 @@
-"""Demonstrations: what an expert did, step by step, and the environment to try it in."""
+"""Demonstrations: the observations and actions of an expert, and the environment for validation and test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Environments side by side: whatever is random in an episode follows from its seed, and its actions bring it back."""
+"""Environments that are stepped together. An episode's seed and its actions determine it."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ class ImageFolder(ImageData):
         return {"validation": self.validation} | ({} if isinstance(self.test, str) else {"test": self.test})
 
     def load(self, part: Part, members: np.ndarray) -> Part:
-        """Decode into memory what fits; of the rest, look at the headers."""
+        """Decode the images that fit into memory; of the others, read the headers."""
         paths, labels = [part.source[member] for member in members], part.labels[members]
         needed = len(paths) * int(np.prod(self._shape))
         if needed > self._memory:

@@ -1,4 +1,4 @@
-"""Transforms of torchvision (`torchvision.transforms.v2`) or of the user's own, applied to bytes, image by image.
+"""Transforms of torchvision (`torchvision.transforms.v2`) or user-defined ones, applied to bytes, image by image.
 
 What an image gets is a pure function of (seed, epoch, batch, position in the batch), as with our own augmentation: the global
 generators of torch, NumPy and Python are seeded for each image and put back after each batch.

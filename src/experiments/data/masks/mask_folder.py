@@ -169,7 +169,7 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def matched(images: Path, masks: Path, skip: bool = False, endings: Sequence[str] = ENDINGS) -> list[tuple[Path, Path]]:
-    """Return each image with the mask of the same name, whatever its format.
+    """Return each image with the mask of the same name; the suffixes may differ.
 
     Args:
         images: folder of the images.

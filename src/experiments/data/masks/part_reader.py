@@ -1,4 +1,4 @@
-"""The examples of a part, read and checked: into memory where they fit, else one after the other in every epoch."""
+"""Reads and checks the examples of a split: into memory if they fit, else from disk in every epoch."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from experiments.spec import TextSpec
 
 
 class InOrder(TrainSampler):
-    """Batches one after another; a resumed run goes on at `start_batch`."""
+    """Batches in order; a resumed run begins at `start_batch`."""
 
     def __iter__(self) -> Iterator[Picks]:
         first, self.start_batch = self.start_batch, 0

@@ -1,4 +1,4 @@
-"""What a launcher asks of whatever runs its jobs: processes of this machine, a batch system, a cluster."""
+"""The protocol between a launcher and a backend that runs its jobs: local processes, a batch system, a cluster."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ class RayEngine:
         return events
 
     def _request(self) -> None:
-        """Asks for actors, at most so many at a time."""
+        """Start actors, at most `max_in_flight` at a time."""
         most = self.options.max_in_flight or len(self.requested) + len(self.jobs)
         while self.requested and len(self.jobs) < most:
             key, work = self.requested.pop(0)

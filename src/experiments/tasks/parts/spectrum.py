@@ -1,4 +1,4 @@
-"""The spectrum that pictures of speech show, whatever the network itself reads."""
+"""The spectrum that pictures of speech show; the network may read another one."""
 
 from __future__ import annotations
 

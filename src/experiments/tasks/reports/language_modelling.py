@@ -22,7 +22,7 @@ class LanguageModellingReport(Report):
     task: LanguageModelling
 
     def predict(self, inputs: Sequences) -> list[Tokens]:
-        """Tell how the model goes on."""
+        """Return how the model continues each text."""
         return self.task.generate(inputs)
 
     def answers(self, inputs: Sequences, top: int) -> list[dict[str, Any]]:
