@@ -120,6 +120,54 @@ def two_steps(quick: bool) -> Samples:
     return whole_processes({"plain": ("-c", PLAIN_FIT), "ours": ("-m", "experiments", *words)}, quick)
 
 
+# Means, numbers of seeds and intervals of cells, as one would write it in a notebook.
+PLAIN_COMPARE = """\
+import json
+from pathlib import Path
+import pandas as pd
+from scipy import stats
+rows = []
+for path in Path("records").glob("*/record.json"):
+    record = json.loads(path.read_text())
+    rows.append(record["choices"] | record["metrics"])
+found = pd.DataFrame(rows).groupby(["model", "optimizer", "scheduler"])["test/accuracy"].agg(["mean", "sem", "count"])
+found["half"] = found["sem"] * stats.t.ppf(0.975, found["count"] - 1)
+print(found.sort_values("mean"))
+"""
+
+
+def comparison(quick: bool) -> Samples:
+    """`experiments compare` over the records of 2,000 cells with five seeds each, and the same by hand with pandas."""
+    cells, seeds = (20, 2) if quick else (2000, 5)
+    with _folder() as folder:
+        chosen = {
+            "data": "digits",
+            "task": "classification",
+            "freezing": "none",
+            "precision": "32-true",
+            "trainer": "cpu",
+        }
+        for number in range(cells * seeds):
+            cell, seed = divmod(number, seeds)
+            names = {
+                "model": f"net{cell % 20}",
+                "optimizer": f"opt{cell // 20 % 10}",
+                "scheduler": f"plan{cell // 200}",
+            }
+            value = 0.5 + 0.4 * ((cell * 7919 + seed * 104729) % 1000) / 1000
+            record = {
+                "status": "finished", "choices": {**chosen, **names, "seed": seed}, "identity": "0", "error": None,
+                "metrics": {"test/accuracy": value, "test/loss": 1 - value, "val/accuracy": value, "val/loss": 1 - value},
+                "cost": {"parameters": 650, "trainable_parameters": 650, "flops_per_example": 1280, "seconds": 1.5,
+                         "examples_per_second": 1000.0, "peak_memory_mb": 300.0},
+                "environment": {"package_hash": "a"}, "ended": "2026-01-01T00:00:00+00:00", "overrides": [f"seed={seed}"],
+                "data": {"train": 10, "test": 10, "fingerprint": "s"},
+            }  # fmt: skip
+            write_json(folder / "records" / str(number) / "record.json", record)
+        sides = {"ours": ("-m", "experiments", "compare", "records"), "pandas": ("-c", PLAIN_COMPARE)}
+        return in_turns({name: partial(seconds, folder, words) for name, words in sides.items()}, quick)
+
+
 class Terminal(io.StringIO):
     """A terminal that nobody looks at: progress is drawn into it as a person would see it."""
 
@@ -643,7 +691,7 @@ class Row(NamedTuple):  # one line of the table
 
 
 MEASUREMENTS: dict[str, Callable[[bool], Samples]] = {
-    "commands": commands, "two_steps": two_steps, "step": step, "augmentation": augmentation,
+    "commands": commands, "two_steps": two_steps, "comparison": comparison, "step": step, "augmentation": augmentation,
     "features": features, "lenet": partial(mnist, "lenet5", 32), "mlp": partial(mnist, "mlp", 28),
     "resnet18_64": partial(convolutions, ["model=resnet18", "model.stem=small"], 64),
     "resnet18_128": partial(convolutions, ["model=resnet18", "model.stem=small"], 128),
@@ -686,6 +734,7 @@ ROWS = (
     Row("commands", "error", "import", "s", 0.10, "`experiments train model=lenet6`, refused", _IMPORT),
     Row("commands", "check", "import", "s", 0.10, "`experiments check`", _IMPORT),
     Row("two_steps", "ours", "plain", "s", 1.15, "a run of two steps", "two steps in plain Lightning"),
+    Row("comparison", "ours", "pandas", "s", None, "`experiments compare` of 10,000 records", "json and pandas by hand"),
     Row("lenet", "ours", "floor", "/s", 0.95, _LENET, _BARE),
     Row("mlp", "ours", "floor", "/s", 0.75, _MLP, _BARE),
     Row("lenet", "ours", "hand", "/s", 2.2, _LENET, _HAND),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -80,3 +81,22 @@ def test_comet_writes_the_archive_of_an_offline_run() -> None:
 
     finish(CometLogger(), well=True)
     assert ended == [True]
+
+
+@pytest.mark.parametrize("before", [None, "1"])
+def test_comet_leaves_its_variable_as_it_was(
+    before: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later run of the same process, `logger.comet.offline=false`, would be offline too."""
+    import lightning.pytorch.loggers as loggers
+
+    seen: list[str | None] = []
+    monkeypatch.setattr(trackers, "find_spec", lambda package: True)
+    monkeypatch.setattr(loggers, "CometLogger", lambda **given: seen.append(os.environ.get("COMET_START_ONLINE")))
+    if before is None:
+        monkeypatch.delenv("COMET_START_ONLINE", raising=False)
+    else:
+        monkeypatch.setenv("COMET_START_ONLINE", before)
+    for offline in (True, False):
+        trackers.comet(str(tmp_path), "mine", offline, {})
+    assert seen == ["0", before] and os.environ.get("COMET_START_ONLINE") == before

@@ -140,6 +140,12 @@ def test_train_evaluate_and_load(lit: Experiments, tmp_path: Path) -> None:
     assert code == 2 and "LightningModule of its own" in errors and "experiments.load" in errors
 
 
+def test_a_part_of_its_config_is_shown(lit: Experiments) -> None:
+    """Also where data names no task, so that `task=` stands for a choice of its own."""
+    code, output, errors = lit("train", *LIT, "--cfg", "job", "-p", "task")
+    assert code == 0 and "tutorial_of_mine.LitModel" in output and "data" not in output, errors
+
+
 def test_resume_is_exact(lit: Experiments, tmp_path: Path) -> None:
     """With an order and a dropout that come from torch's global generator."""
     assert lit("train", *LIT, "trainer.max_epochs=3", "hydra.run.dir=whole")[0] == 0

@@ -31,7 +31,7 @@ def test_quick_benchmark_measures_every_row(tmp_path: Path) -> None:
     names = [row["name"] for row in content["rows"] if row["side"] != "auto" and row["other"] != "library"]
     assert sorted(names) == sorted(
         4 * ["commands"]
-        + ["two_steps"]
+        + ["two_steps", "comparison"]
         + 2 * ["lenet", "mlp"]
         + ["autoencoder", "conv_autoencoder"]
         + 5 * ["features"]

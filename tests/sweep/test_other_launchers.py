@@ -143,6 +143,8 @@ def test_checking_runs_nothing(experiments: Experiments, tmp_path: Path) -> None
     [
         ("hydra.job.chdir=true", "${run.dir}"),
         ("+hydra.job.env_set.A=b", "set A in the shell"),
+        ("hydra.job.env_set.A=b", "set A in the shell"),
+        ("hydra.callbacks.mine._target_=mine.Callback", "callbacks.NAME._target_"),
         ("hydra.output_subdir=.hydra", "leave it out"),
         ("+hydra.callbacks.mine._target_=hydra.experimental.callback.Callback", "callbacks.NAME._target_"),
         ("hydra.verbose=true", "EXPERIMENTS_DEBUG=1"),
@@ -155,6 +157,15 @@ def test_keys_that_a_run_would_not_follow_are_refused(experiments: Experiments, 
     for more in ((), ("-m", "seed=0,1")):
         code, _, errors = experiments("check", *more, *SMALL, word)
         assert code == 2 and "has no effect" in errors and cure in errors
+
+
+@pytest.mark.parametrize(
+    ("word", "package"),
+    [("hydra/launcher=rq", "hydra-rq-launcher"), ("hydra/sweeper=ax", "hydra-ax-sweeper")],
+)
+def test_a_plugin_that_is_not_installed_is_named(experiments: Experiments, word: str, package: str) -> None:
+    code, _, errors = experiments("check", "-m", *SMALL, "seed=0,1", word)
+    assert code == 2 and f"pip install {package} brings it" in errors
 
 
 @pytest.mark.parametrize("word", ["hydra.mode=MULTIRUN", "hydra/launcher=basic", "hydra/sweeper=optuna"])

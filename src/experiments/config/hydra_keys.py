@@ -19,6 +19,13 @@ _SILENT = (
     "{} has no effect, because a run prints by itself and a job of a sweep writes job.log: leave it out, and take -q or -v for "
     "less or more"
 )
+_ENVIRONMENT = (
+    "hydra.job.env_set has no effect, because processes of a run start from its config.yaml: set {} in the shell"
+)
+_CALLBACKS = (
+    "hydra.callbacks has no effect, because each run starts from its config.yaml: use callbacks.NAME._target_ with a callback "
+    "of Lightning"
+)
 _WHOLE = (*_READ_BY_ALL, "freezing", "precision")  # groups whose every key is read
 
 
@@ -40,9 +47,11 @@ def refuse_words(words: Sequence[str]) -> None:
             raise UserError(
                 f"{word} takes away what every run reads: {'set its keys' if key in _GROUPED else 'set it'} instead, as in {_GROUPED.get(key, key)}=…"
             )
-        if word.startswith("+hydra.") and not key.startswith(
-            ("hydra.job.env_set.", "hydra.callbacks.", "hydra.sweeper.", "hydra.launcher.")
-        ):
+        if key.startswith("hydra.job.env_set."):
+            raise UserError(_ENVIRONMENT.format(key.rpartition(".")[2]))
+        if key.startswith("hydra.callbacks."):
+            raise UserError(_CALLBACKS)
+        if word.startswith("+hydra.") and not key.startswith(("hydra.sweeper.", "hydra.launcher.")):
             raise UserError(f"{word} would have no effect, because Hydra reads no {key}: leave it out")
         if found := _FILLED_IN.match(key):
             raise UserError(f"{word} would have no effect, because Hydra fills {found.group()} in: leave it out")
@@ -87,18 +96,13 @@ def refuse_unused(hydra: Any) -> None:
             "hydra.job.chdir=true has no effect, because a run stays where it was started: write paths as ${run.dir}/…"
         )
     if job.get("env_set"):
-        names = ", ".join(job["env_set"])
-        raise UserError(
-            f"hydra.job.env_set has no effect, because processes of a run start from its config.yaml: set {names} in the shell"
-        )
+        raise UserError(_ENVIRONMENT.format(", ".join(job["env_set"])))
     if hydra.get("output_subdir"):
         raise UserError(
             f"hydra.output_subdir={hydra['output_subdir']} has no effect, because config.yaml lies in the run's folder: leave it out"
         )
     if hydra.get("callbacks"):
-        raise UserError(
-            "hydra.callbacks has no effect, because each run starts from its config.yaml: use callbacks.NAME._target_ with a callback of Lightning"
-        )
+        raise UserError(_CALLBACKS)
     for kind in ("job_logging", "hydra_logging"):
         if (chosen := hydra.runtime.choices.get(f"hydra/{kind}")) not in (None, "none", "disabled"):
             raise UserError(_SILENT.format(f"hydra/{kind}={chosen}"))

@@ -103,7 +103,7 @@ def mended(error: Exception, words: Sequence[str], compose: Callable[[list[str]]
     if not found:
         return None
     key = found.group(1)
-    places = [number for number, word in enumerate(words) if word.partition("=")[0] == key]
+    places = [number for number, word in enumerate(words) if word.startswith(f"{key}=")]
     if not places:
         return None
     rest = [word for number, word in enumerate(words) if number not in places]

@@ -107,6 +107,14 @@ _SENTENCES = {  # what one name does not answer
             ("linear", "LinearLR"), ("warm_restarts", "CosineAnnealingWarmRestarts"), ("cyclic", "CyclicLR"),
         )
     },
+    **{
+        (f"hydra/{kind}", name): f"pip install {package} brings it"
+        for kind, name, package in (
+            ("launcher", "joblib", "hydra-joblib-launcher"), ("launcher", "submitit_local", "hydra-submitit-launcher"),
+            ("launcher", "rq", "hydra-rq-launcher"), ("sweeper", "ax", "hydra-ax-sweeper"),
+            ("sweeper", "nevergrad", "hydra-nevergrad-sweeper"),
+        )
+    },
     ("scheduler", "warmup"): "scheduler=cosine warms up, over scheduler.warmup_epochs",
     **dict.fromkeys(
         (("trainer", "tpu"), ("trainer", "mps")),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -114,12 +115,26 @@ def comet(dir: str, project: str, offline: bool, options: Mapping[str, Any]) -> 
     from lightning.pytorch.loggers import CometLogger
 
     said = _Said(dir)
-    if offline:  # said by Comet's own variable: Lightning's `online=False` makes an experiment that keeps nothing
-        os.environ["COMET_START_ONLINE"] = "0"
-    logger = CometLogger(**{"project": project, "name": said.name, "offline_directory": dir, **options})
+    with _started_offline() if offline else nullcontext():
+        logger = CometLogger(**{"project": project, "name": said.name, "offline_directory": dir, **options})
     if said.tags:
         logger.experiment.add_tags([*said.tags, *([f"sweep={said.sweep}"] if said.sweep else [])])
     return logger
+
+
+@contextmanager
+def _started_offline() -> Iterator[None]:
+    """Say it by Comet's own variable, which stays what it was for later runs of this process: Lightning's `online=False` makes
+    an experiment that keeps nothing.
+    """
+    before = os.environ.get("COMET_START_ONLINE")
+    os.environ["COMET_START_ONLINE"] = "0"
+    try:
+        yield
+    finally:
+        del os.environ["COMET_START_ONLINE"]
+        if before is not None:
+            os.environ["COMET_START_ONLINE"] = before
 
 
 def aim(dir: str, project: str, repo: str | None, options: Mapping[str, Any]) -> Any:

@@ -37,7 +37,11 @@ def in_words(config: DictConfig) -> Iterator[None]:
 
 def given_values(config: DictConfig) -> list[str]:
     """Words of the command line that set a value of what a run is built of."""
-    return [word for word in config.run.overrides if "." in word.partition("=")[0] and not word.startswith("hydra.")]
+    return [
+        word.lstrip("+")
+        for word in config.run.overrides
+        if "." in word.partition("=")[0] and not word.startswith("hydra.")
+    ]
 
 
 @contextmanager
