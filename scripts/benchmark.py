@@ -163,7 +163,8 @@ def comparison(quick: bool) -> Samples:
                 "environment": {"package_hash": "a"}, "ended": "2026-01-01T00:00:00+00:00", "overrides": [f"seed={seed}"],
                 "data": {"train": 10, "test": 10, "fingerprint": "s"},
             }  # fmt: skip
-            write_json(folder / "records" / str(number) / "record.json", record)
+            (folder / "records" / str(number)).mkdir(parents=True)
+            (folder / "records" / str(number) / "record.json").write_text(json.dumps(record, indent=2))
         sides = {"ours": ("-m", "experiments", "compare", "records"), "pandas": ("-c", PLAIN_COMPARE)}
         return in_turns({name: partial(seconds, folder, words) for name, words in sides.items()}, quick)
 
