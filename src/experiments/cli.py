@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -84,10 +85,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             if said := of_import_error(error):
                 return _say(error, 2, said)
+        if isinstance(error, OSError) and error.filename and error.errno in _OF_PLACES and words[:1] != ["train"]:
+            return _say(error, 2, f"{error.filename} cannot be read or written ({error.strerror}): name another place")
         if changed and isinstance(error, (TypeError, ValueError, AttributeError, LookupError)):
             cause = f"{changed} was not written here, or changed since, and makes no run"
             return _say(error, 2, f"{cause} ({in_short(error)}): restore it from a copy")
         return _say(error, 1, in_short(error))
+
+
+_OF_PLACES = (
+    errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP,
+)  # fmt: skip
 
 
 def _changed_run(words: Sequence[str]) -> Path | None:
@@ -133,6 +141,10 @@ def _run(words: list[str]) -> int:
         trust(packages)
     if command not in COMMANDS:
         raise UserError(unknown(command, "no command", command, list(COMMANDS)))
+    if command != "completion" and any(word == "" or re.fullmatch("--[a-z-]+=", word) for word in rest):
+        raise UserError(
+            f"experiments {command} was given an empty word, as an unset variable of the shell makes one: fill it in, or leave it out"
+        )
     if command in _PLAIN and {"-h", "--help"} & set(rest):
         print(_usage(command))
         return 0

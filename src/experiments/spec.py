@@ -282,12 +282,14 @@ class DetectionSpec:
         width: likewise.
         classes: class names; a label is an index into them, and the background has none.
         masks: whether each object has a mask.
+        bits: how many bits files of 16 bits use; new images are read alike.
     """
 
     height: int
     width: int
     classes: tuple[str, ...]
     masks: bool = False
+    bits: int = 16
 
     @property
     def inputs(self) -> dict[str, Any]:

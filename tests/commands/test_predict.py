@@ -42,10 +42,23 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_hidden_files_are_left_out(run: Path, tmp_path: Path, experiments: Experiments) -> None:
     colours(tmp_path / "photos", {"": 0}, 3)
     (tmp_path / "photos" / "._000.png").write_bytes(b"Mac OS X")
+    (tmp_path / "photos" / "Thumbs.db").write_bytes(b"Windows")
     colours(tmp_path / "photos" / ".ipynb_checkpoints", {"": 0}, 1)
+    colours(tmp_path / "photos" / "__MACOSX", {"": 0}, 1)
     code, output, errors = experiments("predict", str(run), "photos", "--format", "csv", "--top", "1")
     assert code == 0, errors
-    assert output.count("photos") == 3
+    assert output.count("photos") == 3 and not errors
+
+
+def test_files_of_other_endings_are_counted(run: Path, tmp_path: Path, experiments: Experiments) -> None:
+    colours(tmp_path / "photos", {"": 0}, 1)
+    (tmp_path / "photos" / "a.heic").write_bytes(b"ftypheic")
+    (tmp_path / "photos" / "notes.txt").write_text("sunny")
+    code, _, errors = experiments("predict", str(run), "photos", "--top", "1")
+    assert code == 0
+    assert errors == "left out: 2 files that end like no image (.heic, .txt)\n"
+    code, _, errors = experiments("predict", str(run), "photos/a.heic")
+    assert code == 2 and "its format is unknown: save it as PNG or JPEG" in errors
 
 
 def test_a_broken_file_is_named_and_stops_no_other(run: Path, tmp_path: Path, experiments: Experiments) -> None:
@@ -71,3 +84,15 @@ def test_labels_are_matched_by_name(run: Path, tmp_path: Path, experiments: Expe
     code, output, errors = experiments("evaluate", str(run), "data.root=other", "data.classes=[red,green]")
     assert code == 0, errors
     assert "1.0000" in output
+
+
+def test_places_and_options_that_cannot_be(run: Path, tmp_path: Path, experiments: Experiments) -> None:
+    colours(tmp_path / "photos", {"": 1}, 1)
+    for words, said in (
+        (["--out", "photos/000.png"], "photos/000.png cannot be read or written (File exists): name another place"),
+        (["--out", ""], "was given an empty word"),
+        (["--out="], "was given an empty word"),
+        (["--template", "About {}."], "--template 'About {}.' has no effect without --labels"),
+    ):
+        code, _, errors = experiments("predict", str(run), "photos", *words)
+        assert code == 2 and said in errors and len(errors.splitlines()) == 1, errors

@@ -211,6 +211,29 @@ def test_a_finished_run_is_left_alone_or_made_longer(experiments, tmp_path: Path
     assert "only trainer.max_epochs, trainer.threads, callbacks.*, logger.*, data.workers, data.root, features.* may change" in errors  # fmt: skip
 
 
+def test_data_that_have_other_names_now_are_refused(experiments, tmp_path: Path, caplog) -> None:
+    """A class that stands where another stood would be learned as that one."""
+    from PIL import Image
+
+    for name, grey in (("ant", 30), ("bee", 220)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(6):
+            Image.new("L", (8, 8), grey + number).save(tmp_path / "photos" / name / f"{number}.png")
+    short = ["trainer=cpu", "trainer.max_epochs=1", "callbacks.figures=null", "logger=none"]
+    images = ["data=image_folder", "data.root=photos", "data.size=8", "model=mlp"]
+    assert experiments("train", *short, *images, "hydra.run.dir=seen")[0] == 0
+
+    (tmp_path / "photos" / "bee").rename(tmp_path / "photos" / "aaa")
+    code, _, errors = experiments("train", "resume=seen", "trainer.max_epochs=2")
+    assert code == 2 and "classes (aaa, ant) that are not those" in errors and "learned from (ant, bee)" in errors
+    code, output, errors = experiments("predict", "seen", "photos/aaa/0.png", "--format", "csv")
+    assert code == 0 and "bee" in output and "aaa," not in output, errors
+    (tmp_path / "photos" / "aaa").rename(tmp_path / "photos" / "bee")
+    (tmp_path / "photos" / "bee" / "0.png").unlink()
+    assert experiments("train", "resume=seen", "trainer.max_epochs=2")[0] == 0
+    assert "its data have" in caplog.text
+
+
 def test_resume_of_a_damaged_config(experiments, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.yaml").write_text("a: [")

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from experiments.sweep.folder import Entry, Sweep
 from experiments.sweep.status import last_line
+
+RECORD = {
+    "status": "finished", "identity": "abc", "overrides": ["seed=1"], "choices": {"task": "some", "data": "digits"},
+    "metrics": {"val/accuracy": 0.5}, "cost": {"seconds": 1.0}, "environment": {},
+}  # fmt: skip
+ODD = (None, [], "x", -1, True, {"a": {"b": 1}}, float("inf"), float("nan"), 10**400)
 
 
 def test_a_running_job_is_shown_by_where_it_stands(tmp_path: Path) -> None:
@@ -12,3 +23,39 @@ def test_a_running_job_is_shown_by_where_it_stands(tmp_path: Path) -> None:
     assert last_line(log) == ""
     log.write_text("epoch 1/2  train/loss 0.5\nresume       experiments train resume=run\n\n")
     assert last_line(log) == "epoch 1/2  train/loss 0.5"
+
+
+def swept(folder: Path) -> Path:
+    """The folder of the one run of a sweep."""
+    Sweep(folder, [Entry(0, "0_seed=1", "abc", {"seed": "1"}, ["seed=1"])]).write()
+    run = folder / "0_seed=1"
+    run.mkdir()
+    (run / "record.json").write_text(json.dumps(RECORD))
+    return run
+
+
+@pytest.mark.parametrize("command", ["status", "compare"])
+@pytest.mark.parametrize("key", ["choices", "metrics", "cost", "cost.seconds", "metrics.val/accuracy", "environment"])
+def test_damaged_records_are_no_internal_errors(experiments: Any, tmp_path: Path, key: str, command: str) -> None:
+    run = swept(tmp_path)
+    for odd in ODD:
+        record = json.loads(json.dumps(RECORD))
+        group, _, name = key.partition(".")
+        place = record[group] if name else record
+        place[name or group] = odd
+        (run / "record.json").write_text(json.dumps(record))
+        code, _, errors = experiments(command, str(tmp_path))
+        assert code in (0, 2) and len(errors.splitlines()) <= 2, (odd, errors)
+
+
+def test_a_list_of_a_sweep_with_odd_values_is_made_again(experiments: Any, tmp_path: Path) -> None:
+    swept(tmp_path)
+    content = json.loads((tmp_path / "sweep.json").read_text())
+    for key in ("jobs", "cells", "host", "pid", "settings"):
+        for odd in (None, "x", -1, {"a": 1}, [[1]], 10**400):
+            (tmp_path / "sweep.json").write_text(json.dumps(content | {key: odd}))
+            code, output, errors = experiments("status", str(tmp_path))
+            assert code == 0 and "1 done" in output, (key, odd, errors)
+    (tmp_path / "sweep.json").write_text(json.dumps(content | {"cells": [content["cells"][0] | {"words": [1]}]}))
+    code, output, _ = experiments("status", str(tmp_path))
+    assert code == 0 and "1 done" in output

@@ -17,7 +17,7 @@ from experiments.errors import UserError
 from experiments.run.folder import read_config
 from experiments.system.arguments import Parser
 from experiments.system.files import atomic_path, write_text
-from experiments.system.outside_text import json_text
+from experiments.system.outside_text import clean, json_text
 from experiments.system.terminal import waiting
 from experiments.tasks.report import report_of
 from experiments.viz.tables import comma_separated, table
@@ -61,12 +61,14 @@ def main(words: list[str]) -> int:
         help="labels that the run has never seen: by entailment where it was trained on that, or by a language model",
     )
     parser.add_argument(
-        "--template", default="This text is about {}.", metavar="TEXT", help="the sentence of such a label"
+        "--template", metavar="TEXT", help="the sentence of such a label (default: This text is about {}.)"
     )
     # -0.1,0 is an observation and no switch.
     options = parser.parse_args([f" {word}" if re.match(r"-[\d.]+,", word) else word for word in words])
     if options.top is not None and options.top < 1:
         raise UserError(f"--top {options.top} must be 1 or more: try --top 3")
+    if options.template is not None and not options.labels:
+        raise UserError(f"--template {options.template!r} has no effect without --labels: add them, or leave it out")
     overrides = [options.run] if "=" in options.run and not Path(options.run).exists() else []
     if overrides:  # no run: published weights, whose networks read images or speech
         from experiments.run.published_speech import is_speech
@@ -105,10 +107,10 @@ def main(words: list[str]) -> int:
         loaded.task.writing = loaded.task.writing.changed(options.sample, "--sample")
     answers: list[dict[str, Any]] = []
     if options.labels:
-        from experiments.commands.zero_shot import zero_shot
+        from experiments.commands.zero_shot import TEMPLATE, zero_shot
 
         labels = [one.strip() for one in options.labels.split(",") if one.strip()]
-        judged = zero_shot(loaded, inputs, labels, options.template, top)
+        judged = zero_shot(loaded, inputs, labels, options.template or TEMPLATE, top)
         answers = [{"text": text, **answer} for text, answer in zip(inputs, judged, strict=True)]
         inputs = []
     for start in range(0, len(inputs), BATCH):
@@ -151,4 +153,4 @@ def _answered(loaded: Any, some: list[Any], top: int) -> Iterator[tuple[Any, dic
             try:
                 yield one, loaded.answers([one], top)[0]
             except UserError as error:
-                print(f"left out: {error}", file=sys.stderr)
+                print(f"left out: {clean(str(error))}", file=sys.stderr)

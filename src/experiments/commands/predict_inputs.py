@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.data.common.parts import files_below
 from experiments.data.images import SUFFIXES
 from experiments.errors import UserError, first_line
+from experiments.system.outside_text import clean
 
 TEXTS = (".txt", ".text", ".md", ".csv", ".tsv", ".jsonl")
 AUDIO = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3", ".m4a", ".aac", ".mp4", ".wma", ".webm")
@@ -24,7 +27,7 @@ def image_files(words: Sequence[str]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, words):
         if path.is_dir():
-            found += _inside(path, SUFFIXES | {".gif"})
+            found += _inside(path, SUFFIXES | {".gif"}, "image")
         elif path.is_file():
             found.append(path)
         else:
@@ -71,7 +74,7 @@ def audio_files(words: Sequence[str]) -> list[Path]:
     """
     found: list[Path] = []
     for path in map(Path, words):
-        found += _inside(path, AUDIO) if path.is_dir() else [path]
+        found += _inside(path, AUDIO, "recording") if path.is_dir() else [path]
     if not found:
         raise UserError(f"{' '.join(words)} holds no recording: name files such as clip.wav")
     return found
@@ -105,15 +108,14 @@ def observations(words: Sequence[str]) -> list[str]:
     return found
 
 
-def _inside(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """Return the files with some endings below a folder, sorted; nothing that is hidden, as in training."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+def _inside(folder: Path, suffixes: Collection[str], kind: str) -> list[Path]:
+    """Return the files with some endings below a folder, sorted; says which others are left out, hidden ones apart."""
+    files = files_below(folder)
+    others = [path for path in files if path.suffix.lower() not in suffixes]
+    if others:
+        endings = ", ".join(sorted({path.suffix.lower() or path.name for path in others})[:5])
+        print(f"left out: {len(others)} files that end like no {kind} ({clean(endings)})", file=sys.stderr)
+    return [path for path in files if path.suffix.lower() in suffixes]
 
 
 def _rows(path: str) -> list[str]:

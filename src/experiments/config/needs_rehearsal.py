@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ _SETTLED = re.compile(
     r"|trainer\.(devices|memory_format|compile|precision)"
     r"|freezing\.(norm|decay|reset_head)|data\.(root|seed|download)"
 )
+_BY_RULE = ("optimizer.", "scheduler.", "trainer.", "callbacks.", "logger.")  # whose values mostly rules judge
 _OPEN_OPTIONS = {
     "model": ("timm", "torchvision", "transformers"),
     "freezing": ("lora", "stages", "bias_only", "norm_only"),
@@ -52,6 +54,16 @@ def only_building_tells(config: Any) -> bool:
     if any(config.run.choices.get(group) in names for group, names in _OPEN_OPTIONS.items()):
         return True
     return any(_open(key, config) for key in given_keys(config))
+
+
+def unsettled(words: Sequence[str], config: Any) -> tuple[str, ...]:
+    """Return those of a run's words that no rule settles: what it chooses, and keys whose values a class or a file judges."""
+    keys = [word.partition("=")[0].lstrip("+~") for word in words]
+    return tuple(
+        word
+        for word, key in zip(words, keys, strict=True)
+        if key != "seed" and (not key.startswith(_BY_RULE) or _open(key, config))
+    )
 
 
 def _open(key: str, config: Any) -> bool:

@@ -29,6 +29,7 @@ from experiments.run.build import (
 from experiments.run.build_errors import before_the_first_batch, in_words, require_monitors
 from experiments.run.folder import in_rank, only_process, rank, read_config, reading
 from experiments.run.foreign import build_foreign_task, choices_of, has_test, lightning_in_words, parameters_of
+from experiments.run.names_of_data import require_same_names, spec_in
 from experiments.run.rebuilt_record import hashes
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, Record
 from experiments.run.trainer import build_trainer
@@ -200,8 +201,11 @@ def _fit_and_test(
         trainer.fit_loop.max_epochs = 1
         log.warning("The model has nothing to learn: one pass without training.")
     stop_if_asked()
+    checkpoint = checkpoint_to_resume(trainer, folder)
+    if checkpoint is not None:
+        _require_same_data(data, checkpoint, folder, record)
     with lightning_in_words(), before_the_first_batch(config, trainer):
-        trainer.fit(task, datamodule=data, ckpt_path=checkpoint_to_resume(trainer, folder), weights_only=True)
+        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     metrics: dict[str, float] = {name: float(value) for name, value in trainer.callback_metrics.items()}
     lost = [name for name, value in metrics.items() if name.endswith("loss") and not math.isfinite(value)]
     if lost:
@@ -226,6 +230,21 @@ def _fit_and_test(
     record.content["metrics"] = {name: _plain(value) for name, value in sorted(metrics.items())}
     record.content |= report_of(task).details()
     record.content["cost"] |= meter.cost()
+
+
+def _require_same_data(data: Any, checkpoint: Path, folder: Path, record: Record) -> None:
+    """Refuses to go on with data that have other names, and says where other examples are in their parts."""
+    try:
+        require_same_names(getattr(data, "spec", None), checkpoint, folder)
+    except UserError:
+        record.content["spec"] = to_plain(spec_in(checkpoint))  # as what is kept was learned
+        raise
+    counts = [
+        ", ".join(f"{said[part]} {part}" for part in ("train", "validation", "test") if part in said)
+        for said in (record.examples, record.content["data"])
+    ]
+    if all(counts) and counts[0] != counts[1] and rank() == 0:
+        log.warning("%s began with %s examples, and its data have %s now: it goes on with these.", folder, *counts)
 
 
 def _plain(value: float) -> float | None:

@@ -101,6 +101,29 @@ def require_names(given: Any, trained: Any, name: str, source: str, but: str = "
         )
 
 
+def require_same_names(spec: Any, checkpoint: Path, folder: Path) -> None:
+    """Refuses to resume on data whose classes, columns, languages, symbols, observations or actions are no longer the same.
+
+    Args:
+        spec: of the data as they are now.
+        checkpoint: that the run goes on from.
+        folder: of the run, for the message.
+
+    Raises:
+        UserError: naming both.
+    """
+    before = spec_in(checkpoint)
+    if type(before) is not type(spec):
+        return  # of an earlier version, or nothing of ours
+    for word in ("classes", *_NAMED):
+        ours, theirs = (tuple(getattr(one, word, None) or ()) for one in (before, spec))
+        if ours != theirs:
+            raise UserError(
+                f"the data have {word} ({_some(theirs)}) that are not those {folder} has learned from ({_some(ours)}): restore the data,"
+                " or begin a new run"
+            )
+
+
 def trained_spec(weights: str | None) -> Any:
     """Return the spec of the data that weights were trained on, where they are those of an earlier run, a file in its folder,
     or a checkpoint that was taken out of it.
@@ -111,12 +134,12 @@ def trained_spec(weights: str | None) -> Any:
     folders = [path, *path.parents[:2]] if path.exists() else []
     folder = next((one for one in folders if (one / "config.yaml").is_file() and (one / "record.json").is_file()), None)
     try:
-        return from_plain(read_record(folder)["spec"]) if folder else _spec_in(path)
+        return from_plain(read_record(folder)["spec"]) if folder else spec_in(path)
     except (UserError, KeyError, TypeError):  # an older or a damaged record, or a module without a spec
-        return _spec_in(path)
+        return spec_in(path)
 
 
-def _spec_in(path: Path) -> Any:
+def spec_in(path: Path) -> Any:
     """Return the spec that a checkpoint holds, or None."""
     from experiments.transfer.weight_files import read_checkpoint
 

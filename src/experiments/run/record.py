@@ -119,6 +119,7 @@ class Record:
 
     Attributes:
         written: the environment of the run's earlier part, where it goes on.
+        examples: sizes and fingerprint of its data then.
     """
 
     def __init__(self, folder: Path, config: dict[str, Any]) -> None:
@@ -127,6 +128,7 @@ class Record:
         self._seconds_before = earlier.get("cost", {}).get("seconds", 0.0) or 0.0
         self._began = time.monotonic()
         self.written: dict[str, Any] | None = earlier.get("environment")
+        self.examples: dict[str, Any] = earlier.get("data") or {}
         self.content: dict[str, Any] = {
             "status": RUNNING,
             "choices": choices(config),
@@ -188,7 +190,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read ({error.strerror}): restore it from a copy") from None
     except ValueError as error:
         raise UserError(f"{path} is damaged ({first_line(error)}): {_REBUILT.format(folder)}") from None
-    if (wrong := _unlike_a_record(content)) is not None:
+    if (wrong := unlike_a_record(content)) is not None:
         raise UserError(f"{path} is not the record of a run ({wrong}): {_REBUILT.format(folder)}")
     return content
 
@@ -206,11 +208,11 @@ def own_module(record: dict[str, Any]) -> str | None:
 
 _REBUILT = "it is written anew by experiments train resume={}"
 _FIELDS = {
-    "choices": dict, "metrics": dict, "cost": dict, "environment": dict, "settings": dict, "spec": dict, "overrides": list,
+    "choices": dict, "metrics": dict, "cost": dict, "environment": dict, "settings": dict, "spec": dict, "data": dict, "overrides": list,
 }  # fmt: skip
 
 
-def _unlike_a_record(content: Any) -> str | None:
+def unlike_a_record(content: Any) -> str | None:
     """Return what of a record is of another form than what is written here, as half a sentence."""
     if not isinstance(content, dict):
         return f"it holds a {type(content).__name__}"
@@ -221,8 +223,10 @@ def _unlike_a_record(content: Any) -> str | None:
     wrong = [name for name, kind in fields.items() if not isinstance(content.get(name, kind()), kind)]
     if wrong:
         return f"its {wrong[0]} is a {type(content[wrong[0]]).__name__}"
-    if not isinstance(content["cost"].get("seconds") or 0.0, (int, float)) if "cost" in content else False:
-        return "its cost.seconds is no number"
+    metrics, seconds = content.get("metrics", {}), content.get("cost", {}).get("seconds")
+    for name, value in {**{f"metrics.{name}": one for name, one in metrics.items()}, "cost.seconds": seconds}.items():
+        if value is not None and not (isinstance(value, int | float) and abs(value) < 1e300):  # false for NaN
+            return f"its {name} is no number"
     return None
 
 

@@ -103,17 +103,34 @@ def read_sweep(folder: Path) -> Sweep:
     """
     try:
         content = read_json(folder / FILE)
+        _require_kinds(content)
         known = {item.name for item in fields(Entry)}
         entries = [Entry(**{key: value for key, value in cell.items() if key in known}) for cell in content["cells"]]
         kept = {
             key: content[key] for key in ("settings", "config_dirs", "jobs", "created", "host", "pid") if key in content
         }
         return Sweep(folder, entries, **kept)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         entries = _from_records(folder)
         if not entries:
             raise UserError(f"{folder} holds no {FILE}: name the folder of a sweep") from error
         return Sweep(folder, entries)
+
+
+_KINDS = {"settings": list, "config_dirs": list, "jobs": int, "created": str, "host": str, "pid": int}
+_OF_ENTRIES = {"number": int, "name": str, "identity": str, "place": dict, "words": list, "plan": str}
+
+
+def _require_kinds(content: Any) -> None:
+    """Raises TypeError where the list of a sweep has values of other kinds than are written here."""
+    for one, kinds in ((content, _KINDS), *((cell, _OF_ENTRIES) for cell in content["cells"])):
+        wrong = [key for key, kind in kinds.items() if key in one and type(one[key]) is not kind]
+        if (
+            wrong
+            or not 0 < one.get("jobs", 1) < 10**6
+            or not all(isinstance(word, str) for word in one.get("words", ()))
+        ):
+            raise TypeError(f"{wrong or 'a value'} is of another kind")
 
 
 def require_own(folder: Path) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from experiments.system.fresh_python import look_here_last, python_module
 
+ONLY_BUILD = "EXPERIMENTS_ONLY_BUILD"  # in a job's environment: build the run up to its first batch, train nothing
+
 
 def run_job(folder: Path) -> int:
     """Run one job and return its exit code; its record is written even if the job fails."""
@@ -16,10 +18,18 @@ def run_job(folder: Path) -> int:
 
     from experiments.errors import UserError, in_short
     from experiments.run.execute import run
+    from experiments.system.outside_text import speak_everywhere
     from experiments.system.signals import stop_behind
 
+    speak_everywhere()
     try:
-        run(folder)
+        if os.environ.get(ONLY_BUILD):
+            from experiments.run.folder import read_config
+            from experiments.run.rehearse import rehearse
+
+            rehearse(read_config(folder))
+        else:
+            run(folder)
     except BaseException as error:
         if stopped := stop_behind(error):
             return 128 + stopped.signum
@@ -56,7 +66,6 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the job in a folder; ends with the process that started it."""
     import faulthandler
 
-    from experiments.system.outside_text import speak_everywhere
     from experiments.system.processes import end_with
     from experiments.system.signals import answer_break
 
@@ -66,7 +75,6 @@ def main(arguments: Sequence[str]) -> int:
     if not end_with(int(parent)):
         return 1
     faulthandler.enable()
-    speak_everywhere()
     return run_job(Path(folder))
 
 

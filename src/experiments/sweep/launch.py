@@ -27,7 +27,7 @@ from experiments.sweep.job_loop import JobLoop
 from experiments.sweep.plan import Plan, plan_runs, summary
 from experiments.sweep.planned_run import RunPlanner
 from experiments.sweep.prepare import claimed, open_sweep, read_settings, sweep_folder_of, write_sweep
-from experiments.sweep.rehearse_runs import rehearse_runs
+from experiments.sweep.rehearse_runs import by_jobs, rehearse_runs
 from experiments.sweep.resources import Machine, jobs_at_a_time
 from experiments.sweep.resume import match
 from experiments.sweep.run_source import ListedRuns, problems, remarks
@@ -64,6 +64,8 @@ def launch(
     try:
         with claimed(folder):
             plan = make_plan(config, job_overrides, loader, open_sweep(config, folder), machine)
+            if engine is not None and not _named(config):
+                rehearse_runs(plan, by_jobs(engine, folder))
             _refuse_invalid(plan, settings)
             if cluster:
                 engine = cluster.engine(folder)
@@ -92,10 +94,7 @@ def check_only(
     """
     folder = Path(os.path.abspath(config.hydra.sweep.dir))
     plan = make_plan(config, job_overrides, loader, open_sweep(config, folder), machine)
-    named = OmegaConf.select(
-        config, "hydra.runtime.choices.sweep"
-    )  # which tests compose, and whose networks may be large
-    only_rules = None if named else rehearse_runs(plan)
+    only_rules = None if _named(config) else rehearse_runs(plan)
     print(summary(plan))
     _refuse_invalid(plan, settings)
     if only_rules:
@@ -103,6 +102,11 @@ def check_only(
     for line in remarks(plan):
         print(line)
     print("This sweep can run." if plan.to_run else "Nothing is left to run.")
+
+
+def _named(config: DictConfig) -> bool:
+    """Tell whether a sweep is one by name, whose values are tested and whose networks may be large."""
+    return OmegaConf.select(config, "hydra.runtime.choices.sweep") is not None
 
 
 def make_plan(

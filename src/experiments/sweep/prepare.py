@@ -92,7 +92,7 @@ def sweep_folder_of(config: DictConfig) -> Path:
 
 @contextlib.contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Keeps a sweep's folder to this process; where the sweep is refused, a folder made for it goes again.
+    """Keeps a sweep's folder to this process; where the sweep is refused or stopped before it begins, a folder made for it goes again.
 
     Raises:
         UserError: when another sweep is at work there.
@@ -100,7 +100,7 @@ def claimed(folder: Path) -> Iterator[None]:
     try:
         with locked(folder):
             yield
-    except UserError:
+    except BaseException:
         with contextlib.suppress(OSError):  # what this made and nothing is in
             if not sweep_folder.is_sweep(folder):
                 (folder / sweep_folder.LOCK).unlink(missing_ok=True)

@@ -1,48 +1,91 @@
-"""What only building tells of a sweep's runs: `check -m` builds one of each kind, as `check` builds a single run."""
+"""What only building tells of a sweep's runs: one of each kind is built up to its first batch, as `check` builds a single run."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 from omegaconf import OmegaConf
 
-from experiments.config.needs_rehearsal import only_building_tells
+from experiments.config.needs_rehearsal import only_building_tells, unsettled
 from experiments.errors import UserError
+from experiments.run.folder import moved, write_config
+from experiments.run.record import read_record, targets_of
+from experiments.sweep.backends.forked_processes import all_known
+from experiments.sweep.backends.protocol import Ended, Engine
+from experiments.sweep.folder import stand_in
+from experiments.sweep.job import ONLY_BUILD
 from experiments.sweep.plan import Plan
+from experiments.sweep.planned_run import PlannedRun
 
 MOST = 8  # runs that are built at most: each takes about a second
 
+Rehearsal = Callable[[dict[str, Any]], str | None]  # from a config to the sentence that refuses it
 
-def rehearse_runs(plan: Plan) -> str | None:
-    """Builds runs up to their first batch, one of those that differ in the seed alone; moves what cannot run to `plan.invalid`.
+
+def here(config: dict[str, Any]) -> str | None:
+    """Builds a run in this process; gives the sentence that refuses it."""
+    from experiments.run.rehearse import rehearse
+
+    try:
+        rehearse(OmegaConf.create(config))
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def by_jobs(engine: Engine, sweep: Path) -> Rehearsal:
+    """Return what builds a run in a job of an engine, which has torch imported, where this process has not.
+
+    Classes of the user's own are left alone: they may be made slowly, or for one process alone. A job that is killed, or that
+    fails in another way, refuses nothing: the run itself says what is wrong.
+    """
+
+    def build(config: dict[str, Any]) -> str | None:
+        if not all_known(targets_of(config)):
+            return None
+        with tempfile.TemporaryDirectory(prefix="experiments-") as top:
+            folder = Path(top)
+            write_config(moved(config, stand_in(sweep), top), folder)
+            engine.run(top, folder, {ONLY_BUILD: "1"}, 1)
+            code = None
+            while code is None:
+                events = engine.wait(0.2)
+                if events is None:  # the engine is gone
+                    engine.start()
+                    return None
+                code = next((event.code for event in events if isinstance(event, Ended)), None)
+            return str(read_record(folder)["error"]) if code == 2 else None
+
+    return build
+
+
+def rehearse_runs(plan: Plan, build: Rehearsal = here) -> str | None:
+    """Builds runs up to their first batch, one of those that differ in nothing that building judges; moves what cannot run to `plan.invalid`.
+
+    Args:
+        plan: of the sweep.
+        build: builds one run.
 
     Returns:
         How many were left to the rules alone, in a sentence; None where all were built that only building judges.
     """
-    built, found = 0, dict[tuple[str, ...], list[str]]()
-    left: set[tuple[str, ...]] = set()
-    for planned in list(plan.to_run):
-        kind = tuple(word for word in planned.entry.words if not word.startswith("seed="))
-        if planned.config is None or kind in left:
-            continue
-        if kind not in found:
+    kinds: dict[tuple[str, ...], tuple[Any, list[PlannedRun]]] = {}
+    for planned in plan.to_run:
+        if planned.config is not None:
             config = OmegaConf.create(planned.config)
-            if not only_building_tells(config):
-                found[kind] = []
-            elif built == MOST:
-                left.add(kind)
-                continue
-            else:
-                from experiments.run.rehearse import rehearse
-
-                built += 1
-                try:
-                    rehearse(config)
-                    found[kind] = []
-                except UserError as error:
-                    found[kind] = [str(error)]
-        if found[kind]:
-            planned.problems = [*planned.problems, *found[kind]]
-            plan.runs.remove(planned)
-            plan.invalid.append(planned)
-    if not left:
+            kind = unsettled(planned.entry.words, config)
+            kinds.setdefault(kind, (config, []))[1].append(planned)
+    doubtful = [those for config, those in kinds.values() if only_building_tells(config)]
+    for those in doubtful[:MOST]:
+        if sentence := build(those[0].config or {}):
+            for planned in those:
+                planned.problems = [*planned.problems, sentence]
+                plan.runs.remove(planned)
+                plan.invalid.append(planned)
+    if len(doubtful) <= MOST:
         return None
-    return f"{len(left)} of {len(left) + len(found)} kinds of runs were checked by rules alone: experiments check builds one of them."
+    left = len(doubtful) - MOST
+    return f"{left} of {len(kinds)} kinds of runs were checked by rules alone: experiments check builds one of them."

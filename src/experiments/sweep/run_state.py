@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from experiments.run.record import FAILED, INTERRUPTED, RUNNING, code_state, own_sources
+from experiments.run.record import FAILED, INTERRUPTED, RUNNING, code_state, own_sources, unlike_a_record
 from experiments.system.bounded_files import read_json
 
 NEW = "new"
 
 
 def state_of(folder: Path, wanted: str | None = None) -> tuple[dict[str, Any], str]:
-    """Return the record in a folder and the run's state for a resumed sweep: a record cut short counts as a failure.
+    """Return the record in a folder and the run's state for a resumed sweep: a damaged record counts as a failure.
 
     Args:
         folder: of a run.
@@ -21,11 +21,13 @@ def state_of(folder: Path, wanted: str | None = None) -> tuple[dict[str, Any], s
     path = folder / "record.json"
     try:
         record = read_json(path)
-        status = record["status"]
     except FileNotFoundError:
         return {}, NEW
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         return {}, FAILED
+    if unlike_a_record(record) is not None:
+        return {}, FAILED
+    status = record["status"]
     if wanted is not None and record.get("identity") != wanted:
         return record, NEW
     return record, INTERRUPTED if status == RUNNING else status

@@ -113,6 +113,20 @@ def test_voc_is_read_split_and_batched(tmp_path: Path) -> None:
     assert targets[0]["labels"].tolist() == [0, 1]
 
 
+def test_photographs_of_twelve_bits_are_not_black(tmp_path: Path) -> None:
+    voc_folder(tmp_path)
+    for path in sorted((tmp_path / "JPEGImages").glob("*.jpg")):
+        size = Image.open(path).size
+        path.unlink()
+        Image.fromarray(np.full(size[::-1], 2048, np.uint16)).save(path.with_suffix(".png"))
+        note = tmp_path / "Annotations" / f"{path.stem}.xml"
+        note.write_text(note.read_text().replace(path.name, path.with_suffix(".png").name))
+    data = ready(VOC(root=str(tmp_path), **BARE, **KEYS))
+    assert data.spec.bits == 12
+    assert data.sample("train", 1)[0][0].unique().tolist() == pytest.approx([128 / 255])
+    assert data.prepare([path.with_suffix(".png")])[0].unique().tolist() == pytest.approx([128 / 255])
+
+
 def test_voc_lists_say_the_parts(tmp_path: Path) -> None:
     voc_folder(tmp_path)
     lists = tmp_path / "ImageSets" / "Main"

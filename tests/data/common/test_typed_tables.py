@@ -52,3 +52,29 @@ def test_a_damaged_file(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(UserError, match="no Parquet file, or damaged"):
         rows(tmp_path / "a.parquet", "text", "label", "utf-8")
+
+
+def test_a_sheet_with_a_column_of_no_name(tmp_path: Path) -> None:
+    """An empty one moves no other; a full one is named."""
+    book = pytest.importorskip("openpyxl").Workbook()
+    for row in (["text", None, "label"], ["good", None, 1], ["bad", None, 0]):
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    assert [label for _, label, _ in rows(tmp_path / "a.xlsx", "text", "label", "utf-8")] == ["1", "0"]
+    book.active["B3"] = "?"
+    book.save(tmp_path / "b.xlsx")
+    with pytest.raises(UserError, match=r"b\.xlsx:3: column 2 has values and no name: name it in the first row"):
+        rows(tmp_path / "b.xlsx", "text", "label", "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ('{"text": "a", "label": NaN}', "the label is missing"),
+        ('{"text": ["a", "b"], "label": 1}', "text is a list or an object, and a text is wanted"),
+    ],
+)
+def test_values_that_are_no_text_and_no_label(tmp_path: Path, row: str, said: str) -> None:
+    (tmp_path / "a.jsonl").write_text(row)
+    with pytest.raises(UserError, match=f"a.jsonl:1: .*{said}"):
+        rows(tmp_path / "a.jsonl", "text", "label", "utf-8")

@@ -274,6 +274,48 @@ def test_bits_that_files_of_sixteen_use(bits: int, tmp_path: Path) -> None:
     assert pixels.min() == 0 and pixels.max() == 255
 
 
+def deep_png(path: Path, pixels: np.ndarray) -> None:
+    """Colours of 16 bits each, which Pillow does not write."""
+    import struct
+    import zlib
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    height, width, channels = pixels.shape
+    head = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
+    lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_bits_of_colours_of_sixteen(bits: int, channels: int, tmp_path: Path) -> None:
+    ramp = np.linspace(0, 2**bits - 1, 64).reshape(8, 8, 1).astype(np.uint16).repeat(channels, axis=2)
+    if channels != 3:
+        ramp[..., -1] = 2**bits - 1  # opaque
+    deep_png(tmp_path / "ramp.png", ramp)
+    assert bits_used([tmp_path / "ramp.png"]) == bits
+    pixels = decode(tmp_path / "ramp.png", None, grey=False, bits=bits)
+    assert np.array_equal(pixels, (ramp[..., 0] >> (bits - 8)).astype(np.uint8)[None].repeat(3, axis=0))
+
+
+def test_images_of_eight_bits_beside_those_of_twelve(tmp_path: Path) -> None:
+    """Neither hides the bits of the other, and what has more bits than all others is named."""
+    Image.fromarray(np.full((4, 4), 200, np.uint8)).save(tmp_path / "a.png")
+    Image.fromarray(np.full((4, 4), 4000, np.uint16)).save(tmp_path / "b.png")
+    assert bits_used([tmp_path / "a.png", tmp_path / "b.png"]) == 12
+    assert decode(tmp_path / "a.png", None, grey=True, bits=12).max() == 200
+    Image.fromarray(np.full((4, 4), 5000, np.uint16)).save(tmp_path / "c.png")
+    with pytest.raises(UserError, match=r"c\.png .*its values go up to 5000, and those .* have 12 bits"):
+        decode(tmp_path / "c.png", None, grey=True, bits=12)
+    Image.fromarray(np.full((4, 4), 70000, np.int32)).save(tmp_path / "d.tif")
+    with pytest.raises(UserError, match="from 70000 to 70000: save it with 8 or 16 bits"):
+        decode(tmp_path / "d.tif", None, grey=True)
+
+
 def test_images_of_floating_point(tmp_path: Path) -> None:
 
     for name, values in {"share": [0.0, 0.5, 1.0], "bytes": [0.0, 128.0, 255.0], "beyond": [0.0, 1.0, 4000.0]}.items():

@@ -53,6 +53,18 @@ def test_layouts_of_folders(tmp_path: Path, layout: tuple[str, str]) -> None:
     assert len(set(names)) == 10
 
 
+def test_images_of_twelve_bits_are_not_black(tmp_path: Path) -> None:
+    fake_pairs(tmp_path / "images", tmp_path / "masks", 10)
+    for path in (tmp_path / "images").iterdir():
+        save(path, np.asarray(Image.open(path))[..., 0].astype(np.uint16) * 16 + 2000)
+    data = ready(MaskFolder, tmp_path)
+    assert data.spec.bits == 12
+    images, masks = data.sample("train", 2)
+    assert torch.equal(red(images, data.spec), 125 + masks * 40)
+    assert torch.equal(data.prepare([path])[0, 0], next(data.photographs([path])).values[0, 0])
+    assert red(data.prepare([path]), data.spec).min() == 125
+
+
 def test_parts_of_their_own(tmp_path: Path) -> None:
     for part, count in (("train", 5), ("val", 3), ("test", 4)):
         fake_pairs(tmp_path / part / "images", tmp_path / part / "masks", count)

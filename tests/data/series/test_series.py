@@ -154,6 +154,8 @@ def test_missing_rows_are_refused_dropped_or_filled(series: Any) -> None:
         (5, "2024-02-27 02:00:00,1,2", r"line 5: date=2024-02-27 02:00:00 does not come after 2024-02-27 02:00:00"),
         (5, "2024-02-27 03:30:00,1,2", r"line 5: .*no whole number of steps.*data\.even=false"),
         (5, '2024-02-27 03:00:00,"1,000",2', r"line 5: c0='1,000' is no number: write 1000 if it stands for thousands"),
+        (5, '2024-02-27 03:00:00,"1,000.5",2', r"line 5: c0='1,000\.5' is no number: write 1000\.5, without marks"),
+        (5, "2024-02-27 02:00:00.0000001,1,2", r"is too close to .*: write the times as numbers"),
         (1, "date,c0,c0", r"line 1: two columns are called c0"),
         (1, "2024-02-26 23:00:00,1,2", r"line 1: .*a first line of column names"),
     ],

@@ -23,7 +23,7 @@ from experiments.data.common.loading import BatchedData
 from experiments.data.common.parts import PARTS, files_below
 from experiments.data.common.sampling import Picks, TrainSampler
 from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
-from experiments.data.images.image_files import decode
+from experiments.data.images.image_files import bits_used, decode
 from experiments.errors import UserError
 from experiments.spec import DetectionSpec
 
@@ -131,7 +131,8 @@ class BoxData(BatchedData):
             self._need_masks(parts)
         sides = np.array([picture.size for picture in parts["train"]])
         height, width = (int(side) for side in np.median(sides, axis=0))
-        self.spec = DetectionSpec(height, width, classes, self.targets == "instances")
+        bits = bits_used([one.source for one in parts["train"] if not isinstance(one.source, np.ndarray)])
+        self.spec = DetectionSpec(height, width, classes, self.targets == "instances", bits)
         self.splits = {part: len(pictures) for part, pictures in parts.items()}
         counts = {f"{part}_objects": sum(len(one.objects) for one in pictures) for part, pictures in parts.items()}
         counts |= {"dropped_boxes": sieve.dropped, "clipped_boxes": sieve.clipped}
@@ -168,7 +169,7 @@ class BoxData(BatchedData):
         Raises:
             UserError: one of them cannot be read.
         """
-        return [scaled(torch.from_numpy(decode(image, None, grey=False))) for image in images]
+        return [scaled(torch.from_numpy(decode(image, None, False, bits=self.spec.bits))) for image in images]
 
     def sample(self, part: str, count: int) -> tuple[list[Tensor], list[Target]]:
         """Images and what is in them, as the model gets them; training images augmented as in epoch 0's first batch."""

@@ -58,8 +58,9 @@ class Photographs(Dataset):
     def pixels(self, index: int) -> Tensor:
         """Return one image (3, H, W) uint8."""
         source = self.pictures[index].source
-        pixels = source.transpose(2, 0, 1) if isinstance(source, np.ndarray) else decode(source, None, grey=False)
-        return torch.from_numpy(np.ascontiguousarray(pixels))
+        if isinstance(source, np.ndarray):
+            return torch.from_numpy(np.ascontiguousarray(source.transpose(2, 0, 1)))
+        return torch.from_numpy(decode(source, None, grey=False, bits=self.spec.bits))
 
     def target(self, index: int, crowds: bool = True) -> Target:
         """Return the objects of one image, crowds among them or not."""

@@ -47,7 +47,7 @@ def part_folders(root: Path) -> dict[str, Path]:
 
 def subfolders(folder: Path) -> list[Path]:
     """Return the folders in a folder, sorted by name, hidden ones left out."""
-    return sorted(one for one in folder.iterdir() if one.is_dir() and not _hidden(one.name))
+    return sorted(one for one in folder.iterdir() if one.is_dir() and not hidden(one.name))
 
 
 def parts_in(folder: Path) -> dict[str, Path]:
@@ -79,10 +79,10 @@ def require_train(parts: Mapping[str, Path], root: Path) -> None:
 
 def files_below(folder: Path, pattern: str = "*") -> list[Path]:
     """Return the files in a folder and the folders in it, sorted; hidden ones, such as `._photo.jpg`, left out."""
-    found = (one for one in folder.rglob(pattern) if not any(map(_hidden, one.relative_to(folder).parts)))
+    found = (one for one in folder.rglob(pattern) if not any(map(hidden, one.relative_to(folder).parts)))
     return sorted(one for one in found if one.is_file())
 
 
-def _hidden(name: str) -> bool:
+def hidden(name: str) -> bool:
     """Tell what systems and editors leave behind, by its name."""
-    return name.startswith(".") or name == "__MACOSX"
+    return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "ehthumbs.db", "desktop.ini")

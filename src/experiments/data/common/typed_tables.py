@@ -34,13 +34,16 @@ def _sheet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except Exception as error:  # a zip file of something else has several ways to fail
         raise UserError(f"{path} is no Excel file, or damaged ({first_line(error)}): save it again") from error
     rows = enumerate(sheet.iter_rows(values_only=True), 1)
-    head = [str(one) for one in next(rows, (1, ()))[1] if one is not None]
+    head = {place: str(one) for place, one in enumerate(next(rows, (1, ()))[1]) if one is not None}
     if not head:
         raise UserError(f"{path} is empty: its first row names the columns")
-    _require_different(path, head)
+    _require_different(path, list(head.values()))
     for number, cells in rows:
+        for place, cell in enumerate(cells):
+            if cell is not None and place not in head:
+                raise UserError(f"{path}:{number}: column {place + 1} has values and no name: name it in the first row")
         if any(cell is not None for cell in cells):
-            yield number, dict(zip(head, cells, strict=False))
+            yield number, {name: cells[place] if place < len(cells) else None for place, name in head.items()}
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from experiments.data.common.parts import part_folders, subfolders
+from experiments.data.common.parts import hidden, part_folders, subfolders
 from experiments.data.common.published_files import OFFLINE, data_root
 from experiments.data.common.sampling import Picks
 from experiments.data.common.splits import check_amount
@@ -109,8 +109,7 @@ class ImageFolder(ImageData):
         self._decoded = (1 if self.grey else 3, height, width)
         self._fetched = self._decoded[1:]
         self._shape = tuple(self._changed(np.zeros(self._decoded, np.uint8)).shape)  # type: ignore[assignment]
-        source = parts["train"].source
-        self.bits = bits_used([source[place] for place in np.linspace(0, len(source) - 1, 32).astype(int)])
+        self.bits = bits_used(parts["train"].source)
         return classes, parts
 
     def held_out(self) -> dict[str, float]:
@@ -285,9 +284,9 @@ def list_images(folder: Path, classes: tuple[str, ...]) -> Part:
             raise UserError(f"{folder / name} is of no class in train, which has {', '.join(classes[:10])}; rename it.")
         before = len(paths)
         for place, folders, files in os.walk(folder / name, followlinks=True):
-            folders[:] = sorted(sub for sub in folders if not sub.startswith("."))
+            folders[:] = sorted(sub for sub in folders if not hidden(sub))
             for file in sorted(files):
-                if not file.startswith("."):
+                if not hidden(file):
                     fits = os.path.splitext(file)[1].lower() in SUFFIXES
                     (paths if fits else ignored).append(os.path.join(place, file))
         if len(paths) == before:

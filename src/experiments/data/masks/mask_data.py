@@ -16,6 +16,7 @@ from experiments.data.common.loading import BatchedData
 from experiments.data.common.parts import PARTS
 from experiments.data.common.sampling import Picks, TrainSampler
 from experiments.data.common.splits import check_amount, fingerprint, hold_out
+from experiments.data.images.image_files import bits_used
 from experiments.data.images.image_store import channel_statistics
 from experiments.data.masks.augment import MaskAugment, Plane, move, relight, sides
 from experiments.data.masks.mask_contents import MaskContents
@@ -140,7 +141,10 @@ class MaskData(BatchedData):
         self.augment.require_fit(*shape)
         border = Border(self.border_weight, self.border_sigma, self._index_of_background(found.classes))
         memory = self.memory * 1e6
-        self._reader = PartReader(shape, self.size is not None, self.fit, self.grey, border, memory, self.skip_broken)
+        bits = bits_used([pair.image for pair in pairs["train"] if not isinstance(pair.image, np.ndarray)])
+        self._reader = PartReader(
+            shape, self.size is not None, self.fit, self.grey, bits, border, memory, self.skip_broken
+        )
         parts = {part: self._reader.part(pairs[part], part == "train") for part in PARTS}
         for part in PARTS:
             if not parts[part].pairs:
@@ -149,7 +153,7 @@ class MaskData(BatchedData):
                 )
         mean, std = self._normalisation_of(parts["train"])
         colours = found.colours or distinct_colours(len(found.classes))
-        self.spec = MaskSpec(len(mean), *shape, found.classes, mean, std, colours=colours, ignored=IGNORED)
+        self.spec = MaskSpec(len(mean), *shape, found.classes, mean, std, bits, colours=colours, ignored=IGNORED)
         self._check_masks(parts)
         self.splits = {part: len(parts[part].pairs) for part in PARTS}
         names = {part: "\n".join(pair.name for pair in parts[part].pairs) for part in PARTS}
@@ -223,8 +227,8 @@ class MaskData(BatchedData):
     def prepare(self, images: Sequence[Any]) -> Tensor:
         """Return new images as in evaluation, (N, C, H, W): files, Pillow images or uint8 arrays, brought to one size."""
         size = (self.spec.height, self.spec.width)
-        several = [np.array(fitted(picture_of(image, self.spec.channels == 1), size, self.fit)) for image in images]
-        return self._ready(several)
+        pictures = (picture_of(image, self.spec.channels == 1, self.spec.bits) for image in images)
+        return self._ready([np.array(fitted(picture, size, self.fit)) for picture in pictures])
 
     def photographs(self, images: Sequence[Any]) -> Iterator[Photograph]:
         """Yield new images one after the other, whole and with their own pixels.
@@ -235,7 +239,7 @@ class MaskData(BatchedData):
             images: as for `prepare`.
         """
         for image in images:
-            picture = picture_of(image, self.spec.channels == 1)
+            picture = picture_of(image, self.spec.channels == 1, self.spec.bits)
             scaled = picture
             if self.size is not None:
                 ratios = self.size[0] / picture.height, self.size[1] / picture.width

@@ -58,7 +58,7 @@ class Photograph(NamedTuple):
     pixels: np.ndarray
 
 
-def picture_of(image: Any, grey: bool) -> Picture:
+def picture_of(image: Any, grey: bool, bits: int) -> Picture:
     """Return a file, a Pillow image or a uint8 array as a Pillow image, upright, grey or in colour.
 
     Raises:
@@ -66,7 +66,7 @@ def picture_of(image: Any, grey: bool) -> Picture:
     """
     from PIL import Image
 
-    pixels = decode(image, None, grey)
+    pixels = decode(image, None, grey, bits=bits)
     return Image.fromarray(pixels[0] if grey else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
 
 
@@ -75,7 +75,9 @@ def pair_of(image: Path, mask: Path, read: Callable[[Path, tuple[int, int]], np.
     return Pair(image.name, image, partial(read, mask), str(mask))
 
 
-def load_pair(pair: Pair, size: tuple[int, int] | None, fit: str, grey: bool) -> tuple[np.ndarray, np.ndarray]:
+def load_pair(
+    pair: Pair, size: tuple[int, int] | None, fit: str, grey: bool, bits: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Image (C, H, W) and mask (H, W), both uint8, upright and of one size.
 
     A mask that has the size of a photograph before EXIF turns it is turned with it.
@@ -85,13 +87,14 @@ def load_pair(pair: Pair, size: tuple[int, int] | None, fit: str, grey: bool) ->
         size: height and width; None keeps the image's.
         fit: see `fitted`.
         grey: one channel, else three.
+        bits: of an image of 16 bits, see `decode`.
 
     Raises:
         UserError: a file cannot be read, or image and mask differ in size.
     """
     from PIL import Image
 
-    pixels = decode(pair.image, None, grey)
+    pixels = decode(pair.image, None, grey, bits=bits)
     tall, wide = pixels.shape[1:]
     mask = pair.mask((tall, wide))
     if mask.shape != (tall, wide):

@@ -54,6 +54,7 @@ class PartReader:
         resizes: whether images are brought to it; else theirs must be that.
         fit: see `fitted`.
         grey: one channel, else three.
+        bits: of images of 16 bits, see `decode`.
         border: weights of training pixels.
         memory: bytes that are left for all parts together.
         skip_broken: leave out what cannot be read, with a warning.
@@ -65,12 +66,13 @@ class PartReader:
         resizes: bool,
         fit: str,
         grey: bool,
+        bits: int,
         border: Border,
         memory: float,
         skip_broken: bool,
     ) -> None:
         self.shape, self.resizes, self.fit, self.grey = shape, resizes, fit, grey
-        self.border, self.memory, self.skip_broken = border, memory, skip_broken
+        self.bits, self.border, self.memory, self.skip_broken = bits, border, memory, skip_broken
 
     def example(self, pair: Pair, weighted: bool) -> Example:
         """Image (C, H, W), mask (H, W) and, where asked for, weights (H, W).
@@ -79,7 +81,7 @@ class PartReader:
             UserError: it cannot be read.
         """
         self.check(pair)
-        image, mask = load_pair(pair, self.shape if self.resizes else None, self.fit, self.grey)
+        image, mask = load_pair(pair, self.shape if self.resizes else None, self.fit, self.grey, self.bits)
         return image, mask, border_weights(mask, *self.border) if weighted and self.border.weight else None
 
     def check(self, pair: Pair) -> None:

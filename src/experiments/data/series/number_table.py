@@ -45,7 +45,7 @@ def read_table(
     decimal: str = ".",
     missing_as: Sequence[str] = (),
 ) -> Table:
-    """Reads a CSV file, whose delimiter is the comma, semicolon or tab that its first line has most of; or a Parquet or Excel file.
+    """Reads a CSV file, whose delimiter is the comma, semicolon, tab or bar that its first line has most of; or a Parquet or Excel file.
 
     Columns without a name and without a value, as semicolons at the ends of lines make them, are none.
 
@@ -98,6 +98,11 @@ def read_table(
     back = np.flatnonzero(np.diff(times.values) <= 0)
     if len(back):
         late = int(back[0]) + 1
+        if cells[late - 1] < cells[late] and times.values[late - 1] == times.values[late]:
+            raise UserError(
+                f"{path}, line {lines[late]}: {time}={cells[late]} is too close to {cells[late - 1]}, as times are read to the microsecond"
+                " and numbers to 15 digits: write the times as numbers that count from the first row"
+            )
         raise UserError(
             f"{path}, line {lines[late]}: {time}={cells[late]} does not come after {cells[late - 1]}: sort the rows and"
             " keep one a time"
@@ -128,7 +133,9 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             head = file.readline()
-            delimiter = max(",;\t", key=head.count)
+            if "\0" in head:
+                raise UserError(f"{path} holds zero bytes, and so no text: save it as CSV in UTF-8")
+            delimiter = max(",;\t|", key=head.count)
             file.seek(0)
             reader = csv.reader(file, delimiter=delimiter)
             names = [name.strip() for name in next(reader, [])]
@@ -194,6 +201,9 @@ def _number(text: str, decimal: str) -> float:
 def _cure(text: str, decimal: str) -> str:
     if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+|[+-]?\d{1,3}(\.\d{3}){2,}", text):
         return f"write {re.sub('[,.]', '', text)} if it stands for thousands, or set data.decimal=',' if the comma is a decimal one"
+    plain = re.sub(rf"(?<=\d)[ '\u00a0\u2009\u202f{'.' if decimal == ',' else ','}](?=\d{{3}}(?!\d))", "", text)
+    if plain != text and math.isfinite(_number(plain, decimal)):
+        return f"write {plain}, without marks between thousands"
     other = "," if decimal == "." else "."
     if math.isfinite(_number(text, other)):
         return f"set data.decimal='{other}'"

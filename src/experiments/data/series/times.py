@@ -111,7 +111,7 @@ def parse(cells: Sequence[str], form: str | None) -> Times:
     """
     first = cells[0] if cells else ""
     if form is None and _is_number(first):
-        return Times(np.array([_each(place, cell, float) for place, cell in enumerate(cells)]), "number")
+        return Times(np.array([_each(place, cell, _finite) for place, cell in enumerate(cells)]), "number")
     if form is not None:
         read = [_each(place, cell, lambda text: datetime.strptime(text, form)) for place, cell in enumerate(cells)]
         return Times(_seconds(read), form, 0, _offsets(read))
@@ -137,6 +137,13 @@ def _is_number(cell: str) -> bool:
         return bool(np.isfinite(float(cell)))
     except ValueError:
         return False
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not np.isfinite(value):
+        raise ValueError(text)
+    return value
 
 
 def _iso(text: str) -> datetime:

@@ -155,8 +155,13 @@ def rows(path: Path, text: str, label: str, encoding: str, second: str | None = 
             raise UserError(
                 f"{place}: the label {json.dumps(name, ensure_ascii=False)[:40]} is not one class: write a text or a number"
             )
-        if name is None or not str(name).strip():
+        if name is None or not str(name).strip() or name != name:  # a number that is none, as a gap in a typed column
             raise UserError(f"{place}: the label is missing in column {label}: fill it in or remove the row")
+        for words in (text, second):
+            if words and isinstance(record[words], list | dict):
+                raise UserError(
+                    f"{place}: {words} is a list or an object, and a text is wanted: write its words into one text"
+                )
         value, *more = ("" if record[one] is None else str(record[one]) for one in (text, second) if one)
         found.append(((value, *more) if more else value, str(name).strip(), place))  # type: ignore[arg-type]
     if not found:
