@@ -74,3 +74,13 @@ def test_compare_needs_models_and_knows_its_switches(experiments) -> None:
     assert experiments("layers", "--compare")[0] == 2
     code, _, errors = experiments("layers", "--wide")
     assert code == 2 and "--compare or --purpose" in errors
+
+
+def test_what_learns_later_says_when(experiments) -> None:
+    code, output, errors = experiments("layers", "model=lenet5", "freezing=gradual", "freezing.every_epochs=2")
+    assert code == 0, errors
+    ends = {line.split()[0]: line.rstrip().endswith for line in output.splitlines() if line[:1].isalpha()}
+    assert ends["head"](" yes") and ends["fc2"]("from epoch 3") and ends["conv1"]("from epoch 9")
+    assert "all trainable from epoch 9 on" in output
+    code, output, errors = experiments("layers", "model=lenet5", "freezing=last_stage")
+    assert code == 0 and "11,014 trainable;" in output, errors

@@ -104,7 +104,7 @@ def assert_same(first: Any, second: Any, where: str = "") -> None:
     elif isinstance(first, torch.Tensor):
         assert torch.equal(first, second), where
     else:
-        assert first == second, where
+        assert first == second or (first != first and second != second), where  # not a number
 
 
 def assert_same_run(first: Path, second: Path) -> None:

@@ -118,6 +118,21 @@ def test_a_flipped_bit_is_noticed(experiments, run: Path) -> None:
     assert code == 2 and "best.ckpt" in errors and errors.count("\n") == 1
 
 
+def test_a_changed_tokenizer_is_noticed(experiments, tmp_path: Path) -> None:
+    words = ["data=generated_reviews", "data.count=60", "model.hidden=4", "trainer=cpu", "trainer.max_epochs=1"]
+    code, _, errors = experiments("train", *words, "callbacks.figures=null", "logger=none", "hydra.run.dir=run")
+    assert code == 0, errors
+    path = tmp_path / "run" / "tokenizer.json"
+    content = json.loads(path.read_text())
+    vocabulary = content["model"]["vocab"]
+    first, second = sorted(vocabulary, key=vocabulary.get)[-2:]
+    vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
+    path.write_text(json.dumps(content))
+    for words in (["evaluate", "run"], ["predict", "run", "a fine film"], ["train", *words, "weights=run"]):
+        code, _, errors = experiments(*words)
+        assert code == 2 and "tokenizer.json is not the file that its run wrote" in errors, errors
+
+
 def test_a_lost_record_is_read_from_the_rest_and_written_anew(experiments, run: Path) -> None:
     before = json.loads((run / "record.json").read_text())
     for content in ("", "{", "[]", '{"status": 3}', '{"status": "finished", "cost": []}'):

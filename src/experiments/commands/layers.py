@@ -37,9 +37,9 @@ def shaped(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> tuple[A
     return config, published
 
 
-def network(config: Any, published: bool) -> tuple[nn.Module, Any, str]:
-    """Return the model of a config with its freezing, without values where that can be; its spec, and what the spec is
-    of.
+def network(config: Any, published: bool) -> tuple[nn.Module, Any, str, dict[str, int]]:
+    """Return the model of a config with its freezing, without values where that can be; its spec, what the spec is of, and
+    the epoch in which each parameter begins to learn.
 
     Raises:
         UserError: when the network does not fit the data, or neither the data nor their shapes are known.
@@ -55,18 +55,17 @@ def network(config: Any, published: bool) -> tuple[nn.Module, Any, str]:
         refuse(config, "layers")
     spec = _published_spec(config) if published else _spec(config)
 
-    def build(without_values: bool) -> nn.Module:
+    def build(without_values: bool) -> tuple[nn.Module, dict[str, int]]:
         with torch.device("meta") if without_values else nullcontext():
             model = build_model(config, spec)
-            build_freezing(config, model)
-        return model
+            return model, build_freezing(config, model).begins
 
     try:
-        model = build(without_values=True)
+        model, begins = build(without_values=True)
         network_graph(model, spec, lambda name, module: "." not in name)
     except (RuntimeError, NotImplementedError, TypeError, ValueError, AttributeError):  # it looks at values somewhere
-        model = build(without_values=False)
-    return model, spec, _note(config, spec) if published else ""
+        model, begins = build(without_values=False)
+    return model, spec, _note(config, spec) if published else "", begins
 
 
 def layers(overrides: Sequence[str], config_dirs: Sequence[str] = (), purposes: bool = False) -> str:
@@ -79,8 +78,9 @@ def layers(overrides: Sequence[str], config_dirs: Sequence[str] = (), purposes: 
     from experiments.run.layer_table import as_text, layer_table
     from experiments.run.layer_words import PURPOSES
 
-    model, spec, note = network(config, published)
-    return "\n".join(filter(None, [as_text(layer_table(model, spec), PURPOSES if purposes else None), note]))
+    model, spec, note, begins = network(config, published)
+    table = as_text(layer_table(model, spec, begins=begins), PURPOSES if purposes else None)
+    return "\n".join(filter(None, [table, note]))
 
 
 def compared(models: Sequence[str], others: Sequence[str], config_dirs: Sequence[str] = ()) -> str:
@@ -98,7 +98,7 @@ def compared(models: Sequence[str], others: Sequence[str], config_dirs: Sequence
         from experiments.run.layer_table import layer_table, short
         from experiments.run.network_graph import depth, network_graph
 
-        model, spec, _ = network(config, published)
+        model, spec, *_ = network(config, published)
         found, about = layer_table(model, spec, depth=0), config.model.get("about") or {}
         rows.append(
             [

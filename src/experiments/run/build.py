@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -16,6 +17,8 @@ from experiments.run.identity import same_examples
 from experiments.run.instantiate import bound, described, locate, make
 from experiments.run.model_memory import require_model_memory
 from experiments.run.names_of_data import require_names, require_tokens, trained_spec
+from experiments.run.rebuilt_record import require_unchanged
+from experiments.run.record import earlier_record
 from experiments.speedups.lean_imports import import_lightning
 from experiments.speedups.malloc import keep_freed_memory
 
@@ -155,6 +158,8 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
         scored = "symbols" if getattr(spec, "symbols", ()) else "classes"
         names = getattr(spec, scored, ()) if own else ()
         trained = trained_spec(weights)
+        if (run := Path(str(weights))).is_dir():
+            require_unchanged(run, run / "checkpoints" / "best.ckpt", earlier_record(run))
         if weights != "pretrained":
             require_tokens(config.data, spec, trained, weights)
         if trained is not None:

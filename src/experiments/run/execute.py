@@ -30,7 +30,7 @@ from experiments.run.build_errors import before_the_first_batch, in_words, requi
 from experiments.run.folder import in_rank, only_process, rank, read_config, reading
 from experiments.run.foreign import build_foreign_task, choices_of, has_test, lightning_in_words, parameters_of
 from experiments.run.names_of_data import require_same_names, spec_in
-from experiments.run.rebuilt_record import hashes
+from experiments.run.rebuilt_record import hashes, hashes_of_kept
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, Record
 from experiments.run.trainer import build_trainer
 from experiments.spec import to_plain
@@ -85,7 +85,7 @@ def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
         if rank() == 0:
             with undisturbed():
                 if status != RUNNING:
-                    record.content["checkpoints"] = hashes(folder)
+                    record.content |= {"checkpoints": hashes(folder), "kept": hashes_of_kept(folder)}
                 record.write(status, error)
 
     write(RUNNING)
@@ -177,7 +177,7 @@ def _describe(config: DictConfig, task: Any, spec: Any, record: Record) -> dict[
     from experiments.run.layer_table import as_markdown, layer_table
     from experiments.viz.tables import markdown
 
-    table = layer_table(task.model, spec)
+    table = layer_table(task.model, spec, begins=task.freezing.begins)
     record.content["cost"] |= {
         "parameters": table.parameters,
         "trainable_parameters": table.trainable,

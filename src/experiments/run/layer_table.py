@@ -43,6 +43,7 @@ class Layer:
         parameters: number of them in it, each shared one once.
         trainable: those of them that learn.
         filters: how many of which size, as `96 of 11 × 11, stride 4`; of a dense layer its units.
+        since: the first epoch, counted from 1, in which any of them learns.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Layer:
     parameters: int
     trainable: int
     filters: str = ""
+    since: int = 1
 
 
 @dataclass(frozen=True)
@@ -75,16 +77,19 @@ class LayerTable:
     def totals(self) -> str:
         """Return one line: parameters, those that learn, arithmetic of one example."""
         share = "all" if self.trainable == self.parameters else f"{self.trainable:,}"
-        return f"{self.parameters:,} parameters, {share} trainable; {short(self.flops)}FLOPs an example, forward"
+        last = max((row.since for row in self.rows), default=1)
+        later = f" from epoch {last} on" if last > 1 else ""
+        return f"{self.parameters:,} parameters, {share} trainable{later}; {short(self.flops)}FLOPs an example, forward"
 
 
-def layer_table(model: nn.Module, spec: Any, *, depth: int = 1) -> LayerTable:
+def layer_table(model: nn.Module, spec: Any, *, depth: int = 1, begins: Mapping[str, int] | None = None) -> LayerTable:
     """Stages and the layers in them, with totals and the arithmetic of one forward pass.
 
     Args:
         model: takes what `example_input(spec)` gives.
         spec: what the data says of itself.
         depth: 0 lists the stages alone, 1 also the layers directly inside them, and so on.
+        begins: the epoch, counted from 1, in which a parameter begins to learn, by its name; the first where none is said.
 
     Raises:
         TypeError: the spec is of a kind that `example_input` does not know.
@@ -106,7 +111,7 @@ def layer_table(model: nn.Module, spec: Any, *, depth: int = 1) -> LayerTable:
                 hook.remove()
 
     rows = tuple(
-        Layer(name, type(m).__name__, level, shapes.get(m), *count(m), filters(m))
+        Layer(name, type(m).__name__, level, shapes.get(m), *count(m), filters(m), _since(name, m, begins or {}))
         for name, m, level in _walk(model, depth)
     )
     return LayerTable(rows, *count(model), arithmetic.flops)
@@ -301,6 +306,11 @@ def count(module: nn.Module) -> tuple[int, int]:
     return sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.requires_grad)
 
 
+def _since(name: str, module: nn.Module, begins: Mapping[str, int]) -> int:
+    learning = [inner for inner, one in module.named_parameters(prefix=name) if one.requires_grad]
+    return min((begins.get(inner, 1) for inner in learning), default=1)
+
+
 def output_shape(output: Any) -> tuple[int, ...] | None:
     if isinstance(output, Tensor):
         return tuple(output.shape[1:])
@@ -325,7 +335,9 @@ def _filters(table: LayerTable) -> list[str]:
 def _learns(row: Layer) -> str:
     if row.parameters == 0:
         return ""
-    return {0: "no", row.parameters: "yes"}.get(row.trainable, f"{row.trainable:,}")
+    share = {0: "no", row.parameters: "yes"}.get(row.trainable, f"{row.trainable:,}")
+    later = f"from epoch {row.since}"
+    return share if row.since == 1 else later if share == "yes" else f"{share} {later}"
 
 
 def short(number: int) -> str:

@@ -137,7 +137,7 @@ def load(run_folder: str | Path, command: str | None = None, judged: Mapping[str
                 f"{folder} is finished and has no checkpoints/best.ckpt any more: restore it from a copy, or train again"
             )
         raise UserError(f"{folder} has no best checkpoint yet ({record['status']}): go on with resume={folder}")
-    require_unchanged(checkpoint, record)
+    require_unchanged(folder, checkpoint, record)
     from experiments.transfer.lora import merge
 
     with reading(folder, record.get("environment")):

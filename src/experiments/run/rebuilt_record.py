@@ -69,16 +69,25 @@ def hashes(folder: Path) -> dict[str, str]:
     return {path.name: digest([path]) for path in sorted((folder / "checkpoints").glob("*.ckpt"))}
 
 
-def require_unchanged(checkpoint: Path, record: Mapping[str, Any]) -> None:
-    """Refuses a checkpoint that is not the one in its run's record.
+def hashes_of_kept(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of the other files that a run's answers depend on, tokenizers and published sizes, by their place."""
+    found = [*folder.glob("*tokenizer*.json"), *(folder / "published").glob("*")]
+    return {path.relative_to(folder).as_posix(): digest([path]) for path in sorted(found) if path.is_file()}
+
+
+def require_unchanged(folder: Path, checkpoint: Path, record: Mapping[str, Any]) -> None:
+    """Refuses a run whose checkpoint, tokenizer or published sizes are not those in its record.
 
     Raises:
-        UserError: when it is another file, or damaged.
+        UserError: when one is another file, or damaged.
     """
-    recorded = record.get("checkpoints")
-    wanted = recorded.get(checkpoint.name) if isinstance(recorded, dict) else None
-    if wanted and digest([checkpoint]) != wanted:
-        raise UserError(
-            f"{checkpoint} is not the file that its run wrote (its SHA-256 is another one than in record.json): restore it "
-            "from a copy, or train again"
-        )
+    recorded, kept = record.get("checkpoints"), record.get("kept")
+    wanted = {checkpoint: recorded.get(checkpoint.name)} if isinstance(recorded, dict) else {}
+    if isinstance(kept, dict):
+        wanted |= {folder / name: kept[name] for name in hashes_of_kept(folder) if name in kept}
+    for path, one in wanted.items():
+        if one and digest([path]) != one:
+            raise UserError(
+                f"{path} is not the file that its run wrote (its SHA-256 is another one than in record.json): restore it "
+                "from a copy, or train again"
+            )

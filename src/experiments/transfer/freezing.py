@@ -124,6 +124,11 @@ class Freezing:
         """Whether something begins to learn after the first epoch."""
         return any(one.since > 0 for one in self.learning.values())
 
+    @property
+    def begins(self) -> dict[str, int]:
+        """The epoch, counted from 1, in which each parameter that learns begins to, by its name."""
+        return {name: one.since + 1 for name, one in self.learning.items()}
+
     def enter(self, epoch: int) -> None:
         """Gives and takes gradients as this epoch wants it; to be called at its beginning, also by a resumed run."""
         self.epoch = epoch

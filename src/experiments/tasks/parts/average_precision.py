@@ -70,11 +70,11 @@ class AveragePrecision(Metric):
 
     def update(self, found: Sequence[Mapping[str, Tensor]], target: Sequence[Mapping[str, Tensor]]) -> None:
         """Adds images: what was found in each (boxes, labels, scores, perhaps masks), and what there is."""
-        world, rank = 1, 0
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            world, rank = torch.distributed.get_world_size(), torch.distributed.get_rank()
+        several = torch.distributed.is_available() and torch.distributed.is_initialized()
+        before = (torch.distributed.get_rank() if several else 0) << 32
         for one, true in zip(found, target, strict=True):
-            image = int(self.images) * world + rank  # differs between processes
+            # Differs between processes, and in their order: of equal scores the first image comes first, as for one process.
+            image = before + int(self.images)
             self._add("found", image, one, one["scores"], torch.zeros_like(one["scores"]))
             zeros = torch.zeros(len(true["labels"]))
             self._add("true", image, true, true.get("iscrowd", zeros), true.get("area", zeros))
