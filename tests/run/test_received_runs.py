@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from experiments.errors import UserError
@@ -97,6 +98,26 @@ def test_merge_keys_and_tags_bring_no_class(experiments, received: Path, tmp_pat
         (received / "config.yaml").write_text(content)
         for words in READING:
             refused(experiments, words, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("model.checked_by", "evil.run"),
+        ("model.checked_by", "subprocess.call"),
+        ("data.pretrained_cfg_overlay", {"file": "run/evil.pth"}),
+        ("data.transform", {"_target_": "experiments.transfer.strategies.re.enum.bltns.exec", "_args_": ["evil"]}),
+    ],
+)
+def test_nothing_else_names_code(experiments, received: Path, tmp_path: Path, key: str, value: object) -> None:
+    (tmp_path / "evil.py").write_text("open('executed', 'w').close()\ndef run(config): return []\n")
+    config = yaml.safe_load((received / "config.yaml").read_text())
+    group, _, name = key.partition(".")
+    config[group][name] = value
+    (received / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    for words in READING:
+        said = refused(experiments, words, tmp_path)
+        assert key in said and "nothing of it was run" in said
 
 
 def test_aliases_that_grow_are_refused_by_count(experiments, received: Path, tmp_path: Path) -> None:

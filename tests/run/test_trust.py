@@ -34,7 +34,25 @@ def test_what_our_own_options_name_is_taken_from_a_received_run(key: str, target
         "experiments.models.library.wav2vec2.sizes",
         "torch.load",
         "torch.hub.load",
+        "experiments.tasks.parts.schedules.inspect.os.system",  # which a module of ours happens to know
+        "experiments.transfer.strategies.re.enum.bltns.exec",
+        "torchvision.models._api.get_weight",
     ],
 )
 def test_other_functions_are_not(target: str) -> None:
     assert trust._unlike("model._target_", target) == "which is no Module"
+    assert trust._unlike("model.inner._target_", target) == "which is nothing that a run is made of"
+
+
+def test_helpers_of_timm_are_not_but_its_networks_are() -> None:
+    pytest.importorskip("timm")
+    for target in ("timm.models.load_state_dict", "timm.models.load_checkpoint"):  # which unpickle if they are told to
+        assert trust._unlike("model._target_", target) == "which is no Module"
+    for target in ("timm.create_model", "timm.models.resnet18", "timm.optim.create_optimizer_v2"):
+        assert trust._unlike("model._target_", target) is None
+
+
+@pytest.mark.parametrize("name", ["os.system", "evil.x", "experiments.config.check.import_module", "experiments.api.train", 3])
+def test_what_checks_a_config_is_ours(name: object) -> None:
+    assert not trust._is_check(name)
+    assert trust._is_check("experiments.config.labels_never_seen.problems")

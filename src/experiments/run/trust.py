@@ -37,14 +37,13 @@ _KNOWN = (
     "segmentation_models_pytorch",
 )
 _OURS = ("models", "tasks", "data", "transfer", "callbacks", "loggers")  # folders with classes for configs
-_FUNCTIONS = (
-    "experiments.tasks.parts.schedules.",
-    "experiments.transfer.strategies.",
-    "torchvision.models.",
-    "timm.models.",
-    "timm.optim.",
-    "timm.scheduler.",
-)
+# Modules whose own functions may be called: of ours, and of packages whose files of helpers (`timm.models._helpers`) may read
+# files that run code.
+_FUNCTIONS = ("experiments.tasks.parts.schedules", "experiments.transfer.strategies", "timm.optim", "timm.scheduler")
+_NETWORKS = ("torchvision.models", "timm.models")
+_BY_NAME = ("torchvision.models.get_model", "timm.create_model")
+_READING_CODE = ("pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "weights_only", "trust_remote_code")
+_CHECKING = re.compile(r"experiments\.(config|data|loggers)(\.[a-z][a-z0-9_]*)+")  # `checked_by` of our options
 # What a run is made of. Classes of these bases do nothing when they are made but hold values and parameters.
 _KINDS = {
     "model": ("torch.nn.Module",),
@@ -197,6 +196,13 @@ def require_trust(config: Any, folder: Path, groups: Sequence[str] | None = None
                 f"{folder}/config.yaml was not written here and says {key}={value!r:.120}, which stands for something else, as no "
                 "run writes it: nothing of it was run; restore the file from a copy"
             )
+    for key, name, value in _nodes(config):
+        code = name in _READING_CODE or (name == "checked_by" and value and not _is_check(value))
+        if code and not _trusted():
+            raise UserError(
+                f"{folder}/config.yaml was not written here and says {key}={value!r:.120}, which may run code: nothing of it was "
+                "run; if you trust who made it, add --trust PACKAGE"
+            )
     targets = [(key, value) for key, name, value in _nodes(chosen) if name == "_target_"]
     found = [(key, target) for key, target in targets if str(target).partition(".")[0] not in _trusted()]
     for key, target in found:
@@ -240,22 +246,46 @@ def _unknown(target: Any) -> str | None:
     return None
 
 
+def _is_check(name: Any) -> bool:
+    """Tell whether what an option names as `checked_by` is a function of ours that looks at a config."""
+    if not isinstance(name, str) or not _CHECKING.fullmatch(name):
+        return False
+    module, _, function = name.rpartition(".")
+    try:
+        found = getattr(import_module(module), function)
+    except (ImportError, AttributeError):
+        return False
+    return inspect.isfunction(found) and (found.__module__, len(inspect.signature(found).parameters)) == (module, 1)
+
+
 def _unlike(key: str, target: str) -> str | None:
     """Tell why what a name stands for is not what a run is made of, as half a sentence; imports it."""
-    if target.startswith(_FUNCTIONS[:2]):
-        return None
     try:
         thing = _located(target)
     except (ImportError, AttributeError):
-        return None  # whoever makes it says so
-    if inspect.isfunction(thing) and (thing.__module__.startswith(_FUNCTIONS) or _makes_network(thing)):
+        return "which cannot be imported here"
+    if inspect.isfunction(thing) and (_is_ours_to_call(thing, target) or _makes_network(thing)):
         return None
     parts = key.split(".")
     top = len(parts) == 2 or (len(parts) == 3 and parts[0] in ("callbacks", "logger"))
     bases = _KINDS.get(parts[0], ()) if top else _WITHIN
     if inspect.isclass(thing) and issubclass(thing, tuple(_located(base) for base in bases or _WITHIN)):
         return None
+    if not top:
+        return "which is nothing that a run is made of"
     return f"which is no {' or '.join(base.rpartition('.')[2] for base in bases or _WITHIN[:1])}"
+
+
+def _is_ours_to_call(function: Any, target: str) -> bool:
+    """Tell whether a function is one of those that configs name: a schedule, a strategy, an optimizer or a network by its
+    name, and no helper beside them.
+    """
+    if target in _BY_NAME:
+        return True
+    module = f"{function.__module__}."
+    if module.startswith(tuple(f"{one}." for one in _NETWORKS)):
+        return not any(part.startswith("_") for part in module.split("."))
+    return module.startswith(tuple(f"{one}." for one in _FUNCTIONS))
 
 
 def _makes_network(function: Any) -> bool:
