@@ -25,7 +25,7 @@ from experiments.errors import (
 )
 from experiments.speedups.process_exit import leave
 from experiments.system.fresh_python import look_here_last
-from experiments.system.outside_text import clean, speak_everywhere
+from experiments.system.outside_text import clean, concealed, speak_everywhere
 from experiments.system.signals import stop, stop_behind
 from experiments.system.terminal import done_waiting, speaking, split_level, waiting_for
 
@@ -171,7 +171,7 @@ def _say(error: BaseException, code: int, text: str | None = None) -> int:
         traceback.print_exception(error)
     kind = "error" if code == 2 else "failed"
     for line in (text or str(error)).splitlines():
-        print(f"{kind}: {clean(line)}", file=sys.stderr)
+        print(f"{kind}: {clean(concealed(line))}", file=sys.stderr)
     if code == 1 and not debugging():
         print("EXPERIMENTS_DEBUG=1 shows where.", file=sys.stderr)
     _say_how_to_resume(error)

@@ -128,8 +128,8 @@ def test_a_changed_tokenizer_is_noticed(experiments, tmp_path: Path) -> None:
     first, second = sorted(vocabulary, key=vocabulary.get)[-2:]
     vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
     path.write_text(json.dumps(content))
-    for words in (["evaluate", "run"], ["predict", "run", "a fine film"], ["train", *words, "weights=run"]):
-        code, _, errors = experiments(*words)
+    for command in (["evaluate", "run"], ["predict", "run", "a fine film"], ["train", *words, "weights=run"]):
+        code, _, errors = experiments(*command)
         assert code == 2 and "tokenizer.json is not the file that its run wrote" in errors, errors
 
 
@@ -219,6 +219,23 @@ def test_secrets_stay_in_the_environment(experiments, tmp_path: Path, monkeypatc
     assert code == 0, errors
     files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
     assert not [path for path in files if b"hunter2" in path.read_bytes()]
+
+
+def test_no_error_says_a_secret(experiments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_SECRET", "hunter2")
+    code, _, errors = experiments("train", *WORDS, "optimizer.lr=${oc.env:MY_SECRET}", "hydra.run.dir=run")
+    assert code == 2 and "optimizer.lr=${oc.env:MY_SECRET} must be" in errors and "hunter2" not in errors
+    (tmp_path / "failing.py").write_text(
+        "from lightning.pytorch import Callback\n"
+        "class Failing(Callback):\n"
+        "    def __init__(self, word): self.word = word\n"
+        "    def on_train_batch_end(self, *args): raise RuntimeError(f'{self.word} is not known')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    failing = ["+callbacks.failing._target_=failing.Failing", "+callbacks.failing.word=x-${oc.env:MY_SECRET}"]
+    code, _, errors = experiments("train", *WORDS, *failing, "hydra.run.dir=run")
+    assert code == 1 and "hunter2" not in errors
+    assert "x-${oc.env:MY_SECRET} is not known" in json.loads((tmp_path / "run" / "record.json").read_text())["error"]
 
 
 def test_weighted_loss_is_of_the_dataset(experiments, run: Path) -> None:

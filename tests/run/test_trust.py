@@ -52,7 +52,9 @@ def test_helpers_of_timm_are_not_but_its_networks_are() -> None:
         assert trust._unlike("model._target_", target) is None
 
 
-@pytest.mark.parametrize("name", ["os.system", "evil.x", "experiments.config.check.import_module", "experiments.api.train", 3])
+@pytest.mark.parametrize(
+    "name", ["os.system", "evil.x", "experiments.config.check.import_module", "experiments.api.train", 3]
+)
 def test_what_checks_a_config_is_ours(name: object) -> None:
     assert not trust._is_check(name)
     assert trust._is_check("experiments.config.labels_never_seen.problems")

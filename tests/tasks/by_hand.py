@@ -237,7 +237,9 @@ def of_labels_never_seen(task: Any, whole: Whole) -> dict[str, float]:
         chances = log_softmax(task.model(pad([tokens]))[0].double().numpy(), -1)
         return sum(chances[place - 1, tokens[place]] for place in range(len(before), len(tokens)))
 
-    alone = [log_probability([start], tail) if start >= 0 else log_probability(tail[:1], tail[1:]) for tail in task.tails]
+    alone = [
+        log_probability([start], tail) if start >= 0 else log_probability(tail[:1], tail[1:]) for tail in task.tails
+    ]
     scores, truths = [], []
     for (inputs, labels), _, _ in whole:
         for row, length in zip(inputs.values, inputs.lengths.tolist(), strict=True):

@@ -110,7 +110,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def measured(name: str, folder: Path) -> dict[str, float]:
     """Trains a kind of run for two batches; what its record says of the test."""
     if "weights=writer" in KINDS[name].words:  # whose labels are judged by a language model
-        train(*"data=generated_text data.count=200 hydra.run.dir=writer".split(), *WRITER.split(), *QUICK)
+        train("data=generated_text", "data.count=200", "hydra.run.dir=writer", *WRITER.split(), *QUICK)
     metrics = train(
         *KINDS[name].words.split(), *QUICK, f"hydra.run.dir={folder / name.replace(' ', '_').replace(',', '')}"
     )
@@ -141,8 +141,8 @@ def test_no_batch_size_changes_a_metric(tmp_path: Path, name: str) -> None:
         for batch in run.data.test_dataloader():
             if isinstance(batch, torch.Tensor):  # of episodes that the policy plays
                 continue
-            if hasattr(run.data, "on_after_batch_transfer"):
-                batch = run.data.on_after_batch_transfer(batch, 0)
+            batch = run.data.transfer_batch_to_device(batch, torch.device("cpu"), 0)
+            batch = run.data.on_after_batch_transfer(batch, 0)
             stepped = not isinstance(run.task, Detection)  # which computes no loss in a test
             whole.append((batch, *(run.task.step(batch)[1:] if stepped else ())))
         run.task.data = run.data
@@ -185,4 +185,9 @@ def test_two_processes_find_the_same(tmp_path: Path) -> None:
     for output, _ in said:
         for folder, found in json.loads(output.splitlines()[-1]).items():
             of_batches = left_out[folder]
-            assert_same(*({key: value for key, value in one.items() if key not in of_batches} for one in (found, folders[folder])))
+            assert_same(
+                *(
+                    {key: value for key, value in one.items() if key not in of_batches}
+                    for one in (found, folders[folder])
+                )
+            )

@@ -9,6 +9,8 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.resolvers import oc
 
+from experiments.system.outside_text import note_variables
+
 _OURS = "EXPERIMENTS_"  # variables of this project hold folders
 
 
@@ -59,6 +61,7 @@ def _watched() -> Iterator[list[str]]:
     def env(name: str, *default: Any) -> Any:
         if not name.startswith(_OURS):
             asked.append(name)
+            note_variables([name])
         return oc.env(name, *default)
 
     OmegaConf.register_new_resolver("oc.env", env, replace=True)

@@ -26,6 +26,7 @@ from experiments.run.trust import require_inside, require_trust, signed
 from experiments.system.bounded_files import read_yaml
 from experiments.system.files import write_text
 from experiments.system.locks import AtWork, hold
+from experiments.system.outside_text import note_variables
 
 _FLOAT = "tag:yaml.org,2002:float"
 _NUMBER = re.compile(
@@ -35,6 +36,7 @@ _NUMBER = re.compile(
     r"|[-+]?\.(?:inf|Inf|INF)$"
     r"|\.(?:nan|NaN|NAN)$"
 )
+_VARIABLE = re.compile(r"\$\{oc\.env:\s*([^,}\s]+)")
 
 LOCK = ".lock"
 
@@ -252,7 +254,17 @@ def read_config(folder: Path) -> DictConfig:
         raise UserError(
             f"{path} is not the config of a run ({problem}): restore it from a copy, or name the folder of a run"
         )
+    note_variables(name for text in _texts(plain) for name in _VARIABLE.findall(text))
     return relocate(config, folder)
+
+
+def _texts(node: Any) -> Iterator[str]:
+    """Yield every text among the values of plain Python."""
+    if isinstance(node, (dict, list)):
+        for inner in node.values() if isinstance(node, dict) else node:
+            yield from _texts(inner)
+    elif isinstance(node, str):
+        yield node
 
 
 def _lacking(config: Any) -> str | None:

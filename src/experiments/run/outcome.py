@@ -15,6 +15,7 @@ from experiments.errors import UserError, as_typed
 from experiments.run.folder import read_config
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, Record, now, read_record
 from experiments.system.files import write_json
+from experiments.system.outside_text import concealed
 
 UNFINISHED = (RUNNING, FAILED, INTERRUPTED, PRUNED)
 ANY = (*UNFINISHED, FINISHED)
@@ -80,7 +81,7 @@ def end(
         Record(folder, OmegaConf.to_container(read_config(folder))).write(RUNNING)  # type: ignore[arg-type]
         record = read_record(folder)
     if record["status"] in over:
-        record |= {"status": status, "error": error, "ended": now()}
+        record |= {"status": status, "error": error and concealed(error), "ended": now()}
         if seconds is not None:
             record["cost"]["seconds"] = round(max(record["cost"].get("seconds") or 0.0, seconds), 3)
         write_json(path, record)

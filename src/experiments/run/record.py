@@ -22,6 +22,7 @@ from experiments.errors import UserError, first_line
 from experiments.run.identity import choices, identity, settings
 from experiments.system.bounded_files import read_json
 from experiments.system.files import digest, is_full, write_json
+from experiments.system.outside_text import concealed
 
 _INSTALLED = {"site-packages", "dist-packages"}
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy")
@@ -153,7 +154,7 @@ class Record:
 
     def write(self, status: str, error: str | None = None) -> None:
         """Writes the file; `seconds` counts all parts of an interrupted run."""
-        self.content["status"], self.content["error"] = status, error
+        self.content["status"], self.content["error"] = status, error and concealed(error)
         self.content["cost"]["seconds"] = round(self._seconds_before + time.monotonic() - self._began, 3)
         if status != RUNNING:
             self.content["ended"] = now()

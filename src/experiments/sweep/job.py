@@ -18,7 +18,7 @@ def run_job(folder: Path) -> int:
 
     from experiments.errors import UserError, in_short
     from experiments.run.execute import run
-    from experiments.system.outside_text import speak_everywhere
+    from experiments.system.outside_text import concealed, speak_everywhere
     from experiments.system.signals import stop_behind
 
     speak_everywhere()
@@ -34,10 +34,10 @@ def run_job(folder: Path) -> int:
         if stopped := stop_behind(error):
             return 128 + stopped.signum
         if isinstance(error, UserError):
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {concealed(str(error))}", file=sys.stderr)
             _ensure_record(folder, str(error))
             return 2
-        traceback.print_exc()
+        print(concealed(traceback.format_exc()), file=sys.stderr)
         _ensure_record(folder, in_short(error))
         return 1
     return 0

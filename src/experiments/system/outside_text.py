@@ -6,12 +6,31 @@ import codecs
 import contextlib
 import json
 import logging
+import os
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 _INSTEAD = "\N{REPLACEMENT CHARACTER}"
 _KEPT = "\n\t"
 _JOINERS = "\u200c\u200d"  # letters of Hindi and others need them
+
+_variables: set[str] = set()  # of the environment, that a config of this process reads
+_FEWEST = 4  # letters of a value that is looked for in what is said
+
+
+def note_variables(names: Iterable[str]) -> None:
+    """Remember which variables of the environment a config reads: their values may be secrets."""
+    _variables.update(names)
+
+
+def concealed(text: str) -> str:
+    """Return a text with `${oc.env:NAME}` where it says the value of a variable that a config reads, as in the config."""
+    values = {name: os.environ.get(name, "") for name in _variables if not name.startswith("EXPERIMENTS_")}
+    for name, value in sorted(values.items(), key=lambda one: -len(one[1])):
+        if len(value) >= _FEWEST:
+            text = text.replace(value, f"${{oc.env:{name}}}")
+    return text
 
 
 def clean(text: str) -> str:
