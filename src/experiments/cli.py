@@ -83,8 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, ImportError):
             from experiments.config.needed_packages import of_import_error
 
-            if said := of_import_error(error):
-                return _say(error, 2, said)
+            if sentence := of_import_error(error):
+                return _say(error, 2, sentence)
         if isinstance(error, OSError) and error.filename and error.errno in _OF_PLACES and words[:1] != ["train"]:
             return _say(error, 2, f"{error.filename} cannot be read or written ({error.strerror}): name another place")
         if changed and isinstance(error, (TypeError, ValueError, AttributeError, LookupError)):

@@ -174,9 +174,9 @@ class Checkpoints(Checkpoint):
     @staticmethod
     def _require(trainer: Trainer, key: str, monitor: str | None) -> None:
         """Refuses a metric that is none; without validation, nobody knows which there would be."""
-        known = sorted(trainer.callback_metrics)
-        if monitor and monitor not in known and any(name.startswith("val") for name in known):
-            choice = ", ".join(known)
+        names = sorted(trainer.callback_metrics)
+        if monitor and monitor not in names and any(name.startswith("val") for name in names):
+            choice = ", ".join(names)
             raise UserError(f"callbacks.{key}.monitor={monitor} is no metric of this run: choose one of {choice}")
 
     @staticmethod
@@ -201,9 +201,11 @@ class Checkpoints(Checkpoint):
         """Return what names the best epoch, and which way it improves: as given, else as the task says, else the loss
         of validation.
         """
-        said = getattr(task, "monitor", None)
-        usual = said if isinstance(said, tuple) and len(said) == 2 else (watched_loss(known) or "val/loss", "min")
-        if self.monitor and self.mode is None and not isinstance(said, tuple):
+        of_task = getattr(task, "monitor", None)
+        usual = (
+            of_task if isinstance(of_task, tuple) and len(of_task) == 2 else (watched_loss(known) or "val/loss", "min")
+        )
+        if self.monitor and self.mode is None and not isinstance(of_task, tuple):
             return self.monitor, direction(self.monitor)
         return self.monitor or usual[0], self.mode or usual[1]
 

@@ -70,12 +70,14 @@ class Lines:
         self._drawn = True
 
     def keep(self, epoch: str, metrics: Mapping[str, float], seconds: str, speed: str, best: bool) -> None:
-        said = [f"{name} {value:.4g}" if not self.live else f"{name} {value:<7.4g}" for name, value in metrics.items()]
+        values = [
+            f"{name} {value:.4g}" if not self.live else f"{name} {value:<7.4g}" for name, value in metrics.items()
+        ]
         if not self.live:
-            self._put("  ".join([epoch, seconds, speed, *said, *(["best"] if best else [])]) + "\n")
+            self._put("  ".join([epoch, seconds, speed, *values, *(["best"] if best else [])]) + "\n")
             return
         room = shutil.get_terminal_size().columns - 1
-        words, mark = [epoch, *said], "best" if best else ""
+        words, mark = [epoch, *values], "best" if best else ""
         least = sum(len(word) + 2 for word in words) + 4
         more = [
             extra for extra, wide in ((seconds, 0), (speed, len(seconds) + 2)) if least + wide + len(extra) + 2 <= room

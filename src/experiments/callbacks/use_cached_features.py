@@ -247,6 +247,8 @@ def _own_settings(data: Any) -> dict[str, Any]:
     ours = next(base for base in type(data).__mro__ if base.__module__.startswith("experiments."))
     if type(data) is ours:
         return {}
-    known = signature(ours).parameters
-    told = {name: repr(value) for name, value in vars(data).items() if name not in known and not name.startswith("_")}
+    parameters = signature(ours).parameters
+    told = {
+        name: repr(value) for name, value in vars(data).items() if name not in parameters and not name.startswith("_")
+    }
     return {name: text for name, text in sorted(told.items()) if " at 0x" not in text and len(text) < 10_000}

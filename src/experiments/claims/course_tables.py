@@ -52,9 +52,9 @@ class CourseTable:
         head, rows = self.head[language], self.rows[language]
         if not any(self.claims):
             return head, rows
-        said = [_verdict(claim, part) for claim, part in zip(self.claims, self.parts, strict=True)]
-        said = [(verdicts or {}).get(word, word) for word in said]
-        return [*head, MEASURED[language]], [[*row, word] for row, word in zip(rows, said, strict=True)]
+        verdict_words = [_verdict(claim, part) for claim, part in zip(self.claims, self.parts, strict=True)]
+        verdict_words = [(verdicts or {}).get(word, word) for word in verdict_words]
+        return [*head, MEASURED[language]], [[*row, word] for row, word in zip(rows, verdict_words, strict=True)]
 
 
 def _verdict(claim: str, part: int) -> str:

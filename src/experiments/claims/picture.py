@@ -43,10 +43,10 @@ def _panel(drawing: Drawing, findings: Sequence[Finding], top: float) -> float:
     y = top
     for one in findings:
         colour = COLOURS.get(one.verdict, "grey")
-        said = effect(one)
+        change = effect(one)
         drawing.box(0, y + 4, _WIDTH, _HEAD - 10, "back", 0.9)
-        drawing.text(_WIDTH - 8, y + 21, f"{said}: {one.verdict}", colour, anchor="end", bold=True, halo=True)
-        room = _WIDTH - 40 - text_width(f"{said}: {one.verdict}")
+        drawing.text(_WIDTH - 8, y + 21, f"{change}: {one.verdict}", colour, anchor="end", bold=True, halo=True)
+        room = _WIDTH - 40 - text_width(f"{change}: {one.verdict}")
         drawing.text(8, y + 21, cut(one.say, room), bold=True, halo=True)
         y += _HEAD
         for side, shade in ((one.of, colour), (one.against, "c7")):

@@ -241,16 +241,16 @@ def _values(where: dict[str, str], quantity: str, cells: Sequence[Cell], test: T
     cell = fitting[0] if len(fitting) == 1 else Cell(dict(where), members=fitting)
     values = cell.values(quantity)
     if not values:
-        known = sorted({one for run in cell.finished for one in run.metrics})
-        why = f"these have {', '.join(known)}" if known else "none of these finished"
+        metrics = sorted({one for run in cell.finished for one in run.metrics})
+        why = f"these have {', '.join(metrics)}" if metrics else "none of these finished"
         raise UserError(f"claim {name}: no run of {named} has {quantity}: {why}")
     if test.ratio and min(values.values()) <= 0:
         raise UserError(
             f"claim {name}: {quantity} of {named} is {min(values.values()):g}, and ratios need values above zero: "
             "set scale: difference in its file"
         )
-    said = label(where) or quantity
-    return _Values(said if quantity == test.quantity else quantity, values, cell)
+    label_text = label(where) or quantity
+    return _Values(label_text if quantity == test.quantity else quantity, values, cell)
 
 
 def label(where: dict[str, str]) -> str:

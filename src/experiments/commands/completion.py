@@ -201,7 +201,7 @@ def _values_of_switch(command: str, switch: str) -> Callable[[str], list[str]] |
     def of(*names: str) -> Callable[[str], list[str]]:
         return lambda start: _listed(start, names)
 
-    known: dict[str, Callable[[str], list[str]]] = {
+    completers: dict[str, Callable[[str], list[str]]] = {
         "--reads": lambda start: _beginning(start, _kinds()),
         "--format": of(*_FORMATS.get(command, ())),
         "--cfg": of("job", "hydra", "all"),
@@ -210,8 +210,8 @@ def _values_of_switch(command: str, switch: str) -> Callable[[str], list[str]] |
         "--by": of("model", "data", "task", "freezing", "precision", "optimizer", "scheduler", "weights"),
     }
     paths = ("--config-dir", "-cd", "--html", "--figures", "--csv", "--markdown", "--to", "--out", "--trace")
-    if switch in known:
-        return known[switch]
+    if switch in completers:
+        return completers[switch]
     if switch in paths:
         return _paths
     return (lambda start: []) if switch in _TAKE_A_WORD else None

@@ -146,8 +146,8 @@ def _published_spec(config: Any) -> Any:
             return MaskSpec(channels, size, size, names, pixels, pixels, colours=("#000000",) * len(names))
         return ImageSpec(channels, size, size, names, pixels, pixels)
     spec = _spec(config)
-    known = {field.name for field in fields(spec)}
-    return replace(spec, **{key: value for key, value in stated.items() if key in known})
+    field_names = {field.name for field in fields(spec)}
+    return replace(spec, **{key: value for key, value in stated.items() if key in field_names})
 
 
 def _spec(config: Any) -> Any:

@@ -113,9 +113,9 @@ class Run(Loaded):
         judged = (self.record.get("judged") or {}).get("metric")
         first = next((n for n in metrics if n.startswith(("test/", "test_")) and not n.endswith("loss")), None)
         names = [name for name in dict.fromkeys([judged, first]) if name and metrics.get(name) is not None]
-        said = ", ".join(f"{name} {metrics[name]:.4f}" for name in names)
+        shown = ", ".join(f"{name} {metrics[name]:.4f}" for name in names)
         name = _network(self.record, chosen)
-        return f"Run({name} on {chosen.get('data')}, seed {self.config.seed}: {said or self.record['status']}; {as_typed(self.folder)})"  # fmt: skip
+        return f"Run({name} on {chosen.get('data')}, seed {self.config.seed}: {shown or self.record['status']}; {as_typed(self.folder)})"  # fmt: skip
 
     def _repr_html_(self) -> str:
         drawn = self.figures

@@ -209,10 +209,10 @@ def analyse(
     """
     by = list(dict.fromkeys(by))
     runs = [run for cell in cells for run in cell.runs]
-    known = sorted({name for run in runs for name in run.metrics})
-    known += sorted({COST + name for run in runs for name in run.cost}) if known else []
-    if metric is not None and known and metric not in known:
-        raise UserError(f"--metric {metric} is in no record: choose from {', '.join(known)}")
+    metrics = sorted({name for run in runs for name in run.metrics})
+    metrics += sorted({COST + name for run in runs for name in run.cost}) if metrics else []
+    if metric is not None and metrics and metric not in metrics:
+        raise UserError(f"--metric {metric} is in no record: choose from {', '.join(metrics)}")
     keys = sorted({key for cell in cells for key in cell.choices})
     for key in by:
         if key not in keys:

@@ -188,27 +188,27 @@ class Cell:
             metric: what is compared.
             seeds: of the cells beside it.
         """
-        have, said = self.values(metric), []
+        have, lines = self.values(metric), []
         missing = [seed for seed in seeds if seed not in have]
         other: dict[str, list[str]] = {}
         for run in self.all_runs:
             if run.status != FINISHED:
                 other.setdefault(run.status, []).append(run.seed)
         for status, failed in other.items():
-            said.append(f"{_seeds(failed)} {status}")
+            lines.append(f"{_seeds(failed)} {status}")
         if diverged := [run.seed for run in self.finished if run.diverged]:
-            said.append(f"{_seeds(diverged)} diverged")
+            lines.append(f"{_seeds(diverged)} diverged")
         gone = [seed for seed in missing if not any(seed in failed for failed in other.values())]
         if gone and have:
-            said.append(f"no {_seeds(gone)}" if len(gone) <= 3 else f"{len(have)} of {len(seeds)} seeds")
+            lines.append(f"no {_seeds(gone)}" if len(gone) <= 3 else f"{len(have)} of {len(seeds)} seeds")
         if len(have) == 1:
-            said.append("single seed")
-        if not have and not said:
-            said.append(f"no {metric}")
+            lines.append("single seed")
+        if not have and not lines:
+            lines.append(f"no {metric}")
         repeats = self.repeats + sum(member.repeats for member in self.members)
         if repeats:
-            said.append(f"{repeats} repeat{'s' * (repeats > 1)} left out")
-        return ", ".join([*said, *self.notes])
+            lines.append(f"{repeats} repeat{'s' * (repeats > 1)} left out")
+        return ", ".join([*lines, *self.notes])
 
 
 def _seeds(seeds: Iterable[str]) -> str:
@@ -306,9 +306,9 @@ def merge(cells: Sequence[Cell], keys: Sequence[str]) -> list[Cell]:
 
 def usual_metric(cells: Sequence[Cell]) -> str:
     """Return what is compared when nobody says: test accuracy where there is one, and never a learning rate."""
-    known = {name for cell in cells for run in cell.all_runs for name in run.metrics if "learning_rate" not in name}
+    metrics = {name for cell in cells for run in cell.all_runs for name in run.metrics if "learning_rate" not in name}
     parts = ("test", "val", "train")
     order = sorted(
-        known, key=lambda name: (next((n for n, part in enumerate(parts) if name.startswith(part)), 3), name)
+        metrics, key=lambda name: (next((n for n, part in enumerate(parts) if name.startswith(part)), 3), name)
     )
-    return next((name for name in [*USUAL_TESTS, *order] if name in known), "test/loss")
+    return next((name for name in [*USUAL_TESTS, *order] if name in metrics), "test/loss")

@@ -132,11 +132,11 @@ def as_text(comparison: Comparison, terminal: bool = False) -> str:
         if len(field.cells) < 2:
             continue
         title = [f"{field.name}:"] if len(comparison.fields) > 1 else []
-        said = answers(field)
+        answered = answers(field)
         if field is comparison.fields[0] and comparison.effects:
-            said.append(("Matters", matters(comparison.effects, field.metric)))
-        indent = max(len(word) for word, _ in said) + 2
-        parts.append("\n".join([*title, *(_hanging(word, sentence, indent) for word, sentence in said)]))
+            answered.append(("Matters", matters(comparison.effects, field.metric)))
+        indent = max(len(word) for word, _ in answered) + 2
+        parts.append("\n".join([*title, *(_hanging(word, sentence, indent) for word, sentence in answered)]))
         if field.verdicts and field.reference and (len(field.verdicts) > 1 or field.chosen):
             head, rows, right = difference_table(field, _SHOWN_DIFFERENCES)
             more = len(field.verdicts) - _SHOWN_DIFFERENCES
@@ -157,26 +157,26 @@ def _hanging(word: str, text: str, indent: int) -> str:
 
 def notes(comparison: Comparison) -> list[str]:
     """Return what a reader should know before believing the numbers."""
-    said = []
+    lines = []
     names = ", ".join(field.name for field in comparison.fields)
     datas, tasks = ({field.cells[0].level(key) for field in comparison.fields} for key in ("data", "task"))
     if len(tasks) > 1:
         why = "tasks" if len(datas) == 1 else "data or tasks"
-        said.append(f"Cells of different {why} are not compared with each other: {names}.")
+        lines.append(f"Cells of different {why} are not compared with each other: {names}.")
     elif len(datas) > 1:
-        said.append(f"Cells on {names} have different test sets and are not compared with each other.")
+        lines.append(f"Cells on {names} have different test sets and are not compared with each other.")
     if comparison.versions > 1:
-        said.append(f"Note: these runs were made by {comparison.versions} versions of this package.")
+        lines.append(f"Note: these runs were made by {comparison.versions} versions of this package.")
     elif comparison.commits > 1:
-        said.append(
+        lines.append(
             f"Note: these runs were made at {comparison.commits} git commits, with the same sources of this package."
         )
     if comparison.changed:
-        said.append(f"Note: these runs were made by several versions of {', '.join(comparison.changed)}.")
+        lines.append(f"Note: these runs were made by several versions of {', '.join(comparison.changed)}.")
     if comparison.pruned:
         many = "runs were" if comparison.pruned > 1 else "run was"
-        said.append(f"{comparison.pruned} {many} ended early by a search (pruned): no failure, and in no mean.")
-    return said
+        lines.append(f"{comparison.pruned} {many} ended early by a search (pruned): no failure, and in no mean.")
+    return lines
 
 
 def as_markdown(comparison: Comparison) -> str:
@@ -186,8 +186,8 @@ def as_markdown(comparison: Comparison) -> str:
     for field in comparison.fields:
         if len(field.cells) > 1:
             lead = f"{field.name}: " if len(comparison.fields) > 1 else ""
-            said = [(word if word.endswith("?") else f"{word}:", text) for word, text in answers(field)]
-            parts.append("\n".join(f"- {lead}{_plain(word)} {_plain(text)}" for word, text in said))
+            answered = [(word if word.endswith("?") else f"{word}:", text) for word, text in answers(field)]
+            parts.append("\n".join(f"- {lead}{_plain(word)} {_plain(text)}" for word, text in answered))
         if field.verdicts and field.reference:
             parts.append(f"{field.metric} against {_plain(field.label(field.reference))}:")
             parts.append(markdown(*difference_table(field)))

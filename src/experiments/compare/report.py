@@ -77,11 +77,13 @@ def _field(
     target: Path | None,
 ) -> list[str]:
     parts = [f"<h2>{escape(field.name)}</h2>"] if several else []
-    said = answers(field)
+    answered = answers(field)
     if comparison.effects and field is comparison.fields[0]:
-        said.append(("Which choice matters", matters(comparison.effects, field.metric)))
+        answered.append(("Which choice matters", matters(comparison.effects, field.metric)))
     ask = {"Best": "Best cell", "Certain?": "Can it be told from the next?", "Cost": "What it costs"}
-    cards = "".join(f"<div><dt>{escape(ask.get(word, word))}</dt><dd>{escape(text)}</dd></div>" for word, text in said)
+    cards = "".join(
+        f"<div><dt>{escape(ask.get(word, word))}</dt><dd>{escape(text)}</dd></div>" for word, text in answered
+    )
     parts.append(f'<dl class="answers">{cards}</dl>')
     charts = [
         figure(title, caption, drawing.svg(), drawing.width > WIDTH)

@@ -120,11 +120,11 @@ def read_run(folder: Path) -> RecordedRun:
         ValueError, TypeError, AttributeError, KeyError, OSError, RecursionError: when it is damaged.
     """
     record = read_json(folder / "record.json")
-    said = {}
+    given = {}
     for word in sorted(record.get("overrides") or ()):
         key, equals, value = word.lstrip("+").partition("=")
         if key.split("@")[0] not in _NO_CHOICE and not key.startswith(_NO_CHOICE_DOTTED):
-            said[key] = value if equals else "yes"
+            given[key] = value if equals else "yes"
     resolved = {**record["settings"]} if "settings" in record else _settings_of(folder)
     resolved = resolved and {
         key: renamed(value) if key.endswith("_target_") else value
@@ -133,11 +133,11 @@ def read_run(folder: Path) -> RecordedRun:
             ("data.gives.", "task.answers", "task.needs_channels")
         )  # describes the dataset, in more words as time goes on
     }
-    follow = {key for key, value in said.items() if value.replace("\\", "") == "${seed}"}
+    follow = {key for key, value in given.items() if value.replace("\\", "") == "${seed}"}
     seeds = {
         key: value
         for key, value in (resolved or {}).items()
-        if key in follow or (key.endswith(".seed") and key not in said)
+        if key in follow or (key.endswith(".seed") and key not in given)
     }
     weights = record["choices"].get("weights")
     module = own_module(record)
@@ -149,7 +149,7 @@ def read_run(folder: Path) -> RecordedRun:
         status=shown(record["status"]),
         seed=shown(record["choices"].get("seed")),
         choices=chosen | {"weights": as_typed(Path(weights)) if weights else weights},
-        said=said,
+        given=given,
         seeds=seeds,
         settings=resolved and {key: value for key, value in resolved.items() if key not in seeds},
         metrics=_numbers(record.get("metrics") or {}),

@@ -96,10 +96,10 @@ def answers(field: Field) -> list[tuple[str, str]]:
         return [("Best", f"No finished run has {field.metric}.")]
     best = field.scored[0]
     seeds = many(len(best.values(field.metric)), "seed")
-    said = [("Best", f"{field.label(best)}: {field.metric} {measured(field, best)}, {seeds}.")]
+    lines = [("Best", f"{field.label(best)}: {field.metric} {measured(field, best)}, {seeds}.")]
     if len(field.scored) > 1:
-        said.append(("Certain?", _certain(field)))
-    return [*said, ("Cost", _cost(field))]
+        lines.append(("Certain?", _certain(field)))
+    return [*lines, ("Cost", _cost(field))]
 
 
 def _certain(field: Field) -> str:
@@ -182,20 +182,20 @@ def _cost(field: Field) -> str:
 
 def matters(effects: Sequence[Effect], metric: str, most: int = 4) -> str:
     """Tell which choice matters most, a line a finding; empty where there is only one choice."""
-    said = []
+    lines = []
     for effect in [effect for effect in effects if effect.difference][:most]:
         levels = list(effect.means)
         sure = f"p {probability(effect.p)}" if effect.p < 0.001 else f"p = {probability(effect.p)}"
         told = "one seed" if math.isnan(effect.p) else sure if effect.p < ALPHA else f"{sure}, not distinguishable"
-        said.append(f"{effect.factor}: {number(effect.span)} between {levels[0]} and {levels[-1]} ({told})")
+        lines.append(f"{effect.factor}: {number(effect.span)} between {levels[0]} and {levels[-1]} ({told})")
     ranked = [effect for effect in effects if effect.rank is not None]
     if ranked:
         parts = [f"{effect.factor} {effect.rank:+.2f}".replace("-", MINUS) for effect in ranked[:most]]
-        said.append(f"rank correlation with {metric}: {', '.join(parts)}")
+        lines.append(f"rank correlation with {metric}: {', '.join(parts)}")
     alone = [effect.factor for effect in effects if not effect.difference and effect.rank is None]
     if alone:
-        said.append(f"never varied alone, so not separable: {', '.join(alone)}")
-    return "\n".join(said)
+        lines.append(f"never varied alone, so not separable: {', '.join(alone)}")
+    return "\n".join(lines)
 
 
 def heading(comparison: Comparison) -> str:

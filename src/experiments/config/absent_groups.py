@@ -42,12 +42,12 @@ def fill_absent(config: Any) -> None:
 
 def _said_by(group: str, option: str, folder: str) -> dict[str, Any]:
     """Return what an option's file and those that it changes say, for a run in a folder."""
-    said = content(conf_dir() / group / f"{option}.yaml")
+    own = content(conf_dir() / group / f"{option}.yaml")
     base: dict[str, Any] = {}
-    for entry in defaults_of(said, group):
+    for entry in defaults_of(own, group):
         base |= _said_by(entry.group, entry.option, folder)
-    said.pop("defaults", None)
-    return base | _filled(said, folder)
+    own.pop("defaults", None)
+    return base | _filled(own, folder)
 
 
 def _filled(node: Any, folder: str) -> Any:

@@ -36,13 +36,13 @@ def check(config: Any, defaults: Any = None) -> list[str]:
     wrong = value_problems(config)
     sizeless = any(sentence.startswith("data.size=") for sentence in wrong)
     typed = type_problems(config, defaults)
-    said = {sentence.partition("=")[0] for sentence in (*wrong, *typed)}
+    keys = {sentence.partition("=")[0] for sentence in (*wrong, *typed)}
     of_trainer = trainer_keys.problems(config.trainer, given_keys(config), foreign_modules.is_foreign(config))
     return [
         *wrong,
         *missing_packages(config),
         *typed,
-        *(one for one in largest_problems(config) if one.partition("=")[0] not in said),
+        *(one for one in largest_problems(config) if one.partition("=")[0] not in keys),
         *([] if sizeless else pair_problems(config)),
         *sight_problems(config),
         *device_problems(config),
@@ -50,11 +50,11 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         *_epochs(config),
         *_clipping(config),
         *_freezing(config),
-        *(sentence for sentence in of_trainer if sentence.partition("=")[0] not in said),
+        *(sentence for sentence in of_trainer if sentence.partition("=")[0] not in keys),
         *untaken_keys(config),
         *metric_problems(config),
         *foreign_modules.unused_writers(config),
-        *(sentence for sentence in _own(config) if sentence.partition("=")[0] not in said),
+        *(sentence for sentence in _own(config) if sentence.partition("=")[0] not in keys),
     ]
 
 

@@ -30,9 +30,9 @@ def untaken_keys(config: Any) -> list[str]:
         if taken is None:
             continue
         keys = [key for key in node if not str(key).startswith("_") and key not in ("name", *SCHEDULER_ENTRIES)]
-        known = [name for name in taken.annotations if name not in own]
+        names = [name for name in taken.annotations if name not in own]
         wrong += [
-            unknown(f"{group}.{key}", f"not taken by {target}", key, known) for key in keys if not taken.takes(key)
+            unknown(f"{group}.{key}", f"not taken by {target}", key, names) for key in keys if not taken.takes(key)
         ]
         missing = [name for name in taken.required if name not in own and name not in node and "_args_" not in node]
         wrong += [f"{target} needs {name}: add {group}.{name}=…" for name in missing]
@@ -56,9 +56,9 @@ def metric_problems(config: Any) -> list[str]:
             continue
         taken = signature(str(node["_target_"]))
         keys = [str(key) for key in node if not str(key).startswith("_")]
-        known = list(taken.annotations) if taken else []
+        names = list(taken.annotations) if taken else []
         wrong += [
-            unknown(f"task.metrics.{name}.{key}", f"not taken by {node['_target_']}", key, known)
+            unknown(f"task.metrics.{name}.{key}", f"not taken by {node['_target_']}", key, names)
             for key in keys
             if taken is not None and not taken.takes(key)
         ]

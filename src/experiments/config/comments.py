@@ -30,9 +30,9 @@ def comments(path: Path) -> dict[str, str]:
         indent, name = len(match.group(1)), match.group(2).strip("'\"")
         stack = [one for one in stack if one[0] < indent] + [(indent, name)]
         behind = _behind(line)
-        said = behind or (" ".join(above) if stack[0][1] != name or (above and len(stack) > 1) else "")
-        if said:
-            found[".".join(one for _, one in stack)] = said
+        comment = behind or (" ".join(above) if stack[0][1] != name or (above and len(stack) > 1) else "")
+        if comment:
+            found[".".join(one for _, one in stack)] = comment
         above = []
     return found
 
@@ -53,10 +53,10 @@ def _behind(line: str) -> str:
 def files_of(group: str, option: str, config_dirs: Sequence[str] = ()) -> Iterator[Path]:
     """Yield the file of an option, and those of the options that it changes."""
     waiting, seen = [option], set()
-    known = option_files(group, config_dirs, bases=True)
+    files = option_files(group, config_dirs, bases=True)
     while waiting:
         name = waiting.pop(0)
-        path = known.get(name) or conf_dir() / group / f"{name}.yaml"
+        path = files.get(name) or conf_dir() / group / f"{name}.yaml"
         if path in seen or not path.is_file():
             continue
         seen.add(path)
@@ -77,8 +77,8 @@ def comment_of(key: str, choices: Mapping[str, Any], config_dirs: Sequence[str] 
     if whole or not rest or not choices.get(group):
         return whole
     for path in files_of(group, str(choices[group]), config_dirs):
-        if said := comments(path).get(rest):
-            return said
+        if comment := comments(path).get(rest):
+            return comment
     return ""
 
 
@@ -91,7 +91,7 @@ def with_comments(text: str, choices: Mapping[str, Any], config_dirs: Sequence[s
         if match is not None:
             indent = len(match.group(1))
             stack = [one for one in stack if one[0] < indent] + [(indent, match.group(2).strip("'\""))]
-            if said := comment_of(".".join(name for _, name in stack), choices, config_dirs):
-                line = f"{line:<40} # {said}"
+            if comment := comment_of(".".join(name for _, name in stack), choices, config_dirs):
+                line = f"{line:<40} # {comment}"
         lines.append(line)
     return "\n".join(lines) + ("\n" if text.endswith("\n") else "")

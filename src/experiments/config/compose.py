@@ -59,8 +59,8 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[str] = (), whole: bo
     folders = [str(Path(folder).resolve()) for folder in [*config_dirs, *own]]
     for folder in folders:
         if not Path(folder).is_dir():
-            said = "hydra.searchpath names" if folder in map(os.path.realpath, own) else "--config-dir"
-            raise UserError(f"{said} {folder}, which is no folder: name one that holds model/, data/ or other groups")
+            source = "hydra.searchpath names" if folder in map(os.path.realpath, own) else "--config-dir"
+            raise UserError(f"{source} {folder}, which is no folder: name one that holds model/, data/ or other groups")
     refuse_hidden(folders)
     places = [*(f"file://{folder}" for folder in folders), *(place for place in asked if "://" in place)]
     search = [f"hydra.searchpath=[{','.join(quoted(place) for place in places)}]"] if places else []
@@ -150,10 +150,10 @@ def settle(
             del config["hydra"]
         resolve(config)
     except OmegaConfBaseException as error:
-        said = first_line(error)
-        if said.startswith("Unsupported interpolation type"):
-            said += ": register it in a module in a folder hydra_plugins, as docs/extending.md says, or use one of OmegaConf's, such as oc.env"
-        raise UserError(said) from error
+        sentence = first_line(error)
+        if sentence.startswith("Unsupported interpolation type"):
+            sentence += ": register it in a module in a folder hydra_plugins, as docs/extending.md says, or use one of OmegaConf's, such as oc.env"
+        raise UserError(sentence) from error
     if whole:
         refuse_missing(OmegaConf.missing_keys(config), config.run.choices, config_dirs)
     finish(config)
@@ -208,8 +208,8 @@ def explain_refusal(error: Exception, overrides: Sequence[str], config_dirs: Seq
             return f"{word} names a place that no option stands in: write {key}={word.partition('=')[2]}"
         if meant := usual_key(key, overrides):
             return f"{key} is {meant} here: write that"
-        if said := not_a_key(key):
-            return f"{key} is no key of this config: {said}"
+        if reason := not_a_key(key):
+            return f"{key} is no key of this config: {reason}"
         if (
             key in LATE
             and "No match in the defaults list" in text
@@ -239,8 +239,8 @@ def explain_refusal(error: Exception, overrides: Sequence[str], config_dirs: Seq
 def _unknown_key(key: str, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:
     """Says that the config has no such key, and which option of the group has it, or which key is near."""
     group = key.partition(".")[0]
-    if said := not_a_key(key):
-        return f"{key} is no key of this config: {said}"
+    if reason := not_a_key(key):
+        return f"{key} is no key of this config: {reason}"
     if group in GROUPS and (having := options_with(key, config_dirs)) and len(having) <= 3:
         return (
             f"{key} is a key of {group}={f' and {group}='.join(having)}: choose that, as in {group}={having[0]} {key}=…"

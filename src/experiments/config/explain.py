@@ -42,16 +42,16 @@ def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
     config = compose(list(overrides), config_dirs, whole=False)
     choices = config.run.choices
     plain: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
-    known = [one for one in dotted(plain) if not one.startswith("run.")]
+    keys = [one for one in dotted(plain) if not one.startswith("run.")]
     group, _, rest = key.partition(".")
-    if key in known:
+    if key in keys:
         lines = [key, *_said(comment_of(key, choices, config_dirs) or meaning(key, plain))]
         value = OmegaConf.select(config, key)
         where = f" ({group}={choices[group]})" if choices.get(group) else ""
         lines.append(f"  {'value' if overrides else 'default'}   {_shown(value)}{where}")
         lines += [f"  must be   {rule}"] if (rule := rule_of(key)) else []
         if isinstance(plain.get(group), dict) and OmegaConf.is_dict(value):
-            lines += [f"  {one}" for one in known if one.startswith(f"{key}.") and one.count(".") == key.count(".") + 1]
+            lines += [f"  {one}" for one in keys if one.startswith(f"{key}.") and one.count(".") == key.count(".") + 1]
         return "\n".join([*lines, *_elsewhere(group, rest, str(choices.get(group)), config_dirs)])
     others = _elsewhere(group, rest, "", config_dirs) if rest and group in GROUPS else []
     if others:
@@ -64,7 +64,7 @@ def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
         return "\n".join([key, *_said(meaning(key, plain)), f"  default   that of {target}; {key}=… sets it"])
     if usual := usual_key(key):
         raise UserError(f"{key} is {usual} here: write experiments explain {usual}")
-    raise UserError(unknown(key, "no key and no group", key, [*GROUPS, *known]))
+    raise UserError(unknown(key, "no key and no group", key, [*GROUPS, *keys]))
 
 
 def _said(comment: str) -> list[str]:
@@ -82,13 +82,13 @@ def _elsewhere(group: str, rest: str, chosen: str, config_dirs: Sequence[str]) -
     for name in option_files(group, config_dirs) if rest and group in GROUPS else ():
         if name == chosen:
             continue
-        said = next((one for path in files_of(group, name, config_dirs) if (one := comments(path).get(rest))), "")
-        if said:
-            lines.append((name, said))
-    if not lines or (chosen and len({said for _, said in lines}) <= 1):
+        comment = next((one for path in files_of(group, name, config_dirs) if (one := comments(path).get(rest))), "")
+        if comment:
+            lines.append((name, comment))
+    if not lines or (chosen and len({comment for _, comment in lines}) <= 1):
         return []
     width = max(len(name) for name, _ in lines)
-    return ["  with other options:", *(f"    {group}={name:<{width}}  {said}" for name, said in lines[:12])]
+    return ["  with other options:", *(f"    {group}={name:<{width}}  {comment}" for name, comment in lines[:12])]
 
 
 def _group(group: str, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:
@@ -113,13 +113,13 @@ def _option(group: str, option: str, config_dirs: Sequence[str]) -> str:
     lines += [f"  {about['paper']} ({about['year']})"] if about.get("paper") and about.get("year") else []
     seen: dict[str, str] = {}
     for path in files_of(group, option, config_dirs):
-        for name, said in comments(path).items():
-            seen.setdefault(name, said)
+        for name, comment in comments(path).items():
+            seen.setdefault(name, comment)
     if group not in _WHOLE:
         seen = _in_the_config(group, option, seen, config_dirs)
     above = "" if group in _WHOLE else f"{group}."
     width = max((len(name) for name in seen), default=0)
-    return "\n".join([*lines, *(f"  {above}{name:<{width}}  {said}" for name, said in seen.items())])
+    return "\n".join([*lines, *(f"  {above}{name:<{width}}  {comment}" for name, comment in seen.items())])
 
 
 def _in_the_config(group: str, option: str, seen: Mapping[str, str], config_dirs: Sequence[str]) -> dict[str, str]:
@@ -129,10 +129,10 @@ def _in_the_config(group: str, option: str, seen: Mapping[str, str], config_dirs
     found = {}
     for key in dotted({group: plain.get(group)}):
         name = key.removeprefix(f"{group}.")
-        said = seen.get(name, "") or ("" if _NOT_SET.match(name) else meaning(key, plain))
-        if said and "." in key:
-            found[name] = said
-    return {name: said for name, said in seen.items() if name not in found} | found
+        comment = seen.get(name, "") or ("" if _NOT_SET.match(name) else meaning(key, plain))
+        if comment and "." in key:
+            found[name] = comment
+    return {name: comment for name, comment in seen.items() if name not in found} | found
 
 
 def main(words: list[str]) -> int:

@@ -74,9 +74,9 @@ def meaning(key: str, config: Mapping[str, Any]) -> str:
         key: dotted, such as `model.hidden`.
         config: the composed config as plain values.
     """
-    for form, said in _ALIKE:
+    for form, text_of_form in _ALIKE:
         if re.fullmatch(form, key):
-            return said
+            return text_of_form
     return _GROUPS.get(key, "") or _documented(key, config)
 
 
@@ -92,7 +92,7 @@ def _documented(key: str, config: Mapping[str, Any]) -> str:
     if isinstance(node.get(rest), Mapping) and "_target_" in node[rest]:
         target = str(node[rest]["_target_"])  # an object, such as a callback: what its class is for
         return next((_sentence(text) for text in docstrings(target)), "")
-    return next((said for text in docstrings(target) if (said := argument(text, rest))), "") if target else ""
+    return next((sentence for text in docstrings(target) if (sentence := argument(text, rest))), "") if target else ""
 
 
 def _built_above(key: str, config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], str]:
@@ -121,19 +121,19 @@ def argument(text: str, name: str) -> str:
     if start is None:
         return ""
     indent = len(lines[start]) - len(lines[start].lstrip())
-    said: list[str] | None = None
+    lines_found: list[str] | None = None
     depth = 0
     for line in lines[start + 1 :]:
         now = len(line) - len(line.lstrip())
         if line.strip() and now <= indent:
             break
-        if said is not None:
+        if lines_found is not None:
             if not line.strip() or now <= depth:
                 break
-            said.append(line.strip())
+            lines_found.append(line.strip())
         elif (match := _ARGUMENT.match(line)) and name in re.split(r",\s*", match[1]):
-            said, depth = [match[3]], now
-    return _sentence(" ".join(said or ()))
+            lines_found, depth = [match[3]], now
+    return _sentence(" ".join(lines_found or ()))
 
 
 def _sentence(text: str) -> str:

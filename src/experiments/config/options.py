@@ -117,14 +117,14 @@ def _leading_sentence(text: str) -> str:
     """Return the first sentence of the comment that a file begins with, on however many lines it stands; empty without
     one.
     """
-    said: list[str] = []
+    comments: list[str] = []
     for line in text.splitlines():
         comment = line.removeprefix("#").strip()
         if line.startswith("#") and comment.startswith("@package"):
             continue
         if not line.startswith("#") or not comment:
-            if said or line.strip(" #-"):  # --- begins a document
+            if comments or line.strip(" #-"):  # --- begins a document
                 break
             continue
-        said.append(comment)
-    return re.split(r"(?<=\.)\s", " ".join(said), maxsplit=1)[0]
+        comments.append(comment)
+    return re.split(r"(?<=\.)\s", " ".join(comments), maxsplit=1)[0]

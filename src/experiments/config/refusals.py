@@ -84,5 +84,5 @@ def refuse_missing(keys: Iterable[str], choices: Mapping[str, Any], config_dirs:
     """
     missing = sorted(keys)
     if missing:
-        said = comment_of(missing[0], choices, config_dirs)
-        raise UserError(f"{missing[0]} has no default: add {missing[0]}=…{f' ({said})' if said else ''}")
+        comment = comment_of(missing[0], choices, config_dirs)
+        raise UserError(f"{missing[0]} has no default: add {missing[0]}=…{f' ({comment})' if comment else ''}")

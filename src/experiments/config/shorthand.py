@@ -62,10 +62,10 @@ def _changed_by(option: str) -> dict[str, str]:
     all begin.
     """
     path = option_files("trainer").get(option)
-    said = content(path) if path else {}
-    if "defaults" not in said:
+    own = content(path) if path else {}
+    if "defaults" not in own:
         return {}
-    return {f"trainer.{key}": json.dumps(value) for key, value in said.items() if key != "defaults"}
+    return {f"trainer.{key}": json.dumps(value) for key, value in own.items() if key != "defaults"}
 
 
 def _adds(word: str) -> bool:

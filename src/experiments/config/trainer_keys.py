@@ -86,8 +86,8 @@ def _renamed(key: str, value: Any) -> str | None:
     if key not in _RENAMED or value is None or (key == "barebones" and value is False):
         return None
     text = str(value)
-    said = _RENAMED[key].format(precision=_PRECISIONS.get(text, text))
-    return f"trainer.{key}={_shown(value)} {said}"
+    sentence = _RENAMED[key].format(precision=_PRECISIONS.get(text, text))
+    return f"trainer.{key}={_shown(value)} {sentence}"
 
 
 def _fits(value: Any, annotation: str) -> bool:

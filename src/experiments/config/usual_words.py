@@ -204,21 +204,21 @@ _CONTROL_KEYS = {  # where a policy learns from what it does; elsewhere task.gam
 
 def unknown_option(group: str, name: str, known: Sequence[str]) -> str:
     """Says that a group has no such option, and what to type: its name here, names that hold the word, or near ones."""
-    if said := _SENTENCES.get((group, name.lower())):
-        return f"{group}={name} is no option of {group}: {said}"
+    if sentence := _SENTENCES.get((group, name.lower())):
+        return f"{group}={name} is no option of {group}: {sentence}"
     if (meant := _OPTIONS.get(group, {}).get(name.lower())) in known:
         return f"{group}={name} is {group}={meant} here: write that"
-    said = f"{group}={name} is no option of {group}"
+    sentence = f"{group}={name} is no option of {group}"
     if same := [one for one in known if _bare(one) == _bare(name)]:  # VGG-16, SimpleCNN
         return f"{group}={name} is {group}={same[0]} here: write that"
     if group == "data" and Path(name).is_dir():
-        return f"{said}: of a folder of images write data=image_folder data.root={name}; experiments list data shows all {len(known)}"
+        return f"{sentence}: of a folder of images write data=image_folder data.root={name}; experiments list data shows all {len(known)}"
     if near := near_names(name.lower(), known):
-        return f"{said}: did you mean {' or '.join(near)}?"
+        return f"{sentence}: did you mean {' or '.join(near)}?"
     if len(known) > _ALL:
         plural = group if group.endswith("a") else f"{group}s"
-        return f"{said}: experiments list {plural} shows all {len(known)}"
-    return f"{said}: choose from {', '.join(known)}"
+        return f"{sentence}: experiments list {plural} shows all {len(known)}"
+    return f"{sentence}: choose from {', '.join(known)}"
 
 
 def near_names(name: str, known: Sequence[str]) -> list[str]:

@@ -202,14 +202,14 @@ def hyperparameters(logger: Any, choices: Mapping[str, Any], folder: Path) -> di
 
 def finish(logger: Any, well: bool) -> None:
     """Ends a tracker's own run; a command and a job of a sweep leave no time for what a library does when Python exits."""
-    known = kinds(logger)
+    class_names = kinds(logger)
     if os.environ.get("LOCAL_RANK", "0") != "0":
         return
-    if "WandbLogger" in known:
+    if "WandbLogger" in class_names:
         logger.experiment.finish(exit_code=0 if well else 1)
-    elif "CometLogger" in known:
+    elif "CometLogger" in class_names:
         logger.experiment.end()  # which writes the archive of an offline run
-    elif "AimLogger" in known:
+    elif "AimLogger" in class_names:
         logger.finalize("success")
 
 
@@ -231,14 +231,14 @@ def log_picture(loggers: Iterable[Any], name: str, png: bytes, step: int) -> Non
         if isinstance(logger, TakesPictures):
             logger.log_picture(name, png, step)
             continue
-        known = kinds(logger)
-        if "WandbLogger" in known:
+        class_names = kinds(logger)
+        if "WandbLogger" in class_names:
             logger.log_image(name, [_opened(png)])
-        elif "MLFlowLogger" in known:
+        elif "MLFlowLogger" in class_names:
             logger.experiment.log_image(logger.run_id, _opened(png), artifact_file=f"{name}.png")
-        elif "CometLogger" in known:
+        elif "CometLogger" in class_names:
             logger.experiment.log_image(_opened(png), name=name, step=step)
-        elif "TensorBoardLogger" in known:
+        elif "TensorBoardLogger" in class_names:
             import numpy as np
 
             logger.experiment.add_image(name, np.asarray(_opened(png)), step, dataformats="HWC")
@@ -247,21 +247,21 @@ def log_picture(loggers: Iterable[Any], name: str, png: bytes, step: int) -> Non
 def log_text(loggers: Iterable[Any], name: str, markdown: str, step: int) -> None:
     """Gives a text (Markdown) to every logger that takes one; see `log_picture`."""
     for logger in loggers:
-        known = kinds(logger)
-        if "RunLogger" in known:
+        class_names = kinds(logger)
+        if "RunLogger" in class_names:
             if isinstance(logger, TakesTexts):
                 logger.log_text(name, markdown, step)
-        elif "WandbLogger" in known:
+        elif "WandbLogger" in class_names:
             import html
 
             import wandb as library
 
             logger.experiment.log({name: library.Html(f"<pre>{html.escape(markdown)}</pre>")})
-        elif "MLFlowLogger" in known:
+        elif "MLFlowLogger" in class_names:
             logger.experiment.log_text(logger.run_id, markdown, f"{name}.md")
-        elif "CometLogger" in known:
+        elif "CometLogger" in class_names:
             logger.experiment.log_text(markdown, step=step, metadata={"name": name})
-        elif "TensorBoardLogger" in known:
+        elif "TensorBoardLogger" in class_names:
             logger.experiment.add_text(name, markdown, step)
 
 

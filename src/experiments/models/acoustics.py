@@ -53,8 +53,8 @@ class Acoustics(nn.Module):
         with torch.autocast(x.values.device.type, enabled=False):  # powers span more than 16 bits hold
             samples = x.values.float() / 32768
             samples = F.pad(samples, (0, max(0, self.window - samples.shape[1])))
-            known = torch.arange(samples.shape[1], device=samples.device) < x.lengths[:, None]
-            samples = samples.masked_fill(~known, 0.0)
+            inside = torch.arange(samples.shape[1], device=samples.device) < x.lengths[:, None]
+            samples = samples.masked_fill(~inside, 0.0)
             windows = samples.unfold(1, self.window, self.hop) * shape.float()  # (B, frames, window)
             power = torch.fft.rfft(windows, n=self.size).abs().square()  # (B, frames, size / 2 + 1)
             logs = (power @ filters.float() / self.window + FLOOR).log()

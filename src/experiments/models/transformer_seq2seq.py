@@ -76,8 +76,8 @@ class TransformerDecoder(TranslatorDecoder):
         return Decoding(tuple(fixed), tuple(moving))
 
     def advance(self, words: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
-        said = state.moving[0].shape[2]
-        place = sinusoids(said + 1, self.table.embedding_dim, words.device)[said:]
+        steps = state.moving[0].shape[2]
+        place = sinusoids(steps + 1, self.table.embedding_dim, words.device)[steps:]
         x = (self.table(words) * self.scale)[:, None]  # (N, 1, size)
         x = x + place.to(x.dtype)
         moving: list[Tensor] = []

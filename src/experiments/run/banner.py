@@ -49,14 +49,14 @@ def _parameters(cost: dict[str, Any]) -> str:
 
 
 def _sizes(splits: dict[str, Any]) -> str:
-    known = [f"{splits[part]:,} {part}" for part in _PARTS if isinstance(splits.get(part), int)]
-    return f"{', '.join(known)} examples" if known else "sizes as its DataModule says"
+    sizes = [f"{splits[part]:,} {part}" for part in _PARTS if isinstance(splits.get(part), int)]
+    return f"{', '.join(sizes)} examples" if sizes else "sizes as its DataModule says"
 
 
 def _training(config: DictConfig) -> str:
     epochs, optimizer = config.trainer.get("max_epochs"), config.run.choices.get("optimizer")
     steps = config.trainer.get("max_steps") or -1
-    said = [
+    settings = [
         f"{epochs} epoch{'s' * (epochs != 1)}"
         if epochs and epochs > 0
         else f"{steps} steps"
@@ -64,12 +64,12 @@ def _training(config: DictConfig) -> str:
         else "without an end"
     ]
     if optimizer and config.run.choices.get("model"):
-        said.append(optimizer)
+        settings.append(optimizer)
         if config.optimizer.get("lr") is not None:
-            said.append(f"learning rate {config.optimizer.lr:g}")
+            settings.append(f"learning rate {config.optimizer.lr:g}")
     if config.data.get("batch_size"):
-        said.append(f"batches of {config.data.batch_size}")
-    return ", ".join(said)
+        settings.append(f"batches of {config.data.batch_size}")
+    return ", ".join(settings)
 
 
 def _more(config: DictConfig, record: dict[str, Any]) -> list[tuple[str, str]]:

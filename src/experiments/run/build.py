@@ -166,8 +166,8 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
             rows = "symbols" if getattr(model, "blank", False) else ""  # of the head, which may begin anew
             require_names(spec, trained, f"data={config.run.choices.get('data')}", f"weights={weights}", rows)
         same = trained if type(trained) is type(spec) else None
-        known = getattr(same, scored, ())
-        load_weights(model, weights, name, published, with_head or not own, names, known)
+        trained_names = getattr(same, scored, ())
+        load_weights(model, weights, name, published, with_head or not own, names, trained_names)
         if config.freezing.reset_head:
             model.load_state_dict(fresh, strict=False)
     settle(config, model, spec)

@@ -65,18 +65,18 @@ def require_monitors(config: DictConfig, task: Any) -> None:
     """
     if not type(task).__module__.startswith("experiments."):
         return
-    known = task.metric_names("val")
+    names = task.metric_names("val")
     nodes = {f"callbacks.{name}": node for name, node in (config.callbacks or {}).items()}
     for key, node in (nodes | {"scheduler": config.scheduler}).items():
         monitor = node.get("monitor") if isinstance(node, DictConfig) else None
-        if isinstance(monitor, str) and monitor not in known and not monitor.startswith("train/"):
+        if isinstance(monitor, str) and monitor not in names and not monitor.startswith("train/"):
             raise UserError(
-                f"{key}.monitor={monitor} is no metric of this run: choose one of {', '.join(sorted(known))}"
+                f"{key}.monitor={monitor} is no metric of this run: choose one of {', '.join(sorted(names))}"
             )
         for name in _named_in(node.get("filename") if isinstance(node, DictConfig) else None):
-            if name not in known and not name.startswith("train/"):
+            if name not in names and not name.startswith("train/"):
                 raise UserError(
-                    f"{key}.filename names {name}, which is no metric of this run: choose one of {', '.join(sorted(known))}, "
+                    f"{key}.filename names {name}, which is no metric of this run: choose one of {', '.join(sorted(names))}, "
                     f"with {key}.auto_insert_metric_name=false, as a slash would begin a folder"
                 )
 

@@ -102,8 +102,8 @@ def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
             return record.content
         except BaseException as error:
             stopped = stop_behind(error)
-            said = stopped or error
-            write(INTERRUPTED if stopped else FAILED, in_short(said))
+            ending = stopped or error
+            write(INTERRUPTED if stopped else FAILED, in_short(ending))
             if stopped and stopped is not error:
                 raise stopped from error
             raise

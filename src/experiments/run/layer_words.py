@@ -47,9 +47,9 @@ def filters(m: nn.Module) -> str:
         return ""
     sides = 1 if type(m).__name__.endswith("1d") else 2
     size, stride = _sides(m.kernel_size, sides), _each(m.stride, sides)
-    said = f"{m.out_channels:,} of {size}" if hasattr(m, "out_channels") else size
-    said += f", stride {stride[0] if len(set(stride)) == 1 else _sides(stride, sides)}" if set(stride) != {1} else ""
-    return said + (f", {m.groups} groups" if getattr(m, "groups", 1) > 1 else "")
+    words = f"{m.out_channels:,} of {size}" if hasattr(m, "out_channels") else size
+    words += f", stride {stride[0] if len(set(stride)) == 1 else _sides(stride, sides)}" if set(stride) != {1} else ""
+    return words + (f", {m.groups} groups" if getattr(m, "groups", 1) > 1 else "")
 
 
 def _sides(value: Any, sides: int) -> str:

@@ -37,10 +37,10 @@ def match_classes(data: Any, trained: Any, name: str) -> None:
         return
     foreign = [one for one in theirs if one not in ours]
     if foreign:
-        known = [one for one in theirs if one in ours]
+        shared = [one for one in theirs if one in ours]
         cure = f"choose data with these, or rename the {field}"
-        if known and field == "classes" and hasattr(data, "chosen"):
-            cure = f"rename them, or leave them out with data.classes=[{','.join(known)}]"
+        if shared and field == "classes" and hasattr(data, "chosen"):
+            cure = f"rename them, or leave them out with data.classes=[{','.join(shared)}]"
         raise UserError(
             f"{name} has {field} that the run does not know ({_some(foreign)}); it knows {_some(ours)}: {cure}"
         )

@@ -72,8 +72,8 @@ def own_sources(package: str) -> str | None:
     """Return a hash of a package's sources, which is not imported; None for ours, and where it is not there or was
     installed.
     """
-    known = package == "experiments" or package in sys.stdlib_module_names
-    spec = None if known else PathFinder.find_spec(package)
+    standard = package == "experiments" or package in sys.stdlib_module_names
+    spec = None if standard else PathFinder.find_spec(package)
     places = [] if spec is None else list(spec.submodule_search_locations or filter(None, [spec.origin]))
     paths = [Path(place) for place in places if not _INSTALLED & set(Path(place).parts)]
     files = sorted(file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path]))

@@ -139,8 +139,8 @@ def _monitor(config: DictConfig) -> tuple[str, str]:
         UserError: when the task does not say.
     """
     target = config.task._target_
-    if (said := written_monitor(target)) is not None:
-        return said
+    if (monitor := written_monitor(target)) is not None:
+        return monitor
     code = (  # inherited, or made up: ask in another process, because a task imports torch
         "import os, sys, json; sys.path.append(os.getcwd()); from experiments.speedups.lean_imports import import_lightning; import_lightning(); "
         "from hydra.utils import get_class; print(json.dumps(get_class(sys.argv[1]).monitor))"

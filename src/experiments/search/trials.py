@@ -164,12 +164,12 @@ class Trials:
                 f"trial {number} {planned.entry.plan}: {' '.join(planned.entry.place.values())}: {planned.entry.reason}"
             )
             return False
-        known = self.planner.known(planned.entry.identity)
-        if known is None:
+        earlier = self.planner.known(planned.entry.identity)
+        if earlier is None:
             self.planner.enter(planned.entry)
         else:
-            planned.entry = known
-            planned.record, planned.state = state_of(self.folder / known.name, known.identity)
+            planned.entry = earlier
+            planned.record, planned.state = state_of(self.folder / earlier.name, earlier.identity)
         name = planned.entry.name
         trial.set_user_attr("run", name)
         busy = name in self._at_work or any(other.entry.name == name for other in self._waiting)

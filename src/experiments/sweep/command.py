@@ -59,9 +59,9 @@ def _hydra(words: list[str]) -> int:
     refuse_words(overrides)
     words = spelled_out(words)
     before, sys.argv = sys.argv, ["experiments", *words]
-    said = io.StringIO()
+    output = io.StringIO()
     try:
-        shown = contextlib.redirect_stdout(said) if {"-h", "--help"} & set(words) else contextlib.nullcontext()
+        shown = contextlib.redirect_stdout(output) if {"-h", "--help"} & set(words) else contextlib.nullcontext()
         with shown, searchpath_is_there():
             hydra_main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(run_here)()
     except (HydraException, OmegaConfBaseException, ValueError) as error:
@@ -73,7 +73,7 @@ def _hydra(words: list[str]) -> int:
         return int(leaving.code or 0)
     finally:
         sys.argv = before
-        text = re.sub(r"(?<=[ ])_\w+, ", "", said.getvalue())  # bases of options are none themselves
+        text = re.sub(r"(?<=[ ])_\w+, ", "", output.getvalue())  # bases of options are none themselves
         print(_commented(text, overrides, folders), end="")
     return 0
 

@@ -99,9 +99,9 @@ def refuse_foreign(trees: Sequence[ast.expr], configs: Sequence[Mapping[str, Any
     whole = [config for config in configs if config is not None]
     foreign = {name for name in asked if not any(has(config, name) for config in whole)}
     if foreign and len(whole) == len(configs):
-        known = {key for config in whole for key in dotted(config)}
+        keys = {key for config in whole for key in dotted(config)}
         name = min(foreign)
-        raise UserError(unknown(f"{name} in launcher.exclude", "a key of no run", name, sorted(known)))
+        raise UserError(unknown(f"{name} in launcher.exclude", "a key of no run", name, sorted(keys)))
 
 
 def holds(tree: ast.expr, config: Mapping[str, Any]) -> bool:

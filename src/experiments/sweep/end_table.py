@@ -57,9 +57,9 @@ def _foreign(run: Path) -> bool:
 
 def judged(record: dict[str, Any]) -> tuple[str, bool] | None:
     """Return the metric of validation that a record was judged by and whether less is better; None where it says none."""
-    said = record.get("judged") or {}
-    name = said.get("metric")
-    return (str(name), said.get("mode") == "min") if name in (record.get("metrics") or {}) else None
+    judgement = record.get("judged") or {}
+    name = judgement.get("metric")
+    return (str(name), judgement.get("mode") == "min") if name in (record.get("metrics") or {}) else None
 
 
 def _fields(folder: Path) -> list[tuple[Field, list[str]]]:
@@ -67,9 +67,9 @@ def _fields(folder: Path) -> list[tuple[Field, list[str]]]:
     cells, _ = gather([folder])
     groups: dict[tuple[str, bool], list[Cell]] = {}
     for cell in cells:
-        known = [name for run in cell.finished if (name := judged(read_record(run.folder)))]
-        if known:
-            groups.setdefault(known[0], []).append(cell)
+        metrics = [name for run in cell.finished if (name := judged(read_record(run.folder)))]
+        if metrics:
+            groups.setdefault(metrics[0], []).append(cell)
     found = []
     for (metric, lower), members in groups.items():
         comparison = analyse(members, metric=metric, lower=lower)

@@ -104,8 +104,10 @@ def read_sweep(folder: Path) -> Sweep:
     try:
         content = read_json(folder / FILE)
         _require_kinds(content)
-        known = {item.name for item in fields(Entry)}
-        entries = [Entry(**{key: value for key, value in cell.items() if key in known}) for cell in content["cells"]]
+        field_names = {item.name for item in fields(Entry)}
+        entries = [
+            Entry(**{key: value for key, value in cell.items() if key in field_names}) for cell in content["cells"]
+        ]
         kept = {
             key: content[key] for key in ("settings", "config_dirs", "jobs", "created", "host", "pid") if key in content
         }
@@ -169,10 +171,10 @@ def place(words: Sequence[str], keys: set[str] | None = None) -> dict[str, str]:
 def varying(words: Sequence[Sequence[str]]) -> set[str]:
     """Keys that do not have the same value in all of some lists of overrides; all keys of a single list."""
     places = [place(one) for one in words]
-    known = {key for one in places for key in one}
+    keys = {key for one in places for key in one}
     if len(places) < 2:
-        return known
-    return {key for key in known if len({one.get(key) for one in places}) > 1}
+        return keys
+    return {key for key in keys if len({one.get(key) for one in places}) > 1}
 
 
 @contextlib.contextmanager

@@ -30,9 +30,9 @@ class Objective:
         values, key = self._values(record)
         if key not in values:
             prefix = "cost." if self.name.startswith("cost.") else ""
-            known = sorted(prefix + name for name in values if not name.startswith(("test/", "test_")))
+            names = sorted(prefix + name for name in values if not name.startswith(("test/", "test_")))
             raise UserError(
-                f"search.metric={self.name} is not in the records of these runs: choose from {', '.join(known)}"
+                f"search.metric={self.name} is not in the records of these runs: choose from {', '.join(names)}"
             )
         return self.found(record)
 

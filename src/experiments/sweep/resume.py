@@ -37,24 +37,24 @@ def match(plan: Plan, words: Sequence[Sequence[str]], resumed: bool) -> None:
     number, others = sweep.next_number, []
     wrong: dict[str, list[str]] = {}  # what differs: the runs
     for planned in plan.runs:
-        known = by_identity.get(planned.entry.identity)
-        if known is None:
+        earlier = by_identity.get(planned.entry.identity)
+        if earlier is None:
             before = in_place.get(where(planned.entry.words))
             if before is not None:
                 if differs := _incompatible(sweep.folder, before, planned):
                     wrong.setdefault(differs, []).append(before.name)
                     continue
-                known = before  # it failed, or never ran: the new config takes its place
-                known.identity, known.words = planned.entry.identity, planned.entry.words
+                earlier = before  # it failed, or never ran: the new config takes its place
+                earlier.identity, earlier.words = planned.entry.identity, planned.entry.words
                 planned.state = NEW
-        if known is None:
+        if earlier is None:
             planned.entry.number, number = number, number + 1
             planned.entry.name = folder_name(planned.entry)
             continue
-        planned.entry = known
-        planned.record, planned.state = state_of(sweep.folder / known.name, known.identity)
+        planned.entry = earlier
+        planned.record, planned.state = state_of(sweep.folder / earlier.name, earlier.identity)
         if planned.state == FINISHED and (told := other_code(planned.record)):
-            others.append(f"{known.name}: {told}")
+            others.append(f"{earlier.name}: {told}")
     if wrong:
         sentences = []
         for differs, names in wrong.items():

@@ -98,17 +98,17 @@ class Standing:
 
 def _judged(record: dict[str, Any]) -> Objective | None:
     """Return what chose the checkpoint of a run; None where its record names no metric of validation."""
-    said = record.get("judged")
-    name = str(said.get("metric")) if isinstance(said, dict) else ""
-    return Objective(name, said.get("mode") == "min") if name.startswith("val") and said else None
+    judgement = record.get("judged")
+    name = str(judgement.get("metric")) if isinstance(judgement, dict) else ""
+    return Objective(name, judgement.get("mode") == "min") if name.startswith("val") and judgement else None
 
 
 def _best(objective: Objective, jobs: Sequence[Job], label: str, digits: str) -> str | None:
     found = [(objective.found({"metrics": job.metrics, "cost": job.cost}), job) for job in jobs]
-    known = [(value, job) for value, job in found if value is not None]
-    if not known:
+    measured = [(value, job) for value, job in found if value is not None]
+    if not measured:
         return None
-    value, job = (min if objective.lower else max)(known, key=lambda pair: pair[0])
+    value, job = (min if objective.lower else max)(measured, key=lambda pair: pair[0])
     return f"best so far{label}  {objective.name} {value:{digits}}  {job.name}"
 
 

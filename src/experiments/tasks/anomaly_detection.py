@@ -94,10 +94,10 @@ class AnomalyDetection(Autoencoding):
     def examine(self, test: Sample) -> dict[str, float]:
         values = super().examine(test)
         odd = torch.tensor([label in self.anomalous for label in test.labels.tolist()])
-        known = self.sample("validation", 5000)
-        assert known is not None
+        normal = self.sample("validation", 5000)
+        assert normal is not None
         scores = mse(self.restored(test.inputs), test.pixels)
-        usual = mse(self.restored(known.inputs), known.pixels)
+        usual = mse(self.restored(normal.inputs), normal.pixels)
         threshold = float(usual.quantile(1 - self.false_alarms))
         values |= ranked(scores, odd)
         values["false_alarm_rate"] = float((scores[~odd] > threshold).float().mean())

@@ -90,9 +90,9 @@ class Denoising(Autoencoding):
         return (noisy - mean) / std
 
     def _against_filters(self, noisy: Tensor, clean: Tensor, rows: list[tuple[str, Tensor]]) -> dict[str, float]:
-        known = self.sample("validation", TUNING)
-        assert known is not None
-        settings = filters.tuned(self.corrupt(known.pixels, 0), known.pixels)
+        tuning = self.sample("validation", TUNING)
+        assert tuning is not None
+        settings = filters.tuned(self.corrupt(tuning.pixels, 0), tuning.pixels)
         best = {"filter_psnr": float("-inf")}
         for name, setting in settings.items():
             done = filters.apply(name, setting, noisy)

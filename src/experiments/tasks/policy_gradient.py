@@ -88,9 +88,9 @@ class PolicyGradient(Acting):
     def study(self, rollout: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Log-probabilities, advantages, targets and values of a rollout, (T, N) each, on the CPU."""
         steps, count = rollout.rewards.shape
-        known = self.normalise
+        statistics = self.normalise
         self._moments = self._moments_of(rollout.observations.flatten(0, 1))
-        if known is not None and known.training and not known.observed.count:
+        if statistics is not None and statistics.training and not statistics.observed.count:
             # Nothing was known when these actions were chosen, and the first policy chooses almost evenly anyway.
             self._settle()
         decisions = self._decide_all(rollout.observations.flatten(0, 1), rollout.states.flatten(0, 1))
@@ -121,12 +121,12 @@ class PolicyGradient(Acting):
             running = running * self.discount + reward
             returns[step] = running
             running = running.masked_fill(ended, 0.0)
-        known = self.normalise
-        if known is None:
+        statistics = self.normalise
+        if statistics is None:
             return 1.0
-        if known.training:
-            known.returns.update(*self._moments_of(returns.view(-1, 1)))
-        return float(known.returns.var.clamp(min=1e-8).sqrt())
+        if statistics.training:
+            statistics.returns.update(*self._moments_of(returns.view(-1, 1)))
+        return float(statistics.returns.var.clamp(min=1e-8).sqrt())
 
     def _moments_of(self, rows: Tensor) -> Any:
         """Count, mean and variance of rows (R, F) of all processes."""
@@ -139,9 +139,9 @@ class PolicyGradient(Acting):
 
     def _settle(self) -> None:
         """Makes what the last rollout showed part of what observations are normalised by."""
-        known = self.normalise
-        if self._moments and known is not None and known.training:
-            known.observed.update(*self._moments)
+        statistics = self.normalise
+        if self._moments and statistics is not None and statistics.training:
+            statistics.observed.update(*self._moments)
         self._moments = []
 
     # Learning from it

@@ -134,19 +134,25 @@ class QuestionAnswering(Task):
         if not spans:
             return {"exact_match": 0.0, "f1": 0.0}
         questions, windows = data.questions[part], data.windows[part]
-        said = {row: self._answer(spans[row], none[row], windows, questions[row].passage) for row in sorted(spans)}
-        right = {row: [text for text, _ in questions[row].answers] for row in said}
+        answers_given = {
+            row: self._answer(spans[row], none[row], windows, questions[row].passage) for row in sorted(spans)
+        }
+        right = {row: [text for text, _ in questions[row].answers] for row in answers_given}
         if part == "test":
-            rows = list(said)
+            rows = list(answers_given)
             shown = rows[:: max(1, len(rows) // SAMPLES)][:SAMPLES]
             self.shown = [
-                {"question": questions[row].question, "answer": said[row], "right": list(dict.fromkeys(right[row]))}
+                {
+                    "question": questions[row].question,
+                    "answer": answers_given[row],
+                    "right": list(dict.fromkeys(right[row])),
+                }
                 for row in shown
             ]
-        count = len(said)
+        count = len(answers_given)
         return {
-            "exact_match": 100 * sum(exact_match(said[row], right[row]) for row in said) / count,
-            "f1": 100 * sum(overlap(said[row], right[row]) for row in said) / count,
+            "exact_match": 100 * sum(exact_match(answers_given[row], right[row]) for row in answers_given) / count,
+            "f1": 100 * sum(overlap(answers_given[row], right[row]) for row in answers_given) / count,
         }
 
     def _answer(self, spans: Iterable[AnswerSpan], none: float, windows: Sequence[Any], passage: str) -> str:

@@ -83,12 +83,12 @@ class SpeechRecognition(Task):
         """
         inputs, target = batch
         chances, lengths = self.listen(inputs)
-        known = target != IGNORED
+        counted = target != IGNORED
         losses = F.ctc_loss(
             chances.transpose(0, 1),
-            (target + 1).masked_fill(~known, 1),
+            (target + 1).masked_fill(~counted, 1),
             lengths,
-            known.sum(1),
+            counted.sum(1),
             blank=BLANK,
             reduction="none",
             zero_infinity=True,  # more symbols than steps: counted below, and no reason to end the run
@@ -105,22 +105,22 @@ class SpeechRecognition(Task):
 
     def train_sums(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return the share of recordings with more symbols than steps, from which nothing can be learned."""
-        known = target != IGNORED
-        again = (target[:, 1:] == target[:, :-1]) & known[:, 1:]  # a blank must stand between two equal symbols
+        counted = target != IGNORED
+        again = (target[:, 1:] == target[:, :-1]) & counted[:, 1:]  # a blank must stand between two equal symbols
         steps = (prediction[..., BLANK] < 0).sum(1)
-        return {"too_short": (known.sum(1) + again.sum(1) > steps).sum()}
+        return {"too_short": (counted.sum(1) + again.sum(1) > steps).sum()}
 
     def _evaluate(self, part: str, batch: tuple[Any, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         loss, prediction, target = self.step(batch)
         self.sums[part].add(len(target), loss=loss)
         heard = self.texts(prediction, self.beam if part == "test" else 1)
-        said = self.texts_of(target)
-        self.metrics_of(part).update(heard, said)
+        texts = self.texts_of(target)
+        self.metrics_of(part).update(heard, texts)
         if part == "test":
-            self.transcripts.add(said, heard)
+            self.transcripts.add(texts, heard)
             inputs = batch[0]
             if len(self.drawn) < DRAWN and isinstance(inputs, Sequences):  # and not their cached features
-                self.drawn.append((inputs.values[0, : int(inputs.lengths[0])], said[0]))
+                self.drawn.append((inputs.values[0, : int(inputs.lengths[0])], texts[0]))
         return loss, prediction, target
 
     def texts(self, chances: Tensor, beam: int) -> list[str]:
@@ -140,7 +140,7 @@ class SpeechRecognition(Task):
         ):  # it read cached features
             sounds, target = self.attached_data.sample("test", DRAWN)
             rows = zip(sounds.values, sounds.lengths.tolist(), self.texts_of(target), strict=True)
-            self.drawn = [(values[:length], said) for values, length, said in rows]
+            self.drawn = [(values[:length], text) for values, length, text in rows]
         if part == "test":
             self.transcripts.finish(self.metrics_of(part)["errors"], self.trainer)  # type: ignore[arg-type]
         super()._report(part)
@@ -155,10 +155,10 @@ class SpeechRecognition(Task):
         chances, steps = self.listen(inputs)
         panels = []
         for row, heard in enumerate(self.texts(chances, self.beam)):
-            known = f"heard: {heard}" + (f"      said: {said[row]}" if said else "")
+            caption = f"heard: {heard}" + (f"      said: {said[row]}" if said else "")
             bands = features.values[row, : int(features.lengths[row])].cpu()
             seconds = float(inputs.lengths[row]) / self.spec.rate
-            panels.append((bands, chances[row, : int(steps[row])].exp().cpu(), seconds, known))
+            panels.append((bands, chances[row, : int(steps[row])].exp().cpu(), seconds, caption))
         return alignment(panels, ("blank", *self.spec.symbols))
 
     def texts_of(self, target: Tensor) -> list[str]:

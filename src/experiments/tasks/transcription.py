@@ -207,9 +207,9 @@ class Transcription(Task):
         else:
             loss, prediction, truth = (torch.zeros(0, device=self.device) for _ in range(3))
         if part == "test":
-            heard, said = self.transcribe(sound, listened), self.texts_of(target)
-            self._errors.update([one.text for one in heard], said)
-            self.transcripts.add(said, [one.text for one in heard])
+            heard, texts = self.transcribe(sound, listened), self.texts_of(target)
+            self._errors.update([one.text for one in heard], texts)
+            self.transcripts.add(texts, [one.text for one in heard])
             if len(self.drawn) < 3:
                 self.drawn.append((sound.values[0, : int(sound.lengths[0])].cpu(), heard[0].text))
         return loss, prediction, truth
@@ -359,9 +359,9 @@ class Transcription(Task):
         if self.language is None and self.words.languages:
             start = torch.full((count, 1), self.words.start, device=self.device)
             logits, _ = model.advance(start, state)
-            known = list(self.words.languages.items())
-            best = logits[:, [token for _, token in known]].argmax(1).tolist()
-            codes = [known[place][0] for place in best]
+            languages = list(self.words.languages.items())
+            best = logits[:, [token for _, token in languages]].argmax(1).tolist()
+            codes = [languages[place][0] for place in best]
         rows = [[*self.context, *self.words.prompt(code, self.translate, times)] for code in codes]
         return torch.tensor(rows, device=self.device)
 

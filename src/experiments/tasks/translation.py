@@ -187,10 +187,10 @@ class Translation(Task):
             return {"bleu": 0.0, "chrf": 0.0}
         rows = sorted(found)
         texts = data.texts[part]
-        said, truth = [found[row] for row in rows], [[texts.target[row] for row in rows]]
+        guesses, truth = [found[row] for row in rows], [[texts.target[row] for row in rows]]
         scores = {}
         for name, metric in (("bleu", BLEU(tokenize=self.words, force=True)), ("chrf", CHRF())):
-            scores[name] = metric.corpus_score(said, truth).score
+            scores[name] = metric.corpus_score(guesses, truth).score
             self.signatures[name] = str(metric.get_signature())
         if part == "test":
             shown = rows[:: max(1, len(rows) // max(1, self.samples))][: self.samples]
@@ -256,9 +256,9 @@ def _search(given: Mapping[str, Any]) -> TranslationSearch:
 
 def _tokenizer(name: str) -> str:
     """Return the name, if sacrebleu has such a tokenizer that needs nothing from elsewhere."""
-    known = ("13a", "intl", "char", "none", "zh")
-    if str(name) not in known:
-        raise UserError(f"task.bleu_tokenize={name} is unknown: use {', '.join(known)}")
+    tokenizers = ("13a", "intl", "char", "none", "zh")
+    if str(name) not in tokenizers:
+        raise UserError(f"task.bleu_tokenize={name} is unknown: use {', '.join(tokenizers)}")
     return str(name)
 
 

@@ -251,8 +251,8 @@ class Variational(Autoencoding):
         random = torch.Generator().manual_seed(3)
         made = self.decode(torch.randn(count, latent_size, generator=random))
         pca = Components(train.pixels, latent_size)
-        known = pca.codes(train.pixels)
-        drawn = pca.decode(torch.randn(count, known.shape[1], generator=random) * known.std(0))
+        codes = pca.codes(train.pixels)
+        drawn = pca.decode(torch.randn(count, codes.shape[1], generator=random) * codes.std(0))
         mean, std = (torch.tensor(getattr(spec, name)).view(1, -1, 1, 1) for name in ("mean", "std"))
         body = torch.nn.Sequential(*list(network.children())[:-1])
 

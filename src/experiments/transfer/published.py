@@ -64,24 +64,24 @@ def expected_images(published: Mapping[str, Any]) -> dict[str, Any]:
         from timm.models import get_pretrained_cfg  # type: ignore[import-untyped]
 
         config = get_pretrained_cfg(published["name"])
-        said = resolve_model_data_config(None, pretrained_cfg=config.to_dict() if config else {})
-        size = said["input_size"][-1]
+        transforms = resolve_model_data_config(None, pretrained_cfg=config.to_dict() if config else {})
+        size = transforms["input_size"][-1]
         return {
             "size": size,
-            "resize": int(size / said["crop_pct"]),
-            "interpolation": said["interpolation"],
-            "mean": list(said["mean"]),
-            "std": list(said["std"]),
+            "resize": int(size / transforms["crop_pct"]),
+            "interpolation": transforms["interpolation"],
+            "mean": list(transforms["mean"]),
+            "std": list(transforms["std"]),
         }
     weights = torchvision_weights(published)
-    said = weights.transforms()
+    transforms = weights.transforms()
     half = [0.5, 0.5, 0.5] if type(weights).__name__ in _HALVES else None
     return {
-        "size": said.crop_size[0],
-        "resize": said.resize_size[0],
-        "interpolation": said.interpolation.value,
-        "mean": half or list(said.mean),
-        "std": half or list(said.std),
+        "size": transforms.crop_size[0],
+        "resize": transforms.resize_size[0],
+        "interpolation": transforms.interpolation.value,
+        "mean": half or list(transforms.mean),
+        "std": half or list(transforms.std),
     }
 
 

@@ -62,7 +62,7 @@ def load_folder(model: nn.Module, folder: Path, named: str, with_head: bool, nam
     ours: dict[str, Tensor] = {}
     extra = []
     heads: dict[str, Tensor] = {}
-    known: dict[str, str] = model.published_names  # type: ignore[assignment]
+    library_names: dict[str, str] = model.published_names  # type: ignore[assignment]
     head_names: dict[str, str] = model.head_names  # type: ignore[assignment]
     unused: tuple[str, ...] = model.unused_names  # type: ignore[assignment]
     for name, tensor in state.items():
@@ -72,8 +72,8 @@ def load_folder(model: nn.Module, folder: Path, named: str, with_head: bool, nam
             (f"{place}{name[len(start) :]}" for start, place in head_names.items() if name.startswith(f"{start}.")),
             None,
         )
-        if name in known:
-            ours[known[name]] = tensor
+        if name in library_names:
+            ours[library_names[name]] = tensor
         elif head:
             heads[head] = tensor
         elif not name.startswith(unused):
@@ -83,12 +83,12 @@ def load_folder(model: nn.Module, folder: Path, named: str, with_head: bool, nam
     missing = [name for name in own if name not in ours and not name.startswith(optional)]
     unlike = [name for name, tensor in ours.items() if tensor.shape != own[name].shape]
     if missing or extra or unlike:
-        said = [
+        faults = [
             f"{what} {', '.join(some[:3])}{f' and {len(some) - 3} more' if len(some) > 3 else ''}"
             for what, some in (("lacks", missing), ("has besides", extra), ("has another shape of", unlike))
             if some
         ]
-        raise UserError(f"{named} is of another network: it {'; '.join(said)}; choose the model that it belongs to")
+        raise UserError(f"{named} is of another network: it {'; '.join(faults)}; choose the model that it belongs to")
     lost = next((name for name, tensor in ours.items() if not tensor.isfinite().all()), None)
     if lost is not None:
         raise UserError(f"{named} holds numbers that are not finite, first in {lost}: fetch it again")

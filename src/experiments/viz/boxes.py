@@ -73,9 +73,9 @@ def precision_recall(precision: np.ndarray | None, per_class: Mapping[str, Mappi
     if precision is None:
         return None
     names = list(per_class)
-    known = [place for place, name in enumerate(names) if per_class[name]["objects"] and precision[0, place] > -1]
-    known = sorted(known, key=lambda place: -per_class[names[place]]["objects"])[:MOST]
-    if not known:
+    measured = [place for place, name in enumerate(names) if per_class[name]["objects"] and precision[0, place] > -1]
+    measured = sorted(measured, key=lambda place: -per_class[names[place]]["objects"])[:MOST]
+    if not measured:
         return None
     width, height = 9.5, 5.6
     fig = figure(width, height, "Precision and recall", "boxes that overlap by a half; area in the legend")
@@ -83,7 +83,7 @@ def precision_recall(precision: np.ndarray | None, per_class: Mapping[str, Mappi
     quiet(ax)
     how = writing(names)
     recall = np.linspace(0, 1, len(precision))
-    for number, place in enumerate(known):
+    for number, place in enumerate(measured):
         colour = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", INK, GREY)[number % 8]
         ax.plot(recall, precision[:, place], color=colour, linewidth=2.0, linestyle="-" if number < 8 else "--")
         text = f"● {how.written(shorten(names[place], 18))}  {per_class[names[place]]['map50']:.3f}"

@@ -74,8 +74,8 @@ def _panel(
         ax.fill_between(np.arange(horizon + 1), bottom, top, color=ORANGE, alpha=0.22, linewidth=0)
     ax.plot(np.arange(1 - len(seen), 1), seen, color=GREY, linewidth=1.3)
     if truth is not None:
-        known = truth.float().cpu().numpy()
-        ax.plot(np.arange(horizon + 1), np.concatenate([now, known]), color=INK, linewidth=1.3)
+        values_known = truth.float().cpu().numpy()
+        ax.plot(np.arange(horizon + 1), np.concatenate([now, values_known]), color=INK, linewidth=1.3)
     line = np.concatenate([now, values[:, middle]])
     ax.plot(np.arange(horizon + 1), line, color=ORANGE, linewidth=2.0, marker="o" if few else "", markersize=5)
     ax.axvline(0, color=GREY, linewidth=0.8, linestyle=(0, (2, 3)))

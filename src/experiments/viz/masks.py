@@ -45,10 +45,10 @@ def masks(
     if predicted is not None:
         columns.append(("predicted", coloured(predicted.numpy(), spec.colours)))
     if true is not None and predicted is not None:
-        known = true.numpy() < len(spec.classes)
-        differs = (known & (predicted.numpy() != true.numpy()))[..., None]
+        of_a_class = true.numpy() < len(spec.classes)
+        differs = (of_a_class & (predicted.numpy() != true.numpy()))[..., None]
         wrong = np.where(differs, np.array([0.84, 0.1, 0.1]), 0.25 * pixels + 0.7)
-        columns.append(("wrong", np.where(known[..., None], wrong, 1.0)))
+        columns.append(("wrong", np.where(of_a_class[..., None], wrong, 1.0)))
     tall, wide = pixels.shape[1:3]
     scale = TILE / max(tall, wide)
     step_x, step_y = wide * scale + 0.12, tall * scale + 0.42

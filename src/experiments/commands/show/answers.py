@@ -55,8 +55,8 @@ def answers(look: Look) -> Iterator[Picture]:
             at = start + len(word)
             inside = spot <= start < spot + len(answer["answer"]) if spot >= 0 else False
             words.append(Word(word, max(weight[start:at]), inside, number > 0))
-        said = answer["answer"] or "no answer"
-        remark = f"→ {said} ({answer['probability']:.0%})"
+        answer_text = answer["answer"] or "no answer"
+        remark = f"→ {answer_text} ({answer['probability']:.0%})"
         if right:
             remark += f"; right: {' or '.join(dict.fromkeys(right[row])) or 'no answer'}"
         drawn.append((text.replace("\t", "|||").split("|||")[0].strip(), words, remark))

@@ -128,12 +128,12 @@ def thresholds(look: Look) -> Iterator[Picture]:
         for found, one in zip(few.found, true, strict=True):
             judge.add(found, one)
         right = judge.kinds["right"]
-        said = right + judge.kinds["confused"] + judge.kinds["badly_placed"] + judge.kinds["invented"]
+        predictions = right + judge.kinds["confused"] + judge.kinds["badly_placed"] + judge.kinds["invented"]
         there = right + judge.kinds["confused"] + judge.kinds["missed"]
-        precision, recall = right / said if said else float("nan"), right / max(1, there)
+        precision, recall = right / predictions if predictions else float("nan"), right / max(1, there)
         curves["precision"].append(precision)
         curves["recall"].append(recall)
-        curves["F1"].append(2 * right / max(1, said + there))
+        curves["F1"].append(2 * right / max(1, predictions + there))
     best = steps[max(range(_STEPS), key=curves["F1"].__getitem__)]
     figure = lines(
         {name: (steps, values) for name, values in curves.items()}, "least score", "share",

@@ -15,13 +15,13 @@ def alignment(look: Look) -> Iterator[Picture]:
 
     task = look.run.task
     if look.wanted.inputs:
-        inputs, said = look.run.prepare(list(look.wanted.inputs)), None
+        inputs, texts = look.run.prepare(list(look.wanted.inputs)), None
     else:
         dataset = look.run.data.dataset("test")
         inputs, labels = dataset.__getitems__(range(min(RECORDINGS, len(dataset))))
-        said = task.texts_of(labels)
+        texts = task.texts_of(labels)
     with torch.inference_mode():
-        drawn = task.draw(inputs, said)
+        drawn = task.draw(inputs, texts)
     caption = (
         "Each symbol is named where it is the most probable one. Between symbols the network says nothing (the blank, in"
         " grey), so what counts is their order, not how long they last."

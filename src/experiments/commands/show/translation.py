@@ -27,14 +27,14 @@ def attention(look: Look) -> Iterator[Picture]:
         where = sentences.source._replace(
             values=sentences.source.values.to(device_of(look)), lengths=sentences.source.lengths.to(device_of(look))
         )
-        said = [best[0].tokens for best in task.translate(where)]
-        figure = task.draw_attention(sentences, said)
+        written = [best[0].tokens for best in task.translate(where)]
+        figure = task.draw_attention(sentences, written)
     if figure is None:
         raise NotShown("this network has no attention")
     kind = cast(str, look.run.config.model.get("attention", "dot product"))
     caption = (
         f"A row for each word of the translation, dark where it looks in the source ({kind}); ⏎ is the end. "
-        + "; ".join(f"{one} → {other}" for one, other in zip(chosen, sentences.decode(said), strict=True))
+        + "; ".join(f"{one} → {other}" for one, other in zip(chosen, sentences.decode(written), strict=True))
     )
     yield Picture("attention", "Attention", caption, figure)
 

@@ -110,20 +110,20 @@ def open_clips(
     Raises:
         UserError: a file cannot be read, has no samples, or another rate than the first.
     """
-    said = [f"{place}: " for place in places] or [""] * len(paths)
+    prefixes = [f"{place}: " for place in places] or [""] * len(paths)
     spans = spans or [WHOLE] * len(paths)
-    headers = [_told(read_header, start, path, span) for start, path, span in zip(said, paths, spans, strict=True)]
+    headers = [_told(read_header, start, path, span) for start, path, span in zip(prefixes, paths, spans, strict=True)]
     wanted = headers[0].rate if rate is None else rate
     other = [place for place, header in enumerate(headers) if header.rate != wanted]
     if rate is None and other:
         raise UserError(
-            f"{said[other[0]]}{paths[other[0]]} has {headers[other[0]].rate} samples a second and {paths[0]} {wanted}: resample them all"
+            f"{prefixes[other[0]]}{paths[other[0]]} has {headers[other[0]].rate} samples a second and {paths[0]} {wanted}: resample them all"
             f" with data.rate={wanted}"
         )
     counts = {"resampled": len(other), "mixed_to_mono": sum(header.channels > 1 for header in headers)}
     total = sum(resampled_length(header, wanted) for header in headers)
     if 2 * total <= memory * 2**20:
-        some = zip(said, paths, spans, strict=True)
+        some = zip(prefixes, paths, spans, strict=True)
         found = [_told(read_samples, start, path, wanted, span) for start, path, span in some]
         counts["above_full_scale"] = sum(loud for _, loud in found)
         counts["silent"] = sum(not clip.any() for clip, _ in found)
@@ -232,8 +232,8 @@ def _opened(path: Path) -> Any:
         )
     made = subprocess.run([program, "-v", "error", "-i", str(path), "-f", "wav", "-"], capture_output=True)
     if made.returncode:
-        said = made.stderr.decode(errors="replace").strip().splitlines()
-        raise UserError(f"{path} cannot be read by ffmpeg ({said[-1] if said else 'no reason'}): record it again")
+        lines = made.stderr.decode(errors="replace").strip().splitlines()
+        raise UserError(f"{path} cannot be read by ffmpeg ({lines[-1] if lines else 'no reason'}): record it again")
     return io.BytesIO(made.stdout)
 
 

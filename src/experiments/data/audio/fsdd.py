@@ -131,9 +131,9 @@ class FSDDStrings(FSDD):
 
     def load(self) -> None:
         digits, speakers, places = self._open()
-        said = SPELLED if self.spelling == "words" else tuple("0123456789")
-        self.symbols = tuple(sorted({" ", *"".join(said)}))
-        words = [said[digit] for digit in digits]
+        spellings = SPELLED if self.spelling == "words" else tuple("0123456789")
+        self.symbols = tuple(sorted({" ", *"".join(spellings)}))
+        words = [spellings[digit] for digit in digits]
         for number, (part, members) in enumerate(places.items()):
             groups = [members[speakers[members] == speaker] for speaker in sorted(set(speakers[members].tolist()))]
             count = self.count if part == "train" else max(1, self.count // 10)

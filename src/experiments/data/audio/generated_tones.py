@@ -86,7 +86,7 @@ class GeneratedWords(GeneratedTones):
 
     def load(self) -> None:
         names = list(WORDS)
-        said = [names[word] for word in self._sing(max(240, self.count))]
+        texts = [names[word] for word in self._sing(max(240, self.count))]
         self.symbols = tuple(sorted({" ", *"".join(names)}))
         for number, (part, (begin, end)) in enumerate(self.bounds.items()):
             members = np.arange(begin, end)
@@ -94,7 +94,7 @@ class GeneratedWords(GeneratedTones):
             groups = [group for group in groups if len(group)]
             count = self.count if part == "train" else self.count // 4
             gap = round(self.gap * self.rate)
-            self.parts[part] = join(groups, said, self.symbols, count, self.least, self.most, gap, (number,))
+            self.parts[part] = join(groups, texts, self.symbols, count, self.least, self.most, gap, (number,))
 
 
 def sing(tune: tuple[float, ...], pitch: float, rng: np.random.Generator, rate: int = RATE) -> np.ndarray:

@@ -55,7 +55,7 @@ def read_manifest(
         for key, name in (("data.audio", audio), ("data.text", text)):
             if name not in row:
                 raise UserError(unknown(f"{key}={name}", f"no column of {path}, line {line}", name, list(row)))
-        file, said = ("" if row[name] is None else str(row[name]) for name in (audio, text))
+        file, transcript = ("" if row[name] is None else str(row[name]) for name in (audio, text))
         if not file.strip():
             raise UserError(
                 f"{path}, line {line}: {audio} is empty: give the path of the recording, or take out the line"
@@ -63,7 +63,7 @@ def read_manifest(
         where = f"{path}, line {line}"
         begin, length = (_seconds(row, name, where) for name in (offset, duration))
         recording = _recording(path.parent, clips, file, where)
-        found.append(Utterance(recording, said.strip(), where, ClipSpan(begin or 0.0, length)))
+        found.append(Utterance(recording, transcript.strip(), where, ClipSpan(begin or 0.0, length)))
     if not found:
         raise UserError(f"{path} lists no recording: give it a line for each")
     return found

@@ -37,11 +37,11 @@ class BoxAugment:
         Raises:
             UserError: a key is unknown, or a chance is none.
         """
-        known = [one.name for one in fields(cls)]
+        names = [one.name for one in fields(cls)]
         chances: dict[str, float] = {}
         for key, value in given.items():
-            if key not in known:
-                raise UserError(f"data.augment.{key} is unknown: choose from {', '.join(known)}")
+            if key not in names:
+                raise UserError(f"data.augment.{key} is unknown: choose from {', '.join(names)}")
             chance = 0.5 if value is True else float(value or 0)
             if not 0 <= chance <= 1:
                 raise UserError(f"data.augment.{key}={value} must be a chance from 0 to 1: try data.augment.{key}=0.5")

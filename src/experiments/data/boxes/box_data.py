@@ -307,17 +307,19 @@ def matched(images: Sequence[Path], notes: Sequence[Path], kind: str, bare: str)
         if one.stem in by_name:
             raise UserError(f"{by_name[one.stem]} and {one} have one name: rename one, and its {kind}")
         by_name[one.stem] = one
-    said = {one.stem: one for one in notes}
-    lost = sorted(said.keys() - by_name.keys())
+    by_stem = {one.stem: one for one in notes}
+    lost = sorted(by_stem.keys() - by_name.keys())
     if lost:
-        raise UserError(f"{said[lost[0]]} has no image of its name{_more(lost)}: add the image, or remove the {kind}")
-    without = sorted(by_name.keys() - said.keys())
+        raise UserError(
+            f"{by_stem[lost[0]]} has no image of its name{_more(lost)}: add the image, or remove the {kind}"
+        )
+    without = sorted(by_name.keys() - by_stem.keys())
     if without and bare == "refuse":
         raise UserError(
             f"{by_name[without[0]]} has no {kind}{_more(without)}: add it, or set data.unannotated=empty for images "
             "without objects"
         )
-    return [(path, said.get(name)) for name, path in sorted(by_name.items())]
+    return [(path, by_stem.get(name)) for name, path in sorted(by_name.items())]
 
 
 def _more(names: Sequence[str]) -> str:

@@ -114,10 +114,10 @@ def read_xml(image: Path, note: Path, difficult: bool) -> AnnotatedImage:
         hard = (one.findtext("difficult") or "0").strip() == "1"
         objects.append(Object(name, (x1, y1, x2, y2), crowd=hard and difficult))
     try:
-        said = int(root.findtext("size/height") or 0), int(root.findtext("size/width") or 0)
+        stated_size = int(root.findtext("size/height") or 0), int(root.findtext("size/width") or 0)
     except ValueError:
-        said = (0, 0)
-    return AnnotatedImage(image, str(note), tuple(objects), said if all(said) else None)
+        stated_size = (0, 0)
+    return AnnotatedImage(image, str(note), tuple(objects), stated_size if all(stated_size) else None)
 
 
 def _stem(picture: AnnotatedImage) -> str:

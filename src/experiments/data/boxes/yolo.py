@@ -136,8 +136,8 @@ def read_lines(note: Path, names: tuple[str, ...] | None) -> tuple[Object, ...]:
         if len(values) < 4 or (len(values) > 4 and (len(values) % 2 or len(values) < 6)):
             raise UserError(f"{where} has {len(values) + 1} numbers, and needs a class and four: mend it")
         if label != int(label) or label < 0 or (names is not None and label >= len(names)):
-            known = f"0 to {len(names) - 1}" if names else "a whole number"
-            raise UserError(f"{where} is of class {label:g}, and classes are {known}: mend it, or name more classes")
+            allowed = f"0 to {len(names) - 1}" if names else "a whole number"
+            raise UserError(f"{where} is of class {label:g}, and classes are {allowed}: mend it, or name more classes")
         if len(values) == 4:
             x, y, width, height = values
             box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)

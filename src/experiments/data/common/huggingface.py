@@ -68,11 +68,11 @@ def column(data: Any, key: str, wanted: str | None, kinds: tuple[str, ...], what
         if wanted not in data.column_names:
             raise UserError(unknown(f"{key}={wanted}", "no column of this dataset", wanted, data.column_names))
         return wanted
-    known = {name: _kind(feature) for name, feature in data.features.items()}
+    columns = {name: _kind(feature) for name, feature in data.features.items()}
     for kind in kinds:
-        if found := next((name for name, one in known.items() if one == kind), None):
+        if found := next((name for name, one in columns.items() if one == kind), None):
             return found
-    shown = ", ".join(f"{name} ({kind})" for name, kind in known.items())
+    shown = ", ".join(f"{name} ({kind})" for name, kind in columns.items())
     raise UserError(f"{key} names no column with {what}, and none of {shown} looks like it: set {key}")
 
 

@@ -123,18 +123,18 @@ def check_values(key: str, values: Mapping[str, Any] | None, env: str, available
 def _check_value(key: str, name: str, value: Any, whole: str = "") -> None:
     """Refuses one value out of range; `whole` is the range that it is an end of, as text."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    said = f"{key}={whole or _shown(value)} must {'hold' if whole else 'be'}"
+    beginning = f"{key}={whole or _shown(value)} must {'hold' if whole else 'be'}"
     if name == "delay":
         if not number or not 0 <= value <= 100 or value != int(value):
-            raise UserError(f"{said} whole steps from 0 to 100: try {key}={'[0,3]' if whole else 2}")
+            raise UserError(f"{beginning} whole steps from 0 to 100: try {key}={'[0,3]' if whole else 2}")
     elif name == "noise":
         if not number or not 0 <= value <= MOST:
             kind = "standard deviations" if whole else "a standard deviation"
-            raise UserError(f"{said} {kind} from 0 to {MOST}: try {key}={'[0,0.1]' if whole else 0.05}")
+            raise UserError(f"{beginning} {kind} from 0 to {MOST}: try {key}={'[0,0.1]' if whole else 0.05}")
     elif not number or not 0 < value <= MOST:
         kind = "factors" if whole else "a factor"
         raise UserError(
-            f"{said} {kind} above 0, up to {MOST}, and 1 changes nothing: try {key}={'[0.5,2]' if whole else 2}"
+            f"{beginning} {kind} above 0, up to {MOST}, and 1 changes nothing: try {key}={'[0.5,2]' if whole else 2}"
         )
 
 

@@ -58,12 +58,12 @@ class MaskAugment:
         Raises:
             UserError: a key is unknown or a value out of range.
         """
-        known = [field.name for field in dataclasses.fields(cls)]
+        names = [field.name for field in dataclasses.fields(cls)]
         values: dict[str, Any] = {}
         for key, value in given.items():
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            if key not in names:
+                near = difflib.get_close_matches(key, names, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
                 raise UserError(f"data.augment.{key} is no augmentation of masks: {hint}")
             if value is None or value is False:
                 continue

@@ -64,11 +64,11 @@ class Meaning:
             values = red
         elif self.coloured and not raw.coloured:
             values = values * 0x010101  # grey
-        known = np.array([*self.values, *self.ignored], np.int64)
-        order = np.argsort(known, kind="stable")
-        place = np.searchsorted(known[order], values).clip(max=len(known) - 1)
+        values_known = np.array([*self.values, *self.ignored], np.int64)
+        order = np.argsort(values_known, kind="stable")
+        place = np.searchsorted(values_known[order], values).clip(max=len(values_known) - 1)
         found = order[place]
-        wrong = known[found] != values
+        wrong = values_known[found] != values
         if wrong.any():
             raise UserError(self._unknown(int(values[wrong][0]), int(wrong.sum()), path))
         return np.where(found < len(self.classes), found, IGNORED).astype(np.uint8)

@@ -58,13 +58,13 @@ class StoredPairs(Dataset):
         target, inside = _padded(store.target, self.starts[1][rows], some)
         count = len(rows)
         read = np.concatenate([np.full((count, 1), START), target], axis=1)
-        said = np.concatenate([np.where(inside, target, IGNORED), np.full((count, 1), IGNORED)], axis=1)
-        said[np.arange(count), some] = END
+        target_with_end = np.concatenate([np.where(inside, target, IGNORED), np.full((count, 1), IGNORED)], axis=1)
+        target_with_end[np.arange(count), some] = END
         pairs = Pairs(
             Sequences(torch.from_numpy(source), torch.from_numpy(store.source_lengths[rows])),
             Sequences(torch.from_numpy(read), torch.from_numpy(some + 1)),
         )
-        return pairs, Labels(torch.from_numpy(said), torch.from_numpy(rows))
+        return pairs, Labels(torch.from_numpy(target_with_end), torch.from_numpy(rows))
 
 
 def _padded(values: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -40,16 +40,16 @@ class PairTexts(NamedTuple):
 def without_repeats(parts: dict[str, PairTexts]) -> int:
     """Takes from the training part what shares a sentence with a later part, and from the validation part what shares
     one with the test part; the number of pairs taken."""
-    known: set[tuple[int, str]] = set()
+    seen: set[tuple[int, str]] = set()
     taken = 0
     for part in reversed(PARTS):
         whole = parts[part]
         sides = [[(number, same(text)) for text in side] for number, side in enumerate(whole[:2])]
-        stay = [row for row, pair in enumerate(zip(*sides, strict=True)) if known.isdisjoint(pair)]
+        stay = [row for row, pair in enumerate(zip(*sides, strict=True)) if seen.isdisjoint(pair)]
         taken += len(whole.source) - len(stay)
         if len(stay) < len(whole.source):
             parts[part] = whole.take(stay)
-        known.update(*sides)
+        seen.update(*sides)
     return taken
 
 

@@ -261,8 +261,8 @@ class SeriesData(BatchedData):
                 )
         std = np.where(std > 0, std, 1.0)  # a constant column: nothing to scale
         self.values = np.ascontiguousarray(((self.table.values - mean) / std).astype(np.float32))
-        known = (train - mean) / std
-        naive = np.nanmean(np.abs(known[self.season :] - known[: -self.season]), axis=0)
+        scaled = (train - mean) / std
+        naive = np.nanmean(np.abs(scaled[self.season :] - scaled[: -self.season]), axis=0)
         self.spec = SeriesSpec(
             columns,
             self.history,
@@ -272,6 +272,6 @@ class SeriesData(BatchedData):
         )
 
     def _report(self, counts: dict[str, int]) -> None:
-        said = {key.replace("_", " "): value for key, value in counts.items() if value}
-        if said:
-            log.warning("%s: %s.", self.table.path, ", ".join(f"{key}: {value}" for key, value in said.items()))
+        gaps = {key.replace("_", " "): value for key, value in counts.items() if value}
+        if gaps:
+            log.warning("%s: %s.", self.table.path, ", ".join(f"{key}: {value}" for key, value in gaps.items()))

@@ -117,13 +117,17 @@ def placed(questions: Sequence[Question], misplaced: str) -> tuple[list[Question
             kept.append(one._replace(answers=answers))
     if first is not None:
         one, text, start = first
-        said = (
+        sentence = (
             f"{one.place}: its answer “{text[:40]}” is not at {start}, where the passage has "
             f"“{one.passage[max(0, start) : max(0, start) + len(text)][:40]}” ({moved + dropped} of {total} answers are so)"
         )
         if misplaced == "error":
-            raise UserError(f"{said}: set data.misplaced=find to take them where they stand, or drop to leave them out")
-        log.warning("%s; %d were found elsewhere, %d left out (data.misplaced=%s).", said, moved, dropped, misplaced)
+            raise UserError(
+                f"{sentence}: set data.misplaced=find to take them where they stand, or drop to leave them out"
+            )
+        log.warning(
+            "%s; %d were found elsewhere, %d left out (data.misplaced=%s).", sentence, moved, dropped, misplaced
+        )
     return kept, {"moved": moved, "dropped": dropped}
 
 

@@ -175,13 +175,13 @@ def _classes(parts: dict[str, Sentences]) -> tuple[str, ...]:
     Raises:
         UserError: when another part has a label that it does not.
     """
-    known = {tag for tags in parts["train"].tags for tag in tags}
+    tags_of_training = {tag for tags in parts["train"].tags for tag in tags}
     for sentences in parts.values():
         for tags, place in zip(sentences.tags, sentences.places, strict=True):
             for tag in tags:
-                if tag not in known:
+                if tag not in tags_of_training:
                     raise UserError(
-                        f"{place}: label {tag} is none of the training part ({', '.join(sorted(known)[:10])}): mend the "
+                        f"{place}: label {tag} is none of the training part ({', '.join(sorted(tags_of_training)[:10])}): mend the "
                         "file, or train on one that has it"
                     )
-    return tuple(sorted(known, key=lambda tag: (tag != OUTSIDE, tag)))
+    return tuple(sorted(tags_of_training, key=lambda tag: (tag != OUTSIDE, tag)))

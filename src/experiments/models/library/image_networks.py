@@ -33,9 +33,9 @@ class Torchvision(Staged):
     ) -> None:
         from torchvision import models  # type: ignore[import-untyped]
 
-        known = models.list_models(module=models)
-        if name not in known:
-            raise ValueError(_unknown(name, known, "torchvision.models.list_models(module=torchvision.models)"))
+        names = models.list_models(module=models)
+        if name not in names:
+            raise ValueError(_unknown(name, names, "torchvision.models.list_models(module=torchvision.models)"))
         if name in ("googlenet", "inception_v3"):
             raise ValueError(f"model.name={name} has auxiliary heads that learn with it: use model={name}")
         net = models.get_model(name, num_classes=num_classes)
@@ -75,9 +75,9 @@ class Timm(Staged):
                 "model=timm needs the package timm, which is not installed: pip install 'lightning-experiments[timm]'"
             ) from None
         plain = name.partition(".")[0]  # what follows the dot names one of several published weights
-        known = timm.list_models()
-        if plain not in known:
-            raise ValueError(_unknown(name, known, "timm.list_models()"))
+        names = timm.list_models()
+        if plain not in names:
+            raise ValueError(_unknown(name, names, "timm.list_models()"))
         net: Any = timm.create_model(name, num_classes=num_classes, in_chans=in_channels)
         stated = net.pretrained_cfg or {}
         _same_size(name, stated.get("input_size", (0, 0))[-1] if stated.get("fixed_input_size") else None, image_size)

@@ -103,9 +103,9 @@ def configuration(
     if name is None:
         raise ValueError("model.name says which family: add model.name=bert, or weights=FOLDER with a config.json")
     transformers = library()
-    known = transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES
-    if name not in known:
-        near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    families = transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES
+    if name not in families:
+        near = difflib.get_close_matches(name, list(families), n=3, cutoff=0.5)
         cure = f"did you mean {' or '.join(near)}?" if near else "take bert, roberta, distilbert, electra, gpt2 or t5"
         raise ValueError(f"model.name={name} is no family of transformers: {cure}")
     if size is not None and heads is not None and (heads < 1 or size % heads):

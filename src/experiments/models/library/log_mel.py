@@ -46,8 +46,8 @@ class LogMel(nn.Module):
             self._told = True
             log.warning("recordings longer than the network's %g s are cut there.", self.samples / RATE)
         with torch.autocast(x.values.device.type, enabled=False):
-            known = x.mask()[:, :window]
-            samples = x.values[:, :window].float().masked_fill(~known, 0.0) / 32768
+            inside = x.mask()[:, :window]
+            samples = x.values[:, :window].float().masked_fill(~inside, 0.0) / 32768
             samples = F.pad(samples, (0, window - samples.shape[1]))
             found = torch.stft(samples, SIZE, HOP, window=shape.float(), return_complex=True)[..., :-1]
             power = (found.abs() ** 2).contiguous()  # (B, SIZE / 2 + 1, frames)

@@ -188,10 +188,10 @@ class WaveFeatures(nn.Module):
             )
         with torch.autocast(x.values.device.type, enabled=False):
             samples = x.values.float() / 32768
-            known = x.mask()
+            inside = x.mask()
             count = lengths[:, None]
-            mean = samples.masked_fill(~known, 0.0).sum(1, keepdim=True) / count
-            centred = (samples - mean).masked_fill(~known, 0.0)
+            mean = samples.masked_fill(~inside, 0.0).sum(1, keepdim=True) / count
+            centred = (samples - mean).masked_fill(~inside, 0.0)
             samples = centred / (centred.square().sum(1, keepdim=True) / count + 1e-7).sqrt()
         samples = F.pad(samples, (0, max(0, self.field - samples.shape[1])))
         lengths = lengths.clamp(min=self.field)
@@ -213,10 +213,10 @@ def _normalised(values: Tensor, lengths: Tensor, norm: nn.GroupNorm) -> Tensor:
         return norm(values)
     with torch.autocast(values.device.type, enabled=False):
         full = values.float()
-        known = (torch.arange(values.shape[2], device=values.device) < lengths[:, None])[:, None]
+        inside = (torch.arange(values.shape[2], device=values.device) < lengths[:, None])[:, None]
         count = lengths[:, None, None]
-        mean = full.masked_fill(~known, 0.0).sum(2, keepdim=True) / count
-        variance = (full - mean).masked_fill(~known, 0.0).square().sum(2, keepdim=True) / count
+        mean = full.masked_fill(~inside, 0.0).sum(2, keepdim=True) / count
+        variance = (full - mean).masked_fill(~inside, 0.0).square().sum(2, keepdim=True) / count
         scale = norm.weight.float()[:, None] * (variance + norm.eps).rsqrt()
         return ((full - mean) * scale + norm.bias.float()[:, None]).to(values.dtype)
 
@@ -309,9 +309,9 @@ class Wav2Vec2Layer(nn.Module):
         self.layer, self.drop = layer, drop
 
     def forward(self, x: Sequences) -> Sequences:
-        known = x.mask()
-        whole = not torch.compiler.is_compiling() and bool(known.all())
-        out = self.layer(x.values, attention_mask=None if whole else known[:, None, None])
+        inside = x.mask()
+        whole = not torch.compiler.is_compiling() and bool(inside.all())
+        out = self.layer(x.values, attention_mask=None if whole else inside[:, None, None])
         out = out[0] if isinstance(out, tuple) else out
         if self.training and self.drop:  # a layer that is skipped stays in the graph, for processes that work together
             out = torch.where(torch.rand((), device=out.device) < self.drop, x.values, out)

@@ -87,17 +87,17 @@ class PublishedTokens:
             self.tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # tokenizers raises nothing narrower
             raise ValueError(f"{path} cannot be read ({error}): fetch it again") from error
-        said = _generation(folder)
+        settings = _generation(folder)
         self.size = int(config.vocab_size)
         names = self.tokenizer.get_vocab(with_added_tokens=True)
         if (largest := max(names.values(), default=-1)) >= self.size:
             raise ValueError(
                 f"{path} has a token {largest} and the network {self.size} tokens: fetch the files of one network"
             )
-        self.end = _first(said.get("eos_token_id"), config.eos_token_id)
-        self.start = _first(said.get("decoder_start_token_id"), config.decoder_start_token_id)
+        self.end = _first(settings.get("eos_token_id"), config.eos_token_id)
+        self.start = _first(settings.get("decoder_start_token_id"), config.decoder_start_token_id)
         self.names = names
-        multilingual = said.get("is_multilingual", self.size >= MULTILINGUAL)
+        multilingual = settings.get("is_multilingual", self.size >= MULTILINGUAL)
         self.languages = {
             found[1]: token
             for name, token in names.items()
@@ -107,11 +107,11 @@ class PublishedTokens:
         # The times stand behind <|notimestamps|>, named or not.
         times = None if self.no_times is None else self.no_times + 1
         self.first_time = times if times is not None and times < self.size else None
-        latest = said.get("max_initial_timestamp_index")
+        latest = settings.get("max_initial_timestamp_index")
         self.latest_start = int(latest) if latest is not None else None
-        self.suppressed = [int(one) for one in said.get("suppress_tokens") or []]
+        self.suppressed = [int(one) for one in settings.get("suppress_tokens") or []]
         self.suppressed_first = [
-            int(one) for one in said.get("begin_suppress_tokens") or config.begin_suppress_tokens or []
+            int(one) for one in settings.get("begin_suppress_tokens") or config.begin_suppress_tokens or []
         ]
         self.specials = {token for name, token in names.items() if re.fullmatch(r"<\|.*\|>", name)}
 
@@ -124,8 +124,8 @@ class PublishedTokens:
         """
         found = [self.start]
         if language is not None and self.languages and language not in self.languages:
-            known = ", ".join(sorted(self.languages))
-            raise ValueError(f"task.language={language} is no language of this network: choose one of {known}")
+            languages = ", ".join(sorted(self.languages))
+            raise ValueError(f"task.language={language} is no language of this network: choose one of {languages}")
         if not self.languages:
             if language not in (None, "en"):
                 raise ValueError(f"task.language={language}: this network knows English alone: set task.language=en")
@@ -161,10 +161,10 @@ def _generation(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        settings = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read ({error}): fetch it again") from error
-    return said if isinstance(said, dict) else {}
+    return settings if isinstance(settings, dict) else {}
 
 
 def _first(*values: Any) -> int:

@@ -187,8 +187,8 @@ class SubmititEngine:
                 for job in fresh.values():
                     job.submitted = self.executor.submit(job.work)
         except Exception as error:  # sbatch refuses for many reasons: a partition, a limit
-            said = getattr(error, "stderr", None) or getattr(error, "output", None) or error
-            text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+            output = getattr(error, "stderr", None) or getattr(error, "output", None) or error
+            text = output.decode(errors="replace") if isinstance(output, bytes) else str(output)
             raise UserError(f"the batch system takes no job ({' '.join(text.split())[:300]})") from error
         if self.options.cluster == "slurm":
             tasks = self.options.nodes * self.options.tasks_per_node

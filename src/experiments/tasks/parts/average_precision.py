@@ -183,5 +183,5 @@ def _area(runs: dict[str, Any]) -> float:
 
 def _mean(values: np.ndarray) -> float:
     """Of what is known."""
-    known = values[values > -1]
-    return float(known.mean()) if known.size else float("nan")
+    defined = values[values > -1]
+    return float(defined.mean()) if defined.size else float("nan")

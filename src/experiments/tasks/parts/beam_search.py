@@ -64,7 +64,7 @@ def beam_search(
     scores = torch.full((count, beams), -torch.inf, device=device)
     scores[:, 0] = 0.0
     words = torch.full((count * beams,), START, device=device)
-    said = torch.zeros(count, beams, 0, dtype=torch.long, device=device)
+    written = torch.zeros(count, beams, 0, dtype=torch.long, device=device)
     limits = longest.tolist()
     unsaid = torch.tensor(never, dtype=torch.long, device=device)
     while alive:
@@ -76,15 +76,15 @@ def beam_search(
         top, places = total.topk(min(2 * beams, total.shape[1]), dim=1)
         rows, tokens = places // vocabulary, places % vocabulary
         ends = tokens == end
-        length = said.shape[2] + 1
+        length = written.shape[2] + 1
         # Of the ends, only those among the best `beams` are finished hypotheses.
         for at, rank in (ends & top.isfinite())[:, :beams].nonzero().tolist():
             if len(finished[alive[at]]) < beams:
                 score = float(normalised(top[at, rank], length, penalty))
-                finished[alive[at]].append(Hypothesis(said[at, rows[at, rank]].tolist(), score))
+                finished[alive[at]].append(Hypothesis(written[at, rows[at, rank]].tolist(), score))
         going = (ends.long() * top.shape[1] + torch.arange(top.shape[1], device=device)).argsort(1)[:, :beams]
         scores, rows, tokens = (one.gather(1, going) for one in (top.masked_fill(ends, -torch.inf), rows, tokens))
-        said = torch.cat([said.gather(1, rows[:, :, None].expand(-1, -1, length - 1)), tokens[:, :, None]], dim=2)
+        written = torch.cat([written.gather(1, rows[:, :, None].expand(-1, -1, length - 1)), tokens[:, :, None]], dim=2)
         stay = []
         for at, sentence in enumerate(alive):
             if len(finished[sentence]) >= beams:
@@ -95,7 +95,7 @@ def beam_search(
             values = normalised(scores[at], length, penalty).tolist()
             finished[sentence] += [
                 Hypothesis(row, value)
-                for row, value in zip(said[at].tolist(), values, strict=True)
+                for row, value in zip(written[at].tolist(), values, strict=True)
                 if value > -torch.inf
             ]
         flat = (torch.arange(len(alive), device=device)[:, None] * beams + rows).flatten()
@@ -103,7 +103,7 @@ def beam_search(
             state = state.follow(flat)
         else:
             kept = torch.tensor(stay, dtype=torch.long, device=device)
-            scores, tokens, said = scores[kept], tokens[kept], said[kept]
+            scores, tokens, written = scores[kept], tokens[kept], written[kept]
             state = state.take(flat.view(-1, beams)[kept].flatten())
             alive = [alive[at] for at in stay]
         words = tokens.flatten()

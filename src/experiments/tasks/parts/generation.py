@@ -56,10 +56,10 @@ class Writing:
         Raises:
             UserError: when a key is unknown or a value is out of its range.
         """
-        known = cls.__dataclass_fields__
+        fields = cls.__dataclass_fields__
         for key in keys:
-            if key not in known:
-                raise UserError(f"{name}.{key} is unknown: choose from {', '.join(known)}")
+            if key not in fields:
+                raise UserError(f"{name}.{key} is unknown: choose from {', '.join(fields)}")
         return cls(**keys).checked(name)
 
     def checked(self, name: str) -> Writing:

@@ -41,9 +41,9 @@ def overlaid(pixels: np.ndarray, mask: np.ndarray, colours: Sequence[str], share
         share: of the colour.
     """
     table = palette(colours)
-    known = (mask < len(table))[..., None]
+    of_a_class = (mask < len(table))[..., None]
     shade = table[np.minimum(mask, len(table) - 1)]
-    mixed = np.where(known, (1 - share) * pixels + share * shade, pixels)
+    mixed = np.where(of_a_class, (1 - share) * pixels + share * shade, pixels)
     edge = np.zeros(mask.shape, bool)
     edge[1:] |= mask[1:] != mask[:-1]
     edge[:, 1:] |= mask[:, 1:] != mask[:, :-1]

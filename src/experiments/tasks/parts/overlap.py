@@ -117,12 +117,12 @@ class BoundaryF1(Metric):
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """Adds a batch: as `Overlap`."""
         guess = prediction.argmax(1) if prediction.ndim == 4 else prediction
-        known = target < self.classes
-        guess = torch.where(known, guess, target)
+        of_a_class = target < self.classes
+        guess = torch.where(of_a_class, guess, target)
         radius = max(1, round(self.tolerance * math.hypot(*target.shape[1:])))
         there = torch.unique(torch.cat([guess.flatten(), target.flatten()]))
         for label in there[there < self.classes].tolist():
-            ours, theirs = boundary(guess, label) & known, boundary(target, label) & known
+            ours, theirs = boundary(guess, label) & of_a_class, boundary(target, label) & of_a_class
             found = [ours & near(theirs, radius), ours, theirs & near(ours, radius), theirs]
             self.hits[label] += torch.stack([one.sum() for one in found])
 

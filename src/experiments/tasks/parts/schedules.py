@@ -69,10 +69,10 @@ class Scheduled:
             if self.entries.get("interval") == "step"
             else horizon.total_steps // horizon.epoch_steps
         )
-        known: dict[str, Any] = {"total_steps": horizon.total_steps, "T_max": max(1, whole)}
+        usual: dict[str, Any] = {"total_steps": horizon.total_steps, "T_max": max(1, whole)}
         if getattr(self.make, "func", None) is ReduceLROnPlateau:
-            known["mode"] = horizon.mode
-        return {key: value for key, value in known.items() if key in taken and given.get(key) is None}
+            usual["mode"] = horizon.mode
+        return {key: value for key, value in usual.items() if key in taken and given.get(key) is None}
 
 
 def step(optimizer: Optimizer, horizon: Horizon, *, every_epochs: int, factor: float) -> dict[str, Any]:

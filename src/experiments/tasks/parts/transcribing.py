@@ -73,9 +73,9 @@ def transcribe(
     logits, state = logits[rows], state.follow(rows)
     scores = torch.full((count, beams), -torch.inf, device=device)
     scores[:, 0] = 0.0  # at first all beams of a recording are the same
-    said = torch.zeros(count * beams, 0, dtype=torch.long, device=device)
+    written = torch.zeros(count * beams, 0, dtype=torch.long, device=device)
     for length in range(1, longest + 1):
-        allowed = _allowed(words, said, logits.float(), times)
+        allowed = _allowed(words, written, logits.float(), times)
         chances = allowed.log_softmax(1).view(len(alive), beams, -1)
         vocabulary = chances.shape[2]
         if beams == 1:  # of the scores themselves, as sums round
@@ -91,7 +91,7 @@ def transcribe(
                 row, token = at * beams + place // vocabulary, place % vocabulary
                 if token == words.end or length == longest:
                     own = [] if token == words.end else [token]
-                    heard = Heard(said[row].tolist() + own, score / length)
+                    heard = Heard(written[row].tolist() + own, score / length)
                     finished[recording].append((score / length**penalty, heard))
                 else:
                     kept.append((score, row, token))
@@ -109,7 +109,7 @@ def transcribe(
         followed = torch.tensor(going_rows, device=device)
         tokens = torch.tensor(going_tokens, device=device)
         scores = torch.tensor(going_scores, device=device)
-        said = torch.cat([said[followed], tokens[:, None]], 1)
+        written = torch.cat([written[followed], tokens[:, None]], 1)
         if len(stay) < len(alive):
             kept_rows = torch.tensor(stay, device=device)
             state = state._replace(fixed=tuple(one[kept_rows] for one in state.fixed)).follow(followed)
@@ -141,9 +141,9 @@ def _times(words: Any, said: Tensor, scores: Tensor) -> Tensor:
             scores[row, first:] = -torch.inf
         elif last:
             scores[row, : words.end] = -torch.inf
-        known = [token for token in before if token >= first]
-        if known:  # a segment may begin where the last one ended, but none ends where it begins
-            scores[row, first : known[-1] if last and not pair else known[-1] + 1] = -torch.inf
+        times = [token for token in before if token >= first]
+        if times:  # a segment may begin where the last one ended, but none ends where it begins
+            scores[row, first : times[-1] if last and not pair else times[-1] + 1] = -torch.inf
     if not begun:
         scores[:, :first] = -torch.inf
         if words.latest_start is not None:
@@ -167,8 +167,8 @@ def segments(tokens: list[int], first_time: int | None, offset: float, seconds: 
     stamps = [token >= first for token in tokens]
     ends = [place + 1 for place in range(len(tokens) - 1) if stamps[place] and stamps[place + 1]]
     if not ends:
-        known = [token for token in tokens if token >= first and token != first]
-        end = (known[-1] - first) * STEP if known else seconds
+        times = [token for token in tokens if token >= first and token != first]
+        end = (times[-1] - first) * STEP if times else seconds
         return [Segment(offset, offset + end, [one for one in tokens if one < first])], seconds
     alone = stamps[-2:] == [False, True]
     if alone:

@@ -75,16 +75,16 @@ class WordErrors(Metric):
             self.confused.update((a, b) for a, b in pairs if a is not None and b is not None and a != b)
 
     def _counts(self, pairs: Sequence[tuple[str | None, str | None]]) -> Tensor:
-        said = sum(a is not None for a, _ in pairs)
+        words_said = sum(a is not None for a, _ in pairs)
         inserted, left_out = sum(a is None for a, _ in pairs), sum(b is None for _, b in pairs)
         confused = sum(a is not None and b is not None and a != b for a, b in pairs)
-        return torch.tensor([said, inserted, left_out, confused], device=self.words.device)
+        return torch.tensor([words_said, inserted, left_out, confused], device=self.words.device)
 
     def compute(self) -> dict[str, Tensor]:
-        said, errors = self.words[0].clamp(min=1), self.words[1:]
+        words_said, errors = self.words[0].clamp(min=1), self.words[1:]
         letters, wrong = self.characters[0].clamp(min=1), self.characters[1:]
-        rates = {"wer": errors.sum() / said, "cer": wrong.sum() / letters}
-        return rates | {kind: errors[place] / said for place, kind in enumerate(KINDS)}
+        rates = {"wer": errors.sum() / words_said, "cer": wrong.sum() / letters}
+        return rates | {kind: errors[place] / words_said for place, kind in enumerate(KINDS)}
 
     def reset(self) -> None:
         super().reset()

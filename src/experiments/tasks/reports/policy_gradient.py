@@ -20,12 +20,12 @@ class PolicyGradientReport(ActingReport):
 
     def details(self) -> dict[str, Any]:
         """Besides the test's episodes: steps of the environment, and how many a second, learning included."""
-        known = super().details()
+        details = super().details()
         if not self.task.history:
-            return known
+            return details
         steps = int(self.task.history[-1]["steps"])
         speed = round(steps / self.task.seconds, 1) if self.task.seconds else None
-        return known | {"steps": {"environment": steps, "a_second": speed, "return_by_steps": self.task.history}}
+        return details | {"steps": {"environment": steps, "a_second": speed, "return_by_steps": self.task.history}}
 
     def figures(self) -> dict[str, Callable[[], Figure | None]]:
         drawn = super().figures()

@@ -28,8 +28,8 @@ class SpeechRecognitionReport(Report):
         """Return the symbols' probabilities over time, below the spectrogram."""
         if not self.task.drawn:
             return {}
-        clips, said = zip(*self.task.drawn, strict=True)
-        return {"alignment": lambda: self.task.draw(pad(clips), said)}
+        clips, texts = zip(*self.task.drawn, strict=True)
+        return {"alignment": lambda: self.task.draw(pad(clips), texts)}
 
     def predict(self, inputs: Any) -> list[str]:
         """Return what is said in each recording."""

@@ -24,8 +24,8 @@ class ZeroShotReport(ClassificationReport):
 
     def details(self) -> dict[str, Any]:
         """As of classification, and the sentences with their tokens."""
-        said = {"by": self.task.by, "sentences": self.task.sentences, "tokens": self.task.tails}
-        return super().details() | {"zero_shot": said}
+        settings = {"by": self.task.by, "sentences": self.task.sentences, "tokens": self.task.tails}
+        return super().details() | {"zero_shot": settings}
 
     def recall(self, record: Mapping[str, Any]) -> None:
         """Takes the tokens of the sentences from the record of a finished run."""
