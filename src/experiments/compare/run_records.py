@@ -149,7 +149,7 @@ def read_run(folder: Path) -> RecordedRun:
         status=shown(record["status"]),
         seed=shown(record["choices"].get("seed")),
         choices=chosen | {"weights": as_typed(Path(weights)) if weights else weights},
-        given=given,
+        said=given,
         seeds=seeds,
         settings=resolved and {key: value for key, value in resolved.items() if key not in seeds},
         metrics=_numbers(record.get("metrics") or {}),
