@@ -120,6 +120,18 @@ def test_nothing_else_names_code(experiments, received: Path, tmp_path: Path, ke
         assert key in said and "nothing of it was run" in said
 
 
+@pytest.mark.parametrize("words", [["evaluate", "run", "data.batch_size=7"], ["lr", "run", "optimizer.lr=0.1"]])
+def test_its_words_name_no_code_either(experiments, received: Path, tmp_path: Path, words: list[str]) -> None:
+    """Where further words have the config composed anew."""
+    (tmp_path / "evil.py").write_text("open('executed', 'w').close()\ndef run(config): return []\n")
+    text = (received / "config.yaml").read_text()
+    for evil in ("+model.checked_by=evil.run", "model._target_=evil.run"):
+        config = yaml.safe_load(text)
+        config["run"]["overrides"].append(evil)
+        (received / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+        assert "evil.run" in refused(experiments, words, tmp_path)
+
+
 def test_aliases_that_grow_are_refused_by_count(experiments, received: Path, tmp_path: Path) -> None:
     levels = ["a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
     levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]

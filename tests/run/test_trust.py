@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from experiments.run import trust
+from experiments.system.fresh_python import look_here_last
 
 CONF = Path(__file__).parents[2] / "conf"
 GROUPS = ("model", "task", "data", "optimizer", "scheduler", "freezing", "precision", "trainer")
@@ -58,3 +60,14 @@ def test_helpers_of_timm_are_not_but_its_networks_are() -> None:
 def test_what_checks_a_config_is_ours(name: object) -> None:
     assert not trust._is_check(name)
     assert trust._is_check("experiments.config.labels_never_seen.problems")
+
+
+@pytest.mark.parametrize("first", ["", "HERE"])
+def test_the_current_folder_stands_for_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
+    """As `python -m experiments` puts it in front of all others."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path) if first else "", "installed"])
+    look_here_last()
+    assert sys.path == ["installed", str(tmp_path)]
+    trust._leave_out_this_folder()
+    assert sys.path == ["installed"]

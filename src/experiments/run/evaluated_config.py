@@ -11,6 +11,7 @@ from experiments.errors import UserError
 from experiments.run.folder import relocate
 from experiments.run.foreign import is_ours
 from experiments.run.instantiate import locate
+from experiments.run.trust import READING, require_trust
 
 
 def with_overrides(config: DictConfig, overrides: Sequence[str], made_here: bool) -> DictConfig:
@@ -18,7 +19,7 @@ def with_overrides(config: DictConfig, overrides: Sequence[str], made_here: bool
     Hydra and the folders of configs of a run that was not made here are left out: they could name code.
     """
     from experiments.config.check import require
-    from experiments.config.compose import compose
+    from experiments.config.compose import compose, to_plain_config
 
     for word in overrides:
         key = _key(word)
@@ -38,6 +39,9 @@ def with_overrides(config: DictConfig, overrides: Sequence[str], made_here: bool
             f"data={changed.run.choices.data} gives {given} and the run was trained on {trained}: choose data of the same kind"
         )
     changed = relocate(changed, Path(config.run.dir))
+    require_trust(
+        to_plain_config(changed), Path(config.run.dir), (*READING, "trainer")
+    )  # before a check of its own is called
     require(changed)
     return changed
 

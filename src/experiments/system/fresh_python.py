@@ -15,6 +15,6 @@ def python_module(name: str, *words: str) -> list[str]:
 
 
 def look_here_last() -> None:
-    """Has imports look into the current folder after all others."""
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+    """Has imports look into the current folder after all others, also after `python -m`, which has them look there first."""
+    here = os.getcwd()
+    sys.path[:] = [*(place for place in sys.path if place not in ("", here)), here]
