@@ -28,10 +28,11 @@ def processes_of(folder: Path) -> list[int]:
     return [int(pid) for pid, words in lines if f"experiments.run.ranks {folder}" in words]
 
 
-def test_two_processes_agree_with_one(command, tmp_path: Path) -> None:
-    for trainer in ("cpu", "cpu_2"):
-        done = command("train", *WORDS, f"trainer={trainer}", "data.augment.crop=1", f"hydra.run.dir={trainer}")
-        assert done.returncode == 0, done.stderr
+def test_two_processes_agree_with_one(experiments, command, tmp_path: Path) -> None:
+    code, _, errors = experiments("train", *WORDS, "trainer=cpu", "data.augment.crop=1", "hydra.run.dir=cpu")
+    assert code == 0, errors
+    done = command("train", *WORDS, "trainer=cpu_2", "data.augment.crop=1", "hydra.run.dir=cpu_2")
+    assert done.returncode == 0, done.stderr
     one, two = record(tmp_path / "cpu"), record(tmp_path / "cpu_2")
     assert two["environment"]["processes"] == 2
     assert two["status"] == "finished"
@@ -44,12 +45,13 @@ def test_two_processes_agree_with_one(command, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_translate_as_one(command, tmp_path: Path) -> None:
+def test_two_processes_translate_as_one(experiments, command, tmp_path: Path) -> None:
     words = ["data=generated_pairs", "data.count=301", "data.batch_size=32", "optimizer.lr=0.02", "logger=csv"]
     words += ["model.embedding=32", "model.hidden=32", "model.dropout=0.0", "trainer.max_epochs=6"]
-    for trainer in ("cpu", "cpu_2"):
-        done = command("train", *words, "task.search.beams=2", f"trainer={trainer}", f"hydra.run.dir={trainer}")
-        assert done.returncode == 0, done.stderr
+    code, _, errors = experiments("train", *words, "task.search.beams=2", "trainer=cpu", "hydra.run.dir=cpu")
+    assert code == 0, errors
+    done = command("train", *words, "task.search.beams=2", "trainer=cpu_2", "hydra.run.dir=cpu_2")
+    assert done.returncode == 0, done.stderr
     one, two = record(tmp_path / "cpu"), record(tmp_path / "cpu_2")
     assert two["environment"]["processes"] == 2
     assert one["data"] == two["data"]
@@ -57,9 +59,9 @@ def test_two_processes_translate_as_one(command, tmp_path: Path) -> None:
     assert two["metrics"]["test/loss"] == pytest.approx(one["metrics"]["test/loss"], rel=0.03)
     assert [each["source"] for each in one["translations"]] == [each["source"] for each in two["translations"]]
     # Tested again by one process, every sentence once: the two have judged the whole test part.
-    done = command("evaluate", "cpu_2", "trainer=cpu")
-    assert done.returncode == 0, done.stderr
-    again = {line.split()[0]: float(line.split()[1]) for line in done.stdout.splitlines()}
+    code, output, errors = experiments("evaluate", "cpu_2", "trainer=cpu")
+    assert code == 0, errors
+    again = {line.split()[0]: float(line.split()[1]) for line in output.splitlines()}
     for name in ("test/loss", "test/perplexity", "test/bleu", "test/chrf"):
         assert again[name] == pytest.approx(two["metrics"][name], abs=2e-4), name
     assert again["test/chrf"] > 15
@@ -103,11 +105,19 @@ def test_a_killed_process_ends_the_run(tmp_path: Path, victim: str) -> None:
     assert processes_of(folder) == []
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """The record of a run of two processes that nobody stops."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    words = ["train", *WORDS, "trainer.max_epochs=6", "trainer=cpu_2", f"hydra.run.dir={folder}"]
+    done = subprocess.run([sys.executable, "-m", "experiments", *words], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return record(folder)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_stopped_and_taken_up_again(command, tmp_path: Path, signum: int) -> None:
-    whole = command("train", *WORDS, "trainer.max_epochs=6", "trainer=cpu_2", "hydra.run.dir=whole")
-    assert whole.returncode == 0, whole.stderr
+def test_stopped_and_taken_up_again(command, whole: dict, tmp_path: Path, signum: int) -> None:
     folder = tmp_path / "run"
     words = [
         *WORDS,
@@ -128,7 +138,7 @@ def test_stopped_and_taken_up_again(command, tmp_path: Path, signum: int) -> Non
     assert processes_of(folder) == []
     done = command("train", f"resume={folder}")
     assert done.returncode == 0, done.stderr
-    assert record(folder)["metrics"] == pytest.approx(record(tmp_path / "whole")["metrics"], rel=1e-5)
+    assert record(folder)["metrics"] == pytest.approx(whole["metrics"], rel=1e-5)
 
 
 def test_the_users_mistake_is_one_sentence_from_two_processes_too(command, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import socket
@@ -92,30 +93,37 @@ SLOW = ("anomalies", "a code", "windows", "texts of a transformer", "a bound", "
         "boxes", "masks of objects", "colours", "graded pairs", "pairs", "labels never seen", "transcripts", "a policy")  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pairs of texts with grades, and pictures in colour."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pairs of texts and their grades, and with pictures in colour."""
+    place = tmp_path_factory.mktemp("kinds")
     draw = np.random.default_rng(0)
     words = draw.choice(["good", "bad", "long", "new", "old", "odd", "अच्छी", "film"], (60, 2, 4))
-    rows = [f"{' '.join(one)}\t{' '.join(two)}\t{place % 11 / 2}" for place, (one, two) in enumerate(words)]
-    Path("pairs.tsv").write_text("\n".join(["first\tsecond\tscore", *rows]) + "\n", encoding="utf-8")
-    for place in range(60):
-        folder = Path("pictures") / f"class {place % 2}"
+    rows = [f"{' '.join(one)}\t{' '.join(two)}\t{number % 11 / 2}" for number, (one, two) in enumerate(words)]
+    (place / "pairs.tsv").write_text("\n".join(["first\tsecond\tscore", *rows]) + "\n", encoding="utf-8")
+    for number in range(60):
+        folder = place / "pictures" / f"class {number % 2}"
         folder.mkdir(parents=True, exist_ok=True)
         pixels = draw.integers(0, 256, (4, 4, 3), np.uint8).repeat(3, 0).repeat(3, 1)
-        Image.fromarray(pixels).save(folder / f"{place}.png")
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return place
 
 
-def measured(name: str, folder: Path) -> dict[str, float]:
-    """Trains a kind of run for two batches; what its record says of the test."""
+@pytest.fixture(autouse=True)
+def _here(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+
+
+@functools.cache
+def measured(name: str, place: Path) -> tuple[str, dict[str, float]]:
+    """Trains a kind of run for two batches, once for all tests; its folder, and what its record says of the test."""
     if "weights=writer" in KINDS[name].words:  # whose labels are judged by a language model
         train("data=generated_text", "data.count=200", "hydra.run.dir=writer", *WRITER.split(), *QUICK)
     metrics = train(
-        *KINDS[name].words.split(), *QUICK, f"hydra.run.dir={folder / name.replace(' ', '_').replace(',', '')}"
+        *KINDS[name].words.split(), *QUICK, f"hydra.run.dir={place / name.replace(' ', '_').replace(',', '')}"
     )
     found = {key: value for key, value in metrics["metrics"].items() if key.startswith("test/")}
-    return {key: float("nan") if value is None else value for key, value in found.items()} | {"dir": metrics["dir"]}
+    return str(metrics["dir"]), {key: float("nan") if value is None else value for key, value in found.items()}
 
 
 def assert_same(found: dict[str, float], right: dict[str, float]) -> None:
@@ -125,9 +133,8 @@ def assert_same(found: dict[str, float], right: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize("name", [pytest.param(one, marks=[pytest.mark.slow] if one in SLOW else []) for one in KINDS])
-def test_no_batch_size_changes_a_metric(tmp_path: Path, name: str) -> None:
-    recorded = measured(name, tmp_path)
-    folder = recorded.pop("dir")
+def test_no_batch_size_changes_a_metric(place: Path, name: str) -> None:
+    folder, recorded = measured(name, place)
     of_batches = KINDS[name].of_batches
     known = {key: value for key, value in recorded.items() if key not in of_batches}
     for size in (7, 26, 400):
@@ -162,20 +169,20 @@ print(json.dumps(found))
 
 
 @pytest.mark.slow
-def test_two_processes_find_the_same(tmp_path: Path) -> None:
+def test_two_processes_find_the_same(place: Path) -> None:
     """Both begin once, and test all kinds of runs one after another."""
     folders, left_out = {}, {}
     for name, kind in KINDS.items():
-        recorded = measured(name, tmp_path)
-        left_out[recorded["dir"]] = kind.of_batches
-        folders[recorded.pop("dir")] = recorded
+        folder, recorded = measured(name, place)
+        left_out[folder] = kind.of_batches
+        folders[folder] = recorded
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     shared = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "NODE_RANK": "0"}
     ranks = [
         subprocess.Popen(
-            [sys.executable, "-c", RANK, *folders], env=shared | {"LOCAL_RANK": rank, "RANK": rank}, cwd=tmp_path,
+            [sys.executable, "-c", RANK, *folders], env=shared | {"LOCAL_RANK": rank, "RANK": rank}, cwd=place,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for rank in ("0", "1")
