@@ -1,8 +1,8 @@
 """Hydra reads and merges the same files once for the whole suite.
 
 Most of the time of a composition goes into merging files, and the suite composes some thousands of configs of few choices
-of options. What Hydra makes of one choice is remembered here; it still parses each command line and sets each value
-itself. What a test writes into a folder of configs, stores in Hydra's ConfigStore or sets in the environment counts.
+of options. What Hydra makes of one choice is remembered here, and what its grammar makes of a word; it still checks each
+command line and sets each value itself. What a test writes into a folder of configs, stores in Hydra's ConfigStore or sets in the environment counts.
 EXPERIMENTS_PLAIN=1 turns this off, as it does all that stands in for parts of libraries.
 """
 
@@ -29,8 +29,10 @@ def files_read_once() -> Iterator[None]:
         return
     from hydra._internal import config_loader_impl, defaults_list
     from hydra._internal.core_plugins.file_config_source import FileConfigSource
+    from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    read = FileConfigSource.load_config
+    read, parse = FileConfigSource.load_config, OverridesParser.parse_rule
+    words: dict[Any, bytes] = {}
     files: dict[Any, bytes] = {}
     listed, merged = config_loader_impl.create_defaults_list, config_loader_impl.ConfigLoaderImpl
     compose = merged._compose_config_from_defaults_list
@@ -68,12 +70,22 @@ def files_read_once() -> Iterator[None]:
             return result
         return pickle.loads(files[key])
 
+    def parse_once(self: Any, s: str, rule_name: str) -> Any:
+        key = (s, rule_name, tuple(self.functions.functions))
+        if key not in words:
+            result = parse(self, s, rule_name)
+            words[key] = pickle.dumps(result)
+            return result
+        return pickle.loads(words[key])
+
+    OverridesParser.parse_rule = parse_once  # type: ignore[method-assign]
     FileConfigSource.load_config = read_once  # type: ignore[method-assign]
     config_loader_impl.create_defaults_list = list_once
     merged._compose_config_from_defaults_list = compose_once  # type: ignore[method-assign]
     try:
         yield
     finally:
+        OverridesParser.parse_rule = parse  # type: ignore[method-assign]
         FileConfigSource.load_config = read  # type: ignore[method-assign]
         config_loader_impl.create_defaults_list = listed
         merged._compose_config_from_defaults_list = compose  # type: ignore[method-assign]
