@@ -6,6 +6,7 @@ import functools
 import importlib.metadata
 import os
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,9 @@ import pytest
 
 for name in ("CI", "NO_COLOR", "FORCE_COLOR"):  # which decide what a terminal shows: a test sets them itself
     os.environ.pop(name, None)
+# Else every process that a test starts compiles all modules of ours anew, as each worker does with all tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 if "PYTEST_XDIST_WORKER" in os.environ:  # several workers with several threads each would wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -38,6 +42,23 @@ LONGEST = (
 )  # fmt: skip
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One more worker than cores: while a test waits for a process or for time to pass, another one works."""
+    from experiments.config.devices import cores
+
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else cores() + 1
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Lightning is imported as runs import it, before a test's own import brings along all that torchmetrics can use."""
+    if PLAIN or "torchmetrics" in sys.modules or not isinstance(collector, pytest.Module):
+        return
+    if re.search(r"torch|lightning|experiments\.(tasks|callbacks|run|loggers)", collector.path.read_text()):
+        from experiments.speedups.lean_imports import import_lightning
+
+        import_lightning()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

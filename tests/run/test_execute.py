@@ -384,7 +384,8 @@ def test_a_run_that_its_values_keep_from_beginning_leaves_no_folder(
 def test_a_full_disk_while_saving(command, tmp_path: Path) -> None:
     # A limit on the size of files is to a writer what a full disk is: the write fails half way.
     (tmp_path / "sitecustomize.py").write_text(
-        "import resource, signal\n"
+        "import resource, signal, sys\n"
+        "sys.dont_write_bytecode = True\n"  # which would be cut off as well
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n"
     )

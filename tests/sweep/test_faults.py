@@ -169,6 +169,7 @@ def test_a_disk_that_fills_up_fails_the_job_and_not_the_sweep(sweeps: Sweeps) ->
     site = sweeps.folder / "sitecustomize.py"
     site.write_text(
         "import resource, signal, sys\n"
+        "sys.dont_write_bytecode = True\n"  # which would be cut off as well
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n"
     )
