@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -53,6 +54,27 @@ def test_channels_last_changes_no_value() -> None:
     arrange(model, "channels_last")
     assert model.conv1[0].weight.is_contiguous(memory_format=torch.channels_last)
     assert torch.allclose(model(images), before, atol=1e-5)
+
+
+def test_large_weights_stay_as_they_are_where_that_changes_no_bit() -> None:
+    """On a CPU torch copies a large weight with channels last at each step; what passes between layers has channels last."""
+    formats = []
+
+    def note(layer: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+        formats.append(output.is_contiguous(memory_format=torch.channels_last))
+
+    outputs, images = [], torch.randn(2, 3, 8, 8)
+    for device in ("cpu", "gpu"):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 128, 3), nn.BatchNorm2d(128))
+        arrange(model, "channels_last", device)
+        assert model[2].weight.is_contiguous() == (device == "cpu")
+        model[2].register_forward_hook(note)
+        outputs.append(model(images))
+        outputs[-1].square().mean().backward()
+        outputs.append(model[2].weight.grad.contiguous())
+    assert formats == [True, True]
+    assert torch.equal(outputs[0], outputs[2]) and torch.equal(outputs[1], outputs[3])
 
 
 @pytest.mark.parametrize(("model", "memory_format"), [("simple_cnn", "channels_last"), ("mlp", "contiguous")])
