@@ -41,7 +41,7 @@ class SpeechRecognition(Task):
         optimizer: as in `Task`.
         scheduler: as in `Task`.
         beam: prefixes that the test and predictions keep; 1 takes the best symbol at each step, as validation does.
-        normalise: how texts are written before they are compared, see `text_rules.rule`.
+        normalise: how texts are written before they are compared, see `transcript_rules.rule`.
 
     Raises:
         UserError: when the data have no symbols, or `beam` is below 1.

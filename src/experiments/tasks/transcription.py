@@ -71,7 +71,7 @@ class Transcription(Task):
             it. A transcript that repeats itself is then made again from the whole window.
         prompt: text that is taken to stand before; None: none.
         search: `beams` and `length_penalty`, see `TranscriptSearch`.
-        normalise: how texts are written before they are compared, see `text_rules.rule`.
+        normalise: how texts are written before they are compared, see `transcript_rules.rule`.
         samples: transcripts in TensorBoard and in the record.
 
     Raises:

@@ -22,7 +22,7 @@ class Transcribed(AudioData):
     """Recordings with transcripts: a subclass gives the lists of utterances, by part.
 
     Args:
-        normalise: how transcripts are written: none, lower, simple or english, see `text_rules.rule`.
+        normalise: how transcripts are written: none, lower, simple or english, see `transcript_rules.rule`.
         empty: `error`, or `drop`: leave out recordings with an empty transcript.
         unknown: of characters that the training transcripts do not have: `error`, or `drop`: take them out of the others.
         rate: samples a second; others are resampled. None: the files', which must agree.
