@@ -81,7 +81,7 @@ def test_a_killed_launcher_leaves_nothing_behind_and_loses_nothing(
     assert f"at work: process {process.pid}" in output
     process.kill()
     process.communicate()
-    sweeps.await_(lambda: not processes_of(process.pid), 10)
+    sweeps.await_(lambda: not processes_of(process.pid))
     output = experiments("status", "killed")[1]
     assert "2 interrupted, 1 waiting" in output
     assert "experiments train -m resume=killed" in output
@@ -213,7 +213,7 @@ def test_a_killed_rank_fails_its_job_alone(sweeps: Sweeps) -> None:
             continue
     assert len(ranks) == 1
     os.kill(ranks[0], signal.SIGKILL)
-    sweeps.await_(lambda: sweeps.records("rank")["devices=2"]["status"] == "failed", 60)
+    sweeps.await_(lambda: sweeps.records("rank")["devices=2"]["status"] == "failed")
     sweeps.await_(lambda: sweeps.saved("rank", 2))
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=180)
