@@ -152,6 +152,8 @@ def _box(node: Node, sources: set[int]) -> Box:
         words = "average pool to"
         count = " × ".join(str(side) for side in node.output[-2:])
     part = node.name.rpartition(".")[2]
+    if isinstance(node.module, nn.Embedding):  # with the family in its name, as BartScaledWordEmbedding
+        words = "positions" if "Positional" in node.kind else "embedding"
     if isinstance(node.module, nn.Linear) and part in _PARTS:
         words = f"{part}: {words}"
     return Box(
@@ -283,7 +285,7 @@ def _below(shape: str, parameters: int) -> str:
 
 
 def _operator(sign: str) -> str:
-    return "attention" if sign.startswith(_OF_ATTENTION) else sign.replace("_", " ").strip()
+    return "attention" if sign.lstrip("_").startswith(_OF_ATTENTION) else sign.replace("_", " ").strip()
 
 
 def _spaced(name: str) -> str:
