@@ -27,6 +27,7 @@ def test_a_range_test_suggests_a_rate(experiments: Experiments, tmp_path: Path) 
         (["--min", "1", "--max", "0.1"], "must be above 0 and grow"),
         (["--steps", "3"], "must be 10 or more"),
         (["nowhere"], "holds no config.yaml"),
+        (["data=digits", "task=reconstruction", "model=pca"], "model=pca learns nothing by gradients"),
     ):
         code, _, errors = experiments("lr", *words)
         assert code == 2 and said in errors
