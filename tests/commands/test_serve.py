@@ -34,7 +34,7 @@ def picture(size: int = 8) -> bytes:
     return out.getvalue()
 
 
-def client(answerer: Answerer, size: int = 1_000_000, seconds: float = 30.0) -> Any:
+def client(answerer: Answerer, size: int = 1_000_000, seconds: float = 600.0) -> Any:
     from fastapi.testclient import TestClient
 
     from experiments.commands.serve_app import Limits, application
@@ -133,6 +133,7 @@ KINDS = {
     "speech": (["data=generated_words"], {"seconds", "transcript", "segments"}, 1, [1, 2], "is no file"),
     "series": (["data=generated_series"], {"first", "last", "steps", "generated", "forecast", "picture"}, 1, b"a,b", "the file"),
     "masks": (["data=generated_masks", "data.size=32"], {"classes", "mask", "overlay"}, 2, b"", "is empty"),
+    "boxes": (["data=generated_boxes", "data.count=16", "model=ssdlite"], {"objects", "drawn"}, 1, b"", "is empty"),
 }  # fmt: skip
 
 
@@ -197,6 +198,6 @@ def test_the_page_opens(answerer: Answerer) -> None:
     try:
         import urllib.request
 
-        assert "lenet5 on digits" in urllib.request.urlopen(url, timeout=30).read().decode()
+        assert "lenet5 on digits" in urllib.request.urlopen(url, timeout=120).read().decode()
     finally:
         made.close()
