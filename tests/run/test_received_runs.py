@@ -186,6 +186,29 @@ def test_packed_data_that_grow_are_refused_by_size(tmp_path: Path, monkeypatch: 
         packed.refuse_too_large(tmp_path / "huge.npz")
 
 
+@pytest.mark.parametrize("name", ["questions.json.gz", "questions.zip", "table.xlsx", "table.parquet"])
+def test_packed_tables_that_grow_are_refused_by_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    from experiments.data.common import packed
+    from experiments.data.common.typed_tables import typed_rows
+    from experiments.data.text.squad_layout import read_questions
+
+    path = tmp_path / name
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(bytes(8 << 20)))
+    elif path.suffix == ".parquet":
+        parquet = pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(pytest.importorskip("pyarrow").table({"text": ["same"] * (2 << 20)}), path)
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("questions.json", bytes(8 << 20))
+    assert path.stat().st_size < 1 << 16
+    monkeypatch.setattr(packed, "free_memory", lambda: 1 << 20)
+    with pytest.raises(UserError, match=r"GB of memory are free|more than 524,288 bytes unpacked"):
+        list(typed_rows(path) if path.stem == "table" else read_questions(path))
+
+
 def test_an_image_bomb_is_named(experiments, received: Path, tmp_path: Path) -> None:
     header = struct.pack(">IIBBBBB", 60000, 60000, 1, 0, 0, 0, 0)
 

@@ -34,13 +34,21 @@ def unpacked(path: Path, largest: int | None = None) -> bytes:
 
 
 def refuse_too_large(path: Path) -> None:
-    """Looks at what a zip file such as one of NumPy's says that its content takes.
+    """Looks at what a zip file such as one of NumPy's, or a sheet of Excel, says that its content takes.
 
     Raises:
         ValueError: when that is more than the free memory.
         OSError, zipfile.BadZipFile: when it cannot be read.
     """
     with zipfile.ZipFile(path) as archive:
-        size = sum(item.file_size for item in archive.infolist())
+        refuse_size(sum(item.file_size for item in archive.infolist()))
+
+
+def refuse_size(size: int) -> None:
+    """Looks at what a file says that its content takes.
+
+    Raises:
+        ValueError: when that is more than the free memory.
+    """
     if size > (free := free_memory()):
         raise ValueError(f"its content takes {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free")

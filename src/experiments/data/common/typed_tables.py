@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from experiments.data.common.packed import refuse_size, refuse_too_large
 from experiments.errors import UserError, first_line
 
 SHEET, PARQUET = ".xlsx", ".parquet"
@@ -28,6 +29,7 @@ def _sheet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except ImportError:
         raise _missing(path, "openpyxl") from None
     try:
+        refuse_too_large(path)
         sheet = load_workbook(path, read_only=True, data_only=True).worksheets[0]
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): name the file with the data") from error
@@ -53,6 +55,10 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise _missing(path, "pyarrow") from None
     try:
         file = parquet.ParquetFile(path)
+        cells = file.metadata.num_rows * file.metadata.num_columns  # a byte each at least, however well they are packed
+        refuse_size(
+            max(cells, *(file.metadata.row_group(one).total_byte_size for one in range(file.num_row_groups)), 0)
+        )
         _require_different(path, file.schema_arrow.names)
         number = 0
         for batch in file.iter_batches():

@@ -6,7 +6,6 @@ Rajpurkar et al., "SQuAD: 100,000+ questions for machine comprehension of text" 
 
 from __future__ import annotations
 
-import gzip
 import json
 import logging
 import zipfile
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments.data.common.packed import refuse_too_large, unpacked
 from experiments.errors import UserError, first_line
 
 log = logging.getLogger(__name__)
@@ -51,21 +51,22 @@ def read_questions(path: Path) -> list[Question]:
     """
     try:
         if path.suffix == ".zip":
+            refuse_too_large(path)
             with zipfile.ZipFile(path) as archive:
                 inside = [name for name in archive.namelist() if name.endswith(".json")]
                 if not inside:
                     raise UserError(f"{path} holds no .json file: name SQuAD's file")
                 content = archive.read(inside[0])
         else:
-            content = path.read_bytes()
-            content = gzip.decompress(content) if path.suffix == ".gz" else content
+            content = unpacked(path)
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{path} cannot be read ({first_line(error)}): name a file in SQuAD's layout") from error
+    try:
         articles = json.loads(content)["data"]
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise UserError(
             f"{path} has not SQuAD's layout ({first_line(error)}): it is an object with a list of articles under data"
         ) from error
-    except (OSError, zipfile.BadZipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{path} cannot be read ({first_line(error)}): name a file in SQuAD's layout") from error
     found = []
     for number, article in enumerate(articles, 1):
         try:
