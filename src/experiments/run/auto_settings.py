@@ -76,7 +76,7 @@ def arrange(model: nn.Module, memory_format: str, device: str = "cpu") -> None:
         return
     for weight in model.parameters():
         if weight.ndim == 4 and (device != "cpu" or weight.numel() <= SMALL):
-            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+            weight.data = weight.data.to(memory_format=torch.channels_last)  # also of one channel
 
 
 def settle(config: Any, model: nn.Module, spec: Any) -> None:
