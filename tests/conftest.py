@@ -6,7 +6,6 @@ import functools
 import importlib.metadata
 import os
 import random
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -49,16 +48,6 @@ def pytest_xdist_auto_num_workers() -> int | None:
     from experiments.config.devices import cores
 
     return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else cores() + 1
-
-
-def pytest_collectstart(collector: pytest.Collector) -> None:
-    """Lightning is imported as runs import it, before a test's own import brings along all that torchmetrics can use."""
-    if PLAIN or "torchmetrics" in sys.modules or not isinstance(collector, pytest.Module):
-        return
-    if re.search(r"torch|lightning|experiments\.(tasks|callbacks|run|loggers)", collector.path.read_text()):
-        from experiments.speedups.lean_imports import import_lightning
-
-        import_lightning()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
