@@ -72,6 +72,7 @@ for number, (name, words) in enumerate(json.loads(sys.argv[1]).items()):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1900)
 @pytest.mark.skipif(sys.platform == "win32", reason="gloo processes are tested on POSIX")
 def test_two_processes_stopped_in_mid_epoch(tmp_path: Path) -> None:
     """Both begin once, and train all kinds of runs one after another."""
@@ -89,7 +90,11 @@ def test_two_processes_stopped_in_mid_epoch(tmp_path: Path) -> None:
         )
         for rank in ("0", "1")
     ]  # fmt: skip
-    said = [rank.communicate(timeout=1800)[1] for rank in ranks]
+    try:
+        said = [rank.communicate(timeout=1800)[1] for rank in ranks]
+    finally:
+        for rank in ranks:  # one waits for the other for ever where that has failed
+            rank.kill()
     assert [rank.returncode for rank in ranks] == [0, 0], "".join(said)
     for number, name in enumerate(KINDS):
         whole, cut = tmp_path / f"whole_{number}", tmp_path / f"cut_{number}"
