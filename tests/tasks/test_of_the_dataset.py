@@ -169,6 +169,7 @@ print(json.dumps(found))
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_two_processes_find_the_same(place: Path) -> None:
     """Both begin once, and test all kinds of runs one after another."""
     folders, left_out = {}, {}
@@ -187,7 +188,11 @@ def test_two_processes_find_the_same(place: Path) -> None:
         )
         for rank in ("0", "1")
     ]  # fmt: skip
-    said = [rank.communicate(timeout=600) for rank in ranks]
+    try:
+        said = [rank.communicate(timeout=600) for rank in ranks]
+    finally:
+        for rank in ranks:  # one waits for the other for ever where that has failed
+            rank.kill()
     assert [rank.returncode for rank in ranks] == [0, 0], said[0][1] + said[1][1]
     for output, _ in said:
         for folder, found in json.loads(output.splitlines()[-1]).items():
