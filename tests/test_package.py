@@ -36,7 +36,7 @@ def test_the_version_follows_the_tag(tmp_path: Path) -> None:
     assert _version_in(tmp_path) == "1.2.3"
     git("commit", "--allow-empty", "-m", "two")
     assert re.fullmatch(r"1\.2\.3\.dev1\+g[0-9a-f]+", _version_in(tmp_path))
-    (tmp_path / "PKG-INFO").write_text("Metadata-Version: 2.4\nName: experiments\nVersion: 9.9\n")
+    (tmp_path / "PKG-INFO").write_text("Metadata-Version: 2.4\nName: lightning-experiments\nVersion: 9.9\n")
     assert _version_in(tmp_path) == "9.9", "a source archive says it itself"
 
 
