@@ -54,11 +54,24 @@ def test_a_damaged_file(tmp_path: Path) -> None:
         rows(tmp_path / "a.parquet", "text", "label", "utf-8")
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".xlsx"])
+def test_a_file_that_needs_more_than_the_free_memory(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / f"a{suffix}", {"text": ["good"], "label": [1]})
+    monkeypatch.setattr("experiments.data.common.packed.free_memory", lambda: 1)
+    with pytest.raises(UserError, match=r"is too large \(its content takes .* of memory are free\): leave out rows"):
+        rows(path, "text", "label", "utf-8")
+
+
 def test_a_sheet_with_a_column_of_no_name(tmp_path: Path) -> None:
     """An empty one moves no other; a full one is named."""
     book = pytest.importorskip("openpyxl").Workbook()
     for row in (["text", None, "label"], ["good", None, 1], ["bad", None, 0]):
         book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    assert [label for _, label, _ in rows(tmp_path / "a.xlsx", "text", "label", "utf-8")] == ["1", "0"]
+    book.active["B3"] = " "
     book.save(tmp_path / "a.xlsx")
     assert [label for _, label, _ in rows(tmp_path / "a.xlsx", "text", "label", "utf-8")] == ["1", "0"]
     book.active["B3"] = "?"

@@ -9,6 +9,10 @@ from pathlib import Path
 from experiments.system.memory import free_memory
 
 
+class ContentTooLargeError(ValueError):
+    """The content of a file takes more than the memory that is free."""
+
+
 def unpacked(path: Path, largest: int | None = None) -> bytes:
     """Return the content of a file, unpacked where its name ends in .gz.
 
@@ -37,7 +41,7 @@ def refuse_too_large(path: Path) -> None:
     """Looks at what a zip file such as one of NumPy's, or a sheet of Excel, says that its content takes.
 
     Raises:
-        ValueError: when that is more than the free memory.
+        ContentTooLargeError: when that is more than the free memory.
         OSError, zipfile.BadZipFile: when it cannot be read.
     """
     with zipfile.ZipFile(path) as archive:
@@ -48,7 +52,7 @@ def refuse_size(size: int) -> None:
     """Looks at what a file says that its content takes.
 
     Raises:
-        ValueError: when that is more than the free memory.
+        ContentTooLargeError: when that is more than the free memory.
     """
     if size > (free := free_memory()):
-        raise ValueError(f"its content takes {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free")
+        raise ContentTooLargeError(f"its content takes {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free")

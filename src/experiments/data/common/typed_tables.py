@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from experiments.data.common.packed import refuse_size, refuse_too_large
+from experiments.data.common.packed import ContentTooLargeError, refuse_size, refuse_too_large
 from experiments.errors import UserError, first_line
 
 SHEET, PARQUET = ".xlsx", ".parquet"
@@ -33,6 +33,8 @@ def _sheet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         sheet = load_workbook(path, read_only=True, data_only=True).worksheets[0]
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): name the file with the data") from error
+    except ContentTooLargeError as error:
+        raise _too_large(path, error) from error
     except Exception as error:  # a zip file of something else has several ways to fail
         raise UserError(f"{path} is no Excel file, or damaged ({first_line(error)}): save it again") from error
     rows = enumerate(sheet.iter_rows(values_only=True), 1)
@@ -42,7 +44,7 @@ def _sheet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     _require_different(path, list(head.values()))
     for number, cells in rows:
         for place, cell in enumerate(cells):
-            if cell is not None and place not in head:
+            if place not in head and cell is not None and str(cell).strip():  # a formula may give an empty text
                 raise UserError(f"{path}:{number}: column {place + 1} has values and no name: name it in the first row")
         if any(cell is not None for cell in cells):
             yield number, {name: cells[place] if place < len(cells) else None for place, name in head.items()}
@@ -69,8 +71,14 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise
     except OSError as error:
         raise UserError(f"{path} cannot be read ({first_line(error)}): name the file with the data") from error
+    except ContentTooLargeError as error:
+        raise _too_large(path, error) from error
     except Exception as error:  # of the library's own kinds
         raise UserError(f"{path} is no Parquet file, or damaged ({first_line(error)}): save it again") from error
+
+
+def _too_large(path: Path, error: ContentTooLargeError) -> UserError:
+    return UserError(f"{path} is too large ({error}): leave out rows or columns, or take a machine with more memory")
 
 
 def _missing(path: Path, package: str) -> UserError:
