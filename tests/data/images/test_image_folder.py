@@ -316,6 +316,11 @@ def test_images_of_eight_bits_beside_those_of_twelve(tmp_path: Path) -> None:
         decode(tmp_path / "d.tif", None, grey=True)
 
 
+def test_an_image_of_pillow_out_of_range() -> None:
+    with pytest.raises(UserError, match=r"a Pillow image of mode I cannot be read \(its values go from 70000 to 70000"):
+        decode(Image.fromarray(np.full((4, 4), 70000, np.int32)), None, grey=True)
+
+
 def test_images_of_floating_point(tmp_path: Path) -> None:
 
     for name, values in {"share": [0.0, 0.5, 1.0], "bytes": [0.0, 128.0, 255.0], "beyond": [0.0, 1.0, 4000.0]}.items():

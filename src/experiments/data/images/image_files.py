@@ -42,7 +42,7 @@ def decode(
         (C, H, W) uint8.
 
     Raises:
-        UserError: the file is empty, cut short or no image, or the array is of another type or shape.
+        UserError: the file is empty, cut short or no image, its values are out of range, or the array is of another type or shape.
     """
     from PIL import Image
 
@@ -50,7 +50,10 @@ def decode(
     if isinstance(source, np.ndarray):
         image = _plain(_from_array(source), mode, bits)
     elif isinstance(source, Image.Image):
-        image = _plain(source, mode, bits)
+        try:
+            image = _plain(source, mode, bits)
+        except Exception as error:
+            raise UserError(f"a Pillow image of mode {source.mode} cannot be read ({error}).") from error
     else:
         try:
             with Image.open(source) as opened:
@@ -120,10 +123,10 @@ def bits_used(paths: Sequence[str | Path]) -> int:
     """Says how many bits the images of one dataset use: 16, or 12 or 8 where files of 16 bits hold no greater value.
 
     Cameras and scanners write 12 bits, and some programs 8, into files of 16; read as 16 bits these would be almost black.
-    Looks at the heads of 32 images and, where one has 16 bits, at the values of up to 1,000.
+    Looks at 32 images and, where their files have 16 bits and the values fit into 12, at up to 1,000.
     """
     greatest = max(map(_greatest, _spread(paths, 32)), default=0)
-    if greatest:
+    if 0 < greatest < 2**12:
         greatest = max(map(_greatest, _spread(paths, 1000)))
     return next((bits for bits in (8, 12) if 0 < greatest < 2**bits), 16)
 
