@@ -42,6 +42,7 @@ class AnomalyDetection(Autoencoding):
     """
 
     report_class: type[Report] = AnomalyDetectionReport
+    test_keys: tuple[str, ...] = ("loss", "false_alarms", "peers", "peer_examples")
 
     peer_metrics = ("auroc", "average_precision", "false_alarm_rate", "detection_rate",
                     "pca_auroc", "pca_average_precision", "forest_auroc", "forest_average_precision")  # fmt: skip
