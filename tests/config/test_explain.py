@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from experiments.config.comments import comment_of, comments, files_of, with_comments
 from experiments.config.compose import GROUPS, dotted
 from experiments.config.key_meanings import argument, meaning
-from experiments.config.options import conf_dir, content, option_files
+from experiments.config.options import conf_dir, content, defaults_of, option_files
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -102,3 +102,12 @@ def test_help_of_train_shows_the_comments(experiments) -> None:
 def test_every_comment_is_read() -> None:
     assert len(comments(conf_dir() / "model" / "lstm.yaml")) >= 8
     assert with_comments("nothing: 0\n", {}) == "nothing: 0\n"
+
+
+def test_options_in_a_folder_of_their_group_are_read() -> None:
+    """`data=control` changes `base/environment`, a file in a folder of the group."""
+    assert [path.name for path in files_of("data", "control")] == ["control.yaml", "environment.yaml"]
+    found = {"defaults": ["_self_", "base/a@_here_", "/model/b", "/hydra/launcher/c", {"override /hydra/sweeper": "d"}]}
+    assert defaults_of(found, "model") == [
+        ("model", "base/a", ""), ("model", "b", ""), ("hydra/launcher", "c", ""), ("hydra/sweeper", "d", "override /hydra/sweeper"),
+    ]  # fmt: skip

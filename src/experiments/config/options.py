@@ -79,8 +79,11 @@ def defaults_of(found: Mapping[str, Any], group: str) -> list[Default]:
     for entry in listed if isinstance(listed, list) else ():
         if isinstance(entry, str) and entry != "_self_":
             name = entry.partition("@")[0]
-            place, _, option = name.rpartition("/")
-            entries.append(Default(place.removeprefix("/") if name.startswith("/") else group, option))
+            place, _, option = name.removeprefix(f"/{group}/").rpartition("/")
+            if place.startswith("/"):
+                entries.append(Default(place.removeprefix("/"), option))
+            else:  # of this group, maybe in a folder of it, as `base/environment`
+                entries.append(Default(group, f"{place}/{option}" if place else option))
         for key, option in entry.items() if isinstance(entry, dict) else ():
             place = str(key).removeprefix("override ").strip().partition("@")[0]
             entries.append(Default(place.removeprefix("/"), option, str(key)))
