@@ -71,3 +71,31 @@ def test_the_current_folder_stands_for_no_package(tmp_path: Path, monkeypatch: p
     assert sys.path == ["installed", str(tmp_path)]
     trust._leave_out_this_folder()
     assert sys.path == ["installed"]
+
+
+def test_nothing_is_imported_while_the_current_folder_may_stand_for_a_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EXPERIMENTS_TRUST", raising=False)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    seen = []
+
+    def check(name: object) -> bool:
+        seen.append(str(tmp_path) in sys.path)
+        return True
+
+    monkeypatch.setattr(trust, "_is_check", check)
+    trust.require_trust({"data": {"checked_by": "experiments.data.control.check.problems"}}, tmp_path, ("data",))
+    assert seen == [False]
+
+
+def test_a_package_that_a_class_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> None:
+        raise ModuleNotFoundError(name="soundfile")
+
+    monkeypatch.setattr(trust, "import_module", absent)
+    assert trust._unlike("data._target_", "experiments.data.audio.fsdd.FSDD") == (
+        "which needs the package soundfile, which is not installed here"
+    )
+    assert trust._unlike("data._target_", "soundfile.SoundFile") == "which cannot be imported here"

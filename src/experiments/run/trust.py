@@ -196,6 +196,8 @@ def require_trust(config: Any, folder: Path, groups: Sequence[str] | None = None
                 f"{folder}/config.yaml was not written here and says {key}={value!r:.120}, which stands for something else, as no "
                 "run writes it: nothing of it was run; restore the file from a copy"
             )
+    if not _trusted():
+        _leave_out_this_folder()  # before anything is imported, also of ours
     for key, name, value in _nodes(config):
         code = name in _READING_CODE or (name == "checked_by" and value and not _is_check(value))
         if code and not _trusted():
@@ -208,8 +210,6 @@ def require_trust(config: Any, folder: Path, groups: Sequence[str] | None = None
     for key, target in found:
         if why := _unknown(target):
             raise UserError(_refusal(folder, key, target, why))
-    if not _trusted():
-        _leave_out_this_folder()
     for key, target in found:
         if why := _unlike(key, target):
             raise UserError(_refusal(folder, key, target, why))
@@ -262,6 +262,8 @@ def _unlike(key: str, target: str) -> str | None:
     """Tell why what a name stands for is not what a run is made of, as half a sentence; imports it."""
     try:
         thing = _located(target)
+    except ModuleNotFoundError as error:
+        return f"which needs the package {error.name}, which is not installed here"
     except (ImportError, AttributeError):
         return "which cannot be imported here"
     if inspect.isfunction(thing) and (_is_ours_to_call(thing, target) or _makes_network(thing)):
@@ -300,7 +302,9 @@ def _located(target: str) -> Any:
     for count in range(len(parts) - 1, 0, -1):
         try:
             found = import_module(".".join(parts[:count]))
-        except ModuleNotFoundError:
+        except ModuleNotFoundError as error:
+            if error.name is not None and not f"{target}.".startswith(f"{error.name}."):
+                raise  # a package that this module needs
             continue
         for name in parts[count:]:
             found = getattr(found, name)
