@@ -28,3 +28,8 @@ def test_what_cannot_fit_is_refused_before_its_values_are_written(monkeypatch: p
     torch.nn.Linear(100, 100)  # nothing is counted any more
     with pytest.raises(UserError, match=r"model=mlp .* of memory"), require_model_memory(config):
         torch.nn.Linear(1 << 31, 1 << 31)
+
+
+def test_layers_without_sizes_are_not_counted() -> None:
+    with require_model_memory(compose(["model=mlp", "data=digits", "trainer.accelerator=cpu"])):
+        torch.nn.Sequential(torch.nn.LazyLinear(3), torch.nn.Linear(2, 2))

@@ -27,12 +27,13 @@ def require_model_memory(config: DictConfig) -> Iterator[None]:
         yield
         return
     from torch.nn.modules.module import register_module_parameter_registration_hook
+    from torch.nn.parameter import is_lazy
 
     copies, counted = _copies(config), {"parameters": 0, "bytes": 0}
     seen: set[int] = set()  # weights that two layers share count once
 
     def count(module: Any, name: str, parameter: Any) -> None:
-        if id(parameter) in seen or parameter.is_meta:
+        if id(parameter) in seen or is_lazy(parameter) or parameter.is_meta:
             return
         seen.add(id(parameter))
         counted["parameters"] += parameter.numel()
