@@ -18,7 +18,7 @@ from experiments.run.instantiate import bound, described, locate, make
 from experiments.run.model_memory import require_model_memory
 from experiments.run.names_of_data import require_names, require_tokens, trained_spec
 from experiments.run.rebuilt_record import require_unchanged
-from experiments.run.record import earlier_record
+from experiments.run.record import read_record
 from experiments.speedups.lean_imports import import_lightning
 from experiments.speedups.malloc import keep_freed_memory
 
@@ -139,6 +139,14 @@ def asked(node: Any, spec: Any) -> dict[str, Any]:
     return outputs(spec, **{key: node[key] for key in list(signature(outputs).parameters)[1:] if key in node})
 
 
+def _recorded(run: Path) -> dict[str, Any]:
+    """Return the record beside weights; empty where there is none that can be read. Nothing is written there."""
+    try:
+        return read_record(run)
+    except UserError:
+        return {}
+
+
 def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool = False, learning: bool = True) -> Any:
     """Model, weights and freezing, inside the task; `data` where the task asks it for more than its spec, `with_head` where
     the weights must bring the head too, no optimizer or scheduler where it is not `learning`."""
@@ -159,7 +167,7 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
         names = getattr(spec, scored, ()) if own else ()
         trained = trained_spec(weights)
         if (run := Path(str(weights))).is_dir():
-            require_unchanged(run, run / "checkpoints" / "best.ckpt", earlier_record(run))
+            require_unchanged(run, run / "checkpoints" / "best.ckpt", _recorded(run))
         if weights != "pretrained":
             require_tokens(config.data, spec, trained, weights)
         if trained is not None:
