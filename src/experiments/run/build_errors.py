@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.errors import UserError, in_short
+from experiments.run.instantiate import locate
 from experiments.run.record import targets_of
 
 _KNOWN = ("experiments.", "torch.", "torchvision.", "torchmetrics.", "lightning.", "timm.", "transformers.")
@@ -73,7 +74,7 @@ def require_monitors(config: DictConfig, task: Any) -> None:
             raise UserError(
                 f"{key}.monitor={monitor} is no metric of this run: choose one of {', '.join(sorted(names))}"
             )
-        for name in _named_in(node.get("filename") if isinstance(node, DictConfig) else None):
+        for name in _named_in(node):
             if name not in names and not name.startswith("train/"):
                 raise UserError(
                     f"{key}.filename names {name}, which is no metric of this run: choose one of {', '.join(sorted(names))}, "
@@ -81,7 +82,17 @@ def require_monitors(config: DictConfig, task: Any) -> None:
                 )
 
 
-def _named_in(filename: Any) -> list[str]:
-    """Return the metrics in a file name of Lightning's ModelCheckpoint, `{epoch}-{val/loss:.2f}`."""
-    found = re.findall(r"\{(.*?)[:}]", filename) if isinstance(filename, str) else []
+def _named_in(node: Any) -> list[str]:
+    """Return the metrics in the file name of a ModelCheckpoint of Lightning, `{epoch}-{val/loss:.2f}`; none of any other
+    callback, whose `filename` may mean anything.
+    """
+    filename = node.get("filename") if isinstance(node, DictConfig) else None
+    if not isinstance(filename, str) or "_target_" not in node:
+        return []
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+    kind = locate(str(node["_target_"]))
+    if not (isinstance(kind, type) and issubclass(kind, ModelCheckpoint)):
+        return []
+    found = re.findall(r"\{(.*?)[:}]", filename)
     return [name for name in found if name not in ("epoch", "step")]
