@@ -136,7 +136,7 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     always = build_callbacks(config, task.freezing) if ours else []
     trainer.callbacks[:0] = [*always, meter]
     record.content["features"] = always[-1].summary if ours else None
-    record.content["data"] = getattr(data, "splits", {})
+    record.content["data"] = _splits(data)
     if ours:  # for evaluate, which has the same loss
         record.content |= type(task).from_data(config.task, data)
     spec = getattr(data, "spec", None)
@@ -230,6 +230,13 @@ def _fit_and_test(
     record.content["metrics"] = {name: _plain(value) for name, value in sorted(metrics.items())}
     record.content |= report_of(task).details()
     record.content["cost"] |= meter.cost()
+
+
+def _splits(data: Any) -> dict[str, Any]:
+    """Return what data say of their parts, as far as JSON knows it: a foreign module may mean something else by `splits`."""
+    found = getattr(data, "splits", None)
+    known = (str, int, float, list, dict, type(None))
+    return {key: value for key, value in found.items() if isinstance(value, known)} if isinstance(found, dict) else {}
 
 
 def _require_same_data(data: Any, checkpoint: Path, folder: Path, record: Record) -> None:
