@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from experiments.errors import UserError
 from experiments.system import hub
 
 MODEL = {"pretrained": {"library": "transformers", "kinds": ["whisper"]}}
@@ -92,3 +93,10 @@ def test_folders_are_looked_at_before_the_run(tmp_path: Path) -> None:
     assert hub.folder_problems(tmp_path, MODEL) == []
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     assert "is of a bert and not of whisper" in hub.folder_problems(tmp_path, MODEL)[0]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"weight_map": 3}'])
+def test_a_damaged_index_is_one_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / hub.INDEX).write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=r"model\.safetensors\.index\.json cannot be read .*: fetch it again"):
+        hub.weight_files(tmp_path, f"weights={tmp_path}")

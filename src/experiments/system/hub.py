@@ -122,8 +122,11 @@ def weight_files(folder: Path, named: str) -> list[Path]:
     if (folder / SINGLE).is_file():
         return [folder / SINGLE]
     if (folder / INDEX).is_file():
-        content = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        found = [folder / name for name in sorted(set(content["weight_map"].values()))]
+        try:
+            content = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+            found = [folder / name for name in sorted(set(content["weight_map"].values()))]
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise UserError(f"{folder / INDEX} cannot be read ({type(error).__name__}): fetch it again") from error
         absent = next((path for path in found if not path.is_file()), None)
         if absent is None:
             return found
