@@ -221,7 +221,9 @@ class TakesPrCurves(Protocol):
 
 def positions_of(model: Any) -> int | None:
     """Return how many steps a network reads at once; None: any number."""
-    return model.positions if isinstance(model, SeesSoMany) else None
+    if not isinstance(model, SeesSoMany):
+        return None
+    return model.positions if isinstance(model.positions, int) else None  # a layer of that name says no number
 
 
 def published_names(model: Any) -> Mapping[str, str]:
