@@ -26,6 +26,7 @@ from experiments.sweep.compose_runs import Composer
 from experiments.sweep.expand import expand
 from experiments.sweep.folder import LOCK, Entry, Sweep, at_work, differing, locked, read_sweep
 from experiments.sweep.launch import make_plan
+from experiments.sweep.prepare import claimed
 from experiments.sweep.resources import Need, Pool
 
 
@@ -289,6 +290,18 @@ def test_a_folder_is_locked_by_one_process_at_a_time(tmp_path: Path) -> None:
     assert not at_work(tmp_path), "the lock of a dead process is stale"
     with locked(tmp_path):
         pass
+
+
+def test_a_sweep_that_comes_second_leaves_the_folder_of_the_first_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    folder.mkdir()
+    with locked(folder):  # its list is not written yet
+        with pytest.raises(UserError, match="is at work"), claimed(folder):
+            pass
+        assert at_work(folder)
+    with pytest.raises(UserError, match="refused"), claimed(folder):
+        raise UserError("refused")
+    assert not folder.exists()
 
 
 def test_differences_are_named_by_key() -> None:

@@ -97,12 +97,14 @@ def claimed(folder: Path) -> Iterator[None]:
     Raises:
         UserError: when another sweep is at work there.
     """
+    ours = False
     try:
         with locked(folder):
+            ours = True
             yield
     except BaseException:
         with contextlib.suppress(OSError):  # what this made and nothing is in
-            if not sweep_folder.is_sweep(folder):
+            if ours and not sweep_folder.is_sweep(folder):
                 (folder / sweep_folder.LOCK).unlink(missing_ok=True)
                 folder.rmdir()
         raise
