@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from experiments.run import rehearse
 from experiments.sweep import rehearse_runs
+from experiments.sweep.folder import Entry, Sweep
+from experiments.sweep.plan import Plan
+from experiments.sweep.planned_run import PlannedRun
 
 DIGITS = ("data=digits", "trainer=cpu", "callbacks=none", "logger=none")
 
@@ -55,3 +59,32 @@ def test_a_sweep_over_files_that_do_not_fit_is_refused_before_its_first_run(expe
         "error: data.size=null seed=0 (and 1 more): photos/b/2.png has 9 × 8 pixels"
     ), errors
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_a_run_that_building_refuses_is_listed_as_skipped_unless_it_came_to_something(tmp_path: Path) -> None:
+    data = {"_target_": "experiments.data.images.digits.Digits"}
+    runs = []
+    for number in range(3):
+        words = [f"data.limit={min(number, 1)}", f"seed={number}"]
+        config = {"data": data, "weights": None, "run": {"choices": {}, "overrides": words}}
+        runs.append(PlannedRun(Entry(number, f"{number}_it", "", {}, words), config))
+    runs[2].state, runs[2].record = "interrupted", {"status": "running"}
+    plan = Plan(Sweep(tmp_path), list(runs), [], [], [], [], [run.entry for run in runs])
+    asked = []
+
+    def build(config: dict[str, Any]) -> str | None:
+        asked.append(config["run"]["overrides"][0])
+        return "no" if asked[-1] == "data.limit=1" else None
+
+    assert rehearse_runs.rehearse_runs(plan, build) is None
+    assert asked == ["data.limit=0", "data.limit=1"]
+    assert plan.runs == runs[:1] and plan.invalid == runs[1:]
+    listed = [(entry.name, entry.plan, entry.reason) for entry in plan.entries]
+    assert listed == [("0_it", "run", None), ("", "skipped", "no"), ("2_it", "run", None)]
+
+
+def test_a_sweep_for_a_cluster_is_checked_by_rules_alone(experiments) -> None:
+    words = ("data=digits", "data.limit=50,60", "model=mlp", "hydra/launcher=ray", "hydra.launcher.num_gpus=1")
+    code, output, errors = experiments("check", "-m", *words, "trainer=gpu")
+    assert code == 0, errors
+    assert "This sweep can run." in output

@@ -53,20 +53,20 @@ def only_building_tells(config: Any) -> bool:
         return True
     if any(config.run.choices.get(group) in names for group, names in _OPEN_OPTIONS.items()):
         return True
-    return any(_open(key, config) for key in given_keys(config))
+    return any(_open(key) for key in given_keys(config))
 
 
-def unsettled(words: Sequence[str], config: Any) -> tuple[str, ...]:
+def unsettled(words: Sequence[str]) -> tuple[str, ...]:
     """Return those of a run's words that no rule settles: what it chooses, and keys whose values a class or a file judges."""
     keys = [word.partition("=")[0].lstrip("+~") for word in words]
     return tuple(
         word
         for word, key in zip(words, keys, strict=True)
-        if key != "seed" and (not key.startswith(_BY_RULE) or _open(key, config))
+        if key != "seed" and (not key.startswith(_BY_RULE) or _open(key))
     )
 
 
-def _open(key: str, config: Any) -> bool:
+def _open(key: str) -> bool:
     """Tell whether a key that was given has a value that no rule judges."""
     if "." not in key:
         return False

@@ -94,7 +94,7 @@ def check_only(
     """
     folder = Path(os.path.abspath(config.hydra.sweep.dir))
     plan = make_plan(config, job_overrides, loader, open_sweep(config, folder), machine)
-    only_rules = None if _named(config) else rehearse_runs(plan)
+    only_rules = None if machine or _named(config) else rehearse_runs(plan)  # a cluster has other devices and files
     print(summary(plan))
     _refuse_invalid(plan, settings)
     if only_rules:

@@ -10,15 +10,17 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from experiments.config.needs_rehearsal import only_building_tells, unsettled
+from experiments.config.view import View
 from experiments.errors import UserError
 from experiments.run.folder import moved, write_config
 from experiments.run.record import read_record, targets_of
 from experiments.sweep.backends.forked_processes import all_known
 from experiments.sweep.backends.protocol import Ended, Engine
-from experiments.sweep.folder import stand_in
+from experiments.sweep.folder import SKIPPED, stand_in
 from experiments.sweep.job import ONLY_BUILD
 from experiments.sweep.plan import Plan
 from experiments.sweep.planned_run import PlannedRun
+from experiments.sweep.run_state import NEW
 
 MOST = 8  # runs that are built at most: each takes about a second
 
@@ -46,7 +48,7 @@ def by_jobs(engine: Engine, sweep: Path) -> Rehearsal:
     def build(config: dict[str, Any]) -> str | None:
         if not all_known(targets_of(config)):
             return None
-        with tempfile.TemporaryDirectory(prefix="experiments-") as top:
+        with tempfile.TemporaryDirectory(prefix="experiments-", ignore_cleanup_errors=True) as top:
             folder = Path(top)
             write_config(moved(config, stand_in(sweep), top), folder)
             engine.run(top, folder, {ONLY_BUILD: "1"}, 1)
@@ -54,6 +56,7 @@ def by_jobs(engine: Engine, sweep: Path) -> Rehearsal:
             while code is None:
                 events = engine.wait(0.2)
                 if events is None:  # the engine is gone
+                    engine.stop()
                     engine.start()
                     return None
                 code = next((event.code for event in events if isinstance(event, Ended)), None)
@@ -72,19 +75,20 @@ def rehearse_runs(plan: Plan, build: Rehearsal = here) -> str | None:
     Returns:
         How many were left to the rules alone, in a sentence; None where all were built that only building judges.
     """
-    kinds: dict[tuple[str, ...], tuple[Any, list[PlannedRun]]] = {}
+    kinds: dict[tuple[str, ...], list[PlannedRun]] = {}
     for planned in plan.to_run:
         if planned.config is not None:
-            config = OmegaConf.create(planned.config)
-            kind = unsettled(planned.entry.words, config)
-            kinds.setdefault(kind, (config, []))[1].append(planned)
-    doubtful = [those for config, those in kinds.values() if only_building_tells(config)]
+            kinds.setdefault(unsettled(planned.entry.words), []).append(planned)
+    doubtful = [those for those in kinds.values() if only_building_tells(View(those[0].config or {}))]
     for those in doubtful[:MOST]:
         if sentence := build(those[0].config or {}):
             for planned in those:
                 planned.problems = [*planned.problems, sentence]
                 plan.runs.remove(planned)
                 plan.invalid.append(planned)
+                if planned.state == NEW and not planned.record:  # else it stays listed as what it came to
+                    entry = planned.entry
+                    entry.name, entry.plan, entry.reason = "", SKIPPED, sentence
     if len(doubtful) <= MOST:
         return None
     left = len(doubtful) - MOST
