@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,9 @@ def test_photographs_of_twelve_bits_are_not_black(tmp_path: Path) -> None:
     assert data.spec.bits == 12
     assert data.sample("train", 1)[0][0].unique().tolist() == pytest.approx([128 / 255])
     assert data.prepare([path.with_suffix(".png")])[0].unique().tolist() == pytest.approx([128 / 255])
+    before = data.digest("test", False)
+    data.spec = replace(data.spec, bits=16)
+    assert data.digest("test", False) != before, "cached features of other pixels would be read"
 
 
 def test_voc_lists_say_the_parts(tmp_path: Path) -> None:

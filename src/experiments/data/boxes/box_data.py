@@ -202,7 +202,7 @@ class BoxData(BatchedData):
 
     def digest(self, part: str, augmented: bool) -> str:
         """Hexadecimal digits that differ when any image of a part does, in order; its boxes are no part of features."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(f"{self.spec.bits} bits;".encode())  # which the training part says
         for picture in self.pictures[part]:
             if isinstance(picture.source, np.ndarray):
                 digest.update(np.ascontiguousarray(picture.source).tobytes())
