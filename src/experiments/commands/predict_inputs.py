@@ -114,7 +114,8 @@ def _inside(folder: Path, suffixes: Collection[str], kind: str) -> list[Path]:
     others = [path for path in files if path.suffix.lower() not in suffixes]
     if others:
         endings = ", ".join(sorted({path.suffix.lower() or path.name for path in others})[:5])
-        print(f"left out: {len(others)} files that end like no {kind} ({clean(endings)})", file=sys.stderr)
+        what = f"{len(others)} files that end" if len(others) > 1 else "1 file that ends"
+        print(f"left out: {what} like no {kind} ({clean(endings)})", file=sys.stderr)
     return [path for path in files if path.suffix.lower() in suffixes]
 
 
