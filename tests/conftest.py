@@ -43,14 +43,6 @@ LONGEST = (
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.hookimpl(optionalhook=True)  # also without pytest-xdist
-def pytest_xdist_auto_num_workers() -> int | None:
-    """One more worker than cores: while a test waits for a process or for time to pass, another one works."""
-    from experiments.config.devices import cores
-
-    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else cores() + 1
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that take longest first; within a file nothing changes."""
     place = {name: number for number, name in enumerate(LONGEST)}
