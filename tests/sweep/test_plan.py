@@ -389,15 +389,21 @@ SWEEPS = {  # with what they need, how many runs they have, and how many with on
     "changed_physics": ([], 24, 8),
     "language_freezing": ([], 12, 4),
     "language_learning_curve": ([], 18, 6),
+    "detection_transfer": ([], 9, 3),
+}
+PUBLISHED = {  # weights that a sweep starts from
+    "language_freezing": "bert_tiny_splade",
+    "language_learning_curve": "bert_tiny_splade",
+    "detection_transfer": "mobilenet_v2-b0353104.pth",
 }
 
 
 @pytest.mark.parametrize("name", options("sweep"))
 def test_named_sweeps_compose(experiments: Any, name: str) -> None:
     needs, count, of_one_seed = SWEEPS[name]
-    weights = Path(os.environ.get("EXPERIMENTS_DATA", "data")) / "weights" / "bert_tiny_splade"
-    if name.startswith("language_") and not weights.is_dir():
-        pytest.skip(f"no weights in {weights}: set EXPERIMENTS_DATA")
+    weights = Path(os.environ.get("EXPERIMENTS_DATA", "data")) / "weights" / PUBLISHED.get(name, "")
+    if name in PUBLISHED and not weights.exists():
+        pytest.skip(f"{weights} is not there: set EXPERIMENTS_DATA")
     code, output, errors = experiments("check", "-m", f"sweep={name}", "trainer=cpu", *needs)
     assert code == 0, errors
     assert f"{count} runs:" in output
