@@ -203,7 +203,7 @@ def _fit_and_test(
     stop_if_asked()
     checkpoint = checkpoint_to_resume(trainer, folder)
     if checkpoint is not None:
-        _require_same_data(data, checkpoint, folder, record)
+        _require_same_data(data, checkpoint, folder, record, counted="anomalous" not in config.task)
     with lightning_in_words(), before_the_first_batch(config, trainer):
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     metrics: dict[str, float] = {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -233,14 +233,21 @@ def _fit_and_test(
 
 
 def _splits(data: Any) -> dict[str, Any]:
-    """Return what data say of their parts, as far as JSON knows it: a foreign module may mean something else by `splits`."""
+    """Return what data say of their parts; nothing where a foreign module means something else by `splits`.
+
+    It is the data's own dictionary, not a copy: a task that leaves classes out changes it before training.
+    """
     found = getattr(data, "splits", None)
     known = (str, int, float, list, dict, type(None))
-    return {key: value for key, value in found.items() if isinstance(value, known)} if isinstance(found, dict) else {}
+    plain = isinstance(found, dict) and all(isinstance(value, known) for value in found.values())
+    return found if plain else {}
 
 
-def _require_same_data(data: Any, checkpoint: Path, folder: Path, record: Record) -> None:
-    """Refuses to go on with data that have other names, and says where other examples are in their parts."""
+def _require_same_data(data: Any, checkpoint: Path, folder: Path, record: Record, counted: bool) -> None:
+    """Refuses to go on with data that have other names, and says where other examples are in their parts.
+
+    `counted`: the parts hold already what they are trained on; anomaly detection leaves classes out later.
+    """
     try:
         require_same_names(getattr(data, "spec", None), checkpoint, folder)
     except UserError:
@@ -250,7 +257,7 @@ def _require_same_data(data: Any, checkpoint: Path, folder: Path, record: Record
         ", ".join(f"{said[part]} {part}" for part in ("train", "validation", "test") if part in said)
         for said in (record.examples, record.content["data"])
     ]
-    if all(counts) and counts[0] != counts[1] and rank() == 0:
+    if counted and all(counts) and counts[0] != counts[1] and rank() == 0:
         log.warning("%s began with %s examples, and its data have %s now: it goes on with these.", folder, *counts)
 
 
