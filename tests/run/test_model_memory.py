@@ -26,8 +26,10 @@ def test_what_cannot_fit_is_refused_before_its_values_are_written(monkeypatch: p
         built.append(torch.nn.Sequential(torch.nn.Linear(62, 100, bias=False), torch.nn.Linear(1, 100, bias=False)))
     assert len(built) == 1
     torch.nn.Linear(100, 100)  # nothing is counted any more
-    with pytest.raises(UserError, match=r"model=mlp .* of memory"), require_model_memory(config):
-        torch.nn.Linear(1 << 31, 1 << 31)
+    with pytest.raises(UserError, match=r"model=mlp needs more memory than there is"), require_model_memory(config):
+        torch.nn.Linear(1 << 31, 1 << 31)  # more bytes than a number holds
+    with pytest.raises(UserError, match=r"model=mlp in training takes .* of memory"), require_model_memory(config):
+        torch.nn.Linear(1 << 24, 1 << 24)  # more than can be asked for
 
 
 def test_layers_without_sizes_are_not_counted() -> None:

@@ -239,8 +239,9 @@ def _splits(data: Any) -> dict[str, Any]:
     """
     found = getattr(data, "splits", None)
     known = (str, int, float, list, dict, type(None))
-    plain = isinstance(found, dict) and all(isinstance(value, known) for value in found.values())
-    return found if plain else {}
+    if isinstance(found, dict) and all(isinstance(value, known) for value in found.values()):
+        return found
+    return {}
 
 
 def _require_same_data(data: Any, checkpoint: Path, folder: Path, record: Record, counted: bool) -> None:
