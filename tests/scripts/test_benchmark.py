@@ -28,7 +28,9 @@ def test_quick_benchmark_measures_every_row(tmp_path: Path) -> None:
     assert content["machine"]["cores"] >= 1
     assert content["machine"]["versions"]["torch"]
     real = Path(os.environ.get("EXPERIMENTS_DATA", "data"))
-    names = [row["name"] for row in content["rows"] if row["side"] != "auto" and row["other"] != "library"]
+    # Rows that need bf16 arithmetic, or accelerate for transformers' Trainer, are not everywhere.
+    everywhere = [row for row in content["rows"] if row["side"] != "auto" and "' Trainer" not in row["against"]]
+    names = [row["name"] for row in everywhere]
     assert sorted(names) == sorted(
         4 * ["commands"]
         + ["two_steps", "comparison"]
