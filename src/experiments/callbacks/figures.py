@@ -93,10 +93,10 @@ class Figures(Callback):
         if not trainer.is_global_zero:
             return
         if self._history:
-            self._draw(trainer, "curves", lambda: _curves(self.state_dict()["history"]))
+            save_picture(trainer, self._folder, "curves", lambda: _curves(self.state_dict()["history"]))
         spec = getattr(pl_module, "spec", None)
         if isinstance(spec, ImageSpec):
-            self._draw(trainer, "filters", lambda: _filters(pl_module, spec))
+            save_picture(trainer, self._folder, "filters", lambda: _filters(pl_module, spec))
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._wrong, self._tested = {}, 0
@@ -144,15 +144,15 @@ class Figures(Callback):
         if not trainer.is_global_zero or spec is None:
             return
         if isinstance(counts, Tensor):
-            self._draw(trainer, "confusion", lambda: _confusion(counts, spec))
+            save_picture(trainer, self._folder, "confusion", lambda: _confusion(counts, spec))
         if self._wrong and isinstance(spec, ImageSpec):
             if self._wrong["image"].ndim == 1:
                 numbers = self._wrong["image"].tolist()
                 self._wrong["image"] = trainer.datamodule.examples("test", numbers)[0]  # type: ignore[attr-defined]
-            self._draw(trainer, "most_wrong", lambda: _most_wrong(self._wrong, spec))
+            save_picture(trainer, self._folder, "most_wrong", lambda: _most_wrong(self._wrong, spec))
         self._wrong = {}
         for name, make in report_of(pl_module).figures().items():
-            self._draw(trainer, name, make)
+            save_picture(trainer, self._folder, name, make)
 
     def _note(self, trainer: Trainer, part: str) -> None:
         """Write down the latest values of the current epoch."""
@@ -167,29 +167,37 @@ class Figures(Callback):
         batch, self._batch = self._batch, None
         spec = getattr(pl_module, "spec", None)
         if isinstance(spec, ImageSpec):
-            self._draw(trainer, "training_batch", lambda: _training_batch(*batch, spec))
+            save_picture(trainer, self._folder, "training_batch", lambda: _training_batch(*batch, spec))
 
-    def _draw(self, trainer: Trainer, name: str, make: Callable[[], Figure | None]) -> None:
-        """Draw once; the same PNG goes to the folder and to TensorBoard."""
-        # Thousands of short-lived objects would have the collector go through the whole program several
-        # times: a fifth.
-        collects = gc.isenabled()
-        gc.disable()
-        try:
-            figure = make()
-            if figure is None:
-                return
-            from experiments.viz.canvas import png
 
-            picture = png(figure)
-            with atomic_path(self._folder / f"{name}.png") as temporary:
-                temporary.write_bytes(picture)
-            log_picture(trainer.loggers, f"figures/{name}", picture, trainer.global_step)
-        except Exception as error:  # the run is worth more than its pictures
-            log.warning("The picture %s was not drawn: %s", name, in_short(error))
-        finally:
-            if collects:
-                gc.enable()
+def save_picture(trainer: Trainer, figures: Path, name: str, draw: Callable[[], Figure | None]) -> None:
+    """Draw once; the same PNG goes to a folder of figures and to the loggers. Where drawing fails, warn.
+
+    Args:
+        trainer: of the run.
+        figures: the folder.
+        name: of the picture, without its ending.
+        draw: makes the picture; None: there is none.
+    """
+    # Thousands of short-lived objects would have the collector go through the whole program several
+    # times: a fifth.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        figure = draw()
+        if figure is None:
+            return
+        from experiments.viz.canvas import png
+
+        picture = png(figure)
+        with atomic_path(figures / f"{name}.png") as temporary:
+            temporary.write_bytes(picture)
+        log_picture(trainer.loggers, f"figures/{name}", picture, trainer.global_step)
+    except Exception as error:  # the run is worth more than its pictures
+        log.warning("The picture %s was not drawn: %s", name, in_short(error))
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _is_kept(batch: Any) -> bool:

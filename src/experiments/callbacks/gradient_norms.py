@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from experiments.errors import first_line
-from experiments.loggers.trackers import log_picture
-from experiments.system.files import atomic_path, write_json
+from experiments.callbacks.figures import save_picture
+from experiments.system.files import write_json
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 LARGEST, SMALLEST = 1e38, 1e-38  # of single precision; what is no finite number counts as the largest
 
 
@@ -92,16 +92,13 @@ class GradientNorms(Callback):
         if self._folder is None or not shown or not trainer.is_global_zero:
             return
         write_json(self._folder / "gradient_by_layer.json", {"layers": self.layers, "norms_by_epochs_trained": shown})
-        try:
-            from experiments.viz.canvas import png
+
+        def draw() -> Figure:
             from experiments.viz.gradient_by_layer import gradient_by_layer
 
-            picture = png(gradient_by_layer(self.layers, {int(epoch): norms for epoch, norms in shown.items()}))
-            with atomic_path(self._folder / "figures" / "gradient_by_layer.png") as temporary:
-                temporary.write_bytes(picture)
-            log_picture(trainer.loggers, "figures/gradient_by_layer", picture, trainer.global_step)
-        except Exception as error:  # the run is worth more than its pictures
-            log.warning("The picture gradient_by_layer was not drawn: %s", first_line(error))
+            return gradient_by_layer(self.layers, {int(epoch): norms for epoch, norms in shown.items()})
+
+        save_picture(trainer, self._folder / "figures", "gradient_by_layer", draw)
 
 
 def _norms(model: torch.nn.Module) -> tuple[list[Tensor], dict[str, Tensor]]:

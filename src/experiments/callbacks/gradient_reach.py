@@ -5,20 +5,21 @@ Bengio, Simard and Frasconi, "Learning long-term dependencies with gradient desc
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from experiments.callbacks.figures import save_picture
 from experiments.contracts import RecordsSteps
-from experiments.errors import UserError, first_line
-from experiments.loggers.trackers import log_picture
-from experiments.system.files import atomic_path, write_json
+from experiments.errors import UserError
+from experiments.system.files import write_json
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SHARE = 0.01  # of the largest norm; a step above it is still reached
 
 
@@ -68,16 +69,13 @@ class GradientReach(Callback):
         if not trainer.is_global_zero:
             return
         write_json(self._folder / "gradient_reach.json", {"state_norms_by_epochs_trained": self.norms})
-        try:
-            from experiments.viz.canvas import png
+
+        def draw() -> Figure:
             from experiments.viz.gradient_by_lag import gradient_reach
 
-            picture = png(gradient_reach({int(epoch): norms for epoch, norms in self.norms.items()}))
-            with atomic_path(self._folder / "figures" / "gradient_reach.png") as temporary:
-                temporary.write_bytes(picture)
-            log_picture(trainer.loggers, "figures/gradient_reach", picture, trainer.global_step)
-        except Exception as error:  # the run is worth more than its pictures
-            log.warning("The picture gradient_reach was not drawn: %s", first_line(error))
+            return gradient_reach({int(epoch): norms for epoch, norms in self.norms.items()})
+
+        save_picture(trainer, self._folder / "figures", "gradient_reach", draw)
 
     def _measure(self, trainer: Trainer, module: LightningModule, epoch: int) -> list[float]:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
