@@ -32,14 +32,13 @@ def config_of(words: Sequence[str]) -> tuple[Any, Path | None]:
         raise UserError(f"{folder} holds no config.yaml: name the folder of a run, or give model=… data=…")
     from experiments.config.compose import to_plain_config
     from experiments.run.folder import read_config
-    from experiments.run.trust import made_here, require_trust
+    from experiments.run.trust import require_trust, words_to_compose
 
     config = read_config(folder.absolute())
     require_trust(to_plain_config(config), folder.absolute())
     if overrides:
-        ours = made_here(folder.absolute())  # else words for Hydra and folders of configs could name code
-        own = [word for word in config.run.overrides if ours or not word.lstrip("+~").startswith("hydra")]
-        config = compose([*own, *overrides], config.run.config_dirs if ours else ())
+        own, config_dirs = words_to_compose(config, folder.absolute())
+        config = compose([*own, *overrides], config_dirs)
         require_trust(to_plain_config(config), folder.absolute())
     require(config)
     return config, folder

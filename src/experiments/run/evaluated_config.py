@@ -11,12 +11,14 @@ from experiments.errors import UserError
 from experiments.run.folder import relocate
 from experiments.run.foreign import is_ours
 from experiments.run.instantiate import locate
-from experiments.run.trust import READING, require_trust
+from experiments.run.trust import READING, require_trust, words_to_compose
 
 
-def with_overrides(config: DictConfig, overrides: Sequence[str], made_here: bool) -> DictConfig:
-    """Return the config composed anew with a run's own overrides and further ones; the network must stay. The words for
-    Hydra and the folders of configs of a run that was not made here are left out: they could name code.
+def with_overrides(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Return the config composed anew with a run's own overrides and further ones; the network must stay.
+
+    Raises:
+        UserError: an override has no effect, the data are of another kind, or the config may run code.
     """
     from experiments.config.check import require
     from experiments.config.compose import compose, to_plain_config
@@ -27,21 +29,20 @@ def with_overrides(config: DictConfig, overrides: Sequence[str], made_here: bool
             raise UserError(
                 f"{word} has no effect, as a run is tested with the tokenizer it was trained with: leave it out"
             )
-    own = [word for word in config.run.overrides if not _replaced(word, overrides)]
-    own = [word for word in own if made_here or not word.lstrip("+~").startswith("hydra")]
+    folder = Path(config.run.dir)
+    own, config_dirs = words_to_compose(config, folder)
+    own = [word for word in own if not _replaced(word, overrides)]
     # Other data would bring a model and a task of their own.
     kept = [f"{group}={option}" for group in ("task", "model") if (option := config.run.choices.get(group))]
     kept = [word for word in kept if f"{word.partition('=')[0]}=_given" not in own]  # an object of Python has no option
-    changed = compose([*kept, *own, *overrides], config.run.config_dirs if made_here else ())
+    changed = compose([*kept, *own, *overrides], config_dirs)
     given, trained = ((one.data.get("gives") or {}).get("kind") for one in (changed, config))
     if given and trained and given != trained and not {given, trained} <= {"boxes", "instances"}:
         raise UserError(
             f"data={changed.run.choices.data} gives {given} and the run was trained on {trained}: choose data of the same kind"
         )
-    changed = relocate(changed, Path(config.run.dir))
-    require_trust(
-        to_plain_config(changed), Path(config.run.dir), (*READING, "trainer")
-    )  # before a check of its own is called
+    changed = relocate(changed, folder)
+    require_trust(to_plain_config(changed), folder, (*READING, "trainer"))  # before a check of its own is called
     require(changed)
     return changed
 

@@ -22,7 +22,7 @@ from experiments.run.names_of_data import match_classes, require_names
 from experiments.run.rebuilt_record import readable_record, require_unchanged
 from experiments.run.tested_weights import checkpoint_of, load_checkpoint
 from experiments.run.trainer import build_trainer
-from experiments.run.trust import READING, made_here, require_trust
+from experiments.run.trust import READING, require_trust
 from experiments.spec import ImageSpec, MaskSpec, from_plain
 from experiments.tasks.report import report_of
 
@@ -249,9 +249,8 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
     judged: dict[str, Any] = {}
     if overrides:
         named = judged_keys(config, overrides)
-        config = with_overrides(config, overrides, made_here(folder))
+        config = with_overrides(config, overrides)
         judged = {key: config.task.get(key) for key in named}
-    require_trust(OmegaConf.to_container(config), folder, (*READING, "trainer"))
     loaded = load(folder, judged=judged)
     if not is_ours(config.task):
         return _tested(loaded.task, build_data(config, task_is_ours=False), config)

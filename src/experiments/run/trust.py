@@ -99,6 +99,17 @@ def made_here(folder: Path) -> bool:
     return bool(mark) and key is not None and hmac.compare_digest(_signature(key, body), signature.strip())
 
 
+def words_to_compose(config: Any, folder: Path) -> tuple[list[str], list[str]]:
+    """Return the overrides and the folders of configs with which a run's config is composed anew.
+
+    Of a run that was not made here, words for Hydra and folders are left out: they could name code.
+    """
+    words, folders = list(config["run"]["overrides"]), list(config["run"]["config_dirs"])
+    if made_here(folder):
+        return words, folders
+    return [word for word in words if not word.lstrip("+~").startswith("hydra")], []
+
+
 def require_inside(folder: Path) -> None:
     """Refuses to write into a run from elsewhere that has links out of its folder: what they name would be written over.
 
