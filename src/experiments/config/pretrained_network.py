@@ -31,7 +31,7 @@ _SAME = {
 
 
 def take_run_network(config: Any, trained: Mapping[str, Any]) -> None:
-    """What the model of an earlier run was told, where this one leaves it open."""
+    """Take over what the model of an earlier run was told, where this one leaves it open."""
     model = config["model"]
     if trained.get("_target_") != model.get("_target_"):
         return
@@ -67,7 +67,7 @@ def read_configuration(folder: Path) -> dict[str, Any]:
 
 
 def take_network(config: Any, folder: Path) -> None:
-    """The library's configuration as the model's, where the two agree."""
+    """Take the library's configuration as the model's, where the two agree."""
     model, name = config["model"], config["run"]["choices"].get("model")
     stated = read_configuration(folder)
     kind = stated["model_type"]

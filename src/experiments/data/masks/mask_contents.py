@@ -12,7 +12,7 @@ from experiments.errors import UserError
 
 
 class MaskContents(NamedTuple):
-    """What a dataset is.
+    """Holds the classes, colours and examples of a dataset.
 
     Attributes:
         classes: names; a pixel of a mask is an index into them.
