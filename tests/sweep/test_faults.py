@@ -224,15 +224,17 @@ def test_a_killed_rank_fails_its_job_alone(sweeps: Sweeps) -> None:
 
 
 @pytest.mark.slow
-def test_a_config_that_fails_on_instantiate_fails_its_job(sweeps: Sweeps) -> None:
+def test_a_config_that_fails_on_instantiate_is_refused_before_any_run(sweeps: Sweeps) -> None:
     lists = '[["+model.nonsense=1"],["seed=1"]]'
-    code, _, errors = sweeps.run("-m", *SMALL, f"hydra.sweeper.lists={lists}", "hydra.sweep.dir=instantiate")
-    assert code == 1, errors
-    records = list(sweeps.records("instantiate").values())
-    assert [record["status"] for record in records] == ["failed", "finished"]
-    assert "nonsense" in records[0]["error"] and "check the keys of its config" in records[0]["error"]
-    assert "1 of 2 runs failed" in errors
+    words = ["-m", *SMALL, f"hydra.sweeper.lists={lists}", "hydra.sweep.dir=instantiate"]
+    code, output, errors = sweeps.run(*words)
+    assert code == 2 and not (sweeps.folder / "instantiate").exists(), output + errors
+    assert "nonsense" in errors and "check the keys of its config" in errors
     assert "Traceback" not in errors
+    code, output, errors = sweeps.run(*words, "launcher.on_invalid=skip")
+    assert code == 0, output + errors
+    assert [record["status"] for record in sweeps.records("instantiate").values()] == ["finished"]
+    assert "nonsense" in output + errors
 
 
 @pytest.mark.slow

@@ -43,21 +43,25 @@ def test_how_jobs_start(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_a_failing_job_and_its_resume(sweeps: Sweeps, elsewhere: None) -> None:
-    words = ["-m", *SPAWN, "data=digits", "data.augment.crop=-1,0", "launcher.jobs=2", "hydra.sweep.dir=spawned"]
+    words = ["-m", "--config-dir", "conf", *SPAWN, "model=faulty", "model.how=error,none", "launcher.jobs=2"]
+    words.append("hydra.sweep.dir=spawned")
     code, output, errors = sweeps.run(*words)
     assert code == 1, output + errors
     records = sweeps.records("spawned")
-    assert {name: record["status"] for name, record in records.items()} == {"crop=-1": "failed", "crop=0": "finished"}
-    assert "data.augment.crop=-1" in records["crop=-1"]["error"]
+    assert {name: record["status"] for name, record in records.items()} == {
+        "how=error": "failed",
+        "how=none": "finished",
+    }
+    assert "no luck" in records["how=error"]["error"]
     assert len({record["pid"] for record in records.values()}) == 2, "a process each"
-    assert records["crop=0"]["environment"]["threads"] == 1
-    assert "1 of 2 runs failed" in errors and "experiments train resume=spawned/0_crop=-1" in errors
+    assert records["how=none"]["environment"]["threads"] == 1
+    assert "1 of 2 runs failed" in errors and "experiments train resume=spawned/0_how=error" in errors
     settings = json.loads((sweeps.folder / "spawned" / "sweep.json").read_text())["settings"]
     assert "launcher.start=spawn" in settings, "which a resume takes over"
     code, output, _ = sweeps.run("-m", "resume=spawned")
     assert code == 1 and "1 to run, 1 done already, 1 of them to try again" in output
     after = sweeps.records("spawned")
-    assert after["crop=0"] == records["crop=0"] and after["crop=-1"]["resumed"] == 1
+    assert after["how=none"] == records["how=none"] and after["how=error"]["resumed"] == 1
 
 
 @pytest.mark.slow

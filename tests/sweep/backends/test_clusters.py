@@ -119,14 +119,18 @@ def test_jobs_in_a_queue_outlive_their_launcher_and_are_not_submitted_twice(
     (sweeps.folder / "mended").unlink(missing_ok=True)
     words = [*FAULTY, "model.how=none,exit", "trainer.max_epochs=400", "seed=0,1", "hydra/launcher=submitit_slurm"]
     process = sweeps.start(*words, "hydra.sweep.dir=queue")
-    sweeps.await_(lambda: sweeps.saved("queue", 2), 300)
+
+    def those_that_exit_are_over() -> bool:
+        """Whether the launcher has seen both; the queue has the others still."""
+        return [record["status"] for record in sweeps.records("queue").values()].count("failed") == 2
+
+    sweeps.await_(lambda: sweeps.saved("queue", 2) and those_that_exit_are_over(), 300)
     process.kill()
     process.communicate()
     queue = tmp_path / "queue"
     assert len(list(queue.glob("*.json"))) == 4, "one array"
-    # The queue has the others still when those that exit are over.
-    sweeps.await_(lambda: "2 failed" in sweeps.run("queue", command="status")[1], 300)
     shown = sweeps.run("queue", command="status")[1]
+    assert "2 failed" in shown
     assert "2 running" in shown or "2 done" in shown or "1 done, 1 running" in shown
     code, output, errors = sweeps.run("resume=queue", timeout=400)
     assert code == 1, output + errors
