@@ -27,7 +27,7 @@ from experiments.speedups.process_exit import leave
 from experiments.system.fresh_python import look_here_last
 from experiments.system.outside_text import clean, concealed, speak_everywhere
 from experiments.system.signals import stop, stop_behind
-from experiments.system.terminal import done_waiting, speaking, split_level, waiting_for
+from experiments.system.terminal import done_waiting, fitted, speaking, split_level, waiting_for
 
 HELP = """\
 experiments: pick a model, a dataset, a freezing strategy and a precision; train, sweep, compare.
@@ -122,7 +122,7 @@ def run_words(words: Sequence[str]) -> int:
 
 def _run(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
-        print(HELP, end="")
+        print(fitted(HELP), end="")
         return 0
     if words[0] == "--version":
         import experiments
@@ -146,7 +146,7 @@ def _run(words: list[str]) -> int:
             f"experiments {command} was given an empty word, as an unset variable of the shell makes one: fill it in, or leave it out"
         )
     if command in _PLAIN and {"-h", "--help"} & set(rest):
-        print(_usage(command))
+        print(fitted(_usage(command)))
         return 0
     try:
         return COMMANDS[command](rest) or 0

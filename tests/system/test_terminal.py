@@ -111,6 +111,51 @@ def test_options_fit_the_terminal(
     assert experiments("list", "models", "nothing-like-it")[0] == 2
 
 
+def test_texts_in_columns_are_folded_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    from experiments.cli import HELP
+
+    lines = HELP.splitlines()
+    assert terminal.fitted(HELP, io.StringIO()) == HELP
+    for wide in (60, 80, 120, 200):
+        monkeypatch.setenv("COLUMNS", str(wide))
+        folded = terminal.fitted(HELP, Terminal())
+        assert max(map(len, folded.splitlines())) <= wide
+        assert folded.split() == HELP.split()
+        assert all(line in folded for line in lines if len(line) <= wide)
+
+
+@pytest.mark.parametrize("wide", [60, 80, 100])
+def test_tables_are_folded_between_words_and_numbers_stay_whole(wide: int) -> None:
+    from experiments.viz.tables import narrowest, table
+
+    head = ["cell", "difference", "p", "verdict"]
+    rows = [
+        ["resnet18 · feature_extraction · lr=0.001 · bf16-mixed", "−0.0417", "0.75", "not distinguishable"],
+        ["mlp", "+0.0010", "0.03", "better"],
+    ]
+    drawn = table(head, rows, (1, 2), wide=wide)
+    assert narrowest(head, rows, (1, 2)) <= 60 and max(map(len, drawn.splitlines())) <= wide
+    assert sorted(drawn.replace("─", "").split()) == sorted(" ".join(map(" ".join, [head, *rows])).split())
+    assert table(head, rows, (1, 2), wide=200) == table(head, rows, (1, 2))
+
+
+@pytest.mark.parametrize("wide", [60, 80, 200])
+def test_a_comparison_fits_the_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wide: int) -> None:
+    from experiments.compare.compare import as_text, compare
+    from tests.compare.records import make_sweep
+
+    make_sweep(tmp_path, {"lenet5": [0.9, 0.92], "wide_resnet50_2": [0.8], "mlp": [0.7]})
+    monkeypatch.setenv("COLUMNS", str(wide))
+    comparison = compare([tmp_path])
+    whole = as_text(comparison).partition("\n\n")[0]
+    shown = as_text(comparison, terminal=True)
+    first = shown.partition("\n\n")[0].splitlines()
+    named = "in a wider terminal, or by --html FILE: "
+    assert max(len(ANSI.sub("", line)) for line in first if named not in line) <= wide
+    assert any(named in line for line in first) == (wide == 60) or wide == 80
+    assert "wider terminal" not in whole
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("wide", [80, 200])
 def test_in_a_real_terminal(tmp_path: Path, wide: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from experiments.config.command_words import split_words
 from experiments.errors import UserError
+from experiments.system.terminal import done_waiting, waiting_for
 
 
 def main(words: list[str]) -> int:
@@ -19,12 +20,15 @@ def main(words: list[str]) -> int:
     overrides, folders, switches = split_words(words)
     if switches:
         raise UserError(f"experiments check does not know {switches[0]}: give group=option and key=value")
+    waiting_for("reading the config")
     config = compose(overrides, folders)
     require(config)
     if only_building_tells(config):
         from experiments.run.rehearse import rehearse
 
+        waiting_for("building data and model, up to the first batch")
         rehearse(config)
+    done_waiting()
     chosen = config.run.choices
     groups = [group for group in ("model", "data", "task", "freezing", "precision", "trainer") if chosen[group]]
     print("  ".join(f"{group}={chosen[group]}" for group in groups))

@@ -59,7 +59,8 @@ def _of_config(words: list[str], folders: list[str], stage: str | None) -> tuple
     from experiments.commands.layers import network, shaped
 
     config, published = shaped(words, folders)
-    model, spec, *_ = network(config, published)
+    with waiting("importing PyTorch, building the network"):
+        model, spec, *_ = network(config, published)
     chosen = config.run.choices
     return _described(str(chosen["model"]), str(chosen["freezing"]), config, model, spec, stage)
 

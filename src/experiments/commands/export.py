@@ -70,12 +70,13 @@ def main(words: list[str]) -> int:
     target = options.to or (Path("export") if overrides else Path(options.run) / "export") / name
     finds = isinstance(loaded.model, FindsObjects)  # a detector
     try:
-        if finds:
-            from experiments.commands.export_detector import export_detector
+        with waiting("writing the file, and comparing what it computes"):
+            if finds:
+                from experiments.commands.export_detector import export_detector
 
-            difference, objects = export_detector(loaded, options.format, target, files)
-        else:
-            difference, sizes, varies = export(loaded, options.format, target, files)
+                difference, objects = export_detector(loaded, options.format, target, files)
+            else:
+                difference, sizes, varies = export(loaded, options.format, target, files)
     except OSError as error:
         raise UserError(f"--to {target} cannot be written ({error.strerror}): choose another file") from error
     print(f"file           {target} ({_bytes(target.stat().st_size)})")

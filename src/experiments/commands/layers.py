@@ -13,6 +13,7 @@ from experiments.config.command_words import split_words
 from experiments.config.published_shapes import names_data, published_fields, with_stand_in
 from experiments.errors import UserError
 from experiments.spec import ImageSpec, MaskSpec
+from experiments.system.terminal import done_waiting, waiting
 
 if TYPE_CHECKING:
     from torch import nn
@@ -162,6 +163,7 @@ def _spec(config: Any) -> Any:
         if gives.get("kind") != "image" or not size:
             raise
         channels, classes = gives.get("channels") or 3, gives.get("classes") or 1000
+        done_waiting()
         print(
             f"The images are not read ({error}). The table is for {channels} × {size} × {size} and {classes} classes.",
             file=sys.stderr,
@@ -182,10 +184,14 @@ def main(words: list[str]) -> int:
     if run:
         raise UserError(f"layers takes model=… and data=…, not a run: those of {run} are in {run}/config.yaml")
     if "--compare" not in switches:
-        print(layers(overrides, folders, purposes="--purpose" in switches))
+        with waiting("importing PyTorch, building the network"):
+            shown = layers(overrides, folders, purposes="--purpose" in switches)
+        print(shown)
         return 0
     models = [word.partition("=")[2].split(",") for word in overrides if word.startswith("model=")]
     if not models:
         raise UserError("--compare needs models: experiments layers --compare model=lenet5,alexnet,vgg16,resnet50")
-    print(compared(models[-1], [word for word in overrides if not word.startswith("model=")], folders))
+    with waiting("importing PyTorch, building the networks"):
+        shown = compared(models[-1], [word for word in overrides if not word.startswith("model=")], folders)
+    print(shown)
     return 0

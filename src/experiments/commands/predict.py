@@ -18,7 +18,7 @@ from experiments.run.folder import read_config
 from experiments.system.arguments import Parser
 from experiments.system.files import atomic_path, write_text
 from experiments.system.outside_text import clean, json_text
-from experiments.system.terminal import waiting
+from experiments.system.terminal import done_waiting, waiting, waiting_for
 from experiments.tasks.report import report_of
 from experiments.viz.tables import comma_separated, table
 
@@ -114,10 +114,12 @@ def main(words: list[str]) -> int:
         answers = [{"text": text, **answer} for text, answer in zip(inputs, judged, strict=True)]
         inputs = []
     for start in range(0, len(inputs), BATCH):
+        waiting_for(f"answering {start + 1:,} to {min(start + BATCH, len(inputs)):,} of {len(inputs):,}")
         some = inputs[start : start + BATCH]
         pairs = _answered(loaded, some, top) if len(inputs) > 1 else zip(some, loaded.answers(some, top), strict=True)
         for one, answer in pairs:
             answers.append({HEADS.get(kind, kind): str(one), **answer})
+    done_waiting()
     if not answers:
         raise UserError(f"none of the {len(inputs)} inputs can be read: see the lines above")
     folder = options.out or Path("." if overrides else options.run) / "predictions"
@@ -153,4 +155,5 @@ def _answered(loaded: Any, some: list[Any], top: int) -> Iterator[tuple[Any, dic
             try:
                 yield one, loaded.answers([one], top)[0]
             except UserError as error:
+                done_waiting()
                 print(f"left out: {clean(str(error))}", file=sys.stderr)

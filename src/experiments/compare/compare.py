@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from experiments.compare.analysis import Comparison, Field, analyse
@@ -31,7 +31,7 @@ from experiments.errors import UserError
 from experiments.system.arguments import Parser
 from experiments.system.files import write_text
 from experiments.system.terminal import is_terminal
-from experiments.viz.tables import comma_separated, markdown, table
+from experiments.viz.tables import comma_separated, markdown, narrowest, table
 
 _SHOWN_DIFFERENCES = 12  # in the terminal; files have all
 
@@ -126,8 +126,17 @@ def effect_table(comparison: Comparison) -> tuple[list[str], list[list[str]], li
 
 def as_text(comparison: Comparison, terminal: bool = False) -> str:
     """Return what the terminal shows: the table, what it says, and the differences."""
+    wide = shutil.get_terminal_size().columns if terminal else None
     head, rows, right, bold = cell_table(comparison)
-    parts = [table(head, rows, right, bold if terminal else ())]
+    left_out: list[str] = []
+    costs = {COSTS[key][0] for key in cost_heads(comparison.cells)}
+    while wide is not None and narrowest(head, rows, right) > wide and (last := _last_of(head, costs)) is not None:
+        left_out.insert(0, head[last])
+        head, rows = head[:last] + head[last + 1 :], [row[:last] + row[last + 1 :] for row in rows]
+        right = [at for at in right if at < len(head) - (head[-1:] == ["remarks"])]
+    parts = [table(head, rows, right, bold if terminal else (), wide)]
+    if left_out:
+        parts[0] += f"\nin a wider terminal, or by --html FILE: {', '.join(left_out)}"
     for field in comparison.fields:
         if len(field.cells) < 2:
             continue
@@ -141,13 +150,17 @@ def as_text(comparison: Comparison, terminal: bool = False) -> str:
             head, rows, right = difference_table(field, _SHOWN_DIFFERENCES)
             more = len(field.verdicts) - _SHOWN_DIFFERENCES
             name = f"{field.metric} against {field.label(field.reference)}, {field.reference.mean(field.metric):.4f}:"
-            text = f"{name}\n{table(head, rows, right)}"
+            text = f"{name}\n{table(head, rows, right, wide=wide)}"
             parts.append(text + (f"\n… and {more:,} more: --csv FILE or --html FILE has them" if more > 0 else ""))
     return "\n\n".join(parts + notes(comparison))
 
 
+def _last_of(head: Sequence[str], names: Collection[str]) -> int | None:
+    return max((at for at, name in enumerate(head) if name in names), default=None)
+
+
 def _hanging(word: str, text: str, indent: int) -> str:
-    wide = min(max(shutil.get_terminal_size((110, 24)).columns, 60), 120)
+    wide = min(max(shutil.get_terminal_size((110, 24)).columns, 40), 120)
     lines = [
         textwrap.fill(line, wide, initial_indent=" " * indent, subsequent_indent=" " * indent, break_on_hyphens=False)
         for line in text.splitlines()

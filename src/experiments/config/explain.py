@@ -17,6 +17,7 @@ from experiments.config.options import describe, option_files
 from experiments.config.usual_words import unknown_option, usual_key
 from experiments.config.value_rules import rule_of
 from experiments.errors import UserError, unknown
+from experiments.system.terminal import fitted
 
 _WHOLE = ("experiment", "debug", "sweep")  # groups whose files set keys of all others
 _NOT_SET = re.compile(r"(.*\.)?(_target_|_partial_|dir)$|about|gives|reads|makes|pretrained|checked_by|needs_channels")
@@ -142,5 +143,5 @@ def main(words: list[str]) -> int:
     if not keys or switches:
         raise UserError("explain needs a key: experiments explain data.validation [data=cifar10 …]")
     chosen = [word for word in keys[1:] if "=" in word]
-    print("\n\n".join(explain_key(key, chosen, folders) for key in asked))
+    print(fitted("\n\n".join(explain_key(key, chosen, folders) for key in asked)))
     return 0

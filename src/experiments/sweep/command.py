@@ -24,6 +24,7 @@ def main(words: list[str]) -> int:
 
 def check(words: list[str]) -> int:
     """Says what a sweep would do, and runs nothing."""
+    waiting_for("reading the sweep")
     return _hydra([*sweep_words(words), "launcher.only_check=true"])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +16,8 @@ from experiments.compare.cells import COSTS, Cell, gather
 from experiments.compare.wording import number, short, width
 from experiments.errors import UserError, as_typed
 from experiments.run.record import own_module, read_record
-from experiments.system.terminal import fancy, labelled, quiet, show_table
-from experiments.viz.tables import table
+from experiments.system.terminal import fancy, is_terminal, labelled, quiet, show_table
+from experiments.viz.tables import narrowest, table
 
 _ROWS = 12  # of the table; compare has all
 _COSTS = ("parameters", "seconds")
@@ -94,9 +95,13 @@ def _show(field: Field, columns: Sequence[str]) -> None:
         costs = [cell.cost(key) for key in _COSTS]
         rows.append([*row, str(len(cell.values(field.metric))), *("" if math.isnan(c) else short(c) for c in costs)])
     right = (0, *range(1 + len(columns), len(head)))
-    if fancy(sys.stdout):
+    wide = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
+    for cost in reversed(_COSTS):  # which compare has as well
+        if wide is not None and narrowest(head, rows, right) > wide and head[-1] == COSTS[cost][0]:
+            head, rows, right = head[:-1], [row[:-1] for row in rows], right[:-1]
+    if fancy(sys.stdout) and wide is not None and narrowest(head, rows, right) <= wide:
         show_table(head, rows, right, sys.stdout, bold=(0,))
     else:
-        print(table(head, rows, right))
+        print(table(head, rows, right, wide=wide))
     if len(field.scored) > _ROWS:
         print(f"… and {len(field.scored) - _ROWS:,} more cells")

@@ -31,6 +31,7 @@ from experiments.sweep.rehearse_runs import by_jobs, rehearse_runs
 from experiments.sweep.resources import Machine, jobs_at_a_time
 from experiments.sweep.resume import match
 from experiments.sweep.run_source import ListedRuns, problems, remarks
+from experiments.system.terminal import done_waiting
 
 
 def launch(
@@ -95,6 +96,7 @@ def check_only(
     folder = Path(os.path.abspath(config.hydra.sweep.dir))
     plan = make_plan(config, job_overrides, loader, open_sweep(config, folder), machine)
     only_rules = None if machine or _named(config) else rehearse_runs(plan)  # a cluster has other devices and files
+    done_waiting()
     print(summary(plan))
     _refuse_invalid(plan, settings)
     if only_rules:

@@ -21,6 +21,7 @@ from experiments.sweep.job import ONLY_BUILD
 from experiments.sweep.plan import Plan
 from experiments.sweep.planned_run import PlannedRun
 from experiments.sweep.run_state import NEW
+from experiments.system.terminal import waiting_for
 
 MOST = 8  # runs that are built at most: each takes about a second
 
@@ -80,7 +81,8 @@ def rehearse_runs(plan: Plan, build: Rehearsal = here) -> str | None:
         if planned.config is not None:
             kinds.setdefault(unsettled(planned.entry.words), []).append(planned)
     doubtful = [those for those in kinds.values() if only_building_tells(View(those[0].config or {}))]
-    for those in doubtful[:MOST]:
+    for number, those in enumerate(doubtful[:MOST], 1):
+        waiting_for(f"building one run of each kind, up to its first batch: {number} of {min(len(doubtful), MOST)}")
         if sentence := build(those[0].config or {}):
             for planned in those:
                 planned.problems = [*planned.problems, sentence]

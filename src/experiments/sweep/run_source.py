@@ -83,7 +83,7 @@ class ListedRuns:
         self.display = Display(stand)
 
     def announce(self) -> None:
-        self.display.say(f"{summary(self.plan)}; in {self.folder}")
+        self.display.say(f"{summary(self.plan)}; in {as_typed(self.folder)}")
         for line in remarks(self.plan):
             self.display.say(line)
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 QUIET, NORMAL, VERBOSE = "quiet", "normal", "verbose"
 _LEVEL = "EXPERIMENTS_OUTPUT"  # of this process and those it starts
 _WORDS = {"-q": QUIET, "--quiet": QUIET, "-v": VERBOSE, "--verbose": VERBOSE}
+_ROOM = 30  # columns that a text needs beside what stands before it
 LABEL = 13  # columns of the word before a line such as "TensorBoard  …"
 _waiting: list[TextIO] = []  # streams whose last line says what is waited for
 
@@ -74,6 +78,30 @@ def in_notebook() -> bool:
     """Tell whether a kernel of Jupyter runs this process; imports nothing that is not there."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return shell is not None and hasattr(shell, "kernel")
+
+
+def fitted(text: str, stream: TextIO | None = None) -> str:
+    """Fold the lines of a text in columns to the terminal's width, each under its last column; a stream that is no terminal folds nothing."""
+    if not is_terminal(stream or sys.stdout):
+        return text
+    return "\n".join(_folded(line, shutil.get_terminal_size().columns) for line in text.split("\n"))
+
+
+def _folded(line: str, wide: int) -> str:
+    if len(line) <= wide:
+        return line
+    gaps = list(re.finditer(r"(?<=\S)  +(?=\S)", line))
+    indent = len(line) - len(line.lstrip())
+    start, column = (gaps[-1].start(), gaps[-1].end()) if gaps else (0, indent)
+    first = line[:column]
+    if gaps and wide - column < _ROOM:
+        column = indent + 4
+        first = f"{line[:start]}\n{' ' * column}"
+    words = line[start:].strip()
+    if wide - column < _ROOM:  # narrower than any sentence: the terminal folds it
+        return line
+    parts = textwrap.wrap(words, wide - column, break_long_words=False, break_on_hyphens=False)
+    return first + f"\n{' ' * column}".join(parts)
 
 
 def waiting_for(what: str) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 import unicodedata
 from collections.abc import Collection, Sequence
+from itertools import zip_longest
 
 from experiments.system.outside_text import cell, clean
 
 Rows = Sequence[Sequence[str]]
+NARROWEST = 12  # columns that folding leaves to a text
 
 
 def columns(text: str) -> int:
@@ -17,7 +20,24 @@ def columns(text: str) -> int:
     return sum(unicodedata.category(letter) not in ("Mn", "Me", "Cf") for letter in text)
 
 
-def table(head: Sequence[str], rows: Rows, right: Sequence[int] = (), bold: Collection[int] = ()) -> str:
+def narrowest(head: Sequence[str], rows: Rows, right: Sequence[int]) -> int:
+    """Columns of a terminal that a table needs at least, with its texts folded and its numbers whole."""
+    widths = _widths(head, rows)
+    least = [width if at in right else min(width, NARROWEST) for at, width in enumerate(widths)]
+    return sum(least) + 2 * (len(least) - 1)
+
+
+def _widths(head: Sequence[str], rows: Rows) -> list[int]:
+    return [max(columns(row[column]) for row in [head, *rows]) for column in range(len(head))]
+
+
+def table(
+    head: Sequence[str],
+    rows: Rows,
+    right: Sequence[int] = (),
+    bold: Collection[int] = (),
+    wide: int | None = None,
+) -> str:
     """Aligned columns under a head.
 
     Args:
@@ -25,9 +45,18 @@ def table(head: Sequence[str], rows: Rows, right: Sequence[int] = (), bold: Coll
         rows: one text a column.
         right: numbers of the columns that align right.
         bold: numbers of the rows that stand out; only for a terminal.
+        wide: columns of the terminal; texts that align left are folded until lines fit. None folds nothing.
     """
     head, rows = [clean(name) for name in head], [[clean(cell) for cell in row] for row in rows]
-    widths = [max(columns(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    widths = _widths(head, rows)
+    over = 0 if wide is None else sum(widths) + 2 * (len(widths) - 1) - wide
+    texts = [at for at in range(len(widths)) if at not in right]
+    words = {at: max(map(columns, " ".join(row[at] for row in [head, *rows]).split()), default=0) for at in texts}
+    for whole in (True, False):  # between words first
+        least = {at: max(NARROWEST, words[at] if whole else 0) for at in texts}
+        while over > 0 and (long := [at for at in texts if widths[at] > least[at]]):
+            widths[max(long, key=lambda at: widths[at])] -= 1
+            over -= 1
 
     def line(row: Sequence[str]) -> str:
         # Signs above and below letters, as in Devanagari, take no column of their own.
@@ -35,8 +64,15 @@ def table(head: Sequence[str], rows: Rows, right: Sequence[int] = (), bold: Coll
         cells = (space + cell if column in right else cell + space for column, (cell, space) in enumerate(filled))
         return "  ".join(cells).rstrip()
 
-    body = [f"\x1b[1m{line(row)}\x1b[0m" if number in bold else line(row) for number, row in enumerate(rows)]
-    return "\n".join([line(head), line(["─" * width for width in widths]), *body])
+    def lines(row: Sequence[str]) -> list[str]:
+        folded = [
+            textwrap.wrap(cell, width, break_on_hyphens=False) if columns(cell) > width else [cell]
+            for cell, width in zip(row, widths, strict=True)
+        ]
+        return [line(parts) for parts in zip_longest(*folded, fillvalue="")]
+
+    body = [f"\x1b[1m{one}\x1b[0m" if number in bold else one for number, row in enumerate(rows) for one in lines(row)]
+    return "\n".join([*lines(head), line(["─" * width for width in widths]), *body])
 
 
 def markdown(head: Sequence[str], rows: Rows, right: Sequence[int] = (), bold: Collection[int] = ()) -> str:

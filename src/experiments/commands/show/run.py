@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.commands.show.panel import Look, NotShown, OtherKind, Panel, Wanted
-from experiments.errors import UserError, unknown
+from experiments.errors import UserError, as_typed, unknown
 from experiments.run.loaded import load, load_published
 from experiments.system.files import atomic_path, write_text
-from experiments.system.terminal import waiting
+from experiments.system.terminal import done_waiting, waiting, waiting_for
 from experiments.tasks.report import report_of
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
     try:
         target.mkdir(parents=True, exist_ok=True)
         for name in only or panels:
+            waiting_for(f"drawing {name}")
             panel, drawn = panels[name], []
             try:
                 for picture in panel.draw(look):
@@ -72,7 +73,9 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
                     notes.append(f"{panel.title}: {why}.")
             if drawn:
                 sections.append((panel, drawn))
+                done_waiting()
                 print(f"{name:<{wide}} {', '.join(one.file for one, _ in drawn)}", flush=True)
+        done_waiting()
         for note in notes:
             print(f"{'not shown':<{wide}} {note}")
         if not sections:
@@ -91,7 +94,7 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
         raise
     except OSError as error:
         raise UserError(f"{target} cannot be written to ({error.strerror}): choose another with --to FOLDER") from error
-    print(f"{'page':<{wide}} {page}")
+    print(f"{'page':<{wide}} {as_typed(page)}")
     return page
 
 
