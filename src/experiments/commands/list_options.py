@@ -9,9 +9,9 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from experiments.config.broken_options import described
 from experiments.config.command_words import option, split_words
 from experiments.config.compose import GROUPS
-from experiments.config.options import describe, option_files
 from experiments.errors import UserError, unknown
 from experiments.system.terminal import is_terminal
 from experiments.viz.tables import table
@@ -48,7 +48,7 @@ def list_options(names: Sequence[str], folders: Sequence[str], reads: str | None
     group = next((one for one in GROUPS if names[0] in (one, f"{one}s")), None)
     if group is None:
         raise UserError(unknown(names[0], "no group", names[0], GROUPS))
-    rows = [(name, describe(path)) for name, path in option_files(group, folders).items()]
+    rows = list(described(group, folders).items())
     if reads is not None:
         rows = _reading(rows, group, reads)
     rows = [row for row in rows if all(_has(row, word) for word in names[1:])]

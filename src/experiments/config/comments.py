@@ -19,7 +19,7 @@ def comments(path: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     stack: list[tuple[int, str]] = []
     above: list[str] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         if line.lstrip().startswith("#"):
             above.append(line.strip().lstrip("#").strip())
             continue

@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments.config.absent_groups import fill_absent
 from experiments.config.augmentation import settle_augmentation
+from experiments.config.broken_options import broken_files_named, faulty_file, not_a_file
 from experiments.config.chosen_in_files import with_choices_of_files
 from experiments.config.fitting_task import with_fitting_task
 from experiments.config.hydra_keys import refuse_sweep, refuse_unused, refuse_words, searchpath_is_there
@@ -106,6 +107,7 @@ def composed_by_hydra(
     try:
         with (
             searchpath_is_there(),
+            broken_files_named(folders),
             initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name="experiments"),
         ):
             config = hydra_compose("train", overrides=[*search, *words], return_hydra_config=True)
@@ -132,7 +134,7 @@ def settle(
     refuse_unused(config.hydra)
     plain = OmegaConf.to_container(config, resolve=False)
     refuse_unread(overrides, plain)
-    refuse_names(plain)
+    refuse_names(plain, config.hydra.runtime.choices)
     HydraConfig.instance().set_config(config)
     try:
         with open_dict(config):
@@ -194,9 +196,11 @@ def quoted(text: str) -> str:
 def explain_refusal(error: Exception, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:
     """Return one sentence for what Hydra refused, with the nearest names where a name is unknown."""
     text = str(error)
+    if sentence := faulty_file(text, config_dirs):
+        return sentence
     if isinstance(error, MissingConfigException) and (found := re.search(r"[Cc]ould not find '([^']*)'", text)):
         group, _, option = found.group(1).rpartition("/")
-        return unknown_option(group, option, options(group, config_dirs))
+        return not_a_file(group, option, config_dirs) or unknown_option(group, option, options(group, config_dirs))
     if found := re.search(r"An item is already at '([^']+)'|Multiple values for ([^.]+)\.", text):
         start = f"+{found.group(1) or found.group(2)}="
         if word := next((word for word in overrides if word.startswith(start)), ""):

@@ -9,11 +9,12 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from experiments.config.broken_options import described, description, not_a_file
 from experiments.config.command_words import split_words
 from experiments.config.comments import comment_of, comments, files_of
 from experiments.config.compose import GROUPS, compose, dotted
 from experiments.config.key_meanings import HYDRA_KEYS, meaning, taken
-from experiments.config.options import describe, option_files
+from experiments.config.options import option_files
 from experiments.config.usual_words import unknown_option, usual_key
 from experiments.config.value_rules import rule_of
 from experiments.errors import UserError, unknown
@@ -93,7 +94,7 @@ def _elsewhere(group: str, rest: str, chosen: str, config_dirs: Sequence[str]) -
 
 
 def _group(group: str, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:
-    found = {name: describe(path)["title"] for name, path in option_files(group, config_dirs).items()}
+    found = {name: about["title"] for name, about in described(group, config_dirs).items()}
     chosen = compose(list(overrides), config_dirs, whole=False).run.choices.get(group)
     width = max((len(name) for name in found), default=0)
     about = meaning(group, {})
@@ -108,8 +109,8 @@ def _group(group: str, overrides: Sequence[str], config_dirs: Sequence[str]) -> 
 def _option(group: str, option: str, config_dirs: Sequence[str]) -> str:
     files = option_files(group, config_dirs)
     if option not in files:
-        raise UserError(unknown_option(group, option, list(files)))
-    about = describe(files[option])
+        raise UserError(not_a_file(group, option, config_dirs) or unknown_option(group, option, list(files)))
+    about = description(files[option])
     lines = [f"{group}={option}", f"  {about['title']}"]
     lines += [f"  {about['paper']} ({about['year']})"] if about.get("paper") and about.get("year") else []
     seen: dict[str, str] = {}

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from experiments.errors import first_line
-
 GROUPS = (
     "model", "data", "task", "freezing", "precision", "trainer", "optimizer", "scheduler", "callbacks", "logger",
     "experiment", "debug", "sweep",
@@ -40,7 +38,8 @@ def option_files(group: str, config_dirs: Sequence[str] = (), bases: bool = Fals
     files: dict[str, Path] = {}
     for folder in (conf_dir(), *(Path(folder) for folder in config_dirs)):
         for path in sorted((folder / group).glob("*.yaml" if bases else "[!_]*.yaml")):
-            files.setdefault(path.stem, path)
+            if path.is_file():
+                files.setdefault(path.stem, path)
     return files
 
 
@@ -48,7 +47,7 @@ def content(path: Path) -> dict[str, Any]:
     """Return what stands in an option's file alone, not composed; empty when it cannot be read."""
     try:
         found = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, yaml.YAMLError):
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -94,15 +93,16 @@ def describe(path: Path) -> dict[str, Any]:
     """Return what an option's file says of itself: its `about`, with the first sentence of its leading comment as the
     title where it has none, or else the title of the option that it changes; of a model also what it `reads` and its
     `family`, the file of its class.
+
+    Raises:
+        OSError, ValueError, RecursionError, yaml.YAMLError: when the file cannot be read, or holds no keys.
     """
     text = path.read_text(encoding="utf-8")
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        found = yaml.load(text, loader)
-    except yaml.YAMLError as error:
-        return {"title": f"(cannot be read: {first_line(error)})"}
-    found = found if isinstance(found, dict) else {}
-    about: dict[str, Any] = {"title": _leading_sentence(text)} | dict(found.get("about") or {})
+    found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    if not isinstance(found, dict):
+        raise ValueError("no keys")
+    own = found.get("about")
+    about: dict[str, Any] = {"title": _leading_sentence(text)} | (own if isinstance(own, dict) else {})
     if not about["title"]:
         del about["title"]
     base = next((entry.option for entry in defaults_of(found, path.parent.name) if not entry.key), "_self_")

@@ -11,6 +11,8 @@ from experiments.config.comments import comment_of
 from experiments.config.options import GROUPS, conf_dir
 from experiments.errors import UserError
 
+_OF_ALL = ("experiment", "debug", "sweep", "local")  # groups whose files set keys of all others
+
 
 def refuse_hidden(config_dirs: Sequence[str]) -> None:
     """Refuse a user's config file that has the name of one of ours: Hydra would never read it.
@@ -61,12 +63,23 @@ def refuse_lists(overrides: Sequence[str]) -> None:
             raise UserError(f"{word} is a list, and {key} takes one option: write {cure}{sweep}")
 
 
-def refuse_names(config: Any) -> None:
-    """Refuse a file that gives an option's name where the keys of its group belong.
+def refuse_names(config: Any, chosen: Mapping[str, Any]) -> None:
+    """Refuse a file that gives an option's name where the keys of its group belong, and one whose keys stand where nothing reads them.
+
+    Args:
+        config: plain, its interpolations not resolved.
+        chosen: the option of each group.
 
     Raises:
         UserError: naming the line to write.
     """
+    for group in _OF_ALL:
+        found = config.get(group)
+        if isinstance(found, dict) and found and f"${{{group}." not in str(config):
+            raise UserError(
+                f"the keys of {group}={chosen.get(group)} ({', '.join(map(str, found))}) stand where nothing reads them: "
+                "begin its file with the line `# @package _global_`"
+            )
     for group in GROUPS:
         if isinstance(config.get(group), str):
             name = config[group]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from experiments.system.bounded_files import read_yaml
 from experiments.system.hub import published_folder
 
 
@@ -53,8 +52,7 @@ def run_config(weights: Any) -> dict[str, Any]:
     if folder is None:
         return {}
     try:
-        with (folder / "config.yaml").open(encoding="utf-8") as file:
-            found = yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, ValueError, yaml.YAMLError):  # whoever loads the weights says so
+        found = read_yaml(folder / "config.yaml")
+    except (OSError, ValueError):  # whoever loads the weights says so
         return {}
     return found if isinstance(found, dict) else {}

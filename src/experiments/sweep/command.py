@@ -50,6 +50,7 @@ def _hydra(words: list[str]) -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    from experiments.config.broken_options import broken_files_named
     from experiments.config.compose import compose, explain_refusal
     from experiments.config.hydra_keys import refuse_words, searchpath_is_there
     from experiments.config.options import conf_dir
@@ -63,7 +64,7 @@ def _hydra(words: list[str]) -> int:
     output = io.StringIO()
     try:
         shown = contextlib.redirect_stdout(output) if {"-h", "--help"} & set(words) else contextlib.nullcontext()
-        with shown, searchpath_is_there():
+        with shown, searchpath_is_there(), broken_files_named(folders):
             hydra_main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(run_here)()
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         better = mended(error, words, lambda rest: compose([w for w in rest if w in overrides], folders, whole=False))

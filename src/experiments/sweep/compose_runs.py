@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.config.compose import GROUPS, finish, settle
 from experiments.config.fitting_task import with_fitting_task
-from experiments.config.refusals import refuse_missing
+from experiments.config.refusals import refuse_missing, refuse_names
 from experiments.config.unread_keys import refuse_unread
 from experiments.speedups.option_files import Plain, UnusualError, copied, open_files
 
@@ -90,6 +90,7 @@ class Composer:
         for override, group in parsed:
             if not group:
                 _apply(override, config)
+        refuse_names(config, choices)
         refuse_unread(words, config, [OmegaConf.to_container(self.master.hydra.sweep, resolve=False)])
         run = config.setdefault("run", {})
         run |= {"dir": folder, "choices": dict(choices), "overrides": list(words), "config_dirs": self.config_dirs}
