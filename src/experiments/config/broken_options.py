@@ -44,8 +44,8 @@ def _what_is_wrong(path: Path, changed: int, size: int) -> str:
     except ValueError as error:
         mark = getattr(error.__cause__, "problem_mark", None)
         problem = getattr(error.__cause__, "problem", None) or first_line(error)
-        line = f", line {mark.line + 1}" if mark else ""
-        return f"{path}{line} is no YAML that can be read ({problem}): mend it; {_PLAIN}"
+        place = f"{path}, line {mark.line + 1}" if mark else str(path)
+        return f"{place} is no YAML that can be read ({problem}): mend it; {_PLAIN}"
     if found is None and path.parent.name not in _MAY_BE_EMPTY:
         return f"{path} is empty: write its keys into it, or take it away; {_PLAIN}"
     if found is not None and not isinstance(found, dict):
@@ -148,7 +148,7 @@ def faulty_file(refusal: str, config_dirs: Sequence[str]) -> str:
     if not found:
         return ""
     option, missing, problem = found.groups()
-    places = [Path(folder) / f"{option}.yaml" for folder in (conf_dir(), *config_dirs)]
+    places = [Path(folder) / f"{option}.yaml" for folder in (str(conf_dir()), *config_dirs)]
     path = next((one for one in places if one.is_file()), places[0])
     if missing:
         return f"{path}: its defaults name {missing}, and there is no such file: write `- group: option`, or take the line away"
