@@ -101,11 +101,11 @@ def broken_files_named(config_dirs: Sequence[str] = ()) -> Iterator[None]:
     Raises:
         UserError: for a broken file that Hydra reads, and for defaults of this machine that are no file.
     """
-    from hydra._internal.sources_registry import SourcesRegistry
     from hydra.core.plugins import Plugins
+    from hydra.plugins.config_source import ConfigSource
 
-    Plugins.instance()  # which imports the reader of files anew
-    reader: Any = SourcesRegistry.instance().resolve("file")
+    readers: Any = Plugins.instance().discover(ConfigSource)
+    reader = next(one for one in readers if one.scheme() == "file")
     ours = str(conf_dir())
     for folder in (ours, *config_dirs):
         local = Path(folder) / "local" / "default.yaml"
