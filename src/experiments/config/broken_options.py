@@ -114,7 +114,7 @@ def broken_files_named(config_dirs: Sequence[str] = ()) -> Iterator[None]:
     read = reader.load_config
 
     def load_config(self: Any, config_path: str) -> Any:
-        path = Path(self.path) / self._normalize_file_name(config_path)
+        path = Path(self.path) / f"{config_path.removesuffix('.yaml')}.yaml"
         if path.is_file() and not path.match("hydra/*.yaml"):
             refuse_broken(path)
         return read(self, config_path)
