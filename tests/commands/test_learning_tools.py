@@ -83,9 +83,15 @@ def test_board_answers(tmp_path: Path) -> None:
                 assert time.monotonic() < until and job.poll() is None
                 time.sleep(0.3)
         assert b"TensorBoard" in page
+        job.terminate()  # takes TensorBoard along
+        assert job.wait(60) == 143
+        with pytest.raises(OSError):  # noqa: PT011
+            urllib.request.urlopen(f"http://localhost:{port}/", timeout=5)
     finally:
+        import contextlib
         import os
         import signal
 
-        os.killpg(job.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(job.pid, signal.SIGKILL)
         job.wait()

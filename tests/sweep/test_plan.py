@@ -461,6 +461,18 @@ def test_the_path_of_a_dataset_is_no_identity_and_a_chosen_folder_is(monkeypatch
     assert os.environ["EXPERIMENTS_DATA"] == "/there"
 
 
+@pytest.mark.parametrize("folder", ["/a b, c=d", "/it's", '/a "quoted" one', "/a\\b", "/काम/दौड़"])
+def test_the_folder_of_a_run_is_no_identity_whatever_its_letters(folder: str) -> None:
+    from experiments.config.compose import compose
+    from experiments.run.folder import moved
+    from experiments.run.identity import identity, settings
+
+    plain: Any = OmegaConf.to_container(compose(["data=digits"]))
+    there = moved(plain, plain["run"]["dir"], folder)
+    assert there["callbacks"]["checkpoint"]["dir"].startswith(folder)
+    assert identity(there) == identity(plain) and settings(there) == settings(plain)
+
+
 def test_other_code_is_told_by_hash_and_commit() -> None:
     from experiments.run.record import code_state
     from experiments.sweep.run_state import other_code

@@ -91,6 +91,7 @@ def test_a_sweep_ends_with_its_table(experiments: Callable[..., tuple[int, str, 
     code, output, errors = experiments("train", "-m", *words, "hydra.sweep.dir=s")
     assert code == 0, errors
     end = output[output.index("val/accuracy") :]
+    assert "TensorBoard" not in end, "logger=none leaves nothing to see"
     assert "test/" not in end and "best         " in end and "experiments compare s --html report.html" in end
 
 

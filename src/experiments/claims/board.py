@@ -12,7 +12,8 @@ from experiments.config.command_words import split_words
 from experiments.config.options import conf_dir
 from experiments.errors import UserError
 from experiments.system.files import write_json, write_text
-from experiments.viz.tables import markdown, table
+from experiments.system.terminal import terminal_width
+from experiments.viz.tables import markdown, table, without
 
 OUTPUTS = Path("outputs/claims")
 FILE = "verdict.json"
@@ -118,7 +119,10 @@ def listing(config_dirs: Sequence[str] = (), wanted: Sequence[str] = ()) -> str:
         rows.append([name, _word(verdict, claim), verdict.size, verdict.date, where, claim.statement])
     if not rows:
         raise UserError(f"no claim has {' and '.join(wanted)}: see experiments list claims")
-    return table(["claim", "verdict", "size", "date", "where", "statement"], rows)
+    head = ["claim", "verdict", "size", "date", "where", "statement"]
+    wide = terminal_width()
+    shown, cells, _, _ = without(head, rows, [], wide, ["where", "size", "date"], whole=True)
+    return table(shown, cells, wide=wide)
 
 
 def _word(verdict: ClaimVerdict, claim: Claim) -> str:

@@ -11,6 +11,7 @@ from experiments.config.options import conf_dir, option_files
 from experiments.config.usual_words import near_names
 from experiments.errors import UserError, unknown
 from experiments.system.bounded_files import read_yaml
+from experiments.system.terminal import terminal_width
 from experiments.viz.tables import markdown, table
 
 LANGUAGES = "en", "hi"
@@ -104,7 +105,7 @@ def list_tables(words: list[str]) -> int:
     tables = [read_table(name) for name in table_names()]
     if not names:
         rows = [[one.name, str(one.lesson), one.title[language]] for one in tables]
-        print(table(["table", "lesson", "title"], rows, right=[1]))
+        print(table(["table", "lesson", "title"], rows, right=[1], wide=terminal_width()))
         print("\nexperiments list tables NAME prints one; --language hi in Hindi")
         return 0
     chosen = [one for one in tables if " ".join(names) in (one.name, one.title[language])]
@@ -126,7 +127,7 @@ def _text(one: CourseTable, language: str) -> str:
     lines = [
         one.title[language],
         "",
-        table(*one.measured(hindi_verdicts() if language == "hi" else None, language)),
+        table(*one.measured(hindi_verdicts() if language == "hi" else None, language), wide=terminal_width()),
         "",
     ]
     lines += [f"measured  experiments claim {claim}" for claim in dict.fromkeys(filter(None, one.claims))]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from experiments.errors import UserError, as_typed
+from experiments.errors import Interrupted, UserError, as_typed
 from experiments.system.arguments import Parser
+from experiments.system.signals import stop
 
 _ABOUT = """\
 Starts TensorBoard where the runs below a folder log: outputs, a sweep, or a run. It listens to this machine alone; stop it with
@@ -35,9 +37,26 @@ def main(words: list[str]) -> int:
     print(shlex.join(shown), flush=True)
     if options.dry:
         return 0
+    return _until_stopped(command)
+
+
+def _until_stopped(command: list[str]) -> int:
+    """Runs TensorBoard; a signal that ends this process ends TensorBoard first."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if signum := getattr(signal, name, None):
+            signal.signal(signum, stop)
+    job = subprocess.Popen(command, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
     try:
-        return subprocess.run(command, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}).returncode
-    except KeyboardInterrupt:
+        return job.wait()
+    except (KeyboardInterrupt, Interrupted) as error:
+        job.terminate()
+        try:
+            job.wait(10)
+        except subprocess.TimeoutExpired:
+            job.kill()
+            job.wait()
+        if isinstance(error, Interrupted) and error.signum != signal.SIGINT:
+            raise
         return 0
 
 

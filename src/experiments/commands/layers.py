@@ -13,7 +13,7 @@ from experiments.config.command_words import split_words
 from experiments.config.published_shapes import names_data, published_fields, with_stand_in
 from experiments.errors import UserError
 from experiments.spec import ImageSpec, MaskSpec
-from experiments.system.terminal import done_waiting, waiting
+from experiments.system.terminal import done_waiting, terminal_width, waiting
 
 if TYPE_CHECKING:
     from torch import nn
@@ -114,7 +114,7 @@ def compared(models: Sequence[str], others: Sequence[str], config_dirs: Sequence
             ]
         )
     head = ["model", "year", "input", "layers", "parameters", "FLOPs", "key idea", "use"]
-    return table(head, rows, right=(1, 3, 4, 5))
+    return table(head, rows, right=(1, 3, 4, 5), wide=terminal_width())
 
 
 def _input(spec: Any) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import sys
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +11,7 @@ from experiments.config.broken_options import described
 from experiments.config.command_words import option, split_words
 from experiments.config.compose import GROUPS
 from experiments.errors import UserError, unknown
-from experiments.system.terminal import is_terminal
+from experiments.system.terminal import terminal_width
 from experiments.viz.tables import table
 
 _NARROWEST = 24  # columns of what stands beside a name
@@ -74,7 +72,7 @@ def _has(row: Row, word: str) -> bool:
 
 def _wide() -> int | None:
     """Columns of the terminal; None where there is none, and nothing is cut."""
-    return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
+    return terminal_width()
 
 
 def _models(rows: list[Row]) -> str:

@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.compare.analysis import Comparison, Field, analyse
@@ -30,8 +30,8 @@ from experiments.compare.wording import (
 from experiments.errors import UserError
 from experiments.system.arguments import Parser
 from experiments.system.files import write_text
-from experiments.system.terminal import is_terminal
-from experiments.viz.tables import comma_separated, markdown, narrowest, table
+from experiments.system.terminal import fitted, is_terminal
+from experiments.viz.tables import comma_separated, markdown, table, without
 
 _SHOWN_DIFFERENCES = 12  # in the terminal; files have all
 
@@ -128,21 +128,17 @@ def as_text(comparison: Comparison, terminal: bool = False) -> str:
     """Return what the terminal shows: the table, what it says, and the differences."""
     wide = shutil.get_terminal_size().columns if terminal else None
     head, rows, right, bold = cell_table(comparison)
-    left_out: list[str] = []
-    costs = {COSTS[key][0] for key in cost_heads(comparison.cells)}
-    while wide is not None and narrowest(head, rows, right) > wide and (last := _last_of(head, costs)) is not None:
-        left_out.insert(0, head[last])
-        head, rows = head[:last] + head[last + 1 :], [row[:last] + row[last + 1 :] for row in rows]
-        right = [at for at in right if at < len(head) - (head[-1:] == ["remarks"])]
+    costs = [COSTS[key][0] for key in reversed(cost_heads(comparison.cells))]
+    head, rows, right, left_out = without(head, rows, right, wide, costs)
     parts = [table(head, rows, right, bold if terminal else (), wide)]
     if left_out:
-        parts[0] += f"\nin a wider terminal, or by --html FILE: {', '.join(left_out)}"
+        parts[0] += f"\nin a wider terminal, or by --html FILE: {', '.join(reversed(left_out))}"
     for field in comparison.fields:
         if len(field.cells) < 2:
             continue
         title = [f"{field.name}:"] if len(comparison.fields) > 1 else []
         answered = answers(field)
-        if field is comparison.fields[0] and comparison.effects:
+        if len(comparison.fields) == 1 and comparison.effects:
             answered.append(("Matters", matters(comparison.effects, field.metric)))
         indent = max(len(word) for word, _ in answered) + 2
         parts.append("\n".join([*title, *(_hanging(word, sentence, indent) for word, sentence in answered)]))
@@ -152,11 +148,10 @@ def as_text(comparison: Comparison, terminal: bool = False) -> str:
             name = f"{field.metric} against {field.label(field.reference)}, {field.reference.mean(field.metric):.4f}:"
             text = f"{name}\n{table(head, rows, right, wide=wide)}"
             parts.append(text + (f"\n… and {more:,} more: --csv FILE or --html FILE has them" if more > 0 else ""))
-    return "\n\n".join(parts + notes(comparison))
-
-
-def _last_of(head: Sequence[str], names: Collection[str]) -> int | None:
-    return max((at for at, name in enumerate(head) if name in names), default=None)
+    if len(comparison.fields) > 1 and comparison.effects:  # found within each, and of none alone
+        parts.append(_hanging("Matters", matters(comparison.effects, comparison.fields[0].metric), len("Matters  ")))
+    folded = [fitted(note) for note in notes(comparison)] if terminal else notes(comparison)
+    return "\n\n".join(parts + folded)
 
 
 def _hanging(word: str, text: str, indent: int) -> str:

@@ -27,6 +27,7 @@ from experiments.system.bounded_files import read_yaml
 from experiments.system.files import write_text
 from experiments.system.locks import AtWork, hold
 from experiments.system.outside_text import note_variables
+from experiments.system.terminal import done_waiting
 
 _FLOAT = "tag:yaml.org,2002:float"
 _NUMBER = re.compile(
@@ -330,7 +331,8 @@ def reopen(folder: Path, overrides: Sequence[str] = ()) -> Path | None:
     with reading(folder, record.get("environment")):
         require(config)
     if not overrides and record.get("status") == FINISHED:
-        print(f"{folder} is finished: nothing to do")
+        done_waiting()
+        print(f"{as_typed(folder)} is finished: nothing to do")
         return None
     if rank() == 0:
         write_config(config, folder)

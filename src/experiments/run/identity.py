@@ -74,16 +74,21 @@ def _only_shows(name: str, callback: Any) -> bool:
 
 def identity(config: dict[str, Any]) -> str:
     """Hash of everything in a resolved config that can change the result; the seed counts, the folder does not."""
-    folder = str(config["run"]["dir"])
+    folder = _as_in_json(config["run"]["dir"])
     text = json.dumps(relevant(config), sort_keys=True, default=str).replace(folder, "")
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _as_in_json(folder: Any) -> str:
+    """Return a folder as JSON writes it, which escapes quotes, backslashes and letters beyond ASCII."""
+    return json.dumps(str(folder))[1:-1]
 
 
 def settings(config: dict[str, Any]) -> dict[str, Any]:
     """Return the same values flat, by dotted key, without the seed and the weights, which are choices; null counts as
     absent.
     """
-    folder = json.dumps(str(config["run"]["dir"]))[1:-1]
+    folder = _as_in_json(config["run"]["dir"])
     kept = {key: value for key, value in relevant(config).items() if key not in ("seed", "weights")}
     plain = json.loads(json.dumps(kept, default=str).replace(folder, ""))
     # An option of these is no choice in records, but decides what stands under `callbacks.`.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import shlex
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +15,8 @@ from experiments.compare.cells import COSTS, Cell, gather
 from experiments.compare.wording import number, short, width
 from experiments.errors import UserError, as_typed
 from experiments.run.record import own_module, read_record
-from experiments.system.terminal import fancy, is_terminal, labelled, quiet, show_table
-from experiments.viz.tables import narrowest, table
+from experiments.system.terminal import fancy, labelled, quiet, show_table, terminal_width
+from experiments.viz.tables import narrowest, table, without
 
 _ROWS = 12  # of the table; compare has all
 _COSTS = ("parameters", "seconds")
@@ -47,7 +46,8 @@ def tell(folder: Path, failed: int) -> None:
         if not _foreign(_best_run(found[0][0])):
             rows.append(("predict", f"experiments predict {run} INPUT…"))
             rows.append(("look inside", f"experiments show {run}"))
-        rows.append(("TensorBoard", f"experiments board {typed}"))
+        if next(folder.rglob("events.out.tfevents.*"), None):  # not with logger=none
+            rows.append(("TensorBoard", f"experiments board {typed}"))
     labelled(rows, sys.stdout)
 
 
@@ -94,11 +94,9 @@ def _show(field: Field, columns: Sequence[str]) -> None:
         row = [str(place), *(cell.level(key) for key in columns), number(mean), width(low, high, mean)]
         costs = [cell.cost(key) for key in _COSTS]
         rows.append([*row, str(len(cell.values(field.metric))), *("" if math.isnan(c) else short(c) for c in costs)])
-    right = (0, *range(1 + len(columns), len(head)))
-    wide = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
-    for cost in reversed(_COSTS):  # which compare has as well
-        if wide is not None and narrowest(head, rows, right) > wide and head[-1] == COSTS[cost][0]:
-            head, rows, right = head[:-1], [row[:-1] for row in rows], right[:-1]
+    right = [0, *range(1 + len(columns), len(head))]
+    wide = terminal_width()
+    head, rows, right, _ = without(head, rows, right, wide, [COSTS[key][0] for key in reversed(_COSTS)])
     if fancy(sys.stdout) and wide is not None and narrowest(head, rows, right) <= wide:
         show_table(head, rows, right, sys.stdout, bold=(0,))
     else:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from experiments.compare.cells import FIELD, USUAL_TESTS, lower_is_better
-from experiments.errors import UserError
+from experiments.errors import UserError, as_typed
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, own_module
 from experiments.sweep.backends.queued_jobs import still_queued
 from experiments.sweep.folder import EXCLUDED, RUN, SKIPPED, Sweep, at_work, read_sweep
@@ -298,7 +298,7 @@ def main(words: Sequence[str]) -> int:
         if not folder.is_dir():
             raise UserError(f"{word} does not exist: name the folder of a sweep")
         stand = standing(folder)
-        print(folder)
+        print(as_typed(folder))
         size = shutil.get_terminal_size((160, 50))
         print("\n".join(screen(stand, size.columns if is_terminal(sys.stdout) else 10_000, 1_000)))
         sweep = read_sweep(folder)

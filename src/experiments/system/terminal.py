@@ -80,6 +80,11 @@ def in_notebook() -> bool:
     return shell is not None and hasattr(shell, "kernel")
 
 
+def terminal_width() -> int | None:
+    """Columns of the terminal that standard output goes to; None where it is none, and nothing is folded."""
+    return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
+
+
 def fitted(text: str, stream: TextIO | None = None) -> str:
     """Fold the lines of a text in columns to the terminal's width, each under its last column; a stream that is no terminal folds nothing."""
     if not is_terminal(stream or sys.stdout):

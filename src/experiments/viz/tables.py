@@ -20,15 +20,53 @@ def columns(text: str) -> int:
     return sum(unicodedata.category(letter) not in ("Mn", "Me", "Cf") for letter in text)
 
 
-def narrowest(head: Sequence[str], rows: Rows, right: Sequence[int]) -> int:
-    """Columns of a terminal that a table needs at least, with its texts folded and its numbers whole."""
-    widths = _widths(head, rows)
-    least = [width if at in right else min(width, NARROWEST) for at, width in enumerate(widths)]
+def narrowest(head: Sequence[str], rows: Rows, right: Sequence[int], whole: bool = False) -> int:
+    """Columns of a terminal that a table needs at least, with its texts folded, between words alone if those stay whole."""
+    widths, words = _widths(head, rows), _longest_words(head, rows)
+    least = [
+        width if at in right else min(width, max(NARROWEST, words[at] if whole else 0))
+        for at, width in enumerate(widths)
+    ]
     return sum(least) + 2 * (len(least) - 1)
+
+
+def without(
+    head: Sequence[str],
+    rows: Rows,
+    right: Sequence[int],
+    wide: int | None,
+    least_wanted: Sequence[str],
+    whole: bool = False,
+) -> tuple[list[str], list[list[str]], list[int], list[str]]:
+    """Leave out columns, the least wanted first, until a table fits a terminal: head, rows, columns that align right, and what was left out.
+
+    Args:
+        head, rows, right: as of `table`.
+        wide: columns of the terminal; None leaves all.
+        least_wanted: names of columns in the order in which they go.
+        whole: keep every word whole.
+    """
+    kept = list(range(len(head)))
+    gone: list[str] = []
+
+    def those() -> tuple[list[str], list[list[str]], list[int]]:
+        return [head[at] for at in kept], [[row[at] for at in kept] for row in rows], [kept.index(at) for at in right if at in kept]  # fmt: skip
+
+    for name in least_wanted:
+        if wide is None or narrowest(*those(), whole) <= wide:
+            break
+        if name in head:
+            kept.remove(list(head).index(name))
+            gone.append(name)
+    return *those(), gone
 
 
 def _widths(head: Sequence[str], rows: Rows) -> list[int]:
     return [max(columns(row[column]) for row in [head, *rows]) for column in range(len(head))]
+
+
+def _longest_words(head: Sequence[str], rows: Rows) -> list[int]:
+    return [max(map(columns, " ".join(row[at] for row in [head, *rows]).split()), default=0) for at in range(len(head))]
 
 
 def table(
@@ -51,7 +89,7 @@ def table(
     widths = _widths(head, rows)
     over = 0 if wide is None else sum(widths) + 2 * (len(widths) - 1) - wide
     texts = [at for at in range(len(widths)) if at not in right]
-    words = {at: max(map(columns, " ".join(row[at] for row in [head, *rows]).split()), default=0) for at in texts}
+    words = _longest_words(head, rows)
     for whole in (True, False):  # between words first
         least = {at: max(NARROWEST, words[at] if whole else 0) for at in texts}
         while over > 0 and (long := [at for at in texts if widths[at] > least[at]]):
