@@ -21,7 +21,6 @@ from experiments.errors import (
     debugging,
     how_to_resume,
     in_short,
-    unknown,
 )
 from experiments.speedups.process_exit import leave
 from experiments.system.fresh_python import look_here_last
@@ -140,7 +139,9 @@ def _run(words: list[str]) -> int:
         packages, rest = split_trust(rest)
         trust(packages)
     if command not in COMMANDS:
-        raise UserError(unknown(command, "no command", command, list(COMMANDS)))
+        from experiments.config.usual_commands import unknown_command
+
+        raise UserError(unknown_command(command, list(COMMANDS)))
     if command != "completion" and any(word == "" or re.fullmatch("--[a-z-]+=", word) for word in rest):
         raise UserError(
             f"experiments {command} was given an empty word, as an unset variable of the shell makes one: fill it in, or leave it out"

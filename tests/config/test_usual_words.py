@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from experiments.cli import COMMANDS
 from experiments.config.compose import GROUPS
 from experiments.config.options import options
+from experiments.config.usual_commands import _COMMANDS
 from experiments.config.usual_words import _CONTROL_KEYS, _KEYS, _OPTIONS, unknown_option
 from experiments.errors import UserError, in_short
 
@@ -60,11 +62,53 @@ from experiments.errors import UserError, in_short
         ("freezing=layer4", "freezing.learn=[layer4,head]"),
         ("data=titanic", "tables of measurements are not read"),
         ("task=summarization", "data.prefix='summarize:'"),
+        ("freezing=fc", "the last layer is called head here, and freezing=feature_extraction learns it alone"),
+        ("freezing=true", "freezing=true is freezing=feature_extraction here: write that"),
+        ("loss=cross_entropy", "the task brings its loss"),
+        ("seeds=3", "experiments train -m seed=0,1,2 trains with three"),
+        ("patience=3", "callbacks=early_stopping callbacks.early_stopping.patience=5 here: write that"),
+        ("momentum=0.9", "optimizer.momentum here: choose an option of optimizer that has it, as optimizer=rmsprop or"),
+        ("dropout=0.5", "model.dropout here: choose an option of model that has it, as model="),
+        ("model=lstm data=generated_reviews dropout=0.5", "dropout is model.dropout here: write that"),
+        ("optimizer.learning_rate=0.1", "optimizer.learning_rate is optimizer.lr here: write that"),
+        ("--epochs 5", "--epochs is trainer.max_epochs=… here: write that"),
+        ("--batch-size=5", "--batch-size is data.batch_size=… here: write that"),
+        ("--gpu", "--gpu is trainer=gpu here: write that"),
+        ("--model lenet5", "--model is model=… here: write that"),
+        ("lenet5 mnist", "lenet5 is no key=value: write model=lenet5"),
+        ("MNIST", "MNIST is no key=value: write data=mnist"),
     ],
 )
 def test_says_what_to_type(experiments, words: str, said: str) -> None:
     code, _, errors = experiments("check", *shlex.split(words))
     assert code == 2 and said in errors and len(errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("run model=lenet5", "run is train here: write experiments train"),
+        ("fit", "write experiments train"),
+        ("test outputs", "write experiments evaluate RUN"),
+        ("models", "write experiments list models"),
+        ("claims", "write experiments claim --list"),
+        ("model=lenet5", "model=lenet5 is no command: write experiments train model=lenet5"),
+        ("lenet5", "lenet5 is no command: write experiments train model=lenet5"),
+        ("evalute RUN", "did you mean evaluate?"),
+        ("draw resnet18", "name the folder of a run, or model=resnet18"),
+        ("explain loss", "the task brings its loss"),
+        ("explain patience", "write experiments explain callbacks.early_stopping.patience"),
+    ],
+)
+def test_commands_of_beginners(experiments, words: str, said: str) -> None:
+    code, _, errors = experiments(*shlex.split(words))
+    assert code == 2 and said in errors and len(errors.splitlines()) == 1
+
+
+def test_commands_that_are_named_are_there() -> None:
+    known = {*COMMANDS, "--version"}
+    assert {meant.split()[0] for meant in _COMMANDS.values()} <= known
+    assert not set(_COMMANDS) & known
 
 
 def test_what_is_named_is_there() -> None:

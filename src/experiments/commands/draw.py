@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.config.usual_commands import as_option
 from experiments.errors import UserError, unknown
 from experiments.system.arguments import Parser
 from experiments.system.terminal import waiting
@@ -43,7 +44,8 @@ def main(words: list[str]) -> int:
     first = Path(options.network[0])
     run = first if (first / "config.yaml").exists() else None
     if run is None and "=" not in options.network[0]:
-        raise UserError(f"{first} holds no config.yaml: name the folder of a run, or model=NAME")
+        meant = as_option(options.network[0], options.config_dir, ("model",)) or "model=NAME"
+        raise UserError(f"{first} holds no config.yaml: name the folder of a run, or {meant}")
     if run is not None and options.network[1:]:
         raise UserError(f"{options.network[1]} would make {run} another network: leave it out")
     name, title, note, drawn = (

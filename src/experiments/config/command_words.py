@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.errors import UserError, unknown
+from experiments.errors import UserError
 
 _VALUED = (
     "--cfg", "-c", "--package", "-p", "--info", "-i", "--config-name", "-cn", "--config-path", "-cp", "--experimental-rerun",
@@ -65,7 +65,9 @@ def settled_switches(switches: Sequence[str]) -> list[str]:
         if name in _SHOWS and value not in _SHOWS[name]:
             raise UserError(f"{short} shows one of {', '.join(_SHOWS[name])}: write {short} {_SHOWS[name][0]}")
         if name not in (*_ALONE, *_SHOWS, "--package", "--config-name"):
-            raise UserError(unknown(short, "no switch", short, [*_ALONE, *_SHOWS, "--package", "--config-dir"]))
+            from experiments.config.usual_commands import unknown_switch
+
+            raise UserError(unknown_switch(short, [*_ALONE, *_SHOWS, "--package", "--config-dir"]))
         if name not in ("-r", "--run", "--config-name"):
             settled += [name, value] if name in (*_SHOWS, "--package") else [word]
     if {"--package", "--resolve"} & set(settled) and not {"--cfg", "--help", "-h"} & set(settled):

@@ -26,12 +26,13 @@ from experiments.config.fitting_task import with_fitting_task
 from experiments.config.hydra_keys import refuse_sweep, refuse_unused, refuse_words, searchpath_is_there
 from experiments.config.interpolations import resolve
 from experiments.config.labels_never_seen import take_over_labels
-from experiments.config.options import GROUPS, conf_dir, options
+from experiments.config.options import GROUPS, conf_dir, content, option_files, options
 from experiments.config.preprocessing import given_keys, take_over_published
 from experiments.config.pretrained_texts import take_over_texts
 from experiments.config.refusals import refuse_filled_in, refuse_hidden, refuse_lists, refuse_missing, refuse_names
 from experiments.config.shorthand import LATE, leave_out_untaken, mended, spelled_out
 from experiments.config.unread_keys import refuse_unread
+from experiments.config.usual_commands import as_option
 from experiments.config.usual_words import not_a_key, options_with, unknown_option, usual_key
 from experiments.errors import UserError, first_line, unknown
 from experiments.system.hub import hub_name
@@ -211,7 +212,7 @@ def explain_refusal(error: Exception, overrides: Sequence[str], config_dirs: Seq
             word = next((word for word in overrides if word.startswith(found.group(1))), found.group(1))
             return f"{word} names a place that no option stands in: write {key}={word.partition('=')[2]}"
         if meant := usual_key(key, overrides):
-            return f"{key} is {meant} here: write that"
+            return f"{key} is {meant} here: {_where(meant, overrides, config_dirs) or 'write that'}"
         if reason := not_a_key(key):
             return f"{key} is no key of this config: {reason}"
         if (
@@ -225,6 +226,8 @@ def explain_refusal(error: Exception, overrides: Sequence[str], config_dirs: Seq
         return _unknown_key(key, overrides, config_dirs)
     if isinstance(error, OverrideParseException):
         word = next((word for word in overrides if not _parses(word)), "")
+        if found := as_option(word, config_dirs):  # a bare name, such as lenet5
+            return f"{word} is no key=value: write {found}"
         return f"{word or 'the command line'} cannot be read as key=value ({first_line(error)}): {_quoted(word)}"
     if "Config group override must be" in text:  # precision=16, which reads as a number
         for word in overrides:
@@ -238,6 +241,28 @@ def explain_refusal(error: Exception, overrides: Sequence[str], config_dirs: Seq
     if found := re.search(r"Key '([^']+)' is not in struct", text):
         return _unknown_key(found.group(1), overrides, config_dirs)
     return " ".join(text.split())
+
+
+def _where(key: str, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:
+    """Return which option of its group has a key that the chosen one has not; empty where the chosen one has it."""
+    group = key.partition(".")[0]
+    if (
+        "=" in key
+        or group == key
+        or group not in GROUPS
+        or not (known := _keys(config_dirs, overrides))
+        or key in known
+    ):
+        return ""
+    files = option_files(group, config_dirs)
+    chosen = next((word.partition("=")[2] for word in overrides if word.startswith(f"{group}=")), "")
+
+    def kind(option: str) -> Any:
+        return (content(files[option]).get("reads") or {}).get("kind")
+
+    reads = kind(chosen) if chosen in files else "image"  # which the default data give
+    having = sorted(options_with(key, config_dirs), key=lambda option: kind(option) != reads)
+    return f"choose an option of {group} that has it, as {group}={f' or {group}='.join(having[:3])}" if having else ""
 
 
 def _unknown_key(key: str, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from experiments.config.comments import comment_of, comments, files_of
 from experiments.config.compose import GROUPS, compose, dotted
 from experiments.config.key_meanings import HYDRA_KEYS, meaning, taken
 from experiments.config.options import option_files
-from experiments.config.usual_words import unknown_option, usual_key
+from experiments.config.usual_words import not_a_key, unknown_option, usual_key
 from experiments.config.value_rules import rule_of
 from experiments.errors import UserError, unknown
 from experiments.system.terminal import fitted
@@ -65,7 +65,10 @@ def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
     if target := taken(key, plain):
         return "\n".join([key, *_said(meaning(key, plain)), f"  default   that of {target}; {key}=… sets it"])
     if usual := usual_key(key):
-        raise UserError(f"{key} is {usual} here: write experiments explain {usual}")
+        asked = usual.split()[-1].partition("=")[0] if " " in usual else usual
+        raise UserError(f"{key} is {usual} here: write experiments explain {asked}")
+    if reason := not_a_key(key):
+        raise UserError(f"{key} is no key and no group: {reason}")
     raise UserError(unknown(key, "no key and no group", key, [*GROUPS, *keys]))
 
 

@@ -19,9 +19,9 @@ def _each(words: str, meant: str) -> dict[str, str]:
 
 _OPTIONS = {  # group to word to what is to be typed
     "freezing": _each(
-        "fine_tuning finetuning finetune fine_tune full full_fine_tuning all null scratch from_scratch off", "none"
+        "fine_tuning finetuning finetune fine_tune full full_fine_tuning all null scratch from_scratch off no false", "none"
     )
-    | _each("frozen linear_probe linear_probing features head extraction freeze all_frozen", "feature_extraction")
+    | _each("frozen linear_probe linear_probing features head extraction freeze all_frozen true yes on", "feature_extraction")
     | _each("partial last last_layer last_layers partial_fine_tuning", "last_stage")
     | _each("unfreezing unfreeze gradual_unfreezing", "gradual"),
     "precision": _each("32 fp32 float32 float full single", "32-true")
@@ -124,6 +124,10 @@ _SENTENCES = {  # what one name does not answer
         ("freezing", f"layer{number}"): "a stage is named by freezing=stages freezing.learn=[layer4,head]"
         for number in range(1, 5)
     },
+    **dict.fromkeys(
+        (("freezing", "fc"), ("freezing", "classifier")),
+        "the last layer is called head here, and freezing=feature_extraction learns it alone",
+    ),
     ("model", "gan"): "adversarial networks are not here; vae and conv_vae make new images, as in experiment=vae_digits",
     ("model", "diffusion"): "diffusion is not here; vae and conv_vae make new images, as in experiment=vae_digits",
     **{
@@ -163,8 +167,30 @@ _KEYS = {
     **_each("freeze", "freezing"),
     **_each("prefix task.prefix model.prefix", "data.prefix"),
     **_each("random_seed", "seed"),
+    **_each("hidden hidden_size hidden_dim hidden_units units", "model.hidden"),
+    **_each("num_layers n_layers layers", "model.layers"),
+    **_each("activation", "model.activation"),
+    **_each("pooling", "model.pooling"),
+    **_each("bidirectional", "model.bidirectional"),
+    **_each("kernel_size kernel", "model.kernel"),
+    **_each("latent latent_dim latent_size z_dim bottleneck", "model.latent_size"),
+    **_each("nesterov", "optimizer.nesterov"),
+    **_each("early_stopping earlystopping early_stop", "callbacks=early_stopping"),
+    **_each("patience", "callbacks=early_stopping callbacks.early_stopping.patience=5"),
+    **_each("gradient_clip grad_clip clip_grad clip_norm max_grad_norm", "trainer.gradient_clip_val"),
+    **_each("max_steps steps", "trainer.max_steps"),
+    **_each("gpu cuda", "trainer=gpu"),
+    **_each("cpu", "trainer=cpu"),
+    **_each("amp fp16 mixed_precision half", "precision=16-mixed"),
+    **_each("bf16", "precision=bf16-mixed"),
+    **_each("val_split validation_split validation val_size", "data.validation"),
+    **_each("limit n_samples subset num_samples", "data.limit"),
+    **_each("root data_dir data_root data_path dataset_path", "data.root"),
+    **_each("download", "data.download"),
+    **_each("label_smoothing", "task.label_smoothing"),
+    **_each("warmup warmup_epochs", "scheduler.warmup_epochs"),
     **_each("checkpoint ckpt", "weights"),
-    **_each("output_dir out_dir out output run.dir run_dir", "hydra.run.dir"),
+    **_each("output_dir out_dir out output run.dir run_dir save_dir log_dir logdir", "hydra.run.dir"),
     **_each("sweep.dir sweep_dir sweep.folder sweep.path", "hydra.sweep.dir"),
     **_each("pretrained model.pretrained model.weights", "weights=pretrained"),
     **_each(
@@ -182,6 +208,11 @@ _NO_KEYS = {  # last parts of keys that people look for
         "in_channels input_channels num_channels in_features input_size input_shape",
         "the data say what the model reads",
     ),
+    **_each("loss criterion loss_fn loss_function", "the task brings its loss: experiments list tasks shows them"),
+    **_each("metric metrics", "the task brings its metrics: experiments list tasks shows them"),
+    **_each("seeds n_seeds num_seeds", "a run has one seed, and experiments train -m seed=0,1,2 trains with three"),
+    **_each("verbose", "write -v for more lines, -q for fewer"),
+    **_each("save save_model", "the best and the last checkpoint are always written, into RUN/checkpoints"),
     **_each(
         "vocab_size vocabulary_size num_tokens",
         "the data say it; data.tokenizer.size is the most that a tokenizer takes",
@@ -206,11 +237,9 @@ def unknown_option(group: str, name: str, known: Sequence[str]) -> str:
     """Says that a group has no such option, and what to type: its name here, names that hold the word, or near ones."""
     if sentence := _SENTENCES.get((group, name.lower())):
         return f"{group}={name} is no option of {group}: {sentence}"
-    if (meant := _OPTIONS.get(group, {}).get(name.lower())) in known:
+    if meant := option_known_as(group, name, known):
         return f"{group}={name} is {group}={meant} here: write that"
     sentence = f"{group}={name} is no option of {group}"
-    if same := [one for one in known if _bare(one) == _bare(name)]:  # VGG-16, SimpleCNN
-        return f"{group}={name} is {group}={same[0]} here: write that"
     if group == "data" and Path(name).is_dir():
         return f"{sentence}: of a folder of images write data=image_folder data.root={name}; experiments list data shows all {len(known)}"
     if near := near_names(name.lower(), known):
@@ -219,6 +248,13 @@ def unknown_option(group: str, name: str, known: Sequence[str]) -> str:
         plural = group if group.endswith("a") else f"{group}s"
         return f"{sentence}: experiments list {plural} shows all {len(known)}"
     return f"{sentence}: choose from {', '.join(known)}"
+
+
+def option_known_as(group: str, name: str, known: Sequence[str]) -> str | None:
+    """Return the option of a group that a word stands for, as `lenet5` for lenet or LeNet-5; None where it is none."""
+    if (meant := _OPTIONS.get(group, {}).get(name.lower())) in known:
+        return meant
+    return next((one for one in known if _bare(one) == _bare(name)), None)  # VGG-16, SimpleCNN
 
 
 def near_names(name: str, known: Sequence[str]) -> list[str]:
@@ -252,7 +288,11 @@ def usual_key(key: str, words: Sequence[str] = ()) -> str | None:
         words: overrides, which say what is learned.
     """
     of_control = any(word.startswith(("data=control", "task=policy_gradient", "experiment=ppo_")) for word in words)
-    return (of_control and _CONTROL_KEYS.get(key.lower())) or _KEYS.get(key.lower())
+    if meant := (of_control and _CONTROL_KEYS.get(key.lower())) or _KEYS.get(key.lower()):
+        return meant
+    group, _, name = key.lower().rpartition(".")  # optimizer.learning_rate, trainer.epochs
+    meant = _KEYS.get(name) if group else None
+    return meant if meant and meant.startswith(f"{group}.") and meant != key else None
 
 
 def not_a_key(key: str) -> str:

@@ -1,0 +1,80 @@
+"""Commands, switches and bare words that people type elsewhere, answered with what to type here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from experiments.config.options import GROUPS, options
+from experiments.config.usual_words import option_known_as, usual_key
+from experiments.errors import unknown
+
+
+def _each(words: str, meant: str) -> dict[str, str]:
+    return dict.fromkeys(words.split(), meant)
+
+
+_COMMANDS = {
+    **_each("run fit start learn training finetune fine_tune", "train"),
+    **_each("resume continue", "train resume=RUN"),
+    **_each("sweep multirun grid", "train -m"),
+    **_each("tune optimize search", "train -m hydra/sweeper=optuna"),
+    **_each("test eval validate score evaluation testing", "evaluate RUN"),
+    **_each("infer inference classify prediction", "predict RUN INPUT"),
+    **_each("summary parameters params info", "layers model=NAME"),
+    **_each("plot visualize visualise picture figure", "show RUN"),
+    **_each("diagram graph architecture", "draw model=NAME"),
+    **_each("models model networks", "list models"),
+    **_each("data dataset datasets", "list data"),
+    **_each("tasks task", "list tasks"),
+    **_each("tables table", "list tables"),
+    **_each("claims", "claim --list"),
+    **_each("options config", "train --help"),
+    **_each("tensorboard logs", "board"),
+    **_each("lr_find find_lr", "lr"),
+    **_each("results report", "compare outputs"),
+    **_each("version -V -v", "--version"),
+    **_each("app gradio ui", "demo RUN"),
+    **_each("server api", "serve RUN"),
+    **_each("onnx save", "export RUN --format onnx"),
+    **_each("shell", "completion bash"),
+}  # fmt: skip
+_SWITCHES = {  # those that stand for an option, and not for a key
+    **_each("--gpu --cuda", "trainer=gpu"),
+    **_each("--cpu --no-cuda --no_cuda", "trainer=cpu"),
+    **_each("--fp16 --amp --half", "precision=16-mixed"),
+    **_each("--bf16", "precision=bf16-mixed"),
+    **_each("--verbose", "-v"),
+    **_each("--quiet --silent", "-q"),
+    **_each("--sweep --grid", "-m"),
+}  # fmt: skip
+_KEYS = (*GROUPS, "seed", "weights", "resume")
+
+
+def unknown_command(command: str, known: Sequence[str]) -> str:
+    """Says that there is no such command, and which one to type."""
+    if meant := _COMMANDS.get(command.lower().replace("-", "_"), _COMMANDS.get(command)):
+        return f"{command} is {meant} here: write experiments {meant}"
+    if "=" in command.lstrip("-"):
+        return f"{command} is no command: write experiments train {command}"
+    if found := as_option(command):
+        return f"{command} is no command: write experiments train {found}"
+    return unknown(command, "no command", command, known)
+
+
+def unknown_switch(switch: str, known: Sequence[str]) -> str:
+    """Says that there is no such switch, and the key=value that takes its place."""
+    name = switch.lstrip("-").replace("-", "_").lower()
+    meant = _SWITCHES.get(switch.lower()) or (name if name in _KEYS else usual_key(name))
+    if switch.startswith("--") and meant:
+        return f"{switch} is {meant if '=' in meant or meant.startswith('-') else f'{meant}=…'} here: write that"
+    return unknown(switch, "no switch", switch, known)
+
+
+def as_option(word: str, config_dirs: Sequence[str] = (), groups: Sequence[str] = GROUPS) -> str:
+    """Return the group=option that a bare word means, as `model=lenet5` for lenet5; empty where it means none."""
+    if word in _KEYS:
+        return f"{word}=…"
+    for group in groups:
+        if name := option_known_as(group, word, options(group, config_dirs)):
+            return f"{group}={name}"
+    return ""
