@@ -36,6 +36,8 @@ def test_links_lead_somewhere(page: str) -> None:
         name, _, anchor = unquote(link).partition("#")
         target = (path.parent / name).resolve() if name else path
         assert target.exists(), f"{page} links to {link}, which is not there"
+        if path.is_relative_to(DOCS):  # the site holds the docs alone
+            assert target.is_relative_to(DOCS), f"{page} links to {link}, which the site does not have: write its name"
         if anchor and target.suffix == ".md":
             assert anchor in anchors(target), f"{page} links to {link}, and that page has no such heading"
 
