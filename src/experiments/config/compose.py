@@ -226,8 +226,8 @@ def explain_refusal(error: Exception, overrides: Sequence[str], config_dirs: Seq
         return _unknown_key(key, overrides, config_dirs)
     if isinstance(error, OverrideParseException):
         word = next((word for word in overrides if not _parses(word)), "")
-        if found := as_option(word, config_dirs):  # a bare name, such as lenet5
-            return f"{word} is no key=value: write {found}"
+        if meant := as_option(word, config_dirs):  # a bare name, such as lenet5
+            return f"{word} is no key=value: write {meant}"
         return f"{word or 'the command line'} cannot be read as key=value ({first_line(error)}): {_quoted(word)}"
     if "Config group override must be" in text:  # precision=16, which reads as a number
         for word in overrides:

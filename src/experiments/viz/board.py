@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -77,14 +78,26 @@ def short(value: float) -> str:
     return "0" if text in ("-0", "0") else text.replace("-", "−")
 
 
-def as_text(board: Board) -> str:
-    """Return the board for a terminal."""
-    parts = [board.title + (f" ({board.note})" if board.note else "")]
+def as_text(board: Board, wide: int | None = None) -> str:
+    """Return the board for a terminal.
+
+    Args:
+        board: what is shown.
+        wide: columns of the terminal, within which sums and titles are broken; None breaks nothing.
+    """
+
+    def broken(line: str, indent: int) -> list[str]:
+        if wide is None or columns(line) + indent <= wide:
+            return [" " * indent + line]
+        first, *more = textwrap.wrap(line, wide - indent - 2, break_on_hyphens=False)
+        return [" " * indent + first, *(" " * (indent + 2) + one for one in more)]
+
+    parts = broken(board.title + (f" ({board.note})" if board.note else ""), 0)
     for number, step in enumerate(board.steps, 1):
         parts += ["", f"{number}. {step.title}", ""]
         parts += [f"   {line}".rstrip() for line in _beside([_block(item) for item in step.items])]
         if step.sums:
-            parts += ["", *(f"   {line}" for line in step.sums)]
+            parts += ["", *(part for line in step.sums for part in broken(line, 3))]
     return "\n".join(parts)
 
 

@@ -118,7 +118,7 @@ def test_picture_and_page(experiments: Experiments) -> None:
         (["--dilation", "3"], "the filter reaches over 7 rows and the padded image has 5: try --padding 1"),
         (["--image", "1 2; 3"], '--image "1 2; 3" must have equally many numbers in each row: write rows such as'),
         (["--filter", "a b"], '--filter "a b" must be numbers: write rows such as --filter "1 0; 0 1"'),
-        (["--filter", ""], '--filter "" must have equally many numbers in each row'),
+        (["--filter", " "], '--filter " " must have equally many numbers in each row'),
         (["--bias", "nan"], "--bias nan must be a finite number: try --bias 0"),
         (["--padding", "30"], "--padding 30 makes 65 rows, too many to be read: try --padding 1"),
     ],

@@ -135,6 +135,7 @@ def _numbers(padded: np.ndarray, weights: np.ndarray, steps: list[ConvolutionSte
     """Image, filter and result side by side, and every sum below, for a terminal."""
     import numpy as np
 
+    from experiments.system.terminal import terminal_width
     from experiments.viz.board import Board, Grid, Sign, as_text
     from experiments.viz.board import Step as Line
     from experiments.viz.convolution import sum_of_products
@@ -151,7 +152,8 @@ def _numbers(padded: np.ndarray, weights: np.ndarray, steps: list[ConvolutionSte
         Sign("="),
         Grid(result, "result"),
     ]
-    return as_text(Board("Convolution", "", [Line("Lay the filter on, multiply, add up, move on", grids, sums)])) + "\n"
+    board = Board("Convolution", "", [Line("Lay the filter on, multiply, add up, move on", grids, sums)])
+    return as_text(board, terminal_width()) + "\n"
 
 
 def _channels(

@@ -71,13 +71,14 @@ def show_board(board: Board, folder: Path, name: str) -> int:
     """Prints a board and writes it as `NAME.png` and as a page for light and dark screens."""
     from experiments.commands.show.page import picture_html
     from experiments.system.files import atomic_path, write_text
+    from experiments.system.terminal import terminal_width
     from experiments.viz.board import as_text
     from experiments.viz.board_picture import board_picture
     from experiments.viz.canvas import png
     from experiments.viz.page import figure as card
     from experiments.viz.page import page
 
-    print(as_text(board))
+    print(as_text(board, terminal_width()))
     drawn = board_picture(board)
     try:
         with atomic_path(folder / f"{name}.png") as temporary:
