@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.callbacks.weight_averaging import WeightAveraging
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
-from experiments.callbacks.best_epoch import direction, watched_loss
+from experiments.callbacks.best_epoch import watched_loss
 from experiments.callbacks.checkpoint_files import random_state, restore_random_state, wait_for_writes
 from experiments.callbacks.lightning_state import (
     accumulates,
@@ -26,6 +26,7 @@ from experiments.callbacks.lightning_state import (
     draw_order_again,
     whole_state,
 )
+from experiments.config.metric_direction import direction
 from experiments.errors import Interrupted, UserError
 from experiments.loggers.base import log_epoch
 from experiments.spec import to_plain
@@ -198,15 +199,20 @@ class Checkpoints(Checkpoint):
         return not (isinstance(trainer.val_check_batch, int) and done % trainer.val_check_batch == 0)
 
     def watched(self, task: LightningModule, known: Collection[str]) -> tuple[str, str]:
-        """Return what names the best epoch, and which way it improves: as given, else as the task says, else the loss
-        of validation.
+        """Return what names the best epoch, and which way it improves.
+
+        That is what was given; else what the task says; else the loss of validation. Where no mode was given for another metric
+        than the task's, its name says which way it improves.
+
+        Raises:
+            UserError: when the name does not say.
         """
         of_task = getattr(task, "monitor", None)
         usual = (
             of_task if isinstance(of_task, tuple) and len(of_task) == 2 else (watched_loss(known) or "val/loss", "min")
         )
-        if self.monitor and self.mode is None and not isinstance(of_task, tuple):
-            return self.monitor, direction(self.monitor)
+        if self.monitor and self.monitor != usual[0]:
+            return self.monitor, self.mode or direction(self.monitor, "callbacks.checkpoint")
         return self.monitor or usual[0], self.mode or usual[1]
 
     def _improves(self, value: float, loss: float, mode: str) -> bool:

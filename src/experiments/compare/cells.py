@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from experiments.compare.run_records import COST, GROUPS, RecordedRun, read_run, run_folders, shown
+from experiments.config.metric_direction import improves
 from experiments.errors import UserError
 from experiments.run.record import FINISHED, PRUNED
 
@@ -33,14 +34,13 @@ USUAL_TESTS = (
     "test/loss",
     "test_loss",
 )  # the first that there is, is compared
-_LOWER = ("loss", "error", "perplexity", "mae", "mse", "rmse", "mase", "smape", "wer", "cer", "nll", "fid")
 
 
 def lower_is_better(metric: str) -> bool:
     """Tell whether a metric is an error or a cost, to judge by its name."""
     if metric.startswith(COST):
         return COSTS.get(metric.removeprefix(COST), ("", True))[1]
-    return metric.rpartition("/")[2].lower().endswith(_LOWER)
+    return improves(metric) == "min"
 
 
 def level(value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.config import foreign_modules, trainer_keys
+from experiments.config import foreign_modules, metric_direction, trainer_keys
 from experiments.config.class_keys import metric_problems, untaken_keys
 from experiments.config.devices import device_problems
 from experiments.config.largest_values import largest_problems
@@ -49,6 +49,7 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         *_paths(config),
         *_epochs(config),
         *_clipping(config),
+        *metric_direction.problems(config),
         *_freezing(config),
         *(sentence for sentence in of_trainer if sentence.partition("=")[0] not in keys),
         *untaken_keys(config),

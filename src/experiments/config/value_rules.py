@@ -77,7 +77,7 @@ RULES = {
     "trainer.accelerator": _one_of("auto", "cpu", "gpu", "cuda", "mps", "tpu"),
     "trainer.deterministic": _Rule(object, "true, false or warn", lambda v: v in (True, False, "warn"), "true", True),
     "callbacks.checkpoint.mode": _one_of("max", "min", optional=True),
-    "callbacks.early_stopping.mode": _one_of("min", "max"),
+    "callbacks.early_stopping.mode": _one_of("min", "max", optional=True),
     "callbacks.early_stopping.patience": _whole(0, "5"),
     "callbacks.checkpoint.every_n_steps": _whole(1, "100", True),
     "callbacks.checkpoint.every_minutes": _Rule(

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from experiments.config.metric_direction import direction
 from experiments.errors import UserError
 from experiments.run.instantiate import bound, call, make
 
@@ -55,6 +56,18 @@ def several(nodes: Any) -> list[Any]:
     return [make(node) for node in (nodes or {}).values() if node]
 
 
+def _callbacks(nodes: Any) -> list[Any]:
+    """Return a config's callbacks; early stopping without a mode gets that of the metric that it watches."""
+    made = []
+    for name, node in (nodes or {}).items():
+        if not node:
+            continue
+        if str(node.get("_target_", "")).endswith(".EarlyStopping") and node.get("mode", "") is None:
+            node = OmegaConf.merge(node, {"mode": direction(str(node.get("monitor")), f"callbacks.{name}")})
+        made.append(make(node))
+    return made
+
+
 def build_trainer(config: DictConfig, callbacks: bool = True, shares: bool = True) -> Any:
     """Return the Trainer with callbacks and loggers, its lean loop and its atomic checkpoints.
 
@@ -74,7 +87,7 @@ def build_trainer(config: DictConfig, callbacks: bool = True, shares: bool = Tru
 
     own = bound(config.trainer, _NOT_OF_LIGHTNING)
     given = {key: value for key, value in own.keywords.items() if callbacks or key not in _OF_TRAINING}
-    built, bar = _arranged(several(config.callbacks) if callbacks else [], given, ProgressBar)
+    built, bar = _arranged(_callbacks(config.callbacks) if callbacks else [], given, ProgressBar)
     checkpoints, sampler = given.get("enable_checkpointing"), given.get("use_distributed_sampler")
     if checkpoints is None:  # else Lightning adds its own
         checkpoints = any(isinstance(one, Checkpoint) for one in built)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CyclicLR, LambdaLR, OneCycleLR, ReduceLROnPlateau, StepLR
 
+from experiments.config.metric_direction import direction
 from experiments.errors import UserError, first_line
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class Horizon(NamedTuple):
     total_steps: int
     epoch_steps: int
     mode: Literal["min", "max"]
+    monitor: str = ""  # that metric
 
 
 class Scheduled:
@@ -40,6 +42,9 @@ class Scheduled:
         self.make, self.name, self.entries = make, name, dict(entries)
 
     def __call__(self, optimizer: Optimizer, horizon: Horizon) -> dict[str, Any]:
+        monitor = self.entries.get("monitor")
+        if monitor and monitor != horizon.monitor and not getattr(self.make, "keywords", {}).get("mode"):
+            horizon = horizon._replace(mode=direction(monitor, "scheduler"), monitor=monitor)
         try:
             made = self.make(optimizer, **self._filled_in(horizon))
         except (TypeError, ValueError) as error:
@@ -108,10 +113,12 @@ def one_cycle(optimizer: Optimizer, horizon: Horizon, *, warmup_share: float) ->
     return {"scheduler": schedule, "interval": "step"}
 
 
-def plateau(optimizer: Optimizer, horizon: Horizon, *, factor: float, patience: int) -> dict[str, Any]:
-    """Multiplies the rate by `factor` when what the task watches has not improved for `patience` validations."""
+def plateau(
+    optimizer: Optimizer, horizon: Horizon, *, factor: float, patience: int, mode: Literal["min", "max"] | None = None
+) -> dict[str, Any]:
+    """Multiplies the rate by `factor` when what is watched has not improved for `patience` validations."""
     return {
-        "scheduler": ReduceLROnPlateau(optimizer, mode=horizon.mode, factor=factor, patience=patience),
+        "scheduler": ReduceLROnPlateau(optimizer, mode=mode or horizon.mode, factor=factor, patience=patience),
         "interval": "epoch",
     }  # type: ignore[arg-type]
 
@@ -132,5 +139,5 @@ def optimizers(task: Task) -> Any:
     task.trainer.fit_loop.setup_data()  # which knows how long an epoch is
     total_steps = int(task.trainer.estimated_stepping_batches)
     epoch_steps = max(1, math.ceil(task.trainer.num_training_batches / task.trainer.accumulate_grad_batches))
-    entry = task.make_scheduler(optimizer, Horizon(total_steps, epoch_steps, task.monitor[1]))
+    entry = task.make_scheduler(optimizer, Horizon(total_steps, epoch_steps, task.monitor[1], task.monitor[0]))
     return {"optimizer": optimizer, "lr_scheduler": {"monitor": task.monitor[0], **entry}}
