@@ -15,6 +15,7 @@ from experiments.run.network_graph import depth, network_graph
 from experiments.run.network_plan import plan
 from experiments.spec import ImageSpec
 from experiments.viz.network_layout import arranged
+from experiments.viz.network_picture import LANE, _shares
 
 RGB = ImageSpec(3, 8, 8, ("a", "b"), (0.5,) * 3, (0.5,) * 3)
 
@@ -100,6 +101,28 @@ def test_pooling_to_a_size_is_not_called_global() -> None:
     net.pool = nn.AdaptiveAvgPool2d(4)
     drawn = plan(network_graph(net, RGB))
     assert drawn.boxes[1].lines == ["average pool to 4 × 4", "3 × 4 × 4"]
+
+
+def test_dense_layers_of_gpt2_are_called_dense_and_counted() -> None:
+    class Conv1D(nn.Module):
+        """As transformers has it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.nf, self.weight = 4, nn.Parameter(torch.zeros(8, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x @ self.weight
+
+    net = nn.Sequential()
+    net.dense = Conv1D()
+    nodes = network_graph(net, RGB)
+    assert plan(nodes).boxes[1].lines == ["dense 4", "3 × 8 × 4 · 32"] and depth(nodes) == 1
+
+
+def test_shortcuts_run_side_by_side() -> None:
+    assert _shares(1.0, 0.0, 2.0, (1.0, 1.0, 3.0)) and not _shares(1.0, 0.0, 1.0, (1.0, 1.0, 3.0))
+    assert not _shares(1.0 + LANE, 0.0, 2.0, (1.0, 1.0, 3.0))
 
 
 def test_what_only_training_uses_is_counted_as_not_drawn() -> None:

@@ -39,6 +39,8 @@ def filters(m: nn.Module) -> str:
     """
     if isinstance(m, nn.Linear):
         return f"{m.out_features:,}"
+    if type(m).__name__ == "Conv1D" and hasattr(m, "nf"):  # the dense layer of GPT-2 in transformers
+        return f"{m.nf:,}"
     if isinstance(m, nn.RNNBase):
         return f"{m.hidden_size:,}"
     if isinstance(m, nn.Embedding):

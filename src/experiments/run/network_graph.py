@@ -86,7 +86,7 @@ def depth(nodes: list[Node]) -> int:
     longest: list[int] = []
     for node in nodes:
         before = max((longest[one] for one in node.sources), default=0)
-        longest.append(before + isinstance(node.module, _WEIGHTY))
+        longest.append(before + (isinstance(node.module, _WEIGHTY) or node.kind == "Conv1D"))  # that of GPT-2 is dense
     return max(longest, default=0)
 
 

@@ -24,7 +24,8 @@ _WORDS = {
     "Conv2d": "conv", "Conv1d": "conv", "ConvTranspose2d": "up-conv", "Linear": "dense", "MaxPool2d": "max pool",
     "AvgPool2d": "average pool", "AdaptiveAvgPool2d": "global average", "Flatten": "flatten", "BatchNorm2d": "batch norm",
     "BatchNorm1d": "batch norm", "LayerNorm": "layer norm", "Dropout": "dropout", "Embedding": "embedding",
-    "GELUActivation": "GELU", "Softmax": "softmax", "NewGELUActivation": "GELU",
+    "GELUActivation": "GELU", "Softmax": "softmax", "NewGELUActivation": "GELU", "Conv1D": "dense", "T5LayerNorm": "layer norm",
+    "MultiScaleRoIAlign": "RoI align", "AnchorGenerator": "anchors", "LastLevelMaxPool": "max pool",
 }  # fmt: skip
 _PARTS = ("query", "key", "value", "q_proj", "k_proj", "v_proj", "query_key_value")
 _OF_ATTENTION = ("scaled_dot_product", "softmax")
@@ -156,9 +157,8 @@ def _box(node: Node, sources: set[int]) -> Box:
         words = "positions" if "Positional" in node.kind else "embedding"
     if isinstance(node.module, nn.Linear) and part in _PARTS:
         words = f"{part}: {words}"
-    return Box(
-        [f"{words} {count}".strip(), _below(shape, node.parameters)], "layer", node.parameters, node.trainable, sources
-    )
+    lines = [f"{words} {count}".strip(), _below(shape, node.parameters)]
+    return Box([line for line in lines if line], "layer", node.parameters, node.trainable, sources)
 
 
 def _add(box: Box, node: Node) -> None:

@@ -30,6 +30,10 @@ def last_stages(model: nn.Module, *, count: int) -> Assignment:
         UserError: when the model has fewer.
     """
     stages = _with_parameters(model)
+    if count >= len(stages) <= 1:
+        raise UserError(
+            f"freezing.count={count} asks for stages below the head, and this model has none that learn: write freezing=none"
+        )
     if count >= len(stages):
         raise UserError(
             f"freezing.count={count} asks for more stages below the head than this model's {len(stages) - 1}"

@@ -21,6 +21,8 @@ LEARNS, FROZEN, PLAIN = "#fbe3b8", "#cfe3f2", "#eef1f4"  # grounds of boxes
 PAD, HEAD, ROW_GAP, MARGIN = 0.28, 1.12, 0.5, 0.35  # inches
 WIDE = 17.0  # inches of a row of panels
 BEND = 0.17  # inches above a box, where ways turn
+LANE = 0.09  # inches between shortcuts side by side
+Lane = tuple[float, float, float]  # where a shortcut runs: x, and its ends
 LEVEL = 0.75  # inches a panel stands lower for each halving, where others jump over it
 
 
@@ -201,6 +203,7 @@ def _edges(
     ax: Axes, stage: Stage, items: dict[int, Item], sizes: dict[int, Size], middles: dict[int, tuple[float, float]]
 ) -> None:
     """Arrows inside a panel: straight where nothing stands between, else around the right side."""
+    lanes: list[Lane] = []
     for number in stage.boxes:
         for source in sorted(items[number].sources):
             if source not in stage.boxes or source >= number:
@@ -218,24 +221,32 @@ def _edges(
                 _arrow(ax, free[0])
             else:
                 start = (x0 + sizes[source][0] / 2, y0 - sizes[source][1] / 2)
-                _around(ax, start, stage, number, sizes, middles)
+                _around(ax, start, stage, number, sizes, middles, lanes)
         first = stage.boxes[0] if stage.boxes else number
         outside = {source for source in items[number].sources if source not in stage.boxes}
         if outside and number != first and items[number].kind == "operator" and items[number].lines[0] == "+":
             x, y = middles[first]  # a shortcut from what comes into the stage
-            _around(ax, (x, y - 0.08), stage, number, sizes, middles)
+            _around(ax, (x, y - 0.08), stage, number, sizes, middles, lanes)
 
 
 def _around(
     ax: Axes, start: tuple[float, float], stage: Stage, number: int, sizes: dict[int, Size],
-    middles: dict[int, tuple[float, float]],
+    middles: dict[int, tuple[float, float]], lanes: list[Lane],
 ) -> None:  # fmt: skip
-    """A shortcut: past the right side of all that stands between."""
+    """A shortcut: past the right side of all that stands between, and beside those that run there already."""
     x1, y1 = middles[number]
     end = (x1 + sizes[number][0] / 2, y1 + sizes[number][1] / 2)
     between = [n for n in stage.boxes if start[1] - 0.05 < middles[n][1] + sizes[n][1] and middles[n][1] < end[1]]
     out = max([start[0] + 0.15, end[0] + 0.15, *(middles[n][0] + sizes[n][0] / 2 + 0.17 for n in between)])
+    free = (out + step * LANE for step in range(3))
+    out = next((one for one in free if not any(_shares(one, start[1], end[1], lane) for lane in lanes)), out)
+    lanes.append((out, start[1], end[1]))
     _arrow(ax, [start, (out, start[1]), (out, end[1]), end], colour=GREEN)
+
+
+def _shares(out: float, top: float, bottom: float, lane: Lane) -> bool:
+    """Tell whether a shortcut would run on another one for more than a point."""
+    return abs(out - lane[0]) < LANE / 2 and min(bottom, lane[2]) - max(top, lane[1]) > 0.02
 
 
 def _hits(way: Sequence[tuple[float, float]], boxes: Sequence[tuple[tuple[float, float], Size]]) -> bool:
