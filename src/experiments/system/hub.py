@@ -71,8 +71,8 @@ def _cure(name: str) -> str:
 
 
 def _require_network(name: str, named: str) -> None:
-    if _offline() or not _answers():
-        why = "HF_HUB_OFFLINE is set" if _offline() else f"{_host()[0]} does not answer"
+    if offline() or not hub_answers():
+        why = "HF_HUB_OFFLINE is set" if offline() else f"{_host()[0]} does not answer"
         raise UserError(f"{named} is not in the cache {_cache()} and cannot be fetched ({why}): {_cure(name)}")
 
 
@@ -160,7 +160,8 @@ def _cache() -> Path:
     return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
 
 
-def _offline() -> bool:
+def offline() -> bool:
+    """Tell whether HF_HUB_OFFLINE asks for what is cached alone."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
@@ -171,7 +172,7 @@ def _host() -> tuple[str, int]:
     return place.hostname or "", place.port or (80 if place.scheme == "http" else 443)
 
 
-def _answers() -> bool:
+def hub_answers() -> bool:
     """Tell whether the hub can be reached; asked in a thread, as looking up a name knows no time limit."""
     answered = threading.Event()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 
@@ -57,3 +59,40 @@ def test_texts_in_parquet(experiments: Experiments, tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there(experiments: Experiments) -> None:
     code, _, errors = experiments("check", "data=huggingface", "model=mlp", *SMALL, "data.path=./nowhere")
     assert code == 2 and "data.path=./nowhere does not exist" in errors
+
+
+@pytest.mark.parametrize("name", ["texts.csv", "texts.tsv", "texts.jsonl", "texts.parquet"])
+def test_tables_of_one_file_with_usual_names_of_columns(experiments: Experiments, tmp_path: Path, name: str) -> None:
+    rows = [{"label": word, "text": f"{word} film number {number}"} for number in range(20) for word in ("good", "bad")]
+    table = pandas.DataFrame(rows)
+    writers: dict[str, Callable[[Path], object]] = {
+        "csv": lambda path: table.to_csv(path, index=False),
+        "tsv": lambda path: table.to_csv(path, index=False, sep="\t"),
+        "jsonl": lambda path: table.to_json(path, orient="records", lines=True),
+        "parquet": table.to_parquet,
+    }
+    writers[name.partition(".")[2]](tmp_path / name)
+    code, _, errors = experiments(
+        "train", "data=huggingface_text", "model=lstm", *SMALL, f"data.path={tmp_path / name}", "hydra.run.dir=run"
+    )
+    assert code == 0, errors
+    assert '"good"' in (tmp_path / "run" / "record.json").read_text()
+
+
+def test_a_name_of_a_hub_that_does_not_answer_is_refused_at_once(
+    experiments: Experiments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.data.common.huggingface.hub_answers", lambda: False)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    began = time.monotonic()
+    code, _, errors = experiments("check", "data=huggingface", "model=mlp", *SMALL, "data.path=nobody/nothing")
+    assert code == 2 and "data.path=nobody/nothing cannot be read" in errors
+    assert time.monotonic() - began < 15  # five tries took half a minute
+
+
+def test_a_file_of_another_kind(experiments: Experiments, tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("good film\n")
+    code, _, errors = experiments(
+        "check", "data=huggingface_text", "model=lstm", *SMALL, f"data.path={tmp_path / 'texts.txt'}"
+    )
+    assert code == 2 and "ends with none of .parquet, .csv, .tsv, .json, .jsonl" in errors

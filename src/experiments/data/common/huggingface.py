@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.data.common.parts import NAMES
 from experiments.errors import UserError, first_line, unknown
+from experiments.system.hub import hub_answers, offline
+
+LABELS = ("label", "labels", "target", "class", "category", "sentiment")  # usual names of the column with classes
+TEXTS = ("text", "sentence", "content", "review", "document")  # likewise, with texts
+
+_FILES: dict[str, tuple[str, dict[str, Any]]] = {
+    ".parquet": ("parquet", {}), ".csv": ("csv", {}), ".tsv": ("csv", {"sep": "\t"}),
+    ".json": ("json", {}), ".jsonl": ("json", {}),
+}  # fmt: skip
 
 
 def open_parts(path: str, config: str | None) -> dict[str, Any]:
@@ -14,8 +24,8 @@ def open_parts(path: str, config: str | None) -> dict[str, Any]:
     `Dataset`.
 
     Args:
-        path: a folder (of Parquet, CSV or JSON files, of class folders with images, or written by `save_to_disk`), a Parquet file, or
-            a name on the hub.
+        path: a folder (of Parquet, CSV or JSON files, of class folders with images, or written by `save_to_disk`), a file of Parquet,
+            CSV, TSV or JSON, or a name on the hub.
         config: which of several datasets under one name.
 
     Raises:
@@ -30,10 +40,19 @@ def open_parts(path: str, config: str | None) -> dict[str, Any]:
     try:
         if (place / "dataset_dict.json").is_file() or (place / "state.json").is_file():
             found = datasets.load_from_disk(str(place))
-        elif place.is_file() and place.suffix == ".parquet":
-            found = datasets.load_dataset("parquet", data_files={"train": str(place)})
+        elif place.is_file():
+            reader, options = _FILES.get(place.suffix.lower(), ("", {}))
+            if not reader:
+                raise UserError(f"data.path={path} ends with none of {', '.join(_FILES)}: save it as one of them")
+            found = datasets.load_dataset(reader, data_files={"train": str(place)}, **options)
         else:
+            if not place.exists() and not offline() and not hub_answers():
+                datasets.config.HF_HUB_OFFLINE = (
+                    True  # its cache is asked at once; it would try five times, for half a minute
+                )
             found = datasets.load_dataset(str(place) if place.exists() else path, config)
+    except UserError:
+        raise
     except Exception as error:  # of a dozen kinds, of several libraries
         where = "" if place.exists() else ", and there is no such folder here"
         raise UserError(
@@ -51,8 +70,10 @@ def open_parts(path: str, config: str | None) -> dict[str, Any]:
     return parts
 
 
-def column(data: Any, key: str, wanted: str | None, kinds: tuple[str, ...], what: str) -> str:
-    """Return the name of a column: the one that is wanted, else the first of some kinds.
+def column(
+    data: Any, key: str, wanted: str | None, kinds: tuple[str, ...], what: str, likely: Sequence[str] = ()
+) -> str:
+    """Return the name of a column: the one that is wanted, else one with a likely name, else the first of some kinds.
 
     Args:
         data: one part.
@@ -60,6 +81,7 @@ def column(data: Any, key: str, wanted: str | None, kinds: tuple[str, ...], what
         wanted: by the config.
         kinds: types of the library's, such as Image, ClassLabel, string.
         what: the column holds, for messages.
+        likely: names that say what the column is, whatever its type.
 
     Raises:
         UserError: when there is none.
@@ -69,6 +91,8 @@ def column(data: Any, key: str, wanted: str | None, kinds: tuple[str, ...], what
             raise UserError(unknown(f"{key}={wanted}", "no column of this dataset", wanted, data.column_names))
         return wanted
     columns = {name: _kind(feature) for name, feature in data.features.items()}
+    if named := next((name for name in likely if name in columns), None):
+        return named
     for kind in kinds:
         if found := next((name for name, one in columns.items() if one == kind), None):
             return found

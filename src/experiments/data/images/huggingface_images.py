@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from experiments.data.common.huggingface import class_names, column, open_parts
+from experiments.data.common.huggingface import LABELS, class_names, column, open_parts
 from experiments.data.images.image_data import ImageData
 from experiments.data.images.image_store import Part
 from experiments.data.images.torchvision_sets import images_of
@@ -44,7 +44,9 @@ class HuggingfaceImages(ImageData):
                 "data=huggingface_text for texts, or name a column with data.image"
             )
         image = column(train, "data.image", self.columns[0], ("Image",), "images")
-        label = column(train, "data.label", self.columns[1], ("ClassLabel", "int64", "int32", "string"), "classes")
+        label = column(
+            train, "data.label", self.columns[1], ("ClassLabel", "int64", "int32", "string"), "classes", LABELS
+        )
         names = class_names(train, label) or sorted({str(one) for one in train[label]}, key=lambda one: (len(one), one))
         numbers = {name: number for number, name in enumerate(names)}
         indexed = class_names(train, label) is not None

@@ -51,7 +51,7 @@ def read_table(
 
     Args:
         path: the file, CSV in UTF-8 with a line of names unless it ends with .parquet or .xlsx.
-        time: the column of times; None: the first.
+        time: the column of times; None: the first of dates in a file whose cells have types, else the first.
         columns: those to read; None: every other one.
         time_format: see `times.parse`.
         decimal: what stands before a number's fraction, a point or a comma.
@@ -61,7 +61,7 @@ def read_table(
         UserError: with file and line, for what is missing, is no number, or goes back in time.
     """
     typed = path.suffix.lower() in TYPED
-    names, rows, lines = _typed(path) if typed else _rows(path)
+    names, rows, lines, first = _typed(path) if typed else (*_rows(path), None)
     decimal = "." if typed else decimal
     unnamed = [place for place, name in enumerate(names) if not name]
     for place in unnamed:
@@ -76,7 +76,7 @@ def read_table(
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"{path}, line 1: two columns are called {name}: give each a name of its own")
-    time = names[0] if time is None else time
+    time = (first or names[0]) if time is None else time
     wanted = [name for name in names if name != time] if columns is None else list(columns)
     for key, name in (("data.time", time), *(("data.columns", name) for name in wanted)):
         if name not in names:
@@ -113,14 +113,17 @@ def read_table(
     return Table(path, times, tuple(wanted), values, np.array(lines))
 
 
-def _typed(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
-    """Names, rows as texts and their numbers, of a file whose cells have types."""
+def _typed(path: Path) -> tuple[list[str], list[list[str]], list[int], str | None]:
+    """Names, rows as texts and their numbers, of a file whose cells have types, and the first column of dates: pandas writes an
+    index as the last column.
+    """
     found = list(typed_rows(path))
     if not found:
         raise UserError(f"{path} has no row: give it rows of values")
     names = list(found[0][1])
     rows = [["" if (cell := record.get(name)) is None else _text(cell) for name in names] for _, record in found]
-    return names, rows, [number for number, _ in found]
+    dates = next((name for name in names if isinstance(found[0][1].get(name), date)), None)
+    return names, rows, [number for number, _ in found], dates
 
 
 def _text(cell: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.data.common.huggingface import class_names, column, open_parts
+from experiments.data.common.huggingface import LABELS, TEXTS, class_names, column, open_parts
 from experiments.data.text.text_data import TextData, Texts
 from experiments.data.text.text_table import Row, labelled, numbered, one_name_a_number
 from experiments.errors import UserError
@@ -16,9 +16,9 @@ class HuggingfaceTexts(TextData):
     Args:
         path: see `open_parts`.
         config: likewise, such as `sst2` of glue.
-        text: name of the column with the texts; None: the first of texts.
+        text: name of the column with the texts; None: that with a usual name, else the first of texts.
         second: name of the column with the second texts of pairs, or None.
-        label: name of the column with the labels; None: the first of classes or whole numbers.
+        label: name of the column with the labels; None: that with a usual name, else the first of classes or whole numbers.
         numbers: whether the labels are numbers to be told, for regression, in place of classes.
         rest: the keys of `TextData`.
     """
@@ -43,10 +43,10 @@ class HuggingfaceTexts(TextData):
     def read(self) -> tuple[tuple[str, ...], dict[str, Texts]]:
         whole = open_parts(self.path, self.config)
         train = whole["train"]
-        text = column(train, "data.text", self.columns[0], ("string", "large_string"), "texts")
+        text = column(train, "data.text", self.columns[0], ("string", "large_string"), "texts", TEXTS)
         second = self.columns[1] and column(train, "data.second", self.columns[1], (), "texts")
         kinds = ("float64", "float32", "int64") if self.numbers else ("ClassLabel", "int64", "int32", "bool")
-        label = column(train, "data.label", self.columns[2], kinds, "labels")
+        label = column(train, "data.label", self.columns[2], kinds, "labels", LABELS)
         names = class_names(train, label)
         found: dict[str, list[Row]] = {}
         for part, data in whole.items():
