@@ -45,3 +45,18 @@ def test_what_cannot_be_counted_is_refused(words: list[str], sentence: str, expe
     code, _, errors = experiments("check", *words)
     assert code == 2
     assert sentence in errors
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("BinaryAUROC", "cannot be computed of this task's predictions"),
+        ("MulticlassConfusionMatrix", "gives values of shape (10, 10) and a metric is one number"),
+    ],
+)
+def test_what_is_no_number_of_this_task_is_refused(name: str, sentence: str, experiments: Run) -> None:
+    words = ("model=logistic_regression", "data.limit=64", "trainer=quick", "callbacks=none", "logger=none")
+    chosen = f"task.metrics.theirs._target_=torchmetrics.classification.{name}"
+    code, _, errors = experiments("train", *words, chosen, "hydra.run.dir=run")
+    assert code == 2
+    assert sentence in errors

@@ -46,11 +46,27 @@ class AddedMetrics(nn.Module):
             ) from error
 
     def values(self, part: str) -> dict[str, Any]:
-        """Give what a part came to, and begin anew."""
+        """Give what a part came to, and begin anew.
+
+        Raises:
+            UserError: when a metric cannot be computed of this task's predictions, or is more than one number.
+        """
         if not self.names:
             return {}
-        values = self._of(part).compute()
+        try:
+            values = self._of(part).compute()
+        except Exception as error:  # whatever torchmetrics meets in predictions that it was not made for
+            raise UserError(
+                f"task.metrics ({', '.join(self.names)}) cannot be computed of this task's predictions ({first_line(error)}): "
+                "choose a metric for this task, such as a Multiclass… one for classes"
+            ) from error
         self._of(part).reset()
+        for name, value in values.items():
+            if isinstance(value, Tensor) and value.numel() != 1:
+                raise UserError(
+                    f"task.metrics.{name} gives values of shape {tuple(value.shape)} and a metric is one number: choose another, or "
+                    f"an average, as in task.metrics.{name}.average=macro"
+                )
         return values
 
     def _of(self, part: str) -> MetricCollection:
