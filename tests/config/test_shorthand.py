@@ -35,6 +35,14 @@ Experiments = Callable[..., tuple[int, str, str]]
             "scheduler._target_=torch.optim.lr_scheduler.ExponentialLR",
             "scheduler.gamma=0.5",
         ),
+        ("optimizer={_target_: torch.optim.RMSprop, _partial_: true, lr: 0.01, alpha: 0.9}", "scheduler=torch"),
+        ("scheduler._target_=torch.optim.lr_scheduler.OneCycleLR", "scheduler.max_lr=0.1", "scheduler.interval=step"),
+        ("scheduler=ReduceLROnPlateau", "scheduler.monitor=train/loss"),
+        (
+            "scheduler={_target_: torch.optim.lr_scheduler.SequentialLR, milestones: [1], schedulers: ["
+            "{_target_: torch.optim.lr_scheduler.LinearLR, _partial_: true}, "
+            "{_target_: torch.optim.lr_scheduler.CosineAnnealingLR, T_max: 5, _partial_: true}]}",
+        ),
         ("optimizer=Lamb", "scheduler=MultiStepLR", "scheduler.milestones=[1]", "scheduler.interval=step"),
     ],
 )

@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import QuotedString
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.config.options import GROUPS, content, option_files
@@ -26,6 +29,7 @@ _CLASSES = {  # groups with an option `torch`, and the modules whose classes may
     "scheduler": {"torch": "torch.optim.lr_scheduler"},
 }
 SCHEDULER_ENTRIES = ("interval", "frequency", "monitor", "strict")  # keys of Lightning's scheduler dictionary
+AUGMENT = "data.augment"
 LATE = ("task", "model")  # groups that data and task choose; where they do not, the command line may
 
 
@@ -37,13 +41,63 @@ def spelled_out(words: Sequence[str]) -> list[str]:
     nothing = {f"{group}=null": f"~{group}" for group in GROUPS}
     words = [nothing.get(word, word) for word in words]
     words += _of_trainer_option(words)
+    words = _one_transform(_spread(words))
     named = (
-        word.partition("._target_=")[0] + "."
+        word.lstrip("+").partition("._target_=")[0] + "."
         for word in words
-        if word.startswith(("callbacks.", "logger.", "data.augment", "data.transform")) and "._target_=" in word
+        if word.lstrip("+").startswith(("callbacks.", "logger.", "data.augment", "data.transform", "scheduler."))
+        and "._target_=" in word
     )
     added = ("task.metrics.", "data.options.", *named)
     return [_forced(word) if word.startswith(added) or _adds(word) else word for word in words]
+
+
+def _spread(words: Sequence[str]) -> list[str]:
+    """Return words in which `optimizer={_target_: …}` gives its keys one by one, as Hydra takes no whole group."""
+    found: list[str] = []
+    for word in words:
+        key, _, value = word.partition("=")
+        if key not in _CLASSES or not value.lstrip().startswith("{"):
+            found.append(word)
+            continue
+        try:
+            keys = OverridesParser.create().parse_override(word).value()
+        except HydraException:
+            return list(words)  # Hydra says what is wrong
+        found += [f"++{key}.{name}={_written(one)}" for name, one in keys.items()]
+    return found
+
+
+def _written(value: Any) -> str:
+    """Return a value in Hydra's grammar."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_written(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_written, value)) + "]"
+    if isinstance(value, (QuotedString, str)):
+        text = value.text if isinstance(value, QuotedString) else value
+        return "'" + text.replace("'", "\\'") + "'"
+    return json.dumps(value)
+
+
+def _one_transform(words: Sequence[str]) -> list[str]:
+    """Return words that give `data.augment` one transform, as a key `transforms` beside those of the data: `{_target_: …}`, or
+    `data.augment._target_=…` with the keys that its class takes.
+    """
+    target = next(
+        (word.partition("=")[2] for word in words if word.lstrip("+").startswith(f"{AUGMENT}._target_=")), None
+    )
+    taken = signature(target) if target else None
+    named = {"_target_", *(taken.annotations if taken else ())}
+    found = []
+    for word in words:
+        key, _, value = word.lstrip("+").partition("=")
+        if key == AUGMENT and re.match(r"\s*\{.*\b_target_\s*:", value, re.DOTALL):
+            word = f"++{AUGMENT}.transforms={value}"
+        elif target and key.startswith(f"{AUGMENT}.") and key.removeprefix(f"{AUGMENT}.") in named:
+            word = f"++{AUGMENT}.transforms.{key.removeprefix(f'{AUGMENT}.')}={value}"
+        found.append(word)
+    return found
 
 
 def _of_trainer_option(words: Sequence[str]) -> list[str]:

@@ -46,7 +46,12 @@ class Scheduled:
         if monitor and monitor != horizon.monitor and not getattr(self.make, "keywords", {}).get("mode"):
             horizon = horizon._replace(mode=direction(monitor, "scheduler"), monitor=monitor)
         try:
-            made = self.make(optimizer, **self._filled_in(horizon))
+            given = getattr(self.make, "keywords", {})
+            if "schedulers" in given:  # SequentialLR, ChainedScheduler: each is made with the optimizer, too
+                parts = [one(optimizer) if callable(one) else one for one in given["schedulers"]]
+                made = self.make(optimizer=optimizer, schedulers=parts)
+            else:
+                made = self.make(optimizer, **self._filled_in(horizon))
         except (TypeError, ValueError) as error:
             raise UserError(f"{self.name}: {error}; check the keys of scheduler") from error
         if not isinstance(made, dict):
