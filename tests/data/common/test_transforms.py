@@ -10,9 +10,12 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
+from experiments.data.boxes.augment import BoxAugment
 from experiments.data.common.sampling import Picks
+from experiments.data.common.transforms import augmented, listed
 from experiments.data.images.shapes import Shapes
-from experiments.data.images.transforms import augmented, listed
+from experiments.data.masks.augment import MaskAugment
+from experiments.data.masks.mask_store import MaskBatch, StoredMasks
 from experiments.errors import UserError
 from tests.data.conftest import PLAIN
 
@@ -94,3 +97,34 @@ def test_check_says_what_train_says(experiments: Experiments) -> None:
     said = [experiments(command, *words) for command in ("check", "train")]
     assert said[0][0] == said[1][0] == 2 and said[0][2] == said[1][2]
     assert "into (1, 5, 5)" in said[0][2]
+
+
+@pytest.mark.parametrize("key", ["data.augment", "data.augment.theirs"])
+def test_transforms_move_masks_with_their_images(experiments: Experiments, key: str) -> None:
+    turned = f"{key}={{_target_: {V2}.RandomHorizontalFlip, p: 1.0}}"
+    words = ("data=generated_masks", "trainer=quick", "callbacks=none", "logger=none", turned, "hydra.run.dir=run")
+    code, _, errors = experiments("train", *words)
+    assert code == 0, errors
+
+
+def test_masks_lie_on_their_images_after_a_transform() -> None:
+    images = torch.randint(0, 200, (4, 1, 6, 6), dtype=torch.uint8)
+    augment = MaskAugment.of({"flip": 0.0, "theirs": v2.RandomHorizontalFlip(1.0)})
+    data = StoredMasks(images, images[:, 0].clone(), None, augment)
+    batch = data.__getitems__(Picks(np.arange(4), 0, 0, 0, 0))
+    assert isinstance(batch, MaskBatch)
+    assert torch.equal(batch.images, images.flip(3)) and torch.equal(batch.masks, images[:, 0].flip(2))
+    refused = StoredMasks(images, images[:, 0], None, MaskAugment.of({"smaller": v2.Resize(3)}))
+    error = refused.__getitems__(Picks(np.arange(4), 0, 0, 0, 0))
+    assert isinstance(error, UserError) and "keep their size" in str(error)
+
+
+def test_boxes_move_with_their_images_by_a_transform() -> None:
+    image = torch.randint(0, 200, (3, 10, 20), dtype=torch.uint8)
+    target = {"boxes": torch.tensor([[0.0, 0.0, 5.0, 4.0]]), "labels": torch.tensor([1]), "iscrowd": torch.tensor([0])}
+    found, moved = BoxAugment.of({"theirs": v2.RandomHorizontalFlip(1.0)})(image, target, seed=2**40)
+    assert torch.equal(found, image.flip(2)) and moved["boxes"].tolist() == [[15.0, 0.0, 20.0, 4.0]]
+    empty = torch.tensor([[0.0, 0.0, 5.0, 4.0], [0.0, 0.0, 0.0, 0.0]])
+    both = {"boxes": empty, "labels": torch.tensor([1, 2]), "iscrowd": torch.tensor([0, 0])}
+    with pytest.raises(UserError, match="leave out SanitizeBoundingBoxes"):
+        BoxAugment.of({"theirs": v2.SanitizeBoundingBoxes()})(image, both, seed=0)

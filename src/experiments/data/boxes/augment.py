@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from experiments.data.common.transforms import Transform, is_transform, listed, together
 from experiments.errors import UserError
 
 
@@ -22,6 +23,7 @@ class BoxAugment:
         crop: a part of the image in which some object keeps a share of its box (Liu et al., 2016, SSD).
         zoom_out: a ground of up to four times the side, the image somewhere on it.
         colour: brightness, contrast, saturation and hue.
+        transforms: of torchvision's v2, after these; any other key of the config that holds an object.
     """
 
     flip: float = 0.0
@@ -29,6 +31,7 @@ class BoxAugment:
     crop: float = 0.0
     zoom_out: float = 0.0
     colour: float = 0.0
+    transforms: tuple[Transform, ...] = ()
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> BoxAugment:
@@ -37,16 +40,20 @@ class BoxAugment:
         Raises:
             UserError: a key is unknown, or a chance is none.
         """
-        names = [one.name for one in fields(cls)]
+        names = [one.name for one in fields(cls) if one.name != "transforms"]
         chances: dict[str, float] = {}
+        theirs: list[Transform] = []
         for key, value in given.items():
+            if key not in names and is_transform(value):
+                theirs += listed(value, f"data.augment.{key}")
+                continue
             if key not in names:
                 raise UserError(f"data.augment.{key} is unknown: choose from {', '.join(names)}")
             chance = 0.5 if value is True else float(value or 0)
             if not 0 <= chance <= 1:
                 raise UserError(f"data.augment.{key}={value} must be a chance from 0 to 1: try data.augment.{key}=0.5")
             chances[key] = chance
-        return cls(**chances)
+        return cls(**chances, transforms=tuple(theirs))
 
     def __call__(self, image: Tensor, target: dict[str, Tensor], seed: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Return an image (3, H, W) uint8 and its objects -> both changed; objects that fell out of it are gone."""
@@ -79,6 +86,15 @@ class BoxAugment:
             torch.manual_seed(seed)
             for step in steps:
                 given = step(given)
+        given = together(self.transforms, given, seed)
+        if (
+            len({len(given[key]) for key in ("boxes", "labels", "iscrowd", *(("masks",) if "masks" in given else ()))})
+            > 1
+        ):
+            raise UserError(
+                "data.augment removes boxes and keeps what belongs to them: leave out SanitizeBoundingBoxes, as boxes that fell "
+                "out of the image are removed anyway"
+            )
         boxes = given["boxes"].as_subclass(Tensor)
         found = given["image"].as_subclass(Tensor)
         height, width = found.shape[1:]

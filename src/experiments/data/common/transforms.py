@@ -1,4 +1,5 @@
-"""Transforms of torchvision (`torchvision.transforms.v2`) or user-defined ones, applied to bytes, image by image.
+"""Transforms of torchvision (`torchvision.transforms.v2`) or user-defined ones, applied to bytes, image by image, and to the
+masks and boxes that lie on an image.
 
 What an image gets is a pure function of (seed, epoch, batch, position in the batch), as with our own augmentation: the global
 generators of torch, NumPy and Python are seeded for each image and put back after each batch.
@@ -35,6 +36,46 @@ def listed(value: Any, key: str) -> tuple[Transform, ...]:
                 f"{key} takes transforms such as {{_target_: torchvision.transforms.v2.ColorJitter}}, not {one!r}"
             )
     return tuple(every)
+
+
+def is_transform(value: Any) -> bool:
+    """Tell whether a key below `data.augment` holds transforms and no number, word or switch."""
+    return callable(value) or isinstance(value, (list, Mapping))
+
+
+def together(transforms: Sequence[Transform], given: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Return an image and what lies on it through all transforms, with the same draws for both.
+
+    Args:
+        transforms: take a mapping, as those of v2 do.
+        given: `image`, a tv_tensor of bytes (C, H, W), and others, such as `masks` and `boxes`.
+        seed: of the draws.
+
+    Raises:
+        UserError: when one fails, or its image is no longer bytes.
+    """
+    if not transforms:
+        return given
+    with _seeds_put_back():
+        _seed(seed % 2**32)
+        for transform in transforms:
+            name, size = type(transform).__name__, tuple(given["image"].shape)
+            try:
+                given = dict(transform(given))
+                image = given["image"]
+            except UserError:
+                raise
+            except Exception as error:
+                raise UserError(
+                    f"data.augment: {name} cannot change an image of {size} bytes together with what lies on it "
+                    f"({first_line(error)}): take one of torchvision.transforms.v2 that changes images, masks and boxes alike"
+                ) from error
+            if not isinstance(image, torch.Tensor) or image.dtype != torch.uint8 or image.ndim != 3:
+                raise UserError(
+                    f"data.augment: {name} gives {getattr(image, 'dtype', type(image).__name__)}, and it must give bytes (C, H, W), "
+                    "because the data scale and normalise by themselves: leave out ToImage, ToDtype and Normalize"
+                )
+    return given
 
 
 def always(transforms: Sequence[Transform], images: torch.Tensor, key: str) -> torch.Tensor:

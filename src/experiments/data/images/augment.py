@@ -18,7 +18,7 @@ import torch
 from torch.nn import functional as F
 
 from experiments.data.common.sampling import EXTRA, MIX, PLACES, Picks, stream
-from experiments.data.images.transforms import Transform, listed
+from experiments.data.common.transforms import Transform, is_transform, listed
 from experiments.errors import UserError
 
 # Columns of `Draws.extra`, uniform on [0, 1) but for the last two, which are mixing weights.
@@ -62,7 +62,7 @@ class Augment:
         values: dict[str, Any] = {}
         theirs: list[Transform] = []
         for key, value in settings.items():
-            if key not in fields and (callable(value) or isinstance(value, (list, Mapping)) or value is None):
+            if key not in fields and (is_transform(value) or value is None):
                 theirs += listed(value, f"data.augment.{key}")
                 continue
             if key not in fields:

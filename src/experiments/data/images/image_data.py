@@ -16,11 +16,11 @@ from experiments.data.common.loading import BatchedData, whole
 from experiments.data.common.parts import PARTS
 from experiments.data.common.sampling import Picks, TrainSampler
 from experiments.data.common.splits import check_amount, check_labels, choose_classes, fingerprint, hold_out, keep
+from experiments.data.common.transforms import always, augmented, listed
 from experiments.data.images import augment as changes
 from experiments.data.images.augment import Augment
 from experiments.data.images.image_files import decode
 from experiments.data.images.image_store import Batch, Part, StoredImages, channel_statistics, resize
-from experiments.data.images.transforms import always, augmented, listed
 from experiments.errors import UserError
 from experiments.spec import ImageSpec, to_plain
 

@@ -23,13 +23,13 @@ from experiments.data.common.parts import hidden, part_folders, subfolders
 from experiments.data.common.published_files import OFFLINE, data_root
 from experiments.data.common.sampling import Picks
 from experiments.data.common.splits import check_amount
+from experiments.data.common.transforms import always, augmented
 from experiments.data.images import SUFFIXES
 from experiments.data.images import augment as changes
 from experiments.data.images.augment import Augment
 from experiments.data.images.image_data import NOTHING, ImageData
 from experiments.data.images.image_files import INTERPOLATIONS, bits_used, check, decode
 from experiments.data.images.image_store import Batch, Part, channel_statistics
-from experiments.data.images.transforms import always, augmented
 from experiments.errors import UserError
 
 log = logging.getLogger(__name__)

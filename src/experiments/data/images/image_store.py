@@ -10,9 +10,9 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from experiments.data.common.sampling import Picks
+from experiments.data.common.transforms import augmented
 from experiments.data.images import augment as changes
 from experiments.data.images.augment import Augment
-from experiments.data.images.transforms import augmented
 from experiments.errors import UserError
 from experiments.system.memory import require_memory
 

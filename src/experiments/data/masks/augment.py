@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from experiments.data.common.sampling import EXTRA, MIX, Picks, stream
+from experiments.data.common.transforms import Transform, is_transform, listed
 from experiments.errors import UserError
 
 # Columns of the draws, uniform on [0, 1), and from ELASTIC on normal: two shifts for each of 3 × 3 points.
@@ -39,6 +40,7 @@ class MaskAugment:
         elastic: deviation of the shifts of a 3 × 3 grid, in pixels, 10 in the U-Net paper.
         brightness: most of it added or taken, as a share of white.
         contrast: most of it added or taken, as a share.
+        transforms: of torchvision's v2, applied to bytes and masks before these; any other key of the config that holds an object.
     """
 
     flip: float = 0.0
@@ -50,6 +52,7 @@ class MaskAugment:
     elastic: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
+    transforms: tuple[Transform, ...] = ()
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> MaskAugment:
@@ -58,9 +61,13 @@ class MaskAugment:
         Raises:
             UserError: a key is unknown or a value out of range.
         """
-        names = [field.name for field in dataclasses.fields(cls)]
+        names = [field.name for field in dataclasses.fields(cls) if field.name != "transforms"]
         values: dict[str, Any] = {}
+        theirs: list[Transform] = []
         for key, value in given.items():
+            if key not in names and is_transform(value):
+                theirs += listed(value, f"data.augment.{key}")
+                continue
             if key not in names:
                 near = difflib.get_close_matches(key, names, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
@@ -73,7 +80,7 @@ class MaskAugment:
                 values[key] = _range(value)
             else:
                 values[key] = _number(key, value)
-        return cls(**values)
+        return cls(**values, transforms=tuple(theirs))
 
     def require_fit(self, height: int, width: int) -> None:
         """Refuse changes that images of some pixels are too small or not square enough for.

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from experiments.data.common.sampling import Picks
+from experiments.data.common.sampling import TRANSFORM, Picks, stream
+from experiments.data.common.transforms import Transform, together
 from experiments.data.masks.augment import MaskAugment, draw
 from experiments.errors import UserError
 
@@ -50,10 +51,12 @@ class StoredMasks(Dataset):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitems__(self, picks: Picks | range) -> MaskBatch:
+    def __getitems__(self, picks: Picks | range) -> MaskBatch | UserError:
         rows: Any = slice(picks.start, picks.stop) if isinstance(picks, range) else torch.from_numpy(picks.indices)
         weights = None if self.weights is None else self.weights[rows].view(torch.int16)
-        return MaskBatch(self.images[rows], self.masks[rows], weights, drawn(self.augment, picks))
+        return turned(
+            MaskBatch(self.images[rows], self.masks[rows], weights, drawn(self.augment, picks)), self.augment, picks
+        )
 
 
 class StreamedMasks(Dataset):
@@ -78,7 +81,9 @@ class StreamedMasks(Dataset):
         except UserError as error:
             return error
         added = None if weights[0] is None else stacked(weights).to(torch.float16).view(torch.int16)
-        return MaskBatch(stacked(images), stacked(masks), added, drawn(self.augment, picks))
+        return turned(
+            MaskBatch(stacked(images), stacked(masks), added, drawn(self.augment, picks)), self.augment, picks
+        )
 
 
 def stacked(arrays: Sequence[np.ndarray]) -> Tensor:
@@ -91,3 +96,45 @@ def drawn(augment: MaskAugment | None, picks: Picks | range) -> Tensor | None:
     if augment is None or isinstance(picks, range) or not augment.changes:
         return None
     return torch.from_numpy(draw(picks)).view(torch.int32)
+
+
+def turned(batch: MaskBatch, augment: MaskAugment | None, picks: Picks | range) -> MaskBatch | UserError:
+    """Return a training batch through the transforms of torchvision, each example with draws of its own; others as they are; what
+    the user can mend is returned, as a worker raises nothing.
+    """
+    if augment is None or isinstance(picks, range) or not augment.transforms:
+        return batch
+    stop = picks.position + len(batch.images)
+    seeds = stream(picks.seed, picks.epoch, picks.batch, TRANSFORM).integers(0, 2**32, stop)[picks.position :].tolist()
+    try:
+        return MaskBatch(*_each(augment.transforms, batch, seeds), batch.draws)
+    except UserError as error:
+        return error
+
+
+def _each(
+    transforms: Sequence[Transform], batch: MaskBatch, seeds: Sequence[int]
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return images, masks and weights of a batch through some transforms.
+
+    Raises:
+        UserError: see `together`; or when a result has another size.
+    """
+    from torchvision import tv_tensors  # type: ignore[import-untyped]
+
+    images, masks = torch.empty_like(batch.images), torch.empty_like(batch.masks)
+    weights = None if batch.weights is None else torch.empty_like(batch.weights)
+    for place, seed in enumerate(seeds):
+        given = {"image": tv_tensors.Image(batch.images[place]), "masks": tv_tensors.Mask(batch.masks[place])}
+        if batch.weights is not None:
+            given["weights"] = tv_tensors.Mask(batch.weights[place].view(torch.float16).float())
+        found = together(transforms, given, seed)
+        if found["image"].shape != images[place].shape or found["masks"].shape != masks[place].shape:
+            raise UserError(
+                f"data.augment turns an image of {tuple(images[place].shape)} into {tuple(found['image'].shape)}, and only training "
+                "images are augmented: keep their size, or cut windows with data.augment.crop"
+            )
+        images[place], masks[place] = found["image"].as_subclass(Tensor), found["masks"].as_subclass(Tensor)
+        if weights is not None:
+            weights[place] = found["weights"].as_subclass(Tensor).half().view(torch.int16)
+    return images, masks, weights
