@@ -61,7 +61,7 @@ def _spread(words: Sequence[str]) -> list[str]:
             found.append(word)
             continue
         try:
-            keys = OverridesParser.create().parse_override(word).value()
+            keys: Any = OverridesParser.create().parse_override(word).value()
         except HydraException:
             return list(words)  # Hydra says what is wrong
         found += [f"++{key}.{name}={_written(one)}" for name, one in keys.items()]
