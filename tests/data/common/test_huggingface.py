@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,15 +78,14 @@ def test_tables_of_one_file_with_usual_names_of_columns(experiments: Experiments
     assert '"good"' in (tmp_path / "run" / "record.json").read_text()
 
 
-def test_a_name_of_a_hub_that_does_not_answer_is_refused_at_once(
+def test_a_name_of_a_hub_that_does_not_answer_is_asked_of_the_cache_alone(
     experiments: Experiments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("experiments.data.common.huggingface.hub_answers", lambda: False)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
-    began = time.monotonic()
     code, _, errors = experiments("check", "data=huggingface", "model=mlp", *SMALL, "data.path=nobody/nothing")
     assert code == 2 and "data.path=nobody/nothing cannot be read" in errors
-    assert time.monotonic() - began < 15  # five tries took half a minute
+    assert "OfflineModeIsEnabled" in errors
 
 
 def test_a_file_of_another_kind(experiments: Experiments, tmp_path: Path) -> None:

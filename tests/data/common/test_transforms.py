@@ -10,6 +10,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
+from experiments.config.compose import compose
 from experiments.data.boxes.augment import BoxAugment
 from experiments.data.common.sampling import Picks
 from experiments.data.common.transforms import augmented, listed
@@ -99,12 +100,18 @@ def test_check_says_what_train_says(experiments: Experiments) -> None:
     assert "into (1, 5, 5)" in said[0][2]
 
 
-@pytest.mark.parametrize("key", ["data.augment", "data.augment.theirs"])
-def test_transforms_move_masks_with_their_images(experiments: Experiments, key: str) -> None:
-    turned = f"{key}={{_target_: {V2}.RandomHorizontalFlip, p: 1.0}}"
-    words = ("data=generated_masks", "trainer=quick", "callbacks=none", "logger=none", turned, "hydra.run.dir=run")
-    code, _, errors = experiments("train", *words)
-    assert code == 0, errors
+@pytest.mark.parametrize("data", ["digits", "generated_masks", "generated_boxes"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [f"data.augment={{_target_: {V2}.ColorJitter, brightness: 0.5}}"],
+        [f"data.augment._target_={V2}.ColorJitter", "data.augment.brightness=0.5"],
+    ],
+)
+def test_one_transform_stands_beside_the_keys_of_the_data(data: str, words: list[str]) -> None:
+    augment = compose([f"data={data}", *words]).data.augment
+    assert dict(augment.transforms) == {"_target_": f"{V2}.ColorJitter", "brightness": 0.5}
+    assert augment.get("brightness") in (None, 0.0) and "flip" in augment
 
 
 def test_masks_lie_on_their_images_after_a_transform() -> None:
