@@ -133,6 +133,10 @@ class TestReport:
         assert "<h2>digits</h2>" in text
         assert "<h2>mnist</h2>" in text
         assert "different test sets" in text
+        assert "Which choice matters" not in text, "it is of both parts, and stands below them"
+        assert "What each choice does" in text
+        worked = report(compare([tmp_path]), [tmp_path], work=True)
+        assert "&quot;of&quot;:&quot;digits&quot;" in worked and "&quot;of&quot;:&quot;mnist&quot;" in worked
 
     @pytest.mark.parametrize(
         "table", [{"a": [0.9]}, {"a": [0.9, 0.9]}, {"a": [0.5], "b": [0.5]}, {"a": [0.0, 0.0], "b": [0.0, 0.0]}]

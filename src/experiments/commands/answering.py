@@ -168,7 +168,11 @@ def _image(content: bytes) -> str:
     try:
         with Image.open(io.BytesIO(content)) as image:  # reads its head alone
             width, height, form = *image.size, image.format
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:  # whose size Pillow does not tell
+        raise UserError(
+            f"the image has many more pixels than the {PIXELS:,} that are read at most: make it smaller"
+        ) from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise UserError("the file is no image that can be read: give PNG or JPEG") from error
     if width * height > PIXELS:
         raise UserError(

@@ -78,7 +78,7 @@ def _field(
 ) -> list[str]:
     parts = [f"<h2>{escape(field.name)}</h2>"] if several else []
     answered = answers(field)
-    if comparison.effects and field is comparison.fields[0]:
+    if comparison.effects and not several:  # of several fields together they have a section of their own
         answered.append(("Which choice matters", matters(comparison.effects, field.metric)))
     ask = {"Best": "Best cell", "Certain?": "Can it be told from the next?", "Cost": "What it costs"}
     cards = "".join(

@@ -33,8 +33,9 @@ for (const work of document.querySelectorAll(".work")) {
     return made;
   };
   work.querySelector(".plain").hidden = true;
-  const tools = make("div", undefined, {class: "tools"}), area = make("div", undefined, {class: "rows", tabindex: "0", role: "region", "aria-label": "cells"});
-  const search = make("input", undefined, {type: "search", placeholder: "search, as in lenet5 adam", "aria-label": "search cells"});
+  const cells = document.querySelectorAll(".work").length > 1 ? `cells of ${data.of}` : "cells";
+  const tools = make("div", undefined, {class: "tools"}), area = make("div", undefined, {class: "rows", tabindex: "0", role: "region", "aria-label": cells});
+  const search = make("input", undefined, {type: "search", placeholder: "search, as in lenet5 adam", "aria-label": `search ${cells}`});
   const count = make("span", "", {class: "quiet", role: "status"}), choose = make("details");
   choose.append(make("summary", "columns"));
   const shown = data.columns.map(() => true);

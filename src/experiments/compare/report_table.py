@@ -51,7 +51,8 @@ def work_table(
         drawn = curves if told <= _CURVES else []
         rows.append(_row(field, comparison, cell, place, costs, paths, drawn, target))
     content = json.dumps(
-        {"columns": columns, "metric": field.metric, "curves": curves, "rows": rows}, separators=(",", ":")
+        {"of": field.name, "columns": columns, "metric": field.metric, "curves": curves, "rows": rows},
+        separators=(",", ":"),
     )
     return f'<div class="work"><template>{escape(content)}</template><div class="plain">{plain}</div></div>'
 

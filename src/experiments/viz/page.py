@@ -37,6 +37,7 @@ th.r:not(:first-child), td.r:not(:first-child) { padding-left: .6rem; }
 tr.best td { font-weight: 700; }
 td.better { color: var(--c2); font-weight: 600; }
 td.worse { color: var(--mark); font-weight: 600; }
+.answers + .charts, .charts + h3 { margin-top: 1.4rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 1rem; }
 figure.wide { grid-column: 1 / -1; }
 figcaption { margin-top: .6rem; }
