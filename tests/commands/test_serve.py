@@ -75,7 +75,15 @@ def test_limits(answerer: Answerer, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "more than 0.003 MB" in said(413, inputs=["A" * 5000])
     assert "no base64" in said(422, inputs=["é"])
     assert "no image" in said(422, inputs=[base64.b64encode(b"not an image").decode()])
-    assert "extra" in said(422, inputs=[sent], code="import os").lower()
+    assert said(422, inputs=[sent], code="import os") == "code: Extra inputs are not permitted"
+    head = {"content-type": "application/json"}
+    for odd, place in (
+        ('{"inputs": ["a"], "top": 1e400}', "top"),
+        ("[]", "the request"),
+        ('{"inputs": [null]}', "inputs.0"),
+    ):
+        done = http.post("/predict", content=odd, headers=head)
+        assert done.status_code == 422 and done.json()["detail"].startswith(place), done.text
     for size in ((9_000, 8_000), (20_000, 20_000)):  # Pillow itself refuses the second
         out = io.BytesIO()
         Image.new("1", size).save(out, format="PNG")

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI, HTTPException
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -75,6 +76,13 @@ def application(answerer: Answerer, limits: Limits) -> Any:
             ) from None
         except UserError as error:
             raise HTTPException(422, str(error)) from None
+
+    @app.exception_handler(RequestValidationError)
+    async def mistaken(_: Any, error: RequestValidationError) -> JSONResponse:
+        """Answers in a sentence, without what was sent, which may be no JSON (1e400)."""
+        first = error.errors()[0]
+        place = ".".join(str(one) for one in first["loc"][1:]) or "the request"
+        return JSONResponse({"detail": f"{place}: {first['msg']}"}, 422)
 
     app.add_middleware(_Bounded, limits.size)
     return app
