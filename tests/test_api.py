@@ -209,6 +209,29 @@ def test_in_a_notebook() -> None:
     assert "val/accuracy" in shown[8]
 
 
+def test_texts_need_no_quotes_of_hydra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from experiments.api import _word
+    from experiments.config.compose import parse
+
+    monkeypatch.chdir(tmp_path)
+    Path("one, two").mkdir()
+    for text in (
+        "my shapes, क=ख",
+        "it's/a, b=c",
+        "a'b\\",
+        "C:\\x=y\\it's",
+        'say "x", y=1',
+        "plain",
+        "a b",
+        "",
+        "one, two",
+    ):
+        assert parse([_word("data.root", text)])[0].value() == text
+    assert parse([_word("data.root", Path("one, two"))])[0].value() == "one, two"
+    for text in ("lenet5,mlp", "tag(log,interval(1e-4,1e-1))", "[1,2]"):  # Hydra's own words stay what they are
+        assert _word("key", text, True) == f"key={text}"
+
+
 def test_dictionaries_are_keys_below_a_group() -> None:
     with pytest.raises(UserError, match=r"^optimizer\.lr=-1 must be"):
         experiments.train(data="digits", optimizer={"lr": -1})

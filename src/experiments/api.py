@@ -5,7 +5,9 @@ Mistakes raise `UserError`, whose text is the sentence that the command prints.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -220,7 +222,20 @@ def _word(key: str, value: Any, swept: bool = False) -> str:
         return f"{key}={inner}" if swept else f"{key}=[{inner}]"
     if value is None:
         return f"{key}=null"
+    if isinstance(value, (str, os.PathLike)):
+        return f"{key}={_as_hydra_reads(os.fspath(value))}"
     return f"{key}={str(value).lower() if isinstance(value, bool) else value}"
+
+
+def _as_hydra_reads(text: str) -> str:
+    """Return a text, in quotes where Hydra could not read it, or would read a path with commas as several values."""
+    from experiments.config.compose import parse
+
+    with contextlib.suppress(UserError):
+        if not (parse([f"key={text}"])[0].is_sweep_override() and Path(text).exists()):
+            return text
+    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text)
+    return f"'{escaped}'"
 
 
 def _folder(run: RunLike) -> Path:
