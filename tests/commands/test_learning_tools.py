@@ -63,6 +63,12 @@ def test_board_finds_the_folder(experiments: Experiments, tmp_path: Path) -> Non
     (run / "events.out.tfevents.1.1").write_bytes(b"")
     code, output, _ = experiments("board", "--dry")
     assert code == 0 and output == "tensorboard --logdir outputs --host localhost\n"
+    with socket.socket() as taken:
+        taken.bind(("localhost", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, _, errors = experiments("board", "--port", str(port))
+    assert code == 2 and f"--port {port} is taken" in errors
 
 
 @pytest.mark.slow

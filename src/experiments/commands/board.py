@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +39,15 @@ def main(words: list[str]) -> int:
     print(shlex.join(shown), flush=True)
     if options.dry:
         return 0
+    if options.port:
+        _require_free(options.host, options.port)
     return _until_stopped(command)
+
+
+def _require_free(host: str, port: int) -> None:
+    """Refuses a port that another process listens at, as TensorBoard would after some seconds, in a sentence."""
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
+        raise UserError(f"--port {port} is taken: choose another, or leave it out for the next that is free")
 
 
 def _until_stopped(command: list[str]) -> int:
