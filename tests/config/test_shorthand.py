@@ -111,3 +111,13 @@ def test_a_trainer_on_the_command_line_counts_more_than_an_experiment() -> None:
     assert epochs("trainer=quick") == 1
     assert epochs("trainer=quick", "trainer.max_epochs=3") == 3
     assert epochs("trainer=quick", "debug=overfit") == compose(["debug=overfit"]).trainer.max_epochs
+
+
+@pytest.mark.parametrize("sign", ["", "+", "++"])
+def test_a_callback_and_a_logger_as_one_object(sign: str) -> None:
+    words = [
+        f"{sign}callbacks.timer={{_target_: lightning.pytorch.callbacks.Timer, interval: step}}",
+        f"{sign}logger.table={{_target_: lightning.pytorch.loggers.CSVLogger, save_dir: tables}}",
+    ]
+    config = compose(["data=digits", *words])
+    assert config.callbacks.timer.interval == "step" and config.logger.table.save_dir == "tables"

@@ -124,10 +124,16 @@ def _changed_by(option: str) -> dict[str, str]:
 
 def _adds(word: str) -> bool:
     """Tell whether a word gives a key that no YAML file of ours lists: of Trainer, or an object among the
-    augmentations.
+    augmentations, callbacks or loggers.
     """
     key, _, value = word.partition("=")
-    return _of_trainer(word) or (key.startswith("data.augment.") and value.lstrip().startswith(("{", "[")))
+    value = value.lstrip()
+    named = key.startswith(("callbacks.", "logger.")) and key.count(".") == 1 and "_target_" in value
+    return (
+        _of_trainer(word)
+        or (key.startswith("data.augment.") and value.startswith(("{", "[")))
+        or (named and value.startswith("{"))
+    )
 
 
 def _forced(word: str) -> str:

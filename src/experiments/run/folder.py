@@ -244,6 +244,11 @@ def read_config(folder: Path) -> DictConfig:
         problem = _lacking(plain)
         config = OmegaConf.create(plain) if problem is None else None
     except FileNotFoundError:
+        if first := next(iter(sorted(folder.glob("*/config.yaml"))), None):
+            raise UserError(
+                f"{folder} holds runs and no config.yaml: name one of them, as in {as_typed(first.parent)}, or all of a sweep with "
+                "experiments train -m resume=SWEEP, and --config-dir where it was begun with one"
+            ) from None
         raise UserError(f"{folder} holds no config.yaml: name the folder of a run") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): restore it from a copy") from None
