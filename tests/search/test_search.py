@@ -157,6 +157,10 @@ def test_another_search_in_the_folder_is_refused(tmp_path: Path) -> None:
     [
         (["search.metric=test/accuracy"], "take val/accuracy, or insist with search.allow_test=true"),
         (["search.metric=accuracy"], "is no metric"),
+        (
+            ["search.metric=val/nothing"],
+            "does not say which way it improves: add search.direction=min or search.direction=max",
+        ),
         (["search.sampler=tpee"], "choose from random, tpe, cmaes, grid"),
         (["search.sampler=grid"], "has no end of them"),
         (["search.sampler=cmaes"], "needs two keys with numbers"),
@@ -338,7 +342,7 @@ def test_interrupted_runs_save_and_a_metric_that_is_not_there_can_be_mended(
     _, errors = launched.communicate(timeout=180)
     assert launched.returncode == 130 and "go on with: experiments train -m resume=found" in errors
     assert {record["status"] for record in records(tmp_path / "found").values()} == {"interrupted"}
-    code, _, errors = experiments("train", "-m", "resume=found", "search.metric=val/nothing")
+    code, _, errors = experiments("train", "-m", "resume=found", "search.metric=val/no_loss")
     assert code == 2 and "choose from" in errors and "val/accuracy" in errors
     code, output, errors = experiments("train", "-m", "resume=found", "search.metric=val/accuracy")
     assert code == 0 and "best of 2 runs" in output, errors

@@ -15,7 +15,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from experiments.compare.cells import lower_is_better
+from experiments.config.metric_direction import improves
 from experiments.errors import UserError
 from experiments.search.space import Space
 from experiments.sweep.objective import Objective
@@ -120,7 +120,7 @@ def read_search(config: DictConfig, space: Space) -> SearchSettings:
     objectives = []
     for number, name in enumerate(names):
         direction = directions[number] if directions else mode if name == monitor else None
-        objectives.append(Objective(name, direction == "min" if direction else _lower(name)))
+        objectives.append(Objective(name, direction == "min" if direction else _lower(name, config)))
     count = len(space.grid()) if search.sampler == "grid" else _TRIALS
     trials = min(search.trials or count, count) if search.sampler == "grid" else search.trials or count
     return SearchSettings(
@@ -128,8 +128,20 @@ def read_search(config: DictConfig, space: Space) -> SearchSettings:
     )
 
 
-def _lower(name: str) -> bool:
-    return name != "cost.examples_per_second" if name.startswith("cost.") else lower_is_better(name)
+def _lower(name: str, config: DictConfig) -> bool:
+    """Tell whether less of a metric is better, by its name or by what the task says of it."""
+    if name.startswith("cost."):
+        return name != "cost.examples_per_second"
+    direction = improves(name)
+    if direction is None:
+        with contextlib.suppress(UserError):  # the task does not say what it watches
+            monitor, mode = _monitor(config)
+            direction = mode if name == monitor else None  # type: ignore[assignment]
+    if direction is None:
+        raise UserError(
+            f"search.metric={name} does not say which way it improves: add search.direction=min or search.direction=max"
+        )
+    return direction == "min"
 
 
 def _monitor(config: DictConfig) -> tuple[str, str]:
