@@ -131,6 +131,10 @@ def refuse_sweep(hydra: Any, words: Sequence[str] = ()) -> None:
         raise UserError(
             "hydra.mode=MULTIRUN makes a sweep, and this command makes one run: add -m, as in experiments train -m"
         )
+    if (named := hydra.runtime.choices.get("sweep")) is not None:
+        raise UserError(
+            f"sweep={named} makes a sweep, and this command makes one run: add -m, as in experiments train -m"
+        )
     for kind, usual in (("launcher", "processes"), ("sweeper", "cells")):
         chosen = hydra.runtime.choices.get(f"hydra/{kind}")
         if chosen not in (None, usual):

@@ -14,9 +14,10 @@ from experiments.errors import UserError
 
 def tokenizers_of(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parts of a data config that say how a tokenizer is made, by the side of a pair they are for."""
-    several = data.get("tokenizers") or {}
+    several = data.get("tokenizers")
+    several = several if isinstance(several, Mapping) else {}
     found = {"": data.get("tokenizer"), **{side: several.get(side) for side in ("source", "target")}}
-    return {side: one for side, one in found.items() if one and (side or "source" in one)}
+    return {side: one for side, one in found.items() if isinstance(one, Mapping) and one and (side or "source" in one)}
 
 
 def share_tokenizer(config: Any) -> None:

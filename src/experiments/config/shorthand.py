@@ -36,8 +36,10 @@ LATE = ("task", "model")  # groups that data and task choose; where they do not,
 def spelled_out(words: Sequence[str]) -> list[str]:
     """Return the same words, with `++` before keys of Lightning's Trainer that our YAML files do not list or that stand
     behind a `+` (they may be listed), and before the keys of a callback, logger, metric or transform that the words
-    add: `callbacks.rate._target_=…`. No option of a group, `logger=null`, is `~logger`.
+    add: `callbacks.rate._target_=…`. No option of a group, `logger=null`, is `~logger`. Values in other letters than
+    Latin ones, as `data.root=चित्र`, are put in the quotes that Hydra asks for.
     """
+    words = [_with_quotes(word) for word in words]
     nothing = {f"{group}=null": f"~{group}" for group in GROUPS}
     words = [nothing.get(word, word) for word in words]
     words += _of_trainer_option(words)
@@ -98,6 +100,14 @@ def _one_transform(words: Sequence[str]) -> list[str]:
             word = f"++{AUGMENT}.transforms.{key.removeprefix(f'{AUGMENT}.')}={value}"
         found.append(word)
     return found
+
+
+def _with_quotes(word: str) -> str:
+    key, equals, value = word.partition("=")
+    if not equals or word.startswith("-") or value.isascii() or set(value) & set("'\"[]{}()$\\"):
+        return word
+    parts = (part if part.isascii() else f"'{part}'" for part in value.split(","))
+    return f"{key}={','.join(parts)}"
 
 
 def _of_trainer_option(words: Sequence[str]) -> list[str]:

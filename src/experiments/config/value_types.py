@@ -38,8 +38,16 @@ def type_problems(config: Any, defaults: Any) -> list[str]:
         if default in (None, "???") or key == "trainer.devices" or key in typed:
             continue
         if not (_may_be_null(config, key) if value is None else _alike(default, value)):
-            problems.append(f"{key}={shown(value)} must be {_named(default)}: its default is {shown(default)}")
+            problems.append(f"{key}={shown(value)} must be {_named(default)}: {_usual(key, default)}")
     return problems
+
+
+def _usual(key: str, default: Any) -> str:
+    """Return what a key has by default; of a group of keys, which may name the folder of the run, one key to set."""
+    inside = (
+        [name for name in default if not str(name).startswith("_")] if isinstance(default, (dict, DictConfig)) else []
+    )
+    return f"set these, as in {key}.{inside[-1]}=…" if inside else f"its default is {shown(default)}"
 
 
 def _empty(key: str, value: Any, default: Any) -> str | None:
