@@ -263,6 +263,16 @@ data=generated_reviews task=language_modelling
 data=generated_text task=classification
 data=generated_boxes model=maskrcnn_resnet50 task=detection
 data=shapes model=autoencoder task=colourisation
+sweep=seeds
+callbacks.figures=7
+callbacks.checkpoint=5
+data=generated_reviews data.tokenizer=3
+data=generated_pairs data.tokenizers=3
+scheduler=StepLR scheduler.step_size=abc
+scheduler=plateau scheduler.monitor=val/nothing
+optimizer._target_=torch.nn.Linear
+freezing=lora freezing.rank=1.5
+task.metrics.x._target_=torchmetrics.NoSuch
 """
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.config.compose import compose
+from experiments.config.shorthand import spelled_out
 from experiments.config.signatures import is_a, signature
 
 SMALL = ("data=digits", "model=logistic_regression", "data.limit=64", "callbacks=none", "logger=none")
@@ -121,3 +122,14 @@ def test_a_callback_and_a_logger_as_one_object(sign: str) -> None:
     ]
     config = compose(["data=digits", *words])
     assert config.callbacks.timer.interval == "step" and config.logger.table.save_dir == "tables"
+
+
+def test_values_in_other_letters_need_no_quotes() -> None:
+    assert compose(["data=image_folder", "data.root=चित्र/图"]).data.root == "चित्र/图"
+    assert compose(["data=image_folder", "data.root='चित्र'"]).data.root == "चित्र"
+    assert spelled_out(["-m", "data.root=चित्र,plain"]) == ["-m", "data.root='चित्र',plain"]
+
+
+def test_a_named_sweep_is_no_single_run(experiments: Experiments) -> None:
+    code, _, errors = experiments("check", "sweep=seeds")
+    assert code == 2 and "add -m" in errors

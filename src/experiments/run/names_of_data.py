@@ -147,7 +147,7 @@ def spec_in(path: Path) -> Any:
     if file.suffix != ".ckpt" or not file.is_file():
         return None
     try:
-        return from_plain(read_checkpoint(file)["spec"])
+        return from_plain(read_checkpoint(file, mapped=True)["spec"])
     except (UserError, KeyError, TypeError):  # whoever loads the weights says what is wrong
         return None
 

@@ -18,12 +18,14 @@ from experiments.transfer.lora import merged
 SAFETENSORS = ".safetensors"
 
 
-def read_checkpoint(path: Path, named: str | None = None) -> Any:
+def read_checkpoint(path: Path, named: str | None = None, mapped: bool = False) -> Any:
     """Return what a file of tensors holds: a dictionary in most cases; on the CPU.
 
     Args:
         path: of a torch file, or one of safetensors.
         named: how the user named it, for messages.
+        mapped: whether tensors stay in the file until they are used, and the file is not looked at for damage: for one
+            that is read whole later.
 
     Raises:
         UserError: when the file is missing, damaged, or holds anything but tensors and plain Python.
@@ -34,11 +36,11 @@ def read_checkpoint(path: Path, named: str | None = None) -> Any:
             from safetensors.torch import load_file
 
             return load_file(path)
-        if broken := damage(path):
+        if not mapped and (broken := damage(path)):
             raise UserError(f"{named} is damaged ({broken}): give a copy, or an older checkpoint")
         with warnings.catch_warnings(), torch.serialization.safe_globals(plain_numbers()):
             warnings.simplefilter("ignore")  # torch's advice on old and foreign files
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except UserError:
         raise
     except FileNotFoundError:
