@@ -45,7 +45,9 @@ def type_problems(config: Any, defaults: Any) -> list[str]:
 def _usual(key: str, default: Any) -> str:
     """Return what a key has by default; of a group of keys, which may name the folder of the run, one key to set."""
     inside = (
-        [name for name in default if not str(name).startswith("_")] if isinstance(default, (dict, DictConfig)) else []
+        [str(name) for name in default if not str(name).startswith("_")]
+        if isinstance(default, (dict, DictConfig))
+        else []
     )
     return f"set these, as in {key}.{inside[-1]}=…" if inside else f"its default is {shown(default)}"
 
