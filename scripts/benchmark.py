@@ -401,7 +401,7 @@ def augmentation(quick: bool) -> Samples:
     from torchvision.transforms import Compose, Normalize, RandomCrop, RandomHorizontalFlip, ToTensor
 
     from experiments.data.images.image_data import ImageData
-    from experiments.data.images.image_store import Part
+    from experiments.data.images.image_store import ImageSplit
 
     count, batch = 2_000 if quick else 50_000, 128
     mean, std = [0.4914, 0.4822, 0.4465], [0.247, 0.2435, 0.2616]
@@ -410,7 +410,7 @@ def augmentation(quick: bool) -> Samples:
 
     class Generated(ImageData):
         def read(self) -> Any:
-            return DIGITS, {"train": Part(pixels, labels), "test": Part(pixels[:10], labels[:10])}
+            return DIGITS, {"train": ImageSplit(pixels, labels), "test": ImageSplit(pixels[:10], labels[:10])}
 
     class ASample(Dataset):  # what torchvision's CIFAR-10 does with an example, which it holds in memory too
         usual = Compose([RandomCrop(32, padding=4), RandomHorizontalFlip(), ToTensor(), Normalize(mean, std)])
@@ -631,7 +631,7 @@ def features(quick: bool) -> Samples:
     """
     torch = _torch(threads=cores())
     from experiments.data.images.image_data import ImageData
-    from experiments.data.images.image_store import Part
+    from experiments.data.images.image_store import ImageSplit
 
     count, held_out, epochs, heads, size = (8, 8, 2, 2, 64) if quick else (450, 50, 10, 8, 224)
     rng = np.random.default_rng(0)
@@ -642,7 +642,9 @@ def features(quick: bool) -> Samples:
             drawn = {
                 part: rng.integers(256, size=(many, 3, size, size), dtype=np.uint8) for part, many in counts.items()
             }
-            return ("ants", "bees"), {part: Part(pixels, np.arange(len(pixels)) % 2) for part, pixels in drawn.items()}
+            return ("ants", "bees"), {
+                part: ImageSplit(pixels, np.arange(len(pixels)) % 2) for part, pixels in drawn.items()
+            }
 
     data = Photographs(batch_size=32, size=None, validation=1, limit=None, workers=0, seed=0, augment={})
     data.setup()

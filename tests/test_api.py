@@ -102,7 +102,7 @@ def test_objects_are_copied_and_compared() -> None:
     assert not torch.equal(experiments.load(first).model.out.weight, before)
     assert second["choices"]["task"] == second["choices"]["model"] == "Lit"
     assert experiments.load(second).task.lr == 0.2
-    datasets = lightning.LightningDataModule.from_datasets(*data.parts, batch_size=20)
+    datasets = lightning.LightningDataModule.from_datasets(*data.by_split, batch_size=20)
     fourth = experiments.train(*QUICK, "hydra.run.dir=d", model=net, data=datasets)
     assert "test/accuracy" in fourth["metrics"]
     third = experiments.train(*QUICK, "hydra.run.dir=o/c", "optimizer.lr=0.1", model=net, data=data)

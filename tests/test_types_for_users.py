@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from experiments.data.images.image_data import ImageData
-from experiments.data.images.image_store import Part
+from experiments.data.images.image_store import ImageSplit
 from experiments.tasks.base import Task
 from experiments.tasks.classification import Classification
 from experiments.tasks.report import Report
@@ -59,9 +59,9 @@ class Plain(Task):
 
 
 class Squares(ImageData):
-    def read(self) -> tuple[tuple[str, ...], dict[str, Part]]:
+    def read(self) -> tuple[tuple[str, ...], dict[str, ImageSplit]]:
         pixels, labels = np.zeros((8, 1, 8, 8), dtype=np.uint8), np.arange(8) % 2
-        return ("dark", "light"), {"train": Part(pixels, labels), "test": Part(pixels, labels)}
+        return ("dark", "light"), {"train": ImageSplit(pixels, labels), "test": ImageSplit(pixels, labels)}
 """
 USE = """
 from experiments import compare, evaluate, load, sweep, train

@@ -89,30 +89,30 @@ class KeepsFiles(Protocol):
 
 @runtime_checkable
 class GivesSamples(Protocol):
-    """Data that give some examples of a part as the model gets them."""
+    """Data that give some examples of a split as the model gets them."""
 
-    def sample(self, part: str, count: int) -> Any: ...
+    def sample(self, split: str, count: int) -> Any: ...
 
 
 @runtime_checkable
 class GivesExamples(Protocol):
-    """Data that give examples of a part by their numbers."""
+    """Data that give examples of a split by their numbers."""
 
-    def examples(self, part: str, indices: Any) -> Any: ...
+    def examples(self, split: str, indices: Any) -> Any: ...
 
 
 @runtime_checkable
 class NamesExamples(Protocol):
-    """Data that name examples of a part, as by their files."""
+    """Data that name examples of a split, as by their files."""
 
-    def names(self, part: str, indices: Any) -> list[str]: ...
+    def names(self, split: str, indices: Any) -> list[str]: ...
 
 
 @runtime_checkable
 class CountsGreyValues(Protocol):
-    """Data that count the pixels of a part by class and grey value."""
+    """Data that count the pixels of a split by class and grey value."""
 
-    def grey_values(self, part: str) -> Any: ...
+    def grey_values(self, split: str) -> Any: ...
 
 
 @runtime_checkable
@@ -124,12 +124,12 @@ class LeavesOutClasses(Protocol):
 
 @runtime_checkable
 class ComesInOrder(Protocol):
-    """Data that serve a part in order, without augmentation or with fixed views of it; `changes` names the augmentations."""
+    """Data that serve a split in order, without augmentation or with fixed views of it; `changes` names the augmentations."""
 
     @property
     def changes(self) -> Sequence[str]: ...
 
-    def in_order(self, part: str, views: int, size: int) -> Any: ...
+    def in_order(self, split: str, views: int, size: int) -> Any: ...
 
 
 @runtime_checkable
@@ -141,7 +141,7 @@ class ComesInPieces(Protocol):
 
 @runtime_checkable
 class OneLongText(Protocol):
-    """Data that are one long text: the tokens of each part, and their text."""
+    """Data that are one long text: the tokens of each split, and their text."""
 
     ids: Mapping[str, Any]
 

@@ -17,7 +17,7 @@ class ImageSpec:
         height: pixels, as the model receives them.
         width: pixels, as the model receives them.
         classes: class names; a label is an index into them.
-        mean: one value a channel, of pixels scaled to [0, 1], taken from the training part.
+        mean: one value a channel, of pixels scaled to [0, 1], taken from the training split.
         std: standard deviations, likewise.
         bits: how many bits files of 16 bits use; new images are read alike.
     """
@@ -59,7 +59,7 @@ class TextSpec:
 
     Attributes:
         vocabulary: number of tokens; 0 is padding and 1 what is unknown.
-        length: a usual number of tokens in a sequence (the median of the training part).
+        length: a usual number of tokens in a sequence (the median of the training split).
         longest: the largest number of tokens that a sequence is cut to.
         classes: class names; a label is an index into them. Empty where a sequence has none.
         values: numbers that are asked of a sequence, for regression.
@@ -116,7 +116,7 @@ class PairSpec:
         vocabulary: number of the source's tokens; 0 to 3 are padding, unknown, start and end.
         target_vocabulary: of the target's, likewise.
         shared: whether both are the same.
-        length: a usual number of tokens in a source sentence (the median of the training part).
+        length: a usual number of tokens in a source sentence (the median of the training split).
         target_length: of a target sentence, its end included.
         longest: the largest number in any source sentence.
         target_longest: likewise.
@@ -176,7 +176,7 @@ class AudioSpec:
 
     Attributes:
         rate: samples a second.
-        length: a usual number of samples (the median of the training part).
+        length: a usual number of samples (the median of the training split).
         longest: the largest number.
         classes: class names; a label is an index into them. Empty where there are transcripts.
         symbols: characters that transcripts are written in. Empty where there are labels.
@@ -207,9 +207,9 @@ class SeriesSpec:
         history: steps of the past.
         horizon: steps of the future.
         season: steps in a period, 1 for none.
-        mean: one value a column, of the training part.
+        mean: one value a column, of the training split.
         std: standard deviations, likewise.
-        naive_error: a column's mean absolute difference over a season in the training part, scaled: what MASE divides by.
+        naive_error: a column's mean absolute difference over a season in the training split, scaled: what MASE divides by.
     """
 
     columns: tuple[str, ...]
@@ -278,7 +278,7 @@ class DetectionSpec:
     """Images of unlike sizes with boxes, and perhaps masks, around the objects in them; always in colour.
 
     Attributes:
-        height: pixels of a usual image (the median of the training part).
+        height: pixels of a usual image (the median of the training split).
         width: likewise.
         classes: class names; a label is an index into them, and the background has none.
         masks: whether each object has a mask.

@@ -58,7 +58,7 @@ def test_two_processes_translate_as_one(experiments, command, tmp_path: Path) ->
     # A process takes the mean over its own tokens, so that the two learn almost, but not exactly, the same.
     assert two["metrics"]["test/loss"] == pytest.approx(one["metrics"]["test/loss"], rel=0.03)
     assert [each["source"] for each in one["translations"]] == [each["source"] for each in two["translations"]]
-    # Tested again by one process, every sentence once: the two have judged the whole test part.
+    # Tested again by one process, every sentence once: the two have judged the whole test split.
     code, output, errors = experiments("evaluate", "cpu_2", "trainer=cpu")
     assert code == 0, errors
     again = {line.split()[0]: float(line.split()[1]) for line in output.splitlines()}

@@ -1,4 +1,4 @@
-"""Losses and metrics of a whole test part, from what a network says of it, by NumPy, SciPy, scikit-learn, scikit-image and pycocotools."""
+"""Losses and metrics of a whole test split, from what a network says of it, by NumPy, SciPy, scikit-learn, scikit-image and pycocotools."""
 
 from __future__ import annotations
 

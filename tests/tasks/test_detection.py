@@ -22,7 +22,7 @@ SSD = ("model=ssdlite", "model.size=64")
 
 @pytest.fixture
 def voc(tmp_path: Path) -> Path:
-    """Four drawings with XML files, the same as training, validation and test part."""
+    """Four drawings with XML files, the same as training, validation and test split."""
     pytest.importorskip("faster_coco_eval")
     return save(tmp_path / "voc", 96)
 

@@ -43,7 +43,7 @@ def test_which_labels_mark_entities() -> None:
 
 
 def test_a_run_finds_entities(experiments, tmp_path: Path) -> None:
-    """Generated sentences whose names the training part has: nearly all are found after two epochs."""
+    """Generated sentences whose names the training split has: nearly all are found after two epochs."""
     words = ["data=generated_entities", "data.count=400", "model=lstm", "optimizer.lr=0.02", "model.hidden=32"]
     words += ["model.bidirectional=true", "data.tokenizer.kind=word", "trainer.max_epochs=3", "trainer.accelerator=cpu"]
     code, _, errors = experiments("train", *words, "logger=none", "hydra.run.dir=run")

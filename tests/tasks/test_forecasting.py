@@ -73,7 +73,7 @@ def test_what_has_nothing_to_learn_is_tested(naive: tuple[Path, dict[str, Any]])
     folder, record = naive
     assert record["status"] == "finished" and record["cost"]["parameters"] == 0
     assert record["metrics"]["test/mse"] < 0.01
-    # Twice independent noise, relative to the same in the training part.
+    # Twice independent noise, relative to the same in the training split.
     assert 0.8 < record["metrics"]["test/mase"] < 1.2
     assert (folder / "checkpoints" / "best.ckpt").exists()
 

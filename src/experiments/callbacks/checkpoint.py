@@ -218,7 +218,7 @@ class Checkpoints(Checkpoint):
     def _improves(self, value: float, loss: float, mode: str) -> bool:
         if math.isnan(value):
             return False
-        if self.best is None or value == self.best:  # small validation parts tie often: the lower loss decides
+        if self.best is None or value == self.best:  # small validation splits tie often: the lower loss decides
             return self.best is None or loss < self.best_loss or math.isinf(loss)  # none: the later, which learned more
         return value < self.best if mode == "min" else value > self.best
 

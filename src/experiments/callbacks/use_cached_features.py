@@ -47,7 +47,7 @@ class FrozenFeatures(Callback):
         views: fixed augmented views of each training image; 0: none, and nothing is kept of data that augments.
 
     Attributes:
-        summary: for the record: `kept`, a row for each part and number of stages; and `reason`, where nothing is.
+        summary: for the record: `kept`, a row for each split and number of stages; and `reason`, where nothing is.
     """
 
     def __init__(self, freezing: Freezing, cache: Cache | None, views: int) -> None:
@@ -111,17 +111,17 @@ class FrozenFeatures(Callback):
         if data.changes:
             changes = " and ".join(f"data.augment.{name}" for name in data.changes)
             return f"{changes} makes other images of them in every epoch (data.augment.{data.changes[0]}=0 does not)"
-        for part in ("train", "validation"):
-            sizes = sorted({model.reads.padded(size) for size in set(data.sizes(part))})
+        for split in ("train", "validation"):
+            sizes = sorted({model.reads.padded(size) for size in set(data.sizes(split))})
             if len(sizes) > 1:
                 some = " and ".join(f"{width}×{height}" for height, width in (sizes[0], sizes[-1]))
                 return (
-                    f"the {part} images have unlike sizes ({some} when scaled), and what the backbone makes of one"
+                    f"the {split} images have unlike sizes ({some} when scaled), and what the backbone makes of one"
                     " depends on the others in its batch (model=ssdlite brings all to one size)"
                 )
         return None
 
-    def _offer(self, trainer: Trainer, task: LightningModule, part: str, loader: Any, batches: Any) -> None:
+    def _offer(self, trainer: Trainer, task: LightningModule, split: str, loader: Any, batches: Any) -> None:
         if self._off:
             return
         if isinstance(loader, list):
@@ -130,27 +130,27 @@ class FrozenFeatures(Callback):
         if not hasattr(loader, "instead"):
             return self._give_up(trainer, f"a {type(loader).__name__} cannot read them")
         if count < len(loader):
-            return self._give_up(trainer, f"only {count} of {len(loader)} {part} batches are wanted")
-        loader.instead = partial(self._serve, trainer, task, part)
+            return self._give_up(trainer, f"only {count} of {len(loader)} {split} batches are wanted")
+        loader.instead = partial(self._serve, trainer, task, split)
         return None
 
-    def _serve(self, trainer: Trainer, task: Any, part: str) -> FeatureSet | None:
+    def _serve(self, trainer: Trainer, task: Any, split: str) -> FeatureSet | None:
         """Return the features that this epoch reads, or None where it reads examples; asked when an epoch's first batch
         is.
         """
-        epoch = _FOREVER if part == "test" else trainer.current_epoch
+        epoch = _FOREVER if split == "test" else trainer.current_epoch
         start = self.freezing.frozen_stages(epoch)
         if reads_rows(task.model):
             start = min(start, len(task.model.backbone_stages))  # the pyramid reads them all
         if self._off or not start:
             return None
-        if (part, start) not in self._sets:
-            views = self.views if part == "train" else 0
-            name = self._key(trainer, task, part, start, views)
+        if (split, start) not in self._sets:
+            views = self.views if split == "train" else 0
+            name = self._key(trainer, task, split, start, views)
             if not (views or self._pays(trainer, epoch, start, name)):
                 return None
             try:
-                self._open(trainer, task, part, start, views, name)
+                self._open(trainer, task, split, start, views, name)
             except OSError as error:
                 why = error.strerror or first_line(error)
                 self._give_up(trainer, f"features.dir={self.cache.folder} cannot be used ({why}): name a folder")  # type: ignore[union-attr]
@@ -158,12 +158,12 @@ class FrozenFeatures(Callback):
             except (TooLargeError, TypeError) as error:
                 self._give_up(trainer, first_line(error))
                 return None
-        return self._sets[part, start]
+        return self._sets[split, start]
 
-    def _key(self, trainer: Trainer, task: Any, part: str, start: int, views: int) -> str:
+    def _key(self, trainer: Trainer, task: Any, split: str, start: int, views: int) -> str:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         facts = {
-            "data": data.digest(part, augmented=bool(views)),
+            "data": data.digest(split, augmented=bool(views)),
             "code": sources(data),
             "settings": _own_settings(data),
             "views": views,
@@ -184,11 +184,11 @@ class FrozenFeatures(Callback):
         last = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else _FOREVER
         return epoch + 1 < last and self.freezing.frozen_stages(epoch + 1) == start
 
-    def _open(self, trainer: Trainer, task: Any, part: str, start: int, views: int, name: str) -> None:
+    def _open(self, trainer: Trainer, task: Any, split: str, start: int, views: int, name: str) -> None:
         assert self.cache is not None
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         stages = self.freezing.stages[:start]
-        loader = data.in_order(part, views, BATCH)
+        loader = data.in_order(split, views, BATCH)
 
         def batches() -> Iterator[tuple[Tensor | Sequences, Tensor]]:
             inputs = (
@@ -201,16 +201,16 @@ class FrozenFeatures(Callback):
                     yield from through([stage for _, stage in stages], inputs)
 
         began = time.perf_counter()
-        examples = data.splits[part]
+        examples = data.splits[split]
         order = getattr(getattr(loader, "batch_sampler", None), "order", None)
         kept, reused = self.cache.get(name, examples * max(1, views), batches, order)
         if reads_rows(task.model):
-            self._sets[part, start] = ObjectFeatures(kept, start, partial(data.beside, part))
+            self._sets[split, start] = ObjectFeatures(kept, start, partial(data.beside, split))
         else:
-            self._sets[part, start] = FeatureSet(kept, start, max(1, views))
+            self._sets[split, start] = FeatureSet(kept, start, max(1, views))
         values = kept.values.flat if isinstance(kept.values, Ragged) else kept.values
         row = {
-            "part": part,
+            "part": split,
             "stages": [stage for stage, _ in stages],
             "examples": examples,
             "views": views,
@@ -220,7 +220,7 @@ class FrozenFeatures(Callback):
             "reused": reused,
         }
         self.summary["kept"].append(row)
-        if part == "train":
+        if split == "train":
             made = "kept before" if reused else f"computed once, in {row['seconds']:.1f} s"
             of = stages[0][0] if start == 1 else f"{stages[0][0]} to {stages[-1][0]}"
             shape = " × ".join(map(str, row["shape"]))  # type: ignore[arg-type]

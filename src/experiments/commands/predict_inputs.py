@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.data.common.parts import files_below
+from experiments.data.common.split_names import files_below
 from experiments.data.images import SUFFIXES
 from experiments.errors import UserError, first_line
 from experiments.system.outside_text import clean

@@ -13,7 +13,7 @@ from experiments.errors import as_typed
 from experiments.system.terminal import done_waiting, fancy, in_notebook, labelled, quiet, show_table, verbose
 from experiments.viz.tables import table
 
-_PARTS = ("train", "validation", "test")
+_SPLITS = ("train", "validation", "test")
 _LEAST = ("test", "val")  # parts of the table of results, and the columns beside them
 
 
@@ -49,7 +49,7 @@ def _parameters(cost: dict[str, Any]) -> str:
 
 
 def _sizes(splits: dict[str, Any]) -> str:
-    sizes = [f"{splits[part]:,} {part}" for part in _PARTS if isinstance(splits.get(part), int)]
+    sizes = [f"{splits[split]:,} {split}" for split in _SPLITS if isinstance(splits.get(split), int)]
     return f"{', '.join(sizes)} examples" if sizes else "sizes as its DataModule says"
 
 
@@ -107,16 +107,16 @@ def result_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     metrics = {name: value for name, value in record["metrics"].items() if value is not None}
     names: dict[str, None] = {}
     for name in metrics:
-        part, rest = (
+        split, rest = (
             name[: name.find("_" if "/" not in name else "/")],
             name.partition("/")[2] or name.partition("_")[2],
         )
-        if part in _LEAST and rest:
+        if split in _LEAST and rest:
             names[rest] = None
     judged = str((record.get("judged") or {}).get("metric") or "").removeprefix("val/")
     rows = []
     for name in sorted(names, key=lambda name: (name != judged, name != "loss", name)):
-        pair = [metrics.get(f"{part}/{name}", metrics.get(f"{part}_{name}")) for part in ("val", "test")]
+        pair = [metrics.get(f"{split}/{name}", metrics.get(f"{split}_{name}")) for split in ("val", "test")]
         rows.append([name + (" (judged)" if name == judged else ""), *("" if v is None else f"{v:.4f}" for v in pair)])
     epoch = record.get("best_epoch")
     return ["metric", "validation" + ("" if epoch is None else f", epoch {epoch}"), "test"], rows

@@ -123,7 +123,7 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
         waiting_for("reading the data")
         data = build_data(config, ours)
         waiting_for("building the model")
-        if rank() == 0 and isinstance(data, KeepsFiles):  # what data have learned from their training part
+        if rank() == 0 and isinstance(data, KeepsFiles):  # what data have learned from their training split
             data.keep(folder)
         seed_everything(config.seed)  # whatever the data drew
         task = build_task(config, data.spec, data) if ours else build_foreign_task(config, data)
@@ -255,7 +255,7 @@ def _require_same_data(data: Any, checkpoint: Path, folder: Path, record: Record
         record.content["spec"] = to_plain(spec_in(checkpoint))  # as what is kept was learned
         raise
     counts = [
-        ", ".join(f"{said[part]} {part}" for part in ("train", "validation", "test") if part in said)
+        ", ".join(f"{said[split]} {split}" for split in ("train", "validation", "test") if split in said)
         for said in (record.examples, record.content["data"])
     ]
     if counted and all(counts) and counts[0] != counts[1] and rank() == 0:

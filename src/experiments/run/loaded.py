@@ -274,7 +274,7 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
 
 
 def evaluate_weights(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> dict[str, float]:
-    """Tests weights from elsewhere on the test part of some data, without training; writes nothing.
+    """Tests weights from elsewhere on the test split of some data, without training; writes nothing.
 
     Args:
         overrides: such as `model=resnet20`, `data=cifar10`, `weights=PATH` and the normalisation they expect.

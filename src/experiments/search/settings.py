@@ -56,7 +56,7 @@ def check_words(search: Any, space: Space) -> None:
     for name in names:
         if name.startswith(("test/", "test_")) and not search.allow_test:
             raise UserError(
-                f"search.metric={name} would choose by the test part, which then no longer tells how good the choice is: "
+                f"search.metric={name} would choose by the test split, which then no longer tells how good the choice is: "
                 f"take val/{name[5:]}, or insist with search.allow_test=true"
             )
         if not re.match(r"(val|valid|train|test)[/_]|cost\.", name):

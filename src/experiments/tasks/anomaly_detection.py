@@ -78,9 +78,9 @@ class AnomalyDetection(Autoencoding):
             )
         self.false_alarms = false_alarms
 
-    def metric_names(self, part: str) -> list[str]:
-        names = super().metric_names(part)
-        own = [f"test/{name}" for name in self.peer_metrics[:4]] if part == "test" and not self.peers else []
+    def metric_names(self, split: str) -> list[str]:
+        names = super().metric_names(split)
+        own = [f"test/{name}" for name in self.peer_metrics[:4]] if split == "test" and not self.peers else []
         return names + own
 
     def setup(self, stage: str) -> None:
@@ -131,7 +131,7 @@ class AnomalyDetection(Autoencoding):
         clean, restored = test.pixels[order], self.restored(test.inputs[order])
         rows = [("image", clean), ("restored", restored), ("error", error_map(restored, clean))]
         captions = [self.spec.classes[label] for label in test.labels[order].tolist()]
-        return strips(rows, captions, heat=("error",), title="Most unusual", note="largest errors in the test part")
+        return strips(rows, captions, heat=("error",), title="Most unusual", note="largest errors in the test split")
 
 
 def labels_of(wanted: Any, classes: Sequence[str], key: str) -> set[int]:

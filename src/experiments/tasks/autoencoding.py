@@ -1,4 +1,4 @@
-"""What all tasks of autoencoders share: what is to be given back, codes, and a look at the test part afterwards."""
+"""What all tasks of autoencoders share: what is to be given back, codes, and a look at the test split afterwards."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CHUNK = 500  # examples at a time outside the loaders
 
 
 class Sample(NamedTuple):
-    """Some examples of a part.
+    """Some examples of a split.
 
     Attributes:
         inputs: (N, C, H, W) as the model gets them, or windows (N, history, C).
@@ -59,7 +59,7 @@ class Autoencoding(Task):
     move to a classifier and back; what it has to give is the pixels, which the task recovers with the same two numbers.
     Where a task reads series too, their windows (B, history, C), scaled as they are, stand in place of pixels.
 
-    After a test, `examine` looks at the test part at leisure: codes, peers, pictures.
+    After a test, `examine` looks at the test split at leisure: codes, peers, pictures.
 
     Args:
         model: (B, C, H, W) -> (B, C, H, W), or windows likewise.
@@ -119,9 +119,9 @@ class Autoencoding(Task):
             {name: PictureMean(one) for name, one in self.medium.metrics.items()}, compute_groups=False
         )
 
-    def metric_names(self, part: str) -> list[str]:
-        more = self.peer_metrics if part == "test" and self.peers else ()
-        return [*super().metric_names(part), *(f"test/{name}" for name in more)]
+    def metric_names(self, split: str) -> list[str]:
+        more = self.peer_metrics if split == "test" and self.peers else ()
+        return [*super().metric_names(split), *(f"test/{name}" for name in more)]
 
     def pixels(self, inputs: Tensor) -> Tensor:
         """Normalised images -> pixels from 0 to 1, (B, C, H, W); windows stay as they are."""
@@ -173,14 +173,14 @@ class Autoencoding(Task):
 
     # After the test.
 
-    def sample(self, part: str, count: int) -> Sample | None:
+    def sample(self, split: str, count: int) -> Sample | None:
         """Return some examples of a part of the data on the CPU, as many as `VALUES` allows; None without a data
         module.
         """
         data = self.data or self.attached_data
         if data is None or not isinstance(data, GivesSamples):
             return None
-        inputs, labels = data.sample(part, max(1, VALUES // prod(self.medium.shape)))
+        inputs, labels = data.sample(split, max(1, VALUES // prod(self.medium.shape)))
         # In an order of its own: folders of images come class by class.
         order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(0))[:count]
         inputs, labels = inputs.cpu()[order].float(), labels.cpu()[order]
@@ -199,7 +199,7 @@ class Autoencoding(Task):
             self.log_dict({f"test/{name}": float(value) for name, value in values.items()})
 
     def examine(self, test: Sample) -> dict[str, float]:
-        """Looks at the test part: fills `found` and `drawn`, and returns the peers' metrics."""
+        """Looks at the test split: fills `found` and `drawn`, and returns the peers' metrics."""
         self.drawn |= self.usual_pictures(test, self.codes(test.inputs[:SCATTERED]))
         return {}
 
@@ -216,7 +216,7 @@ class Autoencoding(Task):
         error = {"pca_mse": float(mse(restored, test.pixels).mean())}
         if not self.medium.classes:
             return error, restored
-        few = Sample(*(part[:EXAMPLES] for part in train))
+        few = Sample(*(split[:EXAMPLES] for split in train))
         values, found, drawn = probe(
             (self.codes(few.inputs), codes),
             (pca.codes(few.pixels), pca.codes(test.pixels)),

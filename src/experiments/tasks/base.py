@@ -51,9 +51,9 @@ class Task(LightningModule):
         super().__init__()
         self.model, self.spec = model, spec
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
-        self.metrics = nn.ModuleDict({part: self.make_metrics() for part in ("val", "test")})
+        self.metrics = nn.ModuleDict({split: self.make_metrics() for split in ("val", "test")})
         self.added = AddedMetrics()
-        self.sums = {part: RunningSums() for part in ("train", "val", "test")}
+        self.sums = {split: RunningSums() for split in ("train", "val", "test")}
 
     @staticmethod
     def from_data(settings: Mapping[str, Any], data: Any) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class Task(LightningModule):
         raise NotImplementedError(f"{type(self).__name__} must define step(batch) -> (loss, prediction, target)")
 
     def make_metrics(self) -> MetricCollection:
-        """Return what validation and test report besides the loss, named without the part: `accuracy`."""
+        """Return what validation and test report besides the loss, named without the split: `accuracy`."""
         return MetricCollection({})
 
     def train_sums(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
@@ -88,16 +88,16 @@ class Task(LightningModule):
         return loss, self.loss_weight(target)
 
     def derived(self, means: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return what follows from an epoch's means and is logged beside them, in every part."""
+        """Return what follows from an epoch's means and is logged beside them, in every split."""
         return {}
 
-    def metrics_of(self, part: str) -> MetricCollection:
+    def metrics_of(self, split: str) -> MetricCollection:
         """Return the metrics of `val` or `test`."""
-        return cast(MetricCollection, self.metrics[part])
+        return cast(MetricCollection, self.metrics[split])
 
-    def metric_names(self, part: str) -> list[str]:
-        """Names under which a part is reported, `test/accuracy` and so on."""
-        return [f"{part}/loss", *(f"{part}/{name}" for name in (*self.metrics_of(part), *self.added.names))]
+    def metric_names(self, split: str) -> list[str]:
+        """Names under which a split is reported, `test/accuracy` and so on."""
+        return [f"{split}/loss", *(f"{split}/{name}" for name in (*self.metrics_of(split), *self.added.names))]
 
     def train(self, mode: bool = True) -> Task:
         """Set training mode, but keep what is frozen in evaluation mode, so that its statistics stay too."""
@@ -147,10 +147,10 @@ class Task(LightningModule):
         self.added.update("test", prediction, target)
         return {"loss": loss, "prediction": prediction, "target": target}
 
-    def _evaluate(self, part: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
+    def _evaluate(self, split: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
         loss, prediction, target = self.step(batch)
-        self.sums[part].add(len(target), *self.weighed(loss, target))
-        self.metrics_of(part).update(prediction, target)
+        self.sums[split].add(len(target), *self.weighed(loss, target))
+        self.metrics_of(split).update(prediction, target)
         return loss, prediction, target
 
     def on_train_epoch_end(self) -> None:
@@ -190,15 +190,15 @@ class Task(LightningModule):
     def on_test_epoch_end(self) -> None:
         self._report("test")
 
-    def _report(self, part: str) -> None:
-        values: dict[str, Any] = self.sums[part].means(self)
-        self.sums[part].reset()
+    def _report(self, split: str) -> None:
+        values: dict[str, Any] = self.sums[split].means(self)
+        self.sums[split].reset()
         values |= self.derived(values)
-        if part != "train":
-            values |= self.metrics_of(part).compute()
-            self.metrics_of(part).reset()
-            values |= self.added.values(part)
-        self.log_dict({f"{part}/{name}": value for name, value in values.items()})
+        if split != "train":
+            values |= self.metrics_of(split).compute()
+            self.metrics_of(split).reset()
+            values |= self.added.values(split)
+        self.log_dict({f"{split}/{name}": value for name, value in values.items()})
 
     def configure_optimizers(self) -> Any:
         return optimizers(self) if self.learns else None

@@ -40,8 +40,8 @@ class Classification(Task):
         scheduler: as in `Task`.
         label_smoothing: share of the target spread over all classes, in [0, 1).
         class_weights: None; one weight a class; or "balanced", for weights inversely proportional to the
-            classes' counts in the training part.
-        class_counts: examples of each class in the training part, for "balanced".
+            classes' counts in the training split.
+        class_counts: examples of each class in the training split, for "balanced".
 
     Raises:
         UserError: when there are fewer than two classes, or weights that do not match them.

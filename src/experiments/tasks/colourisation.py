@@ -56,8 +56,8 @@ class Colourisation(Autoencoding):
         self.register_buffer("to_ycbcr", TO_YCBCR.clone(), persistent=False)
         self.register_buffer("to_rgb", torch.linalg.inv(TO_YCBCR), persistent=False)
 
-    def metric_names(self, part: str) -> list[str]:
-        return [*super().metric_names(part), *(["test/colourfulness"] if part == "test" else [])]
+    def metric_names(self, split: str) -> list[str]:
+        return [*super().metric_names(split), *(["test/colourfulness"] if split == "test" else [])]
 
     def brightness(self, pixels: Tensor) -> Tensor:
         """Y of colour images: (B, 3, H, W) -> (B, 1, H, W)."""

@@ -68,8 +68,8 @@ class Compression(Autoencoding):
         self.width, self.rounding, self.rate = step, rounding, rate
         self.indexed = hasattr(model.latent, "indices")
 
-    def metric_names(self, part: str) -> list[str]:
-        return [*super().metric_names(part), *(["test/bytes", "test/bits_per_pixel"] if part == "test" else [])]
+    def metric_names(self, split: str) -> list[str]:
+        return [*super().metric_names(split), *(["test/bytes", "test/bits_per_pixel"] if split == "test" else [])]
 
     def quantised(self, code: Tensor, width: float) -> Tensor:
         """Return the nearest multiples of `width`."""

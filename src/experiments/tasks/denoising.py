@@ -80,7 +80,7 @@ class Denoising(Autoencoding):
             values |= {"noisy_psnr": float(psnr(noisy, clean).mean()), "noisy_ssim": float(ssim(noisy, clean).mean())}
             values |= self._against_filters(noisy, clean, rows)
         restored = self.restored(inputs)
-        self.found["examples"] = count  # of the test part, on which all are measured
+        self.found["examples"] = count  # of the test split, on which all are measured
         self.found["ours"] = {"psnr": float(psnr(restored, clean).mean()), "ssim": float(ssim(restored, clean).mean())}
         self.drawn["reconstructions"] = lambda: self._draw(rows)
         return values

@@ -78,9 +78,9 @@ class Detection(Task):
     def make_metrics(self) -> MetricCollection:
         return MetricCollection({"boxes": AveragePrecision(self.spec.classes)}, compute_groups=False)
 
-    def metric_names(self, part: str) -> list[str]:
-        judges = [cast(AveragePrecision, one) for one in self.metrics_of(part).values()]
-        return [f"{part}/{name}" for judge in judges for name in judge.names]
+    def metric_names(self, split: str) -> list[str]:
+        judges = [cast(AveragePrecision, one) for one in self.metrics_of(split).values()]
+        return [f"{split}/{name}" for judge in judges for name in judge.names]
 
     def training_step(self, batch: tuple[list[Tensor], list[Found]], batch_idx: int) -> Tensor | None:
         images, targets = batch
@@ -97,11 +97,11 @@ class Detection(Task):
     def validation_step(self, batch: tuple[list[Tensor], list[Found]], batch_idx: int) -> None:
         self._look("val", batch)
 
-    def _look(self, part: str, batch: tuple[list[Tensor], list[Found]]) -> None:
+    def _look(self, split: str, batch: tuple[list[Tensor], list[Found]]) -> None:
         images, targets = batch
         found = self.model(images)
-        self.metrics_of(part).update(found, targets)
-        if part == "test":
+        self.metrics_of(split).update(found, targets)
+        if split == "test":
             assert self.mistakes is not None
             for image, one, target in zip(images, found, targets, strict=True):
                 self.mistakes.add(one, target)

@@ -41,9 +41,9 @@ class Imitation(Acting):
             return MetricCollection({"accuracy": MulticlassAccuracy(choices, average="micro", validate_args=False)})
         return MetricCollection({"error": MeanAbsoluteError()})
 
-    def metric_names(self, part: str) -> list[str]:
-        played = super().metric_names(part) if self.spec.environment else []
-        return [*Task.metric_names(self, part), *played]
+    def metric_names(self, split: str) -> list[str]:
+        played = super().metric_names(split) if self.spec.environment else []
+        return [*Task.metric_names(self, split), *played]
 
     def step(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
         """Observations (B, F) and actions (B,) or (B, A); of whole episodes (B, T, …), with a mask (B, T)."""

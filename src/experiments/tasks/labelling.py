@@ -92,12 +92,12 @@ class Labelling(Task):
     def train_sums(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         return {"accuracy": prediction.argmax(1).eq(target).sum()}
 
-    def _evaluate(self, part: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
+    def _evaluate(self, split: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
         if not self.entities:
-            return super()._evaluate(part, batch)
+            return super()._evaluate(split, batch)
         loss, logits, labels = self.step(batch)
-        self.sums[part].add(len(labels), loss=loss)
-        self.metrics_of(part).update(logits, labels, starts=self.starts)
+        self.sums[split].add(len(labels), loss=loss)
+        self.metrics_of(split).update(logits, labels, starts=self.starts)
         return loss, logits, labels
 
     def test_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:

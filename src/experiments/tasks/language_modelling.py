@@ -154,7 +154,7 @@ class LanguageModelling(Task):
             self.model.carry(yes)  # type: ignore[operator]
 
     def _write(self) -> None:
-        """Let the model go on from the first token of the validation part, and show that in TensorBoard."""
+        """Let the model go on from the first token of the validation split, and show that in TensorBoard."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         if not isinstance(data, OneLongText):
             return

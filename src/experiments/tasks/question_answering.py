@@ -54,7 +54,7 @@ class QuestionAnswering(Task):
             raise UserError(f"task.answer_length={answer_length} must be 1 or more: try task.answer_length=30")
         super().__init__(model, spec, optimizer, scheduler)
         self.answer_length, self.no_answer = answer_length, no_answer
-        self._spans: dict[int, list[AnswerSpan]] = {}  # of each question of the part that is evaluated
+        self._spans: dict[int, list[AnswerSpan]] = {}  # of each question of the split that is evaluated
         self._none: dict[int, float] = {}  # likewise the least score of "no answer"
         self.shown: list[dict[str, Any]] = []
 
@@ -62,8 +62,8 @@ class QuestionAnswering(Task):
     def outputs(spec: Any) -> dict[str, Any]:
         return {"num_classes": 2, "every_step": True}
 
-    def metric_names(self, part: str) -> list[str]:
-        return [f"{part}/{name}" for name in ("loss", "exact_match", "f1")]
+    def metric_names(self, split: str) -> list[str]:
+        return [f"{split}/{name}" for name in ("loss", "exact_match", "f1")]
 
     def scores(self, inputs: Any, begins: Tensor) -> Tensor:
         """(B, T, 2) scores of first and last token; minus infinity for all but the passage and the first token of all.
@@ -85,9 +85,9 @@ class QuestionAnswering(Task):
         loss = F.cross_entropy(scores[..., 0], target[:, 0]) + F.cross_entropy(scores[..., 1], target[:, 1])
         return loss / 2, scores, target
 
-    def _evaluate(self, part: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
+    def _evaluate(self, split: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
         loss, scores, target = self.step(batch)
-        self.sums[part].add(len(target), loss=loss)
+        self.sums[split].add(len(target), loss=loss)
         self._collect(scores, target[:, 3].tolist(), target[:, 4].tolist())
         return loss, scores, target
 
@@ -119,7 +119,7 @@ class QuestionAnswering(Task):
         super().on_test_epoch_end()
         self.log_dict({f"test/{name}": value for name, value in self._judge("test").items()})
 
-    def _judge(self, part: str) -> dict[str, float]:
+    def _judge(self, split: str) -> dict[str, float]:
         """Exact match and F1, from 0 to 100, over the questions that all processes have seen."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         spans, none = self._spans, self._none
@@ -133,12 +133,12 @@ class QuestionAnswering(Task):
                     none[row] = min(none.get(row, other[row]), other[row])
         if not spans:
             return {"exact_match": 0.0, "f1": 0.0}
-        questions, windows = data.questions[part], data.windows[part]
+        questions, windows = data.questions[split], data.windows[split]
         answers_given = {
             row: self._answer(spans[row], none[row], windows, questions[row].passage) for row in sorted(spans)
         }
         right = {row: [text for text, _ in questions[row].answers] for row in answers_given}
-        if part == "test":
+        if split == "test":
             rows = list(answers_given)
             shown = rows[:: max(1, len(rows) // SAMPLES)][:SAMPLES]
             self.shown = [

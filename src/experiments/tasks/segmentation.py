@@ -97,11 +97,11 @@ class Segmentation(Task):
     def make_metrics(self) -> MetricCollection:
         return MetricCollection({"overlap": Overlap(self.spec.num_classes)})
 
-    def metric_names(self, part: str) -> list[str]:
+    def metric_names(self, split: str) -> list[str]:
         names = ["loss", "mean_iou", "dice", "pixel_accuracy"]
-        if part == "test":
+        if split == "test":
             names += ["boundary_f1", *(self._peer_names if self.peers else ())]
-        return [f"{part}/{name}" for name in names]
+        return [f"{split}/{name}" for name in names]
 
     @property
     def _peer_names(self) -> list[str]:
@@ -156,7 +156,7 @@ class Segmentation(Task):
         data = self.attached_data
         if data is None or not isinstance(data, CountsGreyValues):
             return {}
-        train, test = (torch.from_numpy(data.grey_values(part)) for part in ("train", "test"))
+        train, test = (torch.from_numpy(data.grey_values(split)) for split in ("train", "test"))
         peers = {"frequent": most_frequent(train, test)}
         if self.spec.num_classes == 2:
             peers["threshold"] = threshold(train, test)

@@ -73,8 +73,8 @@ class SpeechRecognition(Task):
     def make_metrics(self) -> MetricCollection:
         return MetricCollection({"errors": WordErrors(self.write)}, compute_groups=False)
 
-    def metric_names(self, part: str) -> list[str]:
-        return [f"{part}/{name}" for name in ("loss", *WordErrors.names)]
+    def metric_names(self, split: str) -> list[str]:
+        return [f"{split}/{name}" for name in ("loss", *WordErrors.names)]
 
     def step(self, batch: tuple[Any, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Sound (B, T) and symbols (B, S) filled up with IGNORED; the prediction is (B, steps, symbols + 1).
@@ -110,13 +110,13 @@ class SpeechRecognition(Task):
         steps = (prediction[..., BLANK] < 0).sum(1)
         return {"too_short": (counted.sum(1) + again.sum(1) > steps).sum()}
 
-    def _evaluate(self, part: str, batch: tuple[Any, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def _evaluate(self, split: str, batch: tuple[Any, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         loss, prediction, target = self.step(batch)
-        self.sums[part].add(len(target), loss=loss)
-        heard = self.texts(prediction, self.beam if part == "test" else 1)
+        self.sums[split].add(len(target), loss=loss)
+        heard = self.texts(prediction, self.beam if split == "test" else 1)
         texts = self.texts_of(target)
-        self.metrics_of(part).update(heard, texts)
-        if part == "test":
+        self.metrics_of(split).update(heard, texts)
+        if split == "test":
             self.transcripts.add(texts, heard)
             inputs = batch[0]
             if len(self.drawn) < DRAWN and isinstance(inputs, Sequences):  # and not their cached features
@@ -134,16 +134,16 @@ class SpeechRecognition(Task):
         self.drawn = []
         self.transcripts.clear()
 
-    def _report(self, part: str) -> None:
+    def _report(self, split: str) -> None:
         if (
-            part == "test" and not self.drawn and isinstance(self.attached_data, GivesSamples)
+            split == "test" and not self.drawn and isinstance(self.attached_data, GivesSamples)
         ):  # it read cached features
             sounds, target = self.attached_data.sample("test", DRAWN)
             rows = zip(sounds.values, sounds.lengths.tolist(), self.texts_of(target), strict=True)
             self.drawn = [(values[:length], text) for values, length, text in rows]
-        if part == "test":
-            self.transcripts.finish(self.metrics_of(part)["errors"], self.trainer)  # type: ignore[arg-type]
-        super()._report(part)
+        if split == "test":
+            self.transcripts.finish(self.metrics_of(split)["errors"], self.trainer)  # type: ignore[arg-type]
+        super()._report(split)
 
     @torch.no_grad()
     def draw(self, inputs: Any, said: Sequence[str] | None = None) -> Figure:

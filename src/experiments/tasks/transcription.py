@@ -132,8 +132,8 @@ class Transcription(Task):
     def make_metrics(self) -> MetricCollection:
         return MetricCollection({"errors": WordErrors(self.write)}, compute_groups=False)
 
-    def metric_names(self, part: str) -> list[str]:
-        return [f"{part}/loss", *(f"{part}/{name}" for name in WordErrors.names if part == "test")]
+    def metric_names(self, split: str) -> list[str]:
+        return [f"{split}/loss", *(f"{split}/{name}" for name in WordErrors.names if split == "test")]
 
     def step(self, batch: tuple[Sequences, Tensor], listened: Decoding | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Sound (B, T) and symbols (B, S) filled up with IGNORED; the loss, scores (n, tokens) of all that count, truth (n,).
@@ -190,23 +190,23 @@ class Transcription(Task):
 
     # Validation looks at the loss alone; the test transcribes freely as well.
 
-    def _evaluate(self, part: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
+    def _evaluate(self, split: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
         sound, target = batch
         fits = sound.lengths <= self.window * self.spec.rate
         listened: Decoding | None = None
         if not self.windows or bool(fits.all()):
-            if part == "test":  # the loss and the transcripts share it
+            if split == "test":  # the loss and the transcripts share it
                 self._refuse_long(sound)
                 listened = self.model.listen(sound, self._seconds(int(sound.lengths.max())))  # type: ignore[operator, union-attr]
             loss, prediction, truth = self.step(batch, listened)
-            self.sums[part].add(len(truth), loss=loss)
+            self.sums[split].add(len(truth), loss=loss)
         elif bool(fits.any()):  # the others have no loss, as it would need to know what is said in which window
             some = Sequences(sound.values[fits], sound.lengths[fits])
             loss, prediction, truth = self.step((some, target[fits]))
-            self.sums[part].add(len(truth), loss=loss)
+            self.sums[split].add(len(truth), loss=loss)
         else:
             loss, prediction, truth = (torch.zeros(0, device=self.device) for _ in range(3))
-        if part == "test":
+        if split == "test":
             heard, texts = self.transcribe(sound, listened), self.texts_of(target)
             self._errors.update([one.text for one in heard], texts)
             self.transcripts.add(texts, [one.text for one in heard])
@@ -244,20 +244,20 @@ class Transcription(Task):
             groups.setdefault(self._seconds(samples), []).append(place)
         return list(groups.values())
 
-    def _report(self, part: str) -> None:
-        if part == "test":
+    def _report(self, split: str) -> None:
+        if split == "test":
             self.transcripts.finish(self._errors, self.trainer)
             if self.heard_again:
                 log.warning(
                     "transcripts that repeated themselves and were made again from the whole window: %d.",
                     self.heard_again,
                 )
-        values: dict[str, Any] = self.sums[part].means(self)
-        self.sums[part].reset()
-        if part == "test":
-            values |= self.metrics_of(part).compute()
-            self.metrics_of(part).reset()
-        self.log_dict({f"{part}/{name}": value for name, value in values.items()})
+        values: dict[str, Any] = self.sums[split].means(self)
+        self.sums[split].reset()
+        if split == "test":
+            values |= self.metrics_of(split).compute()
+            self.metrics_of(split).reset()
+        self.log_dict({f"{split}/{name}": value for name, value in values.items()})
 
     def on_test_start(self) -> None:
         self.drawn, self.heard_again = [], 0

@@ -95,8 +95,8 @@ class Translation(Task):
         self.signatures: dict[str, str] = {}
         self.shown: list[dict[str, str]] = []
 
-    def metric_names(self, part: str) -> list[str]:
-        return [f"{part}/{name}" for name in ("loss", "perplexity", "bleu", "chrf")]
+    def metric_names(self, split: str) -> list[str]:
+        return [f"{split}/{name}" for name in ("loss", "perplexity", "bleu", "chrf")]
 
     def step(self, batch: tuple[Pairs, Labels]) -> tuple[Tensor, Tensor, Tensor]:
         """Return the loss and, of the n tokens that count, scores (n, target_vocabulary) (in training those of all
@@ -137,7 +137,7 @@ class Translation(Task):
     def derived(self, means: dict[str, Tensor]) -> dict[str, Tensor]:
         return {"perplexity": means["loss"].exp()} if "loss" in means else {}
 
-    # Translating freely: the test part by beam search, a few of the validation part greedily.
+    # Translating freely: the test split by beam search, a few of the validation split greedily.
 
     def on_validation_epoch_start(self) -> None:
         self.rows, self.said = [], []
@@ -173,7 +173,7 @@ class Translation(Task):
         if self.shown:
             log_text(self.trainer.loggers, "translations", _as_markdown(self.shown), 0)
 
-    def _scores(self, part: str) -> dict[str, float]:
+    def _scores(self, split: str) -> dict[str, float]:
         """BLEU and chrF, from 0 to 100, of what was translated, by all processes; keeps samples of the test."""
         from sacrebleu.metrics import BLEU, CHRF
 
@@ -186,13 +186,13 @@ class Translation(Task):
         if not found:
             return {"bleu": 0.0, "chrf": 0.0}
         rows = sorted(found)
-        texts = data.texts[part]
+        texts = data.texts[split]
         guesses, truth = [found[row] for row in rows], [[texts.target[row] for row in rows]]
         scores = {}
         for name, metric in (("bleu", BLEU(tokenize=self.words, force=True)), ("chrf", CHRF())):
             scores[name] = metric.corpus_score(guesses, truth).score
             self.signatures[name] = str(metric.get_signature())
-        if part == "test":
+        if split == "test":
             shown = rows[:: max(1, len(rows) // max(1, self.samples))][: self.samples]
             self.shown = [
                 {"source": texts.source[row], "translation": found[row], "reference": texts.target[row]}

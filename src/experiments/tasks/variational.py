@@ -124,11 +124,11 @@ class Variational(Autoencoding):
         self.judge = None if judge is None else (judge,)  # in a tuple, so that its weights are not this module's
         self._parts: dict[str, Tensor] = {}
 
-    def metric_names(self, part: str) -> list[str]:
+    def metric_names(self, split: str) -> list[str]:
         more = ["elbo", "reconstruction", "kl", "bits"]
-        if part == "test":
+        if split == "test":
             more += ["iw_bound"] * (self.importance_samples > 0) + [*FRECHET] * (self.judge is not None and self.peers)
-        return [*super().metric_names(part), *(f"{part}/{name}" for name in more)]
+        return [*super().metric_names(split), *(f"{split}/{name}" for name in more)]
 
     def observed(self, inputs: Tensor) -> Tensor:
         """Return what the model has to give: pixels (B, C, H, W), binarised where that is wanted; in evaluation always
@@ -173,19 +173,19 @@ class Variational(Autoencoding):
         self._parts = {"reconstruction": reconstruction, "kl": kl}
         return kl - reconstruction, decoded, target
 
-    def _evaluate(self, part: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
+    def _evaluate(self, split: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
         loss, prediction, target = self.step(batch)
-        self.sums[part].add(len(target), loss=loss, **{name: len(target) * one for name, one in self._parts.items()})
-        self.metrics_of(part).update(prediction, target)
+        self.sums[split].add(len(target), loss=loss, **{name: len(target) * one for name, one in self._parts.items()})
+        self.metrics_of(split).update(prediction, target)
         return loss, prediction, target
 
-    def _report(self, part: str) -> None:
-        means = self.sums[part].means(self)
-        super()._report(part)
-        if part != "train" and means:
+    def _report(self, split: str) -> None:
+        means = self.sums[split].means(self)
+        super()._report(split)
+        if split != "train" and means:
             size = self.spec.channels * self.spec.height * self.spec.width
             more = {"elbo": -means["loss"], "bits": means["loss"] / (size * math.log(2))}
-            self.log_dict({f"{part}/{name}": value for name, value in more.items()})
+            self.log_dict({f"{split}/{name}": value for name, value in more.items()})
 
     def posterior(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Means and logarithms of variances of any number of images, on the CPU."""

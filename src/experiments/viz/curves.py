@@ -14,7 +14,7 @@ from matplotlib.transforms import Affine2D
 from experiments.viz.canvas import BLUE, GREY, INK, ORANGE, PALE, SMALL, TEXT, TITLE, figure
 from experiments.viz.raster import text_width, write
 
-PARTS = {"train": BLUE, "val": ORANGE}
+SPLITS = {"train": BLUE, "val": ORANGE}
 LOWER_IS_BETTER = ("loss", "error", "perplexity", "mae", "mse", "rmse", "mase", "smape", "wer", "cer")
 
 
@@ -32,9 +32,9 @@ def curves(history: Sequence[Mapping[str, float]], *, title: str = "Learning cur
     rows = max(ceil(len(names) / columns), 1)
     width, height = (9.0 if columns == 1 else 12.0), 0.6 + 3.85 * rows
     fig = figure(width, height, title)
-    for i, (part, colour) in enumerate(PARTS.items()):
+    for i, (split, colour) in enumerate(SPLITS.items()):
         left = 0.2 + text_width(title, TITLE, bold=True) + 0.25 + 0.85 * i
-        write(fig, left, 0.365, f"● {part}", size=TEXT, colour=colour, bold=True)
+        write(fig, left, 0.365, f"● {split}", size=TEXT, colour=colour, bold=True)
     each = (width - 0.2) / columns
     for i, name in enumerate(names):
         top = 0.6 + 3.85 * (i // columns) + 0.55
@@ -43,8 +43,8 @@ def curves(history: Sequence[Mapping[str, float]], *, title: str = "Learning cur
 
 
 def _quantities(history: Sequence[Mapping[str, float]]) -> list[str]:
-    """Names without their part, the loss first, those with validation values before the rest."""
-    keys = list(dict.fromkeys(key for row in history for key in row if key.partition("/")[0] in PARTS))
+    """Names without their split, the loss first, those with validation values before the rest."""
+    keys = list(dict.fromkeys(key for row in history for key in row if key.partition("/")[0] in SPLITS))
     names = list(dict.fromkeys(key.partition("/")[2] for key in keys))
     return sorted(names, key=lambda n: (n != "loss", f"val/{n}" not in keys, f"train/{n}" not in keys))
 
@@ -56,8 +56,8 @@ def _panel(
     write(fig, left, top - 0.24, name, size=TEXT, colour=INK, bold=True)
     write(fig, left + wide / 2, top + tall + 0.4, "epoch", size=SMALL, colour=INK, align="center")
     found = {
-        part: [(row["epoch"] + 1, row[key]) for row in history if key in row and isfinite(row[key])]
-        for part, key in ((part, f"{part}/{name}") for part in PARTS)
+        split: [(row["epoch"] + 1, row[key]) for row in history if key in row and isfinite(row[key])]
+        for split, key in ((split, f"{split}/{name}") for split in SPLITS)
     }
     epochs = _ends([x for points in found.values() for x, _ in points], 0.03)
     values = _ends([y for points in found.values() for _, y in points], 0.08)
@@ -81,16 +81,16 @@ def _panel(
     height = fig.get_size_inches()[1]
     inches = Affine2D().scale(1, -1).translate(0, height) + fig.dpi_scale_trans
     fig.add_artist(LineCollection(lines, colors=PALE, linewidths=0.8, transform=inches))
-    for part, points in found.items():
+    for split, points in found.items():
         if not points:
             continue
         x, y = [x_of(epoch) for epoch, _ in points], [y_of(value) for _, value in points]
         few = len(points) <= 30
         dot = "o" if few else ""
         fig.add_artist(
-            Line2D(x, y, transform=inches, zorder=2, color=PARTS[part], linewidth=2.2, marker=dot, markersize=5)
+            Line2D(x, y, transform=inches, zorder=2, color=SPLITS[split], linewidth=2.2, marker=dot, markersize=5)
         )
-        if part == "val":
+        if split == "val":
             low = name.rpartition("/")[2].lower().endswith(LOWER_IS_BETTER)
             epoch, best = (min if low else max)(points, key=lambda p: p[1])
             spot = [x_of(epoch)], [y_of(best)]

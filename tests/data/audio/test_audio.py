@@ -64,7 +64,7 @@ def fsdd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def marks(data: Any, part: str) -> tuple[set[int], set[int]]:
     """Digits and speakers of a part, by the first samples of its clips."""
-    first = [int(data.clips.read(int(clip))[0]) for clips in data.parts[part].clips for clip in clips]
+    first = [int(data.clips.read(int(clip))[0]) for clips in data.by_split[part].clips for clip in clips]
     return {one // 10 for one in first}, {one % 10 for one in first}
 
 
@@ -74,8 +74,8 @@ def test_digits_have_the_published_test_part(fsdd: Path) -> None:
     assert [data.splits[part] for part in ("train", "validation", "test")] == [72, 18, 150]
     for part in ("train", "validation", "test"):
         assert marks(data, part)[0] == set(range(10))
-        labels = data.parts[part].labels
-        first = [int(data.clips.read(int(clips[0]))[0]) // 10 for clips in data.parts[part].clips]
+        labels = data.by_split[part].labels
+        first = [int(data.clips.read(int(clips[0]))[0]) // 10 for clips in data.by_split[part].clips]
         assert labels.tolist() == first
     assert data.spec.rate == 8000 and data.spec.classes == tuple("0123456789")
 
@@ -93,10 +93,12 @@ def test_a_speaker_held_out_is_in_the_test_part_alone(fsdd: Path) -> None:
 def test_strings_are_made_of_their_own_part_and_one_speaker(fsdd: Path, spelling: str) -> None:
     data = FSDDStrings(root=str(fsdd), **STRINGS | {"spelling": spelling})
     data.setup()
-    seen = {part: {int(clip) for clips in data.parts[part].clips for clip in clips} for part in data.parts}
+    seen = {part: {int(clip) for clips in data.by_split[part].clips for clip in clips} for part in data.by_split}
     assert not seen["train"] & seen["test"] and not seen["train"] & seen["validation"]
     inputs, labels = data.dataset("test").__getitems__(range(4))
-    for row, (clips, gaps) in enumerate(zip(data.parts["test"].clips[:4], data.parts["test"].gaps[:4], strict=True)):
+    for row, (clips, gaps) in enumerate(
+        zip(data.by_split["test"].clips[:4], data.by_split["test"].gaps[:4], strict=True)
+    ):
         first = [int(data.clips.read(int(clip))[0]) for clip in clips]
         assert len({one % 10 for one in first}) == 1
         text = "".join(data.spec.symbols[place] for place in labels[row][labels[row] != IGNORED].tolist())
@@ -248,7 +250,7 @@ def test_what_is_left_out_is_counted(corpus: Callable[..., Path]) -> None:
     path = corpus("csv", texts)
     data = SpeechManifest(path=str(path), **MANIFEST | {"empty": "drop"})
     data.setup()
-    assert data.splits["empty_dropped"] == 1 and sum(data.splits[part] for part in data.parts) == 19
+    assert data.splits["empty_dropped"] == 1 and sum(data.splits[part] for part in data.by_split) == 19
 
 
 def test_unknown_characters_are_named_or_counted(corpus: Callable[..., Path], tmp_path: Path) -> None:
@@ -304,8 +306,8 @@ def test_folders_are_classes(tmp_path: Path) -> None:
             soundfile.write(path, tone(1000 + number, hertz), 8000)
     data = AudioFolder(root=str(tmp_path / "sounds"), **FOLDER)
     data.setup()
-    assert data.spec.classes == ("no", "other", "yes") and [data.splits[part] for part in data.parts] == [12, 6, 6]
-    assert data.class_counts == [4, 4, 4] and len(set(data.parts["test"].labels.tolist())) == 3
+    assert data.spec.classes == ("no", "other", "yes") and [data.splits[part] for part in data.by_split] == [12, 6, 6]
+    assert data.class_counts == [4, 4, 4] and len(set(data.by_split["test"].labels.tolist())) == 3
     some = AudioFolder(root=str(tmp_path / "sounds"), **FOLDER | {"classes": ["yes", "no"], "rate": 4000})
     some.setup()
     assert some.spec.classes == ("yes", "no") and some.splits["resampled"] == 16

@@ -30,7 +30,7 @@ def tone(samples: int, hertz: float = 440, rate: int = 8000) -> np.ndarray:
 
 
 def texts(data: Any, part: str) -> list[str]:
-    return ["".join(data.spec.symbols[place] for place in one.tolist()) for one in data.parts[part].labels]
+    return ["".join(data.spec.symbols[place] for place in one.tolist()) for one in data.by_split[part].labels]
 
 
 def ready(data: Any) -> Any:
@@ -68,7 +68,7 @@ def test_yesno_is_read_from_its_names(tmp_path: Path) -> None:
     for number in range(8):
         soundfile.write(folder / f"{'_'.join(format(number, '03b'))}.wav", tone(800), 8000)
     data = ready(YesNo(root=str(tmp_path), **KEYS))
-    assert {word for part in data.parts for text in texts(data, part) for word in text.split()} == {"yes", "no"}
+    assert {word for part in data.by_split for text in texts(data, part) for word in text.split()} == {"yes", "no"}
     soundfile.write(folder / "0_1_2.wav", tone(800), 8000)
     with pytest.raises(UserError, match=r"0_1_2\.wav is not named after its words"):
         ready(YesNo(root=str(tmp_path), **KEYS))

@@ -391,7 +391,7 @@ def sizes(data: BoxData) -> list[int]:
     return [data.splits[part] for part in ("train", "validation", "test")]
 
 
-def yolo_part(images: Path, labels: Path, count: int) -> None:
+def yolo_split(images: Path, labels: Path, count: int) -> None:
     labels.mkdir(parents=True)
     for number in range(count):
         image(images / f"{images.parent.name}{images.name}{number}.jpg")
@@ -406,9 +406,9 @@ def yolo_part(images: Path, labels: Path, count: int) -> None:
 )
 @pytest.mark.parametrize("names", [("Train", "Valid", "Testing"), ("train2017", "val2017", "test2017")])
 def test_yolo_parts_by_other_usual_names(tmp_path: Path, images: str, labels: str, names: tuple[str, ...]) -> None:
-    """Never all of it as the training part; what a system leaves behind is no label."""
+    """Never all of it as the training split; what a system leaves behind is no label."""
     for name, count in zip(names, (5, 3, 2), strict=True):
-        yolo_part(tmp_path / images.format(name), tmp_path / labels.format(name), count)
+        yolo_split(tmp_path / images.format(name), tmp_path / labels.format(name), count)
     keys = ("train", "val", "test")
     stated = "".join(f"{key}: ../{images.format(name)}\n" for key, name in zip(keys, names, strict=True))
     (tmp_path / "data.yaml").write_text(f"names: [cat]\n{stated if images.startswith('pictures') else ''}")
@@ -417,7 +417,7 @@ def test_yolo_parts_by_other_usual_names(tmp_path: Path, images: str, labels: st
 
 def test_yolo_parts_that_the_yaml_file_leaves_out(tmp_path: Path) -> None:
     for name, count in (("train", 5), ("val", 3), ("test", 2)):
-        yolo_part(tmp_path / "images" / name, tmp_path / "labels" / name, count)
+        yolo_split(tmp_path / "images" / name, tmp_path / "labels" / name, count)
     (tmp_path / "data.yaml").write_text("names: [cat]\ntrain: images/train\nval: images/val\ntest:\n")
     assert sizes(YOLO(root=str(tmp_path), unannotated="empty", **KEYS)) == [5, 3, 2]
 

@@ -15,7 +15,7 @@ KEYS: dict[str, Any] = {"count": 80, "batch_size": 16, "workers": 0, "seed": 0}
 
 
 def rows(kind: Any, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values (N, T), lengths, targets of the training part."""
+    """Values (N, T), lengths, targets of the training split."""
     data = kind(length=length, **KEYS)
     data.setup()
     (values, lengths), targets = data.sample("train", 80)

@@ -12,7 +12,7 @@ import torch
 from experiments.data.images.cifar import CIFAR10, CIFAR100
 from experiments.data.images.digits import Digits
 from experiments.data.images.image_data import ImageData
-from experiments.data.images.image_store import Part, channel_statistics, resize
+from experiments.data.images.image_store import ImageSplit, channel_statistics, resize
 from experiments.data.images.mnist import KMNIST, MNIST, FashionMNIST
 from experiments.data.images.moved_digits import MovedDigits
 from experiments.data.images.shapes import Shapes
@@ -244,7 +244,7 @@ def test_damaged_idx_files(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=why):
             ready(MNIST(**PLAIN, root=str(tmp_path)))
     write_idx(labels, np.arange(60) % 11)
-    with pytest.raises(UserError, match="label 10 in the train part is outside 0 to 9"):
+    with pytest.raises(UserError, match="label 10 in the train split is outside 0 to 9"):
         ready(MNIST(**PLAIN, root=str(tmp_path)))
     write_idx(labels, np.arange(60) % 9)
     with pytest.raises(UserError, match="class 9 has no training example"):
@@ -292,9 +292,9 @@ def test_an_empty_part_is_refused() -> None:
     class Empty(Shapes):
         def read(self):  # type: ignore[no-untyped-def]
             classes, parts = super().read()
-            return classes, {**parts, "test": Part(parts["test"].source[:0], parts["test"].labels[:0])}
+            return classes, {**parts, "test": ImageSplit(parts["test"].source[:0], parts["test"].labels[:0])}
 
-    with pytest.raises(UserError, match="test part is empty"):
+    with pytest.raises(UserError, match="test split is empty"):
         ready(Empty(count=100, **PLAIN))
 
 

@@ -60,7 +60,7 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="with one label an image"):
         read(tmp_path)
     write(tmp_path / "set.npz", test_labels=np.full((20, 1), 2, np.uint8))
-    with pytest.raises(UserError, match="label 2 in the test part is outside"):
+    with pytest.raises(UserError, match="label 2 in the test split is outside"):
         read(tmp_path)
 
 

@@ -77,7 +77,7 @@ def test_parts_of_their_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("layout", [("{}/images", "{}/masks"), ("images/{}", "masks/{}")])
 def test_parts_by_other_usual_names(tmp_path: Path, layout: tuple[str, str]) -> None:
-    """Never all of it as the training part; what a system leaves behind is no mask."""
+    """Never all of it as the training split; what a system leaves behind is no mask."""
     for name, count in (("Training", 4), ("VALID", 3), ("Test", 2)):
         images, masks = (tmp_path / one.format(name) for one in layout)
         fake_pairs(images, masks, count)
@@ -94,14 +94,16 @@ def test_camvid(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert len(data.spec.classes) == 11 and data.spec.classes[3] == "road"
     _, masks = data.sample("test", 6)
     assert set(masks.unique().tolist()) == {*range(11), 255}
-    assert len(data.class_counts) == 11 and sum(data.class_counts) == int((data.parts["train"].stored[1] != 255).sum())
+    assert len(data.class_counts) == 11 and sum(data.class_counts) == int(
+        (data.by_split["train"].stored[1] != 255).sum()
+    )
     for folder in ("test", "testannot"):
         for file in (tmp_path / folder).iterdir():
             file.unlink()
         (tmp_path / folder).rmdir()
     with caplog.at_level(logging.WARNING):
         data = ready(CamVid, tmp_path, validation=2)
-    assert "val is the test part" in caplog.text
+    assert "val is the test split" in caplog.text
     assert [data.splits[part] for part in ("train", "validation", "test")] == [4, 2, 6]
     assert data.names("validation", [0, 1]) == ["frame_04.png", "frame_05.png"]  # the end of the drive
 

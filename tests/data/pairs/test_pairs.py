@@ -150,7 +150,7 @@ def test_a_sentence_stands_in_one_part_alone(tmp_path: Path) -> None:
     for side in (0, 1):
         parts = [set(map(same, data.texts[part][side])) for part in ("train", "validation", "test")]
         assert sum(map(len, parts)) == len(set.union(*parts))
-    # A test file of its own takes its sentences from the training part.
+    # A test file of its own takes its sentences from the training split.
     rest = tmp_path / "test.tsv"
     rest.write_text("THE DOG  number 3!\tetwas\nneu\tकुत्ता नंबर 5\n", encoding="utf-8")
     held = table(tmp_path, LINES, test_path=str(rest))

@@ -97,7 +97,7 @@ def test_bpe_never_cuts_a_letter_from_its_marks(tmp_path: Path) -> None:
     assert "▁किताब" in said  # merges were learned
     assert tokens.decode(tokenizer, rows) == HINDI
     assert not any(len(token) > 1 and is_mark(token[0]) for token in tokenizer.get_vocab())
-    # A letter that the training part never had, of a base and a mark that it had, is spelled and not lost.
+    # A letter that the training split never had, of a base and a mark that it had, is spelled and not lost.
     assert tokens.decode(tokenizer, tokens.encode(tokenizer, ["षी"])) == ["षी"]
 
 

@@ -108,7 +108,7 @@ def test_bad_files_are_refused_with_their_line(tmp_path: Path, content: str, nam
 def test_labels_that_training_does_not_have(tmp_path: Path) -> None:
     other = tmp_path / "test.conll"
     other.write_text("Delhi\tB-place\n\n")
-    with pytest.raises(UserError, match=r"test.conll:1: label B-place is none of the training part"):
+    with pytest.raises(UserError, match=r"test.conll:1: label B-place is none of the training split"):
         conll(tmp_path, LINES, test_path=str(other)).setup()
 
 
@@ -170,13 +170,13 @@ def test_a_word_of_two_meanings_is_told_by_one_before_or_after_it(after: float) 
 
 
 def test_a_folder_names_its_parts(tmp_path: Path) -> None:
-    from experiments.data.text.conll import files_of_parts
+    from experiments.data.text.conll import files_of_splits
 
     for name in ("README.md", "en-train.conllu.gz", "en-dev.conllu", "en-test.conllu"):
         (tmp_path / name).touch()
-    assert {part: Path(one).name for part, one in files_of_parts(tmp_path).items()} == {
+    assert {part: Path(one).name for part, one in files_of_splits(tmp_path).items()} == {
         "train": "en-train.conllu.gz", "validation": "en-dev.conllu", "test": "en-test.conllu",
     }  # fmt: skip
     (tmp_path / "hi-train.conllu").touch()
     with pytest.raises(UserError, match="holds 2 files with train"):
-        files_of_parts(tmp_path)
+        files_of_splits(tmp_path)

@@ -16,7 +16,7 @@ EXAMPLES, UNITS, LONGEST = 3, 24, 60  # texts that are drawn; units of a heat ma
 
 
 def _texts(look: Look) -> list[str]:
-    """Return the texts asked for, or the first of the test part.
+    """Return the texts asked for, or the first of the test split.
 
     Raises:
         NotShown: the run reads no text, or its data has none to show.

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from experiments.commands.show.panel import Look, NotShown, Panel, Picture
 
-WINDOWS = 3  # of the test part
+WINDOWS = 3  # of the test split
 
 
 def forecast(look: Look) -> Iterator[Picture]:
-    """Past, forecast and truth of some windows of the test part; of files, what follows them."""
+    """Past, forecast and truth of some windows of the test split; of files, what follows them."""
     import torch
 
     task = look.run.task
@@ -19,7 +19,7 @@ def forecast(look: Look) -> Iterator[Picture]:
         windows, caption = [(past, None) for past in given.values], "What follows the files."
     else:
         windows = list(zip(*look.run.data.sample("test", WINDOWS), strict=True))
-        caption = "Windows from the beginning, the middle and the end of the test part."
+        caption = "Windows from the beginning, the middle and the end of the test split."
     with torch.inference_mode():
         drawn = task.draw([(past, truth, task.forecast(past[None])[0]) for past, truth in windows])
     if task.quantiles:
@@ -34,7 +34,7 @@ def error_by_step(look: Look) -> Iterator[Picture]:
     steps = look.run.record.get("per_step")
     if not steps or len(steps["mse"]) < 2:
         raise NotShown("the run has not been tested, or forecasts one step alone")
-    caption = "Errors of scaled values over the whole test part; a flat line means that near and far are equally hard."
+    caption = "Errors of scaled values over the whole test split; a flat line means that near and far are equally hard."
     yield Picture("error_by_step", "Error by steps ahead", caption, errors_by_step(steps["mse"], steps["mae"]))
 
 

@@ -43,7 +43,7 @@ def moments(look: Look) -> Iterator[Picture]:
 
 
 def _sounds(look: Look) -> tuple[list[str], list[torch.Tensor]]:
-    """Return names and samples of the recordings asked for, or of the first of the test part."""
+    """Return names and samples of the recordings asked for, or of the first of the test split."""
     if look.wanted.inputs:
         files = audio_files(look.wanted.inputs)
         names, batch = [file.name for file in files], look.run.prepare(files)

@@ -38,7 +38,7 @@ class Survey(NamedTuple):
     """A pass over some test examples.
 
     Attributes:
-        indices: (N,) their numbers in the test part.
+        indices: (N,) their numbers in the test split.
         targets: (N,) true classes.
         scores: (N, K) logits.
         features: (N, D) what the head reads, averaged over places.
@@ -124,7 +124,7 @@ def test_data(look: Look) -> Any:
 
 
 def targets_of(look: Look) -> np.ndarray:
-    """True classes of the test part."""
+    """True classes of the test split."""
     return np.asarray(test_data(look).sets["test"].labels)
 
 
@@ -219,7 +219,7 @@ def _words(shape: tuple[int, ...]) -> str:
 
 
 def survey(look: Look) -> Survey:
-    """Return the pass, made once for all panels; test examples are taken evenly over the test part."""
+    """Return the pass, made once for all panels; test examples are taken evenly over the test split."""
     return look.once("survey", lambda: _survey(look))
 
 
@@ -261,7 +261,7 @@ def _survey(look: Look) -> Survey:
 
 
 def _batches(look: Look) -> Iterator[tuple[np.ndarray, Any, Tensor]]:
-    """Numbers, inputs and targets of some test examples, evenly over the test part."""
+    """Numbers, inputs and targets of some test examples, evenly over the test split."""
     data, device = test_data(look), device_of(look)
     if isinstance(look.run.spec, ImageSpec):
         count = len(targets_of(look))

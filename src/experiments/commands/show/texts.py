@@ -25,7 +25,7 @@ EXAMPLES, LONGEST, CANDIDATES, WRITTEN = (
 
 
 def texts(look: Look) -> list[str]:
-    """Return the texts asked for, or the beginning of the test part.
+    """Return the texts asked for, or the beginning of the test split.
 
     Raises:
         NotShown: the run reads no text.

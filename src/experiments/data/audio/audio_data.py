@@ -19,8 +19,8 @@ from experiments.data.audio.audio_files import Clips, Files, read_samples, to_in
 from experiments.data.audio.augment import SoundAugment
 from experiments.data.common.buckets import BucketSampler, EvalBuckets, Views
 from experiments.data.common.loading import BatchedData, require_enough, whole
-from experiments.data.common.parts import PARTS
 from experiments.data.common.sampling import Picks, TrainSampler
+from experiments.data.common.split_names import SPLITS
 from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
 from experiments.errors import UserError
 from experiments.spec import AudioSpec, to_plain
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Examples(NamedTuple):
-    """Examples of one part. One is a clip, or several with silence between them.
+    """Examples of one split. One is a clip, or several with silence between them.
 
     Attributes:
         clips: of each example the numbers of its clips, (n,) int64.
@@ -56,7 +56,7 @@ class Audio(Dataset):
 
     Args:
         clips: that the examples are made of.
-        examples: of one part.
+        examples: of one split.
         augment: what is done to those that are picked for training.
         longest: samples that none gets longer than by that.
 
@@ -123,7 +123,7 @@ def padded(clips: Sequence[np.ndarray]) -> Sequences:
 
 
 class AudioData(BatchedData):
-    """Base of the audio datasets: a subclass fills `clips`, `parts`, `rate`, and `classes` or `symbols` in `load`.
+    """Base of the audio datasets: a subclass fills `clips`, `splits`, `rate`, and `classes` or `symbols` in `load`.
 
     Args:
         bucket: whether a batch holds examples of like length.
@@ -134,12 +134,12 @@ class AudioData(BatchedData):
 
     Attributes:
         clips: all clips, at one rate.
-        parts: the examples of train, validation and test.
+        splits: the examples of train, validation and test.
         rate: samples a second.
         classes: names that labels stand for; empty for transcripts.
         symbols: characters that transcripts are written in; empty for labels.
         counts: what was left out or changed on the way, for the record.
-        only_test: whether all of it is the test part, and nothing is trained.
+        only_test: whether all of it is the test split, and nothing is trained.
     """
 
     name = "audio"
@@ -150,7 +150,7 @@ class AudioData(BatchedData):
         super().__init__(batch_size=batch_size, workers=workers, seed=seed)
         self.bucket, self.augment = bucket, SoundAugment.of(augment)
         self.clips: Clips
-        self.parts: dict[str, Examples] = {}
+        self.by_split: dict[str, Examples] = {}
         self.rate = 0
         self.classes: tuple[str, ...] = ()
         self.symbols: tuple[str, ...] = ()
@@ -167,30 +167,30 @@ class AudioData(BatchedData):
         if self.sets:
             return
         self.load()
-        self.sets = {part: Audio(self.clips, self.parts[part]) for part in PARTS}
-        for part, audio in self.sets.items():
+        self.sets = {split: Audio(self.clips, self.by_split[split]) for split in SPLITS}
+        for split, audio in self.sets.items():
             if not len(audio) and not self.only_test:
-                raise UserError(f"{self.name}: the {part} part is empty, and needs at least one example")
+                raise UserError(f"{self.name}: the {split} split is empty, and needs at least one example")
         lengths = self.sets["test" if self.only_test else "train"].lengths
         longest = max(int(audio.lengths.max(initial=0)) for audio in self.sets.values())
         self.spec = AudioSpec(self.rate, int(np.median(lengths)), longest, self.classes, self.symbols)
-        self.splits = {part: len(audio) for part, audio in self.sets.items()}
+        self.splits = {split: len(audio) for split, audio in self.sets.items()}
         self.splits |= {key: value for key, value in self.counts.items() if value}
         self.splits["fingerprint"] = fingerprint(
-            (part, np.concatenate([*self.parts[part].clips, *self.parts[part].gaps, np.zeros(0, np.int64)]))
-            for part in PARTS
+            (split, np.concatenate([*self.by_split[split].clips, *self.by_split[split].gaps, np.zeros(0, np.int64)]))
+            for split in SPLITS
         )
         changed = ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in self.counts.items() if value)
         if changed:
             log.warning("%s: %s.", self.name, changed)
 
-    def dataset(self, part: str) -> Audio:
-        return self.sets[part]
+    def dataset(self, split: str) -> Audio:
+        return self.sets[split]
 
     def train_dataset(self) -> Dataset:
         if self.only_test:
             raise UserError("data.test=1.0 leaves nothing to train on: set data.test=0.1, or use experiments evaluate")
-        return Audio(self.clips, self.parts["train"], self.augment, self.spec.longest)
+        return Audio(self.clips, self.by_split["train"], self.augment, self.spec.longest)
 
     def train_sampler(self, dataset: Audio, share: int, rank: int, world: int) -> Any:
         if not self.bucket:
@@ -208,9 +208,9 @@ class AudioData(BatchedData):
         """Name what of `augment` is drawn anew in each epoch; what models of sound hide by themselves does not count."""
         return self.augment.on
 
-    def digest(self, part: str, augmented: bool) -> str:
-        """Hexadecimal digits that differ when anything does of what the model gets of a part, in order."""
-        audio = self.sets[part]
+    def digest(self, split: str, augmented: bool) -> str:
+        """Hexadecimal digits that differ when anything does of what the model gets of a split, in order."""
+        audio = self.sets[split]
         digest = hashlib.sha256(json.dumps([to_plain(self.spec), self.augment if augmented else None]).encode())
         digest.update(self._labels_of(audio))
         for clips, gaps in zip(audio.examples.clips, audio.examples.gaps, strict=True):
@@ -228,24 +228,24 @@ class AudioData(BatchedData):
         labels = audio.examples.labels
         return b";".join(np.ascontiguousarray(one, "<i8").tobytes() for one in (labels if audio.written else [labels]))
 
-    def in_order(self, part: str, views: int, size: int) -> Any:
-        """Return every example of a part, at most `size` at a time, in the order that the loader's `batch_sampler` has.
+    def in_order(self, split: str, views: int, size: int) -> Any:
+        """Return every example of a split, at most `size` at a time, in the order that the loader's `batch_sampler` has.
 
         With `views` that many times over, each time changed by other draws, which are those of seed 0 in every run.
         """
-        dataset = Audio(self.clips, self.parts[part], self.augment if views else NOTHING, self.spec.longest)
+        dataset = Audio(self.clips, self.by_split[split], self.augment if views else NOTHING, self.spec.longest)
         buckets = EvalBuckets(dataset.lengths, min(size, self.batch_size), None)
         return self._loader(dataset, Views(buckets, views) if views else buckets)
 
-    def sample(self, part: str, count: int) -> Any:
-        """Return the first examples of a part, as the model gets them."""
-        dataset = self.sets[part]
+    def sample(self, split: str, count: int) -> Any:
+        """Return the first examples of a split, as the model gets them."""
+        dataset = self.sets[split]
         return dataset.__getitems__(range(min(count, len(dataset))))
 
     @property
     def class_counts(self) -> list[int]:
         """Training examples of each class."""
-        return np.bincount(self.parts["train"].labels, minlength=len(self.classes)).tolist()
+        return np.bincount(self.by_split["train"].labels, minlength=len(self.classes)).tolist()
 
     def prepare(self, inputs: Sequence[str | Path | np.ndarray]) -> Sequences:
         """Return new clips as the model gets them: files, resampled where need be, or (samples,) arrays, int16 or from
@@ -270,16 +270,16 @@ class AudioData(BatchedData):
         return clip
 
 
-def split(
+def split_examples(
     labels: np.ndarray, validation: float | None, test: float | None, limit: float | None, seed: int
 ) -> dict[str, np.ndarray]:
-    """Places of the examples of each part, every class in proportion; no test part where `test` is None."""
+    """Places of the examples of each split, every class in proportion; no test split where `test` is None."""
     train = np.arange(len(labels))
     found: dict[str, np.ndarray] = {}
-    for part, amount in (("test", test), ("validation", validation)):
+    for split, amount in (("test", test), ("validation", validation)):
         if amount is not None:
-            rest, held = hold_out(labels[train], amount, seed, f"data.{part}", len(labels))
-            found[part], train = train[held], train[rest]
+            rest, held = hold_out(labels[train], amount, seed, f"data.{split}", len(labels))
+            found[split], train = train[held], train[rest]
     if limit is not None:
         train = train[keep(labels[train], limit, seed)]
     return {"train": train, **found}

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.data.audio.audio_data import AudioData, Examples, check_settings, split
+from experiments.data.audio.audio_data import AudioData, Examples, check_settings, split_examples
 from experiments.data.audio.audio_files import AUDIO, BY_FFMPEG, open_clips
-from experiments.data.common.parts import PARTS, files_below, part_folders, subfolders
 from experiments.data.common.published_files import data_root
+from experiments.data.common.split_names import SPLITS, files_below, split_folders, subfolders
 from experiments.data.common.splits import check_amount
 from experiments.errors import UserError
 
@@ -78,28 +78,28 @@ class AudioFolder(AudioData):
         paths: list[Path] = []
         labels: list[int] = []
         members: dict[str, np.ndarray] = {}
-        for part, folder in folders.items():
+        for split, folder in folders.items():
             some, theirs = self._recordings(folder)
-            members[part] = np.arange(len(paths), len(paths) + len(some))
+            members[split] = np.arange(len(paths), len(paths) + len(some))
             paths += some
             labels += theirs
         of = np.array(labels, np.int64)
         train = members["train"]
-        held = {part: None if part in members else self.amounts[part] for part in ("validation", "test")}
-        inner = split(of[train], held["validation"], held["test"], self.limit, self.split_seed)
-        members |= {part: train[places] for part, places in inner.items()}
+        held = {split: None if split in members else self.amounts[split] for split in ("validation", "test")}
+        inner = split_examples(of[train], held["validation"], held["test"], self.limit, self.split_seed)
+        members |= {split: train[places] for split, places in inner.items()}
         self.clips, self.rate, self.counts = open_clips(paths, self.wanted_rate, self.memory)
-        self.parts = {part: Examples.single(members[part], of[members[part]]) for part in PARTS}
+        self.by_split = {split: Examples.single(members[split], of[members[split]]) for split in SPLITS}
 
     def _folders(self) -> dict[str, Path]:
-        """Return the folder of each part that has one."""
+        """Return the folder of each split that has one."""
         root = data_root(self.name, self.root)
         if not root.is_dir():
             raise UserError(f"data.root={self.root} is no folder: name one with a folder of recordings a class")
-        return part_folders(root)
+        return split_folders(root)
 
     def _recordings(self, folder: Path) -> tuple[list[Path], list[int]]:
-        """Return the recordings below the class folders of a part, and their labels."""
+        """Return the recordings below the class folders of a split, and their labels."""
         paths: list[Path] = []
         labels: list[int] = []
         for label, name in enumerate(self.classes):

@@ -14,7 +14,7 @@ LISTS = {"train": "train.tsv", "validation": "dev.tsv", "test": "test.tsv"}
 
 
 class CommonVoice(Transcribed):
-    """The published parts; what has no list of its own is held out from train.tsv.
+    """The published splits; what has no list of its own is held out from train.tsv.
 
     Args:
         root: the folder of a language, with train.tsv and clips; or where it lies.
@@ -33,12 +33,12 @@ class CommonVoice(Transcribed):
     def read(self) -> dict[str, list[Utterance]]:
         root = data_root(self.name, self.root)
         folder = corpus_folder(self.name, root, "*.tsv", ("common_voice", "cv-corpus"))
-        found = {part: folder / name for part, name in LISTS.items() if (folder / name).is_file()}
+        found = {split: folder / name for split, name in LISTS.items() if (folder / name).is_file()}
         if isinstance(self.test, float) and self.test == 1:  # everything that there is a list of
             return {"train": [one for path in found.values() for one in _listed(path)]}
         if "train" not in found:
             raise UserError(f"data={self.name}: {folder / LISTS['train']} does not exist: fetch it")
-        return {part: _listed(path) for part, path in found.items()}
+        return {split: _listed(path) for split, path in found.items()}
 
 
 def _listed(path: Path) -> list[Utterance]:

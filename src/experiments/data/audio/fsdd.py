@@ -1,6 +1,6 @@
 """Free Spoken Digit Dataset: 3,000 recordings of ten digits by six speakers, WAV at 8 kHz, github.com/Jakobovski.
 
-The files are `ROOT/fsdd/recordings/DIGIT_SPEAKER_INDEX.wav`. With all speakers known, the test part is the published
+The files are `ROOT/fsdd/recordings/DIGIT_SPEAKER_INDEX.wav`. With all speakers known, the test split is the published
 one: the first five recordings (index 0 to 4) of each digit and speaker.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.data.audio.audio_data import AudioData, Examples, check_strings, join, split
+from experiments.data.audio.audio_data import AudioData, Examples, check_strings, join, split_examples
 from experiments.data.audio.audio_files import open_clips
 from experiments.data.common.published_files import data_root
 from experiments.data.common.splits import check_amount
@@ -29,8 +29,8 @@ class FSDD(AudioData):
     """Digits, one a clip, 0 to 9.
 
     Args:
-        held_out: speakers that make up the test part and are in no other; None: all speakers are known, and the test
-            part is the published one.
+        held_out: speakers that make up the test split and are in no other; None: all speakers are known, and the test
+            split is the published one.
         validation: share or count held out from the rest, the digits in proportion.
         rate: samples a second; None: the files', 8,000.
         limit: use only so many training clips, evenly over the digits, or this share; None: all.
@@ -74,10 +74,10 @@ class FSDD(AudioData):
     def load(self) -> None:
         digits, _, places = self._open()
         self.classes = tuple("0123456789")
-        self.parts = {part: Examples.single(members, digits[members]) for part, members in places.items()}
+        self.by_split = {split: Examples.single(members, digits[members]) for split, members in places.items()}
 
     def _open(self) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        """Digit (N,) and speaker (N,) of each clip, and which clips make up each part."""
+        """Digit (N,) and speaker (N,) of each clip, and which clips make up each split."""
         files = [(path, NAME.fullmatch(path.name)) for path in sorted(self.folder.glob("*.wav"))]
         if not files:
             raise UserError(
@@ -101,15 +101,15 @@ class FSDD(AudioData):
             raise UserError(f"data={self.name}: {'no' if test.all() else 'every'} recording is left for training")
         self.clips, self.rate, self.counts = open_clips([path for path, _ in files], self.wanted_rate, MEMORY)
         rest = np.flatnonzero(~test)
-        inner = split(digits[rest], self.validation, None, self.limit, self.split_seed)
-        places = {part: rest[members] for part, members in inner.items()} | {"test": np.flatnonzero(test)}
+        inner = split_examples(digits[rest], self.validation, None, self.limit, self.split_seed)
+        places = {split: rest[members] for split, members in inner.items()} | {"test": np.flatnonzero(test)}
         return digits, speakers, places
 
 
 class FSDDStrings(FSDD):
     """Strings of digits, each made by joining clips of one speaker, so that there is something to align.
 
-    The strings of each part are made of that part's clips alone.
+    The strings of each split are made of that split's clips alone.
 
     Args:
         count: training strings; a tenth as many for validation, and for the test.
@@ -134,9 +134,9 @@ class FSDDStrings(FSDD):
         spellings = SPELLED if self.spelling == "words" else tuple("0123456789")
         self.symbols = tuple(sorted({" ", *"".join(spellings)}))
         words = [spellings[digit] for digit in digits]
-        for number, (part, members) in enumerate(places.items()):
+        for number, (split, members) in enumerate(places.items()):
             groups = [members[speakers[members] == speaker] for speaker in sorted(set(speakers[members].tolist()))]
-            count = self.count if part == "train" else max(1, self.count // 10)
+            count = self.count if split == "train" else max(1, self.count // 10)
             gap = round(self.gap * self.rate)
             seed = (self.split_seed, number)
-            self.parts[part] = join(groups, words, self.symbols, count, self.least, self.most, gap, seed)
+            self.by_split[split] = join(groups, words, self.symbols, count, self.least, self.most, gap, seed)

@@ -44,12 +44,13 @@ class GeneratedTones(AudioData):
     def load(self) -> None:
         words = self._sing(self.count)
         self.classes = tuple(WORDS)
-        self.parts = {
-            part: Examples.single(np.arange(begin, end), words[begin:end]) for part, (begin, end) in self.bounds.items()
+        self.by_split = {
+            split: Examples.single(np.arange(begin, end), words[begin:end])
+            for split, (begin, end) in self.bounds.items()
         }
 
     def _sing(self, count: int) -> np.ndarray:
-        """Fills `clips`, and gives each one's word, (N,) int64; `bounds` says which are of which part."""
+        """Fills `clips`, and gives each one's word, (N,) int64; `bounds` says which are of which split."""
         quarter = count // 4
         self.bounds = {
             "train": (0, count),
@@ -88,13 +89,13 @@ class GeneratedWords(GeneratedTones):
         names = list(WORDS)
         texts = [names[word] for word in self._sing(max(240, self.count))]
         self.symbols = tuple(sorted({" ", *"".join(names)}))
-        for number, (part, (begin, end)) in enumerate(self.bounds.items()):
+        for number, (split, (begin, end)) in enumerate(self.bounds.items()):
             members = np.arange(begin, end)
             groups = [members[self.voices[members] == voice] for voice in range(VOICES)]
             groups = [group for group in groups if len(group)]
-            count = self.count if part == "train" else self.count // 4
+            count = self.count if split == "train" else self.count // 4
             gap = round(self.gap * self.rate)
-            self.parts[part] = join(groups, texts, self.symbols, count, self.least, self.most, gap, (number,))
+            self.by_split[split] = join(groups, texts, self.symbols, count, self.least, self.most, gap, (number,))
 
 
 def sing(tune: tuple[float, ...], pitch: float, rng: np.random.Generator, rate: int = RATE) -> np.ndarray:

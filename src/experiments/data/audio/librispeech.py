@@ -10,7 +10,7 @@ from experiments.data.common.published_files import data_root
 
 
 class LibriSpeech(Transcribed):
-    """Everything below a folder; parts are held out at random.
+    """Everything below a folder; splits are held out at random.
 
     Args:
         root: a folder such as train-clean-100, or where LibriSpeech lies.

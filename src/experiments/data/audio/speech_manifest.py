@@ -13,8 +13,8 @@ class SpeechManifest(Transcribed):
     """Recordings listed in a table, in JSON lines, or lying in LibriSpeech's layout.
 
     Args:
-        path: the file or folder of the training part, or of everything.
-        validation_path: the same of the validation part; None: some of `path` is held out.
+        path: the file or folder of the training split, or of everything.
+        validation_path: the same of the validation split; None: some of `path` is held out.
         test_path: likewise.
         audio: column or key of the recordings' paths, which count from `clips`.
         clips: folder of the recordings; None: that of the list, or a folder clips or wavs beside it.
@@ -52,5 +52,5 @@ class SpeechManifest(Transcribed):
 
     def read(self) -> dict[str, list[Utterance]]:
         return {
-            part: read_manifest(Path(path).expanduser(), *self.columns) for part, path in self.paths.items() if path
+            split: read_manifest(Path(path).expanduser(), *self.columns) for split, path in self.paths.items() if path
         }

@@ -1,4 +1,4 @@
-"""Base of the datasets of recordings with transcripts: from a list of utterances to parts, symbols and clips."""
+"""Base of the datasets of recordings with transcripts: from a list of utterances to splits, symbols and clips."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from experiments.data.audio.audio_data import AudioData, Examples, check_settings, split
+from experiments.data.audio.audio_data import AudioData, Examples, check_settings, split_examples
 from experiments.data.audio.audio_files import open_clips
 from experiments.data.audio.transcripts import Utterance
-from experiments.data.common.parts import PARTS
+from experiments.data.common.split_names import SPLITS
 from experiments.data.common.splits import check_amount
 from experiments.errors import UserError
 from experiments.transcript_rules import rule
 
 
 class Transcribed(AudioData):
-    """Recordings with transcripts: a subclass gives the lists of utterances, by part.
+    """Recordings with transcripts: a subclass gives the lists of utterances, by split.
 
     Args:
         normalise: how transcripts are written: none, lower, simple or english, see `transcript_rules.rule`.
@@ -71,22 +71,22 @@ class Transcribed(AudioData):
         raise NotImplementedError
 
     def load(self) -> None:
-        read = {part: self._kept(some) for part, some in self.read().items()}
+        read = {split: self._kept(some) for split, some in self.read().items()}
         own = read["train"]
         if isinstance(self.test, float) and self.test == 1 and "test" not in read:
-            parts: dict[str, list[Utterance]] = {"train": [], "validation": [], "test": own}
+            by_split: dict[str, list[Utterance]] = {"train": [], "validation": [], "test": own}
             self.only_test = True
         else:
-            places = split(
+            places = split_examples(
                 np.zeros(len(own), np.int64),
                 self.validation if "validation" not in read else None,
                 self.test if "test" not in read else None,
                 self.limit,
                 self.split_seed,
             )
-            parts = {part: [own[place] for place in members] for part, members in places.items()}
-            parts |= {part: some for part, some in read.items() if part != "train"}
-        every = [utterance for part in PARTS for utterance in parts[part]]
+            by_split = {split: [own[place] for place in members] for split, members in places.items()}
+            by_split |= {split: some for split, some in read.items() if split != "train"}
+        every = [utterance for split in SPLITS for utterance in by_split[split]]
         self.clips, self.rate, counts = open_clips(
             [one.audio for one in every],
             self.wanted_rate,
@@ -95,13 +95,13 @@ class Transcribed(AudioData):
             [one.span for one in every],
         )
         self.counts |= counts
-        self.symbols = tuple(sorted({letter for one in parts["train"] or parts["test"] for letter in one.text}))
+        self.symbols = tuple(sorted({letter for one in by_split["train"] or by_split["test"] for letter in one.text}))
         index = {symbol: place for place, symbol in enumerate(self.symbols)}
         begin = 0
-        for part in PARTS:
-            some = parts[part]
+        for split in SPLITS:
+            some = by_split[split]
             labels = [self._indices(one, index) for one in some]
-            self.parts[part] = Examples.single(np.arange(begin, begin + len(some)), labels)
+            self.by_split[split] = Examples.single(np.arange(begin, begin + len(some)), labels)
             begin += len(some)
 
     def _kept(self, found: Sequence[Utterance]) -> list[Utterance]:

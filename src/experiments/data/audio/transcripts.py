@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from experiments.data.audio.audio_files import WHOLE, ClipSpan
-from experiments.data.common.parts import files_below
+from experiments.data.common.split_names import files_below
 from experiments.errors import UserError, unknown
 
 _CLIPS = ("clips", "wavs", "wav", "audio")  # folders of recordings beside their list

@@ -20,8 +20,8 @@ from experiments.data.boxes.annotations import AnnotatedImage, Sieve, upright
 from experiments.data.boxes.augment import BoxAugment
 from experiments.data.boxes.photographs import Photographs, PixelsAlone, Target, scaled
 from experiments.data.common.loading import BatchedData
-from experiments.data.common.parts import PARTS, files_below
 from experiments.data.common.sampling import Picks, TrainSampler
+from experiments.data.common.split_names import SPLITS, files_below
 from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
 from experiments.data.images.image_files import bits_used, decode
 from experiments.errors import UserError
@@ -42,8 +42,8 @@ class BoxData(BatchedData):
         workers: as in `BatchedData`.
         seed: as in `BatchedData`, and of augmentation.
         root: folder where the data live.
-        validation: share or count held out from the training images where there is no validation part.
-        test: likewise; "val" makes the validation part the test part, and holds validation out instead.
+        validation: share or count held out from the training images where there is no validation split.
+        test: likewise; "val" makes the validation split the test split, and holds validation out instead.
         classes: names of those to keep, in this order; None: all.
         limit: train on so many images, or this share of them; None: all.
         bad_boxes: what to do about boxes that are empty, swapped or outside, and broken polygons: `refuse`, `drop`, or
@@ -54,7 +54,7 @@ class BoxData(BatchedData):
         split_seed: decides who is held out.
 
     Attributes:
-        pictures: of each part, once `setup` has run.
+        pictures: of each split, once `setup` has run.
 
     Raises:
         UserError: a value is out of range, a file is missing or damaged, or annotations and images do not match.
@@ -104,7 +104,7 @@ class BoxData(BatchedData):
     # What a dataset defines.
 
     def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[AnnotatedImage]]]:
-        """Class names, or None where the training images' own are meant; and the parts `train`, perhaps `validation` and `test`."""
+        """Class names, or None where the training images' own are meant; and the splits `train`, perhaps `validation` and `test`."""
         raise NotImplementedError
 
     # What Lightning calls.
@@ -113,40 +113,40 @@ class BoxData(BatchedData):
         """Read, check, split and limit, once."""
         if self.pictures:
             return
-        names, parts = self.read()
-        parts = self._split(parts)
-        classes = self._classes(names, parts)
+        names, by_split = self.read()
+        by_split = self._split(by_split)
+        classes = self._classes(names, by_split)
         sieve = Sieve(self.bad_boxes)
-        for part, pictures in parts.items():
+        for split, pictures in by_split.items():
             known = [self._known(picture, classes, names) for picture in pictures]
-            parts[part] = [sieve.good(upright(picture, self.exif)) for picture in known]
+            by_split[split] = [sieve.good(upright(picture, self.exif)) for picture in known]
         sieve.finish()
-        for part, pictures in parts.items():
+        for split, pictures in by_split.items():
             if not any(picture.objects for picture in pictures):
                 raise UserError(
-                    f"data={self.name}: none of the {len(pictures)} images of the {part} part has an object: "
+                    f"data={self.name}: none of the {len(pictures)} images of the {split} split has an object: "
                     "give images with boxes"
                 )
         if self.targets == "instances":
-            self._need_masks(parts)
-        sides = np.array([picture.size for picture in parts["train"]])
+            self._need_masks(by_split)
+        sides = np.array([picture.size for picture in by_split["train"]])
         height, width = (int(side) for side in np.median(sides, axis=0))
-        bits = bits_used([one.source for one in parts["train"] if not isinstance(one.source, np.ndarray)])
+        bits = bits_used([one.source for one in by_split["train"] if not isinstance(one.source, np.ndarray)])
         self.spec = DetectionSpec(height, width, classes, self.targets == "instances", bits)
-        self.splits = {part: len(pictures) for part, pictures in parts.items()}
-        counts = {f"{part}_objects": sum(len(one.objects) for one in pictures) for part, pictures in parts.items()}
+        self.splits = {split: len(pictures) for split, pictures in by_split.items()}
+        counts = {f"{split}_objects": sum(len(one.objects) for one in pictures) for split, pictures in by_split.items()}
         counts |= {"dropped_boxes": sieve.dropped, "clipped_boxes": sieve.clipped}
         self.splits |= {key: value for key, value in counts.items() if value}
         if sieve.bad:
             log.warning("%s. Boxes left out: %d, as data.bad_boxes says.", sieve.bad[0], sieve.dropped)
         self.splits["fingerprint"] = fingerprint(
-            (part, np.frombuffer("\n".join(one.where for one in pictures).encode(), np.uint8))
-            for part, pictures in parts.items()
+            (split, np.frombuffer("\n".join(one.where for one in pictures).encode(), np.uint8))
+            for split, pictures in by_split.items()
         )
-        self.pictures = parts
+        self.pictures = by_split
 
-    def dataset(self, part: str) -> Dataset:
-        return Photographs(self.pictures[part], self.spec, self.augment if part == "train" else BoxAugment())
+    def dataset(self, split: str) -> Dataset:
+        return Photographs(self.pictures[split], self.spec, self.augment if split == "train" else BoxAugment())
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """To the device, where pixels become numbers from 0 to 1: bytes travel faster."""
@@ -171,13 +171,13 @@ class BoxData(BatchedData):
         """
         return [scaled(torch.from_numpy(decode(image, None, False, bits=self.spec.bits))) for image in images]
 
-    def sample(self, part: str, count: int) -> tuple[list[Tensor], list[Target]]:
+    def sample(self, split: str, count: int) -> tuple[list[Tensor], list[Target]]:
         """Images and what is in them, as the model gets them; training images augmented as in epoch 0's first batch."""
-        size = len(self.pictures[part])
+        size = len(self.pictures[split])
         picks: Any = range(min(count, size))
-        if part == "train":
+        if split == "train":
             picks = next(iter(TrainSampler(size, min(count, size), self.seed)))
-        fetched = self.dataset(part).__getitems__(picks)  # type: ignore[attr-defined]
+        fetched = self.dataset(split).__getitems__(picks)  # type: ignore[attr-defined]
         if isinstance(fetched, UserError):
             raise fetched
         return [scaled(image) for image in fetched[0]], fetched[1]
@@ -189,21 +189,21 @@ class BoxData(BatchedData):
         """The augmentations that are on."""
         return [name for name, value in vars(self.augment).items() if value]
 
-    def sizes(self, part: str) -> list[tuple[int, int]]:
-        """Height and width of each image of a part."""
-        return [picture.size for picture in self.pictures[part]]
+    def sizes(self, split: str) -> list[tuple[int, int]]:
+        """Height and width of each image of a split."""
+        return [picture.size for picture in self.pictures[split]]
 
-    def beside(self, part: str, picks: Picks | range) -> tuple[list[tuple[int, int]], list[Target]]:
+    def beside(self, split: str, picks: Picks | range) -> tuple[list[tuple[int, int]], list[Target]]:
         """Return what a batch has beside its images, not augmented: their sizes, and what is in them."""
-        dataset = Photographs(self.pictures[part], self.spec, BoxAugment())
+        dataset = Photographs(self.pictures[split], self.spec, BoxAugment())
         crowds = isinstance(picks, range)
         indices = picks if isinstance(picks, range) else picks.indices.tolist()
-        return [self.pictures[part][i].size for i in indices], [dataset.target(i, crowds) for i in indices]
+        return [self.pictures[split][i].size for i in indices], [dataset.target(i, crowds) for i in indices]
 
-    def digest(self, part: str, augmented: bool) -> str:
-        """Hexadecimal digits that differ when any image of a part does, in order; its boxes are no part of features."""
-        digest = hashlib.sha256(f"{self.spec.bits} bits;".encode())  # which the training part says
-        for picture in self.pictures[part]:
+    def digest(self, split: str, augmented: bool) -> str:
+        """Hexadecimal digits that differ when any image of a split does, in order; its boxes are no part of features."""
+        digest = hashlib.sha256(f"{self.spec.bits} bits;".encode())  # which the training split says
+        for picture in self.pictures[split]:
             if isinstance(picture.source, np.ndarray):
                 digest.update(np.ascontiguousarray(picture.source).tobytes())
             else:
@@ -211,40 +211,40 @@ class BoxData(BatchedData):
                 digest.update(f"{picture.source}:{state.st_size}:{state.st_mtime_ns};".encode())
         return digest.hexdigest()
 
-    def in_order(self, part: str, views: int, size: int) -> Any:
-        """Return every image of a part in order, `size` at a time and not augmented, and its number."""
-        count = len(self.pictures[part])
+    def in_order(self, split: str, views: int, size: int) -> Any:
+        """Return every image of a split in order, `size` at a time and not augmented, and its number."""
+        count = len(self.pictures[split])
         ranges = [range(first, min(first + size, count)) for first in range(0, count, size)]
-        return self._loader(PixelsAlone(self.pictures[part], self.spec, BoxAugment()), ranges, self.workers)
+        return self._loader(PixelsAlone(self.pictures[split], self.spec, BoxAugment()), ranges, self.workers)
 
-    def _split(self, parts: dict[str, list[AnnotatedImage]]) -> dict[str, list[AnnotatedImage]]:
-        """Return all three parts, what is missing held out, the training part limited."""
-        parts = dict(parts)
+    def _split(self, by_split: dict[str, list[AnnotatedImage]]) -> dict[str, list[AnnotatedImage]]:
+        """Return all three splits, what is missing held out, the training split limited."""
+        by_split = dict(by_split)
         if self.test == "val":
-            if "test" in parts or "validation" not in parts:
+            if "test" in by_split or "validation" not in by_split:
                 raise UserError(
-                    f"data.test=val needs a validation part and no test part, and data={self.name} has "
-                    f"{' and '.join(parts)}: give a share such as 0.2"
+                    f"data.test=val needs a validation split and no test split, and data={self.name} has "
+                    f"{' and '.join(by_split)}: give a share such as 0.2"
                 )
-            parts["test"] = parts.pop("validation")
+            by_split["test"] = by_split.pop("validation")
         held = {"validation": self.validation, "test": self.test}
-        for part, amount in held.items():
-            if part not in parts:
-                everything = parts["train"]
+        for split, amount in held.items():
+            if split not in by_split:
+                everything = by_split["train"]
                 nothing = np.zeros(len(everything), np.int64)
-                rest, chosen = hold_out(nothing, amount, self.split_seed, f"data.{part}")  # type: ignore[arg-type]
-                parts["train"], parts[part] = [everything[i] for i in rest], [everything[i] for i in chosen]
+                rest, chosen = hold_out(nothing, amount, self.split_seed, f"data.{split}")  # type: ignore[arg-type]
+                by_split["train"], by_split[split] = [everything[i] for i in rest], [everything[i] for i in chosen]
         if self.limit is not None:
-            train = parts["train"]
+            train = by_split["train"]
             members = keep(np.zeros(len(train), np.int64), self.limit, self.split_seed)
-            parts["train"] = [train[i] for i in members]
-        for part in PARTS:
-            if not parts[part]:
-                raise UserError(f"data={self.name}: the {part} part has no image: give it some")
-        return {part: parts[part] for part in PARTS}
+            by_split["train"] = [train[i] for i in members]
+        for split in SPLITS:
+            if not by_split[split]:
+                raise UserError(f"data={self.name}: the {split} split has no image: give it some")
+        return {split: by_split[split] for split in SPLITS}
 
-    def _classes(self, names: tuple[str, ...] | None, parts: dict[str, list[AnnotatedImage]]) -> tuple[str, ...]:
-        found = sorted({one.name for picture in parts["train"] for one in picture.objects})
+    def _classes(self, names: tuple[str, ...] | None, by_split: dict[str, list[AnnotatedImage]]) -> tuple[str, ...]:
+        found = sorted({one.name for picture in by_split["train"] for one in picture.objects})
         classes = names if names is not None else tuple(found)
         if self.chosen is None:
             if len(set(classes)) < len(classes):
@@ -266,15 +266,15 @@ class BoxData(BatchedData):
         """Return the picture without objects of classes that were not chosen."""
         for one in picture.objects:
             if one.name not in classes and self.chosen is None:
-                of = "the training part" if names is None else "the dataset"
+                of = "the training split" if names is None else "the dataset"
                 raise UserError(
                     f"{picture.where} has an object of {one.name}, which is no class of {of} ({', '.join(classes[:20])}): "
                     "mend it, or name the classes to keep in data.classes"
                 )
         return replace(picture, objects=tuple(one for one in picture.objects if one.name in classes))
 
-    def _need_masks(self, parts: dict[str, list[AnnotatedImage]]) -> None:
-        objects = [(picture, one) for pictures in parts.values() for picture in pictures for one in picture.objects]
+    def _need_masks(self, by_split: dict[str, list[AnnotatedImage]]) -> None:
+        objects = [(picture, one) for pictures in by_split.values() for picture in pictures for one in picture.objects]
         bare = [picture for picture, one in objects if one.mask is None]
         if bare:
             raise UserError(

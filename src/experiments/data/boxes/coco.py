@@ -1,4 +1,4 @@
-"""COCO's form (Lin et al., 2014): one JSON file a part, with boxes, polygons and run lengths."""
+"""COCO's form (Lin et al., 2014): one JSON file a split, with boxes, polygons and run lengths."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 from experiments.data.boxes.annotations import AnnotatedImage, Object
 from experiments.data.boxes.box_data import BoxData
 from experiments.data.boxes.instance_masks import of_coco
-from experiments.data.common.parts import PARTS, part_of, parts_in
 from experiments.data.common.published_files import data_root
+from experiments.data.common.split_names import SPLITS, split_of, splits_in
 from experiments.data.images import SUFFIXES
 from experiments.errors import UserError
 
@@ -22,7 +22,7 @@ INSTANCES = "instances_"  # how the names of files with boxes begin, in the set 
 
 
 class COCO(BoxData):
-    """Images with one JSON file a part, found in `annotations/` or in the folders of the parts; or one file for all.
+    """Images with one JSON file a split, found in `annotations/` or in the folders of the splits; or one file for all.
 
     Category numbers may have gaps; classes are in their order. Crowds are not learned from, and no mistake if found.
 
@@ -42,34 +42,34 @@ class COCO(BoxData):
         root = data_root(self.name, self.root)
         if not root.is_dir():
             raise UserError(f"data.root={root} is no folder: it should hold images and a JSON file in COCO's form")
-        parts: dict[str, list[AnnotatedImage]] = {}
+        by_split: dict[str, list[AnnotatedImage]] = {}
         names: tuple[str, ...] | None = None
-        for part, file in self._files(root).items():
-            classes, parts[part] = self._pictures(file, root)
+        for split, file in self._files(root).items():
+            classes, by_split[split] = self._pictures(file, root)
             if names is not None and set(classes) != set(names):
-                raise UserError(f"{file} has other categories than the training part: give files of one dataset")
+                raise UserError(f"{file} has other categories than the training split: give files of one dataset")
             names = names or classes
-        _tell_unlisted({Path(str(one.source)) for pictures in parts.values() for one in pictures})
-        return names, parts
+        _tell_unlisted({Path(str(one.source)) for pictures in by_split.values() for one in pictures})
+        return names, by_split
 
     def _files(self, root: Path) -> dict[str, Path]:
-        """Return the JSON file of each part, or of all as the training part."""
+        """Return the JSON file of each split, or of all as the training split."""
         if self.annotations is not None:
             return {"train": root / self.annotations}
         beside = [*sorted(root.glob("annotations/[!.]*.json")), *sorted(root.glob("[!.]*.json"))]
         found: dict[str, Path] = {}
         for file in sorted(beside, key=lambda one: not one.stem.startswith(INSTANCES)):
-            part = _part(file)
-            if part in found and found[part].stem.startswith(INSTANCES) == file.stem.startswith(INSTANCES):
-                raise UserError(f"{root} has both {found[part].name} and {file.name}: name one in data.annotations")
-            if part is not None:
-                found.setdefault(part, file)
-        for part, folder in parts_in(root).items():
+            split = _part(file)
+            if split in found and found[split].stem.startswith(INSTANCES) == file.stem.startswith(INSTANCES):
+                raise UserError(f"{root} has both {found[split].name} and {file.name}: name one in data.annotations")
+            if split is not None:
+                found.setdefault(split, file)
+        for split, folder in splits_in(root).items():
             inside = sorted(folder.glob("[!.]*.json"))
             if inside:
-                found.setdefault(part, inside[0])
+                found.setdefault(split, inside[0])
         if "train" in found:
-            return {part: found[part] for part in PARTS if part in found}
+            return {split: found[split] for split in SPLITS if split in found}
         if len(beside) != 1:
             many = (
                 f"{len(beside)} JSON files ({', '.join(one.name for one in beside[:3])})" if beside else "no JSON file"
@@ -80,8 +80,8 @@ class COCO(BoxData):
     def _folder(self, file: Path, root: Path, first: str) -> Path:
         """Where the images of a JSON file lie: the folder in which the first is found."""
         name = file.stem.removeprefix(INSTANCES)
-        part = _part(file) or ""
-        named = [one for place in (root / "images", root) if (one := parts_in(place).get(part))]
+        split = _part(file) or ""
+        named = [one for place in (root / "images", root) if (one := splits_in(place).get(split))]
         usual = [file.parent, root / "images" / name, root / name, *named, root / "images", root]
         places = [root / self.images] if self.images else usual
         return next((place for place in places if (place / first).is_file()), places[-1])
@@ -123,9 +123,9 @@ class COCO(BoxData):
 
 
 def _part(file: Path) -> str | None:
-    """Return the part that a JSON file is of, by its name; instances_train_small is of train."""
+    """Return the split that a JSON file is of, by its name; instances_train_small is of train."""
     name = file.stem.removeprefix(INSTANCES)
-    return part_of(name) or part_of(re.split(r"[^A-Za-z]", name)[0])
+    return split_of(name) or split_of(re.split(r"[^A-Za-z]", name)[0])
 
 
 def _tell_unlisted(listed: set[Path]) -> None:

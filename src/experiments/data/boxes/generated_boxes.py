@@ -19,7 +19,7 @@ class GeneratedBoxes(BoxData):
     """One to four shapes of random size, place and colour on a noisy ground; always the same ones.
 
     Args:
-        count: training images, validation included; the test part has a quarter as many.
+        count: training images, validation included; the test split has a quarter as many.
         side: pixels of the images' sides.
         rest: the keys of `BoxData`.
     """

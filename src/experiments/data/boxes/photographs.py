@@ -23,7 +23,7 @@ class Photographs(Dataset):
     """Images decoded from their files, and what is in them, a batch at a time.
 
     Args:
-        pictures: of one part.
+        pictures: of one split.
         spec: of the data.
         augment: what happens to training images.
     """

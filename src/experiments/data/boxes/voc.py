@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 from experiments.data.boxes.annotations import AnnotatedImage, Object
 from experiments.data.boxes.box_data import BoxData, images_in, matched
-from experiments.data.common.parts import files_below, parts_in, require_train
 from experiments.data.common.published_files import data_root
+from experiments.data.common.split_names import files_below, require_train, splits_in
 from experiments.errors import UserError
 
 LISTS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
@@ -18,7 +18,7 @@ LISTS = {"train": ("train",), "validation": ("val", "valid", "validation"), "tes
 class VOC(BoxData):
     """Images with an XML file each: `Annotations/`, `JPEGImages/` and perhaps `ImageSets/Main/`; or both side by side.
 
-    The parts are those of `ImageSets/Main` (`train`, `val`, `test`), or of folders `train`, `val` and `test`; what is
+    The splits are those of `ImageSets/Main` (`train`, `val`, `test`), or of folders `train`, `val` and `test`; what is
     missing is held out. Coordinates are taken as they stand.
 
     Args:
@@ -45,19 +45,21 @@ class VOC(BoxData):
 
     def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[AnnotatedImage]]]:
         root = self.folder()
-        folders = {} if (root / "Annotations").is_dir() else parts_in(root)
+        folders = {} if (root / "Annotations").is_dir() else splits_in(root)
         require_train(folders, root)
         if folders:
-            return None, {part: self._pictures(folder) for part, folder in folders.items()}
+            return None, {split: self._pictures(folder) for split, folder in folders.items()}
         everything = {_stem(one): one for one in self._pictures(root)}
-        lists = {part: [root / "ImageSets" / "Main" / f"{name}.txt" for name in names] for part, names in LISTS.items()}
-        parts = {
-            part: [everything[name] for name in _listed(file, everything)]
-            for part, files in lists.items()
+        lists = {
+            split: [root / "ImageSets" / "Main" / f"{name}.txt" for name in names] for split, names in LISTS.items()
+        }
+        by_split = {
+            split: [everything[name] for name in _listed(file, everything)]
+            for split, files in lists.items()
             for file in files
             if file.is_file()
         }
-        return None, parts if "train" in parts else {"train": list(everything.values())}
+        return None, by_split if "train" in by_split else {"train": list(everything.values())}
 
     def _pictures(self, folder: Path) -> list[AnnotatedImage]:
         """Return the images of a folder with their objects."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from experiments.data.boxes.annotations import AnnotatedImage, Object
 from experiments.data.boxes.box_data import BoxData, images_in, matched
-from experiments.data.common.parts import files_below, parts_in, require_train
 from experiments.data.common.published_files import data_root
+from experiments.data.common.split_names import files_below, require_train, splits_in
 from experiments.errors import UserError
 
 
@@ -36,16 +36,16 @@ class YOLO(BoxData):
         if not root.is_dir():
             raise UserError(f"data.root={root} is no folder: it should hold images/ and labels/")
         names = class_names(root)
-        folders = part_folders(root)
-        require_train({part: images for part, (images, _) in folders.items()}, root)
-        parts = {part: self._pictures(*both, names) for part, both in folders.items()}
-        if not parts:
+        folders = split_folders(root)
+        require_train({split: images for split, (images, _) in folders.items()}, root)
+        by_split = {split: self._pictures(*both, names) for split, both in folders.items()}
+        if not by_split:
             images, labels = (root / name if (root / name).is_dir() else root for name in ("images", "labels"))
-            parts = {"train": self._pictures(images, labels, names)}
+            by_split = {"train": self._pictures(images, labels, names)}
         if names is None:
-            found = {one.name for pictures in parts.values() for picture in pictures for one in picture.objects}
+            found = {one.name for pictures in by_split.values() for picture in pictures for one in picture.objects}
             names = tuple(str(number) for number in range(max(map(int, found), default=-1) + 1))
-        return names, parts
+        return names, by_split
 
     def _pictures(self, images: Path, labels: Path, names: tuple[str, ...] | None) -> list[AnnotatedImage]:
         texts = [one for one in files_below(labels, "*.txt") if one.name not in ("classes.txt", "obj.names")]
@@ -58,12 +58,12 @@ class YOLO(BoxData):
         ]
 
 
-def part_folders(root: Path) -> dict[str, tuple[Path, Path]]:
-    """Return the folders of images and labels of each part: those that `data.yaml` names, else by their names; none where
-    there are no parts.
+def split_folders(root: Path) -> dict[str, tuple[Path, Path]]:
+    """Return the folders of images and labels of each split: those that `data.yaml` names, else by their names; none where
+    there are no splits.
     """
     stated = {}
-    for key, part in (("train", "train"), ("val", "validation"), ("test", "test")):
+    for key, split in (("train", "train"), ("val", "validation"), ("test", "test")):
         value = _stated(root).get(key)
         inside = [one for one in str(value).replace("\\", "/").split("/") if one not in ("", ".", "..")]
         places = [root.joinpath(*inside[at:]) for at in range(len(inside))] if isinstance(value, str) else []
@@ -73,17 +73,17 @@ def part_folders(root: Path) -> dict[str, tuple[Path, Path]]:
             at = max((place for place, name in enumerate(below) if name == "images"), default=None)
             labels = root.joinpath(*below[:at], "labels", *below[at + 1 :]) if at is not None else images / "labels"
             whole = at is not None or not (images / "images").is_dir()
-            stated[part] = (images if whole else images / "images", labels if labels.is_dir() else images)
-    inner, labels_of = parts_in(root / "images"), parts_in(root / "labels")
+            stated[split] = (images if whole else images / "images", labels if labels.is_dir() else images)
+    inner, labels_of = splits_in(root / "images"), splits_in(root / "labels")
     if inner:
-        named = {part: (images, labels_of.get(part, root / "labels")) for part, images in inner.items()}
+        named = {split: (images, labels_of.get(split, root / "labels")) for split, images in inner.items()}
     else:
-        outer = {part: folder for part, folder in parts_in(root).items() if (folder / "images").is_dir()}
-        named = {part: (folder / "images", folder / "labels") for part, folder in outer.items()}
+        outer = {split: folder for split, folder in splits_in(root).items() if (folder / "images").is_dir()}
+        named = {split: (folder / "images", folder / "labels") for split, folder in outer.items()}
     taken = {images for images, _ in stated.values()}
     if "train" not in stated or len(taken) < len(stated):
         return named
-    return stated | {part: both for part, both in named.items() if part not in stated and both[0] not in taken}
+    return stated | {split: both for split, both in named.items() if split not in stated and both[0] not in taken}
 
 
 def class_names(root: Path) -> tuple[str, ...] | None:

@@ -1,6 +1,6 @@
 """Batches of sequences of like length, so that little is computed for padding.
 
-Lengths are rounded up to a grid that grows by a tenth. Sorted by rounded length, the training part is cut into
+Lengths are rounded up to a grid that grows by a tenth. Sorted by rounded length, the training split is cut into
 batches; an epoch shuffles the examples of equal rounded length, and then the batches. Where the cuts lie depends on
 the lengths alone, so every epoch has equally many batches, and what is in them is a function of seed and epoch.
 """

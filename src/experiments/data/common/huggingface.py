@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.data.common.parts import NAMES
+from experiments.data.common.split_names import NAMES
 from experiments.errors import UserError, first_line, unknown
 from experiments.system.hub import hub_answers, offline
 
@@ -19,8 +19,8 @@ _FILES: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def open_parts(path: str, config: str | None) -> dict[str, Any]:
-    """Return the parts of a dataset, `train` and where it has them `validation` and `test`, each of the library's class
+def open_splits(path: str, config: str | None) -> dict[str, Any]:
+    """Return the splits of a dataset, `train` and where it has them `validation` and `test`, each of the library's class
     `Dataset`.
 
     Args:
@@ -29,7 +29,7 @@ def open_parts(path: str, config: str | None) -> dict[str, Any]:
         config: which of several datasets under one name.
 
     Raises:
-        UserError: when the library is missing, the dataset cannot be read, or it has no training part.
+        UserError: when the library is missing, the dataset cannot be read, or it has no training split.
     """
     try:
         import datasets  # type: ignore[import-untyped,unused-ignore]
@@ -60,14 +60,14 @@ def open_parts(path: str, config: str | None) -> dict[str, Any]:
             "folders, or a name of its hub where there is a network"
         ) from error
     splits = dict(found) if isinstance(found, dict) else {"train": found}
-    parts = {}
-    for part, names in NAMES.items():
+    by_split = {}
+    for split, names in NAMES.items():
         name = next((name for name in names if name in splits), None)
         if name is not None and len(splits[name]):
-            parts[part] = splits[name]
-    if "train" not in parts:
-        raise UserError(f"data.path={path} has no part called train, only {', '.join(splits)}: rename one")
-    return parts
+            by_split[split] = splits[name]
+    if "train" not in by_split:
+        raise UserError(f"data.path={path} has no split called train, only {', '.join(splits)}: rename one")
+    return by_split
 
 
 def column(
@@ -76,7 +76,7 @@ def column(
     """Return the name of a column: the one that is wanted, else one with a likely name, else the first of some kinds.
 
     Args:
-        data: one part.
+        data: one split.
         key: that names the column, for messages.
         wanted: by the config.
         kinds: types of the library's, such as Image, ClassLabel, string.

@@ -14,7 +14,7 @@ from experiments.system.processes import end_worker_with_parent
 
 
 class BatchedData(LightningDataModule):
-    """Base: a subclass sets `spec` and `splits` in `setup`, and gives the `dataset` of a part.
+    """Base: a subclass sets `spec` and `splits` in `setup`, and gives the `dataset` of a split.
 
     Args:
         batch_size: examples a step, over all processes together.
@@ -33,12 +33,12 @@ class BatchedData(LightningDataModule):
         self.spec: Any = None
         self.splits: dict[str, Any] = {}
 
-    def dataset(self, part: str) -> Dataset:
+    def dataset(self, split: str) -> Dataset:
         """Return one of `train`, `validation`, `test`: has a length, and `__getitems__` that takes `Picks` or a range."""
         raise NotImplementedError
 
     def train_dataset(self) -> Dataset:
-        """Return the training part as it is learned from, augmented where it is."""
+        """Return the training split as it is learned from, augmented where it is."""
         return self.dataset("train")
 
     def train_dataloader(self) -> Any:
@@ -61,9 +61,9 @@ class BatchedData(LightningDataModule):
         require_enough(len(dataset), world)
         return EvalSampler(len(dataset), share, rank, world)
 
-    def _evaluation(self, part: str) -> Any:
+    def _evaluation(self, split: str) -> Any:
         rank, world, share = self._share()
-        dataset = self.dataset(part)
+        dataset = self.dataset(split)
         sampler = self.eval_sampler(dataset, share, rank, world)
         return self._loader(dataset, sampler, self.eval_workers(dataset))
 
@@ -106,7 +106,7 @@ def batch_loader(dataset: Dataset, sampler: Any, seed: int, workers: int = 0, on
 
 
 def require_enough(count: int, world: int) -> None:
-    """Refuse a part with fewer examples than processes: one of them would have none, and the others wait for it for ever.
+    """Refuse a split with fewer examples than processes: one of them would have none, and the others wait for it for ever.
 
     Raises:
         UserError: naming both numbers.

@@ -28,7 +28,7 @@ class Picks(NamedTuple):
     """One process's share of a training batch, and the key from which its augmentation is drawn.
 
     Attributes:
-        indices: (B,) int64, examples of the training part.
+        indices: (B,) int64, examples of the training split.
         seed: of the run.
         epoch: counted from 0.
         batch: number of the batch in its epoch.

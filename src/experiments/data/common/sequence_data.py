@@ -16,7 +16,7 @@ from experiments.errors import UserError
 
 
 class Store(NamedTuple):
-    """Sequences of one part, laid end to end.
+    """Sequences of one split, laid end to end.
 
     Attributes:
         values: (total,) int64 tokens, or (total, D) float32 vectors.
@@ -75,7 +75,7 @@ class SequenceData(BatchedData):
     Attributes:
         sets: the stores of train, validation and test, once `setup` has run.
         spec: what the model needs to know.
-        splits: examples in each part, what was left out or cut, and a fingerprint, for the record.
+        splits: examples in each split, what was left out or cut, and a fingerprint, for the record.
     """
 
     name = "sequences"
@@ -95,13 +95,13 @@ class SequenceData(BatchedData):
         """Load once; later calls return at once."""
         if not self.sets:
             self.load()
-            for part, store in self.sets.items():
+            for split, store in self.sets.items():
                 if not len(store.lengths):
-                    raise UserError(f"{self.name}: the {part} part is empty, and needs at least one example.")
+                    raise UserError(f"{self.name}: the {split} split is empty, and needs at least one example.")
 
-    def dataset(self, part: str) -> Dataset:
-        """Return a part, served by the batch."""
-        return StoredSequences(self.sets[part])
+    def dataset(self, split: str) -> Dataset:
+        """Return a split, served by the batch."""
+        return StoredSequences(self.sets[split])
 
     def train_sampler(self, dataset: Any, share: int, rank: int, world: int) -> Any:
         if self.bucket or self.max_tokens is not None:
@@ -124,7 +124,7 @@ class SequenceData(BatchedData):
         """Training examples of each class."""
         return np.bincount(self.sets["train"].targets, minlength=self.spec.num_classes).tolist()
 
-    def sample(self, part: str, count: int) -> Any:
-        """Return the first examples of a part, as the model gets them."""
-        served: Any = self.dataset(part)
-        return served.__getitems__(range(min(count, len(self.sets[part].lengths))))
+    def sample(self, split: str, count: int) -> Any:
+        """Return the first examples of a split, as the model gets them."""
+        served: Any = self.dataset(split)
+        return served.__getitems__(range(min(count, len(self.sets[split].lengths))))

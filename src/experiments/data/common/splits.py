@@ -21,13 +21,13 @@ def check_amount(key: str, value: object, whole: bool) -> None:
         raise UserError(f"{key}={value} is not a share: give one above 0 and {'at most' if whole else 'below'} 1.")
 
 
-def check_labels(name: str, part: str, labels: np.ndarray, classes: Sequence[str]) -> None:
-    """Refuse a part without examples, or with labels that are no indices into the classes."""
+def check_labels(name: str, split: str, labels: np.ndarray, classes: Sequence[str]) -> None:
+    """Refuse a split without examples, or with labels that are no indices into the classes."""
     if not len(labels):
-        raise UserError(f"{name}: the {part} part is empty, and needs at least one example.")
+        raise UserError(f"{name}: the {split} split is empty, and needs at least one example.")
     wrong = labels[(labels < 0) | (labels >= len(classes))]
     if len(wrong):
-        raise UserError(f"{name}: label {wrong[0]} in the {part} part is outside 0 to {len(classes) - 1}, the range of"
+        raise UserError(f"{name}: label {wrong[0]} in the {split} split is outside 0 to {len(classes) - 1}, the range of"
                         f" its {len(classes)} classes; the files are damaged or of another dataset.")  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def hold_out(
         of: examples that a share is a share of; None: these.
 
     Returns:
-        Sorted indices of the rest and of the held-out part; neither is empty.
+        Sorted indices of the rest and of the held-out split; neither is empty.
 
     Raises:
         UserError: there are too few examples.
@@ -113,10 +113,10 @@ def keep(labels: np.ndarray, limit: float, seed: int) -> np.ndarray:
     return np.sort(np.concatenate([group[:take] for group, take in zip(groups, takes, strict=True)]))
 
 
-def fingerprint(parts: Iterable[tuple[str, np.ndarray]]) -> str:
-    """Twelve hexadecimal digits that differ when any part holds other examples."""
+def fingerprint(by_split: Iterable[tuple[str, np.ndarray]]) -> str:
+    """Twelve hexadecimal digits that differ when any split holds other examples."""
     digest = hashlib.sha256()
-    for name, members in parts:
+    for name, members in by_split:
         digest.update(f"{name}:{len(members)};".encode())
         digest.update(np.ascontiguousarray(members, dtype="<i8").tobytes())
     return digest.hexdigest()[:12]

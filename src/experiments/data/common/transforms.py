@@ -79,7 +79,7 @@ def together(transforms: Sequence[Transform], given: dict[str, Any], seed: int) 
 
 
 def always(transforms: Sequence[Transform], images: torch.Tensor, key: str) -> torch.Tensor:
-    """Applies transforms to images of any part, the same way whenever it is asked: (N, C, H, W) uint8 -> (N, C', H', W') uint8.
+    """Applies transforms to images of any split, the same way whenever it is asked: (N, C, H, W) uint8 -> (N, C', H', W') uint8.
 
     Raises:
         UserError: see `_one`; or when the results differ in size.

@@ -19,7 +19,7 @@ from experiments.data.control.simulation import TEST, VALIDATION, Played, Player
 from experiments.errors import UserError
 from experiments.spec import ControlSpec
 
-PARTS = {"validation": VALIDATION, "test": TEST}
+SPLITS = {"validation": VALIDATION, "test": TEST}
 
 
 class Episodes:
@@ -98,17 +98,17 @@ class PlaysEpisodes(LightningDataModule):
         )
         return spec
 
-    def play(self, player: Player, part: str, numbers: Sequence[int]) -> Played:
+    def play(self, player: Player, split: str, numbers: Sequence[int]) -> Played:
         """Episodes of `validation` or `test`, by their numbers; as many as `environments` at once."""
-        count = min(self.share, self.counts[part])
-        if (part, count) not in self._simulations:
-            self._simulations[part, count] = self.simulation(part, count)
-        seeds = [seed_of(PARTS[part], int(number)) for number in numbers]
-        return self._simulations[part, count].play(player, seeds, self.spec.threshold)
+        count = min(self.share, self.counts[split])
+        if (split, count) not in self._simulations:
+            self._simulations[split, count] = self.simulation(split, count)
+        seeds = [seed_of(SPLITS[split], int(number)) for number in numbers]
+        return self._simulations[split, count].play(player, seeds, self.spec.threshold)
 
-    def simulation(self, part: str, count: int) -> Simulation:
+    def simulation(self, split: str, count: int) -> Simulation:
         """Environments with the physics of `train`, `validation` or `test`."""
-        test = part == "test"
+        test = split == "test"
         physics = {**self.physics, **self.test_physics} if test else self.physics
         ranges = {} if test else self.ranges
         return Simulation(str(self.env), self.options, count, physics, ranges, self.workers)
@@ -137,8 +137,8 @@ class PlaysEpisodes(LightningDataModule):
     def test_dataloader(self) -> Any:
         return self._episodes("test")
 
-    def _episodes(self, part: str) -> Episodes:
-        return Episodes(self.counts[part], self.share, *self.place)
+    def _episodes(self, split: str) -> Episodes:
+        return Episodes(self.counts[split], self.share, *self.place)
 
     @property
     def place(self) -> tuple[int, int]:

@@ -48,8 +48,8 @@ class WholeEpisodes(Dataset):
     def __getitems__(self, picks: Picks | range) -> tuple[Tensor, ...]:
         some = [self.episodes[place] for place in (picks.indices if isinstance(picks, Picks) else picks)]
         padded = [
-            torch.nn.utils.rnn.pad_sequence([torch.from_numpy(one[part]) for one in some], batch_first=True)
-            for part in (0, 1)
+            torch.nn.utils.rnn.pad_sequence([torch.from_numpy(one[split]) for one in some], batch_first=True)
+            for split in (0, 1)
         ]
         lengths = torch.tensor([len(one) for one, _ in some])
         return *padded, torch.arange(padded[0].shape[1]) < lengths[:, None]
@@ -131,11 +131,11 @@ class Demonstrations(PlaysEpisodes):
         self.path = None if path is None else Path(path).expanduser()
         self.demonstrations, self.shares, self.limit = demonstrations, (validation, test), limit
         self.batch_size, self.seed = batch_size, seed
-        self.parts: dict[str, list[Episode]] = {}
+        self.by_split: dict[str, list[Episode]] = {}
         self._memory = 0
 
     def setup(self, stage: str | None = None) -> None:
-        if self.parts:
+        if self.by_split:
             return
         if self.env is not None:
             self.spec = self.examine()
@@ -151,7 +151,7 @@ class Demonstrations(PlaysEpisodes):
         train = count - sum(sizes)
         if train < 1:
             raise UserError(
-                f"{count} episodes are too few for three parts: record more, or set data.validation and data.test"
+                f"{count} episodes are too few for three splits: record more, or set data.validation and data.test"
             )
         if self.limit is not None:
             limit = self.limit if isinstance(self.limit, int) else max(1, round(self.limit * train))
@@ -160,24 +160,24 @@ class Demonstrations(PlaysEpisodes):
         else:
             limit = train
         ends = (train, train + sizes[0])
-        self.parts = {
+        self.by_split = {
             "train": episodes[:limit],
             "validation": episodes[ends[0] : ends[1]],
             "test": episodes[ends[1] :],
         }
-        self.splits = {part: sum(len(one) for one, _ in some) for part, some in self.parts.items()}
+        self.splits = {split: sum(len(one) for one, _ in some) for split, some in self.by_split.items()}
 
     def attend(self, player: Any) -> None:
         """Says whose policy learns, before a loader is made: whether it wants single steps or whole episodes."""
         self._memory = player.memory
 
     def moments(self) -> tuple[float, Tensor, Tensor]:
-        """Count, mean and variance of the training part's observations."""
-        rows = torch.from_numpy(np.concatenate([one for one, _ in self.parts["train"]])).double()
+        """Count, mean and variance of the training split's observations."""
+        rows = torch.from_numpy(np.concatenate([one for one, _ in self.by_split["train"]])).double()
         return float(len(rows)), rows.mean(0).float(), rows.var(0, correction=0).float()
 
-    def dataset(self, part: str) -> Any:
-        return WholeEpisodes(self.parts[part]) if self._memory else Steps(self.parts[part])
+    def dataset(self, split: str) -> Any:
+        return WholeEpisodes(self.by_split[split]) if self._memory else Steps(self.by_split[split])
 
     def train_dataloader(self) -> Any:
         dataset, (rank, world) = self.dataset("train"), self.place
@@ -189,16 +189,16 @@ class Demonstrations(PlaysEpisodes):
     def test_dataloader(self) -> Any:
         return self._with_episodes("test")
 
-    def _with_episodes(self, part: str) -> Any:
-        dataset = self.dataset(part)
-        steps = batch_loader(dataset, EvalSampler(len(dataset), self._rows(part), *self.place), self.seed)
-        return OneAfterAnother(steps, self._episodes(part)) if self.env is not None else steps
+    def _with_episodes(self, split: str) -> Any:
+        dataset = self.dataset(split)
+        steps = batch_loader(dataset, EvalSampler(len(dataset), self._rows(split), *self.place), self.seed)
+        return OneAfterAnother(steps, self._episodes(split)) if self.env is not None else steps
 
-    def _rows(self, part: str) -> int:
+    def _rows(self, split: str) -> int:
         """Of a batch and process: steps, or as many episodes as have about so many."""
         _, world = self.place
         share = share_of(self.batch_size, world)
-        length = self.splits[part] / len(self.parts[part])
+        length = self.splits[split] / len(self.by_split[split])
         return max(1, round(share / length)) if self._memory else share
 
 

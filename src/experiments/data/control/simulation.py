@@ -11,7 +11,7 @@ from torch import Tensor
 
 from experiments.data.control.environments import gymnasium, make
 
-TRAIN, VALIDATION, TEST = range(3)  # whose episodes; no two parts share seeds
+TRAIN, VALIDATION, TEST = range(3)  # whose episodes; no two splits share seeds
 
 
 class PolicyStep(NamedTuple):
@@ -54,9 +54,9 @@ class Played(NamedTuple):
     trace: tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def seed_of(part: int, *numbers: int) -> int:
-    """Return the seed of an episode: of one part, and a run's seed, a place and a number, or a number alone."""
-    return int(np.random.SeedSequence([part, *numbers]).generate_state(1)[0])
+def seed_of(split: int, *numbers: int) -> int:
+    """Return the seed of an episode: of one split, and a run's seed, a place and a number, or a number alone."""
+    return int(np.random.SeedSequence([split, *numbers]).generate_state(1)[0])
 
 
 class Simulation:

@@ -25,7 +25,7 @@ BLANK, GO, FIRST = 1, 2, 3  # tokens: nothing happens, answer now, and the first
 class Generated(SequenceData):
     """Base of the generated sequences: a subclass draws some.
 
-    The validation and test parts are drawn apart from the training part; all are the same in every run.
+    The validation and test splits are drawn apart from the training split; all are the same in every run.
 
     Args:
         length: how far what matters lies from where it is asked; see the datasets.
@@ -67,12 +67,12 @@ class Generated(SequenceData):
 
     def load(self) -> None:
         sizes = {"train": self.count, "validation": self.count // 4, "test": self.count // 4}
-        for number, (part, size) in enumerate(sizes.items()):
-            self.sets[part] = self.draw(np.random.default_rng([number, self.length]), size)
+        for number, (split, size) in enumerate(sizes.items()):
+            self.sets[split] = self.draw(np.random.default_rng([number, self.length]), size)
         self.spec = self.describe(self.sets["train"])
-        self.splits = {part: len(store.lengths) for part, store in self.sets.items()}
-        names = {part: f"{self.name} {self.length} {part}" for part in sizes}
-        self.splits["fingerprint"] = fingerprint((names[part], np.arange(size)) for part, size in sizes.items())
+        self.splits = {split: len(store.lengths) for split, store in self.sets.items()}
+        names = {split: f"{self.name} {self.length} {split}" for split in sizes}
+        self.splits["fingerprint"] = fingerprint((names[split], np.arange(size)) for split, size in sizes.items())
 
 
 def tokens(values: np.ndarray, targets: np.ndarray, every_step: bool = False) -> Store:

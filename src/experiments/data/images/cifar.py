@@ -14,7 +14,7 @@ import numpy as np
 
 from experiments.data.common.published_files import data_root, require
 from experiments.data.images.image_data import ImageData
-from experiments.data.images.image_store import Part
+from experiments.data.images.image_store import ImageSplit
 from experiments.errors import UserError
 
 
@@ -46,21 +46,23 @@ class CIFAR10(ImageData):
 
         getattr(datasets, type(self).__name__)(data_root(self.name, self.root), download=True)
 
-    def read(self) -> tuple[tuple[str, ...], dict[str, Part]]:
+    def read(self) -> tuple[tuple[str, ...], dict[str, ImageSplit]]:
         require(self.name, self.folder, self.missing, None)
-        parts = {}
-        for part, files in self.files.items():
+        by_split = {}
+        for split, files in self.files.items():
             batches = [self._batch(self.folder / file) for file in files]
-            parts[part] = Part(np.concatenate([b.source for b in batches]), np.concatenate([b.labels for b in batches]))
-        return tuple(self._entry(self.folder / self.meta, self.names_key)), parts
+            by_split[split] = ImageSplit(
+                np.concatenate([b.source for b in batches]), np.concatenate([b.labels for b in batches])
+            )
+        return tuple(self._entry(self.folder / self.meta, self.names_key)), by_split
 
-    def _batch(self, path: Path) -> Part:
+    def _batch(self, path: Path) -> ImageSplit:
         images = np.asarray(self._entry(path, "data"))
         labels = np.asarray(self._entry(path, self.label_key), np.int64)
         if images.dtype != np.uint8 or images.shape != (len(labels), 3 * 32 * 32):
             raise UserError(f"{path} holds {images.dtype} {images.shape} with {len(labels)} labels, not rows of 3,072"
                             " bytes with one label each; delete the folder and fetch it again.")  # fmt: skip
-        return Part(images.reshape(-1, 3, 32, 32), labels)
+        return ImageSplit(images.reshape(-1, 3, 32, 32), labels)
 
     def _entry(self, path: Path, key: str) -> Any:
         content = read_pickle(path)

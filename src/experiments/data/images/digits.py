@@ -1,6 +1,6 @@
 """Handwritten digits, 8 × 8, read from the file that scikit-learn carries: real images without a download.
 
-1,797 digits of 13 writers, the test part of Alpaydin and Kaynak's "Optical Recognition of Handwritten Digits" (1998),
+1,797 digits of 13 writers, the test split of Alpaydin and Kaynak's "Optical Recognition of Handwritten Digits" (1998),
 each pixel a count of dark dots from 0 to 16.
 """
 
@@ -14,25 +14,25 @@ import numpy as np
 
 from experiments.data.common.splits import hold_out
 from experiments.data.images.image_data import ImageData
-from experiments.data.images.image_store import Part
+from experiments.data.images.image_store import ImageSplit
 from experiments.errors import UserError
 
-TEST = 360  # a fifth; the file has no test part of its own
+TEST = 360  # a fifth; the file has no test split of its own
 
 
 class Digits(ImageData):
-    """Digits 0 to 9 as (1, 8, 8), with a fixed test part of 360 drawn from every class in proportion."""
+    """Digits 0 to 9 as (1, 8, 8), with a fixed test split of 360 drawn from every class in proportion."""
 
     name = "digits"
 
-    def read(self) -> tuple[tuple[str, ...], dict[str, Part]]:
+    def read(self) -> tuple[tuple[str, ...], dict[str, ImageSplit]]:
         with gzip.open(_file(), "rt") as text:
             table = np.loadtxt(text, delimiter=",")
         images = np.rint(table[:, :64] * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
         labels = table[:, 64].astype(np.int64)
         train, test = hold_out(labels, TEST, 0, "digits.test")
-        parts = {"train": Part(images[train], labels[train]), "test": Part(images[test], labels[test])}
-        return tuple("0123456789"), parts
+        by_split = {"train": ImageSplit(images[train], labels[train]), "test": ImageSplit(images[test], labels[test])}
+        return tuple("0123456789"), by_split
 
 
 def _file() -> Path:

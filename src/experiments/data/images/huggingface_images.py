@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from experiments.data.common.huggingface import LABELS, class_names, column, open_parts
+from experiments.data.common.huggingface import LABELS, class_names, column, open_splits
 from experiments.data.images.image_data import ImageData
-from experiments.data.images.image_store import Part
+from experiments.data.images.image_store import ImageSplit
 from experiments.data.images.torchvision_sets import images_of
 from experiments.errors import UserError
 
@@ -16,11 +16,11 @@ class HuggingfaceImages(ImageData):
     """Images in memory, (1, H, W) where the first is grey, else (3, H, W).
 
     Args:
-        path: see `open_parts`.
+        path: see `open_splits`.
         config: likewise.
         image: name of the column with the images; None: the first of that type.
         label: name of the column with the classes; None: the first of that type.
-        test: share or count held out from the training images where the dataset has no test part.
+        test: share or count held out from the training images where the dataset has no test split.
         rest: the keys of `ImageData`.
     """
 
@@ -35,8 +35,8 @@ class HuggingfaceImages(ImageData):
     def held_out(self) -> dict[str, float]:
         return {"validation": self.validation, "test": self.test}
 
-    def read(self) -> tuple[tuple[str, ...], dict[str, Part]]:
-        whole = open_parts(self.path, self.config)
+    def read(self) -> tuple[tuple[str, ...], dict[str, ImageSplit]]:
+        whole = open_splits(self.path, self.config)
         train = whole["train"]
         if self.columns[0] is None and "Image" not in {type(feature).__name__ for feature in train.features.values()}:
             raise UserError(
@@ -51,15 +51,15 @@ class HuggingfaceImages(ImageData):
         numbers = {name: number for number, name in enumerate(names)}
         indexed = class_names(train, label) is not None
 
-        def examples(part: Any) -> Iterator[tuple[Any, int]]:
-            for place, row in enumerate(part):
+        def examples(split: Any) -> Iterator[tuple[Any, int]]:
+            for place, row in enumerate(split):
                 value = row[label]
                 if not indexed and str(value) not in numbers:
-                    raise UserError(f"{self.name}: label {value} of example {place} is none of the training part")
+                    raise UserError(f"{self.name}: label {value} of example {place} is none of the training split")
                 yield row[image], int(value) if indexed else numbers[str(value)]
 
-        parts = {}
-        for part, data in whole.items():
+        by_split = {}
+        for split, data in whole.items():
             if label in data.column_names and not (indexed and min(data[label]) < 0):  # -1: labels that are kept secret
-                parts[part] = images_of(self.name, len(data), examples(data), self.size)
-        return tuple(names), parts
+                by_split[split] = images_of(self.name, len(data), examples(data), self.size)
+        return tuple(names), by_split

@@ -13,14 +13,14 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from experiments.data.common.loading import BatchedData, whole
-from experiments.data.common.parts import PARTS
 from experiments.data.common.sampling import Picks, TrainSampler
+from experiments.data.common.split_names import SPLITS
 from experiments.data.common.splits import check_amount, check_labels, choose_classes, fingerprint, hold_out, keep
 from experiments.data.common.transforms import always, augmented, listed
 from experiments.data.images import augment as changes
 from experiments.data.images.augment import Augment
 from experiments.data.images.image_files import decode
-from experiments.data.images.image_store import Batch, Part, StoredImages, channel_statistics, resize
+from experiments.data.images.image_store import Batch, ImageSplit, StoredImages, channel_statistics, resize
 from experiments.errors import UserError
 from experiments.spec import ImageSpec, to_plain
 
@@ -33,12 +33,12 @@ class ImageData(BatchedData):
     Args:
         batch_size: examples a step, over all processes together.
         size: side in pixels that images are resized to at load; None keeps theirs.
-        validation: share or count held out from the training images where the dataset has no validation part.
+        validation: share or count held out from the training images where the dataset has no validation split.
         limit: use only so many training examples, evenly over the classes, or this share of each class; None: all.
         workers: processes that fetch batches; 0 is fastest for what is in memory.
         seed: of shuffling and augmentation.
         augment: see `Augment`.
-        transform: of torchvision, applied to the bytes of every image of every part, after `size`; one, or a list.
+        transform: of torchvision, applied to the bytes of every image of every split, after `size`; one, or a list.
         mean: a value a channel, of pixels scaled to [0, 1]; None: that of the training images used.
         std: standard deviation, likewise.
         classes: names of those to keep, in this order; None: all.
@@ -48,14 +48,14 @@ class ImageData(BatchedData):
 
     Attributes:
         spec: what the model needs to know, once `setup` has run.
-        splits: examples in each part, and a fingerprint of who is in it, for the record.
+        splits: examples in each split, and a fingerprint of who is in it, for the record.
 
     Raises:
-        UserError: a value is out of range, a file is missing or damaged, a part or class is empty.
+        UserError: a value is out of range, a file is missing or damaged, a split or class is empty.
     """
 
     name = "images"
-    in_memory = True  # the parts are arrays, which forked processes share
+    in_memory = True  # the splits are arrays, which forked processes share
     short: int | None = None  # the shorter side's pixels before the middle is cut out; None: those of the middle
     interpolation = "bilinear"  # of files and new images
     bits = 16  # used by files of 16 bits
@@ -91,7 +91,7 @@ class ImageData(BatchedData):
         self.mean, self.std = ([one] if isinstance(one, (int, float)) else one for one in (mean, std))
         self.root, self.download = root, download
         self.chosen = None if classes is None else tuple(map(str, classes))
-        self.sets: dict[str, Part] = {}
+        self.sets: dict[str, ImageSplit] = {}
         self._scale: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
 
     # What a dataset defines.
@@ -99,39 +99,39 @@ class ImageData(BatchedData):
     def fetch(self) -> None:
         """Download what is missing, or say where it belongs."""
 
-    def read(self) -> tuple[tuple[str, ...], dict[str, Part]]:
-        """Class names; and the parts `train`, `test` and perhaps `validation`, or `train` and sizes to hold out."""
+    def read(self) -> tuple[tuple[str, ...], dict[str, ImageSplit]]:
+        """Class names; and the splits `train`, `test` and perhaps `validation`, or `train` and sizes to hold out."""
         raise NotImplementedError
 
     def held_out(self) -> dict[str, float]:
-        """Parts to hold out from the training images if `read` gives none."""
+        """Splits to hold out from the training images if `read` gives none."""
         return {"validation": self.validation}
 
-    def load(self, part: Part, members: np.ndarray) -> Part:
-        """Return some examples of a part, as (N, C, H, W) uint8 of the size the model receives."""
-        images = torch.from_numpy(np.ascontiguousarray(part.source[members]))
+    def load(self, split: ImageSplit, members: np.ndarray) -> ImageSplit:
+        """Return some examples of a split, as (N, C, H, W) uint8 of the size the model receives."""
+        images = torch.from_numpy(np.ascontiguousarray(split.source[members]))
         images = resize(images, self.size)
         self._fetched = tuple(images.shape[2:])  # type: ignore[assignment]
-        return Part(always(self.transforms, images, "data.transform"), part.labels[members])
+        return ImageSplit(always(self.transforms, images, "data.transform"), split.labels[members])
 
-    def shape(self, part: Part) -> tuple[int, int, int]:
+    def shape(self, split: ImageSplit) -> tuple[int, int, int]:
         """Channels, height and width of loaded images."""
-        return tuple(part.source.shape[1:])
+        return tuple(split.source.shape[1:])
 
-    def statistics(self, part: Part) -> tuple[list[float], list[float]]:
+    def statistics(self, split: ImageSplit) -> tuple[list[float], list[float]]:
         """Mean and standard deviation of each channel, of pixels scaled to [0, 1]."""
-        return channel_statistics(part.source)
+        return channel_statistics(split.source)
 
-    def dataset(self, part: str, augment: Augment = NOTHING, on_device: bool = False) -> Dataset:
-        """Serve one loaded part by the batch."""
-        images, labels = self.sets[part]
+    def dataset(self, split: str, augment: Augment = NOTHING, on_device: bool = False) -> Dataset:
+        """Serve one loaded split by the batch."""
+        images, labels = self.sets[split]
         on_device = augment.on_device(on_device)
-        if augment.crop and not on_device and part == "train":
+        if augment.crop and not on_device and split == "train":
             bordered = changes.border(images, augment.crop)
             crop, (height, width) = augment.crop, images.shape[2:]
             # The bordered copy replaces the store, which goes on as a view of it.
             inner = bordered[:, :, crop : crop + height, crop : crop + width]
-            self.sets[part] = Part(inner, labels)
+            self.sets[split] = ImageSplit(inner, labels)
             images = bordered
         return StoredImages(images, torch.from_numpy(labels), augment, on_device)
 
@@ -145,30 +145,30 @@ class ImageData(BatchedData):
         """Read, check, split, limit and resize, once; later calls return at once."""
         if self.sets:
             return
-        classes, parts = self.read()
-        for part, (_, labels) in parts.items():
-            check_labels(self.name, part, labels, classes)
+        classes, by_split = self.read()
+        for split, (_, labels) in by_split.items():
+            check_labels(self.name, split, labels, classes)
         if self.chosen is not None:
-            for part, (source, labels) in parts.items():
+            for split, (source, labels) in by_split.items():
                 members, labels = choose_classes(self.chosen, classes, labels)
                 rows = source[members] if isinstance(source, np.ndarray) else [source[member] for member in members]
-                parts[part] = Part(rows, labels)
+                by_split[split] = ImageSplit(rows, labels)
             classes = self.chosen
-        origin = {part: (part, np.arange(len(labels))) for part, (_, labels) in parts.items()}
+        origin = {split: (split, np.arange(len(labels))) for split, (_, labels) in by_split.items()}
         train = origin["train"][1]
-        for part, amount in self.held_out().items():
-            if part not in parts:
-                rest, held = hold_out(parts["train"].labels[train], amount, self.split_seed, f"data.{part}")
-                train, origin[part] = train[rest], ("train", train[held])
+        for split, amount in self.held_out().items():
+            if split not in by_split:
+                rest, held = hold_out(by_split["train"].labels[train], amount, self.split_seed, f"data.{split}")
+                train, origin[split] = train[rest], ("train", train[held])
         if self.limit is not None:
-            train = train[keep(parts["train"].labels[train], self.limit, self.split_seed)]
+            train = train[keep(by_split["train"].labels[train], self.limit, self.split_seed)]
         origin["train"] = ("train", train)
-        loaded: dict[str, Part] = {}
-        for part in PARTS:
-            source, members = origin[part]
-            loaded[part] = self.load(parts[source], members)
-            if not len(loaded[part].labels):
-                raise UserError(f"{self.name}: the {part} part is empty, and needs at least one example.")
+        loaded: dict[str, ImageSplit] = {}
+        for split in SPLITS:
+            source, members = origin[split]
+            loaded[split] = self.load(by_split[source], members)
+            if not len(loaded[split].labels):
+                raise UserError(f"{self.name}: the {split} split is empty, and needs at least one example.")
         counts = np.bincount(loaded["train"].labels, minlength=len(classes))
         if not counts.all():
             empty = classes[int(np.argmin(counts))]
@@ -186,8 +186,10 @@ class ImageData(BatchedData):
         self.spec = ImageSpec(
             channels, height, width, tuple(classes), tuple(map(float, mean)), tuple(map(float, std)), self.bits
         )
-        self.splits = {part: len(loaded[part].labels) for part in PARTS}
-        self.splits["fingerprint"] = fingerprint((f"{part} of {origin[part][0]}", origin[part][1]) for part in PARTS)
+        self.splits = {split: len(loaded[split].labels) for split in SPLITS}
+        self.splits["fingerprint"] = fingerprint(
+            (f"{split} of {origin[split][0]}", origin[split][1]) for split in SPLITS
+        )
         self.sets = loaded
         black = torch.zeros(1, channels, height, width, dtype=torch.uint8)
         augmented(
@@ -195,13 +197,13 @@ class ImageData(BatchedData):
         )  # refused before the first batch
 
     def take_over(self, ready: ImageData) -> None:
-        """Does what `setup` would do, with the parts of another module that differs in nothing they depend on."""
+        """Does what `setup` would do, with the splits of another module that differs in nothing they depend on."""
         self.spec, self.splits, self.sets = ready.spec, dict(ready.splits), dict(ready.sets)
 
     @property
     def bytes(self) -> int:
-        """Memory that the parts take."""
-        return sum(part.source.nbytes for part in self.sets.values())
+        """Memory that the splits take."""
+        return sum(split.source.nbytes for split in self.sets.values())
 
     def train_dataset(self) -> Dataset:
         _, world, share = self._share()
@@ -257,19 +259,19 @@ class ImageData(BatchedData):
         """Takes the images of some classes out of training and validation, but not out of the test; before loaders are made.
 
         Raises:
-            UserError: when a part would be empty.
+            UserError: when a split would be empty.
         """
-        for part in ("train", "validation"):
-            source, found = self.sets[part]
+        for split in ("train", "validation"):
+            source, found = self.sets[split]
             rest = np.flatnonzero(~np.isin(found, list(labels)))
             if not len(rest):
                 raise UserError(
-                    f"{self.name}: nothing is left of the {part} part without its classes: leave fewer out."
+                    f"{self.name}: nothing is left of the {split} split without its classes: leave fewer out."
                 )
             if len(rest) < len(found):
                 kept = [source[place] for place in rest] if isinstance(source, list) else source[rest]
-                self.sets[part] = Part(kept, found[rest])
-                self.splits[part] = len(rest)
+                self.sets[split] = ImageSplit(kept, found[rest])
+                self.splits[split] = len(rest)
 
     def prepare(self, images: Sequence[Any]) -> torch.Tensor:
         """Return new images as the model would get them: (N, C, H, W) float, scaled, cut and normalised as for
@@ -292,25 +294,25 @@ class ImageData(BatchedData):
         changed = [always(self.transforms, torch.from_numpy(one)[None], "data.transform") for one in pixels]
         return self.on_after_batch_transfer(Batch(torch.cat(changed), torch.zeros(0)), 0)[0]
 
-    def sample(self, part: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def sample(self, split: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Images and targets as the model would get them, training images augmented as in epoch 0's first batch.
 
         It takes nothing from any loader or generator, so it may be called at any time.
         """
-        size = len(self.sets[part].labels)
-        if part == "train":
+        size = len(self.sets[split].labels)
+        if split == "train":
             picks = next(iter(TrainSampler(size, min(count, size), self.seed)))
             # Crops are left to the other path, which needs no bordered store and gives the same.
-            fetched = self.dataset(part, self.augment, True).__getitems__(picks)  # type: ignore[attr-defined]
+            fetched = self.dataset(split, self.augment, True).__getitems__(picks)  # type: ignore[attr-defined]
         else:
-            everything = self.dataset(part, Augment(), True)
+            everything = self.dataset(split, Augment(), True)
             fetched = everything.__getitems__(range(min(count, size)))  # type: ignore[attr-defined]
         return self.on_after_batch_transfer(fetched, 0)
 
-    def examples(self, part: str, indices: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images and targets of a part by their numbers, as for evaluation: (N, C, H, W) float and (N,) int64."""
+    def examples(self, split: str, indices: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images and targets of a split by their numbers, as for evaluation: (N, C, H, W) float and (N,) int64."""
         picks = Picks(np.asarray(indices, np.int64), self.seed, 0, 0, 0)
-        fetched = self.dataset(part, Augment(), True).__getitems__(picks)  # type: ignore[attr-defined]
+        fetched = self.dataset(split, Augment(), True).__getitems__(picks)  # type: ignore[attr-defined]
         if isinstance(fetched, UserError):  # what a worker would send
             raise fetched
         return self.on_after_batch_transfer(fetched, 0)
@@ -322,9 +324,9 @@ class ImageData(BatchedData):
         """The augmentations that are on."""
         return [name for name, value in vars(self.augment).items() if value]
 
-    def digest(self, part: str, augmented: bool) -> str:
-        """Hexadecimal digits that differ when anything does of what the model gets of a part, in order."""
-        source, labels = self.sets[part]
+    def digest(self, split: str, augmented: bool) -> str:
+        """Hexadecimal digits that differ when anything does of what the model gets of a split, in order."""
+        source, labels = self.sets[split]
         facts: list[Any] = [
             to_plain(self.spec),
             self.short,
@@ -346,19 +348,19 @@ class ImageData(BatchedData):
                 digest.update(f"{path}:{state.st_size}:{state.st_mtime_ns};".encode())
         return digest.hexdigest()
 
-    def in_order(self, part: str, views: int, size: int) -> DataLoader:
-        """Return every example of a part in order, `size` at a time and not augmented.
+    def in_order(self, split: str, views: int, size: int) -> DataLoader:
+        """Return every example of a split in order, `size` at a time and not augmented.
 
         With `views` that many times over, each time augmented by other draws; they are those of seed 0 in every run.
         """
-        count = len(self.sets[part].labels)
+        count = len(self.sets[split].labels)
         ranges = [range(first, min(first + size, count)) for first in range(0, count, size)]
         picks: list[Any] = [
             Picks(np.arange(one.start, one.stop), 0, view, number, 0)
             for view in range(views)
             for number, one in enumerate(ranges)
         ]
-        dataset = self.dataset(part, self.augment if views else Augment(), True)
+        dataset = self.dataset(split, self.augment if views else Augment(), True)
         return self._loader(dataset, picks or ranges, self.eval_workers(dataset))
 
     @property

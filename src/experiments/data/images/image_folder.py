@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from experiments.data.common.parts import hidden, part_folders, subfolders
 from experiments.data.common.published_files import OFFLINE, data_root
 from experiments.data.common.sampling import Picks
+from experiments.data.common.split_names import hidden, split_folders, subfolders
 from experiments.data.common.splits import check_amount
 from experiments.data.common.transforms import always, augmented
 from experiments.data.images import SUFFIXES
@@ -29,7 +29,7 @@ from experiments.data.images import augment as changes
 from experiments.data.images.augment import Augment
 from experiments.data.images.image_data import NOTHING, ImageData
 from experiments.data.images.image_files import INTERPOLATIONS, bits_used, check, decode
-from experiments.data.images.image_store import Batch, Part, channel_statistics
+from experiments.data.images.image_store import Batch, ImageSplit, channel_statistics
 from experiments.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class ImageFolder(ImageData):
         resize: the shorter side's pixels before the middle of `size` is cut out; None takes the largest middle.
         interpolation: how images are brought to their size, one of `INTERPOLATIONS`; None: bilinear.
         test: share or count held out from the training images where there is no test folder; "val" makes the val
-            folder the test part, and holds validation out instead.
+            folder the test split, and holds validation out instead.
         memory: megabytes that decoded images may take before they are read from disk in every epoch.
         skip_broken: leave out unreadable files with a warning, instead of an error.
         rest: the keys of `ImageData`.
@@ -92,9 +92,9 @@ class ImageFolder(ImageData):
             raise UserError(f"data.root={folder} is not a folder: it should hold train/<class>/* or class folders;"
                             f" {OFFLINE}.")  # fmt: skip
 
-    def read(self) -> tuple[tuple[str, ...], dict[str, Part]]:
+    def read(self) -> tuple[tuple[str, ...], dict[str, ImageSplit]]:
         self.fetch()
-        folders = part_folders(data_root(self.name, self.root))
+        folders = split_folders(data_root(self.name, self.root))
         if self.test == "val":
             if "test" in folders or "validation" not in folders:
                 raise UserError(f"data.test=val needs a val folder and no test folder in {self.root};"
@@ -103,25 +103,25 @@ class ImageFolder(ImageData):
         classes = tuple(one.name for one in subfolders(folders["train"]))
         if len(classes) < 2:
             raise UserError(f"{folders['train']} holds {len(classes)} class folders; a classifier needs at least 2.")
-        parts = {part: list_images(folder, classes) for part, folder in folders.items()}
+        by_split = {split: list_images(folder, classes) for split, folder in folders.items()}
         # Where no size is asked for, all must have the first one's.
-        height, width = (self.size, self.size) if self.size else check(parts["train"].source[0])
+        height, width = (self.size, self.size) if self.size else check(by_split["train"].source[0])
         self._decoded = (1 if self.grey else 3, height, width)
         self._fetched = self._decoded[1:]
         self._shape = tuple(self._changed(np.zeros(self._decoded, np.uint8)).shape)  # type: ignore[assignment]
-        self.bits = bits_used(parts["train"].source)
-        return classes, parts
+        self.bits = bits_used(by_split["train"].source)
+        return classes, by_split
 
     def held_out(self) -> dict[str, float]:
         return {"validation": self.validation} | ({} if isinstance(self.test, str) else {"test": self.test})
 
-    def load(self, part: Part, members: np.ndarray) -> Part:
+    def load(self, split: ImageSplit, members: np.ndarray) -> ImageSplit:
         """Decode the images that fit into memory; of the others, read the headers."""
-        paths, labels = [part.source[member] for member in members], part.labels[members]
+        paths, labels = [split.source[member] for member in members], split.labels[members]
         needed = len(paths) * int(np.prod(self._shape))
         if needed > self._memory:
             whole = self._whole(_in_threads(self._check, paths))
-            return Part([path for path, ok in zip(paths, whole, strict=True) if ok], labels[whole])
+            return ImageSplit([path for path, ok in zip(paths, whole, strict=True) if ok], labels[whole])
         self._memory -= needed
         images = np.empty((len(paths), *self._shape), np.uint8)
 
@@ -133,26 +133,26 @@ class ImageFolder(ImageData):
         whole = self._whole(_in_threads(fill, range(len(paths))))
         if not whole.all():
             images = images[whole]
-        return Part(torch.from_numpy(images), labels[whole])
+        return ImageSplit(torch.from_numpy(images), labels[whole])
 
-    def shape(self, part: Part) -> tuple[int, int, int]:
+    def shape(self, split: ImageSplit) -> tuple[int, int, int]:
         return self._shape
 
-    def statistics(self, part: Part) -> tuple[list[float], list[float]]:
-        """Exact in memory; from disk, an estimate from up to 1,000 images spread over the part."""
-        if isinstance(part.source, torch.Tensor):
-            return channel_statistics(part.source)
-        places = np.linspace(0, len(part.source) - 1, min(ESTIMATE, len(part.source))).astype(int)
-        some = [part.source[place] for place in places]
+    def statistics(self, split: ImageSplit) -> tuple[list[float], list[float]]:
+        """Exact in memory; from disk, an estimate from up to 1,000 images spread over the split."""
+        if isinstance(split.source, torch.Tensor):
+            return channel_statistics(split.source)
+        places = np.linspace(0, len(split.source) - 1, min(ESTIMATE, len(split.source))).astype(int)
+        some = [split.source[place] for place in places]
         images = _in_threads(self._decode, some)
         self._whole(images)
         decoded = [image for image in images if isinstance(image, np.ndarray)]
         return channel_statistics(torch.from_numpy(np.stack(decoded)))
 
-    def dataset(self, part: str, augment: Augment = NOTHING, on_device: bool = False) -> Dataset:
-        source, labels = self.sets[part]
+    def dataset(self, split: str, augment: Augment = NOTHING, on_device: bool = False) -> Dataset:
+        source, labels = self.sets[split]
         if isinstance(source, torch.Tensor):
-            return super().dataset(part, augment, on_device)
+            return super().dataset(split, augment, on_device)
         targets = torch.from_numpy(labels)
         return Streamed(
             source, targets, self._decoded, augment, on_device, self.short, self.interpolation, self.bits, self._changed
@@ -270,8 +270,8 @@ class _SizesDifferError(UserError):
     """Not the file's fault, so never skipped."""
 
 
-def list_images(folder: Path, classes: tuple[str, ...]) -> Part:
-    """Return the image files of one part, sorted, with their labels.
+def list_images(folder: Path, classes: tuple[str, ...]) -> ImageSplit:
+    """Return the image files of one split, sorted, with their labels.
 
     Raises:
         UserError: a folder is of no class, or has no image.
@@ -294,7 +294,7 @@ def list_images(folder: Path, classes: tuple[str, ...]) -> Part:
         labels += [classes.index(name)] * (len(paths) - before)
     if ignored:
         log.warning("%s: ignored files that are no photographs: %d, such as %s", folder, len(ignored), ignored[0])
-    return Part(paths, np.array(labels, np.int64))
+    return ImageSplit(paths, np.array(labels, np.int64))
 
 
 def _in_threads(function: Callable[[T], object], items: Sequence[T]) -> list[object]:

@@ -1,4 +1,4 @@
-"""Images in memory: parts of a dataset, served by the batch, resized and measured."""
+"""Images in memory: splits of a dataset, served by the batch, resized and measured."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from experiments.errors import UserError
 from experiments.system.memory import require_memory
 
 
-class Part(NamedTuple):
-    """Examples of one part, or of one file of the dataset.
+class ImageSplit(NamedTuple):
+    """Examples of one split, or of one file of the dataset.
 
     Attributes:
         source: (N, C, H, W) uint8 images, an array as read and a tensor once loaded; or names of image files.
@@ -75,8 +75,8 @@ class StoredImages(Dataset):
 
     def _batch(self, picks: Picks | range) -> Batch:
         if isinstance(picks, range):
-            part = slice(picks.start, picks.stop)
-            return Batch(self.images[part], self.labels[part])
+            picked = slice(picks.start, picks.stop)
+            return Batch(self.images[picked], self.labels[picked])
         targets = torch.from_numpy(self.labels.numpy().take(picks.indices))
         extra = (
             torch.from_numpy(changes.draw_extra(self.augment, picks)).view(torch.int32) if self.augment.extra else None
@@ -112,8 +112,8 @@ def resize(images: torch.Tensor, size: int | None) -> torch.Tensor:
         # In float: the byte kernels differ from processor to processor.
         chunk = images[start : start + 1024].float()
         whole = F.interpolate(chunk, size=target, mode="bilinear", antialias=True, align_corners=False)
-        part = whole[:, :, top : top + size, left : left + size].round_().clamp_(0, 255)
-        resized[start : start + 1024] = part.to(torch.uint8)
+        piece = whole[:, :, top : top + size, left : left + size].round_().clamp_(0, 255)
+        resized[start : start + 1024] = piece.to(torch.uint8)
     return resized
 
 

@@ -1,4 +1,4 @@
-"""MedMNIST (Yang et al. 2023): medical images of 28 × 28, each set one npz file with its own three parts.
+"""MedMNIST (Yang et al. 2023): medical images of 28 × 28, each set one npz file with its own three splits.
 
 The keys are train_images, train_labels, val_images and so on; labels are (N, 1).
 """
@@ -15,10 +15,10 @@ import numpy as np
 from experiments.data.common.packed import refuse_too_large
 from experiments.data.common.published_files import data_root, require
 from experiments.data.images.image_data import ImageData
-from experiments.data.images.image_store import Part
+from experiments.data.images.image_store import ImageSplit
 from experiments.errors import UserError
 
-PARTS = {"train": "train", "validation": "val", "test": "test"}
+SPLITS = {"train": "train", "validation": "val", "test": "test"}
 
 
 class MedMNIST(ImageData):
@@ -33,7 +33,7 @@ class MedMNIST(ImageData):
     name = "medmnist"
 
     def __init__(self, *, file: str, labels: Sequence[str], **rest: Any) -> None:
-        super().__init__(validation=0.1, **rest)  # never held out: the file has that part
+        super().__init__(validation=0.1, **rest)  # never held out: the file has that split
         self.file, self.labels = file, tuple(map(str, labels))
 
     @property
@@ -48,23 +48,23 @@ class MedMNIST(ImageData):
             None,
         )
 
-    def read(self) -> tuple[tuple[str, ...], dict[str, Part]]:
+    def read(self) -> tuple[tuple[str, ...], dict[str, ImageSplit]]:
         self.fetch()
         try:
             refuse_too_large(self.path)
             with np.load(self.path, allow_pickle=False) as arrays:
-                found = {part: (arrays[f"{key}_images"], arrays[f"{key}_labels"]) for part, key in PARTS.items()}
+                found = {split: (arrays[f"{key}_images"], arrays[f"{key}_labels"]) for split, key in SPLITS.items()}
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise UserError(f"{self.path} cannot be read ({error}); fetch it again.") from error
-        parts = {}
-        for part, (images, labels) in found.items():
+        by_split = {}
+        for split, (images, labels) in found.items():
             if (
                 images.dtype != np.uint8
                 or images.ndim not in (3, 4)
                 or labels.shape not in ((len(images), 1), (len(images),))
             ):
-                raise UserError(f"{self.path} holds {images.dtype} {images.shape} with labels {labels.shape} as {part}, not"
+                raise UserError(f"{self.path} holds {images.dtype} {images.shape} with labels {labels.shape} as {split}, not"
                                 " bytes with one label each; take a set of MedMNIST with one label an image.")  # fmt: skip
             images = images[:, None] if images.ndim == 3 else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-            parts[part] = Part(images, labels.reshape(-1).astype(np.int64))
-        return self.labels, parts
+            by_split[split] = ImageSplit(images, labels.reshape(-1).astype(np.int64))
+        return self.labels, by_split

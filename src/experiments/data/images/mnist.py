@@ -14,7 +14,7 @@ import numpy as np
 from experiments.data.common.packed import unpacked
 from experiments.data.common.published_files import data_root, require
 from experiments.data.images.image_data import ImageData
-from experiments.data.images.image_store import Part
+from experiments.data.images.image_store import ImageSplit
 from experiments.errors import UserError
 
 FILES = {
@@ -44,16 +44,16 @@ class MNIST(ImageData):
 
         getattr(datasets, type(self).__name__)(data_root(self.name, self.root), download=True)
 
-    def read(self) -> tuple[tuple[str, ...], dict[str, Part]]:
+    def read(self) -> tuple[tuple[str, ...], dict[str, ImageSplit]]:
         require(self.name, self.folder, self.missing, None)
-        parts = {}
-        for part, (images_file, labels_file) in FILES.items():
+        by_split = {}
+        for split, (images_file, labels_file) in FILES.items():
             images, labels = (read_idx(_path(self.folder, file)) for file in (images_file, labels_file))
             if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
                 raise UserError(f"{self.folder / images_file} with {images.shape} and its labels with {labels.shape} do"
                                 " not belong together; delete both and fetch them again.")  # fmt: skip
-            parts[part] = Part(images[:, None], labels.astype(np.int64))
-        return self.classes, parts
+            by_split[split] = ImageSplit(images[:, None], labels.astype(np.int64))
+        return self.classes, by_split
 
 
 class FashionMNIST(MNIST):

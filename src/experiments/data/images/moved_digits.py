@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.data.images.digits import Digits
-from experiments.data.images.image_store import Part
+from experiments.data.images.image_store import ImageSplit
 from experiments.errors import UserError
 
 SIDE, INNER = 24, 8  # pixels of the ground and of a digit
@@ -15,7 +15,7 @@ _ROOM = (SIDE - INNER) // 2
 
 
 class MovedDigits(Digits):
-    """Digits of 8 × 8 in the middle of (1, 24, 24); those of the test part lie `shift` pixels off, in eight directions by turns.
+    """Digits of 8 × 8 in the middle of (1, 24, 24); those of the test split lie `shift` pixels off, in eight directions by turns.
 
     Args:
         shift: pixels, from 0 to 8.
@@ -35,10 +35,12 @@ class MovedDigits(Digits):
             )
         self.shift = shift
 
-    def read(self) -> tuple[tuple[str, ...], dict[str, Part]]:
-        names, parts = super().read()
+    def read(self) -> tuple[tuple[str, ...], dict[str, ImageSplit]]:
+        names, by_split = super().read()
         shifts = {"train": 0, "test": self.shift}
-        return names, {part: Part(_moved(found.source, shifts[part]), found.labels) for part, found in parts.items()}
+        return names, {
+            split: ImageSplit(_moved(found.source, shifts[split]), found.labels) for split, found in by_split.items()
+        }
 
 
 def _moved(images: np.ndarray, shift: int) -> np.ndarray:

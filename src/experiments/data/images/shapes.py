@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.data.images.image_data import ImageData
-from experiments.data.images.image_store import Part
+from experiments.data.images.image_store import ImageSplit
 from experiments.system.memory import require_memory
 
 CLASSES = ("disc", "square", "triangle", "cross")
@@ -18,7 +18,7 @@ class Shapes(ImageData):
     """Shapes of random size, place and brightness on a noisy ground, (1, 28, 28); always the same ones.
 
     Args:
-        count: training examples, validation included; the test part has a quarter as many.
+        count: training examples, validation included; the test split has a quarter as many.
         rest: the keys of `ImageData`.
     """
 
@@ -29,11 +29,11 @@ class Shapes(ImageData):
         require_memory(40 * count * SIDE**2, f"data.count={count}", "take fewer images")
         self.count = count
 
-    def read(self) -> tuple[tuple[str, ...], dict[str, Part]]:
+    def read(self) -> tuple[tuple[str, ...], dict[str, ImageSplit]]:
         return CLASSES, {"train": draw(self.count, 0), "test": draw(max(len(CLASSES), self.count // 4), 1)}
 
 
-def draw(count: int, seed: int) -> Part:
+def draw(count: int, seed: int) -> ImageSplit:
     """`count` images (N, 1, 28, 28) uint8, the classes taking turns."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % len(CLASSES)
@@ -52,4 +52,4 @@ def draw(count: int, seed: int) -> Part:
     ground = rng.normal(30, 15, inside.shape)
     brightness = rng.uniform(90, 220, (count, 1, 1))
     images = np.clip(ground + inside * brightness, 0, 255).astype(np.uint8)
-    return Part(images[:, None], labels.astype(np.int64))
+    return ImageSplit(images[:, None], labels.astype(np.int64))

@@ -11,15 +11,15 @@ import numpy as np
 from experiments.data.common.published_files import OFFLINE, data_root
 from experiments.data.images.image_data import ImageData
 from experiments.data.images.image_files import decode
-from experiments.data.images.image_store import Part
+from experiments.data.images.image_store import ImageSplit
 from experiments.errors import UserError, first_line, unknown
 
-# Keywords that give a dataset's parts; a part that is not there is held out from the training images.
+# Keywords that give a dataset's splits; a split that is not there is held out from the training images.
 _BY_TRAIN = {"train": {"train": True}, "test": {"train": False}}
 _BY_SPLIT = {"train": {"split": "train"}, "test": {"split": "test"}}
 _BY_THREE = _BY_SPLIT | {"validation": {"split": "val"}}
 _WHOLE: dict[str, dict[str, Any]] = {"train": {}}
-PARTS: dict[str, dict[str, dict[str, Any]]] = (
+SPLITS: dict[str, dict[str, dict[str, Any]]] = (
     dict.fromkeys(("CIFAR10", "CIFAR100", "EMNIST", "FashionMNIST", "KMNIST", "MNIST", "QMNIST", "USPS"), _BY_TRAIN)
     | dict.fromkeys(("FER2013", "Food101", "GTSRB", "STL10", "StanfordCars", "SVHN"), _BY_SPLIT)
     | dict.fromkeys(("DTD", "FGVCAircraft", "Flowers102", "PCAM", "RenderedSST2"), _BY_THREE)
@@ -40,7 +40,7 @@ class TorchvisionSet(ImageData):
     Args:
         name: of the class in `torchvision.datasets`.
         options: further keywords of that class, such as `{split: letters}` of EMNIST.
-        test: share or count held out from the training images where the set has no test part.
+        test: share or count held out from the training images where the set has no test split.
         rest: the keys of `ImageData`.
 
     Raises:
@@ -51,10 +51,10 @@ class TorchvisionSet(ImageData):
         from torchvision import datasets  # type: ignore[import-untyped]
 
         super().__init__(**rest)
-        if name not in PARTS:
+        if name not in SPLITS:
             other = " (its examples are no images with one label each)" if hasattr(datasets, name) else ""
             raise UserError(
-                unknown(f"data.name={name}", f"no classification dataset of torchvision{other}", name, list(PARTS))
+                unknown(f"data.name={name}", f"no classification dataset of torchvision{other}", name, list(SPLITS))
             )
         self.name, self.kind, self.test = f"torchvision ({name})", name, test
         self._class = getattr(datasets, name)
@@ -84,17 +84,17 @@ class TorchvisionSet(ImageData):
     def held_out(self) -> dict[str, float]:
         return {"validation": self.validation, "test": self.test}
 
-    def read(self) -> tuple[tuple[str, ...], dict[str, Part]]:
-        parts, names = {}, None
-        for part, keywords in PARTS[self.kind].items():
+    def read(self) -> tuple[tuple[str, ...], dict[str, ImageSplit]]:
+        by_split, names = {}, None
+        for split, keywords in SPLITS[self.kind].items():
             opened = self._open(keywords)
-            parts[part] = images_of(self.name, len(opened), opened, self.size)
+            by_split[split] = images_of(self.name, len(opened), opened, self.size)
             names = names or getattr(opened, "classes", None)
-        last = max(int(part.labels.max()) for part in parts.values())
+        last = max(int(split.labels.max()) for split in by_split.values())
         named = [" ".join(one) if isinstance(one, (tuple, list)) else str(one) for one in names or ()]
         if not last < len(named) or len(set(named)) < len(named):
             named = [str(number) for number in range(last + 1)]
-        return tuple(named), parts
+        return tuple(named), by_split
 
     def _open(self, keywords: Mapping[str, Any], download: bool = False) -> Any:
         taken = self._keywords()
@@ -113,8 +113,8 @@ class TorchvisionSet(ImageData):
             ) from error
 
 
-def images_of(name: str, count: int, examples: Iterable[tuple[Any, Any]], size: int | None) -> Part:
-    """Decoded images and labels of a part.
+def images_of(name: str, count: int, examples: Iterable[tuple[Any, Any]], size: int | None) -> ImageSplit:
+    """Decoded images and labels of a split.
 
     Args:
         name: of the dataset, for messages.
@@ -152,5 +152,5 @@ def images_of(name: str, count: int, examples: Iterable[tuple[Any, Any]], size: 
         if place + 1 == count:  # some sets have no end of their own
             break
     if images is None:
-        raise UserError(f"{name}: a part is empty, and needs at least one example.")
-    return Part(images[: place + 1], labels[: place + 1])
+        raise UserError(f"{name}: a split is empty, and needs at least one example.")
+    return ImageSplit(images[: place + 1], labels[: place + 1])

@@ -34,7 +34,7 @@ FOLDERS = {"train": "train", "validation": "val", "test": "test"}
 class CamVid(MaskData):
     """Frames of four drives with eleven classes; value 11 is void and ignored.
 
-    Without a test folder, val is the test part, and validation is held out of train. Neighbouring frames are alike, so what is
+    Without a test folder, val is the test split, and validation is held out of train. Neighbouring frames are alike, so what is
     held out is the end of each drive, not frames by chance.
 
     Args:
@@ -46,8 +46,8 @@ class CamVid(MaskData):
     def read(self) -> MaskContents:
         root = first_folder(self.root, self.name, ("camvid", "CamVid", "camvid_240x180"), "train")
         meaning = Meaning(CLASSES, tuple(range(len(CLASSES))), (VOID, 255), False, COLOURS)
-        parts: dict[str, list[Pair]] = {}
-        for part, name in FOLDERS.items():
+        by_split: dict[str, list[Pair]] = {}
+        for split, name in FOLDERS.items():
             images, masks = root / name, root / f"{name}annot"
             if images.is_dir() != masks.is_dir():
                 there, missing = (images, masks) if images.is_dir() else (masks, images)
@@ -56,15 +56,15 @@ class CamVid(MaskData):
                 )
             if images.is_dir():
                 files = matched(images, masks, self.skip_broken)
-                parts[part] = [pair_of(image, mask, partial(classes_of, meaning)) for image, mask in files]
-        if "train" not in parts:
+                by_split[split] = [pair_of(image, mask, partial(classes_of, meaning)) for image, mask in files]
+        if "train" not in by_split:
             raise UserError(
                 f"data=camvid: {root} has no train and trainannot: set data.root to the folder that holds them"
             )
-        if "test" not in parts and "validation" in parts:
-            log.warning("camvid: there is no test folder: val is the test part, and validation is held out of train")
-            parts["test"] = parts.pop("validation")
-        return MaskContents(CLASSES, COLOURS, parts)
+        if "test" not in by_split and "validation" in by_split:
+            log.warning("camvid: there is no test folder: val is the test split, and validation is held out of train")
+            by_split["test"] = by_split.pop("validation")
+        return MaskContents(CLASSES, COLOURS, by_split)
 
     def hold_out(self, pairs: list[Pair], amount: float, key: str, of: int) -> tuple[list[Pair], list[Pair]]:
         """Holds out the last frames of every drive, in proportion."""

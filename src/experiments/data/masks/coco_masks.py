@@ -19,7 +19,7 @@ from experiments.errors import UserError
 
 log = logging.getLogger(__name__)
 BACKGROUND = "background"
-# A part's JSON file and folder of images, as COCO distributes them or as one set without parts.
+# A split's JSON file and folder of images, as COCO distributes them or as one set without splits.
 FILES = {
     "train": (
         ("annotations/instances_train2017.json", "train2017"),
@@ -62,24 +62,24 @@ class CocoMasks(MaskData):
             raise UserError(
                 f"data={self.name}: {self.root} has none of {', '.join(places)}: set data.root or the variable EXPERIMENTS_DATA"
             )
-        parts: dict[str, list[Pair]] = {}
+        by_split: dict[str, list[Pair]] = {}
         classes: tuple[str, ...] = ()
         self._dropped = 0
-        for part, choices in FILES.items():
+        for split, choices in FILES.items():
             file, images = next(((root / f, root / i) for f, i in choices if (root / f).is_file()), (None, root))
             if file is not None:
-                found, parts[part] = self._part(file, images)
+                found, by_split[split] = self._part(file, images)
                 if classes and found != classes:
-                    raise UserError(f"{file} has other categories than the training part: give both the same")
+                    raise UserError(f"{file} has other categories than the training split: give both the same")
                 classes = found
         if self._dropped:
             log.warning("%s: %d outlines were dropped, as data.bad=drop says", self.name, self._dropped)
-        if "test" not in parts and "validation" in parts:
+        if "test" not in by_split and "validation" in by_split:
             log.warning(
-                "%s: there are no test images: val is the test part, and validation is held out of train", self.name
+                "%s: there are no test images: val is the test split, and validation is held out of train", self.name
             )
-            parts["test"] = parts.pop("validation")
-        return MaskContents(classes, distinct_colours(len(classes)), parts)
+            by_split["test"] = by_split.pop("validation")
+        return MaskContents(classes, distinct_colours(len(classes)), by_split)
 
     def _part(self, file: Path, folder: Path) -> tuple[tuple[str, ...], list[Pair]]:
         content = read_json(file)
@@ -240,11 +240,11 @@ def run_lengths(counts: Any) -> list[int]:
     runs: list[int] = []
     value = shift = 0
     for letter in letters:
-        part = letter - 48
-        value |= (part & 31) << shift
+        bits = letter - 48
+        value |= (bits & 31) << shift
         shift += 5
-        if not part & 32:
-            if part & 16:
+        if not bits & 32:
+            if bits & 16:
                 value -= 1 << shift
             runs.append(value + (runs[-2] if len(runs) > 2 else 0))
             value = shift = 0

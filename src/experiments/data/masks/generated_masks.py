@@ -21,7 +21,7 @@ class GeneratedMasks(MaskData):
     """Up to three shapes of any colour, size and place on a noisy ground; always the same ones.
 
     Args:
-        count: training images, validation included; the test part has a quarter as many.
+        count: training images, validation included; the test split has a quarter as many.
         side: of the images, in pixels, before `data.size`.
         rest: the keys of `MaskData`.
     """

@@ -17,12 +17,12 @@ class MaskContents(NamedTuple):
     Attributes:
         classes: names; a pixel of a mask is an index into them.
         colours: of the classes, as "#rrggbb"; empty where any will do.
-        parts: examples of `train`, and of `validation` and `test` where there are some.
+        by_split: examples of `train`, and of `validation` and `test` where there are some.
     """
 
     classes: tuple[str, ...]
     colours: tuple[str, ...]
-    parts: dict[str, list[Pair]]
+    by_split: dict[str, list[Pair]]
 
 
 def first_folder(root: str | None, name: str, choices: Sequence[str], holds: str) -> Path:

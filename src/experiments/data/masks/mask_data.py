@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from experiments.data.common.loading import BatchedData
-from experiments.data.common.parts import PARTS
 from experiments.data.common.sampling import Picks, TrainSampler
+from experiments.data.common.split_names import SPLITS
 from experiments.data.common.splits import check_amount, fingerprint, hold_out
 from experiments.data.images.image_files import bits_used
 from experiments.data.images.image_store import channel_statistics
@@ -23,7 +23,7 @@ from experiments.data.masks.mask_contents import MaskContents
 from experiments.data.masks.mask_files import FITS, Pair, Photograph, fitted, picture_of
 from experiments.data.masks.mask_store import Example, MaskBatch, StoredMasks, StreamedMasks
 from experiments.data.masks.mask_values import IGNORED, distinct_colours
-from experiments.data.masks.part_reader import Border, MaskPart, PartReader
+from experiments.data.masks.split_reader import Border, MaskSplit, SplitReader
 from experiments.errors import UserError
 from experiments.spec import MaskSpec
 
@@ -39,7 +39,7 @@ class MaskData(BatchedData):
         size: side, or height and width, that images are brought to at load; None keeps theirs, which must be alike.
         fit: how: see `fitted`.
         grey: read the images as grey.
-        validation: share or count held out from the training images where the dataset has no validation part.
+        validation: share or count held out from the training images where the dataset has no validation split.
         test: likewise.
         limit: use only so many training images, or this share; None: all.
         workers: processes that read batches that do not fit in memory.
@@ -56,7 +56,7 @@ class MaskData(BatchedData):
         root: folder of the dataset.
 
     Raises:
-        UserError: a value is out of range, a file is missing or damaged, a part is empty.
+        UserError: a value is out of range, a file is missing or damaged, a split is empty.
     """
 
     name = "masks"
@@ -105,13 +105,13 @@ class MaskData(BatchedData):
         self.split_seed, self.skip_broken, self.root = split_seed, skip_broken, root
         self.memory = memory
         self.spec: MaskSpec
-        self.parts: dict[str, MaskPart] = {}
-        self._reader: PartReader
+        self.by_split: dict[str, MaskSplit] = {}
+        self._reader: SplitReader
 
     # What a dataset defines.
 
     def read(self) -> MaskContents:
-        """Return its classes and the files of its parts."""
+        """Return its classes and the files of its splits."""
         raise NotImplementedError
 
     def hold_out(self, pairs: list[Pair], amount: float, key: str, of: int) -> tuple[list[Pair], list[Pair]]:
@@ -123,18 +123,18 @@ class MaskData(BatchedData):
 
     def setup(self, stage: str | None = None) -> None:
         """Reads, checks, splits, limits and resizes, once; later calls return at once."""
-        if self.parts:
+        if self.by_split:
             return
         found = self.read()
-        pairs = {part: list(several) for part, several in found.parts.items()}
+        pairs = {split: list(several) for split, several in found.by_split.items()}
         total = len(pairs.get("train", []))
         if not total:
             raise UserError(
-                f"{self.name}: the train part is empty, and needs at least one image: check data.root={self.root}"
+                f"{self.name}: the train split is empty, and needs at least one image: check data.root={self.root}"
             )
-        for part, amount in (("test", self.test), ("validation", self.validation)):
-            if part not in pairs:
-                pairs["train"], pairs[part] = self.hold_out(pairs["train"], amount, f"data.{part}", total)
+        for split, amount in (("test", self.test), ("validation", self.validation)):
+            if split not in pairs:
+                pairs["train"], pairs[split] = self.hold_out(pairs["train"], amount, f"data.{split}", total)
         if self.limit is not None:
             pairs["train"] = self._limited(pairs["train"])
         shape = self.size or pairs["train"][0].size
@@ -142,32 +142,32 @@ class MaskData(BatchedData):
         border = Border(self.border_weight, self.border_sigma, self._index_of_background(found.classes))
         memory = self.memory * 1e6
         bits = bits_used([pair.image for pair in pairs["train"] if not isinstance(pair.image, np.ndarray)])
-        self._reader = PartReader(
+        self._reader = SplitReader(
             shape, self.size is not None, self.fit, self.grey, bits, border, memory, self.skip_broken
         )
-        parts = {part: self._reader.part(pairs[part], part == "train") for part in PARTS}
-        for part in PARTS:
-            if not parts[part].pairs:
+        by_split = {split: self._reader.split(pairs[split], split == "train") for split in SPLITS}
+        for split in SPLITS:
+            if not by_split[split].pairs:
                 raise UserError(
-                    f"{self.name}: the {part} part is empty, and needs at least one image: add some, or hold out more"
+                    f"{self.name}: the {split} split is empty, and needs at least one image: add some, or hold out more"
                 )
-        mean, std = self._normalisation_of(parts["train"])
+        mean, std = self._normalisation_of(by_split["train"])
         colours = found.colours or distinct_colours(len(found.classes))
         self.spec = MaskSpec(len(mean), *shape, found.classes, mean, std, bits, colours=colours, ignored=IGNORED)
-        self._check_masks(parts)
-        self.splits = {part: len(parts[part].pairs) for part in PARTS}
-        names = {part: "\n".join(pair.name for pair in parts[part].pairs) for part in PARTS}
+        self._check_masks(by_split)
+        self.splits = {split: len(by_split[split].pairs) for split in SPLITS}
+        names = {split: "\n".join(pair.name for pair in by_split[split].pairs) for split in SPLITS}
         self.splits["fingerprint"] = fingerprint(
-            (part, np.frombuffer(text.encode(), np.uint8)) for part, text in names.items()
+            (split, np.frombuffer(text.encode(), np.uint8)) for split, text in names.items()
         )
-        self.parts = parts
+        self.by_split = by_split
 
-    def dataset(self, part: str, augmented: bool = False) -> Dataset:
+    def dataset(self, split: str, augmented: bool = False) -> Dataset:
         augment = self.augment if augmented else None
-        pairs, stored = self.parts[part]
+        pairs, stored = self.by_split[split]
         if stored is not None:
             return StoredMasks(*stored, augment)
-        return StreamedMasks(len(pairs), partial(self._example, part), augment)
+        return StreamedMasks(len(pairs), partial(self._example, split), augment)
 
     def train_dataset(self) -> Dataset:
         return self.dataset("train", augmented=True)
@@ -206,15 +206,15 @@ class MaskData(BatchedData):
     def class_counts(self) -> list[int]:
         """Training pixels of each class."""
         counts = np.zeros(256, np.int64)
-        for place in range(len(self.parts["train"].pairs)):
+        for place in range(len(self.by_split["train"].pairs)):
             counts += np.bincount(self._plain("train", place)[1].reshape(-1), minlength=256)
         return counts[: self.spec.num_classes].tolist()
 
-    def grey_values(self, part: str) -> np.ndarray:
-        """Pixels of a part by class and grey value, (K, 256) int64; of colours, their mean."""
+    def grey_values(self, split: str) -> np.ndarray:
+        """Pixels of a split by class and grey value, (K, 256) int64; of colours, their mean."""
         counts = np.zeros(256 * 256, np.int64)
-        for place in range(len(self.parts[part].pairs)):
-            image, mask = self._plain(part, place)
+        for place in range(len(self.by_split[split].pairs)):
+            image, mask = self._plain(split, place)
             grey = image[0] if len(image) == 1 else image.mean(axis=0, dtype=np.float32).round().astype(np.int64)
             counts += np.bincount((mask.astype(np.int64) * 256 + grey).reshape(-1), minlength=256 * 256)
         return counts.reshape(256, 256)[: self.spec.num_classes]
@@ -255,25 +255,25 @@ class MaskData(BatchedData):
         self._normalise(values)
         return values.contiguous()
 
-    def sample(self, part: str, count: int) -> tuple[Tensor, Tensor]:
+    def sample(self, split: str, count: int) -> tuple[Tensor, Tensor]:
         """Images and masks as the model would get them, training images augmented as in epoch 0's first batch."""
-        size = len(self.parts[part].pairs)
-        if part == "train":
+        size = len(self.by_split[split].pairs)
+        if split == "train":
             picks: Any = next(iter(TrainSampler(size, min(count, size), self.seed)))
-            fetched = self.dataset(part, augmented=True).__getitems__(picks)  # type: ignore[attr-defined]
+            fetched = self.dataset(split, augmented=True).__getitems__(picks)  # type: ignore[attr-defined]
         else:
-            fetched = self.dataset(part).__getitems__(range(min(count, size)))  # type: ignore[attr-defined]
+            fetched = self.dataset(split).__getitems__(range(min(count, size)))  # type: ignore[attr-defined]
         return self.on_after_batch_transfer(self._sound(fetched), 0)[:2]
 
-    def examples(self, part: str, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Images (N, C, H, W) and masks (N, H, W) of a part by their numbers, as for evaluation."""
+    def examples(self, split: str, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Images (N, C, H, W) and masks (N, H, W) of a split by their numbers, as for evaluation."""
         picks = Picks(np.asarray(indices, np.int64), self.seed, 0, 0, 0)
-        fetched = self.dataset(part).__getitems__(picks)  # type: ignore[attr-defined]
+        fetched = self.dataset(split).__getitems__(picks)  # type: ignore[attr-defined]
         return self.on_after_batch_transfer(self._sound(fetched), 0)[:2]
 
-    def names(self, part: str, indices: Sequence[int]) -> list[str]:
-        """File names of some images of a part."""
-        return [self.parts[part].pairs[index].name for index in indices]
+    def names(self, split: str, indices: Sequence[int]) -> list[str]:
+        """File names of some images of a split."""
+        return [self.by_split[split].pairs[index].name for index in indices]
 
     # Inside.
 
@@ -299,19 +299,19 @@ class MaskData(BatchedData):
             )
         return classes.index(self.background)
 
-    def _example(self, part: str, place: int) -> Example:
-        return self._reader.example(self.parts[part].pairs[place], weighted=part == "train")
+    def _example(self, split: str, place: int) -> Example:
+        return self._reader.example(self.by_split[split].pairs[place], weighted=split == "train")
 
-    def _plain(self, part: str, place: int) -> tuple[np.ndarray, np.ndarray]:
+    def _plain(self, split: str, place: int) -> tuple[np.ndarray, np.ndarray]:
         """Image (C, H, W) and mask (H, W) of one example, as stored or read."""
-        stored = self.parts[part].stored
+        stored = self.by_split[split].stored
         if stored is not None:
             return stored[0][place].numpy(), stored[1][place].numpy()
-        image, mask, _ = self._reader.example(self.parts[part].pairs[place], weighted=False)
+        image, mask, _ = self._reader.example(self.by_split[split].pairs[place], weighted=False)
         return image, mask
 
-    def _normalisation_of(self, train: MaskPart) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and deviation of each channel; from disk, an estimate from up to 200 images spread over the part."""
+    def _normalisation_of(self, train: MaskSplit) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and deviation of each channel; from disk, an estimate from up to 200 images spread over the split."""
         mean, std = self.mean, self.std
         if mean is None or std is None:
             if train.stored is None:
@@ -331,17 +331,17 @@ class MaskData(BatchedData):
             raise UserError(f"data.std={list(std)} must be above 0 in every channel: try null, for that of the images")
         return tuple(map(float, mean)), tuple(map(float, std))
 
-    def _check_masks(self, parts: Mapping[str, MaskPart]) -> None:
-        """Refuses parts without a pixel of any class, and says which classes training never sees."""
-        for part, (_, stored) in parts.items():
+    def _check_masks(self, by_split: Mapping[str, MaskSplit]) -> None:
+        """Refuses splits without a pixel of any class, and says which classes training never sees."""
+        for split, (_, stored) in by_split.items():
             if stored is None:
                 continue
             counts = np.bincount(stored[1].reshape(-1).numpy(), minlength=256)[: self.spec.num_classes]
             if not counts.any():
                 raise UserError(
-                    f"{self.name}: every pixel of the {part} masks is ignored, so there is nothing to learn or measure: check the masks and data.ignore"
+                    f"{self.name}: every pixel of the {split} masks is ignored, so there is nothing to learn or measure: check the masks and data.ignore"
                 )
-            if part == "train" and not counts.all():
+            if split == "train" and not counts.all():
                 unseen = [name for name, count in zip(self.spec.classes, counts, strict=True) if not count]
                 log.warning("%s: no training pixel is of %s", self.name, ", ".join(unseen[:10]))
 

@@ -1,4 +1,4 @@
-"""Images in one folder and their masks in another, with the same names: `images` and `masks`, whole or a part each."""
+"""Images in one folder and their masks in another, with the same names: `images` and `masks`, whole or a split each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.data.common.parts import PARTS, files_below, parts_in
+from experiments.data.common.split_names import SPLITS, files_below, splits_in
 from experiments.data.images import SUFFIXES
 from experiments.data.masks.mask_contents import MaskContents
 from experiments.data.masks.mask_data import MaskData
@@ -57,13 +57,13 @@ class MaskFolder(MaskData):
 
     def read(self) -> MaskContents:
         root = self._folder()
-        files = {part: matched(*folders, self.skip_broken) for part, folders in part_folders(root).items()}
+        files = {split: matched(*folders, self.skip_broken) for split, folders in split_folders(root).items()}
         meaning = self._meaning(root, [mask for _, mask in files["train"]])
-        parts = {
-            part: [pair_of(image, mask, partial(classes_of, meaning)) for image, mask in pairs]
-            for part, pairs in files.items()
+        by_split = {
+            split: [pair_of(image, mask, partial(classes_of, meaning)) for image, mask in pairs]
+            for split, pairs in files.items()
         }
-        return MaskContents(meaning.classes, meaning.colours, parts)
+        return MaskContents(meaning.classes, meaning.colours, by_split)
 
     def _folder(self) -> Path:
         if not self.root:
@@ -117,8 +117,8 @@ def _ignored(given: int | Sequence[Any] | None) -> tuple[int, ...] | None:
     return tuple(values)
 
 
-def part_folders(root: Path) -> dict[str, tuple[Path, Path]]:
-    """Folders of images and of masks of each part; without parts, all is training.
+def split_folders(root: Path) -> dict[str, tuple[Path, Path]]:
+    """Folders of images and of masks of each split; without splits, all is training.
 
     `train/images` and `train/masks`, `images/train` and `masks/train`, or `images` and `masks`.
 
@@ -127,14 +127,14 @@ def part_folders(root: Path) -> dict[str, tuple[Path, Path]]:
     """
     found: dict[str, tuple[Path, Path]] = {}
     images, masks = _one(root, IMAGES), _one(root, MASKS)
-    several = [parts_in(one) if one else {} for one in (root, images, masks)]
-    for part in PARTS:
-        inner, *split = (one.get(part) for one in several)
+    several = [splits_in(one) if one else {} for one in (root, images, masks)]
+    for split in SPLITS:
+        inner, *apart = (one.get(split) for one in several)
         pair = (_one(inner, IMAGES), _one(inner, MASKS)) if inner else (None, None)
         if pair == (None, None) and images and masks:
-            pair = (split[0], split[1])
+            pair = (apart[0], apart[1])
         if pair[0] and pair[1]:
-            found[part] = (pair[0], pair[1])
+            found[split] = (pair[0], pair[1])
         elif pair[0] or pair[1]:
             there, missing = ("images", MASKS[0]) if pair[0] else ("masks", IMAGES[0])
             raise UserError(

@@ -131,7 +131,7 @@ def understood(
     two (as in masks of black and white) and nothing else was said.
 
     Args:
-        masks: of the training part.
+        masks: of the training split.
         classes: names in the order of the values, or None.
         colours: packed, by class, or None.
         ignore: values, or None where nothing was said.

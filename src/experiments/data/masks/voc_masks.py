@@ -37,7 +37,7 @@ def palette(count: int) -> tuple[str, ...]:
 class VocMasks(MaskData):
     """Photographs with 21 classes; the border around objects, value 255, is ignored.
 
-    The masks of VOC's test images are not published. Without a list of them, val is the test part, and validation is held out of
+    The masks of VOC's test images are not published. Without a list of them, val is the test split, and validation is held out of
     train.
 
     Args:
@@ -55,22 +55,22 @@ class VocMasks(MaskData):
         places = (f"VOCdevkit/VOC{self.year}", f"VOC{self.year}", "voc")
         root = first_folder(self.root, self.name, places, "SegmentationClass")
         meaning = Meaning(CLASSES, tuple(range(len(CLASSES))), (255,), False, palette(len(CLASSES)))
-        parts: dict[str, list[Pair]] = {}
-        for part, name in LISTS.items():
+        by_split: dict[str, list[Pair]] = {}
+        for split, name in LISTS.items():
             listed = root / "ImageSets" / "Segmentation" / f"{name}.txt"
             if listed.is_file():
-                parts[part] = [_pair(root, word, listed, meaning) for word in listed.read_text().split()]
-        if "train" not in parts:
+                by_split[split] = [_pair(root, word, listed, meaning) for word in listed.read_text().split()]
+        if "train" not in by_split:
             raise UserError(
                 f"data={self.name}: {root}/ImageSets/Segmentation/train.txt is missing: it lists the training images"
             )
-        if "test" not in parts and "validation" in parts:
+        if "test" not in by_split and "validation" in by_split:
             log.warning(
-                "%s: there is no list of test images: val is the test part, and validation is held out of train",
+                "%s: there is no list of test images: val is the test split, and validation is held out of train",
                 self.name,
             )
-            parts["test"] = parts.pop("validation")
-        return MaskContents(CLASSES, meaning.colours, parts)
+            by_split["test"] = by_split.pop("validation")
+        return MaskContents(CLASSES, meaning.colours, by_split)
 
 
 def _pair(root: Path, name: str, listed: Path, meaning: Meaning) -> Pair:

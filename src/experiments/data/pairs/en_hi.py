@@ -18,7 +18,7 @@ TATOEBA, GENOME = "tatoeba", "visual_genome"
 class EnglishHindi(PairData):
     """`en_hi/tatoeba/hin.txt` and `en_hi/hindi_visual_genome/{train,val,test,challenge_test_set}.txt`.
 
-    Visual Genome comes with its parts; from Tatoeba, which has none, they are held out.
+    Visual Genome comes with its splits; from Tatoeba, which has none, they are held out.
 
     Args:
         collections: tatoeba, visual_genome, or both.
@@ -55,17 +55,17 @@ class EnglishHindi(PairData):
         found: dict[str, list[PairTexts]] = {"train": [], "validation": [], "test": []}
         if GENOME in self.collections:
             test = "challenge_test_set" if self.test_set == "challenge" else "test"
-            for part, name in (("train", "train"), ("validation", "val"), ("test", test)):
-                found[part].append(self._table(folder / "hindi_visual_genome" / f"{name}.txt", (6, 7)))
+            for split, name in (("train", "train"), ("validation", "val"), ("test", test)):
+                found[split].append(self._table(folder / "hindi_visual_genome" / f"{name}.txt", (6, 7)))
         if TATOEBA in self.collections:
             rest = self._table(folder / "tatoeba" / "hin.txt", (1, 2))
-            for part in ("test", "validation"):
-                amount = self.amounts[part]
+            for split in ("test", "validation"):
+                amount = self.amounts[split]
                 assert amount is not None
-                rest, held = hold_out(rest, amount, self.split_seed, f"data.{part}")
-                found[part].append(held)
+                rest, held = hold_out(rest, amount, self.split_seed, f"data.{split}")
+                found[split].append(held)
             found["train"].append(rest)
-        return {part: PairTexts.join(texts) for part, texts in found.items()}
+        return {split: PairTexts.join(texts) for split, texts in found.items()}
 
     def _table(self, path: Path, columns: tuple[int, int]) -> PairTexts:
         if not path.is_file():

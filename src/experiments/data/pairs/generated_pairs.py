@@ -36,7 +36,7 @@ class GeneratedPairs(PairData):
     """Generated sentence pairs; always the same ones.
 
     Args:
-        count: pairs, of which validation and test part are held out.
+        count: pairs, of which validation and test split are held out.
         rest: the keys of `PairData`.
     """
 

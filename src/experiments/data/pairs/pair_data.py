@@ -13,8 +13,8 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from experiments.batches import UNKNOWN, Sequences, pad
-from experiments.data.common.parts import PARTS
 from experiments.data.common.sequence_data import SequenceData
+from experiments.data.common.split_names import SPLITS
 from experiments.data.common.splits import check_amount, fingerprint
 from experiments.data.pairs.pair_store import PairStore, StoredPairs
 from experiments.data.pairs.pair_texts import PairTexts, hold_out, without_repeats
@@ -46,8 +46,8 @@ class NewSentences(NamedTuple):
 class PairData(SequenceData):
     """Base of the sentence pairs: a subclass says how to `read` its files.
 
-    A sentence stands in one part alone: a training pair, one of whose sentences is also in the validation or test
-    part, is left out and counted; so is a validation pair that shares one with the test part. Sentences that differ in
+    A sentence stands in one split alone: a training pair, one of whose sentences is also in the validation or test
+    split, is left out and counted; so is a validation pair that shares one with the test split. Sentences that differ in
     capitals, in spaces or in the signs at their ends count as the same one.
 
     Args:
@@ -56,8 +56,8 @@ class PairData(SequenceData):
             one by the source's keys serves both.
         max_length: training pairs with more tokens on a side are left out and counted; None: none.
         empty: error, or drop: what happens to a pair with an empty side.
-        validation: share or count held out from the training pairs where the dataset has no validation part.
-        test: likewise for the test part; None where the dataset always has one.
+        validation: share or count held out from the training pairs where the dataset has no validation split.
+        test: likewise for the test split; None where the dataset always has one.
         limit: use only so many training pairs, or this share of them; None: all.
         prefix: words before every source text that tell the model its task, as T5 reads them.
         batch_size: as in `SequenceData`, and so are the others.
@@ -68,7 +68,7 @@ class PairData(SequenceData):
         split_seed: decides what is held out and what is kept by `limit`; the same in every run.
 
     Raises:
-        UserError: a value is out of range, a file is missing or damaged, a side is empty, a part is.
+        UserError: a value is out of range, a file is missing or damaged, a side is empty, a split is.
     """
 
     name = "pairs"
@@ -113,37 +113,39 @@ class PairData(SequenceData):
         self._tokenizers: list[Any] = []
 
     def read(self) -> dict[str, PairTexts]:
-        """Return the parts: `train`, and `validation` and `test` where the dataset has them."""
+        """Return the splits: `train`, and `validation` and `test` where the dataset has them."""
         raise NotImplementedError
 
     def load(self) -> None:
         read = self.read()
-        parts = {part: self.without_empty(texts) for part, texts in read.items()}
-        counts = {"dropped": sum(len(read[part].source) - len(parts[part].source) for part in read)}
-        for part, amount in self.amounts.items():
-            if part not in parts and amount is not None:
-                parts["train"], parts[part] = hold_out(parts["train"], amount, self.split_seed, f"data.{part}")
-        counts["repeated"] = without_repeats(parts)
-        parts["train"] = self._limited(parts["train"])
-        for part in PARTS:
-            if not parts[part].source:
-                raise UserError(f"{self.name}: the {part} part is empty, and needs at least one pair: hold out less.")
-        self.texts = parts
+        by_split = {split: self.without_empty(texts) for split, texts in read.items()}
+        counts = {"dropped": sum(len(read[split].source) - len(by_split[split].source) for split in read)}
+        for split, amount in self.amounts.items():
+            if split not in by_split and amount is not None:
+                by_split["train"], by_split[split] = hold_out(
+                    by_split["train"], amount, self.split_seed, f"data.{split}"
+                )
+        counts["repeated"] = without_repeats(by_split)
+        by_split["train"] = self._limited(by_split["train"])
+        for split in SPLITS:
+            if not by_split[split].source:
+                raise UserError(f"{self.name}: the {split} split is empty, and needs at least one pair: hold out less.")
+        self.texts = by_split
         counts["too_long"] = 0
         unknown = []
-        for part in PARTS:
-            sides = [self._encode(side, parts[part]) for side in (0, 1)]
-            if part == "train" and self.max_length is not None:
+        for split in SPLITS:
+            sides = [self._encode(side, by_split[split]) for side in (0, 1)]
+            if split == "train" and self.max_length is not None:
                 fit = [
                     row for row, pair in enumerate(zip(*sides, strict=True)) if max(map(len, pair)) <= self.max_length
                 ]
                 if not fit:
                     raise UserError(f"data.max_length={self.max_length} leaves no training pair: allow more tokens")
-                counts["too_long"] = len(parts[part].source) - len(fit)
-                self.texts[part] = parts[part].take(fit)
+                counts["too_long"] = len(by_split[split].source) - len(fit)
+                self.texts[split] = by_split[split].take(fit)
                 sides = [[side[row] for row in fit] for side in sides]
-            self.sets[part] = PairStore.of(*sides)
-            unknown = [round(float(np.mean(self.sets[part][place] == UNKNOWN)), 4) for place in (0, 2)]
+            self.sets[split] = PairStore.of(*sides)
+            unknown = [round(float(np.mean(self.sets[split][place] == UNKNOWN)), 4) for place in (0, 2)]
         train, stores = self.sets["train"], self.sets.values()
         self.spec = PairSpec(
             vocabulary=self.tokenizers[0].get_vocab_size(),
@@ -155,10 +157,13 @@ class PairData(SequenceData):
             target_longest=max(int(store.target_lengths.max()) for store in stores) + 1,
             languages=tuple(self.languages),
         )
-        self.splits = {part: len(self.sets[part].lengths) for part in PARTS}
+        self.splits = {split: len(self.sets[split].lengths) for split in SPLITS}
         self.splits["fingerprint"] = fingerprint(
-            (part, np.array([zlib.crc32("\t".join(pair).encode()) for pair in zip(*self.texts[part][:2], strict=True)]))
-            for part in PARTS
+            (
+                split,
+                np.array([zlib.crc32("\t".join(pair).encode()) for pair in zip(*self.texts[split][:2], strict=True)]),
+            )
+            for split in SPLITS
         )
         self.splits |= counts | {"unknown": unknown[0], "unknown_target": unknown[1]}  # shares of test tokens
         for share in unknown:
@@ -169,15 +174,15 @@ class PairData(SequenceData):
         """What was left out, in a line each."""
         for key, why in (
             ("dropped", "have an empty side (data.empty=drop)"),
-            ("repeated", "share a sentence with the validation or test part"),
-            ("too_long", f"of the training part are longer than data.max_length={self.max_length}"),
+            ("repeated", "share a sentence with the validation or test split"),
+            ("too_long", f"of the training split are longer than data.max_length={self.max_length}"),
         ):
             if counts[key]:
                 log.warning("%s: %d pairs were left out: they %s.", self.name, counts[key], why)
 
     @property
     def tokenizers(self) -> list[Any]:
-        """The run's tokenizers, of source and target; fitted on the training part if the run has none yet."""
+        """The run's tokenizers, of source and target; fitted on the training split if the run has none yet."""
         if not self._tokenizers:
             if all(file.is_file() for file in self.files):
                 self._tokenizers = [tokens.read(file) for file in self.files]
@@ -204,8 +209,8 @@ class PairData(SequenceData):
             )
         return taken
 
-    def dataset(self, part: str) -> Dataset:
-        return StoredPairs(self.sets[part])
+    def dataset(self, split: str) -> Dataset:
+        return StoredPairs(self.sets[split])
 
     def keep(self, folder: Path) -> None:
         """Write what a later prediction needs into the run's folder."""

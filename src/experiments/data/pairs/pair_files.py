@@ -1,4 +1,4 @@
-"""Sentence pairs in files of one's own: a tab-separated table, two parallel files, or a folder of them by part."""
+"""Sentence pairs in files of one's own: a tab-separated table, two parallel files, or a folder of them by split."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PairFiles(PairData):
         path: a file of tab-separated columns; a file of source sentences, with `target_path`; or a folder in the layout
             of Multi30k, `train.en`, `train.de`, `val.en`, …, compressed (.gz) or not.
         target_path: the file of target sentences, line by line; or None.
-        test_path: a table with the test part; or None, where a part is held out or the folder has one.
+        test_path: a table with the test split; or None, where a split is held out or the folder has one.
         languages: names of source and target, which are the endings of a folder's files; None only for files.
         columns: numbers of the columns with source and target, counted from 1.
         encoding: of the files.
@@ -62,12 +62,12 @@ class PairFiles(PairData):
         if path.is_dir():
             return self._folder(path)
         if self.target_path is not None:
-            parts = {"train": parallel(path, Path(self.target_path).expanduser(), self.encoding)}
+            by_split = {"train": parallel(path, Path(self.target_path).expanduser(), self.encoding)}
         else:
-            parts = {"train": table(path, self.columns, self.encoding)}
+            by_split = {"train": table(path, self.columns, self.encoding)}
         if self.test_path is not None:
-            parts["test"] = table(Path(self.test_path).expanduser(), self.columns, self.encoding)
-        return parts
+            by_split["test"] = table(Path(self.test_path).expanduser(), self.columns, self.encoding)
+        return by_split
 
     def _folder(self, folder: Path) -> dict[str, PairTexts]:
         if not self.named:
@@ -76,19 +76,19 @@ class PairFiles(PairData):
                 f"data.languages is needed for the folder {folder}, which has train.* of {', '.join(there) or 'none'}: "
                 f"try data.languages=[{','.join(([*there, 'en', 'de'])[:2])}]"
             )
-        parts = {}
-        for part, names in NAMES.items():
+        by_split = {}
+        for split, names in NAMES.items():
             for name in names:
                 found = [_there(folder / f"{name}.{language}") for language in self.languages]
                 if found[0] and found[1]:
-                    parts[part] = parallel(found[0], found[1], self.encoding)
+                    by_split[split] = parallel(found[0], found[1], self.encoding)
                     break
                 if any(found):
                     lost = self.languages[found.index(None)]
                     raise UserError(f"{folder / name}.{lost} is missing, and its counterpart is there: add it")
-        if "train" not in parts:
+        if "train" not in by_split:
             raise UserError(f"{folder} has no train.{self.languages[0]} and train.{self.languages[1]}: add them")
-        return parts
+        return by_split
 
 
 def _there(path: Path) -> Path | None:

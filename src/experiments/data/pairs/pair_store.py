@@ -13,7 +13,7 @@ from experiments.data.common.sampling import Picks
 
 
 class PairStore(NamedTuple):
-    """Pairs of one part as tokens, each side laid end to end.
+    """Pairs of one split as tokens, each side laid end to end.
 
     Attributes:
         source: (total,) int64.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.data.common.parts import PARTS
+from experiments.data.common.split_names import SPLITS
 from experiments.errors import UserError
 
 
@@ -38,11 +38,11 @@ class PairTexts(NamedTuple):
 
 
 def without_repeats(parts: dict[str, PairTexts]) -> int:
-    """Takes from the training part what shares a sentence with a later part, and from the validation part what shares
-    one with the test part; the number of pairs taken."""
+    """Takes from the training split what shares a sentence with a later part, and from the validation split what shares
+    one with the test split; the number of pairs taken."""
     seen: set[tuple[int, str]] = set()
     taken = 0
-    for part in reversed(PARTS):
+    for part in reversed(SPLITS):
         whole = parts[part]
         sides = [[(number, same(text)) for text in side] for number, side in enumerate(whole[:2])]
         stay = [row for row, pair in enumerate(zip(*sides, strict=True)) if seen.isdisjoint(pair)]

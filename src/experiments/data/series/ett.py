@@ -2,7 +2,7 @@
 
 Zhou et al., Informer (2021). The split is the one of the published comparisons: twelve months of thirty days for
 training, four for validation, four for test, and the rest unused; the past of the first validation and test windows
-reaches back into the part before, as it does there.
+reaches back into the split before, as it does there.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ import torch
 from torch.utils.data import Dataset
 
 from experiments.data.common.loading import BatchedData, whole
-from experiments.data.common.parts import PARTS
 from experiments.data.common.sampling import Picks
+from experiments.data.common.split_names import SPLITS
 from experiments.data.common.splits import check_amount, fingerprint
 from experiments.data.series.gaps import RULES, filled, regular, usable
 from experiments.data.series.number_table import Table
@@ -65,10 +65,10 @@ class SeriesWindows(Dataset):
 
 
 class SeriesData(BatchedData):
-    """Base of the series: a subclass says how to `read` a table, and may say where its parts end.
+    """Base of the series: a subclass says how to `read` a table, and may say where its splits end.
 
-    Rows are cut into training, validation and test part in order of time. The future of a window lies within its part;
-    so does its past, unless `borrow` is set. Columns are scaled by mean and deviation of the training part.
+    Rows are cut into training, validation and test split in order of time. The future of a window lies within its split;
+    so does its past, unless `borrow` is set. Columns are scaled by mean and deviation of the training split.
 
     Args:
         history: rows of the past that a forecast is made from.
@@ -77,23 +77,23 @@ class SeriesData(BatchedData):
         missing: what to do about missing values and rows: `error`; `drop` leaves out the windows that touch one; `fill`
             repeats the last value before it.
         even: whether rows must follow one another at equal distances; if not, a row is a step whatever its time.
-        validation: rows of the validation part, a count or a share.
+        validation: rows of the validation split, a count or a share.
         test: likewise, the last ones.
-        borrow: let the first windows of validation and test read their past from the end of the part before, as is
-            usual in published comparisons. No part's future is ever read by another.
+        borrow: let the first windows of validation and test read their past from the end of the split before, as is
+            usual in published comparisons. No split's future is ever read by another.
         limit: train on the last so many training windows, or this share of them; None: all.
         batch_size: as in `BatchedData`.
         workers: as in `BatchedData`.
         seed: as in `BatchedData`.
-        mean: of each column; None: that of the training part.
+        mean: of each column; None: that of the training split.
         std: standard deviation, likewise.
 
     Attributes:
         table: as read, missing rows filled in where `missing` says so.
-        bounds: rows at which each part begins and ends.
+        bounds: rows at which each split begins and ends.
 
     Raises:
-        UserError: a value is out of range, the table is not as it should be, or a part is shorter than a window.
+        UserError: a value is out of range, the table is not as it should be, or a split is shorter than a window.
     """
 
     name = "series"
@@ -144,7 +144,7 @@ class SeriesData(BatchedData):
         raise NotImplementedError
 
     def ends(self, rows: int) -> tuple[int, int, int]:
-        """Rows at which training, validation and test part end."""
+        """Rows at which training, validation and test split end."""
         held = [amount if isinstance(amount, int) else round(amount * rows) for amount in (self.validation, self.test)]
         return rows - sum(held), rows - held[1], rows
 
@@ -166,36 +166,36 @@ class SeriesData(BatchedData):
         self._check_lengths(bounds)
         if self.season >= train:
             raise UserError(
-                f"data.season={self.season} is not less than the {train} rows of the training part: set the rows of one period, or data.season=1 for none"
+                f"data.season={self.season} is not less than the {train} rows of the training split: set the rows of one period, or data.season=1 for none"
             )
         whole_windows = usable(table.values, steps, self.history + self.horizon)
-        for part, (begin, end) in bounds.items():
+        for split, (begin, end) in bounds.items():
             first = max(begin - self.history, 0) if self.borrow else begin
             every = np.arange(first, end - self.history - self.horizon + 1)
-            self.starts[part] = every[whole_windows[every]]
-            counts[f"{part}_windows_dropped"] = len(every) - len(self.starts[part])
-            if not len(self.starts[part]):
+            self.starts[split] = every[whole_windows[every]]
+            counts[f"{split}_windows_dropped"] = len(every) - len(self.starts[split])
+            if not len(self.starts[split]):
                 raise UserError(
-                    f"{table.path}: every window of the {part} part touches a missing value: set data.missing=fill, or"
+                    f"{table.path}: every window of the {split} split touches a missing value: set data.missing=fill, or"
                     " less data.history"
                 )
         if self.limit is not None:
             self.starts["train"] = self._limited(self.starts["train"])
         self.bounds = bounds
         self._scale(table.values[:train])
-        self.splits = {part: len(self.starts[part]) for part in PARTS}
+        self.splits = {split: len(self.starts[split]) for split in SPLITS}
         self.splits |= {"rows": rows} | {key: value for key, value in counts.items() if value}
-        self.splits["fingerprint"] = fingerprint((part, self.starts[part]) for part in PARTS)
+        self.splits["fingerprint"] = fingerprint((split, self.starts[split]) for split in SPLITS)
         self._report(counts)
 
-    def dataset(self, part: str) -> SeriesWindows:
-        return SeriesWindows(self.values, self.starts[part], self.history, self.horizon)
+    def dataset(self, split: str) -> SeriesWindows:
+        return SeriesWindows(self.values, self.starts[split], self.history, self.horizon)
 
-    def sample(self, part: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Windows of a part as the model gets them, spread evenly over it: past (N, history, C) and future (N, horizon, C)."""
-        total = len(self.starts[part])
+    def sample(self, split: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Windows of a split as the model gets them, spread evenly over it: past (N, history, C) and future (N, horizon, C)."""
+        total = len(self.starts[split])
         chosen = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(np.int64))
-        return self.dataset(part).__getitems__(Picks(chosen, self.seed, 0, 0, 0))
+        return self.dataset(split).__getitems__(Picks(chosen, self.seed, 0, 0, 0))
 
     def prepare(self, inputs: Sequence[str | Path]) -> Past:
         """Return the last rows of some files, as the model gets them.
@@ -232,11 +232,11 @@ class SeriesData(BatchedData):
 
     def _check_lengths(self, bounds: dict[str, tuple[int, int]]) -> None:
         path, window = self.table.path, self.history + self.horizon
-        for part, (begin, end) in bounds.items():
+        for split, (begin, end) in bounds.items():
             borrowed = min(begin, self.history) if self.borrow else 0
             if end - begin + borrowed < window or end <= begin:
                 raise UserError(
-                    f"{path}: the {part} part has {max(end - begin, 0)} rows, fewer than a window of {window - borrowed}"
+                    f"{path}: the {split} split has {max(end - begin, 0)} rows, fewer than a window of {window - borrowed}"
                     f" (data.history={self.history}, data.horizon={self.horizon}): take less of either, or a longer"
                     " series"
                 )

@@ -1,7 +1,7 @@
 """News in four classes: world, sport, business, science.
 
 Zhang, Zhao and LeCun, "Character-level convolutional networks for text classification" (2015): 120,000 texts for training
-and 7,600 for testing. Where there is no train.csv, the training part is what the file of the test part leaves.
+and 7,600 for testing. Where there is no train.csv, the training split is what the file of the test split leaves.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class AGNews(TextData):
 
     def read(self) -> tuple[tuple[str, ...], dict[str, Texts]]:
         root = data_root(self.name, self.root)
-        whole = {part: root / "ag_news" / f"{part}.csv" for part in ("train", "test")}
+        whole = {split: root / "ag_news" / f"{split}.csv" for split in ("train", "test")}
         files = whole if whole["train"].is_file() else {"train": root / "ag_news_test" / "test.csv"}
         folder = next(iter(files.values())).parent
         require(self.name, folder, lambda: [path.name for path in files.values() if not path.is_file()], None)
-        return CLASSES, {part: _rows(path) for part, path in files.items()}
+        return CLASSES, {split: _rows(path) for split, path in files.items()}
 
 
 def _rows(path: Path) -> Texts:

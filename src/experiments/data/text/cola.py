@@ -1,7 +1,7 @@
 """Sentences of linguists' books, acceptable or not: the Corpus of Linguistic Acceptability.
 
 Warstadt, Singh and Bowman, "Neural network acceptability judgments" (2019): 8,551 sentences for training and 1,043 for
-development, which are the test part here: the published test part has no labels. The usual figure is Matthews' coefficient.
+development, which are the test split here: the published test split has no labels. The usual figure is Matthews' coefficient.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class CoLA(TextData):
         files = {"train": folder / "train.tsv", "test": folder / "dev.tsv"}
         require(self.name, folder, lambda: [path.name for path in files.values() if not path.is_file()], None)
         found: dict[str, list[Row]] = {}
-        for part, path in files.items():
-            found[part] = []
+        for split, path in files.items():
+            found[split] = []
             for number, line in enumerate(lines_of(path), 1):
                 fields = line.split("\t")
                 if len(fields) != 4 or fields[1] not in CLASSES:
                     raise UserError(f"{path}:{number}: not source, 0 or 1, mark and sentence: mend the row")
-                found[part].append((fields[3], CLASSES[fields[1]], f"{path}:{number}"))
+                found[split].append((fields[3], CLASSES[fields[1]], f"{path}:{number}"))
         return labelled(found)

@@ -20,13 +20,13 @@ _BEGINNING = "-DOCSTART-"  # of a document, in the files of 2003
 
 
 class Conll(WordData):
-    """Reads labelled words from a file, and the other parts from others where there are such.
+    """Reads labelled words from a file, and the other splits from others where there are such.
 
     Args:
-        path: the file with the training part; columns between tabs or blanks, or JSON lines; packed where it ends in .gz. Or a
+        path: the file with the training split; columns between tabs or blanks, or JSON lines; packed where it ends in .gz. Or a
             folder with files whose names hold train, and perhaps dev, valid or test.
-        validation_path: file with the validation part, or None to hold one out.
-        test_path: likewise of the test part.
+        validation_path: file with the validation split, or None to hold one out.
+        test_path: likewise of the test split.
         word: number of the column with the words, from 0, or from -1 backwards; in JSON lines the key of the list.
         label: of the column with the labels, likewise.
         encoding: of the files.
@@ -52,13 +52,13 @@ class Conll(WordData):
         super().__init__(**rest)
         given = {"train": path, "validation": validation_path, "test": test_path}
         if Path(path).expanduser().is_dir():
-            inside = files_of_parts(Path(path).expanduser())
-            given = {part: one or inside.get(part) for part, one in (given | {"train": None}).items()}
-        self.paths = {part: Path(one).expanduser() for part, one in given.items() if one is not None}
+            inside = files_of_splits(Path(path).expanduser())
+            given = {split: one or inside.get(split) for split, one in (given | {"train": None}).items()}
+        self.paths = {split: Path(one).expanduser() for split, one in given.items() if one is not None}
         self.columns, self.encoding = (word, label), encoding
 
     def read_sentences(self) -> dict[str, Sentences]:
-        return {part: self._read(path) for part, path in self.paths.items()}
+        return {split: self._read(path) for split, path in self.paths.items()}
 
     def _read(self, path: Path) -> Sentences:
         if any(one in JSON for one in path.suffixes):
@@ -111,22 +111,22 @@ class Conllu(Conll):
             yield number, fields
 
 
-def files_of_parts(folder: Path) -> dict[str, str]:
-    """Return the file of each part in a folder, by train, dev or valid, and test in its name.
+def files_of_splits(folder: Path) -> dict[str, str]:
+    """Return the file of each split in a folder, by train, dev or valid, and test in its name.
 
     Raises:
-        UserError: when there is not one file with train in its name, or several of another part.
+        UserError: when there is not one file with train in its name, or several of another split.
     """
     files = [one for one in sorted(folder.glob("[!.]*")) if one.is_file() and one.suffix.lower() not in (".md", ".rst")]
     found: dict[str, str] = {}
-    for part, words in (("train", ("train",)), ("validation", ("dev", "valid")), ("test", ("test",))):
+    for split, words in (("train", ("train",)), ("validation", ("dev", "valid")), ("test", ("test",))):
         some = [one for one in files if any(word in one.name.lower() for word in words)]
-        if len(some) > 1 or (part == "train" and not some):
+        if len(some) > 1 or (split == "train" and not some):
             raise UserError(
-                f"data.path={folder} holds {len(some)} files with {words[0]} in their names: name the file with the {part} part"
+                f"data.path={folder} holds {len(some)} files with {words[0]} in their names: name the file with the {split} split"
             )
         if some:
-            found[part] = str(some[0])
+            found[split] = str(some[0])
     return found
 
 

@@ -45,7 +45,7 @@ class GeneratedEntities(WordData):
     """Generated sentences, always the same ones. No file is read.
 
     Args:
-        count: of the training part, validation included; the test part has a quarter as many.
+        count: of the training split, validation included; the test split has a quarter as many.
         rest: the keys of `WordData`.
     """
 

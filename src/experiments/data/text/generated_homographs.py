@@ -36,7 +36,7 @@ class GeneratedHomographs(WordData):
     """Generated sentences, always the same ones. No file is read.
 
     Args:
-        count: of the training part, validation included; the test part has a quarter as many.
+        count: of the training split, validation included; the test split has a quarter as many.
         after: share of sentences in which the word that tells the meaning comes later.
         rest: the keys of `WordData`.
     """

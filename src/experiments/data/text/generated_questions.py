@@ -23,7 +23,7 @@ class GeneratedQuestions(QuestionData):
     """Generated questions; always the same ones.
 
     Args:
-        count: training passages, those of validation included, two questions each; the test part has a quarter as many.
+        count: training passages, those of validation included, two questions each; the test split has a quarter as many.
         unanswerable: share of the questions that have no answer.
         rest: the keys of `QuestionData`.
 

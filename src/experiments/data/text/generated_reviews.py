@@ -24,7 +24,7 @@ class GeneratedReviews(TextData):
     """Generated reviews; always the same ones.
 
     Args:
-        count: training texts, validation included; the test part has a quarter as many.
+        count: training texts, validation included; the test split has a quarter as many.
         rest: the keys of `TextData`.
     """
 
@@ -45,11 +45,11 @@ def write(count: int, seed: int) -> Texts:
     random = np.random.default_rng(seed)
     lines = []
     for number in range(count):
-        parts = []
+        by_split = []
         for place in range(int(random.integers(1, 4)), 0, -1):
             praise = bool(number % 2) if place == 1 else bool(random.integers(2))
             turned = bool(random.random() < 0.3)
             word = random.choice(GOOD if praise != turned else BAD)
-            parts.append(f"the {random.choice(THINGS)} {random.choice(VERBS)} {'not ' if turned else ''}{word}")
-        lines.append(" but ".join(parts) + ".")
+            by_split.append(f"the {random.choice(THINGS)} {random.choice(VERBS)} {'not ' if turned else ''}{word}")
+        lines.append(" but ".join(by_split) + ".")
     return Texts(lines, np.arange(count) % 2, [f"generated review {number}" for number in range(1, count + 1)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.data.common.huggingface import LABELS, TEXTS, class_names, column, open_parts
+from experiments.data.common.huggingface import LABELS, TEXTS, class_names, column, open_splits
 from experiments.data.text.text_data import TextData, Texts
 from experiments.data.text.text_table import Row, labelled, numbered, one_name_a_number
 from experiments.errors import UserError
@@ -14,7 +14,7 @@ class HuggingfaceTexts(TextData):
     """Reads a dataset of texts with one label each.
 
     Args:
-        path: see `open_parts`.
+        path: see `open_splits`.
         config: likewise, such as `sst2` of glue.
         text: name of the column with the texts; None: that with a usual name, else the first of texts.
         second: name of the column with the second texts of pairs, or None.
@@ -41,7 +41,7 @@ class HuggingfaceTexts(TextData):
         self.paired, self.numbers = second is not None, numbers
 
     def read(self) -> tuple[tuple[str, ...], dict[str, Texts]]:
-        whole = open_parts(self.path, self.config)
+        whole = open_splits(self.path, self.config)
         train = whole["train"]
         text = column(train, "data.text", self.columns[0], ("string", "large_string"), "texts", TEXTS)
         second = self.columns[1] and column(train, "data.second", self.columns[1], (), "texts")
@@ -49,15 +49,15 @@ class HuggingfaceTexts(TextData):
         label = column(train, "data.label", self.columns[2], kinds, "labels", LABELS)
         names = class_names(train, label)
         found: dict[str, list[Row]] = {}
-        for part, data in whole.items():
+        for split, data in whole.items():
             if label not in data.column_names or (names and min(data[label]) < 0):  # -1: labels that are kept secret
                 continue
-            found[part] = []
+            found[split] = []
             for number, row in enumerate(data):
-                place = f"{self.path}, {part} part, example {number}"
+                place = f"{self.path}, {split} split, example {number}"
                 value = row[label]
                 if value is None:
                     raise UserError(f"{place}: the label is missing in column {label}: fill it in or remove the row")
                 texts = (str(row[text] or ""), str(row[second] or "")) if second else str(row[text] or "")
-                found[part].append((texts, names[value] if names else str(value), place))
+                found[split].append((texts, names[value] if names else str(value), place))
         return numbered(found) if self.numbers else labelled(one_name_a_number(found))

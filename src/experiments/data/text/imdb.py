@@ -15,7 +15,7 @@ TABLES = ("imdb.csv", "IMDB Dataset.csv")
 class IMDB(TextData):
     """Reads `aclImdb/{train,test}/{neg,pos}/*.txt` below `root`, or a table `imdb.csv` with `review` and `sentiment`.
 
-    The folder has its own test part of 25,000; from the table one is held out.
+    The folder has its own test split of 25,000; from the table one is held out.
     """
 
     name = "imdb"
@@ -26,20 +26,20 @@ class IMDB(TextData):
         if table is not None:
             content = rows(table, "review", "sentiment", "utf-8")
             return labelled({"train": [(_plain(str(text)), label, place) for text, label, place in content]})
-        folders = [root / "aclImdb" / part / end for part in ("train", "test") for end in ("neg", "pos")]
+        folders = [root / "aclImdb" / split / end for split in ("train", "test") for end in ("neg", "pos")]
         require(
             self.name,
             root,
             lambda: [str(one.relative_to(root)) for one in folders if not one.is_dir()],
             None,
         )
-        parts: dict[str, list[Texts]] = {"train": [], "test": []}
+        by_split: dict[str, list[Texts]] = {"train": [], "test": []}
         for folder in folders:
             files = sorted(folder.glob("*.txt"))
             lines = [_plain(text_of(path)) for path in files]
             label = CLASSES.index("positive" if folder.name == "pos" else "negative")
-            parts[folder.parent.name].append(Texts(lines, np.full(len(files), label), [f"{one}:1" for one in files]))
-        return CLASSES, {part: Texts.join(several) for part, several in parts.items()}
+            by_split[folder.parent.name].append(Texts(lines, np.full(len(files), label), [f"{one}:1" for one in files]))
+        return CLASSES, {split: Texts.join(several) for split, several in by_split.items()}
 
 
 def _plain(text: str) -> str:

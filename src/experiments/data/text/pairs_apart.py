@@ -13,7 +13,7 @@ from experiments.data.common.sequence_data import Store, StoredSequences
 
 
 class ApartStore(NamedTuple):
-    """Pairs of one part.
+    """Pairs of one split.
 
     Attributes:
         firsts: the first texts, with the targets.

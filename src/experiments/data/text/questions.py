@@ -14,8 +14,8 @@ import torch
 
 from experiments.batches import Sequences, pad
 from experiments.data.common.loading import whole
-from experiments.data.common.parts import PARTS
 from experiments.data.common.sequence_data import SequenceData, Store
+from experiments.data.common.split_names import SPLITS
 from experiments.data.common.splits import check_amount, fingerprint
 from experiments.data.text import tokens
 from experiments.data.text.question_windows import Window, windows_of
@@ -46,7 +46,7 @@ class QuestionData(SequenceData):
     """Base of the questions about passages: a subclass says how to `read` its files.
 
     A batch is windows and (B, 5) int64: first and last token of the answer (0 and 0: not in this window), the passage's first
-    token, and the numbers of the question and of the window in their part.
+    token, and the numbers of the question and of the window in their split.
 
     Args:
         tokenizer: as in `TextData`; it puts tokens around a question and a passage.
@@ -54,7 +54,7 @@ class QuestionData(SequenceData):
         stride: tokens that a window of a long passage shares with the one before.
         question_length: tokens that a question is cut to.
         misplaced: what happens to answers that are not where their offsets say: error, drop or find.
-        validation: articles held out from the training part, a share or a count, where there is no such part.
+        validation: articles held out from the training split, a share or a count, where there is no such split.
         test: likewise.
         limit: training questions, the first of an order drawn once: a count or a share; None: all.
         batch_size: as in `SequenceData`, and so are the others.
@@ -65,7 +65,7 @@ class QuestionData(SequenceData):
         split_seed: decides which articles are held out and which questions are kept by `limit`.
 
     Raises:
-        UserError: a value is out of range, a file is missing or damaged, an answer is misplaced, a part is empty.
+        UserError: a value is out of range, a file is missing or damaged, an answer is misplaced, a split is empty.
     """
 
     name = "questions"
@@ -105,36 +105,36 @@ class QuestionData(SequenceData):
         self._tokenizer: Any = None
 
     def read(self) -> dict[str, list[Question]]:
-        """Return the parts: `train`, and `validation` and `test` where the dataset has them."""
+        """Return the splits: `train`, and `validation` and `test` where the dataset has them."""
         raise NotImplementedError
 
     def load(self) -> None:
-        parts, counts = self.read(), {"moved": 0, "dropped": 0}
-        for part, every in parts.items():
-            parts[part], found = placed(every, self.misplaced)
+        by_split, counts = self.read(), {"moved": 0, "dropped": 0}
+        for split, every in by_split.items():
+            by_split[split], found = placed(every, self.misplaced)
             counts = {key: counts[key] + found[key] for key in counts}
-        articles = len({one.article for one in parts["train"]})
-        for part, amount in self.amounts.items():
-            if part not in parts:
-                parts["train"], parts[part] = hold_out_articles(
-                    parts["train"], amount, self.split_seed, f"data.{part}", articles
+        articles = len({one.article for one in by_split["train"]})
+        for split, amount in self.amounts.items():
+            if split not in by_split:
+                by_split["train"], by_split[split] = hold_out_articles(
+                    by_split["train"], amount, self.split_seed, f"data.{split}", articles
                 )
         if self.limit is not None:
-            train = parts["train"]
+            train = by_split["train"]
             kept = round(self.limit * len(train)) if isinstance(self.limit, float) else self.limit
             if kept > len(train):
                 raise UserError(f"data.limit={self.limit} is more than the {len(train)} training questions; null takes all.")  # fmt: skip
             order = np.random.default_rng(self.split_seed).permutation(len(train))[: max(1, kept)]
-            parts["train"] = [train[place] for place in sorted(order.tolist())]
-        self.questions = {part: parts[part] for part in PARTS}
-        for part, questions in self.questions.items():
+            by_split["train"] = [train[place] for place in sorted(order.tolist())]
+        self.questions = {split: by_split[split] for split in SPLITS}
+        for split, questions in self.questions.items():
             for one in questions:
                 if not one.question.strip() or not one.passage.strip():
                     raise UserError(f"{one.place}: its question or passage is empty: mend or remove it")
-            self.windows[part], cut = self._windows(questions)
+            self.windows[split], cut = self._windows(questions)
             counts["cut"] = counts.get("cut", 0) + cut
-            rows = [[*one.answer, one.begins, one.row, number] for number, one in enumerate(self.windows[part])]
-            self.sets[part] = Store.of([one.tokens for one in self.windows[part]], np.array(rows, np.int64))
+            rows = [[*one.answer, one.begins, one.row, number] for number, one in enumerate(self.windows[split])]
+            self.sets[split] = Store.of([one.tokens for one in self.windows[split]], np.array(rows, np.int64))
         lengths = np.concatenate([store.lengths for store in self.sets.values()])
         marks, hides = tokens.marks(self.tokenizer), tokens.mask(self.tokenizer)
         self.spec = QuestionSpec(
@@ -146,10 +146,10 @@ class QuestionData(SequenceData):
             marks=marks,
             unanswerable=any(not one.answers for one in self.questions["train"]),
         )
-        self.splits = {part: len(self.questions[part]) for part in PARTS}
-        names = {part: np.array(sorted({hash_of(one) for one in self.questions[part]})) for part in PARTS}
+        self.splits = {split: len(self.questions[split]) for split in SPLITS}
+        names = {split: np.array(sorted({hash_of(one) for one in self.questions[split]})) for split in SPLITS}
         self.splits["fingerprint"] = fingerprint(names.items())
-        self.splits |= {f"{part}_windows": len(self.windows[part]) for part in PARTS}
+        self.splits |= {f"{split}_windows": len(self.windows[split]) for split in SPLITS}
         self.splits |= {
             "misplaced_moved": counts["moved"],
             "misplaced_dropped": counts["dropped"],
@@ -167,7 +167,7 @@ class QuestionData(SequenceData):
 
     @property
     def tokenizer(self) -> Any:
-        """The run's tokenizer; taken from elsewhere, or fitted on the training part, if the run has none yet."""
+        """The run's tokenizer; taken from elsewhere, or fitted on the training split, if the run has none yet."""
         if self._tokenizer is None:
             if self.file.is_file():
                 self._tokenizer = tokens.read(self.file)

@@ -1,7 +1,7 @@
 """Sentences of film reviews, half of them praise.
 
 Pang and Lee, "Seeing stars: exploiting class relationships for sentiment categorization with respect to rating scales"
-(2005): 5,331 positive and 5,331 negative sentences, one a line, in latin-1. There is no test part of its own.
+(2005): 5,331 positive and 5,331 negative sentences, one a line, in latin-1. There is no test split of its own.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class RtPolarity(TextData):
         folder = data_root(self.name, self.root) / "rt_polarity"
         paths = [folder / f"rt-polarity.{end}" for end in ("neg", "pos")]
         require(self.name, folder, lambda: [path.name for path in paths if not path.is_file()], None)
-        parts = []
+        by_split = []
         for label, path in enumerate(paths):
             lines = lines_of(path, "latin-1")
             places = [f"{path}:{number}" for number in range(1, len(lines) + 1)]
-            parts.append(Texts(lines, np.full(len(lines), label), places))
-        return CLASSES, {"train": Texts.join(parts)}
+            by_split.append(Texts(lines, np.full(len(lines), label), places))
+        return CLASSES, {"train": Texts.join(by_split)}

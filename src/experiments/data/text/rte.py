@@ -1,7 +1,7 @@
 """Pairs of texts: does the second follow from the first? Recognising Textual Entailment, in the form GLUE gives it.
 
 Wang et al., "GLUE: a multi-task benchmark and analysis platform for natural language understanding" (2019): 2,490 pairs
-for training and 277 for development, which are the test part here: the published test part has no labels.
+for training and 277 for development, which are the test split here: the published test split has no labels.
 """
 
 from __future__ import annotations
@@ -21,4 +21,6 @@ class RTE(TextData):
         folder = data_root(self.name, self.root) / "glue" / "RTE"
         files = {"train": folder / "train.tsv", "test": folder / "dev.tsv"}
         require(self.name, folder, lambda: [path.name for path in files.values() if not path.is_file()], None)
-        return labelled({part: rows(path, "sentence1", "label", "utf-8", "sentence2") for part, path in files.items()})
+        return labelled(
+            {split: rows(path, "sentence1", "label", "utf-8", "sentence2") for split, path in files.items()}
+        )

@@ -14,12 +14,12 @@ from experiments.errors import UserError
 
 class SentencePairs(TextData):
     """Reads pairs from a file with tabs between columns; each text is the other's partner. Of pairs that share a text the
-    first alone is read, so that no text stands in two parts or has two partners.
+    first alone is read, so that no text stands in two splits or has two partners.
 
     Args:
         path: the file.
         columns: of the two texts, counted from 0.
-        test_path: file with the test part, or None to hold one out.
+        test_path: file with the test split, or None to hold one out.
         encoding: of the files.
         rest: the keys of `TextData`.
 
@@ -41,7 +41,7 @@ class SentencePairs(TextData):
 
     def read(self) -> tuple[tuple[str, ...], dict[str, Texts]]:
         files = {"train": self.path} | ({"test": self.test_path} if self.test_path else {})
-        return (), {part: self._read(path) for part, path in files.items()}
+        return (), {split: self._read(path) for split, path in files.items()}
 
     def _read(self, path: Path) -> Texts:
         pairs, places = [], []

@@ -1,7 +1,7 @@
 """Pairs of sentences about pictures: does the second follow from the first, contradict it, or neither?
 
 Bowman et al., "A large annotated corpus for learning natural language inference" (2015). Where there is only the file of
-9,842 pairs for development, the other parts are held out from it.
+9,842 pairs for development, the other splits are held out from it.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ class SNLI(TextData):
 
     def read(self) -> tuple[tuple[str, ...], dict[str, Texts]]:
         root = data_root(self.name, self.root)
-        whole = {part: root / "snli" / f"{part}.tsv" for part in ("train", "validation", "test")}
+        whole = {split: root / "snli" / f"{split}.tsv" for split in ("train", "validation", "test")}
         files = whole if whole["train"].is_file() else {"train": root / "snli_validation" / "validation.tsv"}
         folder = next(iter(files.values())).parent
         require(self.name, folder, lambda: [path.name for path in files.values() if not path.is_file()], None)
         return labelled(
             {
-                part: [
+                split: [
                     (pair, CLASSES.get(label, label), place)
                     for pair, label, place in rows(path, "premise", "label", "utf-8", "hypothesis")
                 ]
-                for part, path in files.items()
+                for split, path in files.items()
             }
         )

@@ -15,12 +15,12 @@ ENDINGS = (".json", ".json.zip", ".json.gz", ".zip")
 class Squad(QuestionData):
     """Reads a file in SQuAD's layout, v1.1 or v2, or a folder of them.
 
-    A folder's files whose name begins with train and with dev or test are those parts; where there is only one file, parts
+    A folder's files whose name begins with train and with dev or test are those splits; where there is only one file, splits
     are held out from it by article.
 
     Args:
         path: the file or folder.
-        test_path: another file with the test part, or None.
+        test_path: another file with the test split, or None.
         rest: the keys of `QuestionData`.
     """
 
@@ -34,7 +34,7 @@ class Squad(QuestionData):
         files = self._files()
         if self.test_path:
             files["test"] = self.test_path
-        return {part: read_questions(path) for part, path in files.items()}
+        return {split: read_questions(path) for split, path in files.items()}
 
     def _files(self) -> dict[str, Path]:
         if not self.path.is_dir():

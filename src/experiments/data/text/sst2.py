@@ -1,7 +1,7 @@
 """The Stanford Sentiment Treebank with two classes, in the form GLUE gives it.
 
 Socher et al., "Recursive deep models for semantic compositionality over a sentiment treebank" (2013). 67,349 phrases
-for training and 872 sentences for development, which are the test part here: the published test part has no labels.
+for training and 872 sentences for development, which are the test split here: the published test split has no labels.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class SST2(TextData):
         files = {"train": folder / "train.tsv", "test": folder / "dev.tsv"}
         require(self.name, folder, lambda: [path.name for path in files.values() if not path.is_file()], None)
         names = {"0": "negative", "1": "positive"}
-        parts = {
-            part: [(text, names.get(label, label), place) for text, label, place in rows(path, "sentence", "label", "utf-8")]
-            for part, path in files.items()
+        by_split = {
+            split: [(text, names.get(label, label), place) for text, label, place in rows(path, "sentence", "label", "utf-8")]
+            for split, path in files.items()
         }  # fmt: skip
-        return labelled(parts)
+        return labelled(by_split)

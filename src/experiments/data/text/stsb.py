@@ -1,7 +1,7 @@
 """Pairs of sentences with a number from 0, nothing in common, to 5, the same: the STS benchmark.
 
 Cer et al., "SemEval-2017 task 1: semantic textual similarity" (2017): 5,749 pairs for training and 1,500 for development,
-which are the test part here: the test part in GLUE's form has no numbers.
+which are the test split here: the test split in GLUE's form has no numbers.
 """
 
 from __future__ import annotations
@@ -21,4 +21,6 @@ class STSB(TextData):
         folder = data_root(self.name, self.root) / "glue" / "STS-B"
         files = {"train": folder / "train.tsv", "test": folder / "dev.tsv"}
         require(self.name, folder, lambda: [path.name for path in files.values() if not path.is_file()], None)
-        return numbered({part: rows(path, "sentence1", "score", "utf-8", "sentence2") for part, path in files.items()})
+        return numbered(
+            {split: rows(path, "sentence1", "score", "utf-8", "sentence2") for split, path in files.items()}
+        )

@@ -17,8 +17,8 @@ from torch.utils.data import Dataset
 from experiments.batches import Sequences, pad
 from experiments.data.common.buckets import EvalBuckets
 from experiments.data.common.packed import unpacked
-from experiments.data.common.parts import PARTS
 from experiments.data.common.sequence_data import SequenceData, Store
+from experiments.data.common.split_names import SPLITS
 from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
 from experiments.data.text import tokens
 from experiments.data.text.pairs_apart import ApartStore, StoredApart, joined
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Texts(NamedTuple):
-    """Labelled texts of one file or part.
+    """Labelled texts of one file or split.
 
     Attributes:
         lines: the texts, or pairs of texts.
@@ -64,8 +64,8 @@ class TextData(SequenceData):
             used as it is.
         max_length: tokens that a text, or a pair of them, is cut to, from its beginning; None: never.
         empty: error, or drop: what happens to a text without a word.
-        validation: share or count held out from the training texts where the dataset has no validation part.
-        test: likewise for the test part; None where the dataset always has one.
+        validation: share or count held out from the training texts where the dataset has no validation split.
+        test: likewise for the test split; None where the dataset always has one.
         limit: use only so many training texts, evenly over the classes, or this share of each class; None: all.
         batch_size: as in `SequenceData`, and so are the others.
         max_tokens: as there.
@@ -77,7 +77,7 @@ class TextData(SequenceData):
         root: folder where datasets live, or the dataset itself.
 
     Raises:
-        UserError: a value is out of range, a file is missing or damaged, a text is empty, a part or class is.
+        UserError: a value is out of range, a file is missing or damaged, a text is empty, a split or class is.
     """
 
     name = "text"
@@ -120,31 +120,31 @@ class TextData(SequenceData):
         self._tokenizer: Any = None
 
     def read(self) -> tuple[tuple[str, ...], dict[str, Texts]]:
-        """Class names; and the parts: `train`, and `validation` and `test` where the dataset has them."""
+        """Class names; and the splits: `train`, and `validation` and `test` where the dataset has them."""
         raise NotImplementedError
 
     def load(self) -> None:
         classes, read = self.read()
-        whole = {part: self._without_empty(texts) for part, texts in read.items()}
-        dropped = sum(len(read[part].lines) - len(whole[part].lines) for part in read)
-        origin = {part: (part, np.arange(len(texts.lines))) for part, texts in whole.items()}
+        whole = {split: self._without_empty(texts) for split, texts in read.items()}
+        dropped = sum(len(read[split].lines) - len(whole[split].lines) for split in read)
+        origin = {split: (split, np.arange(len(texts.lines))) for split, texts in whole.items()}
         train, labels = origin["train"][1], whole["train"].labels
         strata = labels if classes else np.zeros(len(labels), np.int64)
-        for part, amount in self.amounts.items():
-            if part not in origin and amount is not None:
-                rest, held = hold_out(strata[train], amount, self.split_seed, f"data.{part}")
-                train, origin[part] = train[rest], ("train", train[held])
+        for split, amount in self.amounts.items():
+            if split not in origin and amount is not None:
+                rest, held = hold_out(strata[train], amount, self.split_seed, f"data.{split}")
+                train, origin[split] = train[rest], ("train", train[held])
         if self.limit is not None:
             train = train[keep(strata[train], self.limit, self.split_seed)]
         origin["train"] = ("train", train)
-        self.texts = {part: whole[origin[part][0]].take(origin[part][1]) for part in PARTS}
+        self.texts = {split: whole[origin[split][0]].take(origin[split][1]) for split in SPLITS}
         counts = np.bincount(self.texts["train"].labels, minlength=len(classes)) if classes else np.ones(1)
         if not counts.all():
             lost = classes[int(np.argmin(counts))]
             raise UserError(f"{self.name}: class {lost} has no training example left; hold out fewer or add texts.")
         cut = 0
-        for part, texts in self.texts.items():
-            self.sets[part], longer = self._stored(texts)
+        for split, texts in self.texts.items():
+            self.sets[split], longer = self._stored(texts)
             cut += longer
         lengths = self.sets["train"].lengths
         marks, hides = tokens.marks(self.tokenizer), tokens.mask(self.tokenizer)
@@ -159,8 +159,10 @@ class TextData(SequenceData):
             marks=marks if tokens.frames(self.tokenizer) else (),
             apart=self.apart,
         )
-        self.splits = {part: len(self.sets[part].lengths) for part in PARTS}
-        self.splits["fingerprint"] = fingerprint((f"{part} of {origin[part][0]}", origin[part][1]) for part in PARTS)
+        self.splits = {split: len(self.sets[split].lengths) for split in SPLITS}
+        self.splits["fingerprint"] = fingerprint(
+            (f"{split} of {origin[split][0]}", origin[split][1]) for split in SPLITS
+        )
         self.splits |= {"dropped": dropped, "cut": cut}
         self.splits["unknown"] = round(float(np.mean(self.sets["test"].values == marks[1])), 4)  # share of test tokens
         tokens.warn_of_unknown(self.name, self.splits["unknown"])
@@ -171,7 +173,7 @@ class TextData(SequenceData):
 
     @property
     def tokenizer(self) -> Any:
-        """The run's tokenizer; taken from elsewhere, or fitted on the training part, if the run has none yet."""
+        """The run's tokenizer; taken from elsewhere, or fitted on the training split, if the run has none yet."""
         if self._tokenizer is None:
             if self.file.is_file():
                 self._tokenizer = tokens.read(self.file)
@@ -187,18 +189,18 @@ class TextData(SequenceData):
 
     changes: tuple[str, ...] = ()  # what is drawn anew in each epoch: nothing
 
-    def digest(self, part: str, augmented: bool) -> str:
-        """Hexadecimal digits that differ when anything does of what the model gets of a part, in order."""
+    def digest(self, split: str, augmented: bool) -> str:
+        """Hexadecimal digits that differ when anything does of what the model gets of a split, in order."""
         digest = hashlib.sha256(json.dumps(to_plain(self.spec)).encode())
-        for column in self.sets[part]:
+        for column in self.sets[split]:
             digest.update(
                 np.ascontiguousarray(column).tobytes() if isinstance(column, np.ndarray) else str(column).encode()
             )
         return digest.hexdigest()
 
-    def in_order(self, part: str, views: int, size: int) -> Any:
-        """Return every text of a part, at most `size` at a time, in the order that the loader's `batch_sampler` has."""
-        return self._loader(self.dataset(part), EvalBuckets(self.sets[part].lengths, min(size, self.batch_size), self.max_tokens))  # fmt: skip
+    def in_order(self, split: str, views: int, size: int) -> Any:
+        """Return every text of a split, at most `size` at a time, in the order that the loader's `batch_sampler` has."""
+        return self._loader(self.dataset(split), EvalBuckets(self.sets[split].lengths, min(size, self.batch_size), self.max_tokens))  # fmt: skip
 
     def keep(self, folder: Path) -> None:
         """Write what a later prediction needs into the run's folder."""
@@ -268,11 +270,11 @@ class TextData(SequenceData):
             )
         return texts.take(np.flatnonzero(~blank)) if blank.any() else texts
 
-    def dataset(self, part: str) -> Dataset:
-        return StoredApart(self.sets[part]) if self.apart else super().dataset(part)
+    def dataset(self, split: str) -> Dataset:
+        return StoredApart(self.sets[split]) if self.apart else super().dataset(split)
 
     def _stored(self, texts: Texts) -> tuple[Store | ApartStore, int]:
-        """Return the tokens and targets of a part, and how many texts were cut."""
+        """Return the tokens and targets of a split, and how many texts were cut."""
         if self.apart:
             sides = [texts._replace(lines=[pair[side] for pair in texts.lines]) for side in (0, 1)]
             firsts, seconds = (self._stored_rows(side, False) for side in sides)

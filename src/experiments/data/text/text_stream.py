@@ -1,8 +1,8 @@
 """One long text, read from end to end in equal pieces: what a language model learns from.
 
-The text is cut into training, validation and test part in its own order. Each part is laid out as `batch_size` streams
+The text is cut into training, validation and test split in its own order. Each split is laid out as `batch_size` streams
 side by side; a batch is the next `steps` tokens of each, so a network that keeps its state goes on where it stopped.
-For one that keeps none, a batch is pieces of `steps` tokens from anywhere in the part.
+For one that keeps none, a batch is pieces of `steps` tokens from anywhere in the split.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from torch.utils.data import Dataset
 
 from experiments.batches import IGNORED, UNKNOWN, Sequences, pad
 from experiments.data.common.loading import BatchedData, whole
-from experiments.data.common.parts import PARTS
 from experiments.data.common.sampling import PLACES, EvalSampler, Picks, TrainSampler, stream
+from experiments.data.common.split_names import SPLITS
 from experiments.data.common.splits import fingerprint
 from experiments.data.text import tokens
 from experiments.data.text.generated_reviews import write
@@ -115,16 +115,16 @@ class TextStream(BatchedData):
             before any loader is made, where its model remembers nothing between batches.
 
     Args:
-        tokenizer: as in `TextData`; fitted on the training part.
+        tokenizer: as in `TextData`; fitted on the training split.
         steps: tokens of a stream in a batch; back-propagation ends at its first one.
         batch_size: streams side by side, over all processes together.
-        validation: share of the text, after the training part.
+        validation: share of the text, after the training split.
         test: share of the text, at its end.
-        limit: use only this share of the training part, or so many characters of it, from its end; None: all.
+        limit: use only this share of the training split, or so many characters of it, from its end; None: all.
         seed: of nothing that is drawn here; it names the run.
 
     Raises:
-        UserError: when a share is out of range, or a part too short for a batch.
+        UserError: when a share is out of range, or a split too short for a batch.
     """
 
     name = "stream"
@@ -164,26 +164,26 @@ class TextStream(BatchedData):
             return
         text = self.read()
         ends = [round(len(text) * (1 - self.validation - self.test)), round(len(text) * (1 - self.test))]
-        parts = dict(zip(PARTS, (text[: ends[0]], text[ends[0] : ends[1]], text[ends[1] :]), strict=True))
+        by_split = dict(zip(SPLITS, (text[: ends[0]], text[ends[0] : ends[1]], text[ends[1] :]), strict=True))
         if self.limit is not None:
-            kept = round(self.limit * len(parts["train"])) if isinstance(self.limit, float) else self.limit
-            if kept > len(parts["train"]):
+            kept = round(self.limit * len(by_split["train"])) if isinstance(self.limit, float) else self.limit
+            if kept > len(by_split["train"]):
                 raise UserError(
-                    f"data.limit={self.limit} is more than the {len(parts['train'])} training characters; null takes all"
+                    f"data.limit={self.limit} is more than the {len(by_split['train'])} training characters; null takes all"
                 )
-            parts["train"] = parts["train"][-max(1, kept) :]
+            by_split["train"] = by_split["train"][-max(1, kept) :]
         if self._tokenizer is None:
             if self.file.is_file():
                 self._tokenizer = tokens.read(self.file)
             elif self.source:
                 self._tokenizer = tokens.borrow(self.source)
             else:
-                self._tokenizer = tokens.fit(self.rule, parts["train"].split("\n\n"))
-        for part, content in parts.items():
-            self.ids[part] = np.array(tokens.encode(self._tokenizer, [content], frame=False)[0], np.int64)
-            if len(self.ids[part]) <= self.batch_size:
+                self._tokenizer = tokens.fit(self.rule, by_split["train"].split("\n\n"))
+        for split, content in by_split.items():
+            self.ids[split] = np.array(tokens.encode(self._tokenizer, [content], frame=False)[0], np.int64)
+            if len(self.ids[split]) <= self.batch_size:
                 raise UserError(
-                    f"{self.name}: the {part} part has {len(self.ids[part])} tokens, too few for data.batch_size="
+                    f"{self.name}: the {split} split has {len(self.ids[split])} tokens, too few for data.batch_size="
                     f"{self.batch_size} streams: take a longer text or fewer streams"
                 )
         self._require_steps(len(self.ids["train"]), "of the text")
@@ -198,8 +198,8 @@ class TextStream(BatchedData):
             special=tuple(sorted({*marks, *(() if hides is None else (hides,))} - {-1})),
             marks=marks if framed else (),
         )
-        self.splits = {part: len(ids) for part, ids in self.ids.items()}
-        self.splits["fingerprint"] = fingerprint((part, self.ids[part]) for part in PARTS)
+        self.splits = {split: len(ids) for split, ids in self.ids.items()}
+        self.splits["fingerprint"] = fingerprint((split, self.ids[split]) for split in SPLITS)
         self.splits["unknown"] = round(float(np.mean(self.ids["test"] == UNKNOWN)), 4)  # share of test tokens
         tokens.warn_of_unknown(self.name, self.splits["unknown"])
 
@@ -232,13 +232,13 @@ class TextStream(BatchedData):
         """Of each token, whether a word begins with it, and whether one begins behind it."""
         return tokens.word_starts(self._tokenizer)
 
-    def dataset(self, part: str) -> Pieces | Streams:
-        if part == "train" and not self.in_pieces:
-            each = len(self.ids[part]) // self.batch_size
+    def dataset(self, split: str) -> Pieces | Streams:
+        if split == "train" and not self.in_pieces:
+            each = len(self.ids[split]) // self.batch_size
             self._require_steps(each, f"of each of data.batch_size={self.batch_size} streams")
         if self.in_pieces:
-            return Pieces(self.ids[part], self.steps, self._around)
-        return Streams(self.ids[part], self.batch_size, self.steps, *self._place())
+            return Pieces(self.ids[split], self.steps, self._around)
+        return Streams(self.ids[split], self.batch_size, self.steps, *self._place())
 
     def _require_steps(self, there: int, cause: str) -> None:
         if self.steps > there:

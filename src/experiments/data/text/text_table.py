@@ -22,7 +22,7 @@ LINES = (".jsonl", ".ndjson")
 
 
 class TextTable(TextData):
-    """Reads labelled texts, or pairs of texts, from a file, and the test part from another where there is one.
+    """Reads labelled texts, or pairs of texts, from a file, and the test split from another where there is one.
 
     The classes are the labels of the training file, in sorted order.
 
@@ -32,7 +32,7 @@ class TextTable(TextData):
         second: name of the column with the second texts of pairs, or None.
         label: name of the column with the labels.
         numbers: whether the labels are numbers to be told, for regression, in place of classes.
-        test_path: file with the test part, or None to hold one out.
+        test_path: file with the test split, or None to hold one out.
         encoding: of the files.
         rest: the keys of `TextData`.
 
@@ -61,54 +61,57 @@ class TextTable(TextData):
 
     def read(self) -> tuple[tuple[str, ...], dict[str, Texts]]:
         files = {"train": self.path} | ({"test": self.test_path} if self.test_path else {})
-        found = one_name_a_number({part: rows(path, *self.columns) for part, path in files.items()})
+        found = one_name_a_number({split: rows(path, *self.columns) for split, path in files.items()})
         return numbered(found) if self.numbers else labelled(found)
 
 
 Row = tuple[Text, str, str]  # text or pair of texts, label, place
 
 
-def one_name_a_number(parts: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
+def one_name_a_number(by_split: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
     """Return the rows with one name for each class where all classes are numbers: 1 and 1.0 are the same."""
-    labels = sorted({label for content in parts.values() for _, label, _ in content}, key=lambda one: (len(one), one))
+    labels = sorted(
+        {label for content in by_split.values() for _, label, _ in content}, key=lambda one: (len(one), one)
+    )
     if not all(math.isfinite(_order(label)[0]) for label in labels):
-        return dict(parts)
+        return dict(by_split)
     names: dict[float, str] = {}
     for label in labels:
         names.setdefault(float(label), label)
     return {
-        part: [(text, names[float(label)], place) for text, label, place in content] for part, content in parts.items()
+        split: [(text, names[float(label)], place) for text, label, place in content]
+        for split, content in by_split.items()
     }
 
 
-def labelled(parts: Mapping[str, list[Row]]) -> tuple[tuple[str, ...], dict[str, Texts]]:
-    """Classes of the training rows, sorted, and all parts with indices into them.
+def labelled(by_split: Mapping[str, list[Row]]) -> tuple[tuple[str, ...], dict[str, Texts]]:
+    """Classes of the training rows, sorted, and all splits with indices into them.
 
     Raises:
-        UserError: when another part has a label that the training part does not.
+        UserError: when another split has a label that the training split does not.
     """
-    classes = tuple(sorted({label for _, label, _ in parts["train"]}, key=_order))
+    classes = tuple(sorted({label for _, label, _ in by_split["train"]}, key=_order))
     numbers = {name: number for number, name in enumerate(classes)}
     found = {}
-    for part, content in parts.items():
+    for split, content in by_split.items():
         for _, label, place in content:
             if label not in numbers:
                 raise UserError(
-                    f"{place}: label {label} is none of the training part ({', '.join(classes[:10])}): mend the row"
+                    f"{place}: label {label} is none of the training split ({', '.join(classes[:10])}): mend the row"
                 )
         labels = np.array([numbers[label] for _, label, _ in content], np.int64)
-        found[part] = Texts([text for text, _, _ in content], labels, [place for _, _, place in content])
+        found[split] = Texts([text for text, _, _ in content], labels, [place for _, _, place in content])
     return classes, found
 
 
-def numbered(parts: Mapping[str, list[Row]]) -> tuple[tuple[str, ...], dict[str, Texts]]:
-    """No classes, and all parts with numbers.
+def numbered(by_split: Mapping[str, list[Row]]) -> tuple[tuple[str, ...], dict[str, Texts]]:
+    """No classes, and all splits with numbers.
 
     Raises:
         UserError: when a label is no number.
     """
     found = {}
-    for part, content in parts.items():
+    for split, content in by_split.items():
         values = []
         for _, label, place in content:
             value = _order(label)[0]
@@ -116,7 +119,7 @@ def numbered(parts: Mapping[str, list[Row]]) -> tuple[tuple[str, ...], dict[str,
                 raise UserError(f"{place}: label {label} is no number: mend the row, or set data.numbers=false")
             values.append([value])
         numbers = np.array(values, np.float32)
-        found[part] = Texts([text for text, _, _ in content], numbers, [place for _, _, place in content])
+        found[split] = Texts([text for text, _, _ in content], numbers, [place for _, _, place in content])
     return (), found
 
 

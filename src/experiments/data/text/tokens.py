@@ -1,6 +1,6 @@
 """Text to tokens and back, by Hugging Face's `tokenizers`: words, characters, BPE or WordPiece.
 
-A tokenizer is fitted on the training part alone and kept in the run's folder as `tokenizer.json`. Equal texts give
+A tokenizer is fitted on the training split alone and kept in the run's folder as `tokenizer.json`. Equal texts give
 equal tokenizers, in every process. Text is brought to Unicode's composed form (NFC); a character is what a reader sees
 as one, a letter with its combining marks, which BPE does not cut either (`letters`).
 """
@@ -42,7 +42,7 @@ class Rule:
     Attributes:
         kind: word, character, bpe or wordpiece.
         size: tokens at most, the special ones included.
-        min_count: how often a token must occur in the training part.
+        min_count: how often a token must occur in the training split.
         lowercase: whether capitals are lowered.
         ends: whether each text stands between `<s>` and `</s>`, as BERT reads it; there is a `<mask>` then.
     """
@@ -79,7 +79,7 @@ def fit(rule: Rule, texts: Sequence[str], name: str = "data.tokenizer") -> Any:
     tokenizer = _fit(rule, texts)
     if tokenizer.get_vocab_size() <= len(SPECIAL) + rule.ends:
         raise UserError(
-            f"{name}.min_count={rule.min_count} leaves no token: nothing occurs so often in the training part; try {name}.min_count=1"
+            f"{name}.min_count={rule.min_count} leaves no token: nothing occurs so often in the training split; try {name}.min_count=1"
         )
     return framed(tokenizer) if rule.ends else tokenizer
 

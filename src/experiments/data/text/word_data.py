@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments.batches import IGNORED, Words, pad
-from experiments.data.common.parts import PARTS
 from experiments.data.common.sequence_data import Store
+from experiments.data.common.split_names import SPLITS
 from experiments.data.common.splits import fingerprint, hold_out, keep
 from experiments.data.text import tokens
 from experiments.data.text.text_data import TextData, is_blank
@@ -25,7 +25,7 @@ OUTSIDE = "O"  # the label of a word that belongs to nothing
 
 
 class Sentences(NamedTuple):
-    """Labelled words of one file or part.
+    """Labelled words of one file or split.
 
     Attributes:
         words: of each sentence.
@@ -50,38 +50,38 @@ class WordData(TextData):
             hold nothing to read.
 
     Raises:
-        UserError: a file is missing or damaged, a word has no label, or a label is none of the training part.
+        UserError: a file is missing or damaged, a word has no label, or a label is none of the training split.
     """
 
     name = "words"
 
     def read_sentences(self) -> dict[str, Sentences]:
-        """Return the parts: `train`, and `validation` and `test` where the dataset has them."""
+        """Return the splits: `train`, and `validation` and `test` where the dataset has them."""
         raise NotImplementedError
 
     def load(self) -> None:
         whole = self.read_sentences()
-        origin = {part: (part, np.arange(len(one.words))) for part, one in whole.items()}
-        for part, (_, members) in origin.items():
+        origin = {split: (split, np.arange(len(one.words))) for split, one in whole.items()}
+        for split, (_, members) in origin.items():
             if not len(members):
-                raise UserError(f"{self.name}: the {part} part has no sentence: name a file with labelled words")
+                raise UserError(f"{self.name}: the {split} split has no sentence: name a file with labelled words")
         train = origin["train"][1]
-        for part, amount in self.amounts.items():
-            if part not in origin and amount is not None:
-                rest, held = hold_out(np.zeros(len(train)), amount, self.split_seed, f"data.{part}")
-                train, origin[part] = train[rest], ("train", train[held])
+        for split, amount in self.amounts.items():
+            if split not in origin and amount is not None:
+                rest, held = hold_out(np.zeros(len(train)), amount, self.split_seed, f"data.{split}")
+                train, origin[split] = train[rest], ("train", train[held])
         if self.limit is not None:
             train = train[keep(np.zeros(len(train)), self.limit, self.split_seed)]
         origin["train"] = ("train", train)
-        parts = {part: whole[origin[part][0]].take(origin[part][1]) for part in PARTS}
+        by_split = {split: whole[origin[split][0]].take(origin[split][1]) for split in SPLITS}
         classes = _classes(whole)
         numbers = {name: number for number, name in enumerate(classes)}
         self.texts = {}
         if self._tokenizer is None and not self.file.is_file() and not self.source:
-            self._tokenizer = tokens.fit(self.rule, [" ".join(words) for words in parts["train"].words])
+            self._tokenizer = tokens.fit(self.rule, [" ".join(words) for words in by_split["train"].words])
         tokens.require_room(self.tokenizer, self.max_length)
         cut = 0
-        for part, sentences in parts.items():
+        for split, sentences in by_split.items():
             rows, firsts, longer = self._encode_words(sentences.words, sentences.places)
             cut += longer
             targets = []
@@ -89,7 +89,7 @@ class WordData(TextData):
                 target = np.full(len(row), IGNORED, np.int64)
                 target[first] = [numbers[tag] for tag in tags[: len(first)]]
                 targets.append(target)
-            self.sets[part] = Store.of(rows, targets, every_step=True)
+            self.sets[split] = Store.of(rows, targets, every_step=True)
         marks, hides = tokens.marks(self.tokenizer), tokens.mask(self.tokenizer)
         lengths = self.sets["train"].lengths
         self.spec = TextSpec(
@@ -101,9 +101,11 @@ class WordData(TextData):
             special=tuple(sorted({*marks, *(() if hides is None else (hides,))} - {-1})),
             marks=marks if tokens.frames(self.tokenizer) else (),
         )
-        self.splits = {part: len(self.sets[part].lengths) for part in PARTS}
-        self.splits["fingerprint"] = fingerprint((f"{part} of {origin[part][0]}", origin[part][1]) for part in PARTS)
-        self.splits |= {"words": sum(map(len, parts["train"].words)), "cut": cut}
+        self.splits = {split: len(self.sets[split].lengths) for split in SPLITS}
+        self.splits["fingerprint"] = fingerprint(
+            (f"{split} of {origin[split][0]}", origin[split][1]) for split in SPLITS
+        )
+        self.splits |= {"words": sum(map(len, by_split["train"].words)), "cut": cut}
         self.splits["unknown"] = round(float(np.mean(self.sets["test"].values == marks[1])), 4)  # share of test tokens
         tokens.warn_of_unknown(self.name, self.splits["unknown"])
         if cut:
@@ -169,19 +171,19 @@ def _end(owners: Sequence[int | None]) -> int:
     return max(at for at, owner in enumerate(owners) if owner is not None) + 1
 
 
-def _classes(parts: dict[str, Sentences]) -> tuple[str, ...]:
-    """Return the labels of the training part, what belongs to nothing first.
+def _classes(by_split: dict[str, Sentences]) -> tuple[str, ...]:
+    """Return the labels of the training split, what belongs to nothing first.
 
     Raises:
-        UserError: when another part has a label that it does not.
+        UserError: when another split has a label that it does not.
     """
-    tags_of_training = {tag for tags in parts["train"].tags for tag in tags}
-    for sentences in parts.values():
+    tags_of_training = {tag for tags in by_split["train"].tags for tag in tags}
+    for sentences in by_split.values():
         for tags, place in zip(sentences.tags, sentences.places, strict=True):
             for tag in tags:
                 if tag not in tags_of_training:
                     raise UserError(
-                        f"{place}: label {tag} is none of the training part ({', '.join(sorted(tags_of_training)[:10])}): mend the "
+                        f"{place}: label {tag} is none of the training split ({', '.join(sorted(tags_of_training)[:10])}): mend the "
                         "file, or train on one that has it"
                     )
     return tuple(sorted(tags_of_training, key=lambda tag: (tag != OUTSIDE, tag)))

@@ -10,7 +10,7 @@ from torchmetrics import Metric, MetricCollection
 
 from experiments.errors import UserError, first_line
 
-PARTS = ("val", "test")
+SPLITS = ("val", "test")
 
 
 class AddedMetrics(nn.Module):
@@ -24,11 +24,11 @@ class AddedMetrics(nn.Module):
     def add(self, metrics: Mapping[str, Metric]) -> None:
         """Take metrics by name, in the place of those before."""
         self.names = tuple(metrics)
-        for part in PARTS:
+        for split in SPLITS:
             copies: dict[str, Any] = {name: metric.clone() for name, metric in metrics.items()}
-            self.of[part] = MetricCollection(copies, compute_groups=False)
+            self.of[split] = MetricCollection(copies, compute_groups=False)
 
-    def update(self, part: str, prediction: Tensor, target: Tensor) -> None:
+    def update(self, split: str, prediction: Tensor, target: Tensor) -> None:
         """Count a batch.
 
         Raises:
@@ -37,7 +37,7 @@ class AddedMetrics(nn.Module):
         if not self.names:
             return
         try:
-            self._of(part).update(prediction, target)
+            self._of(split).update(prediction, target)
         except (ValueError, RuntimeError, TypeError) as error:
             shapes = f"{tuple(prediction.shape)} and {tuple(target.shape)}"
             raise UserError(
@@ -45,8 +45,8 @@ class AddedMetrics(nn.Module):
                 f"{first_line(error)}; choose a metric for this task"
             ) from error
 
-    def values(self, part: str) -> dict[str, Any]:
-        """Give what a part came to, and begin anew.
+    def values(self, split: str) -> dict[str, Any]:
+        """Give what a split came to, and begin anew.
 
         Raises:
             UserError: when a metric cannot be computed of this task's predictions, or is more than one number.
@@ -54,13 +54,13 @@ class AddedMetrics(nn.Module):
         if not self.names:
             return {}
         try:
-            values = self._of(part).compute()
+            values = self._of(split).compute()
         except Exception as error:  # whatever torchmetrics meets in predictions that it was not made for
             raise UserError(
                 f"task.metrics ({', '.join(self.names)}) cannot be computed of this task's predictions ({first_line(error)}): "
                 "choose a metric for this task, such as a Multiclass… one for classes"
             ) from error
-        self._of(part).reset()
+        self._of(split).reset()
         for name, value in values.items():
             if isinstance(value, Tensor) and value.numel() != 1:
                 raise UserError(
@@ -69,5 +69,5 @@ class AddedMetrics(nn.Module):
                 )
         return values
 
-    def _of(self, part: str) -> MetricCollection:
-        return cast(MetricCollection, self.of[part])
+    def _of(self, split: str) -> MetricCollection:
+        return cast(MetricCollection, self.of[split])

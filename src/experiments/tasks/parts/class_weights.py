@@ -16,7 +16,7 @@ def class_weights(given: Sequence[float] | str | None, counts: Sequence[int] | N
 
     Args:
         given: null; one weight a class; or "balanced", for weights inversely proportional to the counts.
-        counts: examples or pixels of each class in the training part; None where nobody knows them any more.
+        counts: examples or pixels of each class in the training split; None where nobody knows them any more.
         classes: their number.
 
     Raises:

@@ -148,7 +148,7 @@ class Acting(Task):
         super().__init__(model, spec, optimizer, scheduler)
         self.distribution: Categorical | Gaussian = Categorical() if spec.discrete else Gaussian(spec.low, spec.high)
         self.memory = int(getattr(model, "memory", 0))
-        self.episodes = {part: EpisodeResults() for part in ("val", "test")}
+        self.episodes = {split: EpisodeResults() for split in ("val", "test")}
         self.tested: dict[str, Any] = {}
         self.episode: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
@@ -156,8 +156,8 @@ class Acting(Task):
     def outputs(spec: Any) -> dict[str, Any]:
         return {"num_actions": len(spec.actions), "continuous": not spec.discrete}
 
-    def metric_names(self, part: str) -> list[str]:
-        return [f"{part}/return", f"{part}/return_interval", f"{part}/length"]
+    def metric_names(self, split: str) -> list[str]:
+        return [f"{split}/return", f"{split}/return_interval", f"{split}/length"]
 
     @property
     def normalise(self) -> Any:
@@ -186,20 +186,20 @@ class Acting(Task):
     def test_step(self, batch: Tensor, batch_idx: int) -> None:  # type: ignore[override]
         self._play("test", batch)
 
-    def _play(self, part: str, numbers: Tensor) -> None:
+    def _play(self, split: str, numbers: Tensor) -> None:
         if not len(numbers):
             return
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        played = data.play(self, {"val": "validation"}.get(part, part), numbers.tolist())
-        self.episodes[part].add(numbers, played)
-        if part == "test" and 0 in numbers.tolist():
+        played = data.play(self, {"val": "validation"}.get(split, split), numbers.tolist())
+        self.episodes[split].add(numbers, played)
+        if split == "test" and 0 in numbers.tolist():
             self.episode = played.trace
 
-    def _report(self, part: str) -> None:
-        super()._report(part)
-        if part == "train" or not self.spec.environment:
+    def _report(self, split: str) -> None:
+        super()._report(split)
+        if split == "train" or not self.spec.environment:
             return
-        results = self.episodes[part].take(self.trainer.world_size)
+        results = self.episodes[split].take(self.trainer.world_size)
         if not len(results["returns"]):
             return
         returns = results["returns"]
@@ -208,8 +208,8 @@ class Acting(Task):
             values["return_interval"] = torch.tensor(half_interval(returns))
         if not results["successes"].isnan().any():
             values["success"] = results["successes"].mean()
-        self.log_dict({f"{part}/{name}": value.float() for name, value in values.items()})
-        if part == "test":
+        self.log_dict({f"{split}/{name}": value.float() for name, value in values.items()})
+        if split == "test":
             self.tested = {"returns": returns.tolist(), "lengths": [int(one) for one in results["lengths"]]}
 
     def draw_episode(self, trace: tuple[np.ndarray, np.ndarray, np.ndarray]) -> Figure:

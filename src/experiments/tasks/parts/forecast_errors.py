@@ -89,7 +89,7 @@ class MAE(ForecastError):
 
 class MASE(ForecastError):
     """Mean absolute scaled error (Hyndman and Koehler, 2006): below 1 is better than repeating the season before was on
-    the training part. Columns in which that made no error count nothing."""
+    the training split. Columns in which that made no error count nothing."""
 
     def compute(self) -> Tensor:
         known: Tensor = self.naive_error > 0  # type: ignore[assignment, operator]

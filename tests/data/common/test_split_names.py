@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.data.common.parts import part_folders, part_of
+from experiments.data.common.split_names import split_folders, split_of
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from experiments.data.common.parts import part_folders, part_of
     ],
 )  # fmt: skip
 def test_parts_by_their_names(name: str, part: str | None) -> None:
-    assert part_of(name) == part
+    assert split_of(name) == part
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_parts_by_other_usual_names(names: tuple[str, str], tmp_path: Path) -> N
     for part in names:
         for label in ("cat", "dog"):
             (tmp_path / part / label).mkdir(parents=True)
-    found = part_folders(tmp_path)
+    found = split_folders(tmp_path)
     assert {folder.name for folder in found.values()} == set(names)
 
 
@@ -37,4 +37,4 @@ def test_classes_that_are_called_like_parts(tmp_path: Path) -> None:
     for name in ("train", "bus", "test"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "one.png").touch()
-    assert part_folders(tmp_path) == {"train": tmp_path}
+    assert split_folders(tmp_path) == {"train": tmp_path}

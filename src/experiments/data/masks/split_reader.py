@@ -34,8 +34,8 @@ class Border(NamedTuple):
     background: int
 
 
-class MaskPart(NamedTuple):
-    """A part of a dataset.
+class MaskSplit(NamedTuple):
+    """A split of a dataset.
 
     Attributes:
         pairs: its examples.
@@ -46,7 +46,7 @@ class MaskPart(NamedTuple):
     stored: tuple[Tensor, Tensor, Tensor | None] | None
 
 
-class PartReader:
+class SplitReader:
     """Reads examples of one size.
 
     Args:
@@ -56,7 +56,7 @@ class PartReader:
         grey: one channel, else three.
         bits: of images of 16 bits, see `decode`.
         border: weights of training pixels.
-        memory: bytes that are left for all parts together.
+        memory: bytes that are left for all splits together.
         skip_broken: leave out what cannot be read, with a warning.
     """
 
@@ -97,11 +97,11 @@ class PartReader:
                 f"such as data.size={min(*size, *self.shape)} or data.size=[{self.shape[0]},{self.shape[1]}]"
             )
 
-    def part(self, pairs: list[Pair], weighted: bool) -> MaskPart:
+    def split(self, pairs: list[Pair], weighted: bool) -> MaskSplit:
         """Return all examples that can be read.
 
         Args:
-            pairs: of the part.
+            pairs: of the split.
             weighted: whether weights of pixels are wanted, as in training.
 
         Raises:
@@ -126,11 +126,11 @@ class PartReader:
         kept = [place for place, one in enumerate(results) if not isinstance(one, UserError)]
         whole = [pairs[place] for place in kept]
         if streams or not kept:
-            return MaskPart(whole, None)
+            return MaskSplit(whole, None)
         self.memory -= needed
         images, masks, weights = zip(*(results[place] for place in kept), strict=True)  # type: ignore[misc]
         added = None if weights[0] is None else torch.from_numpy(np.stack(weights).astype(np.float16))
-        return MaskPart(whole, (torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(masks)), added))
+        return MaskSplit(whole, (torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(masks)), added))
 
     def _refuse(self, broken: Sequence[UserError]) -> None:
         if not broken:

@@ -1,4 +1,4 @@
-"""Which folder or split of a dataset is which part, by its name."""
+"""Which folder or split of a dataset is which split, by its name."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ NAMES = {
     "validation": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
-PARTS = tuple(NAMES)
-# Words beside the part's own: train_images, TestSet, val2017.
+SPLITS = tuple(NAMES)
+# Words beside the split's own: train_images, TestSet, val2017.
 _BESIDE = {"images", "image", "imgs", "img", "pictures", "photos", "audio", "sounds", "recordings", "clips", "wav", "wavs",
            "files", "data", "dataset", "set", "split", "folder"}  # fmt: skip
 
 
-def part_of(name: str) -> str | None:
-    """Return the part that a name stands for, in small or large letters; None where it stands for none."""
+def split_of(name: str) -> str | None:
+    """Return the split that a name stands for, in small or large letters; None where it stands for none."""
     words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
     told = [word.removesuffix("set") or word for word in words if word not in _BESIDE]
-    return next((part for part, names in NAMES.items() if len(told) == 1 and told[0] in names), None)
+    return next((split for split, names in NAMES.items() if len(told) == 1 and told[0] in names), None)
 
 
-def part_folders(root: Path) -> dict[str, Path]:
-    """Return the folder of each part that there is; without one for training, the root itself is it.
+def split_folders(root: Path) -> dict[str, Path]:
+    """Return the folder of each split that there is; without one for training, the root itself is it.
 
     A folder that holds no folders is a class, whatever its name.
 
     Raises:
-        UserError: a part has two folders, or there are parts but none for training.
+        UserError: a split has two folders, or there are splits but none for training.
     """
-    found = parts_in(root)
+    found = splits_in(root)
     if found and not any(subfolders(folder) for folder in found.values()):
         found = {}  # classes that are called so
     if "train" not in found:
@@ -50,31 +50,31 @@ def subfolders(folder: Path) -> list[Path]:
     return sorted(one for one in folder.iterdir() if one.is_dir() and not hidden(one.name))
 
 
-def parts_in(folder: Path) -> dict[str, Path]:
-    """Return the folders in a folder that are named like a part, by the part.
+def splits_in(folder: Path) -> dict[str, Path]:
+    """Return the folders in a folder that are named like a split, by the split.
 
     Raises:
-        UserError: a part has two.
+        UserError: a split has two.
     """
     found: dict[str, Path] = {}
     for one in subfolders(folder) if folder.is_dir() else ():
-        part = part_of(one.name)
-        if part in found:
-            raise UserError(f"{folder} has both {found[part].name} and {one.name}; keep one of them.")
-        if part is not None:
-            found[part] = one
+        split = split_of(one.name)
+        if split in found:
+            raise UserError(f"{folder} has both {found[split].name} and {one.name}; keep one of them.")
+        if split is not None:
+            found[split] = one
     return found
 
 
-def require_train(parts: Mapping[str, Path], root: Path) -> None:
-    """Refuses parts without one for training.
+def require_train(by_split: Mapping[str, Path], root: Path) -> None:
+    """Refuses splits without one for training.
 
     Raises:
-        UserError: there are parts, but none for training.
+        UserError: there are splits, but none for training.
     """
-    if parts and "train" not in parts:
-        others = " and ".join(folder.name for folder in parts.values())
-        raise UserError(f"{root} has {others} but no train folder: add one, or name a folder without parts")
+    if by_split and "train" not in by_split:
+        others = " and ".join(folder.name for folder in by_split.values())
+        raise UserError(f"{root} has {others} but no train folder: add one, or name a folder without splits")
 
 
 def files_below(folder: Path, pattern: str = "*") -> list[Path]:
