@@ -760,10 +760,10 @@ ROWS = (
     Row("lstm_inference", "bf16", "plain", "/s", 3, "answers of an LSTM in bf16, one thread", "fp32 without oneDNN"),
     Row("lstm_inference", "bf16", "fp32", "/s", None, "answers of an LSTM in bf16, one thread", "fp32 with oneDNN, which is usual"),
     Row("features", "head", "head_by_hand", "s", 0.1, f"a new head on ResNet-18, {_PHOTOS}", _ALL_BY_HAND),
-    Row("features", "head", "plain", "s", None, f"a new head on ResNet-18, {_PHOTOS}", "the same without kept features"),
+    Row("features", "head", "plain", "s", None, f"a new head on ResNet-18, {_PHOTOS}", "the same without cached features"),
     Row("features", "stage", "stage_by_hand", "s", 0.5, f"its last stage and head, {_PHOTOS}", _ALL_BY_HAND),
-    Row("features", "stage", "stage_plain", "s", None, f"its last stage and head, {_PHOTOS}", "the same without kept features"),
-    Row("features", "heads", "heads_plain", "s", 0.025, "eight heads on one backbone, likewise", "one without kept features, times eight"),
+    Row("features", "stage", "stage_plain", "s", None, f"its last stage and head, {_PHOTOS}", "the same without cached features"),
+    Row("features", "heads", "heads_plain", "s", 0.025, "eight heads on one backbone, likewise", "one without cached features, times eight"),
     *(
         Row(f"{name}_{batch}", "ours", "bare", "/s", 0.95, f"{title} at 32×32, batch {batch}", _SAME)
         for name, title in (("resnet18", "ResNet-18"), ("vgg11", "VGG-11"))

@@ -33,7 +33,7 @@ experiments: pick a model, a dataset, a freezing strategy and a precision; train
 
   experiments train [group=option …] [key=value …]     train, test and record one run
   experiments train -m model=a,b seed=0,1,2            sweep: one run for each combination
-  experiments train resume=RUN                         go on where a run or a sweep stopped
+  experiments train resume=RUN                         resume a run or a sweep that stopped
   experiments status SWEEP                             how a sweep stands
   experiments check [-m] [group=option …] [key=value …]  what is wrong with a config or a sweep, without running it
   experiments list models|data|tasks|… [WORD…]         what there is; list models --reads text; list tables: the course's
@@ -281,5 +281,5 @@ _PLAIN = (
 def entry(*command: str) -> None:
     """The console script, and with a command the script of its name."""
     signal.signal(signal.SIGINT, stop)
-    look_here_last()  # for a package of the user's own beside the conf that names it
+    look_here_last()  # for a user-defined package beside the conf that names it
     leave(main([*command, *sys.argv[1:]]))

@@ -549,7 +549,7 @@ class TestCommand:
         make_sweep(tmp_path / "1", {"a": [0.90, 0.91, 0.92]}, cost={"parameters": 1000, "seconds": 2.0})
         make_sweep(tmp_path / "2", {"b": [0.80, 0.95, 0.83]}, cost={"parameters": 10, "seconds": 1.0})
         comparison = compare([tmp_path])
-        cheaper = "Cheaper, and not told from it by these seeds: b (1% of the parameters, 50% of the time)."
+        cheaper = "Cheaper, and not significantly different by these seeds: b (1% of the parameters, 50% of the time)."
         assert cheaper in " ".join(as_text(comparison).split())
         bullets = [line for line in as_markdown(comparison).splitlines() if line.startswith("- ")]
         assert [bullet.split()[1] for bullet in bullets] == ["Best:", "Certain?", "Cost:"]

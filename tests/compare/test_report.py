@@ -78,7 +78,7 @@ class TestReport:
         page = _Page((tmp_path / "report.html").read_text())
         for words in (
             "test/accuracy on digits", "24 runs in 8 cells", "lenet5 · sgd · cosine: test/accuracy 0.8900",
-            "Can it be told from the next?", "What it costs", "Which choice matters", "model: 0.0500 between lenet5 and mlp",
+            "Is the difference significant?", "What it costs", "Which choice matters", "model: 0.0500 between lenet5 and mlp",
             "Mean and 95 % interval", "val/accuracy over the epochs", "test/accuracy and parameters", "Two choices together",
             "All choices together", "What each choice does", "How to read this", "Averaged over scheduler",
         ):  # fmt: skip

@@ -17,7 +17,7 @@ QUICK = (
     "trainer=cpu_2 trainer.max_epochs=2 trainer.limit_train_batches=3 trainer.limit_val_batches=2 trainer.limit_test_batches=2 "
     "callbacks.figures=null callbacks.progress=null logger=csv callbacks.stop._target_=stopper.Stop"
 )
-KINDS = {  # what is judged by no sum over examples, and metrics of the user's own
+KINDS = {  # what is judged by no sum over examples, and user-defined metrics
     "training": "data=digits model=mlp model.dropout=0.3 data.batch_size=32 task.class_weights=balanced "
     "task.metrics.auroc._target_=torchmetrics.AUROC task.metrics.auroc.task=multiclass "
     "task.metrics.kappa._target_=torchmetrics.CohenKappa task.metrics.kappa.task=multiclass",

@@ -1,4 +1,4 @@
-"""Search: the space in Hydra's syntax, what is refused, and real searches that prune, fail, are killed and go on."""
+"""Search: the space in Hydra's syntax, what is refused, and real searches that prune, fail, are killed and resumed."""
 
 from __future__ import annotations
 
@@ -340,7 +340,7 @@ def test_interrupted_runs_save_and_a_metric_that_is_not_there_can_be_mended(
         time.sleep(0.05)
     os.kill(launched.pid, signal.SIGINT)
     _, errors = launched.communicate(timeout=180)
-    assert launched.returncode == 130 and "go on with: experiments train -m resume=found" in errors
+    assert launched.returncode == 130 and "resume with: experiments train -m resume=found" in errors
     assert {record["status"] for record in records(tmp_path / "found").values()} == {"interrupted"}
     code, _, errors = experiments("train", "-m", "resume=found", "search.metric=val/no_loss")
     assert code == 2 and "choose from" in errors and "val/accuracy" in errors

@@ -1,4 +1,4 @@
-"""What goes wrong in a sweep stays where it went wrong, and is made good by going on."""
+"""What goes wrong in a sweep stays where it went wrong, and is made good by a resume."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_killed_launcher_leaves_nothing_behind_and_loses_nothing(
     assert "experiments train -m resume=killed" in output
     code, output, errors = sweeps.run("resume=killed")
     assert code == 0, errors
-    assert "3 to run, 2 of them to go on" in output
+    assert "3 to run, 2 of them to resume" in output
     records = sweeps.records("killed")
     assert {name: record["status"] for name, record in records.items()} == {
         f"seed={seed}": "finished" for seed in range(3)

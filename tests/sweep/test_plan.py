@@ -441,7 +441,7 @@ def test_status_says_how_to_go_on_as_a_shell_reads_it(experiments: Any, tmp_path
     (tmp_path / "w 1").mkdir()
     Sweep(tmp_path / "w 1", [Entry(0, "0_seed=1", "abc", {"seed": "1"}, ["seed=1"])]).write()
     _, output, _ = experiments("status", "w 1")
-    assert "go on with: experiments train -m resume='w 1'\n" in output
+    assert "resume with: experiments train -m resume='w 1'\n" in output
 
 
 def test_the_path_of_a_dataset_is_no_identity_and_a_chosen_folder_is(monkeypatch: pytest.MonkeyPatch) -> None:

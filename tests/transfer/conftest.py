@@ -1,4 +1,4 @@
-"""A small network with everything that must rest when frozen, as a package of the user's own."""
+"""A small network with everything that must not change when frozen, as a user-defined package."""
 
 from __future__ import annotations
 

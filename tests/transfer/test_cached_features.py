@@ -205,7 +205,7 @@ def test_fixed_views(train: Any, experiments: Any, tmp_path: Path) -> None:
     assert abs(means[0] - means[1]) > 1e-4
     code, _, errors = experiments("check", "freezing=feature_extraction", "freezing.views=2", "features.cache=false")
     assert code == 2
-    assert "freezing.views=2 trains on kept features" in errors
+    assert "freezing.views=2 trains on cached features" in errors
     quick = ["train", "freezing.views=2", "trainer=quick", "callbacks=none"]
     for more, reason in (
         ([], "no stage at the front stays as it is"),

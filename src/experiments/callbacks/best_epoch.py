@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 
 def watched_loss(names: Collection[str]) -> str | None:
-    """Return the loss of validation among metrics: val/loss, or what a LightningModule of the user's own calls it
+    """Return the loss of validation among metrics: val/loss, or what a user-defined LightningModule calls it
     (val_loss, valid/loss).
     """
     return next(

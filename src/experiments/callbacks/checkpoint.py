@@ -158,7 +158,7 @@ class Checkpoints(Checkpoint):
             self.best, self.best_loss, self.best_epoch = float(value), loss, trainer.current_epoch  # type: ignore[arg-type]
             self.best_metrics = {name: float(metric) for name, metric in trainer.callback_metrics.items()}
         log_epoch(trainer)  # else a run killed right after the save would never log this epoch
-        # The best first: killed between the two, a run goes on from the older `last.ckpt` and comes here again.
+        # The best first: killed between the two, a run is resumed from the older `last.ckpt` and comes here again.
         self._save(trainer, "best.ckpt" if improved else "last.ckpt")
         if improved and trainer.is_global_zero:
             with atomic_path(self.dir / "last.ckpt") as temporary:
@@ -274,7 +274,7 @@ class Checkpoints(Checkpoint):
             elif self._batches_done:
                 raise UserError(
                     f"{self.dir}/last.ckpt was saved in the middle of an epoch and these data cannot be taken up there: "
-                    "give their batch sampler a start_batch, or remove that file to go on from best.ckpt"
+                    "give their batch sampler a start_batch, or remove that file to resume from best.ckpt"
                 )
             if self._validates_first:
                 begin_with_validation(trainer)

@@ -64,13 +64,13 @@ def restore_random_state(state: dict[str, Any]) -> None:
 
 
 def unusable(path: Path) -> str | None:
-    """Tell why a run cannot go on from a checkpoint, as one sentence; None where it can."""
+    """Tell why a run cannot be resumed from a checkpoint, as one sentence; None where it can."""
     try:
         content = read_checkpoint(path)
     except UserError as error:
         return str(error)
     if not (isinstance(content, dict) and "loops" in content):
-        return f"{path} holds weights alone, from which no run can go on"
+        return f"{path} holds weights alone, from which no run can be resumed"
     return None
 
 
@@ -93,7 +93,7 @@ def newest_whole(folder: Path, run: Path | None = None) -> Path | None:
             problem = unusable(path)
             if problem is None:
                 if problems:
-                    log.warning("%s: going on from %s", problems[0], path.name)
+                    log.warning("%s: resuming from %s", problems[0], path.name)
                 return path
             problems.append(problem)
     if problems:

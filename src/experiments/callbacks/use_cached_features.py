@@ -231,7 +231,9 @@ class FrozenFeatures(Callback):
 
     def _give_up(self, trainer: Trainer, reason: str) -> None:
         if self.views:
-            raise UserError(f"freezing.views={self.views} trains on kept features, and none are: {reason}; set it to 0")
+            raise UserError(
+                f"freezing.views={self.views} trains on cached features, and none are: {reason}; set it to 0"
+            )
         self._off = True
         if self.summary["reason"] is None:
             self.summary["reason"] = reason
@@ -243,7 +245,7 @@ class FrozenFeatures(Callback):
 
 
 def _own_settings(data: Any) -> dict[str, Any]:
-    """Return what a class of the user's own was told besides what every dataset of images is, which its digest knows."""
+    """Return what a user-defined class was told besides what every dataset of images is, which its digest knows."""
     ours = next(base for base in type(data).__mro__ if base.__module__.startswith("experiments."))
     if type(data) is ours:
         return {}

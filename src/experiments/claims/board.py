@@ -36,7 +36,7 @@ _HOW = """\
 
 ## How a claim is tested
 
-`experiments claim NAME` checks the claim's sweep, runs what is missing, compares and draws; the same command again goes on where it was stopped.
+`experiments claim NAME` checks the claim's sweep, runs what is missing, compares and draws; the same command again resumes where it was stopped.
 `size=full` takes more data, epochs or seeds than `size=small`; all verdicts here are of `size=small`, and `size=full` was never run. Other words are passed to the sweep, as `launcher.jobs=2`; those that
 change what is measured are noted beside the verdict. `experiments claim --list` shows all verdicts, yours before these.
 

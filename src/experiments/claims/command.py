@@ -22,7 +22,7 @@ experiments claim --list                                 all claims and their ve
 experiments claim NAME --record                          keep the verdict with the package and write docs/claims.md
 experiments claim --page                                 write docs/claims.md from the verdicts that are kept
 
-The same command again goes on where it was stopped, and runs nothing twice. Runs, verdict.json and pictures lie in
+The same command again resumes where it was stopped, and runs nothing twice. Runs, verdict.json and pictures lie in
 outputs/claims/NAME_SIZE, or where hydra.sweep.dir=FOLDER says. Other words go to the sweep, as launcher.jobs=2 does.
 --config-dir FOLDER reads claims of your own from FOLDER/claim.
 """

@@ -177,7 +177,7 @@ class Comparison:
     pruned: int  # of them ended early by a search
     versions: int
     commits: int
-    changed: list[str]  # packages of the user's own of which the runs saw several versions
+    changed: list[str]  # user-defined packages of which the runs saw several versions
     by: list[str]
 
     @property

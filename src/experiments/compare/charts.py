@@ -197,7 +197,7 @@ def all_charts(field: Field, effects: Sequence[Effect]) -> Iterator[tuple[str, s
         more = f" The best {_ROWS} of {len(field.scored):,} cells." if len(field.scored) > _ROWS else ""
         how = "by resampling" if field.bootstrap else "Student’s t"
         told = "Orange: the best. " + (
-            "Blue: not told from it. "
+            "Blue: no significant difference. "
             if any(one.word == UNCLEAR for one in field.verdicts) and not field.chosen
             else ""
         )

@@ -37,7 +37,7 @@ _SHOWN_DIFFERENCES = 12  # in the terminal; files have all
 
 HELP = """\
 A table of runs: a row a cell, which is all runs that differ in nothing but the seed. Best first, with the mean over
-seeds, its 95 % confidence interval, and what it cost. Then: can the best be told from the rest, and which choice matters.
+seeds, its 95 % confidence interval, and what it cost. Then: is the best significantly better than the rest, and which choice matters.
 """
 
 

@@ -80,7 +80,7 @@ def _field(
     answered = answers(field)
     if comparison.effects and not several:  # of several fields together they have a section of their own
         answered.append(("Which choice matters", matters(comparison.effects, field.metric)))
-    ask = {"Best": "Best cell", "Certain?": "Can it be told from the next?", "Cost": "What it costs"}
+    ask = {"Best": "Best cell", "Certain?": "Is the difference significant?", "Cost": "What it costs"}
     cards = "".join(
         f"<div><dt>{escape(ask.get(word, word))}</dt><dd>{escape(text)}</dd></div>" for word, text in answered
     )
@@ -166,7 +166,7 @@ def _reading(field: Field) -> list[str]:
         f"Differences are taken seed by seed on equal splits and tested {test}. {family}",
         "“p alone” is that of one comparison; “p corrected” allows for all of them, and the verdict follows it. The intervals of differences "
         "are at 95 % each, not all at once: one may leave zero out where the corrected p is above 0.05.",
-        "A cell is in bold when it can be told from the next after that correction.",
+        "A cell is in bold when its difference from the next is significant after that correction.",
         f"“{UNCLEAR.capitalize()}” does not mean equal: it means that these seeds do not show it. “Seeds to tell” is how many seeds "
         "each cell would need for a difference of the size seen, to be found four times in five: an order of magnitude.",
     ]

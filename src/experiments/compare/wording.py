@@ -143,7 +143,11 @@ def _spread(found: Difference) -> str:
 
 def _alike(field: Field) -> str:
     alike = sum(one.word == UNCLEAR for one in field.verdicts)
-    return f" In all, {alike:,} of the {len(field.verdicts):,} others cannot be told from it." if alike > 1 else ""
+    return (
+        f" In all, {alike:,} of the {len(field.verdicts):,} others do not differ significantly from it."
+        if alike > 1
+        else ""
+    )
 
 
 def _against_best(field: Field) -> Field:
@@ -176,7 +180,7 @@ def _cost(field: Field) -> str:
             cheaper.setdefault(judged.label(least), []).append(f"{share:.0%} of the {noun}")
     if cheaper:
         named = [f"{label} ({', '.join(shares)})" for label, shares in cheaper.items()]
-        text += f" Cheaper, and not told from it by these seeds: {' and '.join(named)}."
+        text += f" Cheaper, and not significantly different by these seeds: {' and '.join(named)}."
     return text
 
 

@@ -98,7 +98,7 @@ def _freezing(config: Any) -> list[str]:
         problems.append("freezing.learn=[] leaves nothing to learn: name stages, as in freezing.learn=[head]")
     if node.get("views") and not select(config, "features.cache"):
         problems.append(
-            f"freezing.views={node.views} trains on kept features: set features.cache=true or freezing.views=0"
+            f"freezing.views={node.views} trains on cached features: set features.cache=true or freezing.views=0"
         )
     waits, epochs = node.get("head_epochs"), config.trainer.get("max_epochs")
     if isinstance(waits, int) and isinstance(epochs, int) and 0 < epochs <= waits:

@@ -44,7 +44,7 @@ _OPEN_OPTIONS = {
 def only_building_tells(config: Any) -> bool:
     """Tell whether values were given, or options chosen, that no rule judges: a class or the files of a dataset do.
 
-    Data that would be downloaded and classes of the user's own are left alone.
+    Data that would be downloaded and user-defined classes are left alone.
     """
     if config.data.get("download") or not str(config.data.get("_target_")).startswith("experiments."):
         return False

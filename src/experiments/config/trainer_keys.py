@@ -36,7 +36,7 @@ def problems(trainer: Any, given: list[str], foreign: bool = False) -> list[str]
     Args:
         trainer: the config's part.
         given: keys that the command line sets.
-        foreign: whether the task is a LightningModule of the user's own, with which Trainer predicts too.
+        foreign: whether the task is a user-defined LightningModule, with which Trainer predicts too.
     """
     keys = [str(key) for key in trainer if not (foreign and key == "limit_predict_batches")]
     wrong = [sentence for key in keys if (sentence := _renamed(key, trainer[key]))]

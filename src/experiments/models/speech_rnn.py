@@ -78,7 +78,7 @@ class SpeechRNN(nn.Sequential):
         band_mask: widest one, bands.
         filters: of each convolution; an empty list: none.
         kernel: frames and bands that a filter sees.
-        stride: frames that the first convolution goes on by; the others go by one.
+        stride: frames between two windows of the first convolution; of the others one.
         cell: rnn, lstm or gru.
         hidden: units a layer and direction.
         layers: recurrent ones.

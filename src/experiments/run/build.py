@@ -64,7 +64,7 @@ def seed_everything(seed: int) -> None:
 
 
 def build_data(config: DictConfig, task_is_ours: bool = True) -> Any:
-    """Return the data module, ready: `spec` is there. Data of the user's own are set up for a task of ours alone, else
+    """Return the data module, ready: `spec` is there. User-defined data are set up for a task of ours alone, else
     by the Trainer.
     """
     from experiments.run.foreign import require_data, shares_batches, spec_of
@@ -204,7 +204,7 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
 
 
 def added_metrics(nodes: Any, spec: Any) -> dict[str, Any]:
-    """Metrics of the user's own, by name; `num_classes` comes from the data where the class takes it and nobody gives it."""
+    """User-defined metrics, by name; `num_classes` comes from the data where the class takes it and nobody gives it."""
     from inspect import signature
 
     made = {}

@@ -20,7 +20,7 @@ _KNOWN = ("experiments.", "torch.", "torchvision.", "torchmetrics.", "lightning.
 def in_words(config: DictConfig) -> Iterator[None]:
     """Turns the error of a class of this package or a known library into a sentence with the values that were given.
 
-    The errors of classes of the user's own stay what they are: whoever writes them wants to see where.
+    The errors of user-defined classes stay what they are: whoever writes them wants to see where.
 
     Raises:
         UserError: in place of any other error.

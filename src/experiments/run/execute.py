@@ -66,7 +66,7 @@ def run(folder: Path) -> dict[str, Any]:
     except BaseException as error:
         if not isinstance(
             error, UserError
-        ):  # one who is to mend something first is told how to go on once it has begun
+        ):  # one who is to mend something first is told how to resume once it has begun
             belongs_to(error, folder)
         raise
 
@@ -245,7 +245,7 @@ def _splits(data: Any) -> dict[str, Any]:
 
 
 def _require_same_data(data: Any, checkpoint: Path, folder: Path, record: Record, counted: bool) -> None:
-    """Refuses to go on with data that have other names, and says where other examples are in their parts.
+    """Refuses to resume with data that have other names, and says where other examples are in their parts.
 
     `counted`: the parts hold already what they are trained on; anomaly detection leaves classes out later.
     """

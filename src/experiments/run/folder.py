@@ -314,7 +314,7 @@ def reading(folder: Path, written: Mapping[str, Any] | None) -> Iterator[None]:
 
 
 def reopen(folder: Path, overrides: Sequence[str] = ()) -> Path | None:
-    """Opens a run to go on, with overrides that do not change what it computes; None when there is nothing to do.
+    """Opens a run to resume it, with overrides that do not change what it computes; None when there is nothing to do.
 
     Raises:
         UserError: when there is no such run, or an override would make it another one.

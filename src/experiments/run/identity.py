@@ -29,7 +29,7 @@ _NOT_IDENTITY_KEYS = {"model": ("about",), "data": ("about", "workers"), "task":
     "profiler", "enable_autolog_hparams", "model_registry",
 )}  # fmt: skip
 _PLAIN_TRAINER = {"num_sanity_val_steps": 0, "use_distributed_sampler": None}  # as they were before they were keys
-# What may change when a run goes on: how long it takes and what it shows, not what it computes.
+# What may change when a run is resumed: how long it takes and what it shows, not what it computes.
 MAY_CHANGE = (
     "trainer.max_epochs",
     "trainer.threads",

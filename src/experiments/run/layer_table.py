@@ -99,7 +99,7 @@ def layer_table(model: nn.Module, spec: Any, *, depth: int = 1, begins: Mapping[
     def keep_shape(module: nn.Module, args: Any, output: Any) -> None:
         shapes[module] = output_shape(output)
 
-    with resting(model), _Arithmetic() as arithmetic:
+    with evaluating(model), _Arithmetic() as arithmetic:
         hooks = [m.register_forward_hook(keep_shape) for m in model.modules()]
         for m in model.modules():
             if isinstance(m, nn.RNNBase):
@@ -263,7 +263,7 @@ _COSTS: dict[str, Callable[[Any, Any], int]] = {
 
 
 @contextmanager
-def resting(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """Eval mode without gradients and without the fused transformer layer, which hides its products."""
     # The flags are set one by one: train() and eval() may be overridden, by frozen stages for instance.
     modes = {m: m.training for m in model.modules()}

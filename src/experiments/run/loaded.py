@@ -136,7 +136,7 @@ def load(run_folder: str | Path, command: str | None = None, judged: Mapping[str
             raise UserError(
                 f"{folder} is finished and has no checkpoints/best.ckpt any more: restore it from a copy, or train again"
             )
-        raise UserError(f"{folder} has no best checkpoint yet ({record['status']}): go on with resume={folder}")
+        raise UserError(f"{folder} has no best checkpoint yet ({record['status']}): resume it with resume={folder}")
     require_unchanged(folder, checkpoint, record)
     from experiments.transfer.lora import merge
 

@@ -106,7 +106,7 @@ def require_same_names(spec: Any, checkpoint: Path, folder: Path) -> None:
 
     Args:
         spec: of the data as they are now.
-        checkpoint: that the run goes on from.
+        checkpoint: that the run is resumed from.
         folder: of the run, for the message.
 
     Raises:

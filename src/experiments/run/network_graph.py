@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from experiments.run.layer_table import count, example_input, output_shape, resting
+from experiments.run.layer_table import count, evaluating, example_input, output_shape
 from experiments.run.operation_counts import WatchedOperations
 
 _SYMBOLS = {"add": "+", "sub": "−", "mul": "×", "cat": "concat", "bmm": "·", "mm": "·", "div": "÷"}
@@ -64,7 +64,7 @@ def network_graph(model: nn.Module, spec: Any, whole: Callable[[str, nn.Module],
     """
     names = {module: name for name, module in model.named_modules()}
     tracer = _Tracer(names, whole or (lambda name, module: not any(module.children())))
-    with resting(model), tracer:
+    with evaluating(model), tracer:
         hooks = []
         for module in model.modules():
             hooks += [

@@ -119,7 +119,7 @@ class Record:
         config: the resolved config, as plain Python.
 
     Attributes:
-        written: the environment of the run's earlier part, where it goes on.
+        written: the environment of the run's earlier part, where it is resumed.
         examples: sizes and fingerprint of its data then.
     """
 

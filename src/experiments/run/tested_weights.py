@@ -73,7 +73,7 @@ def choose(trainer: Any, task: Any, folder: Path) -> Tested:
 
 
 def checkpoint_to_resume(trainer: Any, folder: Path) -> Path | None:
-    """Return the checkpoint that a run goes on from: the newest of ours, or of a ModelCheckpoint in place of ours wherever
+    """Return the checkpoint that a run is resumed from: the newest of ours, or of a ModelCheckpoint in place of ours wherever
     in the run's folder it writes, `checkpoints` where it does not say; None for a run that has none yet. Says where none
     would be found.
     """

@@ -1,7 +1,7 @@
 """Hyper-parameter search: a sweep whose next run is chosen by what the earlier ones gave.
 
 Optuna proposes and is told (ask and tell); the jobs, their folders, records and failures are those of any sweep. What the
-search knows lies in `search.db` in the sweep's folder, so that it goes on after whatever ended it.
+search knows lies in `search.db` in the sweep's folder, so that it can be resumed after whatever ended it.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def search(config: DictConfig, words: Sequence[str], loader: Any) -> list[dict[s
             return JobLoop(trials, jobs_settings, engine).run()
     except optuna.exceptions.StorageInternalError as error:
         raise RunFailed(
-            f"{folder / STORAGE} cannot be written to ({first_line(error)}): make room, and go on with the same command and hydra.sweep.dir={folder}"
+            f"{folder / STORAGE} cannot be written to ({first_line(error)}): make room, and resume with the same command and hydra.sweep.dir={folder}"
         ) from error
     finally:
         engine.stop()

@@ -232,7 +232,7 @@ class Trials:
 
     def _tell(self, name: str, record: dict[str, Any], state: str) -> None:
         if state not in (FINISHED, PRUNED, FAILED):
-            return  # interrupted: it goes on another time
+            return  # interrupted: it is resumed another time
         values: list[float] | None = None
         if state == FINISHED:
             try:
@@ -266,14 +266,14 @@ class Trials:
         print(
             f"{', '.join(f'{count} {state}' for count, state in counts if count) or 'nothing ran'}; {took} of computing"
         )
-        go_on = f"experiments train -m resume={shlex.quote(as_typed(self.folder))}"
+        resume = f"experiments train -m resume={shlex.quote(as_typed(self.folder))}"
         if stopped is not None:
-            print(f"{self._done()} of {self.settings.trials} trials are done; go on with: {go_on}", file=sys.stderr)
+            print(f"{self._done()} of {self.settings.trials} trials are done; resume with: {resume}", file=sys.stderr)
             raise Interrupted(stopped)
         if self._enough is not None:
             print(f"ended early: {self._enough}", file=sys.stderr)
         elif not self.grid:
-            print(f"go on with: {go_on} search.trials={2 * self.settings.trials}")
+            print(f"resume with: {resume} search.trials={2 * self.settings.trials}")
         if self._failed_now:
             lines = []
             for name in self._failed_now:

@@ -136,7 +136,7 @@ def _require_kinds(content: Any) -> None:
 
 
 def require_own(folder: Path) -> None:
-    """Refuses to go on with a sweep from elsewhere whose words could name code.
+    """Refuses to resume a sweep from elsewhere whose words could name code.
 
     Raises:
         UserError: as `require_trusted_words`.

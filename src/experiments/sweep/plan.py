@@ -72,7 +72,7 @@ def summary(plan: Plan) -> str:
     counts = [
         (len(plan.to_run), "to run"),
         (plan.count(FINISHED), "done already"),
-        (plan.count(INTERRUPTED), "of them to go on"),
+        (plan.count(INTERRUPTED), "of them to resume"),
         (plan.count(FAILED), "of them to try again"),
         (len(plan.duplicates), "the same as another"),
         (len(plan.excluded), "excluded"),

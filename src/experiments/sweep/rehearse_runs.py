@@ -42,7 +42,7 @@ def here(config: dict[str, Any]) -> str | None:
 def by_jobs(engine: Engine, sweep: Path) -> Rehearsal:
     """Return what builds a run in a job of an engine, which has torch imported, where this process has not.
 
-    Classes of the user's own are left alone: they may be made slowly, or for one process alone. A job that is killed, or that
+    User-defined classes are left alone: they may be made slowly, or for one process alone. A job that is killed, or that
     fails in another way, refuses nothing: the run itself says what is wrong.
     """
 

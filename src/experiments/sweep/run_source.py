@@ -107,8 +107,8 @@ class ListedRuns:
             records.append(record or {"status": shown.state, "error": shown.error, "metrics": {}})
         if stopped is not None:
             count = sum(record["status"] != FINISHED for record in records)
-            go_on = f"experiments train -m resume={shlex.quote(as_typed(self.folder))}"
-            print(f"{count} of {len(records)} runs are not finished; go on with: {go_on}", file=sys.stderr)
+            resume = f"experiments train -m resume={shlex.quote(as_typed(self.folder))}"
+            print(f"{count} of {len(records)} runs are not finished; resume with: {resume}", file=sys.stderr)
             raise Interrupted(stopped)
         if any(record["status"] == FINISHED for record in records):
             tell(self.folder, len(failed))

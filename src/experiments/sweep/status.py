@@ -307,5 +307,5 @@ def main(words: Sequence[str]) -> int:
         if at_work(folder):
             print(f"at work: process {sweep.pid} on {sweep.host}")
         elif stand.count(WAITING, FAILED, INTERRUPTED, RUNNING):
-            print(f"not at work; go on with: experiments train -m resume={shlex.quote(word)}")
+            print(f"not at work; resume with: experiments train -m resume={shlex.quote(word)}")
     return 0

@@ -9,7 +9,7 @@ import sys
 def python_module(name: str, *words: str) -> list[str]:
     """Return the words that start a module in a fresh Python where no file of the current folder hides a package.
 
-    The module calls `look_here_last`, for packages of the user's own.
+    The module calls `look_here_last`, for user-defined packages.
     """
     return [sys.executable, "-P", "-m", name, *words]
 

@@ -107,12 +107,12 @@ class Freezing:
                 "freezing leaves nothing to learn: choose another strategy, or name the head in freezing.learn"
             )
         self.epoch = 0
-        self._resting: list[nn.Module] = []
+        self._frozen_modules: list[nn.Module] = []
         self._called: dict[int, tuple[nn.Parameter, str]] = {}
         for name, parameter in model.named_parameters():
             self._called[id(parameter)] = parameter, name
             parameter.requires_grad_(name in self.learning)
-        self._rest_from(0)
+        self._freeze_from(0)
 
     @property
     def releases(self) -> list[int]:
@@ -137,13 +137,13 @@ class Freezing:
             parameter.requires_grad_(learns)
             if not learns:
                 parameter.grad = None
-        self._rest_from(epoch)
+        self._freeze_from(epoch)
         self.model.train(self.model.training)
         self.rest()
 
     def rest(self) -> None:
         """Puts what does not learn into evaluation mode; called whenever the model is put into training mode."""
-        for module in self._resting:
+        for module in self._frozen_modules:
             module.training = False
 
     def frozen_stages(self, epoch: int) -> int:
@@ -243,16 +243,16 @@ class Freezing:
             )
         return states
 
-    def _rest_from(self, epoch: int) -> None:
-        self._resting = []
+    def _freeze_from(self, epoch: int) -> None:
+        self._frozen_modules = []
         states = self._states(epoch)
         for number, ((_, module), state) in enumerate(zip(self.stages, states, strict=True)):
-            # A stage without parameters rests between frozen ones; dropout before what learns is part of that.
-            rests = state == "frozen" or (state == "empty" and number < _last_frozen(states))
+            # A stage without parameters is frozen between frozen ones; dropout before what learns is part of that.
+            frozen = state == "frozen" or (state == "empty" and number < _last_frozen(states))
             for inner in module.modules():
                 norm = isinstance(inner, NORMS)
-                if (rests or (state == "part" and norm)) and not (norm and self.settings.statistics):
-                    self._resting.append(inner)
+                if (frozen or (state == "part" and norm)) and not (norm and self.settings.statistics):
+                    self._frozen_modules.append(inner)
 
     def _grouped(self, parameters: list[nn.Parameter], rate: float) -> list[dict[str, Any]]:
         """Optimizer groups of neighbouring stages that learn alike, named after them.

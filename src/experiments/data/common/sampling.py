@@ -50,7 +50,7 @@ class TrainSampler(Sampler[Picks]):
 
     Attributes:
         epoch: decides the order; Lightning calls `set_epoch`, which it finds as `batch_sampler.sampler`.
-        start_batch: batches to leave out when next iterated, then 0 again: where a resumed run goes on.
+        start_batch: batches to leave out when next iterated, then 0 again: where a resumed run begins.
 
     Args:
         count: examples.
@@ -110,7 +110,7 @@ class LazyLoader(DataLoader):
     a worker as it was written.
 
     Attributes:
-        instead: asked at the first `next` for another dataset to read this time, such as kept features; None: this one.
+        instead: asked at the first `next` for another dataset to read this time, such as cached features; None: this one.
     """
 
     instead: Callable[[], Dataset | None] | None = None

@@ -37,7 +37,7 @@ class Wav2Vec2(Staged):
         source: a folder in transformers' layout, whose config.json gives the sizes; None, or without one: the sizes below.
         filters: channels of each convolution.
         kernels: steps that each convolution sees.
-        strides: steps that each convolution goes on by.
+        strides: steps between two windows of each convolution.
         hidden: features of a step in the transformer.
         layers: of the transformer.
         heads: of its attention.

@@ -74,7 +74,7 @@ class Work:
 
     def checkpoint(self) -> Any:
         """Return what submitit asks before a job's time is over or its machine is taken: the job saves, and is queued
-        again to go on.
+        again to resume.
         """
         from submitit.helpers import DelayedSubmission
 

@@ -136,7 +136,7 @@ class _SlurmJob:
 class SubmititEngine:
     """Submits what it is given as one array, and looks after it until it ends.
 
-    Jobs in SLURM's queue outlive this process: their ids lie in `submitit/jobs.json`, and a sweep that goes on waits for
+    Jobs in SLURM's queue outlive this process: their ids lie in `submitit/jobs.json`, and a resumed sweep waits for
     those that still wait or run instead of submitting them again.
     """
 

@@ -72,7 +72,7 @@ class Scheduled:
                 for one in list(taken.values())[1:]
                 if one.default is one.empty and one.kind < one.VAR_POSITIONAL
             ]
-            if open_:  # whatever a function of the user's own calls it
+            if open_:  # whatever a user-defined function calls it
                 return {open_[0]: horizon}
         whole = (
             horizon.total_steps
