@@ -99,7 +99,7 @@ class Labels(NamedTuple):
 
     Attributes:
         values: (B, T) int64, the tokens with `END` behind them, and `IGNORED` beyond.
-        rows: (B,) int64, the examples' numbers in their part.
+        rows: (B,) int64, the examples' numbers in their split.
     """
 
     values: Tensor

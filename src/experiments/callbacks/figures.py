@@ -154,10 +154,10 @@ class Figures(Callback):
         for name, make in report_of(pl_module).figures().items():
             save_picture(trainer, self._folder, name, make)
 
-    def _note(self, trainer: Trainer, part: str) -> None:
+    def _note(self, trainer: Trainer, split: str) -> None:
         """Write down the latest values of the current epoch."""
         if self._epoch is not None:
-            values = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(part)}
+            values = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(split)}
             if values:
                 self._history.setdefault(self._epoch, {}).update(values)
 

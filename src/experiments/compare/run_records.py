@@ -60,7 +60,7 @@ class RecordedRun:
     metrics: dict[str, float]
     cost: dict[str, float]
     diverged: bool
-    split: str  # fingerprint of who is in which part of the data
+    split: str  # fingerprint of who is in which split of the data
     ended: str
     code: str
     commit: str

@@ -44,7 +44,7 @@ class FeatureSet(Dataset):
     """Cached features, served by the same samplers that would have picked images.
 
     Args:
-        kept: of one part.
+        kept: of one split.
         start: the number of the stage that reads them.
         views: how many are kept of each example; epoch e is served view e modulo `views`.
     """

@@ -88,7 +88,7 @@ def _confused(look: Look, table: np.ndarray) -> Iterator[Picture]:
         picked = np.flatnonzero((found.targets == true) & (predicted == guess))
         if shown == _PAIRS or not off[true, guess]:
             return
-        if not len(picked):  # outside the part that was looked at
+        if not len(picked):  # outside the split that was looked at
             continue
         shown += 1
         picked = picked[np.argsort(-best[picked], kind="stable")][:8]
