@@ -23,7 +23,7 @@ from experiments.errors import (
     in_short,
 )
 from experiments.speedups.process_exit import leave
-from experiments.system.fresh_python import look_here_last
+from experiments.system.fresh_python import look_here_last, read_names_as_utf8
 from experiments.system.outside_text import clean, concealed, speak_everywhere
 from experiments.system.signals import stop, stop_behind
 from experiments.system.terminal import done_waiting, fitted, speaking, split_level, waiting_for
@@ -281,5 +281,6 @@ _PLAIN = (
 def entry(*command: str) -> None:
     """The console script, and with a command the script of its name."""
     signal.signal(signal.SIGINT, stop)
+    read_names_as_utf8()
     look_here_last()  # for a user-defined package beside the conf that names it
     leave(main([*command, *sys.argv[1:]]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -27,6 +28,15 @@ def test_this_folder_is_looked_at_last(tmp_path: Path, monkeypatch: pytest.Monke
     look_here_last()
     look_here_last()
     assert sys.path == ["/first", str(tmp_path)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems name files in text")
+def test_names_in_any_script_are_read_where_the_system_knows_ascii_alone(tmp_path: Path) -> None:
+    """A word that Hydra quotes back shows that it was read as text, printed in the encoding that was asked for."""
+    environment = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "utf-8"}
+    command = [*python_module("experiments"), "check", "data=image_folder", "data.root=चित्र"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment)
+    assert done.returncode == 2 and "चित्र" in done.stderr.decode() + done.stdout.decode()
 
 
 def test_all_start_so() -> None:

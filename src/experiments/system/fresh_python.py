@@ -1,4 +1,4 @@
-"""Modules of this package in a process of their own, and where such a process looks for what it imports."""
+"""Python started anew: a module of this package in a process of its own, where that looks for imports, and how it reads names."""
 
 from __future__ import annotations
 
@@ -18,3 +18,13 @@ def look_here_last() -> None:
     """Has imports look into the current folder after all others, also after `python -m`, which has them look there first."""
     here = os.getcwd()
     sys.path[:] = [*(place for place in sys.path if place not in ("", here)), here]
+
+
+def read_names_as_utf8() -> None:
+    """Start this command anew in Python's UTF-8 mode, where it was told to take names of files as ASCII.
+
+    That is so with `LC_ALL=C PYTHONUTF8=0`: letters of folders and classes would be no text that can be written down. What is
+    printed keeps its encoding. https://peps.python.org/pep-0540/
+    """
+    if os.name == "posix" and sys.getfilesystemencoding() == "ascii":
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | {"PYTHONUTF8": "1"})
