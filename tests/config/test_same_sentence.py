@@ -163,6 +163,11 @@ optimizer.betas=[a,b]
 optimizer.foo=1
 optimizer=sgd optimizer.momentum=2
 scheduler=foo
+scheduler=CosineAnnealingLR scheduler.T_max=0
+scheduler=StepLR scheduler.step_size=0
+optimizer.betas=[0.9,0.99,0.999]
+data._target_=nowhere.Data
+task._target_=nowhere.Task
 scheduler=step scheduler.every_epochs=0
 scheduler=step scheduler.factor=0
 scheduler=step scheduler.factor=abc

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from experiments.config import foreign_modules, metric_direction, trainer_keys
 from experiments.config.class_keys import metric_problems, untaken_keys
 from experiments.config.devices import device_problems
 from experiments.config.largest_values import largest_problems
-from experiments.config.needed_packages import missing_packages
+from experiments.config.needed_packages import absent_classes, missing_packages
 from experiments.config.pairs import pair_problems, sight_problems
 from experiments.config.preprocessing import given_keys
 from experiments.config.value_rules import value_problems
@@ -41,6 +42,8 @@ def check(config: Any, defaults: Any = None) -> list[str]:
     return [
         *wrong,
         *missing_packages(config),
+        *absent_classes(config),
+        *_betas(config),
         *typed,
         *(one for one in largest_problems(config) if one.partition("=")[0] not in keys),
         *([] if sizeless else pair_problems(config)),
@@ -132,6 +135,15 @@ def _epochs(config: Any) -> list[str]:
                 f"scheduler={config.run.choices.get('scheduler')} watches the validation, and {cause} leaves none: validate, or choose scheduler=cosine"
             )
     return problems
+
+
+def _betas(config: Any) -> list[str]:
+    """Return what torch's own optimizers, which have two betas, would ignore or stumble over."""
+    betas, target = select(config, "optimizer.betas"), str(select(config, "optimizer._target_"))
+    if not target.startswith("torch.optim.") or not isinstance(betas, Sequence) or len(betas) <= 2:  # less: by its rule
+        return []
+    given = ",".join(map(str, betas))
+    return [f"optimizer.betas=[{given}] must be two numbers for {target}: try optimizer.betas=[0.9,0.999]"]
 
 
 def _clipping(config: Any) -> list[str]:

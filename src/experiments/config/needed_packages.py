@@ -1,10 +1,13 @@
-"""Packages of the extras that data and tasks need, named before a run begins where they are missing."""
+"""Packages that a config needs, named before a run begins where they are missing: of the extras, and of user-defined classes."""
 
 from __future__ import annotations
 
 import re
+import sys
 from importlib.util import find_spec
 from typing import Any
+
+from omegaconf import OmegaConf
 
 EXTRAS = {  # a package as it is imported, and the extra that brings it
     "soundfile": "speech",
@@ -30,6 +33,32 @@ def missing_packages(config: Any) -> list[str]:
         if asked and re.match(target, str(node.get("_target_") or "")) and find_spec(package) is None:
             found.append(f"{group}={config['run']['choices'].get(group)} {_sentence(package)}")
     return found
+
+
+def absent_classes(config: Any) -> list[str]:
+    """Return a sentence for each class of a config whose package is not there; nothing is imported to find out."""
+    plain = OmegaConf.to_container(config, resolve=False) if OmegaConf.is_config(config) else config
+    return [
+        not_imported(target, f"No module named '{package}'")
+        for target in dict.fromkeys(_targets(plain))
+        if (package := target.partition(".")[0]).isidentifier() and not _is_there(package)
+    ]
+
+
+def not_imported(target: str, why: str) -> str:
+    """Return the sentence for a class or function that cannot be had."""
+    return f"_target_={target} cannot be imported ({why}): check the name, and that its package is installed or in this folder"
+
+
+def _targets(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        own = [str(node["_target_"])] if isinstance(node.get("_target_"), str) else []
+        return own + [target for value in node.values() for target in _targets(value)]
+    return [target for value in node for target in _targets(value)] if isinstance(node, list) else []
+
+
+def _is_there(package: str) -> bool:
+    return package in sys.modules or find_spec(package) is not None
 
 
 def of_import_error(error: ImportError) -> str | None:

@@ -90,6 +90,9 @@ RULES = {
         list, "two or more numbers from 0, below 1", lambda v: len(v) >= 2 and all(map(_below_one, v)), "[0.9,0.999]"
     ),
     "scheduler.every_epochs": _whole(1, "10"),
+    "scheduler.T_max": _whole(1, "10", True),
+    "scheduler.T_0": _whole(1, "10"),
+    "scheduler.step_size": _whole(1, "10"),
     "scheduler.factor": _Rule(float, "a number above 0 and below 1", lambda v: 0 < v < 1, "0.1"),
     "scheduler.warmup_epochs": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "1"),
     "scheduler.patience": _whole(0, "3"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from experiments.config.needed_packages import not_imported
 from experiments.errors import UserError, first_line
 
 _NOTES = (
@@ -43,12 +44,7 @@ def locate(target: str) -> Any:
     try:
         return get_method(target)
     except Exception as error:
-        raise UserError(_not_imported(target, error)) from error
-
-
-def _not_imported(target: str, error: BaseException) -> str:
-    why = first_line(error.__cause__ or error)
-    return f"_target_={target} cannot be imported ({why}): check the name, and that its package is installed or in this folder"
+        raise UserError(not_imported(target, first_line(error.__cause__ or error))) from error
 
 
 def bound(node: Any, without: Collection[str] = ()) -> partial[Any]:
@@ -133,7 +129,7 @@ def _in_words(error: Exception, target: str) -> Exception:
     key = re.search(r"full_key: (\S+)", text)
     place = f"{key.group(1)}: " if key else ""
     if "locating target" in text:
-        return UserError(place + _not_imported(inner, cause or error))
+        return UserError(place + not_imported(inner, first_line((cause or error).__cause__ or cause or error)))
     if isinstance(cause, (TypeError, ValueError)):
         return UserError(f"{place}{inner}: {cause}; check the keys of its config")
     if cause is not None and isinstance(cause, Exception):
