@@ -353,12 +353,15 @@ def test_failure_is_recorded(experiments, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_an_unknown_metric_is_refused_before_training(experiments, tmp_path: Path) -> None:
-    words = ["trainer=quick", "callbacks=early_stopping", "callbacks.early_stopping.monitor=val/acuracy"]
-    code, _, errors = experiments("train", "model=mlp", *words, "hydra.run.dir=run")
-    assert code == 2
-    said = [line for line in errors.splitlines() if line.startswith("error: ")]
-    assert len(said) == 1 and "monitor=val/acuracy is no metric of this run" in said[0] and "val/accuracy" in said[0]
-    assert not (tmp_path / "run").exists()
+    for mode in ("", "max"):
+        words = ["trainer=quick", "callbacks=early_stopping", "callbacks.early_stopping.monitor=val/acuracy"]
+        words += [f"callbacks.early_stopping.mode={mode}"] if mode else []
+        code, _, errors = experiments("train", "model=mlp", *words, "hydra.run.dir=run")
+        assert code == 2
+        said = [line for line in errors.splitlines() if line.startswith("error: ")]
+        problem = "is no metric of this run" if mode else "does not say which way it improves"
+        assert len(said) == 1 and f"monitor=val/acuracy {problem}" in said[0] and "val/accuracy" in said[0]
+        assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import Any, Literal
 
@@ -163,4 +164,8 @@ def problems(config: Any) -> list[str]:
 
 
 def _unclear(metric: str, key: str) -> str:
-    return f"{key}.monitor={metric} does not say which way it improves: add {key}.mode=min or max"
+    path, name = metric[: metric.rfind("/") + 1], metric[metric.rfind("/") + 1 :]
+    near = difflib.get_close_matches(name, sorted(_LOWER | _HIGHER), n=1, cutoff=0.75)
+    cure = f"add {key}.mode=min or max"
+    cure = f"did you mean {path}{near[0]}? Else {cure}" if near else cure
+    return f"{key}.monitor={metric} does not say which way it improves: {cure}"
