@@ -46,3 +46,11 @@ def test_every_page_stands_in_the_menu() -> None:
     menu = set(re.findall(r"[\w/]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8")))
     pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
     assert pages == menu
+
+
+def test_the_site_brings_its_devanagari() -> None:
+    """Hindi pages show letters on machines without such a font; its licence lies beside it."""
+    sheet = DOCS / "stylesheets" / "fonts.css"
+    files = [sheet.parent / name for name in re.findall(r"url\(([^)]+)\)", sheet.read_text(encoding="utf-8"))]
+    assert len(files) == 2 and all(one.read_bytes()[:4] == b"wOF2" for one in files)
+    assert "SIL Open Font License" in (files[0].parent / "OFL.txt").read_text(encoding="utf-8")
