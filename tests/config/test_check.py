@@ -86,6 +86,7 @@ BAD = [
     (["=3"], ["3"]),
     (["+optimizer.lr=0.1"], ["+optimizer.lr=0.1 would add what the config has", "drop the +, as in optimizer.lr=0.1"]),
     (["+model=mlp"], ["+model=mlp would add", "drop the +, as in model=mlp"]),
+    (["seed=0,1"], ["seed=0,1 gives one run several values", "add -m for a run with each"]),
     (["run.dir=a/x0"], ["run.dir=a/x0 has no effect", "write hydra.run.dir=a/x0"]),
 ]
 

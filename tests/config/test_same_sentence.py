@@ -163,6 +163,8 @@ optimizer.betas=[a,b]
 optimizer.foo=1
 optimizer=sgd optimizer.momentum=2
 scheduler=foo
+callbacks=early_stopping trainer.limit_val_batches=0
+callbacks=early_stopping trainer.check_val_every_n_epoch=3 trainer.max_epochs=2
 scheduler=CosineAnnealingLR scheduler.T_max=0
 scheduler=StepLR scheduler.step_size=0
 optimizer.betas=[0.9,0.99,0.999]

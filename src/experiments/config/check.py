@@ -115,26 +115,39 @@ def _freezing(config: Any) -> list[str]:
 
 def _epochs(config: Any) -> list[str]:
     """Return what would never happen within the epochs of a run."""
-    trainer, scheduler = config.trainer, config.get("scheduler") or {}
+    trainer = config.trainer
     least, most = trainer.get("min_epochs"), trainer.get("max_epochs")
     problems = []
     if isinstance(least, int) and isinstance(most, int) and least > most:
         problems.append(
             f"trainer.min_epochs={least} is more than trainer.max_epochs={most}: set trainer.max_epochs={least}"
         )
-    plateau = str(scheduler.get("_target_", "")).lower().endswith("plateau")
-    if plateau and not str(scheduler.get("monitor") or "val").startswith("train"):
-        every = trainer.get("check_val_every_n_epoch")
-        cause = ""
-        if trainer.get("limit_val_batches") == 0:
-            cause = "trainer.limit_val_batches=0"
-        elif isinstance(every, int) and isinstance(most, int) and every > most > 0:
-            cause = f"trainer.check_val_every_n_epoch={every} of trainer.max_epochs={most}"
-        if cause:
-            problems.append(
-                f"scheduler={config.run.choices.get('scheduler')} watches the validation, and {cause} leaves none: validate, or choose scheduler=cosine"
-            )
+    every, cause = trainer.get("check_val_every_n_epoch"), ""
+    if trainer.get("limit_val_batches") == 0:
+        cause = "trainer.limit_val_batches=0"
+    elif isinstance(every, int) and isinstance(most, int) and every > most > 0:
+        cause = f"trainer.check_val_every_n_epoch={every} of trainer.max_epochs={most}"
+    if cause:
+        problems += [
+            f"{what} watches the validation, and {cause} leaves none: validate, or {cure}"
+            for what, cure in _waiting(config)
+        ]
     return problems
+
+
+def _waiting(config: Any) -> list[tuple[str, str]]:
+    """Return what waits for a metric of the validation, as it was typed, and what to take instead."""
+    scheduler = config.get("scheduler") or {}
+    plateau = str(scheduler.get("_target_", "")).lower().endswith("plateau")
+    waiting = (
+        [(f"scheduler={config.run.choices.get('scheduler')}", scheduler, "choose scheduler=cosine")] if plateau else []
+    )
+    waiting += [
+        (f"callbacks.{name}", node, f"set callbacks.{name}=null")
+        for name, node in (config.get("callbacks") or {}).items()
+        if node and str(node.get("_target_", "")).endswith(".EarlyStopping") and node.get("strict", True)
+    ]
+    return [(what, cure) for what, node, cure in waiting if not str(node.get("monitor") or "val").startswith("train")]
 
 
 def _betas(config: Any) -> list[str]:

@@ -240,6 +240,9 @@ def explain_refusal(error: Exception, overrides: Sequence[str], config_dirs: Seq
         return f"{key}={value} is a list, and {key} is a group of keys: set these, as in {inside}=…"
     if found := re.search(r"Key '([^']+)' is not in struct", text):
         return _unknown_key(found.group(1), overrides, config_dirs)
+    if found := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
+        key, values = found.groups()
+        return f"{key}={values} gives one run several values: add -m for a run with each, or write {key}=[{values}] where it takes a list"
     return " ".join(text.split())
 
 
