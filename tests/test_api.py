@@ -102,7 +102,7 @@ def test_objects_are_copied_and_compared() -> None:
     assert not torch.equal(experiments.load(first).model.out.weight, before)
     assert second["choices"]["task"] == second["choices"]["model"] == "Lit"
     assert experiments.load(second).task.lr == 0.2
-    datasets = lightning.LightningDataModule.from_datasets(*data.by_split, batch_size=20)
+    datasets = lightning.LightningDataModule.from_datasets(*data.parts, batch_size=20)
     fourth = experiments.train(*QUICK, "hydra.run.dir=d", model=net, data=datasets)
     assert "test/accuracy" in fourth["metrics"]
     third = experiments.train(*QUICK, "hydra.run.dir=o/c", "optimizer.lr=0.1", model=net, data=data)
@@ -228,7 +228,12 @@ def test_texts_need_no_quotes_of_hydra(tmp_path: Path, monkeypatch: pytest.Monke
     ):
         assert parse([_word("data.root", text)])[0].value() == text
     assert parse([_word("data.root", Path("one, two"))])[0].value() == "one, two"
-    for text in ("lenet5,mlp", "tag(log,interval(1e-4,1e-1))", "[1,2]"):  # Hydra's own words stay what they are
+    for text in (
+        ",".join(map(str, range(2000))),
+        "lenet5,mlp",
+        "tag(log,interval(1e-4,1e-1))",
+        "[1,2]",
+    ):  # Hydra's own words stay what they are
         assert _word("key", text, True) == f"key={text}"
 
 

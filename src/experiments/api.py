@@ -232,7 +232,8 @@ def _as_hydra_reads(text: str) -> str:
     from experiments.config.compose import parse
 
     with contextlib.suppress(UserError):
-        if not (parse([f"key={text}"])[0].is_sweep_override() and Path(text).exists()):
+        several = parse([f"key={text}"])[0].is_sweep_override()
+        if not (several and os.path.exists(text)):  # Path.exists raises for what is too long for a path
             return text
     escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text)
     return f"'{escaped}'"

@@ -174,7 +174,7 @@ class Autoencoding(Task):
     # After the test.
 
     def sample(self, split: str, count: int) -> Sample | None:
-        """Return some examples of a part of the data on the CPU, as many as `VALUES` allows; None without a data
+        """Return some examples of a split on the CPU, as many as `VALUES` allows; None without a data
         module.
         """
         data = self.data or self.attached_data
@@ -216,7 +216,7 @@ class Autoencoding(Task):
         error = {"pca_mse": float(mse(restored, test.pixels).mean())}
         if not self.medium.classes:
             return error, restored
-        few = Sample(*(split[:EXAMPLES] for split in train))
+        few = Sample(*(values[:EXAMPLES] for values in train))
         values, found, drawn = probe(
             (self.codes(few.inputs), codes),
             (pca.codes(few.pixels), pca.codes(test.pixels)),

@@ -123,7 +123,7 @@ def padded(clips: Sequence[np.ndarray]) -> Sequences:
 
 
 class AudioData(BatchedData):
-    """Base of the audio datasets: a subclass fills `clips`, `splits`, `rate`, and `classes` or `symbols` in `load`.
+    """Base of the audio datasets: a subclass fills `clips`, `by_split`, `rate`, and `classes` or `symbols` in `load`.
 
     Args:
         bucket: whether a batch holds examples of like length.
@@ -134,7 +134,7 @@ class AudioData(BatchedData):
 
     Attributes:
         clips: all clips, at one rate.
-        splits: the examples of train, validation and test.
+        by_split: the examples of train, validation and test.
         rate: samples a second.
         classes: names that labels stand for; empty for transcripts.
         symbols: characters that transcripts are written in; empty for labels.

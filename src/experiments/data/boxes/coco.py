@@ -59,7 +59,7 @@ class COCO(BoxData):
         beside = [*sorted(root.glob("annotations/[!.]*.json")), *sorted(root.glob("[!.]*.json"))]
         found: dict[str, Path] = {}
         for file in sorted(beside, key=lambda one: not one.stem.startswith(INSTANCES)):
-            split = _part(file)
+            split = _split_named(file)
             if split in found and found[split].stem.startswith(INSTANCES) == file.stem.startswith(INSTANCES):
                 raise UserError(f"{root} has both {found[split].name} and {file.name}: name one in data.annotations")
             if split is not None:
@@ -80,7 +80,7 @@ class COCO(BoxData):
     def _folder(self, file: Path, root: Path, first: str) -> Path:
         """Where the images of a JSON file lie: the folder in which the first is found."""
         name = file.stem.removeprefix(INSTANCES)
-        split = _part(file) or ""
+        split = _split_named(file) or ""
         named = [one for place in (root / "images", root) if (one := splits_in(place).get(split))]
         usual = [file.parent, root / "images" / name, root / name, *named, root / "images", root]
         places = [root / self.images] if self.images else usual
@@ -122,7 +122,7 @@ class COCO(BoxData):
         return names, pictures
 
 
-def _part(file: Path) -> str | None:
+def _split_named(file: Path) -> str | None:
     """Return the split that a JSON file is of, by its name; instances_train_small is of train."""
     name = file.stem.removeprefix(INSTANCES)
     return split_of(name) or split_of(re.split(r"[^A-Za-z]", name)[0])

@@ -1,4 +1,4 @@
-"""Which folder or split of a dataset is which split, by its name."""
+"""Which folder or file of a dataset is of which split, by its name."""
 
 from __future__ import annotations
 

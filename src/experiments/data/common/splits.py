@@ -69,7 +69,7 @@ def hold_out(
         of: examples that a share is a share of; None: these.
 
     Returns:
-        Sorted indices of the rest and of the held-out split; neither is empty.
+        Sorted indices of the rest and of what is held out; neither is empty.
 
     Raises:
         UserError: there are too few examples.

@@ -285,7 +285,7 @@ class Control(PlaysEpisodes):
         kept = state_dict.get("processes")
         if kept and len(kept) != self.place[1]:
             raise UserError(
-                f"the run was trained by {len(kept)} processes, whose episodes {self.place[1]} cannot resume: "
+                f"the run was trained by {len(kept)} processes, whose episodes {self.place[1]} cannot share: "
                 f"set trainer.devices={len(kept)}"
             )
         self._kept = kept

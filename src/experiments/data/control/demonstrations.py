@@ -48,8 +48,8 @@ class WholeEpisodes(Dataset):
     def __getitems__(self, picks: Picks | range) -> tuple[Tensor, ...]:
         some = [self.episodes[place] for place in (picks.indices if isinstance(picks, Picks) else picks)]
         padded = [
-            torch.nn.utils.rnn.pad_sequence([torch.from_numpy(one[split]) for one in some], batch_first=True)
-            for split in (0, 1)
+            torch.nn.utils.rnn.pad_sequence([torch.from_numpy(one[side]) for one in some], batch_first=True)
+            for side in (0, 1)  # observations, actions
         ]
         lengths = torch.tensor([len(one) for one, _ in some])
         return *padded, torch.arange(padded[0].shape[1]) < lengths[:, None]

@@ -68,7 +68,7 @@ class CocoMasks(MaskData):
         for split, choices in FILES.items():
             file, images = next(((root / f, root / i) for f, i in choices if (root / f).is_file()), (None, root))
             if file is not None:
-                found, by_split[split] = self._part(file, images)
+                found, by_split[split] = self._pairs(file, images)
                 if classes and found != classes:
                     raise UserError(f"{file} has other categories than the training split: give both the same")
                 classes = found
@@ -81,7 +81,7 @@ class CocoMasks(MaskData):
             by_split["test"] = by_split.pop("validation")
         return MaskContents(classes, distinct_colours(len(classes)), by_split)
 
-    def _part(self, file: Path, folder: Path) -> tuple[tuple[str, ...], list[Pair]]:
+    def _pairs(self, file: Path, folder: Path) -> tuple[tuple[str, ...], list[Pair]]:
         content = read_json(file)
         categories = unique(content["categories"], "categories", file)
         images = unique(content["images"], "images", file)

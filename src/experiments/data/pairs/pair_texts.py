@@ -37,18 +37,18 @@ class PairTexts(NamedTuple):
         return cls(*([value for column in columns for value in column] for columns in zip(*several, strict=True)))
 
 
-def without_repeats(parts: dict[str, PairTexts]) -> int:
-    """Takes from the training split what shares a sentence with a later part, and from the validation split what shares
+def without_repeats(by_split: dict[str, PairTexts]) -> int:
+    """Takes from the training split what shares a sentence with a later split, and from the validation split what shares
     one with the test split; the number of pairs taken."""
     seen: set[tuple[int, str]] = set()
     taken = 0
-    for part in reversed(SPLITS):
-        whole = parts[part]
+    for split in reversed(SPLITS):
+        whole = by_split[split]
         sides = [[(number, same(text)) for text in side] for number, side in enumerate(whole[:2])]
         stay = [row for row, pair in enumerate(zip(*sides, strict=True)) if seen.isdisjoint(pair)]
         taken += len(whole.source) - len(stay)
         if len(stay) < len(whole.source):
-            parts[part] = whole.take(stay)
+            by_split[split] = whole.take(stay)
         seen.update(*sides)
     return taken
 

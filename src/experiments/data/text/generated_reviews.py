@@ -45,11 +45,11 @@ def write(count: int, seed: int) -> Texts:
     random = np.random.default_rng(seed)
     lines = []
     for number in range(count):
-        by_split = []
+        clauses = []
         for place in range(int(random.integers(1, 4)), 0, -1):
             praise = bool(number % 2) if place == 1 else bool(random.integers(2))
             turned = bool(random.random() < 0.3)
             word = random.choice(GOOD if praise != turned else BAD)
-            by_split.append(f"the {random.choice(THINGS)} {random.choice(VERBS)} {'not ' if turned else ''}{word}")
-        lines.append(" but ".join(by_split) + ".")
+            clauses.append(f"the {random.choice(THINGS)} {random.choice(VERBS)} {'not ' if turned else ''}{word}")
+        lines.append(" but ".join(clauses) + ".")
     return Texts(lines, np.arange(count) % 2, [f"generated review {number}" for number in range(1, count + 1)])

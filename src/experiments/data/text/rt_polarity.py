@@ -23,9 +23,9 @@ class RtPolarity(TextData):
         folder = data_root(self.name, self.root) / "rt_polarity"
         paths = [folder / f"rt-polarity.{end}" for end in ("neg", "pos")]
         require(self.name, folder, lambda: [path.name for path in paths if not path.is_file()], None)
-        by_split = []
+        by_class = []
         for label, path in enumerate(paths):
             lines = lines_of(path, "latin-1")
             places = [f"{path}:{number}" for number in range(1, len(lines) + 1)]
-            by_split.append(Texts(lines, np.full(len(lines), label), places))
-        return CLASSES, {"train": Texts.join(by_split)}
+            by_class.append(Texts(lines, np.full(len(lines), label), places))
+        return CLASSES, {"train": Texts.join(by_class)}

@@ -211,7 +211,7 @@ def _cuts(net: nn.Module, graph: fx.Graph, nodes: list[fx.Node], classifier: str
     if head is None or not before or not narrow(head) or any("training" in node.kwargs for node in nodes):
         return None  # the last: a function that was told in which mode it runs would stay in it
     while isinstance(_module(net, nodes[head - 1]), nn.Dropout) and narrow(head - 1):
-        head -= 1  # dropout is frozen and learns with the head
+        head -= 1  # dropout belongs to the head, and is frozen with it
     ends = [index for index in before[1:] if narrow(index)]
     if before[-1] + 1 < head and narrow(before[-1] + 1):
         ends.append(before[-1] + 1)
