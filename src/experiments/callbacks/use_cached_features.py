@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from inspect import signature
 from typing import Any
@@ -32,6 +32,7 @@ from experiments.transfer.cached_features import (
 from experiments.transfer.freezing import Freezing
 from experiments.transfer.ragged import Ragged
 
+TRANSFORMS = "transforms"  # of torchvision, among the names of augmentations that are on
 _FOREVER = sys.maxsize  # an epoch by which everything that is ever released has been
 
 
@@ -101,16 +102,14 @@ class FrozenFeatures(Callback):
         if self.views and not data.changes:
             return "nothing in data.augment is set, so that all views would be the same"
         if not self.views and data.changes:
-            changes = " and ".join(f"data.augment.{name}" for name in data.changes)
-            return f"{changes} makes others of them in every epoch (freezing.views=4 keeps four fixed views)"
+            return f"{_in_words(data.changes)} makes others of them in every epoch (freezing.views=4 keeps four fixed views)"
         return None
 
     def _reason_of_boxes(self, model: Any, data: Any) -> str | None:
         if self.views:
             return "boxes move with each view of their image"
         if data.changes:
-            changes = " and ".join(f"data.augment.{name}" for name in data.changes)
-            return f"{changes} makes other images of them in every epoch (data.augment.{data.changes[0]}=0 does not)"
+            return f"{_in_words(data.changes)} makes other images of them in every epoch ({_off(data.changes)})"
         for split in ("train", "validation"):
             sizes = sorted({model.reads.padded(size) for size in set(data.sizes(split))})
             if len(sizes) > 1:
@@ -242,6 +241,20 @@ class FrozenFeatures(Callback):
     def _say(self, trainer: Trainer, line: str) -> None:
         if trainer.is_global_zero:
             print(line, file=sys.stderr, flush=True)
+
+
+def _in_words(changes: Sequence[str]) -> str:
+    """Return the augmentations that are on, as somebody would write them."""
+    return " and ".join(
+        "a transform in data.augment" if name == TRANSFORMS else f"data.augment.{name}" for name in changes
+    )
+
+
+def _off(changes: Sequence[str]) -> str:
+    """Say how images stay the same."""
+    if TRANSFORMS in changes:
+        return "without that they stay as they are"
+    return f"{' '.join(f'data.augment.{name}=0' for name in changes)} does not"
 
 
 def _own_settings(data: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.config import foreign_modules, metric_direction, trainer_keys
+from experiments.config.augmentation import transform_problems
 from experiments.config.class_keys import metric_problems, untaken_keys
 from experiments.config.devices import device_problems
 from experiments.config.largest_values import largest_problems
@@ -56,6 +57,7 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         *_freezing(config),
         *(sentence for sentence in of_trainer if sentence.partition("=")[0] not in keys),
         *untaken_keys(config),
+        *transform_problems(config),
         *metric_problems(config),
         *foreign_modules.unused_writers(config),
         *(sentence for sentence in _own(config) if sentence.partition("=")[0] not in keys),

@@ -219,6 +219,11 @@ _NO_KEYS = {  # last parts of keys that people look for
     ),
 }
 
+NO_TRANSFORM = (
+    "images with one label each have it; where masks or boxes lie on images, write data.augment.NAME._target_=…, which moves "
+    "both, and data.size=… for masks of another size"
+)
+
 _CONTROL_KEYS = {  # where a policy learns from what it does; elsewhere task.gamma is of the focal loss
     **_each("gamma task.gamma", "task.discount"),
     **_each("gae_lambda task.gae_lambda lambda task.lambda task.lam", "task.trace"),
@@ -297,6 +302,8 @@ def usual_key(key: str, words: Sequence[str] = ()) -> str | None:
 
 def not_a_key(key: str) -> str:
     """Return why there is no such key, where people look for one; empty elsewhere."""
+    if key == "data.transform":
+        return NO_TRANSFORM
     return _NO_KEYS.get(key.rpartition(".")[2].lower(), "") if key.partition(".")[0] in (key, "model", "data") else ""
 
 

@@ -10,6 +10,8 @@ import pandas
 import pytest
 from PIL import Image
 
+from experiments.data.common.huggingface import LABELS, column
+
 datasets = pytest.importorskip("datasets")
 Experiments = Callable[..., tuple[int, str, str]]
 SMALL = ("trainer.max_epochs=1", "callbacks=none", "logger=none", "data.batch_size=8")
@@ -86,6 +88,7 @@ def test_a_name_of_a_hub_that_does_not_answer_is_asked_of_the_cache_alone(
     code, _, errors = experiments("check", "data=huggingface", "model=mlp", *SMALL, "data.path=nobody/nothing")
     assert code == 2 and "data.path=nobody/nothing cannot be read" in errors
     assert "OfflineModeIsEnabled" in errors
+    assert datasets.config.HF_HUB_OFFLINE is False, "the next is asked again"
 
 
 def test_a_file_of_another_kind(experiments: Experiments, tmp_path: Path) -> None:
@@ -94,3 +97,9 @@ def test_a_file_of_another_kind(experiments: Experiments, tmp_path: Path) -> Non
         "check", "data=huggingface_text", "model=lstm", *SMALL, f"data.path={tmp_path / 'texts.txt'}"
     )
     assert code == 2 and "ends with none of .parquet, .csv, .tsv, .json, .jsonl" in errors
+
+
+def test_a_usual_name_is_no_reason_to_take_a_list_for_a_label() -> None:
+    features = {"label": datasets.Sequence(datasets.Value("int64")), "kind": datasets.ClassLabel(names=["a", "b"])}
+    data = datasets.Dataset.from_dict({"label": [[0, 1]], "kind": [0]}, features=datasets.Features(features))
+    assert column(data, "data.label", None, ("ClassLabel", "int64"), "labels", LABELS) == "kind"

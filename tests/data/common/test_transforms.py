@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from experiments.data.images.shapes import Shapes
 from experiments.data.masks.augment import MaskAugment
 from experiments.data.masks.mask_store import MaskBatch, StoredMasks
 from experiments.errors import UserError
+from experiments.run.instantiate import make
 from tests.data.conftest import PLAIN
 
 Experiments = Callable[..., tuple[int, str, str]]
@@ -112,6 +114,82 @@ def test_one_transform_stands_beside_the_keys_of_the_data(data: str, words: list
     augment = compose([f"data={data}", *words]).data.augment
     assert dict(augment.transforms) == {"_target_": f"{V2}.ColorJitter", "brightness": 0.5}
     assert augment.get("brightness") in (None, 0.0) and "flip" in augment
+
+
+@pytest.mark.parametrize("data", ["generated_masks", "generated_boxes"])
+def test_one_transform_in_a_file_leaves_the_keys_of_the_data_alone(tmp_path: Path, data: str) -> None:
+    (tmp_path / "experiment").mkdir()
+    text = f"# @package _global_\ndefaults:\n  - override /data: {data}\ndata:\n  augment: {{_target_: {V2}.RandomInvert, p: 1.0}}\n"
+    (tmp_path / "experiment" / "mine.yaml").write_text(text)
+    augment = compose(["experiment=mine"], [str(tmp_path)]).data.augment
+    assert dict(augment.transforms) == {"_target_": f"{V2}.RandomInvert", "p": 1.0} and "flip" in augment
+
+
+@pytest.mark.parametrize("data", ["generated_masks", "generated_boxes", "generated_boxes data.targets=instances"])
+def test_batches_of_masks_and_boxes_come_through_a_transform_of_the_config(data: str) -> None:
+    def batch(*words: str) -> tuple[Any, Any]:
+        chosen = [f"data={data.split()[0]}", *data.split()[1:], "data.batch_size=4", "data.count=20", *words]
+        module = make(compose(chosen).data)
+        module.setup()
+        return module.on_after_batch_transfer(next(iter(module.train_dataloader())), 0)[:2]
+
+    flip = f"data.augment={{_target_: {V2}.RandomHorizontalFlip, p: 1.0}}"
+    (images, targets), (flipped, moved) = batch(), batch(flip)
+    for image, mirrored, target, other in zip(images, flipped, targets, moved, strict=True):
+        assert torch.allclose(image.flip(-1), mirrored)
+        if isinstance(target, torch.Tensor):
+            assert torch.equal(target.flip(-1), other)
+            continue
+        width, (left, top, right, bottom) = image.shape[-1], target["boxes"].T
+        assert len(target["boxes"]) and torch.allclose(
+            torch.stack([width - right, top, width - left, bottom], 1), other["boxes"]
+        )
+        if "masks" in target:
+            assert torch.equal(target["masks"].flip(-1), other["masks"])
+
+
+@pytest.mark.parametrize("fill", [0, 127])
+def test_what_comes_from_outside_an_image_is_ignored_and_no_object(fill: int) -> None:
+    turn = v2.RandomRotation((45, 45), fill=fill)
+    images, masks = torch.ones(2, 1, 8, 8, dtype=torch.uint8), torch.ones(2, 8, 8, dtype=torch.uint8)
+    batch = StoredMasks(images, masks, None, MaskAugment.of({"turn_it": turn})).__getitems__(
+        Picks(np.arange(2), 0, 0, 0, 0)
+    )
+    assert isinstance(batch, MaskBatch)
+    assert (
+        batch.masks.unique().tolist() == [1, 255]
+        and (batch.masks[:, 0, 0] == 255).all()
+        and (batch.masks[:, 4, 4] == 1).all()
+    )
+    target = {
+        "boxes": torch.tensor([[0.0, 0.0, 8.0, 8.0]]), "labels": torch.tensor([1]), "iscrowd": torch.tensor([0]),
+        "masks": torch.ones(1, 8, 8, dtype=torch.uint8),
+    }  # fmt: skip
+    _, moved = BoxAugment.of({"turn_it": turn})(images[0].expand(3, 8, 8), target, seed=0)
+    assert moved["masks"].unique().tolist() == [0, 1] and moved["masks"][0, 0, 0] == 0
+
+
+def test_a_transform_that_gives_back_no_masks_is_refused_and_null_takes_one_away() -> None:
+    images = torch.ones(1, 1, 4, 4, dtype=torch.uint8)
+    data = StoredMasks(images, images[:, 0], None, MaskAugment.of({"mine": lambda given: {"image": given["image"]}}))
+    error = data.__getitems__(Picks(np.arange(1), 0, 0, 0, 0))
+    assert isinstance(error, UserError) and "gives back no inside and no masks" in str(error)
+    assert MaskAugment.of({"mine": None}) == MaskAugment.of({}) and BoxAugment.of({"mine": None}) == BoxAugment.of({})
+
+
+@pytest.mark.parametrize("data", ["generated_masks", "generated_boxes", "generated_reviews"])
+@pytest.mark.parametrize(
+    "value", ["._target_=torchvision.transforms.v2.Grayscale", "={_target_: torchvision.transforms.v2.Grayscale}"]
+)
+def test_transforms_of_every_image_are_refused_where_no_label_is_alone(
+    experiments: Experiments, data: str, value: str
+) -> None:
+    code, _, errors = experiments("check", f"data={data}", f"data.transform{value}")
+    assert (
+        code == 2
+        and "data.transform is no key of this config" in errors
+        and "write data.augment.NAME._target_=…" in errors
+    )
 
 
 def test_masks_lie_on_their_images_after_a_transform() -> None:

@@ -86,11 +86,8 @@ class BoxAugment:
             torch.manual_seed(seed)
             for step in steps:
                 given = step(given)
-        given = together(self.transforms, given, seed)
-        if (
-            len({len(given[key]) for key in ("boxes", "labels", "iscrowd", *(("masks",) if "masks" in given else ()))})
-            > 1
-        ):
+        given = together(self.transforms, given, seed + 1)  # draws that ours do not repeat
+        if len({len(given[key]) for key in given.keys() & {"boxes", "labels", "iscrowd", "masks"}}) > 1:
             raise UserError(
                 "data.augment removes boxes and keeps what belongs to them: leave out SanitizeBoundingBoxes, as boxes that fell "
                 "out of the image are removed anyway"
@@ -102,7 +99,8 @@ class BoxAugment:
         there = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(1)
         out = {"boxes": boxes, "labels": given["labels"], "iscrowd": given["iscrowd"]}
         if "masks" in given:
-            out["masks"] = given["masks"].as_subclass(Tensor)
+            # Whatever a transform fills in from outside, such as 127, is no object.
+            out["masks"] = given["masks"].as_subclass(Tensor).eq(1).to(torch.uint8)
             there &= (out["masks"] > 0).flatten(1).any(1)
         out = {key: value[there] for key, value in out.items()}
         return found, out | {"area": torch.zeros(len(out["boxes"]))}

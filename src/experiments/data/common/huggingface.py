@@ -46,11 +46,14 @@ def open_splits(path: str, config: str | None) -> dict[str, Any]:
                 raise UserError(f"data.path={path} ends with none of {', '.join(_FILES)}: save it as one of them")
             found = datasets.load_dataset(reader, data_files={"train": str(place)}, **options)
         else:
-            if not place.exists() and not offline() and not hub_answers():
-                datasets.config.HF_HUB_OFFLINE = (
-                    True  # its cache is asked at once; it would try five times, for half a minute
-                )
-            found = datasets.load_dataset(str(place) if place.exists() else path, config)
+            before = datasets.config.HF_HUB_OFFLINE
+            try:
+                if not place.exists() and not offline() and not hub_answers():
+                    # Its cache is asked at once; the hub would be tried five times, for half a minute.
+                    datasets.config.HF_HUB_OFFLINE = True
+                found = datasets.load_dataset(str(place) if place.exists() else path, config)
+            finally:
+                datasets.config.HF_HUB_OFFLINE = before
     except UserError:
         raise
     except Exception as error:  # of a dozen kinds, of several libraries
@@ -81,7 +84,7 @@ def column(
         wanted: by the config.
         kinds: types of the library's, such as Image, ClassLabel, string.
         what: the column holds, for messages.
-        likely: names that say what the column is, whatever its type.
+        likely: names that say what the column is, whatever its type, if it has one value an example.
 
     Raises:
         UserError: when there is none.
@@ -91,7 +94,8 @@ def column(
             raise UserError(unknown(f"{key}={wanted}", "no column of this dataset", wanted, data.column_names))
         return wanted
     columns = {name: _kind(feature) for name, feature in data.features.items()}
-    if named := next((name for name in likely if name in columns), None):
+    plain = [name for name, one in data.features.items() if type(one).__name__ in ("Value", "ClassLabel")]
+    if named := next((name for name in likely if name in plain), None):
         return named
     for kind in kinds:
         if found := next((name for name, one in columns.items() if one == kind), None):

@@ -39,8 +39,8 @@ def listed(value: Any, key: str) -> tuple[Transform, ...]:
 
 
 def is_transform(value: Any) -> bool:
-    """Tell whether a key below `data.augment` holds transforms and no number, word or switch."""
-    return callable(value) or isinstance(value, (list, Mapping))
+    """Tell whether a key below `data.augment` holds transforms, or null in place of some, and no number, word or switch."""
+    return value is None or callable(value) or isinstance(value, (list, Mapping))
 
 
 def together(transforms: Sequence[Transform], given: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def together(transforms: Sequence[Transform], given: dict[str, Any], seed: int) 
         seed: of the draws.
 
     Raises:
-        UserError: when one fails, or its image is no longer bytes.
+        UserError: when one fails, leaves something out, or its image is no longer bytes.
     """
     if not transforms:
         return given
@@ -61,8 +61,9 @@ def together(transforms: Sequence[Transform], given: dict[str, Any], seed: int) 
         for transform in transforms:
             name, size = type(transform).__name__, tuple(given["image"].shape)
             try:
-                given = dict(transform(given))
-                image = given["image"]
+                found = dict(transform(given))
+                lost = sorted(set(given) - set(found))
+                given, image = found, found.get("image")
             except UserError:
                 raise
             except Exception as error:
@@ -70,6 +71,10 @@ def together(transforms: Sequence[Transform], given: dict[str, Any], seed: int) 
                     f"data.augment: {name} cannot change an image of {size} bytes together with what lies on it "
                     f"({first_line(error)}): take one of torchvision.transforms.v2 that changes images, masks and boxes alike"
                 ) from error
+            if lost:
+                raise UserError(
+                    f"data.augment: {name} gives back no {' and no '.join(lost)}: let it return a mapping with all that it is given"
+                )
             if not isinstance(image, torch.Tensor) or image.dtype != torch.uint8 or image.ndim != 3:
                 raise UserError(
                     f"data.augment: {name} gives {getattr(image, 'dtype', type(image).__name__)}, and it must give bytes (C, H, W), "

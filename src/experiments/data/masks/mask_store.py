@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from experiments.data.common.sampling import TRANSFORM, Picks, stream
 from experiments.data.common.transforms import Transform, together
 from experiments.data.masks.augment import MaskAugment, draw
+from experiments.data.masks.mask_values import IGNORED
 from experiments.errors import UserError
 
 
@@ -115,7 +116,8 @@ def turned(batch: MaskBatch, augment: MaskAugment | None, picks: Picks | range) 
 def _each(
     transforms: Sequence[Transform], batch: MaskBatch, seeds: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return images, masks and weights of a batch through some transforms.
+    """Return images, masks and weights of a batch through some transforms; pixels from outside an image are ignored, as with
+    our own.
 
     Raises:
         UserError: see `together`; or when a result has another size.
@@ -125,7 +127,11 @@ def _each(
     images, masks = torch.empty_like(batch.images), torch.empty_like(batch.masks)
     weights = None if batch.weights is None else torch.empty_like(batch.weights)
     for place, seed in enumerate(seeds):
-        given = {"image": tv_tensors.Image(batch.images[place]), "masks": tv_tensors.Mask(batch.masks[place])}
+        given = {
+            "image": tv_tensors.Image(batch.images[place]),
+            "masks": tv_tensors.Mask(batch.masks[place]),
+            "inside": tv_tensors.Mask(torch.ones_like(batch.masks[place])),
+        }
         if batch.weights is not None:
             given["weights"] = tv_tensors.Mask(batch.weights[place].view(torch.float16).float())
         found = together(transforms, given, seed)
@@ -134,7 +140,9 @@ def _each(
                 f"data.augment turns an image of {tuple(images[place].shape)} into {tuple(found['image'].shape)}, and only training "
                 "images are augmented: keep their size, or cut windows with data.augment.crop"
             )
-        images[place], masks[place] = found["image"].as_subclass(Tensor), found["masks"].as_subclass(Tensor)
+        images[place] = found["image"].as_subclass(Tensor)
+        outside = found["inside"].as_subclass(Tensor) != 1
+        masks[place] = found["masks"].as_subclass(Tensor).masked_fill(outside, IGNORED)
         if weights is not None:
             weights[place] = found["weights"].as_subclass(Tensor).half().view(torch.int16)
     return images, masks, weights
