@@ -275,6 +275,22 @@ def test_own_hyperparameters_late_layers_and_predictions(lit: Experiments, tmp_p
     assert code == 2 and "leave x.png out" in errors
 
 
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [("gan", "Gan has no predict_step, and its forward does not take the batches"), ("bare", "no forward")],
+)
+def test_a_module_that_cannot_predict_says_what_to_add(lit: Experiments, tmp_path: Path, task: str, said: str) -> None:
+    gan = "from tutorial_of_mine import Bare\n\n\nclass Gan(Bare):\n    def forward(self, noise):\n        return self.net(noise)\n"
+    (tmp_path / "gan_of_mine.py").write_text(gan)
+    (tmp_path / "conf" / "task" / "gan.yaml").write_text("_target_: gan_of_mine.Gan")
+    sys.modules.pop("gan_of_mine", None)
+    words = ("--config-dir", "conf", f"task={task}", "data=lit", "trainer.max_epochs=1", "hydra.run.dir=run")
+    code, _, errors = lit("train", *words, "callbacks.checkpoint.monitor=null")
+    assert code == 0, errors
+    code, _, errors = lit("predict", "run")
+    assert code == 2 and said in errors and "add a predict_step" in errors
+
+
 def test_a_prediction_writer_beside_a_task_of_ours_is_refused(experiments: Experiments) -> None:
     writer = "callbacks.w._target_=lightning.pytorch.callbacks.BasePredictionWriter"
     code, _, errors = experiments("check", "data=digits", "model=logistic_regression", writer)

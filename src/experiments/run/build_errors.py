@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,10 @@ from experiments.errors import UserError, in_short
 from experiments.run.instantiate import locate
 from experiments.run.record import targets_of
 
+_INSTEAD = {  # what our tasks have in place of callbacks that ask for attributes of theirs
+    "LearningRateFinder": ", and measure rates with experiments lr",
+    "BackboneFinetuning": ", and choose freezing=gradual or another option of freezing",
+}
 _KNOWN = ("experiments.", "torch.", "torchvision.", "torchmetrics.", "lightning.", "timm.", "transformers.")
 
 
@@ -47,14 +52,35 @@ def given_values(config: DictConfig) -> list[str]:
 
 @contextmanager
 def before_the_first_batch(config: DictConfig, trainer: Any) -> Iterator[None]:
-    """As `in_words`, for the part of a fit that comes before its first batch."""
+    """As `in_words`, for what a fit does before its first batch; and says which callback of Lightning does not fit a run."""
     try:
         yield
     except Exception as error:
         if trainer.fit_loop.epoch_loop.batch_progress.total.ready:
             raise
+        if sentence := _of_a_callback(error, config):
+            raise UserError(sentence) from error
         with in_words(config):
             raise error
+
+
+def _of_a_callback(error: Exception, config: DictConfig) -> str | None:
+    """Return the sentence for what a callback of Lightning does not find in a run; None for any other error."""
+    if isinstance(error, (UserError, OSError)):
+        return None
+    kind, module = None, ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__"))
+        if module.startswith("lightning.pytorch.callbacks."):
+            kind = type(frame.f_locals.get("self")).__name__
+        elif module.startswith("lightning.pytorch.loops."):  # it trains meanwhile, and that failed
+            kind = None
+    nodes = {name: str((node or {}).get("_target_")) for name, node in (config.callbacks or {}).items()}
+    key = next((name for name, target in nodes.items() if target.rpartition(".")[2] == kind), None)
+    if key is None or not module.startswith(("lightning.", "torch.")):
+        return None
+    instead = _INSTEAD.get(str(kind), "")
+    return f"callbacks.{key} ({kind}) does not fit this run ({in_short(error).rstrip('.')}): leave it out{instead}"
 
 
 def require_monitors(config: DictConfig, task: Any) -> None:

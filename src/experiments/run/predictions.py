@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from experiments.errors import UserError
+from experiments.errors import UserError, in_short
 from experiments.run.build import build_data
 from experiments.run.folder import read_config
-from experiments.run.foreign import lightning_in_words, shares_batches
+from experiments.run.foreign import class_of, lightning_in_words, shares_batches
 from experiments.run.loaded import load
 from experiments.run.trainer import build_trainer, several
 from experiments.run.trust import READING, require_trust
@@ -38,15 +39,36 @@ def predictions_of(folder: Path, returned: bool) -> tuple[list[Any], list[str]]:
             f"{config.data['_target_']} has no predict_dataloader, so there is nothing to predict: add one to it, or use "
             f"experiments.load({str(folder)!r}).task in Python"
         )
+    if not is_overridden("predict_step", task) and not is_overridden("forward", task):
+        raise UserError(
+            f"{class_of(config.task)} has no predict_step and no forward, so nothing can be predicted: add a predict_step, or use "
+            f"experiments.load({str(folder)!r}).task in Python"
+        )
     trainer = build_trainer(config, callbacks=False, shares=shares_batches(data))
     own = {name: node for name, node in (config.callbacks or {}).items() if node and not _of_ours(node)}
     writers = [one for one in several(own) if isinstance(one, BasePredictionWriter)]
     trainer.callbacks.extend(writers)
     with lightning_in_words():
-        found = trainer.predict(task, datamodule=data, return_predictions=returned or not writers) or []
+        try:
+            found = trainer.predict(task, datamodule=data, return_predictions=returned or not writers) or []
+        except Exception as error:
+            if not _usual_step_failed(error):
+                raise
+            raise UserError(
+                f"{class_of(config.task)} has no predict_step, and its forward does not take the batches of predict_dataloader "
+                f"({in_short(error)}): add a predict_step, or use experiments.load({str(folder)!r}).task in Python"
+            ) from error
     by_loader = len(trainer.num_predict_batches) > 1
     batches = [batch for loader in found for batch in loader] if by_loader else list(found)
     return batches, [type(one).__name__ for one in writers]
+
+
+def _usual_step_failed(error: Exception) -> bool:
+    """Tell whether Lightning's own predict_step was called, which gives a batch to `forward` as it comes."""
+    from lightning.pytorch import LightningModule
+
+    usual = LightningModule.predict_step.__code__
+    return any(frame.f_code is usual for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _of_ours(node: Any) -> bool:
