@@ -80,6 +80,7 @@ def test_limits(answerer: Answerer, monkeypatch: pytest.MonkeyPatch) -> None:
     for odd, place in (
         ('{"inputs": ["a"], "top": 1e400}', "top"),
         ("[]", "the request"),
+        ('{"inputs": [', "the request is no JSON"),
         ('{"inputs": [null]}', "inputs.0"),
     ):
         done = http.post("/predict", content=odd, headers=head)

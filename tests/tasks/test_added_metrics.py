@@ -51,6 +51,7 @@ def test_what_cannot_be_counted_is_refused(words: list[str], sentence: str, expe
     ("name", "sentence"),
     [
         ("BinaryAUROC", "cannot be computed of this task's predictions"),
+        ("MulticlassROC", "gives several values and a metric is one number"),
         ("MulticlassConfusionMatrix", "gives values of shape (10, 10) and a metric is one number"),
     ],
 )

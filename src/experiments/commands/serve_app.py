@@ -81,6 +81,8 @@ def application(answerer: Answerer, limits: Limits) -> Any:
     async def mistaken(_: Any, error: RequestValidationError) -> JSONResponse:
         """Answers in a sentence, without what was sent, which may be no JSON (1e400)."""
         first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            return JSONResponse({"detail": 'the request is no JSON: send {"inputs": [...]}'}, 422)
         place = ".".join(str(one) for one in first["loc"][1:]) or "the request"
         return JSONResponse({"detail": f"{place}: {first['msg']}"}, 422)
 

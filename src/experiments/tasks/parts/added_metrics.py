@@ -62,11 +62,13 @@ class AddedMetrics(nn.Module):
             ) from error
         self._of(split).reset()
         for name, value in values.items():
-            if isinstance(value, Tensor) and value.numel() != 1:
-                raise UserError(
-                    f"task.metrics.{name} gives values of shape {tuple(value.shape)} and a metric is one number: choose another, or "
-                    f"an average, as in task.metrics.{name}.average=macro"
-                )
+            if isinstance(value, Tensor) and value.numel() == 1:
+                continue
+            several = f"values of shape {tuple(value.shape)}" if isinstance(value, Tensor) else "several values"
+            raise UserError(
+                f"task.metrics.{name} gives {several} and a metric is one number: choose another, or an average, as in "
+                f"task.metrics.{name}.average=macro"
+            )
         return values
 
     def _of(self, split: str) -> MetricCollection:
