@@ -215,3 +215,10 @@ def test_the_sweep_of_every_claim_can_run(experiments: Run, real_data: Path, nam
 
 def test_the_page_is_what_the_verdicts_say() -> None:
     assert board.page_file().read_text() == board.page(), "write it again: experiments claim --page"
+
+
+def test_a_narrow_terminal_says_which_columns_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "wider terminal" not in board.listing()
+    monkeypatch.setattr("experiments.claims.board.terminal_width", lambda: 70)
+    shown = board.listing()
+    assert "date" not in shown.splitlines()[0] and shown.splitlines()[-1].startswith("in a wider terminal: ")

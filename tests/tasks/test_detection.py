@@ -63,7 +63,7 @@ def test_features_of_a_frozen_backbone_are_computed_once(experiments: Run, voc: 
     code, _, errors = experiments(
         "train", *words, "data.augment.flip=true", "trainer.max_epochs=1", "hydra.run.dir=flipped"
     )
-    assert "features: not kept, because data.augment.flip makes other images of them in every epoch" in errors
+    assert "features: not cached, because data.augment.flip makes other images of them in every epoch" in errors
     assert code == 0, errors
 
 

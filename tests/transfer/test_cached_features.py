@@ -189,7 +189,7 @@ def test_it_says_why_nothing_is_kept(train: Any, cache: Path) -> None:
     for number, (words, reason) in enumerate(cases):
         record = train(f"run{number}", *words)
         assert reason in record["features"]["reason"]
-        assert f"features: not kept, because {reason}" in record["said"]
+        assert f"features: not cached, because {reason}" in record["said"]
     assert not list(cache.glob("*.features"))
 
 

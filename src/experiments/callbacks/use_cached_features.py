@@ -236,7 +236,7 @@ class FrozenFeatures(Callback):
         self._off = True
         if self.summary["reason"] is None:
             self.summary["reason"] = reason
-            self._say(trainer, f"features: not kept, because {reason}")
+            self._say(trainer, f"features: not cached, because {reason}")
 
     def _say(self, trainer: Trainer, line: str) -> None:
         if trainer.is_global_zero:

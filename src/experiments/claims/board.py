@@ -121,8 +121,9 @@ def listing(config_dirs: Sequence[str] = (), wanted: Sequence[str] = ()) -> str:
         raise UserError(f"no claim has {' and '.join(wanted)}: see experiments list claims")
     head = ["claim", "verdict", "size", "date", "where", "statement"]
     wide = terminal_width()
-    shown, cells, _, _ = without(head, rows, [], wide, ["where", "size", "date"], whole=True)
-    return table(shown, cells, wide=wide)
+    shown, cells, _, left_out = without(head, rows, [], wide, ["where", "size", "date"], whole=True)
+    more = f"\nin a wider terminal: {', '.join(reversed(left_out))}" if left_out else ""
+    return table(shown, cells, wide=wide) + more
 
 
 def _word(verdict: ClaimVerdict, claim: Claim) -> str:

@@ -125,16 +125,20 @@ def test_one_transform_in_a_file_leaves_the_keys_of_the_data_alone(tmp_path: Pat
     assert dict(augment.transforms) == {"_target_": f"{V2}.RandomInvert", "p": 1.0} and "flip" in augment
 
 
-@pytest.mark.parametrize("data", ["generated_masks", "generated_boxes", "generated_boxes data.targets=instances"])
+@pytest.mark.parametrize(
+    "data", ["generated_masks data.border_weight=5", "generated_boxes", "generated_boxes data.targets=instances"]
+)
 def test_batches_of_masks_and_boxes_come_through_a_transform_of_the_config(data: str) -> None:
-    def batch(*words: str) -> tuple[Any, Any]:
+    def batch(*words: str) -> tuple[Any, ...]:
         chosen = [f"data={data.split()[0]}", *data.split()[1:], "data.batch_size=4", "data.count=20", *words]
         module = make(compose(chosen).data)
         module.setup()
-        return module.on_after_batch_transfer(next(iter(module.train_dataloader())), 0)[:2]
+        return module.on_after_batch_transfer(next(iter(module.train_dataloader())), 0)
 
     flip = f"data.augment={{_target_: {V2}.RandomHorizontalFlip, p: 1.0}}"
-    (images, targets), (flipped, moved) = batch(), batch(flip)
+    (images, targets, *weights), (flipped, moved, *others) = batch(), batch(flip)
+    assert all(torch.allclose(one.flip(-1), other) for one, other in zip(weights, others, strict=True))
+    assert bool(weights) == ("border_weight" in data)
     for image, mirrored, target, other in zip(images, flipped, targets, moved, strict=True):
         assert torch.allclose(image.flip(-1), mirrored)
         if isinstance(target, torch.Tensor):
