@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -230,13 +229,13 @@ def _word(key: str, value: Any, swept: bool = False) -> str:
 def _as_hydra_reads(text: str) -> str:
     """Return a text, in quotes where Hydra could not read it, or would read a path with commas as several values."""
     from experiments.config.compose import parse
+    from experiments.config.quoting import quoted
 
     with contextlib.suppress(UserError):
         several = parse([f"key={text}"])[0].is_sweep_override()
         if not (several and os.path.exists(text)):  # Path.exists raises for what is too long for a path
             return text
-    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text)
-    return f"'{escaped}'"
+    return quoted(text)
 
 
 def _folder(run: RunLike) -> Path:

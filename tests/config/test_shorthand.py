@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from experiments.config.compose import compose
+from experiments.config.compose import compose, parse
+from experiments.config.quoting import quoted
 from experiments.config.shorthand import spelled_out
 from experiments.config.signatures import is_a, signature
+from experiments.errors import UserError
 
 SMALL = ("data=digits", "model=logistic_regression", "data.limit=64", "callbacks=none", "logger=none")
 Experiments = Callable[..., tuple[int, str, str]]
@@ -128,6 +130,21 @@ def test_values_in_other_letters_need_no_quotes() -> None:
     assert compose(["data=image_folder", "data.root=चित्र/图"]).data.root == "चित्र/图"
     assert compose(["data=image_folder", "data.root='चित्र'"]).data.root == "चित्र"
     assert spelled_out(["-m", "data.root=चित्र,plain"]) == ["-m", "data.root='चित्र',plain"]
+    assert spelled_out(["data.root=a, चित्र"]) == ["data.root=a,'चित्र'"]
+
+
+@pytest.mark.parametrize("text", ["it's", "C:\\data\\new", "ends\\", "C:\\it's\\", 'say "x"', "a, b", "", "चित्र (1)"])
+def test_quotes_keep_a_text(text: str) -> None:
+    assert parse([f"key={quoted(text)}"])[0].value() == text
+
+
+def test_whole_objects_are_not_swept_and_named_transforms_stand_beside_ours() -> None:
+    with pytest.raises(UserError, match="sweeps over whole objects, and optimizer takes one"):
+        spelled_out(["optimizer={_target_: torch.optim.SGD, lr: 0.1},{_target_: torch.optim.Adam, lr: 0.1}"])
+    assert spelled_out(["optimizer={}"]) == ["optimizer={}"]
+    grey = "torchvision.transforms.v2.Grayscale"
+    augment = compose(["data=mnist", f"data.augment={{crop: 4, grey: {{_target_: {grey}}}}}"]).data.augment
+    assert augment.crop == 4 and augment.grey == {"_target_": grey} and "transforms" not in augment
 
 
 def test_a_named_sweep_is_no_single_run(experiments: Experiments) -> None:

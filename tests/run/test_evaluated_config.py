@@ -58,3 +58,22 @@ def test_what_would_change_the_network_names_the_keys_that_do_not(
 def test_every_such_key_is_one_of_the_task(path: Path) -> None:
     node = yaml.safe_load(path.read_text())
     assert set(locate(node["_target_"]).test_keys) <= set(node)
+
+
+def test_a_run_of_a_named_sweep_is_tested_with_overrides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, experiments: Experiments
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["data=digits", "data.limit=64", "model=logistic_regression", "trainer.max_epochs=1", "logger=none"]
+    code, output, errors = experiments(
+        "train", "-m", "sweep=seeds", "seed=0", *words, "callbacks.figures=null", "hydra.sweep.dir=swept"
+    )
+    assert code == 0, output + errors
+    run = next(Path("swept").glob("0_*"))
+    code, output, errors = experiments("evaluate", str(run), "data.batch_size=16")
+    assert code == 0 and "test/accuracy" in output, errors
+    code, _, errors = experiments("evaluate", "swept", "data.batch_size=16")
+    assert code == 2 and f"swept holds runs and is none: name one of them, as in {run}" in errors
+    Path("swept/sweep.json").unlink()
+    code, _, errors = experiments("train", "resume=swept")
+    assert code == 2 and "experiments train -m resume=swept resumes all" in errors

@@ -38,7 +38,7 @@ def config_of(words: Sequence[str]) -> tuple[Any, Path | None]:
     require_trust(to_plain_config(config), folder.absolute())
     if overrides:
         own, config_dirs = words_to_compose(config, folder.absolute())
-        config = compose([*own, *overrides], config_dirs)
+        config = compose([*own, *overrides], config_dirs, recorded=True)
         require_trust(to_plain_config(config), folder.absolute())
     require(config)
     return config, folder

@@ -29,7 +29,15 @@ from experiments.config.labels_never_seen import take_over_labels
 from experiments.config.options import GROUPS, conf_dir, content, option_files, options
 from experiments.config.preprocessing import given_keys, take_over_published
 from experiments.config.pretrained_texts import take_over_texts
-from experiments.config.refusals import refuse_filled_in, refuse_hidden, refuse_lists, refuse_missing, refuse_names
+from experiments.config.quoting import quoted
+from experiments.config.refusals import (
+    OF_ALL,
+    refuse_filled_in,
+    refuse_hidden,
+    refuse_lists,
+    refuse_missing,
+    refuse_names,
+)
 from experiments.config.shorthand import LATE, leave_out_untaken, mended, spelled_out
 from experiments.config.unread_keys import refuse_unread
 from experiments.config.usual_commands import as_option
@@ -38,7 +46,9 @@ from experiments.errors import UserError, first_line, unknown
 from experiments.system.hub import hub_name
 
 
-def compose(overrides: Sequence[str], config_dirs: Sequence[str] = (), whole: bool = True) -> DictConfig:
+def compose(
+    overrides: Sequence[str], config_dirs: Sequence[str] = (), whole: bool = True, recorded: bool = False
+) -> DictConfig:
     """Return the resolved config for some overrides; `run.dir`, `run.choices`, `run.overrides` and `run.config_dirs`
     are filled in.
 
@@ -46,6 +56,7 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[str] = (), whole: bo
         overrides: in Hydra's syntax, without sweeps.
         config_dirs: further folders of configs, searched after ours.
         whole: whether what has no default must be given.
+        recorded: whether a run has begun with these overrides already, maybe as one of a named sweep.
 
     Raises:
         UserError: for an unknown key or option, a value that cannot be parsed, or a missing value.
@@ -69,7 +80,7 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[str] = (), whole: bo
     overrides = with_choices_of_files(spelled_out(overrides), folders)
     words, config = composed_by_hydra(with_fitting_task(overrides, folders), search, folders)
     if whole:
-        refuse_sweep(config.hydra, words)
+        refuse_sweep(config.hydra, words, recorded)
     return settle(config, words, folders, whole=whole)
 
 
@@ -189,11 +200,6 @@ def place_weights(config: Any) -> None:
         model["source"] = config["weights"]
 
 
-def quoted(text: str) -> str:
-    """Return a text quoted as one value of Hydra's grammar."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
 def explain_refusal(error: Exception, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:
     """Return one sentence for what Hydra refused, with the nearest names where a name is unknown."""
     text = str(error)
@@ -207,10 +213,13 @@ def explain_refusal(error: Exception, overrides: Sequence[str], config_dirs: Seq
         if word := next((word for word in overrides if word.startswith(start)), ""):
             return f"{word} would add what the config has already: drop the +, as in {word[1:]}"
     if found := re.search(r"Could not (?:override|delete|append|find).*?'([^']+)'", text):
-        key, at, _ = found.group(1).partition("@")
-        if at:
-            word = next((word for word in overrides if word.startswith(found.group(1))), found.group(1))
+        key, at, place = found.group(1).partition("@")
+        if at and (word := next((word for word in overrides if word.lstrip("+~").startswith(found.group(1))), "")):
             return f"{word} names a place that no option stands in: write {key}={word.partition('=')[2]}"
+        if at:
+            return _misplaced(key, place, overrides)
+        if str(inner := getattr(error.__cause__, "full_key", "")).startswith(f"{key}."):
+            key = inner  # of a dictionary, as in trainer={max_epoch: 3}
         if meant := usual_key(key, overrides):
             return f"{key} is {meant} here: {_where(meant, overrides, config_dirs) or 'write that'}"
         if reason := not_a_key(key):
@@ -246,6 +255,16 @@ def explain_refusal(error: Exception, overrides: Sequence[str], config_dirs: Seq
     return " ".join(text.split())
 
 
+def _misplaced(key: str, place: str, overrides: Sequence[str]) -> str:
+    """Says how a file overrides a group whose option stands elsewhere than the file says."""
+    group = place.partition(".")[0]
+    chosen = next((word for word in overrides if word.startswith(f"{group}=")), f"a file of {group}")
+    cure = "begin its file with the line `# @package _global_`"
+    if group not in OF_ALL:
+        cure = f"write `- override /{key}@_global_.{key}: NAME` among its defaults"
+    return f"{chosen} overrides {key} at {place}, where no option stands: {cure}"
+
+
 def _where(key: str, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:
     """Return which option of its group has a key that the chosen one has not; empty where the chosen one has it."""
     group = key.partition(".")[0]
@@ -261,7 +280,8 @@ def _where(key: str, overrides: Sequence[str], config_dirs: Sequence[str]) -> st
     chosen = next((word.partition("=")[2] for word in overrides if word.startswith(f"{group}=")), "")
 
     def kind(option: str) -> Any:
-        return (content(files[option]).get("reads") or {}).get("kind")
+        read = content(files[option]).get("reads")
+        return read.get("kind") if isinstance(read, dict) else None
 
     reads = kind(chosen) if chosen in files else "image"  # which the default data give
     having = sorted(options_with(key, config_dirs), key=lambda option: kind(option) != reads)
@@ -312,7 +332,8 @@ def parse(overrides: Sequence[str]) -> list[Any]:
 def _keys(config_dirs: Sequence[str], overrides: Sequence[str] = ()) -> list[str]:
     """Return every dotted key of the config that the group choices among the overrides give."""
     try:
-        groups = [word for word in overrides if word.split("=")[0].lstrip("+~") in GROUPS and "=" in word]
+        chosen = (word for word in overrides if word.split("=")[0].lstrip("+~") in GROUPS and "=" in word)
+        groups = [word for word in chosen if "{" not in word]  # keys in a dictionary choose no option
         config = compose(groups, config_dirs, whole=False)
     except UserError:
         return []

@@ -112,12 +112,13 @@ def refuse_unused(hydra: Any) -> None:
         )
 
 
-def refuse_sweep(hydra: Any, words: Sequence[str] = ()) -> None:
+def refuse_sweep(hydra: Any, words: Sequence[str] = (), recorded: bool = False) -> None:
     """Raises where a single run is asked for and its config says that it is a sweep, which would run as one run.
 
     Args:
         hydra: that part of a composed config.
         words: overrides.
+        recorded: whether a run has begun with these, which may be one of such a sweep.
 
     Raises:
         UserError: when it does.
@@ -127,6 +128,8 @@ def refuse_sweep(hydra: Any, words: Sequence[str] = ()) -> None:
             raise UserError(
                 f"{word} would have no effect on one run: write hydra.run.dir=FOLDER, or add -m for a sweep"
             )
+    if recorded:
+        return
     if str(hydra.get("mode") or "").endswith("MULTIRUN"):
         raise UserError(
             "hydra.mode=MULTIRUN makes a sweep, and this command makes one run: add -m, as in experiments train -m"

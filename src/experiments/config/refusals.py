@@ -9,9 +9,10 @@ from typing import Any
 
 from experiments.config.comments import comment_of
 from experiments.config.options import GROUPS, conf_dir
+from experiments.config.unread_keys import refers
 from experiments.errors import UserError
 
-_OF_ALL = ("experiment", "debug", "sweep", "local")  # groups whose files set keys of all others
+OF_ALL = ("experiment", "debug", "sweep", "local")  # groups whose files set keys of all others
 
 
 def refuse_hidden(config_dirs: Sequence[str]) -> None:
@@ -63,21 +64,24 @@ def refuse_lists(overrides: Sequence[str]) -> None:
             raise UserError(f"{word} is a list, and {key} takes one option: write {cure}{sweep}")
 
 
-def refuse_names(config: Any, chosen: Mapping[str, Any]) -> None:
+def refuse_names(config: Any, chosen: Mapping[str, Any], others: Iterable[Any] = ()) -> None:
     """Refuse a file that gives an option's name where the keys of its group belong, and one whose keys stand where nothing reads them.
 
     Args:
         config: plain, its interpolations not resolved.
         chosen: the option of each group.
+        others: further texts that may refer to such keys, such as the folder of a sweep.
 
     Raises:
         UserError: naming the line to write.
     """
-    for group in _OF_ALL:
-        found = config.get(group)
-        if isinstance(found, dict) and found and f"${{{group}." not in str(config):
+    for group in OF_ALL:
+        found, option = config.get(group), chosen.get(group) or ("default" if group == "local" else None)
+        if option is None or not isinstance(found, dict) or not found:  # without an option a remark, +experiment.note=1
+            continue
+        if not refers(" ".join(map(str, (config, *others))), group):
             raise UserError(
-                f"the keys of {group}={chosen.get(group)} ({', '.join(map(str, found))}) stand where nothing reads them: "
+                f"the keys of {group}={option} ({', '.join(map(str, found))}) stand where nothing reads them: "
                 "begin its file with the line `# @package _global_`"
             )
     for group in GROUPS:

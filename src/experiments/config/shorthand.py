@@ -9,12 +9,14 @@ from functools import cache
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import QuotedString
+from hydra.core.override_parser.types import ChoiceSweep, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.config.options import GROUPS, content, option_files
+from experiments.config.quoting import quoted
 from experiments.config.signatures import classes_of, signature
+from experiments.errors import UserError
 
 TRAINER = "lightning.pytorch.Trainer"
 KNOWN = {  # what conf/trainer/cpu.yaml lists, and so needs no ++
@@ -62,12 +64,24 @@ def _spread(words: Sequence[str]) -> list[str]:
         if key not in _CLASSES or not value.lstrip().startswith("{"):
             found.append(word)
             continue
-        try:
-            keys: Any = OverridesParser.create().parse_override(word).value()
-        except HydraException:
-            return list(words)  # Hydra says what is wrong
-        found += [f"++{key}.{name}={_written(one)}" for name, one in keys.items()]
+        objects = _objects(word)
+        if len(objects) > 1:
+            raise UserError(
+                f"{word} sweeps over whole objects, and {key} takes one: put each into a file {key}/NAME.yaml of a --config-dir and "
+                f"sweep over their names, or sweep over a key, as in {key}._target_=torch.optim.SGD,torch.optim.Adam"
+            )
+        found += [f"++{key}.{name}={_written(one)}" for name, one in objects[0].items()] if any(objects) else [word]
     return found
+
+
+def _objects(word: str) -> list[dict[Any, Any]]:
+    """Return the dictionaries that a word gives, those of a sweep too; none where it gives other values or cannot be read."""
+    try:
+        value: Any = OverridesParser.create().parse_override(word).value()
+    except HydraException:
+        return []  # Hydra says what is wrong
+    values = value.list if isinstance(value, ChoiceSweep) else [value]
+    return values if all(isinstance(one, dict) for one in values) else []
 
 
 def _written(value: Any) -> str:
@@ -77,14 +91,14 @@ def _written(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ",".join(map(_written, value)) + "]"
     if isinstance(value, (QuotedString, str)):
-        text = value.text if isinstance(value, QuotedString) else value
-        return "'" + text.replace("'", "\\'") + "'"
+        return quoted(value.text if isinstance(value, QuotedString) else value)
     return json.dumps(value)
 
 
 def _one_transform(words: Sequence[str]) -> list[str]:
     """Return words that give `data.augment` one transform, as a key `transforms` beside those of the data: `{_target_: …}`, or
-    `data.augment._target_=…` with the keys that its class takes.
+    `data.augment._target_=…` with the keys that its class takes. Transforms with names, `{crop: 2, hue: {_target_: …}}`, are
+    given one by one.
     """
     target = next(
         (word.partition("=")[2] for word in words if word.lstrip("+").startswith(f"{AUGMENT}._target_=")), None
@@ -94,8 +108,13 @@ def _one_transform(words: Sequence[str]) -> list[str]:
     found = []
     for word in words:
         key, _, value = word.lstrip("+").partition("=")
-        if key == AUGMENT and re.match(r"\s*\{.*\b_target_\s*:", value, re.DOTALL):
+        objects = _objects(word) if key == AUGMENT and value.lstrip().startswith("{") else []
+        if any("_target_" in one for one in objects):
             word = f"++{AUGMENT}.transforms={value}"
+        elif len(objects) == 1 and any(isinstance(one, dict) for one in objects[0].values()):  # ours beside named ones
+            for name, one in objects[0].items():
+                found.append(f"{'++' if isinstance(one, dict) else ''}{AUGMENT}.{name}={_written(one)}")
+            continue
         elif target and key.startswith(f"{AUGMENT}.") and key.removeprefix(f"{AUGMENT}.") in named:
             word = f"++{AUGMENT}.transforms.{key.removeprefix(f'{AUGMENT}.')}={value}"
         found.append(word)
@@ -106,8 +125,8 @@ def _with_quotes(word: str) -> str:
     key, equals, value = word.partition("=")
     if not equals or word.startswith("-") or value.isascii() or set(value) & set("'\"[]{}()$\\"):
         return word
-    parts = (part if part.isascii() else f"'{part}'" for part in value.split(","))
-    return f"{key}={','.join(parts)}"
+    values = (one if one.isascii() else quoted(one.strip()) for one in value.split(","))
+    return f"{key}={','.join(values)}"
 
 
 def _of_trainer_option(words: Sequence[str]) -> list[str]:

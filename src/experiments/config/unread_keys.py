@@ -38,11 +38,11 @@ def refuse_unread(words: Sequence[str], config: Any, others: Iterable[Any] = ())
     for word, key in added.items():
         root, _, inner = key.partition(".")
         keys = top.get(root) or {}
-        if root in _WHOLE and inner and not _refers(text, key) and inner.partition(".")[0] not in keys:
+        if root in _WHOLE and inner and not refers(text, key) and inner.partition(".")[0] not in keys:
             meant = usual_key(key)
             cure = f"write {meant}" if meant else f"choose from {', '.join(keys)}" if keys else "leave it out"
             raise UserError(f"{word} would have no effect, because {root} has no key {inner}: {cure}")
-        if root in known or _refers(text, root):
+        if root in known or refers(text, root):
             continue
         group = word.lstrip("+~").partition("@")[0]
         raise UserError(
@@ -51,7 +51,7 @@ def refuse_unread(words: Sequence[str], config: Any, others: Iterable[Any] = ())
         )
 
 
-def _refers(text: str, key: str) -> bool:
+def refers(text: str, key: str) -> bool:
     """Tell whether an interpolation in a text asks for a key."""
     return re.search(rf"\$\{{(oc\.select:)?\s*{re.escape(key)}\b", text) is not None
 

@@ -35,7 +35,7 @@ def with_overrides(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     # Other data would bring a model and a task of their own.
     kept = [f"{group}={option}" for group in ("task", "model") if (option := config.run.choices.get(group))]
     kept = [word for word in kept if f"{word.partition('=')[0]}=_given" not in own]  # an object of Python has no option
-    changed = compose([*kept, *own, *overrides], config_dirs)
+    changed = compose([*kept, *own, *overrides], config_dirs, recorded=True)
     given, trained = ((one.data.get("gives") or {}).get("kind") for one in (changed, config))
     if given and trained and given != trained and not {given, trained} <= {"boxes", "instances"}:
         raise UserError(

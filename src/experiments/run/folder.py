@@ -244,12 +244,7 @@ def read_config(folder: Path) -> DictConfig:
         problem = _lacking(plain)
         config = OmegaConf.create(plain) if problem is None else None
     except FileNotFoundError:
-        if first := next(iter(sorted(folder.glob("*/config.yaml"))), None):
-            raise UserError(
-                f"{folder} holds runs and no config.yaml: name one of them, as in {as_typed(first.parent)}, or all of a sweep with "
-                "experiments train -m resume=SWEEP, and --config-dir where it was begun with one"
-            ) from None
-        raise UserError(f"{folder} holds no config.yaml: name the folder of a run") from None
+        raise UserError(_without_config(folder)) from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): restore it from a copy") from None
     except UserError:
@@ -262,6 +257,20 @@ def read_config(folder: Path) -> DictConfig:
         )
     note_variables(name for text in _texts(plain) for name in _VARIABLE.findall(text))
     return relocate(config, folder)
+
+
+def _without_config(folder: Path) -> str:
+    """Return what to do where a folder is no run; one that holds runs may be a sweep that has lost its list."""
+    first = next(iter(sorted(folder.glob("*/config.yaml"))), None)
+    if first is None:
+        return f"{folder} holds no config.yaml: name the folder of a run"
+    sentence = f"{as_typed(folder)} holds runs and is none: name one of them, as in {as_typed(first.parent)}"
+    if (folder / "sweep.json").exists() or not re.match(r"\d+_", first.parent.name):
+        return sentence
+    return (
+        f"{sentence}; if it is a sweep that has lost its sweep.json, experiments train -m resume={as_typed(folder)} resumes all, "
+        "with --config-dir where the sweep was begun with one"
+    )
 
 
 def _texts(node: Any) -> Iterator[str]:

@@ -7,6 +7,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+from experiments.config.quoting import quoted
 from experiments.errors import UserError
 
 GROUPS = ("model", "task", "data")
@@ -32,8 +33,6 @@ def give(group: str, thing: Any) -> tuple[str, str, list[str]]:
         name = next((known for known, one in _objects.items() if one is thing), f"{name}#{number}")
     _objects[name] = thing
     made = "false" if inspect.isclass(thing) else "true"
-    from experiments.config.compose import quoted
-
     return group, kind.__name__, [f"{group}={OPTION}", f"{group}.object={quoted(name)}", f"{group}.made={made}"]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from experiments.config.chosen_in_files import with_choices_of_files
 from experiments.config.command_words import settled_switches, split_words
+from experiments.config.quoting import quoted
 from experiments.errors import UserError
 
 
@@ -39,7 +40,6 @@ def sweep_words(words: list[str]) -> list[str]:
         raise UserError("resume= names no sweep: write resume=FOLDER, or leave it out to begin a new one")
     if not resume or resume[-1] == "null":
         return [*switches, *(f"--config-dir={one}" for one in folders), *given]
-    from experiments.config.compose import quoted
     from experiments.sweep.folder import read_sweep, require_own
 
     folder = Path(os.path.abspath(resume[-1]))
@@ -58,8 +58,6 @@ def _quoted_condition(word: str) -> str:
     key, _, value = word.partition("=")
     if key != "launcher.exclude" or not value or value == "null" or value[0] in "[\"'":
         return word
-    from experiments.config.compose import quoted  # imports Hydra, and torch's process is not started yet
-
     return f"{key}={quoted(value)}"
 
 

@@ -90,8 +90,9 @@ class Composer:
         for override, group in parsed:
             if not group:
                 _apply(override, config)
-        refuse_names(config, choices)
-        refuse_unread(words, config, [OmegaConf.to_container(self.master.hydra.sweep, resolve=False)])
+        others = [OmegaConf.to_container(self.master.hydra.sweep, resolve=False)]
+        refuse_names(config, choices, others)
+        refuse_unread(words, config, others)
         run = config.setdefault("run", {})
         run |= {"dir": folder, "choices": dict(choices), "overrides": list(words), "config_dirs": self.config_dirs}
         resolved = self._resolve(config, config, 0)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.config.compose import quoted
 from experiments.config.devices import cores, gpus
+from experiments.config.quoting import quoted
 from experiments.errors import Interrupted, first_line
 from experiments.sweep.backends.protocol import Ended, Event, Started
 from experiments.sweep.hydra_job import refuse_settings
