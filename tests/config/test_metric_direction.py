@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from experiments.config.metric_direction import direction, improves
 from experiments.errors import UserError
@@ -27,6 +28,8 @@ from experiments.errors import UserError
             "max",
         ),
         ("val/mean_iou dice val/spearman exact_match psnr ssim error_free_score", "max"),
+        ("brier_score fid_score TweedieDevianceScore KLDivergence MSELoss neg_mean_iou", "min"),
+        ("val/mIoU val/mAP nDCG@10 BLEUScore recall_negative val/negative/recall neg_mean_squared_error", "max"),
         ("val/colourfulness val/sharpness val/power val/overlay lr-Adam", None),
     ],
 )
@@ -96,6 +99,19 @@ def test_early_stopping_and_schedules_follow_their_metric(
     assert code == 0, errors
     rows = list(csv.DictReader(Path("run/metrics.csv").read_text().splitlines()))
     assert len(rows) == 4 and {row["train/learning_rate"] for row in rows} == {"0.001"}
+
+
+def test_early_stopping_made_from_lightning_s_follows_its_metric_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from experiments.run.trainer import _callbacks
+
+    (tmp_path / "patient.py").write_text(
+        "from lightning.pytorch.callbacks import EarlyStopping\nclass Patient(EarlyStopping): pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    node = {"_target_": "patient.Patient", "monitor": "val/accuracy", "mode": None}
+    assert [one.mode for one in _callbacks(OmegaConf.create({"early_stopping": node, "other": node}))] == ["max"] * 2
 
 
 @pytest.mark.parametrize("words", ["callbacks.checkpoint.monitor=val/x", "scheduler=plateau +scheduler.monitor=val/x"])

@@ -45,6 +45,10 @@ _LOWER = frozenset(
         "distance",
         "hausdorff",
         "deviation",
+        "deviance",
+        "crps",
+        "fpr",
+        "fnr",
         "bits",
         "bytes",
         "bpc",
@@ -104,6 +108,9 @@ _HIGHER = frozenset(
         "similarity",
         "purity",
         "gain",
+        "explained",
+        "tpr",
+        "tnr",
     ]
 )
 
@@ -116,22 +123,36 @@ _JOINED: dict[str, Direction] = {
     "auroc": "max",
 }  # testloss, valacc
 _OTHER: dict[Direction, Direction] = {"min": "max", "max": "min"}
+_WORD = re.compile(r"r2|[a-z]+")  # numbers aside, as in map50 and top5
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def improves(metric: str) -> Direction | None:
     """Tell whether less ("min") or more ("max") of a metric is better; None where its name does not say.
 
-    The last word that says so decides: `top1_error` is an error, `val/loss_epoch` a loss, `MeanAbsoluteError` an error. A
-    negative score is better where it is less.
+    The last word that says so decides: `top1_error` is an error, `val/loss_epoch` a loss, `MeanAbsoluteError` an error. The
+    score of an error is one, too: `brier_score`. A negative score is better where it is less.
     """
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", metric).lower()
-    words = re.findall(r"r2|[a-z]+", apart)  # numbers aside, as in map50 and top5
-    for word in reversed(words):
-        found: Direction | None = "min" if word in _LOWER else "max" if word in _HIGHER else None
-        found = found or next((way for end, way in _JOINED.items() if word.endswith(end)), None)
-        if found:
-            return _OTHER[found] if {"negative", "neg"} & set(words) else found
+    for name in reversed(metric.split("/")):
+        words = _words(name)
+        for place, word in reversed(list(enumerate(words))):
+            if word == "score" and words[place - 1] in _LOWER:
+                continue
+            found: Direction | None = "min" if word in _LOWER else "max" if word in _HIGHER else None
+            found = found or next((way for end, way in _JOINED.items() if word.endswith(end)), None)
+            if found:  # a negative before it, but not recall_negative, which is of a class
+                return _OTHER[found] if {"negative", "neg"} & set(words[:place]) else found
     return None
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a name: MeanAbsoluteError has three, mIoU and nDCG are one."""
+    words: list[str] = []
+    for part in re.findall(r"[A-Za-z0-9]+", name):
+        whole = _WORD.findall(part.lower())
+        known = len(whole) == 1 and whole[0] in _LOWER | _HIGHER
+        words += whole if known else _WORD.findall(_HUMP.sub("_", part).lower())
+    return words
 
 
 def direction(metric: str, key: str) -> Direction:

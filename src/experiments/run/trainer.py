@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.config.metric_direction import direction
+from experiments.config.signatures import is_a
 from experiments.errors import UserError
 from experiments.run.instantiate import bound, call, make
 
@@ -62,10 +63,16 @@ def _callbacks(nodes: Any) -> list[Any]:
     for name, node in (nodes or {}).items():
         if not node:
             continue
-        if str(node.get("_target_", "")).endswith(".EarlyStopping") and node.get("mode", "") is None:
+        if node.get("mode", "") is None and _stops_early(name, str(node.get("_target_"))):
             node = OmegaConf.merge(node, {"mode": direction(str(node.get("monitor")), f"callbacks.{name}")})
         made.append(make(node))
     return made
+
+
+def _stops_early(name: str, target: str) -> bool:
+    """Tell whether a callback is early stopping, or made from it; where its source does not say, its name does."""
+    found = is_a(target, ("EarlyStopping",))
+    return name == "early_stopping" if found is None else found
 
 
 def build_trainer(config: DictConfig, callbacks: bool = True, shares: bool = True) -> Any:
