@@ -61,8 +61,51 @@ def test_broken_defaults_of_this_machine_are_named(experiments, tmp_path: Path, 
         assert code == 2 and len(errors.splitlines()) == 1 and f"{Path('local', 'default.yaml')}" in errors
 
 
-def test_an_experiment_without_a_package_is_refused(experiments, tmp_path: Path) -> None:
-    _write(tmp_path / "conf" / "experiment" / "x.yaml", b"seed: 7\n")
+@pytest.mark.parametrize("content", [b"seed: 7\n", b"defaults:\n  - override /optimizer: sgd\n"])
+def test_an_experiment_without_a_package_is_refused(experiments, tmp_path: Path, content: bytes) -> None:
+    _write(tmp_path / "conf" / "experiment" / "x.yaml", content)
     for words in (["check", "experiment=x"], ["check", "-m", "experiment=x", "seed=1,2"]):
         code, _, errors = experiments(*words, "--config-dir", "conf")
         assert code == 2 and "begin its file with the line `# @package _global_`" in errors
+        assert len(errors.splitlines()) == 1 and "experiment=x" in errors
+
+
+def test_an_override_at_another_place_is_answered_with_its_line(experiments, tmp_path: Path) -> None:
+    for line in (b"override /model: mlp", b"override /model@_global_.model: mlp"):
+        path = tmp_path / "conf" / line.decode().partition(":")[0].replace("/", "_") / "trainer" / "x.yaml"
+        _write(path, b"defaults:\n  - cpu\n  - %s\n" % line)
+        code, _, errors = experiments("check", "data=digits", "trainer=x", "--config-dir", str(path.parents[1]))
+        if code:
+            assert "write `- override /model@_global_.model: NAME` among its defaults" in errors
+    assert code == 0, errors
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"# @package trainer\nmax_epochs: 7\n", []),
+        (b"# @package _global_\ndefaults:\n  - override /optimizer: sgd\n", []),
+        (b"name: tried\n", ["hydra.run.dir=outputs/${experiment.name}"]),
+        (b"name: tried\n", ["+note=${oc.select:experiment.name}"]),
+        (b"# @package _global_\nnote: 2024-02-31\n", []),
+        (b"# @package _global_\nnote: {1: one, '1': text}\n", []),
+    ],
+)
+def test_other_packages_and_keys_that_something_reads_are_taken(
+    experiments, tmp_path: Path, content: bytes, words: list[str]
+) -> None:
+    _write(tmp_path / "conf" / "experiment" / "x.yaml", content)
+    code, output, errors = experiments("check", "experiment=x", *words, "--config-dir", "conf")
+    assert code == 0, output + errors
+
+
+def test_user_defined_groups_hold_what_they_like(experiments, tmp_path: Path) -> None:
+    _write(tmp_path / "conf" / "extras" / "none.yaml", b"# nothing\n")
+    _write(tmp_path / "conf" / "names" / "digits.yaml", b"0: zero\n1: one\n")
+    for words in (["check"], ["check", "-m", "seed=1,2"]):
+        code, output, errors = experiments(*words, "+extras=none", "+names=digits", "--config-dir", "conf")
+        assert code == 0, output + errors
+
+
+def test_remarks_below_a_group_without_an_option_are_no_file(experiments) -> None:
+    assert experiments("check", "+experiment.note=1")[0] == 0

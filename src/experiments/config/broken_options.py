@@ -11,11 +11,11 @@ from typing import Any
 
 import yaml
 
-from experiments.config.options import conf_dir, describe, option_files
+from experiments.config.options import GROUPS, conf_dir, describe, option_files
 from experiments.errors import UserError, first_line
 from experiments.system.bounded_files import read_bounded, read_yaml
 
-_MAY_BE_EMPTY = ("local", "callbacks", "logger", "debug")  # an empty file of callbacks means none
+_MAY_BE_EMPTY = ("callbacks", "logger", "debug")  # an empty file of callbacks means none
 _PLAIN = "an option's file holds a line `key: value` for each key"
 
 
@@ -46,13 +46,14 @@ def _what_is_wrong(path: Path, changed: int, size: int) -> str:
         problem = getattr(error.__cause__, "problem", None) or first_line(error)
         place = f"{path}, line {mark.line + 1}" if mark else str(path)
         return f"{place} is no YAML that can be read ({problem}): mend it; {_PLAIN}"
-    if found is None and path.parent.name not in _MAY_BE_EMPTY:
+    ours = path.parent.name in GROUPS  # user-defined groups hold what they like
+    if found is None and ours and path.parent.name not in _MAY_BE_EMPTY:
         return f"{path} is empty: write its keys into it, or take it away; {_PLAIN}"
     if found is not None and not isinstance(found, dict):
         kind = "a list" if isinstance(found, list) else f"the single value {str(found)[:40]!r}"
         return f"{path} holds {kind} where keys belong: {_PLAIN}"
     for key in found or ():
-        if not isinstance(key, str):
+        if ours and not isinstance(key, str):
             return f"{path} has the key {key!r}, which is no text: put it in quotes"
     return _wrong_defaults(path, (found or {}).get("defaults", []))
 
@@ -73,14 +74,14 @@ def _wrong_defaults(path: Path, listed: Any) -> str:
 
 
 def _loader() -> Any:
-    """Return YAML's loader that refuses a key written twice, as OmegaConf does."""
+    """Return YAML's loader that refuses a key written twice and knows no dates, as OmegaConf's."""
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
     class Once(base):  # type: ignore[misc]
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             seen = set()
             for key, _ in node.value:
-                if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if isinstance(key, yaml.ScalarNode) and key.tag == "tag:yaml.org,2002:str":
                     if key.value in seen:
                         raise yaml.constructor.ConstructorError(
                             None, None, f"the key {key.value} is there twice", key.start_mark
@@ -88,6 +89,10 @@ def _loader() -> Any:
                     seen.add(key.value)
             return super().construct_mapping(node, deep)
 
+    Once.yaml_implicit_resolvers = {
+        first: [(tag, rule) for tag, rule in rules if tag != "tag:yaml.org,2002:timestamp"]
+        for first, rules in base.yaml_implicit_resolvers.items()
+    }
     return Once
 
 
@@ -181,7 +186,7 @@ def description(path: Path) -> dict[str, Any]:
     """
     try:
         return describe(path)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError):
         refuse_broken(path)
         return {"title": ""}
 

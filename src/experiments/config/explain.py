@@ -65,7 +65,8 @@ def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
     if target := taken(key, plain):
         return "\n".join([key, *_said(meaning(key, plain)), f"  default   that of {target}; {key}=… sets it"])
     if usual := usual_key(key):
-        asked = usual.split()[-1].partition("=")[0] if " " in usual else usual
+        name = usual.split()[-1].partition("=")[0]
+        asked = usual if usual.partition("=")[0] in GROUPS and " " not in usual else name
         raise UserError(f"{key} is {usual} here: write experiments explain {asked}")
     if reason := not_a_key(key):
         raise UserError(f"{key} is no key and no group: {reason}")

@@ -16,7 +16,7 @@ def _each(words: str, meant: str) -> dict[str, str]:
 _COMMANDS = {
     **_each("run fit start learn training finetune fine_tune", "train"),
     **_each("resume continue", "train resume=RUN"),
-    **_each("sweep multirun grid", "train -m"),
+    **_each("sweep multirun grid -m --multirun", "train -m"),
     **_each("tune optimize search", "train -m hydra/sweeper=optuna"),
     **_each("test eval validate score evaluation testing", "evaluate RUN"),
     **_each("infer inference classify prediction", "predict RUN INPUT"),
@@ -54,8 +54,11 @@ def unknown_command(command: str, known: Sequence[str]) -> str:
     """Says that there is no such command, and which one to type."""
     if meant := _COMMANDS.get(command.lower().replace("-", "_"), _COMMANDS.get(command)):
         return f"{command} is {meant} here: write experiments {meant}"
+    if command.startswith("--") and (meant := _meant_by(command.partition("=")[0])):
+        value = command.partition("=")[2] or "…"
+        return f"{command} is no command: write experiments train {meant if _is_whole(meant) else f'{meant}={value}'}"
     if "=" in command.lstrip("-"):
-        return f"{command} is no command: write experiments train {command}"
+        return f"{command} is no command: write experiments train {command.lstrip('-')}"
     if found := as_option(command):
         return f"{command} is no command: write experiments train {found}"
     return unknown(command, "no command", command, known)
@@ -63,11 +66,20 @@ def unknown_command(command: str, known: Sequence[str]) -> str:
 
 def unknown_switch(switch: str, known: Sequence[str]) -> str:
     """Says that there is no such switch, and the key=value that takes its place."""
-    name = switch.lstrip("-").replace("-", "_").lower()
-    meant = _SWITCHES.get(switch.lower()) or (name if name in _KEYS else usual_key(name))
-    if switch.startswith("--") and meant:
-        return f"{switch} is {meant if '=' in meant or meant.startswith('-') else f'{meant}=…'} here: write that"
+    if switch.startswith("--") and (meant := _meant_by(switch)):
+        return f"{switch} is {meant if _is_whole(meant) else f'{meant}=…'} here: write that"
     return unknown(switch, "no switch", switch, known)
+
+
+def _meant_by(switch: str) -> str | None:
+    """Return what a switch of other programs stands for: a switch of ours, a choice, or a key without its value."""
+    name = switch.lstrip("-").replace("-", "_").lower()
+    return _SWITCHES.get(switch.lower()) or (name if name in _KEYS else usual_key(name))
+
+
+def _is_whole(meant: str) -> bool:
+    """Tell whether a word needs no value: a switch, or a choice such as trainer=gpu."""
+    return meant.startswith("-") or "=" in meant
 
 
 def as_option(word: str, config_dirs: Sequence[str] = (), groups: Sequence[str] = GROUPS) -> str:
