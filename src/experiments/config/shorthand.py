@@ -80,7 +80,7 @@ def _objects(word: str) -> list[dict[Any, Any]]:
         value: Any = OverridesParser.create().parse_override(word).value()
     except HydraException:
         return []  # Hydra says what is wrong
-    values = value.list if isinstance(value, ChoiceSweep) else [value]
+    values: list[Any] = value.list if isinstance(value, ChoiceSweep) else [value]
     return values if all(isinstance(one, dict) for one in values) else []
 
 
