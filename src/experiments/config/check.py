@@ -147,7 +147,9 @@ def _waiting(config: Any) -> list[tuple[str, str]]:
     waiting += [
         (f"callbacks.{name}", node, f"set callbacks.{name}=null")
         for name, node in (config.get("callbacks") or {}).items()
-        if node and str(node.get("_target_", "")).endswith(".EarlyStopping") and node.get("strict", True)
+        if OmegaConf.is_dict(node)
+        and str(node.get("_target_", "")).endswith(".EarlyStopping")
+        and node.get("strict", True)
     ]
     return [(what, cure) for what, node, cure in waiting if not str(node.get("monitor") or "val").startswith("train")]
 

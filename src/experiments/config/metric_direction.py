@@ -6,6 +6,8 @@ import difflib
 import re
 from typing import Any, Literal
 
+from omegaconf import OmegaConf
+
 from experiments.errors import UserError
 
 Direction = Literal["min", "max"]
@@ -180,7 +182,10 @@ def problems(config: Any) -> list[str]:
     return [
         _unclear(str(node["monitor"]), key)
         for key, node in (nodes | {"scheduler": config.get("scheduler")}).items()
-        if node and node.get("monitor") and node.get("mode") is None and improves(str(node["monitor"])) is None
+        if OmegaConf.is_dict(node)
+        and node.get("monitor")
+        and node.get("mode") is None
+        and improves(str(node["monitor"])) is None
     ]
 
 

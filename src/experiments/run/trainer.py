@@ -63,7 +63,7 @@ def _callbacks(nodes: Any) -> list[Any]:
     for name, node in (nodes or {}).items():
         if not node:
             continue
-        if node.get("mode", "") is None and _stops_early(name, str(node.get("_target_"))):
+        if OmegaConf.is_dict(node) and node.get("mode", "") is None and _stops_early(name, str(node.get("_target_"))):
             node = OmegaConf.merge(node, {"mode": direction(str(node.get("monitor")), f"callbacks.{name}")})
         made.append(make(node))
     return made

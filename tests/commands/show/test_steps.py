@@ -121,7 +121,8 @@ def test_convolution_in_the_terminal_of_one_dimension_and_of_channels(experiment
     ("words", "said"),
     [
         ([], "show needs the folder of a run, or a computation: convolution, pooling"),
-        (["polling"], "or a computation: convolution, pooling"),
+        (["polling"], "or did you mean pooling?"),
+        (["zzz"], "or a computation: convolution, pooling"),
         (["maxpool", "--size", "9"], "--size 9 is larger"),
         (["Conv2d", "--image", "1 2; 3"], "equally many numbers"),
         (["pooling", "--size", "9"], "--size 9 is larger"),
@@ -153,5 +154,5 @@ def test_hindi_words_are_drawn_and_aligned(experiments) -> None:
 def test_a_word_that_is_nearly_a_computation_is_answered_with_it(experiments) -> None:
     code, _, errors = experiments("show", "convolutoin")
     assert code == 2 and "or did you mean convolution?" in errors
-    code, output, _ = experiments("show", "relu", "--x", "-2 3")
-    assert code == 0 and "at x = −2: relu gives 0" in output
+    code, output, _ = experiments("show", "relu", "--x", "-3 2")
+    assert code == 0 and "at x = −3: relu gives 0" in output
