@@ -274,6 +274,7 @@ sweep=seeds
 callbacks.figures=7
 callbacks.checkpoint=5
 callbacks.early_stopping=5
+logger.csv=5
 data=generated_reviews data.tokenizer=3
 data=generated_pairs data.tokenizers=3
 scheduler=StepLR scheduler.step_size=abc

@@ -59,6 +59,7 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         *untaken_keys(config),
         *transform_problems(config),
         *metric_problems(config),
+        *(sentence for sentence in _entries(config) if sentence.partition("=")[0] not in keys),
         *foreign_modules.unused_writers(config),
         *(sentence for sentence in _own(config) if sentence.partition("=")[0] not in keys),
     ]
@@ -82,7 +83,7 @@ def _own(config: Any) -> list[str]:
     problems: list[str] = []
     nodes = [config[group] for group in ("model", "data", "task")]
     nodes += [node for node in (config.logger or {}).values() if node]
-    for name in dict.fromkeys(node.get("checked_by") for node in nodes):
+    for name in dict.fromkeys(node.get("checked_by") for node in nodes if OmegaConf.is_dict(node)):
         if name:
             module, _, function = str(name).rpartition(".")
             plain: Any = OmegaConf.to_container(config, resolve=True) if isinstance(config, DictConfig) else config
@@ -135,6 +136,16 @@ def _epochs(config: Any) -> list[str]:
             for what, cure in _waiting(config)
         ]
     return problems
+
+
+def _entries(config: Any) -> list[str]:
+    """Return callbacks and loggers that are a single value, which builds nothing."""
+    return [
+        f"{group}.{name}={node} must be a group of keys: set these, as in {group}.{name}._target_=…, or write null"
+        for group in ("callbacks", "logger")
+        for name, node in (config.get(group) or {}).items()
+        if node and not OmegaConf.is_dict(node)
+    ]
 
 
 def _waiting(config: Any) -> list[tuple[str, str]]:

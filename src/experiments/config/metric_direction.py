@@ -176,12 +176,13 @@ def problems(config: Any) -> list[str]:
     """
     if not str(config.task.get("_target_", "")).startswith("experiments."):
         return []
-    nodes = {
-        f"callbacks.{name}": (config.get("callbacks") or {}).get(name) for name in ("checkpoint", "early_stopping")
-    }
+    callbacks, scheduler = config.get("callbacks") or {}, config.get("scheduler") or {}
+    nodes: dict[str, Any] = {f"callbacks.{name}": callbacks.get(name) for name in ("checkpoint", "early_stopping")}
+    if str(scheduler.get("_target_")).lower().endswith("plateau"):  # others step without looking at it
+        nodes["scheduler"] = scheduler
     return [
         _unclear(str(node["monitor"]), key)
-        for key, node in (nodes | {"scheduler": config.get("scheduler")}).items()
+        for key, node in nodes.items()
         if OmegaConf.is_dict(node)
         and node.get("monitor")
         and node.get("mode") is None
