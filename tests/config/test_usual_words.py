@@ -24,6 +24,7 @@ from experiments.errors import UserError, in_short
         ("freezing=full", "freezing=full is freezing=none here: write that"),
         ("freezing=partial", "is freezing=last_stage here"),
         ("model=resnet18 freezing.learn=[fc]", "freezing.learn is a key of freezing=stages: choose that"),
+        ("model=resnet18 freezing=stages freezing.stages=[layer4,fc]", "freezing=stages freezing.learn=[layer4,head]"),
         ("model=resnet18 freezing=stages freezing.learn=[layer4,fc]", "the last layer is called head here"),
         ("model=bert", "did you mean bert_base or bert_mini or bert_tiny?"),
         ("model=unet", "other data, as data=generated_masks"),

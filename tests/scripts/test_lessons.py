@@ -119,3 +119,15 @@ def test_questions_are_answered_by_their_commands(lesson, tmp_path: Path) -> Non
     for one in lesson["questions"]:
         code, said = script.run(one["run"], tmp_path)
         assert code == 0, said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: one["name"])
+def test_outputs_on_the_pages_are_what_the_commands_print(
+    lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    for command, said, _ in script.shown_before(lesson):
+        shown = [line for line in said.rstrip().splitlines() if not line.startswith("… ")]
+        code, now = script.run(command, tmp_path)
+        assert code == 0 and [line.rstrip() for line in now.rstrip().splitlines()[: len(shown)]] == shown, command

@@ -29,7 +29,7 @@ _HOW = """\
 
 | statement of the course | why |
 | --- | --- |
-| Flexibility, and when to use which | Judgements without a quantity of their own; the claims on accuracy, data and time are what they rest on. |
+| When to use which | Judgements without a quantity of their own; the claims on accuracy, data and time are what they rest on. |
 | Tables of tasks, of uses and of what layers see | Lists, which no comparison refutes; `experiments show RUN` draws what layers see. |
 | An LSTM for a large vocabulary | Not measured: the data sets of words that need no download are small. |
 | Any claim at `size=full` | Never run: verdicts are those of `size=small`, on small data, and may change with more. |

@@ -294,10 +294,18 @@ def usual_key(key: str, words: Sequence[str] = ()) -> str | None:
     """
     of_control = any(word.startswith(("data=control", "task=policy_gradient", "experiment=ppo_")) for word in words)
     if meant := (of_control and _CONTROL_KEYS.get(key.lower())) or _KEYS.get(key.lower()):
-        return meant
+        return meant.replace("[head]", _stages_of(key, words)) if meant.endswith("freezing.learn=[head]") else meant
     group, _, name = key.lower().rpartition(".")  # optimizer.learning_rate, trainer.epochs
     meant = _KEYS.get(name) if group else None
     return meant if meant and meant.startswith(f"{group}.") and meant != key else None
+
+
+def _stages_of(key: str, words: Sequence[str]) -> str:
+    """Return the list of stages that was given to a key, with `head` for the last layer's usual names."""
+    given = next((word.partition("=")[2] for word in words if word.lstrip("+").startswith(f"{key}=")), "")
+    names = re.findall(r"[\w.]+", given) or ["head"]
+    last = ("fc", "classifier", "linear", "output")
+    return f"[{','.join(dict.fromkeys('head' if name in last else name for name in names))}]"
 
 
 def not_a_key(key: str) -> str:
