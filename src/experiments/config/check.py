@@ -21,7 +21,7 @@ from experiments.config.pairs import pair_problems, sight_problems
 from experiments.config.preprocessing import given_keys
 from experiments.config.value_rules import value_problems
 from experiments.config.value_types import type_problems
-from experiments.config.view import select
+from experiments.config.view import is_group, select
 from experiments.errors import UserError
 from experiments.system.hub import folder_problems, hub_name, hub_problems
 
@@ -83,7 +83,7 @@ def _own(config: Any) -> list[str]:
     problems: list[str] = []
     nodes = [config[group] for group in ("model", "data", "task")]
     nodes += [node for node in (config.logger or {}).values() if node]
-    for name in dict.fromkeys(node.get("checked_by") for node in nodes if OmegaConf.is_dict(node)):
+    for name in dict.fromkeys(node.get("checked_by") for node in nodes if is_group(node)):
         if name:
             module, _, function = str(name).rpartition(".")
             plain: Any = OmegaConf.to_container(config, resolve=True) if isinstance(config, DictConfig) else config
@@ -144,7 +144,7 @@ def _entries(config: Any) -> list[str]:
         f"{group}.{name}={node} must be a group of keys: set these, as in {group}.{name}._target_=…, or write null"
         for group in ("callbacks", "logger")
         for name, node in (config.get(group) or {}).items()
-        if node and not OmegaConf.is_dict(node)
+        if node and not is_group(node)
     ]
 
 
@@ -158,9 +158,7 @@ def _waiting(config: Any) -> list[tuple[str, str]]:
     waiting += [
         (f"callbacks.{name}", node, f"set callbacks.{name}=null")
         for name, node in (config.get("callbacks") or {}).items()
-        if OmegaConf.is_dict(node)
-        and str(node.get("_target_", "")).endswith(".EarlyStopping")
-        and node.get("strict", True)
+        if is_group(node) and str(node.get("_target_", "")).endswith(".EarlyStopping") and node.get("strict", True)
     ]
     return [(what, cure) for what, node, cure in waiting if not str(node.get("monitor") or "val").startswith("train")]
 

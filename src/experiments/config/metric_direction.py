@@ -6,8 +6,6 @@ import difflib
 import re
 from typing import Any, Literal
 
-from omegaconf import OmegaConf
-
 from experiments.errors import UserError
 
 Direction = Literal["min", "max"]
@@ -174,6 +172,8 @@ def problems(config: Any) -> list[str]:
 
     Tasks that are not ours say themselves what they watch, so that only building tells.
     """
+    from experiments.config.view import is_group  # here: comparisons read names alone, without OmegaConf
+
     if not str(config.task.get("_target_", "")).startswith("experiments."):
         return []
     callbacks, scheduler = config.get("callbacks") or {}, config.get("scheduler") or {}
@@ -183,7 +183,7 @@ def problems(config: Any) -> list[str]:
     return [
         _unclear(str(node["monitor"]), key)
         for key, node in nodes.items()
-        if OmegaConf.is_dict(node)
+        if is_group(node)
         and node.get("monitor")
         and node.get("mode") is None
         and improves(str(node["monitor"])) is None

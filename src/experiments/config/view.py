@@ -24,6 +24,11 @@ class View(dict[str, Any]):
             raise AttributeError(name) from None
 
 
+def is_group(node: Any) -> bool:
+    """Tell whether a node of a config, resolved or not, is a group of keys."""
+    return isinstance(node, (dict, DictConfig))
+
+
 def select(config: Any, key: str, default: Any = None) -> Any:
     for part in key.split("."):
         config = config.get(part, MISSING) if isinstance(config, (View, DictConfig)) else MISSING
