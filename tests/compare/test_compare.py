@@ -643,7 +643,7 @@ class TestCommand:
         assert done.stdout.splitlines()[-1] == "[]"
 
     @pytest.mark.slow
-    def test_ten_thousand_records_in_five_seconds(self, tmp_path: Path) -> None:
+    def test_ten_thousand_records_take_little_more_than_their_reading(self, tmp_path: Path) -> None:
         import resource
 
         record = json.loads((make_run(tmp_path / "x") / "record.json").read_text())
@@ -658,12 +658,14 @@ class TestCommand:
             folder = tmp_path / str(number)
             folder.mkdir()
             (folder / "record.json").write_text(json.dumps(record, indent=2))
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(
-            [sys.executable, "-m", "experiments", "compare", str(tmp_path)], capture_output=True, text=True, check=True
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)  # not by the clock: other work may share the cores
-        assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
+        reading = "import json, pathlib, sys; [json.loads(p.read_text()) for p in pathlib.Path(sys.argv[1]).glob('*/record.json')]"
+        seconds = []
+        for words in (["-c", reading], ["-m", "experiments", "compare"]):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            done = subprocess.run([sys.executable, *words, str(tmp_path)], capture_output=True, text=True, check=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)  # not by the clock: other work may share the cores
+            seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        assert seconds[1] < 4 * seconds[0]
         assert not done.stderr
 
 

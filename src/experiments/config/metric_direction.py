@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from functools import cache
 from typing import Any, Literal
 
 from experiments.errors import UserError
@@ -127,6 +128,7 @@ _WORD = re.compile(r"r2|[a-z]+")  # numbers aside, as in map50 and top5
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
+@cache
 def improves(metric: str) -> Direction | None:
     """Tell whether less ("min") or more ("max") of a metric is better; None where its name does not say.
 
