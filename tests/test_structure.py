@@ -79,6 +79,7 @@ LIGHT = (
     "system/memory",
     "system/locks",
     "system/bounded_files",
+    "system/yaml_of_configs",
     "system/processes",
     "system/outside_text",
     "system/signals",

@@ -14,6 +14,7 @@ import yaml
 from experiments.config.options import GROUPS, conf_dir, describe, option_files
 from experiments.errors import UserError, first_line
 from experiments.system.bounded_files import read_bounded, read_yaml
+from experiments.system.yaml_of_configs import strict_loader
 
 _MAY_BE_EMPTY = ("callbacks", "logger", "debug")  # an empty file of callbacks means none
 _PLAIN = "an option's file holds a line `key: value` for each key"
@@ -37,7 +38,7 @@ def refuse_broken(path: Path) -> None:
 @lru_cache(1000)  # a sweep composes its files for every run
 def _what_is_wrong(path: Path, changed: int, size: int) -> str:
     try:
-        found = read_yaml(path, _loader())
+        found = read_yaml(path, strict_loader())
     except UnicodeDecodeError as error:
         line = read_bounded(path).count(b"\n", 0, error.start) + 1
         return f"{path}, line {line} is no text in UTF-8 (byte {error.object[error.start]:#x}): save the file in UTF-8"
@@ -71,29 +72,6 @@ def _wrong_defaults(path: Path, listed: Any) -> str:
         ):
             return f"{path}: {entry!r} among its defaults names no option: write `- group: option`, the option in quotes if it is a number"
     return ""
-
-
-def _loader() -> Any:
-    """Return YAML's loader that refuses a key written twice and knows no dates, as OmegaConf's."""
-    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-    class Once(base):  # type: ignore[misc]
-        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            seen = set()
-            for key, _ in node.value:
-                if isinstance(key, yaml.ScalarNode) and key.tag == "tag:yaml.org,2002:str":
-                    if key.value in seen:
-                        raise yaml.constructor.ConstructorError(
-                            None, None, f"the key {key.value} is there twice", key.start_mark
-                        )
-                    seen.add(key.value)
-            return super().construct_mapping(node, deep)
-
-    Once.yaml_implicit_resolvers = {
-        first: [(tag, rule) for tag, rule in rules if tag != "tag:yaml.org,2002:timestamp"]
-        for first, rules in base.yaml_implicit_resolvers.items()
-    }
-    return Once
 
 
 @contextmanager

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +27,8 @@ from experiments.system.files import write_text
 from experiments.system.locks import AtWork, hold
 from experiments.system.outside_text import note_variables
 from experiments.system.terminal import done_waiting
+from experiments.system.yaml_of_configs import dumper, loader
 
-_FLOAT = "tag:yaml.org,2002:float"
-_NUMBER = re.compile(
-    r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?$"
-    r"|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"
-    r"|\.[0-9_]+(?:[eE][-+]?[0-9]+)?$"
-    r"|[-+]?\.(?:inf|Inf|INF)$"
-    r"|\.(?:nan|NaN|NAN)$"
-)
 _VARIABLE = re.compile(r"\$\{oc\.env:\s*([^,}\s]+)")
 
 LOCK = ".lock"
@@ -188,7 +180,7 @@ def _await(folder: Path, seconds: float = 300) -> Path:
 def write_config(config: DictConfig | dict[str, Any], folder: Path) -> None:
     """Writes a resolved config as the run's `config.yaml`."""
     plain = OmegaConf.to_container(config) if isinstance(config, DictConfig) else config
-    text = yaml.dump(plain, Dumper=_dumper(), default_flow_style=False, allow_unicode=True, sort_keys=False)
+    text = yaml.dump(plain, Dumper=dumper(), default_flow_style=False, allow_unicode=True, sort_keys=False)
     write_text(folder / "config.yaml", signed(text))
 
 
@@ -209,29 +201,6 @@ def moved(value: Any, old: str, new: str) -> Any:
     return value
 
 
-@lru_cache(maxsize=1)
-def _dumper() -> Any:
-    """Writes YAML by the C library where there is one; a text that reads as a number is quoted."""
-    return _with_numbers(getattr(yaml, "CSafeDumper", yaml.SafeDumper))
-
-
-@lru_cache(maxsize=1)
-def _loader() -> Any:
-    """Reads YAML by the C library where there is one: a tenth of the time."""
-    return _with_numbers(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-
-
-def _with_numbers(base: type[Any]) -> type[Any]:
-    """Return a loader or dumper to which `1e-3` is a number and `2026-01-01` a text, as they are to OmegaConf."""
-    kind: Any = type(base.__name__, (base,), {})
-    kind.yaml_implicit_resolvers = {
-        first: [(tag, rule) for tag, rule in rules if tag not in (_FLOAT, "tag:yaml.org,2002:timestamp")]
-        for first, rules in base.yaml_implicit_resolvers.items()
-    }
-    kind.add_implicit_resolver(_FLOAT, _NUMBER, list("-+0123456789."))
-    return kind
-
-
 def read_config(folder: Path) -> DictConfig:
     """Return the resolved config of a run, also where its folder has been moved.
 
@@ -240,7 +209,7 @@ def read_config(folder: Path) -> DictConfig:
     """
     path = folder / "config.yaml"
     try:
-        plain = with_new_names(read_yaml(path, _loader()))
+        plain = with_new_names(read_yaml(path, loader()))
         problem = _lacking(plain)
         config = OmegaConf.create(plain) if problem is None else None
     except FileNotFoundError:
