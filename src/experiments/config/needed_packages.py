@@ -9,6 +9,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from experiments.config.signatures import targets_of
+
 EXTRAS = {  # a package as it is imported, and the extra that brings it
     "soundfile": "speech",
     "tokenizers": "language",
@@ -40,21 +42,14 @@ def absent_classes(config: Any) -> list[str]:
     plain = OmegaConf.to_container(config, resolve=False) if OmegaConf.is_config(config) else config
     return [
         not_imported(target, f"No module named '{package}'")
-        for target in dict.fromkeys(_targets(plain))
-        if (package := target.partition(".")[0]).isidentifier() and not _is_there(package)
+        for target in dict.fromkeys(targets_of(plain))
+        if (package := target.partition(".")[0]).isidentifier() and target != "None" and not _is_there(package)
     ]
 
 
 def not_imported(target: str, why: str) -> str:
     """Return the sentence for a class or function that cannot be had."""
     return f"_target_={target} cannot be imported ({why}): check the name, and that its package is installed or in this folder"
-
-
-def _targets(node: Any) -> list[str]:
-    if isinstance(node, dict):
-        own = [str(node["_target_"])] if isinstance(node.get("_target_"), str) else []
-        return own + [target for value in node.values() for target in _targets(value)]
-    return [target for value in node for target in _targets(value)] if isinstance(node, list) else []
 
 
 def _is_there(package: str) -> bool:

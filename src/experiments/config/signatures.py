@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _DEPTH = 12  # imports and bases that are followed
 
@@ -61,6 +61,14 @@ def docstrings(target: str) -> list[str]:
         methods = [item for item in one.node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
         texts += [ast.get_docstring(node) for node in (one.node, *methods)]
     return [text for text in texts if text]
+
+
+def targets_of(node: Any) -> list[str]:
+    """Return every `_target_` of a config but Hydra's own."""
+    if isinstance(node, dict):
+        own = [str(node["_target_"])] if "_target_" in node else []
+        return own + [target for key, value in node.items() if key != "hydra" for target in targets_of(value)]
+    return [target for value in node for target in targets_of(value)] if isinstance(node, list) else []
 
 
 def is_a(target: str, names: tuple[str, ...]) -> bool | None:

@@ -10,9 +10,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.config.signatures import targets_of
 from experiments.errors import UserError, in_short
 from experiments.run.instantiate import locate
-from experiments.run.record import targets_of
 
 _INSTEAD = {  # what our tasks have in place of callbacks that ask for attributes of theirs
     "LearningRateFinder": ", and measure rates with experiments lr",

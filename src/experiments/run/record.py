@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.config.devices import cores
+from experiments.config.signatures import targets_of
 from experiments.errors import UserError, first_line
 from experiments.run.identity import choices, identity, settings
 from experiments.system.bounded_files import read_json
@@ -51,14 +52,6 @@ def code_state() -> dict[str, Any]:
         state["git_commit"] = heads[0] if heads and heads[0] != "(initial)" else None
         state["git_dirty"] = any(not line.startswith("#") for line in lines)
     return state
-
-
-def targets_of(node: Any) -> list[str]:
-    """Return every `_target_` of a config but Hydra's own."""
-    if isinstance(node, dict):
-        own = [str(node["_target_"])] if "_target_" in node else []
-        return own + [target for key, value in node.items() if key != "hydra" for target in targets_of(value)]
-    return [target for value in node for target in targets_of(value)] if isinstance(node, list) else []
 
 
 def own_code(config: dict[str, Any]) -> dict[str, str]:

@@ -16,9 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.config.devices import accelerator
 from experiments.config.shorthand import spelled_out
+from experiments.config.signatures import targets_of
 from experiments.config.view import View
 from experiments.errors import UserError
-from experiments.run.record import targets_of
 from experiments.sweep.backends.forked_processes import ForkedProcesses, all_known, modules_of
 from experiments.sweep.backends.protocol import Cluster, Engine
 from experiments.sweep.backends.spawned_processes import SpawnedProcesses
