@@ -104,14 +104,14 @@ def test_early_stopping_and_schedules_follow_their_metric(
 def test_early_stopping_made_from_lightning_s_follows_its_metric_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from experiments.run.trainer import _callbacks
+    from experiments.run.trainer import callbacks_of
 
     (tmp_path / "patient.py").write_text(
         "from lightning.pytorch.callbacks import EarlyStopping\nclass Patient(EarlyStopping): pass\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     node = {"_target_": "patient.Patient", "monitor": "val/accuracy", "mode": None}
-    assert [one.mode for one in _callbacks(OmegaConf.create({"early_stopping": node, "other": node}))] == ["max"] * 2
+    assert [one.mode for one in callbacks_of(OmegaConf.create({"early_stopping": node, "other": node}))] == ["max"] * 2
 
 
 @pytest.mark.parametrize("words", ["callbacks.checkpoint.monitor=val/x", "scheduler=plateau +scheduler.monitor=val/x"])

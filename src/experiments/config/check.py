@@ -151,14 +151,13 @@ def _entries(config: Any) -> list[str]:
 def _waiting(config: Any) -> list[tuple[str, str]]:
     """Return what waits for a metric of the validation, as it was typed, and what to take instead."""
     scheduler = config.get("scheduler") or {}
-    plateau = str(scheduler.get("_target_", "")).lower().endswith("plateau")
-    waiting = (
-        [(f"scheduler={config.run.choices.get('scheduler')}", scheduler, "choose scheduler=cosine")] if plateau else []
-    )
+    waiting = []
+    if metric_direction.is_plateau(scheduler):
+        waiting.append((f"scheduler={config.run.choices.get('scheduler')}", scheduler, "choose scheduler=cosine"))
     waiting += [
         (f"callbacks.{name}", node, f"set callbacks.{name}=null")
         for name, node in (config.get("callbacks") or {}).items()
-        if is_group(node) and str(node.get("_target_", "")).endswith(".EarlyStopping") and node.get("strict", True)
+        if is_group(node) and metric_direction.stops_early(name, node) and node.get("strict", True)
     ]
     return [(what, cure) for what, node, cure in waiting if not str(node.get("monitor") or "val").startswith("train")]
 

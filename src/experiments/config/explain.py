@@ -15,12 +15,12 @@ from experiments.config.comments import comment_of, comments, files_of
 from experiments.config.compose import GROUPS, compose, dotted
 from experiments.config.key_meanings import HYDRA_KEYS, meaning, taken
 from experiments.config.options import option_files
+from experiments.config.refusals import OF_ALL
 from experiments.config.usual_words import not_a_key, unknown_option, usual_key
 from experiments.config.value_rules import rule_of
 from experiments.errors import UserError, unknown
 from experiments.system.terminal import fitted
 
-_WHOLE = ("experiment", "debug", "sweep")  # groups whose files set keys of all others
 _NOT_SET = re.compile(r"(.*\.)?(_target_|_partial_|dir)$|about|gives|reads|makes|pretrained|checked_by|needs_channels")
 
 
@@ -121,9 +121,9 @@ def _option(group: str, option: str, config_dirs: Sequence[str]) -> str:
     for path in files_of(group, option, config_dirs):
         for name, comment in comments(path).items():
             seen.setdefault(name, comment)
-    if group not in _WHOLE:
+    if group not in OF_ALL:
         seen = _in_the_config(group, option, seen, config_dirs)
-    above = "" if group in _WHOLE else f"{group}."
+    above = "" if group in OF_ALL else f"{group}."
     width = max((len(name) for name in seen), default=0)
     return "\n".join([*lines, *(f"  {above}{name:<{width}}  {comment}" for name, comment in seen.items())])
 

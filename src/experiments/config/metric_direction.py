@@ -7,122 +7,26 @@ import re
 from functools import cache
 from typing import Any, Literal
 
+from experiments.config.signatures import is_a
 from experiments.errors import UserError
 
 Direction = Literal["min", "max"]
 
-_LOWER = frozenset(
-    [
-        "loss",
-        "losses",
-        "error",
-        "errors",
-        "err",
-        "perplexity",
-        "ppl",
-        "mae",
-        "mse",
-        "rmse",
-        "nrmse",
-        "mase",
-        "mape",
-        "smape",
-        "wmape",
-        "msle",
-        "rmsle",
-        "wer",
-        "cer",
-        "mer",
-        "wil",
-        "nll",
-        "fid",
-        "kid",
-        "kl",
-        "divergence",
-        "lpips",
-        "ece",
-        "brier",
-        "entropy",
-        "distance",
-        "hausdorff",
-        "deviation",
-        "deviance",
-        "crps",
-        "fpr",
-        "fnr",
-        "bits",
-        "bytes",
-        "bpc",
-        "bpd",
-        "bpp",
-    ]
-)
-_HIGHER = frozenset(
-    [
-        "acc",
-        "accuracy",
-        "top",
-        "f",
-        "fbeta",
-        "auc",
-        "auroc",
-        "auprc",
-        "ap",
-        "map",
-        "mar",
-        "precision",
-        "recall",
-        "sensitivity",
-        "specificity",
-        "iou",
-        "miou",
-        "jaccard",
-        "dice",
-        "score",
-        "bleu",
-        "chrf",
-        "rouge",
-        "meteor",
-        "return",
-        "returns",
-        "reward",
-        "rewards",
-        "elbo",
-        "likelihood",
-        "psnr",
-        "ssim",
-        "r2",
-        "spearman",
-        "pearson",
-        "kendall",
-        "kappa",
-        "mcc",
-        "matthews",
-        "correlation",
-        "concordance",
-        "match",
-        "em",
-        "retrieval",
-        "hits",
-        "mrr",
-        "ndcg",
-        "similarity",
-        "purity",
-        "gain",
-        "explained",
-        "tpr",
-        "tnr",
-    ]
-)
-
-
-_JOINED: dict[str, Direction] = {
-    "loss": "min",
-    "error": "min",
-    "acc": "max",
-    "accuracy": "max",
-    "auroc": "max",
-}  # testloss, valacc
+_LOWER = frozenset({
+    "loss", "losses", "error", "errors", "err", "perplexity", "ppl", "mae", "mse", "rmse", "nrmse", "mase", "mape",
+    "smape", "wmape", "msle", "rmsle", "wer", "cer", "mer", "wil", "nll", "fid", "kid", "kl", "divergence", "lpips",
+    "ece", "brier", "entropy", "distance", "hausdorff", "deviation", "deviance", "crps", "fpr", "fnr", "bits",
+    "bytes", "bpc", "bpd", "bpp",
+})  # fmt: skip
+_HIGHER = frozenset({
+    "acc", "accuracy", "top", "f", "fbeta", "auc", "auroc", "auprc", "ap", "map", "mar", "precision", "recall",
+    "sensitivity", "specificity", "iou", "miou", "jaccard", "dice", "score", "bleu", "chrf", "rouge", "meteor",
+    "return", "returns", "reward", "rewards", "elbo", "likelihood", "psnr", "ssim", "r2", "spearman", "pearson",
+    "kendall", "kappa", "mcc", "matthews", "correlation", "concordance", "match", "em", "retrieval", "hits", "mrr",
+    "ndcg", "similarity", "purity", "gain", "explained", "tpr", "tnr",
+})  # fmt: skip
+# Ends of words, as in testloss and valacc.
+_JOINED: dict[str, Direction] = {"loss": "min", "error": "min", "acc": "max", "accuracy": "max", "auroc": "max"}
 _OTHER: dict[Direction, Direction] = {"min": "max", "max": "min"}
 _WORD = re.compile(r"r2|[a-z]+")  # numbers aside, as in map50 and top5
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -169,6 +73,17 @@ def direction(metric: str, key: str) -> Direction:
     return found
 
 
+def is_plateau(scheduler: Any) -> bool:
+    """Tell whether the node of a schedule lowers the rate where a metric no longer improves: ours, or torch's."""
+    return str(scheduler.get("_target_")).lower().endswith("plateau")
+
+
+def stops_early(name: str, callback: Any) -> bool:
+    """Tell whether the node of a callback is early stopping, or made from it; where its source does not say, its name does."""
+    found = is_a(str(callback.get("_target_")), ("EarlyStopping",))
+    return name == "early_stopping" if found is None else found
+
+
 def problems(config: Any) -> list[str]:
     """Refuse a metric that is watched without a mode, where its name does not say which way it improves.
 
@@ -180,7 +95,7 @@ def problems(config: Any) -> list[str]:
         return []
     callbacks, scheduler = config.get("callbacks") or {}, config.get("scheduler") or {}
     nodes: dict[str, Any] = {f"callbacks.{name}": callbacks.get(name) for name in ("checkpoint", "early_stopping")}
-    if str(scheduler.get("_target_")).lower().endswith("plateau"):  # others step without looking at it
+    if is_plateau(scheduler):  # others step without looking at it
         nodes["scheduler"] = scheduler
     return [
         _unclear(str(node["monitor"]), key)

@@ -11,8 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.config.metric_direction import direction
-from experiments.config.signatures import is_a
+from experiments.config.metric_direction import direction, stops_early
 from experiments.errors import UserError
 from experiments.run.instantiate import bound, call, make
 
@@ -57,22 +56,16 @@ def several(nodes: Any) -> list[Any]:
     return [make(node) for node in (nodes or {}).values() if node]
 
 
-def _callbacks(nodes: Any) -> list[Any]:
-    """Return a config's callbacks; early stopping without a mode gets that of the metric that it watches."""
-    made = []
-    for name, node in (nodes or {}).items():
-        if not node:
-            continue
-        if OmegaConf.is_dict(node) and node.get("mode", "") is None and _stops_early(name, str(node.get("_target_"))):
-            node = OmegaConf.merge(node, {"mode": direction(str(node.get("monitor")), f"callbacks.{name}")})
-        made.append(make(node))
-    return made
+def callbacks_of(nodes: Any) -> list[Any]:
+    """Return a config's callbacks."""
+    return several({name: _with_mode(name, node) for name, node in (nodes or {}).items()})
 
 
-def _stops_early(name: str, target: str) -> bool:
-    """Tell whether a callback is early stopping, or made from it; where its source does not say, its name does."""
-    found = is_a(target, ("EarlyStopping",))
-    return name == "early_stopping" if found is None else found
+def _with_mode(name: str, node: Any) -> Any:
+    """Return a callback's node, in which early stopping without a mode has that of the metric that it watches."""
+    if OmegaConf.is_dict(node) and node.get("mode", "") is None and stops_early(name, node):
+        return OmegaConf.merge(node, {"mode": direction(str(node.get("monitor")), f"callbacks.{name}")})
+    return node
 
 
 def build_trainer(config: DictConfig, callbacks: bool = True, shares: bool = True) -> Any:
@@ -94,7 +87,7 @@ def build_trainer(config: DictConfig, callbacks: bool = True, shares: bool = Tru
 
     own = bound(config.trainer, _NOT_OF_LIGHTNING)
     given = {key: value for key, value in own.keywords.items() if callbacks or key not in _OF_TRAINING}
-    built, bar = _arranged(_callbacks(config.callbacks) if callbacks else [], given, ProgressBar)
+    built, bar = _arranged(callbacks_of(config.callbacks) if callbacks else [], given, ProgressBar)
     checkpoints, sampler = given.get("enable_checkpointing"), given.get("use_distributed_sampler")
     if checkpoints is None:  # else Lightning adds its own
         checkpoints = any(isinstance(one, Checkpoint) for one in built)

@@ -34,7 +34,7 @@ Batch = tuple[Tensor | Sequences, Tensor]  # what the stages give, and the targe
 
 
 class Kept(NamedTuple):
-    """What a model's first stages made of the examples of one split, and their targets; both on disk, not in memory.
+    """Holds what a model's first stages made of the examples of one split, and their targets; both on disk, not in memory.
 
     Attributes:
         values: (views · N, …), the first view of all examples before the second; of sequences as many rows of unequal

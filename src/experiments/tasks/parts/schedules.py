@@ -42,11 +42,10 @@ class Scheduled:
         self.make, self.name, self.entries = make, name, dict(entries)
 
     def __call__(self, optimizer: Optimizer, horizon: Horizon) -> dict[str, Any]:
-        monitor = self.entries.get("monitor")
-        if monitor and monitor != horizon.monitor and not getattr(self.make, "keywords", {}).get("mode"):
+        monitor, given = self.entries.get("monitor"), getattr(self.make, "keywords", {})
+        if monitor and monitor != horizon.monitor and not given.get("mode"):
             horizon = horizon._replace(mode=direction(monitor, "scheduler"), monitor=monitor)
         try:
-            given = getattr(self.make, "keywords", {})
             if "schedulers" in given:  # SequentialLR, ChainedScheduler: each is made with the optimizer, too
                 parts = [one(optimizer) if callable(one) else one for one in given["schedulers"]]
                 made = self.make(optimizer=optimizer, schedulers=parts)
