@@ -238,9 +238,10 @@ def _training_batch(images: Tensor, targets: Tensor, spec: ImageSpec) -> Figure:
 
 
 def _curves(history: list[dict[str, float]]) -> Figure:
+    from experiments.config.metric_direction import improves
     from experiments.viz.curves import curves
 
-    return curves(history)
+    return curves(history, lambda name: improves(name) == "min")
 
 
 def _filters(module: LightningModule, spec: ImageSpec) -> Figure | None:

@@ -1,4 +1,4 @@
-"""Which way a metric improves, by its name: one rule for checkpoints, early stopping, schedules, searches and comparisons."""
+"""Which way a metric improves, by its name: one rule for checkpoints, early stopping, schedules, searches, comparisons and pictures."""
 
 from __future__ import annotations
 

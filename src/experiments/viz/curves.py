@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil, isfinite
 
 from matplotlib.collections import LineCollection
@@ -15,16 +15,22 @@ from experiments.viz.canvas import BLUE, GREY, INK, ORANGE, PALE, SMALL, TEXT, T
 from experiments.viz.raster import text_width, write
 
 SPLITS = {"train": BLUE, "val": ORANGE}
-LOWER_IS_BETTER = ("loss", "error", "perplexity", "mae", "mse", "rmse", "mase", "smape", "wer", "cer")
 
 
-def curves(history: Sequence[Mapping[str, float]], *, title: str = "Learning curves", most: int = 4) -> Figure:
+def curves(
+    history: Sequence[Mapping[str, float]],
+    lower_is_better: Callable[[str], bool],
+    *,
+    title: str = "Learning curves",
+    most: int = 4,
+) -> Figure:
     """Return one panel a quantity, train and validation together, the loss first; the best validation value is
     marked.
 
     Args:
         history: a row an epoch: `epoch`, from 0 as Lightning counts, and names such as `train/loss` and
             `val/accuracy`; a row may lack some. Readers count from 1, as the progress line does.
+        lower_is_better: tells of a quantity whether its least value is the best.
         most: panels at most.
     """
     names = _quantities(history)[:most]
@@ -38,7 +44,7 @@ def curves(history: Sequence[Mapping[str, float]], *, title: str = "Learning cur
     each = (width - 0.2) / columns
     for i, name in enumerate(names):
         top = 0.6 + 3.85 * (i // columns) + 0.55
-        _panel(fig, name, history, 0.85 + i % columns * each, top, each - 1.05, 2.6)
+        _panel(fig, name, lower_is_better(name), history, 0.85 + i % columns * each, top, each - 1.05, 2.6)
     return fig
 
 
@@ -50,7 +56,14 @@ def _quantities(history: Sequence[Mapping[str, float]]) -> list[str]:
 
 
 def _panel(
-    fig: Figure, name: str, history: Sequence[Mapping[str, float]], left: float, top: float, wide: float, tall: float
+    fig: Figure,
+    name: str,
+    lower: bool,
+    history: Sequence[Mapping[str, float]],
+    left: float,
+    top: float,
+    wide: float,
+    tall: float,
 ) -> None:
     """One quantity at a place in inches; drawn without axes, which take longer than all that is in them."""
     write(fig, left, top - 0.24, name, size=TEXT, colour=INK, bold=True)
@@ -91,8 +104,7 @@ def _panel(
             Line2D(x, y, transform=inches, zorder=2, color=SPLITS[split], linewidth=2.2, marker=dot, markersize=5)
         )
         if split == "val":
-            low = name.rpartition("/")[2].lower().endswith(LOWER_IS_BETTER)
-            epoch, best = (min if low else max)(points, key=lambda p: p[1])
+            epoch, best = (min if lower else max)(points, key=lambda p: p[1])
             spot = [x_of(epoch)], [y_of(best)]
             fig.add_artist(
                 Line2D(*spot, transform=inches, zorder=3, marker="o", markersize=11, mfc="none", mec=INK, mew=1.4)
