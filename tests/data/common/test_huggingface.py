@@ -83,6 +83,7 @@ def test_tables_of_one_file_with_usual_names_of_columns(experiments: Experiments
 def test_a_name_of_a_hub_that_does_not_answer_is_asked_of_the_cache_alone(
     experiments: Experiments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("experiments.data.common.huggingface.offline", lambda: False)  # whatever HF_HUB_OFFLINE says
     monkeypatch.setattr("experiments.data.common.huggingface.hub_answers", lambda: False)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
     code, _, errors = experiments("check", "data=huggingface", "model=mlp", *SMALL, "data.path=nobody/nothing")
