@@ -18,6 +18,7 @@ for name in ("CI", "NO_COLOR", "FORCE_COLOR"):  # which decide what a terminal s
 # Else every process that a test starts compiles all modules of ours anew, as each worker does with all tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is asked of a hub: read as its libraries are imported
 if "PYTEST_XDIST_WORKER" in os.environ:  # several workers with several threads each would wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
