@@ -11,6 +11,8 @@ import json
 import os
 from typing import Any
 
+from experiments.run.moved_paths import moved
+
 CHOICES = ("model", "data", "task", "freezing", "precision", "optimizer", "scheduler", "trainer", "experiment")
 # What names or shows a run without changing its result.
 _NOT_IDENTITY = ("run", "resume", "logger", "launcher", "sweep", "features")
@@ -74,23 +76,16 @@ def _only_shows(name: str, callback: Any) -> bool:
 
 def identity(config: dict[str, Any]) -> str:
     """Hash of everything in a resolved config that can change the result; the seed counts, the folder does not."""
-    folder = _as_in_json(config["run"]["dir"])
-    text = json.dumps(relevant(config), sort_keys=True, default=str).replace(folder, "")
+    text = json.dumps(moved(relevant(config), str(config["run"]["dir"]), ""), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _as_in_json(folder: Any) -> str:
-    """Return a folder as JSON writes it, which escapes quotes, backslashes and letters beyond ASCII."""
-    return json.dumps(str(folder))[1:-1]
 
 
 def settings(config: dict[str, Any]) -> dict[str, Any]:
     """Return the same values flat, by dotted key, without the seed and the weights, which are choices; null counts as
     absent.
     """
-    folder = _as_in_json(config["run"]["dir"])
     kept = {key: value for key, value in relevant(config).items() if key not in ("seed", "weights")}
-    plain = json.loads(json.dumps(kept, default=str).replace(folder, ""))
+    plain = json.loads(json.dumps(moved(kept, str(config["run"]["dir"]), ""), default=str))
     # An option of these is no choice in records, but decides what stands under `callbacks.`.
     return _flat(plain) | {"callbacks": config["run"]["choices"].get("callbacks")}
 
