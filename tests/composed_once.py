@@ -28,10 +28,14 @@ def files_read_once() -> Iterator[None]:
         yield
         return
     from hydra._internal import config_loader_impl, defaults_list
-    from hydra._internal.core_plugins.file_config_source import FileConfigSource
     from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.plugins import Plugins
+    from hydra.plugins.config_source import ConfigSource
 
-    read, parse = FileConfigSource.load_config, OverridesParser.parse_rule
+    # Asked of Hydra, which loads its plugins' files anew: the class of an import may be another.
+    sources: Any = Plugins.instance().discover(ConfigSource)
+    reader = next(source for source in sources if source.scheme() == "file")
+    read, parse = reader.load_config, OverridesParser.parse_rule
     words: dict[Any, bytes] = {}
     files: dict[Any, bytes] = {}
     listed, merged = config_loader_impl.create_defaults_list, config_loader_impl.ConfigLoaderImpl
@@ -43,7 +47,7 @@ def files_read_once() -> Iterator[None]:
         overrides = defaults_list.Overrides(repo=repo, overrides_list=overrides_list)
         values = {id(one) for one in overrides.config_overrides}
         groups = tuple(one.input_line for one in overrides_list if id(one) not in values)
-        key = (config_name, groups, prepend_hydra, skip_missing, _state_of(repo))
+        key = (config_name, groups, prepend_hydra, skip_missing, _state_of(repo, *groups))
         if key not in lists:
             found = listed(repo, config_name, overrides_list, prepend_hydra, skip_missing)
             lists[key] = found.defaults, found.defaults_tree, dict(found.overrides.known_choices)
@@ -79,23 +83,26 @@ def files_read_once() -> Iterator[None]:
         return pickle.loads(words[key])
 
     OverridesParser.parse_rule = parse_once  # type: ignore[method-assign]
-    FileConfigSource.load_config = read_once  # type: ignore[method-assign]
+    reader.load_config = read_once
     config_loader_impl.create_defaults_list = list_once
     merged._compose_config_from_defaults_list = compose_once  # type: ignore[method-assign]
     try:
         yield
     finally:
         OverridesParser.parse_rule = parse  # type: ignore[method-assign]
-        FileConfigSource.load_config = read  # type: ignore[method-assign]
+        reader.load_config = read
         config_loader_impl.create_defaults_list = listed
         merged._compose_config_from_defaults_list = compose  # type: ignore[method-assign]
 
 
-def _state_of(repo: Any) -> tuple[Any, ...]:
-    """Return what a composition depends on beside its overrides: places and their files, stored configs, the environment."""
+def _state_of(repo: Any, *words: str) -> tuple[Any, ...]:
+    """Return what a composition depends on beside its overrides: places and their files, stored configs, and the
+    environment, which our own files name in values alone.
+    """
     places = tuple((source.scheme(), source.path, *_files_of(source)) for source in repo.get_sources())
-    stored = _names_of(ConfigStore.instance().repo)
-    return places, stored, frozenset(item for item in os.environ.items() if item[0] != "PYTEST_CURRENT_TEST")
+    asked = any("oc.env" in word for word in words) or any(files for _, _, *files in places)
+    environment = {name: value for name, value in os.environ.items() if asked and name != "PYTEST_CURRENT_TEST"}
+    return places, _names_of(ConfigStore.instance().repo), frozenset(environment.items())
 
 
 def _files_of(source: Any) -> Iterator[tuple[str, int, int]]:
