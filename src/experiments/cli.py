@@ -141,7 +141,7 @@ def _run(words: list[str]) -> int:
     if command not in COMMANDS:
         from experiments.config.usual_commands import unknown_command
 
-        raise UserError(unknown_command(command, list(COMMANDS)))
+        raise UserError(unknown_command(words, list(COMMANDS)))
     if command != "completion" and any(word == "" or re.fullmatch("--[a-z-]+=", word) for word in rest):
         raise UserError(
             f"experiments {command} was given an empty word, as an unset variable of the shell makes one: fill it in, or leave it out"

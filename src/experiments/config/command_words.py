@@ -67,7 +67,7 @@ def settled_switches(switches: Sequence[str]) -> list[str]:
         if name not in (*_ALONE, *_SHOWS, "--package", "--config-name"):
             from experiments.config.usual_commands import unknown_switch
 
-            raise UserError(unknown_switch(short, [*_ALONE, *_SHOWS, "--package", "--config-dir"]))
+            raise UserError(unknown_switch(word, [*_ALONE, *_SHOWS, "--package", "--config-dir"]))
         if name not in ("-r", "--run", "--config-name"):
             settled += [name, value] if name in (*_SHOWS, "--package") else [word]
     if {"--package", "--resolve"} & set(settled) and not {"--cfg", "--help", "-h"} & set(settled):

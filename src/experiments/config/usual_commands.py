@@ -50,15 +50,15 @@ _SWITCHES = {  # those that stand for an option, and not for a key
 _KEYS = (*GROUPS, "seed", "weights", "resume")
 
 
-def unknown_command(command: str, known: Sequence[str]) -> str:
-    """Says that there is no such command, and which one to type."""
+def unknown_command(words: Sequence[str], known: Sequence[str]) -> str:
+    """Says that there is no such command as the first word, and what to type in the place of all of them."""
+    command, *rest = words
     if meant := _COMMANDS.get(command.lower().replace("-", "_"), _COMMANDS.get(command)):
         return f"{command} is {meant} here: write experiments {meant}"
-    if command.startswith("--") and (meant := _meant_by(command.partition("=")[0])):
-        value = command.partition("=")[2] or "…"
-        return f"{command} is no command: write experiments train {meant if _is_whole(meant) else f'{meant}={value}'}"
+    if command.startswith("--") and _meant_by(command.partition("=")[0]):
+        return f"{command} is no command: write experiments {' '.join(['train', *_with_keys(words)])}"
     if "=" in command.lstrip("-"):
-        return f"{command} is no command: write experiments train {command.lstrip('-')}"
+        return f"{command} is no command: write experiments {' '.join(['train', command.lstrip('-'), *rest])}"
     if found := as_option(command):
         return f"{command} is no command: write experiments train {found}"
     return unknown(command, "no command", command, known)
@@ -66,9 +66,27 @@ def unknown_command(command: str, known: Sequence[str]) -> str:
 
 def unknown_switch(switch: str, known: Sequence[str]) -> str:
     """Says that there is no such switch, and the key=value that takes its place."""
-    if switch.startswith("--") and (meant := _meant_by(switch)):
-        return f"{switch} is {meant if _is_whole(meant) else f'{meant}=…'} here: write that"
-    return unknown(switch, "no switch", switch, known)
+    name = switch.partition("=")[0]
+    if name.startswith("--") and _meant_by(name):
+        return f"{switch} is {_with_keys([switch])[0]} here: write that"
+    return unknown(name, "no switch", name, known)
+
+
+def _with_keys(words: Sequence[str]) -> list[str]:
+    """Return some words with key=value in the place of `--name value`, `--name=value` and `--name` that are known."""
+    found: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        name, _, value = word.partition("=")
+        meant = _meant_by(name) if name.startswith("--") else None
+        if meant is None or _is_whole(meant):
+            found.append(meant or word)
+        else:
+            if not value and rest and not rest[0].startswith("-"):
+                value = rest.pop(0)
+            found.append(f"{meant}={value or '…'}")
+    return [word for word in found if word != "train"]
 
 
 def _meant_by(switch: str) -> str | None:
