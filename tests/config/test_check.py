@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from experiments.cli import COMMANDS
+from experiments.config.compose import compose
+from experiments.config.value_types import type_problems
 
 PLAIN = ("check", "list", "layers", "explain", "status", "evaluate")  # whose help is that of `experiments --help`
 BAD = [
@@ -340,3 +342,15 @@ def test_a_file_that_names_an_option_where_its_keys_belong_is_told_the_line(expe
         code, _, errors = experiments("check", "--config-dir", "conf", "experiment=own")
         assert code == 2
         assert f"write `- override /{group}: {name}`" in errors
+
+
+def test_values_of_the_usual_type_are_checked_without_a_second_composition(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["data=mnist", "model=lenet5", "data.root=somewhere", "data.split_seed=3", "optimizer.fused=false"]
+    config = compose(words)
+    monkeypatch.setattr("experiments.config.value_types.compose", None)
+    assert type_problems(config, None) == []
+
+
+def test_a_value_of_another_type_is_refused(experiments) -> None:
+    code, _, errors = experiments("check", "data=mnist", "model=lenet5", "data.split_seed=abc", "data.root=[1]")
+    assert code == 2 and "data.split_seed=abc must be a whole number" in errors and "data.root" in errors

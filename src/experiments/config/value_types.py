@@ -9,6 +9,7 @@ from omegaconf import DictConfig, ListConfig
 
 from experiments.config import trainer_keys
 from experiments.config.compose import compose, parse
+from experiments.config.fitting_task import inherited
 from experiments.config.signatures import signature
 from experiments.config.value_rules import RULES
 from experiments.config.view import select, shown
@@ -22,7 +23,7 @@ def type_problems(config: Any, defaults: Any) -> list[str]:
         if "." in override.key_or_group and not override.is_delete() and not override.is_add():
             given[override.key_or_group] = override
     given = {key: one for key, one in given.items() if not key.startswith("hydra.") and key not in RULES}
-    if not given:
+    if all(_as_in_its_file(config, key) for key in given):  # which spares a second composition
         return []
     rest = [word for word in config.run.overrides if not any(word.lstrip("+").startswith(f"{key}=") for key in given)]
     try:
@@ -40,6 +41,24 @@ def type_problems(config: Any, defaults: Any) -> list[str]:
         if not (_may_be_null(config, key) if value is None else _alike(default, value)):
             problems.append(f"{key}={shown(value)} must be {_named(default)}: {_usual(key, default)}")
     return problems
+
+
+def _as_in_its_file(config: Any, key: str) -> bool:
+    """Tell whether a value is a number, text or truth value, as the file of the option that was chosen has it."""
+    group, _, name = key.partition(".")
+    option, value = select(config, f"run.choices.{group}"), select(config, key)
+    if (
+        type(value) not in (bool, int, float, str)
+        or value in ("", "???")
+        or value != value
+        or not isinstance(option, str)
+    ):
+        return False
+    first, *rest = name.split(".")
+    default = inherited(group, option, first, config.run.config_dirs)
+    for part in rest:
+        default = default.get(part) if isinstance(default, dict) else None
+    return type(default) is type(value) and (str(default).startswith("${oc.env:") or "${" not in str(default))
 
 
 def _usual(key: str, default: Any) -> str:
