@@ -6,7 +6,9 @@ from collections import OrderedDict
 
 from torch import nn
 
-from experiments.models.stages import Staged, at_least, reads_channels, tensors
+from experiments.models.stages import Staged, at_least, one_of, reads_channels, tensors
+
+CLASSIFIERS = ("full", "small")
 
 
 def _dense(in_features: int, out_features: int) -> nn.Sequential:
@@ -26,9 +28,11 @@ class AlexNet2012(nn.Sequential):
         image_size: height and width in pixels, 63 or more each.
         num_classes: length of the output.
         groups: 2 parts the second, fourth and fifth convolution in two, as the paper did over its two GPUs; 1 does not.
+        classifier: "full", dense layers of 4096-4096; "small", none but the head, as VGG has it for small images:
+            3,726,538 parameters on grey images and ten classes in place of 58,299,082.
 
     Raises:
-        ValueError: when images are too small, or groups are neither 1 nor 2.
+        ValueError: when images are too small, groups are neither 1 nor 2, or the classifier is unknown.
     """
 
     def __init__(
@@ -38,29 +42,34 @@ class AlexNet2012(nn.Sequential):
         num_classes: int = 1000,
         *,
         groups: int = 1,
+        classifier: str = "full",
     ) -> None:
         at_least("AlexNet", image_size, 63)
+        one_of("classifier", classifier, CLASSIFIERS)
         if groups not in (1, 2):
             raise ValueError(f"model.groups={groups} must be 1, or 2 as in the paper")
 
         def normalised() -> list[nn.Module]:
             return [nn.ReLU(), nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2.0), nn.MaxPool2d(3, 2)]
 
-        super().__init__(
-            OrderedDict(
-                conv1=nn.Sequential(nn.Conv2d(in_channels, 96, 11, 4, padding=2), *normalised()),  # (B, 96, 27, 27)
-                conv2=nn.Sequential(nn.Conv2d(96, 256, 5, padding=2, groups=groups), *normalised()),  # (B, 256, 13, 13)
-                conv3=nn.Sequential(nn.Conv2d(256, 384, 3, padding=1), nn.ReLU()),  # (B, 384, 13, 13)
-                conv4=nn.Sequential(nn.Conv2d(384, 384, 3, padding=1, groups=groups), nn.ReLU()),  # (B, 384, 13, 13)
-                conv5=nn.Sequential(
-                    nn.Conv2d(384, 256, 3, padding=1, groups=groups), nn.ReLU(), nn.MaxPool2d(3, 2)
-                ),  # (B, 256, 6, 6)
-                pool=nn.Sequential(nn.AdaptiveAvgPool2d(6), nn.Flatten()),  # (B, 9216)
-                fc1=_dense(9216, 4096),  # (B, 4096)
-                fc2=_dense(4096, 4096),  # (B, 4096)
-                head=nn.Linear(4096, num_classes),  # (B, num_classes)
-            )
+        stages: OrderedDict[str, nn.Module] = OrderedDict(
+            conv1=nn.Sequential(nn.Conv2d(in_channels, 96, 11, 4, padding=2), *normalised()),  # (B, 96, 27, 27)
+            conv2=nn.Sequential(nn.Conv2d(96, 256, 5, padding=2, groups=groups), *normalised()),  # (B, 256, 13, 13)
+            conv3=nn.Sequential(nn.Conv2d(256, 384, 3, padding=1), nn.ReLU()),  # (B, 384, 13, 13)
+            conv4=nn.Sequential(nn.Conv2d(384, 384, 3, padding=1, groups=groups), nn.ReLU()),  # (B, 384, 13, 13)
+            conv5=nn.Sequential(
+                nn.Conv2d(384, 256, 3, padding=1, groups=groups), nn.ReLU(), nn.MaxPool2d(3, 2)
+            ),  # (B, 256, 6, 6)
         )
+        if classifier == "full":
+            stages["pool"] = nn.Sequential(nn.AdaptiveAvgPool2d(6), nn.Flatten())  # (B, 9216)
+            stages["fc1"] = _dense(9216, 4096)  # (B, 4096)
+            stages["fc2"] = _dense(4096, 4096)  # (B, 4096)
+            stages["head"] = nn.Linear(4096, num_classes)  # (B, num_classes)
+        else:
+            stages["pool"] = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())  # (B, 256)
+            stages["head"] = nn.Linear(256, num_classes)  # (B, num_classes)
+        super().__init__(stages)
         for module in self.modules():
             if isinstance(module, nn.Conv2d) or (isinstance(module, nn.Linear) and module is not self.head):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
