@@ -50,11 +50,13 @@ def test_norms_of_steps_and_stages() -> None:
     assert callback.layers == ["0", "2"]
     assert callback.by_layer["0"] == pytest.approx([3.0, 4.0]), "the first step"
     assert callback.by_layer["1"] == pytest.approx([math.sqrt(18), math.sqrt(32)]), "geometric means of the epoch"
+    assert callback.by_step == pytest.approx([5.0, 10.0])
     again = GradientNorms()
     again.load_state_dict(callback.state_dict())
     module.step(again, float("nan"), 1.0)
     again.on_train_epoch_end(TRAINER, module)  # type: ignore[arg-type]
     assert module.logged["train/gradient_largest"] == pytest.approx(1e38)
+    assert again.by_step == pytest.approx([5.0, 10.0, 1e38]), "what is no number is told as the largest"
     assert module.logged["train/gradient_first_to_last"] == pytest.approx(0.75), "that of the first epoch stays"
     assert module.logged["train/gradient_spread"] == pytest.approx(4 / 3)
     old = GradientNorms()
@@ -73,3 +75,5 @@ def test_a_run_records_them_before_clipping(experiments) -> None:
     found = json.loads(Path("run/gradient_by_layer.json").read_text())
     assert [len(norms) for norms in found["norms_by_epochs_trained"].values()] == [len(found["layers"])] * 2
     assert Path("run/figures/gradient_by_layer.png").stat().st_size > 5000
+    assert len(json.loads(Path("run/gradient_by_step.json").read_text())["norms"]) == 1
+    assert Path("run/figures/gradient_by_step.png").stat().st_size > 5000

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LARGEST, SMALLEST = 1e38, 1e-38  # of single precision; what is no finite number counts as the largest
+STEPS = 2000  # whose norms are written one by one
 
 
 class GradientNorms(Callback):
@@ -27,6 +28,7 @@ class GradientNorms(Callback):
 
     At the end it writes the norm by layer, at the first step and in each epoch, to `gradient_by_layer.json`, and draws
     `figures/gradient_by_layer.png`, also into TensorBoard. A layer is what holds a weight of two dimensions or more.
+    The norm of all by step goes to `gradient_by_step.json` and `figures/gradient_by_step.png`, of the first 2,000 steps.
 
     Args:
         dir: the run folder; without one nothing is written there.
@@ -39,6 +41,7 @@ class GradientNorms(Callback):
         self._spread: float | None = None
         self.layers: list[str] = []
         self.by_layer: dict[str, list[float]] = {}  # epochs trained (0: the first step) to a norm a layer
+        self.by_step: list[float] = []
         self._norms: list[Tensor] = []
         self._ratios: list[Tensor] = []
         self._of_layers: list[Tensor] = []
@@ -50,12 +53,14 @@ class GradientNorms(Callback):
             "spread": self._spread,
             "layers": list(self.layers),
             "by_layer": dict(self.by_layer),
+            "by_step": list(self.by_step),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._largest, self._first_to_last = state_dict["largest"], state_dict["first_to_last"]
         self._spread = state_dict.get("spread")  # older checkpoints lack what is measured by layer
         self.layers, self.by_layer = list(state_dict.get("layers", [])), dict(state_dict.get("by_layer", {}))
+        self.by_step = list(state_dict.get("by_step", []))
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
         stages, layers = _norms(pl_module.model)  # type: ignore[arg-type]
@@ -73,6 +78,7 @@ class GradientNorms(Callback):
             return
         norms = _finite(self._norms)
         self._largest = max(self._largest, float(norms.max()))
+        self.by_step += norms.tolist()[: max(STEPS - len(self.by_step), 0)]
         if self._first_to_last is None:
             self._first_to_last = _geometric_mean(_finite(self._ratios))
         values = {"norm": float(norms.mean()), "largest": self._largest, "first_to_last": self._first_to_last}
@@ -87,18 +93,28 @@ class GradientNorms(Callback):
         pl_module.log_dict({f"train/gradient_{name}": value for name, value in values.items()})
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._folder is None or not self.by_step or not trainer.is_global_zero:
+            return
+        write_json(self._folder / "gradient_by_step.json", {"norms": self.by_step})
+
+        def by_step() -> Figure:
+            from experiments.viz.gradient_by_step import gradient_by_step
+
+            return gradient_by_step(self.by_step)
+
+        save_picture(trainer, self._folder / "figures", "gradient_by_step", by_step)
         # Of layers that have thawed there is no norm in earlier epochs.
         shown = {epoch: norms for epoch, norms in self.by_layer.items() if len(norms) == len(self.layers)}
-        if self._folder is None or not shown or not trainer.is_global_zero:
+        if not shown:
             return
         write_json(self._folder / "gradient_by_layer.json", {"layers": self.layers, "norms_by_epochs_trained": shown})
 
-        def draw() -> Figure:
+        def by_layer() -> Figure:
             from experiments.viz.gradient_by_layer import gradient_by_layer
 
             return gradient_by_layer(self.layers, {int(epoch): norms for epoch, norms in shown.items()})
 
-        save_picture(trainer, self._folder / "figures", "gradient_by_layer", draw)
+        save_picture(trainer, self._folder / "figures", "gradient_by_layer", by_layer)
 
 
 def _norms(model: torch.nn.Module) -> tuple[list[Tensor], dict[str, Tensor]]:
