@@ -33,10 +33,12 @@ SMALL = ("trainer=quick", "callbacks.figures=null", "hydra.run.dir=run")
 WORDS = {
     "en": {"idea": "The idea", "code": "The code", "see": "See it", "train": "Train it", "tables": "Side by side", "claims": "What was measured",
            "questions": "Questions", "more": "lines more", "other": "हिन्दी में", "notebook": "as a notebook",
-           "head": "comparison | quantity | of | against | effect | 95 % | verdict", "verdict": "Verdict", "stop": "."},
+           "head": "comparison | quantity | of | against | effect | 95 % | verdict", "verdict": "Verdict", "stop": ".",
+           "where": "Where it holds:", "measured": "measured", "literature": "literature"},
     "hi": {"idea": "विचार", "code": "Code", "see": "देखें", "train": "Train करें", "tables": "तुलना", "claims": "क्या मापा गया",
            "questions": "प्रश्न", "more": "पंक्तियाँ और", "other": "In English", "notebook": "notebook के रूप में",
-           "head": "तुलना | राशि | किसकी | किसके सामने | असर | 95 % | निर्णय", "verdict": "निर्णय", "stop": "।"},
+           "head": "तुलना | राशि | किसकी | किसके सामने | असर | 95 % | निर्णय", "verdict": "निर्णय", "stop": "।",
+           "where": "जहाँ यह सही है:", "measured": "मापा गया", "literature": "साहित्य से"},
 }  # fmt: skip
 
 
@@ -112,6 +114,7 @@ def measured(claim: str, language: str) -> str:
 
     known, verdict, words = read_claim(claim), read_verdict(measured_dir() / f"{claim}_small.json"), WORDS[language]
     said = {"statement": known.statement, "conditions": known.conditions, "say": [one.say for one in verdict.findings]}
+    said["holds_where"] = [one.when for one in known.holds_where]
     verdicts: dict[str, str] = {}
     if language == "hi":
         said, verdicts = hindi()[claim], hindi()["verdicts"]
@@ -135,6 +138,12 @@ def measured(claim: str, language: str) -> str:
         "\n".join(table),
         f"![{said['statement']}](../../claims/{claim}.png)",
     ]
+    if known.holds_where:
+        conditions = [
+            f"- {when.rstrip('.।')} ({words[one.by]}: {one.source}){words['stop']}"
+            for when, one in zip(said["holds_where"], known.holds_where, strict=True)
+        ]
+        parts.append(f"{words['where']}\n\n" + "\n".join(conditions))
     return "\n\n".join(parts)
 
 

@@ -100,6 +100,14 @@ class TestVerdict:
             1 - sum(table["mlp"]) / 3
         )
 
+    def test_what_each_side_gains_over_other_cells(self, tmp_path: Path) -> None:
+        table = {"mlp": [0.8, 0.82, 0.79], "logistic_regression": [0.6, 0.6, 0.61], "lenet5": [0.75, 0.76, 0.74]}
+        gain = {"gain_over": {"model": "logistic_regression"}, "against": {"model": "lenet5"}, "margin": 0.02}
+        one = found(tmp_path, table, gain).findings[0]
+        assert one.of.values == pytest.approx({"0": 0.2, "1": 0.22, "2": 0.18}) and one.of.label.startswith("gain")
+        assert one.against.values == pytest.approx({"0": 0.15, "1": 0.16, "2": 0.13})
+        assert one.effect == pytest.approx(0.16 / 3)
+
     def test_one_seed_cannot_tell(self, tmp_path: Path) -> None:
         assert found(tmp_path, {"mlp": [0.9], "logistic_regression": [0.1]}).verdict == UNTOLD
 
@@ -110,6 +118,51 @@ class TestVerdict:
         claim = read_claim("tiny", [str(written(tmp_path / "mine", tests=tests))])
         both = judge(claim, "small", tmp_path / "runs")
         assert both.findings[0].p == pytest.approx(2 * alone.findings[0].p)
+
+    def test_curves_over_a_key_and_of_files(self, tmp_path: Path) -> None:
+        table = {"mlp": [0.8, 0.82], "logistic_regression": [0.6, 0.61]}
+        runs = make_sweep(tmp_path / "runs", table)
+        for folder in runs.glob("*mlp*"):
+            (folder / "norms.json").write_text(json.dumps({"norms": {"1": [4.0, 1.0, 9.0]}}))
+        shown = {
+            "title": "Norms",
+            "x": "step",
+            "y": "norm",
+            "log": True,
+            "file": "norms.json",
+            "series": ["norms", "1"],
+        }
+        curve = shown | {"start": 1, "lines": {"dense": {"model": "mlp"}}}
+        claim = read_claim("tiny", [str(written(tmp_path / "mine", curve=curve))])
+        verdict = judge(claim, "small", runs)
+        assert verdict.curve is not None
+        line = verdict.curve.lines[0]
+        assert (line.label, line.x, line.y) == ("dense", [1, 2, 3], pytest.approx([4, 1, 9]))
+        svg = picture(verdict, "A hidden layer helps.").svg()
+        assert "Norms" in svg and "dense" in svg and "norm, logarithmic" in svg
+        (tmp_path / "verdict.json").write_text(json.dumps(verdict.plain()))
+        kept = read_verdict(tmp_path / "verdict.json").curve
+        assert kept is not None and kept.lines[0].y == pytest.approx(line.y) and kept.title == "Norms"
+        back = read_claim("tiny", [str(written(tmp_path / "back", curve=curve | {"from_end": True}))])
+        again = judge(back, "small", runs).curve
+        assert again is not None and again.lines[0].y == pytest.approx([9, 1, 4]), "the last number stands at 0"
+        over = {
+            "title": "By seed",
+            "x": "batch",
+            "y": "accuracy",
+            "key": "data.batch_size",
+            "quantity": "test/accuracy",
+        }
+        for at, value in ((16, 0.5), (32, 0.7)):
+            make_run(tmp_path / "sizes" / f"{at}", value, overrides=(f"data.batch_size={at}",))
+        claim = read_claim(
+            "tiny", [str(written(tmp_path / "over", {"against": 0.1}, curve=over | {"lines": {"all": {}}}))]
+        )
+        by_key = judge(claim, "small", tmp_path / "sizes").curve
+        assert by_key is not None and (by_key.lines[0].x, by_key.lines[0].y) == ([16, 32], [0.5, 0.7])
+        none = curve | {"file": "other.json"}
+        with pytest.raises(UserError, match=r"no run of the curve’s line “dense” has other\.json"):
+            judge(read_claim("tiny", [str(written(tmp_path / "none", curve=none))]), "small", runs)
 
     def test_what_is_missing_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="names model=gru, and no run has it"):
@@ -142,6 +195,11 @@ class TestVerdict:
         ({}, {"scale": "ratio", "margin": 0.5}, "must be 1 or more for a ratio"),
         ({}, {"expect": "alike", "margin": 0}, "which effect would matter"),
         ({}, {"of": "mlp"}, "must be keys with their values"),
+        ({}, {"scale": "ratio", "margin": 2, "gain_over": {"model": "mlp"}}, "gains may be zero"),
+        ({"holds_where": [{"when": "Always.", "by": "hearsay", "source": "nobody"}]}, {}, "by=hearsay is no ground"),
+        ({"holds_where": [{"when": "Always.", "by": "measured"}]}, {}, "source is missing"),
+        ({"curve": {"title": "a", "x": "b", "y": "c", "lines": {}}}, {}, "either key, with quantity, or file"),
+        ({"curve": {"title": "a", "x": "b", "y": "c", "lines": {}, "key": "data.shift"}}, {}, "quantity is missing"),
     ],
 )
 def test_a_file_that_is_wrong_is_refused(tmp_path: Path, keys, test, said: str) -> None:
@@ -200,6 +258,8 @@ def test_every_claim_has_a_file_that_is_whole_and_a_verdict(name: str) -> None:
     assert not verdict.changed
     assert verdict.seconds <= 60 * claim.sizes["small"].minutes, "the file states less time than was measured"
     assert (conf_dir().parent / "docs" / "claims" / f"{name}.png").is_file()
+    assert claim.holds_where or verdict.verdict != FAILS, "add the conditions under which it holds: holds_where"
+    assert (claim.curve is None) == (verdict.curve is None)
 
 
 @pytest.mark.slow

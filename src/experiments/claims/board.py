@@ -7,7 +7,7 @@ from pathlib import Path
 
 from experiments.claims.claim import Claim, claim_names, read_claim
 from experiments.claims.verdict import ClaimVerdict, read_verdict
-from experiments.claims.wording import cost, head_and_rows
+from experiments.claims.wording import cost, head_and_rows, holds_where
 from experiments.config.command_words import split_words
 from experiments.config.options import conf_dir
 from experiments.errors import UserError
@@ -45,6 +45,10 @@ matters. It holds where the effect lies beyond the margin and chance alone would
 against the margin, corrected by Holm for all comparisons of the claim); it does not hold where the effect lies short of the margin as surely; else
 it cannot be told. Counts, such as parameters, need no statistics. A claim holds where all its comparisons hold, and does not hold where one does not.
 The interval is that of the effect, at 95 % and not corrected. Seconds are those of a machine that did other work beside it.
+
+A claim that does not hold is told with conditions under which it does: measured here, by the claim or on the page that is named, or taken from the
+literature, with its source. Below the comparisons a picture may have curves, such as the gradient by layer: the mean of all seeds, and a band from the
+least of them to the largest.
 
 A claim of your own is one more file: `experiments claim NAME --config-dir FOLDER` reads `FOLDER/claim/NAME.yaml`.
 """
@@ -188,6 +192,8 @@ def _section(claim: Claim, verdict: ClaimVerdict | None) -> str:
     parts.append(f"Refuted by: {claim.refuted_by}")
     if claim.conditions:
         parts.append(claim.conditions)
+    if claim.holds_where:
+        parts.append("Where it holds:\n\n" + "\n".join(f"- {one}" for one in holds_where(claim)))
     if verdict:
         parts.append(f"{cost(verdict)}; {verdict.machine}; {verdict.date}.")
     return "\n\n".join(parts)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from experiments.system.bounded_files import read_yaml
 MORE, LESS, NO_LESS, NO_MORE, ALIKE = EXPECTED = "more", "less", "no_less", "no_more", "alike"
 DIFFERENCE, RATIO = SCALES = "difference", "ratio"
 SIZES = "small", "full"
+MEASURED, LITERATURE = GROUNDS = "measured", "literature"
 FIRST = "{first}"  # in the words of a sweep: the folder with the claim's preparing runs
 
 
@@ -36,6 +37,7 @@ class Test:
         scale: whether the effect is a difference or a ratio.
         expect: `more`, `less`, `alike`, `no_less` or `no_more`.
         margin: the effect that matters: above 0 or 0 for a difference, 1 or more for a ratio.
+        gain_over: choices that make of each side what it gains, seed by seed, over the cells that differ in these alone.
     """
 
     say: str
@@ -46,6 +48,7 @@ class Test:
     scale: str
     expect: str
     margin: float
+    gain_over: dict[str, str] = field(default_factory=dict)
 
     @property
     def ratio(self) -> bool:
@@ -75,6 +78,47 @@ class Test:
 
 
 @dataclass(frozen=True)
+class CurvePlan:
+    """Which curves a claim's picture has below its comparisons: a line for some cells each, a point a step of something.
+
+    Attributes:
+        title: what they show.
+        x, y: names of the axes.
+        log: whether y is logarithmic.
+        lines: label to the choices that name cells.
+        key: of the sweep, whose values are the places along x; `quantity` is drawn over them.
+        quantity: a metric of the records.
+        file: where there is no key: a JSON file in every run's folder that holds a list for each run.
+        series: the names that lead to the list in the file.
+        from_end: whether the list's last number stands at 0 and its first one farthest from it.
+        start: place of the first number.
+    """
+
+    title: str
+    x: str
+    y: str
+    log: bool
+    lines: dict[str, dict[str, str]]
+    key: str
+    quantity: str
+    file: str
+    series: tuple[str, ...]
+    from_end: bool
+    start: int
+
+
+@dataclass(frozen=True)
+class HoldsWhere:
+    """A condition under which a claim holds that does not hold as tested, and how one knows: measured or literature, and
+    which claim, page or paper says it.
+    """
+
+    when: str
+    by: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Size:
     """How large a claim is tested: words that join those of the sweep, and the minutes that it takes on one core."""
 
@@ -91,6 +135,8 @@ class Claim:
         source: where it is said.
         refuted_by: what one would have to see.
         conditions: under which the verdict was found; empty where the sweep says it all.
+        holds_where: conditions under which it holds, where it does not hold under those above.
+        curve: what the picture draws below the comparisons, if anything.
         first: name to words of runs that come before the sweep, which finds them in the folder `{first}`.
         sweep: words as for `experiments train -m`.
         digest: of all that decides, so that a verdict found by an earlier form of the file is known as such.
@@ -106,6 +152,8 @@ class Claim:
     tests: tuple[Test, ...]
     sizes: dict[str, Size]
     digest: str
+    holds_where: tuple[HoldsWhere, ...] = ()
+    curve: CurvePlan | None = None
 
     def words(self, size: str, first: Path, more: Sequence[str] = ()) -> list[str]:
         """Return the words of the sweep; of two with one key the later counts."""
@@ -145,9 +193,11 @@ def read_claim(name: str, config_dirs: Sequence[str] = ()) -> Claim:
 def _claim(name: str, found: dict[str, Any], path: Path) -> Claim:
     """Return the keys of a claim's file, each checked."""
     keys = ("statement", "source", "refuted_by", "sweep", "tests", "sizes")
-    more = ("conditions", "first", "quantity", "scale", "expect", "margin")
+    more = ("conditions", "holds_where", "curve", "first", "quantity", "scale", "expect", "margin", "gain_over")
     _refuse_others(found, (*keys, *more), f"{path}:", keys)
-    shared: dict[str, Any] = {key: found[key] for key in ("quantity", "scale", "expect", "margin") if key in found}
+    shared: dict[str, Any] = {
+        key: found[key] for key in ("quantity", "scale", "expect", "margin", "gain_over") if key in found
+    }
     tests = tuple(_test(shared | _mapping(one, f"{path}: a test"), path) for one in _list(found["tests"], path))
     sizes = {}
     for size, one in _mapping(found["sizes"], f"{path}: sizes").items():
@@ -160,6 +210,7 @@ def _claim(name: str, found: dict[str, Any], path: Path) -> Claim:
         raise UserError(f"{path} has no sizes.{missing[0]}: add it with its words and minutes")
     first = {str(key): _words(one, path) for key, one in _mapping(found.get("first") or {}, f"{path}: first").items()}
     decides = {key: found.get(key) for key in ("sweep", "tests", "first", *shared)}
+    decides |= {"curve": found["curve"]} if found.get("curve") else {}
     decides["sizes"] = {size: one.words for size, one in sizes.items()}  # not how long they take
     text = json.dumps(decides, sort_keys=True, default=str)
     return Claim(
@@ -171,12 +222,52 @@ def _claim(name: str, found: dict[str, Any], path: Path) -> Claim:
         tests=tests,
         sizes=sizes,
         digest=hashlib.sha256(text.encode()).hexdigest()[:16],
+        holds_where=tuple(_holds_where(one, path) for one in _list(found["holds_where"], path, "holds_where"))
+        if found.get("holds_where")
+        else (),
+        curve=_curve(_mapping(found["curve"], f"{path}: curve"), path) if found.get("curve") else None,
+    )
+
+
+def _holds_where(found: Any, path: Path) -> HoldsWhere:
+    fields = ("when", "by", "source")
+    found = _mapping(found, f"{path}: holds_where")
+    _refuse_others(found, fields, f"{path}: holds_where:", fields)
+    if found["by"] not in GROUNDS:
+        raise UserError(unknown(f"{path}: holds_where: by={found['by']}", "no ground", str(found["by"]), GROUNDS))
+    return HoldsWhere(**{key: " ".join(str(found[key]).split()) for key in fields})
+
+
+def _curve(found: dict[str, Any], path: Path) -> CurvePlan:
+    fields, where = ("title", "x", "y", "lines"), f"{path}: curve"
+    _refuse_others(
+        found, (*fields, "log", "key", "quantity", "file", "series", "from_end", "start"), f"{where}:", fields
+    )
+    if ("key" in found) == ("file" in found):
+        raise UserError(f"{where} must have either key, with quantity, or file, with series: give one of them")
+    for key in ("quantity",) if "key" in found else ("series",):
+        if not found.get(key):
+            raise UserError(f"{where}: {key} is missing: add it")
+    lines = _mapping(found["lines"], f"{where}: lines")
+    return CurvePlan(
+        title=str(found["title"]),
+        x=str(found["x"]),
+        y=str(found["y"]),
+        log=bool(found.get("log", False)),
+        lines={str(say): _choices(one, f"{where}: lines: {say}") for say, one in lines.items()},
+        key=str(found.get("key", "")),
+        quantity=str(found.get("quantity", "")),
+        file=str(found.get("file", "")),
+        series=tuple(str(one) for one in found.get("series", ())),
+        from_end=bool(found.get("from_end", False)),
+        start=int(found.get("start", 0)),
     )
 
 
 def _test(found: dict[str, Any], path: Path) -> Test:
     fields = ("say", "of", "against", "quantity", "expect")
-    _refuse_others(found, (*fields, "against_quantity", "scale", "margin"), f"{path}: a test:", fields)
+    more = ("against_quantity", "scale", "margin", "gain_over")
+    _refuse_others(found, (*fields, *more), f"{path}: a test:", fields)
     where = f"{path}: the test “{found['say']}”"
     scale = str(found.get("scale", DIFFERENCE))
     for key, value, known in (("scale", scale, SCALES), ("expect", str(found["expect"]), EXPECTED)):
@@ -188,6 +279,8 @@ def _test(found: dict[str, Any], path: Path) -> Test:
         raise UserError(f"{where}: margin={margin:g} must be {least:g} or more for a {scale}")
     if margin == least and found["expect"] == ALIKE:
         raise UserError(f"{where}: nothing lies within a margin of {margin:g}: say which effect would matter")
+    if scale == RATIO and found.get("gain_over"):
+        raise UserError(f"{where}: gains may be zero, and ratios need values above zero: set scale: difference")
     against = found["against"]
     return Test(
         say=str(found["say"]),
@@ -198,6 +291,7 @@ def _test(found: dict[str, Any], path: Path) -> Test:
         scale=scale,
         expect=str(found["expect"]),
         margin=margin,
+        gain_over=_choices(found.get("gain_over") or {}, f"{where}: gain_over"),
     )
 
 
@@ -220,9 +314,10 @@ def _mapping(value: Any, where: str) -> dict[str, Any]:
     return value
 
 
-def _list(value: Any, path: Path) -> list[Any]:
+def _list(value: Any, path: Path, name: str = "tests") -> list[Any]:
     if not isinstance(value, list) or not value:
-        raise UserError(f"{path}: tests must be a list of at least one comparison")
+        what = "comparison" if name == "tests" else "condition"
+        raise UserError(f"{path}: {name} must be a list of at least one {what}")
     return value
 
 

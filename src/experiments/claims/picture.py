@@ -1,4 +1,4 @@
-"""The picture of a verdict: what each side of each comparison gave, run by run."""
+"""The picture of a verdict: what each side of each comparison gave, run by run, and the claim's curves where it has some."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import math
 from collections.abc import Sequence
 from itertools import groupby
 
+from experiments.claims.curves import Curve
 from experiments.claims.verdict import FAILS, HOLDS, ClaimVerdict, Finding, Side
 from experiments.claims.wording import effect, figure
-from experiments.compare.axes import Scale, cut, text_width, x_axis
+from experiments.compare.axes import Scale, cut, text_width, x_axis, y_axis
 from experiments.compare.vector_drawing import Drawing
 
 _WIDTH, _ROW, _HEAD = 720.0, 26.0, 34.0
+_CURVE = 330.0  # height of the curves
+_LINES = ("c1", "c0", "c2", "c3", "c4", "c5", "c6", "c7")
 COLOURS = {HOLDS: "c2", FAILS: "mark"}  # and grey where it cannot be told
 
 
@@ -21,6 +24,7 @@ def picture(verdict: ClaimVerdict, statement: str) -> Drawing:
     lines = _wrapped(statement, _WIDTH - 16, 15)
     top = 18.0 + 20 * len(lines) + 18
     height = top + sum(52 + len(panel) * (_HEAD + 2 * _ROW) for panel in panels)
+    height += _CURVE if verdict.curve else 0
     drawing = Drawing(_WIDTH, height, statement)
     for place, line in enumerate(lines):
         drawing.text(8, 20 + 20 * place, line, size=15, bold=True)
@@ -28,7 +32,38 @@ def picture(verdict: ClaimVerdict, statement: str) -> Drawing:
     drawing.text(8, 20 + 20 * len(lines), verdict.verdict, colour, 15, bold=True)
     for panel in panels:
         top = _panel(drawing, panel, top)
+    if verdict.curve:
+        _curve(drawing, verdict.curve, top)
     return drawing
+
+
+def _curve(drawing: Drawing, curve: Curve, top: float) -> None:
+    """Draws a line through the means of each label, over a band from the least to the largest seed."""
+    names = max(text_width(line.label) for line in curve.lines)
+    left, right = 70.0, _WIDTH - min(names + 48, 260)
+    drawing.text(8, top + 16, curve.title, bold=True)
+    drawing.text(8, top + 36, curve.y + (", logarithmic" if curve.log else ""), "grey", 12)
+    upper, lower = top + 50, top + _CURVE - 60
+    places = [x for line in curve.lines for x in line.x]
+    values = [value for line in curve.lines for some in (line.y, line.low, line.high) for value in some]
+    across = Scale(min(places), max(places), left, right)
+    up = Scale.over([max(value, 1e-38) for value in values] if curve.log else values, lower, upper, curve.log)
+    x_axis(drawing, across, upper, lower, curve.x)
+    y_axis(drawing, up, left, right)
+    for row, (line, colour) in enumerate(zip(curve.lines, _LINES * len(curve.lines), strict=False)):
+        edges = [
+            [(across(x), up(max(value, up.low))) for x, value in zip(line.x, side, strict=True)]
+            for side in (line.high, line.low)
+        ]
+        drawing.area([*edges[0], *reversed(edges[1])], colour, 0.15)
+        points = [(across(x), up(max(value, up.low))) for x, value in zip(line.x, line.y, strict=True)]
+        drawing.line(points, colour, 2.2)
+        if len(points) <= 20:
+            for x, y in points:
+                drawing.dot(x, y, 3.5, colour)
+        y = upper + 12 + 22 * row
+        drawing.dot(right + 20, y - 4.5, 5, colour)
+        drawing.text(right + 32, y, cut(line.label, _WIDTH - right - 36), colour, bold=True)
 
 
 def _panel(drawing: Drawing, findings: Sequence[Finding], top: float) -> float:
@@ -37,7 +72,8 @@ def _panel(drawing: Drawing, findings: Sequence[Finding], top: float) -> float:
     values = [value for side in sides for value in side.values.values()]
     left = 24 + min(max(text_width(side.label) for side in sides), 260)
     right = _WIDTH - 92
-    scale = Scale.over([*values, *(side.mean for side in sides)], left + 8, right)
+    log = None if any(one.ratio for one in findings) else False  # a difference is read off a linear axis
+    scale = Scale.over([*values, *(side.mean for side in sides)], left + 8, right, log)
     bottom = top + len(findings) * (_HEAD + 2 * _ROW)
     x_axis(drawing, scale, top, bottom, findings[0].quantity + (", logarithmic" if scale.log else ""))
     y = top

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.claims.claim import ALIKE, FIRST, LESS, MORE, NO_LESS, Claim, Test
-from experiments.compare.analysis import same_level
+from experiments.claims.curves import Curve, cells_with, curve_of, read_curve
 from experiments.compare.cells import Cell, gather
 from experiments.compare.differences import difference_of_values
 from experiments.compare.run_records import COST
@@ -75,6 +75,7 @@ class ClaimVerdict:
     machine: str
     digest: str
     changed: list[str] = field(default_factory=list)  # words that the user added
+    curve: Curve | None = None  # what the picture draws below the comparisons
 
     def plain(self) -> dict[str, Any]:
         """As JSON holds it: numbers with six digits, null for NaN."""
@@ -103,7 +104,8 @@ def read_verdict(path: Path) -> ClaimVerdict:
             Finding(**{**one, "of": Side(**_nan(one["of"])), "against": Side(**_nan(one["against"]))})
             for one in map(_nan, found.pop("findings"))
         ]
-        return ClaimVerdict(findings=findings, **found)
+        curve = read_curve(found.pop("curve", None))
+        return ClaimVerdict(findings=findings, curve=curve, **found)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{path} is no verdict that can be read: run the claim again with --record") from error
 
@@ -152,6 +154,7 @@ def judge(
         machine=machine(runs[0].folder),
         digest=claim.digest,
         changed=list(changed),
+        curve=curve_of(claim, cells) if claim.curve else None,
     )
 
 
@@ -164,7 +167,7 @@ def _placed(test: Test, first: Path | None) -> Test:
         return {name: value.replace(FIRST, as_typed(first.absolute())) for name, value in side.items()}
 
     against = named(test.against) if isinstance(test.against, dict) else test.against
-    return replace(test, of=named(test.of), against=against)
+    return replace(test, of=named(test.of), against=against, gain_over=named(test.gain_over))
 
 
 @dataclass
@@ -233,8 +236,17 @@ def _find(test: Test, cells: Sequence[Cell], name: str) -> tuple[Finding, float,
 
 
 def _values(where: dict[str, str], quantity: str, cells: Sequence[Cell], test: Test, name: str) -> _Values:
-    """Return what the cells with some choices measured; where there are several, their mean, seed by seed."""
-    fitting = [cell for cell in cells if all(same_level(cell.level(key), value) for key, value in where.items())]
+    """Return what the cells with some choices measured, or what they gain over those that the test names; where there
+    are several, their mean, seed by seed.
+    """
+    if test.gain_over:
+        alone = replace(test, gain_over={})
+        one = _values(where, quantity, cells, alone, name)
+        base = _values(where | test.gain_over, quantity, cells, alone, name).by_seed
+        gains = {seed: value - base[seed] for seed, value in one.by_seed.items() if seed in base}
+        others = {key: value for key, value in where.items() if key not in test.gain_over}
+        return replace(one, label=f"gain, {label(others)}", by_seed=gains)
+    fitting = cells_with(where, cells)
     named = ",".join(f"{key}={value}" for key, value in where.items()) or "the sweep"
     if not fitting:
         raise UserError(f"claim {name}: the test “{test.say}” names {named}, and no run has it: correct its file")

@@ -48,6 +48,11 @@ def head_and_rows(verdict: ClaimVerdict) -> tuple[list[str], list[list[str]], li
     return head, rows, [2, 3, 4, 5, 6]
 
 
+def holds_where(claim: Claim) -> list[str]:
+    """Return the conditions under which a claim holds, each with how one knows."""
+    return [f"{one.when.rstrip('.')} ({one.by}: {one.source})." for one in claim.holds_where]
+
+
 def duration(seconds: float) -> str:
     """40 s, 3.2 min, 2.1 h."""
     if seconds < 60:
@@ -71,5 +76,6 @@ def as_text(claim: Claim, verdict: ClaimVerdict) -> str:
         lines.append(f"changed   {' '.join(verdict.changed)}: not the claim's own sweep")
     if claim.conditions:
         lines.append(f"where     {claim.conditions}")
+    lines += [f"holds if  {one}" for one in holds_where(claim)]
     lines += [f"cost      {cost(verdict)}", f"machine   {verdict.machine}; {verdict.date}"]
     return "\n".join(lines)

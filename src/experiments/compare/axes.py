@@ -102,7 +102,9 @@ class Scale:
 
 
 def tick(value: float) -> str:
-    """Return the shortest text of a round number."""
+    """Return the shortest text of a round number; from 10^15 on a power of ten."""
+    if abs(value) >= 1e15:
+        return f"{value:g}".replace("e+", "e").replace("-", MINUS)
     for limit, unit in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
         if abs(value) >= limit:
             return f"{value / limit:.6g}{unit}".replace("-", MINUS)
