@@ -16,7 +16,7 @@ from experiments.system.bounded_files import read_json
 
 
 @dataclass
-class Line:
+class CurveLine:
     """One line: at each place the mean over the seeds, geometric where the scale is logarithmic, the least and the largest."""
 
     label: str
@@ -27,14 +27,14 @@ class Line:
 
 
 @dataclass
-class Curve:
+class ClaimCurve:
     """Lines with their axes."""
 
     title: str
     x: str
     y: str
     log: bool
-    lines: list[Line]
+    lines: list[CurveLine]
 
 
 def cells_with(where: dict[str, str], cells: Sequence[Cell]) -> list[Cell]:
@@ -42,18 +42,18 @@ def cells_with(where: dict[str, str], cells: Sequence[Cell]) -> list[Cell]:
     return [cell for cell in cells if all(same_level(cell.level(key), value) for key, value in where.items())]
 
 
-def read_curve(found: dict[str, Any] | None) -> Curve | None:
+def read_curve(found: dict[str, Any] | None) -> ClaimCurve | None:
     """Return a curve from what a verdict's file holds of it."""
     if found is None:
         return None
     lines = []
     for line in found.pop("lines"):
         numbers = {key: [math.nan if one is None else one for one in line[key]] for key in ("x", "y", "low", "high")}
-        lines.append(Line(label=line["label"], **numbers))
-    return Curve(lines=lines, **found)
+        lines.append(CurveLine(label=line["label"], **numbers))
+    return ClaimCurve(lines=lines, **found)
 
 
-def curve_of(claim: Claim, cells: Sequence[Cell]) -> Curve:
+def curve_of(claim: Claim, cells: Sequence[Cell]) -> ClaimCurve:
     """Return the lines that a claim asks for.
 
     Raises:
@@ -70,7 +70,7 @@ def curve_of(claim: Claim, cells: Sequence[Cell]) -> Curve:
             raise UserError(f"claim {claim.name}: no run of the curve’s line “{label}” has {what}: correct its file")
         values = [points[place] for place in sorted(points)]
         lines.append(
-            Line(
+            CurveLine(
                 label,
                 sorted(points),
                 [_mean(one, plan.log) for one in values],
@@ -78,7 +78,7 @@ def curve_of(claim: Claim, cells: Sequence[Cell]) -> Curve:
                 [max(one) for one in values],
             )
         )
-    return Curve(plan.title, plan.x, plan.y, plan.log, lines)
+    return ClaimCurve(plan.title, plan.x, plan.y, plan.log, lines)
 
 
 def _over_key(plan: CurvePlan, cells: Sequence[Cell]) -> dict[float, list[float]]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import groupby
 
-from experiments.claims.curves import Curve
+from experiments.claims.curves import ClaimCurve
 from experiments.claims.verdict import FAILS, HOLDS, ClaimVerdict, Finding, Side
 from experiments.claims.wording import effect, figure
 from experiments.compare.axes import Scale, cut, text_width, x_axis, y_axis
@@ -37,7 +37,7 @@ def picture(verdict: ClaimVerdict, statement: str) -> Drawing:
     return drawing
 
 
-def _curve(drawing: Drawing, curve: Curve, top: float) -> None:
+def _curve(drawing: Drawing, curve: ClaimCurve, top: float) -> None:
     """Draws a line through the means of each label, over a band from the least to the largest seed."""
     names = max(text_width(line.label) for line in curve.lines)
     left, right = 70.0, _WIDTH - min(names + 48, 260)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.claims.claim import ALIKE, FIRST, LESS, MORE, NO_LESS, Claim, Test
-from experiments.claims.curves import Curve, cells_with, curve_of, read_curve
+from experiments.claims.curves import ClaimCurve, cells_with, curve_of, read_curve
 from experiments.compare.cells import Cell, gather
 from experiments.compare.differences import difference_of_values
 from experiments.compare.run_records import COST
@@ -75,7 +75,7 @@ class ClaimVerdict:
     machine: str
     digest: str
     changed: list[str] = field(default_factory=list)  # words that the user added
-    curve: Curve | None = None  # what the picture draws below the comparisons
+    curve: ClaimCurve | None = None  # what the picture draws below the comparisons
 
     def plain(self) -> dict[str, Any]:
         """As JSON holds it: numbers with six digits, null for NaN."""
