@@ -50,6 +50,7 @@ def _curve(drawing: Drawing, curve: ClaimCurve, top: float) -> None:
     up = Scale.over([max(value, 1e-38) for value in values] if curve.log else values, lower, upper, curve.log)
     x_axis(drawing, across, upper, lower, curve.x)
     y_axis(drawing, up, left, right)
+    dotted = max(len(line.x) for line in curve.lines) <= 20
     for row, (line, colour) in enumerate(zip(curve.lines, _LINES * len(curve.lines), strict=False)):
         edges = [
             [(across(x), up(max(value, up.low))) for x, value in zip(line.x, side, strict=True)]
@@ -58,7 +59,7 @@ def _curve(drawing: Drawing, curve: ClaimCurve, top: float) -> None:
         drawing.area([*edges[0], *reversed(edges[1])], colour, 0.15)
         points = [(across(x), up(max(value, up.low))) for x, value in zip(line.x, line.y, strict=True)]
         drawing.line(points, colour, 2.2)
-        if len(points) <= 20:
+        if dotted:
             for x, y in points:
                 drawing.dot(x, y, 3.5, colour)
         y = upper + 12 + 22 * row
