@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from experiments.run.identity import identity, settings
 
 
@@ -11,14 +13,14 @@ def config(folder: str, file: str) -> dict[str, Any]:
     return {"run": {"dir": folder, "choices": {}}, "data": {"name": "digits"}, "model": {"file": file}, "callbacks": {}}
 
 
-def test_a_path_into_the_folder_counts_from_it() -> None:
-    first, second = config("/runs/a", "/runs/a/best.ckpt"), config('/नमूने/"b"', '/नमूने/"b"/best.ckpt')
+@pytest.mark.parametrize("end", ["", "/best.ckpt", ".txt", "_losses.csv"])
+def test_what_begins_with_the_folder_counts_from_it(end: str) -> None:
+    first, second = config("/runs/a", f"/runs/a{end}"), config('/नमूने/"b"', f'/नमूने/"b"{end}')
     assert identity(first) == identity(second)
-    assert settings(first)["model.file"] == "/best.ckpt"
+    assert settings(first)["model.file"] == end
 
 
-def test_a_path_beside_the_folder_counts_whole() -> None:
-    assert settings(config("/runs/0_seed=1", "/runs/0_seed=10/best.ckpt"))["model.file"] == "/runs/0_seed=10/best.ckpt"
-    assert identity(config("/runs/0_seed=1", "/runs/0_seed=10/x")) != identity(
-        config("/runs/0_seed=10", "/runs/0_seed=10/x")
-    )
+def test_another_folder_counts_whole() -> None:
+    other = "/runs/0_seed=10/best.ckpt"
+    assert settings(config("/runs/0_seed=1", other))["model.file"] == other
+    assert identity(config("/runs/0_seed=1", other)) == identity(config("/runs/0_seed=2", other))

@@ -464,8 +464,8 @@ def test_the_path_of_a_dataset_is_no_identity_and_a_chosen_folder_is(monkeypatch
 @pytest.mark.parametrize("folder", ["/a b, c=d", "/it's", '/a "quoted" one', "/a\\b", "/काम/दौड़"])
 def test_the_folder_of_a_run_is_no_identity_whatever_its_letters(folder: str) -> None:
     from experiments.config.compose import compose
+    from experiments.run.folder import moved
     from experiments.run.identity import identity, settings
-    from experiments.run.moved_paths import moved
 
     plain: Any = OmegaConf.to_container(compose(["data=digits"]))
     there = moved(plain, plain["run"]["dir"], folder)

@@ -19,7 +19,6 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 from experiments.config.check import require
 from experiments.errors import UserError, as_typed, first_line
 from experiments.run.identity import MAY_CHANGE
-from experiments.run.moved_paths import moved
 from experiments.run.old_names import with_new_names
 from experiments.run.record import FINISHED, code_state, earlier_record
 from experiments.run.trust import require_inside, require_trust, signed
@@ -189,6 +188,17 @@ def relocate(config: DictConfig, folder: Path) -> DictConfig:
     """Return the config with every path into its run folder pointing into `folder`."""
     old, new = str(config.run.dir), str(folder.absolute())
     return config if old == new else OmegaConf.create(moved(OmegaConf.to_container(config), old, new))
+
+
+def moved(value: Any, old: str, new: str) -> Any:
+    """Plain Python with every path at or below `old` taken to `new`."""
+    if isinstance(value, dict):
+        return {key: moved(one, old, new) for key, one in value.items()}
+    if isinstance(value, list):
+        return [moved(one, old, new) for one in value]
+    if isinstance(value, str) and (value == old or value.startswith(f"{old}/")):
+        return new + value[len(old) :]
+    return value
 
 
 def read_config(folder: Path) -> DictConfig:

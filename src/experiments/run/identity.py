@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from typing import Any
-
-from experiments.run.moved_paths import moved
 
 CHOICES = ("model", "data", "task", "freezing", "precision", "optimizer", "scheduler", "trainer", "experiment")
 # What names or shows a run without changing its result.
@@ -76,8 +75,14 @@ def _only_shows(name: str, callback: Any) -> bool:
 
 def identity(config: dict[str, Any]) -> str:
     """Hash of everything in a resolved config that can change the result; the seed counts, the folder does not."""
-    text = json.dumps(moved(relevant(config), str(config["run"]["dir"]), ""), sort_keys=True, default=str)
+    text = _without_folder(json.dumps(relevant(config), sort_keys=True, default=str), config)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _without_folder(text: str, config: dict[str, Any]) -> str:
+    """Return JSON without the run's folder, wherever a path begins with it; `0_seed=10` does not begin with `0_seed=1`."""
+    folder = json.dumps(str(config["run"]["dir"]))[1:-1]  # JSON escapes quotes, backslashes and letters beyond ASCII
+    return re.sub(rf"{re.escape(folder)}(?![0-9A-Za-z])", "", text)
 
 
 def settings(config: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +90,7 @@ def settings(config: dict[str, Any]) -> dict[str, Any]:
     absent.
     """
     kept = {key: value for key, value in relevant(config).items() if key not in ("seed", "weights")}
-    plain = json.loads(json.dumps(moved(kept, str(config["run"]["dir"]), ""), default=str))
+    plain = json.loads(_without_folder(json.dumps(kept, default=str), config))
     # An option of these is no choice in records, but decides what stands under `callbacks.`.
     return _flat(plain) | {"callbacks": config["run"]["choices"].get("callbacks")}
 

@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.config.devices import processes_here
-from experiments.run.moved_paths import moved
+from experiments.run.folder import moved
 
 
 def rehearse(config: DictConfig) -> None:

@@ -17,8 +17,7 @@ from typing import Any
 from experiments.config.devices import cores, machine_with
 from experiments.config.view import View
 from experiments.errors import RunFailed, UserError
-from experiments.run.folder import write_config
-from experiments.run.moved_paths import moved
+from experiments.run.folder import moved, write_config
 from experiments.run.outcome import STOPPED, UNFINISHED, end, how, last_written
 from experiments.run.record import FAILED, INTERRUPTED, RUNNING
 from experiments.sweep.backends.forked_processes import ForkedProcesses

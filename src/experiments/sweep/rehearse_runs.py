@@ -13,8 +13,7 @@ from experiments.config.needs_rehearsal import only_building_tells, unsettled
 from experiments.config.signatures import targets_of
 from experiments.config.view import View
 from experiments.errors import UserError
-from experiments.run.folder import write_config
-from experiments.run.moved_paths import moved
+from experiments.run.folder import moved, write_config
 from experiments.run.record import read_record
 from experiments.sweep.backends.forked_processes import all_known
 from experiments.sweep.backends.protocol import Ended, Engine

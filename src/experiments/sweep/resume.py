@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.errors import UserError
+from experiments.run.folder import moved
 from experiments.run.identity import relevant
-from experiments.run.moved_paths import moved
 from experiments.run.record import FAILED, FINISHED
 from experiments.sweep.folder import RUN, SKIPPED, Entry, differing, folder_name, place, stand_in, varying
 from experiments.sweep.plan import Plan
