@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -128,10 +129,14 @@ def test_every_architecture_has_an_experiment() -> None:
     assert {target(model) for model in option_files("model")} == paired
 
 
-@pytest.mark.parametrize(
-    ("group", "option"),  # those of `experiment` are composed above
-    [(group, option) for group in GROUPS if group not in ("sweep", "experiment") for option in option_files(group)],
-)
-def test_every_option_composes(group: str, option: str) -> None:
-    config = compose([f"{group}={option}", *(REQUIRED.get(option, []) if group == "data" else [])])
-    assert config.run.choices[group] == option
+def test_every_option_composes() -> None:
+    """Each stands in one config at least, beside the options of other groups that have its place in their lists."""
+    columns = [  # those of `experiment` are composed above
+        [(group, option) for option in option_files(group)] for group in GROUPS if group not in ("sweep", "experiment")
+    ]
+    for row in itertools.zip_longest(*columns):
+        chosen = dict(pair for pair in row if pair)
+        config = compose(
+            [*(f"{group}={option}" for group, option in chosen.items()), *REQUIRED.get(chosen.get("data"), [])]
+        )
+        assert {group: config.run.choices[group] for group in chosen} == chosen

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from experiments.config.compose import compose
@@ -96,7 +98,7 @@ def test_listed_parameters_are_true(name: str) -> None:
     about = describe(option_files("model")[name])
     if not about.get("parameters"):
         pytest.skip("the config states none")
-    config = compose([f"model={name}"])
+    config = composed(name)
     counts = set()
     for one in (spec(3, 299, 1000), spec(3, 32), spec(1, 28), spec(1, 32)):
         if config.model.reads.size in (None, one.height) and about["parameters"] not in counts:
@@ -110,7 +112,7 @@ def test_parameters_and_arithmetic_are_the_published(name: str) -> None:
     """torchvision states both beside its weights: parameters, and billions of multiply-adds an example."""
     from torchvision.models import get_weight
 
-    config = compose([f"model={name}", *(["model.auxiliary=0"] if name == "googlenet" else [])])
+    config = composed(name, *(["model.auxiliary=0"] if name == "googlenet" else []))
     stated = get_weight(config.model.pretrained.weights).meta
     one = spec(3, config.model.pretrained.size, 1000)
     with torch.device("meta"):
@@ -120,12 +122,20 @@ def test_parameters_and_arithmetic_are_the_published(name: str) -> None:
     assert table.flops / 2e9 == pytest.approx(stated["_ops"], rel=0.02)
 
 
+@functools.cache
+def composed(name: str, *words: str) -> DictConfig:
+    """The config of a model, composed once for all tests of it; none changes it."""
+    config = compose([f"model={name}", *words])
+    OmegaConf.set_readonly(config, True)
+    return config
+
+
 def build(name: str, words: list[str], channels: int, size: int) -> nn.Module:
-    return build_model(compose([f"model={name}", *words]), spec(channels, size))
+    return build_model(composed(name, *words), spec(channels, size))
 
 
 def usual_size(name: str) -> int:
-    reads = compose([f"model={name}"]).model.reads
+    reads = composed(name).model.reads
     return SIZES.get(name) or reads.size or max(32, reads.min_size or 1)
 
 
