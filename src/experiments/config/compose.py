@@ -155,9 +155,9 @@ def settle(
             if chosen.get("model") is None:  # a LightningModule with its own network
                 place = place.replace("_None_", f"_{chosen.get('task')}_")
             config.run.dir = str(Path(place).absolute())
-            with read_write(config.hydra.runtime):  # for configs that ask for ${hydra:runtime.output_dir}
-                config.hydra.runtime.output_dir = config.run.dir
-            HydraConfig.instance().set_config(config)
+            runtime = HydraConfig.get().runtime
+            with read_write(runtime):  # for configs that ask for ${hydra:runtime.output_dir}
+                runtime.output_dir = config.run.dir
             config.run.choices = {group: chosen.get(group) for group in GROUPS}
             config.run.overrides = list(overrides)
             config.run.config_dirs = list(config_dirs)
