@@ -35,12 +35,17 @@ def plugin(monkeypatch: pytest.MonkeyPatch, found: type) -> str:
 
 @pytest.mark.parametrize("words", [("hydra/launcher=basic",), ("hydra/launcher=basic", "hydra/sweeper=basic")])
 def test_the_basic_launcher_runs_the_jobs(experiments: Experiments, tmp_path: Path, words: tuple[str, ...]) -> None:
-    code, _, errors = experiments("train", "-m", *SMALL, "seed=0,1", "hydra.sweep.dir=sweep", *words)
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    (tmp_path / "own" / "experiment" / "mine.yaml").write_text("# @package _global_\noptimizer: {lr: 0.01}\n")
+    words = ("--config-dir", "own", "experiment=mine", "seed=0,1", "hydra.sweep.dir=sweep", *words)
+    code, _, errors = experiments("train", "-m", *SMALL, *words)
     assert code == 0, errors
     assert [(one["status"], one["choices"]["seed"]) for one in records(tmp_path / "sweep")] == [
         ("finished", 0),
         ("finished", 1),
     ]
+    code, output, errors = experiments("train", "-m", "resume=sweep")  # which knows the folder of configs
+    assert code == 0 and "2 done already" in output, errors
 
 
 def test_a_cell_that_cannot_run_stops_the_sweep_or_is_left_out(experiments: Experiments, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 from experiments.errors import UserError
 from experiments.run.record import now
-from experiments.run.trust import require_trusted_words, signature_of
-from experiments.system.bounded_files import read_json
+from experiments.run.trust import require_trusted_words, signature_of, words_to_compose
+from experiments.system.bounded_files import read_json, read_yaml
 from experiments.system.files import remove_leftovers, write_json
 from experiments.system.locks import lock_file, owner_of, sign
 
@@ -116,7 +116,7 @@ def read_sweep(folder: Path) -> Sweep:
         entries = _from_records(folder)
         if not entries:
             raise UserError(f"{folder} holds no {FILE}: name the folder of a sweep") from error
-        return Sweep(folder, entries)
+        return Sweep(folder, entries, config_dirs=_config_dirs(folder, entries))
 
 
 _KINDS = {"settings": list, "config_dirs": list, "jobs": int, "created": str, "host": str, "pid": int}
@@ -160,6 +160,14 @@ def _from_records(folder: Path) -> list[Entry]:
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return sorted(entries, key=lambda entry: entry.number)
+
+
+def _config_dirs(folder: Path, entries: Sequence[Entry]) -> list[str]:
+    """Return the folders of configs that the runs of a sweep were composed with, as the first that can be read says."""
+    for run in (folder / entry.name for entry in entries):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return words_to_compose(read_yaml(run / "config.yaml"), run)[1]
+    return []
 
 
 def place(words: Sequence[str], keys: set[str] | None = None) -> dict[str, str]:
