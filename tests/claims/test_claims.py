@@ -160,6 +160,11 @@ class TestVerdict:
         )
         by_key = judge(claim, "small", tmp_path / "sizes").curve
         assert by_key is not None and (by_key.lines[0].x, by_key.lines[0].y) == ([16, 32], [0.5, 0.7])
+        make_run(tmp_path / "long" / "a", epochs=3)
+        csv = curve | {"file": "metrics.csv", "series": ["train/loss"]}
+        claim = read_claim("tiny", [str(written(tmp_path / "csv", {"against": 0.1}, curve=csv))])
+        by_epoch = judge(claim, "small", tmp_path / "long").curve
+        assert by_epoch is not None and by_epoch.lines[0].y == pytest.approx([1, 0.5, 1 / 3], abs=1e-3)
         none = curve | {"file": "other.json"}
         with pytest.raises(UserError, match=r"no run of the curve’s line “dense” has other\.json"):
             judge(read_claim("tiny", [str(written(tmp_path / "none", curve=none))]), "small", runs)

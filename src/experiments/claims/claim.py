@@ -88,8 +88,8 @@ class CurvePlan:
         lines: label to the choices that name cells.
         key: of the sweep, whose values are the places along x; `quantity` is drawn over them.
         quantity: a metric of the records.
-        file: where there is no key: a JSON file in every run's folder that holds a list for each run.
-        series: the names that lead to the list in the file.
+        file: where there is no key: a JSON file in every run's folder that holds a list for each run, or metrics.csv.
+        series: the names that lead to the list in the file, or the column.
         from_end: whether the list's last number stands at 0 and its first one farthest from it.
         start: place of the first number.
     """

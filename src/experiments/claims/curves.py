@@ -6,11 +6,13 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from experiments.claims.claim import Claim, CurvePlan
 from experiments.compare.analysis import same_level
 from experiments.compare.cells import Cell
+from experiments.compare.learning_curves import read_history
 from experiments.errors import UserError
 from experiments.system.bounded_files import read_json
 
@@ -94,17 +96,24 @@ def _of_files(plan: CurvePlan, cells: Sequence[Cell]) -> dict[float, list[float]
     """Return, at each place of the lists, what the runs wrote there."""
     points: dict[float, list[float]] = {}
     for run in (run for cell in cells for run in cell.finished):
-        try:
-            found = read_json(run.folder / plan.file)
-            for name in plan.series:
-                found = found[name]
-            values = [float(one) for one in found]
-        except (OSError, ValueError, TypeError, KeyError):
-            continue
+        values = _series(run.folder / plan.file, plan.series)
         for place, value in enumerate(values):
             at = len(values) - 1 - place if plan.from_end else place + plan.start
             points.setdefault(float(at), []).append(value)
     return points
+
+
+def _series(path: Path, names: Sequence[str]) -> list[float]:
+    """Return a list from a run's file: of a metrics.csv a column, epoch by epoch; empty where it is not there."""
+    if path.suffix == ".csv":
+        return [value for _, (_, value) in sorted(read_history(path).get(names[0], {}).items())]
+    try:
+        found = read_json(path)
+        for name in names:
+            found = found[name]
+        return [float(one) for one in found]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
 
 
 def _mean(values: Sequence[float], log: bool) -> float:
