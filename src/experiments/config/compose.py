@@ -155,7 +155,7 @@ def settle(
             if chosen.get("model") is None:  # a LightningModule with its own network
                 place = place.replace("_None_", f"_{chosen.get('task')}_")
             config.run.dir = str(Path(place).absolute())
-            runtime = HydraConfig.get().runtime
+            runtime: Any = HydraConfig.get().runtime  # a node that Hydra types as its dataclass
             with read_write(runtime):  # for configs that ask for ${hydra:runtime.output_dir}
                 runtime.output_dir = config.run.dir
             config.run.choices = {group: chosen.get(group) for group in GROUPS}
