@@ -10,12 +10,15 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments.commands.draw import _undrawn
+from experiments.commands.draw import _in_viz, fitted, undrawn
+from experiments.commands.layers import network, shaped
+from experiments.config.options import option_files
 from experiments.run.network_graph import depth, network_graph
 from experiments.run.network_plan import plan
 from experiments.spec import ImageSpec
 from experiments.viz.network_layout import arranged
-from experiments.viz.network_picture import LANE, _shares
+from experiments.viz.network_panels import PROJECTOR, entries, placed
+from experiments.viz.network_ways import LANE, shares
 
 RGB = ImageSpec(3, 8, 8, ("a", "b"), (0.5,) * 3, (0.5,) * 3)
 
@@ -60,7 +63,7 @@ def test_graph_has_shortcuts_branches_and_depth() -> None:
 def test_blocks_that_repeat_are_drawn_once() -> None:
     drawn = plan(network_graph(small(), RGB))
     body = next(panel for panel in drawn.panels if panel.name == "body")
-    assert [times for _, times in body.frames] == [3] and len(body.boxes) == 3
+    assert [times for _, times in body.frames] == ["× 3"] and len(body.boxes) == 3
     assert body.parameters == 3 * 2 * 84
     relu = next(box for box in drawn.boxes.values() if "+ ReLU" in box.lines)
     assert relu.lines[0] == "conv 3 of 3 × 3"
@@ -121,15 +124,128 @@ def test_dense_layers_of_gpt2_are_called_dense_and_counted() -> None:
 
 
 def test_shortcuts_run_side_by_side() -> None:
-    assert _shares(1.0, 0.0, 2.0, (1.0, 1.0, 3.0)) and not _shares(1.0, 0.0, 1.0, (1.0, 1.0, 3.0))
-    assert not _shares(1.0 + LANE, 0.0, 2.0, (1.0, 1.0, 3.0))
+    assert shares(1.0, 0.0, 2.0, (1.0, 1.0, 3.0)) and not shares(1.0, 0.0, 1.0, (1.0, 1.0, 3.0))
+    assert not shares(1.0 + LANE, 0.0, 2.0, (1.0, 1.0, 3.0))
 
 
-def test_what_only_training_uses_is_counted_as_not_drawn() -> None:
+def test_what_nothing_reaches_is_counted_as_not_drawn() -> None:
     net = small()
-    net.aux = nn.Linear(3, 2)
-    assert _undrawn(net, {"body.0", "mixed.one", "head.1"}) == ", 8 of them not drawn (aux)"
-    assert _undrawn(small(), {"body.0", "mixed.one", "head.1"}) == ""
+    assert undrawn(net, network_graph(net, RGB)) == ""
+    net.register_parameter("mask", nn.Parameter(torch.zeros(8)))
+    assert undrawn(net, network_graph(net, RGB)) == ", 8 of them not drawn (mask)"
+
+
+class Helped(nn.Module):
+    """With a head that looks on in training, as GoogLeNet has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList([Block(), Block()])
+        self.aux = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.blocks[0](x)
+        if self.training:
+            self.aux(x)
+        return self.blocks[1](x)
+
+
+def test_auxiliary_heads_are_drawn_and_named() -> None:
+    net = nn.Sequential()
+    net.body = Helped()
+    net.head = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 2))
+    nodes = network_graph(net, RGB)
+    assert net.body.training and undrawn(net, nodes) == ""
+    heads = [node.name for node in nodes if node.auxiliary]
+    assert heads == ["body.aux.0", "body.aux.1"]
+    drawn = plan(nodes)
+    said = [box.lines for box in drawn.boxes.values() if "auxiliary head, in training alone" in box.lines]
+    assert [lines[0] for lines in said] == ["flatten"]
+    assert drawn.panels[1].output == "3 × 8 × 8"  # of the stage, not of the head
+
+
+class Attending(nn.Module):
+    """Attention of torch: its projections are slices of one parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = x.flatten(2)[:, :, :8], x.flatten(2)[:, :, 8:16]
+        return self.attention(rows, columns, columns)[0]
+
+
+def test_attention_is_one_box_between_its_projections() -> None:
+    net = nn.Sequential()
+    net.attend = Attending()
+    drawn = plan(network_graph(net, RGB))
+    lines = [box.lines for box in drawn.boxes.values()]
+    assert [line[0] for line in lines] == [
+        "input", "query: dense 8", "key, value: dense 16", "attention", "dense 8",
+    ]  # fmt: skip
+    assert [box.parameters for box in drawn.boxes.values()] == [0, 8 * 8 + 8, 16 * 8 + 16, 0, 8 * 8 + 8]
+
+
+class Levels(nn.Module):
+    """One layer over maps of several sizes, as a detector's head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shared = nn.Conv2d(3, 2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return sum(self.shared(x[:, :, ::step, ::step]).mean((2, 3)) for step in (1, 2))
+
+
+def test_a_layer_that_runs_on_several_maps_is_drawn_and_counted_once() -> None:
+    net = nn.Sequential()
+    net.levels = Levels()
+    nodes = network_graph(net, RGB)
+    assert sum(node.parameters for node in nodes) == 3 * 2 * 9 + 2
+    boxes = [box for box in plan(nodes).boxes.values() if box.parameters]
+    assert len(boxes) == 1 and "runs 2 times" in boxes[0].lines[-1]
+
+
+def drawing(model: str):
+    """Return the network of a model's option, its graph and its plan."""
+    config, published = shaped([f"model={model}"])
+    built, spec, *_ = network(config, published)
+    nodes = network_graph(built, spec)
+    return built, nodes, plan(nodes)
+
+
+QUICK = ("lenet5", "text_transformer", "transformer_seq2seq", "googlenet", "resnet18", "gru", "unet", "vq_autoencoder")
+MODELS = [
+    one if one in QUICK else pytest.param(one, marks=pytest.mark.slow)
+    for one in option_files("model", ())
+    if not one.startswith("_")
+]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_drawing_accounts_for_every_parameter_and_is_legible_on_a_projector(model: str) -> None:
+    built, nodes, drawn = drawing(model)
+    total = sum(p.numel() for p in built.parameters())
+    note = undrawn(built, nodes)
+    left = int(note.split()[1].replace(",", "")) if note else 0
+    assert sum(panel.parameters for panel in drawn.panels) + left == total
+    note, coarse = fitted(model, f"{total:,} parameters{note}", drawn)
+    assert sum(panel.parameters for panel in coarse.panels) + left == total
+    width, height = placed(model, note, *_in_viz(coarse), legend=False).size
+    assert width <= PROJECTOR[0] and height <= PROJECTOR[1]
+    assert len(coarse.boxes) <= len(drawn.boxes) and (coarse is drawn or "--stage" in note)
+
+
+@pytest.mark.parametrize("model", ["transformer_seq2seq", "bart_tiny", "t5_tiny", "marian_tiny"])
+def test_an_arrow_leads_from_the_encoder_to_the_attention_of_the_decoder(model: str) -> None:
+    _, _, drawn = drawing(model)
+    stages, items = _in_viz(drawn)
+    decoder = next(stage for stage in stages if stage.lines[0] == "decoder")
+    beside = entries(stages, items)
+    sources = {beside[number] for number in decoder.boxes if number in beside}
+    assert sources & {"from encoder", "from norm"}
+    assert any(items[number].lines[0] == "attention" for number in decoder.boxes)
 
 
 def test_branches_stand_side_by_side_and_nothing_overlaps() -> None:
@@ -163,7 +279,8 @@ def test_other_kinds(experiments, tmp_path: Path, model: str) -> None:
     assert code == 0, errors
     text = (tmp_path / "out" / f"{model}.mmd").read_text()
     if model == "bert_tiny":
-        assert "layer1 to layer2 × 2" in text and "query: dense 128" in text and '(("·<br>softmax"))' in text
+        assert "layer1 to layer2 × 2" in text and "query: dense 128" in text
+        assert '(("attention<br>softmax(q · k) · v"))' in text
     if model == "resnet20":
         assert '(("+<br>ReLU"))' in text
 

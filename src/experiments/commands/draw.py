@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,9 @@ from experiments.system.arguments import Parser
 from experiments.system.terminal import waiting
 
 if TYPE_CHECKING:
+    from experiments.run.network_graph import Node
     from experiments.run.network_plan import NetworkPlan
+    from experiments.viz.network_panels import Item, Stage
 
 FORMATS = ("svg", "png", "mermaid")
 _ABOUT = """\
@@ -28,7 +31,7 @@ def main(words: list[str]) -> int:
     parser.add_argument(
         "network", nargs="+", metavar="RUN|model=…", help="the folder of a run, or group=option and key=value"
     )
-    parser.add_argument("--stage", metavar="NAME", help="this stage alone, with every block in full")
+    parser.add_argument("--stage", metavar="NAME", help="this stage alone, or a block of it as in layer4.0")
     parser.add_argument(
         "--format", default=",".join(FORMATS), metavar="NAMES", help=f"some of {','.join(FORMATS)}; default: all"
     )
@@ -86,25 +89,24 @@ def _described(
     stages = list(dict.fromkeys(node.stage for node in nodes if node.stage))
     if stage not in stages and stage in ("fc", "classifier", "output") and "head" in stages:
         raise UserError(f"--stage {stage} is --stage head here, whatever the network: write that")
-    if stage is not None and stage not in stages:
+    if stage is not None and not any(node.name == stage or node.name.startswith(f"{stage}.") for node in nodes):
         raise UserError(unknown(f"--stage {stage}", f"no stage of model={name}", stage, stages))
     drawn = plan(nodes, stage)
     total = sum(p.numel() for p in model.parameters())
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
     note = f"{total:,} parameters" + (f", {learning:,} learn (freezing={freezing})" if learning < total else "")
-    note += _undrawn(model, {node.name for node in nodes if node.module is not None})
+    note += undrawn(model, nodes)
     title = str((config.model.get("about") or {}).get("title") or name)
     return name if stage is None else f"{name}_{stage}", title if stage is None else f"{title}: {stage}", note, drawn
 
 
-def _undrawn(model: Any, drawn: set[str]) -> str:
-    """Tell of stages without a box: auxiliary heads, which training alone uses."""
-    counted: dict[str, int] = {}
-    stages = {name.partition(".")[0] for name in drawn}
-    for name, parameter in model.named_parameters():
-        if "." in name and (stage := name.partition(".")[0]) not in stages:
-            counted[stage] = counted.get(stage, 0) + parameter.numel()
-    return f", {sum(counted.values()):,} of them not drawn ({', '.join(counted)})" if counted else ""
+def undrawn(model: Any, nodes: Sequence[Node]) -> str:
+    """Tell of parameters that the forward pass did not reach, so that the picture accounts for all."""
+    drawn = {name for node in nodes for name in node.weights}
+    left = {name: parameter.numel() for name, parameter in model.named_parameters() if name not in drawn}
+    stages = list(dict.fromkeys(name if name.count(".") < 2 else name.rpartition(".")[0] for name in left))
+    names = ", ".join(stages[:3]) + (", …" if stages[3:] else "")
+    return f", {sum(left.values()):,} of them not drawn ({names})" if left else ""
 
 
 def write(folder: Path, name: str, title: str, note: str, drawn: NetworkPlan, formats: list[str]) -> list[Path]:
@@ -117,6 +119,7 @@ def write(folder: Path, name: str, title: str, note: str, drawn: NetworkPlan, fo
 
     paths = []
     try:
+        note, drawn = fitted(title, note, drawn)
         if "mermaid" in formats:
             write_text(folder / f"{name}.mmd", mermaid(drawn))
             paths.append(folder / f"{name}.mmd")
@@ -136,7 +139,31 @@ def write(folder: Path, name: str, title: str, note: str, drawn: NetworkPlan, fo
 def picture(title: str, note: str, drawn: NetworkPlan, dark: bool = False) -> Any:
     """Return the figure, for a light or a dark page."""
     from experiments.viz.canvas import GREY, INK, PALE, recolour
-    from experiments.viz.network_picture import Item, Stage, network_picture
+    from experiments.viz.network_picture import network_picture
+
+    fig = network_picture(title, note, *_in_viz(drawn))
+    if dark:
+        recolour(fig, {"white": "#171d25", INK: "#e6edf3", GREY: "#9aa4af", PALE: "#2d3640"})
+        fig.set_facecolor("#0d1117")
+    return fig
+
+
+def fitted(title: str, note: str, drawn: NetworkPlan) -> tuple[str, NetworkPlan]:
+    """Return the note and the plan of a picture whose letters a projector shows; the note says where detail is left out."""
+    from experiments.run.network_folding import legible
+    from experiments.viz.network_picture import fits
+
+    blocks = [drawn.nodes[number].block for number in drawn.boxes]
+    common = next((depth for depth in range(9) if len({one[: depth + 1] for one in blocks}) > 1), 0)
+    inner = next((".".join(one[: common + 1]) for one in blocks if len(one) > common > 0), "")
+    longer = f"{note}; in full: --stage {inner or 'NAME'}"
+    coarse, left_out = legible(drawn, lambda one: fits(title, note if one is drawn else longer, *_in_viz(one)))
+    return longer if left_out else note, coarse
+
+
+def _in_viz(drawn: NetworkPlan) -> tuple[list[Stage], dict[int, Item]]:
+    """Return panels and boxes as the picture takes them."""
+    from experiments.viz.network_panels import Item, Stage
 
     freezes = any(box.trainable < box.parameters for box in drawn.boxes.values())
 
@@ -152,26 +179,18 @@ def picture(title: str, note: str, drawn: NetworkPlan, dark: bool = False) -> An
         name = f"{panel.name}  × {panel.times}" if panel.times > 1 else panel.name or "between stages"
         counted = f"{panel.parameters:,} parameters" if panel.parameters else ""
         if freezes and panel.parameters:
-            learns = (
+            counted += ", " + (
                 "learns"
                 if panel.trainable == panel.parameters
                 else f"{panel.trainable:,} learn"
                 if panel.trainable
                 else "frozen"
             )
-            counted += f", {learns}"
         sides = panel.output.split(" × ")
         side = int(sides[-1]) if len(sides) == 3 else 0
-        stages.append(
-            Stage(
-                (name, panel.output, counted), state(panel.parameters, panel.trainable), panel.boxes, panel.frames, side
-            )
-        )
-    fig = network_picture(title, note, stages, items)
-    if dark:
-        recolour(fig, {"white": "#171d25", INK: "#e6edf3", GREY: "#9aa4af", PALE: "#2d3640"})
-        fig.set_facecolor("#0d1117")
-    return fig
+        lines = (name, panel.output, counted)
+        stages.append(Stage(lines, state(panel.parameters, panel.trainable), panel.boxes, panel.frames, side))
+    return stages, items
 
 
 def mermaid(drawn: NetworkPlan) -> str:

@@ -13,8 +13,7 @@ from torch import nn
 
 from experiments.run.layer_words import filters
 from experiments.run.network_graph import Node
-
-MANY = 18  # boxes of a stage; with more, one block of each kind is drawn in full
+from experiments.run.network_merging import ATTENTION, SCORED, merged
 
 _FOLLOWERS = (
     nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Hardswish, nn.Hardsigmoid, nn.ELU, nn.Softmax,
@@ -24,11 +23,13 @@ _WORDS = {
     "Conv2d": "conv", "Conv1d": "conv", "ConvTranspose2d": "up-conv", "Linear": "dense", "MaxPool2d": "max pool",
     "AvgPool2d": "average pool", "AdaptiveAvgPool2d": "global average", "Flatten": "flatten", "BatchNorm2d": "batch norm",
     "BatchNorm1d": "batch norm", "LayerNorm": "layer norm", "Dropout": "dropout", "Embedding": "embedding",
-    "GELUActivation": "GELU", "Softmax": "softmax", "NewGELUActivation": "GELU", "Conv1D": "dense", "T5LayerNorm": "layer norm",
+    "GELUActivation": "GELU", "GELUTanh": "GELU", "QuickGELUActivation": "GELU", "Softmax": "softmax", "NewGELUActivation": "GELU", "Conv1D": "dense", "T5LayerNorm": "layer norm",
     "MultiScaleRoIAlign": "RoI align", "AnchorGenerator": "anchors", "LastLevelMaxPool": "max pool",
 }  # fmt: skip
-_PARTS = ("query", "key", "value", "q_proj", "k_proj", "v_proj", "query_key_value")
+AUXILIARY = "auxiliary head, in training alone"
+_PARTS = ("query", "key", "value", "q_proj", "k_proj", "v_proj", "query_key_value", "key_value")
 _OF_ATTENTION = ("scaled_dot_product", "softmax")
+_ATTENTIONS = {ATTENTION: "softmax(q · k) · v", SCORED: "softmax(scores) · v"}
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Box:
         parameters: in it.
         trainable: those of them that learn.
         sources: numbers of the boxes that it reads.
-        times: how often it stands there in a row.
+        output: shape of what comes out.
     """
 
     lines: list[str]
@@ -49,7 +50,7 @@ class Box:
     parameters: int
     trainable: int
     sources: set[int]
-    times: int = 1
+    output: str = ""
 
 
 @dataclass
@@ -57,7 +58,8 @@ class PlanPanel:
     """A stage: its name, what comes out, and the numbers of its boxes.
 
     Attributes:
-        frames: blocks that stand several times in a row: the numbers of their boxes, and how often.
+        frames: blocks that stand several times in a row: the numbers of their boxes, and `× 3`.
+        times: how many stages like this one stand in a row.
     """
 
     name: str
@@ -65,16 +67,17 @@ class PlanPanel:
     parameters: int
     trainable: int
     boxes: list[int] = field(default_factory=list)
-    frames: list[tuple[list[int], int]] = field(default_factory=list)
+    frames: list[tuple[list[int], str]] = field(default_factory=list)
     times: int = 1
 
 
 @dataclass
 class NetworkPlan:
-    """Panels in forward order, and all boxes by number."""
+    """Panels in forward order, all boxes by number, and the nodes behind these."""
 
     panels: list[PlanPanel]
     boxes: dict[int, Box]
+    nodes: dict[int, Node]
 
 
 def plan(nodes: Sequence[Node], only: str | None = None) -> NetworkPlan:
@@ -82,38 +85,52 @@ def plan(nodes: Sequence[Node], only: str | None = None) -> NetworkPlan:
 
     Args:
         nodes: of `network_graph`.
-        only: name of the one stage to draw, with every block in full.
+        only: name of the one stage or block to draw.
     """
-    kept = {number: node for number, node in enumerate(nodes) if only is None or node.stage == only}
+    kept = {number: node for number, node in merged(nodes).items() if only is None or _inside(node, only)}
     sources = {number: {one for one in node.sources if one in kept} for number, node in kept.items()}
     follows = _followers(kept, sources)
     boxes = {number: _box(kept[number], sources[number]) for number in kept if number not in follows}
+    for number, box in boxes.items():
+        box.output = panel_shape(kept[number].output)
     for number, before in follows.items():
-        root = before
-        while root in follows:
-            root = follows[root]
+        root = _root(before, follows)
         if type(kept[number].module) is not nn.Identity:
             _add(boxes[root], kept[number])
         for used in sources.values():
             if number in used:
                 used.discard(number)
                 used.add(root)
-    stages = {number: _stage(number, kept) for number in boxes}
     panels: list[PlanPanel] = []
-    for number in boxes:
-        if not panels or panels[-1].name != stages[number]:
-            last = [node for node in nodes if node.stage == stages[number]]
-            shape = next((_shape(node.output) for node in reversed(last) if node.output is not None), "")
-            counts = [(node.parameters, node.trainable) for node in last]
-            panels.append(PlanPanel(stages[number], shape, sum(a for a, _ in counts), sum(b for _, b in counts)))
-        panels[-1].boxes.append(number)
-    whole = NetworkPlan(panels, boxes)
+    for number, node in kept.items():
+        stage = _stage(number, kept)
+        if number not in boxes:
+            number = _root(number, follows)
+        elif not panels or panels[-1].name != stage:
+            panels.append(PlanPanel(stage, "", 0, 0))
+        panel = next(one for one in reversed(panels) if one.name == stage)
+        if node.output is not None and not node.auxiliary:
+            several = node.kind == "input" and panel.output
+            panel.output = f"{panel.output} and {panel_shape(node.output)}" if several else panel_shape(node.output)
+        panel.parameters, panel.trainable = panel.parameters + node.parameters, panel.trainable + node.trainable
+        if number not in panel.boxes:
+            panel.boxes.append(number)
+    whole = NetworkPlan(panels, boxes, kept)
     for panel in panels:
         _repeat_blocks(panel, kept, boxes)
-        if len(panel.boxes) > MANY and only is None:
-            _fold(panel, kept, boxes)
+        _name_auxiliary(panel, kept, boxes)
     _repeat_panels(whole, kept)
     return whole
+
+
+def _inside(node: Node, name: str) -> bool:
+    return node.name == name or node.name.startswith(f"{name}.")
+
+
+def _root(number: int, follows: dict[int, int]) -> int:
+    while number in follows:
+        number = follows[number]
+    return number
 
 
 def _followers(kept: dict[int, Node], sources: dict[int, set[int]]) -> dict[int, int]:
@@ -125,11 +142,13 @@ def _followers(kept: dict[int, Node], sources: dict[int, set[int]]) -> dict[int,
     return {
         number: next(iter(sources[number]))
         for number, node in kept.items()
-        if isinstance(node.module, (*_FOLLOWERS, nn.Identity))
+        if (isinstance(node.module, (*_FOLLOWERS, nn.Identity)) or _WORDS.get(node.kind) == "GELU")
         and len(sources[number]) == 1
         and (readers[next(iter(sources[number]))] == 1 or isinstance(node.module, nn.Identity))
         and kept[next(iter(sources[number]))].kind != "input"
         and kept[next(iter(sources[number]))].stage == node.stage
+        and kept[next(iter(sources[number]))].auxiliary == node.auxiliary
+        and (not node.parameters or kept[next(iter(sources[number]))].module is not None)  # an operator has no numbers
     }
 
 
@@ -139,10 +158,14 @@ def _stage(number: int, kept: dict[int, Node]) -> str:
 
 
 def _box(node: Node, sources: set[int]) -> Box:
-    shape = _shape(node.output)
+    shape = panel_shape(node.output)
     if isinstance(node.module, nn.RNNBase):
         line = f"{node.kind}, {filters(node.module)} units"
         return Box([line, _below(shape, node.parameters)], node.kind.lower(), node.parameters, node.trainable, sources)
+    if node.kind in _ATTENTIONS:
+        return Box([ATTENTION, _ATTENTIONS[node.kind]], "operator", node.parameters, node.trainable, sources)
+    if node.module is None and node.parameters:  # such as positions that learn
+        return Box([node.kind, _below(shape, node.parameters)], "layer", node.parameters, node.trainable, sources)
     if node.module is None and node.kind != "input":
         return Box([_operator(node.kind)], "operator", 0, 0, sources)
     if node.kind == "input":
@@ -156,7 +179,9 @@ def _box(node: Node, sources: set[int]) -> Box:
     if isinstance(node.module, nn.Embedding):  # with the family in its name, as BartScaledWordEmbedding
         words = "positions" if "Positional" in node.kind else "embedding"
     if isinstance(node.module, nn.Linear) and part in _PARTS:
-        words = f"{part}: {words}"
+        words = f"{part.replace('_', ', ') if 'proj' not in part else part}: {words}"
+    if node.times > 1 and node.parameters:
+        shape = f"{shape}, runs {node.times} times"
     lines = [f"{words} {count}".strip(), _below(shape, node.parameters)]
     return Box([line for line in lines if line], "layer", node.parameters, node.trainable, sources)
 
@@ -170,15 +195,16 @@ def _add(box: Box, node: Node) -> None:
     else:
         box.lines.insert(place, f"+ {word}" if box.kind != "operator" else word)
     if node.output is not None and len(box.lines) > 2:
-        box.lines[-1] = _below(_shape(node.output), box.parameters + node.parameters)
+        box.lines[-1] = _below(panel_shape(node.output), box.parameters + node.parameters)
     box.parameters += node.parameters
     box.trainable += node.trainable
+    box.output = panel_shape(node.output) or box.output
 
 
 def _repeat_blocks(panel: PlanPanel, kept: dict[int, Node], boxes: dict[int, Box]) -> None:
     """Leaves out blocks that are the same as the one before, and frames that one with how often it stands there."""
     blocks: list[tuple[str, list[int]]] = []
-    names = _block_names(panel.boxes, kept)
+    names = block_names(panel.boxes, kept)
     for number in panel.boxes:
         name = names[number]
         if not blocks or blocks[-1][0] != name:
@@ -191,16 +217,22 @@ def _repeat_blocks(panel: PlanPanel, kept: dict[int, Node], boxes: dict[int, Box
             _leave_out(blocks[place + times][1], first, panel, boxes)
             times += 1
         if times > 1:
-            panel.frames.append((first, times))
+            panel.frames.append((first, f"× {times}"))
         place += times
 
 
-def _block_names(numbers: Sequence[int], kept: dict[int, Node]) -> dict[int, str]:
+def _name_auxiliary(panel: PlanPanel, kept: dict[int, Node], boxes: dict[int, Box]) -> None:
+    """Says in the first box of each head that runs in training alone what it is."""
+    for number in panel.boxes:
+        if kept[number].auxiliary and not any(kept[one].auxiliary for one in boxes[number].sources):
+            boxes[number].lines.insert(1, AUXILIARY)
+
+
+def block_names(numbers: Sequence[int], kept: dict[int, Node]) -> dict[int, str]:
     """Return the block of each box: the first part of its name in which the names of a stage differ."""
-    parts = {number: kept[number].name.split(".") for number in numbers}
-    shortest = min((len(one) for one in parts.values() if len(one) > 1), default=1)
-    common = 0
-    while common < shortest - 1 and len({tuple(one[: common + 1]) for one in parts.values() if len(one) > common}) == 1:
+    parts = {number: kept[number].path or ("",) for number in numbers}
+    deepest, common = max(len(one) for one in parts.values()), 0
+    while common < deepest - 1 and len({one[common] for one in parts.values() if len(one) > common}) == 1:
         common += 1
     return {number: ".".join(one[: common + 1]) for number, one in parts.items()}
 
@@ -227,31 +259,6 @@ def _leave_out(gone: list[int], stays: list[int], panel: PlanPanel, boxes: dict[
         box.sources = {instead.get(one, one) for one in box.sources}
 
 
-def _fold(panel: PlanPanel, kept: dict[int, Node], boxes: dict[int, Box]) -> None:
-    """Draws one block of each shape of graph in full, and the others as one box each."""
-    groups: dict[str, list[int]] = {}
-    for number, name in _block_names(panel.boxes, kept).items():
-        groups.setdefault(name, []).append(number)
-    seen: set[int] = set()
-    framed = {number for numbers, _ in panel.frames for number in numbers}
-    for name, numbers in groups.items():
-        if len(numbers) < 3 or len(numbers) not in seen or set(numbers) & framed:
-            seen.add(len(numbers))
-            continue
-        first, inside = numbers[0], set(numbers)
-        read = {one for number in numbers for one in boxes[number].sources} - inside
-        parameters = sum(boxes[number].parameters for number in numbers)
-        trainable = sum(boxes[number].trainable for number in numbers)
-        shape = _shape(kept[numbers[-1]].output)
-        lines = [f"{name.rpartition('.')[2]}, built alike", _below(shape, parameters)]
-        boxes[first] = Box(lines, "layer", parameters, trainable, read)
-        for number in numbers[1:]:
-            del boxes[number]
-        panel.boxes = [number for number in panel.boxes if number not in inside or number == first]
-        for box in boxes.values():
-            box.sources = {first if one in inside else one for one in box.sources}
-
-
 def _repeat_panels(whole: NetworkPlan, kept: dict[int, Node]) -> None:
     """Draws stages that are the same as the one before, such as the layers of BERT, once."""
     place = 0
@@ -276,7 +283,7 @@ def _repeat_panels(whole: NetworkPlan, kept: dict[int, Node]) -> None:
         place += 1
 
 
-def _shape(shape: tuple[int, ...] | None) -> str:
+def panel_shape(shape: tuple[int, ...] | None) -> str:
     return "" if not shape else " × ".join(f"{one}" for one in shape)
 
 

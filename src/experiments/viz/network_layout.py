@@ -6,10 +6,12 @@ parts that know nothing of each other are branches, and each is laid out in the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from math import inf
 from typing import NamedTuple
 
 GAP, BESIDE = 0.34, 0.3  # inches between boxes
+COLUMN_GAP = 1.2  # inches between columns of one stage, where shortcuts and arrows run
 
 Size = tuple[float, float]
 
@@ -19,38 +21,98 @@ class Layout(NamedTuple):
     width: in inches.
     height: likewise.
     places: of each box, its middle from left to right, and its top.
+    columns: the boxes of each column, with its left end; where all stand in one, that one.
     """
 
     width: float
     height: float
     places: dict[int, tuple[float, float]]
+    columns: tuple[tuple[frozenset[int], float], ...] = ()
 
 
-def arranged(boxes: Sequence[int], edges: set[tuple[int, int]], sizes: Mapping[int, Size]) -> Layout:
+def arranged(
+    boxes: Sequence[int],
+    edges: set[tuple[int, int]],
+    sizes: Mapping[int, Size],
+    tallest: float = inf,
+    together: Sequence[Collection[int]] = (),
+    leads: Collection[int] = (),
+    column_gap: float = COLUMN_GAP,
+) -> Layout:
     """Lays boxes out.
 
     Args:
         boxes: in the order in which they run.
         edges: from a box to one behind it.
         sizes: width and height of each.
+        tallest: of a column, in inches; a taller one goes on beside, where a single box leads to all that follows.
+        together: boxes that stay in one column.
+        leads: boxes that stand to the left of what is parallel.
+        column_gap: inches between columns.
     """
-    after = _reached(boxes, edges)
-    waists = [box for box in boxes if all(box == one or one in after[box] or box in after[one] for one in boxes)]
+    parts = _parts(boxes, edges, sizes, leads)
+    columns: list[list[Layout]] = [[]]
+    for place, part in enumerate(parts):
+        columns[-1].append(part)
+        behind = sum(one.height + GAP for one in _until_cut(parts[place + 1 :], place + 1, parts, edges, together))
+        height = sum(one.height + GAP for one in columns[-1])
+        if behind and height + behind > tallest + GAP and _may_end(place, parts, edges, together):
+            columns.append([])
+    stacks = [_stacked(column) for column in columns if column]
+    left, places, found = 0.0, {}, []
+    for stack in stacks:
+        places.update({box: (x + left, y) for box, (x, y) in stack.places.items()})
+        found.append((frozenset(stack.places), left))
+        left += stack.width + column_gap
+    return Layout(max(0.0, left - column_gap), max((one.height for one in stacks), default=0.0), places, tuple(found))
+
+
+def _may_end(
+    place: int, parts: Sequence[Layout], edges: set[tuple[int, int]], together: Sequence[Collection[int]]
+) -> bool:
+    """Tell whether a column may end behind a part: one box leads on, and no frame is cut."""
+    if len(parts[place].places) != 1:
+        return False
+    (last,) = parts[place].places
+    over = {box for part in parts[: place + 1] for box in part.places}
+    if any(a in over and b not in over and a != last for a, b in edges):
+        return False
+    return not any(0 < len(over & set(frame)) < len(frame) for frame in together)
+
+
+def _until_cut(
+    rest: Sequence[Layout], place: int, parts: Sequence[Layout], edges: set[tuple[int, int]],
+    together: Sequence[Collection[int]],
+) -> list[Layout]:  # fmt: skip
+    """Return the parts that come in one piece with the next."""
+    found: list[Layout] = []
+    for step, part in enumerate(rest):
+        found.append(part)
+        if _may_end(place + step, parts, edges, together):
+            break
+    return found
+
+
+def _parts(
+    boxes: Sequence[int], edges: set[tuple[int, int]], sizes: Mapping[int, Size], leads: Collection[int]
+) -> list[Layout]:
+    """Return waists and what lies between two of them, from top to bottom."""
+    after = reached(boxes, edges)
+    waists = {box for box in boxes if all(box == one or one in after[box] or box in after[one] for one in boxes)}
     parts: list[Layout] = []
     rest: list[int] = []
     for box in boxes:
         if box not in waists:
             rest.append(box)
             continue
-        parts += _side_by_side(rest, edges, sizes, whole=len(boxes))
+        parts += _side_by_side(rest, edges, sizes, len(boxes), leads)
         rest = []
         parts.append(Layout(*sizes[box], {box: (sizes[box][0] / 2, 0.0)}))
-    parts += _side_by_side(rest, edges, sizes, whole=len(boxes))
-    return _stacked(parts)
+    return parts + _side_by_side(rest, edges, sizes, len(boxes), leads)
 
 
 def _side_by_side(
-    boxes: Sequence[int], edges: set[tuple[int, int]], sizes: Mapping[int, Size], whole: int
+    boxes: Sequence[int], edges: set[tuple[int, int]], sizes: Mapping[int, Size], whole: int, leads: Collection[int]
 ) -> list[Layout]:
     """Return what lies between two waists, as one part; its branches are laid out by themselves."""
     if not boxes:
@@ -58,7 +120,11 @@ def _side_by_side(
     branches = _components(boxes, edges)
     if len(branches) == 1 and len(boxes) == whole:  # no series and no parallel parts: one below the other
         return [Layout(*sizes[box], {box: (sizes[box][0] / 2, 0.0)}) for box in boxes]
-    inner = [arranged(branch, {(a, b) for a, b in edges if a in branch and b in branch}, sizes) for branch in branches]
+    branches.sort(key=lambda branch: not set(leads) & set(branch))
+    inner = [
+        _stacked(_parts(branch, {(a, b) for a, b in edges if a in branch and b in branch}, sizes, leads))
+        for branch in branches
+    ]
     places, left = {}, 0.0
     height = max(one.height for one in inner)
     for one in inner:
@@ -77,13 +143,12 @@ def _stacked(parts: Sequence[Layout]) -> Layout:
     return Layout(width, max(0.0, top - GAP), places)
 
 
-def _reached(boxes: Sequence[int], edges: set[tuple[int, int]]) -> dict[int, set[int]]:
+def reached(boxes: Sequence[int], edges: set[tuple[int, int]]) -> dict[int, set[int]]:
     """Return what comes behind each box."""
     after: dict[int, set[int]] = {box: set() for box in boxes}
-    for box in reversed(boxes):
-        for a, b in edges:
-            if a == box and b in after:
-                after[box] |= {b} | after[b]
+    for a, b in sorted(edges, reverse=True):
+        if a in after and b in after:
+            after[a] |= {b} | after[b]
     return after
 
 

@@ -28,7 +28,7 @@ _EQUATIONS = {
 _GATES = {
     "rnn": [("tanh", "")],
     "lstm": [("σ", "forget"), ("σ", "input"), ("tanh", "new"), ("σ", "output")],
-    "gru": [("σ", "reset"), ("σ", "update"), ("tanh", "new")],
+    "gru": [("σ", "update"), ("σ", "reset"), ("tanh", "new")],
 }
 
 
@@ -97,13 +97,15 @@ def _inside(ax: Axes, kind: str, left: float, top: float, colour: str) -> None:
         left + 0.75 + place * (1.05 if len(gates) > 1 else 0) + (1.8 if len(gates) == 1 else 0)
         for place in range(len(gates))
     ]
+    if kind == "gru":
+        spots = [left + 0.7, left + 1.8, left + 3.55]
     _label(ax, left - 0.25, lower, "$h, x$")
     ax.plot([left, spots[-1]], [lower, lower], color=GREY, linewidth=1.5, zorder=2)
     for x, (sign, name) in zip(spots, gates, strict=True):
         _arrow(ax, (x, lower), (x, top + 1.13))
         _box(ax, x - 0.32, top + 0.82, 0.64, 0.31, sign, colour)
         if name:
-            ax.text(x + 0.09, top + 1.24, name, fontsize=SMALL - 1, color=GREY, va="center", ha="left")
+            ax.text(x + 0.09, top + 1.24, name, fontsize=SMALL, color=GREY, va="center", ha="left")
     end = left + wide
     if kind == "rnn":
         _arrow(ax, (spots[0], top + 0.82), (spots[0], upper), head=False)
@@ -124,24 +126,35 @@ def _inside(ax: Axes, kind: str, left: float, top: float, colour: str) -> None:
         _arrow(ax, ((i + g) / 2, top + 0.47), ((i + g) / 2, upper + 0.13))
         out = o + 0.72
         ax.plot([out, out], [upper, top + 0.84], color=GREY, linewidth=1.5, zorder=2)
-        ax.text(out + 0.07, top + 0.56, "tanh", fontsize=SMALL - 1, color=GREY, va="center")
+        ax.text(out + 0.07, top + 0.56, "tanh", fontsize=SMALL, color=GREY, va="center")
         _sign(ax, out, top + 0.97, "×")
         _arrow(ax, (o + 0.32, top + 0.97), (out - 0.13, top + 0.97))
         ax.plot([out, out], [top + 1.1, lower], color=GREY, linewidth=1.5, zorder=2)
         _arrow(ax, (out, lower), (end + 0.12, lower))
         _label(ax, end + 0.35, lower, "$h_t$")
         return
-    r, z, n = spots
-    _arrow(ax, (r + 0.32, top + 0.97), (z - 0.32, top + 0.97), head=False, behind=True)
-    keep, add = z, n + 0.75
-    _sign(ax, keep, upper, "×")
+    _gru(ax, spots, top, upper, lower)
+
+
+def _gru(ax: Axes, spots: Sequence[float], top: float, upper: float, lower: float) -> None:
+    """As its equations say: r weighs what the candidate sees of the old state, and z mixes the old state with it."""
+    z, r, n = spots
+    seen, mixed = (r + n) / 2, n + 0.85
+    _sign(ax, z, upper, "×")
     _arrow(ax, (z, top + 0.82), (z, upper + 0.13))
-    ax.text(keep + 0.16, upper + 0.24, "z", fontsize=SMALL, color=GREY, va="center")
+    ax.text(z + 0.08, top + 0.62, "z", fontsize=SMALL, color=GREY, va="center")
+    _sign(ax, seen, top + 0.97, "×")
+    _arrow(ax, (r + 0.32, top + 0.97), (seen - 0.13, top + 0.97))
+    ax.text(r + 0.38, top + 0.86, "r", fontsize=SMALL, color=GREY, va="center")
+    _arrow(ax, (seen, lower), (seen, top + 1.1))
+    ax.text(seen + 0.08, top + 1.26, "h", fontsize=SMALL, color=GREY, va="center")
+    _arrow(ax, (seen + 0.13, top + 0.97), (n - 0.32, top + 0.97))
+    ax.text(n - 0.08, top + 1.26, "x", fontsize=SMALL, color=GREY, va="center", ha="right")
     _sign(ax, n, top + 0.6, "×")
-    ax.text(n + 0.17, top + 0.6, "1 − z", fontsize=SMALL - 1, color=GREY, va="center")
+    ax.text(n - 0.17, top + 0.6, "1 − z", fontsize=SMALL, color=GREY, va="center", ha="right")
     _arrow(ax, (n, top + 0.82), (n, top + 0.73), head=False)
-    _sign(ax, add, upper, "+")
-    _arrow(ax, (n + 0.1, top + 0.5), (add - 0.12, upper + 0.07))
+    _sign(ax, mixed, upper, "+")
+    _arrow(ax, (n + 0.1, top + 0.5), (mixed - 0.12, upper + 0.07))
 
 
 def _box(ax: Axes, left: float, top: float, wide: float, tall: float, text: str, colour: str) -> None:

@@ -1,0 +1,150 @@
+"""A plan with less detail, where a picture of all of it could not be read: blocks as one box each, then stages."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
+
+from experiments.run.network_graph import Node
+from experiments.run.network_merging import ATTENTION
+from experiments.run.network_plan import Box, NetworkPlan, PlanPanel
+
+_PLAIN = ("", "Sequential", "ModuleList", "ModuleDict", "NoneType")
+
+
+SMALL_BLOCK = 5  # boxes; of blocks that are no larger, those of the fullest stage go first
+
+Path = tuple[str, ...]
+
+
+def legible(drawn: NetworkPlan, fits: Callable[[NetworkPlan], bool]) -> tuple[NetworkPlan, bool]:
+    """Return the plan with as much detail as fits, and whether anything was left out.
+
+    Small blocks become a box each before large ones, and of equal ones those of the stage with the most boxes.
+    """
+    if fits(drawn):
+        return drawn, False
+    levels = [0] * len(drawn.panels)
+    coarse = drawn
+    while not fits(coarse):
+        foldable = [place for place, panel in enumerate(coarse.panels) if _foldable(panel, coarse)]
+        if not foldable:
+            return coarse, True
+        place = max(
+            reversed(foldable),
+            key=lambda one: (-_size(_innermost(coarse.panels[one], coarse)), len(coarse.panels[one].boxes)),
+        )
+        levels[place] += 1
+        coarse = _folded(drawn, levels)
+    for place in range(len(levels)):  # what was folded early may have its place since a larger one was
+        while levels[place]:
+            finer = _folded(drawn, [level - (one == place) for one, level in enumerate(levels)])
+            if not fits(finer):
+                break
+            coarse = finer
+            levels[place] -= 1
+    return coarse, True
+
+
+def _folded(drawn: NetworkPlan, levels: list[int]) -> NetworkPlan:
+    """Return a copy with so many folds of each stage."""
+    coarse = NetworkPlan(deepcopy(drawn.panels), deepcopy(drawn.boxes), dict(drawn.nodes))
+    for panel, level in zip(coarse.panels, levels, strict=True):
+        for _ in range(level):
+            for path, numbers in _innermost(panel, coarse):
+                node = coarse.nodes[numbers[0]]
+                _contract(numbers, _title(path, node) if len(path) > 1 else "", panel, coarse)
+                coarse.nodes[numbers[0]] = replace(node, block=path[:-1])
+    return coarse
+
+
+def _foldable(panel: PlanPanel, drawn: NetworkPlan) -> bool:
+    return len(panel.boxes) > 1 and drawn.nodes[panel.boxes[0]].kind != "input"
+
+
+def _innermost(panel: PlanPanel, drawn: NetworkPlan) -> list[tuple[Path, list[int]]]:
+    """Return the innermost blocks that hold several boxes, in the end the stage itself."""
+    for depth in range(max(len(drawn.nodes[number].block) for number in panel.boxes), 1, -1):
+        runs: list[tuple[Path, list[int]]] = []
+        for number in panel.boxes:
+            path = drawn.nodes[number].block[:depth]
+            if not runs or runs[-1][0] != path or len(path) < depth:
+                runs.append((path, []))
+            runs[-1][1].append(number)
+        found = [(path, numbers) for path, numbers in runs if len(numbers) > 1]
+        if found and len(found[0][1]) < len(panel.boxes):
+            return found
+    return [((panel.name,), list(panel.boxes))]
+
+
+def _size(groups: list[tuple[Path, list[int]]]) -> int:
+    whole = len(groups[0][0]) == 1  # a stage of which only its name would stay
+    return max(SMALL_BLOCK, *(len(numbers) for _, numbers in groups)) + whole
+
+
+def _contract(numbers: list[int], title: str, panel: PlanPanel, drawn: NetworkPlan) -> None:
+    boxes, inside, first = drawn.boxes, set(numbers), numbers[0]
+    frames = [(framed, text) for framed, text in panel.frames if set(framed) & inside]
+    around = [text for framed, text in frames if set(framed) == inside]
+    parameters = sum(boxes[one].parameters for one in numbers)
+    trainable = sum(boxes[one].trainable for one in numbers)
+    words = _contents(numbers, drawn, {one: text for framed, text in frames if set(framed) < inside for one in framed})
+    if (
+        any(boxes[one].lines[0] == ATTENTION for one in numbers)
+        and title
+        and ATTENTION not in title
+        and len(numbers) < 6
+    ):
+        title += f" {ATTENTION}"
+    repeats = next((text for text in around if text.startswith("×")), "")
+    alone = all(drawn.nodes[one].auxiliary for one in numbers)
+    title, aside = ("auxiliary head", "in training alone") if alone else (title, "")
+    shape = next((boxes[one].output for one in reversed(numbers) if boxes[one].output), "")
+    each = " each" if repeats and parameters else ""
+    below = " · ".join(filter(None, [shape, f"{parameters:,}{each}" if parameters else ""])) if title else ""
+    head = " ".join(filter(None, [title, repeats]))
+    lines = [line for line in (head, aside, *words, below) if line]
+    sources = {source for one in numbers for source in boxes[one].sources} - inside
+    boxes[first] = Box(lines, "layer", parameters, trainable, sources, shape)
+    for one in numbers[1:]:
+        del boxes[one]
+    for box in boxes.values():
+        box.sources = {first if one in inside else one for one in box.sources}
+    panel.boxes = [one for one in panel.boxes if one not in inside or one == first]
+    panel.frames = [
+        ([one for one in framed if one not in inside or one == first], text)
+        for framed, text in panel.frames
+        if set(framed) - inside or not inside
+    ]
+
+
+def _title(path: Path, node: Node) -> str:
+    """Return the name of a block, or where that is a number the words of its class."""
+    part = path[-1].split(".")[-1]
+    if not part.isdigit():
+        return part.replace("_", " ").replace("attn", "attention")
+    kind = node.block_kinds[len(path) - 1]
+    return f"block {part}" if kind in _PLAIN else re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
+
+
+def _contents(numbers: list[int], drawn: NetworkPlan, repeats: dict[int, str]) -> list[str]:
+    """Return what is inside in two lines at most, as `6 conv, max pool, concat`."""
+    counts: Counter[str] = Counter()
+    for one in numbers:
+        box, node = drawn.boxes[one], drawn.nodes[one]
+        times = int(repeats[one][2:]) if repeats.get(one, "").startswith("× ") else 1
+        word = box.lines[0] if box.kind == "operator" or node.module is None else _first_words(box.lines[0])
+        word, _, more = word.partition(" × ")
+        counts[word] += times * int(more or 1)
+    words = [f"{count} {word}" if count > 1 else word for word, count in counts.items()]
+    if len(words) > 6:
+        words = [*words[:5], "…"]
+    return [", ".join(words[:3]) + ("," if words[3:] else ""), ", ".join(words[3:])]
+
+
+def _first_words(line: str) -> str:
+    """`conv 64 of 3 × 3` is `conv`, `query: dense 128` is `dense`; of blocks, `bottleneck × 3` stays."""
+    return re.split(r"\s+\d", line.partition(": ")[2] or line)[0]
