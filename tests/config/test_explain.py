@@ -111,3 +111,25 @@ def test_options_in_a_folder_of_their_group_are_read() -> None:
     assert defaults_of(found, "model") == [
         ("model", "base/a", ""), ("model", "b", ""), ("hydra/launcher", "c", ""), ("hydra/sweeper", "d", "override /hydra/sweeper"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["fc"], "called head in every network"),
+        (["last", "layer"], "called head in every network"),
+        (["classifier"], "freezing.reset_head=true"),
+        (["backbone"], "freezing=feature_extraction"),
+        (["transfer", "learning"], "weights=RUN"),
+        (["fine-tuning"], "freezing=last_stage"),
+        (["Feature extraction"], "experiments explain freezing"),
+        (["overfitting"], "callbacks=early_stopping"),
+    ],
+)
+def test_words_of_the_course_are_explained(experiments, words: list[str], said: str) -> None:
+    code, output, errors = experiments("explain", *words)
+    assert code == 0 and said in output, errors
+
+
+def test_bare_options_are_named_with_their_group(experiments) -> None:
+    assert "write experiments explain model=resnet18" in experiments("explain", "resnet18")[2]

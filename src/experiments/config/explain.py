@@ -13,9 +13,11 @@ from experiments.config.broken_options import described, description, not_a_file
 from experiments.config.command_words import split_words
 from experiments.config.comments import comment_of, comments, files_of
 from experiments.config.compose import GROUPS, compose, dotted
+from experiments.config.course_words import course_word
 from experiments.config.key_meanings import HYDRA_KEYS, meaning, taken
 from experiments.config.options import option_files
 from experiments.config.refusals import OF_ALL
+from experiments.config.usual_commands import as_option
 from experiments.config.usual_words import not_a_key, unknown_option, usual_key
 from experiments.config.value_rules import rule_of
 from experiments.errors import UserError, unknown
@@ -64,12 +66,17 @@ def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
         raise UserError(f"{key} is no key and no group: experiments claim --list shows all claims")
     if target := taken(key, plain):
         return "\n".join([key, *_said(meaning(key, plain)), f"  default   that of {target}; {key}=… sets it"])
+    if found := course_word(key):
+        word, meaning_here, commands = found
+        return "\n".join([word.replace("_", " "), f"  {meaning_here}", *(f"    {one}" for one in commands)])
     if usual := usual_key(key):
         name = usual.split()[-1].partition("=")[0]
         asked = usual if usual.partition("=")[0] in GROUPS and " " not in usual else name
         raise UserError(f"{key} is {usual} here: write experiments explain {asked}")
     if reason := not_a_key(key):
         raise UserError(f"{key} is no key and no group: {reason}")
+    if (meant := as_option(key, config_dirs)) and not meant.endswith("…"):
+        raise UserError(f"{key} is {meant} here: write experiments explain {meant}")
     raise UserError(unknown(key, "no key and no group", key, [*GROUPS, *keys]))
 
 
@@ -148,5 +155,7 @@ def main(words: list[str]) -> int:
     if not keys or switches:
         raise UserError("explain needs a key: experiments explain data.validation [data=cifar10 …]")
     chosen = [word for word in keys[1:] if "=" in word]
+    if len(asked) > 1 and course_word(" ".join(asked)):  # last layer, transfer learning
+        asked = [" ".join(asked)]
     print(fitted("\n\n".join(explain_key(key, chosen, folders) for key in asked)))
     return 0
