@@ -58,15 +58,21 @@ def notebook(lesson: dict[str, Any]) -> Notebook:
         book.code(_typed(one["run"]))
         if "picture" in one:
             book.code(f'Image("{one["picture"]}")')
-    words = ", ".join(json.dumps(word, ensure_ascii=False) for word in shlex.split(lesson["train"])[2:])
     book.say("## Train it")
-    book.code(f"run = experiments.load(experiments.train({words}, *more))\nrun")
+    if "first" in lesson:
+        book.code(f"experiments.train({_words(lesson['first'])}, *more)")
+    book.code(f"run = experiments.load(experiments.train({_words(lesson['train'])}, *more))\nrun")
     book.code("run.history.tail()")
     book.say("## Questions")
     for one in lesson["questions"]:
         book.say(one["en"])
         book.code(_typed(one["run"]))
     return book
+
+
+def _words(command: str) -> str:
+    """The words of a training as arguments of Python."""
+    return ", ".join(json.dumps(word, ensure_ascii=False) for word in shlex.split(command)[2:])
 
 
 def _typed(command: str) -> str:

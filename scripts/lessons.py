@@ -67,7 +67,7 @@ def run(command: str, folder: Path, small: bool = False) -> tuple[int, str]:
 
     words = shlex.split(command)[1:]
     if small and words[0] == "train":
-        words += SMALL
+        words += SMALL if not any(word.startswith("hydra.run.dir=") for word in words) else SMALL[:-1]
     before, said = Path.cwd(), io.StringIO()
     os.chdir(folder)
     try:
@@ -80,15 +80,16 @@ def run(command: str, folder: Path, small: bool = False) -> tuple[int, str]:
 
 def check() -> int:
     """Runs every command of every lesson once; the number of those that fail."""
-    commands = dict.fromkeys(
-        command
-        for lesson in lessons()
-        for command in [*(one["run"] for one in [*lesson["see"], *lesson["questions"]]), lesson["train"]]
-    )
+    commands: dict[str, str] = {}  # of each, the one that comes before it
+    for lesson in lessons():
+        commands |= dict.fromkeys((one["run"] for one in [*lesson["see"], *lesson["questions"]]), "")
+        commands[lesson["train"]] = lesson.get("first", "")
     failed = 0
-    for command in commands:
+    for command, first in commands.items():
         with tempfile.TemporaryDirectory() as folder:
-            code, said = run(command, Path(folder), small=True)
+            code, said = run(first, Path(folder), small=True) if first else (0, "")
+            if not code:
+                code, said = run(command, Path(folder), small=True)
         print(f"{'ok    ' if code == 0 else 'FAILED'} {command}", flush=True)
         if code:
             failed += 1
@@ -245,7 +246,8 @@ def _page(lesson: dict[str, Any], language: str, shown: list[tuple[str, str, str
         if picture:
             parts.append(f"![{command}](../../images/lessons/{picture})")
     parts += [f"## {words['code']}", f"`{file}`", f"```python\n{source(file, lesson['code']['object'])}\n```"]
-    parts += [f"## {words['train']}", f"```\n{lesson['train']}\n```"]
+    trained = "\n".join(filter(None, [lesson.get("first"), lesson["train"]]))
+    parts += [f"## {words['train']}", f"```\n{trained}\n```"]
     tables = [one for one in map(read_table, table_names()) if one.lesson == number]
     parts += [f"## {words['tables']}"] if tables else []
     for one in tables:
