@@ -53,7 +53,7 @@ SLOW = {
 }
 VARIANTS = [
     ("resnet18", ["model.stem=small"], 16), ("resnet50", ["model.stem=small"], 8), ("resnet20", ["model.shortcut=projection"], 16),
-    ("vgg11_bn", ["model.classifier=small"], 32), ("mobilenet_v2", ["model.stem=small"], 16),
+    ("vgg11_bn", ["model.classifier=small"], 32), ("alexnet_2012", ["model.classifier=small"], 63), ("mobilenet_v2", ["model.stem=small"], 16),
     ("mobilenet_v3_large", ["model.stem=small"], 16), ("googlenet", ["model.stem=small"], 16), ("googlenet", ["model.auxiliary=0"], 32),
     ("inception_v2", ["model.stem=small"], 16), ("inception_v3", ["model.auxiliary=0"], 75), ("squeezenet1_0", ["model.stem=small"], 16),
     ("squeezenet1_1", ["model.stem=small"], 16),
