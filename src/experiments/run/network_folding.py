@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from experiments.run.network_graph import Node
 from experiments.run.network_merging import ATTENTION
-from experiments.run.network_plan import Box, NetworkPlan, PlanPanel
+from experiments.run.network_plan import Box, NetworkPlan, PlanPanel, spaced
 
 _PLAIN = ("", "Sequential", "ModuleList", "ModuleDict", "NoneType")
 
@@ -125,9 +125,9 @@ def _title(path: Path, node: Node) -> str:
     """Return the name of a block, or where that is a number the words of its class."""
     part = path[-1].split(".")[-1]
     if not part.isdigit():
-        return part.replace("_", " ").replace("attn", "attention")
+        return spaced(part.replace("_", " ")).replace("attn", "attention")
     kind = node.block_kinds[len(path) - 1]
-    return f"block {part}" if kind in _PLAIN else re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
+    return f"block {part}" if kind in _PLAIN else spaced(kind)
 
 
 def _contents(numbers: list[int], drawn: NetworkPlan, repeats: dict[int, str]) -> list[str]:

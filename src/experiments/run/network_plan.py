@@ -23,6 +23,7 @@ _WORDS = {
     "Conv2d": "conv", "Conv1d": "conv", "ConvTranspose2d": "up-conv", "Linear": "dense", "MaxPool2d": "max pool",
     "AvgPool2d": "average pool", "AdaptiveAvgPool2d": "global average", "Flatten": "flatten", "BatchNorm2d": "batch norm",
     "BatchNorm1d": "batch norm", "LayerNorm": "layer norm", "Dropout": "dropout", "Embedding": "embedding",
+    "ReLU": "ReLU", "ReLU6": "ReLU6", "LeakyReLU": "leaky ReLU", "ELU": "ELU", "SiLU": "SiLU", "GELU": "GELU",
     "GELUActivation": "GELU", "GELUTanh": "GELU", "QuickGELUActivation": "GELU", "Softmax": "softmax", "NewGELUActivation": "GELU", "Conv1D": "dense", "T5LayerNorm": "layer norm",
     "MultiScaleRoIAlign": "RoI align", "AnchorGenerator": "anchors", "LastLevelMaxPool": "max pool",
 }  # fmt: skip
@@ -171,7 +172,7 @@ def _box(node: Node, sources: set[int]) -> Box:
     if node.kind == "input":
         return Box(["input", shape], "layer", 0, 0, sources)
     count = filters(node.module) if node.module is not None else ""
-    words = _WORDS.get(node.kind, _spaced(node.kind))
+    words = _WORDS.get(node.kind, spaced(node.kind))
     if isinstance(node.module, nn.AdaptiveAvgPool2d) and node.output is not None and node.output[-2:] != (1, 1):
         words = "average pool to"
         count = " × ".join(str(side) for side in node.output[-2:])
@@ -202,11 +203,20 @@ def _add(box: Box, node: Node) -> None:
 
 
 def _repeat_blocks(panel: PlanPanel, kept: dict[int, Node], boxes: dict[int, Box]) -> None:
-    """Leaves out blocks that are the same as the one before, and frames that one with how often it stands there."""
-    blocks: list[tuple[str, list[int]]] = []
-    names = block_names(panel.boxes, kept)
+    """Leaves out blocks that are the same as the one before, and frames that one with how often it stands there: those right
+    inside the stage, then those inside of these.
+    """
+    deepest = max(len(kept[number].path) for number in panel.boxes)
+    for depth in range(_common(panel.boxes, kept), deepest):
+        if panel.frames:
+            return
+        _repeat_at(depth, panel, kept, boxes)
+
+
+def _repeat_at(depth: int, panel: PlanPanel, kept: dict[int, Node], boxes: dict[int, Box]) -> None:
+    blocks: list[tuple[tuple[str, ...], list[int]]] = []
     for number in panel.boxes:
-        name = names[number]
+        name = kept[number].path[: depth + 1]
         if not blocks or blocks[-1][0] != name:
             blocks.append((name, []))
         blocks[-1][1].append(number)
@@ -221,20 +231,21 @@ def _repeat_blocks(panel: PlanPanel, kept: dict[int, Node], boxes: dict[int, Box
         place += times
 
 
+def _common(numbers: Sequence[int], kept: dict[int, Node]) -> int:
+    """Return how many first parts the names of all boxes of a stage share."""
+    paths, common = [kept[number].path for number in numbers], 0
+    while len({one[common] for one in paths if len(one) > common + 1}) == 1 and all(
+        len(one) <= common or one[common] == next(each[common] for each in paths if len(each) > common) for one in paths
+    ):
+        common += 1
+    return common
+
+
 def _name_auxiliary(panel: PlanPanel, kept: dict[int, Node], boxes: dict[int, Box]) -> None:
     """Says in the first box of each head that runs in training alone what it is."""
     for number in panel.boxes:
         if kept[number].auxiliary and not any(kept[one].auxiliary for one in boxes[number].sources):
             boxes[number].lines.insert(1, AUXILIARY)
-
-
-def block_names(numbers: Sequence[int], kept: dict[int, Node]) -> dict[int, str]:
-    """Return the block of each box: the first part of its name in which the names of a stage differ."""
-    parts = {number: kept[number].path or ("",) for number in numbers}
-    deepest, common = max(len(one) for one in parts.values()), 0
-    while common < deepest - 1 and len({one[common] for one in parts.values() if len(one) > common}) == 1:
-        common += 1
-    return {number: ".".join(one[: common + 1]) for number, one in parts.items()}
 
 
 def _same(first: list[int], other: list[int], boxes: dict[int, Box]) -> bool:
@@ -295,6 +306,6 @@ def _operator(sign: str) -> str:
     return "attention" if sign.lstrip("_").startswith(_OF_ATTENTION) else sign.replace("_", " ").strip()
 
 
-def _spaced(name: str) -> str:
+def spaced(name: str) -> str:
     """`SelfAttention` is `self attention`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name).lower()
