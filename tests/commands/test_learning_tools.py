@@ -11,7 +11,10 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from experiments.commands.lr import suggested
 
 Experiments = Callable[..., tuple[int, str, str]]
 SMALL = ("data=digits", "model=mlp", "trainer=cpu")
@@ -31,6 +34,19 @@ def test_a_range_test_suggests_a_rate(experiments: Experiments, tmp_path: Path) 
     ):
         code, _, errors = experiments("lr", *words)
         assert code == 2 and said in errors
+
+
+def test_a_rate_is_suggested_where_the_loss_falls_whatever_single_batches_say() -> None:
+    rates = np.logspace(-6, 0, 100)
+    noise = np.random.default_rng(0).normal(0, 0.15, 100)
+    falls = 1 - 0.7 / (1 + (rates / 1e-3) ** -2)  # by half at 0.001
+    grows = np.where(rates > 0.1, (rates / 0.1) ** 6, 0)
+    rate = suggested(rates.tolist(), (falls + grows + noise).tolist())[2]
+    assert rate is not None and 2e-4 < rate < 3e-3
+    _, smooth, rate = suggested(rates.tolist(), (1 + noise).tolist())
+    assert rate is None and max(smooth) - min(smooth) < 0.3
+    late = suggested(rates.tolist(), (1 - 0.7 / (1 + (rates / 0.2) ** -4)).tolist())
+    assert late[2] == pytest.approx(0.1), "a tenth of the rate where it is lowest"
 
 
 def test_a_step_is_taken_apart(experiments: Experiments, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import argparse
 import math
 import os
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,13 @@ from experiments.system.terminal import fancy
 
 _ABOUT = """\
 Trains for some steps while the learning rate grows, and draws the loss over it (Smith, 2017). The suggestion is where the
-loss falls fastest; a rate at which the loss already rises again is too high. Nothing of it is kept but the picture.
+loss falls fastest, at most a tenth of the rate where it is lowest; where it rises again the rate is too high. Nothing of
+it is kept but the picture.
 """
 
 
 _SMOOTHING = 0.98  # of the Tuner's losses
+_WIDTH = 0.03  # of our own smoothing: the deviation of the bell that weights neighbours, of all steps
 
 
 def main(words: list[str]) -> int:
@@ -65,7 +69,7 @@ def main(words: list[str]) -> int:
 
 
 def range_test(config: Any, low: float, high: float, steps: int) -> tuple[list[float], list[float], float | None]:
-    """Rates, smoothed losses, and the rate where the loss falls fastest; None where it does not fall.
+    """Rates, smoothed losses and a suggestion, as `suggested` gives them.
 
     Raises:
         UserError: where the module has no learning rate to change.
@@ -91,14 +95,43 @@ def range_test(config: Any, low: float, high: float, steps: int) -> tuple[list[f
         finder = Tuner(trainer).lr_find(task, datamodule=data, min_lr=low, max_lr=high, num_training=steps, update_attr=False)  # fmt: skip
     if finder is None or len(finder.results.get("lr", ())) < 4:
         raise UserError("the range test ended after fewer than four steps: lower --min, or give more data")
-    suggestion = finder.suggestion(skip_begin=min(10, steps // 10), skip_end=1)
-    losses = [_unbiased(float(loss), number) for number, loss in enumerate(finder.results["loss"], 1)]
-    return [float(rate) for rate in finder.results["lr"]], losses, suggestion
+    return suggested([float(rate) for rate in finder.results["lr"]], _each_step(finder.results["loss"]))
 
 
-def _unbiased(loss: float, step: int) -> float:
-    """Undoes what Lightning's smoothing does to the first steps, for which it divides by the weight of one step too many."""
-    return loss * (1 - _SMOOTHING ** (step + 1)) / (1 - _SMOOTHING**step)
+def suggested(rates: Sequence[float], losses: Sequence[float]) -> tuple[list[float], list[float], float | None]:
+    """Rates, smoothed losses, and the rate where the loss falls fastest, at most a tenth of that where it is lowest.
+
+    A batch's loss says little of its rate, so neighbours are averaged, to both sides; Lightning's mean over the past begins
+    with single batches and lags at the end. A loss that grows without bound counts as no more than noise above the first.
+
+    Args:
+        rates: growing.
+        losses: of each step alone.
+
+    Returns:
+        No rate where the loss falls by no more than it differs between the first batches.
+    """
+    import numpy as np
+
+    each, count = np.nan_to_num(np.array(losses), nan=np.inf), len(losses)
+    first = each[: max(4, count // 4)]
+    start = np.median(first)
+    noise = 1.4826 * np.median(np.abs(first - start))  # the deviation, of values that are normally distributed
+    width = max(1.0, _WIDTH * count)
+    away = np.subtract.outer(np.arange(count), np.arange(count)) / width
+    weights = np.exp(-(away**2) / 2)
+    smooth = weights @ np.minimum(each, start + 3 * noise) / weights.sum(1)
+    begin, lowest = int(2 * width), int(smooth.argmin())
+    if lowest <= begin or start - smooth[lowest] <= noise:
+        return list(rates), smooth.tolist(), None
+    fastest = begin + int(np.gradient(smooth)[begin : lowest + 1].argmin())
+    return list(rates), smooth.tolist(), min(rates[fastest], rates[lowest] / 10)
+
+
+def _each_step(means: Sequence[float]) -> list[float]:
+    """Return the loss of each step from Lightning's means over the past, which it divides by the weight of one step too many."""
+    sums = [0.0, *(float(mean) * (1 - _SMOOTHING ** (step + 1)) for step, mean in enumerate(means, 1))]
+    return [(now - _SMOOTHING * before) / (1 - _SMOOTHING) for before, now in pairwise(sums)]
 
 
 def _scratch() -> str:
@@ -120,10 +153,6 @@ def picture(rates: list[float], losses: list[float], suggestion: float | None, n
     ax = add_axes(fig, 0.9, 0.7, 6.8, 3.2)
     ax.plot(rates, losses, color=BLUE, linewidth=2)
     ax.set_xscale("log")
-    finite = sorted(loss for loss in losses if math.isfinite(loss))
-    if finite:
-        top = finite[0] + 1.5 * (losses[0] - finite[0] if losses[0] > finite[0] else finite[-1] - finite[0] or 1)
-        ax.set_ylim(finite[0] - 0.1 * (top - finite[0]), top)
     if suggestion is not None:
         ax.axvline(suggestion, color=ORANGE, linestyle="--", linewidth=2)
         ax.text(suggestion, 0.96, f" {suggestion:.2g}", color=GREY, va="top", transform=ax.get_xaxis_transform())
