@@ -31,6 +31,7 @@ def test_a_range_test_suggests_a_rate(experiments: Experiments, tmp_path: Path) 
         (["--steps", "3"], "must be 10 or more"),
         (["nowhere"], "holds no config.yaml"),
         (["data=digits", "task=reconstruction", "model=pca"], "model=pca learns nothing by gradients"),
+        (["data=control"], "learns from rewards has no loss that falls"),
     ):
         code, _, errors = experiments("lr", *words)
         assert code == 2 and said in errors

@@ -74,6 +74,11 @@ def range_test(config: Any, low: float, high: float, steps: int) -> tuple[list[f
     Raises:
         UserError: where the module has no learning rate to change.
     """
+    if str(config.task.get("_target_")).endswith(".PolicyGradient"):
+        raise UserError(
+            "a policy that learns from rewards has no loss that falls as it gets better, so no rate can be read from it: sweep over "
+            "optimizer.lr=1e-4,3e-4,1e-3 and compare the returns"
+        )
     data, task, freezing = built(config)
     from lightning.pytorch.tuner.tuning import Tuner
 
