@@ -322,3 +322,11 @@ def test_a_run_is_drawn_with_what_learned(experiments, tmp_path: Path) -> None:
     code, output, errors = experiments("draw", "run", "--format", "mermaid")
     assert code == 0, errors
     assert "run/drawing/lenet5.mmd" in output and "classDef frozen" in (tmp_path / "run/drawing/lenet5.mmd").read_text()
+
+
+def test_one_file_where_a_file_is_named(experiments, tmp_path: Path) -> None:
+    code, _, errors = experiments("draw", "model=lenet5", "--to", "pictures/net.svg")
+    assert code == 0, errors
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()] == ["pictures/net.svg"]
+    code, _, errors = experiments("show", "softmax", "--to", "numbers.png")
+    assert code == 2 and "--to numbers.png must be a folder, for several files are written" in errors

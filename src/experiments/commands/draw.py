@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from experiments.viz.network_panels import Item, Stage
 
 FORMATS = ("svg", "png", "mermaid")
+_ENDINGS = {".svg": "svg", ".png": "png", ".mmd": "mermaid"}
 _ABOUT = """\
 Draws a network: a panel a stage with shapes and parameters, branches, shortcuts, cells of recurrent layers, encoder and
 decoder. What is frozen and what learns have two colours, as in experiments draw model=resnet18 freezing=feature_extraction.
@@ -38,7 +39,12 @@ def main(words: list[str]) -> int:
     parser.add_argument(
         "--config-dir", action="append", default=[], metavar="FOLDER", help="a further folder of configs"
     )
-    parser.add_argument("--to", type=Path, metavar="FOLDER", help="default: drawing, or RUN/drawing")
+    parser.add_argument(
+        "--to",
+        type=Path,
+        metavar="FOLDER|FILE",
+        help="default: drawing, or RUN/drawing; NAME.png, .svg or .mmd: one file",
+    )
     options = parser.parse_args(words)
     formats = [one for one in options.format.split(",") if one]
     for one in formats:
@@ -54,8 +60,11 @@ def main(words: list[str]) -> int:
     name, title, note, drawn = (
         _of_run(run, options.stage) if run else _of_config(options.network, options.config_dir, options.stage)
     )
-    folder = options.to or (run / "drawing" if run else Path("drawing"))
-    for path in write(folder, name, title, note, drawn, formats):
+    place, shades = options.to or (run / "drawing" if run else Path("drawing")), ("", "_dark")
+    if place.suffix in _ENDINGS and not place.is_dir():
+        formats, shades = [_ENDINGS[place.suffix]], ("",)
+        place, name = place.parent, place.stem
+    for path in write(place, name, title, note, drawn, formats, shades):
         print(f"{path.suffix[1:]:<12} {path}")
     return 0
 
@@ -109,8 +118,16 @@ def undrawn(model: Any, nodes: Sequence[Node]) -> str:
     return f", {sum(left.values()):,} of them not drawn ({names})" if left else ""
 
 
-def write(folder: Path, name: str, title: str, note: str, drawn: NetworkPlan, formats: list[str]) -> list[Path]:
-    """Writes the formats that were asked for; gives their paths.
+def write(
+    folder: Path,
+    name: str,
+    title: str,
+    note: str,
+    drawn: NetworkPlan,
+    formats: list[str],
+    shades: Sequence[str] = ("", "_dark"),
+) -> list[Path]:
+    """Writes the formats that were asked for, for a light and a dark page; gives their paths.
 
     Raises:
         UserError: when the folder cannot be written to.
@@ -123,7 +140,7 @@ def write(folder: Path, name: str, title: str, note: str, drawn: NetworkPlan, fo
         if "mermaid" in formats:
             write_text(folder / f"{name}.mmd", mermaid(drawn))
             paths.append(folder / f"{name}.mmd")
-        for shade in ("", "_dark") if {"svg", "png"} & set(formats) else ():
+        for shade in shades if {"svg", "png"} & set(formats) else ():
             fig = picture(title, note, drawn, dark=bool(shade))
             for kind in ("svg", "png"):
                 if kind in formats:

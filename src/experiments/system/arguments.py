@@ -5,11 +5,24 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+from pathlib import Path
 from typing import NoReturn
 
 from experiments.errors import UserError
 
-_KINDS = {"int": "a whole number", "float": "a number"}
+_KINDS = {"int": "a whole number", "float": "a number", "new_folder": "a folder, for several files are written"}
+
+
+def new_folder(text: str) -> Path:
+    """Read the name of a folder that several files are written to.
+
+    Raises:
+        ValueError: for a name that ends like that of a file, as somebody types who expects one.
+    """
+    path = Path(text)
+    if path.suffix.lower() in (".png", ".svg", ".pdf", ".jpg", ".webp", ".html", ".htm") and not path.is_dir():
+        raise ValueError
+    return path
 
 
 class Parser(argparse.ArgumentParser):

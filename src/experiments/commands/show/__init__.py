@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from experiments.errors import UserError
-from experiments.system.arguments import Parser
+from experiments.system.arguments import Parser, new_folder
 from experiments.system.terminal import waiting
 
 _ABOUT = """\
@@ -48,7 +48,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--unit", type=int, metavar="N", help="look at this unit (channel) of the stage")
     parser.add_argument("--class", dest="label", metavar="NAME", help="look at examples of and evidence for this class")
     parser.add_argument("--examples", type=int, default=1000, metavar="N", help="test examples to go through (1000)")
-    parser.add_argument("--to", type=Path, metavar="FOLDER", help="where to write (default: RUN/show)")
+    parser.add_argument("--to", type=new_folder, metavar="FOLDER", help="where to write (default: RUN/show)")
     options = parser.parse_args(words)
     if options.unit is not None and options.unit < 0:
         raise UserError(f"--unit {options.unit} must be 0 or more: try --unit 0")

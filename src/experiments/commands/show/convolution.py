@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.errors import UserError
-from experiments.system.arguments import Parser
+from experiments.system.arguments import Parser, new_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +81,9 @@ def main(words: list[str]) -> int:
     parser.add_argument("--image", default=IMAGE, metavar="ROWS", help=f'"{IMAGE}"')
     parser.add_argument("--filter", default=FILTER, metavar="ROWS", help=f'"{FILTER}"')
     parser.add_argument("--bias", type=float, default=0.0, metavar="X", help="added to every sum (0)")
-    parser.add_argument("--to", type=Path, default=Path("convolution"), metavar="FOLDER", help="default: convolution")
+    parser.add_argument(
+        "--to", type=new_folder, default=Path("convolution"), metavar="FOLDER", help="default: convolution"
+    )
     options = parser.parse_args(words)
     for name, least in (("stride", 1), ("padding", 0), ("dilation", 1)):
         if getattr(options, name) < least:

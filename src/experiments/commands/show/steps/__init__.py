@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.errors import UserError
-from experiments.system.arguments import Parser
+from experiments.system.arguments import Parser, new_folder
 
 if TYPE_CHECKING:
     from experiments.viz.board import Board
@@ -61,7 +61,7 @@ def main(name: str, words: list[str]) -> int:
         f"experiments show {name}", description=module.ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     module.arguments(parser)
-    parser.add_argument("--to", type=Path, default=Path(name), metavar="FOLDER", help=f"default: {name}")
+    parser.add_argument("--to", type=new_folder, default=Path(name), metavar="FOLDER", help=f"default: {name}")
     parser.set_defaults(name=name)
     options = parser.parse_args(words)
     return show_board(module.board(options), options.to, name)
