@@ -60,11 +60,10 @@ def main(words: list[str]) -> int:
     name, title, note, drawn = (
         _of_run(run, options.stage) if run else _of_config(options.network, options.config_dir, options.stage)
     )
-    place, shades = options.to or (run / "drawing" if run else Path("drawing")), ("", "_dark")
-    if place.suffix in _ENDINGS and not place.is_dir():
-        formats, shades = [_ENDINGS[place.suffix]], ("",)
-        place, name = place.parent, place.stem
-    for path in write(place, name, title, note, drawn, formats, shades):
+    place = options.to or (run / "drawing" if run else Path("drawing"))
+    if one_file := place.suffix in _ENDINGS and not place.is_dir():
+        formats, name, place = [_ENDINGS[place.suffix]], place.stem, place.parent
+    for path in write(place, name, title, note, drawn, formats, dark=not one_file):
         print(f"{path.suffix[1:]:<12} {path}")
     return 0
 
@@ -125,9 +124,9 @@ def write(
     note: str,
     drawn: NetworkPlan,
     formats: list[str],
-    shades: Sequence[str] = ("", "_dark"),
+    dark: bool = True,
 ) -> list[Path]:
-    """Writes the formats that were asked for, for a light and a dark page; gives their paths.
+    """Writes the formats that were asked for, pictures for a light page and for a dark one, too; gives their paths.
 
     Raises:
         UserError: when the folder cannot be written to.
@@ -140,7 +139,7 @@ def write(
         if "mermaid" in formats:
             write_text(folder / f"{name}.mmd", mermaid(drawn))
             paths.append(folder / f"{name}.mmd")
-        for shade in shades if {"svg", "png"} & set(formats) else ():
+        for shade in ("", "_dark")[: 1 + dark] if {"svg", "png"} & set(formats) else ():
             fig = picture(title, note, drawn, dark=bool(shade))
             for kind in ("svg", "png"):
                 if kind in formats:
