@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 _MOVED = {
@@ -56,6 +57,7 @@ _MOVED = {
 }
 
 
+@lru_cache(maxsize=1000)  # a comparison asks for the same few names of thousands of runs
 def renamed(target: str) -> str:
     """Gives the name of today for a `_target_`, such as `experiments.data.mnist.MNIST`."""
     prefix, _, rest = target.partition(".")
