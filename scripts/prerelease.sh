@@ -3,7 +3,7 @@
 # .venv (or the folder given). What fails there is reported, and fails nothing: it says what the next release will break.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-limit=${LIMIT:-90} # seconds for the installation, and for the tests
+limit=${LIMIT:-180} # seconds for the installation, and for the tests
 base=${1:-.venv}
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
