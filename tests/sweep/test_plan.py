@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hydra
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -43,7 +44,9 @@ def cells_by_group() -> list[list[str]]:
     columns = [[f"{group}={option}" for option in options(group)] for group in groups]
     rows = [[word for word in row if word] for row in itertools.zip_longest(*columns, fillvalue="")]
     rows = [[*row, "data.root=somewhere"] if "data=image_folder" in row else row for row in rows]
-    return rows + [[f"{group}={option}"] for group in ("experiment", "sweep") for option in options(group)[:3]]
+    # From 1.4 on Hydra refuses a job that would change its sweeper, as an option of `sweep` does.
+    alone = ("experiment", "sweep") if hydra.__version__.startswith("1.3.") else ("experiment",)
+    return rows + [[f"{group}={option}"] for group in alone for option in options(group)[:3]]
 
 
 @pytest.mark.parametrize(
