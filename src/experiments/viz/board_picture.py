@@ -22,7 +22,8 @@ CURVE = (4.2, 2.6)  # inches
 def board_picture(board: Board) -> Figure:
     """Return all steps below each other."""
     sizes = [_size(step) for step in board.steps]
-    longest = max(text_width(line, TEXT) for step in board.steps for line in [step.title, *step.sums])
+    titles = [text_width(_title(step, number), TEXT, bold=True) for number, step in enumerate(board.steps, 1)]
+    longest = max([*titles, *(text_width(line, TEXT) for step in board.steps for line in step.sums)])
     width = max(2 * MARGIN + max(wide for wide, _ in sizes), 2 * MARGIN + longest + 0.3, 7.0)
     how = writing(_all_texts(board))
     top = 1.1 if how.note else 0.8
@@ -33,6 +34,10 @@ def board_picture(board: Board) -> Figure:
         _step(fig, ax, step, number, top, how)
         top += tall
     return fig
+
+
+def _title(step: Step, number: int) -> str:
+    return f"{number}. {step.title}"
 
 
 def _all_texts(board: Board) -> list[str]:
@@ -70,7 +75,7 @@ def _columns(grid: Grid) -> tuple[float, float]:
 
 def _step(fig: Figure, ax: Axes, step: Step, number: int, top: float, how: FontWriting) -> None:
     script = how.families
-    ax.text(MARGIN, top + 0.12, f"{number}. {step.title}", fontsize=TEXT, color=INK, va="center", weight="bold")
+    ax.text(MARGIN, top + 0.12, _title(step, number), fontsize=TEXT, color=INK, va="center", weight="bold")
     tallest = max((_item_size(item)[1] for item in step.items), default=0.0)
     left, middle = MARGIN, top + 0.42 + tallest / 2
     labels = 0.17 if any(isinstance(item, Grid) and item.label for item in step.items) else 0.0
