@@ -349,6 +349,8 @@ def test_values_of_the_usual_type_are_checked_without_a_second_composition(monke
     config = compose(words)
     monkeypatch.setattr("experiments.config.value_types.compose", None)
     assert type_problems(config, None) == []
+    monkeypatch.setattr("experiments.config.value_types.inherited", None)  # a sweep brings the defaults of its runs
+    assert type_problems(config, compose(words[:2])) == []
 
 
 def test_a_value_of_another_type_is_refused(experiments) -> None:

@@ -23,7 +23,9 @@ def type_problems(config: Any, defaults: Any) -> list[str]:
         if "." in override.key_or_group and not override.is_delete() and not override.is_add():
             given[override.key_or_group] = override
     given = {key: one for key, one in given.items() if not key.startswith("hydra.") and key not in RULES}
-    if all(_as_in_its_file(config, key) for key in given):  # which spares a second composition
+    if not given:
+        return []
+    if defaults is None and all(_as_in_its_file(config, key) for key in given):  # which spares a second composition
         return []
     rest = [word for word in config.run.overrides if not any(word.lstrip("+").startswith(f"{key}=") for key in given)]
     try:
