@@ -139,14 +139,15 @@ def write(
         if "mermaid" in formats:
             write_text(folder / f"{name}.mmd", mermaid(drawn))
             paths.append(folder / f"{name}.mmd")
-        for shade in ("", "_dark")[: 1 + dark] if {"svg", "png"} & set(formats) else ():
+        kinds = [kind for kind in ("svg", "png") if kind in formats]
+        shades = ("", "_dark") if dark else ("",)
+        for shade in shades if kinds else ():
             fig = picture(title, note, drawn, dark=bool(shade))
-            for kind in ("svg", "png"):
-                if kind in formats:
-                    path = folder / f"{name}{shade}.{kind}"
-                    with atomic_path(path) as temporary:
-                        fig.savefig(temporary, format=kind, dpi=150, facecolor=fig.get_facecolor())
-                    paths.append(path)
+            for kind in kinds:
+                path = folder / f"{name}{shade}.{kind}"
+                with atomic_path(path) as temporary:
+                    fig.savefig(temporary, format=kind, dpi=150, facecolor=fig.get_facecolor())
+                paths.append(path)
     except OSError as error:
         raise UserError(f"--to {folder} cannot be written to ({error.strerror}): choose another folder") from error
     return sorted(paths)

@@ -10,14 +10,14 @@ from dataclasses import replace
 
 from experiments.run.network_graph import Node
 from experiments.run.network_merging import ATTENTION
-from experiments.run.network_plan import Box, NetworkPlan, PlanPanel, spaced
+from experiments.run.network_plan import AUXILIARY, Box, NetworkPlan, PlanPanel, spaced
 
 _PLAIN = ("", "Sequential", "ModuleList", "ModuleDict", "NoneType")
 
 
 SMALL_BLOCK = 5  # boxes; of blocks that are no larger, those of the fullest stage go first
 
-Path = tuple[str, ...]
+BlockPath = tuple[str, ...]
 
 
 def legible(drawn: NetworkPlan, fits: Callable[[NetworkPlan], bool]) -> tuple[NetworkPlan, bool]:
@@ -65,10 +65,10 @@ def _foldable(panel: PlanPanel, drawn: NetworkPlan) -> bool:
     return len(panel.boxes) > 1 and drawn.nodes[panel.boxes[0]].kind != "input"
 
 
-def _innermost(panel: PlanPanel, drawn: NetworkPlan) -> list[tuple[Path, list[int]]]:
+def _innermost(panel: PlanPanel, drawn: NetworkPlan) -> list[tuple[BlockPath, list[int]]]:
     """Return the innermost blocks that hold several boxes, in the end the stage itself."""
     for depth in range(max(len(drawn.nodes[number].block) for number in panel.boxes), 1, -1):
-        runs: list[tuple[Path, list[int]]] = []
+        runs: list[tuple[BlockPath, list[int]]] = []
         for number in panel.boxes:
             path = drawn.nodes[number].block[:depth]
             if not runs or runs[-1][0] != path or len(path) < depth:
@@ -80,7 +80,7 @@ def _innermost(panel: PlanPanel, drawn: NetworkPlan) -> list[tuple[Path, list[in
     return [((panel.name,), list(panel.boxes))]
 
 
-def _size(groups: list[tuple[Path, list[int]]]) -> int:
+def _size(groups: list[tuple[BlockPath, list[int]]]) -> int:
     whole = len(groups[0][0]) == 1  # a stage of which only its name would stay
     return max(SMALL_BLOCK, *(len(numbers) for _, numbers in groups)) + whole
 
@@ -101,7 +101,7 @@ def _contract(numbers: list[int], title: str, panel: PlanPanel, drawn: NetworkPl
         title += f" {ATTENTION}"
     repeats = next((text for text in around if text.startswith("×")), "")
     alone = all(drawn.nodes[one].auxiliary for one in numbers)
-    title, aside = ("auxiliary head", "in training alone") if alone else (title, "")
+    title, aside = AUXILIARY.split(", ") if alone else (title, "")
     shape = next((boxes[one].output for one in reversed(numbers) if boxes[one].output), "")
     each = " each" if repeats and parameters else ""
     below = " · ".join(filter(None, [shape, f"{parameters:,}{each}" if parameters else ""])) if title else ""
@@ -121,7 +121,7 @@ def _contract(numbers: list[int], title: str, panel: PlanPanel, drawn: NetworkPl
     ]
 
 
-def _title(path: Path, node: Node) -> str:
+def _title(path: BlockPath, node: Node) -> str:
     """Return the name of a block, or where that is a number the words of its class."""
     part = path[-1].split(".")[-1]
     if not part.isdigit():

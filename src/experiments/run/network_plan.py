@@ -93,7 +93,7 @@ def plan(nodes: Sequence[Node], only: str | None = None) -> NetworkPlan:
     follows = _followers(kept, sources)
     boxes = {number: _box(kept[number], sources[number]) for number in kept if number not in follows}
     for number, box in boxes.items():
-        box.output = panel_shape(kept[number].output)
+        box.output = _shape(kept[number].output)
     for number, before in follows.items():
         root = _root(before, follows)
         if type(kept[number].module) is not nn.Identity:
@@ -112,7 +112,7 @@ def plan(nodes: Sequence[Node], only: str | None = None) -> NetworkPlan:
         panel = next(one for one in reversed(panels) if one.name == stage)
         if node.output is not None and not node.auxiliary:
             several = node.kind == "input" and panel.output
-            panel.output = f"{panel.output} and {panel_shape(node.output)}" if several else panel_shape(node.output)
+            panel.output = f"{panel.output} and {_shape(node.output)}" if several else _shape(node.output)
         panel.parameters, panel.trainable = panel.parameters + node.parameters, panel.trainable + node.trainable
         if number not in panel.boxes:
             panel.boxes.append(number)
@@ -159,7 +159,7 @@ def _stage(number: int, kept: dict[int, Node]) -> str:
 
 
 def _box(node: Node, sources: set[int]) -> Box:
-    shape = panel_shape(node.output)
+    shape = _shape(node.output)
     if isinstance(node.module, nn.RNNBase):
         line = f"{node.kind}, {filters(node.module)} units"
         return Box([line, _below(shape, node.parameters)], node.kind.lower(), node.parameters, node.trainable, sources)
@@ -196,10 +196,10 @@ def _add(box: Box, node: Node) -> None:
     else:
         box.lines.insert(place, f"+ {word}" if box.kind != "operator" else word)
     if node.output is not None and len(box.lines) > 2:
-        box.lines[-1] = _below(panel_shape(node.output), box.parameters + node.parameters)
+        box.lines[-1] = _below(_shape(node.output), box.parameters + node.parameters)
     box.parameters += node.parameters
     box.trainable += node.trainable
-    box.output = panel_shape(node.output) or box.output
+    box.output = _shape(node.output) or box.output
 
 
 def _repeat_blocks(panel: PlanPanel, kept: dict[int, Node], boxes: dict[int, Box]) -> None:
@@ -294,7 +294,7 @@ def _repeat_panels(whole: NetworkPlan, kept: dict[int, Node]) -> None:
         place += 1
 
 
-def panel_shape(shape: tuple[int, ...] | None) -> str:
+def _shape(shape: tuple[int, ...] | None) -> str:
     return "" if not shape else " × ".join(f"{one}" for one in shape)
 
 

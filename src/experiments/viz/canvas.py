@@ -7,7 +7,7 @@ automatic layouts draw everything twice or more.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,11 @@ def tile(
         aspect="auto",
         interpolation="antialiased" if max(tall, wide) > side * DPI else "nearest",
     )
+
+
+def above_rounding(values: Sequence[float]) -> list[float]:
+    """Values for a logarithmic axis; below 1e-12 lies nothing but rounding."""
+    return [max(value, 1e-12) for value in values]
 
 
 def quiet(ax: Axes) -> None:

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from experiments.viz.canvas import BLUE, GREEN, INK, ORANGE, SMALL, TEXT, add_axes, figure, quiet
-
-SMALLEST = 1e-12  # below it lies nothing but rounding
+from experiments.viz.canvas import BLUE, GREEN, INK, ORANGE, SMALL, TEXT, above_rounding, add_axes, figure, quiet
 
 
 def gradient_reach(norms: Mapping[int, Sequence[float]]) -> Figure:
@@ -25,7 +23,7 @@ def gradient_reach(norms: Mapping[int, Sequence[float]]) -> Figure:
     quiet(ax)
     ax.set_yscale("log")
     for row, (epoch, colour) in enumerate(zip(chosen, (BLUE, ORANGE, GREEN), strict=False)):
-        line = [max(value, SMALLEST) for value in norms[epoch]]
+        line = above_rounding(norms[epoch])
         ax.plot(range(len(line) - 1, -1, -1), line, color=colour, linewidth=2.2)
         name = "at the start" if epoch == 0 else f"after {epoch} epoch{'s' if epoch > 1 else ''}"
         fig.text(1 - 2.0 / width, 0.78 - 0.08 * row, f"● {name}", fontsize=TEXT, color=colour, weight="bold")

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from experiments.viz.canvas import BLUE, GREEN, INK, ORANGE, SMALL, TEXT, add_axes, figure, quiet
+from experiments.viz.canvas import BLUE, GREEN, INK, ORANGE, SMALL, TEXT, above_rounding, add_axes, figure, quiet
 
-SMALLEST = 1e-12  # below it lies nothing but rounding
 MOST = 12  # names below the axis
 
 
@@ -29,7 +28,7 @@ def gradient_by_layer(layers: Sequence[str], norms: Mapping[int, Sequence[float]
     quiet(ax)
     ax.set_yscale("log")
     for row, (epoch, colour) in enumerate(zip(chosen, (BLUE, ORANGE, GREEN), strict=False)):
-        line = [max(value, SMALLEST) for value in norms[epoch]]
+        line = above_rounding(norms[epoch])
         ax.plot(range(1, len(line) + 1), line, color=colour, linewidth=2.2, marker="o", markersize=3)
         name = "at the first step" if epoch == 0 else f"in epoch {epoch}"
         fig.text(1 - 2.0 / width, 0.78 - 0.08 * row, f"● {name}", fontsize=TEXT, color=colour, weight="bold")

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from experiments.viz.canvas import BLUE, INK, SMALL, add_axes, figure, quiet
+from experiments.viz.canvas import BLUE, INK, SMALL, above_rounding, add_axes, figure, quiet
 
-SMALLEST = 1e-12  # below it lies nothing but rounding
 LARGEST = 1e38  # as which the callback writes what is no finite number
 
 
@@ -24,7 +23,7 @@ def gradient_by_step(norms: Sequence[float]) -> Figure:
     ax = add_axes(fig, 0.95, 0.75, width - 1.4, height - 1.5)
     quiet(ax)
     ax.set_yscale("log")
-    line = [max(value, SMALLEST) for value in norms]
+    line = above_rounding(norms)
     ax.plot(
         range(1, len(line) + 1), line, color=BLUE, linewidth=1.6, marker="o" if len(line) <= 60 else "", markersize=3
     )

@@ -97,12 +97,11 @@ def _parts(
     boxes: Sequence[int], edges: set[tuple[int, int]], sizes: Mapping[int, Size], leads: Collection[int]
 ) -> list[Layout]:
     """Return waists and what lies between two of them, from top to bottom."""
-    after = reached(boxes, edges)
-    waists = {box for box in boxes if all(box == one or one in after[box] or box in after[one] for one in boxes)}
+    alone = set(waists(boxes, reached(boxes, edges)))
     parts: list[Layout] = []
     rest: list[int] = []
     for box in boxes:
-        if box not in waists:
+        if box not in alone:
             rest.append(box)
             continue
         parts += _side_by_side(rest, edges, sizes, len(boxes), leads)
@@ -150,6 +149,11 @@ def reached(boxes: Sequence[int], edges: set[tuple[int, int]]) -> dict[int, set[
         if a in after and b in after:
             after[a] |= {b} | after[b]
     return after
+
+
+def waists(boxes: Sequence[int], after: Mapping[int, set[int]]) -> list[int]:
+    """Return the boxes that nothing runs beside: all others come before or behind."""
+    return [box for box in boxes if all(box == one or one in after[box] or box in after[one] for one in boxes)]
 
 
 def _components(boxes: Sequence[int], edges: set[tuple[int, int]]) -> list[list[int]]:

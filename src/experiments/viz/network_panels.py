@@ -8,7 +8,7 @@ from math import inf
 from typing import NamedTuple
 
 from experiments.viz.canvas import SMALL, TEXT, TITLE
-from experiments.viz.network_layout import COLUMN_GAP, Layout, Size, arranged, reached
+from experiments.viz.network_layout import COLUMN_GAP, Layout, Size, arranged, reached, waists
 from experiments.viz.raster import text_width
 from experiments.viz.recurrent_cell import CELL_SIZE
 
@@ -111,6 +111,7 @@ def beside_width(boxes: Collection[int], beside: Mapping[int, str]) -> float:
 
 
 def box_size(item: Item) -> Size:
+    """Width and height of a box, in inches."""
     if item.kind in ("rnn", "lstm", "gru"):
         return CELL_SIZE
     if item.kind == "operator" and len(item.lines) == 1 and len(item.lines[0]) <= 1:
@@ -160,10 +161,10 @@ def _beside_the_next(boxes: Sequence[int], edges: set[tuple[int, int]]) -> set[t
     """Return edges from where a side way ends, such as an auxiliary head, to behind the block that runs meanwhile."""
     after = reached(boxes, edges)
     main = [box for box in boxes if box == boxes[-1] or boxes[-1] in after[box]]
-    waists = [box for box in main if all(box == one or one in after[box] or box in after[one] for one in main)]
+    alone = waists(main, after)
     found = set()
     for end in (box for box in boxes if box not in main and not after[box] and any(b == box for _, b in edges)):
-        behind = [box for box in waists if box > end]
+        behind = [box for box in alone if box > end]
         reads = {b for a, b in edges for start in main if a == start and end in after[start] and b in behind[:1]}
         if behind:
             found |= {(end, one) for one in (behind[1:2] if behind[0] in reads else behind[:1])}

@@ -59,7 +59,7 @@ class StageWays:
                 (x, y), (wide, tall) = self._middles[number], self._sizes[number]
                 end = x - wide / 2
                 middle = y + tall / 2
-                arrow(self._ax, [(end - ARROW, middle), (end, middle)], colour=GREEN)
+                _arrow(self._ax, [(end - ARROW, middle), (end, middle)], colour=GREEN)
                 self._ax.text(
                     end - ARROW - 0.04, middle, self._beside[number], fontsize=SMALL, color=GREEN, ha="right", va="center",
                     zorder=4, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
@@ -88,7 +88,7 @@ class StageWays:
             free = [way for way in ways if not _hits(way, others)]
             start = (x0 + self._sizes[source][0] / 2, y0 - self._sizes[source][1] / 2)
         if free:
-            arrow(self._ax, free[0])
+            _arrow(self._ax, free[0])
         else:
             self._around(start, number)
 
@@ -103,7 +103,7 @@ class StageWays:
         free = (out + step * LANE for step in range(3))
         out = next((one for one in free if not any(shares(one, start[1], end[1], lane) for lane in self._lanes)), out)
         self._lanes.append((out, start[1], end[1]))
-        arrow(self._ax, [start, (out, start[1]), (out, end[1]), end], colour=GREEN)
+        _arrow(self._ax, [start, (out, start[1]), (out, end[1]), end], colour=GREEN)
 
 
 def between_panels(ax: Axes, stages: Sequence[Stage], items: Mapping[int, Item], drawn: Placed) -> None:
@@ -123,11 +123,11 @@ def between_panels(ax: Axes, stages: Sequence[Stage], items: Mapping[int, Item],
                     _above(ax, pair, drawn)
             elif to[0] > left:
                 y = max(top, to[1]) + HEAD / 2
-                arrow(ax, [(left + wide, y), (to[0], y)])
+                _arrow(ax, [(left + wide, y), (to[0], y)])
             else:  # the next row
                 bottom = to[1] - ROW_GAP / 2
                 start, end = (left + wide / 2, top + tall), (to[0] + 0.6, to[1])
-                arrow(ax, [start, (start[0], bottom), (end[0], bottom), end])
+                _arrow(ax, [start, (start[0], bottom), (end[0], bottom), end])
 
 
 def _above(ax: Axes, pair: tuple[int, int], drawn: Placed) -> None:
@@ -138,14 +138,14 @@ def _above(ax: Axes, pair: tuple[int, int], drawn: Placed) -> None:
     free = all(spots[p][1] > max(top, to[1]) + 0.3 for p in range(pair[0] + 1, pair[1]))
     if free and abs(top - to[1]) < 0.1:
         y = top + 0.22
-        arrow(ax, [(left + wide, y), (to[0], y)], colour=GREEN)
+        _arrow(ax, [(left + wide, y), (to[0], y)], colour=GREEN)
         return
     above = min(spots[p][1] for p in range(pair[0], pair[1] + 1)) - 0.08 - 0.07 * min(3, pair[1] - pair[0])
     start, end = (left + wide / 2, top), (to[0] + drawn.panels[pair[1]][0] / 2, to[1])
-    arrow(ax, [start, (start[0], above), (end[0], above), end], colour=GREEN)
+    _arrow(ax, [start, (start[0], above), (end[0], above), end], colour=GREEN)
 
 
-def arrow(ax: Axes, points: Sequence[Point], colour: str = GREY) -> None:
+def _arrow(ax: Axes, points: Sequence[Point], colour: str = GREY) -> None:
     if len(points) > 2:
         path = Path(list(points[:-1]), [Path.MOVETO] + [Path.LINETO] * (len(points) - 2))
         ax.add_patch(PathPatch(path, facecolor="none", edgecolor=colour, linewidth=1.5, joinstyle="round", zorder=2))
