@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.commands.run_or_config import bare_trainer, built, config_of
+from experiments.config.signatures import is_a
 from experiments.errors import UserError, as_typed
 from experiments.system.arguments import Parser
 from experiments.system.terminal import fancy
@@ -69,12 +70,12 @@ def main(words: list[str]) -> int:
 
 
 def range_test(config: Any, low: float, high: float, steps: int) -> tuple[list[float], list[float], float | None]:
-    """Rates, smoothed losses and a suggestion, as `suggested` gives them.
+    """Rates, smoothed losses, and the rate to take; None where none suggests itself.
 
     Raises:
         UserError: where the module has no learning rate to change.
     """
-    if str(config.task.get("_target_")).endswith(".PolicyGradient"):
+    if is_a(str(config.task.get("_target_")), ("PolicyGradient",)):
         raise UserError(
             "a policy that learns from rewards has no loss that falls as it gets better, so no rate can be read from it: sweep over "
             "optimizer.lr=1e-4,3e-4,1e-3 and compare the returns"
@@ -100,11 +101,12 @@ def range_test(config: Any, low: float, high: float, steps: int) -> tuple[list[f
         finder = Tuner(trainer).lr_find(task, datamodule=data, min_lr=low, max_lr=high, num_training=steps, update_attr=False)  # fmt: skip
     if finder is None or len(finder.results.get("lr", ())) < 4:
         raise UserError("the range test ended after fewer than four steps: lower --min, or give more data")
-    return suggested([float(rate) for rate in finder.results["lr"]], _each_step(finder.results["loss"]))
+    rates = [float(rate) for rate in finder.results["lr"]]
+    return rates, *suggested(rates, _each_step(finder.results["loss"]))
 
 
-def suggested(rates: Sequence[float], losses: Sequence[float]) -> tuple[list[float], list[float], float | None]:
-    """Rates, smoothed losses, and the rate where the loss falls fastest, at most a tenth of that where it is lowest.
+def suggested(rates: Sequence[float], losses: Sequence[float]) -> tuple[list[float], float | None]:
+    """Smoothed losses, and the rate where they fall fastest, at most a tenth of that where they are lowest.
 
     A batch's loss says little of its rate, so neighbours are averaged, to both sides; Lightning's mean over the past begins
     with single batches and lags at the end. A loss that grows without bound counts as no more than noise above the first.
@@ -128,9 +130,9 @@ def suggested(rates: Sequence[float], losses: Sequence[float]) -> tuple[list[flo
     smooth = weights @ np.minimum(each, start + 3 * noise) / weights.sum(1)
     begin, lowest = int(2 * width), int(smooth.argmin())
     if lowest <= begin or start - smooth[lowest] <= noise:
-        return list(rates), smooth.tolist(), None
+        return smooth.tolist(), None
     fastest = begin + int(np.gradient(smooth)[begin : lowest + 1].argmin())
-    return list(rates), smooth.tolist(), min(rates[fastest], rates[lowest] / 10)
+    return smooth.tolist(), min(rates[fastest], rates[lowest] / 10)
 
 
 def _each_step(means: Sequence[float]) -> list[float]:
