@@ -129,7 +129,17 @@ def test_every_architecture_has_an_experiment() -> None:
     assert {target(model) for model in option_files("model")} == paired
 
 
-def test_every_option_composes() -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("group", "option"),  # those of `experiment` are composed above
+    [(group, option) for group in GROUPS if group not in ("sweep", "experiment") for option in option_files(group)],
+)
+def test_every_option_composes_alone(group: str, option: str) -> None:
+    config = compose([f"{group}={option}", *(REQUIRED.get(option, []) if group == "data" else [])])
+    assert config.run.choices[group] == option
+
+
+def test_every_option_composes_beside_others() -> None:
     """Each stands in one config at least, beside the options of other groups that have its place in their lists."""
     columns = [  # those of `experiment` are composed above
         [(group, option) for option in option_files(group)] for group in GROUPS if group not in ("sweep", "experiment")
