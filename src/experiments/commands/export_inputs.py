@@ -20,6 +20,8 @@ def flattened(loaded: Loaded, files: list[str]) -> tuple[Any, list[Any]]:
     examples or files; always two examples or more, so that no exporter takes the batch for a single one.
     """
     import torch
+
+    # torch documents no public way to take nested outputs apart and put them together again.
     from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
     if files:

@@ -56,9 +56,9 @@ def unknown_command(words: Sequence[str], known: Sequence[str]) -> str:
     if meant := _COMMANDS.get(command.lower().replace("-", "_"), _COMMANDS.get(command)):
         return f"{command} is {meant} here: write experiments {meant}"
     if command.startswith("--") and _meant_by(command.partition("=")[0]):
-        return f"{command} is no command: write experiments {' '.join(['train', *_with_keys(words)])}"
+        return f"{command} is no command: write experiments train {' '.join(_with_keys(words))}"
     if "=" in command.lstrip("-"):
-        return f"{command} is no command: write experiments {' '.join(['train', command.lstrip('-'), *rest])}"
+        return f"{command} is no command: write experiments train {' '.join([command.lstrip('-'), *rest])}"
     if found := as_option(command):
         return f"{command} is no command: write experiments train {found}"
     return unknown(command, "no command", command, known)

@@ -171,6 +171,7 @@ def _run_kernel(kernel: nn.Module, values: Tensor, state: State | None) -> Any:
 @cache
 def _has_bf16() -> bool:
     """Tell whether this processor computes in bf16."""
+    # torch.backends.cpu names AVX-512 alone; whether oneDNN computes in bf16 nothing public says.
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
