@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +60,49 @@ def test_a_list_of_a_sweep_with_odd_values_is_made_again(experiments: Any, tmp_p
     (tmp_path / "sweep.json").write_text(json.dumps(content | {"cells": [content["cells"][0] | {"words": [1]}]}))
     code, output, _ = experiments("status", str(tmp_path))
     assert code == 0 and "1 done" in output
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", '{"cells": [{"num', "[" * 100_000, "\xff"])
+def test_a_lost_list_is_said(experiments: Any, tmp_path: Path, content: str | None) -> None:
+    """Runs that had not begun stood in it alone."""
+    swept(tmp_path / "sweep")
+    listing = tmp_path / "sweep" / "sweep.json"
+    listing.unlink()
+    if content is not None:
+        listing.write_text(content, encoding="latin-1")
+    code, output, errors = experiments("status", "sweep")
+    assert code == 0 and "1 done" in output
+    assert errors.count("warning") == 1 and "repeat the sweep's command with hydra.sweep.dir=sweep" in errors, errors
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder", "endless"])
+def test_a_lock_that_is_no_file(experiments: Any, tmp_path: Path, kind: str) -> None:
+    swept(tmp_path / "sweep")
+    lock, victim = tmp_path / "sweep" / ".lock", tmp_path / "victim"
+    victim.write_text("mine")
+    if kind == "pipe":
+        os.mkfifo(lock)
+    elif kind == "folder":
+        lock.mkdir()
+    else:
+        lock.symlink_to(victim if kind == "link" else "/dev/zero")
+    code, output, errors = experiments("status", "sweep")
+    assert code == 0 and "1 done" in output, errors
+    words = ("train", "-m", "data=digits", "model=mlp", "trainer=quick", "seed=1", "hydra.sweep.dir=sweep")
+    code, _, errors = experiments(*words)
+    assert code == 2 and ".lock" in errors and "remove it" in errors, errors
+    assert victim.read_text() == "mine"
+
+
+def test_a_sweep_from_elsewhere_writes_through_no_link(experiments: Any, tmp_path: Path) -> None:
+    run, victim = swept(tmp_path / "sweep"), tmp_path / "victim"
+    content = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
+    (tmp_path / "sweep" / "sweep.json").write_text(json.dumps(content | {"jobs": 2}))  # the signature fits no more
+    victim.write_text("mine")
+    for place in (tmp_path / "sweep" / "launcher.log", run / "job.log"):
+        place.symlink_to(victim)
+        code, _, errors = experiments("train", "-m", "resume=sweep")
+        assert code == 2 and f"{place.name} is a link to" in errors, errors
+        assert victim.read_text() == "mine"
+        place.unlink()

@@ -116,17 +116,41 @@ def require_inside(folder: Path) -> None:
     Raises:
         UserError: naming the first such link.
     """
-    if made_here(folder) or _trusted():
+    if not made_here(folder):
+        _refuse_links(folder, [folder])
+
+
+def require_sweep_inside(folder: Path, content: dict[str, Any]) -> None:
+    """As `require_inside`, of a sweep: its own files, and each of its runs that was not made here.
+
+    Args:
+        folder: the sweep's.
+        content: what its list says, with its signature.
+    """
+    if not _is_signed(content):
+        _refuse_links(folder, [one for one in folder.iterdir() if one.is_symlink() or not made_here(one)])
+
+
+def _refuse_links(folder: Path, places: Iterable[Path]) -> None:
+    if _trusted():
         return
     inside = folder.resolve()
-    for top, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            path = Path(top, name)
-            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
+    for place in places:
+        below = [Path(top, name) for top, folders, files in os.walk(place) for name in (*folders, *files)]
+        for path in (place, *below):
+            if path != folder and path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
+                what = "run" if (folder / "config.yaml").exists() else "sweep"
                 raise UserError(
-                    f"{path} is a link to {os.path.realpath(path)}, and this run was not written here: nothing was written; "
+                    f"{path} is a link to {os.path.realpath(path)}, and this {what} was not written here: nothing was written; "
                     "put a copy of the file in its place if you trust who made it"
                 )
+
+
+def _is_signed(content: dict[str, Any]) -> bool:
+    """Tell whether what the list of a sweep says was written by this user."""
+    unsigned = {key: value for key, value in content.items() if key != "signature"}
+    signature = content.get("signature")
+    return isinstance(signature, str) and hmac.compare_digest(signature_of(unsigned) or "", signature)
 
 
 def signature_of(content: Any) -> str | None:
@@ -145,9 +169,7 @@ def require_trusted_words(folder: Path, content: dict[str, Any]) -> None:
     Raises:
         UserError: naming the first such word.
     """
-    unsigned = {key: value for key, value in content.items() if key != "signature"}
-    signature = content.get("signature")
-    if _trusted() or (isinstance(signature, str) and hmac.compare_digest(signature_of(unsigned) or "", signature)):
+    if _trusted() or _is_signed(content):
         return
     cells = content.get("cells") or ()
     words = [*content.get("settings", ()), *(word for cell in cells for word in cell.get("words", ()))]

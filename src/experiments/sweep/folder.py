@@ -5,20 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import UserError
+from experiments.errors import UserError, as_typed, first_line
+from experiments.run.identity import identity as identity_of
 from experiments.run.record import now
-from experiments.run.trust import require_trusted_words, signature_of, words_to_compose
+from experiments.run.trust import require_sweep_inside, require_trusted_words, signature_of, words_to_compose
 from experiments.system.bounded_files import read_json, read_yaml
 from experiments.system.files import remove_leftovers, write_json
-from experiments.system.locks import lock_file, owner_of, sign
+from experiments.system.locks import lock_file, open_lock, owner_of, sign
 
 FILE, LOCK = "sweep.json", ".lock"
+_told: set[Path] = set()  # folders whose list could not be read, which was said
 RUN, SKIPPED, EXCLUDED = "run", "skipped", "excluded"  # what is to become of a run
 
 
@@ -116,7 +119,23 @@ def read_sweep(folder: Path) -> Sweep:
         entries = _from_records(folder)
         if not entries:
             raise UserError(f"{folder} holds no {FILE}: name the folder of a sweep") from error
+        _tell_lost(folder, error, len(entries))
         return Sweep(folder, entries, config_dirs=_config_dirs(folder, entries))
+
+
+def _tell_lost(folder: Path, error: Exception, count: int) -> None:
+    """Says that the list of a sweep could not be read: runs that had not begun stand nowhere else."""
+    gone = isinstance(error, FileNotFoundError)
+    said = f"it has no {error.args[0]}" if isinstance(error, KeyError) else first_line(error)
+    why = f"{folder} has no {FILE}" if gone else f"{folder / FILE} is damaged ({said})"
+    if folder not in _told:
+        _told.add(folder)
+        runs = f"{count} runs are" if count > 1 else "one run is"
+        print(
+            f"warning: {why}: {runs} read from their own folders, and runs that had not begun are in none: repeat the "
+            f"sweep's command with hydra.sweep.dir={as_typed(folder)} to have them all",
+            file=sys.stderr,
+        )
 
 
 _KINDS = {"settings": list, "config_dirs": list, "jobs": int, "created": str, "host": str, "pid": int}
@@ -136,10 +155,10 @@ def _require_kinds(content: Any) -> None:
 
 
 def require_own(folder: Path) -> None:
-    """Refuses to resume a sweep from elsewhere whose words could name code.
+    """Refuses to resume a sweep from elsewhere whose words could name code, or whose links lead out of its folder.
 
     Raises:
-        UserError: as `require_trusted_words`.
+        UserError: as `require_trusted_words` and `require_sweep_inside`.
     """
     try:
         content = read_json(folder / FILE)
@@ -147,19 +166,29 @@ def require_own(folder: Path) -> None:
         content = {"cells": [{"words": entry.words} for entry in _from_records(folder)]}
     if isinstance(content, dict):
         require_trusted_words(folder, content)
+        require_sweep_inside(folder, content)
 
 
 def _from_records(folder: Path) -> list[Entry]:
     entries = []
-    for path in sorted(folder.glob("*/record.json")):
+    for run in sorted(one for one in folder.glob("[0-9]*") if one.is_dir()):
         try:
-            record = read_json(path)
-            number = int(path.parent.name.split("_")[0])
-            words = record["overrides"]
-            entries.append(Entry(number, path.parent.name, record["identity"], place(words), words))
-        except (OSError, ValueError, KeyError, TypeError):
+            number = int(run.name.split("_")[0])
+            identity, words = _identity_and_words(run)
+            entries.append(Entry(number, run.name, identity, place(words), words))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
     return sorted(entries, key=lambda entry: entry.number)
+
+
+def _identity_and_words(run: Path) -> tuple[str, list[str]]:
+    """Return what a run's record says, or where that is lost, its config."""
+    try:
+        record = read_json(run / "record.json")
+        return str(record["identity"]), [str(word) for word in record["overrides"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        config = read_yaml(run / "config.yaml")
+        return identity_of(config), [str(word) for word in config["run"]["overrides"]]
 
 
 def _config_dirs(folder: Path, entries: Sequence[Entry]) -> list[str]:
@@ -193,8 +222,12 @@ def locked(folder: Path) -> Iterator[None]:
         UserError: when another sweep is at work there.
     """
     try:
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = open_lock(folder / LOCK)
     except OSError as error:
+        if os.path.lexists(folder / LOCK):
+            raise UserError(
+                f"{folder / LOCK}, which keeps other sweeps out, cannot be opened ({error.strerror}): remove it"
+            ) from error
         raise UserError(
             f"hydra.sweep.dir={folder} cannot be written to ({error.strerror}): experiments status and compare read it all the same"
         ) from error
@@ -221,7 +254,7 @@ def locked(folder: Path) -> Iterator[None]:
 def at_work(folder: Path) -> bool:
     """Tell whether a process is running the sweep in a folder."""
     try:
-        handle = os.open(folder / LOCK, os.O_RDONLY)
+        handle = open_lock(folder / LOCK, os.O_RDONLY)
     except OSError:
         return False
     try:

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import platform
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,19 @@ def lock(path: Path) -> Iterator[None]:
     with open(path, "a") as handle:
         lock_file(handle.fileno(), wait=True)
         yield
+
+
+def open_lock(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> int:
+    """Open the file of a lock. A link is not followed: in a folder from elsewhere it could name any file.
+
+    Raises:
+        OSError: when it cannot be opened, or is no plain file, such as a pipe, which would wait for a writer.
+    """
+    handle = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o644)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    return handle
 
 
 def owner_of(handle: int) -> str:
@@ -104,8 +118,7 @@ def hold(path: Path) -> Iterator[bool]:
 
 def _take(path: Path) -> tuple[int, bool]:
     while True:
-        # A link is not followed: in a folder from elsewhere it could name any file.
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+        handle = open_lock(path)
         try:
             _lock_record(handle)
             locks = True
