@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from experiments.data.audio.audio_data import AudioData, Examples, check_settings, split_examples
-from experiments.data.audio.audio_files import open_clips
+from experiments.data.audio.audio_files import WHOLE, open_clips
 from experiments.data.audio.transcripts import Utterance
 from experiments.data.common.split_names import SPLITS
 from experiments.data.common.splits import check_amount
@@ -116,6 +116,7 @@ class Transcribed(AudioData):
         kept = [one for one in written if one.text]
         if not kept:
             raise UserError(f"data={self.name}: every transcript is empty, and at least one is needed")
+        _require_one_transcript(kept)
         return kept
 
     def _indices(self, one: Utterance, index: dict[str, int]) -> np.ndarray:
@@ -127,6 +128,23 @@ class Transcribed(AudioData):
             )
         self.counts["unknown_characters_dropped"] = self.counts.get("unknown_characters_dropped", 0) + strange.total()
         return np.array([index[letter] for letter in one.text if letter in index], np.int64)
+
+
+def _require_one_transcript(found: Sequence[Utterance]) -> None:
+    """Refuses a list that says two things of one part of a recording: it has columns of parts that nobody named.
+
+    Raises:
+        UserError: naming both lines.
+    """
+    first: dict[Any, Utterance] = {}
+    for one in found:
+        before = first.setdefault((one.audio, one.span), one)
+        if before.text != one.text:
+            part = "" if one.span == WHOLE else f" from {one.span.offset:g} s"
+            raise UserError(
+                f"{one.where}: {one.audio}{part} has another transcript here than at {before.where}: name the columns of where "
+                "each part begins and of how many seconds it lasts with data.offset and data.duration, or keep one line"
+            )
 
 
 def corpus_folder(name: str, root: Path, holds: str, begins: Sequence[str]) -> Path:

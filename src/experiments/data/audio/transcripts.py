@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from experiments.data.audio.audio_files import WHOLE, ClipSpan
+from experiments.data.common.json_lines import read_object
 from experiments.data.common.split_names import files_below
 from experiments.errors import UserError, unknown
 
@@ -54,6 +54,9 @@ def read_manifest(
     for line, row in _json_lines(path) if path.suffix in (".jsonl", ".json") else _table(path):
         for key, name in (("data.audio", audio), ("data.text", text)):
             if name not in row:
+                raise UserError(unknown(f"{key}={name}", f"no column of {path}, line {line}", name, list(row)))
+        for key, name in (("data.offset", offset), ("data.duration", duration)):
+            if name and name not in row and (name != key[5:] or name.casefold() in map(str.casefold, row)):
                 raise UserError(unknown(f"{key}={name}", f"no column of {path}, line {line}", name, list(row)))
         file, transcript = ("" if row[name] is None else str(row[name]) for name in (audio, text))
         if not file.strip():
@@ -130,6 +133,8 @@ def _table(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     )
     try:
         names = [name.strip() for name in next(reader, [])]
+        if twice := next((name for name in names if names.count(name) > 1), ""):
+            raise UserError(f"{path}, line 1: two columns are called {twice}: give each a name of its own")
         for row in reader:
             if not any(cell.strip() for cell in row):
                 continue
@@ -145,15 +150,8 @@ def _table(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     for line, written in enumerate(content(path).split("\n"), 1):
-        if not written.strip():
-            continue
-        try:
-            row = json.loads(written)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}, line {line}: no JSON ({error}): give one object a line") from error
-        if not isinstance(row, dict):
-            raise UserError(f"{path}, line {line}: {written[:40]} is no object: write a line as {{key: value}}")
-        yield line, row
+        if written.strip():
+            yield line, read_object(written, f"{path}, line {line}")
 
 
 def _librispeech(folder: Path) -> Iterator[Utterance]:

@@ -146,7 +146,7 @@ def _loaded(file: Path) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{file} does not exist: name the JSON file in data.annotations") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{file} cannot be read as JSON ({error}): mend it") from error
     lists = [
         isinstance(content, dict) and isinstance(content.get(key), list)

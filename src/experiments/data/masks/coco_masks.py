@@ -150,7 +150,7 @@ def read_json(file: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{file} is no readable JSON ({error}): give a file of COCO's form") from error
     missing = [
         key for key in ("images", "annotations", "categories") if not isinstance(content, dict) or key not in content

@@ -11,6 +11,7 @@ from experiments.data.pairs.pair_texts import PairTexts
 from experiments.data.text.text_data import lines_of
 from experiments.errors import UserError
 
+_SIDES = (("source", "target"), ("src", "tgt"), ("src", "trg"))  # as heads of tables call the two
 NAMES = {"train": ("train",), "validation": ("val", "valid", "validation", "dev"), "test": ("test", "test_2016_flickr")}
 
 
@@ -64,10 +65,14 @@ class PairFiles(PairData):
         if self.target_path is not None:
             by_split = {"train": parallel(path, Path(self.target_path).expanduser(), self.encoding)}
         else:
-            by_split = {"train": table(path, self.columns, self.encoding)}
+            by_split = {"train": self._table(path)}
         if self.test_path is not None:
-            by_split["test"] = table(Path(self.test_path).expanduser(), self.columns, self.encoding)
+            by_split["test"] = self._table(Path(self.test_path).expanduser())
         return by_split
+
+    def _table(self, path: Path) -> PairTexts:
+        """Return the pairs of a table, whose first line may name the columns."""
+        return table(path, self.columns, self.encoding, (*((self.languages,) if self.named else ()), *_SIDES))
 
     def _folder(self, folder: Path) -> dict[str, PairTexts]:
         if not self.named:
@@ -97,14 +102,24 @@ def _there(path: Path) -> Path | None:
     return path if path.is_file() else packed if packed.is_file() else None
 
 
-def table(path: Path, columns: Sequence[int], encoding: str) -> PairTexts:
+def table(path: Path, columns: Sequence[int], encoding: str, headings: Sequence[tuple[str, str]] = ()) -> PairTexts:
     """Pairs from a file of tab-separated columns.
 
+    Args:
+        path: the file.
+        columns: numbers of the columns with source and target.
+        encoding: of the file.
+        headings: names of source and target, of which a first line is no pair but a head.
+
     Raises:
-        UserError: when it cannot be read, or a line has too few columns.
+        UserError: when it cannot be read, a line has too few columns, or the first one gives the columns other names.
     """
     texts = PairTexts([], [], [])
-    for number, line in enumerate(lines_of(path, encoding), 1):
+    lines = list(lines_of(path, encoding))
+    head = _is_head(path, lines[0].split("\t"), columns, headings) if lines else False
+    for number, line in enumerate(lines, 1):
+        if number == 1 and head:
+            continue
         fields = line.split("\t") if line.strip() else [""] * max(columns)  # a blank line is a pair with empty sides
         if len(fields) < max(columns):
             missing = "has no tab" if len(fields) == 1 else f"has {len(fields)} columns"
@@ -118,6 +133,25 @@ def table(path: Path, columns: Sequence[int], encoding: str) -> PairTexts:
     if not texts.source:
         raise UserError(f"{path} is empty: give a file with a pair a line")
     return texts
+
+
+def _is_head(path: Path, fields: Sequence[str], columns: Sequence[int], headings: Sequence[tuple[str, str]]) -> bool:
+    """Tell whether the first line of a table names its columns.
+
+    Raises:
+        UserError: they are others than those that are taken.
+    """
+    names = [field.strip().casefold() for field in fields]
+    for heading in headings:
+        places = [names.index(name.casefold()) + 1 if name.casefold() in names else 0 for name in heading]
+        if places == list(columns):
+            return True
+        if all(places):
+            raise UserError(
+                f"{path}:1: {heading[0]} is column {places[0]} and {heading[1]} column {places[1]}, and data.columns="
+                f"[{columns[0]},{columns[1]}]: set data.columns=[{places[0]},{places[1]}]"
+            )
+    return False
 
 
 def parallel(source: Path, target: Path, encoding: str) -> PairTexts:

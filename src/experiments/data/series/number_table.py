@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments.data.common.typed_tables import TYPED, typed_rows
-from experiments.data.series.times import Times, parse
+from experiments.data.series.times import Times, calendar_form, parse
 from experiments.errors import UserError, unknown
 
 MISSING = ("", "na", "n/a", "nan", "null", "none")  # how a missing value is written, in any case
@@ -95,6 +95,11 @@ def read_table(
         raise UserError(
             f"{path}, line {lines[bad]}: {time}={cells[bad]!r} is no time {rule}: mend it, or set data.time_format"
         ) from None
+    if times.form == "number" and len(cells) > 1 and (written := calendar_form(cells)):
+        raise UserError(
+            f"{path}, line {lines[0]}: {time}={cells[0]} is a time written as one number, and numbers would count on behind the last "
+            f"of a month, day or hour: set data.time_format={written}"
+        )
     back = np.flatnonzero(np.diff(times.values) <= 0)
     if len(back):
         late = int(back[0]) + 1

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 EPOCH = datetime(1970, 1, 1)
+_CALENDAR = {6: "%Y%m", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}  # by how many digits
 
 
 @dataclass(frozen=True)
@@ -113,12 +114,32 @@ def parse(cells: Sequence[str], form: str | None) -> Times:
     if form is None and _is_number(first):
         return Times(np.array([_each(place, cell, _finite) for place, cell in enumerate(cells)]), "number")
     if form is not None:
-        read = [_each(place, cell, lambda text: datetime.strptime(text, form)) for place, cell in enumerate(cells)]
+        end = ".0" if form in _CALENDAR.values() else ""
+        read = [
+            _each(place, cell, lambda text: datetime.strptime(text.removesuffix(end), form))
+            for place, cell in enumerate(cells)
+        ]
         return Times(_seconds(read), form, 0, _offsets(read))
     read = [_each(place, cell, _iso) for place, cell in enumerate(cells)]
     fraction = re.compile(r"[.,](\d+)(?:Z|[+-]\d\d.*)?$")
     digits = max((len(found.group(1)) for cell in cells if (found := fraction.search(cell.strip()))), default=0)
     return Times(_seconds(read), _form_of(first), min(digits, 6), _offsets(read), first.strip().endswith("Z"))
+
+
+def calendar_form(cells: Sequence[str]) -> str | None:
+    """Return the format of times that were written as whole numbers, 201607 or 2016070123; None where one is no such time.
+
+    Read as numbers, the step from the last of a year, month, day or hour to the first of the next would be another.
+    """
+    written = [cell.strip().removesuffix(".0") for cell in cells]  # as pandas writes a column that lacks some
+    form = _CALENDAR.get(len(written[0]) if written else 0)
+    if form is None or not all(one.isascii() and one.isdigit() and len(one) == len(written[0]) for one in written):
+        return None
+    try:
+        years = {datetime.strptime(one, form).year for one in written}
+    except ValueError:
+        return None
+    return form if min(years) >= 1900 and max(years) <= 2100 else None
 
 
 def _each(place: int, cell: str, read: Any) -> Any:

@@ -5,11 +5,11 @@ Tjong Kim Sang and De Meulder, "Introduction to the CoNLL-2003 shared task" (200
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.data.common.json_lines import read_object
 from experiments.data.text.text_data import lines_of
 from experiments.data.text.word_data import Sentences, WordData
 from experiments.errors import UserError, unknown
@@ -167,11 +167,8 @@ def _json_lines(path: Path, encoding: str, word: str, label: str) -> Sentences:
         if not line.strip():
             continue
         place = f"{path}:{number}"
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{place}: no JSON ({error.msg}): write one object a line") from error
-        names = list(record) if isinstance(record, dict) else []
+        record = read_object(line, place)
+        names = list(record)
         keys = [
             _key(record, *given) for given in ((word, ("tokens", "words")), (label, ("tags", "ner_tags", "labels")))
         ]
@@ -192,6 +189,5 @@ def _json_lines(path: Path, encoding: str, word: str, label: str) -> Sentences:
 
 def _key(record: Any, given: str, usual: Sequence[str]) -> str | None:
     """Return the key that was given, or a usual one where a number stands for a column."""
-    names = record if isinstance(record, dict) else {}
     wanted = usual if given.lstrip("-").isdecimal() else [given]
-    return next((name for name in wanted if name in names), None)
+    return next((name for name in wanted if name in record), None)

@@ -63,7 +63,7 @@ def read_questions(path: Path) -> list[Question]:
         raise UserError(f"{path} cannot be read ({first_line(error)}): name a file in SQuAD's layout") from error
     try:
         articles = json.loads(content)["data"]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
         raise UserError(
             f"{path} has not SQuAD's layout ({first_line(error)}): it is an object with a list of articles under data"
         ) from error

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.data.common.json_lines import read_object
 from experiments.data.common.typed_tables import TYPED, typed_rows
 from experiments.data.text.text_data import TextData, Texts, text_of
 from experiments.data.text.tokens import Text
@@ -165,7 +166,10 @@ def rows(path: Path, text: str, label: str, encoding: str, second: str | None = 
                 raise UserError(
                     f"{place}: {words} is a list or an object, and a text is wanted: write its words into one text"
                 )
-        value, *more = ("" if record[one] is None else str(record[one]) for one in (text, second) if one)
+        cells = (record[one] for one in (text, second) if one)
+        value, *more = (
+            "" if cell is None or cell != cell else str(cell) for cell in cells
+        )  # NaN is a gap, and no word
         found.append(((value, *more) if more else value, str(name).strip(), place))  # type: ignore[arg-type]
     if not found:
         raise UserError(f"{path} holds no row: name a file with labelled texts")
@@ -178,30 +182,9 @@ def _missing(place: str, column: str, known: list[str], key: str) -> str:
 
 def _json_lines(path: Path, content: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, line in enumerate(content.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line, object_pairs_hook=_once)
-        except UserError as error:
-            raise UserError(f"{path}:{number}: {error}") from error
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}:{number}: no JSON ({error.msg}): write one object a line") from error
-        except RecursionError as error:
-            raise UserError(
-                f"{path}:{number}: its lists lie too deep in each other: write one object a line"
-            ) from error
-        if not isinstance(record, dict):
-            raise UserError(f"{path}:{number}: {line.strip()[:40]} is no object: write one object a line")
-        yield f"{path}:{number}", record
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object whose keys are all different, as JSON leaves open."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(key for key, _ in pairs if [one for one, _ in pairs].count(key) > 1)
-        raise UserError(f"{twice} stands twice in one object: keep one of them")
-    return found
+        if line.strip():
+            place = f"{path}:{number}"
+            yield place, read_object(line, place)
 
 
 def _table(path: Path, content: str, separator: str, wanted: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,0 +1,100 @@
+"""Files in another usual form are read as they are meant, or refused: as a user sees it, by `experiments check`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+Experiments = Callable[..., tuple[int, str, str]]
+SERIES = ("data=series_table", "data.path=list.csv", "data.history=4", "data.horizon=2", "data.season=2")
+
+
+def said(experiments: Experiments, *words: str) -> str:
+    """What `check` refuses; empty where the config can run."""
+    code, _, errors = experiments("check", "trainer=quick", *words)
+    assert code == (2 if errors else 0) and len(errors.splitlines()) <= 1, errors
+    return errors
+
+
+@pytest.mark.parametrize(
+    ("head", "sentence"),
+    [
+        ("path,text,start,end", "line 3: long.wav has another transcript here than at list.csv, line 2"),
+        ("path,text,Offset,Duration", "data.offset=offset is no column of list.csv, line 2: did you mean Offset?"),
+        ("path,text,text,x", "two columns are called text"),
+        ("path,text,offset,duration", ""),
+    ],
+)
+def test_parts_of_recordings_by_other_names(experiments: Experiments, tmp_path: Path, head: str, sentence: str) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    soundfile.write(tmp_path / "long.wav", np.random.default_rng(0).normal(0, 0.1, 80_000), 8000)
+    rows = [f"long.wav,{'ab' * (1 + place)},{place},1" for place in range(10)]
+    (tmp_path / "list.csv").write_text("\n".join([head, *rows]))
+    errors = said(experiments, "data=speech_manifest", "data.path=list.csv", "data.audio=path")
+    assert sentence in errors and bool(sentence) == bool(errors), errors
+
+
+@pytest.mark.parametrize(
+    ("form", "step"),
+    [
+        ("%Y%m%d%H", timedelta(hours=1)),
+        ("%Y%m%d%H%M", timedelta(minutes=15)),
+        ("%Y%m%d%H%M%S", timedelta(seconds=30)),
+        ("%Y%m%d.0", timedelta(days=1)),
+    ],
+)
+def test_times_written_as_one_number(experiments: Experiments, tmp_path: Path, form: str, step: timedelta) -> None:
+    rows = [f"{datetime(2016, 7, 1) + step * place:{form}},{place % 3}" for place in range(80)]
+    (tmp_path / "list.csv").write_text("\n".join(["time,value", *rows]))
+    cure = f"data.time_format={form.removesuffix('.0')}"
+    assert cure in said(experiments, *SERIES)
+    assert said(experiments, *SERIES, cure) == ""
+
+
+def test_months_written_as_one_number_and_numbers(experiments: Experiments, tmp_path: Path) -> None:
+    rows = [f"{1980 + place // 12}{place % 12 + 1:02},{place % 3}" for place in range(80)]
+    (tmp_path / "list.csv").write_text("\n".join(["time,value", *rows]))
+    assert "set data.time_format=%Y%m" in said(experiments, *SERIES)
+    for first in (1, 199_900, 1_467_331_200):  # the second passes 1999 13, the third are seconds since 1970
+        (tmp_path / "list.csv").write_text("\n".join(["t,value", *(f"{first + n},{n % 3}" for n in range(80))]))
+        assert said(experiments, *SERIES) == ""
+
+
+@pytest.mark.parametrize(
+    ("head", "sentence"), [("EN\tde", ""), ("source\ttarget", ""), ("de\ten", "set data.columns=[2,1]"), (None, "")]
+)
+def test_a_head_of_a_table_of_pairs_is_no_pair(
+    experiments: Experiments, tmp_path: Path, head: str | None, sentence: str
+) -> None:
+    words = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]
+    pairs = [f"{one} {two}\t{one.upper()} {two.upper()}" for one in words for two in words]
+    (tmp_path / "pairs.tsv").write_text("\n".join([*([head] if head else []), *pairs]))
+    errors = said(experiments, "data=pairs", "data.path=pairs.tsv", "data.languages=[en,de]")
+    assert sentence in errors and bool(sentence) == bool(errors), errors
+    if not sentence:
+        from experiments.data.pairs.pair_files import table
+
+        found = table(tmp_path / "pairs.tsv", (1, 2), "utf-8", (("en", "de"), ("source", "target")))
+        assert len(found.source) == 100 and found.places[0] == f"{tmp_path / 'pairs.tsv'}:{2 if head else 1}"
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("[" * 100_000, "lie too deep"),
+        (f'{{"text": "a", "label": {"1" * 5000}}}', "too long to be read"),
+        ('{"text": NaN, "label": "x"}', "empty"),
+        ("[1]", "is no object"),
+    ],
+)
+def test_lines_that_are_no_texts(experiments: Experiments, tmp_path: Path, line: str, sentence: str) -> None:
+    rows = [json.dumps({"text": f"word {n}", "label": "xy"[n % 2]}) for n in range(60)]
+    (tmp_path / "texts.jsonl").write_text("\n".join([*rows, line]))
+    words = ("data=text_table", "data.path=texts.jsonl", "data.text=text", "data.label=label")
+    errors = said(experiments, *words)
+    assert "texts.jsonl:61" in errors and sentence in errors, errors
