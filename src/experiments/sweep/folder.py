@@ -226,7 +226,7 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         if os.path.lexists(folder / LOCK):
             raise UserError(
-                f"{folder / LOCK}, which keeps other sweeps out, cannot be opened ({error.strerror}): remove it"
+                f"hydra.sweep.dir={folder} cannot be written to (its {LOCK}: {error.strerror}): remove {folder / LOCK}"
             ) from error
         raise UserError(
             f"hydra.sweep.dir={folder} cannot be written to ({error.strerror}): experiments status and compare read it all the same"
