@@ -38,6 +38,9 @@ trainer=quick data=generated_text data.limit=100000000
 trainer=quick data=generated_text data.steps=9000
 trainer=quick data=generated_masks model.depth=9
 trainer=quick data=shapes data.count=1000000
+trainer=quick data=generated_pairs data.tokenizers.source.size=null
+trainer=quick data=generated_boxes model=ssdlite model.mean=[1,2]
+trainer=quick data=generated_boxes model=ssdlite model.std=[1,1,0]
 """
 # Where a rule says it.
 RULED = """
@@ -282,6 +285,25 @@ scheduler=plateau scheduler.monitor=val/nothing
 optimizer._target_=torch.nn.Linear
 freezing=lora freezing.rank=1.5
 task.metrics.x._target_=torchmetrics.NoSuch
+data.std={a:1}
+data.mean=abc
+data=control data.env=[1,2]
+data=generated_series data.rows=0
+data=generated_homographs data.after=-1
+data=generated_boxes model=ssdlite model.size=0
+data=generated_boxes model=ssdlite model.mean=null
+data=generated_words model.band_masks=-1
+data=generated_words model.time_mask=2
+data=generated_words model=wav2vec2_tiny model.source=-1
+data=generated_words model=wav2vec2_tiny model.source=nowhere
+data=digits model=vae task.judge=3
+data=digits model=vae task.few_labels=[abc]
+data=digits model=conv_vae model.channels=null
+data=digits model=conv_vae model.channels=[a,b]
+data=digits model=vq_autoencoder model.commitment=-1
+freezing=lora freezing.layers=3
+freezing=lora freezing.layers={a:1}
+optimizer=rmsprop optimizer.alpha=1e30
 """
 
 

@@ -61,7 +61,7 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         *metric_problems(config),
         *(sentence for sentence in _entries(config) if sentence.partition("=")[0] not in keys),
         *foreign_modules.unused_writers(config),
-        *(sentence for sentence in _own(config) if sentence.partition("=")[0] not in keys),
+        *(sentence for sentence in _own(config, bool(keys)) if sentence.partition("=")[0] not in keys),
     ]
 
 
@@ -76,9 +76,9 @@ def require(config: DictConfig) -> None:
         raise UserError("\n".join(problems))
 
 
-def _own(config: Any) -> list[str]:
+def _own(config: Any, mistyped: bool) -> list[str]:
     """Return what the function finds that an option names as `checked_by`: light to import, given the config as plain
-    Python.
+    Python; nothing where it stumbles over values that were found to be wrong.
     """
     problems: list[str] = []
     nodes = [config[group] for group in ("model", "data", "task")]
@@ -87,7 +87,11 @@ def _own(config: Any) -> list[str]:
         if name:
             module, _, function = str(name).rpartition(".")
             plain: Any = OmegaConf.to_container(config, resolve=True) if isinstance(config, DictConfig) else config
-            problems += getattr(import_module(module), function)(plain)
+            try:
+                problems += getattr(import_module(module), function)(plain)
+            except (TypeError, ValueError, AttributeError, LookupError):
+                if not mistyped:
+                    raise
     return problems
 
 
@@ -218,6 +222,9 @@ def _paths(config: Any) -> list[str]:
     elif weights is not None:
         problems += folder_problems(Path(str(weights)), config.model) or _layout(config)
     given = {word.lstrip("+").partition("=")[0] for word in config.run.overrides}
+    source = config.model.get("source")
+    if "model.source" in given and source and not Path(str(source)).expanduser().exists():
+        problems.append(f"model.source={source} does not exist: name a folder with a config.json, or leave it out")
     nothing_made = config.data.get("gives", {}).get("kind") == "masks"  # whose root is never downloaded to
     for key in ("path", "target_path", "validation_path", "test_path", *(["root"] if nothing_made else [])):
         path = config.data.get(key)

@@ -51,6 +51,24 @@ def signature(target: str) -> Signature | None:
     return Signature({}, (), False)
 
 
+def annotation(target: str, name: str) -> str | None:
+    """Return how a class or function annotates a parameter, as written; a class that hands on `**rest` has those of the
+    classes that it is made from.
+    """
+    found = _resolve(target)
+    for one in _lineage(found) if found else ():
+        if one is None:
+            return None
+        methods = {item.name: item for item in one.node.body if isinstance(item, ast.FunctionDef)}
+        node = one.node if isinstance(one.node, ast.FunctionDef) else methods.get("__init__")
+        if node is None:
+            continue
+        taken = _signature(node, method=node is not one.node)
+        if name in taken.annotations or not taken.anything:
+            return taken.annotations.get(name)
+    return None
+
+
 def docstrings(target: str) -> list[str]:
     """Return the docstrings of a function, or of a class, of its `__init__` and of those it is made from, nearest first."""
     found = _resolve(target)

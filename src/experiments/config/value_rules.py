@@ -39,6 +39,10 @@ def _below_one(value: Any) -> bool:
 _SHARE = _Rule(float, "a number from 0, below 1", _below_one, "0.1")
 
 
+_ANY_SHARE = _Rule(float, "a share from 0 to 1", lambda v: 0 <= v <= 1, "0.1")
+_NOT_NEGATIVE = _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0")
+
+
 _BATCHES = _Rule(
     float,
     "null, a number of batches, or a share up to 1.0",
@@ -102,6 +106,21 @@ RULES = {
     "task.search.length_penalty": _Rule(float, "a number, 0 or more", lambda v: v >= 0, "0.6"),
     "model.dropout": _SHARE._replace(words="a number from 0, below 1, or null", optional=True),
     "model.truncate": _whole(1, "100", True),
+    "model.time_mask": _ANY_SHARE,
+    "model.feature_mask": _ANY_SHARE,
+    "model.time_masks": _whole(0, "2"),
+    "model.band_mask": _whole(0, "6"),
+    "model.band_masks": _whole(0, "2"),
+    "model.commitment": _NOT_NEGATIVE._replace(cure="0.25"),
+    "optimizer.alpha": _ANY_SHARE._replace(cure="0.99"),
+    "task.contractive": _NOT_NEGATIVE,
+    "task.free_bits": _NOT_NEGATIVE,
+    "task.judge": _Rule(str, "the folder of a run, or null", lambda v: bool(v), "null", True),
+    "task.few_labels": _Rule(
+        list, "a list of whole numbers, 1 or more", lambda v: all(type(one) is int and one >= 1 for one in v), "[100]"
+    ),
+    "data.after": _ANY_SHARE._replace(cure="0.5"),
+    "data.rows": _whole(1, "1000"),
     "data.split_seed": _whole(0, "0"),
     "data.batch_size": _whole(1, "128"),
     "data.size": _Rule(int, "pixels, a whole number, or null", lambda v: v >= 1, "32", True),
@@ -204,9 +223,11 @@ _CONTROL_RULES = {  # likewise
     "data.workers": _whole(0, "0"),
     "data.env": _Rule(str, "the name of an environment", lambda v: True, "CartPole-v1"),
 }
+_BOX_RULES = {"model.size": _whole(32, "320")}  # of sequences it is the length of a vector
 _DEMONSTRATION_RULES = {"data.workers": _whole(0, "0"), "data.demonstrations": _whole(1, "20", True)}
 _RULES_OF_KINDS = {
     "masks": _MASK_RULES,
+    "boxes": _BOX_RULES,
     "audio": _SOUND_RULES,
     "speech": _SOUND_RULES,
     "control": _CONTROL_RULES,

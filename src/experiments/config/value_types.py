@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig
 
 from experiments.config import trainer_keys
+from experiments.config.annotated_types import annotation_problems
 from experiments.config.compose import compose, parse
 from experiments.config.fitting_task import inherited
 from experiments.config.signatures import signature
@@ -31,7 +32,7 @@ def type_problems(config: Any, defaults: Any) -> list[str]:
     try:
         defaults = defaults or compose(rest, config.run.config_dirs, whole=False)
     except UserError:  # such as a value that another refers to
-        return []
+        return annotation_problems(config, given)
     problems, typed = [], {f"trainer.{key}" for key in trainer_keys.LISTED}
     for key in given:
         default, value = (select(one, key) for one in (defaults, config))
@@ -42,7 +43,8 @@ def type_problems(config: Any, defaults: Any) -> list[str]:
             continue
         if not (_may_be_null(config, key) if value is None else _alike(default, value)):
             problems.append(f"{key}={shown(value)} must be {_named(default)}: {_usual(key, default)}")
-    return problems
+    said = {sentence.partition("=")[0] for sentence in problems}
+    return problems + annotation_problems(config, [key for key in given if key not in said])
 
 
 def _as_in_its_file(config: Any, key: str) -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 from experiments.data.text.letters import JOINERS, fit_whole_letters, is_mark
 from experiments.data.text.llama2c_tokens import SUFFIX, read_llama2c
 from experiments.errors import UserError, first_line
+from experiments.system.bounded_files import require_plain
 from experiments.system.files import write_text
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,11 @@ class Rule:
         rule = cls(keys["kind"], keys["size"], keys["min_count"], keys["lowercase"], bool(keys.get("ends")))
         if rule.kind not in KINDS:
             raise UserError(f"{name}.kind={rule.kind} is unknown: use {', '.join(KINDS)}")
+        for key, value in (("size", rule.size), ("min_count", rule.min_count)):
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise UserError(
+                    f"{name}.{key}={value} must be a whole number: try {name}.{key}={10000 if key == 'size' else 2}"
+                )
         if rule.size <= len(SPECIAL):
             raise UserError(f"{name}.size={rule.size} must be above {len(SPECIAL)}: try {name}.size=10000")
         if rule.min_count < 1:
@@ -288,6 +294,7 @@ def read(path: Path) -> Any:
     from tokenizers import Tokenizer
 
     try:
+        require_plain(path)
         return Tokenizer.from_file(str(path))
     except Exception as error:
         raise UserError(

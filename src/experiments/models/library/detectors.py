@@ -296,8 +296,7 @@ class SSDLite(Detector):
             anchors,
             (size, size),
             num_classes + 1,
-            image_mean=list(mean),
-            image_std=list(std),
+            **_colours(mean, std),
             head=head,
             score_thresh=score,
             nms_thresh=0.55,
@@ -309,7 +308,15 @@ class SSDLite(Detector):
 
 
 def _common(min_size: int, max_size: int, mean: Sequence[float], std: Sequence[float]) -> dict[str, Any]:
-    return {"min_size": min_size, "max_size": max_size, "image_mean": list(mean), "image_std": list(std)}
+    return {"min_size": min_size, "max_size": max_size, **_colours(mean, std)}
+
+
+def _colours(mean: Sequence[float], std: Sequence[float]) -> dict[str, list[float]]:
+    for key, values in (("mean", mean), ("std", std)):
+        if len(values) != 3 or (key == "std" and min(values) <= 0):
+            above = ", each above 0" if key == "std" else ""
+            raise ValueError(f"model.{key}={list(values)} must be three numbers{above}, for red, green and blue")
+    return {"image_mean": list(mean), "image_std": list(std)}
 
 
 def _frozen() -> type[nn.Module]:

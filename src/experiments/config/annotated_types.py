@@ -1,0 +1,100 @@
+"""Values whose type is none that the class of their group takes, as its annotations say: of ours alone, which all have some."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig
+
+from experiments.config.signatures import annotation
+from experiments.config.view import select, shown
+
+_LISTS = ("Sequence", "list", "tuple", "Collection", "Iterable")
+_GROUPS = ("Mapping", "dict")
+
+
+def annotation_problems(config: Any, keys: Iterable[str]) -> list[str]:
+    """Return a sentence for each key, `data.std`, whose value is of no type that its class takes.
+
+    A value with a `_target_` becomes an object, whose type nobody knows yet.
+    """
+    problems = []
+    for key in keys:
+        group, _, name = key.partition(".")
+        target = str(select(config, f"{group}._target_") or "")
+        if not name or "." in name or not target.startswith("experiments."):
+            continue
+        text = annotation(target, name)
+        value = select(config, key)
+        if text and not _made(value) and (words := _unlike(text, value)):
+            problems.append(f"{key}={shown(value)} must be {words}: experiments explain {key} tells more")
+    return problems
+
+
+def _made(value: Any) -> bool:
+    """Tell whether an object is made of a value, or of one in it."""
+    if isinstance(value, (dict, DictConfig)):
+        return "_target_" in value or any(map(_made, value.values()))
+    return isinstance(value, (list, ListConfig)) and any(map(_made, value))
+
+
+def _unlike(text: str, value: Any) -> str | None:
+    """Return what a value should be, where it is of none of the types of an annotation; None where it is, or nobody knows."""
+    try:
+        kinds = [_kind(one) for one in _alternatives(ast.parse(text, mode="eval").body)]
+    except SyntaxError:
+        return None
+    if any(kind is None or kind[1](value) for kind in kinds):
+        return None
+    *first, last = [kind[0] for kind in kinds if kind]
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _alternatives(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return [*_alternatives(node.left), *_alternatives(node.right)]
+    return [node]
+
+
+_Kind = tuple[str, Callable[[Any], bool]]
+
+
+def _kind(node: ast.expr) -> _Kind | None:
+    """Return the words for a type of an annotation and what tells whether a value is of it; None for other types."""
+    if isinstance(node, ast.Constant) and node.value is None:
+        return "null", lambda value: value is None
+    if isinstance(node, ast.Name):
+        return _PLAIN.get(node.id)
+    if not isinstance(node, ast.Subscript) or not isinstance(node.value, ast.Name):
+        return None
+    if node.value.id in _GROUPS:
+        return "a group of keys", lambda value: isinstance(value, (dict, DictConfig))
+    if node.value.id not in _LISTS:
+        return None
+    inner = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
+    kinds = [_kind(one) for one in _alternatives(inner)]
+    known = [kind for kind in kinds if kind]
+    of = f" of {_PLURAL.get(known[0][0], 'values')}" if len(known) == len(kinds) == 1 else ""
+
+    def holds(value: Any) -> bool:
+        return isinstance(value, (list, ListConfig)) and (
+            len(known) < len(kinds) or all(any(kind[1](one) for kind in known) for one in value)
+        )
+
+    return f"a list{of}", holds
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
+
+
+_PLAIN: dict[str, _Kind] = {
+    "int": ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
+    "float": ("a number", _is_number),
+    "bool": ("true or false", lambda value: isinstance(value, bool) or value in (0, 1)),
+    "str": ("text", lambda value: isinstance(value, str)),
+}
+_PLURAL = {"a whole number": "whole numbers", "a number": "numbers", "text": "texts", "true or false": "true or false"}

@@ -1,0 +1,46 @@
+"""A value is of a type that its class takes, also where its default is null: what a config says is compared with annotations."""
+
+from __future__ import annotations
+
+import pytest
+
+from experiments.config.annotated_types import _unlike
+from experiments.config.signatures import annotation
+
+
+@pytest.mark.parametrize(
+    ("annotated", "good", "bad", "words"),
+    [
+        ("Sequence[float] | None", [None, [], [1, 0.5]], ["abc", 3, {"a": 1}, ["a"]], "a list of numbers or null"),
+        ("int | Sequence[int] | None", [3, [3, 4], None], [0.5, "x", [0.5], True], "a whole number, a list of whole"),
+        ("str", ["a", ""], [3, None, ["a"], True], "text"),
+        ("float", [1, 0.5, float("inf")], [float("nan"), "1", True, None], "a number"),
+        ("bool", [True, False, 0, 1], [2, "yes", None], "true or false"),
+        ("Mapping[str, Any]", [{}, {"a": 1}], [[], "x", None], "a group of keys"),
+        ("Sequence[str | int] | None", [["a", 1]], ["a", [0.5]], "a list or null"),
+    ],
+)
+def test_values_are_compared_with_annotations(
+    annotated: str, good: list[object], bad: list[object], words: str
+) -> None:
+    assert [value for value in good if _unlike(annotated, value)] == []
+    assert all((_unlike(annotated, value) or "").startswith(words) for value in bad)
+
+
+def test_what_nobody_knows_is_left_to_the_class() -> None:
+    assert _unlike("Transform | None", 3) is None and _unlike("Sequence[Transform]", [3]) is None
+    assert _unlike("Any", 3) is None and _unlike("not one", 3) is None
+
+
+def test_annotations_of_bases_are_found() -> None:
+    manifest = "experiments.data.audio.speech_manifest.SpeechManifest"
+    assert annotation(manifest, "clips") == "str | None"
+    assert annotation(manifest, "unknown") == "str"  # handed on in **rest
+    assert annotation(manifest, "nothing") is None and annotation("nowhere.Class", "x") is None
+
+
+def test_an_object_is_judged_by_its_class(experiments) -> None:
+    code, _, errors = experiments("check", "trainer=quick", "data.mean={_target_: torch.nn.Identity}")
+    assert "must be" not in errors, (code, errors)
+    code, _, errors = experiments("check", "trainer=quick", "data.mean={a: 1}")
+    assert code == 2 and "data.mean={a: 1} must be a list of numbers" in errors.replace('{"a":1}', "{a: 1}"), errors
