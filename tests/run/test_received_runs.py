@@ -289,3 +289,34 @@ def test_a_finished_run_without_its_checkpoint(experiments, received: Path, tmp_
     """The cure is none that does nothing."""
     (received / "checkpoints" / "best.ckpt").unlink()
     assert "restore it from a copy, or train again" in refused(experiments, ["predict", "run", "x.png"], tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+@pytest.mark.parametrize("kind", ["pipe", "endless"])
+@pytest.mark.parametrize(
+    ("name", "code", "sentence"),
+    [
+        ("config.yaml", 2, "it is no plain file"),
+        ("record.json", 0, "it is no plain file"),
+        ("checkpoints/best.ckpt", 2, "it is no plain file"),
+    ],
+)
+def test_what_is_no_plain_file_is_not_waited_for(
+    experiments, received: Path, name: str, code: int, sentence: str, kind: str
+) -> None:
+    path = received / name
+    path.unlink()
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    for words in READING[:3]:
+        found, _, errors = experiments(*words)
+        assert found == code and f"{path.name}" in errors and sentence in errors, errors
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes with a name")
+def test_a_pipe_for_a_table_is_not_waited_for(experiments, received: Path) -> None:
+    (received / "metrics.csv").unlink()
+    os.mkfifo(received / "metrics.csv")
+    assert experiments("compare", "run", "--html", "report.html")[0] == 0
+    code, _, errors = experiments("train", "resume=run", "trainer.max_epochs=2")
+    assert code == 0 and (received / "metrics.csv").is_file(), errors
+    assert (received / "metrics.csv.damaged").is_fifo()  # which a warning says

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import json
 import os
 import shlex
 from collections.abc import Callable, Iterable, Sequence
@@ -225,10 +224,12 @@ def _listed(start: str, names: Iterable[str]) -> list[str]:
 
 def _metrics() -> list[str]:
     """Return the metrics that the newest records below outputs/ hold."""
+    from experiments.system.bounded_files import read_json
+
     found: dict[str, None] = {}
     for path in _newest(glob.glob("outputs/*/*/record.json") + glob.glob("outputs/*/*/*/record.json"))[:5]:
         with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
-            found |= dict.fromkeys(json.loads(path.read_text(encoding="utf-8")).get("metrics", {}))
+            found |= dict.fromkeys(read_json(path).get("metrics", {}))
     return list(found)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
 from experiments.compare.cells import Cell
+from experiments.system.bounded_files import open_plain
 
 
 @dataclass
@@ -27,7 +29,7 @@ def read_history(path: Path) -> dict[str, dict[int, tuple[int, float]]]:
     """Quantity to epoch to (step, value); empty where the file is missing, and without lines that are damaged."""
     found: dict[str, dict[int, tuple[int, float]]] = {}
     try:
-        with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        with io.TextIOWrapper(open_plain(path), newline="", encoding="utf-8", errors="replace") as file:
             for row in csv.DictReader(file):
                 try:
                     epoch, step = int(row.pop("epoch")), int(row.pop("step"))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from lightning.pytorch.utilities import rank_zero_only
 
 from experiments.loggers.base import RunLogger
+from experiments.system.bounded_files import open_plain
 from experiments.system.files import atomic_path
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class CSV(RunLogger):
         if not self._path.exists():
             return
         try:
-            with self._path.open(newline="", encoding="utf-8") as file:
+            with io.TextIOWrapper(open_plain(self._path), newline="", encoding="utf-8") as file:
                 reader = csv.DictReader(file)
                 names = list(reader.fieldnames or [])
                 if names[:2] != self._columns[:2] or len(set(names)) < len(names):

@@ -12,6 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.system.bounded_files import open_plain
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -27,7 +29,7 @@ def record(data: bytes) -> bytes:
 
 def records(path: Path) -> Iterator[bytes]:
     """Yield the records of a file, up to where a killed run stopped writing."""
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         while len(head := file.read(12)) == 12:
             (length,) = struct.unpack("<Q", head[:8])
             if head[8:] != _masked(head[:8]):

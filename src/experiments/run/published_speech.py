@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from experiments.config.options import content, option_files
 from experiments.errors import UserError
 from experiments.run.build import build_task, prepare_process
 from experiments.spec import AudioSpec
+from experiments.system.bounded_files import read_json
 from experiments.system.hub import hub_name, published_folder
 
 
@@ -52,7 +52,7 @@ def _symbols(folder: Path) -> tuple[str, ...]:
     if not path.is_file():
         return (" ",)
     try:
-        names = json.loads(path.read_text(encoding="utf-8"))
+        names = read_json(path)
         letters = {name.lower() for name in names if len(name) == 1}
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{path} cannot be read ({error}): fetch it again") from error

@@ -21,6 +21,7 @@ from experiments.sweep.backends.queued_jobs import still_queued
 from experiments.sweep.folder import EXCLUDED, RUN, SKIPPED, Sweep, at_work, read_sweep
 from experiments.sweep.objective import Objective, objectives_of
 from experiments.sweep.run_state import NEW, state_of
+from experiments.system.bounded_files import open_plain
 from experiments.system.processes import alive
 from experiments.system.terminal import done_waiting, fancy, is_terminal, quiet
 
@@ -215,7 +216,7 @@ def _rows(stand: Standing, state: str, room: int) -> list[str]:
 def last_line(path: Path) -> str:
     """Return the last line of a log, without reading the whole."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             file.seek(max(0, path.stat().st_size - 2000))
             lines = file.read().decode(errors="replace").split("\n")
     except OSError:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
 
@@ -34,6 +35,30 @@ def read_bounded(path: Path, largest: int = _LARGEST) -> bytes:
         if state.st_size > largest:
             raise ValueError(f"it has {state.st_size:,} bytes, and {largest:,} are read at most")
         return file.read(largest + 1)
+
+
+def require_plain(path: Path) -> None:
+    """Refuses a pipe or a device, which a library would read without end.
+
+    Raises:
+        OSError: when it is one, or is not there.
+    """
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """Open a file of bytes to be read piece by piece; a pipe would wait for a writer, and a device may have no end.
+
+    Raises:
+        OSError: when it cannot be opened, or is no plain file.
+    """
+    file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    return file
 
 
 def read_json(path: Path) -> Any:

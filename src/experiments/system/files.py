@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from experiments.system.bounded_files import open_plain
 from experiments.system.memory import free_memory
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # the names that `atomic_path` writes to
@@ -102,7 +103,7 @@ def digest(files: Iterable[Path]) -> str:
     """Hexadecimal digits that differ when the contents of some files do; those that are not there count as empty."""
     found = hashlib.sha256()
     for file in files:
-        with contextlib.suppress(OSError), open(file, "rb") as opened:
+        with contextlib.suppress(OSError), open_plain(file) as opened:
             while part := opened.read(1 << 20):
                 found.update(part)
     return found.hexdigest()

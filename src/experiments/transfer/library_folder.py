@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from experiments.contracts import published_names
 from experiments.errors import UserError, first_line
+from experiments.system.bounded_files import read_json
 
 log = logging.getLogger(__name__)
 FRESH = ("head", "pooler")  # stages that begin anew where a folder has nothing for them
@@ -96,7 +96,7 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
     index = folder / "model.safetensors.index.json"
     try:
         if index.is_file():
-            shards: Any = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+            shards: Any = sorted(set(read_json(index)["weight_map"].values()))
         else:
             shards = ["model.safetensors"]
         found: dict[str, Tensor] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from experiments.errors import UserError
+from experiments.system.bounded_files import read_json
 from experiments.system.hub import weight_files
 from experiments.transfer.weight_files import read_checkpoint
 
@@ -162,7 +162,7 @@ def _rows(folder: Path, symbols: bool) -> dict[str, int]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}): fetch it again") from error
     if not isinstance(found, dict):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from experiments.errors import UserError, first_line
+from experiments.system.bounded_files import require_plain
 from experiments.system.files import damage
 from experiments.transfer.lora import merged
 
@@ -32,6 +33,7 @@ def read_checkpoint(path: Path, named: str | None = None, mapped: bool = False) 
     """
     named = named or str(path)
     try:
+        require_plain(path)
         if path.suffix == SAFETENSORS:
             from safetensors.torch import load_file
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import getpass
-import json
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from experiments.system.bounded_files import read_json
 from experiments.system.files import write_json
 
 FOLDER = "submitit"  # below the sweep: scripts, logs and results of the batch system
@@ -25,7 +25,7 @@ class Queued:
 def read_queued(sweep: Path) -> dict[str, Queued]:
     """Return the jobs that were put into the queue, by the name of their run."""
     try:
-        content = json.loads((sweep / FOLDER / _FILE).read_text(encoding="utf-8"))
+        content = read_json(sweep / FOLDER / _FILE)
         return {name: Queued(str(job["id"]), int(job["tasks"])) for name, job in content.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
