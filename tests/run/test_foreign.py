@@ -291,6 +291,16 @@ def test_a_module_that_cannot_predict_says_what_to_add(lit: Experiments, tmp_pat
     assert code == 2 and said in errors and "add a predict_step" in errors
 
 
+def test_a_loader_that_lightning_cannot_make_anew_says_what_to_write(lit: Experiments, tmp_path: Path) -> None:
+    by_place = MODULE.replace("self.set, batch_size=16)", "self.set, 16)")
+    (tmp_path / "by_place_of_mine.py").write_text(by_place)
+    (tmp_path / "conf" / "data" / "by_place.yaml").write_text("_target_: by_place_of_mine.LitData")
+    words = ("--config-dir", "conf", "task=lit", "data=by_place", "trainer.max_epochs=1", "hydra.run.dir=run")
+    assert lit("train", *words)[0] == 0
+    code, _, errors = lit("predict", "run")
+    assert code == 2 and "write DataLoader(…, batch_size=…)" in errors and len(errors.splitlines()) == 1
+
+
 def test_a_prediction_writer_beside_a_task_of_ours_is_refused(experiments: Experiments) -> None:
     writer = "callbacks.w._target_=lightning.pytorch.callbacks.BasePredictionWriter"
     code, _, errors = experiments("check", "data=digits", "model=logistic_regression", writer)

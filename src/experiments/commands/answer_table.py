@@ -32,11 +32,12 @@ def save_attachments(answers: list[dict[str, Any]], folder: Path) -> int:
 
 
 def as_rows(answers: list[dict[str, Any]]) -> tuple[list[str], list[list[str]], list[int]]:
-    """Head, rows of text and numbers of the columns that align right; a ranked list inside an answer takes a row an entry."""
+    """Head, rows of text and numbers of the columns that align right; a ranked list of keys and values inside an answer takes a row
+    an entry, and any other list stands in one cell."""
     head: list[str] = []
     rows: list[list[Any]] = []
     for answer in answers:
-        ranked = next((key for key, value in answer.items() if isinstance(value, list)), None)
+        ranked = next((key for key, value in answer.items() if _is_ranked(value)), None)
         plain = {key: value for key, value in answer.items() if key != ranked}
         entries = [{"rank": place, **entry} for place, entry in enumerate(answer[ranked], 1)] if ranked else [{}]
         for entry in entries or [{}]:  # an image without any object has a row too
@@ -49,7 +50,13 @@ def as_rows(answers: list[dict[str, Any]]) -> tuple[list[str], list[list[str]], 
     return head, [[_text(value) for value in row] for row in rows], numeric
 
 
+def _is_ranked(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
+
+
 def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(map(_text, value))
     return f"{value:.4f}" if isinstance(value, float) else "" if value is None else str(value)
 
 

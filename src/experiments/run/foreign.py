@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -174,4 +175,10 @@ def lightning_in_words() -> Iterator[None]:
     try:
         yield
     except MisconfigurationException as error:
-        raise UserError(" ".join(str(error).split())) from error
+        words = " ".join(str(error).split())
+        if twice := re.match(r"The DataLoader implementation has an error where more than one .*?`(\w+)=\.\.\.`", words):
+            raise UserError(
+                f"Lightning makes this DataLoader anew with another {twice[1]}, which was given by its place and not by its name: "
+                f"write DataLoader(…, {twice[1]}=…)"
+            ) from error
+        raise UserError(words) from error
