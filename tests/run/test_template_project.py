@@ -43,6 +43,10 @@ def test_train_resume_and_evaluate(project: Experiments, tmp_path: Path) -> None
     code, _, errors = project("train", *WORDS, "hydra.run.dir=whole", "logger=csv_mine")
     assert code == 0, errors
     whole = record_of(tmp_path / "whole")
+    code, _, errors = project("train", *WORDS, "hydra.run.dir=half", "logger=csv_mine", "trainer.max_epochs=1")
+    assert code == 0, errors
+    assert project("train", "resume=half", "trainer.max_epochs=2")[0] == 0
+    assert record_of(tmp_path / "half")["metrics"] == whole["metrics"], "with Lightning's own ModelCheckpoint too"
     assert whole["judged"] == {"metric": "val/acc", "mode": "max"} and whole["best_epoch"] in (1, 2)
     assert list((tmp_path / "whole" / "csv").rglob("metrics.csv"))
     code, output, errors = project("evaluate", "whole")

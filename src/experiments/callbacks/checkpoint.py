@@ -18,14 +18,14 @@ from lightning.pytorch.callbacks.weight_averaging import WeightAveraging
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
 from experiments.callbacks.best_epoch import watched_loss
-from experiments.callbacks.checkpoint_files import random_state, restore_random_state, wait_for_writes
+from experiments.callbacks.checkpoint_files import wait_for_writes
 from experiments.callbacks.lightning_state import (
     accumulates,
     batches_of_unfinished_epoch,
     begin_with_validation,
-    draw_order_again,
     whole_state,
 )
+from experiments.callbacks.random_states import RandomStates, goes_on_within
 from experiments.config.metric_direction import direction
 from experiments.errors import Interrupted, UserError
 from experiments.loggers.base import log_epoch
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 1.0  # seconds after which a second signal is no echo of the first: launchers and terminals send some twice
 
 
-class Checkpoints(Checkpoint):
+class Checkpoints(RandomStates, Checkpoint):
     """Keeps `best.ckpt` and `last.ckpt`, saves on SIGINT, SIGTERM and SIGHUP, and restores what Lightning does not.
 
     A checkpoint also holds the state of every random number generator of every process. Shuffling and augmentation need
@@ -66,6 +66,7 @@ class Checkpoints(Checkpoint):
         every_n_steps: int | None = None,
         every_minutes: float | None = None,
     ) -> None:
+        super().__init__()
         self.dir = Path(dir)
         self.monitor, self.mode = monitor, mode
         self.every_n_steps = every_n_steps
@@ -75,7 +76,6 @@ class Checkpoints(Checkpoint):
         self.best_epoch: int | None = None
         self.best_metrics: dict[str, float] = {}
         self._batches_done = 0  # of an unfinished epoch
-        self._random_state: dict[str, Any] | None = None
         self._saved_at = time.monotonic()
         self._signal: int | None = None
         self._asked_at = -math.inf
@@ -93,22 +93,19 @@ class Checkpoints(Checkpoint):
         due = self.every_n_steps is not None and trainer.global_step % self.every_n_steps == 0
         if self.every_seconds is not None and trainer.world_size == 1:  # clocks of several processes differ
             due = due or time.monotonic() - self._saved_at > self.every_seconds
-        if stop and not self._goes_on_within(trainer):
+        if stop and not goes_on_within(trainer):
             raise Interrupted(stop)  # the last save stands
         if (stop or due) and self._resumable(trainer, batch_idx):
             self._save(trainer, batches_done=batch_idx + 1)
             if stop:
                 raise Interrupted(stop)
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        self._restore_random_state()
-
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not self._fitting or trainer.sanity_checking:
             return
         self._restore_random_state()
         done = batches_of_unfinished_epoch(trainer)
-        if _can_be_saved_in_validation(trainer) and (not done or self._goes_on_within(trainer)):
+        if _can_be_saved_in_validation(trainer) and (not done or goes_on_within(trainer)):
             self._validates_first, self._batches_done = True, done
             self._before_validation = whole_state(trainer)
             self._validates_first, self._batches_done = False, 0
@@ -143,11 +140,6 @@ class Checkpoints(Checkpoint):
             trainer.strategy.barrier("saved in a validation")
             raise Interrupted(stop)
 
-    def _restore_random_state(self) -> None:
-        if self._random_state is not None:
-            restore_random_state(self._random_state)
-            self._random_state = None
-
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         monitor, mode = self.watched(pl_module, trainer.callback_metrics)
         value = trainer.callback_metrics.get(monitor)
@@ -180,11 +172,6 @@ class Checkpoints(Checkpoint):
             choice = ", ".join(names)
             raise UserError(f"callbacks.{key}.monitor={monitor} is no metric of this run: choose one of {choice}")
 
-    @staticmethod
-    def _goes_on_within(trainer: Trainer) -> bool:
-        """Tell whether the data can resume in the middle of an epoch."""
-        return hasattr(getattr(trainer.train_dataloader, "batch_sampler", None), "start_batch")
-
     def _resumable(self, trainer: Trainer, batch_idx: int) -> bool:
         """Tell whether training can resume after this batch.
 
@@ -194,7 +181,7 @@ class Checkpoints(Checkpoint):
         done = batch_idx + 1
         if done % trainer.accumulate_grad_batches or done >= trainer.num_training_batches:
             return False
-        if not self._goes_on_within(trainer):
+        if not goes_on_within(trainer):
             return False
         return not (isinstance(trainer.val_check_batch, int) and done % trainer.val_check_batch == 0)
 
@@ -229,11 +216,7 @@ class Checkpoints(Checkpoint):
         self._saved_at = time.monotonic()
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        states: list[Any] = [random_state()]
-        if trainer.world_size > 1:
-            states = [None] * trainer.world_size
-            torch.distributed.all_gather_object(states, random_state())
-        checkpoint["random_states"] = states
+        super().on_save_checkpoint(trainer, pl_module, checkpoint)
         if (spec := getattr(pl_module, "spec", None)) is not None and hasattr(spec, "inputs"):
             checkpoint["spec"] = to_plain(spec)  # of ours; for a run whose record is lost
 
@@ -256,20 +239,13 @@ class Checkpoints(Checkpoint):
         self._validates_first = state_dict.get("validates_first", False)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        states = checkpoint.get("random_states", [])
-        self._random_state = states[trainer.global_rank] if len(states) == trainer.world_size else None
+        super().on_load_checkpoint(trainer, pl_module, checkpoint)
         self._resumed = True
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._random_state is not None:  # again at the first batch, for what hooks draw in between
-            restore_random_state(self._random_state)
-            if not self._goes_on_within(trainer):
-                # Other loaders draw their order from the same generators, when an epoch makes its iterator. Lightning made the
-                # first one before this hook.
-                draw_order_again(trainer)
-                self._random_state = None
+        super().on_train_start(trainer, pl_module)
         if self._resumed:
-            if self._goes_on_within(trainer):
+            if goes_on_within(trainer):
                 trainer.train_dataloader.batch_sampler.start_batch = self._batches_done  # type: ignore[union-attr]
             elif self._batches_done:
                 raise UserError(
@@ -280,7 +256,7 @@ class Checkpoints(Checkpoint):
                 begin_with_validation(trainer)
                 self._validates_first = False
             self._batches_done = 0
-        if self.every_n_steps is not None and not self._goes_on_within(trainer):
+        if self.every_n_steps is not None and not goes_on_within(trainer):
             log.warning(
                 "Checkpoints are written at the end of epochs alone: the batch sampler of these data has no start_batch."
             )
