@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -11,10 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from experiments.errors import UserError
+
 log = logging.getLogger(__name__)
 
 _GIVEN = ("hyper_parameters", "datamodule_hyper_parameters")  # what save_hyperparameters() keeps: anything
 _LEFT = object()
+# What Lightning's Trainer and strategies write themselves.
+_LIGHTNING = {
+    "epoch", "global_step", "pytorch-lightning_version", "state_dict", "loops", "callbacks", "optimizer_states", "lr_schedulers",
+    "hparams_name", "hparams_type", "datamodule_hparams_name", "datamodule_hparams_type", *_GIVEN,
+}  # fmt: skip
 
 
 def plain(checkpoint: dict[str, Any]) -> dict[str, Any]:
@@ -31,6 +39,15 @@ def plain(checkpoint: dict[str, Any]) -> dict[str, Any]:
             if left:
                 log.debug("%s are no plain values and not kept in the checkpoint", ", ".join(map(str, left)))
     kept = {key: value for key, value in checkpoint.items() if not isinstance(value, type)}  # hparams_type
+    for key in set(kept) - _LIGHTNING:  # by hooks of the module, of callbacks and of the data
+        if (found := _left_out(kept[key])) is not None:
+            raise UserError(
+                f"on_save_checkpoint or state_dict puts {_named(found)} under {key!r} into the checkpoint, which holds tensors and "
+                "plain Python alone, so that it can be read without running code: put its values there, and make it anew when they "
+                "are loaded"
+            )
+        if not _readable(kept[key]):
+            kept[key] = _plain(kept[key])
     return kept | {key: _without(value) for key, value in changed.items()}
 
 
@@ -53,6 +70,28 @@ def _plain(value: Any) -> Any:
         kind = {tuple: tuple, set: set, frozenset: set}.get(type(value), list)
         return kind(_plain(one) for one in value)
     return _LEFT
+
+
+def _left_out(value: Any) -> Any:
+    """Return the first value within another that has no plain form; None where each has one."""
+    if isinstance(value, Mapping):
+        return next((found for one in value.values() if (found := _left_out(one)) is not None), None)
+    if isinstance(value, (list, tuple, set)) and not hasattr(value, "_fields"):
+        return next((found for one in value if (found := _left_out(one)) is not None), None)
+    return value if _plain(value) is _LEFT else None
+
+
+def _readable(value: Any) -> bool:
+    """Tell whether what has a plain form is read back as it is; arrays of NumPy are."""
+    if isinstance(value, Mapping):
+        return type(value) in (dict, OrderedDict) and all(map(_readable, value.values()))
+    if isinstance(value, (list, tuple, set)):
+        return type(value) in (list, tuple, set, torch.Size) and all(map(_readable, value))
+    return not isinstance(value, (Path, Enum, frozenset, Sequence)) or isinstance(value, (str, bytes))
+
+
+def _named(value: Any) -> str:
+    return f"a {type(value).__module__}.{type(value).__qualname__}"
 
 
 def _without(value: Any) -> Any:

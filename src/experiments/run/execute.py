@@ -195,7 +195,8 @@ def _fit_and_test(
     config: DictConfig, task: Any, data: Any, trainer: Any, meter: Any, folder: Path, record: Record
 ) -> None:
     from experiments.callbacks.checkpoint import judged_by
-    from experiments.run.tested_weights import checkpoint_to_resume, choose
+    from experiments.run.tested_weights import checkpoint_to_resume, choose, keep_through_setup
+    from experiments.tasks.base import Task
 
     if not getattr(task, "learns", True):
         trainer.fit_loop.max_epochs = 1
@@ -221,6 +222,8 @@ def _fit_and_test(
         record.content["judged"] = {"metric": judged[0], "mode": judged[1]}
     record.content["tested"] = {"checkpoint": tested.checkpoint, "weights": tested.weights}
     if has_test(task, data):
+        if not isinstance(task, Task) and tested.checkpoint is not None:
+            keep_through_setup(trainer, task, folder / "checkpoints" / tested.checkpoint)
         with lightning_in_words():
             trainer.test(task, datamodule=data, verbose=False)
     else:

@@ -176,7 +176,9 @@ def lightning_in_words() -> Iterator[None]:
         yield
     except MisconfigurationException as error:
         words = " ".join(str(error).split())
-        if twice := re.match(r"The DataLoader implementation has an error where more than one .*?`(\w+)=\.\.\.`", words):
+        if twice := re.match(
+            r"The DataLoader implementation has an error where more than one .*?`(\w+)=\.\.\.`", words
+        ):
             raise UserError(
                 f"Lightning makes this DataLoader anew with another {twice[1]}, which was given by its place and not by its name: "
                 f"write DataLoader(…, {twice[1]}=…)"

@@ -20,7 +20,7 @@ from experiments.run.foreign import build_foreign_task, has_test, is_ours, light
 from experiments.run.instantiate import locate, make
 from experiments.run.names_of_data import match_classes, require_names
 from experiments.run.rebuilt_record import readable_record, require_unchanged
-from experiments.run.tested_weights import checkpoint_of, load_checkpoint
+from experiments.run.tested_weights import checkpoint_of, load_checkpoint, read_by_trainer
 from experiments.run.trainer import build_trainer
 from experiments.run.trust import READING, require_trust
 from experiments.spec import ImageSpec, MaskSpec, from_plain
@@ -123,21 +123,7 @@ def load(run_folder: str | Path, command: str | None = None, judged: Mapping[str
     require_trust(OmegaConf.to_container(config), folder, READING)
     for key, value in (judged or {}).items():
         OmegaConf.update(config, f"task.{key}", value, merge=False, force_add=True)
-    record = readable_record(folder, config)
-    checkpoint = checkpoint_of(folder, record)
-    if "spec" not in record or checkpoint is None:
-        if record["status"] == "finished":
-            if checkpoint is not None:
-                raise UserError(f"{folder}/record.json has no spec of the data: restore it from a copy, or train again")
-            if (config.get("callbacks") or {}).get("checkpoint") is None:
-                raise UserError(
-                    f"{folder} was trained without a checkpoint callback and kept no weights: train again with one"
-                )
-            raise UserError(
-                f"{folder} is finished and has no checkpoints/best.ckpt any more: restore it from a copy, or train again"
-            )
-        raise UserError(f"{folder} has no best checkpoint yet ({record['status']}): resume it with resume={folder}")
-    require_unchanged(folder, checkpoint, record)
+    record, checkpoint = tested_checkpoint(folder, config)
     from experiments.transfer.lora import merge
 
     with reading(folder, record.get("environment")):
@@ -165,13 +151,43 @@ def load(run_folder: str | Path, command: str | None = None, judged: Mapping[str
     return Loaded(folder, config, record, spec, task)
 
 
+def tested_checkpoint(folder: Path, config: DictConfig) -> tuple[dict[str, Any], Path]:
+    """Return a run's record, and the checkpoint whose weights it tested.
+
+    Raises:
+        UserError: when it has none, or it is no longer what the run wrote.
+    """
+    record = readable_record(folder, config)
+    checkpoint = checkpoint_of(folder, record)
+    if "spec" not in record or checkpoint is None:
+        if record["status"] == "finished":
+            if checkpoint is not None:
+                raise UserError(f"{folder}/record.json has no spec of the data: restore it from a copy, or train again")
+            if (config.get("callbacks") or {}).get("checkpoint") is None:
+                raise UserError(
+                    f"{folder} was trained without a checkpoint callback and kept no weights: train again with one"
+                )
+            raise UserError(
+                f"{folder} is finished and has no checkpoints/best.ckpt any more: restore it from a copy, or train again"
+            )
+        raise UserError(f"{folder} has no best checkpoint yet ({record['status']}): resume it with resume={folder}")
+    require_unchanged(folder, checkpoint, record)
+    return record, checkpoint
+
+
 def _load_foreign(folder: Path, config: DictConfig, record: dict[str, Any], checkpoint: Path) -> Loaded:
-    task = build_foreign_task(config, build_data(config, task_is_ours=False))
+    task, _ = foreign_parts(config)
     task.configure_model()  # where layers are made late, as Lightning's load_from_checkpoint does
     load_checkpoint(task, checkpoint)
     task.eval()
     spec = None if record["spec"] is None else from_plain(record["spec"])
     return Loaded(folder, config, record, spec, task)
+
+
+def foreign_parts(config: DictConfig) -> tuple[Any, Any]:
+    """Return a LightningModule of its own, untrained, and its data."""
+    data = build_data(config, task_is_ours=False)
+    return build_foreign_task(config, data), data
 
 
 def load_published(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> Loaded:
@@ -251,9 +267,13 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
         named = judged_keys(config, overrides)
         config = with_overrides(config, overrides)
         judged = {key: config.task.get(key) for key in named}
-    loaded = load(folder, judged=judged)
     if not is_ours(config.task):
-        return _tested(loaded.task, build_data(config, task_is_ours=False), config)
+        record, checkpoint = tested_checkpoint(folder, read_config(folder))
+        with reading(folder, record.get("environment")):
+            prepare_process(config)
+            task, data = foreign_parts(config)
+        return _tested(read_by_trainer(task), data, config, checkpoint)
+    loaded = load(folder, judged=judged)
     for key in ("mean", "std"):
         if config.data.get(key, loaded) is None and hasattr(loaded.spec, key):
             config.data[key] = list(getattr(loaded.spec, key))
@@ -296,14 +316,15 @@ def evaluate_weights(overrides: Sequence[str], config_dirs: Sequence[str] = ()) 
     return _tested(task, data, config)
 
 
-def _tested(task: Any, data: Any, config: DictConfig) -> dict[str, float]:
+def _tested(task: Any, data: Any, config: DictConfig, checkpoint: Path | None = None) -> dict[str, float]:
     if not has_test(task, data):
         raise UserError(
             f"{type(task).__name__} has no test_step, or its data no test_dataloader: there is nothing to evaluate"
         )
     trainer = build_trainer(config, callbacks=False, shares=shares_batches(data))
     with lightning_in_words():
-        trainer.test(task, datamodule=data, verbose=False)
+        # By Lightning, which also gives data and module what they have put into the checkpoint.
+        trainer.test(task, datamodule=data, verbose=False, ckpt_path=checkpoint, weights_only=True)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 

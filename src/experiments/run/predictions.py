@@ -9,10 +9,11 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from experiments.errors import UserError, in_short
-from experiments.run.build import build_data
-from experiments.run.folder import read_config
+from experiments.run.build import prepare_process
+from experiments.run.folder import read_config, reading
 from experiments.run.foreign import class_of, lightning_in_words, shares_batches
-from experiments.run.loaded import load
+from experiments.run.loaded import foreign_parts, tested_checkpoint
+from experiments.run.tested_weights import read_by_trainer
 from experiments.run.trainer import build_trainer, several
 from experiments.run.trust import READING, require_trust
 
@@ -32,8 +33,10 @@ def predictions_of(folder: Path, returned: bool) -> tuple[list[Any], list[str]]:
 
     config = read_config(folder)
     require_trust(OmegaConf.to_container(config), folder, (*READING, "callbacks", "trainer"))
-    task = load(folder).task
-    data = build_data(config, task_is_ours=False)
+    record, checkpoint = tested_checkpoint(folder, config)
+    with reading(folder, record.get("environment")):
+        prepare_process(config)
+        task, data = foreign_parts(config)
     if not is_overridden("predict_dataloader", data):
         raise UserError(
             f"{config.data['_target_']} has no predict_dataloader, so there is nothing to predict: add one to it, or use "
@@ -50,7 +53,13 @@ def predictions_of(folder: Path, returned: bool) -> tuple[list[Any], list[str]]:
     trainer.callbacks.extend(writers)
     with lightning_in_words():
         try:
-            found = trainer.predict(task, datamodule=data, return_predictions=returned or not writers) or []
+            found = trainer.predict(
+                read_by_trainer(task),
+                datamodule=data,
+                return_predictions=returned or not writers,
+                ckpt_path=checkpoint,
+                weights_only=True,
+            )
         except Exception as error:
             if not _usual_step_failed(error):
                 raise
@@ -59,7 +68,7 @@ def predictions_of(folder: Path, returned: bool) -> tuple[list[Any], list[str]]:
                 f"({in_short(error)}): add a predict_step, or use experiments.load({str(folder)!r}).task in Python"
             ) from error
     by_loader = len(trainer.num_predict_batches) > 1
-    batches = [batch for loader in found for batch in loader] if by_loader else list(found)
+    batches = [batch for loader in found or [] for batch in loader] if by_loader else list(found or [])
     return batches, [type(one).__name__ for one in writers]
 
 

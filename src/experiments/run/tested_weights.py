@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.errors import UserError, first_line
+from experiments.errors import UserError
 
 log = logging.getLogger(__name__)
 
 AVERAGED = "averaged.ckpt"
+_COMPILED = "_orig_mod."  # which torch.compile puts before the names within a module
 
 
 class Tested(NamedTuple):
@@ -123,9 +125,48 @@ def load_checkpoint(task: Any, path: Path) -> None:
         raise UserError(
             f"{path} is no checkpoint of a run: restore it from a copy, or finish the run with resume={path.parents[1]}"
         )
+    if _reads_checkpoints(task):
+        task.on_load_checkpoint(content)
     try:
-        task.load_state_dict(content["state_dict"])
+        task.load_state_dict(_named_as_in(task, content["state_dict"]), strict=task.strict_loading)
     except (RuntimeError, AttributeError, TypeError) as error:
-        raise UserError(
-            f"{path} belongs to another model: {first_line(error)}; evaluate it with its own config"
-        ) from error
+        detail = " ".join(str(error).split())
+        detail = re.sub(r"^Error\(s\) in loading state_dict for \w+: ", "", detail)
+        shown = detail if len(detail) < 300 else f"{detail[:300]}…"
+        raise UserError(f"{path} belongs to another model: {shown} Evaluate it with its own config") from error
+
+
+def _reads_checkpoints(task: Any) -> bool:
+    """Tell whether a class of the user's own reads what it has put into checkpoints; what ours put there is of training."""
+    owner = next(one for one in type(task).__mro__ if "on_load_checkpoint" in vars(one))
+    return not owner.__module__.startswith(("experiments.", "lightning."))
+
+
+def _named_as_in(task: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """Return weights under the names that a task has for them: parts that `torch.compile` has wrapped have others."""
+    own = set(task.state_dict())
+    if own == set(state):
+        return state
+    names = {name.replace(_COMPILED, ""): name for name in own}
+    return {names.get(name.replace(_COMPILED, ""), name): value for name, value in state.items()}
+
+
+def read_by_trainer(task: Any) -> Any:
+    """Return a task that a Trainer's `ckpt_path` fills, also where `torch.compile` wraps parts of it in training alone."""
+    given = task.on_load_checkpoint
+
+    def on_load_checkpoint(checkpoint: dict[str, Any]) -> None:
+        given(checkpoint)
+        checkpoint["state_dict"] = _named_as_in(task, checkpoint["state_dict"])
+
+    task.on_load_checkpoint = on_load_checkpoint
+    return task
+
+
+def keep_through_setup(trainer: Any, task: Any, path: Path) -> None:
+    """Lets a test begin with the weights of a checkpoint, also where the task's own `setup` makes layers anew for it."""
+    from lightning.pytorch.callbacks import LambdaCallback
+    from lightning.pytorch.utilities.model_helpers import is_overridden
+
+    if is_overridden("setup", task):
+        trainer.callbacks.append(LambdaCallback(on_test_start=lambda trainer, module: load_checkpoint(module, path)))

@@ -1,0 +1,108 @@
+"""LightningModules and DataModules that make layers in `setup`, compile them, or put values of their own into checkpoints."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.run.test_foreign import LIT, MODULE, Experiments, lit, record_of
+
+__all__ = ["lit"]
+
+STATE = (
+    MODULE
+    + '''
+
+class Thing:
+    pass
+
+
+class Late(LitModel):
+    """Makes its layers anew in each setup, compiled in training alone, and keeps a number and a path in its checkpoints."""
+
+    seen = 0
+
+    def setup(self, stage):
+        from pathlib import Path
+
+        self.where = Path("here")
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(self.trainer.datamodule.inputs, 10))
+        if stage == "fit":
+            self.net = torch.compile(self.net, backend="eager")
+
+    def on_train_epoch_end(self):
+        self.seen += 1
+
+    def on_save_checkpoint(self, checkpoint):
+        checkpoint["late"] = {"seen": self.seen, "where": self.where}
+
+    def on_load_checkpoint(self, checkpoint):
+        self.seen = checkpoint["late"]["seen"]
+        assert str(checkpoint["late"]["where"]) == "here"
+
+    def test_step(self, batch, batch_idx):
+        super().test_step(batch, batch_idx)
+        self.log("test_seen", float(self.seen))
+        self.log("test_vocabulary", float(len(self.trainer.datamodule.vocabulary)))
+
+    def predict_step(self, batch, batch_idx, dataloader_idx=0):
+        return {"seen": [self.seen] * len(batch[0]), "answer": self(batch[0]).argmax(1)}
+
+
+class Words(LitData):
+    inputs = 64
+    vocabulary = ()
+
+    def setup(self, stage=None):
+        super().setup(stage)
+        if stage == "fit":  # learned from the training split
+            self.vocabulary = ["a", "b", "c"]
+
+    def state_dict(self):
+        return {"vocabulary": self.vocabulary}
+
+    def load_state_dict(self, state):
+        self.vocabulary = state["vocabulary"]
+
+
+class Pickled(LitModel):
+    def on_save_checkpoint(self, checkpoint):
+        checkpoint["thing"] = {"inside": [Thing()]}
+'''
+)
+
+
+@pytest.fixture
+def stateful(lit: Experiments, tmp_path: Path) -> Experiments:
+    (tmp_path / "state_of_mine.py").write_text(STATE)
+    for group, name, target in (("task", "late", "Late"), ("task", "pickled", "Pickled"), ("data", "words", "Words")):
+        (tmp_path / "conf" / group / f"{name}.yaml").write_text(f"_target_: state_of_mine.{target}")
+    sys.modules.pop("state_of_mine", None)
+    return lit
+
+
+def test_a_test_reads_what_training_has_kept(stateful: Experiments, tmp_path: Path) -> None:
+    words = ("--config-dir", "conf", "task=late", "data=words", "trainer.max_epochs=2", "hydra.run.dir=run")
+    code, _, errors = stateful("train", *words)
+    assert code == 0, errors
+    metrics = record_of(tmp_path / "run")["metrics"]
+    assert metrics["test_seen"] == record_of(tmp_path / "run")["best_epoch"] and metrics["test_vocabulary"] == 3
+    assert metrics["test_acc"] > 0.2, "of the trained layers, not of those that setup made for the test"
+    code, output, errors = stateful("evaluate", "run")
+    assert code == 0, errors
+    found = {line.split()[0]: float(line.split()[1]) for line in output.splitlines()}
+    assert found == pytest.approx({name: metrics[name] for name in found}, abs=1e-4) and len(found) == 3
+    code, output, errors = stateful("predict", "run")
+    assert code == 0, errors
+    head, row, *_ = (tmp_path / "run" / "predictions" / "predictions.csv").read_text().splitlines()
+    assert row.split(",")[head.split(",").index("seen")] == str(int(metrics["test_seen"]))
+    code, _, errors = stateful("train", "resume=run", "trainer.max_epochs=3")
+    assert code == 0 and record_of(tmp_path / "run")["metrics"]["test_seen"] >= metrics["test_seen"], errors
+
+
+def test_an_object_in_a_checkpoint_is_refused_at_the_first_one(stateful: Experiments) -> None:
+    code, _, errors = stateful("train", "--config-dir", "conf", "task=pickled", *LIT[3:], "trainer.max_epochs=2")
+    assert code == 2 and "puts a state_of_mine.Thing under 'thing' into the checkpoint" in errors, errors
+    assert "epoch 2" not in errors
