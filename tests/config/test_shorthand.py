@@ -150,3 +150,33 @@ def test_whole_objects_are_not_swept_and_named_transforms_stand_beside_ours() ->
 def test_a_named_sweep_is_no_single_run(experiments: Experiments) -> None:
     code, _, errors = experiments("check", "sweep=seeds")
     assert code == 2 and "add -m" in errors
+
+
+def test_callbacks_and_loggers_in_one_word() -> None:
+    stop = "{_target_: lightning.pytorch.callbacks.EarlyStopping, monitor: val/loss}"
+    config = compose([*SMALL[:3], f"callbacks={{stop: {stop}, figures: null}}"])
+    assert config.callbacks.stop.monitor == "val/loss" and config.callbacks.figures is None
+    assert config.callbacks.checkpoint is not None, "beside those of the option"
+    logger = "{mine: {_target_: lightning.pytorch.loggers.CSVLogger, save_dir: x}}"
+    assert compose([*SMALL[:3], f"logger={logger}"]).logger.mine.save_dir == "x"
+
+
+def test_a_sweep_over_a_key_of_ones_own(experiments: Experiments) -> None:
+    """Which other keys refer to: the command line of the sweep alone gives it no value."""
+    words = ("check", "-m", *SMALL, "+rate=0.1,0.2", "optimizer.lr=${rate}")
+    code, output, errors = experiments(*words)
+    assert code == 0 and "2 runs" in output, errors
+    code, output, errors = experiments(*words, "hydra/sweeper=basic", "hydra/launcher=basic")
+    assert code == 0 and output.count("this config can run") == 2, errors
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("train", "--cfg", "job", "--package", "nothere"), "package 'nothere' not found"),
+        (("train", "-m", "hydra/sweeper=basic", "hydra.sweeper.params={seed: '0,1'}"), "hydra.sweeper.params is null"),
+    ],
+)
+def test_what_hydra_itself_refuses_ends_with_2(experiments: Experiments, words: tuple[str, ...], said: str) -> None:
+    code, _, errors = experiments(*words, *SMALL)
+    assert code == 2 and said in errors, errors

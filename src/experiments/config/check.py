@@ -143,13 +143,22 @@ def _epochs(config: Any) -> list[str]:
 
 
 def _entries(config: Any) -> list[str]:
-    """Return callbacks and loggers that are a single value, which builds nothing."""
-    return [
-        f"{group}.{name}={node} must be a group of keys: set these, as in {group}.{name}._target_=…, or write null"
-        for group in ("callbacks", "logger")
-        for name, node in (config.get(group) or {}).items()
-        if node and not is_group(node)
-    ]
+    """Return callbacks and loggers that build nothing: a single value, or keys of no class."""
+    problems = []
+    for group in ("callbacks", "logger"):
+        for name, node in (config.get(group) or {}).items():
+            if not node:
+                continue
+            if not is_group(node):
+                problems.append(
+                    f"{group}.{name}={node} must be a group of keys: set these, as in {group}.{name}._target_=…, or write null"
+                )
+            elif not node.get("_target_"):
+                keys = ", ".join(map(str, node))
+                problems.append(
+                    f"{group}.{name} names no class that takes {keys}: add {group}.{name}._target_=…, or write {group}.{name}=null"
+                )
+    return problems
 
 
 def _waiting(config: Any) -> list[tuple[str, str]]:

@@ -24,7 +24,7 @@ from experiments.config.broken_options import broken_files_named, faulty_file, n
 from experiments.config.chosen_in_files import with_choices_of_files
 from experiments.config.fitting_task import with_fitting_task
 from experiments.config.hydra_keys import refuse_sweep, refuse_unused, refuse_words, searchpath_is_there
-from experiments.config.interpolations import resolve
+from experiments.config.interpolations import refusal, resolve
 from experiments.config.labels_never_seen import take_over_labels
 from experiments.config.options import GROUPS, conf_dir, content, option_files, options
 from experiments.config.preprocessing import given_keys, take_over_published
@@ -164,10 +164,7 @@ def settle(
             del config["hydra"]
         resolve(config)
     except OmegaConfBaseException as error:
-        sentence = first_line(error)
-        if sentence.startswith("Unsupported interpolation type"):
-            sentence += ": register it in a module in a folder hydra_plugins, as docs/extending.md says, or use one of OmegaConf's, such as oc.env"
-        raise UserError(sentence) from error
+        raise UserError(refusal(error)) from error
     if whole:
         refuse_missing(OmegaConf.missing_keys(config), config.run.choices, config_dirs)
     finish(config)
@@ -252,7 +249,7 @@ def explain_refusal(error: Exception, overrides: Sequence[str], config_dirs: Seq
     if found := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
         key, values = found.groups()
         return f"{key}={values} gives one run several values: add -m for a run with each, or write {key}=[{values}] where it takes a list"
-    return " ".join(text.split())
+    return refusal(error) if isinstance(error, OmegaConfBaseException) else " ".join(text.split())
 
 
 def _misplaced(key: str, place: str, overrides: Sequence[str]) -> str:

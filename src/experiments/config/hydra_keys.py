@@ -62,6 +62,20 @@ def refuse_words(words: Sequence[str]) -> None:
             )
 
 
+def words_given(hydra: Any, part: str = "task") -> list[str]:
+    """Return the words of a command line as they were typed: what one refers to, as in `optimizer.lr=${rate}`, may be set by
+    each run of a sweep alone.
+
+    Args:
+        hydra: that part of a composed config.
+        part: "task", or "hydra" for the words about that part itself.
+    """
+    from omegaconf import OmegaConf
+
+    found: Any = OmegaConf.to_container(hydra.overrides, resolve=False)
+    return [str(word) for word in found[part]]
+
+
 @contextmanager
 def searchpath_is_there() -> Iterator[None]:
     """Turn Hydra's warning of a place of hydra.searchpath that is not there into an error.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers import oc
 
+from experiments.errors import first_line
 from experiments.system.outside_text import note_variables
 
 _OURS = "EXPERIMENTS_"  # variables of this project hold folders
@@ -25,6 +28,22 @@ def resolve(config: DictConfig) -> None:
     """
     with _watched() as asked:
         _resolve(config, asked)
+
+
+def refusal(error: OmegaConfBaseException) -> str:
+    """Return the sentence for an interpolation that cannot be resolved."""
+    sentence = first_line(error)
+    if unset := re.search(r"Environment variable '(\w+)' not found", sentence):
+        name, key = unset[1], error.full_key or ""
+        if not key or key.startswith("run."):  # the words of the command line stand there, too
+            key = "a key of the config"
+        return (
+            f"{key} reads the variable {name} of the environment, which is not set: export {name}=…, or give it a default, "
+            f"as in ${{oc.env:{name},.}}"
+        )
+    if sentence.startswith("Unsupported interpolation type"):
+        sentence += ": register it in a module in a folder hydra_plugins, as docs/extending.md says, or use one of OmegaConf's, such as oc.env"
+    return sentence
 
 
 def _resolve(node: DictConfig | ListConfig, asked: list[str]) -> None:

@@ -57,10 +57,15 @@ def spelled_out(words: Sequence[str]) -> list[str]:
 
 
 def _spread(words: Sequence[str]) -> list[str]:
-    """Return words in which `optimizer={_target_: …}` gives its keys one by one, as Hydra takes no whole group."""
+    """Return words in which `optimizer={_target_: …}` and `callbacks={stop: {_target_: …}}` give their keys one by one, as Hydra
+    takes no whole group.
+    """
     found: list[str] = []
     for word in words:
         key, _, value = word.partition("=")
+        if key in ("callbacks", "logger") and value.lstrip().startswith("{") and len(objects := _objects(word)) == 1:
+            found += [f"{key}.{name}={_written(one)}" for name, one in objects[0].items()]
+            continue
         if key not in _CLASSES or not value.lstrip().startswith("{"):
             found.append(word)
             continue

@@ -71,8 +71,14 @@ def _hydra(words: list[str]) -> int:
         if better is None:
             raise UserError(explain_refusal(error, overrides, folders)) from error
         return _hydra(better)
+    except AttributeError as error:  # as OmegaConf merges keys into null
+        if not (key := re.search(r"full_key: (\S+)", str(error))):
+            raise
+        raise UserError(
+            f"{key[1]} is null, and Hydra adds no keys to it from a command line: set them in a file of a --config-dir"
+        ) from error
     except SystemExit as leaving:
-        return int(leaving.code or 0)
+        return 2 if leaving.code else 0  # such as a part of the config that --package does not find
     finally:
         sys.argv = before
         text = re.sub(r"(?<=[ ])_\w+, ", "", output.getvalue())  # bases of options are none themselves

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.config.compose import GROUPS, finish, settle
 from experiments.config.fitting_task import with_fitting_task
+from experiments.config.hydra_keys import words_given
 from experiments.config.refusals import refuse_missing, refuse_names
 from experiments.config.unread_keys import refuse_unread
 from experiments.speedups.option_files import Plain, UnusualError, copied, open_files
@@ -42,7 +43,7 @@ class Composer:
         self.loader, self.master, self.config_dirs = loader, master, list(config_dirs)
         self.by_hydra = 0  # runs that were left to it
         self._parser = OverridesParser.create()
-        self._files = open_files(loader, master.hydra.job.config_name, master.hydra.overrides.hydra)
+        self._files = open_files(loader, master.hydra.job.config_name, words_given(master.hydra, "hydra"))
         self._merged: dict[tuple[str, ...], tuple[Plain, Plain]] = {}
         self._resolved: dict[tuple[str, ...], Plain] = {}
         self._parsed: dict[str, tuple[Override, bool]] = {}

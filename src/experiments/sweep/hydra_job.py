@@ -8,6 +8,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from experiments.config.hydra_keys import words_given
 from experiments.errors import Interrupted, RunFailed, UserError
 from experiments.run.outcome import STOPPED
 
@@ -53,7 +54,7 @@ def run_here(config: DictConfig) -> float | int | None:
     if not ours:
         if config.launcher.only_check:
             _settled(config, hydra, folder)
-            print(f"{' '.join(hydra.overrides.task)}: this config can run.")
+            print(f"{' '.join(words_given(hydra))}: this config can run.")
             return None
         _prepare(config, hydra, folder)
     code = run_job(folder)
@@ -71,7 +72,7 @@ def _settled(config: DictConfig, hydra: Any, folder: Path) -> DictConfig:
     with open_dict(config):
         config.hydra = hydra
     refuse_settings(config)
-    settled = settle(config, [str(word) for word in hydra.overrides.task], config_dirs(config), str(folder))
+    settled = settle(config, words_given(hydra), config_dirs(config), str(folder))
     require(settled)
     return settled
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.config.hydra_keys import refuse_unused
+from experiments.config.hydra_keys import refuse_unused, words_given
 from experiments.config.options import conf_dir, content
 from experiments.config.refusals import refuse_hidden
 from experiments.errors import UserError
@@ -74,7 +74,7 @@ def how_to_start(word: str) -> str:
 def sweep_folder_of(config: DictConfig) -> Path:
     """Return the sweep's folder: the one that was asked for, or a fresh one."""
     folder = Path(os.path.abspath(config.hydra.sweep.dir))
-    given = any(word.startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra)
+    given = any(word.startswith("hydra.sweep.dir=") for word in words_given(config.hydra, "hydra"))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if given:
@@ -118,10 +118,10 @@ def open_sweep(config: DictConfig, folder: Path) -> Sweep:
         sweep = Sweep(folder)
     hydra = [
         word
-        for word in config.hydra.overrides.hydra
+        for word in words_given(config.hydra, "hydra")
         if not word.startswith(("hydra.sweep.dir=", "hydra.mode=", "hydra.sweeper."))
     ]
-    task = [word for word in config.hydra.overrides.task if word.startswith("launcher.")]
+    task = [word for word in words_given(config.hydra) if word.startswith("launcher.")]
     sweep.settings = [*hydra, *task, *_of_files(config, {word.partition("=")[0] for word in task})]
     refuse_unused(config.hydra)
     sweep.config_dirs = config_dirs(config)
