@@ -6,9 +6,11 @@ import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 Experiments = Callable[..., tuple[int, str, str]]
 SERIES = ("data=series_table", "data.path=list.csv", "data.history=4", "data.horizon=2", "data.season=2")
@@ -98,3 +100,67 @@ def test_lines_that_are_no_texts(experiments: Experiments, tmp_path: Path, line:
     words = ("data=text_table", "data.path=texts.jsonl", "data.text=text", "data.label=label")
     errors = said(experiments, *words)
     assert "texts.jsonl:61" in errors and sentence in errors, errors
+
+
+def yolo(root: Path, files: dict[str, str], labels: tuple[int, ...]) -> None:
+    """Images with a box of each class."""
+    for number in range(6):
+        for folder in ("images", "labels"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30), (90, 120, 200)).save(root / "images" / f"{number}.png")
+        (root / "labels" / f"{number}.txt").write_text("".join(f"{one} 0.5 0.5 0.5 0.5\n" for one in labels))
+    for name, content in files.items():
+        (root / name).write_text(content)
+
+
+@pytest.mark.parametrize(
+    ("files", "labels", "told"),
+    [
+        ({"data.yaml": "names: {1: cat, 2: dog}"}, (1, 2), ("cat", "dog")),
+        ({"data.yaml": "names: {" + ", ".join(f"'{n}': c{n}" for n in range(12)) + "}"}, (2, 10), ("c2", "c10")),
+        ({"data.yaml": "names: [no, 1.0]"}, (0, 1), ("no", "1.0")),
+        ({"data.yaml": "names: {1: cat}"}, (0, 1), "is of class 0, and classes are 1 to 1"),
+        ({"data.yaml": "names: cat"}, (0,), "give a list of class names"),
+        ({"data.yaml": "names: [cat, cat]"}, (0, 1), "two classes 'cat'"),
+        ({"classes.txt": "cat\n\ndog\n"}, (0, 1), "classes.txt, line 2 is empty"),
+        ({"classes.txt": "cat\ndog\n\n"}, (0, 1), ("cat", "dog")),
+    ],
+)
+def test_numbers_of_classes_stand_for_their_names(
+    experiments: Experiments, tmp_path: Path, files: dict[str, str], labels: tuple[int, ...], told: object
+) -> None:
+    yolo(tmp_path / "boxes", files, labels)
+    errors = said(experiments, "data=yolo", "data.root=boxes", "model=ssdlite", "model.size=64")
+    if isinstance(told, str):
+        assert told in errors
+        return
+    assert not errors, errors
+    from experiments.data.boxes.yolo import YOLO
+
+    found = YOLO.read(SimpleNamespace(name="yolo", root=str(tmp_path / "boxes"), _pictures=lambda *all: YOLO._pictures(SimpleNamespace(unannotated="refuse"), *all)))  # type: ignore[arg-type]  # fmt: skip
+    assert tuple(one.name for one in found[1]["train"][0].objects) == told
+
+
+@pytest.mark.parametrize("more", [(), ("data.colours={sky: '#000000', hut: '#ff0000', tree: '#00ff00'}",)])
+def test_indices_of_colours_that_each_mask_numbers_anew(
+    experiments: Experiments, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    for folder in ("images", "masks"):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+    for number in range(12):
+        Image.new("RGB", (32, 32), (90, 120, 200)).save(tmp_path / "set" / "images" / f"{number}.png")
+        mask = Image.new("P", (32, 32))
+        mask.paste(1, (4, 4, 20, 20))
+        mask.paste(2, (20, 20, 30, 30))
+        mask.putpalette([0, 0, 0, *([255, 0, 0, 0, 255, 0] if number % 2 else [0, 255, 0, 255, 0, 0])])
+        mask.save(tmp_path / "set" / "masks" / f"{number}.png")
+    errors = said(experiments, "data=mask_folder", "data.root=set", *more)
+    assert bool(more) != ("give the index 1 several colours" in errors), errors
+    if more:
+        from experiments.data.masks.mask_values import packed, read_raw, understood
+
+        colours = {"sky": packed("#000000", ""), "hut": packed("#ff0000", ""), "tree": packed("#00ff00", "")}
+        meaning = understood([], None, colours, None)
+        first, second = (tmp_path / "set" / "masks" / f"{number}.png" for number in (0, 1))
+        assert meaning.indices(read_raw(first), first)[8, 8] == 2  # green
+        assert meaning.indices(read_raw(second), second)[8, 8] == 1  # red

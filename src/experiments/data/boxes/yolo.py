@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,10 @@ class YOLO(BoxData):
             by_split = {"train": self._pictures(images, labels, names)}
         if names is None:
             found = {one.name for pictures in by_split.values() for picture in pictures for one in picture.objects}
-            names = tuple(str(number) for number in range(max(map(int, found), default=-1) + 1))
-        return names, by_split
+            names = {number: str(number) for number in range(max(map(int, found), default=-1) + 1)}
+        return tuple(names.values()), by_split
 
-    def _pictures(self, images: Path, labels: Path, names: tuple[str, ...] | None) -> list[AnnotatedImage]:
+    def _pictures(self, images: Path, labels: Path, names: dict[int, str] | None) -> list[AnnotatedImage]:
         texts = [one for one in files_below(labels, "*.txt") if one.name not in ("classes.txt", "obj.names")]
         pairs = matched(images_in(images), texts, "text file", self.unannotated)
         if not pairs:
@@ -86,22 +87,39 @@ def split_folders(root: Path) -> dict[str, tuple[Path, Path]]:
     return stated | {split: both for split, both in named.items() if split not in stated and both[0] not in taken}
 
 
-def class_names(root: Path) -> tuple[str, ...] | None:
-    """Return the class names that a folder states, in the order of their numbers; None where it states none.
+def class_names(root: Path) -> dict[int, str] | None:
+    """Return the class names that a folder states, by the numbers that stand for them; None where it states none.
 
     Raises:
-        UserError: a file that should hold them cannot be read.
+        UserError: a file that should hold them cannot be read, or gives one number or name twice.
     """
-    names = _stated(root).get("names")
-    if isinstance(names, dict):
-        return tuple(str(names[number]) for number in sorted(names))
-    if names:
-        return tuple(map(str, names))
+    stated = _stated(root).get("names")
+    if isinstance(stated, dict):
+        wrong = [key for key in stated if not str(key).isdecimal()]
+        if wrong:
+            raise UserError(f"names of the YAML file in {root} has the number {wrong[0]!r}: count classes as 0, 1, 2")
+        return _different({int(key): str(stated[key]) for key in sorted(stated, key=int)}, root)
+    if isinstance(stated, list):
+        return _different(dict(enumerate(map(str, stated))), root)
+    if stated:
+        raise UserError(f"names of the YAML file in {root} is {str(stated)[:40]!r}: give a list of class names")
     for name in ("classes.txt", "labels/classes.txt", "obj.names"):
         if (root / name).is_file():
-            lines = (root / name).read_text(encoding="utf-8").splitlines()
-            return tuple(line.strip() for line in lines if line.strip())
+            lines = [line.strip() for line in _text(root / name).rstrip().splitlines()]
+            if "" in lines:  # what follows would have other numbers with it than without
+                raise UserError(
+                    f"{root / name}, line {lines.index('') + 1} is empty: name the class, or remove the line"
+                )
+            return _different(dict(enumerate(lines)), root)
     return None
+
+
+def _different(names: dict[int, str], root: Path) -> dict[int, str]:
+    every = list(names.values())
+    twice = next((name for name in every if every.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{root} names two classes {twice!r}: give each its own name")
+    return names
 
 
 def _stated(root: Path) -> dict[str, Any]:
@@ -110,22 +128,34 @@ def _stated(root: Path) -> dict[str, Any]:
 
     for file in (*sorted(root.glob("[!.]*.yaml")), *sorted(root.glob("[!.]*.yml"))):
         try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
+            content = yaml.load(file.read_text(encoding="utf-8"), yaml.BaseLoader)  # `no` and `1.0` are names
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             raise UserError(f"{file} cannot be read as YAML: mend it") from error
         if isinstance(content, dict) and content.get("names"):
             return content
     return {}
 
 
-def read_lines(note: Path, names: tuple[str, ...] | None) -> tuple[Object, ...]:
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as text in UTF-8 ({error}): save it again") from error
+
+
+def _in_words(numbers: list[int]) -> str:
+    whole = numbers == list(range(numbers[0], numbers[-1] + 1))
+    return f"{numbers[0]} to {numbers[-1]}" if whole else ", ".join(map(str, numbers[:20]))
+
+
+def read_lines(note: Path, names: dict[int, str] | None) -> tuple[Object, ...]:
     """Return the objects of a text file, their boxes in shares of the image's sides.
 
     Raises:
         UserError: a line is not as it should be, or of an unknown class.
     """
     objects = []
-    for number, line in enumerate(note.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(_text(note).splitlines(), 1):
         if not line.strip():
             continue
         where = f"{note}, line {number}"
@@ -135,8 +165,8 @@ def read_lines(note: Path, names: tuple[str, ...] | None) -> tuple[Object, ...]:
             raise UserError(f"{where}: {line.strip()[:60]!r} is no row of numbers: mend it") from None
         if len(values) < 4 or (len(values) > 4 and (len(values) % 2 or len(values) < 6)):
             raise UserError(f"{where} has {len(values) + 1} numbers, and needs a class and four: mend it")
-        if label != int(label) or label < 0 or (names is not None and label >= len(names)):
-            allowed = f"0 to {len(names) - 1}" if names else "a whole number"
+        if not math.isfinite(label) or label != int(label) or label < 0 or (names is not None and label not in names):
+            allowed = _in_words(list(names)) if names else "a whole number"
             raise UserError(f"{where} is of class {label:g}, and classes are {allowed}: mend it, or name more classes")
         if len(values) == 4:
             x, y, width, height = values

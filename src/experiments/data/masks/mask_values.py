@@ -63,7 +63,7 @@ class Meaning:
                 )
             values = red
         elif self.coloured and not raw.coloured:
-            values = values * 0x010101  # grey
+            values = _colours_of(raw)
         values_known = np.array([*self.values, *self.ignored], np.int64)
         order = np.argsort(values_known, kind="stable")
         place = np.searchsorted(values_known[order], values).clip(max=len(values_known) - 1)
@@ -82,6 +82,31 @@ class Meaning:
             )
         named = "which no class has" if not self.classes else f"and the classes are {values_in_words(self.values)}"
         return f"{path} has {count} pixels of the value {value}, {named}: name its class in data.classes, or set data.ignore={value}"
+
+
+def _colours_of(raw: RawMask) -> np.ndarray:
+    """Return the packed colour of each pixel of a mask of indices, (H, W) int64: by its palette, else its grey."""
+    if not raw.palette:
+        return raw.values * 0x010101
+    every = np.array([int(colour[1:], 16) for colour in raw.palette], np.int64)
+    return every[raw.values.clip(max=len(every) - 1)]
+
+
+def _require_one_palette(masks: Sequence[RawMask]) -> None:
+    """Refuses masks whose palettes give one index several colours, as programs do that number the colours of each image anew.
+
+    Raises:
+        UserError: naming the first such index.
+    """
+    colours: dict[int, str] = {}
+    for mask in masks:
+        for value in np.unique(mask.values).tolist() if mask.palette else ():
+            colour = mask.palette[value] if value < len(mask.palette) else ""
+            if colours.setdefault(value, colour) != colour:
+                raise UserError(
+                    f"the masks give the index {value} several colours ({colours[value]}, {colour}), so that it is no class: say in "
+                    "data.colours which colour each class has, or in data.classes what the indices mean whatever their colours"
+                )
 
 
 def values_in_words(values: Sequence[int]) -> str:
@@ -147,6 +172,8 @@ def understood(
         packed = tuple(colours[name] for name in names)
         away = tuple(value for name, value in colours.items() if name not in names)  # not chosen: not looked at
         return Meaning(names, packed, (*(ignore or ()), *away), True, tuple(map(as_hex, packed)))
+    if classes is None:
+        _require_one_palette(masks)
     grey = all(_is_grey(mask) for mask in masks)
     coloured = any(mask.coloured for mask in masks) and not grey
     found: set[int] = set()
