@@ -40,6 +40,12 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+def kind_of(value: object) -> str:
+    """Return what a value read from a file is, as a person says it: a list, a number."""
+    names = {list: "a list", dict: "a group of keys", str: "a text", bool: "true or false", type(None): "nothing"}
+    return names.get(type(value), "a number" if isinstance(value, (int, float)) else f"a {type(value).__name__}")
+
+
 def in_short(error: BaseException) -> str:
     """Return an error in one line: its type, what it says, and the notes it was given on its way, as of what was being
     made.

@@ -320,3 +320,31 @@ def test_a_pipe_for_a_table_is_not_waited_for(experiments, received: Path) -> No
     code, _, errors = experiments("train", "resume=run", "trainer.max_epochs=2")
     assert code == 0 and (received / "metrics.csv").is_file(), errors
     assert (received / "metrics.csv.damaged").is_fifo()  # which a warning says
+
+
+@pytest.mark.parametrize("content", ["3", "[]", "x", "half", "data: {_target_: null}"])
+def test_a_config_that_is_none_is_said_in_plain_words(
+    experiments, received: Path, content: str, tmp_path: Path
+) -> None:
+    path = received / "config.yaml"
+    text = path.read_text()
+    path.write_text(text[: text.index("\noptimizer:")].rpartition("_target_:")[0] if content == "half" else content)
+    for words in READING:
+        said = refused(experiments, words, tmp_path)
+        assert "config.yaml" in said and "from a copy" in said and "None" not in said, said
+        assert not any(f"holds a {name}" in said for name in ("int", "str")), said
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "checkpoints/last.ckpt", "checkpoints/best.ckpt"])
+def test_what_is_in_the_way_of_a_checkpoint_is_said_before_training(
+    experiments, received: Path, name: str, tmp_path: Path
+) -> None:
+    path = received / name
+    if name == "checkpoints":
+        shutil.rmtree(path)
+        path.write_text("")
+    else:
+        path.unlink()
+        path.mkdir()
+    said = refused(experiments, READING[-1], tmp_path)
+    assert f"{path} is " in said and "remove it" in said and "epoch" not in said, said

@@ -17,13 +17,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
 from experiments.config.check import require
-from experiments.errors import UserError, as_typed, first_line
+from experiments.errors import UserError, as_typed, first_line, kind_of
 from experiments.run.identity import MAY_CHANGE
 from experiments.run.old_names import with_new_names
 from experiments.run.record import FINISHED, code_state, earlier_record
 from experiments.run.trust import require_inside, require_trust, signed
 from experiments.system.bounded_files import read_yaml
-from experiments.system.files import write_text
+from experiments.system.files import in_the_way, write_text
 from experiments.system.locks import AtWork, hold
 from experiments.system.outside_text import note_variables
 from experiments.system.terminal import done_waiting
@@ -254,10 +254,12 @@ def _texts(node: Any) -> Iterator[str]:
 def _lacking(config: Any) -> str | None:
     """Return what a run's config lacks, as half a sentence; None where nothing is missing that every run has."""
     if not isinstance(config, dict):
-        return "it is empty" if config is None else f"it holds a {type(config).__name__}"
+        return "it is empty" if config is None else f"it holds {kind_of(config)}"
     for key in ("run", "model", "data", "task"):
         if not isinstance(config.get(key), dict):
             return f"it has no group {key}"
+    if lost := [key for key in ("optimizer", "freezing", "precision", "trainer") if key not in config]:
+        return f"it has no group {lost[0]}"
     kinds = {"dir": str, "choices": dict, "overrides": list, "config_dirs": list}
     wrong = [key for key, kind in kinds.items() if not isinstance(config["run"].get(key), kind)]
     if not wrong and not all(
@@ -317,6 +319,8 @@ def reopen(folder: Path, overrides: Sequence[str] = ()) -> Path | None:
         done_waiting()
         print(f"{as_typed(folder)} is finished: nothing to do")
         return None
+    if why := in_the_way(folder / "checkpoints", ("best.ckpt", "last.ckpt")):
+        raise UserError(why)
     if rank() == 0:
         write_config(config, folder)
     return folder

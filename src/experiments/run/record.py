@@ -19,7 +19,7 @@ from typing import Any
 
 from experiments.config.devices import cores
 from experiments.config.signatures import targets_of
-from experiments.errors import UserError, first_line
+from experiments.errors import UserError, first_line, kind_of
 from experiments.run.identity import choices, identity, settings
 from experiments.system.bounded_files import read_json
 from experiments.system.files import digest, is_full, write_json
@@ -209,7 +209,7 @@ _FIELDS = {
 def unlike_a_record(content: Any) -> str | None:
     """Return what of a record is of another form than what is written here, as half a sentence."""
     if not isinstance(content, dict):
-        return f"it holds a {type(content).__name__}"
+        return f"it holds {kind_of(content)}"
     if not isinstance(content.get("status"), str):
         return "it has no status"
     lightning = "spec" in content and content["spec"] is None  # a LightningModule of its own has none

@@ -241,6 +241,10 @@ def require_trust(config: Any, folder: Path, groups: Sequence[str] | None = None
     targets = [(key, value) for key, name, value in _nodes(chosen) if name == "_target_"]
     found = [(key, target) for key, target in targets if str(target).partition(".")[0] not in _trusted()]
     for key, target in found:
+        if not isinstance(target, str):
+            raise UserError(
+                f"{folder}/config.yaml was cut off or changed, and {key} names no class: restore it from a copy, or train again"
+            )
         if why := _unknown(target):
             raise UserError(_refusal(folder, key, target, why))
     for key, target in found:

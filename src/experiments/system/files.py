@@ -109,6 +109,17 @@ def digest(files: Iterable[Path]) -> str:
     return found.hexdigest()
 
 
+def in_the_way(folder: Path, names: Iterable[str]) -> str | None:
+    """Return a sentence with what keeps files of some names from being written into a folder of a run; None where nothing does."""
+    if not folder.is_dir():
+        there = os.path.lexists(folder)  # a link that leads nowhere too
+        return f"{folder} is no folder, and checkpoints go there: remove it, or restore the folder" if there else None
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return f"{folder} cannot be read and written to, and checkpoints go there: allow it, as with chmod u+rwx, or copy the run"
+    other = next((folder / name for name in names if (folder / name).is_dir()), None)
+    return f"{other} is a folder, where a checkpoint belongs: remove it, or restore the file" if other else None
+
+
 def is_full(error: BaseException) -> bool:
     """Tell whether an error says that a disk has no room left."""
     return (isinstance(error, OSError) and error.errno in FULL) or "No space left on device" in str(error)
