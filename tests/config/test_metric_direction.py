@@ -30,6 +30,8 @@ from experiments.errors import UserError
         ("val/mean_iou dice val/spearman exact_match psnr ssim error_free_score", "max"),
         ("brier_score fid_score TweedieDevianceScore KLDivergence MSELoss neg_mean_iou", "min"),
         ("val/mIoU val/mAP nDCG@10 BLEUScore recall_negative val/negative/recall neg_mean_squared_error", "max"),
+        ("val/accuracy_gap val/loss_reduction test/f1_std val/loss_scale accuracy_difference", None),
+        ("val/explained_variance val/gain_of_accuracy", "max"),
         ("val/colourfulness val/sharpness val/power val/overlay lr-Adam", None),
     ],
 )

@@ -21,6 +21,7 @@ from experiments.compare.differences import difference
 from experiments.compare.effects import Effect, effects
 from experiments.compare.run_records import COST, GROUPS
 from experiments.compare.statistics import ALPHA, Difference, holm, interval, seeds_needed
+from experiments.config.metric_direction import improves
 from experiments.errors import UserError
 from experiments.run.record import PRUNED
 
@@ -179,6 +180,7 @@ class Comparison:
     commits: int
     changed: list[str]  # user-defined packages of which the runs saw several versions
     by: list[str]
+    unclear: list[str]  # metrics of which neither name nor record says which way they improve
 
     @property
     def cells(self) -> list[Cell]:
@@ -229,9 +231,13 @@ def analyse(
         groups.setdefault(cell.test, []).append(cell)
     several_tasks = len({task for task, _ in groups}) > 1
     fields = []
+    unclear: list[str] = []
     for (task, data), members in sorted(groups.items(), key=lambda item: item[0][::-1]):
         own = metric or usual_metric(members)
-        less = lower_is_better(own) if lower is None else lower
+        way = lower if lower is not None else _less_is_better(own, members)
+        less = bool(way)
+        if way is None:
+            unclear.append(own)
         named = _find(members, reference, own)
         name = data if data != "none" else "unknown data"
         name += f" ({task})" if several_tasks and task != "none" else ""
@@ -251,7 +257,22 @@ def analyse(
         commits=len({run.commit for cell in cells for run in cell.finished} - {"none"}),
         changed=_changed(run.own for cell in cells for run in cell.finished),
         by=by,
+        unclear=list(dict.fromkeys(unclear)),
     )
+
+
+def _less_is_better(metric: str, cells: Iterable[Cell]) -> bool | None:
+    """Tell whether less of a metric is better: as the runs say that chose an epoch by it, else by its name, else as they
+    say of it on another split; None where nothing says.
+    """
+    judged = {run.judged for cell in cells for run in cell.runs if run.judged}
+    if (metric, True) in judged or (metric, False) in judged:
+        return None if {(metric, True), (metric, False)} <= judged else (metric, True) in judged
+    if metric.startswith(COST) or improves(metric) is not None:
+        return lower_is_better(metric)
+    name = metric.rpartition("/")[2]
+    said = {less for judge, less in judged if judge.rpartition("/")[2] == name}
+    return said.pop() if len(said) == 1 else None
 
 
 def _changed(own: Iterable[dict[str, str]]) -> list[str]:

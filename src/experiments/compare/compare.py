@@ -173,6 +173,12 @@ def notes(comparison: Comparison) -> list[str]:
         lines.append(f"Cells of different {why} are not compared with each other: {names}.")
     elif len(datas) > 1:
         lines.append(f"Cells on {names} have different test sets and are not compared with each other.")
+    if comparison.unclear:
+        names = " and ".join(comparison.unclear)
+        lines.append(
+            f"Note: {names} does not say which way it improves, and the greatest is taken as the best: where less is better, "
+            "add --lower-is-better."
+        )
     if comparison.versions > 1:
         lines.append(f"Note: these runs were made by {comparison.versions} versions of this package.")
     elif comparison.commits > 1:

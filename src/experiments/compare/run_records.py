@@ -65,6 +65,7 @@ class RecordedRun:
     code: str
     commit: str
     own: dict[str, str]  # the user's own packages: a hash of their sources
+    judged: tuple[str, bool] | None = None  # the metric that chose its epoch, and whether less of it is better
     foreign: bool = False  # its LightningModule is none of our tasks; its class stands as the model
 
     def value(self, name: str) -> float | None:
@@ -160,8 +161,15 @@ def read_run(folder: Path) -> RecordedRun:
         code=shown((record.get("environment") or {}).get("package_hash")),
         commit=shown((record.get("environment") or {}).get("git_commit")),
         own=dict((record.get("environment") or {}).get("own_code") or {}),
+        judged=_judged(record.get("judged")),
         foreign=module is not None,
     )
+
+
+def _judged(judgement: Any) -> tuple[str, bool] | None:
+    if not isinstance(judgement, dict) or judgement.get("mode") not in ("min", "max"):
+        return None
+    return str(judgement.get("metric")), judgement["mode"] == "min"
 
 
 def _settings_of(folder: Path) -> dict[str, Any] | None:

@@ -25,6 +25,11 @@ _HIGHER = frozenset({
     "kendall", "kappa", "mcc", "matthews", "correlation", "concordance", "match", "em", "retrieval", "hits", "mrr",
     "ndcg", "similarity", "purity", "gain", "explained", "tpr", "tnr",
 })  # fmt: skip
+# After a metric these make another quantity of it, whose better way nobody knows: accuracy_gap, loss_reduction, f1_std.
+_CHANGED = frozenset({
+    "gap", "drop", "reduction", "improvement", "increase", "decrease", "change", "delta", "diff", "difference", "std",
+    "stdev", "var", "variance", "spread", "scale", "weight", "slope",
+})  # fmt: skip
 # Ends of words, as in testloss and valacc.
 _JOINED: dict[str, Direction] = {"loss": "min", "error": "min", "acc": "max", "accuracy": "max", "auroc": "max"}
 _OTHER: dict[Direction, Direction] = {"min": "max", "max": "min"}
@@ -37,7 +42,8 @@ def improves(metric: str) -> Direction | None:
     """Tell whether less ("min") or more ("max") of a metric is better; None where its name does not say.
 
     The last word that says so decides: `top1_error` is an error, `val/loss_epoch` a loss, `MeanAbsoluteError` an error. The
-    score of an error is one, too: `brier_score`. A negative score is better where it is less.
+    score of an error is one, too: `brier_score`. A negative score is better where it is less. A gap or a spread of a metric
+    says neither.
     """
     for name in reversed(metric.split("/")):
         words = _words(name)
@@ -46,6 +52,8 @@ def improves(metric: str) -> Direction | None:
                 continue
             found: Direction | None = "min" if word in _LOWER else "max" if word in _HIGHER else None
             found = found or next((way for end, way in _JOINED.items() if word.endswith(end)), None)
+            if found and word != "explained" and _CHANGED & set(words[place + 1 :]):
+                return None
             if found:  # a negative before it, but not recall_negative, which is of a class
                 return _OTHER[found] if {"negative", "neg"} & set(words[:place]) else found
     return None
