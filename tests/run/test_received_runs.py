@@ -335,7 +335,7 @@ def test_a_config_that_is_none_is_said_in_plain_words(
         assert not any(f"holds a {name}" in said for name in ("int", "str")), said
 
 
-@pytest.mark.parametrize("name", ["checkpoints", "checkpoints/last.ckpt", "checkpoints/best.ckpt"])
+@pytest.mark.parametrize("name", ["checkpoints", "checkpoints/last.ckpt", "checkpoints/best.ckpt", "tokenizer.json"])
 def test_what_is_in_the_way_of_a_checkpoint_is_said_before_training(
     experiments, received: Path, name: str, tmp_path: Path
 ) -> None:
@@ -344,7 +344,16 @@ def test_what_is_in_the_way_of_a_checkpoint_is_said_before_training(
         shutil.rmtree(path)
         path.write_text("")
     else:
-        path.unlink()
+        path.unlink(missing_ok=True)
         path.mkdir()
     said = refused(experiments, READING[-1], tmp_path)
     assert f"{path} is " in said and "remove it" in said and "epoch" not in said, said
+
+
+@pytest.mark.parametrize("key", ["tested", "judged", "checkpoints", "kept"])
+@pytest.mark.parametrize("odd", [float("nan"), [1], "x", True])
+def test_a_record_of_another_form_is_read_from_the_rest(experiments, received: Path, key: str, odd: object) -> None:
+    record = json.loads((received / "record.json").read_text())
+    (received / "record.json").write_text(json.dumps(record | {key: odd}))
+    code, _, errors = experiments("predict", "run", "x.png")
+    assert code == 0 and f"(its {key} is " in errors and "read in its place" in errors, errors

@@ -319,7 +319,8 @@ def reopen(folder: Path, overrides: Sequence[str] = ()) -> Path | None:
         done_waiting()
         print(f"{as_typed(folder)} is finished: nothing to do")
         return None
-    if why := in_the_way(folder / "checkpoints", ("best.ckpt", "last.ckpt")):
+    tokenizers = (path.name for path in folder.glob("*tokenizer.json"))
+    if why := in_the_way(folder / "checkpoints", ("best.ckpt", "last.ckpt")) or in_the_way(folder, tokenizers):
         raise UserError(why)
     if rank() == 0:
         write_config(config, folder)

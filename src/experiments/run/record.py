@@ -204,6 +204,7 @@ _REBUILT = "it is written anew by experiments train resume={}"
 _FIELDS = {
     "choices": dict, "metrics": dict, "cost": dict, "environment": dict, "settings": dict, "spec": dict, "data": dict, "overrides": list,
 }  # fmt: skip
+_WHERE_THERE = ("tested", "judged", "checkpoints", "kept")  # groups of keys, or null, of runs that came so far
 
 
 def unlike_a_record(content: Any) -> str | None:
@@ -215,8 +216,11 @@ def unlike_a_record(content: Any) -> str | None:
     lightning = "spec" in content and content["spec"] is None  # a LightningModule of its own has none
     fields = {name: kind for name, kind in _FIELDS.items() if not (lightning and name == "spec")}
     wrong = [name for name, kind in fields.items() if not isinstance(content.get(name, kind()), kind)]
+    wrong += [name for name in _WHERE_THERE if not isinstance(content.get(name) or {}, dict)]
+    if not wrong and not isinstance((content.get("tested") or {}).get("checkpoint") or "", str):
+        return "its tested.checkpoint is no name of a file"
     if wrong:
-        return f"its {wrong[0]} is a {type(content[wrong[0]]).__name__}"
+        return f"its {wrong[0]} is {kind_of(content[wrong[0]])}"
     metrics, seconds = content.get("metrics", {}), content.get("cost", {}).get("seconds")
     for name, value in {**{f"metrics.{name}": one for name, one in metrics.items()}, "cost.seconds": seconds}.items():
         if value is not None and not (isinstance(value, int | float) and abs(value) < 1e300):  # false for NaN

@@ -115,9 +115,9 @@ def in_the_way(folder: Path, names: Iterable[str]) -> str | None:
         there = os.path.lexists(folder)  # a link that leads nowhere too
         return f"{folder} is no folder, and checkpoints go there: remove it, or restore the folder" if there else None
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        return f"{folder} cannot be read and written to, and checkpoints go there: allow it, as with chmod u+rwx, or copy the run"
+        return f"{folder} cannot be read and written to, and files of a run go there: allow it, as with chmod u+rwx, or copy the run"
     other = next((folder / name for name in names if (folder / name).is_dir()), None)
-    return f"{other} is a folder, where a checkpoint belongs: remove it, or restore the file" if other else None
+    return f"{other} is a folder, where a file belongs: remove it, or restore the file" if other else None
 
 
 def is_full(error: BaseException) -> bool:
