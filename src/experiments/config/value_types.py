@@ -39,7 +39,7 @@ def type_problems(config: Any, defaults: Any) -> list[str]:
         if (sentence := _empty(key, value, default)) is not None:
             problems.append(sentence)
             continue
-        if default in (None, "???") or key == "trainer.devices" or key in typed:
+        if default in (None, "???") or key == "trainer.devices" or key in typed or _is_object(value):
             continue
         if not (_may_be_null(config, key) if value is None else _alike(default, value)):
             problems.append(f"{key}={shown(value)} must be {_named(default)}: {_usual(key, default)}")
@@ -83,6 +83,11 @@ def _empty(key: str, value: Any, default: Any) -> str | None:
     if listed and not len(value) and not (isinstance(default, (list, ListConfig)) and not len(default)):
         return f"{key}=[] is empty: give a value, or leave it out"
     return None
+
+
+def _is_object(value: Any) -> bool:
+    """Tell whether a value is a node that makes an object, whose type its class alone knows."""
+    return isinstance(value, (dict, DictConfig)) and "_target_" in value
 
 
 def _may_be_null(config: Any, key: str) -> bool:

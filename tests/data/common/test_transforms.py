@@ -215,5 +215,19 @@ def test_boxes_move_with_their_images_by_a_transform() -> None:
     assert torch.equal(found, image.flip(2)) and moved["boxes"].tolist() == [[15.0, 0.0, 20.0, 4.0]]
     empty = torch.tensor([[0.0, 0.0, 5.0, 4.0], [0.0, 0.0, 0.0, 0.0]])
     both = {"boxes": empty, "labels": torch.tensor([1, 2]), "iscrowd": torch.tensor([0, 0])}
-    with pytest.raises(UserError, match="leave out SanitizeBoundingBoxes"):
-        BoxAugment.of({"theirs": v2.SanitizeBoundingBoxes()})(image, both, seed=0)
+    _, cleaned = BoxAugment.of({"theirs": v2.SanitizeBoundingBoxes()})(image, both, seed=0)
+    assert cleaned["labels"].tolist() == [1] and len(cleaned["boxes"]) == len(cleaned["iscrowd"]) == 1
+    alone = v2.SanitizeBoundingBoxes(labels_getter=None)
+    for wrong, transform in ((both | {"iscrowd": torch.tensor([0, 1])}, v2.SanitizeBoundingBoxes()), (both, alone)):
+        with pytest.raises(UserError, match="give SanitizeBoundingBoxes its labels, or leave it out"):
+            BoxAugment.of({"theirs": transform})(image, wrong, seed=0)
+
+
+@pytest.mark.parametrize("data", ["digits", "generated_masks", "generated_boxes"])
+def test_an_object_may_have_the_name_of_a_key_of_ours(data: str, experiments: Experiments) -> None:
+    one = f"{{_target_: {V2}.RandomVerticalFlip, p: 1.0}}"
+    for word in (f"data.augment={{flip: {one}}}", f"data.augment.flip={one}"):
+        code, _, errors = experiments("check", f"data={data}", "data.limit=32", word)
+        assert code == 0, errors
+    augment = make(compose([f"data={data}", f"data.augment={{flip: {one}}}"]).data).augment
+    assert isinstance(augment.transforms[0], v2.RandomVerticalFlip) and not augment.flip

@@ -44,7 +44,7 @@ class BoxAugment:
         chances: dict[str, float] = {}
         theirs: list[Transform] = []
         for key, value in given.items():
-            if key not in names and is_transform(value):
+            if callable(value) or (key not in names and is_transform(value)):  # an object may have one of our names
                 theirs += listed(value, f"data.augment.{key}")
                 continue
             if key not in names:
@@ -78,8 +78,9 @@ class BoxAugment:
             "image": tv_tensors.Image(image),
             "boxes": tv_tensors.BoundingBoxes(target["boxes"], format="XYXY", canvas_size=size),
             "labels": target["labels"],
-            "iscrowd": target["iscrowd"],
         }
+        if target["iscrowd"].any():  # else SanitizeBoundingBoxes would remove boxes and labels, and leave these
+            given["iscrowd"] = target["iscrowd"]
         if "masks" in target:
             given["masks"] = tv_tensors.Mask(target["masks"])
         with torch.random.fork_rng(devices=[]):
@@ -89,15 +90,16 @@ class BoxAugment:
         given = together(self.transforms, given, seed + 1)  # draws that ours do not repeat
         if len({len(given[key]) for key in given.keys() & {"boxes", "labels", "iscrowd", "masks"}}) > 1:
             raise UserError(
-                "data.augment removes boxes and keeps what belongs to them: leave out SanitizeBoundingBoxes, as boxes that fell "
-                "out of the image are removed anyway"
+                "data.augment removes boxes and keeps what belongs to them: give SanitizeBoundingBoxes its labels, or leave it out, "
+                "as boxes that fell out of the image are removed anyway"
             )
         boxes = given["boxes"].as_subclass(Tensor)
         found = given["image"].as_subclass(Tensor)
         height, width = found.shape[1:]
         boxes = torch.stack([boxes[:, 0::2].clamp(0, width), boxes[:, 1::2].clamp(0, height)], dim=2).flatten(1)
         there = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(1)
-        out = {"boxes": boxes, "labels": given["labels"], "iscrowd": given["iscrowd"]}
+        crowds = given.get("iscrowd", torch.zeros(len(boxes), dtype=target["iscrowd"].dtype))
+        out = {"boxes": boxes, "labels": given["labels"], "iscrowd": crowds}
         if "masks" in given:
             # Whatever a transform fills in from outside, such as 127, is no object.
             out["masks"] = given["masks"].as_subclass(Tensor).eq(1).to(torch.uint8)

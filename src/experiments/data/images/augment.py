@@ -62,7 +62,7 @@ class Augment:
         values: dict[str, Any] = {}
         theirs: list[Transform] = []
         for key, value in settings.items():
-            if key not in fields and is_transform(value):
+            if callable(value) or (key not in fields and is_transform(value)):  # an object may have one of our names
                 theirs += listed(value, f"data.augment.{key}")
                 continue
             if key not in fields:

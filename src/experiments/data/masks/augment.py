@@ -65,7 +65,7 @@ class MaskAugment:
         values: dict[str, Any] = {}
         theirs: list[Transform] = []
         for key, value in given.items():
-            if key not in names and is_transform(value):
+            if callable(value) or (key not in names and is_transform(value)):  # an object may have one of our names
                 theirs += listed(value, f"data.augment.{key}")
                 continue
             if key not in names:
