@@ -106,3 +106,29 @@ def test_an_object_in_a_checkpoint_is_refused_at_the_first_one(stateful: Experim
     code, _, errors = stateful("train", "--config-dir", "conf", "task=pickled", *LIT[3:], "trainer.max_epochs=2")
     assert code == 2 and "puts a state_of_mine.Thing under 'thing' into the checkpoint" in errors, errors
     assert "epoch 2" not in errors
+
+
+@pytest.mark.parametrize("data", ["digits", "lit"])
+def test_a_checkpoint_of_lightning_within_an_epoch(
+    lit: Experiments, tmp_path: Path, caplog: pytest.LogCaptureFixture, data: str
+) -> None:
+    """Data of ours resume after the batches that are done, and other data say that they draw the rest anew."""
+    ours = ("data=digits", "model=logistic_regression", "data.limit=256")
+    each = "{_target_: lightning.pytorch.callbacks.ModelCheckpoint, every_n_train_steps: 3, save_top_k: -1}"
+    words = (
+        *(ours if data == "digits" else LIT),
+        "callbacks=none",
+        "callbacks.checkpoint=null",
+        f"callbacks.each={each}",
+    )
+    for folder, epochs in (("once", 3), ("parts", 2)):
+        code, _, errors = lit("train", *words, f"trainer.max_epochs={epochs}", f"hydra.run.dir={folder}")
+        assert code == 0, errors
+    for path in (tmp_path / "parts" / "checkpoints").glob("*.ckpt"):
+        if "step=6" not in path.name:
+            path.unlink()  # as if it had been stopped after the second batch of its second epoch
+    code, _, errors = lit("train", "resume=parts", "trainer.max_epochs=3")
+    assert code == 0, errors
+    assert ("after batch 2 of an epoch" in caplog.text) == (data == "lit")
+    if data == "digits":
+        assert record_of(tmp_path / "parts")["metrics"] == record_of(tmp_path / "once")["metrics"]

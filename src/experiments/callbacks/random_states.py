@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from experiments.callbacks.checkpoint_files import random_state, restore_random_state
-from experiments.callbacks.lightning_state import draw_order_again
+from experiments.callbacks.lightning_state import batches_of_unfinished_epoch, draw_order_again
+
+log = logging.getLogger(__name__)
 
 
 class RandomStates(Callback):
@@ -52,6 +55,35 @@ class RandomStates(Callback):
         if self._random_state is not None:
             restore_random_state(self._random_state)
             self._random_state = None
+
+
+class WithinAnEpoch(RandomStates):
+    """Also resumes from a checkpoint that a callback of Lightning's wrote in the middle of an epoch: after the batches that are
+    done where the data can, else with a warning.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._resumed = False
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(trainer, pl_module, checkpoint)
+        self._resumed = True
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        done = batches_of_unfinished_epoch(trainer) if self._resumed else 0
+        self._resumed = False
+        if not done:
+            return
+        if goes_on_within(trainer):
+            trainer.train_dataloader.batch_sampler.start_batch = done  # type: ignore[union-attr]
+            return
+        log.warning(
+            "The checkpoint was written after batch %d of an epoch, and these data draw other batches for the rest of it: let the "
+            "callback write at the end of epochs, or give their batch sampler a start_batch.",
+            done,
+        )
 
 
 def goes_on_within(trainer: Trainer) -> bool:

@@ -117,7 +117,7 @@ def _arranged(built: list[Any], given: dict[str, Any], bars: type) -> tuple[list
     """
     from experiments.callbacks.checkpoint import Checkpoints
     from experiments.callbacks.progress import Progress
-    from experiments.callbacks.random_states import RandomStates
+    from experiments.callbacks.random_states import WithinAnEpoch
     from experiments.callbacks.same_batches import SameBatches
 
     wanted = given.get("enable_progress_bar")
@@ -129,7 +129,7 @@ def _arranged(built: list[Any], given: dict[str, Any], bars: type) -> tuple[list
     if given.get("enable_checkpointing") is False:
         built = [one for one in built if not isinstance(one, Checkpoints)]
     elif not any(isinstance(one, Checkpoints) for one in built):
-        built = [RandomStates(), *built]
+        built = [WithinAnEpoch(), *built]
     return built, theirs
 
 
