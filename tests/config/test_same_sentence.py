@@ -39,6 +39,7 @@ trainer=quick data=generated_text data.steps=9000
 trainer=quick data=generated_masks model.depth=9
 trainer=quick data=shapes data.count=1000000
 trainer=quick data=generated_pairs data.tokenizers.source.size=null
+trainer=quick data=generated_entities data.count=60 data.tokenizer.source=-1
 trainer=quick data=generated_boxes model=ssdlite model.mean=[1,2]
 trainer=quick data=generated_boxes model=ssdlite model.std=[1,1,0]
 """
@@ -297,6 +298,7 @@ data=generated_words model.time_mask=2
 data=generated_words model=wav2vec2_tiny model.source=-1
 data=generated_words model=wav2vec2_tiny model.source=nowhere
 data=digits model=vae task.judge=3
+data=generated_words model=wav2vec2_tiny model.position_kernel=0
 data=digits model=vae task.few_labels=[abc]
 data=digits model=conv_vae model.channels=null
 data=digits model=conv_vae model.channels=[a,b]

@@ -109,6 +109,7 @@ RULES = {
     "model.time_mask": _ANY_SHARE,
     "model.feature_mask": _ANY_SHARE,
     "model.time_masks": _whole(0, "2"),
+    "model.position_kernel": _whole(1, "128"),
     "model.band_mask": _whole(0, "6"),
     "model.band_masks": _whole(0, "2"),
     "model.commitment": _NOT_NEGATIVE._replace(cure="0.25"),

@@ -308,6 +308,8 @@ def borrow(place: str | Path, name: str = "data.tokenizer.source") -> Any:
     Raises:
         UserError: when there is none, or it is damaged.
     """
+    if not isinstance(place, (str, Path)):
+        raise UserError(f"{name}={place} must be the folder of a tokenizer: name one, or leave it out")
     path = Path(place).expanduser()
     path = path / "tokenizer.json" if path.is_dir() else path
     if not path.is_file():
