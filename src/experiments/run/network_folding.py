@@ -146,5 +146,5 @@ def _contents(numbers: list[int], drawn: NetworkPlan, repeats: dict[int, str]) -
 
 
 def _first_words(line: str) -> str:
-    """`conv 64 of 3 × 3` is `conv`, `query: dense 128` is `dense`; of blocks, `bottleneck × 3` stays."""
-    return re.split(r"\s+\d", line.partition(": ")[2] or line)[0]
+    """`conv 64 of 3 × 3` is `conv`, `average pool to 4 × 4` is `average pool`, `query: dense 128` is `dense`; of blocks, `bottleneck × 3` stays."""
+    return re.split(r"\s+(?:to\s+)?\d", line.partition(": ")[2] or line)[0]
