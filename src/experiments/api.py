@@ -141,8 +141,8 @@ def compare(
     from experiments.compare.data_frame import framed
 
     paths = [_folder(run) for run in runs] or [Path("outputs")]
-    found = compare_runs(paths, metric, by, against=against, lower=lower, bootstrap=bootstrap)
-    return framed(found, paths)
+    comparisons = compare_runs(paths, metric, by, against=against, lower=lower, bootstrap=bootstrap)
+    return framed(comparisons, paths)
 
 
 def load(run: RunLike, model: Any = None, data: Any = None) -> Run:
@@ -208,7 +208,7 @@ def _words(choices: Mapping[str, Any], swept: bool = False) -> list[str]:
     words = []
     for key, value in choices.items():
         if isinstance(value, Mapping):
-            words += _words({f"{key}.{name}": one for name, one in value.items()}, swept)
+            words += _words({f"{key}.{name}": setting for name, setting in value.items()}, swept)
         else:
             words.append(_word(key, value, swept))
     return words
@@ -217,7 +217,7 @@ def _words(choices: Mapping[str, Any], swept: bool = False) -> list[str]:
 def _word(key: str, value: Any, swept: bool = False) -> str:
     """Return a key and its value as a word of a command line."""
     if isinstance(value, (list, tuple)):
-        inner = ",".join(_word("", one)[1:] for one in value)
+        inner = ",".join(_word("", item)[1:] for item in value)
         return f"{key}={inner}" if swept else f"{key}=[{inner}]"
     if value is None:
         return f"{key}=null"

@@ -60,10 +60,10 @@ class Joined(NamedTuple):
 def pad(items: Sequence[Any], length: int | None = None) -> Sequences:
     """Tensors (T_i,) or (T_i, D) -> one batch, filled up with zeros to the longest, or to `length`."""
     tensors = [torch.as_tensor(item) for item in items]
-    lengths = torch.tensor([len(one) for one in tensors])
+    lengths = torch.tensor([len(tensor) for tensor in tensors])
     values = tensors[0].new_zeros(len(tensors), max(int(lengths.max()), length or 0), *tensors[0].shape[1:])
-    for row, one in zip(values, tensors, strict=True):
-        row[: len(one)] = one
+    for row, tensor in zip(values, tensors, strict=True):
+        row[: len(tensor)] = tensor
     return Sequences(values, lengths)
 
 
@@ -180,11 +180,11 @@ class Decoding(NamedTuple):
 
     def take(self, rows: Tensor) -> Decoding:
         """Return the state of some rows, any number of times each."""
-        return Decoding(tuple(one[rows] for one in self.fixed), tuple(one[rows] for one in self.moving))
+        return Decoding(tuple(tensor[rows] for tensor in self.fixed), tuple(tensor[rows] for tensor in self.moving))
 
     def follow(self, rows: Tensor) -> Decoding:
         """Let each row go on from another one of the same source sentence."""
-        return self._replace(moving=tuple(one[rows] for one in self.moving))
+        return self._replace(moving=tuple(tensor[rows] for tensor in self.moving))
 
 
 class Observations(NamedTuple):

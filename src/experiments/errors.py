@@ -81,10 +81,10 @@ def debugging() -> bool:
     return os.environ.get("EXPERIMENTS_DEBUG", "") not in ("", "0")
 
 
-def unknown(what: str, rule: str, name: str, known: Sequence[str]) -> str:
+def unknown(what: str, rule: str, name: str, names: Sequence[str]) -> str:
     """Return a sentence for an unknown name: the nearest known ones, or all short ones where none is near."""
-    near = difflib.get_close_matches(name, set(known), n=3, cutoff=0.6)
-    short = sorted({one for one in known if "." not in one})
+    near = difflib.get_close_matches(name, set(names), n=3, cutoff=0.6)
+    short = sorted({candidate for candidate in names if "." not in candidate})
     cure = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(short)}"
     return f"{what} is {rule}: {cure}"
 

@@ -42,7 +42,7 @@ def simple(text: str) -> str:
     symbols part words.
     """
     text = normalize("NFKC", text).lower().replace("\u2019", "'")
-    kept = [one if _spoken(one) else "" if category(one) == "Cf" else " " for one in text]
+    kept = [letter if _spoken(letter) else "" if category(letter) == "Cf" else " " for letter in text]
     return normalize("NFC", " ".join(re.sub(r"(?<!\w)'|'(?!\w)", " ", "".join(kept)).split()))
 
 

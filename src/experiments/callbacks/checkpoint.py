@@ -185,7 +185,7 @@ class Checkpoints(RandomStates, Checkpoint):
             return False
         return not (isinstance(trainer.val_check_batch, int) and done % trainer.val_check_batch == 0)
 
-    def watched(self, task: LightningModule, known: Collection[str]) -> tuple[str, str]:
+    def watched(self, task: LightningModule, metrics: Collection[str]) -> tuple[str, str]:
         """Return what names the best epoch, and which way it improves.
 
         That is what was given; else what the task says; else the loss of validation. Where no mode was given for another metric
@@ -196,7 +196,9 @@ class Checkpoints(RandomStates, Checkpoint):
         """
         of_task = getattr(task, "monitor", None)
         usual = (
-            of_task if isinstance(of_task, tuple) and len(of_task) == 2 else (watched_loss(known) or "val/loss", "min")
+            of_task
+            if isinstance(of_task, tuple) and len(of_task) == 2
+            else (watched_loss(metrics) or "val/loss", "min")
         )
         if self.monitor and self.monitor != usual[0]:
             return self.monitor, self.mode or direction(self.monitor, "callbacks.checkpoint")
@@ -292,12 +294,12 @@ class Checkpoints(RandomStates, Checkpoint):
 
 def judged_by(trainer: Trainer, task: LightningModule) -> tuple[str, str] | None:
     """Return the metric that names the best epoch, and min or max; None where nothing chooses one."""
-    for one in trainer.checkpoint_callbacks:
-        if isinstance(one, Checkpoints):
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, Checkpoints):
             with contextlib.suppress(UserError):  # which way is not known, and nothing was chosen
-                return one.watched(task, trainer.callback_metrics)
-        elif monitor := getattr(one, "monitor", None):
-            return str(monitor), str(getattr(one, "mode", "min"))
+                return callback.watched(task, trainer.callback_metrics)
+        elif monitor := getattr(callback, "monitor", None):
+            return str(monitor), str(getattr(callback, "mode", "min"))
     return None
 
 

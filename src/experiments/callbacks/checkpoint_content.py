@@ -65,10 +65,10 @@ def _plain(value: Any) -> Any:
     ):
         return value
     if isinstance(value, Mapping):
-        return {_plain(key): _plain(one) for key, one in value.items()}
+        return {_plain(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (Sequence, set, frozenset)) and not hasattr(value, "_fields"):
         kind = {tuple: tuple, set: set, frozenset: set}.get(type(value), list)
-        return kind(_plain(one) for one in value)
+        return kind(_plain(item) for item in value)
     return _LEFT
 
 
@@ -97,7 +97,7 @@ def _named(value: Any) -> str:
 def _without(value: Any) -> Any:
     """Takes out what has no plain form, wherever it is."""
     if isinstance(value, dict):
-        return {key: _without(one) for key, one in value.items() if one is not _LEFT}
+        return {key: _without(item) for key, item in value.items() if item is not _LEFT}
     if isinstance(value, (list, tuple, set)):
-        return type(value)(_without(one) for one in value if one is not _LEFT)
+        return type(value)(_without(item) for item in value if item is not _LEFT)
     return None if value is _LEFT else value

@@ -85,8 +85,8 @@ def newest_whole(folder: Path, run: Path | None = None) -> Path | None:
         UserError: when there are checkpoints, and none can be read.
     """
     problems: list[str] = []
-    found = [path for path in (run.rglob("*.ckpt") if run else folder.glob("*.ckpt")) if path.is_file()]
-    others = sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)  # of a ModelCheckpoint
+    checkpoints = [path for path in (run.rglob("*.ckpt") if run else folder.glob("*.ckpt")) if path.is_file()]
+    others = sorted(checkpoints, key=lambda path: path.stat().st_mtime, reverse=True)  # of a ModelCheckpoint
     paths = [*([] if run else [folder / "last.ckpt", folder / "best.ckpt"]), *others]
     for path in dict.fromkeys(path for path in paths if path.name != "averaged.ckpt"):  # which holds weights alone
         if path.is_file():

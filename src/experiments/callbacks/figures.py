@@ -264,8 +264,8 @@ def _confusion(counts: Tensor, spec: Any) -> Figure:
 def _most_wrong(kept: dict[str, Tensor], spec: ImageSpec) -> Figure:
     from experiments.viz.images import wrong
 
-    found = kept["loss"] > 0
-    rows = {key: value[found].cpu() for key, value in kept.items()}
+    measured = kept["loss"] > 0
+    rows = {key: value[measured].cpu() for key, value in kept.items()}
     return wrong(
         rows["image"],
         [spec.classes[c] for c in rows["predicted"].tolist()],

@@ -121,13 +121,13 @@ def _norms(model: torch.nn.Module) -> tuple[list[Tensor], dict[str, Tensor]]:
     """Norms of the gradients of the stages that learn and, by name, of the layers that do, both in forward order."""
     stages, layers = [], {}
     for place, stage in model.named_children():
-        found = {name: one.grad.norm() for name, one in stage.named_parameters() if one.grad is not None}
-        if not found:
+        gradients = {name: weight.grad.norm() for name, weight in stage.named_parameters() if weight.grad is not None}
+        if not gradients:
             continue
-        stages.append(torch.stack(list(found.values())).norm())
+        stages.append(torch.stack(list(gradients.values())).norm())
         for name, parameter in stage.named_parameters():
-            if name in found and parameter.ndim > 1:
-                layers[f"{place}.{name}".removesuffix(".weight")] = found[name]
+            if name in gradients and parameter.ndim > 1:
+                layers[f"{place}.{name}".removesuffix(".weight")] = gradients[name]
     return stages, layers
 
 

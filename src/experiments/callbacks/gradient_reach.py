@@ -106,17 +106,17 @@ def state_gradients(task: Any, batch: Any) -> Tensor:
         with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
             loss = task.step(batch)[0]
             steps = layer.recorded
-            wanted = [one for out, state in steps for one in (out, *state)]
-            found = iter(torch.autograd.grad(loss, wanted, allow_unused=True))
+            wanted = [tensor for out, state in steps for tensor in (out, *state)]
+            gradients = iter(torch.autograd.grad(loss, wanted, allow_unused=True))
     finally:
         layer.recorded = None
         for module, mode in modes.items():
             module.training = mode
     norms = []
     for out, state in steps:
-        parts = [_or_zero(next(found), out)[:, 0]]  # h is handed on, and is put out: both ways count
-        parts[0] = parts[0] + _or_zero(next(found), state[0])[0]
-        parts += [_or_zero(next(found), one)[0] for one in state[1:]]
+        parts = [_or_zero(next(gradients), out)[:, 0]]  # h is handed on, and is put out: both ways count
+        parts[0] = parts[0] + _or_zero(next(gradients), state[0])[0]
+        parts += [_or_zero(next(gradients), tensor)[0] for tensor in state[1:]]
         # The loss is a mean over the batch, so one sequence's own gradient is as many times as large.
         norms.append(torch.cat(parts, dim=1).norm(dim=1).mean() * len(out))
     return torch.stack(norms).cpu()

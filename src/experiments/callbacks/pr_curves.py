@@ -43,8 +43,8 @@ class PRCurves(Callback):
             return
         if target.is_floating_point() or not 2 <= scores.shape[1] <= self._classes:
             return
-        found = counts(scores.float().softmax(dim=1), target)
-        self._counts = found if self._counts is None else self._counts + found
+        new_counts = counts(scores.float().softmax(dim=1), target)
+        self._counts = new_counts if self._counts is None else self._counts + new_counts
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._counts is None:
@@ -72,9 +72,9 @@ def counts(chances: Tensor, target: Tensor) -> Tensor:
     return torch.bincount(place.flatten(), minlength=2 * number * THRESHOLDS).view(2, number, THRESHOLDS)
 
 
-def curves(found: Tensor) -> Tensor:
+def curves(class_counts: Tensor) -> Tensor:
     """True and false positives, true and false negatives, precision and recall by threshold: (C, 6, thresholds)."""
-    above = found.double().flip(2).cumsum(2).flip(2)
+    above = class_counts.double().flip(2).cumsum(2).flip(2)
     false, true = above
     positives, negatives = true[:, :1], false[:, :1]
     precision, recall = true / (true + false).clamp(min=1e-7), true / positives.clamp(min=1e-7)

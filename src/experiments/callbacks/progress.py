@@ -142,7 +142,10 @@ class Progress(Callback):
         if trainer.is_global_zero and not quiet():
             judged = judged_by(trainer, trainer.lightning_module)
             metrics = _of_epoch(trainer.callback_metrics, judged and judged[0])
-            best = any(isinstance(one, Checkpoints) and one.best_epoch == self._epoch[0] for one in trainer.callbacks)  # type: ignore[attr-defined]
+            best = any(
+                isinstance(callback, Checkpoints) and callback.best_epoch == self._epoch[0]
+                for callback in trainer.callbacks  # type: ignore[attr-defined]
+            )
             self._screen.keep(self._epoch_text(trainer), metrics, clock(seconds), speed, best)
         self._epoch = None
 

@@ -83,7 +83,7 @@ class Lines:
             extra for extra, wide in ((seconds, 0), (speed, len(seconds) + 2)) if least + wide + len(extra) + 2 <= room
         ]
         text = "  ".join(
-            words + ([f"{_GREEN}{mark:<4}{_END}"] if best else ["    "]) + [f"{_DIM}{one}{_END}" for one in more]
+            words + ([f"{_GREEN}{mark:<4}{_END}"] if best else ["    "]) + [f"{_DIM}{word}{_END}" for word in more]
         )
         self.clear()
         self._put(text.rstrip() + "\n")

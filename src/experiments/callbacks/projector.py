@@ -33,9 +33,9 @@ class Projector(Callback):
         if not trainer.is_global_zero:
             return
         try:
-            found = report_of(pl_module).embedding()
-            if found is not None:
-                write(self._folder, found)
+            embedding = report_of(pl_module).embedding()
+            if embedding is not None:
+                write(self._folder, embedding)
         except Exception as error:  # the run is worth more
             log.warning("The projector was not written: %s", in_short(error))
 
@@ -46,9 +46,9 @@ class _Sheet(NamedTuple):
     width: int
 
 
-def write(folder: Path, found: tuple[Tensor, list[str], Tensor | None]) -> None:
+def write(folder: Path, embedding: tuple[Tensor, list[str], Tensor | None]) -> None:
     """Vectors (N, D), their labels, and pictures (N, C, H, W) from 0 to 1 or None, into FOLDER/projector."""
-    vectors, labels, pixels = found
+    vectors, labels, pixels = embedding
     rows = ("\t".join(f"{value:.5g}" for value in row) for row in vectors.tolist())
     write_text(folder / "projector" / "codes.tsv", "\n".join(rows) + "\n")
     write_text(folder / "projector" / "labels.tsv", "\n".join(" ".join(label.split()) for label in labels) + "\n")

@@ -114,11 +114,11 @@ def listing(config_dirs: Sequence[str] = (), wanted: Sequence[str] = ()) -> str:
         text = f"{name} {claim.statement} {claim.source}".lower()
         if not all(word.lower() in text for word in wanted):
             continue
-        found = verdict_of(name)
-        if found is None:
+        measured = verdict_of(name)
+        if measured is None:
             rows.append([name, "not run", "", "", "", claim.statement])
             continue
-        verdict, here = found
+        verdict, here = measured
         where = "here" if here else verdict.machine
         rows.append([name, _word(verdict, claim), verdict.size, verdict.date, where, claim.statement])
     if not rows:
@@ -164,14 +164,14 @@ def write_page() -> list[Path]:
 def page() -> str:
     """Return the page of all claims, as Markdown."""
     claims = [read_claim(name) for name in claim_names()]
-    found = {claim.name: read_verdict(path) for claim in claims if (path := _recorded(claim.name))}
+    verdicts = {claim.name: read_verdict(path) for claim in claims if (path := _recorded(claim.name))}
     rows = [
-        [f"[{name}](#{name})", claim.statement, found[name].verdict, found[name].date] if name in found else
+        [f"[{name}](#{name})", claim.statement, verdicts[name].verdict, verdicts[name].date] if name in verdicts else
         [f"[{name}](#{name})", claim.statement, "not run", ""]
         for claim in claims for name in [claim.name]
     ]  # fmt: skip
     parts = [_INTRODUCTION, markdown(["claim", "statement", "verdict", "date"], rows)]
-    parts += [_section(claim, found.get(claim.name)) for claim in claims]
+    parts += [_section(claim, verdicts.get(claim.name)) for claim in claims]
     return "\n\n".join(part.strip() for part in [*parts, _HOW]) + "\n"
 
 
@@ -193,7 +193,7 @@ def _section(claim: Claim, verdict: ClaimVerdict | None) -> str:
     if claim.conditions:
         parts.append(claim.conditions)
     if claim.holds_where:
-        parts.append("Where it holds:\n\n" + "\n".join(f"- {one}" for one in holds_where(claim)))
+        parts.append("Where it holds:\n\n" + "\n".join(f"- {condition}" for condition in holds_where(claim)))
     if verdict:
         parts.append(f"{cost(verdict)}; {verdict.machine}; {verdict.date}.")
     return "\n\n".join(parts)

@@ -182,129 +182,133 @@ def read_claim(name: str, config_dirs: Sequence[str] = ()) -> Claim:
         )
     path = files[name]
     try:
-        found = read_yaml(path)
+        content = read_yaml(path)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read ({first_line(error)}): correct it") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise UserError(f"{path} holds no keys: a claim has a statement, a sweep, tests and sizes")
-    return _claim(name, found, path)
+    return _claim(name, content, path)
 
 
-def _claim(name: str, found: dict[str, Any], path: Path) -> Claim:
+def _claim(name: str, content: dict[str, Any], path: Path) -> Claim:
     """Return the keys of a claim's file, each checked."""
     keys = ("statement", "source", "refuted_by", "sweep", "tests", "sizes")
     more = ("conditions", "holds_where", "curve", "first", "quantity", "scale", "expect", "margin", "gain_over")
-    _refuse_others(found, (*keys, *more), f"{path}:", keys)
+    _refuse_others(content, (*keys, *more), f"{path}:", keys)
     shared: dict[str, Any] = {
-        key: found[key] for key in ("quantity", "scale", "expect", "margin", "gain_over") if key in found
+        key: content[key] for key in ("quantity", "scale", "expect", "margin", "gain_over") if key in content
     }
-    tests = tuple(_test(shared | _mapping(one, f"{path}: a test"), path) for one in _list(found["tests"], path))
+    tests = tuple(_test(shared | _mapping(test, f"{path}: a test"), path) for test in _list(content["tests"], path))
     sizes = {}
-    for size, one in _mapping(found["sizes"], f"{path}: sizes").items():
+    for size, size_entry in _mapping(content["sizes"], f"{path}: sizes").items():
         if size not in SIZES:
             raise UserError(unknown(f"{path}: sizes.{size}", "no size", str(size), SIZES))
-        one = _mapping(one, f"{path}: sizes.{size}")
-        _refuse_others(one, ("words", "minutes"), f"{path}: sizes.{size}:", ("minutes",))
-        sizes[size] = Size(_words(one.get("words"), path), _number(one["minutes"], f"{path}: sizes.{size}.minutes"))
+        size_entry = _mapping(size_entry, f"{path}: sizes.{size}")
+        _refuse_others(size_entry, ("words", "minutes"), f"{path}: sizes.{size}:", ("minutes",))
+        sizes[size] = Size(
+            _words(size_entry.get("words"), path), _number(size_entry["minutes"], f"{path}: sizes.{size}.minutes")
+        )
     if missing := [size for size in SIZES if size not in sizes]:
         raise UserError(f"{path} has no sizes.{missing[0]}: add it with its words and minutes")
-    first = {str(key): _words(one, path) for key, one in _mapping(found.get("first") or {}, f"{path}: first").items()}
-    decides = {key: found.get(key) for key in ("sweep", "tests", "first", *shared)}
-    decides |= {"curve": found["curve"]} if found.get("curve") else {}
-    decides["sizes"] = {size: one.words for size, one in sizes.items()}  # not how long they take
+    first = {
+        str(key): _words(entry, path) for key, entry in _mapping(content.get("first") or {}, f"{path}: first").items()
+    }
+    decides = {key: content.get(key) for key in ("sweep", "tests", "first", *shared)}
+    decides |= {"curve": content["curve"]} if content.get("curve") else {}
+    decides["sizes"] = {size: entry.words for size, entry in sizes.items()}  # not how long they take
     text = json.dumps(decides, sort_keys=True, default=str)
     return Claim(
         name=name,
-        **{key: " ".join(str(found.get(key) or "").split()) for key in keys[:3]},
-        conditions=" ".join(str(found.get("conditions") or "").split()),
+        **{key: " ".join(str(content.get(key) or "").split()) for key in keys[:3]},
+        conditions=" ".join(str(content.get("conditions") or "").split()),
         first=first,
-        sweep=_words(found["sweep"], path),
+        sweep=_words(content["sweep"], path),
         tests=tests,
         sizes=sizes,
         digest=hashlib.sha256(text.encode()).hexdigest()[:16],
-        holds_where=tuple(_holds_where(one, path) for one in _list(found["holds_where"], path, "holds_where"))
-        if found.get("holds_where")
+        holds_where=tuple(_holds_where(entry, path) for entry in _list(content["holds_where"], path, "holds_where"))
+        if content.get("holds_where")
         else (),
-        curve=_curve(_mapping(found["curve"], f"{path}: curve"), path) if found.get("curve") else None,
+        curve=_curve(_mapping(content["curve"], f"{path}: curve"), path) if content.get("curve") else None,
     )
 
 
-def _holds_where(found: Any, path: Path) -> HoldsWhere:
+def _holds_where(entry: Any, path: Path) -> HoldsWhere:
     fields = ("when", "by", "source")
-    found = _mapping(found, f"{path}: holds_where")
-    _refuse_others(found, fields, f"{path}: holds_where:", fields)
-    if found["by"] not in GROUNDS:
-        raise UserError(unknown(f"{path}: holds_where: by={found['by']}", "no ground", str(found["by"]), GROUNDS))
-    return HoldsWhere(**{key: " ".join(str(found[key]).split()) for key in fields})
+    entry = _mapping(entry, f"{path}: holds_where")
+    _refuse_others(entry, fields, f"{path}: holds_where:", fields)
+    if entry["by"] not in GROUNDS:
+        raise UserError(unknown(f"{path}: holds_where: by={entry['by']}", "no ground", str(entry["by"]), GROUNDS))
+    return HoldsWhere(**{key: " ".join(str(entry[key]).split()) for key in fields})
 
 
-def _curve(found: dict[str, Any], path: Path) -> CurvePlan:
+def _curve(entry: dict[str, Any], path: Path) -> CurvePlan:
     fields, where = ("title", "x", "y", "lines"), f"{path}: curve"
     _refuse_others(
-        found, (*fields, "log", "key", "quantity", "file", "series", "from_end", "start"), f"{where}:", fields
+        entry, (*fields, "log", "key", "quantity", "file", "series", "from_end", "start"), f"{where}:", fields
     )
-    if ("key" in found) == ("file" in found):
+    if ("key" in entry) == ("file" in entry):
         raise UserError(f"{where} must have either key, with quantity, or file, with series: give one of them")
-    for key in ("quantity",) if "key" in found else ("series",):
-        if not found.get(key):
+    for key in ("quantity",) if "key" in entry else ("series",):
+        if not entry.get(key):
             raise UserError(f"{where}: {key} is missing: add it")
-    lines = _mapping(found["lines"], f"{where}: lines")
+    lines = _mapping(entry["lines"], f"{where}: lines")
     return CurvePlan(
-        title=str(found["title"]),
-        x=str(found["x"]),
-        y=str(found["y"]),
-        log=bool(found.get("log", False)),
-        lines={str(say): _choices(one, f"{where}: lines: {say}") for say, one in lines.items()},
-        key=str(found.get("key", "")),
-        quantity=str(found.get("quantity", "")),
-        file=str(found.get("file", "")),
-        series=tuple(str(one) for one in found.get("series", ())),
-        from_end=bool(found.get("from_end", False)),
-        start=int(found.get("start", 0)),
+        title=str(entry["title"]),
+        x=str(entry["x"]),
+        y=str(entry["y"]),
+        log=bool(entry.get("log", False)),
+        lines={str(say): _choices(choices, f"{where}: lines: {say}") for say, choices in lines.items()},
+        key=str(entry.get("key", "")),
+        quantity=str(entry.get("quantity", "")),
+        file=str(entry.get("file", "")),
+        series=tuple(str(name) for name in entry.get("series", ())),
+        from_end=bool(entry.get("from_end", False)),
+        start=int(entry.get("start", 0)),
     )
 
 
-def _test(found: dict[str, Any], path: Path) -> Test:
+def _test(entry: dict[str, Any], path: Path) -> Test:
     fields = ("say", "of", "against", "quantity", "expect")
     more = ("against_quantity", "scale", "margin", "gain_over")
-    _refuse_others(found, (*fields, *more), f"{path}: a test:", fields)
-    where = f"{path}: the test “{found['say']}”"
-    scale = str(found.get("scale", DIFFERENCE))
-    for key, value, known in (("scale", scale, SCALES), ("expect", str(found["expect"]), EXPECTED)):
-        if value not in known:
-            raise UserError(unknown(f"{where}: {key}={value}", f"no {key}", value, known))
+    _refuse_others(entry, (*fields, *more), f"{path}: a test:", fields)
+    where = f"{path}: the test “{entry['say']}”"
+    scale = str(entry.get("scale", DIFFERENCE))
+    for key, value, allowed in (("scale", scale, SCALES), ("expect", str(entry["expect"]), EXPECTED)):
+        if value not in allowed:
+            raise UserError(unknown(f"{where}: {key}={value}", f"no {key}", value, allowed))
     least = 1.0 if scale == RATIO else 0.0
-    margin = _number(found.get("margin", least), f"{where}: margin")
+    margin = _number(entry.get("margin", least), f"{where}: margin")
     if margin < least:
         raise UserError(f"{where}: margin={margin:g} must be {least:g} or more for a {scale}")
-    if margin == least and found["expect"] == ALIKE:
+    if margin == least and entry["expect"] == ALIKE:
         raise UserError(f"{where}: nothing lies within a margin of {margin:g}: say which effect would matter")
-    if scale == RATIO and found.get("gain_over"):
+    if scale == RATIO and entry.get("gain_over"):
         raise UserError(f"{where}: gains may be zero, and ratios need values above zero: set scale: difference")
-    against = found["against"]
+    against = entry["against"]
     return Test(
-        say=str(found["say"]),
-        of=_choices(found["of"], f"{where}: of"),
+        say=str(entry["say"]),
+        of=_choices(entry["of"], f"{where}: of"),
         against=float(against) if _is_number(against) else _choices(against, f"{where}: against"),
-        quantity=str(found["quantity"]),
-        against_quantity=str(found.get("against_quantity") or found["quantity"]),
+        quantity=str(entry["quantity"]),
+        against_quantity=str(entry.get("against_quantity") or entry["quantity"]),
         scale=scale,
-        expect=str(found["expect"]),
+        expect=str(entry["expect"]),
         margin=margin,
-        gain_over=_choices(found.get("gain_over") or {}, f"{where}: gain_over"),
+        gain_over=_choices(entry.get("gain_over") or {}, f"{where}: gain_over"),
     )
 
 
 def _choices(value: Any, where: str) -> dict[str, str]:
-    return {str(key): _text(one) for key, one in _mapping(value, where).items()}
+    return {str(key): _text(text) for key, text in _mapping(value, where).items()}
 
 
-def _refuse_others(found: Mapping[str, Any], known: Sequence[str], where: str, needed: Sequence[str]) -> None:
-    for key in found:
-        if key not in known:
-            raise UserError(unknown(f"{where} {key}", "no key of a claim", str(key), known))
+def _refuse_others(entry: Mapping[str, Any], known_keys: Sequence[str], where: str, needed: Sequence[str]) -> None:
+    for key in entry:
+        if key not in known_keys:
+            raise UserError(unknown(f"{where} {key}", "no key of a claim", str(key), known_keys))
     for key in needed:
-        if found.get(key) is None:
+        if entry.get(key) is None:
             raise UserError(f"{where} {key} is missing: add it")
 
 
@@ -324,7 +328,7 @@ def _list(value: Any, path: Path, name: str = "tests") -> list[Any]:
 def _words(value: Any, path: Path) -> tuple[str, ...]:
     if value is None:
         return ()
-    if not isinstance(value, list) or not all(isinstance(one, str) and "=" in one for one in value):
+    if not isinstance(value, list) or not all(isinstance(word, str) and "=" in word for word in value):
         raise UserError(f"{path}: {value!r} must be a list of words such as model=lenet5,mlp")
     return tuple(value)
 

@@ -59,10 +59,10 @@ class CourseTable:
 
 
 def _verdict(claim: str, part: int) -> str:
-    found = verdict_of(claim) if claim else None
-    if found is None:
+    measured = verdict_of(claim) if claim else None
+    if measured is None:
         return "not run" if claim else "–"
-    return found[0].findings[part - 1].verdict if part else found[0].verdict
+    return measured[0].findings[part - 1].verdict if part else measured[0].verdict
 
 
 def table_names() -> list[str]:
@@ -72,16 +72,16 @@ def table_names() -> list[str]:
 
 def read_table(name: str) -> CourseTable:
     """Return the table of a name."""
-    found: dict[str, Any] = read_yaml(conf_dir() / "course_table" / f"{name}.yaml")
+    content: dict[str, Any] = read_yaml(conf_dir() / "course_table" / f"{name}.yaml")
     return CourseTable(
         name=name,
-        lesson=found["lesson"],
-        title=found["title"],
-        head={language: _cells(found["head"][language]) for language in LANGUAGES},
-        rows={language: [_cells(row[language]) for row in found["rows"]] for language in LANGUAGES},
-        claims=[row.get("claim", "") for row in found["rows"]],
-        parts=[row.get("part", 0) for row in found["rows"]],
-        see=found["see"],
+        lesson=content["lesson"],
+        title=content["title"],
+        head={language: _cells(content["head"][language]) for language in LANGUAGES},
+        rows={language: [_cells(row[language]) for row in content["rows"]] for language in LANGUAGES},
+        claims=[row.get("claim", "") for row in content["rows"]],
+        parts=[row.get("part", 0) for row in content["rows"]],
+        see=content["see"],
     )
 
 
@@ -104,34 +104,36 @@ def list_tables(words: list[str]) -> int:
         raise UserError(unknown(f"--language {language}", "no language of the tables", language, LANGUAGES))
     tables = [read_table(name) for name in table_names()]
     if not names:
-        rows = [[one.name, str(one.lesson), one.title[language]] for one in tables]
+        rows = [[course_table.name, str(course_table.lesson), course_table.title[language]] for course_table in tables]
         print(table(["table", "lesson", "title"], rows, right=[1], wide=terminal_width()))
         print("\nexperiments list tables NAME prints one; --language hi in Hindi")
         return 0
-    chosen = [one for one in tables if " ".join(names) in (one.name, one.title[language])]
-    chosen = chosen or [one for one in tables if all(_has(one, word) for word in names)]
+    chosen = [
+        course_table for course_table in tables if " ".join(names) in (course_table.name, course_table.title[language])
+    ]
+    chosen = chosen or [course_table for course_table in tables if all(_has(course_table, word) for word in names)]
     if not chosen:
-        near = near_names(names[0].lower(), [one.name for one in tables])
+        near = near_names(names[0].lower(), [course_table.name for course_table in tables])
         cure = f"did you mean {' or '.join(near)}?" if near else "see experiments list tables"
         raise UserError(f"no table of the course has {' and '.join(names)}: {cure}")
-    print("\n\n".join(_text(one, language) for one in chosen))
+    print("\n\n".join(_text(course_table, language) for course_table in chosen))
     return 0
 
 
-def _has(one: CourseTable, word: str) -> bool:
-    return word.lower() in " ".join([one.name, *one.title.values()]).lower()
+def _has(course_table: CourseTable, word: str) -> bool:
+    return word.lower() in " ".join([course_table.name, *course_table.title.values()]).lower()
 
 
-def _text(one: CourseTable, language: str) -> str:
+def _text(course_table: CourseTable, language: str) -> str:
     """Return a table as the terminal shows it, with its claims and commands below."""
     lines = [
-        one.title[language],
+        course_table.title[language],
         "",
-        table(*one.measured(hindi_verdicts() if language == "hi" else None, language), wide=terminal_width()),
+        table(*course_table.measured(hindi_verdicts() if language == "hi" else None, language), wide=terminal_width()),
         "",
     ]
-    lines += [f"measured  experiments claim {claim}" for claim in dict.fromkeys(filter(None, one.claims))]
-    lines += [f"see       {command}" for command in one.see]
+    lines += [f"measured  experiments claim {claim}" for claim in dict.fromkeys(filter(None, course_table.claims))]
+    lines += [f"see       {command}" for command in course_table.see]
     return "\n".join(lines)
 
 
@@ -140,11 +142,11 @@ def hindi_verdicts() -> dict[str, str]:
     return {"holds": "सही निकला", "does not hold": "सही नहीं निकला", "cannot be told": "तय नहीं हो सका"}
 
 
-def as_markdown(one: CourseTable, language: str) -> str:
+def as_markdown(course_table: CourseTable, language: str) -> str:
     """Return a table as the lessons have it, with links to the claims."""
-    head, rows = one.measured(hindi_verdicts() if language == "hi" else None, language)
+    head, rows = course_table.measured(hindi_verdicts() if language == "hi" else None, language)
     linked = [
         [*row[:-1], f"[{row[-1]}](../../claims.md#{claim})"] if claim else row
-        for row, claim in zip(rows, one.claims, strict=True)
+        for row, claim in zip(rows, course_table.claims, strict=True)
     ]
     return markdown(head, linked)

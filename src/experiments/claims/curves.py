@@ -44,15 +44,17 @@ def cells_with(where: dict[str, str], cells: Sequence[Cell]) -> list[Cell]:
     return [cell for cell in cells if all(same_level(cell.level(key), value) for key, value in where.items())]
 
 
-def read_curve(found: dict[str, Any] | None) -> ClaimCurve | None:
+def read_curve(entry: dict[str, Any] | None) -> ClaimCurve | None:
     """Return a curve from what a verdict's file holds of it."""
-    if found is None:
+    if entry is None:
         return None
     lines = []
-    for line in found.pop("lines"):
-        numbers = {key: [math.nan if one is None else one for one in line[key]] for key in ("x", "y", "low", "high")}
+    for line in entry.pop("lines"):
+        numbers = {
+            key: [math.nan if number is None else number for number in line[key]] for key in ("x", "y", "low", "high")
+        }
         lines.append(CurveLine(label=line["label"], **numbers))
-    return ClaimCurve(lines=lines, **found)
+    return ClaimCurve(lines=lines, **entry)
 
 
 def curve_of(claim: Claim, cells: Sequence[Cell]) -> ClaimCurve:
@@ -75,9 +77,9 @@ def curve_of(claim: Claim, cells: Sequence[Cell]) -> ClaimCurve:
             CurveLine(
                 label,
                 sorted(points),
-                [_mean(one, plan.log) for one in values],
-                [min(one) for one in values],
-                [max(one) for one in values],
+                [_mean(column, plan.log) for column in values],
+                [min(column) for column in values],
+                [max(column) for column in values],
             )
         )
     return ClaimCurve(plan.title, plan.x, plan.y, plan.log, lines)
@@ -108,10 +110,10 @@ def _series(path: Path, names: Sequence[str]) -> list[float]:
     if path.suffix == ".csv":
         return [value for _, (_, value) in sorted(read_history(path).get(names[0], {}).items())]
     try:
-        found = read_json(path)
+        series = read_json(path)
         for name in names:
-            found = found[name]
-        return [float(one) for one in found]
+            series = series[name]
+        return [float(value) for value in series]
     except (OSError, ValueError, TypeError, KeyError):
         return []
 

@@ -20,7 +20,7 @@ COLOURS = {HOLDS: "c2", FAILS: "mark"}  # and grey where it cannot be told
 
 def picture(verdict: ClaimVerdict, statement: str) -> Drawing:
     """Return a row a side, under a line that says what was found; a panel for each quantity."""
-    panels = [list(some) for _, some in groupby(verdict.findings, key=lambda one: one.quantity)]
+    panels = [list(some) for _, some in groupby(verdict.findings, key=lambda finding: finding.quantity)]
     lines = _wrapped(statement, _WIDTH - 16, 15)
     top = 18.0 + 20 * len(lines) + 18
     height = top + sum(52 + len(panel) * (_HEAD + 2 * _ROW) for panel in panels)
@@ -69,24 +69,24 @@ def _curve(drawing: Drawing, curve: ClaimCurve, top: float) -> None:
 
 def _panel(drawing: Drawing, findings: Sequence[Finding], top: float) -> float:
     """Draws the comparisons of one quantity; gives where the next panel begins."""
-    sides = [side for one in findings for side in (one.of, one.against)]
+    sides = [side for finding in findings for side in (finding.of, finding.against)]
     values = [value for side in sides for value in side.values.values()]
     left = 24 + min(max(text_width(side.label) for side in sides), 260)
     right = _WIDTH - 92
-    log = None if any(one.ratio for one in findings) else False  # a difference is read off a linear axis
+    log = None if any(finding.ratio for finding in findings) else False  # a difference is read off a linear axis
     scale = Scale.over([*values, *(side.mean for side in sides)], left + 8, right, log)
     bottom = top + len(findings) * (_HEAD + 2 * _ROW)
     x_axis(drawing, scale, top, bottom, findings[0].quantity + (", logarithmic" if scale.log else ""))
     y = top
-    for one in findings:
-        colour = COLOURS.get(one.verdict, "grey")
-        change = effect(one)
+    for finding in findings:
+        colour = COLOURS.get(finding.verdict, "grey")
+        change = effect(finding)
         drawing.box(0, y + 4, _WIDTH, _HEAD - 10, "back", 0.9)
-        drawing.text(_WIDTH - 8, y + 21, f"{change}: {one.verdict}", colour, anchor="end", bold=True, halo=True)
-        room = _WIDTH - 40 - text_width(f"{change}: {one.verdict}")
-        drawing.text(8, y + 21, cut(one.say, room), bold=True, halo=True)
+        drawing.text(_WIDTH - 8, y + 21, f"{change}: {finding.verdict}", colour, anchor="end", bold=True, halo=True)
+        room = _WIDTH - 40 - text_width(f"{change}: {finding.verdict}")
+        drawing.text(8, y + 21, cut(finding.say, room), bold=True, halo=True)
         y += _HEAD
-        for side, shade in ((one.of, colour), (one.against, "c7")):
+        for side, shade in ((finding.of, colour), (finding.against, "c7")):
             _side(drawing, side, scale, y + _ROW / 2, shade, left)
             y += _ROW
     return bottom + 52

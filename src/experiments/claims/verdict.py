@@ -84,9 +84,9 @@ class ClaimVerdict:
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _rounded(one) for key, one in value.items()}
+        return {key: _rounded(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_rounded(one) for one in value]
+        return [_rounded(item) for item in value]
     if isinstance(value, float):
         return float(f"{value:.6g}") if math.isfinite(value) else None
     return value
@@ -99,19 +99,19 @@ def read_verdict(path: Path) -> ClaimVerdict:
         UserError: when the file is damaged.
     """
     try:
-        found = read_json(path)
+        content = read_json(path)
         findings = [
-            Finding(**{**one, "of": Side(**_nan(one["of"])), "against": Side(**_nan(one["against"]))})
-            for one in map(_nan, found.pop("findings"))
+            Finding(**{**finding, "of": Side(**_nan(finding["of"])), "against": Side(**_nan(finding["against"]))})
+            for finding in map(_nan, content.pop("findings"))
         ]
-        curve = read_curve(found.pop("curve", None))
-        return ClaimVerdict(findings=findings, curve=curve, **found)
+        curve = read_curve(content.pop("curve", None))
+        return ClaimVerdict(findings=findings, curve=curve, **content)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{path} is no verdict that can be read: run the claim again with --record") from error
 
 
-def _nan(found: dict[str, Any]) -> dict[str, Any]:
-    return {key: math.nan if value is None else value for key, value in found.items()}
+def _nan(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: math.nan if value is None else value for key, value in entry.items()}
 
 
 def judge(
@@ -130,23 +130,23 @@ def judge(
         UserError: when cells that a test names are not there.
     """
     cells, _ = gather([folder])
-    found, ps = [], []
+    findings, ps = [], []
     for test in claim.tests:
         finding, p, side = _find(_placed(test, first), cells, claim.name)
         finding.verdict = side
-        found.append(finding)
+        findings.append(finding)
         ps.append(p)
-    for finding, p in zip(found, holm(ps), strict=True):
+    for finding, p in zip(findings, holm(ps), strict=True):
         finding.p = p
         if not p < ALPHA:
             finding.verdict = UNTOLD
-    words = [finding.verdict for finding in found]
+    words = [finding.verdict for finding in findings]
     runs = [run for cell in cells for run in cell.runs]
     return ClaimVerdict(
         claim=claim.name,
         size=size,
         verdict=FAILS if FAILS in words else UNTOLD if UNTOLD in words else HOLDS,
-        findings=found,
+        findings=findings,
         runs=len(runs),
         failed=sum(run.status != FINISHED for run in runs),
         seconds=sum(run.cost.get("seconds", 0.0) for run in runs),
@@ -185,15 +185,15 @@ class _Values:
 
     def less(self, other: _Values, test: Test, margin: float = 0.0) -> Difference:
         """Return the effect, of logarithms for a ratio, less a margin."""
-        one, two = (
+        of, two = (
             {seed: math.log(value) if test.ratio else value for seed, value in values.by_seed.items()}
             for values in (self, other)
         )
-        alike = [seed for seed in one if other.cell is None or _split(self, seed) == _split(other, seed)]
-        found = difference_of_values(one, {seed: value + margin for seed, value in two.items()}, alike)
+        alike = [seed for seed in of if other.cell is None or _split(self, seed) == _split(other, seed)]
+        change = difference_of_values(of, {seed: value + margin for seed, value in two.items()}, alike)
         if test.quantity.removeprefix(COST) not in _COUNTED:
-            return found
-        return Difference(found.mean, found.mean, found.mean, found.n, 0.0, 0.0, found.paired)
+            return change
+        return Difference(change.mean, change.mean, change.mean, change.n, 0.0, 0.0, change.paired)
 
 
 def _split(values: _Values, seed: str) -> set[str]:
@@ -241,11 +241,11 @@ def _values(where: dict[str, str], quantity: str, cells: Sequence[Cell], test: T
     """
     if test.gain_over:
         alone = replace(test, gain_over={})
-        one = _values(where, quantity, cells, alone, name)
+        side = _values(where, quantity, cells, alone, name)
         base = _values(where | test.gain_over, quantity, cells, alone, name).by_seed
-        gains = {seed: value - base[seed] for seed, value in one.by_seed.items() if seed in base}
+        gains = {seed: value - base[seed] for seed, value in side.by_seed.items() if seed in base}
         others = {key: value for key, value in where.items() if key not in test.gain_over}
-        return replace(one, label=f"gain, {label(others)}", by_seed=gains)
+        return replace(side, label=f"gain, {label(others)}", by_seed=gains)
     fitting = cells_with(where, cells)
     named = ",".join(f"{key}={value}" for key, value in where.items()) or "the sweep"
     if not fitting:
@@ -253,7 +253,7 @@ def _values(where: dict[str, str], quantity: str, cells: Sequence[Cell], test: T
     cell = fitting[0] if len(fitting) == 1 else Cell(dict(where), members=fitting)
     values = cell.values(quantity)
     if not values:
-        metrics = sorted({one for run in cell.finished for one in run.metrics})
+        metrics = sorted({metric for run in cell.finished for metric in run.metrics})
         why = f"these have {', '.join(metrics)}" if metrics else "none of these finished"
         raise UserError(f"claim {name}: no run of {named} has {quantity}: {why}")
     if test.ratio and min(values.values()) <= 0:
@@ -278,11 +278,11 @@ def label(where: dict[str, str]) -> str:
 def machine(run: Path) -> str:
     """Return the machine of a run in a few words, without its name."""
     try:
-        found = read_json(run / "record.json")["environment"]
-        device = str(found.get("device") or "cpu")
-        versions = found.get("versions") or {}
+        environment = read_json(run / "record.json")["environment"]
+        device = str(environment.get("device") or "cpu")
+        versions = environment.get("versions") or {}
         kind = _processor() if device == "cpu" else device
-        cores = f"{found.get('threads')} of {found.get('cpus')} cores"
+        cores = f"{environment.get('threads')} of {environment.get('cpus')} cores"
         return f"{kind}, {cores}, torch {versions.get('torch')}"
     except (OSError, ValueError, KeyError, TypeError):
         return platform.machine()

@@ -15,17 +15,17 @@ def figure(value: float) -> str:
     return f"{value:.1e}" if abs(value) >= 1e7 else number(value)
 
 
-def effect(found: Finding) -> str:
+def effect(finding: Finding) -> str:
     """Return a difference as +0.0120, a ratio as × 1.43."""
-    return f"× {figure(found.effect)}" if found.ratio else signed(found.effect)
+    return f"× {figure(finding.effect)}" if finding.ratio else signed(finding.effect)
 
 
-def interval(found: Finding) -> str:
+def interval(finding: Finding) -> str:
     """Return the 95 % interval of the effect; empty where nothing is left to chance or too few seeds ran."""
-    if not math.isfinite(found.low) or found.low == found.high:
+    if not math.isfinite(finding.low) or finding.low == finding.high:
         return "–"
-    show = figure if found.ratio else signed
-    return f"{show(found.low)} … {show(found.high)}"
+    show = figure if finding.ratio else signed
+    return f"{show(finding.low)} … {show(finding.high)}"
 
 
 def head_and_rows(verdict: ClaimVerdict) -> tuple[list[str], list[list[str]], list[int]]:
@@ -33,24 +33,24 @@ def head_and_rows(verdict: ClaimVerdict) -> tuple[list[str], list[list[str]], li
     head = ["comparison", "quantity", "of", "against", "effect", "95 %", "p", "expected", "verdict"]
     rows = [
         [
-            one.say,
-            one.quantity,
-            figure(one.of.mean),
-            figure(one.against.mean),
-            effect(one),
-            interval(one),
-            "counted" if one.p == 0 and one.low == one.high else probability(one.p),
-            one.expected,
-            one.verdict,
+            finding.say,
+            finding.quantity,
+            figure(finding.of.mean),
+            figure(finding.against.mean),
+            effect(finding),
+            interval(finding),
+            "counted" if finding.p == 0 and finding.low == finding.high else probability(finding.p),
+            finding.expected,
+            finding.verdict,
         ]
-        for one in verdict.findings
+        for finding in verdict.findings
     ]
     return head, rows, [2, 3, 4, 5, 6]
 
 
 def holds_where(claim: Claim) -> list[str]:
     """Return the conditions under which a claim holds, each with how one knows."""
-    return [f"{one.when.rstrip('.')} ({one.by}: {one.source})." for one in claim.holds_where]
+    return [f"{condition.when.rstrip('.')} ({condition.by}: {condition.source})." for condition in claim.holds_where]
 
 
 def duration(seconds: float) -> str:
@@ -68,7 +68,7 @@ def cost(verdict: ClaimVerdict) -> str:
 
 def as_text(claim: Claim, verdict: ClaimVerdict) -> str:
     """Return what the terminal shows of a verdict."""
-    seeds = sorted({one.n for one in verdict.findings})
+    seeds = sorted({finding.n for finding in verdict.findings})
     pairs = many(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     how = f"{pairs} a cell; p is that of the margin, two-sided, by Holm for {many(len(verdict.findings), 'comparison')}"
     lines = [table(*head_and_rows(verdict)), "", f"verdict   {verdict.verdict}", f"          {how}"]
@@ -76,6 +76,6 @@ def as_text(claim: Claim, verdict: ClaimVerdict) -> str:
         lines.append(f"changed   {' '.join(verdict.changed)}: not the claim's own sweep")
     if claim.conditions:
         lines.append(f"where     {claim.conditions}")
-    lines += [f"holds if  {one}" for one in holds_where(claim)]
+    lines += [f"holds if  {condition}" for condition in holds_where(claim)]
     lines += [f"cost      {cost(verdict)}", f"machine   {verdict.machine}; {verdict.date}"]
     return "\n".join(lines)

@@ -63,7 +63,7 @@ def _text(value: Any) -> str:
 def rounded(value: Any) -> Any:
     """Plain Python with its real numbers to six decimals."""
     if isinstance(value, dict):
-        return {key: rounded(one) for key, one in value.items()}
+        return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [rounded(one) for one in value]
+        return [rounded(item) for item in value]
     return round(value, 6) if isinstance(value, float) else value

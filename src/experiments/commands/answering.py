@@ -75,8 +75,8 @@ class Answerer:
         if self.kind in OBSERVATIONS:
             return f"an observation: a list of {len(self.fields)} numbers, or an object of them by name"
         if self.fields:
-            one, other = self.fields
-            return f"a list [{one}, {other}], an object of the two by name, or one text with ||| between them"
+            first, other = self.fields
+            return f"a list [{first}, {other}], an object of the two by name, or one text with ||| between them"
         return f"a text in {self.loaded.spec.languages[0]}" if self.kind == "pair" else "a text"
 
     def about(self) -> dict[str, Any]:
@@ -123,8 +123,8 @@ class Answerer:
 
     def text(self, given: Any) -> str:
         """Return a text, or several with a tab between them, as `experiments predict` reads them."""
-        found = self._in_order(given)
-        return found if isinstance(found, str) else "\t".join(map(str, found))
+        fields = self._in_order(given)
+        return fields if isinstance(fields, str) else "\t".join(map(str, fields))
 
     def _in_order(self, given: Any) -> Any:
         """Return an input as the data module reads it: a text, or an observation as numbers."""
@@ -143,12 +143,12 @@ class Answerer:
         if len(given) != len(self.fields) or not self.fields:
             raise UserError(f"the input is a list of {len(given)}: give {self.form}")
         if self.kind in OBSERVATIONS:
-            if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in given):
+            if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in given):
                 raise UserError(f"the observation has an entry that is no number: give {self.form}")
             return list(given)
-        if not all(isinstance(one, str) and one.strip() for one in given):
+        if not all(isinstance(text, str) and text.strip() for text in given):
             raise UserError(f"the input has a part that is empty or no text: give {self.form}")
-        return self._in_order("\t".join(one.replace("\t", " ") for one in given))
+        return self._in_order("\t".join(text.replace("\t", " ") for text in given))
 
     def _first(self, inputs: list[Any], top: int | None) -> dict[str, Any]:
         return self.loaded.answers(inputs, top or report_of(self.loaded.task).top)[0]
@@ -199,7 +199,7 @@ def as_json(value: Any) -> Any:
     if isinstance(value, Attachment):
         return {"suffix": value.suffix, "base64": base64.b64encode(value.content).decode()}
     if isinstance(value, Mapping):
-        return {str(key): as_json(one) for key, one in value.items()}
+        return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [as_json(one) for one in value]
+        return [as_json(item) for item in value]
     return rounded(value)

@@ -36,7 +36,7 @@ def main(words: list[str]) -> int:
     from experiments.config.compose import compose
 
     require(compose([*options.words, f"data.batch_size={options.smallest}"]))
-    found: list[tuple[int, float, float]] = []
+    measured: list[tuple[int, float, float]] = []
     size, why = options.smallest, ""
     while size <= options.largest:
         print(f"measuring data.batch_size={size} …", file=sys.stderr, flush=True)
@@ -45,21 +45,21 @@ def main(words: list[str]) -> int:
         except UserError as error:
             why = str(error)
             break
-        found.append((size, result["examples_per_second"], result["peak_megabytes"]))
+        measured.append((size, result["examples_per_second"], result["peak_megabytes"]))
         size *= 2
-    if not found:
+    if not measured:
         raise UserError(why)
     from experiments.viz.tables import table
 
-    best = max(speed for _, speed, _ in found)
+    best = max(speed for _, speed, _ in measured)
     rows = [
-        [str(one), f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}", f"{speed / best:.0%}", f"{memory:,.0f} MB"]
-        for one, speed, memory in found
+        [str(batch), f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}", f"{speed / best:.0%}", f"{memory:,.0f} MB"]
+        for batch, speed, memory in measured
     ]
     print(table(["batch", "examples/s", "of the best", "peak memory"], rows, right=(0, 1, 2, 3)))
     if why:
         print(f"stopped at {size}: {why}")
-    chosen = next(one for one, speed, _ in found if speed >= _NEAR * best)
+    chosen = next(batch for batch, speed, _ in measured if speed >= _NEAR * best)
     print(f"suggested    data.batch_size={chosen}")
     print("A larger batch takes fewer steps an epoch: try a higher learning rate with it, as experiments lr finds it.")
     return 0

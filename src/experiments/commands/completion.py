@@ -111,9 +111,9 @@ def for_hydra(query: str, commands: Iterable[str]) -> int:
     return _print(candidates_of_line(line[: int(os.environ.get("COMP_POINT", len(line)))], commands))
 
 
-def _print(found: Iterable[str], escaped: bool = True) -> int:
-    for one in found:
-        print(one.replace(" ", "\\ ") if escaped else one)  # fish escapes what it inserts
+def _print(completions: Iterable[str], escaped: bool = True) -> int:
+    for completion in completions:
+        print(completion.replace(" ", "\\ ") if escaped else completion)  # fish escapes what it inserts
     return 0
 
 
@@ -164,16 +164,16 @@ def _of(command: str, before: list[str], current: str) -> list[str]:
     if command == "claim":
         sizes = ["size=small", "size=full"]
         return _beginning(current, sizes if before else [*options("claim"), *sizes])
-    found: list[str] = []
+    completions: list[str] = []
     if command == "show" and not before:
         from experiments.commands.show.steps import STEPS
 
-        found += _beginning(current, ["convolution", *STEPS]) if current else []
+        completions += _beginning(current, ["convolution", *STEPS]) if current else []
     if command in _RUNS and "=" not in current:
-        found += _with_paths(_runs(current), current)
+        completions += _with_paths(_runs(current), current)
     if command in _CONFIGS or (command in _RUNS_OR_CONFIGS and current):
-        found += _overrides(before, current, whole=command in _CONFIGS)
-    return found
+        completions += _overrides(before, current, whole=command in _CONFIGS)
+    return completions
 
 
 def _to_list(before: Sequence[str], current: str) -> list[str]:
@@ -189,9 +189,9 @@ def _to_explain(before: Sequence[str], current: str) -> list[str]:
     """Groups, options and keys, whose `=` is not typed here."""
     if before or "=" in current:
         return _overrides(before, current, whole=True)
-    found = _overrides(before, current, whole=True) if current else [f"{group}=" for group in GROUPS]
-    keys = [one.removesuffix("=") for one in found if one.removesuffix("=") not in GROUPS]
-    return [*keys, *(name for one in found if (name := one.removesuffix("=")) in GROUPS)]
+    completions = _overrides(before, current, whole=True) if current else [f"{group}=" for group in GROUPS]
+    keys = [completion.removesuffix("=") for completion in completions if completion.removesuffix("=") not in GROUPS]
+    return [*keys, *(name for completion in completions if (name := completion.removesuffix("=")) in GROUPS)]
 
 
 def _values_of_switch(command: str, switch: str) -> Callable[[str], list[str]] | None:
@@ -226,17 +226,19 @@ def _metrics() -> list[str]:
     """Return the metrics that the newest records below outputs/ hold."""
     from experiments.system.bounded_files import read_json
 
-    found: dict[str, None] = {}
+    metrics: dict[str, None] = {}
     for path in _newest(glob.glob("outputs/*/*/record.json") + glob.glob("outputs/*/*/*/record.json"))[:5]:
         with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
-            found |= dict.fromkeys(read_json(path).get("metrics", {}))
-    return list(found)
+            metrics |= dict.fromkeys(read_json(path).get("metrics", {}))
+    return list(metrics)
 
 
 def _kinds() -> list[str]:
-    found = [content(path).get("reads") for path in option_files("model").values()]
-    kinds = [one["kind"] for one in found if isinstance(one, dict) and one.get("kind")]
-    return sorted({kind for one in kinds for kind in ([one] if isinstance(one, str) else one)})
+    reads = [content(path).get("reads") for path in option_files("model").values()]
+    kinds = [kinds_read["kind"] for kinds_read in reads if isinstance(kinds_read, dict) and kinds_read.get("kind")]
+    return sorted(
+        {kind for kinds_read in kinds for kind in ([kinds_read] if isinstance(kinds_read, str) else kinds_read)}
+    )
 
 
 def _beginning(start: str, names: Iterable[str]) -> list[str]:
@@ -250,13 +252,13 @@ def _overrides(before: Sequence[str], current: str, whole: bool) -> list[str]:
     plus = key[: len(key) - len(key.lstrip("+~"))]
     name = key.lstrip("+~")
     if equals:
-        return [f"{key}={one}" for one in _values(name, value, before, folders)]
+        return [f"{key}={option}" for option in _values(name, value, before, folders)]
     names = [f"{group}=" for group in GROUPS] if "." not in name else []
     if "." not in name:
         names += ["seed=", "weights=", "resume=", "hydra/launcher=", "hydra/sweeper="]
     names += ["hydra.run.dir=", "hydra.sweep.dir="] if name.startswith("hydra") else []
     config = _config(before, folders) if name and (whole or "." in name) else {}
-    return [plus + one for one in _beginning(name, [*names, *_keys(config, name)])]
+    return [plus + completion for completion in _beginning(name, [*names, *_keys(config, name)])]
 
 
 def _values(name: str, value: str, before: Sequence[str], folders: Sequence[str]) -> list[str]:
@@ -302,17 +304,17 @@ def _keys(config: dict[str, Any], start: str) -> list[str]:
 
 def _runs(start: str) -> list[str]:
     """Return the newest runs and sweeps below outputs/, as they are typed."""
-    found = [one for one in glob.glob("outputs/*/*/") if os.path.exists(f"{one}config.yaml") or os.path.exists(f"{one}sweep.json")]  # fmt: skip
-    return _beginning(start, [str(path) for path in _newest(found)[:_MOST_RUNS]])
+    runs = [path for path in glob.glob("outputs/*/*/") if os.path.exists(f"{path}config.yaml") or os.path.exists(f"{path}sweep.json")]  # fmt: skip
+    return _beginning(start, [str(path) for path in _newest(runs)[:_MOST_RUNS]])
 
 
 def _newest(paths: Iterable[str]) -> list[Path]:
     return sorted(map(Path, paths), key=lambda path: path.stat().st_mtime, reverse=True)
 
 
-def _with_paths(found: list[str], start: str) -> list[str]:
+def _with_paths(completions: list[str], start: str) -> list[str]:
     """Add the paths to what was found; a run stands there once, without a slash."""
-    return [*found, *(path for path in _paths(start) if path.removesuffix("/") not in found)]
+    return [*completions, *(path for path in _paths(start) if path.removesuffix("/") not in completions)]
 
 
 def _paths(start: str) -> list[str]:
@@ -320,7 +322,7 @@ def _paths(start: str) -> list[str]:
     if "=" in start:
         return []
     top = os.path.expanduser(start)
-    found = sorted(glob.glob(f"{glob.escape(top)}*"))
+    paths = sorted(glob.glob(f"{glob.escape(top)}*"))
     home = os.path.expanduser("~")
-    shown = [f"~{one[len(home) :]}" if start.startswith("~") else one for one in found]
-    return [f"{name}/" if os.path.isdir(one) else name for name, one in zip(shown, found, strict=True)]
+    shown = [f"~{path[len(home) :]}" if start.startswith("~") else path for path in paths]
+    return [f"{name}/" if os.path.isdir(path) else name for name, path in zip(shown, paths, strict=True)]

@@ -83,7 +83,7 @@ def page(answerer: Any, examples: int) -> Any:
     ]
 
     def answer(*given: Any) -> Any:
-        if all(one is None or one == "" for one in given):
+        if all(value is None or value == "" for value in given):
             raise gradio.Error("there is no input yet: give one, or choose an example", print_exception=False)
         try:
             bars, table, pictures, files = answered(answerer, input_of(answerer, given))
@@ -142,8 +142,8 @@ def answered(answerer: Any, given: Any) -> tuple[dict[str, float], list[list[str
     from experiments.commands.demo_pictures import enlarged, explained
     from experiments.tasks.report import Attachment
 
-    found = answerer.of(given)
-    attached = {key: value for key, value in found.items() if isinstance(value, Attachment)}
+    answer = answerer.of(given)
+    attached = {key: value for key, value in answer.items() if isinstance(value, Attachment)}
     pictures, files = [], []
     for key, value in attached.items():
         if value.suffix == ".png":
@@ -152,8 +152,8 @@ def answered(answerer: Any, given: Any) -> tuple[dict[str, float], list[list[str
         with tempfile.NamedTemporaryFile(prefix=f"{key}-", suffix=value.suffix, delete=False) as file:
             file.write(value.content)  # Gradio copies it into its own folder, which it empties
         files.append(file.name)
-    pictures.sort(key=lambda one: one[1] == "mask")  # its colours mean little without the image
-    plain = {key: value for key, value in found.items() if key not in attached and key != "segments"}
+    pictures.sort(key=lambda picture: picture[1] == "mask")  # its colours mean little without the image
+    plain = {key: value for key, value in answer.items() if key not in attached and key != "segments"}
     head, rows, _ = as_rows([plain]) if plain else ([], [], [])
     if plain and not head:  # an image without any object
         head, rows = list(plain), [["none"]]
@@ -164,7 +164,7 @@ def answered(answerer: Any, given: Any) -> tuple[dict[str, float], list[list[str
 def bars_of(plain: dict[str, Any]) -> dict[str, float]:
     """Return names with their probabilities, where an answer is nothing but a ranked list of those; else nothing."""
     ranked = next((value for value in plain.values() if isinstance(value, list)), None) or []
-    pairs = [tuple(one.values()) for one in ranked if isinstance(one, dict) and list(one)[1:] == ["probability"]]
+    pairs = [tuple(item.values()) for item in ranked if isinstance(item, dict) and list(item)[1:] == ["probability"]]
     if not pairs or len(pairs) != len(ranked):
         return {}
     return {str(name) or "no answer": float(chance) for name, chance in pairs}

@@ -51,38 +51,38 @@ def _images(answerer: Any, data: Any, count: int) -> list[list[Any]]:
 
     from experiments.viz.images import to_pixels
 
-    spec, found = answerer.loaded.spec, []
-    for one in _spread(data.sample("test", AMONG if answerer.kind == "image" else count)[0], count):
-        mean, std = getattr(spec, "mean", (0.0,) * len(one)), getattr(spec, "std", (1.0,) * len(one))
-        pixels = np.asarray(to_pixels(one[None], mean, std))[0]
-        found.append([Image.fromarray((pixels * (255 if pixels.max() <= 1.5 else 1)).squeeze().astype("uint8"))])
-    return found
+    spec, examples = answerer.loaded.spec, []
+    for values in _spread(data.sample("test", AMONG if answerer.kind == "image" else count)[0], count):
+        mean, std = getattr(spec, "mean", (0.0,) * len(values)), getattr(spec, "std", (1.0,) * len(values))
+        pixels = np.asarray(to_pixels(values[None], mean, std))[0]
+        examples.append([Image.fromarray((pixels * (255 if pixels.max() <= 1.5 else 1)).squeeze().astype("uint8"))])
+    return examples
 
 
 def _sounds(answerer: Any, data: Any, count: int) -> list[list[Any]]:
     import soundfile
 
     folder = Path(tempfile.mkdtemp(prefix="experiments-"))  # Gradio copies from it while the page is made and opened
-    sounds, found = data.sample("test", AMONG)[0], []
+    sounds, examples = data.sample("test", AMONG)[0], []
     for number in _spread(range(len(sounds.values)), count):
         path = folder / f"test_{number + 1}.wav"
         soundfile.write(path, sounds.values[number, : sounds.lengths[number]].numpy(), answerer.loaded.spec.rate)
-        found.append([str(path)])
-    return found
+        examples.append([str(path)])
+    return examples
 
 
 def _series(answerer: Any, data: Any, count: int) -> list[list[Any]]:
     """Return tables of the past before some windows of the test split, where a table in CSV reads as the run's own do."""
     table, spec = data.table, answerer.loaded.spec
-    folder, found = Path(tempfile.mkdtemp(prefix="experiments-")), []
+    folder, examples = Path(tempfile.mkdtemp(prefix="experiments-")), []
     for start in _spread(data.starts["test"].tolist(), count):
         times = [table.times.text(row) for row in range(start, start + spec.history)]
         rows = [",".join([time, *map(repr, row)]) for time, row in zip(times, table.values[start : start + spec.history].tolist(), strict=True)]  # fmt: skip
         path = folder / f"before_{start + spec.history}.csv"
         path.write_text("\n".join([",".join([getattr(data, "time", None) or "time", *spec.columns]), *rows]) + "\n")
         answerer.loaded.prepare([path])
-        found.append([str(path)])
-    return found
+        examples.append([str(path)])
+    return examples
 
 
 def _observations(answerer: Any, data: Any, count: int) -> list[list[Any]]:
@@ -102,7 +102,7 @@ def _with_gap(text: str) -> str:
 
 def _texts(answerer: Any, data: Any, count: int) -> list[list[Any]]:
     if answerer.kind == "question":
-        return [[one.question, one.passage] for one in _spread(data.questions["test"][:AMONG], count)]
+        return [[question.question, question.passage] for question in _spread(data.questions["test"][:AMONG], count)]
     if isinstance(data, OneLongText):  # one long text
         tokens = data.ids["test"]
         starts = _spread(range(0, max(1, len(tokens) - BEGINNING)), count)
@@ -117,5 +117,5 @@ def _texts(answerer: Any, data: Any, count: int) -> list[list[Any]]:
     lines = texts.source if answerer.kind == "pair" else texts.lines
     several = _spread(lines[:AMONG], count)
     if answerer.fields:
-        return [list(one) if not isinstance(one, str) else one.split("\t") for one in several]
-    return [[one] for one in several]
+        return [list(text) if not isinstance(text, str) else text.split("\t") for text in several]
+    return [[text] for text in several]

@@ -42,17 +42,17 @@ def _drawn_by_panels(answerer: Any, path: Path) -> list[tuple[Any, str]]:
 
     panels = panels_of(answerer.loaded.task)
     look = Look(answerer.loaded, Wanted(inputs=(str(path),)), path.parent, {})
-    found = []
+    pictures = []
     for name in EXPLAINING:
         if name not in panels:
             continue
         try:
             for picture in panels[name].draw(look):
                 if not isinstance(picture.figure, bytes):
-                    found.append((Image.open(io.BytesIO(png(picture.figure))).convert("RGB"), panels[name].title))
+                    pictures.append((Image.open(io.BytesIO(png(picture.figure))).convert("RGB"), panels[name].title))
         except NotShown:
             continue
-    return found
+    return pictures
 
 
 def heat_map(answerer: Any, content: bytes) -> Any:
@@ -71,7 +71,7 @@ def heat_map(answerer: Any, content: bytes) -> Any:
     if type(loaded.spec) is not ImageSpec or (loaded.config.task.get("makes") or "classes") != "classes":
         return None
     inputs = loaded.prepare([Image.open(io.BytesIO(content))])
-    stage = last_map({name: tuple(found.shape) for name, found in outputs(loaded.model, inputs).items()})
+    stage = last_map({name: tuple(maps.shape) for name, maps in outputs(loaded.model, inputs).items()})
     if stage is None:
         return None
     with torch.no_grad():

@@ -46,10 +46,10 @@ def main(words: list[str]) -> int:
         help="default: drawing, or RUN/drawing; NAME.png, .svg or .mmd: one file",
     )
     options = parser.parse_args(words)
-    formats = [one for one in options.format.split(",") if one]
-    for one in formats:
-        if one not in FORMATS:
-            raise UserError(unknown(f"--format {one}", "no format", one, FORMATS))
+    formats = [chosen for chosen in options.format.split(",") if chosen]
+    for chosen in formats:
+        if chosen not in FORMATS:
+            raise UserError(unknown(f"--format {chosen}", "no format", chosen, FORMATS))
     first = Path(options.network[0])
     run = first if (first / "config.yaml").exists() else None
     if run is None and "=" not in options.network[0]:
@@ -171,10 +171,12 @@ def fitted(title: str, note: str, drawn: NetworkPlan) -> tuple[str, NetworkPlan]
     from experiments.viz.network_picture import fits
 
     blocks = [drawn.nodes[number].block for number in drawn.boxes]
-    common = next((depth for depth in range(9) if len({one[: depth + 1] for one in blocks}) > 1), 0)
-    inner = next((".".join(one[: common + 1]) for one in blocks if len(one) > common > 0), "")
+    common = next((depth for depth in range(9) if len({block[: depth + 1] for block in blocks}) > 1), 0)
+    inner = next((".".join(block[: common + 1]) for block in blocks if len(block) > common > 0), "")
     longer = f"{note}; in full: --stage {inner or 'NAME'}"
-    coarse, left_out = legible(drawn, lambda one: fits(title, note if one is drawn else longer, *_in_viz(one)))
+    coarse, left_out = legible(
+        drawn, lambda shape_drawn: fits(title, note if shape_drawn is drawn else longer, *_in_viz(shape_drawn))
+    )
     return longer if left_out else note, coarse
 
 

@@ -151,11 +151,11 @@ def export(loaded: Loaded, form: str, target: Path, files: list[str]) -> tuple[f
         largest = 0.0
         with torch.no_grad():
             for size in sizes:
-                some = [one[:size] for one in inputs]
-                expected, found = _several(network(*some)), _several(again(*some))
-                allowed = _TOLERANCE * max(1.0, max(float(one.abs().max()) for one in expected))
-                for one, other in zip(expected, found, strict=True):
-                    difference = float((one.double() - other.double()).abs().max())
+                some = [tensor[:size] for tensor in inputs]
+                expected, actual = _several(network(*some)), _several(again(*some))
+                allowed = _TOLERANCE * max(1.0, max(float(tensor.abs().max()) for tensor in expected))
+                for wanted, other in zip(expected, actual, strict=True):
+                    difference = float((wanted.double() - other.double()).abs().max())
                     if not difference <= allowed:  # also what is no number
                         raise RunFailed(
                             f"the network written as {form} differs by {difference:.2g} from the run in a batch of {size}, "
@@ -199,7 +199,9 @@ def _several(outcome: Any) -> Any:
 
 
 def _described(inputs: list[Any]) -> list[dict[str, Any]]:
-    return [{"type": str(one.dtype).removeprefix("torch."), "shape": ["batch", *one.shape[1:]]} for one in inputs]
+    return [
+        {"type": str(tensor.dtype).removeprefix("torch."), "shape": ["batch", *tensor.shape[1:]]} for tensor in inputs
+    ]
 
 
 def _listed(sizes: list[int]) -> str:

@@ -82,38 +82,38 @@ def export_detector(loaded: Loaded, form: str, target: Path, files: list[str]) -
 
 def described(loaded: Loaded) -> dict[str, Any]:
     """Return what goes in and what comes out, as plain Python."""
-    found = {
+    objects = {
         "boxes": "(objects, 4): x1, y1, x2 and y2 in pixels of the image",
         "labels": "(objects,): numbers of `classes`, from 0",
         "scores": "(objects,): the best first",
     }
     if loaded.spec.masks:
-        found["masks"] = "(objects, 1, height, width): from 0 to 1; 0.5 and more is the object"
+        objects["masks"] = "(objects, 1, height, width): from 0 to 1; 0.5 and more is the object"
     return {
         "input": {"name": "image", "shape": [3, "height", "width"], "scale_pixels_to": [0, 1], "colours": "RGB"},
-        "output": found,
+        "output": objects,
     }
 
 
-def apart(expected: dict[str, Tensor], found: dict[str, Tensor], side: int) -> float | None:
+def apart(expected: dict[str, Tensor], actual: dict[str, Tensor], side: int) -> float | None:
     """Return the largest difference of two lists of objects; None where they are others.
 
     Objects of one score may come in any order, so each is compared with the nearest of its class.
     """
     import torch
 
-    if len(expected["scores"]) != len(found["scores"]):
+    if len(expected["scores"]) != len(actual["scores"]):
         return None
     largest = 0.0
     for place in range(len(expected["scores"])):
-        boxes = (found["boxes"] - expected["boxes"][place]).abs().amax(1) / side
-        scores = (found["scores"] - expected["scores"][place]).abs()
-        other = found["labels"] != expected["labels"][place]
+        boxes = (actual["boxes"] - expected["boxes"][place]).abs().amax(1) / side
+        scores = (actual["scores"] - expected["scores"][place]).abs()
+        other = actual["labels"] != expected["labels"][place]
         total = torch.maximum(boxes, scores) + other
         nearest = int(total.argmin())
         difference = float(total[nearest])
         if "masks" in expected:
-            mask = float((found["masks"][nearest] - expected["masks"][place]).abs().mean())
+            mask = float((actual["masks"][nearest] - expected["masks"][place]).abs().mean())
             if not mask <= MASK:
                 return None
             difference = max(difference, mask)
@@ -155,8 +155,8 @@ def _onnx(loaded: Loaded, image: Tensor, path: Path, about: str) -> Any:
             self.model = model
 
         def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-            found = self.model([image])[0]
-            return tuple(found[name] for name in names)
+            detections = self.model([image])[0]
+            return tuple(detections[name] for name in names)
 
     free: dict[str, dict[int, str]] = {name: {0: "objects"} for name in names} | {"image": {1: "height", 2: "width"}}
     with warnings.catch_warnings(), torch.no_grad():

@@ -90,8 +90,8 @@ def _compare(loaded: Loaded, place: Path) -> float:
         if not hasattr(inputs, "lengths"):  # pairs of sentences in two languages
             source = inputs.source
             ours, theirs = model.encode(source).values, net.get_encoder()
-            found = theirs(input_ids=source.values, attention_mask=source.mask().long()).last_hidden_state
-            return _largest(ours, found, source.mask())
+            hidden = theirs(input_ids=source.values, attention_mask=source.mask().long()).last_hidden_state
+            return _largest(ours, hidden, source.mask())
         x: Any = inputs
         for name, stage in model.named_children():
             if name in ("pooler", "head"):
@@ -104,8 +104,8 @@ def _compare(loaded: Loaded, place: Path) -> float:
                 (inputs.values == loaded.spec.marks[3]).long() if loaded.spec.marks else torch.zeros_like(inputs.values)
             )
             given["token_type_ids"] = (ends.cumsum(1) - ends).clamp(max=1).masked_fill(~inputs.mask(), 0)
-        found = net(**given, attention_mask=inputs.mask().long()).last_hidden_state
-        return _largest(values, found, inputs.mask())
+        hidden = net(**given, attention_mask=inputs.mask().long()).last_hidden_state
+        return _largest(values, hidden, inputs.mask())
 
 
 def _largest(ours: Any, theirs: Any, inside: Any) -> float:

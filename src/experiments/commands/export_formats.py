@@ -27,7 +27,9 @@ def _program(network: Any, inputs: list[Any]) -> tuple[Any, str]:
     longest = inputs[0].shape[1] if inputs[0].ndim > 1 else 0
     if len(inputs) > 1:  # sequences, with their lengths beside them
         words = f"; sequences must have {longest} steps, padding included"
-        both = [{0: batch, 1: steps} if one.ndim > 1 and one.shape[1] == longest else {0: batch} for one in inputs]
+        both = [
+            {0: batch, 1: steps} if tensor.ndim > 1 and tensor.shape[1] == longest else {0: batch} for tensor in inputs
+        ]
         tries = [(both, False, ""), (alone, False, words), (alone, True, words)]
     for place, (free, strict, varies) in enumerate(tries):
         try:
@@ -102,11 +104,11 @@ def _read_onnx(path: Path, loaded: Loaded, network: Any) -> Callable[..., Any]:
     import torch
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    names = [one.name for one in session.get_inputs()]
+    names = [entry.name for entry in session.get_inputs()]
 
     def run(*inputs: Any) -> Any:
-        given = dict(zip(names, (one.numpy() for one in inputs), strict=True))
-        return [torch.from_numpy(one) for one in session.run(None, given)]
+        given = dict(zip(names, (tensor.numpy() for tensor in inputs), strict=True))
+        return [torch.from_numpy(array) for array in session.run(None, given)]
 
     return run
 

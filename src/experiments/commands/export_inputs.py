@@ -51,13 +51,13 @@ def flattened(loaded: Loaded, files: list[str]) -> tuple[Any, list[Any]]:
             hook.remove()
         inputs = seen[0] if seen else (batch[0],)  # a task that calls its stages one by one
     leaves, structure = tree_flatten(inputs)
-    leaves = [one[:_EXAMPLES] for one in leaves]
+    leaves = [leaf[:_EXAMPLES] for leaf in leaves]
     longest = min(getattr(loaded.spec, "longest", 0), _STEPS)
     if len(leaves) > 1 and longest > leaves[0].shape[1]:  # room for any sequence, where steps cannot be left open
         padding = leaves[0].new_zeros(len(leaves[0]), longest - leaves[0].shape[1], *leaves[0].shape[2:])
         leaves[0] = torch.cat([leaves[0], padding], dim=1)
     if len(leaves[0]) == 1:
-        leaves = [torch.cat([one, one]) for one in leaves]
+        leaves = [torch.cat([leaf, leaf]) for leaf in leaves]
 
     class Plain(torch.nn.Module):
         def __init__(self) -> None:
@@ -66,8 +66,8 @@ def flattened(loaded: Loaded, files: list[str]) -> tuple[Any, list[Any]]:
 
         def forward(self, *tensors: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
             outcome = self.model(*tree_unflatten(list(tensors), structure))
-            made = [one for one in tree_leaves(outcome) if isinstance(one, torch.Tensor)]
-            several = tuple(one for one in made if one.ndim == 0 or one.shape[-1] != 0)  # such as no memory
+            made = [leaf for leaf in tree_leaves(outcome) if isinstance(leaf, torch.Tensor)]
+            several = tuple(tensor for tensor in made if tensor.ndim == 0 or tensor.shape[-1] != 0)  # such as no memory
             return several[0] if len(several) == 1 else several
 
     return Plain().eval(), leaves

@@ -100,15 +100,15 @@ def compared(models: Sequence[str], others: Sequence[str], config_dirs: Sequence
         from experiments.run.network_graph import depth, network_graph
 
         model, spec, *_ = network(config, published)
-        found, about = layer_table(model, spec, depth=0), config.model.get("about") or {}
+        layers, about = layer_table(model, spec, depth=0), config.model.get("about") or {}
         rows.append(
             [
                 name,
                 str(about.get("year") or ""),
                 _input(spec),
                 str(depth(network_graph(model, spec)) or ""),
-                f"{found.parameters:,}",
-                f"{short(found.flops)}".strip(),
+                f"{layers.parameters:,}",
+                f"{short(layers.flops)}".strip(),
                 str(about.get("idea") or ""),
                 str(about.get("use") or ""),
             ]

@@ -43,7 +43,7 @@ def list_options(names: Sequence[str], folders: Sequence[str], reads: str | None
     """
     if not names:
         raise UserError(f"list needs one group: {', '.join(GROUPS)}")
-    group = next((one for one in GROUPS if names[0] in (one, f"{one}s")), None)
+    group = next((known_group for known_group in GROUPS if names[0] in (known_group, f"{known_group}s")), None)
     if group is None:
         raise UserError(unknown(names[0], "no group", names[0], GROUPS))
     rows = list(described(group, folders).items())

@@ -85,7 +85,7 @@ def range_test(config: Any, low: float, high: float, steps: int) -> tuple[list[f
 
     from experiments.run.foreign import is_ours, lightning_in_words
 
-    if not any(one.requires_grad for one in task.parameters()):
+    if not any(parameter.requires_grad for parameter in task.parameters()):
         name = config.run.choices.get("model") or config.run.choices.get("task")
         raise UserError(f"model={name} learns nothing by gradients, so there is no rate to find: choose another model")
     if is_ours(config.task):

@@ -53,7 +53,7 @@ class NotebookPictures(Mapping[str, NotebookPicture]):
         return f"Pictures({', '.join(self._found)})"
 
     def _repr_html_(self) -> str:
-        return "".join(f"<figure><figcaption>{escape(name)}</figcaption>{_image(one)}</figure>" for name, one in self.items())  # fmt: skip
+        return "".join(f"<figure><figcaption>{escape(name)}</figcaption>{_image(figure)}</figure>" for name, figure in self.items())  # fmt: skip
 
 
 class Run(Loaded):
@@ -129,8 +129,8 @@ def open_run(folder: Path) -> Run:
     Raises:
         UserError: as `experiments.run.loaded.load`.
     """
-    found = load_run(folder)
-    return Run(found.folder, found.config, found.record, found.spec, found.task)
+    loaded = load_run(folder)
+    return Run(loaded.folder, loaded.config, loaded.record, loaded.spec, loaded.task)
 
 
 def _network(record: Mapping[str, Any], chosen: Mapping[str, Any]) -> str | None:

@@ -109,7 +109,7 @@ def main(words: list[str]) -> int:
     if options.labels:
         from experiments.commands.zero_shot import TEMPLATE, zero_shot
 
-        labels = [one.strip() for one in options.labels.split(",") if one.strip()]
+        labels = [label.strip() for label in options.labels.split(",") if label.strip()]
         judged = zero_shot(loaded, inputs, labels, options.template or TEMPLATE, top)
         answers = [{"text": text, **answer} for text, answer in zip(inputs, judged, strict=True)]
         inputs = []
@@ -117,8 +117,8 @@ def main(words: list[str]) -> int:
         waiting_for(f"answering {start + 1:,} to {min(start + BATCH, len(inputs)):,} of {len(inputs):,}")
         some = inputs[start : start + BATCH]
         pairs = _answered(loaded, some, top) if len(inputs) > 1 else zip(some, loaded.answers(some, top), strict=True)
-        for one, answer in pairs:
-            answers.append({HEADS.get(kind, kind): str(one), **answer})
+        for read_from, answer in pairs:
+            answers.append({HEADS.get(kind, kind): str(read_from), **answer})
     done_waiting()
     if not answers:
         raise UserError(f"none of the {len(inputs)} inputs can be read: see the lines above")
@@ -127,12 +127,12 @@ def main(words: list[str]) -> int:
         write(answers, options.format, options.out)
         return 0
     wrote = save_attachments(answers, folder)
-    for name, content in report.together([str(next(iter(one.values()))) for one in answers]).items():
+    for name, content in report.together([str(next(iter(row.values()))) for row in answers]).items():
         with atomic_path(folder / name) as temporary:
             temporary.write_bytes(content)
         wrote += 1
     # What is said when stands in JSON and subtitles; a table has the whole transcript.
-    head, rows, numeric = as_rows([{key: one[key] for key in one if key != "segments"} for one in answers])
+    head, rows, numeric = as_rows([{key: row[key] for key in row if key != "segments"} for row in answers])
     if wrote or options.out:
         write_text(folder / "predictions.csv", comma_separated(head, rows) + "\n")
     if options.format == "json":
@@ -151,9 +151,9 @@ def _answered(loaded: Any, some: list[Any], top: int) -> Iterator[tuple[Any, dic
     except UserError:
         if not isinstance(some[0], Path):
             raise
-        for one in some:
+        for text in some:
             try:
-                yield one, loaded.answers([one], top)[0]
+                yield text, loaded.answers([text], top)[0]
             except UserError as error:
                 done_waiting()
                 print(f"left out: {clean(str(error))}", file=sys.stderr)

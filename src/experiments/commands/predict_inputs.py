@@ -24,17 +24,17 @@ def image_files(words: Sequence[str]) -> list[Path]:
     Raises:
         UserError: when a path does not exist, or there is no image.
     """
-    found: list[Path] = []
+    paths: list[Path] = []
     for path in map(Path, words):
         if path.is_dir():
-            found += _inside(path, SUFFIXES | {".gif"}, "image")
+            paths += _inside(path, SUFFIXES | {".gif"}, "image")
         elif path.is_file():
-            found.append(path)
+            paths.append(path)
         else:
             raise UserError(f"{path} does not exist: name image files or folders of them")
-    if not found:
+    if not paths:
         raise UserError(f"{' '.join(words)} holds no image: name files such as photo.jpg")
-    return found
+    return paths
 
 
 def texts(words: Sequence[str]) -> list[str]:
@@ -43,7 +43,7 @@ def texts(words: Sequence[str]) -> list[str]:
     Raises:
         UserError: when what looks like a path is no file, a file cannot be read as text, or there is nothing but empty lines.
     """
-    found: list[str] = []
+    prompts: list[str] = []
     for word in words:
         try:
             is_file = Path(word).is_file()
@@ -54,16 +54,16 @@ def texts(words: Sequence[str]) -> list[str]:
                 raise UserError(
                     f"{word} is no file: name one that is there, or write such a text into a file, one a line"
                 )
-            found.append(word)
+            prompts.append(word)
             continue
         try:
             lines = Path(word).read_text(encoding="utf-8").split("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{word} is no text in UTF-8 ({error}): convert it, or give the text itself") from error
-        found += [line for line in lines if line.strip()]
-    if not found:
+        prompts += [line for line in lines if line.strip()]
+    if not prompts:
         raise UserError(f"{' '.join(words)} holds no text: give texts, or files with one a line")
-    return found
+    return prompts
 
 
 def audio_files(words: Sequence[str]) -> list[Path]:
@@ -72,12 +72,12 @@ def audio_files(words: Sequence[str]) -> list[Path]:
     Raises:
         UserError: when there is none.
     """
-    found: list[Path] = []
+    paths: list[Path] = []
     for path in map(Path, words):
-        found += _inside(path, AUDIO, "recording") if path.is_dir() else [path]
-    if not found:
+        paths += _inside(path, AUDIO, "recording") if path.is_dir() else [path]
+    if not paths:
         raise UserError(f"{' '.join(words)} holds no recording: name files such as clip.wav")
-    return found
+    return paths
 
 
 def observations(words: Sequence[str]) -> list[str]:
@@ -86,15 +86,15 @@ def observations(words: Sequence[str]) -> list[str]:
     Raises:
         UserError: a file cannot be read, or there is none.
     """
-    found: list[str] = []
+    rows: list[str] = []
     for word in words:
         if not Path(word).is_file():
             if word.endswith((*TEXTS, ".npy")):
                 raise UserError(f"{word} is no file: name one that is there, or give numbers with commas")
-            found.append(word.strip())
+            rows.append(word.strip())
             continue
         if word.endswith(".npy"):
-            found += _rows(word)
+            rows += _rows(word)
             continue
         try:
             lines = [line for line in Path(word).read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -102,10 +102,10 @@ def observations(words: Sequence[str]) -> list[str]:
             raise UserError(
                 f"{word} is no text in UTF-8 ({error}): write an observation a line, with commas"
             ) from error
-        found += lines[1:] if lines and re.search("[a-df-zA-DF-Z]", lines[0]) else lines
-    if not found:
+        rows += lines[1:] if lines and re.search("[a-df-zA-DF-Z]", lines[0]) else lines
+    if not rows:
         raise UserError(f"{' '.join(words)} holds no observation: write one a line, numbers with commas")
-    return found
+    return rows
 
 
 def _inside(folder: Path, suffixes: Collection[str], kind: str) -> list[Path]:

@@ -71,10 +71,10 @@ def _answers(batches: Iterable[Any]) -> list[dict[str, Any]]:
     for batch in batches:
         columns: dict[str, list[Any]] = {}
         for name, values in (batch if isinstance(batch, dict) else {"prediction": batch}).items():
-            found = _columns(str(name), values)
-            if found is None:
+            column = _columns(str(name), values)
+            if column is None:
                 return []
-            columns |= found
+            columns |= column
         if len({len(values) for values in columns.values()}) != 1:
             return []
         rows += [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -89,5 +89,5 @@ def _columns(name: str, values: Any) -> dict[str, list[Any]] | None:
         if values.ndim == 2 and values.shape[1] <= _WIDEST:
             return {f"{name}_{place}": values[:, place].tolist() for place in range(values.shape[1])}
         return {name: values.tolist()} if values.ndim == 1 else None
-    plain = isinstance(values, (list, tuple)) and all(isinstance(one, (str, int, float)) for one in values)
+    plain = isinstance(values, (list, tuple)) and all(isinstance(value, (str, int, float)) for value in values)
     return {name: list(values)} if plain else None

@@ -134,6 +134,6 @@ def profiled(config: Any, steps: int, trace: Path) -> tuple[dict[str, float], li
     for event in profiler.key_averages():
         own = max(getattr(event, "self_device_time_total", 0.0), event.self_cpu_time_total) if gpu else event.self_cpu_time_total  # fmt: skip
         operations.append((event.key, event.count, own / 1e6))
-    operations.sort(key=lambda one: -one[2])
+    operations.sort(key=lambda operation: -operation[2])
     parts = {name: seconds / steps for name, seconds in clock.seconds.items()}
     return parts, operations, clock.examples / steps

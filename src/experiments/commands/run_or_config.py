@@ -86,4 +86,8 @@ def _built(config: Any) -> tuple[Any, Any, list[Any]]:
         return data, build_foreign_task(config, data), []
     task = build_task(config, data.spec, data)
     callbacks = build_callbacks(config, task.freezing)
-    return data, task, [one for one in callbacks if not isinstance(one, FrozenFeatures)]  # each step computes all
+    return (
+        data,
+        task,
+        [callback for callback in callbacks if not isinstance(callback, FrozenFeatures)],
+    )  # each step computes all

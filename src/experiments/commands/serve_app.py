@@ -83,7 +83,7 @@ def application(answerer: Answerer, limits: Limits) -> Any:
         first = error.errors()[0]
         if first["type"] == "json_invalid":
             return JSONResponse({"detail": 'the request is no JSON: send {"inputs": [...]}'}, 422)
-        place = ".".join(str(one) for one in first["loc"][1:]) or "the request"
+        place = ".".join(str(part) for part in first["loc"][1:]) or "the request"
         return JSONResponse({"detail": f"{place}: {first['msg']}"}, 422)
 
     app.add_middleware(_Bounded, limits.size)
@@ -91,16 +91,16 @@ def application(answerer: Answerer, limits: Limits) -> Any:
 
 
 def _answers(answerer: Answerer, request: Request) -> list[dict[str, Any]]:
-    found = []
-    for place, one in enumerate(request.inputs, 1):
-        given: Any = one
-        if answerer.takes_files and isinstance(one, str):
+    answers = []
+    for place, item in enumerate(request.inputs, 1):
+        given: Any = item
+        if answerer.takes_files and isinstance(item, str):
             try:
-                given = base64.b64decode(one, validate=True)
+                given = base64.b64decode(item, validate=True)
             except (binascii.Error, ValueError):
                 raise UserError(f"input {place} is no base64: encode the bytes of a file") from None
-        found.append(as_json(answerer.of(given, request.top)))
-    return found
+        answers.append(as_json(answerer.of(given, request.top)))
+    return answers
 
 
 class _Bounded:
@@ -121,8 +121,8 @@ class _Bounded:
             parts.append(message.get("body", b""))
             size, more = size + len(parts[-1]), message.get("more_body", False)
             if size > self.largest:
-                said = {"detail": f"the request has more than {self.largest / 1e6:g} MB: send less"}
-                await JSONResponse(said, 413)(scope, receive, send)
+                refusal = {"detail": f"the request has more than {self.largest / 1e6:g} MB: send less"}
+                await JSONResponse(refusal, 413)(scope, receive, send)
                 return
         body = iter([{"type": "http.request", "body": b"".join(parts), "more_body": False}])
 

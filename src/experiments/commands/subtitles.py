@@ -20,9 +20,9 @@ def subtitles(segments: Sequence[Mapping[str, Any]], form: str) -> str:
         form: srt or vtt.
     """
     blocks = ["WEBVTT"] if form == "vtt" else []
-    for number, one in enumerate(segments, 1):
-        times = " --> ".join(clock(one[key], "." if form == "vtt" else ",") for key in ("start", "end"))
-        text = one["text"].replace("-->", "→")
+    for number, segment in enumerate(segments, 1):
+        times = " --> ".join(clock(segment[key], "." if form == "vtt" else ",") for key in ("start", "end"))
+        text = segment["text"].replace("-->", "→")
         blocks.append(f"{times}\n{text}" if form == "vtt" else f"{number}\n{times}\n{text}")
     return "\n\n".join(blocks) + "\n"
 
@@ -41,7 +41,7 @@ def write(answers: Sequence[Mapping[str, Any]], form: str, folder: Path | None) 
     Raises:
         UserError: when there are no times, or several recordings and no folder.
     """
-    if any("segments" not in one for one in answers):
+    if any("segments" not in answer for answer in answers):
         raise UserError(f"--format {form} needs times, which this run does not give: use --format json")
     if folder is None:
         if len(answers) > 1:
@@ -49,10 +49,10 @@ def write(answers: Sequence[Mapping[str, Any]], form: str, folder: Path | None) 
         print(subtitles(answers[0]["segments"], form), end="")
         return
     taken: dict[str, int] = {}
-    for one in answers:
-        stem = Path(str(next(iter(one.values())))).stem
+    for answer in answers:
+        stem = Path(str(next(iter(answer.values())))).stem
         taken[stem] = taken.get(stem, 0) + 1
         name = stem if taken[stem] == 1 else f"{stem}-{taken[stem]}"
         path = folder / f"{name}.{form}"
-        write_text(path, subtitles(one["segments"], form))
+        write_text(path, subtitles(answer["segments"], form))
         print(path)

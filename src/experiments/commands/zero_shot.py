@@ -59,7 +59,9 @@ def zero_shot(
         for text in texts:
             chances = judge(loaded, text, sentences).softmax(0)
             best = chances.argsort(descending=True)[:top].tolist()
-            answers.append({"labels": [{"label": labels[one], "probability": float(chances[one])} for one in best]})
+            answers.append(
+                {"labels": [{"label": labels[number], "probability": float(chances[number])} for number in best]}
+            )
     return answers
 
 
@@ -79,7 +81,9 @@ def _entailment(loaded: Any, text: str, sentences: Sequence[str]) -> Any:
 
 def _likelihood(loaded: Any, text: str, sentences: Sequence[str]) -> Any:
     """Of each sentence, how much its log-probability rises behind the text."""
-    return _log_likelihood(loaded, [f"{text} {one}" for one in sentences]) - _log_likelihood(loaded, sentences)
+    return _log_likelihood(loaded, [f"{text} {sentence}" for sentence in sentences]) - _log_likelihood(
+        loaded, sentences
+    )
 
 
 def _log_likelihood(loaded: Any, texts: Sequence[str]) -> Any:
@@ -93,5 +97,5 @@ def _log_likelihood(loaded: Any, texts: Sequence[str]) -> Any:
         lengths = torch.tensor([len(row) for row in rows])
         inputs = type(inputs)(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths)
     scores = loaded.model(inputs).float().log_softmax(2)[:, :-1]
-    found = scores.gather(2, inputs.values[:, 1:, None])[..., 0]
-    return (found * inputs.mask()[:, 1:]).sum(1)
+    chosen = scores.gather(2, inputs.values[:, 1:, None])[..., 0]
+    return (chosen * inputs.mask()[:, 1:]).sum(1)

@@ -108,21 +108,21 @@ class Field:
         if self.reference is None:
             return []
         others = [cell for cell in self.scored if cell is not self.reference]
-        found = [difference(cell, self.reference, self.metric, self.bootstrap) for cell in others]
+        differences = [difference(cell, self.reference, self.metric, self.bootstrap) for cell in others]
         size = len(self.scored)
         comparisons = len(others) if self.chosen else size * (size - 1) // 2
-        corrected = holm([one.p for one in found], comparisons)
+        corrected = holm([found_difference.p for found_difference in differences], comparisons)
         return [
-            Verdict(cell, one, p, self._word(one, p), comparisons)
-            for cell, one, p in zip(others, found, corrected, strict=True)
+            Verdict(cell, found_difference, p, self._word(found_difference, p), comparisons)
+            for cell, found_difference, p in zip(others, differences, corrected, strict=True)
         ]
 
-    def _word(self, one: Difference, p: float) -> str:
+    def _word(self, difference: Difference, p: float) -> str:
         if math.isnan(p):
             return FEW
         if p >= ALPHA:
             return UNCLEAR
-        return BETTER if (one.mean < 0) == self.lower else WORSE
+        return BETTER if (difference.mean < 0) == self.lower else WORSE
 
     @cached_property
     def verdict_of(self) -> dict[int, Verdict]:
@@ -305,9 +305,9 @@ def _find(cells: Iterable[Cell], words: Sequence[str], metric: str) -> Cell | No
     return fitting[0] if fitting else None
 
 
-def same_level(one: str, other: str) -> bool:
+def same_level(first: str, other: str) -> bool:
     """Tell whether two texts are one value of a choice: 1e-2 is 0.01, and blanks do not count."""
-    return one.replace(" ", "") == other.replace(" ", "") or by_size(one)[:2] == by_size(other)[:2] < (1,)
+    return first.replace(" ", "") == other.replace(" ", "") or by_size(first)[:2] == by_size(other)[:2] < (1,)
 
 
 def _example(cells: Sequence[Cell], columns: Sequence[str]) -> str:

@@ -85,14 +85,14 @@ class Scale:
         if self.log:
             powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             for steps in ((1, 2, 5), (1, 3), (1,)):
-                found = [step * 10.0**power for power in powers for step in steps]
-                found = [value for value in found if self.low <= value <= self.high]
-                if 2 <= len(found) <= most:
-                    return found
-            if len(found) > most:
-                return found[:: math.ceil(len(found) / most)]
-            if len(found) >= 2:
-                return found
+                candidates = [step * 10.0**power for power in powers for step in steps]
+                candidates = [value for value in candidates if self.low <= value <= self.high]
+                if 2 <= len(candidates) <= most:
+                    return candidates
+            if len(candidates) > most:
+                return candidates[:: math.ceil(len(candidates) / most)]
+            if len(candidates) >= 2:
+                return candidates
         rough = (self.high - self.low) / most
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * 0.999)
@@ -116,7 +116,7 @@ def x_axis(drawing: Drawing, scale: Scale, top: float, bottom: float, label: str
     there = sorted(set(levels))
     apart = [scale(after) - scale(before) for before, after in pairwise(there)]
     wide = [text_width(tick(value), 12) for value in there]
-    fits = apart and all(gap > (one + next_) / 2 for gap, (one, next_) in zip(apart, pairwise(wide), strict=True))
+    fits = apart and all(gap > (width + next_) / 2 for gap, (width, next_) in zip(apart, pairwise(wide), strict=True))
     for value in there if fits else scale.ticks():
         x = scale(value)
         drawing.line([(x, top), (x, bottom)], "pale")

@@ -55,15 +55,17 @@ def choose(runs: Sequence[RecordedRun]) -> None:
     which bring them are the same, as when a named sweep or an edited file sets them. Where a config is lost, the
     words of the command line stand in for it.
     """
-    known = [run for run in runs if run.settings is not None]
-    kept = _telling(known)
-    said = {key for run in known for key in run.said}
-    fixed = {(key, _option(run, key)) for run in known for key, value in run.seeds.items() if str(value) != run.seed}
-    seeds = {key for run in known for key in run.seeds} & (said | {key for key, _ in fixed})
+    with_settings = [run for run in runs if run.settings is not None]
+    kept = _telling(with_settings)
+    typed = {key for run in with_settings for key in run.typed}
+    fixed = {
+        (key, _option(run, key)) for run in with_settings for key, value in run.seeds.items() if str(value) != run.seed
+    }
+    seeds = {key for run in with_settings for key in run.seeds} & (typed | {key for key, _ in fixed})
     texts: dict[int, dict[str, str]] = {}  # runs of one config share it
     for run in runs:
         if run.settings is None:
-            run.choices |= run.said
+            run.choices |= run.typed
             continue
         if id(run.settings) not in texts:
             texts[id(run.settings)] = {key: level(run.settings.get(key)) for key in kept}
@@ -91,7 +93,7 @@ def _telling(runs: Sequence[RecordedRun]) -> list[str]:
         varying |= first.keys() - config.keys()
         varying |= {key for key, value in config.items() if first.get(key) != value}
     present = {key for config in configs for key in config}
-    kept = sorted({key for run in runs for key in run.said} & present)
+    kept = sorted({key for run in runs for key in run.typed} & present)
     for key in sorted(varying.difference(kept)):
         alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         for run, config in zip(different, configs, strict=True):
@@ -147,11 +149,11 @@ class Cell:
             if self.members:
                 each = [member.values(metric) for member in self.members]
                 seeds = [seed for seed in each[0] if all(seed in values for values in each)]
-                found = {seed: fmean(values[seed] for values in each) for seed in seeds}
+                means = {seed: fmean(values[seed] for values in each) for seed in seeds}
             else:
                 each_run = ((run.seed, run.value(metric)) for run in self.finished)
-                found = {seed: value for seed, value in each_run if value is not None}
-            self._values[metric] = dict(sorted(found.items(), key=lambda item: by_size(item[0])))
+                means = {seed: value for seed, value in each_run if value is not None}
+            self._values[metric] = dict(sorted(means.items(), key=lambda item: by_size(item[0])))
         return self._values[metric]
 
     def split(self, seed: str) -> tuple[str, ...]:
@@ -164,8 +166,8 @@ class Cell:
 
     def cost(self, key: str) -> float:
         """Mean over the finished runs; NaN where none says it."""
-        found = [run.cost[key] for run in self.finished if key in run.cost]
-        return fmean(found) if found else math.nan
+        costs = [run.cost[key] for run in self.finished if key in run.cost]
+        return fmean(costs) if costs else math.nan
 
     @property
     def all_runs(self) -> list[RecordedRun]:
@@ -212,10 +214,10 @@ class Cell:
 
 
 def _seeds(seeds: Iterable[str]) -> str:
-    found = sorted(set(seeds), key=by_size)
-    if len(found) > 4:
-        return f"{len(found)} seeds"
-    return f"seed{'s' * (len(found) > 1)} {', '.join(found)}"
+    distinct = sorted(set(seeds), key=by_size)
+    if len(distinct) > 4:
+        return f"{len(distinct)} seeds"
+    return f"seed{'s' * (len(distinct) > 1)} {', '.join(distinct)}"
 
 
 def by_size(text: str) -> tuple[int, float, str]:
@@ -273,12 +275,12 @@ def differing(cells: Sequence[Cell]) -> list[str]:
     """Return the choices in which some cells differ: data first, then the groups, then single keys."""
     keys = dict.fromkeys(["data", *GROUPS])
     keys |= dict.fromkeys(sorted({key for cell in cells for key in cell.choices if key not in keys}))
-    found = [key for key in keys if len({cell.level(key) for cell in cells}) > 1]
-    if {"task", "model"} <= {*found} and all(cell.foreign for cell in cells):
+    varying = [key for key in keys if len({cell.level(key) for cell in cells}) > 1]
+    if {"task", "model"} <= {*varying} and all(cell.foreign for cell in cells):
         pairs = {(cell.level("task"), cell.level("model")) for cell in cells}
         if len(pairs) == len({task for task, _ in pairs}):  # the class follows from the option
-            found.remove("model")
-    return found
+            varying.remove("model")
+    return varying
 
 
 def merge(cells: Sequence[Cell], keys: Sequence[str]) -> list[Cell]:

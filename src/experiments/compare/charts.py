@@ -63,7 +63,7 @@ def intervals(field: Field) -> Drawing | None:
         y += _ROW - 15
         start, end = field.interval(cell)
         if not math.isnan(start):
-            left, right = (min(max(scale(one), 4), WIDTH - 4) for one in (start, end))
+            left, right = (min(max(scale(edge), 4), WIDTH - 4) for edge in (start, end))
             drawing.box(left, y - 5, max(right - left, 2), 10, colour, 0.28, f"95 %: {number(start)} to {number(end)}")
             for tip, goes_on in ((left - 4, scale(start) < left), (right + 4, scale(end) > right)):
                 if goes_on:
@@ -77,7 +77,7 @@ def intervals(field: Field) -> Drawing | None:
     return drawing
 
 
-def learning_curves(field: Field, found: Sequence[tuple[Cell, dict[str, list[Point]]]], name: str) -> Drawing | None:
+def learning_curves(field: Field, by_cell: Sequence[tuple[Cell, dict[str, list[Point]]]], name: str) -> Drawing | None:
     """Return one quantity over the epochs: the mean over seeds, and a band from the lowest to the highest seed.
 
     Args:
@@ -85,7 +85,7 @@ def learning_curves(field: Field, found: Sequence[tuple[Cell, dict[str, list[Poi
         found: the best cells and their curves, in the order of their colours.
         name: the quantity.
     """
-    drawn = [(place, cell, lines[name]) for place, (cell, lines) in enumerate(found) if len(lines.get(name, ())) > 1]
+    drawn = [(place, cell, lines[name]) for place, (cell, lines) in enumerate(by_cell) if len(lines.get(name, ())) > 1]
     if not drawn:
         return None
     top, bottom = 24.0, 240.0
@@ -105,14 +105,14 @@ def learning_curves(field: Field, found: Sequence[tuple[Cell, dict[str, list[Poi
             drawing.text(x(value), bottom + 17, tick(value), "grey", 12, "middle")
     drawing.text((left + WIDTH) / 2, bottom + 34, "epoch", "grey", 12, "middle")
     for place, _, line in drawn:
-        band = [(x(one.epoch + 1), y(one.high)) for one in line] + [
-            (x(one.epoch + 1), y(one.low)) for one in reversed(line)
+        band = [(x(point.epoch + 1), y(point.high)) for point in line] + [
+            (x(point.epoch + 1), y(point.low)) for point in reversed(line)
         ]
-        if max(one.n for one in line) > 1:
+        if max(point.n for point in line) > 1:
             drawing.area(band, f"c{place}", 0.14)
     at = bottom + 50
     for (place, _, line), lines in zip(drawn, names, strict=True):
-        places = [(x(one.epoch + 1), y(one.mean)) for one in line]
+        places = [(x(point.epoch + 1), y(point.mean)) for point in line]
         dashed, hollow = place % 2 == 1, place % 4 > 1  # told apart without colours too
         drawing.line(places, f"c{place}", 2.2, dashed=dashed)
         for across, up in places[place :: max(1, len(places) // 8)]:
@@ -198,7 +198,7 @@ def all_charts(field: Field, effects: Sequence[Effect]) -> Iterator[tuple[str, s
         how = "by resampling" if field.bootstrap else "Student’s t"
         told = "Orange: the best. " + (
             "Blue: no significant difference. "
-            if any(one.word == UNCLEAR for one in field.verdicts) and not field.chosen
+            if any(verdict.word == UNCLEAR for verdict in field.verdicts) and not field.chosen
             else ""
         )
         yield (
@@ -207,10 +207,10 @@ def all_charts(field: Field, effects: Sequence[Effect]) -> Iterator[tuple[str, s
             f"{told}Dots are seeds, the bar is the interval ({how}).{more}",
             drawing,
         )
-    found = [(cell, curves(cell)) for cell in field.scored[:_LINES]]
+    by_cell = [(cell, curves(cell)) for cell in field.scored[:_LINES]]
     more = f" The best {_LINES} cells." if len(field.scored) > _LINES else ""
     for name in curves_of_interest(field.metric):
-        drawing = learning_curves(field, found, name)
+        drawing = learning_curves(field, by_cell, name)
         if drawing:
             caption = f"Line: mean over seeds. Band: from the lowest to the highest seed.{more}"
             yield f"curves_{name.replace('/', '_')}", f"{name} over the epochs", caption, drawing

@@ -94,9 +94,14 @@ def difference_table(field: Field, most: int | None = None) -> tuple[list[str], 
     head = ["cell", "difference", "95 %", "pairs", "p", "verdict", "seeds to tell"]
     rows = []
     for verdict in field.verdicts[:most]:
-        found = verdict.difference
-        pairs = str(found.n) if found.paired else "not paired"
-        row = [field.label(verdict.cell), signed(found.mean), width(found.low, found.high, found.mean), pairs]
+        difference = verdict.difference
+        pairs = str(difference.n) if difference.paired else "not paired"
+        row = [
+            field.label(verdict.cell),
+            signed(difference.mean),
+            width(difference.low, difference.high, difference.mean),
+            pairs,
+        ]
         rows.append([*row, probability(verdict.p), verdict.word, needed(verdict)])
     return head, rows, [1, 2, 3, 4, 6]
 
@@ -118,8 +123,13 @@ def effect_table(comparison: Comparison) -> tuple[list[str], list[list[str]], li
         parts = [f"{level} {number(mean)}" for level, mean in (means if len(means) <= 6 else [*means[:3], *means[-2:]])]
         if len(means) > 6:
             parts.insert(3, "…")
-        found = effect.difference
-        row = [effect.factor, "  ".join(parts), signed(found.mean), width(found.low, found.high, found.mean)]
+        difference = effect.difference
+        row = [
+            effect.factor,
+            "  ".join(parts),
+            signed(difference.mean),
+            width(difference.low, difference.high, difference.mean),
+        ]
         rows.append([*row, probability(effect.p), str(effect.contexts)])
     return head, rows, [2, 3, 4, 5]
 
@@ -227,9 +237,12 @@ def as_csv(comparison: Comparison) -> str:
             row += [*map(_full, field.interval(cell)), str(len(values)), " ".join(values)]
             verdict = field.verdict_of.get(id(cell))
             if verdict:
-                found = verdict.difference
-                row += [*map(_full, (found.mean, found.low, found.high)), str(found.n if found.paired else 0)]
-                row += [_full(found.p), _full(verdict.p), verdict.word]
+                difference = verdict.difference
+                row += [
+                    *map(_full, (difference.mean, difference.low, difference.high)),
+                    str(difference.n if difference.paired else 0),
+                ]
+                row += [_full(difference.p), _full(verdict.p), verdict.word]
             else:
                 row += [*[""] * 6, "reference" if cell is field.reference else ""]
             row += [_full(cell.cost(key)) for key in COSTS] + [cell.remarks(field.metric, field.seeds)]

@@ -57,18 +57,18 @@ def _class() -> Any:
             """
             from experiments.compare.charts import all_charts
 
-            found = {
+            tables = {
                 name: drawing
                 for field in self.comparison.fields
                 for name, _, _, drawing in all_charts(field, self.comparison.effects)
             }
-            if not found:
+            if not tables:
                 raise UserError("there is nothing to draw: compare two cells or more")
             if kind is None:
-                kind = next(iter(found))
-            if kind not in found:
-                raise UserError(unknown(f"kind={kind}", "no chart of this comparison", kind, list(found)))
-            figure = found[kind].figure()
+                kind = next(iter(tables))
+            if kind not in tables:
+                raise UserError(unknown(f"kind={kind}", "no chart of this comparison", kind, list(tables)))
+            figure = tables[kind].figure()
             figure._repr_png_ = lambda: _png(figure)  # shown in a notebook, with or without pyplot
             return figure
 

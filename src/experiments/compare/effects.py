@@ -42,13 +42,13 @@ def effects(
 ) -> list[Effect]:
     """Return what each choice does, the strongest first; those that never differ alone come last."""
     scored = [cell for cell in cells if cell.values(metric)]
-    found = [_effect(scored, factor, factors, metric, lower, bootstrap) for factor in factors]
-    measured = [effect for effect in found if effect.difference]
+    found_effects = [_effect(scored, factor, factors, metric, lower, bootstrap) for factor in factors]
+    measured = [effect for effect in found_effects if effect.difference]
     pairs = sum(math.comb(len(effect.means), 2) for effect in measured)
     ps = [effect.difference.p for effect in measured if effect.difference]
     for effect, p in zip(measured, holm(ps, pairs), strict=True):
         effect.p = p
-    return sorted(found, key=lambda effect: (effect.difference is None, -effect.span))
+    return sorted(found_effects, key=lambda effect: (effect.difference is None, -effect.span))
 
 
 def _effect(

@@ -121,10 +121,10 @@ def response(field: Field) -> tuple[Drawing, str] | None:
     numeric = [key for key in keys if _numbers_of(field, key)]
     if not numeric:
         return None
-    key = max(numeric, key=lambda one: len(_numbers_of(field, one)))
-    others = sorted((one for one in keys if one != key), key=lambda one: len({c.level(one) for c in field.scored}))
-    others = [one for one in others if len({cell.level(one) for cell in field.scored}) <= _LINES]
-    split, rest = (others[-1] if others else None), [one for one in keys if one not in (key, *others[-1:])]
+    key = max(numeric, key=lambda name: len(_numbers_of(field, name)))
+    others = sorted((name for name in keys if name != key), key=lambda name: len({c.level(name) for c in field.scored}))
+    others = [name for name in others if len({cell.level(name) for cell in field.scored}) <= _LINES]
+    split, rest = (others[-1] if others else None), [name for name in keys if name not in (key, *others[-1:])]
     lines: dict[str, dict[float, list[float]]] = {}
     matched, over = _matched(field.scored, [key, *([split] if split else [])], rest)
     for cell in matched:
@@ -145,11 +145,15 @@ def response(field: Field) -> tuple[Drawing, str] | None:
     x_axis(drawing, x, top, bottom, key + (", logarithmic" if x.log else ""), places)
     for number_, level in enumerate(levels):
         line, colour = lines[level], f"c{number_}"
-        drawing.line([(x(one), y(fmean(line[one]))) for one in sorted(line)], colour, 2.2)
-        for one, several in line.items():
-            drawing.line([(x(one), y(min(several))), (x(one), y(max(several)))], colour, 1.4, 0.5)
+        drawing.line([(x(x_value), y(fmean(line[x_value]))) for x_value in sorted(line)], colour, 2.2)
+        for x_value, several in line.items():
+            drawing.line([(x(x_value), y(min(several))), (x(x_value), y(max(several)))], colour, 1.4, 0.5)
             drawing.dot(
-                x(one), y(fmean(several)), 4, colour, title=f"{level} {key}={tick(one)}: {number(fmean(several))}"
+                x(x_value),
+                y(fmean(several)),
+                4,
+                colour,
+                title=f"{level} {key}={tick(x_value)}: {number(fmean(several))}",
             )
         if split:
             at = bottom + 50 + 20 * number_
@@ -157,7 +161,7 @@ def response(field: Field) -> tuple[Drawing, str] | None:
             drawing.text(
                 left + 28,
                 at + 4.5,
-                cut(f"{split}={level}", WIDTH - left - 30, among=[f"{split}={one}" for one in levels]),
+                cut(f"{split}={level}", WIDTH - left - 30, among=[f"{split}={part}" for part in levels]),
             )
     what = "run" if rest else "seed"
     return drawing, f"Dot: mean over {what}s. Bar: from the lowest to the highest {what}.{over}"
@@ -166,10 +170,10 @@ def response(field: Field) -> tuple[Drawing, str] | None:
 def _numbers_of(field: Field, key: str) -> set[float]:
     """Return the levels of a choice as numbers; none if they are fewer than three, or one is no number."""
     try:
-        found = {float(cell.level(key)) for cell in field.scored}
+        levels = {float(cell.level(key)) for cell in field.scored}
     except ValueError:
         return set()
-    return found if len(found) > 2 and all(math.isfinite(one) for one in found) else set()
+    return levels if len(levels) > 2 and all(math.isfinite(level) for level in levels) else set()
 
 
 def parallel(field: Field) -> Drawing | None:

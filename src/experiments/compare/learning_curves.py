@@ -27,7 +27,7 @@ class Point:
 
 def read_history(path: Path) -> dict[str, dict[int, tuple[int, float]]]:
     """Quantity to epoch to (step, value); empty where the file is missing, and without lines that are damaged."""
-    found: dict[str, dict[int, tuple[int, float]]] = {}
+    by_metric: dict[str, dict[int, tuple[int, float]]] = {}
     try:
         with io.TextIOWrapper(open_plain(path), newline="", encoding="utf-8", errors="replace") as file:
             for row in csv.DictReader(file):
@@ -41,10 +41,10 @@ def read_history(path: Path) -> dict[str, dict[int, tuple[int, float]]]:
                     except (TypeError, ValueError):
                         continue
                     if isinstance(name, str) and math.isfinite(value):
-                        found.setdefault(name, {})[epoch] = (step, value)
+                        by_metric.setdefault(name, {})[epoch] = (step, value)
     except (OSError, csv.Error):
         return {}
-    return found
+    return by_metric
 
 
 def curves(cell: Cell) -> dict[str, list[Point]]:
@@ -54,17 +54,17 @@ def curves(cell: Cell) -> dict[str, list[Point]]:
     that went on would be a mean of other runs.
     """
     histories = [read_history(run.folder / "metrics.csv") for run in cell.finished]
-    found: dict[str, list[Point]] = {}
+    by_metric: dict[str, list[Point]] = {}
     for name in dict.fromkeys(name for history in histories for name in history):
         each = [history[name] for history in histories if name in history]
         points = []
-        for epoch in sorted(set.intersection(*(set(one) for one in each))):
-            values = [one[epoch][1] for one in each]
-            step = round(fmean(one[epoch][0] for one in each))
+        for epoch in sorted(set.intersection(*(set(curve) for curve in each))):
+            values = [curve[epoch][1] for curve in each]
+            step = round(fmean(curve[epoch][0] for curve in each))
             points.append(Point(epoch, step, fmean(values), min(values), max(values), len(values)))
         if points:
-            found[name] = points
-    return found
+            by_metric[name] = points
+    return by_metric
 
 
 def curves_of_interest(metric: str) -> list[str]:

@@ -88,7 +88,7 @@ def _run(
     made on.
     """
     value = number(run.metrics[metric]) if metric in run.metrics else ""
-    words = [f"{key}={value}" for key, value in run.said.items()]
+    words = [f"{key}={value}" for key, value in run.typed.items()]
     for group in ("model", "data", "task", "freezing", "precision", "optimizer", "scheduler"):
         if run.choices.get(group) is not None and not any(word.startswith(f"{group}=") for word in words):
             words.append(f"{group}={run.choices[group]}")
@@ -103,21 +103,21 @@ def _run(
 def _curves(folder: Path, names: Sequence[str]) -> list[list[list[float]]]:
     """Return the points (epoch, value) of each quantity, thinned out; epochs count from 1."""
     history = read_history(folder / "metrics.csv") if names else {}
-    found = []
+    sampled = []
     for name in names:
         points = [[epoch + 1, float(f"{value:.5g}")] for epoch, (_, value) in sorted(history.get(name, {}).items())]
         step = max(1, -(-len(points) // _POINTS))
-        found.append(points[::step] + (points[-1:] if points and (len(points) - 1) % step else []))
-    return found
+        sampled.append(points[::step] + (points[-1:] if points and (len(points) - 1) % step else []))
+    return sampled
 
 
 def _links(folder: Path, target: Path | None) -> list[list[str]]:
     """Name and place of what can be looked at, told from the page: nothing where the run does not lie below it."""
     if target is None or not (here := folder.resolve()).is_relative_to(top := target.resolve().parent):
         return []
-    found = [("inside", here / "show" / "index.html"), ("config", here / "config.yaml")]
-    found += [(path.stem, path) for path in sorted((here / "figures").glob("*.png"))[:_LINKS]]
-    return [[name, quote(path.relative_to(top).as_posix())] for name, path in found if path.is_file()]
+    linked = [("inside", here / "show" / "index.html"), ("config", here / "config.yaml")]
+    linked += [(path.stem, path) for path in sorted((here / "figures").glob("*.png"))[:_LINKS]]
+    return [[name, quote(path.relative_to(top).as_posix())] for name, path in linked if path.is_file()]
 
 
 def from_here(folder: Path, paths: Sequence[Path]) -> str:

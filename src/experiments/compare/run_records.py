@@ -54,7 +54,7 @@ class RecordedRun:
     status: str
     seed: str
     choices: dict[str, Any]
-    said: dict[str, str]
+    typed: dict[str, str]
     settings: dict[str, Any] | None
     seeds: dict[str, Any]
     metrics: dict[str, float]
@@ -107,11 +107,11 @@ def _below(top: str, below: str = "") -> Iterator[str]:
 
 def _numbers(values: dict[str, Any]) -> dict[str, float]:
     """Return the finite numbers among some values."""
-    found = {}
+    numbers = {}
     for key, value in values.items():
         if isinstance(value, (int, float)) and abs(value) < 1e300:  # false for NaN
-            found[key] = float(value)
-    return found
+            numbers[key] = float(value)
+    return numbers
 
 
 def read_run(folder: Path) -> RecordedRun:
@@ -150,7 +150,7 @@ def read_run(folder: Path) -> RecordedRun:
         status=shown(record["status"]),
         seed=shown(record["choices"].get("seed")),
         choices=chosen | {"weights": as_typed(Path(weights)) if weights else weights},
-        said=given,
+        typed=given,
         seeds=seeds,
         settings=resolved and {key: value for key, value in resolved.items() if key not in seeds},
         metrics=_numbers(record.get("metrics") or {}),

@@ -43,15 +43,15 @@ def write_aggregates(sweep: Path) -> int:
     names: dict[str, int] = {}
     count = 0
     for cell in cells:
-        found = curves(cell)
-        if not found:
+        by_tag = curves(cell)
+        if not by_tag:
             continue
         name = _name(cell, columns)
         names[name] = names.get(name, 0) + 1
         folder = sweep / FOLDER / (name if names[name] == 1 else f"{name}-{names[name]}")
         for part in ("mean", "low", "high"):
             with Events(folder / part) as events:
-                for tag, points in found.items():
+                for tag, points in by_tag.items():
                     for point in points:
                         events.scalar(tag, getattr(point, part), point.step)
         count += 1
@@ -93,14 +93,14 @@ def write_columns(sweep: Path, runs: Iterable[RecordedRun]) -> None:
                 values.setdefault(_NUMBERS.get(key, key), set()).add(shown(value))
         metrics |= {name for name in run.metrics if name.startswith(("test/", "test_"))}
     experiment = api.Experiment(description="All runs of this folder", time_created_secs=time.time())
-    for key, found in values.items():
-        info = experiment.hparam_infos.add(name=key, differs=len(found) > 1)  # those that differ come first
+    for key, levels in values.items():
+        info = experiment.hparam_infos.add(name=key, differs=len(levels) > 1)  # those that differ come first
         if key in _NUMBERS.values():
             info.type = api.DATA_TYPE_FLOAT64
             continue
         info.type = api.DATA_TYPE_STRING
-        if len(found) <= _MOST_VALUES:
-            info.domain_discrete.extend(sorted(found))
+        if len(levels) <= _MOST_VALUES:
+            info.domain_discrete.extend(sorted(levels))
     for tag in sorted(metrics):
         experiment.metric_infos.add(name=api.MetricName(tag=tag))
     for old in sweep.glob(_SUMMARY.format("*")):

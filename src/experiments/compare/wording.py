@@ -73,9 +73,9 @@ def needed(verdict: Verdict) -> str:
     return f"> {MOST_SEEDS:,}" if verdict.seeds is None else f"{verdict.seeds}"
 
 
-def many(count: int, one: str) -> str:
+def many(count: int, noun: str) -> str:
     """1 seed, 3 seeds."""
-    return f"{count:,} {one}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def measured(field: Field, cell: Cell) -> str:
@@ -105,18 +105,18 @@ def answers(field: Field) -> list[tuple[str, str]]:
 def _certain(field: Field) -> str:
     judged = field if field.reference is field.scored[0] else _against_best(field)
     verdict = judged.verdict_of[id(judged.scored[1])]
-    found, name = verdict.difference, judged.label(verdict.cell)
+    difference, name = verdict.difference, judged.label(verdict.cell)
     if verdict.word == FEW:
         return "Nobody can say: a single seed tells nothing about chance. Run each cell with at least three, as seed=0,1,2."
-    size, spread = abs(found.mean), _spread(found)
+    size, spread = abs(difference.mean), _spread(difference)
     if size == 0:
         most = max(len(cell.values(field.metric)) for cell in judged.scored[:2])
-        some = " on the seeds that both have" if found.paired and found.n < most else ""
+        some = " on the seeds that both have" if difference.paired and difference.n < most else ""
         told = f" (difference 0 {spread})" if spread else ""
         return f"No. The next, {name}, has the same mean{some}{told}.{_alike(judged)}"
     # Where seeds are unequal, the order on the seeds that both have can be the other one.
-    where = "behind" if (found.mean > 0) == field.lower else "ahead on the seeds that both have"
-    how = "on equal seeds" if found.paired else "not paired: seeds or splits differ"
+    where = "behind" if (difference.mean > 0) == field.lower else "ahead on the seeds that both have"
+    how = "on equal seeds" if difference.paired else "not paired: seeds or splits differ"
     p = f"p {probability(verdict.p)}" if verdict.p < 0.001 else f"p = {probability(verdict.p)}"
     corrected = f", corrected for {many(verdict.comparisons, 'comparison')}" if verdict.comparisons > 1 else ""
     text = f"The next, {name}, is {where} by {number(size)}{f' {spread}' if spread else ''} ({how}; {p}{corrected})"
@@ -130,19 +130,19 @@ def _certain(field: Field) -> str:
     return f"No. {text}.{_alike(judged)}"
 
 
-def _spread(found: Difference) -> str:
+def _spread(difference: Difference) -> str:
     """Return the interval of a difference whose sign is said in words."""
-    if math.isnan(found.low):
+    if math.isnan(difference.low):
         return ""
     return (
-        _bracketed(-found.high, -found.low, -found.mean)
-        if found.mean < 0
-        else _bracketed(found.low, found.high, found.mean)
+        _bracketed(-difference.high, -difference.low, -difference.mean)
+        if difference.mean < 0
+        else _bracketed(difference.low, difference.high, difference.mean)
     )
 
 
 def _alike(field: Field) -> str:
-    alike = sum(one.word == UNCLEAR for one in field.verdicts)
+    alike = sum(verdict.word == UNCLEAR for verdict in field.verdicts)
     return (
         f" In all, {alike:,} of the {len(field.verdicts):,} others do not differ significantly from it."
         if alike > 1

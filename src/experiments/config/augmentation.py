@@ -19,8 +19,8 @@ def settle_augmentation(config: Any) -> None:
         config: resolved, plain or not.
     """
     data = config.get("data")
-    found = data.get("augment") if hasattr(data, "get") else None
-    plain: Any = OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
+    augment = data.get("augment") if hasattr(data, "get") else None
+    plain: Any = OmegaConf.to_container(augment) if OmegaConf.is_config(augment) else augment
     if isinstance(plain, list):
         data["augment"] = {"transforms": plain}
     elif isinstance(plain, dict) and "_target_" in plain:

@@ -38,7 +38,7 @@ def refuse_broken(path: Path) -> None:
 @lru_cache(1000)  # a sweep composes its files for every run
 def _what_is_wrong(path: Path, changed: int, size: int) -> str:
     try:
-        found = read_yaml(path, strict_loader())
+        content = read_yaml(path, strict_loader())
     except UnicodeDecodeError as error:
         line = read_bounded(path).count(b"\n", 0, error.start) + 1
         return f"{path}, line {line} is no text in UTF-8 (byte {error.object[error.start]:#x}): save the file in UTF-8"
@@ -48,15 +48,15 @@ def _what_is_wrong(path: Path, changed: int, size: int) -> str:
         place = f"{path}, line {mark.line + 1}" if mark else str(path)
         return f"{place} is no YAML that can be read ({problem}): mend it; {_PLAIN}"
     ours = path.parent.name in GROUPS  # user-defined groups hold what they like
-    if found is None and ours and path.parent.name not in _MAY_BE_EMPTY:
+    if content is None and ours and path.parent.name not in _MAY_BE_EMPTY:
         return f"{path} is empty: write its keys into it, or take it away; {_PLAIN}"
-    if found is not None and not isinstance(found, dict):
-        kind = "a list" if isinstance(found, list) else f"the single value {str(found)[:40]!r}"
+    if content is not None and not isinstance(content, dict):
+        kind = "a list" if isinstance(content, list) else f"the single value {str(content)[:40]!r}"
         return f"{path} holds {kind} where keys belong: {_PLAIN}"
-    for key in found or ():
+    for key in content or ():
         if ours and not isinstance(key, str):
             return f"{path} has the key {key!r}, which is no text: put it in quotes"
-    return _wrong_defaults(path, (found or {}).get("defaults", []))
+    return _wrong_defaults(path, (content or {}).get("defaults", []))
 
 
 def _wrong_defaults(path: Path, listed: Any) -> str:
@@ -68,7 +68,7 @@ def _wrong_defaults(path: Path, listed: Any) -> str:
         if (
             len(pairs) != 1
             or not isinstance(pairs[0][0], str)
-            or not all(isinstance(one, (str, list)) for one in names)
+            or not all(isinstance(part, (str, list)) for part in names)
         ):
             return f"{path}: {entry!r} among its defaults names no option: write `- group: option`, the option in quotes if it is a number"
     return ""
@@ -88,7 +88,7 @@ def broken_files_named(config_dirs: Sequence[str] = ()) -> Iterator[None]:
     from hydra.plugins.config_source import ConfigSource
 
     readers: Any = Plugins.instance().discover(ConfigSource)
-    reader = next(one for one in readers if one.scheme() == "file")
+    reader = next(candidate for candidate in readers if candidate.scheme() == "file")
     ours = str(conf_dir())
     for folder in (ours, *config_dirs):
         local = Path(folder) / "local" / "default.yaml"
@@ -125,14 +125,14 @@ def faulty_file(refusal: str, config_dirs: Sequence[str]) -> str:
         refusal: what Hydra says.
         config_dirs: further folders of configs.
     """
-    found = re.match(
+    match = re.match(
         r"In '([\w/.-]+)': (?:Could not load '([^']+)'|\w+ raised while composing config:\s*(.+))", refusal
     )
-    if not found:
+    if not match:
         return ""
-    option, missing, problem = found.groups()
+    option, missing, problem = match.groups()
     places = [Path(folder) / f"{option}.yaml" for folder in (str(conf_dir()), *config_dirs)]
-    path = next((one for one in places if one.is_file()), places[0])
+    path = next((place for place in places if place.is_file()), places[0])
     if missing:
         return f"{path}: its defaults name {missing}, and there is no such file: write `- group: option`, or take the line away"
     what = (

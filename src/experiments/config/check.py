@@ -46,7 +46,7 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         *absent_classes(config),
         *_betas(config),
         *typed,
-        *(one for one in largest_problems(config) if one.partition("=")[0] not in keys),
+        *(problem for problem in largest_problems(config) if problem.partition("=")[0] not in keys),
         *([] if sizeless else pair_problems(config)),
         *sight_problems(config),
         *device_problems(config),

@@ -20,12 +20,12 @@ def with_choices_of_files(words: Sequence[str], config_dirs: Sequence[str]) -> l
         config_dirs: further folders of configs.
     """
     given = {word.lstrip("+~").partition("=")[0] for word in words}
-    found: dict[str, str] = {}
+    asked_for: dict[str, str] = {}
     for word in words:
         group, _, option = word.lstrip("+").partition("=")
         if group in GROUPS and option:
-            found |= dict(_asked_for(group, option, config_dirs, 0))
-    return [*words, *(f"{key}={value}" for key, value in found.items() if key not in given)]
+            asked_for |= dict(_asked_for(group, option, config_dirs, 0))
+    return [*words, *(f"{key}={value}" for key, value in asked_for.items() if key not in given)]
 
 
 def _asked_for(group: str, option: str, config_dirs: Sequence[str], depth: int) -> Iterator[tuple[str, str]]:

@@ -16,7 +16,7 @@ _KEY = re.compile(r"^(\s*)([\w.]+|'[^']+'|\"[^\"]+\"):(?:\s|$)")
 @cache
 def comments(path: Path) -> dict[str, str]:
     """Return the comment of each dotted key of a file; one above a key counts where none stands behind it."""
-    found: dict[str, str] = {}
+    comments_by_key: dict[str, str] = {}
     stack: list[tuple[int, str]] = []
     above: list[str] = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -28,13 +28,13 @@ def comments(path: Path) -> dict[str, str]:
             above = []
             continue
         indent, name = len(match.group(1)), match.group(2).strip("'\"")
-        stack = [one for one in stack if one[0] < indent] + [(indent, name)]
+        stack = [level for level in stack if level[0] < indent] + [(indent, name)]
         behind = _behind(line)
         comment = behind or (" ".join(above) if stack[0][1] != name or (above and len(stack) > 1) else "")
         if comment:
-            found[".".join(one for _, one in stack)] = comment
+            comments_by_key[".".join(level for _, level in stack)] = comment
         above = []
-    return found
+    return comments_by_key
 
 
 def _behind(line: str) -> str:
@@ -90,7 +90,7 @@ def with_comments(text: str, choices: Mapping[str, Any], config_dirs: Sequence[s
         match = _KEY.match(line)
         if match is not None:
             indent = len(match.group(1))
-            stack = [one for one in stack if one[0] < indent] + [(indent, match.group(2).strip("'\""))]
+            stack = [level for level in stack if level[0] < indent] + [(indent, match.group(2).strip("'\""))]
             if comment := comment_of(".".join(name for _, name in stack), choices, config_dirs):
                 line = f"{line:<40} # {comment}"
         lines.append(line)

@@ -87,8 +87,8 @@ def compose(
 def without_searchpath(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return some overrides without those of hydra.searchpath, and the places that these name: folders, and pkg://…"""
     words = [word for word in overrides if not word.startswith("hydra.searchpath=")]
-    found = parse([word for word in overrides if word.startswith("hydra.searchpath=")])
-    listed = found[-1].value() if found else []
+    paths = parse([word for word in overrides if word.startswith("hydra.searchpath=")])
+    listed = paths[-1].value() if paths else []
     places = [str(place) for place in (listed if isinstance(listed, list) else [listed])]
     return words, [place.removeprefix("file://") for place in places if place != "None"]
 
@@ -202,16 +202,16 @@ def explain_refusal(error: Exception, overrides: Sequence[str], config_dirs: Seq
     text = str(error)
     if sentence := faulty_file(text, config_dirs):
         return sentence
-    if isinstance(error, MissingConfigException) and (found := re.search(r"[Cc]ould not find '([^']*)'", text)):
-        group, _, option = found.group(1).rpartition("/")
+    if isinstance(error, MissingConfigException) and (match := re.search(r"[Cc]ould not find '([^']*)'", text)):
+        group, _, option = match.group(1).rpartition("/")
         return not_a_file(group, option, config_dirs) or unknown_option(group, option, options(group, config_dirs))
-    if found := re.search(r"An item is already at '([^']+)'|Multiple values for ([^.]+)\.", text):
-        start = f"+{found.group(1) or found.group(2)}="
+    if match := re.search(r"An item is already at '([^']+)'|Multiple values for ([^.]+)\.", text):
+        start = f"+{match.group(1) or match.group(2)}="
         if word := next((word for word in overrides if word.startswith(start)), ""):
             return f"{word} would add what the config has already: drop the +, as in {word[1:]}"
-    if found := re.search(r"Could not (?:override|delete|append|find).*?'([^']+)'", text):
-        key, at, place = found.group(1).partition("@")
-        if at and (word := next((word for word in overrides if word.lstrip("+~").startswith(found.group(1))), "")):
+    if match := re.search(r"Could not (?:override|delete|append|find).*?'([^']+)'", text):
+        key, at, place = match.group(1).partition("@")
+        if at and (word := next((word for word in overrides if word.lstrip("+~").startswith(match.group(1))), "")):
             return f"{word} names a place that no option stands in: write {key}={word.partition('=')[2]}"
         if at:
             return _misplaced(key, place, overrides)
@@ -240,14 +240,14 @@ def explain_refusal(error: Exception, overrides: Sequence[str], config_dirs: Seq
             group, _, option = word.lstrip("+").partition("=")
             if group in GROUPS and not isinstance(parse([word])[0].value(), str):
                 return unknown_option(group, option, options(group, config_dirs))
-    if found := re.search(r"Error merging override ([^=\s]+)=(\[.*)", text):
-        key, value = found.groups()
-        inside = next((one for one in _keys(config_dirs, overrides) if one.startswith(f"{key}.")), f"{key}.KEY")
+    if match := re.search(r"Error merging override ([^=\s]+)=(\[.*)", text):
+        key, value = match.groups()
+        inside = next((below for below in _keys(config_dirs, overrides) if below.startswith(f"{key}.")), f"{key}.KEY")
         return f"{key}={value} is a list, and {key} is a group of keys: set these, as in {inside}=…"
-    if found := re.search(r"Key '([^']+)' is not in struct", text):
-        return _unknown_key(found.group(1), overrides, config_dirs)
-    if found := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
-        key, values = found.groups()
+    if match := re.search(r"Key '([^']+)' is not in struct", text):
+        return _unknown_key(match.group(1), overrides, config_dirs)
+    if match := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
+        key, values = match.groups()
         return f"{key}={values} gives one run several values: add -m for a run with each, or write {key}=[{values}] where it takes a list"
     return refusal(error) if isinstance(error, OmegaConfBaseException) else " ".join(text.split())
 
@@ -269,8 +269,8 @@ def _where(key: str, overrides: Sequence[str], config_dirs: Sequence[str]) -> st
         "=" in key
         or group == key
         or group not in GROUPS
-        or not (known := _keys(config_dirs, overrides))
-        or key in known
+        or not (all_keys := _keys(config_dirs, overrides))
+        or key in all_keys
     ):
         return ""
     files = option_files(group, config_dirs)

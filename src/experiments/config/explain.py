@@ -46,7 +46,7 @@ def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
     config = compose(list(overrides), config_dirs, whole=False)
     choices = config.run.choices
     plain: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
-    keys = [one for one in dotted(plain) if not one.startswith("run.")]
+    keys = [inner for inner in dotted(plain) if not inner.startswith("run.")]
     group, _, rest = key.partition(".")
     if key in keys:
         lines = [key, *_said(comment_of(key, choices, config_dirs) or meaning(key, plain))]
@@ -55,7 +55,9 @@ def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
         lines.append(f"  {'value' if overrides else 'default'}   {_shown(value)}{where}")
         lines += [f"  must be   {rule}"] if (rule := rule_of(key)) else []
         if isinstance(plain.get(group), dict) and OmegaConf.is_dict(value):
-            lines += [f"  {one}" for one in keys if one.startswith(f"{key}.") and one.count(".") == key.count(".") + 1]
+            lines += [
+                f"  {inner}" for inner in keys if inner.startswith(f"{key}.") and inner.count(".") == key.count(".") + 1
+            ]
         return "\n".join([*lines, *_elsewhere(group, rest, str(choices.get(group)), config_dirs)])
     others = _elsewhere(group, rest, "", config_dirs) if rest and group in GROUPS else []
     if others:
@@ -66,9 +68,9 @@ def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
         raise UserError(f"{key} is no key and no group: experiments claim --list shows all claims")
     if target := taken(key, plain):
         return "\n".join([key, *_said(meaning(key, plain)), f"  default   that of {target}; {key}=… sets it"])
-    if found := course_word(key):
-        word, meaning_here, commands = found
-        return "\n".join([word.replace("_", " "), f"  {meaning_here}", *(f"    {one}" for one in commands)])
+    if about_word := course_word(key):
+        word, meaning_here, commands = about_word
+        return "\n".join([word.replace("_", " "), f"  {meaning_here}", *(f"    {command}" for command in commands)])
     if usual := usual_key(key):
         name = usual.split()[-1].partition("=")[0]
         asked = usual if usual.partition("=")[0] in GROUPS and " " not in usual else name
@@ -95,7 +97,9 @@ def _elsewhere(group: str, rest: str, chosen: str, config_dirs: Sequence[str]) -
     for name in option_files(group, config_dirs) if rest and group in GROUPS else ():
         if name == chosen:
             continue
-        comment = next((one for path in files_of(group, name, config_dirs) if (one := comments(path).get(rest))), "")
+        comment = next(
+            (comment_ for path in files_of(group, name, config_dirs) if (comment_ := comments(path).get(rest))), ""
+        )
         if comment:
             lines.append((name, comment))
     if not lines or (chosen and len({comment for _, comment in lines}) <= 1):
@@ -105,16 +109,16 @@ def _elsewhere(group: str, rest: str, chosen: str, config_dirs: Sequence[str]) -
 
 
 def _group(group: str, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:
-    found = {name: about["title"] for name, about in described(group, config_dirs).items()}
+    titles = {name: about["title"] for name, about in described(group, config_dirs).items()}
     chosen = compose(list(overrides), config_dirs, whole=False).run.choices.get(group)
-    width = max((len(name) for name in found), default=0)
+    width = max((len(name) for name in titles), default=0)
     about = meaning(group, {})
     head = [
         group,
         *([f"  {about}"] if about else []),
         f"  default   {group}={chosen}" if chosen else "  default   none",
     ]
-    return "\n".join([*head, "  options", *(f"    {name:<{width}}  {title}" for name, title in found.items())])
+    return "\n".join([*head, "  options", *(f"    {name:<{width}}  {title}" for name, title in titles.items())])
 
 
 def _option(group: str, option: str, config_dirs: Sequence[str]) -> str:
@@ -139,13 +143,13 @@ def _in_the_config(group: str, option: str, seen: Mapping[str, str], config_dirs
     """Return what is said of the keys of an option, in their order, and what their classes say of those without a comment."""
     plain: dict[str, Any]
     plain = OmegaConf.to_container(compose([f"{group}={option}"], config_dirs, whole=False))  # type: ignore[assignment]
-    found = {}
+    new_comments = {}
     for key in dotted({group: plain.get(group)}):
         name = key.removeprefix(f"{group}.")
         comment = seen.get(name, "") or ("" if _NOT_SET.match(name) else meaning(key, plain))
         if comment and "." in key:
-            found[name] = comment
-    return {name: comment for name, comment in seen.items() if name not in found} | found
+            new_comments[name] = comment
+    return {name: comment for name, comment in seen.items() if name not in new_comments} | new_comments
 
 
 def main(words: list[str]) -> int:

@@ -14,16 +14,17 @@ _LABELS = ("classes", "value", "values", "steps")  # what tasks with labels lear
 def fitting_tasks(model: Any, makes: Sequence[Any], kind: Any, config_dirs: Sequence[str]) -> list[str]:
     """Names the tasks that learn from what a model makes: what it makes first comes first, then reconstruction, then those
     whose usual model it is."""
-    found = {name: content(file) for name, file in option_files("task", config_dirs).items()}
+    tasks = {name: content(file) for name, file in option_files("task", config_dirs).items()}
     fitting = [
         name
-        for name, one in found.items()
-        if (one.get("makes") or "classes") in makes and (not kind or kind in one.get("reads", [kind]))
+        for name, option_content in tasks.items()
+        if (option_content.get("makes") or "classes") in makes
+        and (not kind or kind in option_content.get("reads", [kind]))
     ]
 
     def rank(name: str) -> tuple[int, bool, bool]:
-        usual = [entry.option for entry in defaults_of(found[name], "task") if entry.group == "model"]
-        return makes.index(found[name].get("makes") or "classes"), name != "reconstruction", model not in usual
+        usual = [entry.option for entry in defaults_of(tasks[name], "task") if entry.group == "model"]
+        return makes.index(tasks[name].get("makes") or "classes"), name != "reconstruction", model not in usual
 
     return sorted(fitting, key=rank)
 
@@ -44,7 +45,7 @@ def with_fitting_task(words: Sequence[str], config_dirs: Sequence[str] = ()) -> 
         return list(words)
     kind = (inherited("data", data, "gives", config_dirs) or {}).get("kind")
     if "classes" in makes:
-        makes = [one for one in makes if one not in _LABELS]
+        makes = [made for made in makes if made not in _LABELS]
     fitting = fitting_tasks(chosen["model"], makes, kind, config_dirs)
     return [*words, f"task={fitting[0]}"] if fitting else list(words)
 
@@ -78,10 +79,10 @@ def inherited(
     path = option_files(group, config_dirs, bases=True).get(name)
     if path is None or depth > 10:
         return None
-    found = content(path)
-    if key in found and (of is None or of in (found[key] or {})):
-        return found[key]
-    for entry in defaults_of(found, group):
+    option_content = content(path)
+    if key in option_content and (of is None or of in (option_content[key] or {})):
+        return option_content[key]
+    for entry in defaults_of(option_content, group):
         if entry.key:
             if entry.key == key:
                 return entry.option

@@ -27,10 +27,11 @@ def problem(config: Any) -> str | None:
     target = str(task.get("_target_") or "")
     silent = _without_spec(str(data.get("_target_") or ""))
     if not target:
-        said = f" ({data['_target_']})" if data.get("_target_") else ""
+        loader_class = f" ({data['_target_']})" if data.get("_target_") else ""
         spec = " and gives no spec" if silent else ""
-        return f"data={chosen.get('data')}{said} names no task{spec}: add task=… with a LightningModule of your own" + (
-            "" if silent else ", or one of ours, such as task=classification"
+        return (
+            f"data={chosen.get('data')}{loader_class} names no task{spec}: add task=… with a LightningModule of your own"
+            + ("" if silent else ", or one of ours, such as task=classification")
         )
     if _is_foreign(target):
         return _no_effect(config, target)
@@ -52,8 +53,8 @@ def unused_writers(config: Any) -> list[str]:
     """Return a sentence for each callback that writes what Trainer.predict gives, where `experiments predict` does without it."""
     if is_foreign(config):
         return []
-    found = (config.get("callbacks") or {}).items()
-    nodes = {name: str(node.get("_target_") or "") for name, node in found if hasattr(node, "get")}
+    callbacks = (config.get("callbacks") or {}).items()
+    nodes = {name: str(node.get("_target_") or "") for name, node in callbacks if hasattr(node, "get")}
     return [
         f"callbacks.{name} ({target}) writes what Trainer.predict gives, which serves a LightningModule of one's own alone: leave it out, "
         "and write with experiments predict RUN INPUT… --out FOLDER"

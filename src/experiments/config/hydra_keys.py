@@ -53,8 +53,8 @@ def refuse_words(words: Sequence[str]) -> None:
             raise UserError(_CALLBACKS)
         if word.startswith("+hydra.") and not key.startswith(("hydra.sweeper.", "hydra.launcher.")):
             raise UserError(f"{word} would have no effect, because Hydra reads no {key}: leave it out")
-        if found := _FILLED_IN.match(key):
-            raise UserError(f"{word} would have no effect, because Hydra fills {found.group()} in: leave it out")
+        if match := _FILLED_IN.match(key):
+            raise UserError(f"{word} would have no effect, because Hydra fills {match.group()} in: leave it out")
         if key == "hydra.job.name" and not any("hydra:job.name" in other for other in words):
             raise UserError(
                 f"{word} would have no effect, because nothing asks for it: name the folder with hydra.run.dir or hydra.sweep.dir, "

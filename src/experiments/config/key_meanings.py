@@ -83,8 +83,8 @@ def meaning(key: str, config: Mapping[str, Any]) -> str:
 def taken(key: str, config: Mapping[str, Any]) -> str:
     """Return the class that takes a key which the config does not set, such as `trainer.benchmark`; empty where none does."""
     target, _, rest = _built_above(key, config)
-    found = signature(target) if target and "." not in rest and not target.startswith("experiments.") else None
-    return target if found is not None and rest in found.annotations else ""
+    known = signature(target) if target and "." not in rest and not target.startswith("experiments.") else None
+    return target if known is not None and rest in known.annotations else ""
 
 
 def _documented(key: str, config: Mapping[str, Any]) -> str:

@@ -28,36 +28,40 @@ def problems(config: Mapping[str, Any]) -> list[str]:
     task, choices = config["task"], config["run"]["choices"]
     model, weights = choices.get("model"), config.get("weights")
     by, labels, template = task.get("by"), task.get("labels"), task.get("template")
-    found = []
+    sentences = []
     if by not in ("likelihood", FOLLOWS):
-        found.append(f"task.by={by} is unknown: choose likelihood, {FOLLOWS} or null")
+        sentences.append(f"task.by={by} is unknown: choose likelihood, {FOLLOWS} or null")
     elif weights is None:
-        found.append(
+        sentences.append(
             "task=zero_shot learns nothing, and weights=null would judge by random values: give weights=FOLDER of a language "
             "model, or weights=RUN of a language model or of a run on data=snli"
         )
     elif by == FOLLOWS and FOLLOWS not in (task.get("judged") or ()):
-        found.append(
+        sentences.append(
             f"task.by={FOLLOWS} asks what follows from a text, and weights={weights} is no run whose classes have "
             f"{FOLLOWS}: name a run on data=snli, or set task.by=likelihood"
         )
     elif by == "likelihood" and "text" not in (config["model"].get("makes") or ()):
-        found.append(
+        sentences.append(
             f"task=zero_shot asks how likely a label is behind a text, and model={model} writes no text: choose "
             f"model=transformers, gpt2_tiny or gpt_mini, or weights=RUN of a run on data=snli"
         )
     if not isinstance(template, str) or "{}" not in template:
-        found.append(
+        sentences.append(
             f"task.template={template} has no {{}} where the label goes: try task.template='This text is about {{}}.'"
         )
     if labels is not None and (
         not isinstance(labels, list) or len(labels) < 2 or len({*map(str, labels)}) < len(labels)
     ):
         shown = ",".join(map(str, labels)) if isinstance(labels, list) else labels
-        found.append(f"task.labels=[{shown}] must be two words or more, each once: try task.labels=[sport,politics]")
+        sentences.append(
+            f"task.labels=[{shown}] must be two words or more, each once: try task.labels=[sport,politics]"
+        )
     if "apart" in config["data"] and config["data"].get("second", "") is not None:
-        found.append(f"task=zero_shot reads single texts and data={choices.get('data')} gives pairs: take data=ag_news")
-    return found
+        sentences.append(
+            f"task=zero_shot reads single texts and data={choices.get('data')} gives pairs: take data=ag_news"
+        )
+    return sentences
 
 
 def _classes_of_run(weights: Any) -> list[str]:
@@ -69,7 +73,7 @@ def _classes_of_run(weights: Any) -> list[str]:
         if (folder / "config.yaml").is_file() and (folder / "record.json").is_file():
             try:
                 spec = json.loads((folder / "record.json").read_text(encoding="utf-8"))["spec"]
-                return [str(one) for one in spec["classes"]]
+                return [str(name) for name in spec["classes"]]
             except (OSError, ValueError, KeyError, TypeError):  # whoever loads the weights says so
                 return []
     return []

@@ -64,8 +64,8 @@ def _numbers(value: Any) -> Iterator[int]:
     if isinstance(value, int) and not isinstance(value, bool):
         yield value
     elif isinstance(value, (list, tuple, ListConfig)):
-        for one in value:
-            yield from _numbers(one)
+        for item in value:
+            yield from _numbers(item)
     elif isinstance(value, (dict, DictConfig)):
-        for one in value.values():
-            yield from _numbers(one)
+        for item in value.values():
+            yield from _numbers(item)

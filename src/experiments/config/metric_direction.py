@@ -50,12 +50,12 @@ def improves(metric: str) -> Direction | None:
         for place, word in reversed(list(enumerate(words))):
             if word == "score" and words[place - 1] in _LOWER:
                 continue
-            found: Direction | None = "min" if word in _LOWER else "max" if word in _HIGHER else None
-            found = found or next((way for end, way in _JOINED.items() if word.endswith(end)), None)
-            if found and word != "explained" and _CHANGED & set(words[place + 1 :]):
+            direction: Direction | None = "min" if word in _LOWER else "max" if word in _HIGHER else None
+            direction = direction or next((way for end, way in _JOINED.items() if word.endswith(end)), None)
+            if direction and word != "explained" and _CHANGED & set(words[place + 1 :]):
                 return None
-            if found:  # a negative before it, but not recall_negative, which is of a class
-                return _OTHER[found] if {"negative", "neg"} & set(words[:place]) else found
+            if direction:  # a negative before it, but not recall_negative, which is of a class
+                return _OTHER[direction] if {"negative", "neg"} & set(words[:place]) else direction
     return None
 
 
@@ -64,8 +64,8 @@ def _words(name: str) -> list[str]:
     words: list[str] = []
     for part in re.findall(r"[A-Za-z0-9]+", name):
         whole = _WORD.findall(part.lower())
-        known = len(whole) == 1 and whole[0] in _LOWER | _HIGHER
-        words += whole if known else _WORD.findall(_HUMP.sub("_", part).lower())
+        known_word = len(whole) == 1 and whole[0] in _LOWER | _HIGHER
+        words += whole if known_word else _WORD.findall(_HUMP.sub("_", part).lower())
     return words
 
 
@@ -75,10 +75,10 @@ def direction(metric: str, key: str) -> Direction:
     Raises:
         UserError: when the name does not say.
     """
-    found = improves(metric)
-    if found is None:
+    better = improves(metric)
+    if better is None:
         raise UserError(_unclear(metric, key))
-    return found
+    return better
 
 
 def is_plateau(scheduler: Any) -> bool:
@@ -88,8 +88,8 @@ def is_plateau(scheduler: Any) -> bool:
 
 def stops_early(name: str, callback: Any) -> bool:
     """Tell whether the node of a callback is early stopping, or made from it; where its source does not say, its name does."""
-    found = is_a(str(callback.get("_target_")), ("EarlyStopping",))
-    return name == "early_stopping" if found is None else found
+    early = is_a(str(callback.get("_target_")), ("EarlyStopping",))
+    return name == "early_stopping" if early is None else early
 
 
 def problems(config: Any) -> list[str]:

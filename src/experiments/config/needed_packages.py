@@ -28,13 +28,13 @@ _NEEDS = (  # group, class, package, and the kinds of data that need it
 
 def missing_packages(config: Any) -> list[str]:
     """Return a sentence for each package that the data or the task of a config need and that is not installed."""
-    found = []
+    problems = []
     for group, target, package, kind in _NEEDS:
         node = config[group]
         asked = kind is None or (config["data"].get("gives") or {}).get("kind") == kind
         if asked and re.match(target, str(node.get("_target_") or "")) and find_spec(package) is None:
-            found.append(f"{group}={config['run']['choices'].get(group)} {_sentence(package)}")
-    return found
+            problems.append(f"{group}={config['run']['choices'].get(group)} {_sentence(package)}")
+    return problems
 
 
 def absent_classes(config: Any) -> list[str]:

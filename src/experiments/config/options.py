@@ -46,10 +46,10 @@ def option_files(group: str, config_dirs: Sequence[str] = (), bases: bool = Fals
 def content(path: Path) -> dict[str, Any]:
     """Return what stands in an option's file alone, not composed; empty when it cannot be read."""
     try:
-        found = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        parsed = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return parsed if isinstance(parsed, dict) else {}
 
 
 class Default(NamedTuple):
@@ -66,14 +66,14 @@ class Default(NamedTuple):
     key: str = ""
 
 
-def defaults_of(found: Mapping[str, Any], group: str) -> list[Default]:
+def defaults_of(parsed: Mapping[str, Any], group: str) -> list[Default]:
     """Return the entries of an option's `defaults` list, but for `_self_`.
 
     Args:
         found: what stands in the file.
         group: the option's own.
     """
-    listed = found.get("defaults")
+    listed = parsed.get("defaults")
     entries: list[Default] = []
     for entry in listed if isinstance(listed, list) else ():
         if isinstance(entry, str) and entry != "_self_":
@@ -98,21 +98,21 @@ def describe(path: Path) -> dict[str, Any]:
         OSError, ValueError, RecursionError, yaml.YAMLError: when the file cannot be read, or holds no keys.
     """
     text = path.read_text(encoding="utf-8")
-    found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    if not isinstance(found, dict):
+    parsed = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    if not isinstance(parsed, dict):
         raise ValueError("no keys")
-    own = found.get("about")
+    own = parsed.get("about")
     about: dict[str, Any] = {"title": _leading_sentence(text)} | (own if isinstance(own, dict) else {})
     if not about["title"]:
         del about["title"]
-    base = next((entry.option for entry in defaults_of(found, path.parent.name) if not entry.key), "_self_")
+    base = next((entry.option for entry in defaults_of(parsed, path.parent.name) if not entry.key), "_self_")
     if (path.parent / f"{base}.yaml").is_file():  # the option that this one changes
         about = describe(path.parent / f"{base}.yaml") | about
-    kinds = (found.get("reads") or {}).get("kind") if isinstance(found.get("reads"), dict) else None
+    kinds = (parsed.get("reads") or {}).get("kind") if isinstance(parsed.get("reads"), dict) else None
     if kinds:
         about["reads"] = [kinds] if isinstance(kinds, str) else list(kinds)
-    if "_target_" in found:
-        about["family"] = str(found["_target_"]).rpartition(".")[0]
+    if "_target_" in parsed:
+        about["family"] = str(parsed["_target_"]).rpartition(".")[0]
     return {"title": ""} | about
 
 

@@ -120,7 +120,7 @@ def _as_data(name: str | None) -> str:
 def sight_problems(config: Any) -> list[str]:
     """Pieces of a text that are longer than what a model sees at once."""
     steps, sees = (
-        one if type(one) is int else None for one in (config.data.get("steps"), config.model.get("positions"))
+        number if type(number) is int else None for number in (config.data.get("steps"), config.model.get("positions"))
     )
     if steps is None or sees is None or steps <= sees:
         return []

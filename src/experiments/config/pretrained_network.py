@@ -57,13 +57,13 @@ def read_configuration(folder: Path) -> dict[str, Any]:
         )
     weight_files(folder, f"weights={folder}")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        kind = found["model_type"]
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        kind = settings["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path} is no configuration of transformers ({type(error).__name__}): fetch it again"
         ) from error
-    return {**found, "model_type": str(kind)}
+    return {**settings, "model_type": str(kind)}
 
 
 def take_network(config: Any, folder: Path) -> None:
@@ -78,7 +78,7 @@ def take_network(config: Any, folder: Path) -> None:
     model["name"] = kind
     given = given_keys(config)
     for key, names in _SAME.items():
-        value = next((stated[one] for one in names if stated.get(one) is not None), None)
+        value = next((stated[alias] for alias in names if stated.get(alias) is not None), None)
         if value is None or key not in model:
             continue
         if key == "positions" and "roberta" in kind:

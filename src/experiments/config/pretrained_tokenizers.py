@@ -16,8 +16,12 @@ def tokenizers_of(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parts of a data config that say how a tokenizer is made, by the side of a pair they are for."""
     several = data.get("tokenizers")
     several = several if isinstance(several, Mapping) else {}
-    found = {"": data.get("tokenizer"), **{side: several.get(side) for side in ("source", "target")}}
-    return {side: one for side, one in found.items() if isinstance(one, Mapping) and one and (side or "source" in one)}
+    tokenizers = {"": data.get("tokenizer"), **{side: several.get(side) for side in ("source", "target")}}
+    return {
+        side: tokenizer
+        for side, tokenizer in tokenizers.items()
+        if isinstance(tokenizer, Mapping) and tokenizer and (side or "source" in tokenizer)
+    }
 
 
 def share_tokenizer(config: Any) -> None:
@@ -120,9 +124,9 @@ def _count(place: Path) -> int:
     """Tokens of a tokenizer.json; 0 where it cannot be told."""
     file = place / "tokenizer.json" if place.is_dir() else place
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        vocabulary = found["model"]["vocab"]
-        added = [one["id"] for one in found.get("added_tokens") or ()]
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        vocabulary = stored["model"]["vocab"]
+        added = [token["id"] for token in stored.get("added_tokens") or ()]
         own = vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary))
         return max([*own, *added], default=-1) + 1
     except (OSError, ValueError, KeyError, TypeError):

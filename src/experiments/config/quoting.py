@@ -7,5 +7,5 @@ import re
 
 def quoted(text: str) -> str:
     """Return a text quoted as one value of Hydra's grammar, in which a backslash counts only before a quote."""
-    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text)
+    escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + ("\\'" if match[2] else ""), text)
     return f"'{escaped}'"

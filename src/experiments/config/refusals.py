@@ -76,12 +76,12 @@ def refuse_names(config: Any, chosen: Mapping[str, Any], others: Iterable[Any] =
         UserError: naming the line to write.
     """
     for group in OF_ALL:
-        found, option = config.get(group), chosen.get(group) or ("default" if group == "local" else None)
-        if option is None or not isinstance(found, dict) or not found:  # without an option a remark, +experiment.note=1
+        nodes, option = config.get(group), chosen.get(group) or ("default" if group == "local" else None)
+        if option is None or not isinstance(nodes, dict) or not nodes:  # without an option a remark, +experiment.note=1
             continue
         if not refers(" ".join(map(str, (config, *others))), group):
             raise UserError(
-                f"the keys of {group}={option} ({', '.join(map(str, found))}) stand where nothing reads them: "
+                f"the keys of {group}={option} ({', '.join(map(str, nodes))}) stand where nothing reads them: "
                 "begin its file with the line `# @package _global_`"
             )
     for group in GROUPS:

@@ -60,14 +60,14 @@ def _spread(words: Sequence[str]) -> list[str]:
     """Return words in which `optimizer={_target_: …}` and `callbacks={stop: {_target_: …}}` give their keys one by one, as Hydra
     takes no whole group.
     """
-    found: list[str] = []
+    written: list[str] = []
     for word in words:
         key, _, value = word.partition("=")
         if key in ("callbacks", "logger") and value.lstrip().startswith("{") and len(objects := _objects(word)) == 1:
-            found += [f"{key}.{name}={_written(one)}" for name, one in objects[0].items()]
+            written += [f"{key}.{name}={_written(node)}" for name, node in objects[0].items()]
             continue
         if key not in _CLASSES or not value.lstrip().startswith("{"):
-            found.append(word)
+            written.append(word)
             continue
         objects = _objects(word)
         if len(objects) > 1:
@@ -75,8 +75,10 @@ def _spread(words: Sequence[str]) -> list[str]:
                 f"{word} sweeps over whole objects, and {key} takes one: put each into a file {key}/NAME.yaml of a --config-dir and "
                 f"sweep over their names, or sweep over a key, as in {key}._target_=torch.optim.SGD,torch.optim.Adam"
             )
-        found += [f"++{key}.{name}={_written(one)}" for name, one in objects[0].items()] if any(objects) else [word]
-    return found
+        written += (
+            [f"++{key}.{name}={_written(inner)}" for name, inner in objects[0].items()] if any(objects) else [word]
+        )
+    return written
 
 
 def _objects(word: str) -> list[dict[Any, Any]]:
@@ -86,13 +88,13 @@ def _objects(word: str) -> list[dict[Any, Any]]:
     except HydraException:
         return []  # Hydra says what is wrong
     values: list[Any] = value.list if isinstance(value, ChoiceSweep) else [value]
-    return values if all(isinstance(one, dict) for one in values) else []
+    return values if all(isinstance(inner, dict) for inner in values) else []
 
 
 def _written(value: Any) -> str:
     """Return a value in Hydra's grammar."""
     if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_written(one)}" for key, one in value.items()) + "}"
+        return "{" + ",".join(f"{key}:{_written(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(_written, value)) + "]"
     if isinstance(value, (QuotedString, str)):
@@ -110,27 +112,29 @@ def _one_transform(words: Sequence[str]) -> list[str]:
     )
     taken = signature(target) if target else None
     named = {"_target_", *(taken.annotations if taken else ())}
-    found = []
+    written = []
     for word in words:
         key, _, value = word.lstrip("+").partition("=")
         objects = _objects(word) if key == AUGMENT and value.lstrip().startswith("{") else []
-        if any("_target_" in one for one in objects):
+        if any("_target_" in node for node in objects):
             word = f"++{AUGMENT}.transforms={value}"
-        elif len(objects) == 1 and any(isinstance(one, dict) for one in objects[0].values()):  # ours beside named ones
-            for name, one in objects[0].items():
-                found.append(f"{'++' if isinstance(one, dict) else ''}{AUGMENT}.{name}={_written(one)}")
+        elif len(objects) == 1 and any(
+            isinstance(node, dict) for node in objects[0].values()
+        ):  # ours beside named ones
+            for name, node in objects[0].items():
+                written.append(f"{'++' if isinstance(node, dict) else ''}{AUGMENT}.{name}={_written(node)}")
             continue
         elif target and key.startswith(f"{AUGMENT}.") and key.removeprefix(f"{AUGMENT}.") in named:
             word = f"++{AUGMENT}.transforms.{key.removeprefix(f'{AUGMENT}.')}={value}"
-        found.append(word)
-    return found
+        written.append(word)
+    return written
 
 
 def _with_quotes(word: str) -> str:
     key, equals, value = word.partition("=")
     if not equals or word.startswith("-") or value.isascii() or set(value) & set("'\"[]{}()$\\"):
         return word
-    values = (one if one.isascii() else quoted(one.strip()) for one in value.split(","))
+    values = (text if text.isascii() else quoted(text.strip()) for text in value.split(","))
     return f"{key}={','.join(values)}"
 
 
@@ -178,8 +182,8 @@ def _of_trainer(word: str) -> bool:
     name = word.lstrip("+").partition("=")[0].split(".")
     if name[0] != "trainer" or len(name) < 2 or (name[1] in KNOWN and len(name) == 2 and not word.startswith("+")):
         return False
-    found = signature(TRAINER)
-    return found is not None and name[1] in found.annotations
+    parameters = signature(TRAINER)
+    return parameters is not None and name[1] in parameters.annotations
 
 
 def mended(error: Exception, words: Sequence[str], compose: Callable[[list[str]], DictConfig]) -> list[str] | None:
@@ -191,12 +195,12 @@ def mended(error: Exception, words: Sequence[str], compose: Callable[[list[str]]
         compose: composes other words, for what keys a class takes.
     """
     text = str(error)
-    if found := re.search(r"[Cc]ould not find '(\w+)/([\w.]+)'", text):
-        return _class_by_name(found.group(1), found.group(2), list(words))
-    found = re.search(r"Could not override '([^'@]+)", text) or re.search(r"Key '([^']+)' is not in struct", text)
-    if not found:
+    if match := re.search(r"[Cc]ould not find '(\w+)/([\w.]+)'", text):
+        return _class_by_name(match.group(1), match.group(2), list(words))
+    match = re.search(r"Could not override '([^'@]+)", text) or re.search(r"Key '([^']+)' is not in struct", text)
+    if not match:
         return None
-    key = found.group(1)
+    key = match.group(1)
     places = [number for number, word in enumerate(words) if word.startswith(f"{key}=")]
     if not places:
         return None

@@ -34,17 +34,17 @@ class _Found(NamedTuple):
 
 def signature(target: str) -> Signature | None:
     """Return what a class's `__init__` or a function takes."""
-    found = _resolve(target)
-    if found is None:
+    resolved = _resolve(target)
+    if resolved is None:
         return None
-    if isinstance(found.node, ast.FunctionDef):
-        return _signature(found.node, method=False)
-    for one in _lineage(found):
-        if one is None or any(not _harmless(decorator) for decorator in one.node.decorator_list):
+    if isinstance(resolved.node, ast.FunctionDef):
+        return _signature(resolved.node, method=False)
+    for ancestor in _lineage(resolved):
+        if ancestor is None or any(not _harmless(decorator) for decorator in ancestor.node.decorator_list):
             return None
-        assert isinstance(one.node, ast.ClassDef)
-        methods = {item.name: item for item in one.node.body if isinstance(item, ast.FunctionDef)}
-        if "__new__" in methods or one.node.keywords:
+        assert isinstance(ancestor.node, ast.ClassDef)
+        methods = {item.name: item for item in ancestor.node.body if isinstance(item, ast.FunctionDef)}
+        if "__new__" in methods or ancestor.node.keywords:
             return None
         if "__init__" in methods:
             return _signature(methods["__init__"], method=True)
@@ -71,13 +71,13 @@ def annotation(target: str, name: str) -> str | None:
 
 def docstrings(target: str) -> list[str]:
     """Return the docstrings of a function, or of a class, of its `__init__` and of those it is made from, nearest first."""
-    found = _resolve(target)
+    resolved = _resolve(target)
     texts: list[str | None] = []
-    for one in _lineage(found) if found else ():
-        if one is None:
+    for ancestor in _lineage(resolved) if resolved else ():
+        if ancestor is None:
             continue
-        methods = [item for item in one.node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
-        texts += [ast.get_docstring(node) for node in (one.node, *methods)]
+        methods = [item for item in ancestor.node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+        texts += [ast.get_docstring(node) for node in (ancestor.node, *methods)]
     return [text for text in texts if text]
 
 
@@ -91,14 +91,14 @@ def targets_of(node: Any) -> list[str]:
 
 def is_a(target: str, names: tuple[str, ...]) -> bool | None:
     """Tell whether a class is one of some classes, or made from one: `LightningModule`, whatever its package."""
-    found = _resolve(target)
-    if found is None or not isinstance(found.node, ast.ClassDef):
+    resolved = _resolve(target)
+    if resolved is None or not isinstance(resolved.node, ast.ClassDef):
         return None
     answer: bool | None = False
-    for one in _lineage(found, names):
-        if one is None:
+    for ancestor in _lineage(resolved, names):
+        if ancestor is None:
             answer = None
-        elif one.node.name in names:
+        elif ancestor.node.name in names:
             return True
     return answer
 
@@ -107,14 +107,14 @@ def defines(target: str, name: str, until: tuple[str, ...] = ()) -> bool | None:
     """Tell whether a class or one it is made from has something of a name: a method, or `self.name = …`; `until` are
     not looked into.
     """
-    found = _resolve(target)
-    if found is None or not isinstance(found.node, ast.ClassDef):
+    resolved = _resolve(target)
+    if resolved is None or not isinstance(resolved.node, ast.ClassDef):
         return None
     answer: bool | None = False
-    for one in _lineage(found, until):
-        if one is None:
+    for ancestor in _lineage(resolved, until):
+        if ancestor is None:
             answer = None
-        elif one.node.name not in until and _has(one.node, name):
+        elif ancestor.node.name not in until and _has(ancestor.node, name):
             return True
     return answer
 
@@ -139,12 +139,14 @@ def _signature(node: ast.FunctionDef, method: bool) -> Signature:
     arguments = node.args
     places = [*arguments.posonlyargs, *arguments.args][int(method) :]
     given = len(places) - len(arguments.defaults)
-    required = [one.arg for one in places[: max(given, 0)]]
+    required = [argument.arg for argument in places[: max(given, 0)]]
     required += [
-        one.arg for one, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if default is None
+        argument.arg
+        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        if default is None
     ]
     every = [*places, *arguments.kwonlyargs]
-    texts = {one.arg: ast.unparse(one.annotation) if one.annotation else "" for one in every}
+    texts = {argument.arg: ast.unparse(argument.annotation) if argument.annotation else "" for argument in every}
     return Signature(texts, tuple(required), arguments.kwarg is not None)
 
 
@@ -154,16 +156,16 @@ def _harmless(decorator: ast.expr) -> bool:
     return not text.split("(")[0].endswith("dataclass")
 
 
-def _lineage(found: _Found, until: tuple[str, ...] = (), depth: int = 0) -> Iterator[_Found | None]:
+def _lineage(resolved: _Found, until: tuple[str, ...] = (), depth: int = 0) -> Iterator[_Found | None]:
     """Yield a class and those it is made from, nearest first; None for one whose source is not there."""
-    yield found
-    if depth > _DEPTH or not isinstance(found.node, ast.ClassDef) or found.node.name in until:
+    yield resolved
+    if depth > _DEPTH or not isinstance(resolved.node, ast.ClassDef) or resolved.node.name in until:
         return
-    for base in found.node.bases:
+    for base in resolved.node.bases:
         name = ast.unparse(base).split("[")[0]
         if name in ("object", "ABC", "Generic", "Protocol"):
             continue
-        above = _in_module(found.module, name, 0)
+        above = _in_module(resolved.module, name, 0)
         if above is None:
             # what cannot be read may still be known by its name
             yield (
@@ -193,9 +195,9 @@ def _in_module(module: str, name: str, depth: int) -> _Found | None:
     names = _names(module)
     if first in names:
         return _follow(module, names[first], rest, depth)
-    for star in (one for known, one in names.items() if known.startswith("*")):
-        if isinstance(star, ast.ImportFrom) and (found := _in_module(_absolute(module, star), name, depth + 1)):
-            return found
+    for star in (statement for bound, statement in names.items() if bound.startswith("*")):
+        if isinstance(star, ast.ImportFrom) and (resolved := _in_module(_absolute(module, star), name, depth + 1)):
+            return resolved
     below = f"{module}.{first}"  # a submodule that nothing imports by name
     return _in_module(below, rest, depth + 1) if rest and _file(below) else None
 
@@ -205,8 +207,8 @@ def _follow(module: str, where: ast.AST, rest: str, depth: int) -> _Found | None
         return None if rest else _Found(module, where)
     if isinstance(where, ast.ImportFrom):  # of one name: see _names
         source, name = _absolute(module, where), where.names[0].name
-        if found := _in_module(source, f"{name}.{rest}" if rest else name, depth + 1):
-            return found
+        if resolved := _in_module(source, f"{name}.{rest}" if rest else name, depth + 1):
+            return resolved
         return _in_module(f"{source}.{name}", rest, depth + 1) if rest else None
     if isinstance(where, ast.Import):
         alias = where.names[0]
@@ -225,25 +227,25 @@ def _names(module: str) -> dict[str, ast.AST]:
     `*x`.
     """
     tree = _tree(module)
-    found: dict[str, ast.AST] = {}
+    statements: dict[str, ast.AST] = {}
     waiting: list[ast.stmt] = list(tree.body) if tree else []
     while waiting:
         item = waiting.pop(0)
         if isinstance(item, (ast.If, ast.Try)):
-            handled = [one for handler in getattr(item, "handlers", []) for one in handler.body]
+            handled = [statement for handler in getattr(item, "handlers", []) for statement in handler.body]
             waiting[:0] = [*handled, *item.orelse, *item.body]
         elif isinstance(item, (ast.ClassDef, ast.FunctionDef)):
-            found[item.name] = item
+            statements[item.name] = item
         elif isinstance(item, ast.ImportFrom):
-            for one in item.names:
-                name = f"*{item.module}" if one.name == "*" else one.asname or one.name
-                found[name] = ast.ImportFrom(item.module, [one], item.level)
+            for alias in item.names:
+                name = f"*{item.module}" if alias.name == "*" else alias.asname or alias.name
+                statements[name] = ast.ImportFrom(item.module, [alias], item.level)
         elif isinstance(item, ast.Import):
-            for one in item.names:
-                found[one.asname or one.name.partition(".")[0]] = ast.Import([one])
+            for alias in item.names:
+                statements[alias.asname or alias.name.partition(".")[0]] = ast.Import([alias])
         elif isinstance(item, ast.Assign) and len(item.targets) == 1 and isinstance(item.targets[0], ast.Name):
-            found[item.targets[0].id] = item
-    return found
+            statements[item.targets[0].id] = item
+    return statements
 
 
 def _absolute(module: str, item: ast.ImportFrom) -> str:
@@ -281,7 +283,7 @@ def _file(module: str) -> Path | None:
         return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
     for place in spec.submodule_search_locations or []:
         path = Path(place).joinpath(*inner)
-        for one in (path / "__init__.py", path.with_name(f"{path.name}.py")):
-            if one.is_file():
-                return one
+        for file in (path / "__init__.py", path.with_name(f"{path.name}.py")):
+            if file.is_file():
+                return file
     return None

@@ -33,8 +33,8 @@ def refuse_unread(words: Sequence[str], config: Any, others: Iterable[Any] = ())
     if not added:
         return
     top = content(conf_dir() / "train.yaml")
-    known = {*GROUPS, *top, "search", "_global_"}
-    text = " ".join(str(one) for one in (config, *words, *others))
+    known_roots = {*GROUPS, *top, "search", "_global_"}
+    text = " ".join(str(part) for part in (config, *words, *others))
     for word, key in added.items():
         root, _, inner = key.partition(".")
         keys = top.get(root) or {}
@@ -42,7 +42,7 @@ def refuse_unread(words: Sequence[str], config: Any, others: Iterable[Any] = ())
             meant = usual_key(key)
             cure = f"write {meant}" if meant else f"choose from {', '.join(keys)}" if keys else "leave it out"
             raise UserError(f"{word} would have no effect, because {root} has no key {inner}: {cure}")
-        if root in known or refers(text, root):
+        if root in known_roots or refers(text, root):
             continue
         group = word.lstrip("+~").partition("@")[0]
         raise UserError(

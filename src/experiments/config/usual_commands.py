@@ -50,7 +50,7 @@ _SWITCHES = {  # those that stand for an option, and not for a key
 _KEYS = (*GROUPS, "seed", "weights", "resume")
 
 
-def unknown_command(words: Sequence[str], known: Sequence[str]) -> str:
+def unknown_command(words: Sequence[str], commands: Sequence[str]) -> str:
     """Says that there is no such command as the first word, and what to type in the place of all of them."""
     command, *rest = words
     if meant := _COMMANDS.get(command.lower().replace("-", "_"), _COMMANDS.get(command)):
@@ -59,34 +59,34 @@ def unknown_command(words: Sequence[str], known: Sequence[str]) -> str:
         return f"{command} is no command: write experiments train {' '.join(_with_keys(words))}"
     if "=" in command.lstrip("-"):
         return f"{command} is no command: write experiments train {' '.join([command.lstrip('-'), *rest])}"
-    if found := as_option(command):
-        return f"{command} is no command: write experiments train {found}"
-    return unknown(command, "no command", command, known)
+    if option := as_option(command):
+        return f"{command} is no command: write experiments train {option}"
+    return unknown(command, "no command", command, commands)
 
 
-def unknown_switch(switch: str, known: Sequence[str]) -> str:
+def unknown_switch(switch: str, switches: Sequence[str]) -> str:
     """Says that there is no such switch, and the key=value that takes its place."""
     name = switch.partition("=")[0]
     if name.startswith("--") and _meant_by(name):
         return f"{switch} is {_with_keys([switch])[0]} here: write that"
-    return unknown(name, "no switch", name, known)
+    return unknown(name, "no switch", name, switches)
 
 
 def _with_keys(words: Sequence[str]) -> list[str]:
     """Return some words with key=value in the place of `--name value`, `--name=value` and `--name` that are known."""
-    found: list[str] = []
+    meant_words: list[str] = []
     rest = list(words)
     while rest:
         word = rest.pop(0)
         name, _, value = word.partition("=")
         meant = _meant_by(name) if name.startswith("--") else None
         if meant is None or _is_whole(meant):
-            found.append(meant or word)
+            meant_words.append(meant or word)
         else:
             if not value and rest and not rest[0].startswith("-"):
                 value = rest.pop(0)
-            found.append(f"{meant}={value or '…'}")
-    return [word for word in found if word != "train"]
+            meant_words.append(f"{meant}={value or '…'}")
+    return [word for word in meant_words if word != "train"]
 
 
 def _meant_by(switch: str) -> str | None:

@@ -238,42 +238,42 @@ _CONTROL_KEYS = {  # where a policy learns from what it does; elsewhere task.gam
 }
 
 
-def unknown_option(group: str, name: str, known: Sequence[str]) -> str:
+def unknown_option(group: str, name: str, options: Sequence[str]) -> str:
     """Says that a group has no such option, and what to type: its name here, names that hold the word, or near ones."""
     if sentence := _SENTENCES.get((group, name.lower())):
         return f"{group}={name} is no option of {group}: {sentence}"
-    if meant := option_known_as(group, name, known):
+    if meant := option_known_as(group, name, options):
         return f"{group}={name} is {group}={meant} here: write that"
     sentence = f"{group}={name} is no option of {group}"
     if group == "data" and Path(name).is_dir():
-        return f"{sentence}: of a folder of images write data=image_folder data.root={name}; experiments list data shows all {len(known)}"
-    if near := near_names(name.lower(), known):
+        return f"{sentence}: of a folder of images write data=image_folder data.root={name}; experiments list data shows all {len(options)}"
+    if near := near_names(name.lower(), options):
         return f"{sentence}: did you mean {' or '.join(near)}?"
-    if len(known) > _ALL:
+    if len(options) > _ALL:
         plural = group if group.endswith("a") else f"{group}s"
-        return f"{sentence}: experiments list {plural} shows all {len(known)}"
-    return f"{sentence}: choose from {', '.join(known)}"
+        return f"{sentence}: experiments list {plural} shows all {len(options)}"
+    return f"{sentence}: choose from {', '.join(options)}"
 
 
-def option_known_as(group: str, name: str, known: Sequence[str]) -> str | None:
+def option_known_as(group: str, name: str, options: Sequence[str]) -> str | None:
     """Return the option of a group that a word stands for, as `lenet5` for lenet or LeNet-5; None where it is none."""
-    if (meant := _OPTIONS.get(group, {}).get(name.lower())) in known:
+    if (meant := _OPTIONS.get(group, {}).get(name.lower())) in options:
         return meant
-    return next((one for one in known if _bare(one) == _bare(name)), None)  # VGG-16, SimpleCNN
+    return next((option for option in options if _bare(option) == _bare(name)), None)  # VGG-16, SimpleCNN
 
 
-def near_names(name: str, known: Sequence[str]) -> list[str]:
+def near_names(name: str, options: Sequence[str]) -> list[str]:
     """Options that have the word as one of theirs, begin with it or hold it, or else look like it."""
     if len(name) > 1:
         groups = (
-            [one for one in known if name in one.split("_") or one.startswith(name)],
-            [one for one in known if name in one],
-            [one for one in known if one in name and len(one) > 2],
+            [option for option in options if name in option.split("_") or option.startswith(name)],
+            [option for option in options if name in option],
+            [option for option in options if option in name and len(option) > 2],
         )
-        for found in groups:
-            if found:
-                return sorted(found, key=_with_numbers)[:_MOST]
-    return difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+        for near in groups:
+            if near:
+                return sorted(near, key=_with_numbers)[:_MOST]
+    return difflib.get_close_matches(name, options, n=3, cutoff=0.6)
 
 
 def _bare(name: str) -> str:

@@ -187,8 +187,8 @@ _SIDES = _Rule(
     "pixels, a whole number, height and width as in [180,240], or null",
     lambda v: (
         all(
-            isinstance(one, int) and not isinstance(one, bool) and one >= 1
-            for one in (v if isinstance(v, (list, ListConfig)) else [v])
+            isinstance(number, int) and not isinstance(number, bool) and number >= 1
+            for number in (v if isinstance(v, (list, ListConfig)) else [v])
         )
         and (not isinstance(v, (list, ListConfig)) or len(v) == 2)
     ),

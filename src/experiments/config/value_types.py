@@ -23,7 +23,9 @@ def type_problems(config: Any, defaults: Any) -> list[str]:
     for override in parse(config.run.overrides):
         if "." in override.key_or_group and not override.is_delete() and not override.is_add():
             given[override.key_or_group] = override
-    given = {key: one for key, one in given.items() if not key.startswith("hydra.") and key not in RULES}
+    given = {
+        key: given_value for key, given_value in given.items() if not key.startswith("hydra.") and key not in RULES
+    }
     if not given:
         return []
     if defaults is None and all(_as_in_its_file(config, key) for key in given):  # which spares a second composition
@@ -35,7 +37,7 @@ def type_problems(config: Any, defaults: Any) -> list[str]:
         return annotation_problems(config, given)
     problems, typed = [], {f"trainer.{key}" for key in trainer_keys.LISTED}
     for key in given:
-        default, value = (select(one, key) for one in (defaults, config))
+        default, value = (select(source, key) for source in (defaults, config))
         if (sentence := _empty(key, value, default)) is not None:
             problems.append(sentence)
             continue
@@ -111,7 +113,7 @@ def _alike(default: Any, value: Any) -> bool:
     if isinstance(default, (list, ListConfig)):
         if not isinstance(value, (list, ListConfig)):
             return False  # what a list may hold besides, such as names in place of numbers, its class knows
-        return all(isinstance(one, str) or _alike(default[0], one) for one in value if len(default))
+        return all(isinstance(item, str) or _alike(default[0], item) for item in value if len(default))
     return isinstance(default, (dict, DictConfig)) == isinstance(value, (dict, DictConfig))
 
 

@@ -52,7 +52,7 @@ def run_config(weights: Any) -> dict[str, Any]:
     if folder is None:
         return {}
     try:
-        found = read_yaml(folder / "config.yaml")
+        content = read_yaml(folder / "config.yaml")
     except (OSError, ValueError):  # whoever loads the weights says so
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -79,22 +79,22 @@ _LONGEST = 200  # letters of a hyperparameter that is no plain value
 
 def flat(params: Any, prefix: str = "") -> dict[str, Any]:
     """Return hyperparameters by names such as `net/width`; what is no number, text, truth or None as text."""
-    found: dict[str, Any] = {}
+    flattened: dict[str, Any] = {}
     for name, value in (params if isinstance(params, Mapping) else vars(params)).items():
         if isinstance(value, (Mapping, Namespace)):
-            found |= flat(value, f"{prefix}{name}/")
+            flattened |= flat(value, f"{prefix}{name}/")
         else:
             number = isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value))
-            found[f"{prefix}{name}"] = value if number or value is None else str(value)[:_LONGEST]
-    return found
+            flattened[f"{prefix}{name}"] = value if number or value is None else str(value)[:_LONGEST]
+    return flattened
 
 
 def told(loggers: Iterable[Any]) -> dict[str, Any]:
     """Return the hyperparameters that a module or a callback gave any of our loggers."""
-    found: dict[str, Any] = {}
+    by_name: dict[str, Any] = {}
     for logger in loggers:
-        found |= logger.told if isinstance(logger, RunLogger) else {}
-    return found
+        by_name |= logger.told if isinstance(logger, RunLogger) else {}
+    return by_name
 
 
 def announce(

@@ -202,7 +202,7 @@ class TensorBoard(RunLogger):
             metadata=summary_pb2.SummaryMetadata(display_name=name, plugin_data=plugin),
             tensor=tensor_pb2.TensorProto(
                 dtype=types_pb2.DT_FLOAT,
-                float_val=[one for row in rows for one in row],
+                float_val=[number for row in rows for number in row],
                 tensor_shape=tensor_shape_pb2.TensorShapeProto(dim=[{"size": len(rows)}, {"size": len(rows[0])}]),
             ),
         )
@@ -221,11 +221,11 @@ class TensorBoard(RunLogger):
             log.warning("logger.tensorboard.graph=true shows networks of images, and this one reads others: no graph")
             return
         try:
-            found = traced(network, example)
+            graph = traced(network, example)
         except Exception as error:  # the run is worth more than its picture
             log.warning("logger.tensorboard.graph=true: this network cannot be traced (%s)", first_line(error))
             return
-        self._event(Event(wall_time=time.time(), graph_def=found))
+        self._event(Event(wall_time=time.time(), graph_def=graph))
 
     @rank_zero_only
     def log_picture(self, name: str, png: bytes, step: int) -> None:

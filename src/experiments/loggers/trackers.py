@@ -49,14 +49,14 @@ def wandb(dir: str, project: str, offline: bool, log_model: bool | str, options:
     _require("wandb")
     from lightning.pytorch.loggers import WandbLogger
 
-    said = _Said(dir)
+    run = _Said(dir)
     return WandbLogger(
         **{
             "project": project,
-            "name": said.name,
-            "group": said.sweep,
-            "tags": said.tags,
-            "id": said.kept("wandb") or said.keep("wandb", secrets.token_hex(4)),
+            "name": run.name,
+            "group": run.sweep,
+            "tags": run.tags,
+            "id": run.kept("wandb") or run.keep("wandb", secrets.token_hex(4)),
             "resume": "allow",
             "save_dir": dir,
             "offline": offline or os.environ.get("WANDB_MODE") == "offline",
@@ -82,20 +82,20 @@ def mlflow(dir: str, project: str, uri: str | None, log_model: bool | str, optio
     _require("mlflow")
     from lightning.pytorch.loggers import MLFlowLogger
 
-    said = _Said(dir)
+    run = _Said(dir)
     logger = MLFlowLogger(
         **{
             "experiment_name": project,
-            "run_name": said.name,
+            "run_name": run.name,
             "tracking_uri": uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db",
-            "tags": said.choices | ({"sweep": said.sweep} if said.sweep else {}),
-            "run_id": said.kept("mlflow"),
+            "tags": run.choices | ({"sweep": run.sweep} if run.sweep else {}),
+            "run_id": run.kept("mlflow"),
             "log_model": log_model,
             **options,
         }
     )
     if logger.run_id is not None:  # None in all processes but the first
-        said.keep("mlflow", logger.run_id)
+        run.keep("mlflow", logger.run_id)
     return logger
 
 
@@ -114,11 +114,11 @@ def comet(dir: str, project: str, offline: bool, options: Mapping[str, Any]) -> 
     _require("comet")
     from lightning.pytorch.loggers import CometLogger
 
-    said = _Said(dir)
+    run = _Said(dir)
     with _started_offline() if offline else nullcontext():
-        logger = CometLogger(**{"project": project, "name": said.name, "offline_directory": dir, **options})
-    if said.tags:
-        logger.experiment.add_tags([*said.tags, *([f"sweep={said.sweep}"] if said.sweep else [])])
+        logger = CometLogger(**{"project": project, "name": run.name, "offline_directory": dir, **options})
+    if run.tags:
+        logger.experiment.add_tags([*run.tags, *([f"sweep={run.sweep}"] if run.sweep else [])])
     return logger
 
 
@@ -152,8 +152,8 @@ def aim(dir: str, project: str, repo: str | None, options: Mapping[str, Any]) ->
     _require("aim")
     from aim.pytorch_lightning import AimLogger  # type: ignore[import-not-found,unused-ignore]
 
-    said = _Said(dir)
-    return AimLogger(**({"experiment": project, "repo": repo, "run_name": said.name} | dict(options)))
+    run = _Said(dir)
+    return AimLogger(**({"experiment": project, "repo": repo, "run_name": run.name} | dict(options)))
 
 
 def _require(name: str) -> None:
@@ -215,7 +215,7 @@ def finish(logger: Any, well: bool) -> None:
 
 def kinds(logger: Any) -> set[str]:
     """Return the names of a logger's class and of those it is made of."""
-    return {one.__name__ for one in type(logger).__mro__}
+    return {base.__name__ for base in type(logger).__mro__}
 
 
 def log_picture(loggers: Iterable[Any], name: str, png: bytes, step: int) -> None:

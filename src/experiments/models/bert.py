@@ -69,8 +69,8 @@ class SelfAttention(nn.Module):
         """Return the mask (B, 1, 1, T) is true where there is a token."""
         query, key, value = (self._split(layer(values)) for layer in (self.query, self.key, self.value))
         share = self.dropout if self.training else 0.0
-        found = attend(query, key, value, mask, share)
-        return self.out(found.transpose(1, 2).flatten(2))
+        mixed = attend(query, key, value, mask, share)
+        return self.out(mixed.transpose(1, 2).flatten(2))
 
     def _split(self, values: Tensor) -> Tensor:
         return values.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, T, size / heads)
@@ -199,8 +199,8 @@ class Bert(nn.Sequential):
         whole |= {"classifier": "head", "qa_outputs": "head", "cls.predictions.transform.dense": "head.dense",
                   "cls.predictions.transform.LayerNorm": "head.norm", "cls.predictions.decoder": "head.out"}  # fmt: skip
         ends = (("weight", "weight"), ("bias", "bias"), ("gamma", "weight"), ("beta", "bias"))  # the last two are older
-        found = {f"{there}.{a}": f"{here}.{b}" for there, here in whole.items() for a, b in ends}
-        return found | {"cls.predictions.bias": "head.out.bias"}
+        translated = {f"{there}.{a}": f"{here}.{b}" for there, here in whole.items() for a, b in ends}
+        return translated | {"cls.predictions.bias": "head.out.bias"}
 
 
 def _first_values(module: nn.Module) -> None:

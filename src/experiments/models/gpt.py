@@ -59,8 +59,8 @@ class CausalAttention(nn.Module):
         query, key, value = (self._split(part) for part in self.project(values).chunk(3, dim=2))
         past = KeyValues(key, value) if past is None else past.and_then(key, value)
         share = self.dropout if self.training else 0.0
-        found = attend(query, past.key, past.value, mask, share, causal=mask is None)
-        return self.out(found.transpose(1, 2).flatten(2)), past
+        mixed = attend(query, past.key, past.value, mask, share, causal=mask is None)
+        return self.out(mixed.transpose(1, 2).flatten(2)), past
 
     def _split(self, values: Tensor) -> Tensor:
         return values.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, T, size / heads)
@@ -82,8 +82,8 @@ class GPTLayer(nn.Module):
         self, values: Tensor, past: KeyValues | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, KeyValues]:
         """Return the same with tokens that came before; gives keys and values too."""
-        found, past = self.attention(self.norm1(values), past, mask)
-        values = values + self.dropout(found)
+        mixed, past = self.attention(self.norm1(values), past, mask)
+        values = values + self.dropout(mixed)
         inner = F.gelu(self.dense1(self.norm2(values)), approximate="tanh")
         return values + self.dropout(self.dense2(inner)), past
 

@@ -39,9 +39,9 @@ class LeNet5(nn.Sequential):
     ) -> None:
         if tuple(image_size) != (32, 32):
             raise ValueError(f"LeNet-5 reads 32×32 images, not {image_size[0]}×{image_size[1]}: set data.size=32")
-        for value, known, key in ((activation, ACTIVATIONS, "activation"), (pooling, POOLINGS, "pooling")):
-            if value not in known:
-                raise ValueError(f"model.{key}={value} is unknown: choose one of {', '.join(known)}")
+        for value, allowed, key in ((activation, ACTIVATIONS, "activation"), (pooling, POOLINGS, "pooling")):
+            if value not in allowed:
+                raise ValueError(f"model.{key}={value} is unknown: choose one of {', '.join(allowed)}")
         act, pool = ACTIVATIONS[activation], POOLINGS[pooling]
         super().__init__(
             OrderedDict(

@@ -13,7 +13,7 @@ STEMS = ("full", "small")
 
 
 def _strided(module: nn.Module) -> list[nn.Conv2d]:
-    return [one for one in module.modules() if isinstance(one, nn.Conv2d) and one.stride[0] > 1]
+    return [layer for layer in module.modules() if isinstance(layer, nn.Conv2d) and layer.stride[0] > 1]
 
 
 def _stages(features: Any, in_channels: int, stem: str) -> dict[str, nn.Module]:

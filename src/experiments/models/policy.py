@@ -73,8 +73,8 @@ class Normalise(nn.Module):
         return self._scaled(x)
 
     def _scaled(self, values: Tensor) -> Tensor:
-        known = self.observed
-        return ((values - known.mean) * known.scale).clamp_(-FAR, FAR)
+        statistics = self.observed
+        return ((values - statistics.mean) * statistics.scale).clamp_(-FAR, FAR)
 
 
 class TwinLayer(nn.Module):
@@ -133,9 +133,9 @@ class Memory(nn.Module):
 
     def forward(self, x: Observations) -> Observations:
         """Map (B, inputs) or (B, T, inputs) -> (B, units) or (B, T, units), and the state after the last step."""
-        one = x.values.ndim == 2
-        out, state = self.gru(x.values[:, None] if one else x.values, x.state[None].contiguous())
-        return Observations(out[:, 0] if one else out, state[0])
+        single = x.values.ndim == 2
+        out, state = self.gru(x.values[:, None] if single else x.values, x.state[None].contiguous())
+        return Observations(out[:, 0] if single else out, state[0])
 
 
 class ActorCritic(nn.Module):

@@ -139,14 +139,14 @@ class Recurrent(nn.Sequential):
         truncate: int | None,
         forget_bias: float | None,
     ) -> None:
-        for key, value, known in (
+        for key, value, allowed in (
             ("cell", cell, tuple(CELLS)),
             ("pooling", pooling, POOLINGS),
             ("nonlinearity", nonlinearity, ("tanh", "relu")),
             ("initial", initial, ("zero", "learned")),
         ):
-            if value not in known:
-                raise ValueError(f"model.{key}={value} is unknown: use {' or '.join(known)}")
+            if value not in allowed:
+                raise ValueError(f"model.{key}={value} is unknown: use {' or '.join(allowed)}")
         for key, number in (("embedding", embedding), ("hidden", hidden), ("layers", layers), ("truncate", truncate)):
             if number is not None and number < 1:
                 raise ValueError(f"model.{key}={number} must be 1 or more: try model.{key}=1")

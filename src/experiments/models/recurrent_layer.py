@@ -106,7 +106,7 @@ class RecurrentLayer(nn.Module):
         values = self.dropout(x.values)
         out, end = self._run(0, values, self.state if self.carry else None)
         if self.carry:
-            self.state = tuple(one.detach() for one in end)
+            self.state = tuple(tensor.detach() for tensor in end)
         if len(self.directions) == 2:
             back, _ = self._run(1, Sequences(values, x.lengths).reversed().values, None)
             out = torch.cat([out, Sequences(back, x.lengths).reversed().values], dim=2)
@@ -122,22 +122,22 @@ class RecurrentLayer(nn.Module):
         """
         kernel = self.directions[0]
         if state is None and self.initial is not None:
-            state = tuple(one.expand(len(values), -1) for one in self.initial[0])
-        given = None if state is None else tuple(one[None].contiguous().to(values.dtype) for one in state)
+            state = tuple(tensor.expand(len(values), -1) for tensor in self.initial[0])
+        given = None if state is None else tuple(tensor[None].contiguous().to(values.dtype) for tensor in state)
         if lengths is None:
             out, end = _run_kernel(kernel, values, given)
         else:  # the only way in which a fused kernel tells the state within a padded batch
             packed = nn.utils.rnn.pack_padded_sequence(values, lengths.cpu(), batch_first=True, enforce_sorted=False)
             packed, end = kernel(packed, _given(given))
             out, _ = nn.utils.rnn.pad_packed_sequence(packed, batch_first=True, total_length=values.shape[1])
-        return self.norm(out), tuple(one[0] for one in (end if isinstance(end, tuple) else (end,)))
+        return self.norm(out), tuple(tensor[0] for tensor in (end if isinstance(end, tuple) else (end,)))
 
     def _run(self, direction: int, values: Tensor, state: State | None) -> tuple[Tensor, State]:
         """Return all steps of one direction; (B, T, inputs) -> (B, T, hidden) and the state after step T."""
         kernel = self.directions[direction]
         if state is None and self.initial is not None:
             state = tuple(
-                one.expand(1, len(values), -1).contiguous().to(values.dtype) for one in self.initial[direction]
+                tensor.expand(1, len(values), -1).contiguous().to(values.dtype) for tensor in self.initial[direction]
             )
         recorded = self.recorded if direction == 0 else None
         cut = self.truncate if self.training and recorded is None else None
@@ -146,7 +146,7 @@ class RecurrentLayer(nn.Module):
         for chunk in values.split(max(1, step), dim=1):
             if pieces and cut:
                 assert state is not None
-                state = tuple(one.detach() for one in state)
+                state = tuple(tensor.detach() for tensor in state)
             out, end = _run_kernel(kernel, chunk, state)
             state = end if isinstance(end, tuple) else (end,)
             pieces.append(out)
@@ -163,7 +163,7 @@ def _run_kernel(kernel: nn.Module, values: Tensor, state: State | None) -> Any:
     """
     if values.device.type == "cpu" and torch.is_autocast_enabled("cpu") and not _has_bf16():
         with torch.autocast("cpu", enabled=False):
-            wide = None if state is None else tuple(one.float() for one in state)
+            wide = None if state is None else tuple(tensor.float() for tensor in state)
             return kernel(values.float(), _given(wide))
     return kernel(values, _given(state))
 

@@ -157,9 +157,11 @@ class RecurrentDecoder(TranslatorDecoder):
             vectors = torch.cat([vectors, fed[:, None].expand(-1, vectors.shape[1], -1)], dim=2)
         ends: list[Tensor] = []
         for place, layer in enumerate(self.layers):
-            given = tuple(one[None].contiguous() for one in moving[place * self.states : (place + 1) * self.states])
+            given = tuple(
+                tensor[None].contiguous() for tensor in moving[place * self.states : (place + 1) * self.states]
+            )
             vectors, end = layer(self.dropout(vectors), given if self.states == 2 else given[0])
-            ends += [one[0] for one in (end if isinstance(end, tuple) else (end,))]
+            ends += [tensor[0] for tensor in (end if isinstance(end, tuple) else (end,))]
         if self.kind == "luong":
             assert self.attention is not None
             context, weights = self.attention(vectors, state.fixed[1], state.fixed[0], state.fixed[2])

@@ -115,13 +115,13 @@ class SpeechRNN(nn.Sequential):
         pooling: str,
         dropout: float,
     ) -> None:
-        for key, value, known in (
+        for key, value, allowed in (
             ("features", features, ("log_mel", "mfcc")),
             ("cell", cell, tuple(CELLS)),
             ("pooling", pooling, POOLINGS),
         ):
-            if value not in known:
-                raise ValueError(f"model.{key}={value} is unknown: use {' or '.join(known)}")
+            if value not in allowed:
+                raise ValueError(f"model.{key}={value} is unknown: use {' or '.join(allowed)}")
         if len(kernel) != 2 or any(size % 2 == 0 or size < 1 for size in kernel):
             raise ValueError(f"model.kernel={list(kernel)} needs two odd sizes, frames and bands: try [5,5]")
         for key, number in (("bands", bands), ("hidden", hidden), ("layers", layers), ("stride", stride), ("hop", hop)):

@@ -52,14 +52,14 @@ def first_convolution(
     return layer
 
 
-def one_of(key: str, value: str, known: tuple[str, ...]) -> str:
+def one_of(key: str, value: str, choices: tuple[str, ...]) -> str:
     """Return the value, where it is known.
 
     Raises:
         ValueError: it is not.
     """
-    if value not in known:
-        raise ValueError(f"model.{key}={value} is unknown: choose one of {', '.join(known)}")
+    if value not in choices:
+        raise ValueError(f"model.{key}={value} is unknown: choose one of {', '.join(choices)}")
     return value
 
 

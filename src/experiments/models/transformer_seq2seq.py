@@ -71,7 +71,7 @@ class TransformerDecoder(TranslatorDecoder):
             attention = cast(nn.TransformerDecoderLayer, layer).multihead_attn
             size = attention.embed_dim
             both = F.linear(source.values, attention.in_proj_weight[size:], attention.in_proj_bias[size:])
-            fixed += [self._heads(one) for one in both.chunk(2, dim=2)]
+            fixed += [self._heads(tensor) for tensor in both.chunk(2, dim=2)]
             moving += [both.new_zeros(len(both), self.heads, 0, size // self.heads)] * 2
         return Decoding(tuple(fixed), tuple(moving))
 
@@ -81,8 +81,8 @@ class TransformerDecoder(TranslatorDecoder):
         x = (self.table(words) * self.scale)[:, None]  # (N, 1, size)
         x = x + place.to(x.dtype)
         moving: list[Tensor] = []
-        for number, one in enumerate(self.layers):
-            layer = cast(nn.TransformerDecoderLayer, one)
+        for number, stage in enumerate(self.layers):
+            layer = cast(nn.TransformerDecoderLayer, stage)
             attention = layer.self_attn
             projected = F.linear(layer.norm1(x), attention.in_proj_weight, attention.in_proj_bias)
             query, key, value = (self._heads(part) for part in projected.chunk(3, dim=2))
@@ -93,8 +93,8 @@ class TransformerDecoder(TranslatorDecoder):
             attention, size = layer.multihead_attn, layer.multihead_attn.embed_dim
             query = F.linear(layer.norm2(x), attention.in_proj_weight[:size], attention.in_proj_bias[:size])
             mask, keys, values = state.fixed[0], *state.fixed[1 + 2 * number : 3 + 2 * number]
-            found = F.scaled_dot_product_attention(self._heads(query), keys, values, attn_mask=mask)
-            x = x + attention.out_proj(self._joined(found))
+            mixed = F.scaled_dot_product_attention(self._heads(query), keys, values, attn_mask=mask)
+            x = x + attention.out_proj(self._joined(mixed))
             x = x + layer.linear2(F.gelu(layer.linear1(layer.norm3(x))))
         return self.norm(x)[:, 0], Decoding(state.fixed, tuple(moving))
 

@@ -96,7 +96,7 @@ def keep_ready(node: Any) -> None:
     data = make(node)
     data.prepare_data()
     data.setup("fit")
-    if data.bytes + sum(one.bytes for one in _ready.values()) <= _READY_BYTES:
+    if data.bytes + sum(ready.bytes for ready in _ready.values()) <= _READY_BYTES:
         _ready[key] = data
 
 
@@ -105,13 +105,13 @@ def build_model(config: DictConfig, spec: Any) -> Any:
     from experiments.system.hub import hub_name, published_folder
 
     source = config.model.get("source")
-    found = {"source": str(published_folder(source))} if source and hub_name(source, config.model) else {}
-    given = spec.inputs | hints(config.model, spec) | asked(config.task, spec) | found
+    folder_hint = {"source": str(published_folder(source))} if source and hub_name(source, config.model) else {}
+    given = spec.inputs | hints(config.model, spec) | asked(config.task, spec) | folder_hint
     with require_model_memory(config):
         model = make(config.model, **given)
     from torch.nn.parameter import is_lazy
 
-    if any(is_lazy(one) for one in (*model.parameters(), *model.buffers())):
+    if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
         raise UserError(
             f"{type(model).__name__} has lazy layers, whose sizes come with the first batch, and freezing and optimizers need them "
             "before: write the sizes, from the arguments it is made with, or call it once on zeros in its __init__"
@@ -123,9 +123,9 @@ def hints(node: Any, spec: Any) -> dict[str, Any]:
     """Return what a spec says beyond its inputs, as far as a model asks for it by name."""
     from inspect import signature
 
-    said: dict[str, Any] = getattr(spec, "hints", {})
-    taken = signature(locate(node["_target_"])).parameters if said else {}
-    return {key: value for key, value in said.items() if key in taken}
+    hinted: dict[str, Any] = getattr(spec, "hints", {})
+    taken = signature(locate(node["_target_"])).parameters if hinted else {}
+    return {key: value for key, value in hinted.items() if key in taken}
 
 
 def asked(node: Any, spec: Any) -> dict[str, Any]:

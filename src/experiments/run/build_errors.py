@@ -120,5 +120,5 @@ def _named_in(node: Any) -> list[str]:
     kind = locate(str(node["_target_"]))
     if not (isinstance(kind, type) and issubclass(kind, ModelCheckpoint)):
         return []
-    found = re.findall(r"\{(.*?)[:}]", filename)
-    return [name for name in found if name not in ("epoch", "step")]
+    fields = re.findall(r"\{(.*?)[:}]", filename)
+    return [name for name in fields if name not in ("epoch", "step")]

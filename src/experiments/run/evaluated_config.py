@@ -36,7 +36,7 @@ def with_overrides(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     kept = [f"{group}={option}" for group in ("task", "model") if (option := config.run.choices.get(group))]
     kept = [word for word in kept if f"{word.partition('=')[0]}=_given" not in own]  # an object of Python has no option
     changed = compose([*kept, *own, *overrides], config_dirs, recorded=True)
-    given, trained = ((one.data.get("gives") or {}).get("kind") for one in (changed, config))
+    given, trained = ((side.data.get("gives") or {}).get("kind") for side in (changed, config))
     if given and trained and given != trained and not {given, trained} <= {"boxes", "instances"}:
         raise UserError(
             f"data={changed.run.choices.data} gives {given} and the run was trained on {trained}: choose data of the same kind"
@@ -53,20 +53,22 @@ def judged_keys(config: DictConfig, overrides: Sequence[str]) -> list[str]:
     Raises:
         UserError: when an override changes more than what the test measures.
     """
-    found: list[str] = []
+    changed_keys: list[str] = []
     for word in overrides:
         group, _, key = _key(word).partition(".")
         key = key.partition(".")[0]
         if group not in ("model", "task", "freezing", "weights", "seed"):
             continue
-        known = ("metrics", *getattr(locate(config.task["_target_"]), "test_keys", ())) if is_ours(config.task) else ()
-        if group != "task" or key not in known:
-            also = f", or of the task {', '.join(known)}" if known else ""
+        test_keys = (
+            ("metrics", *getattr(locate(config.task["_target_"]), "test_keys", ())) if is_ours(config.task) else ()
+        )
+        if group != "task" or key not in test_keys:
+            also = f", or of the task {', '.join(test_keys)}" if test_keys else ""
             raise UserError(
                 f"{word} would evaluate another network than the run trained: override data or trainer{also}"
             )
-        found.append(key)
-    return found
+        changed_keys.append(key)
+    return changed_keys
 
 
 def _key(word: str) -> str:

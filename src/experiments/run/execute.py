@@ -164,8 +164,8 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
         close(trainer.loggers, FAILED)
         raise
     finally:
-        if found := told(trainer.loggers):
-            record.content["hyperparameters"] = found
+        if told_values := told(trainer.loggers):
+            record.content["hyperparameters"] = told_values
         # Layers may have been made late, by `configure_model`; with other strategies each process has a share of them.
         if not ours and isinstance(trainer.strategy, (SingleDeviceStrategy, DDPStrategy)):
             record.content["cost"] |= parameters_of(task)
@@ -240,10 +240,10 @@ def _splits(data: Any) -> dict[str, Any]:
 
     It is the data's own dictionary, not a copy: a task that leaves classes out changes it before training.
     """
-    found = getattr(data, "splits", None)
-    known = (str, int, float, list, dict, type(None))
-    if isinstance(found, dict) and all(isinstance(value, known) for value in found.values()):
-        return found
+    told_splits = getattr(data, "splits", None)
+    plain_types = (str, int, float, list, dict, type(None))
+    if isinstance(told_splits, dict) and all(isinstance(value, plain_types) for value in told_splits.values()):
+        return told_splits
     return {}
 
 
@@ -258,8 +258,8 @@ def _require_same_data(data: Any, checkpoint: Path, folder: Path, record: Record
         record.content["spec"] = to_plain(spec_in(checkpoint))  # as what is kept was learned
         raise
     counts = [
-        ", ".join(f"{said[split]} {split}" for split in ("train", "validation", "test") if split in said)
-        for said in (record.examples, record.content["data"])
+        ", ".join(f"{examples[split]} {split}" for split in ("train", "validation", "test") if split in examples)
+        for examples in (record.examples, record.content["data"])
     ]
     if counted and all(counts) and counts[0] != counts[1] and rank() == 0:
         log.warning("%s began with %s examples, and its data have %s now: it goes on with these.", folder, *counts)

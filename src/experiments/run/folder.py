@@ -154,12 +154,12 @@ def _claim(folder: Path, given: bool) -> Path:
                 )
             return folder
         for number in range(1, 10_000):  # two runs may begin within the second that names them
-            one = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+            candidate = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
             try:
-                one.mkdir()
+                candidate.mkdir()
             except FileExistsError:
                 continue
-            return one
+            return candidate
     except OSError as error:
         raise UserError(f"hydra.run.dir={folder} cannot be made ({error.strerror}): choose another folder") from error
     raise UserError(f"{folder} and 9,999 like it exist: clear the folder {folder.parent}")
@@ -193,9 +193,9 @@ def relocate(config: DictConfig, folder: Path) -> DictConfig:
 def moved(value: Any, old: str, new: str) -> Any:
     """Plain Python with every path at or below `old` taken to `new`."""
     if isinstance(value, dict):
-        return {key: moved(one, old, new) for key, one in value.items()}
+        return {key: moved(item, old, new) for key, item in value.items()}
     if isinstance(value, list):
-        return [moved(one, old, new) for one in value]
+        return [moved(item, old, new) for item in value]
     if isinstance(value, str) and (value == old or value.startswith(f"{old}/")):
         return new + value[len(old) :]
     return value

@@ -30,18 +30,18 @@ def is_ours(task: Any) -> bool:
     from experiments.tasks.base import Task
 
     target = str(task["_target_"])
-    found = locate(target)
-    if not inspect.isclass(found):  # a function that makes one, which is ours where it asks for what ours get
-        return "spec" in inspect.signature(found).parameters
-    if not issubclass(found, LightningModule):
-        other = any(base.__module__.startswith("pytorch_lightning") for base in found.__mro__)
+    target_class = locate(target)
+    if not inspect.isclass(target_class):  # a function that makes one, which is ours where it asks for what ours get
+        return "spec" in inspect.signature(target_class).parameters
+    if not issubclass(target_class, LightningModule):
+        other = any(base.__module__.startswith("pytorch_lightning") for base in target_class.__mro__)
         cure = (
             "import lightning as L in place of pytorch_lightning"
             if other
             else "name a LightningModule, or choose task="
         )
         raise UserError(f"task={target} is no LightningModule of lightning: {cure}")
-    return issubclass(found, Task)
+    return issubclass(target_class, Task)
 
 
 def shares_batches(data: Any) -> bool:
@@ -150,8 +150,8 @@ def parameters_of(task: Any) -> Mapping[str, int | None]:
     """Return what the record says of its size."""
     every = list(task.parameters())
     return {
-        "parameters": sum(one.numel() for one in every),
-        "trainable_parameters": sum(one.numel() for one in every if one.requires_grad),
+        "parameters": sum(parameter.numel() for parameter in every),
+        "trainable_parameters": sum(parameter.numel() for parameter in every if parameter.requires_grad),
         "flops_per_example": None,
     }
 

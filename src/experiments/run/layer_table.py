@@ -178,7 +178,9 @@ def example_input(spec: Any, model: nn.Module | None = None) -> Any:
         return Sequences(torch.zeros(1, spec.length, dtype=torch.long), torch.tensor([spec.length]))
     if isinstance(spec, PairSpec):
         lengths = (spec.length, spec.target_length)
-        return Pairs(*(Sequences(torch.zeros(1, one, dtype=torch.long), torch.tensor([one])) for one in lengths))
+        return Pairs(
+            *(Sequences(torch.zeros(1, length, dtype=torch.long), torch.tensor([length])) for length in lengths)
+        )
     if isinstance(spec, SequenceSpec):
         return Sequences(torch.zeros(1, spec.length, spec.features), torch.tensor([spec.length]))
     if isinstance(spec, AudioSpec):
@@ -307,7 +309,7 @@ def count(module: nn.Module) -> tuple[int, int]:
 
 
 def _since(name: str, module: nn.Module, begins: Mapping[str, int]) -> int:
-    learning = [inner for inner, one in module.named_parameters(prefix=name) if one.requires_grad]
+    learning = [inner for inner, parameter in module.named_parameters(prefix=name) if parameter.requires_grad]
     return min((begins.get(inner, 1) for inner in learning), default=1)
 
 

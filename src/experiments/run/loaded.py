@@ -93,8 +93,8 @@ class Loaded:
         if isinstance(answer, Tokens):
             return self.reader.decode([answer])[0]
         if isinstance(answer, dict):
-            return {key: self._in_words(one) for key, one in answer.items()}
-        return [self._in_words(one) for one in answer] if isinstance(answer, list) else answer
+            return {key: self._in_words(part) for key, part in answer.items()}
+        return [self._in_words(part) for part in answer] if isinstance(answer, list) else answer
 
 
 class _Remembered:

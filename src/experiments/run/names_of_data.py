@@ -30,14 +30,14 @@ def match_classes(data: Any, trained: Any, name: str) -> None:
     if type(data.spec) is not type(trained):
         return
     field = next(
-        (one for one in ("symbols", "classes") if getattr(data.spec, one, ()) and getattr(trained, one, ())), ""
+        (asked for asked in ("symbols", "classes") if getattr(data.spec, asked, ()) and getattr(trained, asked, ())), ""
     )
     theirs, ours = (tuple(getattr(spec, field, ())) for spec in (data.spec, trained))
     if theirs == ours:
         return
-    foreign = [one for one in theirs if one not in ours]
+    foreign = [label for label in theirs if label not in ours]
     if foreign:
-        shared = [one for one in theirs if one in ours]
+        shared = [label for label in theirs if label in ours]
         cure = f"choose data with these, or rename the {field}"
         if shared and field == "classes" and hasattr(data, "chosen"):
             cure = f"rename them, or leave them out with data.classes=[{','.join(shared)}]"
@@ -46,7 +46,7 @@ def match_classes(data: Any, trained: Any, name: str) -> None:
         )
     import torch
 
-    places = torch.tensor([ours.index(one) for one in theirs])
+    places = torch.tensor([ours.index(label) for label in theirs])
     before = data.on_after_batch_transfer
 
     def renumber(target: Any) -> Any:
@@ -54,9 +54,9 @@ def match_classes(data: Any, trained: Any, name: str) -> None:
             return target
         if target.is_floating_point():
             return target.new_zeros(*target.shape[:-1], len(ours)).index_copy_(-1, places.to(target.device), target)
-        found = places.to(target.device)[target.clamp(0, len(places) - 1)]
+        changed = places.to(target.device)[target.clamp(0, len(places) - 1)]
         counts = (target >= 0) & (target < len(places))
-        return torch.where(counts, found, target)  # what counts for nothing stays so
+        return torch.where(counts, changed, target)  # what counts for nothing stays so
 
     def after(batch: Any, dataloader_idx: int) -> Any:
         inputs, target, *rest = before(batch, dataloader_idx)
@@ -94,7 +94,7 @@ def require_names(given: Any, trained: Any, name: str, source: str, but: str = "
             raise UserError(
                 f"{name} has its {word} in another order ({_some(theirs)}) than {source} ({_some(ours)}): bring them into that order"
             )
-        foreign = [one for one in theirs if one not in ours]
+        foreign = [label for label in theirs if label not in ours]
         raise UserError(
             f"{name} has {word} that {source} does not know ({_some(foreign)}); it knows {_some(ours)}: choose data with these, "
             f"or rename the {word}"
@@ -116,7 +116,7 @@ def require_same_names(spec: Any, checkpoint: Path, folder: Path) -> None:
     if type(before) is not type(spec):
         return  # of an earlier version, or nothing of ours
     for word in ("classes", *_NAMED):
-        ours, theirs = (tuple(getattr(one, word, None) or ()) for one in (before, spec))
+        ours, theirs = (tuple(getattr(published, word, None) or ()) for published in (before, spec))
         if ours != theirs:
             raise UserError(
                 f"the data have {word} ({_some(theirs)}) that are not those {folder} has learned from ({_some(ours)}): restore the data,"
@@ -132,7 +132,9 @@ def trained_spec(weights: str | None) -> Any:
         return None
     path = Path(str(weights))
     folders = [path, *path.parents[:2]] if path.exists() else []
-    folder = next((one for one in folders if (one / "config.yaml").is_file() and (one / "record.json").is_file()), None)
+    folder = next(
+        (place for place in folders if (place / "config.yaml").is_file() and (place / "record.json").is_file()), None
+    )
     try:
         return from_plain(read_record(folder)["spec"]) if folder else spec_in(path)
     except (UserError, KeyError, TypeError):  # an older or a damaged record, or a module without a spec
@@ -168,7 +170,7 @@ def require_tokens(data: Any, spec: Any, trained: Any, weights: str) -> None:
     parts = {"tokenizer": data.get("tokenizer")} | {
         f"tokenizers.{side}": several.get(side) for side in ("source", "target")
     }
-    fitted = next((key for key, one in parts.items() if one and one.get("source") is None), None)
+    fitted = next((key for key, part_name in parts.items() if part_name and part_name.get("source") is None), None)
     if fitted is None or not hasattr(spec, "vocabulary"):
         return
     if hasattr(trained, "vocabulary"):

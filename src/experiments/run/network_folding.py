@@ -35,13 +35,13 @@ def legible(drawn: NetworkPlan, fits: Callable[[NetworkPlan], bool]) -> tuple[Ne
             return coarse, True
         place = max(
             reversed(foldable),
-            key=lambda one: (-_size(_innermost(coarse.panels[one], coarse)), len(coarse.panels[one].boxes)),
+            key=lambda place: (-_size(_innermost(coarse.panels[place], coarse)), len(coarse.panels[place].boxes)),
         )
         levels[place] += 1
         coarse = _folded(drawn, levels)
     for place in range(len(levels)):  # what was folded early may have its place since a larger one was
         while levels[place]:
-            finer = _folded(drawn, [level - (one == place) for one, level in enumerate(levels)])
+            finer = _folded(drawn, [level - (index == place) for index, level in enumerate(levels)])
             if not fits(finer):
                 break
             coarse = finer
@@ -74,9 +74,9 @@ def _innermost(panel: PlanPanel, drawn: NetworkPlan) -> list[tuple[BlockPath, li
             if not runs or runs[-1][0] != path or len(path) < depth:
                 runs.append((path, []))
             runs[-1][1].append(number)
-        found = [(path, numbers) for path, numbers in runs if len(numbers) > 1]
-        if found and len(found[0][1]) < len(panel.boxes):
-            return found
+        repeated = [(path, numbers) for path, numbers in runs if len(numbers) > 1]
+        if repeated and len(repeated[0][1]) < len(panel.boxes):
+            return repeated
     return [((panel.name,), list(panel.boxes))]
 
 
@@ -89,33 +89,35 @@ def _contract(numbers: list[int], title: str, panel: PlanPanel, drawn: NetworkPl
     boxes, inside, first = drawn.boxes, set(numbers), numbers[0]
     frames = [(framed, text) for framed, text in panel.frames if set(framed) & inside]
     around = [text for framed, text in frames if set(framed) == inside]
-    parameters = sum(boxes[one].parameters for one in numbers)
-    trainable = sum(boxes[one].trainable for one in numbers)
-    words = _contents(numbers, drawn, {one: text for framed, text in frames if set(framed) < inside for one in framed})
+    parameters = sum(boxes[number].parameters for number in numbers)
+    trainable = sum(boxes[number].trainable for number in numbers)
+    words = _contents(
+        numbers, drawn, {number: text for framed, text in frames if set(framed) < inside for number in framed}
+    )
     if (
-        any(boxes[one].lines[0] == ATTENTION for one in numbers)
+        any(boxes[number].lines[0] == ATTENTION for number in numbers)
         and title
         and ATTENTION not in title
         and len(numbers) < 6
     ):
         title += f" {ATTENTION}"
     repeats = next((text for text in around if text.startswith("×")), "")
-    alone = all(drawn.nodes[one].auxiliary for one in numbers)
+    alone = all(drawn.nodes[number].auxiliary for number in numbers)
     title, aside = AUXILIARY.split(", ") if alone else (title, "")
-    shape = next((boxes[one].output for one in reversed(numbers) if boxes[one].output), "")
+    shape = next((boxes[number].output for number in reversed(numbers) if boxes[number].output), "")
     each = " each" if repeats and parameters else ""
     below = " · ".join(filter(None, [shape, f"{parameters:,}{each}" if parameters else ""])) if title else ""
     head = " ".join(filter(None, [title, repeats]))
     lines = [line for line in (head, aside, *words, below) if line]
-    sources = {source for one in numbers for source in boxes[one].sources} - inside
+    sources = {source for number in numbers for source in boxes[number].sources} - inside
     boxes[first] = Box(lines, "layer", parameters, trainable, sources, shape)
-    for one in numbers[1:]:
-        del boxes[one]
+    for number in numbers[1:]:
+        del boxes[number]
     for box in boxes.values():
-        box.sources = {first if one in inside else one for one in box.sources}
-    panel.boxes = [one for one in panel.boxes if one not in inside or one == first]
+        box.sources = {first if source in inside else source for source in box.sources}
+    panel.boxes = [kept_box for kept_box in panel.boxes if kept_box not in inside or kept_box == first]
     panel.frames = [
-        ([one for one in framed if one not in inside or one == first], text)
+        ([kept_box for kept_box in framed if kept_box not in inside or kept_box == first], text)
         for framed, text in panel.frames
         if set(framed) - inside or not inside
     ]
@@ -133,9 +135,9 @@ def _title(path: BlockPath, node: Node) -> str:
 def _contents(numbers: list[int], drawn: NetworkPlan, repeats: dict[int, str]) -> list[str]:
     """Return what is inside in two lines at most, as `6 conv, max pool, concat`."""
     counts: Counter[str] = Counter()
-    for one in numbers:
-        box, node = drawn.boxes[one], drawn.nodes[one]
-        times = int(repeats[one][2:]) if repeats.get(one, "").startswith("× ") else 1
+    for number in numbers:
+        box, node = drawn.boxes[number], drawn.nodes[number]
+        times = int(repeats[number][2:]) if repeats.get(number, "").startswith("× ") else 1
         word = box.lines[0] if box.kind == "operator" or node.module is None else _first_words(box.lines[0])
         word, _, more = word.partition(" × ")
         counts[word] += times * int(more or 1)

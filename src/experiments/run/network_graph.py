@@ -127,7 +127,7 @@ def depth(nodes: list[Node]) -> int:
     """Layers with weights on the longest way through the network, as papers count them: 50 of a ResNet-50."""
     longest: list[int] = []
     for node in nodes:
-        before = max((longest[one] for one in node.sources), default=0)
+        before = max((longest[source] for source in node.sources), default=0)
         longest.append(before + (isinstance(node.module, _WEIGHTY) or node.kind == "Conv1D"))  # that of GPT-2 is dense
     return max(longest, default=0)
 
@@ -207,7 +207,7 @@ class _Tracer(WatchedOperations):
         number = self._inside[1]
         self._inside = None
         self.nodes[number] = replace(self.nodes[number], output=output_shape(output))
-        if isinstance(output, Tensor) and any(output is one for one in args):
+        if isinstance(output, Tensor) and any(output is argument for argument in args):
             output = output.view_as(output)  # so that the input keeps its own source
         for tensor in _tensors(output):
             self._mark(tensor, frozenset({number}))
@@ -229,7 +229,7 @@ class _Tracer(WatchedOperations):
         comes from.
         """
         function = name.rstrip("_")
-        given = {self._from[id(one)] for one in tensors if id(one) in self._from}
+        given = {self._from[id(value)] for value in tensors if id(value) in self._from}
         sources = next(iter(given), frozenset())
         spans = self.weights.of(tensors)
         if not given:
@@ -292,7 +292,7 @@ class _Tracer(WatchedOperations):
         return f"{running}.{parts[0]}.{parts[1]}" if listed and len(parts) > 1 else running
 
     def _sources(self, tensors: list[Tensor]) -> frozenset[int]:
-        return frozenset().union(*(self._from.get(id(one), frozenset()) for one in tensors))
+        return frozenset().union(*(self._from.get(id(tensor), frozenset()) for tensor in tensors))
 
     def _mark(self, tensor: Tensor, sources: frozenset[int]) -> None:
         self._from[id(tensor)] = sources
@@ -314,7 +314,7 @@ def _as_layer(function: str, args: Any) -> nn.Module | None:
         return kind(_pair(size), _pair(stride))
     if function == "_adaptive_avg_pool2d":
         return nn.AdaptiveAvgPool2d(_pair(rest[0]))
-    if function == "mean" and values.dim() == 4 and rest and {one % 4 for one in rest[0]} == {2, 3}:
+    if function == "mean" and values.dim() == 4 and rest and {axis % 4 for axis in rest[0]} == {2, 3}:
         return nn.AdaptiveAvgPool2d(1)
     return None
 
@@ -328,8 +328,8 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, (tuple, list)):
-        for one in value:
-            yield from _tensors(one)
+        for item in value:
+            yield from _tensors(item)
     elif isinstance(value, dict):
-        for one in value.values():
-            yield from _tensors(one)
+        for item in value.values():
+            yield from _tensors(item)

@@ -24,22 +24,22 @@ def _attention(nodes: Nodes) -> Nodes:
     """Makes one node of softmax(query · key) · value."""
     readers: dict[int, set[int]] = {}
     for number, node in nodes.items():
-        for one in node.sources:
-            readers.setdefault(one, set()).add(number)
+        for before in node.sources:
+            readers.setdefault(before, set()).add(number)
     for number, node in list(nodes.items()):
         if node.kind != "·":
             continue
         for source in node.sources:
             inside, kind = _scores(source, nodes)
-            if not inside or not all(readers[one] <= {*inside, number} for one in inside):
+            if not inside or not all(readers[part] <= {*inside, number} for part in inside):
                 continue
             read = {one for part in (*inside, number) for one in nodes[part].sources} - set(inside)
             nodes[number] = replace(
-                node, kind=kind, sources=tuple(sorted(read)), parameters=sum(nodes[one].parameters for one in inside),
-                trainable=sum(nodes[one].trainable for one in inside),
+                node, kind=kind, sources=tuple(sorted(read)), parameters=sum(nodes[part].parameters for part in inside),
+                trainable=sum(nodes[part].trainable for part in inside),
             )  # fmt: skip
-            for one in inside:
-                del nodes[one]
+            for part in inside:
+                del nodes[part]
             break
     return nodes
 
@@ -55,7 +55,13 @@ def _scores(number: int, nodes: Mapping[int, Node]) -> tuple[list[int], str]:
     inside.append(number)
     behind, way = nodes[number].sources, list(inside)
     while behind:
-        before = max(behind, key=lambda one: (nodes[one].kind == "·" or nodes[one].kind.startswith(_BETWEEN), one))
+        before = max(
+            behind,
+            key=lambda candidate: (
+                nodes[candidate].kind == "·" or nodes[candidate].kind.startswith(_BETWEEN),
+                candidate,
+            ),
+        )
         if nodes[before].module is not None or nodes[before].kind == "input":
             break
         way.append(before)
@@ -75,7 +81,7 @@ def _run_once(nodes: Nodes) -> Nodes:
     instead: dict[int, int] = {}
     out: Nodes = {}
     for number, node in nodes.items():
-        sources = tuple(sorted({instead.get(one, one) for one in node.sources}))
+        sources = tuple(sorted({instead.get(source, source) for source in node.sources}))
         key: tuple[object, ...] = (node.name, node.kind, str(node.module))
         if node.module is None or next(node.module.parameters(), None) is None:
             key = (*key, sources)
@@ -85,7 +91,7 @@ def _run_once(nodes: Nodes) -> Nodes:
             continue
         stays = instead[number] = first[key]
         old = out[stays]
-        more = {one for one in sources if one < stays}  # what it reads of itself is a loop
+        more = {source for source in sources if source < stays}  # what it reads of itself is a loop
         out[stays] = replace(
             old, sources=tuple(sorted({*old.sources, *more})), times=old.times + 1,
             parameters=old.parameters + node.parameters, trainable=old.trainable + node.trainable,

@@ -89,7 +89,7 @@ def plan(nodes: Sequence[Node], only: str | None = None) -> NetworkPlan:
         only: name of the one stage or block to draw.
     """
     kept = {number: node for number, node in merged(nodes).items() if only is None or _inside(node, only)}
-    sources = {number: {one for one in node.sources if one in kept} for number, node in kept.items()}
+    sources = {number: {source for source in node.sources if source in kept} for number, node in kept.items()}
     follows = _followers(kept, sources)
     boxes = {number: _box(kept[number], sources[number]) for number in kept if number not in follows}
     for number, box in boxes.items():
@@ -109,7 +109,7 @@ def plan(nodes: Sequence[Node], only: str | None = None) -> NetworkPlan:
             number = _root(number, follows)
         elif not panels or panels[-1].name != stage:
             panels.append(PlanPanel(stage, "", 0, 0))
-        panel = next(one for one in reversed(panels) if one.name == stage)
+        panel = next(earlier for earlier in reversed(panels) if earlier.name == stage)
         if node.output is not None and not node.auxiliary:
             several = node.kind == "input" and panel.output
             panel.output = f"{panel.output} and {_shape(node.output)}" if several else _shape(node.output)
@@ -138,8 +138,8 @@ def _followers(kept: dict[int, Node], sources: dict[int, set[int]]) -> dict[int,
     """Layers that stand in the box of the one before them."""
     readers: dict[int, int] = {}
     for used in sources.values():
-        for one in used:
-            readers[one] = readers.get(one, 0) + 1
+        for source in used:
+            readers[source] = readers.get(source, 0) + 1
     return {
         number: next(iter(sources[number]))
         for number, node in kept.items()
@@ -234,8 +234,9 @@ def _repeat_at(depth: int, panel: PlanPanel, kept: dict[int, Node], boxes: dict[
 def _common(numbers: Sequence[int], kept: dict[int, Node]) -> int:
     """Return how many first parts the names of all boxes of a stage share."""
     paths, common = [kept[number].path for number in numbers], 0
-    while len({one[common] for one in paths if len(one) > common + 1}) == 1 and all(
-        len(one) <= common or one[common] == next(each[common] for each in paths if len(each) > common) for one in paths
+    while len({path[common] for path in paths if len(path) > common + 1}) == 1 and all(
+        len(path) <= common or path[common] == next(each[common] for each in paths if len(each) > common)
+        for path in paths
     ):
         common += 1
     return common
@@ -244,7 +245,7 @@ def _common(numbers: Sequence[int], kept: dict[int, Node]) -> int:
 def _name_auxiliary(panel: PlanPanel, kept: dict[int, Node], boxes: dict[int, Box]) -> None:
     """Says in the first box of each head that runs in training alone what it is."""
     for number in panel.boxes:
-        if kept[number].auxiliary and not any(kept[one].auxiliary for one in boxes[number].sources):
+        if kept[number].auxiliary and not any(kept[source].auxiliary for source in boxes[number].sources):
             boxes[number].lines.insert(1, AUXILIARY)
 
 
@@ -255,7 +256,8 @@ def _same(first: list[int], other: list[int], boxes: dict[int, Box]) -> bool:
     return all(
         boxes[a].lines == boxes[b].lines
         and (boxes[a].trainable > 0) == (boxes[b].trainable > 0)
-        and {shift[0].get(one, -1) for one in boxes[a].sources} == {shift[1].get(one, -1) for one in boxes[b].sources}
+        and {shift[0].get(source, -1) for source in boxes[a].sources}
+        == {shift[1].get(source, -1) for source in boxes[b].sources}
         for a, b in zip(first, other, strict=True)
     )
 
@@ -267,7 +269,7 @@ def _leave_out(gone: list[int], stays: list[int], panel: PlanPanel, boxes: dict[
         del boxes[number]
     panel.boxes = [number for number in panel.boxes if number not in instead]
     for box in boxes.values():
-        box.sources = {instead.get(one, one) for one in box.sources}
+        box.sources = {instead.get(source, source) for source in box.sources}
 
 
 def _repeat_panels(whole: NetworkPlan, kept: dict[int, Node]) -> None:
@@ -295,7 +297,7 @@ def _repeat_panels(whole: NetworkPlan, kept: dict[int, Node]) -> None:
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:
-    return "" if not shape else " × ".join(f"{one}" for one in shape)
+    return "" if not shape else " × ".join(f"{side}" for side in shape)
 
 
 def _below(shape: str, parameters: int) -> str:

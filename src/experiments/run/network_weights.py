@@ -28,12 +28,14 @@ class WeightLedger:
     def __init__(self, model: nn.Module) -> None:
         self._modules = dict(model.named_modules())
         self._parameters = dict(model.named_parameters())
-        self._spans = {id(one): frozenset({(name, 0, one.numel())}) for name, one in self._parameters.items()}
+        self._spans = {
+            id(parameter): frozenset({(name, 0, parameter.numel())}) for name, parameter in self._parameters.items()
+        }
         self._counted: dict[str, set[tuple[int, int]]] = {}
 
     def of(self, tensors: Iterable[Tensor]) -> frozenset[Span]:
         """Return what of the parameters these tensors are made of."""
-        return frozenset().union(*(self._spans.get(id(one), frozenset()) for one in tensors))
+        return frozenset().union(*(self._spans.get(id(tensor), frozenset()) for tensor in tensors))
 
     def follow(self, function: str, spans: frozenset[Span], out: Tensor) -> None:
         """Notes that a tensor is made of these alone."""
@@ -47,7 +49,7 @@ class WeightLedger:
         total = learning = 0
         for name, start, size in spans:
             seen, whole = self._counted.setdefault(name, set()), self._parameters[name].numel()
-            new = 0 if (start, size) in seen else max(0, min(size, whole - sum(one for _, one in seen)))
+            new = 0 if (start, size) in seen else max(0, min(size, whole - sum(length for _, length in seen)))
             seen.add((start, new))
             total += new
             learning += new if self._parameters[name].requires_grad else 0
@@ -65,7 +67,7 @@ class WeightLedger:
         """Return name, kind and module of the layer that an operation with such parameters is: `dense`, `convolution`, or an
         operator with the parameter's name.
         """
-        name, start, size = min(spans, key=lambda one: (_is_bias(one[0]), one[0]))
+        name, start, size = min(spans, key=lambda span: (_is_bias(span[0]), span[0]))
         holder, _, part = name.rpartition(".")
         owner = self._modules[holder]
         if isinstance(owner, nn.MultiheadAttention) and part.startswith("in_proj"):

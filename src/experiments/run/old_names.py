@@ -75,9 +75,9 @@ def with_new_names(value: Any) -> Any:
     """Gives a copy of plain Python in which every `_target_` has the name of today."""
     if isinstance(value, dict):
         return {
-            key: renamed(one) if key == "_target_" and isinstance(one, str) else with_new_names(one)
-            for key, one in value.items()
+            key: renamed(item) if key == "_target_" and isinstance(item, str) else with_new_names(item)
+            for key, item in value.items()
         }
     if isinstance(value, list):
-        return [with_new_names(one) for one in value]
+        return [with_new_names(item) for item in value]
     return value

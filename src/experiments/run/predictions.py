@@ -49,11 +49,11 @@ def predictions_of(folder: Path, returned: bool) -> tuple[list[Any], list[str]]:
         )
     trainer = build_trainer(config, callbacks=False, shares=shares_batches(data))
     own = {name: node for name, node in (config.callbacks or {}).items() if node and not _of_ours(node)}
-    writers = [one for one in several(own) if isinstance(one, BasePredictionWriter)]
+    writers = [callback for callback in several(own) if isinstance(callback, BasePredictionWriter)]
     trainer.callbacks.extend(writers)
     with lightning_in_words():
         try:
-            found = trainer.predict(
+            outputs = trainer.predict(
                 read_by_trainer(task),
                 datamodule=data,
                 return_predictions=returned or not writers,
@@ -68,8 +68,8 @@ def predictions_of(folder: Path, returned: bool) -> tuple[list[Any], list[str]]:
                 f"({in_short(error)}): add a predict_step, or use experiments.load({str(folder)!r}).task in Python"
             ) from error
     by_loader = len(trainer.num_predict_batches) > 1
-    batches = [batch for loader in found or [] for batch in loader] if by_loader else list(found or [])
-    return batches, [type(one).__name__ for one in writers]
+    batches = [batch for loader in outputs or [] for batch in loader] if by_loader else list(outputs or [])
+    return batches, [type(writer).__name__ for writer in writers]
 
 
 def _usual_step_failed(error: Exception) -> bool:

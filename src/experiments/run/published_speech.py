@@ -56,4 +56,4 @@ def _symbols(folder: Path) -> tuple[str, ...]:
         letters = {name.lower() for name in names if len(name) == 1}
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{path} cannot be read ({error}): fetch it again") from error
-    return tuple(sorted({" " if one == "|" else one for one in letters}))
+    return tuple(sorted({" " if letter == "|" else letter for letter in letters}))

@@ -29,8 +29,8 @@ def give(group: str, thing: Any) -> tuple[str, str, list[str]]:
     group = _group(group, kind)
     name = f"{kind.__module__}.{kind.__qualname__}"
     if not inspect.isclass(thing):
-        number = sum(known.startswith(f"{name}#") for known in _objects) + 1
-        name = next((known for known, one in _objects.items() if one is thing), f"{name}#{number}")
+        number = sum(known_name.startswith(f"{name}#") for known_name in _objects) + 1
+        name = next((known_name for known_name, held in _objects.items() if held is thing), f"{name}#{number}")
     _objects[name] = thing
     made = "false" if inspect.isclass(thing) else "true"
     return group, kind.__name__, [f"{group}={OPTION}", f"{group}.object={quoted(name)}", f"{group}.made={made}"]
@@ -90,7 +90,7 @@ def network(object: str, made: bool, **shapes: Any) -> Any:
     if made:
         return copy.deepcopy(thing)  # the run begins with its values, and changes none
     taken = inspect.signature(thing).parameters
-    anything = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values())
+    anything = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken.values())
     return thing(**{name: value for name, value in shapes.items() if anything or name in taken})
 
 

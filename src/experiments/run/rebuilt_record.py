@@ -71,8 +71,8 @@ def hashes(folder: Path) -> dict[str, str]:
 
 def hashes_of_kept(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of the other files that a run's answers depend on, tokenizers and published sizes, by their place."""
-    found = [*folder.glob("*tokenizer*.json"), *(folder / "published").glob("*")]
-    return {path.relative_to(folder).as_posix(): digest([path]) for path in sorted(found) if path.is_file()}
+    files = [*folder.glob("*tokenizer*.json"), *(folder / "published").glob("*")]
+    return {path.relative_to(folder).as_posix(): digest([path]) for path in sorted(files) if path.is_file()}
 
 
 def require_unchanged(folder: Path, checkpoint: Path, record: Mapping[str, Any]) -> None:
@@ -85,8 +85,8 @@ def require_unchanged(folder: Path, checkpoint: Path, record: Mapping[str, Any])
     wanted = {checkpoint: recorded.get(checkpoint.name)} if isinstance(recorded, dict) else {}
     if isinstance(kept, dict):
         wanted |= {folder / name: kept[name] for name in hashes_of_kept(folder) if name in kept}
-    for path, one in wanted.items():
-        if one and path.is_file() and digest([path]) != one:
+    for path, checksum in wanted.items():
+        if checksum and path.is_file() and digest([path]) != checksum:
             raise UserError(
                 f"{path} is not the file that its run wrote (its SHA-256 is another one than in record.json): restore it "
                 "from a copy, or train again"

@@ -57,7 +57,7 @@ def code_state() -> dict[str, Any]:
 def own_code(config: dict[str, Any]) -> dict[str, str]:
     """Return a hash of the sources of every user's package whose classes a config names, by its name."""
     names = sorted({target.partition(".")[0] for target in targets_of(config)})
-    return {name: found for name in names if (found := own_sources(name))}
+    return {name: sources for name in names if (sources := own_sources(name))}
 
 
 @lru_cache
@@ -139,8 +139,8 @@ class Record:
             "overrides": config["run"]["overrides"],
         }
         if config["data"].get("env"):
-            known = self.content["environment"]
-            known["versions"] = known["versions"] | _versions(_SIMULATORS)
+            about = self.content["environment"]
+            about["versions"] = about["versions"] | _versions(_SIMULATORS)
 
     def __getitem__(self, key: str) -> Any:
         return self.content[key]
@@ -196,8 +196,8 @@ def own_module(record: dict[str, Any]) -> str | None:
     if (record.get("choices") or {}).get("model") is not None:
         return None
     # Of a run that ended before it was built, or of earlier versions.
-    found = (record.get("settings") or {}).get("task._target_")
-    return None if found is None else str(found)
+    target = (record.get("settings") or {}).get("task._target_")
+    return None if target is None else str(target)
 
 
 _REBUILT = "it is written anew by experiments train resume={}"
@@ -222,7 +222,10 @@ def unlike_a_record(content: Any) -> str | None:
     if wrong:
         return f"its {wrong[0]} is {kind_of(content[wrong[0]])}"
     metrics, seconds = content.get("metrics", {}), content.get("cost", {}).get("seconds")
-    for name, value in {**{f"metrics.{name}": one for name, one in metrics.items()}, "cost.seconds": seconds}.items():
+    for name, value in {
+        **{f"metrics.{name}": number for name, number in metrics.items()},
+        "cost.seconds": seconds,
+    }.items():
         if value is not None and not (isinstance(value, int | float) and abs(value) < 1e300):  # false for NaN
             return f"its {name} is no number"
     return None

@@ -43,9 +43,9 @@ def choose(trainer: Any, task: Any, folder: Path) -> Tested:
     from experiments.callbacks.checkpoint_files import keep_last_as_best, unusable
 
     place = folder / "checkpoints"
-    ours = [one for one in trainer.callbacks if isinstance(one, Checkpoints)]
-    averages = any(isinstance(one, WeightAveraging) for one in trainer.callbacks)
-    if any(isinstance(one, StochasticWeightAveraging) for one in trainer.callbacks):
+    ours = [callback for callback in trainer.callbacks if isinstance(callback, Checkpoints)]
+    averages = any(isinstance(callback, WeightAveraging) for callback in trainer.callbacks)
+    if any(isinstance(callback, StochasticWeightAveraging) for callback in trainer.callbacks):
         trainer.save_checkpoint(place / AVERAGED, weights_only=True)
         return Tested(AVERAGED, "averaged")
     if ours and ours[0].best is not None and (lost := unusable(place / "best.ckpt")):
@@ -57,7 +57,9 @@ def choose(trainer: Any, task: Any, folder: Path) -> Tested:
         load_checkpoint(task, place / "best.ckpt")
         kind = "averaged" if averages else "best"
         return Tested("best.ckpt", kind, ours[0].best_epoch, dict(ours[0].best_metrics))
-    theirs = [one for one in trainer.callbacks if isinstance(one, ModelCheckpoint) and one.best_model_path]
+    theirs = [
+        callback for callback in trainer.callbacks if isinstance(callback, ModelCheckpoint) and callback.best_model_path
+    ]
     if theirs:
         path = Path(theirs[0].best_model_path)
         load_checkpoint(task, path)
@@ -84,14 +86,14 @@ def checkpoint_to_resume(trainer: Any, folder: Path) -> Path | None:
     from experiments.callbacks.checkpoint import Checkpoints
     from experiments.callbacks.checkpoint_files import newest_whole
 
-    if any(isinstance(one, Checkpoints) for one in trainer.callbacks):
+    if any(isinstance(callback, Checkpoints) for callback in trainer.callbacks):
         return newest_whole(folder / "checkpoints")
-    for one in (one for one in trainer.callbacks if isinstance(one, ModelCheckpoint)):
-        one.dirpath = str(one.dirpath or folder / "checkpoints")
-        if not Path(one.dirpath).resolve().is_relative_to(folder.resolve()):
+    for callback in (saver for saver in trainer.callbacks if isinstance(saver, ModelCheckpoint)):
+        callback.dirpath = str(callback.dirpath or folder / "checkpoints")
+        if not Path(callback.dirpath).resolve().is_relative_to(folder.resolve()):
             log.warning(
                 "ModelCheckpoint writes to %s, where no resume of this run looks: give it dirpath: ${run.dir}/checkpoints",
-                one.dirpath,
+                callback.dirpath,
             )
     return newest_whole(folder / "checkpoints", folder)
 

@@ -36,7 +36,7 @@ def quiet() -> None:
         logging.getLogger(f"lightning.pytorch.{name}").setLevel(logging.INFO)
     shared = logging.getLogger("lightning.pytorch.utilities.rank_zero")  # through which all of Lightning speaks
     shared.setLevel(logging.INFO)
-    if not any(getattr(one, "__name__", "") == _reports.__name__ for one in shared.filters):
+    if not any(getattr(known_filter, "__name__", "") == _reports.__name__ for known_filter in shared.filters):
         shared.addFilter(_reports)
     warnings.filterwarnings("ignore", module=rf"lightning\.(?!pytorch\.({'|'.join(_REPORTING)})\b)")
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")  # of a resumed run
@@ -90,10 +90,10 @@ def build_trainer(config: DictConfig, callbacks: bool = True, shares: bool = Tru
     built, bar = _arranged(callbacks_of(config.callbacks) if callbacks else [], given, ProgressBar)
     checkpoints, sampler = given.get("enable_checkpointing"), given.get("use_distributed_sampler")
     if checkpoints is None:  # else Lightning adds its own
-        checkpoints = any(isinstance(one, Checkpoint) for one in built)
+        checkpoints = any(isinstance(callback, Checkpoint) for callback in built)
     defaults = {"enable_model_summary": False, "num_sanity_val_steps": 0, "default_root_dir": config.run.dir}
     plugins = _plugins(given.get("plugins"))
-    by_plugin = config.precision.name == "32-true" and any(isinstance(one, Precision) for one in plugins)
+    by_plugin = config.precision.name == "32-true" and any(isinstance(plugin, Precision) for plugin in plugins)
     fixed = {
         "precision": None if by_plugin else config.precision.name,
         "callbacks": built,
@@ -121,14 +121,14 @@ def _arranged(built: list[Any], given: dict[str, Any], bars: type) -> tuple[list
     from experiments.callbacks.same_batches import SameBatches
 
     wanted = given.get("enable_progress_bar")
-    theirs = wanted is not False and (bool(wanted) or any(isinstance(one, bars) for one in built))
+    theirs = wanted is not False and (bool(wanted) or any(isinstance(callback, bars) for callback in built))
     if theirs or wanted is False:
-        built = [one for one in built if not isinstance(one, Progress)]
+        built = [callback for callback in built if not isinstance(callback, Progress)]
     if given.get("overfit_batches"):
         built = [*built, SameBatches()]
     if given.get("enable_checkpointing") is False:
-        built = [one for one in built if not isinstance(one, Checkpoints)]
-    elif not any(isinstance(one, Checkpoints) for one in built):
+        built = [callback for callback in built if not isinstance(callback, Checkpoints)]
+    elif not any(isinstance(callback, Checkpoints) for callback in built):
         built = [WithinAnEpoch(), *built]
     return built, theirs
 
@@ -141,8 +141,8 @@ def _plugins(given: Any) -> list[Any]:
     from experiments.callbacks.checkpoint_files import AtomicCheckpointIO
 
     listed: Sequence[Any] = given if isinstance(given, (list, tuple)) else [given]
-    found = [one for one in listed if one is not None]
-    for one in found:
-        if isinstance(one, AsyncCheckpointIO):
-            one.checkpoint_io = AtomicCheckpointIO()  # which it takes where it has none yet
-    return found if any(isinstance(one, CheckpointIO) for one in found) else [*found, AtomicCheckpointIO()]
+    plugins = [plugin for plugin in listed if plugin is not None]
+    for plugin in plugins:
+        if isinstance(plugin, AsyncCheckpointIO):
+            plugin.checkpoint_io = AtomicCheckpointIO()  # which it takes where it has none yet
+    return plugins if any(isinstance(saver, CheckpointIO) for saver in plugins) else [*plugins, AtomicCheckpointIO()]

@@ -174,7 +174,7 @@ def require_trusted_words(folder: Path, content: dict[str, Any]) -> None:
     cells = content.get("cells") or ()
     words = [*content.get("settings", ()), *(word for cell in cells for word in cell.get("words", ()))]
     risky = [word for word in map(str, words) if "_target_" in word or "searchpath" in word or "preload" in word]
-    risky += [f"--config-dir {one}" for one in content.get("config_dirs", ())]
+    risky += [f"--config-dir {place}" for place in content.get("config_dirs", ())]
     if risky:
         raise UserError(
             f"{folder} was not written here and says {risky[0]:.120}, which may name code: nothing of it was run; begin a new "
@@ -239,15 +239,15 @@ def require_trust(config: Any, folder: Path, groups: Sequence[str] | None = None
                 "run; if you trust who made it, add --trust PACKAGE"
             )
     targets = [(key, value) for key, name, value in _nodes(chosen) if name == "_target_"]
-    found = [(key, target) for key, target in targets if str(target).partition(".")[0] not in _trusted()]
-    for key, target in found:
+    untrusted = [(key, target) for key, target in targets if str(target).partition(".")[0] not in _trusted()]
+    for key, target in untrusted:
         if not isinstance(target, str):
             raise UserError(
                 f"{folder}/config.yaml was cut off or changed, and {key} names no class: restore it from a copy, or train again"
             )
         if why := _unknown(target):
             raise UserError(_refusal(folder, key, target, why))
-    for key, target in found:
+    for key, target in untrusted:
         if why := _unlike(key, target):
             raise UserError(_refusal(folder, key, target, why))
 
@@ -289,10 +289,10 @@ def _is_check(name: Any) -> bool:
         return False
     module, _, function = name.rpartition(".")
     try:
-        found = getattr(import_module(module), function)
+        thing = getattr(import_module(module), function)
     except (ImportError, AttributeError):
         return False
-    return inspect.isfunction(found) and (found.__module__, len(inspect.signature(found).parameters)) == (module, 1)
+    return inspect.isfunction(thing) and (thing.__module__, len(inspect.signature(thing).parameters)) == (module, 1)
 
 
 def _unlike(key: str, target: str) -> str | None:
@@ -322,9 +322,9 @@ def _is_ours_to_call(function: Any, target: str) -> bool:
     if target in _BY_NAME:
         return True
     module = f"{function.__module__}."
-    if module.startswith(tuple(f"{one}." for one in _NETWORKS)):
+    if module.startswith(tuple(f"{package}." for package in _NETWORKS)):
         return not any(part.startswith("_") for part in module.split("."))
-    return module.startswith(tuple(f"{one}." for one in _FUNCTIONS))
+    return module.startswith(tuple(f"{package}." for package in _FUNCTIONS))
 
 
 def _makes_network(function: Any) -> bool:
@@ -338,14 +338,14 @@ def _located(target: str) -> Any:
     parts = target.split(".")
     for count in range(len(parts) - 1, 0, -1):
         try:
-            found = import_module(".".join(parts[:count]))
+            thing = import_module(".".join(parts[:count]))
         except ModuleNotFoundError as error:
             if error.name is not None and not f"{target}.".startswith(f"{error.name}."):
                 raise  # a package that this module needs
             continue
         for name in parts[count:]:
-            found = getattr(found, name)
-        return found
+            thing = getattr(thing, name)
+        return thing
     raise ImportError(target)
 
 

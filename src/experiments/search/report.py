@@ -19,12 +19,12 @@ def tell_best(
     """Prints the best trials, or those that no other beats in everything, and the commands that repeat them."""
     scored = []
     for entry, record in finished:
-        values = [one.of(record) for one in objectives]
+        values = [objective.of(record) for objective in objectives]
         if None not in values:
             scored.append((entry, values, record))
     if not scored:
         return
-    signs = [1 if one.lower else -1 for one in objectives]
+    signs = [1 if objective.lower else -1 for objective in objectives]
     signed = [[sign * value for sign, value in zip(signs, values, strict=True)] for _, values, _ in scored]  # type: ignore[operator]
     order = sorted(range(len(scored)), key=lambda index: signed[index])
     if len(objectives) > 1:
@@ -40,15 +40,15 @@ def tell_best(
             [str(entry.number), *(f"{value:.6g}" for value in values), *(entry.place.get(key, "") for key in keys)]
         )
     numeric = range(len(objectives) + 1)
-    print(f"\n{title}\n{table(['run', *(one.name for one in objectives), *keys], rows, right=numeric)}")
+    print(f"\n{title}\n{table(['run', *(objective.name for objective in objectives), *keys], rows, right=numeric)}")
     many = len(objectives) > 1
     for index in order if many else order[:1]:
         entry = scored[index][0]
-        dirs = [f"--config-dir={one}" for one in config_dirs]
+        dirs = [f"--config-dir={folder}" for folder in config_dirs]
         command = shlex.join(["experiments", "train", *dirs, *entry.words])
         print(f"repeat {f'run {entry.number}' if many else 'the best'}: {command}")
 
 
-def _beats(one: list[float], other: list[float]) -> bool:
+def _beats(first: list[float], other: list[float]) -> bool:
     """Tell whether a trial is nowhere worse than another and somewhere better; all values are the better the lower."""
-    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+    return first != other and all(a <= b for a, b in zip(first, other, strict=True))

@@ -39,9 +39,9 @@ class SearchSettings:
 
 def check_words(search: Any, space: Space) -> None:
     """What can be said of `search.*` without knowing the metric."""
-    for key, known in (("sampler", SAMPLERS), ("pruner", PRUNERS)):
-        if search[key] not in known:
-            raise UserError(f"search.{key}={search[key]} is not known: choose from {', '.join(known)}")
+    for key, choices in (("sampler", SAMPLERS), ("pruner", PRUNERS)):
+        if search[key] not in choices:
+            raise UserError(f"search.{key}={search[key]} is not known: choose from {', '.join(choices)}")
     for key in ("trials", "startup"):
         value = search[key]
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
@@ -97,7 +97,7 @@ def _metric_names(search: Any) -> list[str]:
 
 def _directions(search: Any) -> list[str]:
     value = search.direction
-    words = [] if value is None else [value] if isinstance(value, str) else [str(one) for one in value]
+    words = [] if value is None else [value] if isinstance(value, str) else [str(item) for item in value]
     for word in words:
         if word not in ("min", "max"):
             raise UserError(f"search.direction={word} is no direction: write min or max")
@@ -178,7 +178,7 @@ def written_monitor(target: str) -> tuple[str, str] | None:
         for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body if spec and spec.origin else ():
             for line in node.body if isinstance(node, ast.ClassDef) and node.name == wanted else ():
                 if isinstance(line, ast.Assign) and any(
-                    isinstance(one, ast.Name) and one.id == "monitor" for one in line.targets
+                    isinstance(assigned, ast.Name) and assigned.id == "monitor" for assigned in line.targets
                 ):
                     name, mode = ast.literal_eval(line.value)
                     return name, mode
@@ -187,6 +187,6 @@ def written_monitor(target: str) -> tuple[str, str] | None:
 
 def headline(settings: SearchSettings, space: Space) -> str:
     count = f"{settings.trials} trial{'s' if settings.trials != 1 else ''}"
-    goal = " and ".join(str(one) for one in settings.objectives)
+    goal = " and ".join(str(objective) for objective in settings.objectives)
     pruner = "" if settings.pruner == "none" else f", pruned by {settings.pruner}"
     return f"search for {goal} by {settings.sampler} over {', '.join(key.name for key in space.keys)}: {count}{pruner}"

@@ -160,7 +160,7 @@ def read_space(words: Sequence[str], config_loader: Any = None) -> Space:
         UserError: when nothing is left to choose, or values cannot be searched.
     """
     parser = OverridesParser.create(config_loader=config_loader)
-    found: dict[str, tuple[str, Override]] = {}
+    by_key: dict[str, tuple[str, Override]] = {}
     for word in words:
         try:
             (override,) = parser.parse_overrides([word])
@@ -171,10 +171,10 @@ def read_space(words: Sequence[str], config_loader: Any = None) -> Space:
             if name.startswith("launcher.") and override.is_sweep_override():
                 raise UserError(f"{word} has several values, and a search has one launcher: give {name} one value")
             continue
-        found.pop(name.lstrip("+~"), None)
-        found[name.lstrip("+~")] = (word, override)
+        by_key.pop(name.lstrip("+~"), None)
+        by_key[name.lstrip("+~")] = (word, override)
     keys, fixed = [], []
-    for word, override in found.values():
+    for word, override in by_key.values():
         if override.is_sweep_override():
             keys.append(_key(override))
         else:

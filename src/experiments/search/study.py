@@ -41,28 +41,28 @@ def open_study(optuna: ModuleType, folder: Path, settings: SearchSettings, space
         UserError: when the folder holds another search, or its storage is damaged.
     """
     about = {
-        "search.metric": [one.name for one in settings.objectives],
-        "search.direction": ["min" if one.lower else "max" for one in settings.objectives],
+        "search.metric": [objective.name for objective in settings.objectives],
+        "search.direction": ["min" if objective.lower else "max" for objective in settings.objectives],
         "the space": [str(key) for key in space.keys],
         "the shared values": sorted(space.fixed),
     }
     path = folder / STORAGE
     try:
         storage = optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}})
-        found = [one for one in storage.get_all_studies() if one.study_name == _NAME]
-        if found:
+        studies = [kept for kept in storage.get_all_studies() if kept.study_name == _NAME]
+        if studies:
             study = optuna.load_study(study_name=_NAME, storage=storage)
             different = [key for key, value in about.items() if study.user_attrs.get(key) != value]
             if not different:
                 return study
             if any(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)):
                 key = different[0]
-                there, here = (", ".join(one) for one in (study.user_attrs.get(key) or ["nothing"], about[key]))
+                there, here = (", ".join(words) for words in (study.user_attrs.get(key) or ["nothing"], about[key]))
                 raise UserError(
                     f"hydra.sweep.dir={folder} holds a search in which {key} is {there} and not {here}: take that, or another folder"
                 )
             optuna.delete_study(study_name=_NAME, storage=storage)  # nothing came of it
-        directions = ["minimize" if one.lower else "maximize" for one in settings.objectives]
+        directions = ["minimize" if objective.lower else "maximize" for objective in settings.objectives]
         study = optuna.create_study(study_name=_NAME, storage=storage, directions=directions)
         study.set_metric_names(about["search.metric"])  # which Optuna's dashboard shows
         for key, value in (about | {_LISTED: "numbers"}).items():

@@ -29,9 +29,9 @@ class SearchDisplay(Display):
         done = self.stand.count(FINISHED, PRUNED, FAILED, INTERRUPTED)
         if job.state == FINISHED:
             shown = [
-                f"{one.name} {job.metrics[one.name]:.4f}"
-                for one in self.stand.objectives or ()
-                if job.metrics.get(one.name) is not None
+                f"{objective.name} {job.metrics[objective.name]:.4f}"
+                for objective in self.stand.objectives or ()
+                if job.metrics.get(objective.name) is not None
             ]
             outcome = "  ".join(shown)
         else:
@@ -236,11 +236,11 @@ class Trials:
         values: list[float] | None = None
         if state == FINISHED:
             try:
-                found = [one.of(record) for one in self.settings.objectives]
+                scores = [objective.of(record) for objective in self.settings.objectives]
             except UserError as error:
                 self._wrong, self._enough = error, str(error)
                 return
-            values = None if None in found else found  # type: ignore[assignment]
+            values = None if None in scores else scores  # type: ignore[assignment]
         self._seen.add(name)
         for number in self._asked.pop(name, []):
             kind = (
@@ -254,13 +254,13 @@ class Trials:
 
     def conclude(self, stopped: int | None) -> list[dict[str, Any]]:
         entries = [entry for entry in self.planner.sweep.entries if entry.plan == RUN]
-        found = [(entry, *state_of(self.folder / entry.name, entry.identity)) for entry in entries]
-        records = [record for _, record, _ in found if record]
+        judged = [(entry, *state_of(self.folder / entry.name, entry.identity)) for entry in entries]
+        records = [record for _, record, _ in judged if record]
         if self._wrong is not None:
             raise self._wrong
-        finished = [(entry, record) for entry, record, state in found if state == FINISHED]
+        finished = [(entry, record) for entry, record, state in judged if state == FINISHED]
         tell_best(finished, self.settings.objectives, self.planner.sweep.config_dirs)
-        states = [state for *_, state in found]
+        states = [state for *_, state in judged]
         counts = [(states.count(state), state) for state in (FINISHED, PRUNED, FAILED, INTERRUPTED)]
         took = clock(sum(record.get("cost", {}).get("seconds") or 0 for record in records))
         print(

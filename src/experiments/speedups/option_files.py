@@ -65,7 +65,7 @@ class OptionFiles:
         if any(isinstance(override.value(), dict) for override in overrides):
             raise UnusualError
         with self._interpolation_map_on_demand():
-            found = self._defaults_list.create_defaults_list(
+            defaults_list = self._defaults_list.create_defaults_list(
                 repo=self._repository,
                 config_name=self._name,
                 overrides_list=overrides,
@@ -73,7 +73,7 @@ class OptionFiles:
                 skip_missing=False,
             )
         config: Plain = {}
-        for default in found.defaults:
+        for default in defaults_list.defaults:
             package = default.package or ""
             if default.config_path is None or package.split(".")[0] == "hydra":
                 continue
@@ -82,7 +82,7 @@ class OptionFiles:
                 content = {part: content}
             _merge_into(config, content)
         config.pop("hydra", None)
-        return config, dict(found.overrides.known_choices)
+        return config, dict(defaults_list.overrides.known_choices)
 
     def _file(self, path: str) -> Plain:
         if path not in self._files:
@@ -110,7 +110,11 @@ class OptionFiles:
             return
 
         def on_demand(overrides: Any, defaults: Sequence[Any], *rest: Any) -> Any:
-            return original(overrides, defaults, *rest) if any("${" in str(vars(one)) for one in defaults) else None
+            return (
+                original(overrides, defaults, *rest)
+                if any("${" in str(vars(default)) for default in defaults)
+                else None
+            )
 
         module._create_interpolation_map = on_demand
         try:

@@ -64,8 +64,8 @@ class _Products(torch.autograd.Function):
         shape, dtype, scale, samples = ctx.given
         exact = torch.promote_types(grad.dtype, torch.float32)  # sums of bfloat16 would lose too much
         with torch.autocast("cpu", enabled=False):
-            found = gradient(grad.to(exact), ctx.saved_tensors[0].to(exact), shape, scale, samples)
-        return found.to(dtype), None, None, None, None, None
+            grads = gradient(grad.to(exact), ctx.saved_tensors[0].to(exact), shape, scale, samples)
+        return grads.to(dtype), None, None, None, None, None
 
 
 def gradient(grad: Tensor, boxes: Tensor, shape: tuple[int, ...], scale: float, samples: int) -> Tensor:
@@ -78,12 +78,12 @@ def gradient(grad: Tensor, boxes: Tensor, shape: tuple[int, ...], scale: float, 
     images = boxes[:, 0].long().tolist()
     spans = zip(*_span(left, wide, width), *_span(top, high, height), strict=True)
     cells = grad.permute(0, 2, 3, 1).contiguous()  # (K, PH, PW, C)
-    found = grad.new_zeros(count, height, width, channels)
+    grads = grad.new_zeros(count, height, width, channels)
     for box, (x1, x2, y1, y2) in enumerate(spans):
         some = across[box, :, x1:x2].T @ cells[box]  # (PH, w, C)
         some = down[box, :, y1:y2].T @ some.view(rows, -1)  # (h, w · C)
-        found[images[box], y1:y2, x1:x2] += some.view(y2 - y1, x2 - x1, channels)
-    return found.permute(0, 3, 1, 2)
+        grads[images[box], y1:y2, x1:x2] += some.view(y2 - y1, x2 - x1, channels)
+    return grads.permute(0, 3, 1, 2)
 
 
 def _shares(start: Tensor, size: Tensor, bins: int, samples: int, length: int) -> Tensor:
@@ -97,8 +97,8 @@ def _shares(start: Tensor, size: Tensor, bins: int, samples: int, length: int) -
     high = (low + 1).clamp(max=length - 1)
     part = torch.where(low >= length - 1, torch.zeros_like(at), at - low)
     share = torch.where(outside, torch.zeros_like(at), torch.full_like(at, 1.0 / samples))
-    found = start.new_zeros(len(start), bins, length)
-    return found.scatter_add_(2, low, (1 - part) * share).scatter_add_(2, high, part * share)
+    weights = start.new_zeros(len(start), bins, length)
+    return weights.scatter_add_(2, low, (1 - part) * share).scatter_add_(2, high, part * share)
 
 
 def _span(start: Tensor, size: Tensor, length: int) -> tuple[list[int], list[int]]:

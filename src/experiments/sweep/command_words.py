@@ -39,7 +39,7 @@ def sweep_words(words: list[str]) -> list[str]:
     if resume and not resume[-1]:
         raise UserError("resume= names no sweep: write resume=FOLDER, or leave it out to begin a new one")
     if not resume or resume[-1] == "null":
-        return [*switches, *(f"--config-dir={one}" for one in folders), *given]
+        return [*switches, *(f"--config-dir={place}" for place in folders), *given]
     from experiments.sweep.folder import read_sweep, require_own
 
     folder = Path(os.path.abspath(resume[-1]))
@@ -48,7 +48,7 @@ def sweep_words(words: list[str]) -> list[str]:
     given = [word for word in given if not word.startswith("resume=")]
     names = {word.partition("=")[0] for word in given}
     kept = [word for word in sweep.settings if word.partition("=")[0] not in names]
-    dirs = [f"--config-dir={one}" for one in folders or sweep.config_dirs]
+    dirs = [f"--config-dir={place}" for place in folders or sweep.config_dirs]
     own = [f"{key}={quoted(str(folder))}" for key in ("hydra.sweep.dir", "hydra.sweeper.resume")]
     return [*dict.fromkeys(["-m", *switches]), *dirs, *kept, *given, *own]
 
@@ -70,10 +70,10 @@ def _left_to_runs(words: list[str]) -> list[str]:
         key for key, _, value in (word.partition("=") for word in words) if "." not in key and re.search("[,(]", value)
     }
 
-    def one(word: str) -> str:
+    def resolved(word: str) -> str:
         key, _, value = word.partition("=")
         group, dot, _ = key.lstrip("+").partition(".")
         outside = re.sub(r"""'[^']*'|"[^"]*"|\[.*\]|\{.*\}""", "", value)  # quotes and brackets
         return f"{key}=choice({value})" if dot and group in swept and value and not re.search("[,(]", outside) else word
 
-    return [one(word) for word in words]
+    return [resolved(word) for word in words]

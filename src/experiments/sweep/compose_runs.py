@@ -218,8 +218,10 @@ def _selected(root: Plain, name: str, default: str | None) -> Any:
 def _missing(node: Any, prefix: str) -> list[str]:
     if isinstance(node, dict):
         return [
-            found for key, value in node.items() for found in _missing(value, f"{prefix}.{key}" if prefix else str(key))
+            missing
+            for key, value in node.items()
+            for missing in _missing(value, f"{prefix}.{key}" if prefix else str(key))
         ]
     if isinstance(node, list):
-        return [found for index, value in enumerate(node) for found in _missing(value, f"{prefix}[{index}]")]
+        return [missing for index, value in enumerate(node) for missing in _missing(value, f"{prefix}[{index}]")]
     return [prefix] if node == "???" else []

@@ -19,10 +19,10 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
-    ast.In: lambda one, several: several is not None and one in several,
-    ast.NotIn: lambda one, several: several is None or one not in several,
-    ast.Is: lambda one, other: one is other,
-    ast.IsNot: lambda one, other: one is not other,
+    ast.In: lambda value, several: several is not None and value in several,
+    ast.NotIn: lambda value, several: several is None or value not in several,
+    ast.Is: lambda value, other: value is other,
+    ast.IsNot: lambda value, other: value is not other,
 }
 _RULE = "names, values, ==, !=, <, <=, >, >=, in, not in, and, or, not and brackets"
 
@@ -36,7 +36,7 @@ def parse_all(conditions: Any) -> list[ast.expr]:
     if conditions is None or conditions == "":
         return []
     several = conditions if isinstance(conditions, Sequence) and not isinstance(conditions, str) else [conditions]
-    return [parse(str(one)) for one in several]
+    return [parse(str(text)) for text in several]
 
 
 def parse(text: str) -> ast.expr:
@@ -81,11 +81,11 @@ def names(tree: ast.expr) -> set[str]:
 
 def has(config: Mapping[str, Any], name: str) -> bool:
     """Tell whether a config has a group or a key."""
-    found: Any = config
+    value: Any = config
     for part in name.split("."):
-        if not isinstance(found, Mapping) or part not in found:
+        if not isinstance(value, Mapping) or part not in value:
             return name in config["run"]["choices"]
-        found = found[part]
+        value = value[part]
     return True
 
 
@@ -128,15 +128,15 @@ def _value(node: ast.expr, config: Mapping[str, Any]) -> Any:
         case ast.Constant():
             return node.value
         case ast.List() | ast.Tuple():
-            return [_value(one, config) for one in node.elts]
+            return [_value(item, config) for item in node.elts]
         case ast.UnaryOp(op=ast.Not()):
             return not _value(node.operand, config)
         case ast.UnaryOp():
             return -_value(node.operand, config)
         case ast.BoolOp(op=ast.And()):
-            return all(_value(one, config) for one in node.values)
+            return all(_value(item, config) for item in node.values)
         case ast.BoolOp():
-            return any(_value(one, config) for one in node.values)
+            return any(_value(item, config) for item in node.values)
         case ast.Compare():
             left = _value(node.left, config)
             for compare, right_node in zip(node.ops, node.comparators, strict=True):
@@ -156,11 +156,11 @@ def _lookup(name: str, config: Mapping[str, Any]) -> Any:
         return choices[name]
     if name in _CONSTANTS:
         return _CONSTANTS[name]
-    found: Any = config
+    value: Any = config
     for part in name.split("."):
-        if not isinstance(found, Mapping) or part not in found:
+        if not isinstance(value, Mapping) or part not in value:
             if name.split(".")[0] in config and "." in name:
                 return None  # a key that only some options of the group have
             raise UserError(unknown(f"{name} in launcher.exclude", "no group and no key", name, [*choices, *config]))
-        found = found[part]
-    return found
+        value = value[part]
+    return value

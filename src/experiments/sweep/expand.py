@@ -46,7 +46,7 @@ def expand(
             raise UserError(explain_refusal(error, [*words, *more], ())) from error
         for override in overrides:
             key = override.get_key_element()
-            for other in [known for known in alternatives if known.lstrip("+~") == key.lstrip("+~")]:
+            for other in [alternative for alternative in alternatives if alternative.lstrip("+~") == key.lstrip("+~")]:
                 del alternatives[other]
             alternatives[key] = _values(override)
         runs += [list(itertools.chain(*choice)) for choice in itertools.product(*_axes(alternatives, pairs))]
@@ -83,18 +83,18 @@ def _pairs(zipped: Any) -> list[list[str]]:
 
 def _lists(lists: Any) -> list[list[str]]:
     """Return the lists of overrides that are expanded one after another."""
-    found: list[list[str]] = []
-    for one in lists if _listed(lists) else [] if lists is None else [lists]:
-        if not _listed(lists) or not (_listed(one) or isinstance(one, str)):
+    word_lists: list[list[str]] = []
+    for entry in lists if _listed(lists) else [] if lists is None else [lists]:
+        if not _listed(lists) or not (_listed(entry) or isinstance(entry, str)):
             raise UserError(
                 f"hydra.sweeper.lists={lists} must be a list of lists of overrides: "
                 """write hydra.sweeper.lists='[["model=mlp","seed=0,1"],["model=lenet5"]]'"""
             )
         try:
-            found.append(shlex.split(one) if isinstance(one, str) else [str(word) for word in one])
+            word_lists.append(shlex.split(entry) if isinstance(entry, str) else [str(word) for word in entry])
         except ValueError as error:
-            raise UserError(f"hydra.sweeper.lists has {one}, where a quote is never closed: close it") from error
-    return found
+            raise UserError(f"hydra.sweeper.lists has {entry}, where a quote is never closed: close it") from error
+    return word_lists
 
 
 def _values(override: Override) -> list[str]:
@@ -133,5 +133,5 @@ def _axes(alternatives: dict[str, list[str]], pairs: Sequence[list[str]]) -> lis
     for key in alternatives:
         keys = together.get(key, [key])
         if keys[0] == key or key not in together:
-            axes.append(list(zip(*(alternatives[one] for one in keys), strict=True)))
+            axes.append(list(zip(*(alternatives[swept_key] for swept_key in keys), strict=True)))
     return axes

@@ -144,12 +144,12 @@ _OF_ENTRIES = {"number": int, "name": str, "identity": str, "place": dict, "word
 
 def _require_kinds(content: Any) -> None:
     """Raises TypeError where the list of a sweep has values of other kinds than are written here."""
-    for one, kinds in ((content, _KINDS), *((cell, _OF_ENTRIES) for cell in content["cells"])):
-        wrong = [key for key, kind in kinds.items() if key in one and type(one[key]) is not kind]
+    for entry, kinds in ((content, _KINDS), *((cell, _OF_ENTRIES) for cell in content["cells"])):
+        wrong = [key for key, kind in kinds.items() if key in entry and type(entry[key]) is not kind]
         if (
             wrong
-            or not 0 < one.get("jobs", 1) < 10**6
-            or not all(isinstance(word, str) for word in one.get("words", ()))
+            or not 0 < entry.get("jobs", 1) < 10**6
+            or not all(isinstance(word, str) for word in entry.get("words", ()))
         ):
             raise TypeError(f"{wrong or 'a value'} is of another kind")
 
@@ -207,11 +207,11 @@ def place(words: Sequence[str], keys: set[str] | None = None) -> dict[str, str]:
 
 def varying(words: Sequence[Sequence[str]]) -> set[str]:
     """Keys that do not have the same value in all of some lists of overrides; all keys of a single list."""
-    places = [place(one) for one in words]
-    keys = {key for one in places for key in one}
+    places = [place(values) for values in words]
+    keys = {key for values in places for key in values}
     if len(places) < 2:
         return keys
-    return {key for key in keys if len({one.get(key) for one in places}) > 1}
+    return {key for key in keys if len({values.get(key) for values in places}) > 1}
 
 
 @contextlib.contextmanager
@@ -269,8 +269,8 @@ def at_work(folder: Path) -> bool:
 def differing(before: Any, after: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
     """Dotted keys in which two configs differ, with both values; None where a config lacks the key."""
     if isinstance(before, dict) and isinstance(after, dict):
-        found = []
+        changes = []
         for key in dict.fromkeys([*before, *after]):
-            found += differing(before.get(key), after.get(key), f"{prefix}.{key}" if prefix else str(key))
-        return found
+            changes += differing(before.get(key), after.get(key), f"{prefix}.{key}" if prefix else str(key))
+        return changes
     return [] if before == after else [(prefix, before, after)]

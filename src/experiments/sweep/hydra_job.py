@@ -106,5 +106,5 @@ def _judged(folder: Path) -> float | None:
     record = read_record(folder)
     if record["status"] != FINISHED:
         raise RunFailed(f"{folder}: {record.get('error')}")
-    found = judged(record)
-    return float(record["metrics"][found[0]]) if found else None
+    metrics = judged(record)
+    return float(record["metrics"][metrics[0]]) if metrics else None

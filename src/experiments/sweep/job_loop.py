@@ -209,7 +209,7 @@ class JobLoop:
 
     def _engine_is_gone(self) -> None:
         """Handle the death of the process that forks the jobs: its jobs failed, and a new one starts the others."""
-        said = self.engine.stop()
+        last_words = self.engine.stop()
         for name in list(self.running):
             self._over(
                 name,
@@ -219,7 +219,7 @@ class JobLoop:
         self.lost += 1
         if self.lost > 3:
             raise RunFailed(
-                f"what the jobs are run by ended {self.lost} times: {said.splitlines()[-1] if said else 'killed'}"
+                f"what the jobs are run by ended {self.lost} times: {last_words.splitlines()[-1] if last_words else 'killed'}"
             )
         if self._next() is not None:
             self.engine.start()

@@ -125,7 +125,8 @@ def make_plan(
     """
     planner = RunPlanner(config, loader, sweep, machine)
     words = [
-        spelled_out([word for word in one if not word.startswith(("hydra.", "launcher."))]) for one in job_overrides
+        spelled_out([word for word in command if not word.startswith(("hydra.", "launcher."))])
+        for command in job_overrides
     ]
     plan = plan_runs(planner, sweep, words)
     resumed = OmegaConf.select(config, "hydra.sweeper.resume") is not None

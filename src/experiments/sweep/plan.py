@@ -46,8 +46,8 @@ def plan_runs(planner: RunPlanner, sweep: Sweep, words: Sequence[list[str]]) -> 
     keys = varying(words)
     plan = Plan(sweep, [], [], [], [], [])
     seen: dict[str, Entry] = {}
-    for one in words:
-        planned = planner.plan(one, keys)
+    for overrides in words:
+        planned = planner.plan(overrides, keys)
         entry = planned.entry
         if entry.plan == EXCLUDED:
             plan.excluded.append(planned)

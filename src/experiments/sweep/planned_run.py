@@ -106,7 +106,7 @@ class RunPlanner:
         Raises:
             UserError: naming it.
         """
-        conditions.refuse_foreign(self.excluded, [one.config for one in planned])
+        conditions.refuse_foreign(self.excluded, [run.config for run in planned])
 
     def _composed(self, words: list[str]) -> tuple[dict[str, Any], list[str]]:
         """Return the config of a run, and its words as Hydra takes them."""

@@ -81,10 +81,10 @@ def sweep_folder_of(config: DictConfig) -> Path:
             folder.mkdir(exist_ok=True)
             return folder
         for number in range(1, 1000):  # two sweeps may begin within the second that names them
-            one = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+            candidate = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
             with contextlib.suppress(FileExistsError):
-                one.mkdir()
-                return one
+                candidate.mkdir()
+                return candidate
     except OSError as error:
         raise UserError(f"hydra.sweep.dir={folder} cannot be made ({error.strerror}): choose another folder") from error
     raise UserError(f"{folder} and 999 like it exist: clear {folder.parent}")

@@ -26,8 +26,8 @@ def match(plan: Plan, words: Sequence[Sequence[str]], resumed: bool) -> None:
     sweep = plan.sweep
     keys = varying([entry.words for entry in sweep.entries]) | varying(words)
 
-    def where(one: Sequence[str]) -> str:
-        return json.dumps(place(one, keys), sort_keys=True)
+    def where(overrides: Sequence[str]) -> str:
+        return json.dumps(place(overrides, keys), sort_keys=True)
 
     by_identity = {entry.identity: entry for entry in sweep.entries if entry.plan == RUN}
     in_place: dict[str, Entry] = {}
@@ -64,7 +64,7 @@ def match(plan: Plan, words: Sequence[Sequence[str]], resumed: bool) -> None:
                 "take the values they had, or another folder"
             )
         raise UserError("\n".join(sentences))
-    decided = {where(one) for one in words}
+    decided = {where(overrides) for overrides in words}
     listed = {id(entry): entry for entry in sweep.entries if entry.plan == RUN or where(entry.words) not in decided}
     listed |= {id(planned.entry): planned.entry for planned in plan.runs}
     at_hand = {id(planned.entry) for planned in plan.runs}

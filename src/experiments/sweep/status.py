@@ -85,7 +85,7 @@ class Standing:
         """Return the best so far by validation: a line for each objective of a search, else for each dataset."""
         done = [job for job in self.jobs if job.state == FINISHED]
         if self.objectives is not None:
-            return [line for one in self.objectives if (line := _best(one, done, "", ".6g"))]
+            return [line for objective in self.objectives if (line := _best(objective, done, "", ".6g"))]
         tests = list(dict.fromkeys(job.test for job in done))
         varied = [place for place in range(len(FIELD)) if len({test[place] for test in tests}) > 1]
         lines = []
@@ -93,7 +93,7 @@ class Standing:
             label = f" ({' '.join(test[place] for place in varied)})" if varied else ""
             those = [job for job in done if job.test == test]
             asked = dict.fromkeys(job.judged for job in those if job.judged) or dict.fromkeys(_USUAL_JUDGES)
-            lines += [line for one in asked if (line := _best(one, those, label, ".4f"))][:1]
+            lines += [line for objective in asked if (line := _best(objective, those, label, ".4f"))][:1]
         return lines
 
 
@@ -105,8 +105,8 @@ def _judged(record: dict[str, Any]) -> Objective | None:
 
 
 def _best(objective: Objective, jobs: Sequence[Job], label: str, digits: str) -> str | None:
-    found = [(objective.found({"metrics": job.metrics, "cost": job.cost}), job) for job in jobs]
-    measured = [(value, job) for value, job in found if value is not None]
+    values = [(objective.found({"metrics": job.metrics, "cost": job.cost}), job) for job in jobs]
+    measured = [(value, job) for value, job in values if value is not None]
     if not measured:
         return None
     value, job = (min if objective.lower else max)(measured, key=lambda pair: pair[0])
@@ -169,7 +169,7 @@ def clock(seconds: float) -> str:
 def headline(metrics: dict[str, Any]) -> str:
     """Return the test metrics worth a line."""
     shown = [f"{name} {metrics[name]:.4f}" for name in USUAL_TESTS if metrics.get(name) is not None]
-    return "  ".join(shown[:1] + [one for one in shown[1:] if one.startswith("test/loss")])
+    return "  ".join(shown[:1] + [part for part in shown[1:] if part.startswith("test/loss")])
 
 
 def screen(stand: Standing, width: int = 100, height: int = 24) -> list[str]:

@@ -38,20 +38,20 @@ class Parser(argparse.ArgumentParser):
 
     def _reworded(self, message: str) -> str:
         more = f"see {self.prog} --help"
-        if found := re.fullmatch(r"argument (\S+?)(?:/\S+)?: invalid (\w+) value: '(.*)'", message):
-            name, kind, value = found.groups()
+        if match := re.fullmatch(r"argument (\S+?)(?:/\S+)?: invalid (\w+) value: '(.*)'", message):
+            name, kind, value = match.groups()
             return f"{name} {value} must be {_KINDS.get(kind, kind)}: {more}"
-        if found := re.fullmatch(r"argument (\S+?)(?:/\S+)?: invalid choice: '(.*)' \(choose from (.*)\)", message):
-            name, value, known = found.groups()
-            return f"{name} {value} is no choice: choose from {known.replace(chr(39), '')}"
-        if found := re.fullmatch(r"argument (\S+?)(?:/\S+)?: expected (one|at least one) argument", message):
-            return f"{found[1]} needs a value: {more}"
-        if found := re.fullmatch(r"the following arguments are required: (.*)", message):
+        if match := re.fullmatch(r"argument (\S+?)(?:/\S+)?: invalid choice: '(.*)' \(choose from (.*)\)", message):
+            name, value, choices = match.groups()
+            return f"{name} {value} is no choice: choose from {choices.replace(chr(39), '')}"
+        if match := re.fullmatch(r"argument (\S+?)(?:/\S+)?: expected (one|at least one) argument", message):
+            return f"{match[1]} needs a value: {more}"
+        if match := re.fullmatch(r"the following arguments are required: (.*)", message):
             free = re.findall(r"\[([A-Z]+)", self.format_usage())  # INPUT of [INPUT ...]
-            return f"{self.prog} needs {', '.join(name for name in found[1].split(', ') if name not in free)}: {more}"
-        if found := re.fullmatch(r"unrecognized arguments: (.*)", message):
-            word = found[1].split()[0]
-            known = re.findall(r"--[\w-]+", self.format_usage())
-            near = difflib.get_close_matches(word.partition("=")[0], known, n=2, cutoff=0.6)
+            return f"{self.prog} needs {', '.join(name for name in match[1].split(', ') if name not in free)}: {more}"
+        if match := re.fullmatch(r"unrecognized arguments: (.*)", message):
+            word = match[1].split()[0]
+            choices = re.findall(r"--[\w-]+", self.format_usage())
+            near = difflib.get_close_matches(word.partition("=")[0], choices, n=2, cutoff=0.6)
             return f"{word} is no option of {self.prog}: {f'did you mean {near[0]}?' if near else more}"
         return f"{message}: {more}"

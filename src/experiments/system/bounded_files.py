@@ -107,16 +107,16 @@ def _refuse_depth(events: Iterator[Any]) -> None:
             depth -= 1
 
 
-def _size(node: Any, known: dict[int, int], above: set[int]) -> int:
+def _size(node: Any, sizes: dict[int, int], above: set[int]) -> int:
     """Values that a node stands for; aliases make a node stand in several places."""
     if isinstance(node, yaml.ScalarNode):
         return 1
-    if id(node) in known:
-        return known[id(node)]
+    if id(node) in sizes:
+        return sizes[id(node)]
     if id(node) in above:
         raise ValueError("an alias stands for what it is part of")
     above.add(id(node))
-    inner = [one for pair in node.value for one in pair] if isinstance(node, yaml.MappingNode) else node.value
-    known[id(node)] = 1 + sum(_size(one, known, above) for one in inner)
+    inner = [item for pair in node.value for item in pair] if isinstance(node, yaml.MappingNode) else node.value
+    sizes[id(node)] = 1 + sum(_size(item, sizes, above) for item in inner)
     above.discard(id(node))
-    return known[id(node)]
+    return sizes[id(node)]

@@ -65,8 +65,8 @@ def remove_leftovers(*folders: Path) -> list[Path]:
 
     To be called by whoever holds the lock of these folders.
     """
-    found = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
-    left = [path for path in found if _TEMPORARY.fullmatch(path.name) and path.is_file()]
+    paths = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
+    left = [path for path in paths if _TEMPORARY.fullmatch(path.name) and path.is_file()]
     for path in left:
         path.unlink(missing_ok=True)
     return left
@@ -101,12 +101,12 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 def digest(files: Iterable[Path]) -> str:
     """Hexadecimal digits that differ when the contents of some files do; those that are not there count as empty."""
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for file in files:
         with contextlib.suppress(OSError), open_plain(file) as opened:
             while part := opened.read(1 << 20):
-                found.update(part)
-    return found.hexdigest()
+                sha256.update(part)
+    return sha256.hexdigest()
 
 
 def in_the_way(folder: Path, names: Iterable[str]) -> str | None:

@@ -46,9 +46,9 @@ def published_folder(name: str, named: str = "") -> Path:
     Raises:
         UserError: in a second, when it is not in the cache and the hub cannot be reached.
     """
-    found = cached_folder(name)
-    if found is not None:
-        return found
+    folder = cached_folder(name)
+    if folder is not None:
+        return folder
     named = named or f"weights={name}"
     _require_network(name, named)
     try:
@@ -124,12 +124,12 @@ def weight_files(folder: Path, named: str) -> list[Path]:
     if (folder / INDEX).is_file():
         try:
             content = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-            found = [folder / name for name in sorted(set(content["weight_map"].values()))]
+            shards = [folder / name for name in sorted(set(content["weight_map"].values()))]
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise UserError(f"{folder / INDEX} cannot be read ({type(error).__name__}): fetch it again") from error
-        absent = next((path for path in found if not path.is_file()), None)
+        absent = next((path for path in shards if not path.is_file()), None)
         if absent is None:
-            return found
+            return shards
         raise UserError(f"{named} lacks {absent.name}, which {INDEX} names: fetch it into that folder")
     pickle = next((name for name in PICKLES if (folder / name).is_file()), None)
     if pickle:

@@ -24,17 +24,17 @@ def free_memory() -> int:
 
 def total_memory() -> int | None:
     """Bytes of memory that a process may have here; None where the system does not say."""
-    found = []
+    limits = []
     try:
-        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (OSError, ValueError, AttributeError):
         return None
     for name in _LIMITS:
         try:
-            found.append(int(Path(name).read_text(encoding="ascii")))
+            limits.append(int(Path(name).read_text(encoding="ascii")))
         except (OSError, ValueError):  # no container, or one without a limit
             continue
-    return min(found)
+    return min(limits)
 
 
 def require_memory(size: float, what: str, cure: str) -> None:

@@ -27,7 +27,7 @@ def note_variables(names: Iterable[str]) -> None:
 def concealed(text: str) -> str:
     """Return a text with `${oc.env:NAME}` where it says the value of a variable that a config reads, as in the config."""
     values = {name: os.environ.get(name, "") for name in _variables if not name.startswith("EXPERIMENTS_")}
-    for name, value in sorted(values.items(), key=lambda one: -len(one[1])):
+    for name, value in sorted(values.items(), key=lambda pair: -len(pair[1])):
         if len(value) >= _FEWEST:
             text = text.replace(value, f"${{oc.env:{name}}}")
     return text
@@ -37,7 +37,7 @@ def clean(text: str) -> str:
     """Text without what a terminal or a viewer would obey: control characters, changes of direction, broken Unicode."""
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() or one in _KEPT + _JOINERS else _INSTEAD for one in text)
+    return "".join(letter if letter.isprintable() or letter in _KEPT + _JOINERS else _INSTEAD for letter in text)
 
 
 def cell(value: Any) -> str:
@@ -53,7 +53,9 @@ def json_text(value: Any) -> str:
     text = json.dumps(value, indent=2, ensure_ascii=False)
     if text.replace("\n", "").isprintable():
         return text
-    return "".join(one if one.isprintable() or one in "\n" + _JOINERS else json.dumps(one)[1:-1] for one in text)
+    return "".join(
+        letter if letter.isprintable() or letter in "\n" + _JOINERS else json.dumps(letter)[1:-1] for letter in text
+    )
 
 
 _ASCII = {"─": "-", "—": "-", "–": "-", "−": "-", "×": "x", "·": "-", "…": "...", "±": "+-", "≥": ">=", "≤": "<=", "→": "->",
@@ -63,7 +65,7 @@ _ASCII = {"─": "-", "—": "-", "–": "-", "−": "-", "×": "x", "·": "-", 
 def _spelled(error: UnicodeError) -> tuple[str | bytes, int]:
     """Stands for letters that the output cannot have: their usual spelling, or a question mark."""
     assert isinstance(error, UnicodeEncodeError)
-    return "".join(_ASCII.get(one, "?") for one in error.object[error.start : error.end]), error.end
+    return "".join(_ASCII.get(letter, "?") for letter in error.object[error.start : error.end]), error.end
 
 
 class _Clean(logging.Formatter):

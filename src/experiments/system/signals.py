@@ -34,7 +34,7 @@ def handle(handler: Callable[[int, Any], Any]) -> dict[int, Any]:
         handlers[signal.SIGHUP] = hang_up
     if (ctrl_break := getattr(signal, "SIGBREAK", None)) is not None:  # how Windows asks one process to stop
         handlers[ctrl_break] = lambda signum, frame: handler(signal.SIGINT, frame)
-    return {signum: signal.signal(signum, one) for signum, one in handlers.items()}
+    return {signum: signal.signal(signum, action) for signum, action in handlers.items()}
 
 
 def answer_break() -> None:

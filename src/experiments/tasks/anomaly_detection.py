@@ -141,15 +141,15 @@ def labels_of(wanted: Any, classes: Sequence[str], key: str) -> set[int]:
         UserError: for one that is not there.
     """
     listed = [wanted] if isinstance(wanted, str | int) else list(wanted)
-    found = set()
-    for one in listed:
-        if str(one) in classes:
-            found.add(list(classes).index(str(one)))
-        elif isinstance(one, int) and 0 <= one < len(classes):
-            found.add(one)
+    indices = set()
+    for entry in listed:
+        if str(entry) in classes:
+            indices.add(list(classes).index(str(entry)))
+        elif isinstance(entry, int) and 0 <= entry < len(classes):
+            indices.add(entry)
         else:
-            raise UserError(f"task.{key}={one} is no class of the data: choose from {', '.join(classes)}")
-    return found
+            raise UserError(f"task.{key}={entry} is no class of the data: choose from {', '.join(classes)}")
+    return indices
 
 
 def ranked(scores: Tensor, odd: Tensor, prefix: str = "") -> dict[str, float]:

@@ -116,7 +116,7 @@ class Autoencoding(Task):
 
     def make_metrics(self) -> MetricCollection:
         return MetricCollection(
-            {name: PictureMean(one) for name, one in self.medium.metrics.items()}, compute_groups=False
+            {name: PictureMean(metric) for name, metric in self.medium.metrics.items()}, compute_groups=False
         )
 
     def metric_names(self, split: str) -> list[str]:
@@ -217,14 +217,14 @@ class Autoencoding(Task):
         if not self.medium.classes:
             return error, restored
         few = Sample(*(values[:EXAMPLES] for values in train))
-        values, found, drawn = probe(
+        values, figures, drawn = probe(
             (self.codes(few.inputs), codes),
             (pca.codes(few.pixels), pca.codes(test.pixels)),
             (few.pixels, test.pixels),
             (few.labels, test.labels),
             label_counts,
         )
-        self.found |= found
+        self.found |= figures
         self.drawn |= drawn
         return error | values, restored
 

@@ -108,7 +108,7 @@ class Classification(Task):
         if isinstance(output, Tensor):
             return self._loss(output, target), output, target
         logits, auxiliary, weight = output  # in training mode, of networks with auxiliary heads
-        loss = self._loss(logits, target) + weight * sum(self._loss(one, target) for one in auxiliary)
+        loss = self._loss(logits, target) + weight * sum(self._loss(extra, target) for extra in auxiliary)
         return loss, logits, target
 
     def _loss(self, logits: Tensor, target: Tensor) -> Tensor:

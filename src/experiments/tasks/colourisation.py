@@ -107,7 +107,7 @@ class Colourisation(Autoencoding):
                 values[f"{name}_psnr"] = float(psnr(guess, test.pixels).mean())
             values["true_colourfulness"] = colourfulness(test.pixels)
             rows.insert(1, ("mean colour", mean))
-        self.drawn["reconstructions"] = lambda: _draw([(name, one[:SHOWN]) for name, one in rows])
+        self.drawn["reconstructions"] = lambda: _draw([(name, picture[:SHOWN]) for name, picture in rows])
         return values
 
 

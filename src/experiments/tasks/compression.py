@@ -145,8 +145,8 @@ def _draw(curves: dict[str, list[tuple[float, float, float]]]) -> Figure:
 
     series = {}
     for name, points in curves.items():
-        best = [one for one in sorted(points) if not any(o[0] <= one[0] and o[1] > one[1] for o in points)]
-        series[name] = ([one[0] for one in best], [one[1] for one in best])
+        best = [point for point in sorted(points) if not any(o[0] <= point[0] and o[1] > point[1] for o in points)]
+        series[name] = ([point[0] for point in best], [point[1] for point in best])
     return lines(
         series, "bytes an image", "PSNR in dB", title="Rate and distortion", note="test images", logarithmic=True
     )

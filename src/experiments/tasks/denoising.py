@@ -96,10 +96,10 @@ class Denoising(Autoencoding):
         best = {"filter_psnr": float("-inf")}
         for name, setting in settings.items():
             done = filters.apply(name, setting, noisy)
-            found = {"filter_psnr": float(psnr(done, clean).mean()), "filter_ssim": float(ssim(done, clean).mean())}
-            self.found[name] = {"setting": setting, "psnr": found["filter_psnr"], "ssim": found["filter_ssim"]}
+            scores = {"filter_psnr": float(psnr(done, clean).mean()), "filter_ssim": float(ssim(done, clean).mean())}
+            self.found[name] = {"setting": setting, "psnr": scores["filter_psnr"], "ssim": scores["filter_ssim"]}
             rows.append((name, done))
-            best = max(best, found, key=lambda one: one["filter_psnr"])
+            best = max(best, scores, key=lambda candidate: candidate["filter_psnr"])
         return best
 
     def _draw(self, rows: list[tuple[str, Tensor]]) -> Figure:

@@ -79,14 +79,14 @@ class Detection(Task):
         return MetricCollection({"boxes": AveragePrecision(self.spec.classes)}, compute_groups=False)
 
     def metric_names(self, split: str) -> list[str]:
-        judges = [cast(AveragePrecision, one) for one in self.metrics_of(split).values()]
+        judges = [cast(AveragePrecision, metric) for metric in self.metrics_of(split).values()]
         return [f"{split}/{name}" for judge in judges for name in judge.names]
 
     def training_step(self, batch: tuple[list[Tensor], list[Found]], batch_idx: int) -> Tensor | None:
         images, targets = batch
         losses: dict[str, Tensor] = self.model(images, targets)
-        loss = torch.stack([one.float() for one in losses.values()]).sum()
-        parts = {name: one.detach() * len(targets) for name, one in losses.items()}
+        loss = torch.stack([part.float() for part in losses.values()]).sum()
+        parts = {name: part.detach() * len(targets) for name, part in losses.items()}
         self.sums["train"].add(len(targets), loss=loss.detach(), **parts)
         return loss if self.learns else None
 
@@ -99,14 +99,14 @@ class Detection(Task):
 
     def _look(self, split: str, batch: tuple[list[Tensor], list[Found]]) -> None:
         images, targets = batch
-        found = self.model(images)
-        self.metrics_of(split).update(found, targets)
+        detections = self.model(images)
+        self.metrics_of(split).update(detections, targets)
         if split == "test":
             assert self.mistakes is not None
-            for image, one, target in zip(images, found, targets, strict=True):
-                self.mistakes.add(one, target)
+            for image, detected, target in zip(images, detections, targets, strict=True):
+                self.mistakes.add(detected, target)
                 if len(self.drawn) < SHOWN:
-                    self.drawn.append((image.cpu(), on_cpu(one), on_cpu(target)))
+                    self.drawn.append((image.cpu(), on_cpu(detected), on_cpu(target)))
 
     def on_test_start(self) -> None:
         self.mistakes = Mistakes(self.spec.num_classes, self.threshold)

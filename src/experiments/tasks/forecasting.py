@@ -163,7 +163,7 @@ class Forecasting(Task):
         from experiments.viz.forecast import forecasts
 
         mean, std = (torch.tensor(values) for values in (self.spec.mean, self.spec.std))
-        known = [
+        series = [
             (
                 past.float().cpu() * std + mean,
                 None if truth is None else truth.float().cpu() * std + mean,
@@ -171,7 +171,7 @@ class Forecasting(Task):
             )
             for past, truth, guess in windows
         ]
-        return forecasts(known, self.spec.columns[:COLUMNS], self.quantiles, self.middle)
+        return forecasts(series, self.spec.columns[:COLUMNS], self.quantiles, self.middle)
 
 
 def _quantiles(given: Sequence[float] | None) -> tuple[float, ...]:

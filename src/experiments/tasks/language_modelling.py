@@ -142,7 +142,7 @@ class LanguageModelling(Task):
         # Processes of another number read other parts of the text.
         carried = own_share(checkpoint.get("carried", ()), lambda states: ())
         for layer, state in zip(self._layers, carried, strict=False):
-            layer.state = None if state is None else tuple(one.to(self.device) for one in state)
+            layer.state = None if state is None else tuple(tensor.to(self.device) for tensor in state)
 
     @property
     def _layers(self) -> list[Any]:

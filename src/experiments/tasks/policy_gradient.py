@@ -151,7 +151,7 @@ class PolicyGradient(Acting):
         if self.memory:
             decisions = self.decide(observations, state)
             parameters, value = decisions.action[mask], decisions.value[mask]
-            actions, log_prob, advantage, target = (one[mask] for one in (actions, log_prob, advantage, target))
+            actions, log_prob, advantage, target = (tensor[mask] for tensor in (actions, log_prob, advantage, target))
         else:
             parameters, value, _ = self.decide(observations, state)
         now, entropy = self.distribution.log_prob_and_entropy(parameters, actions)
@@ -182,7 +182,9 @@ class PolicyGradient(Acting):
     ) -> None:
         if gradient_clip_val is None and self.max_gradient is not None:
             groups = optimizer.param_groups  # in place of a walk through all modules
-            nn.utils.clip_grad_norm_([one for group in groups for one in group["params"]], self.max_gradient)
+            nn.utils.clip_grad_norm_(
+                [parameter for group in groups for parameter in group["params"]], self.max_gradient
+            )
         else:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 

@@ -127,9 +127,9 @@ class QuestionAnswering(Task):
             gathered: list[Any] = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(gathered, (spans, none))
             spans, none = {}, {}
-            for one, other in gathered:
-                for row, found in one.items():
-                    spans.setdefault(row, []).extend(found)
+            for spans_by_row, other in gathered:
+                for row, row_spans in spans_by_row.items():
+                    spans.setdefault(row, []).extend(row_spans)
                     none[row] = min(none.get(row, other[row]), other[row])
         if not spans:
             return {"exact_match": 0.0, "f1": 0.0}
@@ -156,7 +156,7 @@ class QuestionAnswering(Task):
         }
 
     def _answer(self, spans: Iterable[AnswerSpan], none: float, windows: Sequence[Any], passage: str) -> str:
-        best = max(spans, key=lambda one: one.score)
+        best = max(spans, key=lambda span: span.score)
         if self.spec.unanswerable and none > best.score + self.no_answer:
             return ""
         return text_of(best, windows, passage)

@@ -81,5 +81,5 @@ class Report:
 
 def report_of(task: LightningModule) -> Report:
     """Give the companion of a task of ours, or for any other LightningModule one that tells nothing."""
-    found = getattr(task, "report", None)
-    return found if isinstance(found, Report) else Report(task)
+    report = getattr(task, "report", None)
+    return report if isinstance(report, Report) else Report(task)

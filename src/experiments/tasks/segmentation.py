@@ -125,8 +125,8 @@ class Segmentation(Task):
             )
         measure = pixel_loss(self.loss_name, self.class_weights, self.spec.ignored, self.gamma)  # type: ignore[arg-type]
         losses, heavy = measure(logits, target, weights)  # (parts,) each
-        for one in auxiliary:
-            losses = losses + share * measure(one, target, weights)[0]
+        for aux in auxiliary:
+            losses = losses + share * measure(aux, target, weights)[0]
         self._parts = losses.detach(), heavy
         return losses.sum(), logits, target
 
@@ -160,7 +160,9 @@ class Segmentation(Task):
         peers = {"frequent": most_frequent(train, test)}
         if self.spec.num_classes == 2:
             peers["threshold"] = threshold(train, test)
-        return {f"{name}_{key}": float(one) for name, counts in peers.items() for key, one in measures(counts).items()}
+        return {
+            f"{name}_{key}": float(value) for name, counts in peers.items() for key, value in measures(counts).items()
+        }
 
     # Pictures and single images.
 
@@ -171,7 +173,7 @@ class Segmentation(Task):
         like = next(self.parameters(), images)
         precision = self.attached.precision_plugin.forward_context if self.attached else torch.no_grad
         with precision():
-            return torch.cat([self.scores(one[None].to(like.device, like.dtype)).argmax(1).cpu() for one in images])
+            return torch.cat([self.scores(image[None].to(like.device, like.dtype)).argmax(1).cpu() for image in images])
 
     def scores(self, images: Tensor) -> Tensor:
         """Logits (B, K, H, W)."""
@@ -187,6 +189,6 @@ class Segmentation(Task):
 
         images, target = data.examples("test", indices)
         guess = self.guess(images)
-        names = data.names("test", indices) if isinstance(data, NamesExamples) else [str(one) for one in indices]
+        names = data.names("test", indices) if isinstance(data, NamesExamples) else [str(index) for index in indices]
         captions = [f"{name}  {value:.3f}" for name, value in zip(names, every[indices].tolist(), strict=True)]
         return masks(images.float().cpu(), target.cpu(), guess, captions, self.spec, title=title, note=note)

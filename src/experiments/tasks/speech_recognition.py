@@ -124,8 +124,8 @@ class SpeechRecognition(Task):
         return loss, prediction, target
 
     def texts(self, chances: Tensor, beam: int) -> list[str]:
-        found = greedy(chances) if beam == 1 else prefix_beam(chances, beam)
-        return [self._text([symbol - 1 for symbol in row]) for row in found]
+        symbols = greedy(chances) if beam == 1 else prefix_beam(chances, beam)
+        return [self._text([symbol - 1 for symbol in row]) for row in symbols]
 
     def _text(self, places: list[int]) -> str:
         return "".join(self.spec.symbols[place] for place in places)
@@ -146,7 +146,7 @@ class SpeechRecognition(Task):
         super()._report(split)
 
     @torch.no_grad()
-    def draw(self, inputs: Any, said: Sequence[str] | None = None) -> Figure:
+    def draw(self, inputs: Any, spoken: Sequence[str] | None = None) -> Figure:
         """Return what is heard when in each recording, and what was said if that is known."""
         from experiments.viz.alignment import alignment
 
@@ -155,7 +155,7 @@ class SpeechRecognition(Task):
         chances, steps = self.listen(inputs)
         panels = []
         for row, heard in enumerate(self.texts(chances, self.beam)):
-            caption = f"heard: {heard}" + (f"      said: {said[row]}" if said else "")
+            caption = f"heard: {heard}" + (f"      said: {spoken[row]}" if spoken else "")
             bands = features.values[row, : int(features.lengths[row])].cpu()
             seconds = float(inputs.lengths[row]) / self.spec.rate
             panels.append((bands, chances[row, : int(steps[row])].exp().cpu(), seconds, caption))

@@ -167,8 +167,8 @@ class Transcription(Task):
                 " and duration in a manifest"
             )
         table = torch.full((count, longest), IGNORED)
-        for row, one in zip(table, rows, strict=True):
-            row[: len(one)] = torch.tensor(one)
+        for row, ids in zip(table, rows, strict=True):
+            row[: len(ids)] = torch.tensor(ids)
         tokens = table[:, :-1].clone()
         tokens[tokens == IGNORED] = self.words.end
         truth = table[:, 1:].clone()
@@ -208,8 +208,8 @@ class Transcription(Task):
             loss, prediction, truth = (torch.zeros(0, device=self.device) for _ in range(3))
         if split == "test":
             heard, texts = self.transcribe(sound, listened), self.texts_of(target)
-            self._errors.update([one.text for one in heard], texts)
-            self.transcripts.add(texts, [one.text for one in heard])
+            self._errors.update([recording.text for recording in heard], texts)
+            self.transcripts.add(texts, [recording.text for recording in heard])
             if len(self.drawn) < 3:
                 self.drawn.append((sound.values[0, : int(sound.lengths[0])].cpu(), heard[0].text))
         return loss, prediction, truth
@@ -221,12 +221,12 @@ class Transcription(Task):
     def test_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         sound, target = batch
         groups = self._alike(sound.lengths.tolist())
-        found = [
+        batches = [
             self._evaluate("test", (Sequences(sound.values[rows], sound.lengths[rows]), target[rows]))
             for rows in groups
         ]
-        weights = torch.tensor([len(truth) for *_, truth in found], device=self.device)
-        losses = torch.stack([loss.sum() for loss, *_ in found])  # 0 where no recording had a loss
+        weights = torch.tensor([len(truth) for *_, truth in batches], device=self.device)
+        losses = torch.stack([loss.sum() for loss, *_ in batches])  # 0 where no recording had a loss
         # Scores of every token are too many to hand on.
         return {"loss": (losses * weights).sum() / weights.sum().clamp(min=1)}
 
@@ -271,22 +271,22 @@ class Transcription(Task):
     @torch.no_grad()
     def transcribe(self, sound: Sequences, listened: Decoding | None = None) -> list[Said]:
         """Return what is said in each recording (B, T); `listened` is what the model made of it, where none is over the window."""
-        sound = Sequences(*(one.to(self.device) for one in sound))
+        sound = Sequences(*(tensor.to(self.device) for tensor in sound))
         rate, window = self.spec.rate, round(self.window * self.spec.rate)
         self._refuse_long(sound)
         lengths = sound.lengths.tolist()
         model: Any = self.model.for_search()  # type: ignore[operator]
-        found: list[list[Segment]] = [[] for _ in lengths]
+        by_recording: list[list[Segment]] = [[] for _ in lengths]
         at = [0] * len(lengths)
         while some := [row for row, length in enumerate(lengths) if at[row] < length]:
             pieces = [sound.values[row, at[row] : min(at[row] + window, lengths[row])] for row in some]
             loud = [place for place, piece in enumerate(pieces) if bool(piece.any())]
             long = any(lengths[row] > window for row in some)
             times = (self.timestamps or long) and self.words.first_time is not None
-            known = listened and listened.take(
+            features = listened and listened.take(
                 torch.tensor([some[place] for place in loud], dtype=torch.long, device=self.device)
             )
-            heard = self.hear(model, [pieces[place] for place in loud], times, known) if loud else []
+            heard = self.hear(model, [pieces[place] for place in loud], times, features) if loud else []
             tokens: dict[int, list[int]] = dict(zip(loud, heard, strict=True))
             for place, row in enumerate(some):
                 seconds = len(pieces[place]) / rate
@@ -294,15 +294,15 @@ class Transcription(Task):
                 parts, forward = (
                     segments(tokens[place], first, at[row] / rate, seconds) if place in tokens else ([], seconds)
                 )
-                found[row] += [one for one in parts if one.tokens]
+                by_recording[row] += [segment for segment in parts if segment.tokens]
                 last = at[row] + len(pieces[place]) >= lengths[row] and (lengths[row] <= window or forward >= seconds)
                 at[row] = lengths[row] if last else at[row] + max(1, round(forward * rate))
-        return [self._said(parts) for parts in found]
+        return [self._said(parts) for parts in by_recording]
 
     def hear(self, model: Any, pieces: Sequence[Tensor], times: bool, state: Decoding | None = None) -> list[list[int]]:
         """Return the tokens of each piece, without the prompt; `state` is what the model made of them in one window."""
         heard: list[list[int]] = [[]] * len(pieces)
-        for rows in self._alike([len(one) for one in pieces]) if state is None else [list(range(len(pieces)))]:
+        for rows in self._alike([len(piece) for piece in pieces]) if state is None else [list(range(len(pieces)))]:
             some = [pieces[row] for row in rows]
             seconds = self._seconds(max(map(len, some)))
             for row, tokens in zip(rows, self._tokens(model, some, times, state, seconds), strict=True):
@@ -335,7 +335,7 @@ class Transcription(Task):
     ) -> list[list[int]]:
         """Return the tokens of pieces that are heard in one window of some seconds; None: the network's."""
         if state is None:
-            lengths = torch.tensor([len(one) for one in pieces], device=self.device)
+            lengths = torch.tensor([len(piece) for piece in pieces], device=self.device)
             values = torch.nn.utils.rnn.pad_sequence(list(pieces), batch_first=True)
             state = model.listen(Sequences(values, lengths), seconds)
         prompts = self.prompts(model, state, len(pieces), times)
@@ -351,7 +351,7 @@ class Transcription(Task):
             penalty=self.search.length_penalty,
             longest=int(longest),
         )
-        return [one.tokens for one in heard]
+        return [recording.tokens for recording in heard]
 
     def prompts(self, model: Any, state: Decoding, count: int, times: bool) -> Tensor:
         """Return what each of some transcripts begins with, (B, P)."""
@@ -366,7 +366,7 @@ class Transcription(Task):
         return torch.tensor(rows, device=self.device)
 
     def _said(self, parts: Sequence[Segment]) -> Said:
-        texts = [(one.start, one.end, self.words.decode(one.tokens)) for one in parts]
+        texts = [(segment.start, segment.end, self.words.decode(segment.tokens)) for segment in parts]
         whole = "".join(
             text if text.startswith(" ") or not place else f" {text}" for place, (_, _, text) in enumerate(texts)
         )

@@ -158,9 +158,9 @@ class Translation(Task):
         self._keep(batch[1].rows, self.translate(batch[0].source))
         return {"loss": result["loss"]}  # scores of every token are too many to hand on
 
-    def _keep(self, rows: Tensor, found: list[list[Hypothesis]]) -> None:
+    def _keep(self, rows: Tensor, hypotheses: list[list[Hypothesis]]) -> None:
         self.rows += rows.tolist()
-        self.said += [best[0].tokens for best in found]
+        self.said += [best[0].tokens for best in hypotheses]
 
     def on_validation_epoch_end(self) -> None:
         super().on_validation_epoch_end()
@@ -178,16 +178,16 @@ class Translation(Task):
         from sacrebleu.metrics import BLEU, CHRF
 
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        found = dict(zip(self.rows, data.decode(self.said), strict=True))
+        translations = dict(zip(self.rows, data.decode(self.said), strict=True))
         if self.trainer.world_size > 1:
             gathered: list[Any] = [None] * self.trainer.world_size
-            torch.distributed.all_gather_object(gathered, found)
-            found = {row: text for one in gathered for row, text in one.items()}
-        if not found:
+            torch.distributed.all_gather_object(gathered, translations)
+            translations = {row: text for part in gathered for row, text in part.items()}
+        if not translations:
             return {"bleu": 0.0, "chrf": 0.0}
-        rows = sorted(found)
+        rows = sorted(translations)
         texts = data.texts[split]
-        guesses, truth = [found[row] for row in rows], [[texts.target[row] for row in rows]]
+        guesses, truth = [translations[row] for row in rows], [[texts.target[row] for row in rows]]
         scores = {}
         for name, metric in (("bleu", BLEU(tokenize=self.words, force=True)), ("chrf", CHRF())):
             scores[name] = metric.corpus_score(guesses, truth).score
@@ -195,7 +195,7 @@ class Translation(Task):
         if split == "test":
             shown = rows[:: max(1, len(rows) // max(1, self.samples))][: self.samples]
             self.shown = [
-                {"source": texts.source[row], "translation": found[row], "reference": texts.target[row]}
+                {"source": texts.source[row], "translation": translations[row], "reference": texts.target[row]}
                 for row in shown
             ]
         return scores
@@ -210,35 +210,35 @@ class Translation(Task):
             self.model, source, beams=search.beams, penalty=search.length_penalty, longest=longest, best=best
         )
 
-    def attention(self, source: Sequences, said: Sequence[Sequence[int]]) -> list[Tensor] | None:
+    def attention(self, source: Sequences, written: Sequence[Sequence[int]]) -> list[Tensor] | None:
         """Of each translation (T_i + 1, S_i): where its words and its end look in the source; None without attention."""
-        target = pad([torch.tensor([START, *row]) for row in said])
-        target = Sequences(*(one.to(source.values.device) for one in target))
+        target = pad([torch.tensor([START, *row]) for row in written])
+        target = Sequences(*(tensor.to(source.values.device) for tensor in target))
         with torch.no_grad():
             weights = cast(Any, self.model).attention(Pairs(source, target))
         if weights is None:
             return None
         steps, places = target.lengths.tolist(), source.lengths.tolist()
-        return [one[:t, :s].float().cpu() for one, t, s in zip(weights, steps, places, strict=True)]
+        return [weight[:t, :s].float().cpu() for weight, t, s in zip(weights, steps, places, strict=True)]
 
-    def draw_attention(self, sentences: Any, said: Sequence[Sequence[int]]) -> Figure | None:
+    def draw_attention(self, sentences: Any, written: Sequence[Sequence[int]]) -> Figure | None:
         """Return a map a sentence; None without attention.
 
         Args:
             sentences: as the data's `prepare` gives them.
             said: tokens of their translations.
         """
-        source = Sequences(*(one.to(self.device) for one in sentences.source))
-        maps = self.attention(source, said)
+        source = Sequences(*(tensor.to(self.device) for tensor in sentences.source))
+        maps = self.attention(source, written)
         if maps is None:
             return None
         from experiments.viz.attention import attention
 
-        rows = [row[: int(length)] for row, length in zip(*(one.tolist() for one in source), strict=True)]
+        rows = [row[: int(length)] for row, length in zip(*(tensor.tolist() for tensor in source), strict=True)]
         return attention(
             maps,
             [sentences.pieces(row, False) for row in rows],
-            [[*sentences.pieces(row, True), "⏎"] for row in said],
+            [[*sentences.pieces(row, True), "⏎"] for row in written],
             self.spec.languages,
         )
 
@@ -264,7 +264,7 @@ def _tokenizer(name: str) -> str:
 
 def _as_markdown(samples: Sequence[Mapping[str, str]]) -> str:
     """Samples as a table."""
-    cells = [[one[key].replace("|", "\\|") for key in ("source", "translation", "reference")] for one in samples]
+    cells = [[sample[key].replace("|", "\\|") for key in ("source", "translation", "reference")] for sample in samples]
     return "\n".join(
         ["| source | translation | reference |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in cells)]
     )

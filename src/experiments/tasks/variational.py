@@ -97,12 +97,12 @@ class Variational(Autoencoding):
         few_labels: Sequence[int],
         judge: Any,
     ) -> None:
-        for key, value, known in (
+        for key, value, allowed in (
             ("likelihood", likelihood, ("bernoulli", "gaussian")),
             ("binarise", binarise, (None, "threshold", "sample")),
         ):
-            if value not in known:
-                shown = ", ".join("null" if one is None else one for one in known)
+            if value not in allowed:
+                shown = ", ".join("null" if choice is None else choice for choice in allowed)
                 raise UserError(f"task.{key}={value} is unknown: choose one of {shown}")
         for key, number in (("beta", beta), ("free_bits", free_bits), ("warm_up", warm_up)):
             if number < 0:
@@ -175,7 +175,9 @@ class Variational(Autoencoding):
 
     def _evaluate(self, split: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
         loss, prediction, target = self.step(batch)
-        self.sums[split].add(len(target), loss=loss, **{name: len(target) * one for name, one in self._parts.items()})
+        self.sums[split].add(
+            len(target), loss=loss, **{name: len(target) * value for name, value in self._parts.items()}
+        )
         self.metrics_of(split).update(prediction, target)
         return loss, prediction, target
 
@@ -204,7 +206,7 @@ class Variational(Autoencoding):
         values = super().examine(test)
         mean, log_variance = self.posterior(self._on_cpu(test.inputs, torch.Generator().manual_seed(4))[1])
         by_dimension = divergence(mean, log_variance).mean(0)
-        self.found["kl_by_dimension"] = [round(one, 5) for one in by_dimension.tolist()]
+        self.found["kl_by_dimension"] = [round(value, 5) for value in by_dimension.tolist()]
         self.found["collapsed"] = int((by_dimension < COLLAPSED).sum())
         if self.importance_samples:
             values["iw_bound"] = self._importance_weighted(test)

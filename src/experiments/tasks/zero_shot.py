@@ -61,7 +61,7 @@ class ZeroShot(Classification):
         template: str,
         calibrated: bool,
     ) -> None:
-        words = [str(one) for one in labels or spec.classes]
+        words = [str(word) for word in labels or spec.classes]
         if spec.num_classes < 2:
             raise UserError("task=zero_shot chooses among the classes of the data, which has none: take data=ag_news")
         if len(words) != spec.num_classes:
@@ -135,16 +135,16 @@ class ZeroShot(Classification):
         rows = self._rows(inputs, keep_first=True)
         follows = self.judged.index(FOLLOWS)
         against = self.judged.index(AGAINST) if AGAINST in self.judged else None
-        found = []
+        scores_by_label = []
         for tail in self.tails:
             both = pad([torch.cat([row, row.new_tensor(tail)]) for row in rows])
             both = Sequences(both.values.to(self.device), both.lengths.to(self.device))
             scores = self.model(both).float()  # (B, len(judged))
             if against is None:
-                found.append(scores.log_softmax(1)[:, follows])
+                scores_by_label.append(scores.log_softmax(1)[:, follows])
             else:
-                found.append(scores[:, [follows, against]].log_softmax(1)[:, 0])
-        return torch.stack(found, dim=1)
+                scores_by_label.append(scores[:, [follows, against]].log_softmax(1)[:, 0])
+        return torch.stack(scores_by_label, dim=1)
 
     def _likelihood(self, inputs: Sequences) -> Tensor:
         """By how much the log-probability of each sentence rises behind a text."""
@@ -173,13 +173,13 @@ class ZeroShot(Classification):
         """
         start = self.spec.marks[2] if self.spec.marks else -1
         model: Any = self.model
-        found = []
+        scores_by_label = []
         for tail in self.tails:
             begin, rest = ([start], tail) if start >= 0 else (tail[:1], tail[1:])
             values = torch.tensor([begin], dtype=kind, device=self.device)
             scores, state = model.start(Sequences(values, torch.ones(1, dtype=torch.long, device=self.device)))
-            found.append(self._continued(scores, state, rest)[0])
-        return torch.stack(found)
+            scores_by_label.append(self._continued(scores, state, rest)[0])
+        return torch.stack(scores_by_label)
 
     def _rows(self, inputs: Sequences, keep_first: bool) -> list[Tensor]:
         """Return the tokens of each text, cut so that the longest sentence fits behind them; a language model reads no

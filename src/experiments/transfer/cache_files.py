@@ -84,15 +84,15 @@ class Cache:
             TooLargeError: when it would not fit.
             OSError: when the folder cannot be written to.
         """
-        found = self._read(key)
-        if found is not None:
+        stored = self._read(key)
+        if stored is not None:
             self._make_room(key)  # the limit may have been lowered since
-            return found, True
+            return stored, True
         self.folder.mkdir(parents=True, exist_ok=True)
         with lock(self.folder / f"{key}.lock"):
-            found = self._read(key)  # another process may have made it while this one waited
-            if found is not None:
-                return found, True
+            stored = self._read(key)  # another process may have made it while this one waited
+            if stored is not None:
+                return stored, True
             path = self._path(key)
             for stale in self.folder.glob(f".{path.name}.*"):  # whoever held the lock before was killed
                 stale.unlink(missing_ok=True)
@@ -116,7 +116,7 @@ class Cache:
             os.utime(path)  # the oldest is the one unused for longest
             arrays = [_mapped(path, array) for array in head["arrays"]]
             return Kept(
-                *(Ragged(*(arrays.pop(0) for _ in range(3))) if one else arrays.pop(0) for one in head["ragged"])
+                *(Ragged(*(arrays.pop(0) for _ in range(3))) if ragged else arrays.pop(0) for ragged in head["ragged"])
             )
         except FileNotFoundError:
             return None
@@ -168,10 +168,10 @@ class Cache:
 
 def _checksum(file: BinaryIO, head: dict[str, Any]) -> int:
     """CRC-32 of what a file's head says, which tells where the arrays lie, and of the rest of the file."""
-    found = zlib.crc32(json.dumps(head).encode())
+    checksum = zlib.crc32(json.dumps(head).encode())
     while part := file.read(1 << 22):
-        found = zlib.crc32(part, found)
-    return found
+        checksum = zlib.crc32(part, checksum)
+    return checksum
 
 
 def _write_even(

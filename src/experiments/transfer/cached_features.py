@@ -130,7 +130,7 @@ def _channels_last(layer: nn.Module) -> bool:
 
 def sources(*objects: Any) -> str:
     """Hexadecimal digits that differ when the files do in which the classes of some objects are written, bases included."""
-    modules = {base.__module__ for one in objects for base in type(one).__mro__}
+    modules = {base.__module__ for item in objects for base in type(item).__mro__}
     files = {getattr(sys.modules.get(name), "__file__", None) for name in modules}
     return files_digest(map(Path, sorted(filter(None, files))))  # a class of a notebook has none
 

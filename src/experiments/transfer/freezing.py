@@ -95,7 +95,7 @@ class Freezing:
         self.model, self.settings = model, settings
         self.stages = stages_of(model)
         head = self.stages[-1][0]
-        self._own = {name: _shifted(one, name, head, settings) for name, one in assigned.items()}
+        self._own = {name: _shifted(learning, name, head, settings) for name, learning in assigned.items()}
         self.learning = dict(self._own)
         if settings.affine:
             for stage, module in self.stages:
@@ -117,17 +117,17 @@ class Freezing:
     @property
     def releases(self) -> list[int]:
         """The epochs, counted from 0, at whose beginning something starts to learn; the first is 0 as a rule."""
-        return sorted({one.since for one in self.learning.values()})
+        return sorted({learning.since for learning in self.learning.values()})
 
     @property
     def late(self) -> bool:
         """Whether something begins to learn after the first epoch."""
-        return any(one.since > 0 for one in self.learning.values())
+        return any(learning.since > 0 for learning in self.learning.values())
 
     @property
     def begins(self) -> dict[str, int]:
         """The epoch, counted from 1, in which each parameter that learns begins to, by its name."""
-        return {name: one.since + 1 for name, one in self.learning.items()}
+        return {name: learning.since + 1 for name, learning in self.learning.items()}
 
     def enter(self, epoch: int) -> None:
         """Gives and takes gradients as this epoch wants it; to be called at its beginning, also by a resumed run."""
@@ -195,7 +195,7 @@ class Freezing:
                     stage=stage,
                     parameters=sum(parameter.numel() for parameter in parameters.values()),
                     learning=sum(parameters[name].numel() for name in learning),
-                    from_epoch=min((one.since + 1 for one in learning.values()), default=None),
+                    from_epoch=min((state.since + 1 for state in learning.values()), default=None),
                     learning_rate=None
                     if rate is None or not learning
                     else rate * max(o.rate for o in learning.values()),
@@ -219,8 +219,8 @@ class Freezing:
         return not self.late and all(self.learning.get(name) == Learning() for name, _ in self.model.named_parameters())
 
     def _learns(self, name: str, epoch: int) -> bool:
-        one = self.learning.get(name)
-        return one is not None and one.since <= epoch
+        learning = self.learning.get(name)
+        return learning is not None and learning.since <= epoch
 
     def _names(self, number: int) -> list[str]:
         stage, module = self.stages[number]
@@ -229,8 +229,8 @@ class Freezing:
     def _named(self, module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Parameter]]:
         """Yield parameters by the names that the strategy knew: pruning calls a `weight` that it masks `weight_orig`."""
         for name, parameter in module.named_parameters(prefix=prefix):
-            known, called = self._called.get(id(parameter), (None, name))
-            yield (called if known is parameter else name), parameter
+            original, called = self._called.get(id(parameter), (None, name))
+            yield (called if original is parameter else name), parameter
 
     def _states(self, epoch: int) -> list[str]:
         """Of each stage, what the strategy lets learn: "whole", "part", "frozen", or "empty" without parameters."""
@@ -273,10 +273,10 @@ class Freezing:
         ]
 
 
-def _shifted(one: Learning, name: str, head: str, settings: Settings) -> Learning:
+def _shifted(learning: Learning, name: str, head: str, settings: Settings) -> Learning:
     if name.split(".")[0] == head:
-        return Learning(one.since, one.rate * settings.head_rate)
-    return Learning(one.since + settings.head_epochs, one.rate)
+        return Learning(learning.since, learning.rate * settings.head_rate)
+    return Learning(learning.since + settings.head_epochs, learning.rate)
 
 
 def _norm_parameters(stage: str, module: nn.Module) -> list[str]:

@@ -38,19 +38,19 @@ def library_state(model: nn.Module, folder: Path, with_head: bool) -> dict[str, 
     own = model.state_dict()
     names: Mapping[str, str] = published_names(model)
     prefixes = _prefixes(given)
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for library, ours in names.items():
-        value = next((given[one] for one in _spellings(library, prefixes) if one in given), None)
+        value = next((given[spelling] for spelling in _spellings(library, prefixes) if spelling in given), None)
         if value is not None:
-            found[ours] = value
+            tensors[ours] = value
     for names_of_one in _shared(model):  # a table of tokens may be that of the head as well
-        value = next((found[name] for name in names_of_one if name in found), None)
+        value = next((tensors[name] for name in names_of_one if name in tensors), None)
         if value is not None:
-            found |= dict.fromkeys(names_of_one, value)
+            tensors |= dict.fromkeys(names_of_one, value)
     makes_words = getattr(model, "makes_words", False)
     if not with_head and not makes_words:
-        found = {key: value for key, value in found.items() if not key.startswith("head.")}
-    lost = sorted(own.keys() - found.keys())
+        tensors = {key: value for key, value in tensors.items() if not key.startswith("head.")}
+    lost = sorted(own.keys() - tensors.keys())
     wrong = [key for key in lost if key.split(".")[0] not in FRESH]
     if wrong:
         raise UserError(
@@ -60,7 +60,7 @@ def library_state(model: nn.Module, folder: Path, with_head: bool) -> dict[str, 
     anew = list(dict.fromkeys(key.split(".")[0] for key in lost if not key.startswith("head.") or makes_words))
     if anew:
         log.warning("weights=%s has nothing for the stage %s, which keeps its own first values.", folder, anew[0])
-    return found | {key: own[key] for key in lost}
+    return tensors | {key: own[key] for key in lost}
 
 
 def _shared(model: nn.Module) -> list[list[str]]:
@@ -74,7 +74,7 @@ def _shared(model: nn.Module) -> list[list[str]]:
 def _spellings(name: str, prefixes: Iterable[str]) -> list[str]:
     """Under which names a tensor of one of the library's networks stands in the file of another."""
     inner = name.partition(".")[2]
-    return [name, inner, *(f"{prefix}{one}" for prefix in prefixes for one in (name, inner))]
+    return [name, inner, *(f"{prefix}{ending}" for prefix in prefixes for ending in (name, inner))]
 
 
 def _prefixes(given: Iterable[str]) -> list[str]:
@@ -99,10 +99,10 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
             shards: Any = sorted(set(read_json(index)["weight_map"].values()))
         else:
             shards = ["model.safetensors"]
-        found: dict[str, Tensor] = {}
+        tensors: dict[str, Tensor] = {}
         for shard in shards:
-            found |= load_file(folder / Path(shard).name)
-        return {key: value.float() if value.is_floating_point() else value for key, value in found.items()}
+            tensors |= load_file(folder / Path(shard).name)
+        return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
     except Exception as error:
         raise UserError(
             f"weights={folder} cannot be read ({first_line(error)}): fetch model.safetensors again"

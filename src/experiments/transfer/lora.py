@@ -59,13 +59,13 @@ def add_low_rank(model: nn.Module, rank: int, alpha: float, layers: str | None, 
     Returns:
         Names of the new parameters.
     """
-    found = [
+    adapted = [
         (name, layer)
         for name, layer in model.named_modules()
         if isinstance(layer, LAYERS) and name.split(".")[0] != skip and (layers is None or re.search(layers, name))
     ]
     names = []
-    for name, layer in found:
+    for name, layer in adapted:
         parametrize.register_parametrization(layer, "weight", LowRank(layer.weight, rank, alpha), unsafe=True)
         names += [f"{name}.{_PLACE}.0.{inner}" for inner in ("down", "up")]
     return names

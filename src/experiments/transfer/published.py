@@ -49,8 +49,8 @@ def torchvision_weights(published: Mapping[str, Any]) -> Any:
 
     if "weights" in published:
         return get_weight(published["weights"])
-    found = list(get_model_weights(published["name"]))
-    if not found:
+    published_names = list(get_model_weights(published["name"]))
+    if not published_names:
         raise UserError(f"model.name={published['name']} has no published weights: use weights=null or a path")
     return get_model_weights(published["name"]).DEFAULT
 

@@ -36,9 +36,9 @@ def read_folder(folder: Path, named: str) -> dict[str, Tensor]:
         UserError: when there are none, a file is damaged, or they are pickles.
     """
     return {
-        name: one
+        name: tensor
         for path in weight_files(folder, named)
-        for name, one in read_checkpoint(path, f"{named}/{path.name}").items()
+        for name, tensor in read_checkpoint(path, f"{named}/{path.name}").items()
     }
 
 
@@ -116,7 +116,7 @@ def _head(
         return {}
     last = list(head_names.values())[-1]
     rows = _rows(folder, symbols=last == "head.scores")
-    absent = [one for one in names if one not in rows]
+    absent = [token for token in names if token not in rows]
     if absent or (last == "head.scores" and BLANK not in rows):
         sentence = f"{named} has no row for {', '.join(map(repr, absent[:3]))} in its head"
         if with_head:
@@ -125,8 +125,8 @@ def _head(
             log.warning("%s, so the head begins with values of its own.", sentence)
             return {}
         log.warning("%s, so these begin with values of their own.", sentence)
-    order = [rows.get(one, -1) for one in ([BLANK, *names] if last == "head.scores" else names)]
-    found = {name: tensor for name, tensor in heads.items() if not name.startswith(f"{last}.")}
+    order = [rows.get(token, -1) for token in ([BLANK, *names] if last == "head.scores" else names)]
+    own_heads = {name: tensor for name, tensor in heads.items() if not name.startswith(f"{last}.")}
     for name, tensor in heads.items():
         if name.startswith(f"{last}."):
             if tensor.shape[1:] != own[name].shape[1:]:
@@ -135,8 +135,8 @@ def _head(
             for place, row in enumerate(order):
                 if 0 <= row < len(tensor):
                     kept[place] = tensor[row].to(kept.dtype)
-            found[name] = kept
-    return found
+            own_heads[name] = kept
+    return own_heads
 
 
 def _rows(folder: Path, symbols: bool) -> dict[str, int]:
@@ -151,10 +151,10 @@ def _rows(folder: Path, symbols: bool) -> dict[str, int]:
         return {}
     vocabulary = _json(folder / "vocab.json")
     if vocabulary and all(
-        isinstance(one, dict) for one in vocabulary.values()
+        isinstance(entry, dict) for entry in vocabulary.values()
     ):  # a vocabulary for each of many languages
         vocabulary = next(iter(vocabulary.values()))
-    rows = {one.lower(): row for one, row in vocabulary.items()} | vocabulary
+    rows = {word.lower(): row for word, row in vocabulary.items()} | vocabulary
     if "|" in rows:
         rows[" "] = rows["|"]
     return rows | {BLANK: int(config.get("pad_token_id") or 0)}
@@ -162,9 +162,9 @@ def _rows(folder: Path, symbols: bool) -> dict[str, int]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = read_json(path)
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}): fetch it again") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise UserError(f"{path} is no object: fetch it again")
-    return found
+    return content

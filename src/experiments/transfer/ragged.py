@@ -79,11 +79,11 @@ class RaggedWriter:
         """Tell whether the targets are rows of unequal length too; and give what stands behind the values in the file:
         where each row begins and its length, and the same of the targets behind their values.
         """
-        targets = [one for one in self._targets if one is not None]
+        targets = [target for target in self._targets if target is not None]
         where = [self._starts, self._lengths]
         if not self._several:
             return False, [*where, torch.stack(targets)]
-        lengths = torch.tensor([len(one) for one in targets])
+        lengths = torch.tensor([len(target) for target in targets])
         return True, [*where, torch.cat(targets), lengths.cumsum(0) - lengths, lengths]
 
 

@@ -50,20 +50,20 @@ def gradual(model: nn.Module, *, every_epochs: int, depth: int | None) -> Assign
     """
     stages = _with_parameters(model)
     below = stages[-2::-1][:depth]
-    found = _of(model, stages[-1:])
+    assigned = _of(model, stages[-1:])
     for number, stage in enumerate(below):
-        found |= _of(model, [stage], Learning(number * every_epochs))
-    return found
+        assigned |= _of(model, [stage], Learning(number * every_epochs))
+    return assigned
 
 
 def discriminative(model: nn.Module, *, decay: float) -> Assignment:
     """Return all parameters; each stage at `decay` times the rate of the one above (Howard and Ruder, 2018, section
     3.1).
     """
-    found: Assignment = {}
+    assigned: Assignment = {}
     for number, stage in enumerate(reversed(_with_parameters(model))):
-        found |= _of(model, [stage], Learning(rate=decay**number))
-    return found
+        assigned |= _of(model, [stage], Learning(rate=decay**number))
+    return assigned
 
 
 def norm_only(model: nn.Module) -> Assignment:
@@ -74,17 +74,17 @@ def norm_only(model: nn.Module) -> Assignment:
     Raises:
         UserError: when the model has none.
     """
-    found = {
+    assigned = {
         name: Learning()
         for inner, layer in model.named_modules()
         if isinstance(layer, NORMS)
         for name, _ in layer.named_parameters(prefix=inner)
     }
-    if not found:
+    if not assigned:
         raise UserError(
             "freezing=norm_only needs normalisation layers and this model has none: choose bias_only or lora"
         )
-    return found | feature_extraction(model)
+    return assigned | feature_extraction(model)
 
 
 def bias_only(model: nn.Module) -> Assignment:
@@ -96,12 +96,12 @@ def bias_only(model: nn.Module) -> Assignment:
         UserError: when the model has none below its head.
     """
     head = feature_extraction(model)
-    found = {n: Learning() for n, _ in model.named_parameters() if n.rpartition(".")[2].startswith("bias")}
-    if found.keys() <= head.keys():
+    biases = {n: Learning() for n, _ in model.named_parameters() if n.rpartition(".")[2].startswith("bias")}
+    if biases.keys() <= head.keys():
         raise UserError(
             "freezing=bias_only needs biases below the head and this model has none: choose norm_only or lora"
         )
-    return found | head
+    return biases | head
 
 
 def lora(model: nn.Module, *, rank: int, alpha: float, layers: str | None) -> Assignment:
@@ -141,10 +141,10 @@ def chosen(model: nn.Module, *, learn: Sequence[str]) -> Assignment:
         UserError: when a name fits nothing.
     """
     stages = [name for name, _ in stages_of(model)]
-    found: Assignment = {}
+    assigned: Assignment = {}
     for word in learn:
         if word in stages:
-            found |= _of(model, [word])
+            assigned |= _of(model, [word])
             continue
         try:
             pattern = re.compile(word)
@@ -159,8 +159,8 @@ def chosen(model: nn.Module, *, learn: Sequence[str]) -> Assignment:
             raise UserError(
                 f"freezing.learn has {word}, which is no stage and matches no parameter: choose from {', '.join(stages)}"
             )
-        found |= matched
-    return found
+        assigned |= matched
+    return assigned
 
 
 def _with_parameters(model: nn.Module) -> list[str]:

@@ -91,8 +91,8 @@ def read_state_dict(path: Path, named: str | None = None) -> dict[str, Tensor]:
                 content = content[key]
                 break
     if isinstance(content, dict):  # beside the tensors some keep numbers, such as an epoch
-        content = {key: one for key, one in content.items() if not isinstance(one, (Number, str, type(None)))}
-    if not isinstance(content, dict) or not content or not all(isinstance(one, Tensor) for one in content.values()):
+        content = {key: value for key, value in content.items() if not isinstance(value, (Number, str, type(None)))}
+    if not isinstance(content, dict) or not content or not all(isinstance(value, Tensor) for value in content.values()):
         raise UserError(f"{named or path} holds no state dict: give a run's folder or a file of weights")
     content = {str(key).replace("_orig_mod.", ""): value for key, value in content.items()}  # of torch.compile
     for prefix in ("model.", "module."):

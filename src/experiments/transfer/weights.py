@@ -86,7 +86,7 @@ def load_weights(
     else:
         state = by_name(state, model, head, names, trained_names, f"weights={weights}", with_head)
     unlike = sorted(key for key in head if key in state and state[key].shape != own[key].shape)
-    classes = [len(one[unlike[-1]]) for one in (state, own)] if unlike else []
+    classes = [len(tensors[unlike[-1]]) for tensors in (state, own)] if unlike else []
     if unlike:
         state = {key: value for key, value in state.items() if key not in head} | {key: own[key] for key in head}
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -118,17 +118,17 @@ def known_names(model: nn.Module, own: Mapping[str, Tensor]) -> set[str]:
     return {*own, *published_names(model), *getattr(model, "backbone_names", ())}
 
 
-def unwrapped(state: dict[str, Tensor], known: set[str]) -> dict[str, Tensor]:
+def unwrapped(state: dict[str, Tensor], names_known: set[str]) -> dict[str, Tensor]:
     """Return the state dict without what other code wraps a network in, such as `net.` or `backbone.`, where more names
     fit so.
     """
 
     def fitting(names: Iterable[str]) -> int:
-        return len(known.intersection(names))
+        return len(names_known.intersection(names))
 
     for _ in range(3):  # one inside another
-        found = [{key.removeprefix(prefix): value for key, value in state.items()} for prefix in _WRAPPERS]
-        best = max(found, key=fitting)
+        candidates = [{key.removeprefix(prefix): value for key, value in state.items()} for prefix in _WRAPPERS]
+        best = max(candidates, key=fitting)
         shared = [prefix for prefix in _WRAPPERS if all(key.startswith(prefix) for key in state)]
         if fitting(best) > fitting(state):
             state = best

@@ -24,7 +24,10 @@ def gif(pictures: Sequence[np.ndarray], per_second: float, widest: int = 400) ->
     size = round(first.width * scale), round(first.height * scale)
     # One palette for all, else colours flicker.
     palette = first.resize(size).quantize(COLOURS, dither=Image.Dither.NONE)
-    frames = [Image.fromarray(one).resize(size).quantize(palette=palette, dither=Image.Dither.NONE) for one in pictures]
+    frames = [
+        Image.fromarray(picture).resize(size).quantize(palette=palette, dither=Image.Dither.NONE)
+        for picture in pictures
+    ]
     out = io.BytesIO()
     pause = max(2, round(100 / per_second)) * 10
     frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], duration=pause, loop=0, optimize=False)

@@ -45,17 +45,17 @@ def attention(
     for line, tall in zip(lines, down, strict=True):
         for place in line:
             column = place % columns
-            begins = left + sum(left + gap + across[one] * CELL for one in range(column))
+            begins = left + sum(left + gap + across[spot] * CELL for spot in range(column))
             words, others = sources[place], targets[place]
             high = len(others) * CELL
             ax = add_axes(fig, begins, below - top - high, len(words) * CELL, high)
             ax.imshow(maps[place].numpy(), cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
             labels: dict[str, Any] = {"fontsize": TEXT, "fontfamily": how.families, "color": INK}
             ax.set_xticks(range(len(words)))
-            ax.set_xticklabels([shorten(how.written(one), LONGEST) for one in words], rotation=55, ha="left",
+            ax.set_xticklabels([shorten(how.written(word), LONGEST) for word in words], rotation=55, ha="left",
                                rotation_mode="anchor", **labels)  # fmt: skip
             ax.set_yticks(range(len(others)))
-            ax.set_yticklabels([shorten(how.written(one), LONGEST) for one in others], **labels)
+            ax.set_yticklabels([shorten(how.written(word), LONGEST) for word in others], **labels)
             ax.tick_params(length=0, top=False, bottom=False, labeltop=True, labelbottom=False)
             ax.spines[:].set_color("#dddddd")
         below -= top + tall * CELL + gap

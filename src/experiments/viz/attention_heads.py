@@ -27,7 +27,7 @@ def attention_heads(
         down: T tokens that look.
     """
     how = writing([*across, *down])
-    heads = max(len(one) for one in maps)
+    heads = max(len(by_head) for by_head in maps)
     side = min(2.6 if heads < 3 else 2.1, SIDE / heads)
     side = max(side, 0.19 * len(down)) if heads * 0.19 * len(down) <= SIDE else max(side, 0.9)
     readable = 0.14 * max(len(across), len(down)) <= side  # letters of 8 points beside each row
@@ -45,12 +45,12 @@ def attention_heads(
             ax.spines[:].set_color("#cccccc")
             if readable and row == 0:
                 ax.set_xticks(range(len(across)))
-                ax.set_xticklabels([shorten(how.written(one), LETTERS) for one in across], rotation=60, ha="left",
+                ax.set_xticklabels([shorten(how.written(word), LETTERS) for word in across], rotation=60, ha="left",
                                    rotation_mode="anchor", **labels)  # fmt: skip
                 ax.tick_params(length=0, top=False, bottom=False, labeltop=True, labelbottom=False)
             if readable and head == 0:
                 ax.set_yticks(range(len(down)))
-                ax.set_yticklabels([shorten(how.written(one), LETTERS) for one in down], **labels)
+                ax.set_yticklabels([shorten(how.written(word), LETTERS) for word in down], **labels)
                 ax.tick_params(length=0)
             if row == len(maps) - 1:
                 write(

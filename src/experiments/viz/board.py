@@ -33,7 +33,7 @@ class Grid:
 
     def texts(self) -> list[list[str]]:
         """Return the cells as they are written."""
-        return [[one if isinstance(one, str) else short(float(one)) for one in row] for row in self.values]
+        return [[cell if isinstance(cell, str) else short(float(cell)) for cell in row] for row in self.values]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def as_text(board: Board, wide: int | None = None) -> str:
         if wide is None or columns(line) + indent <= wide:
             return [" " * indent + line]
         first, *more = textwrap.wrap(line, wide - indent - 2, break_on_hyphens=False)
-        return [" " * indent + first, *(" " * (indent + 2) + one for one in more)]
+        return [" " * indent + first, *(" " * (indent + 2) + text for text in more)]
 
     parts = broken(board.title + (f" ({board.note})" if board.note else ""), 0)
     for number, step in enumerate(board.steps, 1):

@@ -50,7 +50,7 @@ def _all_texts(board: Board) -> list[str]:
 def _size(step: Step) -> tuple[float, float]:
     """Width and height of a step, in inches."""
     sizes = [_item_size(item) for item in step.items]
-    wide = sum(one for one, _ in sizes) + GAP * max(0, len(sizes) - 1)
+    wide = sum(width for width, _ in sizes) + GAP * max(0, len(sizes) - 1)
     return wide, 0.5 + max((tall for _, tall in sizes), default=0) + LINE * len(step.sums) + 0.35
 
 

@@ -22,7 +22,7 @@ COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0
 MOST = 12  # classes with a curve of their own
 
 
-def drawn(image: Tensor, found: Mapping[str, Tensor], classes: Sequence[str]) -> bytes:
+def drawn(image: Tensor, detected: Mapping[str, Tensor], classes: Sequence[str]) -> bytes:
     """Return an image (3, H, W) from 0 to 1 in its own size with its objects, as a PNG file."""
     height, width = image.shape[-2:]
     dots = 100
@@ -30,8 +30,10 @@ def drawn(image: Tensor, found: Mapping[str, Tensor], classes: Sequence[str]) ->
     fig.set_size_inches(width / dots, height / dots)
     ax = ground(fig, width, height)
     ax.set_position((0, 0, 1, 1))
-    _image(ax, image, found, 0, 0, width, height)
-    _objects(ax, found, classes, (0.0, 0.0, 1.0), max(1.0, min(height, width) / 250), max(5.0, min(height, width) / 50))
+    _image(ax, image, detected, 0, 0, width, height)
+    _objects(
+        ax, detected, classes, (0.0, 0.0, 1.0), max(1.0, min(height, width) / 250), max(5.0, min(height, width) / 50)
+    )
     return png(fig)
 
 
@@ -54,11 +56,11 @@ def beside(
     fig = figure(wide, tall, title, note)
     wide, tall = fig.get_size_inches()
     ax = ground(fig, wide, tall)
-    for place, (image, found, true) in enumerate(rows):
+    for place, (image, detected, true) in enumerate(rows):
         height, width = image.shape[-2:]
         scale = side / max(height, width)
         left = gap + place % columns * (side + gap)
-        for below, (objects, caption) in enumerate(((found, "found"), (true, "there"))):
+        for below, (objects, caption) in enumerate(((detected, "found"), (true, "there"))):
             if objects is None:
                 continue
             upper = top + place // columns * deep * (side + 1.5 * gap) + below * (side + 1.3 * gap)

@@ -152,19 +152,19 @@ def recolour(fig: Figure, colours: Mapping[str, str]) -> None:
         if len(several) == 1 and tuple(several[0]) in new:
             write(new[tuple(several[0])])
 
-    for one in fig.findobj(include_self=True):
-        if one.get_gid() == "keep":
+    for artist in fig.findobj(include_self=True):
+        if artist.get_gid() == "keep":
             continue
-        if isinstance(one, TextArtist):
-            for item in one.items:
+        if isinstance(artist, TextArtist):
+            for item in artist.items:
                 item.colour = new.get(to_rgba(item.colour), item.colour)
-        elif isinstance(one, Text):
-            change(one.get_color, one.set_color)
-        elif isinstance(one, Line2D):
-            change(one.get_color, one.set_color)
-            change(one.get_markeredgecolor, one.set_markeredgecolor)
-        elif isinstance(one, (Patch, Collection)):
-            change(one.get_facecolor, one.set_facecolor)
-            change(one.get_edgecolor, one.set_edgecolor)
-        elif isinstance(one, AxesImage) and one.get_cmap().name == "Blues" and "white" in colours:
-            one.set_cmap(LinearSegmentedColormap.from_list("Blues", [colours["white"], BLUE, "#9bd5ff"]))
+        elif isinstance(artist, Text):
+            change(artist.get_color, artist.set_color)
+        elif isinstance(artist, Line2D):
+            change(artist.get_color, artist.set_color)
+            change(artist.get_markeredgecolor, artist.set_markeredgecolor)
+        elif isinstance(artist, (Patch, Collection)):
+            change(artist.get_facecolor, artist.set_facecolor)
+            change(artist.get_edgecolor, artist.set_edgecolor)
+        elif isinstance(artist, AxesImage) and artist.get_cmap().name == "Blues" and "white" in colours:
+            artist.set_cmap(LinearSegmentedColormap.from_list("Blues", [colours["white"], BLUE, "#9bd5ff"]))

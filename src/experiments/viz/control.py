@@ -87,7 +87,7 @@ def episode(
             ax.plot(steps, observations[:, row], color=BLUE, linewidth=1.6)
         elif discrete:
             ax.step(steps, actions, color=ORANGE, linewidth=1.2, where="post")
-            ax.set_yticks(range(len(action_names)), [shorten(one, 10) for one in action_names], fontsize=8)
+            ax.set_yticks(range(len(action_names)), [shorten(action, 10) for action in action_names], fontsize=8)
         else:
             for number, entries in enumerate(actions.T[:SHOWN]):
                 ax.plot(steps, entries, color=COLOURS[(number + 1) % len(COLOURS)], linewidth=1.3)
@@ -147,5 +147,5 @@ def policy(
     bar.ax.tick_params(labelsize=SMALL, length=0, colors=GREY)
     bar.outline.set_visible(False)
     if ticks:
-        bar.set_ticks(range(len(ticks)), labels=[shorten(one, 14) for one in ticks])
+        bar.set_ticks(range(len(ticks)), labels=[shorten(tick, 14) for tick in ticks])
     return fig

@@ -68,12 +68,12 @@ def _panel(
     """One quantity at a place in inches; drawn without axes, which take longer than all that is in them."""
     write(fig, left, top - 0.24, name, size=TEXT, colour=INK, bold=True)
     write(fig, left + wide / 2, top + tall + 0.4, "epoch", size=SMALL, colour=INK, align="center")
-    found = {
+    points_by_split = {
         split: [(row["epoch"] + 1, row[key]) for row in history if key in row and isfinite(row[key])]
         for split, key in ((split, f"{split}/{name}") for split in SPLITS)
     }
-    epochs = _ends([x for points in found.values() for x, _ in points], 0.03)
-    values = _ends([y for points in found.values() for _, y in points], 0.08)
+    epochs = _ends([x for points in points_by_split.values() for x, _ in points], 0.03)
+    values = _ends([y for points in points_by_split.values() for _, y in points], 0.08)
 
     def x_of(epoch: float) -> float:
         return left + wide * (epoch - epochs[0]) / (epochs[1] - epochs[0])
@@ -94,7 +94,7 @@ def _panel(
     height = fig.get_size_inches()[1]
     inches = Affine2D().scale(1, -1).translate(0, height) + fig.dpi_scale_trans
     fig.add_artist(LineCollection(lines, colors=PALE, linewidths=0.8, transform=inches))
-    for split, points in found.items():
+    for split, points in points_by_split.items():
         if not points:
             continue
         x, y = [x_of(epoch) for epoch, _ in points], [y_of(value) for _, value in points]

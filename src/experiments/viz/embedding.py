@@ -22,8 +22,10 @@ def class_colours(count: int) -> list[str]:
     if count <= len(COLOURS):
         return list(COLOURS[:count])
     if count <= 20:
-        return [matplotlib.colors.to_hex(one) for one in matplotlib.colormaps["tab20"].colors[:count]]  # type: ignore[attr-defined]
-    return [matplotlib.colors.to_hex(one) for one in matplotlib.colormaps["turbo"](np.linspace(0.03, 0.97, count))]
+        return [matplotlib.colors.to_hex(colour) for colour in matplotlib.colormaps["tab20"].colors[:count]]  # type: ignore[attr-defined]
+    return [
+        matplotlib.colors.to_hex(colour) for colour in matplotlib.colormaps["turbo"](np.linspace(0.03, 0.97, count))
+    ]
 
 
 def embedding(

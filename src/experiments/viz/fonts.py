@@ -53,9 +53,9 @@ def writing(texts: Iterable[str]) -> FontWriting:
 
     # Before 3.11 matplotlib sets letter by letter, which tears the syllables of Indian scripts.
     torn = matplotlib.__version_info__ < (3, 11) and any(0x0900 <= code <= 0x0DFF for code in missing)
-    found = _font_with(missing)
-    if found and not torn:
-        return FontWriting([found, USUAL], False, "")
+    font = _font_with(missing)
+    if font and not torn:
+        return FontWriting([font, USUAL], False, "")
     first = chr(min(missing))
     if not unicodedata.category(first).startswith(("L", "M")):
         return FontWriting([USUAL], True, f"no font on this machine has U+{ord(first):04X}: □ instead")
@@ -70,22 +70,22 @@ def give_letters(fig: Any) -> None:
     from matplotlib.text import Text
     from matplotlib.ticker import FixedFormatter, FuncFormatter
 
-    for one in fig.findobj(lambda artist: isinstance(artist, (Text, Axis))):
-        if isinstance(one, Text):
-            if not (text := one.get_text()).isascii() and one.get_fontfamily() in _NOBODY_CHOSE:
+    for artist in fig.findobj(lambda artist: isinstance(artist, (Text, Axis))):
+        if isinstance(artist, Text):
+            if not (text := artist.get_text()).isascii() and artist.get_fontfamily() in _NOBODY_CHOSE:
                 how = writing([text])
-                one.set_fontfamily(how.families)
-                one.set_text(how.written(text))
+                artist.set_fontfamily(how.families)
+                artist.set_text(how.written(text))
             continue
-        formatter = one.get_major_formatter()
+        formatter = artist.get_major_formatter()
         if not isinstance(formatter, (FixedFormatter, FuncFormatter)):
             continue  # numbers
-        texts = [label.get_text() for label in one.get_ticklabels()]
+        texts = [label.get_text() for label in artist.get_ticklabels()]
         if not all(map(str.isascii, texts)):
             how = writing(texts)
-            one.set_tick_params(labelfontfamily=how.families)
+            artist.set_tick_params(labelfontfamily=how.families)
             if how.latin:
-                one.set_major_formatter(FuncFormatter(partial(_in_latin, formatter)))
+                artist.set_major_formatter(FuncFormatter(partial(_in_latin, formatter)))
 
 
 def _in_latin(formatter: Any, value: float, place: int | None = None) -> str:
@@ -107,15 +107,15 @@ def pieces(text: str) -> list[tuple[str, str | None]]:
     from matplotlib import font_manager
 
     file, usual = font_manager.findfont(how.families[0]), _letters_of(USUAL)
-    found: list[tuple[str, str | None]] = []
+    parts: list[tuple[str, str | None]] = []
     for letter in text:
         usually = ord(letter) in usual and ord(letter) not in _JOINERS
-        own = None if usually and not (letter.isspace() and found and found[-1][1]) else file
-        if found and found[-1][1] == own:
-            found[-1] = (found[-1][0] + letter, own)
+        own = None if usually and not (letter.isspace() and parts and parts[-1][1]) else file
+        if parts and parts[-1][1] == own:
+            parts[-1] = (parts[-1][0] + letter, own)
         else:
-            found.append((letter, own))
-    return found
+            parts.append((letter, own))
+    return parts
 
 
 _JOINERS = (0x200C, 0x200D)
@@ -135,12 +135,16 @@ def _font_with(codes: frozenset[int]) -> str | None:
     from matplotlib import font_manager
     from matplotlib.ft2font import FT2Font
 
-    fonts = [one for one in font_manager.fontManager.ttflist if one.style == "normal" and "Last Resort" not in one.name]
+    fonts = [
+        entry
+        for entry in font_manager.fontManager.ttflist
+        if entry.style == "normal" and "Last Resort" not in entry.name
+    ]
 
-    def order(one: font_manager.FontEntry) -> tuple[int, bool, str]:
-        name = one.name.lower()
+    def order(font: font_manager.FontEntry) -> tuple[int, bool, str]:
+        name = font.name.lower()
         hint = next((place for place, word in enumerate(FIRST) if word in name), len(FIRST))
-        return hint, one.weight not in (400, "normal", "regular"), name
+        return hint, font.weight not in (400, "normal", "regular"), name
 
     for font in sorted(fonts, key=order):
         try:

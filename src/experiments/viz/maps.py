@@ -56,9 +56,9 @@ def feature_maps(image: np.ndarray, rows: Sequence[MapRow], *, title: str = "Fea
             ax.imshow(row.maps[None], cmap="magma", extent=box, aspect="auto", interpolation="nearest")
             _name(ax, row.name, row.shape, top + 0.22)
         else:
-            for place, (one, channel) in enumerate(zip(row.maps, row.channels, strict=True)):
+            for place, (unit_map, channel) in enumerate(zip(row.maps, row.channels, strict=True)):
                 left = LEFT + place * (TILE + GAP)
-                tile(ax, one, left, top + 0.2, TILE, "magma", None)
+                tile(ax, unit_map, left, top + 0.2, TILE, "magma", None)
                 ax.text(left, top + 0.1, str(channel), fontsize=SMALL - 1.5, color=GREY, va="center")
             _name(ax, row.name, row.shape, top + 0.2 + TILE / 2)
         top += high

@@ -38,7 +38,9 @@ def marked_text(texts: Sequence[tuple[str, Sequence[Word], str]], *, title: str,
     Args:
         texts: heading, words and remark of each.
     """
-    how = writing(part for heading, words, remark in texts for part in (heading, remark, *(one.text for one in words)))
+    how = writing(
+        part for heading, words, remark in texts for part in (heading, remark, *(part.text for part in words))
+    )
     tall = 20.0 + sum(LINE * (4 + len(words)) for _, words, _ in texts)  # more than enough: cut below
     fig = figure(WIDTH, tall, title, note, how.note)
     ax = ground(fig, WIDTH, tall)

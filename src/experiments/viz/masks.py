@@ -52,7 +52,7 @@ def masks(
     tall, wide = pixels.shape[1:3]
     scale = TILE / max(tall, wide)
     step_x, step_y = wide * scale + 0.12, tall * scale + 0.42
-    shown = _shown([one for one in (true, predicted) if one is not None], spec)
+    shown = _shown([mask for mask in (true, predicted) if mask is not None], spec)
     width = max(0.4 + len(columns) * step_x, 6.0)
     legend, lines = _legend(shown, spec, width)
     height = 1.05 + len(pixels) * step_y + 0.3 * lines + 0.1
@@ -60,8 +60,8 @@ def masks(
     for place, (name, several) in enumerate(columns):
         left = 0.2 + place * step_x
         write(fig, left, 0.85, name, size=SMALL, colour=GREY)
-        for row, one in enumerate(several):
-            put(fig, np.clip(one, 0, 1), left, 1.3 + row * step_y, max(tall, wide) * scale)
+        for row, image in enumerate(several):
+            put(fig, np.clip(image, 0, 1), left, 1.3 + row * step_y, max(tall, wide) * scale)
     for row, caption in enumerate(captions):
         write(fig, 0.2, 1.15 + row * step_y, shorten(caption, 60), size=SMALL, colour=INK)
     top = 1.2 + len(pixels) * step_y
@@ -72,8 +72,8 @@ def masks(
 
 
 def _shown(masks: Sequence[Tensor], spec: Any) -> list[int]:
-    found = {place for mask in masks for place in mask.unique().tolist() if place < len(spec.classes)}
-    return sorted(found)[:LEGEND]
+    labels = {place for mask in masks for place in mask.unique().tolist() if place < len(spec.classes)}
+    return sorted(labels)[:LEGEND]
 
 
 def _legend(shown: Sequence[int], spec: Any, width: float) -> tuple[list[tuple[float, int, str, str]], int]:
@@ -97,7 +97,7 @@ def rgb(colour: str) -> np.ndarray:
 
 def coloured(mask: np.ndarray, colours: Sequence[str]) -> np.ndarray:
     """Classes as colours, white where there is none: (N, H, W) -> (N, H, W, 3) from 0 to 1."""
-    table = np.array([*(rgb(one) for one in colours), [1.0, 1.0, 1.0]])
+    table = np.array([*(rgb(colour) for colour in colours), [1.0, 1.0, 1.0]])
     return table[np.minimum(mask, len(colours))]
 
 
@@ -119,14 +119,14 @@ def chance_maps(images: Tensor, rows: Sequence[tuple[str, Tensor]], names: Seque
     left = 0.4 + max(text_width(shorten(name, 20), SMALL) for name, _ in [*rows, ("image", images)])
     width, height = max(left + len(pixels) * step_x + 0.1, 6.0), 1.1 + (len(rows) + 1) * step_y
     fig = figure(width, height, "Chances of the classes")
-    for place, (one, name) in enumerate(zip(pixels, names, strict=True)):
+    for place, (image, name) in enumerate(zip(pixels, names, strict=True)):
         write(fig, left + place * step_x, 0.85, shorten(name, int(9 * step_x)), size=SMALL, colour=GREY)
-        put(fig, one, left + place * step_x, 1.05, max(tall, wide) * scale)
+        put(fig, image, left + place * step_x, 1.05, max(tall, wide) * scale)
     for row, (name, values) in enumerate(rows, 1):
         top = 1.05 + row * step_y
         write(fig, left - 0.15, top + tall * scale / 2, shorten(name, 20), size=SMALL, colour=INK, align="right")
-        for place, one in enumerate(values.numpy()):
-            put(fig, colormaps["inferno"](one)[..., :3], left + place * step_x, top, max(tall, wide) * scale)
+        for place, channel_map in enumerate(values.numpy()):
+            put(fig, colormaps["inferno"](channel_map)[..., :3], left + place * step_x, top, max(tall, wide) * scale)
     return fig
 
 
@@ -137,7 +137,7 @@ def class_bars(
     there = [
         (value, name, colour) for value, name, colour in zip(values, classes, colours, strict=True) if value is not None
     ]
-    there.sort(key=lambda one: -one[0])
+    there.sort(key=lambda entry: -entry[0])
     left_out, there = len(there) - most, there[:most]
     left = 0.5 + max((text_width(shorten(name, 24), SMALL) for _, name, _ in there), default=1.0)
     width, height = left + 6.4, 1.3 + 0.34 * len(there)

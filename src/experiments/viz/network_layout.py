@@ -54,17 +54,19 @@ def arranged(
     columns: list[list[Layout]] = [[]]
     for place, part in enumerate(parts):
         columns[-1].append(part)
-        behind = sum(one.height + GAP for one in _until_cut(parts[place + 1 :], place + 1, parts, edges, together))
-        height = sum(one.height + GAP for one in columns[-1])
+        behind = sum(below.height + GAP for below in _until_cut(parts[place + 1 :], place + 1, parts, edges, together))
+        height = sum(member.height + GAP for member in columns[-1])
         if behind and height + behind > tallest + GAP and _may_end(place, parts, edges, together):
             columns.append([])
     stacks = [_stacked(column) for column in columns if column]
-    left, places, found = 0.0, {}, []
+    left, places, stacked = 0.0, {}, []
     for stack in stacks:
         places.update({box: (x + left, y) for box, (x, y) in stack.places.items()})
-        found.append((frozenset(stack.places), left))
+        stacked.append((frozenset(stack.places), left))
         left += stack.width + column_gap
-    return Layout(max(0.0, left - column_gap), max((one.height for one in stacks), default=0.0), places, tuple(found))
+    return Layout(
+        max(0.0, left - column_gap), max((member.height for member in stacks), default=0.0), places, tuple(stacked)
+    )
 
 
 def _may_end(
@@ -85,12 +87,12 @@ def _until_cut(
     together: Sequence[Collection[int]],
 ) -> list[Layout]:  # fmt: skip
     """Return the parts that come in one piece with the next."""
-    found: list[Layout] = []
+    layouts: list[Layout] = []
     for step, part in enumerate(rest):
-        found.append(part)
+        layouts.append(part)
         if _may_end(place + step, parts, edges, together):
             break
-    return found
+    return layouts
 
 
 def _parts(
@@ -125,20 +127,20 @@ def _side_by_side(
         for branch in branches
     ]
     places, left = {}, 0.0
-    height = max(one.height for one in inner)
-    for one in inner:
-        lower = (height - one.height) / 2
-        places.update({box: (x + left, y + lower) for box, (x, y) in one.places.items()})
-        left += one.width + BESIDE
+    height = max(part.height for part in inner)
+    for part in inner:
+        lower = (height - part.height) / 2
+        places.update({box: (x + left, y + lower) for box, (x, y) in part.places.items()})
+        left += part.width + BESIDE
     return [Layout(left - BESIDE, height, places)]
 
 
 def _stacked(parts: Sequence[Layout]) -> Layout:
-    width, top, places = max((one.width for one in parts), default=0.0), 0.0, {}
-    for one in parts:
-        shift = (width - one.width) / 2
-        places.update({box: (x + shift, y + top) for box, (x, y) in one.places.items()})
-        top += one.height + GAP
+    width, top, places = max((part.width for part in parts), default=0.0), 0.0, {}
+    for part in parts:
+        shift = (width - part.width) / 2
+        places.update({box: (x + shift, y + top) for box, (x, y) in part.places.items()})
+        top += part.height + GAP
     return Layout(width, max(0.0, top - GAP), places)
 
 
@@ -153,7 +155,7 @@ def reached(boxes: Sequence[int], edges: set[tuple[int, int]]) -> dict[int, set[
 
 def waists(boxes: Sequence[int], after: Mapping[int, set[int]]) -> list[int]:
     """Return the boxes that nothing runs beside: all others come before or behind."""
-    return [box for box in boxes if all(box == one or one in after[box] or box in after[one] for one in boxes)]
+    return [box for box in boxes if all(box == other or other in after[box] or box in after[other] for other in boxes)]
 
 
 def _components(boxes: Sequence[int], edges: set[tuple[int, int]]) -> list[list[int]]:
@@ -168,7 +170,7 @@ def _components(boxes: Sequence[int], edges: set[tuple[int, int]]) -> list[list[
     for a, b in edges:
         if a in group and b in group:
             group[root(a)] = root(b)
-    found: dict[int, list[int]] = {}
+    groups: dict[int, list[int]] = {}
     for box in boxes:
-        found.setdefault(root(box), []).append(box)
-    return list(found.values())
+        groups.setdefault(root(box), []).append(box)
+    return list(groups.values())

@@ -75,39 +75,39 @@ def placed(title: str, note: str, stages: Sequence[Stage], items: Mapping[int, I
     """Place all panels: in one row or several, tall ones in columns, so that a projector shows all letters if that can be."""
     heading = max(text_width(title, TITLE, bold=True) + 0.3 + text_width(note, TEXT), 6.0) + MARGIN * 2
     sizes = {number: box_size(item) for number, item in items.items()}
-    found: list[Placed] = []
+    candidates: list[Placed] = []
     for tallest in TALLEST:
         for one_row in (True, False) if _jumps(stages, items) else (False,):
-            one = _placed(stages, items, sizes, tallest, one_row)
-            width, height = one.size
-            found.append(one._replace(size=(max(width, heading), height + (0.4 if legend else 0.1))))
-            if found[-1].excess <= 1:
-                return found[-1]
-    return min(found, key=lambda one: one.excess)
+            placing = _placed(stages, items, sizes, tallest, one_row)
+            width, height = placing.size
+            candidates.append(placing._replace(size=(max(width, heading), height + (0.4 if legend else 0.1))))
+            if candidates[-1].excess <= 1:
+                return candidates[-1]
+    return min(candidates, key=lambda placing: placing.excess)
 
 
 def entries(stages: Sequence[Stage], items: Mapping[int, Item]) -> dict[int, str]:
     """Return what is written beside boxes that read another stage than the one before, or that one beside the first box."""
     where = {number: place for place, stage in enumerate(stages) for number in stage.boxes}
-    found: dict[int, str] = {}
+    texts: dict[int, str] = {}
     for place, stage in enumerate(stages):
-        first = {where[one] for one in items[stage.boxes[0]].sources if where.get(one, place) < place}
+        first = {where[source] for source in items[stage.boxes[0]].sources if where.get(source, place) < place}
         for number in stage.boxes:
-            outside = sorted({where[one] for one in items[number].sources if where.get(one, place) < place})
+            outside = sorted({where[source] for source in items[number].sources if where.get(source, place) < place})
             if not outside or (items[number].lines[0] == "+" and set(outside) <= first):
                 continue
             begins = number == stage.boxes[0] or items[number].sources == items[stage.boxes[0]].sources
-            if any(one != place - 1 for one in outside) or not begins:
-                named = [stages[one].lines[0] for one in outside]
+            if any(earlier != place - 1 for earlier in outside) or not begins:
+                named = [stages[earlier].lines[0] for earlier in outside]
                 text = f"from {named[0]}" if len(named) == 1 else f"from {named[0]} … {named[-1]}"
-                if not (begins and text in [found.get(one) for one in stage.boxes]):  # side by side at the top: once
-                    found[number] = text
-    return found
+                if not (begins and text in [texts.get(box) for box in stage.boxes]):  # side by side at the top: once
+                    texts[number] = text
+    return texts
 
 
 def beside_width(boxes: Collection[int], beside: Mapping[int, str]) -> float:
     """Inches that the arrows from other stages take to the left of these boxes."""
-    return max((text_width(beside[one], SMALL) + ARROW + 0.1 for one in boxes if one in beside), default=0.0)
+    return max((text_width(beside[box], SMALL) + ARROW + 0.1 for box in boxes if box in beside), default=0.0)
 
 
 def box_size(item: Item) -> Size:
@@ -129,9 +129,9 @@ def _placed(
         edges, leads = _edges(stage, items, beside)
         whole = [numbers for numbers, _ in stage.frames if _height(numbers, edges, sizes) < tallest]
         gap = COLUMN_GAP + beside_width(stage.boxes[1:], beside)
-        one = arranged(stage.boxes, edges, sizes, tallest, whole, leads, gap)
-        size, shift = _panel(stage, one, items, sizes, beside)
-        inner.append(one)
+        layout = arranged(stage.boxes, edges, sizes, tallest, whole, leads, gap)
+        size, shift = _panel(stage, layout, items, sizes, beside)
+        inner.append(layout)
         panels.append(size)
         shifts.append(shift)
     spots, width, height = _in_one_row(stages, panels) if one_row else _in_rows(panels)
@@ -162,13 +162,13 @@ def _beside_the_next(boxes: Sequence[int], edges: set[tuple[int, int]]) -> set[t
     after = reached(boxes, edges)
     main = [box for box in boxes if box == boxes[-1] or boxes[-1] in after[box]]
     alone = waists(main, after)
-    found = set()
+    ends = set()
     for end in (box for box in boxes if box not in main and not after[box] and any(b == box for _, b in edges)):
         behind = [box for box in alone if box > end]
         reads = {b for a, b in edges for start in main if a == start and end in after[start] and b in behind[:1]}
         if behind:
-            found |= {(end, one) for one in (behind[1:2] if behind[0] in reads else behind[:1])}
-    return found
+            ends |= {(end, begin) for begin in (behind[1:2] if behind[0] in reads else behind[:1])}
+    return ends
 
 
 def _panel(

@@ -39,18 +39,18 @@ def network_picture(title: str, note: str, stages: Sequence[Stage], items: dict[
         ax.text(MARGIN + 1.6 * place + 0.42, height - 0.3, word, fontsize=TEXT, color=INK, va="center")
     middles: dict[int, tuple[float, float]] = {}
     beside = entries(stages, items)
-    for stage, one, size, (left, top), shift in zip(
+    for stage, layout, size, (left, top), shift in zip(
         stages, drawn.inner, drawn.panels, drawn.spots, drawn.shifts, strict=True
     ):
         _panel(ax, stage, size, left, top)
-        for number, (x, y) in one.places.items():
+        for number, (x, y) in layout.places.items():
             middles[number] = (left + shift + x, top + HEAD + y)
         for numbers, text in stage.frames:
-            parts = [[n for n in numbers if n in boxes] for boxes, _ in one.columns]
+            parts = [[n for n in numbers if n in boxes] for boxes, _ in layout.columns]
             parts = [part for part in parts if part]
             for part in parts:
                 _frame(ax, [(middles[n], sizes[n]) for n in part], text if part is parts[-1] else "…")
-        columns = [(boxes, left + shift + begin) for boxes, begin in one.columns]
+        columns = [(boxes, left + shift + begin) for boxes, begin in layout.columns]
         StageWays(ax, stage, items, sizes, middles, columns, top + HEAD, beside).draw()
     for number, (x, y) in middles.items():
         _box(ax, items[number], x, y, sizes[number])

@@ -66,7 +66,7 @@ class StageWays:
                 )  # fmt: skip
 
     def _column(self, number: int) -> tuple[frozenset[int], float]:
-        return next(one for one in self._columns if number in one[0])
+        return next(column for column in self._columns if number in column[0])
 
     def _between(self, source: int, number: int) -> None:
         (x0, y0), (x1, y1) = self._middles[source], self._middles[number]
@@ -101,7 +101,9 @@ class StageWays:
         between = [n for n in column if start[1] - 0.05 < middles[n][1] + sizes[n][1] and middles[n][1] < end[1]]
         out = max([start[0] + 0.15, end[0] + 0.15, *(middles[n][0] + sizes[n][0] / 2 + 0.17 for n in between)])
         free = (out + step * LANE for step in range(3))
-        out = next((one for one in free if not any(shares(one, start[1], end[1], lane) for lane in self._lanes)), out)
+        out = next(
+            (spot for spot in free if not any(shares(spot, start[1], end[1], lane) for lane in self._lanes)), out
+        )
         self._lanes.append((out, start[1], end[1]))
         _arrow(self._ax, [start, (out, start[1]), (out, end[1]), end], colour=GREEN)
 

@@ -47,10 +47,10 @@ def _font(pixels: float, bold: bool, file: str | None = None) -> ImageFont.FreeT
 
 @lru_cache(maxsize=1024)
 def _pieces(text: str) -> list[tuple[str, str | None]]:
-    found = pieces(text)
-    if any(file for _, file in found) and not features.check("raqm"):  # else the syllables of Indian scripts are torn
+    runs = pieces(text)
+    if any(file for _, file in runs) and not features.check("raqm"):  # else the syllables of Indian scripts are torn
         return [(latin(text), None)]
-    return found
+    return runs
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
@@ -179,8 +179,8 @@ def _put(renderer: RendererBase, pixels: np.ndarray, left: float, bottom: float)
 
 def _own(fig: Figure, kind: type[Any]) -> Any:
     """Return the figure's artist of a kind, made with the first use."""
-    found = next((one for one in fig.artists if isinstance(one, kind)), None)
-    return found if found is not None else fig.add_artist(kind())
+    artist = next((candidate for candidate in fig.artists if isinstance(candidate, kind)), None)
+    return artist if artist is not None else fig.add_artist(kind())
 
 
 def write(

@@ -97,20 +97,20 @@ class Unit(NamedTuple):
     captions: Sequence[str]
 
 
-def units(found: Sequence[Unit], *, title: str = "Most activating images", note: str = "") -> Figure:
+def units(shown: Sequence[Unit], *, title: str = "Most activating images", note: str = "") -> Figure:
     """Return a row a unit: the images that excite it most, framed where it looked."""
     side, left = 1.3, 1.75
-    columns = max(len(one.images) for one in found)
-    width, height = max(left + columns * (side + GAP) + 0.1, 6.8), 0.65 + len(found) * (side + 0.42) + 0.05
+    columns = max(len(unit.images) for unit in shown)
+    width, height = max(left + columns * (side + GAP) + 0.1, 6.8), 0.65 + len(shown) * (side + 0.42) + 0.05
     fig = empty(width, height, title, note)
     ax = ground(fig, width, height)
-    for row, one in enumerate(found):
+    for row, unit in enumerate(shown):
         top = 0.65 + row * (side + 0.42)
         middle = top + 0.25 + side / 2
-        ax.text(0.2, middle - 0.12, shorten(one.name, 16), fontsize=TEXT, color=INK, weight="bold", va="center")
-        ax.text(0.2, middle + 0.14, one.note, fontsize=SMALL, color=GREY, va="center")
-        scale = side / max(one.images.shape[1:3])
-        for place, (image, box, caption) in enumerate(zip(one.images, one.boxes, one.captions, strict=True)):
+        ax.text(0.2, middle - 0.12, shorten(unit.name, 16), fontsize=TEXT, color=INK, weight="bold", va="center")
+        ax.text(0.2, middle + 0.14, unit.note, fontsize=SMALL, color=GREY, va="center")
+        scale = side / max(unit.images.shape[1:3])
+        for place, (image, box, caption) in enumerate(zip(unit.images, unit.boxes, unit.captions, strict=True)):
             x = left + place * (side + GAP)
             ax.text(x, top + 0.12, shorten(caption, 15), fontsize=SMALL - 0.5, color=INK, va="center")
             tile(ax, image, x, top + 0.25, side, "gray", (0.0, 1.0))

@@ -46,7 +46,7 @@ def gates(pieces: Sequence[str], states: Mapping[str, np.ndarray], *, title: str
         bar = add_axes(fig, wide - 0.7, bottom, 0.12, each - 0.25)
         fig.colorbar(image, cax=bar).ax.tick_params(labelsize=SMALL - 2, colors=GREY, length=0)
         if row == len(names) - 1:
-            labels = [shorten(how.written(one), 12) for one in pieces]
+            labels = [shorten(how.written(piece), 12) for piece in pieces]
             ax.set_xticks(range(len(pieces)), labels, rotation=40, ha="right", fontsize=SMALL, fontfamily=how.families)
             ax.tick_params(length=0)
     return fig
@@ -67,7 +67,7 @@ def importance(
     fig = figure(9.0, height, title, note, how.note)
     ax = add_axes(fig, 1.9, 0.65, 6.7, 0.3 * len(pieces))
     ax.barh(range(len(pieces)), values, color=[BLUE if value >= 0 else ORANGE for value in values], height=0.72)
-    labels = [shorten(how.written(one), 18) for one in pieces]
+    labels = [shorten(how.written(piece), 18) for piece in pieces]
     ax.set_yticks(range(len(pieces)), labels, fontsize=SMALL, fontfamily=how.families, color=INK)
     ax.invert_yaxis()
     ax.axvline(0, color=GREY, linewidth=0.8)

@@ -22,7 +22,7 @@ def windows(
         columns: names of the C columns.
         captions: what stands above each window, or nothing.
     """
-    values = {name: one.detach().float().cpu().numpy() for name, one in lines.items()}
+    values = {name: series.detach().float().cpu().numpy() for name, series in lines.items()}
     across, steps, down = next(iter(values.values())).shape
     panel, tall = (8.4 if across == 1 else 4.6), (2.6 if down == 1 else 1.55)
     left, top = 0.85, 1.1
@@ -37,8 +37,8 @@ def windows(
         for number in range(across):
             ax = add_axes(fig, left + number * panel, bottom, panel - 0.55, tall)
             quiet(ax)
-            for place, (one, colour) in enumerate(zip(values.values(), (INK, ORANGE, BLUE), strict=False)):
-                ax.plot(np.arange(steps), one[number, :, row], color=colour, linewidth=1.3 if place == 0 else 1.6)
+            for place, (series, colour) in enumerate(zip(values.values(), (INK, ORANGE, BLUE), strict=False)):
+                ax.plot(np.arange(steps), series[number, :, row], color=colour, linewidth=1.3 if place == 0 else 1.6)
             if number == 0:
                 ax.text(0, 1.03, shorten(name, 24), transform=ax.transAxes, fontsize=SMALL, color=INK, weight="bold")
             if row == 0 and captions:

@@ -49,8 +49,8 @@ def strips(
         )
         # One picture a row is drawn at once: an axes or an image each would take ten times as long.
         strip = np.ones((tall, len(values) * (wide + pad), 3), np.float32)
-        for place, one in enumerate(values):
-            strip[:, place * (wide + pad) : place * (wide + pad) + wide] = one
+        for place, picture in enumerate(values):
+            strip[:, place * (wide + pad) : place * (wide + pad) + wide] = picture
         extent = (left, left + strip.shape[1] * scale, top + tall * scale, top)
         ax.imshow(strip, extent=extent, interpolation="antialiased" if tall * scale * 100 < tall else "nearest")
     for place, text in enumerate(columns[:count]):

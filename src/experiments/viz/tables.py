@@ -109,7 +109,9 @@ def table(
         ]
         return [line(parts) for parts in zip_longest(*folded, fillvalue="")]
 
-    body = [f"\x1b[1m{one}\x1b[0m" if number in bold else one for number, row in enumerate(rows) for one in lines(row)]
+    body = [
+        f"\x1b[1m{text}\x1b[0m" if number in bold else text for number, row in enumerate(rows) for text in lines(row)
+    ]
     return "\n".join([*lines(head), line(["─" * width for width in widths]), *body])
 
 

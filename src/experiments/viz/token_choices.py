@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 def token_choices(places: Sequence[Place], *, title: str, note: str = "") -> Figure:
     """Return a line a place: the token, its probability, and the candidates; what stands there is framed among them."""
-    how = writing(text for place in places for text in (place.token, *(one for one, _ in place.candidates)))
+    how = writing(text for place in places for text in (place.token, *(word for word, _ in place.candidates)))
     columns = max((len(place.candidates) for place in places), default=0)
     wide, left = 1.75, 2.6
     width, height = left + columns * wide + 0.2, 0.95 + ROW * len(places) + 0.25

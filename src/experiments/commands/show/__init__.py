@@ -90,7 +90,7 @@ def _or_a_computation(word: str) -> str:
     from experiments.commands.show.steps import STEPS, USUAL
 
     near = get_close_matches(word.lower(), (*_CONVOLUTION, *STEPS, *USUAL), n=3, cutoff=0.7)
-    meant = dict.fromkeys("convolution" if one in _CONVOLUTION else USUAL.get(one, one) for one in near)
+    meant = dict.fromkeys("convolution" if name in _CONVOLUTION else USUAL.get(name, name) for name in near)
     return f"or did you mean {' or '.join(meant)}?" if near else f"or a computation: {_computations()}"
 
 

@@ -27,18 +27,18 @@ def answers(look: Look) -> Iterator[Picture]:
     else:
         questions = look.run.data.questions["test"]
         some = questions[:: max(1, len(questions) // SHOWN)][:SHOWN]
-        asked = [f"{one.question} ||| {one.passage}".replace("\t", " ") for one in some]
-        right = [[text for text, _ in one.answers] for one in some]
+        asked = [f"{question.question} ||| {question.passage}".replace("\t", " ") for question in some]
+        right = [[text for text, _ in question.answers] for question in some]
     if not asked:
         raise NotShown("there is no question to show")
     prepared = look.run.prepare(asked)
-    found = task.report.answers(prepared, 1)
+    answered = task.report.answers(prepared, 1)
     device = device_of(look)
     inputs = prepared.inputs._replace(values=prepared.inputs.values.to(device), lengths=prepared.inputs.lengths.to(device))  # fmt: skip
     scores, firsts, lasts = best_spans(task.scores(inputs, prepared.places[:, 0].to(device)), task.answer_length, SPANS)
     drawn = []
     for row, (text, passage) in enumerate(zip(asked, prepared.passages, strict=True)):
-        of = [number for number, one in enumerate(prepared.windows) if one.row == row]
+        of = [number for number, tokens in enumerate(prepared.windows) if tokens.row == row]
         chances = scores[of].flatten().softmax(0).view(len(of), -1).cpu()
         weight = [0.0] * len(passage)
         for place, number in enumerate(of):
@@ -47,7 +47,7 @@ def answers(look: Look) -> Iterator[Picture]:
                 start, end = window.spans[first - window.begins][0], window.spans[last - window.begins][1]
                 for letter in range(start, end):
                     weight[letter] += chance
-        answer = found[row]["answers"][0]
+        answer = answered[row]["answers"][0]
         spot = passage.find(answer["answer"]) if answer["answer"] else -1
         words, at = [], 0
         for number, word in enumerate(passage.split()[:WORDS]):

@@ -18,20 +18,20 @@ def embedding(look: Look) -> Iterator[Picture]:
     from experiments.commands.show.projector import write_projector
     from experiments.viz.embedding import embedding as draw
 
-    found, classes, label = survey(look), look.run.spec.classes, label_of(look)
-    features = found.features.numpy().astype(np.float64)
+    surveyed, classes, label = survey(look), look.run.spec.classes, label_of(look)
+    features = surveyed.features.numpy().astype(np.float64)
     if len(features) < 4:
         raise NotShown(f"an embedding needs 4 examples or more, not {len(features)}")
     points, share = _planes(features)
     drawn = draw(
         points,
-        found.targets,
+        surveyed.targets,
         classes,
         highlight=label,
         title="Embedding of the test set",
         note=f"{len(features):,} examples, {features.shape[1]:,} features before the head",
     )
-    write_projector(look.folder, found, classes)
+    write_projector(look.folder, surveyed, classes)
     caption = (
         f"A point is a test example, its colour the true class. PCA keeps {share:.0%} of the variance in these two "
         "directions; t-SNE keeps neighbours together, and its distances between groups mean little."
@@ -76,23 +76,23 @@ def _confused(look: Look, table: np.ndarray) -> Iterator[Picture]:
     from experiments.viz.images import wrong
 
     test_data(look)
-    spec, found, label = look.run.spec, survey(look), label_of(look)
-    chances = found.scores.softmax(1)
-    best, predicted = (one.numpy() for one in chances.max(1))
+    spec, surveyed, label = look.run.spec, survey(look), label_of(look)
+    chances = surveyed.scores.softmax(1)
+    best, predicted = (column.numpy() for column in chances.max(1))
     off = table * (1 - np.eye(len(table), dtype=table.dtype))
     if label is not None:
         off = np.where((np.arange(len(off))[:, None] == label) | (np.arange(len(off)) == label), off, 0)
     shown = 0
     for cell in np.argsort(-off, axis=None, kind="stable"):
         true, guess = divmod(int(cell), len(table))
-        picked = np.flatnonzero((found.targets == true) & (predicted == guess))
+        picked = np.flatnonzero((surveyed.targets == true) & (predicted == guess))
         if shown == _PAIRS or not off[true, guess]:
             return
         if not len(picked):  # outside the split that was looked at
             continue
         shown += 1
         picked = picked[np.argsort(-best[picked], kind="stable")][:8]
-        images, _ = look.run.data.examples("test", found.indices[picked])
+        images, _ = look.run.data.examples("test", surveyed.indices[picked])
         names = (spec.classes[true], spec.classes[guess])
         drawn = wrong(
             images,

@@ -145,7 +145,8 @@ def _numbers(padded: np.ndarray, weights: np.ndarray, steps: list[ConvolutionSte
     shape = (steps[-1].row + 1, steps[-1].column + 1)
     result = np.array([step.value for step in steps]).reshape(shape)
     sums = [
-        f"row {one.row + 1}, column {one.column + 1}: {sum_of_products(padded, weights, bias, one)}" for one in steps
+        f"row {step.row + 1}, column {step.column + 1}: {sum_of_products(padded, weights, bias, step)}"
+        for step in steps
     ]
     grids: list[Grid | Sign] = [
         Grid(padded, "image"),
@@ -168,8 +169,8 @@ def _channels(
 
     padded, maps = [], []
     for image, weights in zip(images, filters, strict=True):
-        one, steps = slide(image, weights, options.stride, pads, options.dilation, 0.0)
-        padded.append(one)
+        result, steps = slide(image, weights, options.stride, pads, options.dilation, 0.0)
+        padded.append(result)
         maps.append(np.array([step.value for step in steps]).reshape(steps[-1].row + 1, steps[-1].column + 1))
     return show_board(board(padded, filters, maps, options), options.to, "convolution")
 
@@ -191,10 +192,10 @@ def matrix(option: str, text: str) -> np.ndarray:
         raise UserError(f'{option} "{text}" must have equally many numbers in each row: {cure}')
     if max(len(rows), len(rows[0])) > _MOST:
         raise UserError(f"{option} has {len(rows)} × {len(rows[0])} numbers; more than {_MOST} cannot be read: {cure}")
-    found = np.array(rows)
-    if not np.isfinite(found).all():
+    values = np.array(rows)
+    if not np.isfinite(values).all():
         raise UserError(f'{option} "{text}" must be finite numbers: {cure}')
-    return found
+    return values
 
 
 def output_size(side: int, kernel: int, stride: int, padding: int, dilation: int, name: str) -> int:
@@ -223,7 +224,7 @@ def slide(
     from experiments.viz.convolution import ConvolutionStep
 
     pads = (padding, padding) if isinstance(padding, int) else padding
-    padded = np.pad(image, [(one, one) for one in pads])
+    padded = np.pad(image, [(pad, pad) for pad in pads])
     shape = [
         (side - dilation * (kernel - 1) - 1) // stride + 1
         for side, kernel in zip(padded.shape, weights.shape, strict=True)
@@ -231,8 +232,8 @@ def slide(
     steps = []
     for row in range(shape[0]):
         for column in range(shape[1]):
-            rows = tuple(row * stride + dilation * one for one in range(weights.shape[0]))
-            columns = tuple(column * stride + dilation * one for one in range(weights.shape[1]))
+            rows = tuple(row * stride + dilation * offset for offset in range(weights.shape[0]))
+            columns = tuple(column * stride + dilation * offset for offset in range(weights.shape[1]))
             value = float((padded[np.ix_(rows, columns)] * weights).sum() + bias)
             steps.append(ConvolutionStep(row, column, rows, columns, value))
     return padded, steps
@@ -281,10 +282,10 @@ def convolution_page(
                     inside = pads[0] <= row < tall - pads[0] and pads[1] <= column < wide - pads[1]
                     cells.append(f"<b>{value}</b>" if inside else f'<b class="pad">{value}</b>')
         done = [
-            f'<b class="now">{number(one.value)}</b>'
+            f'<b class="now">{number(product.value)}</b>'
             if which == place
-            else f"<b>{number(one.value) if which < place else ''}</b>"
-            for which, one in enumerate(steps)
+            else f"<b>{number(product.value) if which < place else ''}</b>"
+            for which, product in enumerate(steps)
         ]
         total = escape(sum_of_products(padded, weights, bias, step))
         products, sign, value = total.rsplit(" ", 2)

@@ -31,7 +31,7 @@ class _Few(NamedTuple):
 
     images: list[Tensor]
     names: list[str]
-    found: list[Found]
+    detections: list[Found]
     true: list[Found] | None
 
 
@@ -48,8 +48,8 @@ def _few(look: Look) -> _Few:
             images, true = test_data(look).sample("test", min(look.wanted.examples, _SEEN))
             names = [f"test image {number}" for number in range(1, len(images) + 1)]
         with torch.inference_mode():
-            found = [on_cpu(look.run.task.report.predict([image])[0]) for image in images]
-        return _Few(images, names, found, true)
+            detections = [on_cpu(look.run.task.report.predict([image])[0]) for image in images]
+        return _Few(images, names, detections, true)
 
     return look.once("few_boxes", make)
 
@@ -68,8 +68,8 @@ def objects(look: Look) -> Iterator[Picture]:
     few, task = _few(look), look.run.task
     true: list[Any] = list(few.true) if few.true is not None else [None] * len(few.images)
     rows = [
-        (image, task.report.sure(found), one)
-        for image, found, one in list(zip(few.images, few.found, true, strict=True))[:_IMAGES]
+        (image, task.report.sure(detected), truth)
+        for image, detected, truth in list(zip(few.images, few.detections, true, strict=True))[:_IMAGES]
     ]
     figure = beside(rows, task.spec.classes, note=f"objects of score {task.threshold:g} or more")
     if figure is not None:
@@ -86,8 +86,8 @@ def mistakes(look: Look) -> Iterator[Picture]:
     few, true = _with_truth(look)
     task = look.run.task
     all_of_them, agreement = Mistakes(task.spec.num_classes, task.threshold), []
-    for found, one in zip(few.found, true, strict=True):
-        seen = all_of_them.add(found, one)
+    for detected, truth in zip(few.detections, true, strict=True):
+        seen = all_of_them.add(detected, truth)
         right, wrong = len(seen["right"]), len(seen["wrong"]) + len(seen["missed"])
         agreement.append(2 * right / (2 * right + wrong) if right + wrong else 1.0)
     counts = {kind.replace("_", " "): float(all_of_them.kinds[kind]) for kind in KINDS}
@@ -103,7 +103,7 @@ def mistakes(look: Look) -> Iterator[Picture]:
         ("worst", "Worst images", order[:_IMAGES]),
         ("best", "Best images", order[::-1][:_IMAGES]),
     ):
-        rows = [(few.images[i], task.report.sure(few.found[i]), true[i]) for i in chosen]
+        rows = [(few.images[i], task.report.sure(few.detections[i]), true[i]) for i in chosen]
         figure = beside(
             rows, task.spec.classes, title=title, note=f"by F1: {', '.join(f'{agreement[i]:.2f}' for i in chosen)}"
         )
@@ -125,8 +125,8 @@ def thresholds(look: Look) -> Iterator[Picture]:
     curves: dict[str, list[float]] = {"precision": [], "recall": [], "F1": []}
     for step in steps:
         judge = Mistakes(spec.num_classes, step)
-        for found, one in zip(few.found, true, strict=True):
-            judge.add(found, one)
+        for detected, truth in zip(few.detections, true, strict=True):
+            judge.add(detected, truth)
         right = judge.kinds["right"]
         predictions = right + judge.kinds["confused"] + judge.kinds["badly_placed"] + judge.kinds["invented"]
         there = right + judge.kinds["confused"] + judge.kinds["missed"]
@@ -143,7 +143,7 @@ def thresholds(look: Look) -> Iterator[Picture]:
         "thresholds", "Scores against a threshold", "task.threshold decides what is drawn and told of.", figure
     )
     average = AveragePrecision(spec.classes)
-    average.update(few.found, true)
+    average.update(few.detections, true)
     average.compute()
     drawn = precision_recall(average.precision, average.per_class)
     if drawn is not None:

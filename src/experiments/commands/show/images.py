@@ -43,7 +43,7 @@ def first_layer(look: Look) -> Iterator[Picture]:
     weights = first_filters(model, spec.channels, (spec.height, spec.width))
     if weights is None:
         raise NotShown("its first layer is neither a convolution nor reads whole images")
-    only = sum(one.ndim > 1 for one in model.parameters()) == 1 and len(weights) == spec.num_classes
+    only = sum(parameter.ndim > 1 for parameter in model.parameters()) == 1 and len(weights) == spec.num_classes
     caption = (
         "Each filter in its own colours around grey: what excites it looks like this."
         if weights.shape[1] == 3
@@ -62,26 +62,26 @@ def feature_maps(look: Look) -> Iterator[Picture]:
         raise NotShown("the model is its head alone")
     alone = spatial_stage(look) if wanted.stage is not None or wanted.unit is not None else None
     few = chosen(look, 4 if wanted.inputs else 2)
-    found = outputs(model, few.images)
+    maps_by_stage = outputs(model, few.images)
     for place, (name, pixels) in enumerate(zip(few.names, _pixels(few.images, spec), strict=True)):
         title, note = f"Feature maps · {name}", ""
         if alone is not None:
-            maps = found[alone][place].float().cpu().numpy()
+            maps = maps_by_stage[alone][place].float().cpu().numpy()
             units = _most_contrast(maps, _MANY) if wanted.unit is None else [wanted.unit]
             note = f"{alone}: {len(units)} of {len(maps)} channels, {maps.shape[1]} × {maps.shape[2]}"
             figure = stage_maps(MapRow(alone, "", maps[units], units), pixels, title=title, note=note)
         else:
             rows = []
-            for stage, output in found.items():
-                one = output[place].float().cpu().numpy()
-                if one.ndim == 3 and one.shape[1] * one.shape[2] > 1:
-                    units = _most_contrast(one, _MAPS)
-                    rows.append(MapRow(stage, " × ".join(map(str, one.shape)), one[units], units))
+            for stage, output in maps_by_stage.items():
+                values = output[place].float().cpu().numpy()
+                if values.ndim == 3 and values.shape[1] * values.shape[2] > 1:
+                    units = _most_contrast(values, _MAPS)
+                    rows.append(MapRow(stage, " × ".join(map(str, values.shape)), values[units], units))
                 elif next(stage_of(model, stage).parameters(), None) is not None:
-                    rows.append(MapRow(stage, " × ".join(map(str, one.shape)), one.reshape(-1), ()))
+                    rows.append(MapRow(stage, " × ".join(map(str, values.shape)), values.reshape(-1), ()))
             if len(rows) > _ROWS:
                 note = f"{_ROWS} of {len(rows)} stages"
-                rows = [rows[one] for one in np.linspace(0, len(rows) - 1, _ROWS).astype(int)]
+                rows = [rows[number] for number in np.linspace(0, len(rows) - 1, _ROWS).astype(int)]
             figure = draw(pixels, rows, title=title, note=note)
         caption = "From shallow to deep; of each stage the channels with the most contrast, by number. Bright: active."
         yield Picture(f"features_{place + 1}", f"What the stages make of “{name}”", caption, figure)
@@ -157,43 +157,47 @@ def most_activating(look: Look, *, rows: int = 6, columns: int = 8) -> Iterator[
     from experiments.viz.saliency import Unit, units
 
     spec, wanted = image_spec(look), look.wanted
-    data, found = test_data(look), survey(look)
-    if found.stage is None or not found.peaks.shape[1]:
+    data, surveyed = test_data(look), survey(look)
+    if surveyed.stage is None or not surveyed.peaks.shape[1]:
         raise NotShown("the model is its head alone")
     if wanted.unit is not None:
         numbers = [wanted.unit]
     else:  # units that a few images excite far above what is usual
-        peaks, high = found.peaks, found.peaks.max(0).values
+        peaks, high = surveyed.peaks, surveyed.peaks.max(0).values
         typical = peaks.median(0).values
         spread = (peaks - typical).abs().mean(0).clamp(min=1e-6)
         alive = (high > typical) & (high >= high.median())
         sharp = torch.where(alive, (high - typical) / spread, -torch.inf)
         numbers = sorted(sharp.topk(min(rows, int(alive.sum()))).indices.tolist())
     if not numbers:
-        raise NotShown(f"no unit of {found.stage} answers differently to different images")
+        raise NotShown(f"no unit of {surveyed.stage} answers differently to different images")
     most = columns if wanted.unit is None else 3 * columns
     drawn = []
     for unit in numbers:
-        peaks = found.peaks[:, unit]
-        high, top = peaks.topk(min(most, len(found.indices)))
+        peaks = surveyed.peaks[:, unit]
+        high, top = peaks.topk(min(most, len(surveyed.indices)))
         top = top[high > peaks.min()]  # an image that leaves the unit at rest does not excite it
         if not len(top):
-            raise NotShown(f"unit {unit} of {found.stage} answers all images alike")
-        images, labels = data.examples("test", found.indices[top.numpy()])
-        pixels, names = _pixels(images, spec), [spec.classes[one] for one in labels.tolist()]
+            raise NotShown(f"unit {unit} of {surveyed.stage} answers all images alike")
+        images, labels = data.examples("test", surveyed.indices[top.numpy()])
+        pixels, names = _pixels(images, spec), [spec.classes[label] for label in labels.tolist()]
         boxes: list[tuple[float, float, float, float] | None] = [None] * len(top)
-        if found.map_size != (1, 1):
-            where = found.places[top, unit].to(images.device)
-            boxes = [*reach(look.run.model, images.to(device_of(look)), found.stage, unit, where)]
+        if surveyed.map_size != (1, 1):
+            where = surveyed.places[top, unit].to(images.device)
+            boxes = [*reach(look.run.model, images.to(device_of(look)), surveyed.stage, unit, where)]
         for start in range(0, len(top), columns):
             some = slice(start, start + columns)
             name, note = (f"unit {unit}", _up_to(float(high[0]))) if not start else ("", "")
             drawn.append(Unit(name, note, pixels[some], boxes[some], names[some]))
-    figure = units(drawn, title="Most activating images", note=f"{found.stage}, of {len(found.indices):,} test images")
-    caption = f"The test images that excite a unit of {found.stage} most, the strongest first, with their true classes."
-    if found.map_size != (1, 1):
+    figure = units(
+        drawn, title="Most activating images", note=f"{surveyed.stage}, of {len(surveyed.indices):,} test images"
+    )
+    caption = (
+        f"The test images that excite a unit of {surveyed.stage} most, the strongest first, with their true classes."
+    )
+    if surveyed.map_size != (1, 1):
         caption += " The frame holds most of what moved it."
-    yield Picture("units", f"What units of {found.stage} wait for", caption, figure)
+    yield Picture("units", f"What units of {surveyed.stage} wait for", caption, figure)
 
 
 PANELS = (

@@ -16,9 +16,9 @@ from experiments.errors import UserError
 
 def stages(model: nn.Module) -> dict[str, nn.Module]:
     """Return the named stages before the head, in forward order."""
-    found = dict(model.named_children())
-    found.pop("head", None)
-    return found
+    by_name = dict(model.named_children())
+    by_name.pop("head", None)
+    return by_name
 
 
 def stage_of(model: nn.Module, name: str) -> nn.Module:
@@ -27,10 +27,10 @@ def stage_of(model: nn.Module, name: str) -> nn.Module:
     Raises:
         UserError: the model has none of this name.
     """
-    found = stages(model)
-    if name not in found:
-        raise UserError(f"--stage {name} is no stage of this model: choose one of {', '.join(found)}")
-    return found[name]
+    by_name = stages(model)
+    if name not in by_name:
+        raise UserError(f"--stage {name} is no stage of this model: choose one of {', '.join(by_name)}")
+    return by_name[name]
 
 
 def values(output: Any) -> Any:
@@ -44,8 +44,8 @@ def channels_last(shape: tuple[int, ...], images: tuple[int, ...]) -> bool:
     """
     if len(shape) != 4 or len(images) != 4:
         return False
-    (_, one, two, three), (*_, high, wide) = shape, images
-    return abs(log(one * wide / (two * high))) < abs(log(two * wide / (three * high)))
+    (_, tall, two, three), (*_, high, wide) = shape, images
+    return abs(log(tall * wide / (two * high))) < abs(log(two * wide / (three * high)))
 
 
 @contextmanager
@@ -185,10 +185,10 @@ def reach(
         answers = seen[stage][:, unit].flatten(1).gather(1, places[:, None]).sum()
         slopes = torch.autograd.grad(answers, images)[0].abs().sum(1).double().cpu()
     boxes = []
-    for one in slopes:
+    for image in slopes:
         ends = []
         for axis in (1, 0):  # across, then down
-            line = one.sum(1 - axis)
+            line = image.sum(1 - axis)
             total = float(line.sum())
             length = len(line)
             at = torch.arange(length, dtype=torch.float64) + 0.5

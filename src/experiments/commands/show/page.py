@@ -77,7 +77,7 @@ def show_page(
         parts.append(f'<nav aria-label="contents">{links}</nav>')
     for panel, pictures in sections:
         parts.append(f'<h2 id="{panel.name}">{escape(panel.title)}</h2>')
-        parts += [card("", one.caption, html, True) for one, html in pictures]
+        parts += [card("", picture.caption, html, True) for picture, html in pictures]
     if notes:
         parts += ["<h2>Not shown</h2>", *(f"<p>{escape(note)}</p>" for note in notes)]
     parts.append(f"<footer><p>experiments show · {datetime.now():%Y-%m-%d %H:%M}</p></footer>")

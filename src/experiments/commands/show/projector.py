@@ -12,19 +12,19 @@ from experiments.commands.show.survey import Survey
 from experiments.system.files import atomic_path, write_text
 
 
-def write_projector(folder: Path, found: Survey, classes: Sequence[str]) -> None:
+def write_projector(folder: Path, surveyed: Survey, classes: Sequence[str]) -> None:
     """Writes vectors, labels, a sheet of thumbnails where there are images, and what names them, into a folder.
 
     Raises:
         OSError: when the folder cannot be written to.
     """
     place = folder / "projector"
-    vectors = ("\t".join(f"{value:.6g}" for value in row) for row in found.features.tolist())
+    vectors = ("\t".join(f"{value:.6g}" for value in row) for row in surveyed.features.tolist())
     write_text(place / "features.tsv", "\n".join(vectors) + "\n")
-    guessed = found.scores.argmax(1).tolist()
+    guessed = surveyed.scores.argmax(1).tolist()
     rows = [
         f"{_plain(classes[true])}\t{_plain(classes[guess])}\t{'right' if true == guess else 'wrong'}\t{number}"
-        for true, guess, number in zip(found.targets.tolist(), guessed, found.indices.tolist(), strict=True)
+        for true, guess, number in zip(surveyed.targets.tolist(), guessed, surveyed.indices.tolist(), strict=True)
     ]
     write_text(place / "labels.tsv", "\n".join(["class\tpredicted\tanswer\tnumber", *rows]) + "\n")
     lines = [
@@ -33,10 +33,10 @@ def write_projector(folder: Path, found: Survey, classes: Sequence[str]) -> None
         '  tensor_path: "projector/features.tsv"',
         '  metadata_path: "projector/labels.tsv"',
     ]
-    if found.thumbnails is not None:
-        tall, wide = found.thumbnails.shape[1:3]
+    if surveyed.thumbnails is not None:
+        tall, wide = surveyed.thumbnails.shape[1:3]
         with atomic_path(place / "thumbnails.png") as temporary:
-            _sheet(found.thumbnails).save(temporary, "PNG")
+            _sheet(surveyed.thumbnails).save(temporary, "PNG")
         lines += [
             "  sprite {",
             '    image_path: "projector/thumbnails.png"',
@@ -54,9 +54,9 @@ def _sheet(thumbnails: np.ndarray):  # type: ignore[no-untyped-def]
     count, tall, wide, _ = thumbnails.shape
     side = math.ceil(math.sqrt(count))
     sheet = np.full((side * tall, side * wide, 3), 255, np.uint8)
-    for place, one in enumerate(thumbnails):
+    for place, thumbnail in enumerate(thumbnails):
         row, column = divmod(place, side)
-        sheet[row * tall : (row + 1) * tall, column * wide : (column + 1) * wide] = one
+        sheet[row * tall : (row + 1) * tall, column * wide : (column + 1) * wide] = thumbnail
     return Image.fromarray(sheet)
 
 

@@ -74,7 +74,7 @@ def show(run: str | list[str], wanted: Wanted, only: list[str], folder: Path | N
             if drawn:
                 sections.append((panel, drawn))
                 done_waiting()
-                print(f"{name:<{wide}} {', '.join(one.file for one, _ in drawn)}", flush=True)
+                print(f"{name:<{wide}} {', '.join(entry.file for entry, _ in drawn)}", flush=True)
         done_waiting()
         for note in notes:
             print(f"{'not shown':<{wide}} {note}")
@@ -105,9 +105,9 @@ def _back(run: Path | None, target: Path) -> list[tuple[str, str]]:
     run, here = run.resolve(), target.resolve()
     if not here.is_relative_to(run):
         return []
-    found = [("config", run / "config.yaml"), ("record", run / "record.json")]
-    found[:0] = [("comparison", folder / "report.html") for folder in list(run.parents)[:3]]
-    return [(name, Path(os.path.relpath(path, here)).as_posix()) for name, path in found if path.is_file()]
+    linked = [("config", run / "config.yaml"), ("record", run / "record.json")]
+    linked[:0] = [("comparison", folder / "report.html") for folder in list(run.parents)[:3]]
+    return [(name, Path(os.path.relpath(path, here)).as_posix()) for name, path in linked if path.is_file()]
 
 
 # Classes of tasks, and the modules beside this one that draw for them; a task takes those of the nearest class above it.
@@ -133,10 +133,10 @@ def panels_of(task: LightningModule) -> dict[str, Panel]:
     """Give the panels for a task, by name: ours, and those that its report names."""
     ours = next((PANELS_OF[kind.__name__] for kind in type(task).__mro__ if kind.__name__ in PANELS_OF), ())
     modules = [f"experiments.commands.show.{name}" for name in ours]
-    found: dict[str, Panel] = {}
+    panels: dict[str, Panel] = {}
     for module in (*modules, *report_of(task).panels):
-        found |= {panel.name: panel for panel in import_module(module).PANELS}
-    return found
+        panels |= {panel.name: panel for panel in import_module(module).PANELS}
+    return panels
 
 
 def _result(record: dict) -> str:  # type: ignore[type-arg]

@@ -48,14 +48,16 @@ def _few(look: Look) -> _Few:
             if label is None:
                 numbers = numbers[:_IMAGES]
             else:
-                areas = torch.stack([data.examples("test", [one])[1].eq(label).sum() for one in numbers])
+                areas = torch.stack([data.examples("test", [number])[1].eq(label).sum() for number in numbers])
                 if not areas.any():
                     raise NotShown(f"no test image has a pixel of {look.wanted.label}")
                 numbers = areas.argsort(descending=True, stable=True)[:_IMAGES].tolist()
             images, true = data.examples("test", numbers)
             names = data.names("test", numbers)
         with torch.no_grad():
-            chances = torch.cat([look.run.task.report.predict(one[None].to(device)).float().cpu() for one in images])
+            chances = torch.cat(
+                [look.run.task.report.predict(image[None].to(device)).float().cpu() for image in images]
+            )
         return _Few(images, names, true, chances)
 
     return look.once("few_masks", make)
@@ -81,7 +83,7 @@ def chances(look: Look) -> Iterator[Picture]:
     if label is not None and label not in order:
         order = [label, *order[:-1]]
     entropy = -(few.chances * few.chances.clamp(min=1e-12).log()).sum(1) / torch.tensor(float(spec.num_classes)).log()
-    rows = [*((spec.classes[one], few.chances[:, one]) for one in order), ("unsure", entropy)]
+    rows = [*((spec.classes[number], few.chances[:, number]) for number in order), ("unsure", entropy)]
     figure = chance_maps(few.images.float().cpu(), rows, few.names, spec)
     caption = "From dark, 0, to bright, 1. Unsure is the entropy of all classes: 1 where all are equally likely."
     yield Picture("chances", "Chances of the classes", caption, figure)

@@ -50,12 +50,12 @@ def gates(look: Look) -> Iterator[Picture]:
     from experiments.models.recurrent_layer import RecurrentLayer
     from experiments.viz.sequence import gates as draw
 
-    found = _texts(look)
+    texts = _texts(look)
     stages = list(look.run.model.children())
     last = max((n for n, stage in enumerate(stages) if isinstance(stage, RecurrentLayer)), default=None)
     if last is None:
         raise NotShown("the model has no recurrent layer")
-    for number, text in enumerate(found, 1):
+    for number, text in enumerate(texts, 1):
         inputs, pieces = _prepared(look, text)
         values = inputs
         for stage in stages[:last]:

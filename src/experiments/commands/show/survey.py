@@ -142,7 +142,7 @@ def chosen(look: Look, most: int) -> Chosen:
         if not len(numbers):
             raise UserError(f"--class {wanted.label} has no test example: name image files instead")
     else:
-        turns = [np.flatnonzero(targets == one) for one in range(spec.num_classes)]
+        turns = [np.flatnonzero(targets == number) for number in range(spec.num_classes)]
         wide = max(map(len, turns))
         order = [int(turn[place]) for place in range(min(wide, most)) for turn in turns if place < len(turn)]
         # Classes in the order of their numbers would show only the first of a thousand.
@@ -150,7 +150,7 @@ def chosen(look: Look, most: int) -> Chosen:
         first = [order[int(place * step)] for place in range(min(most, int(len(order) / step)))]
         numbers = np.array(first)
     images, labels = test_data(look).examples("test", numbers)
-    return Chosen(images.to(device), [spec.classes[one] for one in labels.tolist()], labels.tolist())
+    return Chosen(images.to(device), [spec.classes[number] for number in labels.tolist()], labels.tolist())
 
 
 def shapes(look: Look) -> dict[str, tuple[int, ...]]:
@@ -193,8 +193,8 @@ def check(look: Look) -> None:
 
 def unit_stage(look: Look) -> str | None:
     """Return the stage whose units are looked at: the one asked for, the last one with places, or the last."""
-    found = shapes(look)
-    return look.wanted.stage or last_map(found) or next(reversed(found), None)
+    shapes_by_stage = shapes(look)
+    return look.wanted.stage or last_map(shapes_by_stage) or next(reversed(shapes_by_stage), None)
 
 
 def spatial_stage(look: Look) -> str:
@@ -203,12 +203,14 @@ def spatial_stage(look: Look) -> str:
     Raises:
         NotShown: it has none, or no stage of the model has.
     """
-    found, name = shapes(look), look.wanted.stage
+    shapes_by_stage, name = shapes(look), look.wanted.stage
     if name is not None:
-        if last_map({name: found[name]}) is None:
-            raise NotShown(f"--stage {name} gives {_words(found[name])} and has no places: choose a stage before it")
+        if last_map({name: shapes_by_stage[name]}) is None:
+            raise NotShown(
+                f"--stage {name} gives {_words(shapes_by_stage[name])} and has no places: choose a stage before it"
+            )
         return name
-    name = last_map(found)
+    name = last_map(shapes_by_stage)
     if name is None:
         raise NotShown("no stage of this model keeps places (a convolution's output does)")
     return name

@@ -38,10 +38,10 @@ def texts(look: Look) -> list[str]:
     def first() -> list[str]:
         data = look.run.data
         if hasattr(data, "questions"):
-            return [f"{one.question} ||| {one.passage}" for one in data.questions["test"][:EXAMPLES]]
+            return [f"{question.question} ||| {question.passage}" for question in data.questions["test"][:EXAMPLES]]
         if isinstance(data, OneLongText):  # one long text
             return data.decode([data.ids["test"][:LONGEST]])
-        return [one if isinstance(one, str) else "\t".join(one) for one in data.texts["test"].lines[:EXAMPLES]]
+        return [line if isinstance(line, str) else "\t".join(line) for line in data.texts["test"].lines[:EXAMPLES]]
 
     return list(look.once("words", first))
 
@@ -67,10 +67,10 @@ def attention(look: Look) -> Iterator[Picture]:
 
     for number, text in enumerate(texts(look), 1):
         inputs, names = prepared(look, text)
-        found = attention_weights(partial(look.run.model, inputs))
-        if not found:
+        weights = attention_weights(partial(look.run.model, inputs))
+        if not weights:
             raise NotShown("the model has no attention")
-        maps = [one[0] for one in found]
+        maps = [weight[0] for weight in weights]
         drawn = attention_heads(maps, names, names, title="Attention", note="a row looks, a column is looked at")
         caption = (
             f"“{shown(text)}”: a row of maps a layer, from the first on top; a column a head. In a map, the token of a row looks "

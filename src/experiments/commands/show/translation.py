@@ -34,7 +34,7 @@ def attention(look: Look) -> Iterator[Picture]:
     kind = cast(str, look.run.config.model.get("attention", "dot product"))
     caption = (
         f"A row for each word of the translation, dark where it looks in the source ({kind}); ⏎ is the end. "
-        + "; ".join(f"{one} → {other}" for one, other in zip(chosen, sentences.decode(written), strict=True))
+        + "; ".join(f"{original} → {other}" for original, other in zip(chosen, sentences.decode(written), strict=True))
     )
     yield Picture("attention", "Attention", caption, figure)
 

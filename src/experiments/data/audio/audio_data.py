@@ -96,8 +96,8 @@ class Audio(Dataset):
         return Sequences(torch.from_numpy(values), torch.from_numpy(lengths)), self._labels(indices)
 
     def _changed(self, picks: Picks) -> tuple[Sequences, torch.Tensor]:
-        (plain, known), labels = self._batch(picks.indices)
-        rows = zip(plain.numpy(), known.tolist(), picks.indices.tolist(), strict=True)
+        (plain, lengths), labels = self._batch(picks.indices)
+        rows = zip(plain.numpy(), lengths.tolist(), picks.indices.tolist(), strict=True)
         changed = [
             self.augment.apply(row[:length], picks.seed, picks.epoch, index, self.longest)
             for row, length, index in rows
@@ -108,9 +108,9 @@ class Audio(Dataset):
         if not self.written:
             return torch.from_numpy(self.examples.labels[indices])
         some = [self.examples.labels[index] for index in indices]
-        labels = np.full((len(some), max(len(one) for one in some)), IGNORED)
-        for row, one in zip(labels, some, strict=True):
-            row[: len(one)] = one
+        labels = np.full((len(some), max(len(numbers) for numbers in some)), IGNORED)
+        for row, numbers in zip(labels, some, strict=True):
+            row[: len(numbers)] = numbers
         return torch.from_numpy(labels)
 
 
@@ -226,7 +226,9 @@ class AudioData(BatchedData):
 
     def _labels_of(self, audio: Audio) -> bytes:
         labels = audio.examples.labels
-        return b";".join(np.ascontiguousarray(one, "<i8").tobytes() for one in (labels if audio.written else [labels]))
+        return b";".join(
+            np.ascontiguousarray(values, "<i8").tobytes() for values in (labels if audio.written else [labels])
+        )
 
     def in_order(self, split: str, views: int, size: int) -> Any:
         """Return every example of a split, at most `size` at a time, in the order that the loader's `batch_sampler` has.
@@ -254,7 +256,7 @@ class AudioData(BatchedData):
         Raises:
             UserError: a file cannot be read.
         """
-        return padded([self._clip(one) for one in inputs])
+        return padded([self._clip(clip) for clip in inputs])
 
     def _clip(self, given: str | Path | np.ndarray) -> np.ndarray:
         """Return a new clip as (samples,) int16, with a word where it is cut at full scale."""
@@ -275,14 +277,14 @@ def split_examples(
 ) -> dict[str, np.ndarray]:
     """Places of the examples of each split, every class in proportion; no test split where `test` is None."""
     train = np.arange(len(labels))
-    found: dict[str, np.ndarray] = {}
+    by_split: dict[str, np.ndarray] = {}
     for split, amount in (("test", test), ("validation", validation)):
         if amount is not None:
             rest, held = hold_out(labels[train], amount, seed, f"data.{split}", len(labels))
-            found[split], train = train[held], train[rest]
+            by_split[split], train = train[held], train[rest]
     if limit is not None:
         train = train[keep(labels[train], limit, seed)]
-    return {"train": train, **found}
+    return {"train": train, **by_split}
 
 
 def check_strings(count: int, least: int, most: int, gap: float) -> None:

@@ -124,10 +124,10 @@ def open_clips(
     total = sum(resampled_length(header, wanted) for header in headers)
     if 2 * total <= memory * 2**20:
         some = zip(prefixes, paths, spans, strict=True)
-        found = [_told(read_samples, start, path, wanted, span) for start, path, span in some]
-        counts["above_full_scale"] = sum(loud for _, loud in found)
-        counts["silent"] = sum(not clip.any() for clip, _ in found)
-        return StoredClips([clip for clip, _ in found]), wanted, counts
+        clips = [_told(read_samples, start, path, wanted, span) for start, path, span in some]
+        counts["above_full_scale"] = sum(loud for _, loud in clips)
+        counts["silent"] = sum(not clip.any() for clip, _ in clips)
+        return StoredClips([clip for clip, _ in clips]), wanted, counts
     return Files(paths, headers, wanted, spans), wanted, counts
 
 
@@ -148,19 +148,19 @@ def read_header(path: Path, span: ClipSpan = WHOLE) -> SoundHeader:
     import soundfile
 
     try:
-        found = soundfile.info(_opened(path))
+        info = soundfile.info(_opened(path))
     except (OSError, RuntimeError) as error:
         raise _unreadable(path, error) from error
-    if not found.frames:
+    if not info.frames:
         raise UserError(f"{path} has no samples: remove it, or record it again")
-    start, stop = span.frames(found.samplerate)
-    stop = found.frames if stop is None else stop
-    if not 0 <= start < stop <= found.frames + found.samplerate // 100:  # lists round to hundredths of a second
+    start, stop = span.frames(info.samplerate)
+    stop = info.frames if stop is None else stop
+    if not 0 <= start < stop <= info.frames + info.samplerate // 100:  # lists round to hundredths of a second
         raise UserError(
-            f"{path} is {found.frames / found.samplerate:.2f} s long and has no part from {span.offset} s"
+            f"{path} is {info.frames / info.samplerate:.2f} s long and has no part from {span.offset} s"
             f"{'' if span.duration is None else f' of {span.duration} s'}: mend offset and duration"
         )
-    return SoundHeader(found.samplerate, min(stop, found.frames) - start, found.channels)
+    return SoundHeader(info.samplerate, min(stop, info.frames) - start, info.channels)
 
 
 def read_clip(path: Path, rate: int, span: ClipSpan = WHOLE) -> np.ndarray:

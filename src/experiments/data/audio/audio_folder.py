@@ -63,13 +63,13 @@ class AudioFolder(AudioData):
 
     def load(self) -> None:
         folders = self._folders()
-        found = tuple(one.name for one in subfolders(folders["train"]))
-        unknown = [one for one in self.chosen or () if one not in found]
+        names = tuple(class_folder.name for class_folder in subfolders(folders["train"]))
+        unknown = [name for name in self.chosen or () if name not in names]
         if unknown:
             raise UserError(
-                f"data.classes has {unknown[0]}, which is no folder of {folders['train']}: name some of {', '.join(found[:20])}"
+                f"data.classes has {unknown[0]}, which is no folder of {folders['train']}: name some of {', '.join(names[:20])}"
             )
-        self.classes = self.chosen or found
+        self.classes = self.chosen or names
         if len(self.classes) < 2:
             raise UserError(
                 f"data={self.name}: {folders['train']} holds {len(self.classes)} folders of recordings and a classifier needs two: "
@@ -103,7 +103,7 @@ class AudioFolder(AudioData):
         paths: list[Path] = []
         labels: list[int] = []
         for label, name in enumerate(self.classes):
-            some = [one for one in files_below(folder / name) if one.suffix.lower() in (*AUDIO, *BY_FFMPEG)]
+            some = [path for path in files_below(folder / name) if path.suffix.lower() in (*AUDIO, *BY_FFMPEG)]
             if not some:
                 raise UserError(
                     f"data={self.name}: {folder / name} holds no recording ({', '.join(AUDIO)}): put some there, or leave the class "

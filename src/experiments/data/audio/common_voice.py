@@ -33,12 +33,12 @@ class CommonVoice(Transcribed):
     def read(self) -> dict[str, list[Utterance]]:
         root = data_root(self.name, self.root)
         folder = corpus_folder(self.name, root, "*.tsv", ("common_voice", "cv-corpus"))
-        found = {split: folder / name for split, name in LISTS.items() if (folder / name).is_file()}
+        lists = {split: folder / name for split, name in LISTS.items() if (folder / name).is_file()}
         if isinstance(self.test, float) and self.test == 1:  # everything that there is a list of
-            return {"train": [one for path in found.values() for one in _listed(path)]}
-        if "train" not in found:
+            return {"train": [utterance for path in lists.values() for utterance in _listed(path)]}
+        if "train" not in lists:
             raise UserError(f"data={self.name}: {folder / LISTS['train']} does not exist: fetch it")
-        return {split: _listed(path) for split, path in found.items()}
+        return {split: _listed(path) for split, path in lists.items()}
 
 
 def _listed(path: Path) -> list[Utterance]:

@@ -84,10 +84,10 @@ class FSDD(AudioData):
                 f"data={self.name}: {self.folder} holds no recordings such as 7_jackson_32.wav (data.root or the variable"
                 " EXPERIMENTS_DATA say where); data=generated_tones needs no file"
             )
-        strange = [path for path, found in files if found is None]
+        strange = [path for path, match in files if match is None]
         if strange:
             raise UserError(f"{strange[0]} is not named DIGIT_SPEAKER_INDEX.wav: rename or remove it")
-        names = [found.groups() for _, found in files if found is not None]
+        names = [match.groups() for _, match in files if match is not None]
         digits = np.array([int(digit) for digit, _, _ in names])
         speakers = np.array([speaker for _, speaker, _ in names])
         index = np.array([int(number) for _, _, number in names])

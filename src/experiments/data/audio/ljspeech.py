@@ -45,7 +45,7 @@ def _listed(folder: Path) -> Iterator[Utterance]:
         if not 1 <= len(texts) <= 2:
             raise UserError(f"{path}, line {line}: {len(texts) + 1} cells, where NAME|TEXT or NAME|TEXT|TEXT is wanted")
         files = [folder / "wavs" / f"{name}{suffix}" for suffix in SUFFIXES]
-        found = next((file for file in files if file.is_file()), None)
-        if found is None:
+        recording = next((file for file in files if file.is_file()), None)
+        if recording is None:
             raise UserError(f"{path}, line {line}: {files[0]} does not exist: fetch it, or take out the line")
-        yield Utterance(found, texts[-1], f"{path}, line {line}")
+        yield Utterance(recording, texts[-1], f"{path}, line {line}")

@@ -88,46 +88,48 @@ class Transcribed(AudioData):
             by_split |= {split: some for split, some in read.items() if split != "train"}
         every = [utterance for split in SPLITS for utterance in by_split[split]]
         self.clips, self.rate, counts = open_clips(
-            [one.audio for one in every],
+            [utterance.audio for utterance in every],
             self.wanted_rate,
             self.memory,
-            [one.where for one in every],
-            [one.span for one in every],
+            [utterance.where for utterance in every],
+            [utterance.span for utterance in every],
         )
         self.counts |= counts
-        self.symbols = tuple(sorted({letter for one in by_split["train"] or by_split["test"] for letter in one.text}))
+        self.symbols = tuple(
+            sorted({letter for utterance in by_split["train"] or by_split["test"] for letter in utterance.text})
+        )
         index = {symbol: place for place, symbol in enumerate(self.symbols)}
         begin = 0
         for split in SPLITS:
             some = by_split[split]
-            labels = [self._indices(one, index) for one in some]
+            labels = [self._indices(utterance, index) for utterance in some]
             self.by_split[split] = Examples.single(np.arange(begin, begin + len(some)), labels)
             begin += len(some)
 
-    def _kept(self, found: Sequence[Utterance]) -> list[Utterance]:
-        written = [one._replace(text=self.write(one.text)) for one in found]
-        silent = [one for one in written if not one.text]
+    def _kept(self, utterances: Sequence[Utterance]) -> list[Utterance]:
+        written = [utterance._replace(text=self.write(utterance.text)) for utterance in utterances]
+        silent = [utterance for utterance in written if not utterance.text]
         if silent and self.empty == "error":
             raise UserError(
                 f"{silent[0].where}: the transcript is empty, one of {len(silent)}: mend it, or leave such recordings out"
                 " with data.empty=drop"
             )
         self.counts["empty_dropped"] = self.counts.get("empty_dropped", 0) + len(silent)
-        kept = [one for one in written if one.text]
+        kept = [utterance for utterance in written if utterance.text]
         if not kept:
             raise UserError(f"data={self.name}: every transcript is empty, and at least one is needed")
         _require_one_transcript(kept)
         return kept
 
-    def _indices(self, one: Utterance, index: dict[str, int]) -> np.ndarray:
-        strange = Counter(letter for letter in one.text if letter not in index)
+    def _indices(self, utterance: Utterance, index: dict[str, int]) -> np.ndarray:
+        strange = Counter(letter for letter in utterance.text if letter not in index)
         if strange and self.unknown == "error":
             raise UserError(
-                f"{one.where}: {next(iter(strange))!r} is in no training transcript: mend it, or take such characters out"
+                f"{utterance.where}: {next(iter(strange))!r} is in no training transcript: mend it, or take such characters out"
                 " with data.unknown=drop"
             )
         self.counts["unknown_characters_dropped"] = self.counts.get("unknown_characters_dropped", 0) + strange.total()
-        return np.array([index[letter] for letter in one.text if letter in index], np.int64)
+        return np.array([index[letter] for letter in utterance.text if letter in index], np.int64)
 
 
 def _require_one_transcript(found: Sequence[Utterance]) -> None:
@@ -162,12 +164,12 @@ def corpus_folder(name: str, root: Path, holds: str, begins: Sequence[str]) -> P
     if next(root.glob(holds), None) is not None:
         return root
     inside = (
-        sorted(one for one in root.glob("*") if one.name.lower().startswith(tuple(begins))) if root.is_dir() else []
+        sorted(path for path in root.glob("*") if path.name.lower().startswith(tuple(begins))) if root.is_dir() else []
     )
-    found = next((one for one in inside if next(one.glob(holds), None) is not None), None)
-    if found is None:
+    match = next((path for path in inside if next(path.glob(holds), None) is not None), None)
+    if match is None:
         raise UserError(
             f"data={name}: neither {root} nor a folder {begins[0]} in it holds {holds}: say where the corpus lies with"
             " data.root or the variable EXPERIMENTS_DATA"
         )
-    return found
+    return match

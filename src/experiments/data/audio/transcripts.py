@@ -50,7 +50,7 @@ def read_manifest(
         raise UserError(
             f"{path} does not exist: name a .csv, .tsv or .jsonl file, or a folder in LibriSpeech's layout, with data.path"
         )
-    found = []
+    utterances = []
     for line, row in _json_lines(path) if path.suffix in (".jsonl", ".json") else _table(path):
         for key, name in (("data.audio", audio), ("data.text", text)):
             if name not in row:
@@ -66,10 +66,10 @@ def read_manifest(
         where = f"{path}, line {line}"
         begin, length = (_seconds(row, name, where) for name in (offset, duration))
         recording = _recording(path.parent, clips, file, where)
-        found.append(Utterance(recording, transcript.strip(), where, ClipSpan(begin or 0.0, length)))
-    if not found:
+        utterances.append(Utterance(recording, transcript.strip(), where, ClipSpan(begin or 0.0, length)))
+    if not utterances:
         raise UserError(f"{path} lists no recording: give it a line for each")
-    return found
+    return utterances
 
 
 def _recording(folder: Path, clips: str | None, file: str, where: str) -> Path:
@@ -110,13 +110,13 @@ def content(path: Path) -> str:
     Raises:
         UserError: naming the line that is not in UTF-8.
     """
-    found = path.read_bytes()
+    data = path.read_bytes()
     try:
-        return found.decode().removeprefix("\ufeff")
+        return data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        line = found.count(b"\n", 0, error.start) + 1
+        line = data.count(b"\n", 0, error.start) + 1
         raise UserError(
-            f"{path}, line {line}: byte {found[error.start]:#x} is not UTF-8: save the file in UTF-8"
+            f"{path}, line {line}: byte {data[error.start]:#x} is not UTF-8: save the file in UTF-8"
         ) from error
 
 
@@ -167,9 +167,9 @@ def _librispeech(folder: Path) -> Iterator[Utterance]:
                 continue
             name, _, text = written.strip().partition(" ")
             files = [path.parent / f"{name}{suffix}" for suffix in (".flac", ".wav")]
-            found = next((file for file in files if file.is_file()), None)
-            if found is None:
+            recording = next((file for file in files if file.is_file()), None)
+            if recording is None:
                 raise UserError(
                     f"{path}, line {line}: {files[0].name} is not beside it: fetch it, or take out the line"
                 )
-            yield Utterance(found, text.strip(), f"{path}, line {line}")
+            yield Utterance(recording, text.strip(), f"{path}, line {line}")

@@ -40,6 +40,6 @@ class YesNo(Transcribed):
             raise UserError(f"{strange} is not named after its words, as in 0_1_1_0.wav: rename or remove it")
         return {
             "train": [
-                Utterance(path, " ".join(WORDS[one] for one in path.stem.split("_")), str(path)) for path in files
+                Utterance(path, " ".join(WORDS[number] for number in path.stem.split("_")), str(path)) for path in files
             ]
         }

@@ -50,7 +50,7 @@ class AnnotatedImage:
     source: Path | np.ndarray
     where: str
     objects: tuple[Object, ...]
-    said: tuple[int, int] | None = None
+    stated: tuple[int, int] | None = None
     size: tuple[int, int] = (0, 0)
     relative: bool = False
 
@@ -74,23 +74,23 @@ def header(source: Path | np.ndarray) -> ImageHeader:
         UserError: it is no image, or hardly one.
     """
     if isinstance(source, np.ndarray):
-        found = ImageHeader(source.shape[0], source.shape[1], 1)
+        size = ImageHeader(source.shape[0], source.shape[1], 1)
     else:
         from PIL import Image
 
         try:
             with Image.open(source) as opened:
                 turn = int(opened.getexif().get(EXIF, 1))
-                found = ImageHeader(opened.height, opened.width, turn if 1 <= turn <= 8 else 1)
+                size = ImageHeader(opened.height, opened.width, turn if 1 <= turn <= 8 else 1)
         except Exception as error:  # Pillow raises a dozen kinds
             why = "the file is empty" if source.is_file() and not source.stat().st_size else "its format is unknown"
             raise UserError(f"{source} is no readable image ({why}): mend it, or remove it and its boxes") from error
-    if min(found.height, found.width) < LEAST:
+    if min(size.height, size.width) < LEAST:
         raise UserError(
-            f"{source} has {found.width}×{found.height} pixels, and a detector needs {LEAST} or more on a side: "
+            f"{source} has {size.width}×{size.height} pixels, and a detector needs {LEAST} or more on a side: "
             "remove it and its boxes"
         )
-    return found
+    return size
 
 
 def upright(picture: AnnotatedImage, exif: str) -> AnnotatedImage:
@@ -104,44 +104,46 @@ def upright(picture: AnnotatedImage, exif: str) -> AnnotatedImage:
     Raises:
         UserError: the stated size is another, or nothing says what the boxes belong to.
     """
-    found = header(picture.source)
-    stored = (found.height, found.width)
-    if picture.said is not None and picture.said not in (stored, found.upright):
+    stored_size = header(picture.source)
+    stored = (stored_size.height, stored_size.width)
+    if picture.stated is not None and picture.stated not in (stored, stored_size.upright):
         raise UserError(
-            f"{picture.where} is of an image of {picture.said[1]}×{picture.said[0]} pixels and {picture.source} has "
-            f"{found.width}×{found.height}: give the image that was annotated"
+            f"{picture.where} is of an image of {picture.stated[1]}×{picture.stated[0]} pixels and {picture.source} has "
+            f"{stored_size.width}×{stored_size.height}: give the image that was annotated"
         )
-    if exif == "auto" and found.turn > 1:
-        if picture.said is None or stored == found.upright:
+    if exif == "auto" and stored_size.turn > 1:
+        if picture.stated is None or stored == stored_size.upright:
             raise UserError(
-                f"{picture.source} is to be turned (EXIF orientation {found.turn}), and nothing says whether its boxes "
+                f"{picture.source} is to be turned (EXIF orientation {stored_size.turn}), and nothing says whether its boxes "
                 "are: set data.exif=upright where they fit the photograph as it is shown, or data.exif=stored"
             )
-        exif = "stored" if picture.said == stored else "upright"
-    frame = stored if exif == "stored" else found.upright
+        exif = "stored" if picture.stated == stored else "upright"
+    frame = stored if exif == "stored" else stored_size.upright
     if picture.relative:
         height, width = frame
         objects = tuple(
-            replace(one, box=(one.box[0] * width, one.box[1] * height, one.box[2] * width, one.box[3] * height))
-            for one in picture.objects
+            replace(
+                thing, box=(thing.box[0] * width, thing.box[1] * height, thing.box[2] * width, thing.box[3] * height)
+            )
+            for thing in picture.objects
         )
         picture = replace(picture, objects=objects, relative=False)
-    if found.turn > 1 and exif == "stored":
-        objects = tuple(_turned(one, found) for one in picture.objects)
+    if stored_size.turn > 1 and exif == "stored":
+        objects = tuple(_turned(thing, stored_size) for thing in picture.objects)
         picture = replace(picture, objects=objects)
-    return replace(picture, size=found.upright)
+    return replace(picture, size=stored_size.upright)
 
 
-def _turned(one: Object, found: ImageHeader) -> Object:
-    x1, y1, x2, y2 = one.box
-    (ax, ay), (bx, by) = (turn_point(x, y, found) for x, y in ((x1, y1), (x2, y2)))
+def _turned(thing: Object, image: ImageHeader) -> Object:
+    x1, y1, x2, y2 = thing.box
+    (ax, ay), (bx, by) = (turn_point(x, y, image) for x, y in ((x1, y1), (x2, y2)))
     box = (min(ax, bx), min(ay, by), max(ax, bx), max(ay, by))
-    return replace(one, box=box, mask=None if one.mask is None else turned(one.mask, found.turn, found[:2]))
+    return replace(thing, box=box, mask=None if thing.mask is None else turned(thing.mask, image.turn, image[:2]))
 
 
-def turn_point(x: float, y: float, found: ImageHeader) -> tuple[float, float]:
+def turn_point(x: float, y: float, image: ImageHeader) -> tuple[float, float]:
     """Where a point of the stored image is when it is shown upright."""
-    height, width, turn = found
+    height, width, turn = image
     return {
         1: (x, y),
         2: (width - x, y),
@@ -176,20 +178,20 @@ class Sieve:
         """Return the picture with good boxes alone, cut to the image where they stand out by less than a pixel."""
         kept: list[Object] = []
         height, width = picture.size
-        for one in picture.objects:
-            why = fault(one, height, width)
+        for thing in picture.objects:
+            why = fault(thing, height, width)
             if why is None:
-                kept.append(replace(one, box=_cut(one.box, height, width)))
+                kept.append(replace(thing, box=_cut(thing.box, height, width)))
                 continue
-            cut = replace(one, box=_cut(one.box, height, width)) if self.rule == "clip" else one
+            cut = replace(thing, box=_cut(thing.box, height, width)) if self.rule == "clip" else thing
             if self.rule == "clip" and fault(cut, height, width) is None:
                 self.clipped += 1
                 kept.append(cut)
                 continue
             self.dropped += 1
             if not self.bad:
-                box = ", ".join(f"{value:g}" for value in one.box)
-                self.bad.append(f"{picture.where}: the box {box} of {one.name} {why}")
+                box = ", ".join(f"{value:g}" for value in thing.box)
+                self.bad.append(f"{picture.where}: the box {box} of {thing.name} {why}")
         return replace(picture, objects=tuple(kept))
 
     def finish(self) -> None:
@@ -205,10 +207,10 @@ class Sieve:
             )
 
 
-def fault(one: Object, height: int, width: int) -> str | None:
+def fault(thing: Object, height: int, width: int) -> str | None:
     """Return what is wrong with an object's box or mask, as half a sentence."""
-    x1, y1, x2, y2 = one.box
-    if not all(map(np.isfinite, one.box)):
+    x1, y1, x2, y2 = thing.box
+    if not all(map(np.isfinite, thing.box)):
         return "is no four numbers"
     if x2 < x1 or y2 < y1:
         return "has its corners swapped"
@@ -216,7 +218,7 @@ def fault(one: Object, height: int, width: int) -> str | None:
         return "is empty" if x1 == x2 or y1 == y2 else f"lies outside its image of {width}×{height}"
     if x1 < -1 or y1 < -1 or x2 > width + 1 or y2 > height + 1:
         return f"reaches outside its image of {width}×{height}"
-    return None if one.mask is None else one.mask.fault()
+    return None if thing.mask is None else thing.mask.fault()
 
 
 def _cut(box: tuple[float, float, float, float], height: int, width: int) -> tuple[float, float, float, float]:
@@ -228,8 +230,8 @@ def arrays(picture: AnnotatedImage, classes: tuple[str, ...]) -> dict[str, Any]:
     """Boxes (N, 4) float32, labels (N,) int64, crowds (N,) bool and areas (N,) float32 of a picture's objects."""
     objects = picture.objects
     return {
-        "boxes": np.array([one.box for one in objects], np.float32).reshape(-1, 4),
-        "labels": np.array([classes.index(one.name) for one in objects], np.int64),
-        "crowds": np.array([one.crowd for one in objects], bool),
-        "areas": np.array([one.area for one in objects], np.float32),
+        "boxes": np.array([thing.box for thing in objects], np.float32).reshape(-1, 4),
+        "labels": np.array([classes.index(thing.name) for thing in objects], np.int64),
+        "crowds": np.array([thing.crowd for thing in objects], bool),
+        "areas": np.array([thing.area for thing in objects], np.float32),
     }

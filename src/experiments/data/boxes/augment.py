@@ -40,7 +40,7 @@ class BoxAugment:
         Raises:
             UserError: a key is unknown, or a chance is none.
         """
-        names = [one.name for one in fields(cls) if one.name != "transforms"]
+        names = [field.name for field in fields(cls) if field.name != "transforms"]
         chances: dict[str, float] = {}
         theirs: list[Transform] = []
         for key, value in given.items():
@@ -57,7 +57,7 @@ class BoxAugment:
 
     def __call__(self, image: Tensor, target: dict[str, Tensor], seed: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Return an image (3, H, W) uint8 and its objects -> both changed; objects that fell out of it are gone."""
-        if not any(getattr(self, one.name) for one in fields(self)):
+        if not any(getattr(self, field.name) for field in fields(self)):
             return image, target
         from torchvision import tv_tensors  # type: ignore[import-untyped]
         from torchvision.transforms import v2  # type: ignore[import-untyped]
@@ -94,8 +94,8 @@ class BoxAugment:
                 "as boxes that fell out of the image are removed anyway"
             )
         boxes = given["boxes"].as_subclass(Tensor)
-        found = given["image"].as_subclass(Tensor)
-        height, width = found.shape[1:]
+        augmented = given["image"].as_subclass(Tensor)
+        height, width = augmented.shape[1:]
         boxes = torch.stack([boxes[:, 0::2].clamp(0, width), boxes[:, 1::2].clamp(0, height)], dim=2).flatten(1)
         there = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(1)
         crowds = given.get("iscrowd", torch.zeros(len(boxes), dtype=target["iscrowd"].dtype))
@@ -105,4 +105,4 @@ class BoxAugment:
             out["masks"] = given["masks"].as_subclass(Tensor).eq(1).to(torch.uint8)
             there &= (out["masks"] > 0).flatten(1).any(1)
         out = {key: value[there] for key, value in out.items()}
-        return found, out | {"area": torch.zeros(len(out["boxes"]))}
+        return augmented, out | {"area": torch.zeros(len(out["boxes"]))}

@@ -87,13 +87,13 @@ class BoxData(BatchedData):
             check_amount("data.test", test, whole=False)
         if limit is not None:
             check_amount("data.limit", limit, whole=True)
-        for key, value, known in (
+        for key, value, allowed in (
             ("bad_boxes", bad_boxes, ("refuse", "drop", "clip")),
             ("exif", exif, ("auto", "upright", "stored")),
             ("targets", targets, ("boxes", "instances")),
         ):
-            if value not in known:
-                raise UserError(f"data.{key}={value} is unknown: choose one of {', '.join(known)}")
+            if value not in allowed:
+                raise UserError(f"data.{key}={value} is unknown: choose one of {', '.join(allowed)}")
         self.root, self.validation, self.test, self.limit = root, validation, test, limit
         self.chosen = None if classes is None else tuple(map(str, classes))
         self.bad_boxes, self.exif, self.targets, self.split_seed = bad_boxes, exif, targets, split_seed
@@ -118,8 +118,8 @@ class BoxData(BatchedData):
         classes = self._classes(names, by_split)
         sieve = Sieve(self.bad_boxes)
         for split, pictures in by_split.items():
-            known = [self._known(picture, classes, names) for picture in pictures]
-            by_split[split] = [sieve.good(upright(picture, self.exif)) for picture in known]
+            named = [self._known(picture, classes, names) for picture in pictures]
+            by_split[split] = [sieve.good(upright(picture, self.exif)) for picture in named]
         sieve.finish()
         for split, pictures in by_split.items():
             if not any(picture.objects for picture in pictures):
@@ -131,16 +131,21 @@ class BoxData(BatchedData):
             self._need_masks(by_split)
         sides = np.array([picture.size for picture in by_split["train"]])
         height, width = (int(side) for side in np.median(sides, axis=0))
-        bits = bits_used([one.source for one in by_split["train"] if not isinstance(one.source, np.ndarray)])
+        bits = bits_used(
+            [picture.source for picture in by_split["train"] if not isinstance(picture.source, np.ndarray)]
+        )
         self.spec = DetectionSpec(height, width, classes, self.targets == "instances", bits)
         self.splits = {split: len(pictures) for split, pictures in by_split.items()}
-        counts = {f"{split}_objects": sum(len(one.objects) for one in pictures) for split, pictures in by_split.items()}
+        counts = {
+            f"{split}_objects": sum(len(picture.objects) for picture in pictures)
+            for split, pictures in by_split.items()
+        }
         counts |= {"dropped_boxes": sieve.dropped, "clipped_boxes": sieve.clipped}
         self.splits |= {key: value for key, value in counts.items() if value}
         if sieve.bad:
             log.warning("%s. Boxes left out: %d, as data.bad_boxes says.", sieve.bad[0], sieve.dropped)
         self.splits["fingerprint"] = fingerprint(
-            (split, np.frombuffer("\n".join(one.where for one in pictures).encode(), np.uint8))
+            (split, np.frombuffer("\n".join(picture.where for picture in pictures).encode(), np.uint8))
             for split, pictures in by_split.items()
         )
         self.pictures = by_split
@@ -244,8 +249,8 @@ class BoxData(BatchedData):
         return {split: by_split[split] for split in SPLITS}
 
     def _classes(self, names: tuple[str, ...] | None, by_split: dict[str, list[AnnotatedImage]]) -> tuple[str, ...]:
-        found = sorted({one.name for picture in by_split["train"] for one in picture.objects})
-        classes = names if names is not None else tuple(found)
+        names_there = sorted({thing.name for picture in by_split["train"] for thing in picture.objects})
+        classes = names if names is not None else tuple(names_there)
         if self.chosen is None:
             if len(set(classes)) < len(classes):
                 twice = next(name for name, count in Counter(classes).items() if count > 1)
@@ -264,18 +269,20 @@ class BoxData(BatchedData):
         self, picture: AnnotatedImage, classes: tuple[str, ...], names: tuple[str, ...] | None
     ) -> AnnotatedImage:
         """Return the picture without objects of classes that were not chosen."""
-        for one in picture.objects:
-            if one.name not in classes and self.chosen is None:
+        for thing in picture.objects:
+            if thing.name not in classes and self.chosen is None:
                 of = "the training split" if names is None else "the dataset"
                 raise UserError(
-                    f"{picture.where} has an object of {one.name}, which is no class of {of} ({', '.join(classes[:20])}): "
+                    f"{picture.where} has an object of {thing.name}, which is no class of {of} ({', '.join(classes[:20])}): "
                     "mend it, or name the classes to keep in data.classes"
                 )
-        return replace(picture, objects=tuple(one for one in picture.objects if one.name in classes))
+        return replace(picture, objects=tuple(box for box in picture.objects if box.name in classes))
 
     def _need_masks(self, by_split: dict[str, list[AnnotatedImage]]) -> None:
-        objects = [(picture, one) for pictures in by_split.values() for picture in pictures for one in picture.objects]
-        bare = [picture for picture, one in objects if one.mask is None]
+        objects = [
+            (picture, thing) for pictures in by_split.values() for picture in pictures for thing in picture.objects
+        ]
+        bare = [picture for picture, thing in objects if thing.mask is None]
         if bare:
             raise UserError(
                 f"data={self.name}: {len(bare)} of {len(objects)} objects have no mask, the first in {bare[0].where}: "
@@ -287,7 +294,7 @@ def images_in(folder: Path) -> list[Path]:
     """Return the image files in a folder and the folders in it, in order of their names."""
     from experiments.data.images import SUFFIXES
 
-    return [one for one in files_below(folder) if one.suffix.lower() in SUFFIXES]
+    return [path for path in files_below(folder) if path.suffix.lower() in SUFFIXES]
 
 
 def matched(images: Sequence[Path], notes: Sequence[Path], kind: str, bare: str) -> list[tuple[Path, Path | None]]:
@@ -303,11 +310,11 @@ def matched(images: Sequence[Path], notes: Sequence[Path], kind: str, bare: str)
         UserError: an annotation has no image, an image no annotation, or two have one name.
     """
     by_name: dict[str, Path] = {}
-    for one in images:
-        if one.stem in by_name:
-            raise UserError(f"{by_name[one.stem]} and {one} have one name: rename one, and its {kind}")
-        by_name[one.stem] = one
-    by_stem = {one.stem: one for one in notes}
+    for path in images:
+        if path.stem in by_name:
+            raise UserError(f"{by_name[path.stem]} and {path} have one name: rename one, and its {kind}")
+        by_name[path.stem] = path
+    by_stem = {note.stem: note for note in notes}
     lost = sorted(by_stem.keys() - by_name.keys())
     if lost:
         raise UserError(

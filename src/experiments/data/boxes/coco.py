@@ -49,7 +49,7 @@ class COCO(BoxData):
             if names is not None and set(classes) != set(names):
                 raise UserError(f"{file} has other categories than the training split: give files of one dataset")
             names = names or classes
-        _tell_unlisted({Path(str(one.source)) for pictures in by_split.values() for one in pictures})
+        _tell_unlisted({Path(str(picture.source)) for pictures in by_split.values() for picture in pictures})
         return names, by_split
 
     def _files(self, root: Path) -> dict[str, Path]:
@@ -57,22 +57,24 @@ class COCO(BoxData):
         if self.annotations is not None:
             return {"train": root / self.annotations}
         beside = [*sorted(root.glob("annotations/[!.]*.json")), *sorted(root.glob("[!.]*.json"))]
-        found: dict[str, Path] = {}
-        for file in sorted(beside, key=lambda one: not one.stem.startswith(INSTANCES)):
+        files: dict[str, Path] = {}
+        for file in sorted(beside, key=lambda file: not file.stem.startswith(INSTANCES)):
             split = _split_named(file)
-            if split in found and found[split].stem.startswith(INSTANCES) == file.stem.startswith(INSTANCES):
-                raise UserError(f"{root} has both {found[split].name} and {file.name}: name one in data.annotations")
+            if split in files and files[split].stem.startswith(INSTANCES) == file.stem.startswith(INSTANCES):
+                raise UserError(f"{root} has both {files[split].name} and {file.name}: name one in data.annotations")
             if split is not None:
-                found.setdefault(split, file)
+                files.setdefault(split, file)
         for split, folder in splits_in(root).items():
             inside = sorted(folder.glob("[!.]*.json"))
             if inside:
-                found.setdefault(split, inside[0])
-        if "train" in found:
-            return {split: found[split] for split in SPLITS if split in found}
+                files.setdefault(split, inside[0])
+        if "train" in files:
+            return {split: files[split] for split in SPLITS if split in files}
         if len(beside) != 1:
             many = (
-                f"{len(beside)} JSON files ({', '.join(one.name for one in beside[:3])})" if beside else "no JSON file"
+                f"{len(beside)} JSON files ({', '.join(listed.name for listed in beside[:3])})"
+                if beside
+                else "no JSON file"
             )
             raise UserError(f"{root} holds {many}, where one was expected: name it in data.annotations")
         return {"train": beside[0]}
@@ -81,7 +83,9 @@ class COCO(BoxData):
         """Where the images of a JSON file lie: the folder in which the first is found."""
         name = file.stem.removeprefix(INSTANCES)
         split = _split_named(file) or ""
-        named = [one for place in (root / "images", root) if (one := splits_in(place).get(split))]
+        named = [
+            place_of_images for place in (root / "images", root) if (place_of_images := splits_in(place).get(split))
+        ]
         usual = [file.parent, root / "images" / name, root / name, *named, root / "images", root]
         places = [root / self.images] if self.images else usual
         return next((place for place in places if (place / first).is_file()), places[-1])
@@ -131,7 +135,7 @@ def _split_named(file: Path) -> str | None:
 def _tell_unlisted(listed: set[Path]) -> None:
     """Says how many images lie beside those of the files and are in none: they may be of another file."""
     folders = sorted({path.parent for path in listed})
-    others = [one for folder in folders for one in folder.iterdir() if one.suffix.lower() in SUFFIXES]
+    others = [path for folder in folders for path in folder.iterdir() if path.suffix.lower() in SUFFIXES]
     loose = sorted(path for path in others if path not in listed)
     if loose:
         log.warning("coco: no JSON file names %s, which is not used%s.", loose[0], _and_more(len(loose) - 1))
@@ -158,15 +162,15 @@ def _loaded(file: Path) -> dict[str, Any]:
 
 
 def _by_id(rows: list[Any], file: Path, kind: str) -> dict[Any, Any]:
-    found: dict[Any, Any] = {}
+    by_id: dict[Any, Any] = {}
     for row in rows:
         number = row.get("id") if isinstance(row, dict) else None
         if number is None:
             raise UserError(f"{file} has a {kind} without id: give it one")
-        if number in found:
+        if number in by_id:
             raise UserError(f"{file} has two of id {number} as {kind}: give each its own")
-        found[number] = row
-    return found
+        by_id[number] = row
+    return by_id
 
 
 def _object(note: Any, categories: dict[Any, Any], size: tuple[int, int], file: Path) -> Object:

@@ -113,14 +113,14 @@ class Turned:
         return self.mask.fault()
 
     def decode(self, size: tuple[int, int]) -> np.ndarray:
-        one = self.mask.decode(self.stored)
+        plane = self.mask.decode(self.stored)
         if self.turn in (5, 6, 7, 8):
-            one = one.T
+            plane = plane.T
         if self.turn in (2, 3, 6, 7):
-            one = one[:, ::-1]
+            plane = plane[:, ::-1]
         if self.turn in (3, 4, 7, 8):
-            one = one[::-1]
-        return np.ascontiguousarray(one)
+            plane = plane[::-1]
+        return np.ascontiguousarray(plane)
 
 
 def turned(mask: Mask, turn: int, stored: tuple[int, int]) -> Mask:
@@ -152,14 +152,14 @@ def index_image(path: Path) -> np.ndarray:
         raise UserError(f"{path} is no readable mask ({error}): mend it, or remove it and its image") from error
 
 
-def of_coco(said: object, size: tuple[int, int]) -> Mask | None:
+def of_coco(written: object, size: tuple[int, int]) -> Mask | None:
     """Return the mask of a COCO annotation: polygons, run lengths, or None where there is none."""
-    if isinstance(said, dict) and "counts" in said:
-        counts = said["counts"]
-        given = tuple(int(side) for side in said.get("size", size))
+    if isinstance(written, dict) and "counts" in written:
+        counts = written["counts"]
+        given = tuple(int(side) for side in written.get("size", size))
         return Runs((given[0], given[1]), counts if isinstance(counts, str) else tuple(map(int, counts)))
-    if isinstance(said, Sequence) and not isinstance(said, str) and said:
-        parts = said if isinstance(said[0], Sequence) else [said]
+    if isinstance(written, Sequence) and not isinstance(written, str) and written:
+        parts = written if isinstance(written[0], Sequence) else [written]
         return Polygons(tuple(tuple(map(float, part)) for part in parts))
     return None
 

@@ -30,8 +30,8 @@ class PennFudan(BoxData):
                 "https://www.cis.upenn.edu/~jshi/ped_html/PennFudanPed.zip and unpack it there "
                 "(data.root or the variable EXPERIMENTS_DATA say where)"
             )
-        masks = {one.stem.removesuffix("_mask"): one for one in sorted((folder / "PedMasks").glob("*.png"))}
-        notes = [one.with_stem(name) for name, one in masks.items()]
+        masks = {path.stem.removesuffix("_mask"): path for path in sorted((folder / "PedMasks").glob("*.png"))}
+        notes = [path.with_stem(name) for name, path in masks.items()]
         pairs = matched(images_in(folder / "PNGImages"), notes, "mask", "refuse")
         return (CLASS,), {"train": [picture_of(image, masks[image.stem]) for image, _ in pairs]}
 

@@ -64,18 +64,18 @@ class Photographs(Dataset):
 
     def target(self, index: int, crowds: bool = True) -> Target:
         """Return the objects of one image, crowds among them or not."""
-        picture, found = self.pictures[index], self.arrays[index]
-        chosen = np.flatnonzero(~found["crowds"]) if not crowds else np.arange(len(found["labels"]))
+        picture, targets = self.pictures[index], self.arrays[index]
+        chosen = np.flatnonzero(~targets["crowds"]) if not crowds else np.arange(len(targets["labels"]))
         target = {
-            "boxes": torch.from_numpy(found["boxes"][chosen]),
-            "labels": torch.from_numpy(found["labels"][chosen]),
-            "area": torch.from_numpy(found["areas"][chosen]),
-            "iscrowd": torch.from_numpy(found["crowds"][chosen].astype(np.int64)),
+            "boxes": torch.from_numpy(targets["boxes"][chosen]),
+            "labels": torch.from_numpy(targets["labels"][chosen]),
+            "area": torch.from_numpy(targets["areas"][chosen]),
+            "iscrowd": torch.from_numpy(targets["crowds"][chosen].astype(np.int64)),
         }
         if self.spec.masks:
             masks = np.zeros((len(chosen), *picture.size), np.uint8)
-            for place, one in enumerate(chosen.tolist()):
-                mask = picture.objects[one].mask
+            for place, number in enumerate(chosen.tolist()):
+                mask = picture.objects[number].mask
                 assert mask is not None
                 masks[place] = mask.decode(picture.size)
             target["masks"] = torch.from_numpy(masks)

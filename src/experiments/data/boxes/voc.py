@@ -40,7 +40,7 @@ class VOC(BoxData):
         root = data_root(self.name, self.root)
         if not root.is_dir():
             raise UserError(f"data.root={root} is no folder: it should hold images and their XML files")
-        nested = sorted(one.parent for one in root.glob("VOCdevkit/*/Annotations"))
+        nested = sorted(folder.parent for folder in root.glob("VOCdevkit/*/Annotations"))
         return nested[-1] if nested else root
 
     def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[AnnotatedImage]]]:
@@ -49,7 +49,7 @@ class VOC(BoxData):
         require_train(folders, root)
         if folders:
             return None, {split: self._pictures(folder) for split, folder in folders.items()}
-        everything = {_stem(one): one for one in self._pictures(root)}
+        everything = {_stem(path): path for path in self._pictures(root)}
         lists = {
             split: [root / "ImageSets" / "Main" / f"{name}.txt" for name in names] for split, names in LISTS.items()
         }
@@ -104,16 +104,16 @@ def read_xml(image: Path, note: Path, difficult: bool) -> AnnotatedImage:
     except (ElementTree.ParseError, OSError) as error:
         raise UserError(f"{note} cannot be read as XML ({error}): mend it, or remove it and its image") from error
     objects = []
-    for one in root.iter("object"):
-        name = (one.findtext("name") or "").strip()
-        values = [one.findtext(f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")]
+    for node in root.iter("object"):
+        name = (node.findtext("name") or "").strip()
+        values = [node.findtext(f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")]
         try:
             x1, y1, x2, y2 = (float(value) for value in values if value is not None)
         except ValueError as error:
             raise UserError(f"{note}: an object of {name or 'no name'} has no box of four numbers: mend it") from error
         if not name:
             raise UserError(f"{note}: an object has no name: mend it")
-        hard = (one.findtext("difficult") or "0").strip() == "1"
+        hard = (node.findtext("difficult") or "0").strip() == "1"
         objects.append(Object(name, (x1, y1, x2, y2), crowd=hard and difficult))
     try:
         stated_size = int(root.findtext("size/height") or 0), int(root.findtext("size/width") or 0)
@@ -126,10 +126,10 @@ def _stem(picture: AnnotatedImage) -> str:
     return Path(str(picture.source)).stem
 
 
-def _listed(file: Path, known: dict[str, AnnotatedImage]) -> list[str]:
+def _listed(file: Path, by_name: dict[str, AnnotatedImage]) -> list[str]:
     """Return the names in one of VOC's lists; those of one class have a mark behind each."""
     names = [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    lost = [name for name in names if name not in known]
+    lost = [name for name in names if name not in by_name]
     if lost:
         raise UserError(
             f"{file} names {lost[0]}, which has no image and annotation: add them, or take it out of the list"

@@ -44,12 +44,12 @@ class YOLO(BoxData):
             images, labels = (root / name if (root / name).is_dir() else root for name in ("images", "labels"))
             by_split = {"train": self._pictures(images, labels, names)}
         if names is None:
-            found = {one.name for pictures in by_split.values() for picture in pictures for one in picture.objects}
-            names = {number: str(number) for number in range(max(map(int, found), default=-1) + 1)}
+            names_there = {thing.name for pictures in by_split.values() for picture in pictures for thing in picture.objects}
+            names = {number: str(number) for number in range(max(map(int, names_there), default=-1) + 1)}
         return tuple(names.values()), by_split
 
     def _pictures(self, images: Path, labels: Path, names: dict[int, str] | None) -> list[AnnotatedImage]:
-        texts = [one for one in files_below(labels, "*.txt") if one.name not in ("classes.txt", "obj.names")]
+        texts = [path for path in files_below(labels, "*.txt") if path.name not in ("classes.txt", "obj.names")]
         pairs = matched(images_in(images), texts, "text file", self.unannotated)
         if not pairs:
             raise UserError(f"{images} holds no image: name the folder of a set in YOLO's form")
@@ -66,9 +66,9 @@ def split_folders(root: Path) -> dict[str, tuple[Path, Path]]:
     stated = {}
     for key, split in (("train", "train"), ("val", "validation"), ("test", "test")):
         value = _stated(root).get(key)
-        inside = [one for one in str(value).replace("\\", "/").split("/") if one not in ("", ".", "..")]
+        inside = [part for part in str(value).replace("\\", "/").split("/") if part not in ("", ".", "..")]
         places = [root.joinpath(*inside[at:]) for at in range(len(inside))] if isinstance(value, str) else []
-        images = next((one for one in places if one.is_dir()), None)
+        images = next((folder for folder in places if folder.is_dir()), None)
         if images is not None and images != root / "images":
             below = images.relative_to(root).parts
             at = max((place for place, name in enumerate(below) if name == "images"), default=None)

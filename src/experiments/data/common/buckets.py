@@ -37,13 +37,13 @@ def cuts(lengths: np.ndarray, batch_size: int, max_tokens: int | None, least: in
     count = len(lengths)
     if max_tokens is None:
         return [*range(0, count, batch_size), count]
-    found = [0]
-    while found[-1] < count:
-        start, end = found[-1], min(found[-1] + least, count)
+    edges = [0]
+    while edges[-1] < count:
+        start, end = edges[-1], min(edges[-1] + least, count)
         while end < count and int(lengths[end]) * (end + 1 - start) <= max_tokens:
             end += 1
-        found.append(end)
-    return found
+        edges.append(end)
+    return edges
 
 
 class BucketSampler(TrainSampler):

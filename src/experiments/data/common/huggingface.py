@@ -39,19 +39,19 @@ def open_splits(path: str, config: str | None) -> dict[str, Any]:
     place = Path(path).expanduser()
     try:
         if (place / "dataset_dict.json").is_file() or (place / "state.json").is_file():
-            found = datasets.load_from_disk(str(place))
+            content = datasets.load_from_disk(str(place))
         elif place.is_file():
             reader, options = _FILES.get(place.suffix.lower(), ("", {}))
             if not reader:
                 raise UserError(f"data.path={path} ends with none of {', '.join(_FILES)}: save it as one of them")
-            found = datasets.load_dataset(reader, data_files={"train": str(place)}, **options)
+            content = datasets.load_dataset(reader, data_files={"train": str(place)}, **options)
         else:
             before = datasets.config.HF_HUB_OFFLINE
             try:
                 if not place.exists() and not offline() and not hub_answers():
                     # Its cache is asked at once; the hub would be tried five times, for half a minute.
                     datasets.config.HF_HUB_OFFLINE = True
-                found = datasets.load_dataset(str(place) if place.exists() else path, config)
+                content = datasets.load_dataset(str(place) if place.exists() else path, config)
             finally:
                 datasets.config.HF_HUB_OFFLINE = before
     except UserError:
@@ -62,7 +62,7 @@ def open_splits(path: str, config: str | None) -> dict[str, Any]:
             f"data.path={path} cannot be read by the datasets library ({first_line(error)}){where}: name a folder with Parquet files or class "
             "folders, or a name of its hub where there is a network"
         ) from error
-    splits = dict(found) if isinstance(found, dict) else {"train": found}
+    splits = dict(content) if isinstance(content, dict) else {"train": content}
     by_split = {}
     for split, names in NAMES.items():
         name = next((name for name in names if name in splits), None)
@@ -94,12 +94,12 @@ def column(
             raise UserError(unknown(f"{key}={wanted}", "no column of this dataset", wanted, data.column_names))
         return wanted
     columns = {name: _kind(feature) for name, feature in data.features.items()}
-    plain = [name for name, one in data.features.items() if type(one).__name__ in ("Value", "ClassLabel")]
+    plain = [name for name, feature in data.features.items() if type(feature).__name__ in ("Value", "ClassLabel")]
     if named := next((name for name in likely if name in plain), None):
         return named
     for kind in kinds:
-        if found := next((name for name, one in columns.items() if one == kind), None):
-            return found
+        if match := next((name for name, memory_format in columns.items() if memory_format == kind), None):
+            return match
     shown = ", ".join(f"{name} ({kind})" for name, kind in columns.items())
     raise UserError(f"{key} names no column with {what}, and none of {shown} looks like it: set {key}")
 

@@ -33,8 +33,8 @@ class Store(NamedTuple):
     @classmethod
     def of(cls, sequences: list[Any], targets: Any, every_step: bool = False) -> Store:
         """From one array a sequence, and their targets."""
-        lengths = np.array([len(one) for one in sequences], np.int64)
-        values = np.concatenate([np.asarray(one) for one in sequences])
+        lengths = np.array([len(sequence) for sequence in sequences], np.int64)
+        values = np.concatenate([np.asarray(sequence) for sequence in sequences])
         return cls(values, lengths, np.concatenate(targets) if every_step else np.asarray(targets), every_step)
 
 

@@ -34,20 +34,20 @@ def split_folders(root: Path) -> dict[str, Path]:
     Raises:
         UserError: a split has two folders, or there are splits but none for training.
     """
-    found = splits_in(root)
-    if found and not any(subfolders(folder) for folder in found.values()):
-        found = {}  # classes that are called so
-    if "train" not in found:
-        if found:
-            others = " and ".join(folder.name for folder in found.values())
+    folders = splits_in(root)
+    if folders and not any(subfolders(folder) for folder in folders.values()):
+        folders = {}  # classes that are called so
+    if "train" not in folders:
+        if folders:
+            others = " and ".join(folder.name for folder in folders.values())
             raise UserError(f"{root} has {others} but no train folder; add one, or name a folder of class folders.")
-        found["train"] = root
-    return found
+        folders["train"] = root
+    return folders
 
 
 def subfolders(folder: Path) -> list[Path]:
     """Return the folders in a folder, sorted by name, hidden ones left out."""
-    return sorted(one for one in folder.iterdir() if one.is_dir() and not hidden(one.name))
+    return sorted(inner for inner in folder.iterdir() if inner.is_dir() and not hidden(inner.name))
 
 
 def splits_in(folder: Path) -> dict[str, Path]:
@@ -56,14 +56,14 @@ def splits_in(folder: Path) -> dict[str, Path]:
     Raises:
         UserError: a split has two.
     """
-    found: dict[str, Path] = {}
-    for one in subfolders(folder) if folder.is_dir() else ():
-        split = split_of(one.name)
-        if split in found:
-            raise UserError(f"{folder} has both {found[split].name} and {one.name}; keep one of them.")
+    folders: dict[str, Path] = {}
+    for inner in subfolders(folder) if folder.is_dir() else ():
+        split = split_of(inner.name)
+        if split in folders:
+            raise UserError(f"{folder} has both {folders[split].name} and {inner.name}; keep one of them.")
         if split is not None:
-            found[split] = one
-    return found
+            folders[split] = inner
+    return folders
 
 
 def require_train(by_split: Mapping[str, Path], root: Path) -> None:
@@ -79,8 +79,8 @@ def require_train(by_split: Mapping[str, Path], root: Path) -> None:
 
 def files_below(folder: Path, pattern: str = "*") -> list[Path]:
     """Return the files in a folder and the folders in it, sorted; hidden ones, such as `._photo.jpg`, left out."""
-    found = (one for one in folder.rglob(pattern) if not any(map(hidden, one.relative_to(folder).parts)))
-    return sorted(one for one in found if one.is_file())
+    paths = (path for path in folder.rglob(pattern) if not any(map(hidden, path.relative_to(folder).parts)))
+    return sorted(path for path in paths if path.is_file())
 
 
 def hidden(name: str) -> bool:

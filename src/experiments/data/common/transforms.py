@@ -30,10 +30,10 @@ def listed(value: Any, key: str) -> tuple[Transform, ...]:
     if value is None:
         return ()
     every = value.values() if isinstance(value, Mapping) else value if isinstance(value, Sequence) else [value]
-    for one in every:
-        if isinstance(one, str) or not callable(one):
+    for transform in every:
+        if isinstance(transform, str) or not callable(transform):
             raise UserError(
-                f"{key} takes transforms such as {{_target_: torchvision.transforms.v2.ColorJitter}}, not {one!r}"
+                f"{key} takes transforms such as {{_target_: torchvision.transforms.v2.ColorJitter}}, not {transform!r}"
             )
     return tuple(every)
 
@@ -61,9 +61,9 @@ def together(transforms: Sequence[Transform], given: dict[str, Any], seed: int) 
         for transform in transforms:
             name, size = type(transform).__name__, tuple(given["image"].shape)
             try:
-                found = dict(transform(given))
-                lost = sorted(set(given) - set(found))
-                given, image = found, found.get("image")
+                changed = dict(transform(given))
+                lost = sorted(set(given) - set(changed))
+                given, image = changed, changed.get("image")
             except UserError:
                 raise
             except Exception as error:
@@ -96,7 +96,7 @@ def always(transforms: Sequence[Transform], images: torch.Tensor, key: str) -> t
         for image in images:
             _seed(0)
             results.append(_one(transforms, image, key))
-    if len({one.shape for one in results}) > 1:
+    if len({result.shape for result in results}) > 1:
         raise UserError(f"{key} gives images of several sizes: end it with a Resize or a CenterCrop")
     return torch.stack(results)
 
@@ -115,13 +115,13 @@ def augmented(transforms: Sequence[Transform], images: torch.Tensor, picks: Pick
         results = torch.empty_like(images)
         for place, (image, seed) in enumerate(zip(images, seeds.tolist(), strict=True)):
             _seed(seed)
-            found = _one(transforms, image, "data.augment")
-            if found.shape != image.shape:
+            changed = _one(transforms, image, "data.augment")
+            if changed.shape != image.shape:
                 raise UserError(
-                    f"data.augment turns an image of {tuple(image.shape)} into {tuple(found.shape)}, and only training images "
+                    f"data.augment turns an image of {tuple(image.shape)} into {tuple(changed.shape)}, and only training images "
                     "are augmented: keep their size, or change that of all with data.size or data.transform"
                 )
-            results[place] = found
+            results[place] = changed
     return results
 
 
@@ -134,20 +134,24 @@ def _one(transforms: Sequence[Transform], image: torch.Tensor, key: str) -> torc
     for transform in transforms:
         name = type(transform).__name__
         try:
-            found = transform(image)
+            changed = transform(image)
         except UserError:
             raise
         except Exception as error:
             raise UserError(
                 f"{key}: {name} cannot change an image of {tuple(image.shape)} bytes ({first_line(error)})"
             ) from error
-        if not isinstance(found, torch.Tensor) or found.dtype != torch.uint8 or found.ndim != 3:
-            what = f"{found.dtype} {tuple(found.shape)}" if isinstance(found, torch.Tensor) else type(found).__name__
+        if not isinstance(changed, torch.Tensor) or changed.dtype != torch.uint8 or changed.ndim != 3:
+            what = (
+                f"{changed.dtype} {tuple(changed.shape)}"
+                if isinstance(changed, torch.Tensor)
+                else type(changed).__name__
+            )
             raise UserError(
                 f"{key}: {name} gives {what}, and it must give bytes (C, H, W), because the data scale and normalise by themselves: "
                 "leave out ToTensor, ToDtype and Normalize, and set data.mean and data.std where you want others"
             )
-        image = found
+        image = changed
     return image.as_subclass(torch.Tensor)
 
 

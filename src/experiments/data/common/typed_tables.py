@@ -38,7 +38,7 @@ def _sheet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except Exception as error:  # a zip file of something else has several ways to fail
         raise UserError(f"{path} is no Excel file, or damaged ({first_line(error)}): save it again") from error
     rows = enumerate(sheet.iter_rows(values_only=True), 1)
-    head = {place: str(one) for place, one in enumerate(next(rows, (1, ()))[1]) if one is not None}
+    head = {place: str(title) for place, title in enumerate(next(rows, (1, ()))[1]) if title is not None}
     if not head:
         raise UserError(f"{path} is empty: its first row names the columns")
     _require_different(path, list(head.values()))
@@ -59,7 +59,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         file = parquet.ParquetFile(path)
         cells = file.metadata.num_rows * file.metadata.num_columns  # a byte each at least, however well they are packed
         refuse_size(
-            max(cells, *(file.metadata.row_group(one).total_byte_size for one in range(file.num_row_groups)), 0)
+            max(cells, *(file.metadata.row_group(group).total_byte_size for group in range(file.num_row_groups)), 0)
         )
         _require_different(path, file.schema_arrow.names)
         number = 0

@@ -16,14 +16,14 @@ def problems(config: Mapping[str, Any]) -> list[str]:
     data, task = config["data"], config["task"]
     if data.get("env") is None:
         return []
-    found = []
+    sentences = []
     if config["precision"]["name"] == "16-mixed" and task.get("max_gradient") and config["optimizer"].get("fused"):
-        found.append(
+        sentences.append(
             f"task.max_gradient={task['max_gradient']} cannot clip what a fused optimizer unscales itself in "
             "precision=16-mixed: set optimizer.fused=false, or take precision=bf16-mixed"
         )
     keys = ("env", "options", "physics", "test_physics", "randomise")
-    return [*found, *_found(json.dumps({key: data.get(key) for key in keys}), task.get("distribution"))]
+    return [*sentences, *_found(json.dumps({key: data.get(key) for key in keys}), task.get("distribution"))]
 
 
 @lru_cache(maxsize=256)  # the cells of a sweep ask again and again

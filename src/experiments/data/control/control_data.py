@@ -160,16 +160,16 @@ class PlaysEpisodes(LightningDataModule):
             UserError: what is no observation of this environment.
         """
         names, rows = self.spec.observations, []
-        for one in inputs:
+        for item in inputs:
             try:
-                numbers = one.strip("[ ]").split(",") if isinstance(one, str) else one
+                numbers = item.strip("[ ]").split(",") if isinstance(item, str) else item
                 row = [float(number) for number in numbers]
             except (TypeError, ValueError) as error:
-                raise UserError(f"{one} is no observation: give {len(names)} numbers with commas") from error
+                raise UserError(f"{item} is no observation: give {len(names)} numbers with commas") from error
             if len(row) != len(names):
-                raise UserError(f"{one} has {len(row)} numbers and an observation {len(names)}: {', '.join(names)}")
+                raise UserError(f"{item} has {len(row)} numbers and an observation {len(names)}: {', '.join(names)}")
             if not all(map(math.isfinite, row)):
-                raise UserError(f"{one} has numbers that are not finite: give what is observed")
+                raise UserError(f"{item} has numbers that are not finite: give what is observed")
             rows.append(row)
         return torch.tensor(rows, dtype=torch.float32)
 

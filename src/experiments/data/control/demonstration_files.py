@@ -25,8 +25,8 @@ def read(path: Path) -> list[Episode]:
     """
     if not path.exists():
         raise UserError(f"data.path={path} does not exist: name an .npz file or a folder of Minari")
-    found = _minari(path) if path.is_dir() or path.suffix in (".hdf5", ".h5") else _npz(path)
-    episodes = [_typed(path, *one) for one in found if len(one[1])]
+    recordings = _minari(path) if path.is_dir() or path.suffix in (".hdf5", ".h5") else _npz(path)
+    episodes = [_typed(path, *recording) for recording in recordings if len(recording[1])]
     if not episodes:
         raise UserError(f"data.path={path} holds no step: record demonstrations into it first")
     return episodes
@@ -38,16 +38,16 @@ def _npz(path: Path) -> list[tuple[Any, Any]]:
             content = {name: file[name] for name in file.files}
     except (OSError, ValueError, AttributeError, EOFError) as error:
         raise UserError(f"data.path={path} is no .npz file ({first_line(error)}): save one with numpy.savez") from error
-    found = {}
+    arrays = {}
     for wanted, names in _NAMES.items():
-        name = next((one for one in names if one in content), None)
+        name = next((alias for alias in names if alias in content), None)
         if name is None:
             raise UserError(
                 f"data.path={path} holds {', '.join(content) or 'nothing'} and no {wanted}: save observations and "
                 "actions, a row a step, and terminals where episodes end"
             )
-        found[wanted] = content[name]
-    observations, actions = found["observations"], found["actions"]
+        arrays[wanted] = content[name]
+    observations, actions = arrays["observations"], arrays["actions"]
     if len(observations) != len(actions):
         raise UserError(
             f"data.path={path} has {len(observations)} observations and {len(actions)} actions: give one of each a step"
@@ -78,12 +78,14 @@ def _minari(path: Path) -> list[tuple[Any, Any]]:
         )
     import h5py
 
-    file = next((one for one in (path / "data" / "main_data.hdf5", path / "main_data.hdf5") if one.is_file()), path)
+    file = next(
+        (place for place in (path / "data" / "main_data.hdf5", path / "main_data.hdf5") if place.is_file()), path
+    )
     if file.is_dir():
         raise UserError(f"data.path={path} holds no data/main_data.hdf5: name a dataset's folder, as Minari keeps it")
     try:
         with h5py.File(file) as content:
-            names = sorted((one for one in content if one.startswith("episode_")), key=lambda one: int(one[8:]))
+            names = sorted((key for key in content if key.startswith("episode_")), key=lambda key: int(key[8:]))
             for name in names[:1]:
                 for part in ("observations", "actions"):
                     if not isinstance(content[name].get(part), h5py.Dataset):
@@ -138,13 +140,13 @@ def check_shapes(path: Any, episodes: list[Episode], spec: Any) -> None:
         )
     discrete = actions.ndim == 1
     if discrete != spec.discrete:
-        kinds = ["discrete" if one else "continuous" for one in (discrete, spec.discrete)]
+        kinds = ["discrete" if is_discrete else "continuous" for is_discrete in (discrete, spec.discrete)]
         raise UserError(f"data.path={path} has {kinds[0]} actions and data.env={env} has {kinds[1]} ones: {cure}")
     count = len(spec.actions)
     if not discrete and actions.shape[1] != count:
         raise UserError(
             f"data.path={path} has actions of {actions.shape[1]} numbers and data.env={env} of {count}: {cure}"
         )
-    if discrete and not all(one.min() >= 0 and one.max() < count for _, one in episodes):
-        other = next(int(one) for _, done in episodes for one in done if not 0 <= one < count)
+    if discrete and not all(taken.min() >= 0 and taken.max() < count for _, taken in episodes):
+        other = next(int(action) for _, done in episodes for action in done if not 0 <= action < count)
         raise UserError(f"data.path={path} has action {other} and data.env={env} the actions 0 to {count - 1}: {cure}")

@@ -25,8 +25,8 @@ class Steps(Dataset):
     """Steps of some episodes, each by itself: observations (B, F) and actions (B,) or (B, A)."""
 
     def __init__(self, episodes: list[Episode]) -> None:
-        self.observations = torch.from_numpy(np.concatenate([one for one, _ in episodes]))
-        self.actions = torch.from_numpy(np.concatenate([one for _, one in episodes]))
+        self.observations = torch.from_numpy(np.concatenate([seen for seen, _ in episodes]))
+        self.actions = torch.from_numpy(np.concatenate([actions for _, actions in episodes]))
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -48,10 +48,10 @@ class WholeEpisodes(Dataset):
     def __getitems__(self, picks: Picks | range) -> tuple[Tensor, ...]:
         some = [self.episodes[place] for place in (picks.indices if isinstance(picks, Picks) else picks)]
         padded = [
-            torch.nn.utils.rnn.pad_sequence([torch.from_numpy(one[side]) for one in some], batch_first=True)
+            torch.nn.utils.rnn.pad_sequence([torch.from_numpy(episode[side]) for episode in some], batch_first=True)
             for side in (0, 1)  # observations, actions
         ]
-        lengths = torch.tensor([len(one) for one, _ in some])
+        lengths = torch.tensor([len(actions) for actions, _ in some])
         return *padded, torch.arange(padded[0].shape[1]) < lengths[:, None]
 
 
@@ -165,7 +165,7 @@ class Demonstrations(PlaysEpisodes):
             "validation": episodes[ends[0] : ends[1]],
             "test": episodes[ends[1] :],
         }
-        self.splits = {split: sum(len(one) for one, _ in some) for split, some in self.by_split.items()}
+        self.splits = {split: sum(len(taken) for taken, _ in some) for split, some in self.by_split.items()}
 
     def attend(self, player: Any) -> None:
         """Says whose policy learns, before a loader is made: whether it wants single steps or whole episodes."""
@@ -173,7 +173,7 @@ class Demonstrations(PlaysEpisodes):
 
     def moments(self) -> tuple[float, Tensor, Tensor]:
         """Count, mean and variance of the training split's observations."""
-        rows = torch.from_numpy(np.concatenate([one for one, _ in self.by_split["train"]])).double()
+        rows = torch.from_numpy(np.concatenate([observations for observations, _ in self.by_split["train"]])).double()
         return float(len(rows)), rows.mean(0).float(), rows.var(0, correction=0).float()
 
     def dataset(self, split: str) -> Any:
@@ -206,14 +206,14 @@ def _spec_of(episodes: list[Episode]) -> ControlSpec:
     """Return the spec of demonstrations without an environment."""
     observations, actions = episodes[0]
     discrete = actions.ndim == 1
-    count = 1 + max(int(one.max()) for _, one in episodes) if discrete else actions.shape[1]
-    limits = np.concatenate([one for _, one in episodes]) if not discrete else None
+    count = 1 + max(int(taken.max()) for _, taken in episodes) if discrete else actions.shape[1]
+    limits = np.concatenate([taken for _, taken in episodes]) if not discrete else None
     return ControlSpec(
         environment="",
         observations=tuple(f"observation {n}" for n in range(observations.shape[1])),
         actions=tuple(str(n) for n in range(count)),
         discrete=discrete,
-        low=() if limits is None else tuple(float(one) for one in limits.min(0)),
-        high=() if limits is None else tuple(float(one) for one in limits.max(0)),
-        longest=max(len(one) for one, _ in episodes),
+        low=() if limits is None else tuple(float(number) for number in limits.min(0)),
+        high=() if limits is None else tuple(float(number) for number in limits.max(0)),
+        longest=max(len(taken) for taken, _ in episodes),
     )

@@ -190,8 +190,8 @@ def make(name: str, options: Mapping[str, Any] | None = None, render: bool = Fal
     return _changeable()(env)
 
 
-def _near(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+def _near(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     return f"did you mean {' or '.join(near)}?" if near else "take one such as CartPole-v1, Pendulum-v1 or Hopper-v5"
 
 
@@ -212,8 +212,8 @@ def describe(env: Any, name: str) -> ControlSpec:
         observations=observed if len(observed) == features else tuple(f"observation {n}" for n in range(features)),
         actions=named if len(named) == count else tuple(str(n) for n in range(count)),
         discrete=discrete,
-        low=tuple(float(one) for one in low) if finite else (),
-        high=tuple(float(one) for one in high) if finite else (),
+        low=tuple(float(number) for number in low) if finite else (),
+        high=tuple(float(number) for number in high) if finite else (),
         longest=int(env.spec.max_episode_steps or 0),
         threshold=None if env.spec.reward_threshold is None else float(env.spec.reward_threshold),
     )

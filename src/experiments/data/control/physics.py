@@ -54,11 +54,11 @@ class Physics:
 
     def _scale(self, **names: list[str]) -> None:
         for key, attributes in names.items():
-            own = {one: getattr(self.env, one) for one in attributes}
+            own = {attribute: getattr(self.env, attribute) for attribute in attributes}
 
             def set_it(factor: float, own: dict[str, float] = own) -> None:
-                for one, value in own.items():
-                    setattr(self.env, one, value * factor)
+                for attribute, value in own.items():
+                    setattr(self.env, attribute, value * factor)
 
             self._set[key] = set_it
 
@@ -113,11 +113,11 @@ def check_values(key: str, values: Mapping[str, Any] | None, env: str, available
     """
     if values is not None and not isinstance(values, Mapping):
         raise UserError(f"{key}={_shown(values)} must be a group of keys: try {key}.{available[0]}=2")
-    found = {name: value for name, value in (values or {}).items() if value is not None}
-    for name, value in found.items():
+    given = {name: value for name, value in (values or {}).items() if value is not None}
+    for name, value in given.items():
         _available(f"{key}.{name}={_shown(value)}", name, env, available)
         _check_value(f"{key}.{name}", name, value)
-    return found
+    return given
 
 
 def _check_value(key: str, name: str, value: Any, whole: str = "") -> None:
@@ -161,7 +161,7 @@ def check_ranges(randomise: Any, env: str, available: tuple[str, ...]) -> dict[s
         return dict.fromkeys(names, (1 / (1 + spread), 1 + spread))
     if not isinstance(randomise, Mapping):
         raise UserError(f"data.randomise={randomise} must be true, a number, or ranges: data.randomise.mass=[0.5,2]")
-    found: dict[str, tuple[float, float]] = {}
+    ranges: dict[str, tuple[float, float]] = {}
     for name, ends in randomise.items():
         if ends is None:
             continue
@@ -174,8 +174,8 @@ def check_ranges(randomise: Any, env: str, available: tuple[str, ...]) -> dict[s
                 f"{key}={_shown(ends)} must be a range from low to high: try {key}="
                 f"{'[0,3]' if name == 'delay' else '[0,0.1]' if name == 'noise' else '[0.5,2]'}"
             )
-        found[name] = (ends[0], ends[1])
-    return found
+        ranges[name] = (ends[0], ends[1])
+    return ranges
 
 
 def _available(word: str, name: str, env: str, available: tuple[str, ...]) -> None:

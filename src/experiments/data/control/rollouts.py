@@ -170,10 +170,10 @@ class Rollouts:
         self, rollout: Rollout, studied: tuple[Tensor, ...], random: np.random.Generator
     ) -> Iterator[tuple[Tensor, ...]]:
         """Yield one pass over a rollout in a new order."""
-        columns = [one.flatten(0, 1) for one in (rollout.observations, rollout.actions, *studied)]
+        columns = [tensor.flatten(0, 1) for tensor in (rollout.observations, rollout.actions, *studied)]
         if not self.learner.memory:
             shuffled, empty = torch.from_numpy(random.permutation(len(columns[0]))), torch.empty(0)
-            for batch in zip(*(one[shuffled].tensor_split(self.batches) for one in columns), strict=True):
+            for batch in zip(*(column[shuffled].tensor_split(self.batches) for column in columns), strict=True):
                 yield (*batch, empty, empty)
             return
         states = rollout.states.flatten(0, 1)
@@ -186,7 +186,7 @@ class Rollouts:
             rows = order[(middles >= number) & (middles < number + 1)]
             inside = mask[rows][:, : int(mask[rows].sum(1).max())]
             chosen = torch.from_numpy(places[rows][:, : inside.shape[1]])
-            yield (*(one[chosen] for one in columns), states[chosen[:, 0]], torch.from_numpy(inside))
+            yield (*(column[chosen] for column in columns), states[chosen[:, 0]], torch.from_numpy(inside))
 
     # What an unfinished epoch would need is not kept: runs are taken up at the end of one.
 

@@ -85,13 +85,13 @@ class Simulation:
     ) -> None:
         library = gymnasium()
 
-        def one() -> Any:
+        def environment() -> Any:
             env = make(name, options)
             env.fixed, env.ranges = physics, ranges
             return env
 
         kind = library.vector.AsyncVectorEnv if workers else library.vector.SyncVectorEnv
-        self.envs = kind([one] * count, copy=False, autoreset_mode=library.vector.AutoresetMode.DISABLED)
+        self.envs = kind([environment] * count, copy=False, autoreset_mode=library.vector.AutoresetMode.DISABLED)
         self.count = count
         self.seen = np.zeros((count, self.envs.single_observation_space.shape[0]), np.float32)
 

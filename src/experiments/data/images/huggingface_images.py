@@ -47,7 +47,9 @@ class HuggingfaceImages(ImageData):
         label = column(
             train, "data.label", self.columns[1], ("ClassLabel", "int64", "int32", "string"), "classes", LABELS
         )
-        names = class_names(train, label) or sorted({str(one) for one in train[label]}, key=lambda one: (len(one), one))
+        names = class_names(train, label) or sorted(
+            {str(value) for value in train[label]}, key=lambda value: (len(value), value)
+        )
         numbers = {name: number for number, name in enumerate(names)}
         indexed = class_names(train, label) is not None
 

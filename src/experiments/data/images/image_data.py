@@ -88,7 +88,7 @@ class ImageData(BatchedData):
         self.augment = Augment.of(augment or {})
         self.transforms = listed(transform, "data.transform")
         self._fetched: tuple[int, int] | None = None  # height and width before data.transform
-        self.mean, self.std = ([one] if isinstance(one, (int, float)) else one for one in (mean, std))
+        self.mean, self.std = ([numbers] if isinstance(numbers, (int, float)) else numbers for numbers in (mean, std))
         self.root, self.download = root, download
         self.chosen = None if classes is None else tuple(map(str, classes))
         self.sets: dict[str, ImageSplit] = {}
@@ -175,8 +175,8 @@ class ImageData(BatchedData):
             raise UserError(f"{self.name}: class {empty} has no training example left; hold out fewer or add images.")
         mean, std = self.mean, self.std
         if mean is None or std is None:
-            found = self.statistics(loaded["train"])
-            mean, std = mean or found[0], std or found[1]
+            measured = self.statistics(loaded["train"])
+            mean, std = mean or measured[0], std or measured[1]
         channels, height, width = self.shape(loaded["train"])
         for key, values in (("mean", mean), ("std", std)):
             if len(values) != channels:
@@ -262,15 +262,15 @@ class ImageData(BatchedData):
             UserError: when a split would be empty.
         """
         for split in ("train", "validation"):
-            source, found = self.sets[split]
-            rest = np.flatnonzero(~np.isin(found, list(labels)))
+            source, labels_there = self.sets[split]
+            rest = np.flatnonzero(~np.isin(labels_there, list(labels)))
             if not len(rest):
                 raise UserError(
                     f"{self.name}: nothing is left of the {split} split without its classes: leave fewer out."
                 )
-            if len(rest) < len(found):
+            if len(rest) < len(labels_there):
                 kept = [source[place] for place in rest] if isinstance(source, list) else source[rest]
-                self.sets[split] = ImageSplit(kept, found[rest])
+                self.sets[split] = ImageSplit(kept, labels_there[rest])
                 self.splits[split] = len(rest)
 
     def prepare(self, images: Sequence[Any]) -> torch.Tensor:
@@ -291,7 +291,7 @@ class ImageData(BatchedData):
             decode(image, size, grey, short=self.short, interpolation=self.interpolation, bits=self.spec.bits)
             for image in images
         ]
-        changed = [always(self.transforms, torch.from_numpy(one)[None], "data.transform") for one in pixels]
+        changed = [always(self.transforms, torch.from_numpy(image)[None], "data.transform") for image in pixels]
         return self.on_after_batch_transfer(Batch(torch.cat(changed), torch.zeros(0)), 0)[0]
 
     def sample(self, split: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -336,7 +336,9 @@ class ImageData(BatchedData):
         if (
             self.transforms or self.augment.transforms
         ):  # told by what they print; without a text of their own they fit nothing
-            facts.append([repr(one) for one in (*self.transforms, *(self.augment.transforms if augmented else ()))])
+            facts.append(
+                [repr(transform) for transform in (*self.transforms, *(self.augment.transforms if augmented else ()))]
+            )
         digest = hashlib.sha256(json.dumps(facts).encode())
         digest.update(labels.tobytes())
         if isinstance(source, torch.Tensor):
@@ -356,9 +358,9 @@ class ImageData(BatchedData):
         count = len(self.sets[split].labels)
         ranges = [range(first, min(first + size, count)) for first in range(0, count, size)]
         picks: list[Any] = [
-            Picks(np.arange(one.start, one.stop), 0, view, number, 0)
+            Picks(np.arange(span.start, span.stop), 0, view, number, 0)
             for view in range(views)
-            for number, one in enumerate(ranges)
+            for number, span in enumerate(ranges)
         ]
         dataset = self.dataset(split, self.augment if views else Augment(), True)
         return self._loader(dataset, picks or ranges, self.eval_workers(dataset))

@@ -100,7 +100,7 @@ class ImageFolder(ImageData):
                 raise UserError(f"data.test=val needs a val folder and no test folder in {self.root};"
                                 " give a share such as 0.2.")  # fmt: skip
             folders["test"] = folders.pop("validation")
-        classes = tuple(one.name for one in subfolders(folders["train"]))
+        classes = tuple(folder.name for folder in subfolders(folders["train"]))
         if len(classes) < 2:
             raise UserError(f"{folders['train']} holds {len(classes)} class folders; a classifier needs at least 2.")
         by_split = {split: list_images(folder, classes) for split, folder in folders.items()}
@@ -279,7 +279,7 @@ def list_images(folder: Path, classes: tuple[str, ...]) -> ImageSplit:
     paths: list[str] = []
     labels: list[int] = []
     ignored: list[str] = []
-    for name in (one.name for one in subfolders(folder)):
+    for name in (class_folder.name for class_folder in subfolders(folder)):
         if name not in classes:
             raise UserError(f"{folder / name} is of no class in train, which has {', '.join(classes[:10])}; rename it.")
         before = len(paths)

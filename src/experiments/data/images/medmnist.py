@@ -53,11 +53,11 @@ class MedMNIST(ImageData):
         try:
             refuse_too_large(self.path)
             with np.load(self.path, allow_pickle=False) as arrays:
-                found = {split: (arrays[f"{key}_images"], arrays[f"{key}_labels"]) for split, key in SPLITS.items()}
+                parts = {split: (arrays[f"{key}_images"], arrays[f"{key}_labels"]) for split, key in SPLITS.items()}
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise UserError(f"{self.path} cannot be read ({error}); fetch it again.") from error
         by_split = {}
-        for split, (images, labels) in found.items():
+        for split, (images, labels) in parts.items():
             if (
                 images.dtype != np.uint8
                 or images.ndim not in (3, 4)

@@ -39,7 +39,7 @@ class MovedDigits(Digits):
         names, by_split = super().read()
         shifts = {"train": 0, "test": self.shift}
         return names, {
-            split: ImageSplit(_moved(found.source, shifts[split]), found.labels) for split, found in by_split.items()
+            split: ImageSplit(_moved(pair.source, shifts[split]), pair.labels) for split, pair in by_split.items()
         }
 
 
@@ -48,6 +48,6 @@ def _moved(images: np.ndarray, shift: int) -> np.ndarray:
     ground = np.zeros((len(images), 1, SIDE, SIDE), np.uint8)
     directions = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x]
     for number, image in enumerate(images):
-        y, x = (_ROOM + shift * one for one in directions[number % 8])
+        y, x = (_ROOM + shift * sign for sign in directions[number % 8])
         ground[number, :, y : y + INNER, x : x + INNER] = image
     return ground

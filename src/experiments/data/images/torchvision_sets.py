@@ -68,14 +68,16 @@ class TorchvisionSet(ImageData):
 
     def _keywords(self) -> list[str]:
         """Return what the class takes, with what it hands on to a class above it."""
-        found: dict[str, Any] = {}
+        accepted: dict[str, Any] = {}
         for base in self._class.__mro__:
             if "__init__" in vars(base):
                 parameters = inspect.signature(base.__init__).parameters
-                found |= parameters
-                if not any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+                accepted |= parameters
+                if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
                     break
-        return [key for key, one in found.items() if key != "self" and one.kind is not one.VAR_KEYWORD]
+        return [
+            key for key, parameter in accepted.items() if key != "self" and parameter.kind is not parameter.VAR_KEYWORD
+        ]
 
     def fetch(self) -> None:
         if self.download:
@@ -91,7 +93,7 @@ class TorchvisionSet(ImageData):
             by_split[split] = images_of(self.name, len(opened), opened, self.size)
             names = names or getattr(opened, "classes", None)
         last = max(int(split.labels.max()) for split in by_split.values())
-        named = [" ".join(one) if isinstance(one, (tuple, list)) else str(one) for one in names or ()]
+        named = [" ".join(name) if isinstance(name, (tuple, list)) else str(name) for name in names or ()]
         if not last < len(named) or len(set(named)) < len(named):
             named = [str(number) for number in range(last + 1)]
         return tuple(named), by_split

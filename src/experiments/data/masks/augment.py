@@ -107,7 +107,7 @@ class MaskAugment:
     @property
     def changes(self) -> tuple[str, ...]:
         """Names of what is on."""
-        return tuple(one.name for one in dataclasses.fields(self) if getattr(self, one.name) != one.default)
+        return tuple(field.name for field in dataclasses.fields(self) if getattr(self, field.name) != field.default)
 
 
 def sides(key: str, value: Any) -> tuple[int, int]:
@@ -117,7 +117,7 @@ def sides(key: str, value: Any) -> tuple[int, int]:
         UserError: it is neither one whole number nor two.
     """
     both = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value, value]
-    if len(both) != 2 or any(isinstance(one, bool) or not isinstance(one, int) or one < 1 for one in both):
+    if len(both) != 2 or any(isinstance(number, bool) or not isinstance(number, int) or number < 1 for number in both):
         shown = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
         raise UserError(
             f"{key}={shown} must be pixels, a whole number, or height and width: try {key}=256 or {key}=[180,240]"
@@ -129,7 +129,7 @@ def _range(value: Any) -> tuple[float, float]:
     both = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     if (
         len(both) != 2
-        or any(isinstance(one, bool) or not isinstance(one, int | float) for one in both)
+        or any(isinstance(number, bool) or not isinstance(number, int | float) for number in both)
         or not 0 < both[0] <= both[1]
     ):
         raise UserError(
@@ -198,7 +198,9 @@ def move(planes: Sequence[Plane], augment: MaskAugment, draws: Tensor) -> list[T
         lefts = (draws[:, COLUMN] * (width - size[1] + 1)).long().tolist()
         places = list(zip(tops, lefts, strict=True))
         moved = [
-            torch.stack([one[:, y : y + size[0], x : x + size[1]] for one, (y, x) in zip(plane, places, strict=True)])
+            torch.stack(
+                [image[:, y : y + size[0], x : x + size[1]] for image, (y, x) in zip(plane, places, strict=True)]
+            )
             for plane in moved
         ]
     for column, chance, axis in ((FLIP, augment.flip, 3), (FLIP_DOWN, augment.flip_down, 2)):
@@ -218,7 +220,7 @@ def move(planes: Sequence[Plane], augment: MaskAugment, draws: Tensor) -> list[T
 def _grid(augment: MaskAugment, draws: Tensor, whole: tuple[int, int], size: tuple[int, int]) -> Tensor:
     """Where each pixel of the result comes from: (B, h, w, 2), x and y from -1 to 1."""
     (height, width), (tall, wide) = whole, size
-    low, high = (math.log(one) for one in augment.scale)
+    low, high = (math.log(bound) for bound in augment.scale)
     scale = torch.exp(low + (high - low) * draws[:, SCALE])
     part_y, part_x = tall / (height * scale), wide / (width * scale)  # of the image, that the result shows
     angle = (2 * draws[:, ANGLE] - 1) * math.radians(augment.rotation)

@@ -29,8 +29,8 @@ def border_weights(mask: np.ndarray, weight: float, sigma: float, background: in
     count = 0
     for label in np.unique(mask):
         if label not in (background, ignored):
-            found, number = ndimage.label(mask == label)
-            objects[found > 0] = found[found > 0] + count
+            components, number = ndimage.label(mask == label)
+            objects[components > 0] = components[components > 0] + count
             count += number
     nearest = np.full(mask.shape, np.inf, np.float32)
     second = nearest.copy()

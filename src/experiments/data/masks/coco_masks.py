@@ -68,10 +68,10 @@ class CocoMasks(MaskData):
         for split, choices in FILES.items():
             file, images = next(((root / f, root / i) for f, i in choices if (root / f).is_file()), (None, root))
             if file is not None:
-                found, by_split[split] = self._pairs(file, images)
-                if classes and found != classes:
+                classes_here, by_split[split] = self._pairs(file, images)
+                if classes and classes_here != classes:
                     raise UserError(f"{file} has other categories than the training split: give both the same")
-                classes = found
+                classes = classes_here
         if self._dropped:
             log.warning("%s: %d outlines were dropped, as data.bad=drop says", self.name, self._dropped)
         if "test" not in by_split and "validation" in by_split:
@@ -85,7 +85,7 @@ class CocoMasks(MaskData):
         content = read_json(file)
         categories = unique(content["categories"], "categories", file)
         images = unique(content["images"], "images", file)
-        names = [str(one["name"]) for _, one in sorted(categories.items())]
+        names = [str(category["name"]) for _, category in sorted(categories.items())]
         if len(set(names)) < len(names) or BACKGROUND in names:
             raise UserError(f"{file} has two categories of one name, or one that is named background: rename it")
         for name in self.chosen or ():
@@ -94,36 +94,41 @@ class CocoMasks(MaskData):
                     f"data.classes has {name}, which is no category of {file}: choose from {', '.join(names[:20])}"
                 )
         kept = [name for name in names if self.chosen is None or name in self.chosen]
-        number = {key: kept.index(one["name"]) + 1 if one["name"] in kept else 0 for key, one in categories.items()}
+        number = {
+            key: kept.index(category["name"]) + 1 if category["name"] in kept else 0
+            for key, category in categories.items()
+        }
         outlines: dict[Any, list[tuple[float, int, Any]]] = {key: [] for key in images}
         unique(content["annotations"], "annotations", file)
-        for one in content["annotations"]:
-            where = f"annotation {one.get('id')} of {file}"
-            if one.get("image_id") not in images:
+        for annotation in content["annotations"]:
+            where = f"annotation {annotation.get('id')} of {file}"
+            if annotation.get("image_id") not in images:
                 raise UserError(
-                    f"{where} is of the image {one.get('image_id')}, which is not in the file: add it, or remove the annotation"
+                    f"{where} is of the image {annotation.get('image_id')}, which is not in the file: add it, or remove the annotation"
                 )
-            if one.get("category_id") not in categories:
+            if annotation.get("category_id") not in categories:
                 raise UserError(
-                    f"{where} is of the category {one.get('category_id')}, which the file does not have: add it"
+                    f"{where} is of the category {annotation.get('category_id')}, which the file does not have: add it"
                 )
-            shape = one.get("segmentation")
-            label = IGNORED if one.get("iscrowd") else number[one["category_id"]]
-            size = (int(images[one["image_id"]]["height"]), int(images[one["image_id"]]["width"]))
+            shape = annotation.get("segmentation")
+            label = IGNORED if annotation.get("iscrowd") else number[annotation["category_id"]]
+            size = (int(images[annotation["image_id"]]["height"]), int(images[annotation["image_id"]]["width"]))
             if label and self._drawable(shape, size, where):
-                outlines[one["image_id"]].append((float(one.get("area") or 0), label, shape))
+                outlines[annotation["image_id"]].append((float(annotation.get("area") or 0), label, shape))
         pairs = []
-        for key, one in images.items():
-            path = folder / str(one["file_name"])
+        for key, image in images.items():
+            path = folder / str(image["file_name"])
             if not path.is_file():
-                raise UserError(f"{file} has the image {one['file_name']}, and {path} is missing: add it")
-            ordered = sorted(outlines[key], key=lambda found: (found[1] != IGNORED, -found[0]))  # crowds lie below all
-            size = (int(one["height"]), int(one["width"]))
+                raise UserError(f"{file} has the image {image['file_name']}, and {path} is missing: add it")
+            ordered = sorted(
+                outlines[key], key=lambda outline: (outline[1] != IGNORED, -outline[0])
+            )  # crowds lie below all
+            size = (int(image["height"]), int(image["width"]))
             pairs.append(
                 Pair(
                     path.name,
                     path,
-                    partial(painted, size, [found[1:] for found in ordered]),
+                    partial(painted, size, [outline[1:] for outline in ordered]),
                     f"the annotation of {path.name}",
                 )
             )
@@ -166,14 +171,14 @@ def unique(rows: Sequence[Mapping[str, Any]], what: str, file: Path) -> dict[Any
     Raises:
         UserError: two have one id, or one has none.
     """
-    found: dict[Any, Mapping[str, Any]] = {}
+    by_id: dict[Any, Mapping[str, Any]] = {}
     for row in rows:
         key = row.get("id")
-        if key is None or key in found:
+        if key is None or key in by_id:
             problem = f"an entry of {what} without an id" if key is None else f"two {what} with the id {key}"
             raise UserError(f"{file} has {problem}: give each one of its own")
-        found[key] = row
-    return found
+        by_id[key] = row
+    return by_id
 
 
 def _problem(shape: Any, size: tuple[int, int]) -> str:
@@ -192,7 +197,7 @@ def _problem(shape: Any, size: tuple[int, int]) -> str:
         if (
             not isinstance(polygon, Sequence)
             or len(polygon) % 2
-            or not all(isinstance(one, int | float) for one in polygon)
+            or not all(isinstance(number, int | float) for number in polygon)
         ):
             return "has a polygon that is no list of x and y"
         if len(polygon) < 6:
@@ -217,7 +222,7 @@ def painted(own: tuple[int, int], outlines: Sequence[tuple[int, Any]], size: tup
         else:
             # Coordinates are of the corners of pixels, and a pixel belongs to an outline that covers its middle.
             corners = [np.array(polygon, float).reshape(-1, 2)[:, ::-1] - 0.5 for polygon in shape]
-            inside = np.any([polygon2mask(own, one) for one in corners], axis=0)
+            inside = np.any([polygon2mask(own, polygon) for polygon in corners], axis=0)
         mask[inside] = label
     return mask
 
@@ -235,7 +240,7 @@ def run_lengths(counts: Any) -> list[int]:
         ValueError: the text ends within a number.
     """
     if not isinstance(counts, str | bytes):
-        return [int(one) for one in counts]
+        return [int(count) for count in counts]
     letters = counts.encode() if isinstance(counts, str) else counts
     runs: list[int] = []
     value = shift = 0

@@ -101,7 +101,7 @@ class MaskData(BatchedData):
         self.fit, self.grey, self.validation, self.test, self.limit = fit, grey, validation, test, limit
         self.augment = MaskAugment.of(augment or {})
         self.border_weight, self.border_sigma, self.background = border_weight, border_sigma, background
-        self.mean, self.std = ([one] if isinstance(one, int | float) else one for one in (mean, std))
+        self.mean, self.std = ([numbers] if isinstance(numbers, int | float) else numbers for numbers in (mean, std))
         self.split_seed, self.skip_broken, self.root = split_seed, skip_broken, root
         self.memory = memory
         self.spec: MaskSpec
@@ -125,8 +125,8 @@ class MaskData(BatchedData):
         """Reads, checks, splits, limits and resizes, once; later calls return at once."""
         if self.by_split:
             return
-        found = self.read()
-        pairs = {split: list(several) for split, several in found.by_split.items()}
+        content = self.read()
+        pairs = {split: list(several) for split, several in content.by_split.items()}
         total = len(pairs.get("train", []))
         if not total:
             raise UserError(
@@ -139,7 +139,7 @@ class MaskData(BatchedData):
             pairs["train"] = self._limited(pairs["train"])
         shape = self.size or pairs["train"][0].size
         self.augment.require_fit(*shape)
-        border = Border(self.border_weight, self.border_sigma, self._index_of_background(found.classes))
+        border = Border(self.border_weight, self.border_sigma, self._index_of_background(content.classes))
         memory = self.memory * 1e6
         bits = bits_used([pair.image for pair in pairs["train"] if not isinstance(pair.image, np.ndarray)])
         self._reader = SplitReader(
@@ -152,8 +152,8 @@ class MaskData(BatchedData):
                     f"{self.name}: the {split} split is empty, and needs at least one image: add some, or hold out more"
                 )
         mean, std = self._normalisation_of(by_split["train"])
-        colours = found.colours or distinct_colours(len(found.classes))
-        self.spec = MaskSpec(len(mean), *shape, found.classes, mean, std, bits, colours=colours, ignored=IGNORED)
+        colours = content.colours or distinct_colours(len(content.classes))
+        self.spec = MaskSpec(len(mean), *shape, content.classes, mean, std, bits, colours=colours, ignored=IGNORED)
         self._check_masks(by_split)
         self.splits = {split: len(by_split[split].pairs) for split in SPLITS}
         names = {split: "\n".join(pair.name for pair in by_split[split].pairs) for split in SPLITS}
@@ -319,8 +319,8 @@ class MaskData(BatchedData):
                 some = torch.from_numpy(
                     np.stack([self._reader.example(train.pairs[place], False)[0] for place in places])
                 )
-            found = channel_statistics(some if train.stored is None else train.stored[0])
-            mean, std = mean or found[0], std or found[1]
+            measured = channel_statistics(some if train.stored is None else train.stored[0])
+            mean, std = mean or measured[0], std or measured[1]
         channels = 1 if self.grey else 3
         for key, values in (("mean", mean), ("std", std)):
             if len(values) != channels:

@@ -82,11 +82,11 @@ class MaskFolder(MaskData):
         places = np.linspace(0, len(masks) - 1, min(LOOKED_AT, len(masks))).astype(int)
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             raw = list(pool.map(_readable, [masks[place] for place in places]))
-        found = [one for one in raw if not isinstance(one, UserError)]
-        if not found:
-            raise next(one for one in raw if isinstance(one, UserError))
+        values_read = [result for result in raw if not isinstance(result, UserError)]
+        if not values_read:
+            raise next(result for result in raw if isinstance(result, UserError))
         try:
-            return understood(found, self.classes, None, self.ignore)
+            return understood(values_read, self.classes, None, self.ignore)
         except UserError as error:
             raise UserError(f"data={self.name}: {error}") from error
 
@@ -108,12 +108,12 @@ def _ignored(given: int | Sequence[Any] | None) -> tuple[int, ...] | None:
         return None
     several = [given] if isinstance(given, int | str) else list(given)
     values = []
-    for one in several:
-        if isinstance(one, bool) or not isinstance(one, int | str) or (isinstance(one, int) and one < 0):
+    for value in several:
+        if isinstance(value, bool) or not isinstance(value, int | str) or (isinstance(value, int) and value < 0):
             raise UserError(
                 f'data.ignore={given} must be values of the masks: try data.ignore=255, data.ignore=[0,255] or ["#000000"]'
             )
-        values.append(packed(one, "data.ignore") if isinstance(one, str) else one)
+        values.append(packed(value, "data.ignore") if isinstance(value, str) else value)
     return tuple(values)
 
 
@@ -125,24 +125,24 @@ def split_folders(root: Path) -> dict[str, tuple[Path, Path]]:
     Raises:
         UserError: there are none, or only one of the two.
     """
-    found: dict[str, tuple[Path, Path]] = {}
+    pairs: dict[str, tuple[Path, Path]] = {}
     images, masks = _one(root, IMAGES), _one(root, MASKS)
-    several = [splits_in(one) if one else {} for one in (root, images, masks)]
+    several = [splits_in(folder) if folder else {} for folder in (root, images, masks)]
     for split in SPLITS:
-        inner, *apart = (one.get(split) for one in several)
+        inner, *apart = (folders.get(split) for folders in several)
         pair = (_one(inner, IMAGES), _one(inner, MASKS)) if inner else (None, None)
         if pair == (None, None) and images and masks:
             pair = (apart[0], apart[1])
         if pair[0] and pair[1]:
-            found[split] = (pair[0], pair[1])
+            pairs[split] = (pair[0], pair[1])
         elif pair[0] or pair[1]:
             there, missing = ("images", MASKS[0]) if pair[0] else ("masks", IMAGES[0])
             raise UserError(
                 f"{pair[0] or pair[1]} holds {there}, and there is no folder {missing} beside it: add it, or remove this one"
             )
-    if "train" not in found:
-        if found:
-            others = " and ".join(str(pair[0].parent.name) for pair in found.values())
+    if "train" not in pairs:
+        if pairs:
+            others = " and ".join(str(pair[0].parent.name) for pair in pairs.values())
             raise UserError(
                 f"data.root={root} has {others} but no train: add it, or name a folder with images/ and masks/"
             )
@@ -155,8 +155,8 @@ def split_folders(root: Path) -> dict[str, tuple[Path, Path]]:
                 else f"neither {IMAGES[0]}/ and {MASKS[0]}/ nor train/ with these"
             )
             raise UserError(f"data.root={root} has {lacks}: images and masks of the same names belong into two folders")
-        found["train"] = (images, masks)
-    return found
+        pairs["train"] = (images, masks)
+    return pairs
 
 
 def _one(folder: Path, names: Sequence[str]) -> Path | None:
@@ -180,11 +180,11 @@ def matched(images: Path, masks: Path, skip: bool = False, endings: Sequence[str
     Raises:
         UserError: an image has no mask or the reverse, two files have one name, or there is none at all.
     """
-    found, marked = _by_name(images), _by_name(masks)
+    by_name, marked = _by_name(images), _by_name(masks)
     pairs: list[tuple[Path, Path]] = []
     alone: list[Path] = []
     used: set[str] = set()
-    for name, path in found.items():
+    for name, path in by_name.items():
         partner = next((f"{name}{ending}" for ending in endings if f"{name}{ending}" in marked), None)
         if partner is None:
             alone.append(path)
@@ -207,13 +207,13 @@ def matched(images: Path, masks: Path, skip: bool = False, endings: Sequence[str
 
 
 def _by_name(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+    by_name: dict[str, Path] = {}
     for path in files_in(folder):
         name = str(path.relative_to(folder).with_suffix(""))
-        if name in found:
-            raise UserError(f"{found[name]} and {path} have one name: keep one of them")
-        found[name] = path
-    return found
+        if name in by_name:
+            raise UserError(f"{by_name[name]} and {path} have one name: keep one of them")
+        by_name[name] = path
+    return by_name
 
 
 def colours_of(path: Path) -> dict[str, int]:

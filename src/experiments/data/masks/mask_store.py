@@ -134,15 +134,15 @@ def _each(
         }
         if batch.weights is not None:
             given["weights"] = tv_tensors.Mask(batch.weights[place].view(torch.float16).float())
-        found = together(transforms, given, seed)
-        if found["image"].shape != images[place].shape or found["masks"].shape != masks[place].shape:
+        changed = together(transforms, given, seed)
+        if changed["image"].shape != images[place].shape or changed["masks"].shape != masks[place].shape:
             raise UserError(
-                f"data.augment turns an image of {tuple(images[place].shape)} into {tuple(found['image'].shape)}, and only training "
+                f"data.augment turns an image of {tuple(images[place].shape)} into {tuple(changed['image'].shape)}, and only training "
                 "images are augmented: keep their size, or cut windows with data.augment.crop"
             )
-        images[place] = found["image"].as_subclass(Tensor)
-        outside = found["inside"].as_subclass(Tensor) != 1
-        masks[place] = found["masks"].as_subclass(Tensor).masked_fill(outside, IGNORED)
+        images[place] = changed["image"].as_subclass(Tensor)
+        outside = changed["inside"].as_subclass(Tensor) != 1
+        masks[place] = changed["masks"].as_subclass(Tensor).masked_fill(outside, IGNORED)
         if weights is not None:
-            weights[place] = found["weights"].as_subclass(Tensor).half().view(torch.int16)
+            weights[place] = changed["weights"].as_subclass(Tensor).half().view(torch.int16)
     return images, masks, weights

@@ -67,11 +67,11 @@ class Meaning:
         values_known = np.array([*self.values, *self.ignored], np.int64)
         order = np.argsort(values_known, kind="stable")
         place = np.searchsorted(values_known[order], values).clip(max=len(values_known) - 1)
-        found = order[place]
-        wrong = values_known[found] != values
+        nearest = order[place]
+        wrong = values_known[nearest] != values
         if wrong.any():
             raise UserError(self._unknown(int(values[wrong][0]), int(wrong.sum()), path))
-        return np.where(found < len(self.classes), found, IGNORED).astype(np.uint8)
+        return np.where(nearest < len(self.classes), nearest, IGNORED).astype(np.uint8)
 
     def _unknown(self, value: int, count: int, path: str | Path) -> str:
         if self.coloured:
@@ -176,16 +176,16 @@ def understood(
         _require_one_palette(masks)
     grey = all(_is_grey(mask) for mask in masks)
     coloured = any(mask.coloured for mask in masks) and not grey
-    found: set[int] = set()
+    values_there: set[int] = set()
     for mask in masks:
         plain = mask.values & 255 if mask.coloured and grey else mask.values
-        found |= set(np.unique(plain).tolist())
-        if len(found) > MOST + 1 + len(ignore or ()):
+        values_there |= set(np.unique(plain).tolist())
+        if len(values_there) > MOST + 1 + len(ignore or ()):
             raise UserError(
-                f"the masks hold {len(found)} values or more, too many for classes: they are photographs, numbers of objects or "
+                f"the masks hold {len(values_there)} values or more, too many for classes: they are photographs, numbers of objects or "
                 "were saved with losses (JPEG); save them as PNG with a value a class"
             )
-    two_tone = not coloured and found <= {0, IGNORED} and (classes is None or len(classes) == 2)
+    two_tone = not coloured and values_there <= {0, IGNORED} and (classes is None or len(classes) == 2)
     if ignore is None:
         ignore = () if coloured or two_tone else (IGNORED,)
     if classes is not None:
@@ -195,10 +195,10 @@ def understood(
             raise UserError(
                 f"data.classes has {len(classes)} names: give 2 to {MOST}, in the order of the values of the masks"
             )
-        if two_tone and IGNORED in found and IGNORED not in ignore:
+        if two_tone and IGNORED in values_there and IGNORED not in ignore:
             return Meaning(tuple(classes), (0, IGNORED), tuple(ignore))
         return Meaning(tuple(classes), tuple(range(len(classes))), tuple(ignore), False, _palette(masks, len(classes)))
-    values = sorted(found - set(ignore))
+    values = sorted(values_there - set(ignore))
     if not coloured and values and max(values) < min(MOST, 2 * len(values)):
         values = list(range(max(values) + 1))  # indices: one that no training mask holds is a class too
     if len(values) < 2:
@@ -224,8 +224,8 @@ def _is_grey(mask: RawMask) -> bool:
 
 
 def _palette(masks: Sequence[RawMask], count: int) -> tuple[str, ...]:
-    found = next((mask.palette for mask in masks if len(mask.palette) >= count), ())
-    return found[:count] if len(set(found[:count])) == count else ()
+    palette = next((mask.palette for mask in masks if len(mask.palette) >= count), ())
+    return palette[:count] if len(set(palette[:count])) == count else ()
 
 
 def as_hex(value: int) -> str:
@@ -248,7 +248,7 @@ def packed(colour: object, key: str) -> int:
         isinstance(colour, Sequence)
         and not isinstance(colour, str)
         and len(colour) == 3
-        and all(isinstance(one, int) and not isinstance(one, bool) and 0 <= one <= 255 for one in colour)
+        and all(isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= 255 for number in colour)
     ):
         red, green, blue = colour
         return red << 16 | green << 8 | blue

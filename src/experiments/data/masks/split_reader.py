@@ -122,8 +122,8 @@ class SplitReader:
 
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             results = list(pool.map(attempt, pairs))
-        self._refuse([one for one in results if isinstance(one, UserError)])
-        kept = [place for place, one in enumerate(results) if not isinstance(one, UserError)]
+        self._refuse([result for result in results if isinstance(result, UserError)])
+        kept = [place for place, result in enumerate(results) if not isinstance(result, UserError)]
         whole = [pairs[place] for place in kept]
         if streams or not kept:
             return MaskSplit(whole, None)

@@ -24,14 +24,14 @@ LISTS = {"train": "train", "validation": "val", "test": "test"}
 
 def palette(count: int) -> tuple[str, ...]:
     """VOC's colours: the bits of a number, spread over red, green and blue."""
-    found = []
+    colours = []
     for number in range(count):
         channels = [0, 0, 0]
         for bit in range(8):
             for channel in range(3):
                 channels[channel] |= (number >> (3 * bit + channel) & 1) << (7 - bit)
-        found.append("#{:02x}{:02x}{:02x}".format(*channels))
-    return tuple(found)
+        colours.append("#{:02x}{:02x}{:02x}".format(*channels))
+    return tuple(colours)
 
 
 class VocMasks(MaskData):

@@ -38,7 +38,7 @@ class EnglishHindi(PairData):
         self, *, collections: Sequence[str], test_set: str, reverse: bool, root: str | None, **rest: Any
     ) -> None:
         super().__init__(**rest)
-        unknown = [one for one in collections if one not in (TATOEBA, GENOME)]
+        unknown = [name for name in collections if name not in (TATOEBA, GENOME)]
         if unknown or not collections:
             raise UserError(f"data.collections={list(collections)} must name {TATOEBA}, {GENOME} or both")
         if test_set not in ("test", "challenge"):
@@ -52,20 +52,20 @@ class EnglishHindi(PairData):
         folder = (
             folder if (folder / "tatoeba").is_dir() or (folder / "hindi_visual_genome").is_dir() else folder / "en_hi"
         )
-        found: dict[str, list[PairTexts]] = {"train": [], "validation": [], "test": []}
+        parts: dict[str, list[PairTexts]] = {"train": [], "validation": [], "test": []}
         if GENOME in self.collections:
             test = "challenge_test_set" if self.test_set == "challenge" else "test"
             for split, name in (("train", "train"), ("validation", "val"), ("test", test)):
-                found[split].append(self._table(folder / "hindi_visual_genome" / f"{name}.txt", (6, 7)))
+                parts[split].append(self._table(folder / "hindi_visual_genome" / f"{name}.txt", (6, 7)))
         if TATOEBA in self.collections:
             rest = self._table(folder / "tatoeba" / "hin.txt", (1, 2))
             for split in ("test", "validation"):
                 amount = self.amounts[split]
                 assert amount is not None
                 rest, held = hold_out(rest, amount, self.split_seed, f"data.{split}")
-                found[split].append(held)
-            found["train"].append(rest)
-        return {split: PairTexts.join(texts) for split, texts in found.items()}
+                parts[split].append(held)
+            parts["train"].append(rest)
+        return {split: PairTexts.join(texts) for split, texts in parts.items()}
 
     def _table(self, path: Path, columns: tuple[int, int]) -> PairTexts:
         if not path.is_file():

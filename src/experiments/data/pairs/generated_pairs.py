@@ -79,11 +79,11 @@ def write(count: int) -> PairTexts:
 def _phrase(random: np.random.Generator) -> tuple[str, str, bool]:
     """Return a noun with article and perhaps an adjective, in both languages, and whether there are several."""
     noun, many = list(NOUNS)[int(random.integers(len(NOUNS)))], bool(random.integers(2))
-    known = bool(random.integers(2))
+    definite = bool(random.integers(2))
     english = PLURALS.get(noun, f"{noun}s") if many else noun
-    other = NOUNS[noun] + ("ti" if many else "") + ("la" if known else "")
+    other = NOUNS[noun] + ("ti" if many else "") + ("la" if definite else "")
     if random.random() < 0.5:
         adjective = list(ADJECTIVES)[int(random.integers(len(ADJECTIVES)))]
         english, other = f"{adjective} {english}", f"{other} {ADJECTIVES[adjective]}{'ti' if many else ''}"
-    article = "the " if known else "some " if many else "an " if english[0] in "aeiou" else "a "
+    article = "the " if definite else "some " if many else "an " if english[0] in "aeiou" else "a "
     return article + english, other, many

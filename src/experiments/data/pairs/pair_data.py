@@ -239,7 +239,7 @@ class PairData(SequenceData):
     def pieces(self, row: Sequence[int], target: bool) -> list[str]:
         """Return the tokens of a sentence as they are written, for a picture."""
         tokenizer = self.tokenizers[int(target)]
-        return [str(tokenizer.id_to_token(one)).replace("▁", "") or "▁" for one in row]
+        return [str(tokenizer.id_to_token(token)).replace("▁", "") or "▁" for token in row]
 
     def without_empty(self, texts: PairTexts) -> PairTexts:
         """Return the pairs that have words on both sides.
@@ -248,7 +248,8 @@ class PairData(SequenceData):
             UserError: when one has not, and such are not to be dropped.
         """
         full = [
-            not is_blank(one) and not is_blank(other) for one, other in zip(texts.source, texts.target, strict=True)
+            not is_blank(source) and not is_blank(other)
+            for source, other in zip(texts.source, texts.target, strict=True)
         ]
         if all(full):
             return texts

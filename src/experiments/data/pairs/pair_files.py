@@ -46,7 +46,9 @@ class PairFiles(PairData):
         **rest: Any,
     ) -> None:
         super().__init__(**rest)
-        if len(columns) != 2 or any(isinstance(one, bool) or not isinstance(one, int) or one < 1 for one in columns):
+        if len(columns) != 2 or any(
+            isinstance(number, bool) or not isinstance(number, int) or number < 1 for number in columns
+        ):
             raise UserError(f"data.columns={list(columns)} must be two numbers counted from 1: try data.columns=[1,2]")
         if languages is not None:
             if len(languages) != 2 or languages[0] == languages[1]:
@@ -76,7 +78,7 @@ class PairFiles(PairData):
 
     def _folder(self, folder: Path) -> dict[str, PairTexts]:
         if not self.named:
-            there = sorted({one.name.removesuffix(".gz").rpartition(".")[2] for one in folder.glob("train.*")})
+            there = sorted({path.name.removesuffix(".gz").rpartition(".")[2] for path in folder.glob("train.*")})
             raise UserError(
                 f"data.languages is needed for the folder {folder}, which has train.* of {', '.join(there) or 'none'}: "
                 f"try data.languages=[{','.join(([*there, 'en', 'de'])[:2])}]"
@@ -84,12 +86,12 @@ class PairFiles(PairData):
         by_split = {}
         for split, names in NAMES.items():
             for name in names:
-                found = [_there(folder / f"{name}.{language}") for language in self.languages]
-                if found[0] and found[1]:
-                    by_split[split] = parallel(found[0], found[1], self.encoding)
+                files = [_there(folder / f"{name}.{language}") for language in self.languages]
+                if files[0] and files[1]:
+                    by_split[split] = parallel(files[0], files[1], self.encoding)
                     break
-                if any(found):
-                    lost = self.languages[found.index(None)]
+                if any(files):
+                    lost = self.languages[files.index(None)]
                     raise UserError(f"{folder / name}.{lost} is missing, and its counterpart is there: add it")
         if "train" not in by_split:
             raise UserError(f"{folder} has no train.{self.languages[0]} and train.{self.languages[1]}: add them")

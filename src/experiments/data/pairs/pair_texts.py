@@ -29,7 +29,7 @@ class PairTexts(NamedTuple):
     def take(self, members: Iterable[int]) -> PairTexts:
         """Return some of them."""
         some = list(members)
-        return PairTexts(*([column[one] for one in some] for column in self))
+        return PairTexts(*([column[row] for row in some] for column in self))
 
     @classmethod
     def join(cls, several: Sequence[PairTexts]) -> PairTexts:

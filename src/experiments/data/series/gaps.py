@@ -66,7 +66,7 @@ def filled(table: Table, missing: str) -> tuple[Table, int]:
     absent = np.isnan(table.values)
     if not absent.any() or missing == "drop":
         return table, 0
-    row, column = (int(found[0]) for found in np.nonzero(absent))
+    row, column = (int(axis[0]) for axis in np.nonzero(absent))
     where = f"{table.path}, line {table.lines[row]}: {table.columns[column]} is missing"
     if missing == "error":
         raise UserError(

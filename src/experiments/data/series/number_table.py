@@ -122,13 +122,13 @@ def _typed(path: Path) -> tuple[list[str], list[list[str]], list[int], str | Non
     """Names, rows as texts and their numbers, of a file whose cells have types, and the first column of dates: pandas writes an
     index as the last column.
     """
-    found = list(typed_rows(path))
-    if not found:
+    rows_read = list(typed_rows(path))
+    if not rows_read:
         raise UserError(f"{path} has no row: give it rows of values")
-    names = list(found[0][1])
-    rows = [["" if (cell := record.get(name)) is None else _text(cell) for name in names] for _, record in found]
-    dates = next((name for name in names if isinstance(found[0][1].get(name), date)), None)
-    return names, rows, [number for number, _ in found], dates
+    names = list(rows_read[0][1])
+    rows = [["" if (cell := record.get(name)) is None else _text(cell) for name in names] for _, record in rows_read]
+    dates = next((name for name in names if isinstance(rows_read[0][1].get(name), date)), None)
+    return names, rows, [number for number, _ in rows_read], dates
 
 
 def _text(cell: Any) -> str:

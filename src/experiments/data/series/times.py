@@ -122,7 +122,7 @@ def parse(cells: Sequence[str], form: str | None) -> Times:
         return Times(_seconds(read), form, 0, _offsets(read))
     read = [_each(place, cell, _iso) for place, cell in enumerate(cells)]
     fraction = re.compile(r"[.,](\d+)(?:Z|[+-]\d\d.*)?$")
-    digits = max((len(found.group(1)) for cell in cells if (found := fraction.search(cell.strip()))), default=0)
+    digits = max((len(match.group(1)) for cell in cells if (match := fraction.search(cell.strip()))), default=0)
     return Times(_seconds(read), _form_of(first), min(digits, 6), _offsets(read), first.strip().endswith("Z"))
 
 
@@ -193,9 +193,11 @@ def _seconds(dates: Sequence[datetime]) -> np.ndarray:
 
 
 def _offsets(dates: Sequence[datetime]) -> np.ndarray | None:
-    found = [date.utcoffset() for date in dates]
+    offsets = [date.utcoffset() for date in dates]
     return (
-        np.array([one.total_seconds() for one in found if one is not None]) if found and found[0] is not None else None
+        np.array([offset.total_seconds() for offset in offsets if offset is not None])
+        if offsets and offsets[0] is not None
+        else None
     )
 
 

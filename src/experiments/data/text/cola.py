@@ -23,12 +23,12 @@ class CoLA(TextData):
         folder = data_root(self.name, self.root) / "glue" / "CoLA"
         files = {"train": folder / "train.tsv", "test": folder / "dev.tsv"}
         require(self.name, folder, lambda: [path.name for path in files.values() if not path.is_file()], None)
-        found: dict[str, list[Row]] = {}
+        rows: dict[str, list[Row]] = {}
         for split, path in files.items():
-            found[split] = []
+            rows[split] = []
             for number, line in enumerate(lines_of(path), 1):
                 fields = line.split("\t")
                 if len(fields) != 4 or fields[1] not in CLASSES:
                     raise UserError(f"{path}:{number}: not source, 0 or 1, mark and sentence: mend the row")
-                found[split].append((fields[3], CLASSES[fields[1]], f"{path}:{number}"))
-        return labelled(found)
+                rows[split].append((fields[3], CLASSES[fields[1]], f"{path}:{number}"))
+        return labelled(rows)

@@ -53,20 +53,20 @@ class Conll(WordData):
         given = {"train": path, "validation": validation_path, "test": test_path}
         if Path(path).expanduser().is_dir():
             inside = files_of_splits(Path(path).expanduser())
-            given = {split: one or inside.get(split) for split, one in (given | {"train": None}).items()}
-        self.paths = {split: Path(one).expanduser() for split, one in given.items() if one is not None}
+            given = {split: place or inside.get(split) for split, place in (given | {"train": None}).items()}
+        self.paths = {split: Path(place).expanduser() for split, place in given.items() if place is not None}
         self.columns, self.encoding = (word, label), encoding
 
     def read_sentences(self) -> dict[str, Sentences]:
         return {split: self._read(path) for split, path in self.paths.items()}
 
     def _read(self, path: Path) -> Sentences:
-        if any(one in JSON for one in path.suffixes):
-            return _json_lines(path, self.encoding, *(str(one) for one in self.columns))
+        if any(suffix in JSON for suffix in path.suffixes):
+            return _json_lines(path, self.encoding, *(str(number) for number in self.columns))
         for key, column in zip(("word", "label"), self.columns, strict=True):
             if not isinstance(column, int):
                 raise UserError(f"data.{key}={column} names no column by number: set data.{key}=0 for the first")
-        words, labels = (int(one) for one in self.columns)
+        words, labels = (int(number) for number in self.columns)
         return gathered(path, self._fields(path), words, labels)
 
     def _fields(self, path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -74,7 +74,7 @@ class Conll(WordData):
         for number, line in enumerate(lines_of(path, self.encoding), 1):
             if line.startswith(_BEGINNING):
                 continue
-            yield number, [one for one in line.split("\t") if one.strip()] if "\t" in line else line.split()
+            yield number, [cell for cell in line.split("\t") if cell.strip()] if "\t" in line else line.split()
 
 
 class Conllu(Conll):
@@ -117,17 +117,19 @@ def files_of_splits(folder: Path) -> dict[str, str]:
     Raises:
         UserError: when there is not one file with train in its name, or several of another split.
     """
-    files = [one for one in sorted(folder.glob("[!.]*")) if one.is_file() and one.suffix.lower() not in (".md", ".rst")]
-    found: dict[str, str] = {}
+    files = [
+        path for path in sorted(folder.glob("[!.]*")) if path.is_file() and path.suffix.lower() not in (".md", ".rst")
+    ]
+    paths: dict[str, str] = {}
     for split, words in (("train", ("train",)), ("validation", ("dev", "valid")), ("test", ("test",))):
-        some = [one for one in files if any(word in one.name.lower() for word in words)]
+        some = [path for path in files if any(word in path.name.lower() for word in words)]
         if len(some) > 1 or (split == "train" and not some):
             raise UserError(
                 f"data.path={folder} holds {len(some)} files with {words[0]} in their names: name the file with the {split} split"
             )
         if some:
-            found[split] = str(some[0])
-    return found
+            paths[split] = str(some[0])
+    return paths
 
 
 def gathered(path: Path, lines: Iterator[tuple[int, list[str]]], word: int, label: int) -> Sentences:
@@ -136,7 +138,7 @@ def gathered(path: Path, lines: Iterator[tuple[int, list[str]]], word: int, labe
     Raises:
         UserError: when a line lacks a column, or there is no sentence.
     """
-    found = Sentences([], [], [])
+    sentences = Sentences([], [], [])
     ended = True
     for number, fields in lines:
         if not fields:
@@ -149,20 +151,20 @@ def gathered(path: Path, lines: Iterator[tuple[int, list[str]]], word: int, labe
                     "none of them: mend the line, or set data.word and data.label"
                 )
         if ended:
-            found.words.append([])
-            found.tags.append([])
-            found.places.append(f"{path}:{number}")
+            sentences.words.append([])
+            sentences.tags.append([])
+            sentences.places.append(f"{path}:{number}")
             ended = False
-        found.words[-1].append(fields[word])
-        found.tags[-1].append(fields[label])
-    if not found.words:
+        sentences.words[-1].append(fields[word])
+        sentences.tags[-1].append(fields[label])
+    if not sentences.words:
         raise UserError(f"{path} holds no sentence: name a file with a word and its label in each line")
-    return found
+    return sentences
 
 
 def _json_lines(path: Path, encoding: str, word: str, label: str) -> Sentences:
     """Return one object a line, with a list of words and one of labels."""
-    found = Sentences([], [], [])
+    sentences = Sentences([], [], [])
     for number, line in enumerate(lines_of(path, encoding), 1):
         if not line.strip():
             continue
@@ -177,14 +179,14 @@ def _json_lines(path: Path, encoding: str, word: str, label: str) -> Sentences:
                 raise UserError(
                     f"{place}: no list of {wanted}s among {', '.join(names) or 'its values'}: set data.{wanted}"
                 )
-        words, tags = ([str(one) for one in record[key]] for key in keys if key is not None)
+        words, tags = ([str(item) for item in record[key]] for key in keys if key is not None)
         if len(words) != len(tags):
             raise UserError(f"{place}: {len(words)} words and {len(tags)} labels: give each word one")
         if words:
-            found.words.append(words)
-            found.tags.append(tags)
-            found.places.append(place)
-    return found
+            sentences.words.append(words)
+            sentences.tags.append(tags)
+            sentences.places.append(place)
+    return sentences
 
 
 def _key(record: Any, given: str, usual: Sequence[str]) -> str | None:

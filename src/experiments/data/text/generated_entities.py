@@ -27,7 +27,7 @@ PATTERNS = (
 def write(count: int, seed: int) -> Sentences:
     """Return some sentences; equal arguments give equal ones."""
     draw = random.Random(seed)
-    found = Sentences([], [], [])
+    sentences = Sentences([], [], [])
     for number in range(count):
         words, tags = [], []
         for part in draw.choice(PATTERNS).split():
@@ -35,10 +35,10 @@ def write(count: int, seed: int) -> Sentences:
             name = draw.choice(NAMES[kind]).split() if part.startswith("{") else [part]
             words += name
             tags += [f"{'I' if place else 'B'}-{kind}" for place in range(len(name))] if kind != part else ["O"]
-        found.words.append(words)
-        found.tags.append(tags)
-        found.places.append(f"sentence {number + 1}")
-    return found
+        sentences.words.append(words)
+        sentences.tags.append(tags)
+        sentences.places.append(f"sentence {number + 1}")
+    return sentences
 
 
 class GeneratedEntities(WordData):

@@ -15,7 +15,7 @@ FILLERS = ("the", "a", "we", "saw", "today", "there", "was", "near", "it", "and"
 def write(count: int, seed: int, after: float) -> Sentences:
     """Return some sentences: a word of two meanings and, in this share of them behind it, a word that tells which."""
     draw = random.Random(seed)
-    found = Sentences([], [], [])
+    sentences = Sentences([], [], [])
     for number in range(count):
         meaning = draw.choice(sorted(CUES))
         pair = [draw.choice(WORDS), draw.choice(CUES[meaning])]
@@ -26,10 +26,10 @@ def write(count: int, seed: int, after: float) -> Sentences:
             words.reverse()
             marks.reverse()
         ends = [[draw.choice(FILLERS) for _ in range(draw.randrange(1, 4))] for _ in range(2)]
-        found.words.append([*ends[0], *words, *ends[1]])
-        found.tags.append([*[OUTSIDE] * len(ends[0]), *marks, *[OUTSIDE] * len(ends[1])])
-        found.places.append(f"sentence {number + 1}")
-    return found
+        sentences.words.append([*ends[0], *words, *ends[1]])
+        sentences.tags.append([*[OUTSIDE] * len(ends[0]), *marks, *[OUTSIDE] * len(ends[1])])
+        sentences.places.append(f"sentence {number + 1}")
+    return sentences
 
 
 class GeneratedHomographs(WordData):

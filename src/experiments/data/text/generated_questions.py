@@ -51,7 +51,7 @@ class GeneratedQuestions(QuestionData):
 def ask(count: int, unanswerable: float, seed: int) -> list[Question]:
     """Return two questions each about `count` passages."""
     random = np.random.default_rng(seed)
-    found = []
+    questions = []
     for number in range(count):
         people = random.permutation(PEOPLE)[: int(random.integers(2, 5))].tolist()
         sentences, facts = [], []
@@ -60,13 +60,19 @@ def ask(count: int, unanswerable: float, seed: int) -> list[Question]:
             sentences += [f"{person} lives in {place}.", f"{person} likes {thing}."]
             facts += [(f"Where does {person} live?", place), (f"What does {person} like?", thing)]
         passage = " ".join(sentences)
-        starts = np.cumsum([0, *(len(one) + 1 for one in sentences)])
+        starts = np.cumsum([0, *(len(sentence) + 1 for sentence in sentences)])
         for turn, place in enumerate(random.permutation(len(facts))[:2].tolist()):
             question, answer = facts[place]
             answers = [(answer, int(starts[place]) + sentences[place].index(answer))]
             if random.random() < unanswerable:
-                stranger = next(one for one in random.permutation(PEOPLE).tolist() if one not in people)
+                stranger = next(
+                    stranger_name
+                    for stranger_name in random.permutation(PEOPLE).tolist()
+                    if stranger_name not in people
+                )
                 question, answers = question.replace(people[place // 2], stranger), []
             name = f"{number}-{turn}"
-            found.append(Question(name, f"passage {number}", question, passage, answers, f"generated question {name}"))
-    return found
+            questions.append(
+                Question(name, f"passage {number}", question, passage, answers, f"generated question {name}")
+            )
+    return questions

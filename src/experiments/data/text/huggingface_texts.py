@@ -48,16 +48,16 @@ class HuggingfaceTexts(TextData):
         kinds = ("float64", "float32", "int64") if self.numbers else ("ClassLabel", "int64", "int32", "bool")
         label = column(train, "data.label", self.columns[2], kinds, "labels", LABELS)
         names = class_names(train, label)
-        found: dict[str, list[Row]] = {}
+        rows: dict[str, list[Row]] = {}
         for split, data in whole.items():
             if label not in data.column_names or (names and min(data[label]) < 0):  # -1: labels that are kept secret
                 continue
-            found[split] = []
+            rows[split] = []
             for number, row in enumerate(data):
                 place = f"{self.path}, {split} split, example {number}"
                 value = row[label]
                 if value is None:
                     raise UserError(f"{place}: the label is missing in column {label}: fill it in or remove the row")
                 texts = (str(row[text] or ""), str(row[second] or "")) if second else str(row[text] or "")
-                found[split].append((texts, names[value] if names else str(value), place))
-        return numbered(found) if self.numbers else labelled(one_name_a_number(found))
+                rows[split].append((texts, names[value] if names else str(value), place))
+        return numbered(rows) if self.numbers else labelled(one_name_a_number(rows))

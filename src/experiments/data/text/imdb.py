@@ -30,7 +30,7 @@ class IMDB(TextData):
         require(
             self.name,
             root,
-            lambda: [str(one.relative_to(root)) for one in folders if not one.is_dir()],
+            lambda: [str(missing.relative_to(root)) for missing in folders if not missing.is_dir()],
             None,
         )
         by_split: dict[str, list[Texts]] = {"train": [], "test": []}
@@ -38,7 +38,9 @@ class IMDB(TextData):
             files = sorted(folder.glob("*.txt"))
             lines = [_plain(text_of(path)) for path in files]
             label = CLASSES.index("positive" if folder.name == "pos" else "negative")
-            by_split[folder.parent.name].append(Texts(lines, np.full(len(files), label), [f"{one}:1" for one in files]))
+            by_split[folder.parent.name].append(
+                Texts(lines, np.full(len(files), label), [f"{path}:1" for path in files])
+            )
         return CLASSES, {split: Texts.join(several) for split, several in by_split.items()}
 
 

@@ -37,34 +37,39 @@ def fit_whole_letters(tokenizer: Any, how: dict[str, Any], texts: Sequence[str])
     from tokenizers import models, trainers
 
     plain = [tokenizer.normalizer.normalize_str(text) for text in texts]
-    characters = {one for text in plain for one in text}
-    marks = "".join(sorted(one for one in characters if is_mark(one)))
+    characters = {character for text in plain for character in text}
+    marks = "".join(sorted(character for character in characters if is_mark(character)))
     if not marks:
         tokenizer.train_from_iterator(texts, trainers.BpeTrainer(**how))
         return tokenizer
     letter = re.compile(f"[^\\s{marks}][{marks}]+")
-    counts = Counter(found for text in plain for found in letter.findall(text))
-    often = sorted((one for one in counts if counts[one] >= how["min_frequency"]), key=lambda one: (-counts[one], one))
+    counts = Counter(cluster for text in plain for cluster in letter.findall(text))
+    often = sorted(
+        (cluster for cluster in counts if counts[cluster] >= how["min_frequency"]),
+        key=lambda cluster: (-counts[cluster], cluster),
+    )
     whole = often[: how["vocab_size"] // 2]
     free = (chr(code) for code in STAND_INS if chr(code) not in characters)
     stand_in = dict(zip(whole, free, strict=False))
     meaning = {short: long for long, short in stand_in.items()}
     # A letter that is spelled teaches nothing: merges of a lone mark with the next letter would cut other letters.
-    learned = [letter.sub(lambda found: stand_in.get(found[0], " "), text) for text in plain]
-    parts = {part for one in counts for part in one} | {one[:end] for one in whole for end in range(2, len(one))}
-    parts -= {one for text in learned for one in text} | set(stand_in)
+    learned = [letter.sub(lambda match: stand_in.get(match[0], " "), text) for text in plain]
+    parts = {part for word in counts for part in word} | {word[:end] for word in whole for end in range(2, len(word))}
+    parts -= {character for text in learned for character in text} | set(stand_in)
     room = max(how["vocab_size"] - len(parts), len(how["special_tokens"]) + 1)
     tokenizer.train_from_iterator(learned, trainers.BpeTrainer(**how | {"vocab_size": room}))
     trained = json.loads(tokenizer.to_str())["model"]
 
     def written(piece: str) -> str:
-        return "".join(meaning.get(one, one) for one in piece)
+        return "".join(meaning.get(character, character) for character in piece)
 
-    pieces = [written(one) for one in sorted(trained["vocab"], key=trained["vocab"].__getitem__)]
+    pieces = [written(token) for token in sorted(trained["vocab"], key=trained["vocab"].__getitem__)]
     special = len(how["special_tokens"])
     order = [*pieces[:special], *sorted(parts), *pieces[special:]]
-    built = sorted({one[:end] for one in whole for end in range(2, len(one) + 1)}, key=lambda one: (len(one), one))
-    merges = [(one[:-1], one[-1]) for one in built] + [(written(a), written(b)) for a, b in trained["merges"]]
+    built = sorted(
+        {word[:end] for word in whole for end in range(2, len(word) + 1)}, key=lambda part: (len(part), part)
+    )
+    merges = [(part[:-1], part[-1]) for part in built] + [(written(a), written(b)) for a, b in trained["merges"]]
     vocabulary = {piece: number for number, piece in enumerate(order)}
     tokenizer.model = models.BPE(vocab=vocabulary, merges=merges, unk_token=trained["unk_token"])
     tokenizer.add_special_tokens(how["special_tokens"])

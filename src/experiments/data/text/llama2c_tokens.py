@@ -37,7 +37,7 @@ def read_llama2c(path: Path) -> Any:
         for place in range(1, len(token))
         if token[:place] in vocabulary and token[place:] in vocabulary
     ]
-    merges.sort(key=lambda one: -one[0])
+    merges.sort(key=lambda merge: -merge[0])
     tokenizer = Tokenizer(
         models.BPE(vocab=vocabulary, merges=[pair for _, pair in merges], unk_token=_SPECIAL[0], byte_fallback=True)
     )
@@ -53,7 +53,7 @@ def read_llama2c(path: Path) -> Any:
 def _pieces(path: Path) -> list[tuple[str, float]]:
     """Return each token, with ▁ for a space, and its score."""
     content = path.read_bytes()
-    found: list[tuple[str, float]] = []
+    tokens: list[tuple[str, float]] = []
     place = 4
     try:
         while place < len(content):
@@ -62,12 +62,12 @@ def _pieces(path: Path) -> list[tuple[str, float]]:
             if length <= 0 or len(piece) < length:
                 raise ValueError("cut off")
             text = piece.decode("utf-8")
-            found.append((text.strip("\n") if len(found) < len(_SPECIAL) else text.replace(" ", "▁"), score))
+            tokens.append((text.strip("\n") if len(tokens) < len(_SPECIAL) else text.replace(" ", "▁"), score))
             place += 8 + length
     except (struct.error, ValueError) as error:
         raise UserError(
             f"{path} is no tokenizer of llama2.c: name a tokenizer.json, or a file such as tok512.bin"
         ) from error
-    if [token for token, _ in found[:3]] != list(_SPECIAL):
+    if [token for token, _ in tokens[:3]] != list(_SPECIAL):
         raise UserError(f"{path} is no tokenizer of llama2.c: name a tokenizer.json, or a file such as tok512.bin")
-    return found
+    return tokens

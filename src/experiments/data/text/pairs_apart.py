@@ -56,5 +56,8 @@ class StoredApart(Dataset):
 def joined(first: Sequences, second: Sequences) -> Sequences:
     """Return the rows of both, filled up to one length."""
     longest = max(first.values.shape[1], second.values.shape[1])
-    values = [torch.nn.functional.pad(one.values, (0, longest - one.values.shape[1])) for one in (first, second)]
+    values = [
+        torch.nn.functional.pad(sequences.values, (0, longest - sequences.values.shape[1]))
+        for sequences in (first, second)
+    ]
     return Sequences(torch.cat(values), torch.cat([first.lengths, second.lengths]))

@@ -111,9 +111,9 @@ class QuestionData(SequenceData):
     def load(self) -> None:
         by_split, counts = self.read(), {"moved": 0, "dropped": 0}
         for split, every in by_split.items():
-            by_split[split], found = placed(every, self.misplaced)
-            counts = {key: counts[key] + found[key] for key in counts}
-        articles = len({one.article for one in by_split["train"]})
+            by_split[split], misplaced = placed(every, self.misplaced)
+            counts = {key: counts[key] + misplaced[key] for key in counts}
+        articles = len({question.article for question in by_split["train"]})
         for split, amount in self.amounts.items():
             if split not in by_split:
                 by_split["train"], by_split[split] = hold_out_articles(
@@ -128,13 +128,15 @@ class QuestionData(SequenceData):
             by_split["train"] = [train[place] for place in sorted(order.tolist())]
         self.questions = {split: by_split[split] for split in SPLITS}
         for split, questions in self.questions.items():
-            for one in questions:
-                if not one.question.strip() or not one.passage.strip():
-                    raise UserError(f"{one.place}: its question or passage is empty: mend or remove it")
+            for question in questions:
+                if not question.question.strip() or not question.passage.strip():
+                    raise UserError(f"{question.place}: its question or passage is empty: mend or remove it")
             self.windows[split], cut = self._windows(questions)
             counts["cut"] = counts.get("cut", 0) + cut
-            rows = [[*one.answer, one.begins, one.row, number] for number, one in enumerate(self.windows[split])]
-            self.sets[split] = Store.of([one.tokens for one in self.windows[split]], np.array(rows, np.int64))
+            rows = [
+                [*window.answer, window.begins, window.row, number] for number, window in enumerate(self.windows[split])
+            ]
+            self.sets[split] = Store.of([window.tokens for window in self.windows[split]], np.array(rows, np.int64))
         lengths = np.concatenate([store.lengths for store in self.sets.values()])
         marks, hides = tokens.marks(self.tokenizer), tokens.mask(self.tokenizer)
         self.spec = QuestionSpec(
@@ -144,10 +146,10 @@ class QuestionData(SequenceData):
             mask=hides,
             special=tuple(sorted({*marks, *(() if hides is None else (hides,))} - {-1})),
             marks=marks,
-            unanswerable=any(not one.answers for one in self.questions["train"]),
+            unanswerable=any(not asked.answers for asked in self.questions["train"]),
         )
         self.splits = {split: len(self.questions[split]) for split in SPLITS}
-        names = {split: np.array(sorted({hash_of(one) for one in self.questions[split]})) for split in SPLITS}
+        names = {split: np.array(sorted({hash_of(asked) for asked in self.questions[split]})) for split in SPLITS}
         self.splits["fingerprint"] = fingerprint(names.items())
         self.splits |= {f"{split}_windows": len(self.windows[split]) for split in SPLITS}
         self.splits |= {
@@ -159,9 +161,9 @@ class QuestionData(SequenceData):
             log.warning("%s: questions of more than %d tokens were cut: %d.", self.name, self.question_length, counts["cut"])  # fmt: skip
 
     def _windows(self, questions: Sequence[Question]) -> tuple[list[Window], int]:
-        answers = [(one.answers[0][1], one.answers[0][1] + len(one.answers[0][0])) if one.answers else None for one in questions]  # fmt: skip
+        answers = [(question.answers[0][1], question.answers[0][1] + len(question.answers[0][0])) if question.answers else None for question in questions]  # fmt: skip
         return windows_of(
-            self.tokenizer, [one.question for one in questions], [one.passage for one in questions], answers,
+            self.tokenizer, [question.question for question in questions], [question.passage for question in questions], answers,
             longest=self.longest, stride=self.stride, question_length=self.question_length,
         )  # fmt: skip
 
@@ -175,7 +177,10 @@ class QuestionData(SequenceData):
                 self._tokenizer = tokens.borrow(self.source)
             elif self.questions:
                 train = self.questions["train"]
-                texts = [*dict.fromkeys(one.passage for one in train), *(one.question for one in train)]
+                texts = [
+                    *dict.fromkeys(question.passage for question in train),
+                    *(question.question for question in train),
+                ]
                 self._tokenizer = tokens.fit(replace(self.rule, ends=True), texts)
             else:
                 raise UserError(f"{self.file} is missing: restore it, or train again")
@@ -202,14 +207,14 @@ class QuestionData(SequenceData):
             self.tokenizer, questions, passages, [None] * len(questions),
             longest=self.longest, stride=self.stride, question_length=self.question_length,
         )  # fmt: skip
-        places = torch.tensor([[one.begins, one.row] for one in windows])
-        return Asked(pad([one.tokens for one in windows]), places, windows, passages)
+        places = torch.tensor([[window.begins, window.row] for window in windows])
+        return Asked(pad([window.tokens for window in windows]), places, windows, passages)
 
     def pieces(self, row: Sequence[int]) -> list[str]:
         """Return the tokens of a text, one by one, for pictures."""
-        return [self.tokenizer.id_to_token(one) for one in row]
+        return [self.tokenizer.id_to_token(token) for token in row]
 
 
-def hash_of(one: Question) -> int:
+def hash_of(question: Question) -> int:
     """Return a number that differs with the question, its passage and its answers."""
-    return zlib.crc32(repr((one.name, one.question, one.passage, one.answers)).encode())
+    return zlib.crc32(repr((question.name, question.question, question.passage, question.answers)).encode())

@@ -32,7 +32,9 @@ class SentencePairs(TextData):
 
     def __init__(self, *, path: str, columns: Sequence[int], test_path: str | None, encoding: str, **rest: Any) -> None:
         super().__init__(**rest)
-        if len(columns) != 2 or any(isinstance(one, bool) or not isinstance(one, int) or one < 0 for one in columns):
+        if len(columns) != 2 or any(
+            isinstance(number, bool) or not isinstance(number, int) or number < 0 for number in columns
+        ):
             raise UserError(
                 f"data.columns={list(columns)} must be the numbers of two columns, from 0: try data.columns=[0,1]"
             )
@@ -52,11 +54,11 @@ class SentencePairs(TextData):
                 raise UserError(
                     f"{path}:{number}: {len(fields)} columns where data.columns={self.columns} asks for more: mend the line"
                 )
-            pair = tuple(fields[one] for one in self.columns)
-            if any(text in known for text, known in zip(pair, seen, strict=True)):
+            pair = tuple(fields[column] for column in self.columns)
+            if any(text in seen_texts for text, seen_texts in zip(pair, seen, strict=True)):
                 continue
-            for text, known in zip(pair, seen, strict=True):
-                known.add(text)
+            for text, seen_texts in zip(pair, seen, strict=True):
+                seen_texts.add(text)
             pairs.append(pair)
             places.append(f"{path}:{number}")
         if not pairs:

@@ -39,15 +39,15 @@ class Squad(QuestionData):
     def _files(self) -> dict[str, Path]:
         if not self.path.is_dir():
             return {"train": self.path}
-        inside = sorted(one for one in self.path.iterdir() if one.name.endswith(ENDINGS))
-        train = [one for one in inside if one.name.startswith("train")]
-        other = [one for one in inside if one.name.startswith(("dev", "test"))]
+        inside = sorted(path for path in self.path.iterdir() if path.name.endswith(ENDINGS))
+        train = [path for path in inside if path.name.startswith("train")]
+        other = [path for path in inside if path.name.startswith(("dev", "test"))]
         if not inside:
             raise UserError(f"{self.path} holds no .json or .json.zip: name a file in SQuAD's layout with data.path")
         for several in (train, other):
             if len(several) > 1:
                 raise UserError(
-                    f"{self.path} holds {' and '.join(one.name for one in several)}: name one with data.path"
+                    f"{self.path} holds {' and '.join(path.name for path in several)}: name one with data.path"
                 )
         if train and other:
             return {"train": train[0], "test": other[0]}

@@ -67,25 +67,25 @@ def read_questions(path: Path) -> list[Question]:
         raise UserError(
             f"{path} has not SQuAD's layout ({first_line(error)}): it is an object with a list of articles under data"
         ) from error
-    found = []
+    questions = []
     for number, article in enumerate(articles, 1):
         try:
             title = str(article.get("title", f"article {number}"))
             for paragraph in article["paragraphs"]:
-                found += [_question(one, title, paragraph["context"], path) for one in paragraph["qas"]]
+                questions += [_question(entry, title, paragraph["context"], path) for entry in paragraph["qas"]]
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise UserError(
                 f"{path}, article {number}: no {error} where SQuAD's layout has it: mend the file"
             ) from error
-    if not found:
+    if not questions:
         raise UserError(f"{path} holds no question: name a file in SQuAD's layout")
-    return found
+    return questions
 
 
-def _question(one: Any, title: str, passage: str, path: Path) -> Question:
-    answers = [] if one.get("is_impossible") else [(str(a["text"]), int(a["answer_start"])) for a in one["answers"]]
-    name = str(one["id"])
-    return Question(name, title, str(one["question"]), str(passage), answers, f"{path}, question {name}")
+def _question(entry: Any, title: str, passage: str, path: Path) -> Question:
+    answers = [] if entry.get("is_impossible") else [(str(a["text"]), int(a["answer_start"])) for a in entry["answers"]]
+    name = str(entry["id"])
+    return Question(name, title, str(entry["question"]), str(passage), answers, f"{path}, question {name}")
 
 
 def placed(questions: Sequence[Question], misplaced: str) -> tuple[list[Question], dict[str, int]]:
@@ -103,24 +103,24 @@ def placed(questions: Sequence[Question], misplaced: str) -> tuple[list[Question
         raise UserError(f"data.misplaced={misplaced} is unknown: use {', '.join(MISPLACED)}")
     kept, moved, dropped, total = [], 0, 0, 0
     first: tuple[Question, str, int] | None = None
-    for one in questions:
+    for question in questions:
         answers = []
-        total += len(one.answers)
-        for text, start in one.answers:
-            if text and start >= 0 and one.passage[start : start + len(text)] == text:
+        total += len(question.answers)
+        for text, start in question.answers:
+            if text and start >= 0 and question.passage[start : start + len(text)] == text:
                 answers.append((text, start))
                 continue
-            first = first or (one, text, start)
-            nearest = _nearest(one.passage, text, start) if misplaced == "find" else -1
+            first = first or (question, text, start)
+            nearest = _nearest(question.passage, text, start) if misplaced == "find" else -1
             moved, dropped = moved + (nearest >= 0), dropped + (nearest < 0)
             answers += [(text, nearest)] if nearest >= 0 else []
-        if answers or not one.answers:
-            kept.append(one._replace(answers=answers))
+        if answers or not question.answers:
+            kept.append(question._replace(answers=answers))
     if first is not None:
-        one, text, start = first
+        question, text, start = first
         sentence = (
-            f"{one.place}: its answer “{text[:40]}” is not at {start}, where the passage has "
-            f"“{one.passage[max(0, start) : max(0, start) + len(text)][:40]}” ({moved + dropped} of {total} answers are so)"
+            f"{question.place}: its answer “{text[:40]}” is not at {start}, where the passage has "
+            f"“{question.passage[max(0, start) : max(0, start) + len(text)][:40]}” ({moved + dropped} of {total} answers are so)"
         )
         if misplaced == "error":
             raise UserError(
@@ -157,10 +157,12 @@ def hold_out_articles(
     Raises:
         UserError: when nothing would be left.
     """
-    titles = sorted({one.article for one in questions})
+    titles = sorted({question.article for question in questions})
     wanted = max(1, amount if isinstance(amount, int) else round(amount * of))
     if wanted >= len(titles):
         raise UserError(f"{key}={amount} would take all of the {len(titles)} articles: hold out fewer.")
     order = np.random.default_rng([seed, zlib.crc32(key.encode())]).permutation(len(titles))
     held = {titles[place] for place in order[:wanted].tolist()}
-    return [one for one in questions if one.article not in held], [one for one in questions if one.article in held]
+    return [question for question in questions if question.article not in held], [
+        question for question in questions if question.article in held
+    ]

@@ -45,14 +45,14 @@ class Texts(NamedTuple):
     def take(self, members: np.ndarray) -> Texts:
         """Return some of them."""
         some = members.tolist()
-        return Texts([self.lines[one] for one in some], self.labels[members], [self.places[one] for one in some])
+        return Texts([self.lines[row] for row in some], self.labels[members], [self.places[row] for row in some])
 
     @classmethod
     def join(cls, several: Sequence[Texts]) -> Texts:
         """Return all of several."""
-        lines = [line for one in several for line in one.lines]
-        places = [place for one in several for place in one.places]
-        return cls(lines, np.concatenate([one.labels for one in several]), places)
+        lines = [line for part in several for line in part.lines]
+        places = [place for part in several for place in part.places]
+        return cls(lines, np.concatenate([part.labels for part in several]), places)
 
 
 class TextData(SequenceData):
@@ -222,7 +222,7 @@ class TextData(SequenceData):
 
     def _padded(self, texts: Sequence[Text]) -> Sequences:
         hides = any(isinstance(text, str) and ("[MASK]" in text or "<mask>" in text) for text in texts)
-        rows = tokens.encode_masked(self.tokenizer, [str(one) for one in texts]) if hides else tokens.encode(self.tokenizer, texts)  # fmt: skip
+        rows = tokens.encode_masked(self.tokenizer, [str(text) for text in texts]) if hides else tokens.encode(self.tokenizer, texts)  # fmt: skip
         return pad(tokens.cut(self.tokenizer, texts, rows, self.max_length)[0])
 
     @staticmethod
@@ -259,7 +259,7 @@ class TextData(SequenceData):
 
     def pieces(self, row: Sequence[int]) -> list[str]:
         """Return the tokens of a text, one by one, for pictures."""
-        return [self.tokenizer.id_to_token(one) for one in row]
+        return [self.tokenizer.id_to_token(token) for token in row]
 
     def _without_empty(self, texts: Texts) -> Texts:
         blank = np.array([is_blank(line) for line in texts.lines], bool)

@@ -99,7 +99,9 @@ class Pieces(Dataset):
         values, following = np.where(beyond, 0, self.ids[places]), np.where(beyond, IGNORED, self.ids[places + 1])
         if self.around:
             start, end = self.around
-            values, following = (np.pad(one, ((0, 0), (1, 1)), constant_values=IGNORED) for one in (values, following))
+            values, following = (
+                np.pad(plane, ((0, 0), (1, 1)), constant_values=IGNORED) for plane in (values, following)
+            )
             values[:, 0] = start
             values[values == IGNORED] = 0
             lengths = lengths + 2
@@ -226,7 +228,7 @@ class TextStream(BatchedData):
 
     def pieces(self, row: Sequence[int]) -> list[str]:
         """Return the tokens of a text, one by one, for pictures."""
-        return [self._tokenizer.id_to_token(one) for one in row]
+        return [self._tokenizer.id_to_token(token) for token in row]
 
     def word_starts(self) -> tuple[list[bool], list[bool]]:
         """Of each token, whether a word begins with it, and whether one begins behind it."""

@@ -62,8 +62,8 @@ class TextTable(TextData):
 
     def read(self) -> tuple[tuple[str, ...], dict[str, Texts]]:
         files = {"train": self.path} | ({"test": self.test_path} if self.test_path else {})
-        found = one_name_a_number({split: rows(path, *self.columns) for split, path in files.items()})
-        return numbered(found) if self.numbers else labelled(found)
+        by_split = one_name_a_number({split: rows(path, *self.columns) for split, path in files.items()})
+        return numbered(by_split) if self.numbers else labelled(by_split)
 
 
 Row = tuple[Text, str, str]  # text or pair of texts, label, place
@@ -72,7 +72,7 @@ Row = tuple[Text, str, str]  # text or pair of texts, label, place
 def one_name_a_number(by_split: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
     """Return the rows with one name for each class where all classes are numbers: 1 and 1.0 are the same."""
     labels = sorted(
-        {label for content in by_split.values() for _, label, _ in content}, key=lambda one: (len(one), one)
+        {label for content in by_split.values() for _, label, _ in content}, key=lambda name: (len(name), name)
     )
     if not all(math.isfinite(_order(label)[0]) for label in labels):
         return dict(by_split)
@@ -93,7 +93,7 @@ def labelled(by_split: Mapping[str, list[Row]]) -> tuple[tuple[str, ...], dict[s
     """
     classes = tuple(sorted({label for _, label, _ in by_split["train"]}, key=_order))
     numbers = {name: number for number, name in enumerate(classes)}
-    found = {}
+    texts_by_split = {}
     for split, content in by_split.items():
         for _, label, place in content:
             if label not in numbers:
@@ -101,8 +101,8 @@ def labelled(by_split: Mapping[str, list[Row]]) -> tuple[tuple[str, ...], dict[s
                     f"{place}: label {label} is none of the training split ({', '.join(classes[:10])}): mend the row"
                 )
         labels = np.array([numbers[label] for _, label, _ in content], np.int64)
-        found[split] = Texts([text for text, _, _ in content], labels, [place for _, _, place in content])
-    return classes, found
+        texts_by_split[split] = Texts([text for text, _, _ in content], labels, [place for _, _, place in content])
+    return classes, texts_by_split
 
 
 def numbered(by_split: Mapping[str, list[Row]]) -> tuple[tuple[str, ...], dict[str, Texts]]:
@@ -111,7 +111,7 @@ def numbered(by_split: Mapping[str, list[Row]]) -> tuple[tuple[str, ...], dict[s
     Raises:
         UserError: when a label is no number.
     """
-    found = {}
+    texts_by_split = {}
     for split, content in by_split.items():
         values = []
         for _, label, place in content:
@@ -120,8 +120,8 @@ def numbered(by_split: Mapping[str, list[Row]]) -> tuple[tuple[str, ...], dict[s
                 raise UserError(f"{place}: label {label} is no number: mend the row, or set data.numbers=false")
             values.append([value])
         numbers = np.array(values, np.float32)
-        found[split] = Texts([text for text, _, _ in content], numbers, [place for _, _, place in content])
-    return (), found
+        texts_by_split[split] = Texts([text for text, _, _ in content], numbers, [place for _, _, place in content])
+    return (), texts_by_split
 
 
 def _order(label: str) -> tuple[float, str]:
@@ -149,7 +149,7 @@ def rows(path: Path, text: str, label: str, encoding: str, second: str | None = 
         records = _table(path, text_of(path, encoding), SUFFIXES[suffix], wanted)
     else:
         raise UserError(f"{path} is none of {', '.join([*SUFFIXES, *LINES, *TYPED])}: rename or convert it")
-    found: list[Row] = []
+    rows_read: list[Row] = []
     for place, record in records:
         for key, column in wanted.items():
             if column not in record:
@@ -166,18 +166,18 @@ def rows(path: Path, text: str, label: str, encoding: str, second: str | None = 
                 raise UserError(
                     f"{place}: {words} is a list or an object, and a text is wanted: write its words into one text"
                 )
-        cells = (record[one] for one in (text, second) if one)
+        cells = (record[column] for column in (text, second) if column)
         value, *more = (
             "" if cell is None or cell != cell else str(cell) for cell in cells
         )  # NaN is a gap, and no word
-        found.append(((value, *more) if more else value, str(name).strip(), place))  # type: ignore[arg-type]
-    if not found:
+        rows_read.append(((value, *more) if more else value, str(name).strip(), place))  # type: ignore[arg-type]
+    if not rows_read:
         raise UserError(f"{path} holds no row: name a file with labelled texts")
-    return found
+    return rows_read
 
 
-def _missing(place: str, column: str, known: list[str], key: str) -> str:
-    return f"{place}: {unknown(f'data.{key}={column}', 'no column', column, known)}"
+def _missing(place: str, column: str, columns: list[str], key: str) -> str:
+    return f"{place}: {unknown(f'data.{key}={column}', 'no column', column, columns)}"
 
 
 def _json_lines(path: Path, content: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -95,7 +95,7 @@ def framed(tokenizer: Any) -> Any:
     from tokenizers import processors
 
     start, end = SPECIAL[2:]
-    ids = [(one, tokenizer.token_to_id(one)) for one in (start, end)]
+    ids = [(token, tokenizer.token_to_id(token)) for token in (start, end)]
     pair = f"{start} $A {end} $B:1 {end}:1"
     tokenizer.post_processor = processors.TemplateProcessing(f"{start} $A {end}", pair, ids)
     return tokenizer
@@ -147,11 +147,11 @@ def _fit(rule: Rule, texts: Sequence[str]) -> Any:
 
 def _inner_characters(tokenizer: Any, texts: Iterable[str]) -> list[str]:
     """`##c` for every character that stands within a word, sorted."""
-    found: set[str] = set()
+    letters: set[str] = set()
     for text in texts:
         for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text)):
-            found.update(word[1:])
-    return [f"##{one}" for one in sorted(found)]
+            letters.update(word[1:])
+    return [f"##{letter}" for letter in sorted(letters)]
 
 
 Text = str | tuple[str, str]  # one text, or a pair of them
@@ -163,7 +163,7 @@ def encode(tokenizer: Any, texts: Sequence[Text], frame: bool = True) -> list[li
     """
     _settle()
     tokenizer.encode_special_tokens = True  # `</s>` in a text is five characters
-    return [one.ids for one in tokenizer.encode_batch_fast(list(texts), add_special_tokens=frame)]
+    return [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts), add_special_tokens=frame)]
 
 
 def tails(tokenizer: Any, sentences: Sequence[str], pair: bool = False) -> list[list[int]]:
@@ -172,7 +172,7 @@ def tails(tokenizer: Any, sentences: Sequence[str], pair: bool = False) -> list[
     """
     text = "."
     before = encode(tokenizer, [text], frame=pair)[0]
-    after: list[Text] = [(text, one) if pair else f"{text} {one}" for one in sentences]
+    after: list[Text] = [(text, sentence) if pair else f"{text} {sentence}" for sentence in sentences]
     return [row[len(before) :] for row in encode(tokenizer, after, frame=pair)]
 
 
@@ -202,11 +202,11 @@ def cut(
 
 def marks(tokenizer: Any) -> tuple[int, ...]:
     """Return the tokens for padding, what is unknown, start and end; -1 for what there is not."""
-    found = []
+    ids_after = []
     for names in _NAMES:
         ids = [index for name in names if (index := tokenizer.token_to_id(name)) is not None]
-        found.append(ids[0] if ids else -1)
-    return (max(found[0], 0), *found[1:])
+        ids_after.append(ids[0] if ids else -1)
+    return (max(ids_after[0], 0), *ids_after[1:])
 
 
 def mask(tokenizer: Any) -> int | None:
@@ -247,8 +247,8 @@ def encode_masked(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     if hidden is None:
         return encode(tokenizer, texts)
     around = encode(tokenizer, [""])[0]  # what stands before a text, and behind it
-    spaced = any("▁" in one for one in tokenizer.get_vocab())  # a space before a mask would be a token
-    found = []
+    spaced = any("▁" in token for token in tokenizer.get_vocab())  # a space before a mask would be a token
+    framed = []
     for text in texts:
         parts = re.split(r"\[MASK\]|<mask>", text)
         last = len(parts) - 1
@@ -256,8 +256,8 @@ def encode_masked(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
         inner: list[int] = []
         for number, row in enumerate(encode(tokenizer, parts, frame=False)):
             inner += ([hidden] if number else []) + row
-        found.append([*around[:1], *inner, *around[1:]] if inner else [])
-    return found
+        framed.append([*around[:1], *inner, *around[1:]] if inner else [])
+    return framed
 
 
 def word_starts(tokenizer: Any) -> tuple[list[bool], list[bool]]:
@@ -281,7 +281,9 @@ def decode(tokenizer: Any, rows: Iterable[Sequence[int]]) -> list[str]:
     """Texts of rows of indices; special tokens are left out, but for what is unknown."""
     padding, unknown, *rest = marks(tokenizer)
     hidden = {padding, *rest} - {unknown}
-    return [tokenizer.decode([one for one in row if one not in hidden], skip_special_tokens=False) for row in rows]
+    return [
+        tokenizer.decode([token for token in row if token not in hidden], skip_special_tokens=False) for row in rows
+    ]
 
 
 def read(path: Path) -> Any:

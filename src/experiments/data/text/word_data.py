@@ -39,7 +39,7 @@ class Sentences(NamedTuple):
 
     def take(self, members: np.ndarray) -> Sentences:
         """Return some of them."""
-        return Sentences(*([column[one] for one in members.tolist()] for column in self))  # type: ignore[arg-type]
+        return Sentences(*([column[member] for member in members.tolist()] for column in self))  # type: ignore[arg-type]
 
 
 class WordData(TextData):
@@ -61,7 +61,7 @@ class WordData(TextData):
 
     def load(self) -> None:
         whole = self.read_sentences()
-        origin = {split: (split, np.arange(len(one.words))) for split, one in whole.items()}
+        origin = {split: (split, np.arange(len(part.words))) for split, part in whole.items()}
         for split, (_, members) in origin.items():
             if not len(members):
                 raise UserError(f"{self.name}: the {split} split has no sentence: name a file with labelled words")
@@ -141,13 +141,13 @@ class WordData(TextData):
         tokenizer, unknown = self.tokenizer, tokens.marks(self.tokenizer)[1]
         tokenizer.encode_special_tokens = True
         rows, firsts, cut = [], [], 0
-        for one, words, place in zip(
+        for encoding, words, place in zip(
             tokenizer.encode_batch([list(words) for words in sentences], is_pretokenized=True),
             sentences,
             places,
             strict=True,
         ):
-            ids, owners = list(one.ids), list(one.word_ids)
+            ids, owners = list(encoding.ids), list(encoding.word_ids)
             missing = [number for number in range(len(words)) if number not in set(owners)]
             if len(missing) == len(words):
                 raise UserError(f"{place}: nothing of the sentence is a token: mend or remove it")

@@ -65,25 +65,25 @@ class Chain:
 
     def through(self, images: Tensor, start: int) -> list[Tensor]:
         """(B, 3, H, W) -> the maps that the first stages give to the pyramid, and what the next stage reads."""
-        values, found, end = images, [], self.ends[start - 1]
+        values, parts, end = images, [], self.ends[start - 1]
         for number in range(end):
             values = self.layers[number](values)
             if number in self.read:
-                found.append(values)
-        return found if end - 1 in self.read else [*found, values]
+                parts.append(values)
+        return parts if end - 1 in self.read else [*parts, values]
 
     def rest(self, rows: Rows) -> OrderedDict[str, Tensor]:
         """Return the maps by name, the missing ones made by the layers behind the first stages."""
         end = self.ends[rows.start - 1]
         parts = self._parts(rows)
         names = [name for number, name in self.read.items() if number < end]
-        found = OrderedDict(zip(names, parts, strict=False))
+        maps = OrderedDict(zip(names, parts, strict=False))
         values = parts[-1]
         for number in range(end, len(self.layers)):
             values = self.layers[number](values)
             if number in self.read:
-                found[self.read[number]] = values
-        return found
+                maps[self.read[number]] = values
+        return maps
 
     def _parts(self, rows: Rows) -> list[Tensor]:
         """Cut rows into the maps that they were made of."""
@@ -92,13 +92,13 @@ class Chain:
         if (rows.start, (height, width)) not in self._shapes:
             with torch.no_grad():
                 parts = self.through(weight.new_zeros(1, 3, height, width), rows.start)
-            self._shapes[rows.start, (height, width)] = [one.shape[1:] for one in parts]
+            self._shapes[rows.start, (height, width)] = [part.shape[1:] for part in parts]
         shapes = self._shapes[rows.start, (height, width)]
         pieces = rows.values.split([shape.numel() for shape in shapes], 1)
         maps = [piece.unflatten(1, shape) for piece, shape in zip(pieces, shapes, strict=True)]
-        last = any(_channels_last(layer) for one in self.layers for layer in one.modules())
+        last = any(_channels_last(layer) for inner in self.layers for layer in inner.modules())
         kind = torch.channels_last if last else torch.contiguous_format
-        return [one.contiguous(memory_format=kind) for one in maps]
+        return [tensor.contiguous(memory_format=kind) for tensor in maps]
 
 
 class Reader:
@@ -126,7 +126,7 @@ class Reader:
         self.scaling.training = False
         scaled, _ = self.scaling(list(images))
         parts = self.chain.through(scaled.tensors.contiguous(memory_format=torch.channels_last), start)
-        return torch.cat([one.flatten(1) for one in parts], 1)
+        return torch.cat([tensor.flatten(1) for tensor in parts], 1)
 
     def padded(self, size: Size) -> Size:
         """Return the size that an image of some size has, scaled and padded alone."""
@@ -159,7 +159,7 @@ class _Sizes(nn.Module):
     def batch(self, images: Sequence[Tensor], targets: Any) -> tuple[torch.Size, list[Size], Any]:
         """Return the shape of the padded batch, the images' sizes in it, and the targets scaled."""
         scaling = self.__dict__["scaling"]
-        given = [None] * len(images) if targets is None else [dict(one) for one in targets]
+        given = [None] * len(images) if targets is None else [dict(target) for target in targets]
         pairs = [scaling.resize(image, target) for image, target in zip(images, given, strict=True)]
         scaled = [image for image, _ in pairs]
         sizes = [(image.shape[-2], image.shape[-1]) for image in scaled]
@@ -173,8 +173,8 @@ class _Sizes(nn.Module):
         rows: Any = Rows(images.values, images.start, shape)  # of which torchvision reads the shape alone
         return ImageList(rows, sizes), targets
 
-    def postprocess(self, *found: Any) -> Any:
-        return self.__dict__["scaling"].postprocess(*found)
+    def postprocess(self, *detections: Any) -> Any:
+        return self.__dict__["scaling"].postprocess(*detections)
 
 
 class _Rest(nn.Module):
@@ -197,7 +197,7 @@ class _Rest(nn.Module):
 
 def _first(layer: nn.Module) -> int:
     """Return who the first layer inside of some is: a group may have been made anew, its layers are not."""
-    inner = [one for one in layer.modules() if not any(one.children())]
+    inner = [part for part in layer.modules() if not any(part.children())]
     return id(inner[0])
 
 

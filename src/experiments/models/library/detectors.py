@@ -78,8 +78,8 @@ class Detector(nn.Module):
         for part in (net, *(getattr(net, name, net) for name in ("transform", "rpn", "roi_heads"))):
             part.training = targets is not None
         if targets is not None:
-            return net(images, [{**one, "labels": one["labels"] + 1} for one in targets])
-        return [{**one, "labels": one["labels"] - 1} for one in net(images)]
+            return net(images, [{**target, "labels": target["labels"] + 1} for target in targets])
+        return [{**answer, "labels": answer["labels"] - 1} for answer in net(images)]
 
     # For features that are computed once.
 
@@ -115,15 +115,17 @@ class Detector(nn.Module):
         """
         own = self.state_dict()
         same = {name: name for name in own}
-        names = max((same, self.published_names, self.backbone_names), key=lambda one: len(state.keys() & one.keys()))
-        found = {names.get(name, name): tensor for name, tensor in state.items()}
-        found = {name: tensor for name, tensor in found.items() if name in own or not name.endswith(COUNTER)}
+        names = max(
+            (same, self.published_names, self.backbone_names), key=lambda spelling: len(state.keys() & spelling.keys())
+        )
+        named = {names.get(name, name): tensor for name, tensor in state.items()}
+        named = {name: tensor for name, tensor in named.items() if name in own or not name.endswith(COUNTER)}
         others = [name for name in own if name.split(".")[0] not in self.backbone_stages]
-        if not any(name in found for name in others):
-            found = {name: tensor for name, tensor in found.items() if name.split(".")[0] not in CLASSIFIERS}
-            return {name: own[name] for name in others} | found, others
-        unlike = [name for name in others if name in found and found[name].shape != own[name].shape]
-        return found | {name: own[name] for name in unlike}, unlike
+        if not any(name in named for name in others):
+            named = {name: tensor for name, tensor in named.items() if name.split(".")[0] not in CLASSIFIERS}
+            return {name: own[name] for name in others} | named, others
+        unlike = [name for name in others if name in named and named[name].shape != own[name].shape]
+        return named | {name: own[name] for name in unlike}, unlike
 
 
 class FasterRCNN(Detector):
@@ -282,9 +284,9 @@ class SSDLite(Detector):
         layer = partial(nn.BatchNorm2d, eps=0.001, momentum=0.03)
         of_backbone = layer if one_of("norm", norm, NORMS) == "batch" else _frozen()
         classifier = mobilenet_v3_large(weights=None, norm_layer=of_backbone, reduced_tail=reduced_tail)
-        for one in classifier.modules():
-            if isinstance(one, nn.Conv2d):
-                nn.init.normal_(one.weight, mean=0.0, std=0.03)
+        for part in classifier.modules():
+            if isinstance(part, nn.Conv2d):
+                nn.init.normal_(part.weight, mean=0.0, std=0.03)
         blocks = classifier.features
         last = max(place for place, block in enumerate(blocks) if _halves(block))
         body = ssdlite.SSDLiteFeatureExtractorMobileNet(blocks, last, layer)
@@ -363,4 +365,4 @@ def _mobilenet_stages(blocks: Sequence[nn.Module]) -> Stages:
 
 def _halves(block: nn.Module) -> bool:
     """Tell whether a block halves the resolution."""
-    return any(isinstance(one, nn.Conv2d) and one.stride[0] > 1 for one in block.modules())
+    return any(isinstance(layer, nn.Conv2d) and layer.stride[0] > 1 for layer in block.modules())

@@ -41,10 +41,10 @@ class Torchvision(Staged):
         net = models.get_model(name, num_classes=num_classes)
         _same_size(name, getattr(net, "image_size", None), image_size)
         if in_channels != 3:
-            place, first = next((place, one) for place, one in net.named_modules() if isinstance(one, nn.Conv2d))
+            place, first = next((place, layer) for place, layer in net.named_modules() if isinstance(layer, nn.Conv2d))
             net.set_submodule(place, reads_channels(first, in_channels))
         _try_size(name, net, in_channels, image_size)
-        dense = [place for place, one in net.named_modules() if isinstance(one, (nn.Linear, nn.Conv2d))]
+        dense = [place for place, layer in net.named_modules() if isinstance(layer, (nn.Linear, nn.Conv2d))]
         library = tensors(net)
         super().__init__(stages_of(net, dense[-1]), library)
 
@@ -82,7 +82,7 @@ class Timm(Staged):
         stated = net.pretrained_cfg or {}
         _same_size(name, stated.get("input_size", (0, 0))[-1] if stated.get("fixed_input_size") else None, image_size)
         classifier = net.get_classifier()
-        place = next((place for place, one in net.named_modules() if one is classifier), None)
+        place = next((place for place, layer in net.named_modules() if layer is classifier), None)
         if place is None or isinstance(classifier, nn.Identity):
             raise ValueError(f"model.name={name} has no single classifier in timm: choose another network")
         _try_size(name, net, in_channels, image_size)
@@ -90,8 +90,8 @@ class Timm(Staged):
         super().__init__(stages_of(net, place), library)
 
 
-def _unknown(name: str, known: Sequence[str], listing: str) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+def _unknown(name: str, names: Sequence[str], listing: str) -> str:
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     cure = f"did you mean {' or '.join(near)}?" if near else f"{listing} lists them"
     return f"model.name={name} is no network of {listing.partition('.')[0]}: {cure}"
 
@@ -162,7 +162,7 @@ class _Blocks(fx.Tracer):
         super().__init__()
         self.classifier = classifier
         learning = [
-            name for name, one in net.named_children() if _learns(one) and not f"{classifier}.".startswith(name)
+            name for name, child in net.named_children() if _learns(child) and not f"{classifier}.".startswith(name)
         ]
         self.enters = len(learning) <= 3
 
@@ -185,7 +185,7 @@ def _fix_arguments(graph: fx.Graph) -> None:
     for given in [node for node in graph.nodes if node.op == "placeholder"][1:]:
         default = given.args[0] if given.args else None
         for user in list(given.users):
-            user.args, user.kwargs = (replaced(one, given, default) for one in (user.args, user.kwargs))
+            user.args, user.kwargs = (replaced(argument, given, default) for argument in (user.args, user.kwargs))
         graph.erase_node(given)
 
 

@@ -61,7 +61,7 @@ class DecoderStage(TranslatorDecoder):
         first = torch.full((len(mask), 1), START, device=mask.device)  # as each sentence begins
         _, cache = self._continued(first, source.values, mask, (), ())
         looked = _tensors(cache.cross_attention_cache)
-        none = tuple(one[:, :, :0] for one in _tensors(cache.self_attention_cache))
+        none = tuple(tensor[:, :, :0] for tensor in _tensors(cache.self_attention_cache))
         return Decoding((source.values, mask, *looked), none)
 
     def advance(self, words: Tensor, state: Decoding) -> tuple[Tensor, Decoding]:
@@ -76,10 +76,10 @@ class DecoderStage(TranslatorDecoder):
         return out.last_hidden_state * self.scale
 
     def _continued(
-        self, words: Tensor, source: Tensor, mask: Tensor, looked: Sequence[Tensor], said: Sequence[Tensor]
+        self, words: Tensor, source: Tensor, mask: Tensor, looked: Sequence[Tensor], written: Sequence[Tensor]
     ) -> tuple[Tensor, Any]:
         """Vectors of further words (N, t), and the library's keys and values of the source and of all words."""
-        cache = library().EncoderDecoderCache(_held(said), _held(looked))
+        cache = library().EncoderDecoderCache(_held(written), _held(looked))
         out = self.decoder(
             input_ids=words,
             encoder_hidden_states=source,
@@ -179,6 +179,6 @@ class EncoderDecoder(Translator):
             head=net.lm_head,  # (B, T, target_vocabulary)
         )
         super().__init__(stages)
-        ours = {id(tensor): one for one, tensor in self.state_dict(keep_vars=True).items()}
-        self.published_names = {one: ours[id(tensor)] for one, tensor in tensors(net).items() if id(tensor) in ours}
+        ours = {id(tensor): key for key, tensor in self.state_dict(keep_vars=True).items()}
+        self.published_names = {key: ours[id(tensor)] for key, tensor in tensors(net).items() if id(tensor) in ours}
         self.config, self.library_kind, self.makes_words = config, type(net), True

@@ -49,8 +49,8 @@ class LogMel(nn.Module):
             inside = x.mask()[:, :window]
             samples = x.values[:, :window].float().masked_fill(~inside, 0.0) / 32768
             samples = F.pad(samples, (0, window - samples.shape[1]))
-            found = torch.stft(samples, SIZE, HOP, window=shape.float(), return_complex=True)[..., :-1]
-            power = (found.abs() ** 2).contiguous()  # (B, SIZE / 2 + 1, frames)
+            spectrum = torch.stft(samples, SIZE, HOP, window=shape.float(), return_complex=True)[..., :-1]
+            power = (spectrum.abs() ** 2).contiguous()  # (B, SIZE / 2 + 1, frames)
             logs = (filters.float().T @ power).clamp(min=1e-10).log10()
             logs = torch.maximum(logs, logs.amax((1, 2), keepdim=True) - 8.0)
             values = ((logs + 4.0) / 4.0).transpose(1, 2).to(filters.dtype)

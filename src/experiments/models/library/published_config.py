@@ -70,14 +70,14 @@ def config_file(source: str | None) -> Path | None:
 
 def keep_published(source: str | None, run: Path) -> None:
     """Copies into a run's folder the files that say sizes and tokens, so that it needs the published folder no more."""
-    found = config_file(source)
+    file = config_file(source)
     target = run / "published"
-    if found is None or found.parent.resolve() == target.resolve():
+    if file is None or file.parent.resolve() == target.resolve():
         return
     target.mkdir(exist_ok=True)
     for name in KEPT:
-        if (found.parent / name).is_file():
-            shutil.copyfile(found.parent / name, target / name)
+        if (file.parent / name).is_file():
+            shutil.copyfile(file.parent / name, target / name)
 
 
 def _first_line(error: BaseException) -> str:
@@ -98,5 +98,5 @@ def sizes(**given: int | Sequence[int]) -> None:
         ValueError: naming the key.
     """
     for key, value in given.items():
-        if any(one < 1 for one in (value if isinstance(value, Sequence) else [value])):
+        if any(item < 1 for item in (value if isinstance(value, Sequence) else [value])):
             raise ValueError(f"model.{key}={value} must be 1 or more: try model.{key}=1")

@@ -48,18 +48,18 @@ class Segmenter(nn.Module):
         height, width = images.shape[-2:]
         below, right = -height % self.multiple, -width % self.multiple
         x = F.pad(images, (0, right, 0, below)) if below or right else images
-        found: list[Tensor] = []
+        maps: list[Tensor] = []
         for name in self.backbone:
             stage = self.get_submodule(name)
-            inner = {one.partition(".")[2] for one in self.reads if one.startswith(f"{name}.")}
+            inner = {read.partition(".")[2] for read in self.reads if read.startswith(f"{name}.")}
             if inner:
                 for block, layer in stage.named_children():
                     x = layer(x)
-                    found += [x] if block in inner else []
+                    maps += [x] if block in inner else []
             else:
                 x = stage(x)
-            found += [x] if name in self.reads else []
-        return _cut(self.head(found, (height + below, width + right)), height, width)
+            maps += [x] if name in self.reads else []
+        return _cut(self.head(maps, (height + below, width + right)), height, width)
 
     def fitted(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
         """Return a state dict of this network made of another's, or of a classifier's with the same backbone.
@@ -70,25 +70,27 @@ class Segmenter(nn.Module):
         """
         own = self.state_dict()
         same = {name: name for name in own}
-        names = max((same, self.published_names, self.backbone_names), key=lambda one: len(state.keys() & one.keys()))
-        found = {names.get(name, name): tensor for name, tensor in state.items()}
+        names = max(
+            (same, self.published_names, self.backbone_names), key=lambda spelling: len(state.keys() & spelling.keys())
+        )
+        named = {names.get(name, name): tensor for name, tensor in state.items()}
         head = [name for name in own if name.startswith("head.")]
-        if not any(name in found for name in head):
-            found = {name: tensor for name, tensor in found.items() if name.split(".")[0] in self.backbone}
-            return {name: own[name] for name in head} | found, head
+        if not any(name in named for name in head):
+            named = {name: tensor for name, tensor in named.items() if name.split(".")[0] in self.backbone}
+            return {name: own[name] for name in head} | named, head
         # An auxiliary head is of training alone: whether a file has one does not matter.
-        spare = {name: own[name] for name in head if name.startswith("head.auxiliary.") and name not in found}
-        found = {name: tensor for name, tensor in found.items() if name in own or not name.startswith(AUXILIARY)}
-        unlike = [name for name in head if name in found and found[name].shape != own[name].shape]
+        spare = {name: own[name] for name in head if name.startswith("head.auxiliary.") and name not in named}
+        named = {name: tensor for name, tensor in named.items() if name in own or not name.startswith(AUXILIARY)}
+        unlike = [name for name in head if name in named and named[name].shape != own[name].shape]
         layers = tuple(f"{layer}." for layer in self.class_layers)
         kept = [name for name in unlike if name.startswith(layers)]
-        return found | spare | {name: own[name] for name in kept}, kept
+        return named | spare | {name: own[name] for name in kept}, kept
 
 
 def _cut(x: Tensor | Supervised, height: int, width: int) -> Tensor | Supervised:
     if isinstance(x, Supervised):
         return Supervised(
-            x.values[..., :height, :width], tuple(one[..., :height, :width] for one in x.auxiliary), x.weight
+            x.values[..., :height, :width], tuple(scores[..., :height, :width] for scores in x.auxiliary), x.weight
         )
     return x if x.shape[-2:] == (height, width) else x[..., :height, :width]
 

@@ -21,10 +21,10 @@ class SmpHead(nn.Module):
         self.decoder = decoder
         self.classifier = classifier
 
-    def forward(self, found: list[Tensor], size: tuple[int, int]) -> Tensor:
+    def forward(self, maps: list[Tensor], size: tuple[int, int]) -> Tensor:
         """Outputs of all stages at 1/2 … 1/32 of the resolution -> logits (B, num_classes, H, W)."""
-        whole = found[0].new_empty(1, 0, *size)
-        return self.classifier(self.decoder([whole, *found]))  # the decoder looks at the image for its size alone
+        whole = maps[0].new_empty(1, 0, *size)
+        return self.classifier(self.decoder([whole, *maps]))  # the decoder looks at the image for its size alone
 
 
 class SmpUnet(Segmenter):

@@ -31,12 +31,12 @@ class DilatedHead(nn.Module):
         self.classifier = classifier
         self.auxiliary = auxiliary
 
-    def forward(self, found: list[Tensor], size: tuple[int, int]) -> Tensor | Supervised:
+    def forward(self, maps: list[Tensor], size: tuple[int, int]) -> Tensor | Supervised:
         """Return what the earlier stage, if it is read, and the last one give -> logits (B, num_classes, H, W)."""
-        logits = upsampled(self.classifier(found[-1]), size)
+        logits = upsampled(self.classifier(maps[-1]), size)
         if self.auxiliary is None or not self.training:
             return logits
-        return Supervised(logits, (upsampled(self.auxiliary(found[0]), size),), AUXILIARY)
+        return Supervised(logits, (upsampled(self.auxiliary(maps[0]), size),), AUXILIARY)
 
 
 class LiteHead(nn.Module):
@@ -46,9 +46,9 @@ class LiteHead(nn.Module):
         super().__init__()
         self.classifier = classifier
 
-    def forward(self, found: list[Tensor], size: tuple[int, int]) -> Tensor:
+    def forward(self, maps: list[Tensor], size: tuple[int, int]) -> Tensor:
         """Blocks at an eighth and a sixteenth of the resolution -> logits (B, num_classes, H, W)."""
-        return upsampled(self.classifier({"low": found[0], "high": found[1]}), size)
+        return upsampled(self.classifier({"low": maps[0], "high": maps[1]}), size)
 
 
 class TorchvisionSegmenter(Segmenter):
@@ -102,7 +102,7 @@ class TorchvisionSegmenter(Segmenter):
         else:
             head = DilatedHead(net.classifier, net.aux_classifier)
             layers = [("classifier", net.classifier), ("auxiliary", net.aux_classifier)]
-            classes = [f"head.{name}.{len(one) - 1}" for name, one in layers if one is not None]
+            classes = [f"head.{name}.{len(stack) - 1}" for name, stack in layers if stack is not None]
         super().__init__(stages, head, reads, {}, names, classes)
         self.published_names = _published(self, library)
 

@@ -183,7 +183,7 @@ class Whisper(nn.Module):
         self.source = source
         self.words, self.window, self.positions = words, window, int(config.max_target_positions)
         ours = {id(tensor): name for name, tensor in self.state_dict(keep_vars=True).items()}
-        library = {name: ours[id(one)] for name, one in tensors(net).items() if id(one) in ours}
+        library = {name: ours[id(tensor)] for name, tensor in tensors(net).items() if id(tensor) in ours}
         library["encoder.embed_positions.weight"] = "convolutions.positions"
         self.published_names = library | {f"model.{name}": ours for name, ours in library.items()}
         self.unused_names = ("proj_out.",)  # the matrix of the tokens once more
@@ -198,13 +198,16 @@ class Whisper(nn.Module):
         dtype = torch.get_autocast_dtype(device)
         if not torch.is_autocast_enabled(device) or torch.is_grad_enabled():
             return self
-        same: dict[int, Any] = {id(one): one for one in (self.words, *self.parameters(), *self.buffers())}
+        same: dict[int, Any] = {id(tensor): tensor for tensor in (self.words, *self.parameters(), *self.buffers())}
         for layer in self.modules():
             if isinstance(layer, nn.Linear):
-                same |= {id(one): nn.Parameter(one.to(dtype), requires_grad=False) for one in layer.parameters()}
-        found = copy.deepcopy(self, same)
-        found.head.matrix = matrix.detach().to(dtype)
-        return found
+                same |= {
+                    id(parameter): nn.Parameter(parameter.to(dtype), requires_grad=False)
+                    for parameter in layer.parameters()
+                }
+        copied = copy.deepcopy(self, same)
+        copied.head.matrix = matrix.detach().to(dtype)
+        return copied
 
     def keep(self, folder: Path) -> None:
         """Writes what a run needs besides its weights: the sizes and the tokenizer that were published."""

@@ -38,8 +38,8 @@ class DecoderLayer(nn.Module):
     def listen(self, encoded: Tensor) -> list[Tensor]:
         """Keys and values of the sound, (B, heads, steps, width)."""
         sound: Any = self.layer.encoder_attn
-        found = (self._heads(sound.k_proj(encoded)), self._heads(sound.v_proj(encoded)))
-        return [one.contiguous() for one in found]  # read at every token, four times as fast in bf16
+        projected = (self._heads(sound.k_proj(encoded)), self._heads(sound.v_proj(encoded)))
+        return [tensor.contiguous() for tensor in projected]  # read at every token, four times as fast in bf16
 
     def _asks(self, values: Tensor, part: str, rows: int) -> Tensor:
         """Queries to the sound; rows that share a recording stand side by side: (B, heads, rows · n, width)."""
@@ -54,14 +54,14 @@ class DecoderLayer(nn.Module):
         drop = layer.self_attn.dropout if self.training else 0.0
         normed = layer.self_attn_layer_norm(values)
         asks = self._heads(layer.self_attn.q_proj(normed))
-        keys, found = self._heads(layer.self_attn.k_proj(normed)), self._heads(layer.self_attn.v_proj(normed))
+        keys, looked_at = self._heads(layer.self_attn.k_proj(normed)), self._heads(layer.self_attn.v_proj(normed))
         if before[0].shape[2]:
-            keys, found = torch.cat([before[0], keys], 2), torch.cat([before[1], found], 2)
+            keys, looked_at = torch.cat([before[0], keys], 2), torch.cat([before[1], looked_at], 2)
         count, total = asks.shape[2], keys.shape[2]
         mask = None
         if count > 1:
             mask = torch.ones(count, total, dtype=torch.bool, device=values.device).tril(total - count)
-        out = attend(asks, keys, found, mask, drop)
+        out = attend(asks, keys, looked_at, mask, drop)
         values = values + self._dropped(layer.self_attn.out_proj(out.transpose(1, 2).flatten(2)))
 
         rows = len(sound[0])
@@ -71,7 +71,7 @@ class DecoderLayer(nn.Module):
         values = values + self._dropped(layer.encoder_attn.out_proj(out.transpose(1, 2).flatten(2)))
 
         inner = layer.activation_fn(layer.fc1(layer.final_layer_norm(values)))
-        return values + self._dropped(layer.fc2(self._dropped(inner))), [keys, found]
+        return values + self._dropped(layer.fc2(self._dropped(inner))), [keys, looked_at]
 
     def _dropped(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.layer.dropout, self.training)  # type: ignore[arg-type]

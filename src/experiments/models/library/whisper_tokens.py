@@ -99,9 +99,9 @@ class PublishedTokens:
         self.names = names
         multilingual = settings.get("is_multilingual", self.size >= MULTILINGUAL)
         self.languages = {
-            found[1]: token
+            match[1]: token
             for name, token in names.items()
-            if multilingual and (found := re.fullmatch(r"<\|([a-z]{2,3})\|>", name))
+            if multilingual and (match := re.fullmatch(r"<\|([a-z]{2,3})\|>", name))
         }
         self.no_times = names.get("<|notimestamps|>")
         # The times stand behind <|notimestamps|>, named or not.
@@ -109,9 +109,9 @@ class PublishedTokens:
         self.first_time = times if times is not None and times < self.size else None
         latest = settings.get("max_initial_timestamp_index")
         self.latest_start = int(latest) if latest is not None else None
-        self.suppressed = [int(one) for one in settings.get("suppress_tokens") or []]
+        self.suppressed = [int(token) for token in settings.get("suppress_tokens") or []]
         self.suppressed_first = [
-            int(one) for one in settings.get("begin_suppress_tokens") or config.begin_suppress_tokens or []
+            int(token) for token in settings.get("begin_suppress_tokens") or config.begin_suppress_tokens or []
         ]
         self.specials = {token for name, token in names.items() if re.fullmatch(r"<\|.*\|>", name)}
 
@@ -122,7 +122,7 @@ class PublishedTokens:
         Raises:
             ValueError: for what it does not know.
         """
-        found = [self.start]
+        tokens = [self.start]
         if language is not None and self.languages and language not in self.languages:
             languages = ", ".join(sorted(self.languages))
             raise ValueError(f"task.language={language} is no language of this network: choose one of {languages}")
@@ -132,10 +132,10 @@ class PublishedTokens:
             if translate:
                 raise ValueError("task.translate=true: this network knows English alone: set task.translate=false")
         elif language is not None:
-            found += [self.languages[language], self.names["<|translate|>" if translate else "<|transcribe|>"]]
+            tokens += [self.languages[language], self.names["<|translate|>" if translate else "<|transcribe|>"]]
         if times and self.first_time is None:
             raise ValueError("task.timestamps=true: the tokenizer has no <|notimestamps|>: set task.timestamps=false")
-        return found if times or self.no_times is None else [*found, self.no_times]
+        return tokens if times or self.no_times is None else [*tokens, self.no_times]
 
     def context(self, text: str) -> list[int]:
         """Tokens of what was said before, which stand before the prompt."""
@@ -153,7 +153,7 @@ class PublishedTokens:
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of some tokens; those that stand for no text are left out."""
         times = self.size if self.first_time is None else self.first_time
-        return self.tokenizer.decode([one for one in tokens if one < times and one not in self.specials])
+        return self.tokenizer.decode([token for token in tokens if token < times and token not in self.specials])
 
 
 def _generation(folder: Path) -> dict[str, Any]:

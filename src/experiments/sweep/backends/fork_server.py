@@ -96,7 +96,7 @@ class _Server:
         self.tell({"started": message["run"], "pid": pid})
 
     def send(self, key: str, number: int, how: Callable[[int, int], None]) -> None:
-        for pid in [pid for pid, known in self.jobs.items() if known == key]:
+        for pid in [pid for pid, held_key in self.jobs.items() if held_key == key]:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 how(pid, number)
 
@@ -122,9 +122,9 @@ def _import_all(modules: Sequence[str], lean: bool) -> None:
 
     import_lightning(lean)
     for name in modules:
-        for one in (name, *_COMPANIONS.get(name, ())):
+        for module in (name, *_COMPANIONS.get(name, ())):
             with contextlib.suppress(Exception):
-                importlib.import_module(one)
+                importlib.import_module(module)
     with contextlib.suppress(Exception):
         _look_up()
     gc.freeze()  # the jobs' collections leave alone, and shared, what is there now

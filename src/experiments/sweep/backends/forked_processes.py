@@ -136,9 +136,9 @@ class ForkedProcesses:
         if self._server is None:
             return ""
         self._server.stop()
-        said, self._server = self._server.said, None
-        said.seek(0)
-        return said.read().decode(errors="replace").strip()[-2000:]
+        server, self._server = self._server.said, None
+        server.seek(0)
+        return server.read().decode(errors="replace").strip()[-2000:]
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self._server is not None

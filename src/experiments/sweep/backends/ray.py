@@ -140,8 +140,8 @@ class RayEngine:
         del self.jobs[key]
 
     def signal(self, key: str, signum: int) -> None:
-        if any(one == key for one, _ in self.requested):
-            self.requested = [(one, work) for one, work in self.requested if one != key]
+        if any(wanted == key for wanted, _ in self.requested):
+            self.requested = [(wanted, work) for wanted, work in self.requested if wanted != key]
             self.events.append(Withdrawn(key))
             return
         job = self.jobs.get(key)

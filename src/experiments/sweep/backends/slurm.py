@@ -116,10 +116,10 @@ def _whole(value: Any) -> bool:
 def _touched(folder: Path) -> tuple[int, int] | None:
     """Return what changes in a run's folder when its job starts; None where none ever did."""
     try:
-        found = (folder / "job.log").stat()
+        stat = (folder / "job.log").stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size
+    return stat.st_mtime_ns, stat.st_size
 
 
 @dataclass

@@ -10,22 +10,22 @@ from collections.abc import Sequence
 
 def plain(text: str) -> str:
     """Without capitals, punctuation, articles and further spaces."""
-    lowered = "".join(one for one in text.lower() if one not in string.punctuation)
+    lowered = "".join(letter for letter in text.lower() if letter not in string.punctuation)
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", lowered).split())
 
 
 def exact_match(answer: str, right: Sequence[str]) -> float:
     """1 where the answer is one of the right ones, else 0; no right one means that there is no answer."""
-    return float(any(plain(answer) == plain(one) for one in right or [""]))
+    return float(any(plain(answer) == plain(truth) for truth in right or [""]))
 
 
 def overlap(answer: str, right: Sequence[str]) -> float:
     """Return the best F1 of the answer's words with those of a right one."""
-    return max(_overlap(plain(answer).split(), plain(one).split()) for one in right or [""])
+    return max(_overlap(plain(answer).split(), plain(truth).split()) for truth in right or [""])
 
 
-def _overlap(said: list[str], truth: list[str]) -> float:
-    if not said or not truth:  # no answer agrees with no answer alone
-        return float(said == truth)
-    same = sum((Counter(said) & Counter(truth)).values())
-    return 2 * same / (len(said) + len(truth))
+def _overlap(answer: list[str], truth: list[str]) -> float:
+    if not answer or not truth:  # no answer agrees with no answer alone
+        return float(answer == truth)
+    same = sum((Counter(answer) & Counter(truth)).values())
+    return 2 * same / (len(answer) + len(truth))

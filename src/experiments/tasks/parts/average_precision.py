@@ -68,27 +68,27 @@ class AveragePrecision(Metric):
         names = ["map", "map50", "map75", *sizes[:3], "recall", *recalls, *sizes[3:]]
         return [f"{self.prefix}{name}" for name in names]
 
-    def update(self, found: Sequence[Mapping[str, Tensor]], target: Sequence[Mapping[str, Tensor]]) -> None:
+    def update(self, detections: Sequence[Mapping[str, Tensor]], target: Sequence[Mapping[str, Tensor]]) -> None:
         """Adds images: what was found in each (boxes, labels, scores, perhaps masks), and what there is."""
         several = torch.distributed.is_available() and torch.distributed.is_initialized()
         before = (torch.distributed.get_rank() if several else 0) << 32
-        for one, true in zip(found, target, strict=True):
+        for detected, true in zip(detections, target, strict=True):
             # Differs between processes, and in their order: of equal scores the first image comes first, as for one process.
             image = before + int(self.images)
-            self._add("found", image, one, one["scores"], torch.zeros_like(one["scores"]))
+            self._add("found", image, detected, detected["scores"], torch.zeros_like(detected["scores"]))
             zeros = torch.zeros(len(true["labels"]))
             self._add("true", image, true, true.get("iscrowd", zeros), true.get("area", zeros))
             self.images += 1
 
-    def _add(self, side: str, image: int, one: Mapping[str, Tensor], value: Tensor, area: Tensor) -> None:
-        boxes = one["boxes"]
+    def _add(self, side: str, image: int, objects: Mapping[str, Tensor], value: Tensor, area: Tensor) -> None:
+        boxes = objects["boxes"]
         lengths = torch.zeros(len(boxes), 3)
         text = np.zeros(0, np.uint8)
         if self.masks:
-            runs = encoded(one["masks"])
+            runs = encoded(objects["masks"])
             text = np.frombuffer(b"".join(run["counts"] for run in runs), np.uint8)
             lengths = torch.tensor([[*run["size"], len(run["counts"])] for run in runs]).view(-1, 3)
-        columns = [torch.full((len(boxes), 1), image), boxes, one["labels"][:, None], value[:, None], area[:, None]]
+        columns = [torch.full((len(boxes), 1), image), boxes, objects["labels"][:, None], value[:, None], area[:, None]]
         rows = torch.cat([part.to("cpu", torch.float64) for part in (*columns, lengths)], dim=1)
         exact = torch.float32 if self.device.type == "mps" else torch.float64
         getattr(self, f"{side}_rows").append(rows.to(self.device, exact))
@@ -98,12 +98,12 @@ class AveragePrecision(Metric):
         """Return every name of `names`."""
         from faster_coco_eval import COCO, COCOeval_faster  # type: ignore[import-untyped]
 
-        true, found = self._rows("true"), self._rows("found")
-        images = sorted({row["image_id"] for row in (*true, *found)})
+        true, detected = self._rows("true"), self._rows("found")
+        images = sorted({row["image_id"] for row in (*true, *detected)})
         if not true:
             return {name: torch.tensor(float("nan")) for name in self.names}
         sides = []
-        for rows in (true, found):
+        for rows in (true, detected):
             side = COCO()
             side.dataset = {
                 "images": [{"id": image, "height": 0, "width": 0} for image in images],

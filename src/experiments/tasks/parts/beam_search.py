@@ -83,7 +83,7 @@ def beam_search(
                 score = float(normalised(top[at, rank], length, penalty))
                 finished[alive[at]].append(Hypothesis(written[at, rows[at, rank]].tolist(), score))
         going = (ends.long() * top.shape[1] + torch.arange(top.shape[1], device=device)).argsort(1)[:, :beams]
-        scores, rows, tokens = (one.gather(1, going) for one in (top.masked_fill(ends, -torch.inf), rows, tokens))
+        scores, rows, tokens = (tensor.gather(1, going) for tensor in (top.masked_fill(ends, -torch.inf), rows, tokens))
         written = torch.cat([written.gather(1, rows[:, :, None].expand(-1, -1, length - 1)), tokens[:, :, None]], dim=2)
         stay = []
         for at, sentence in enumerate(alive):
@@ -107,4 +107,4 @@ def beam_search(
             state = state.take(flat.view(-1, beams)[kept].flatten())
             alive = [alive[at] for at in stay]
         words = tokens.flatten()
-    return [sorted(one, key=lambda each: -each.score)[:best] for one in finished]
+    return [sorted(hypotheses, key=lambda each: -each.score)[:best] for hypotheses in finished]

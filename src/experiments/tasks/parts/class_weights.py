@@ -29,7 +29,7 @@ def class_weights(given: Sequence[float] | str | None, counts: Sequence[int] | N
         return seen.sum() / ((seen > 0).sum() * seen.clamp(min=1))
     if isinstance(given, str):
         raise UserError(f"task.class_weights={given} is unknown: use null, balanced, or one weight a class")
-    weights = torch.tensor([float(one) for one in given])
+    weights = torch.tensor([float(weight) for weight in given])
     if len(weights) != classes:
         raise UserError(
             f"task.class_weights has {len(weights)} values and the data {classes} classes: give one weight a class"

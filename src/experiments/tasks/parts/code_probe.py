@@ -37,8 +37,8 @@ def probe(
         counts: numbers of labelled examples; the accuracy for the first is a metric.
     """
     values = {}
-    for prefix, (known, new) in (("", ours), ("pca_", pca)):
-        values[f"{prefix}knn_accuracy"] = knn_accuracy(known, labels[0], new[:2000], labels[1][:2000])
+    for prefix, (known_codes, new) in (("", ours), ("pca_", pca)):
+        values[f"{prefix}knn_accuracy"] = knn_accuracy(known_codes, labels[0], new[:2000], labels[1][:2000])
         values[f"{prefix}trustworthiness"] = trustworthiness(pixels[1][:1000], new[:1000])
     features = {"codes": ours, "PCA": pca, "pixels": (pixels[0].flatten(1), pixels[1].flatten(1))}
     possible = usable(counts, labels[0])
@@ -50,8 +50,8 @@ def probe(
             scores[f"{name}, {kind}" if kind else name] = some
             if possible and possible[0] == counts[0]:
                 values[f"{names[name]}few_labels_{'nearest_' if kind else ''}accuracy"] = some[0]
-    found = {"few_labels": {"labels": possible, **scores}}
-    return values, found, {"few_labels": lambda: _draw(possible, scores)} if possible else {}
+    figures = {"few_labels": {"labels": possible, **scores}}
+    return values, figures, {"few_labels": lambda: _draw(possible, scores)} if possible else {}
 
 
 def _draw(counts: Sequence[int], scores: Mapping[str, Sequence[float]]) -> Figure:

@@ -88,7 +88,7 @@ class Gaussian:
     def own(self, taken: Tensor) -> Tensor:
         if self.limits is None:
             return taken
-        low, high = (one.to(taken.device) for one in self.limits)
+        low, high = (bound.to(taken.device) for bound in self.limits)
         return ((taken - low) / (high - low) * 2 - 1).clamp(-1, 1)
 
 
@@ -210,7 +210,7 @@ class Acting(Task):
             values["success"] = results["successes"].mean()
         self.log_dict({f"{split}/{name}": value.float() for name, value in values.items()})
         if split == "test":
-            self.tested = {"returns": returns.tolist(), "lengths": [int(one) for one in results["lengths"]]}
+            self.tested = {"returns": returns.tolist(), "lengths": [int(length) for length in results["lengths"]]}
 
     def draw_episode(self, trace: tuple[np.ndarray, np.ndarray, np.ndarray]) -> Figure:
         """Observations (T, F), actions and rewards over the steps of an episode."""
@@ -227,8 +227,8 @@ class Acting(Task):
             spread = spread * self.normalise.observed.scale.cpu().numpy()
         first, second = sorted(np.argsort(-spread)[:2].tolist())
         ends: list[tuple[float, float]] = []
-        for one in (first, second):
-            low, high = float(observations[:, one].min()), float(observations[:, one].max())
+        for axis in (first, second):
+            low, high = float(observations[:, axis].min()), float(observations[:, axis].max())
             ends.append((low - 0.25 * (high - low) - 1e-3, high + 0.25 * (high - low) + 1e-3))
         across, up = (np.linspace(low, high, _GRID) for low, high in ends)
         grid = np.tile(np.median(observations, 0), (_GRID * _GRID, 1)).astype(np.float32)
@@ -240,7 +240,7 @@ class Acting(Task):
             shown = parameters.softmax(-1).numpy()
         else:
             shown = self.distribution.taken(self.distribution.choose(parameters, None))[:, :1].numpy()
-        names = [self.spec.observations[one] for one in (first, second)]
+        names = [self.spec.observations[number] for number in (first, second)]
         values = shown.reshape(_GRID, _GRID, -1)
         return policy(
             values, (ends[0], ends[1]), names, self.spec.actions, self.spec.discrete, observations[:, [first, second]]

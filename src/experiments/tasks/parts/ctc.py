@@ -78,12 +78,12 @@ def prefix_beam(log_probabilities: Tensor, beam: int) -> list[list[int]]:
 
 def _trace(history: list[tuple[Tensor, Tensor]], row: int, place: int) -> list[int]:
     """Return the symbols of one prefix, from its last step back to the first."""
-    found = []
+    symbols = []
     for parent, letter in reversed(history):
         if symbol := int(letter[row, place]):
-            found.append(symbol)
+            symbols.append(symbol)
         place = int(parent[row, place])
-    return found[::-1]
+    return symbols[::-1]
 
 
 def word_times(log_probabilities: Tensor, symbols: Sequence[str], seconds: float) -> list[tuple[float, float, str]]:
@@ -119,4 +119,4 @@ def lines_of(words: Sequence[tuple[float, float, str]], pause: float = 0.7, most
             lines[-1] |= {"end": end, "text": f"{lines[-1]['text']} {text}"}
         else:
             lines.append({"start": start, "end": end, "text": text})
-    return [{"start": round(one["start"], 2), "end": round(one["end"], 2), "text": one["text"]} for one in lines]
+    return [{"start": round(line["start"], 2), "end": round(line["end"], 2), "text": line["text"]} for line in lines]

@@ -20,27 +20,29 @@ Entity = tuple[str, int, int]  # type, first word, the word behind the last
 
 def is_scheme(classes: Iterable[str]) -> bool:
     """Tell whether labels mark entities: `O`, and `B-type`, `I-type` and the like."""
-    return all(one == OUTSIDE or (one[:2] in [f"{prefix}-" for prefix in PREFIXES] and len(one) > 2) for one in classes)
+    return all(
+        label == OUTSIDE or (label[:2] in [f"{prefix}-" for prefix in PREFIXES] and len(label) > 2) for label in classes
+    )
 
 
 def types(classes: Iterable[str]) -> tuple[str, ...]:
     """Return the types of entities that labels mark, sorted."""
-    return tuple(sorted({one[2:] for one in classes if one != OUTSIDE}))
+    return tuple(sorted({label[2:] for label in classes if label != OUTSIDE}))
 
 
 def entities(tags: Sequence[str]) -> list[Entity]:
     """Return the entities of a sentence in order; a type that begins with `I` begins one, as in conlleval."""
-    found: list[Entity] = []
+    spans: list[Entity] = []
     before, kind, start = OUTSIDE, "", 0
     for place, tag in enumerate([*tags, OUTSIDE]):
         prefix, _, type_ = tag.partition("-") if tag != OUTSIDE else (OUTSIDE, "", "")
         if before != OUTSIDE and (before in "ES" or prefix in ("B", "S", OUTSIDE) or type_ != kind):
-            found.append((kind, start, place))
+            spans.append((kind, start, place))
             before = OUTSIDE
         if prefix != OUTSIDE and before == OUTSIDE:
             start = place
         before, kind = prefix, type_
-    return found
+    return spans
 
 
 class EntityScore(Metric):
@@ -69,8 +71,10 @@ class EntityScore(Metric):
         number = {name: place for place, name in enumerate(self.types)}
         counts = torch.zeros(3, len(self.types), dtype=torch.int64)
         for first, end in pairwise(firsts):
-            found, there = (set(entities([self.classes[one] for one in row[first:end]])) for row in (guessed, true))
-            for line, some in enumerate((found & there, found, there)):
+            guessed_entities, there = (
+                set(entities([self.classes[label] for label in row[first:end]])) for row in (guessed, true)
+            )
+            for line, some in enumerate((guessed_entities & there, guessed_entities, there)):
                 for kind, _, _ in some:
                     counts[line, number[kind]] += 1
         self.counts += counts.to(self.counts.device)
@@ -81,9 +85,9 @@ class EntityScore(Metric):
 
 def scores(counts: Tensor) -> dict[str, Tensor]:
     """Precision, recall and F1 of counts (3,) or (3, types) of what is right, found and true; 0 where nothing was there."""
-    right, found, true = counts.double()
+    right, guessed, true = counts.double()
     return {
-        "precision": right / found.clamp(min=1),
+        "precision": right / guessed.clamp(min=1),
         "recall": right / true.clamp(min=1),
-        "f1": 2 * right / (found + true).clamp(min=1),
+        "f1": 2 * right / (guessed + true).clamp(min=1),
     }

@@ -34,4 +34,4 @@ def _seeds(images: Tensor) -> list[int]:
     places = torch.arange(1, steps.shape[1] + 1, device=steps.device)
     places = places * 2654435761 % 4294967291  # a factor of its own for each pixel
     sums: list[int] = (steps * places).sum(1).tolist()
-    return [abs(one) % 2**62 for one in sums]
+    return [abs(number) % 2**62 for number in sums]

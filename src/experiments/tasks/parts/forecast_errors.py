@@ -92,8 +92,8 @@ class MASE(ForecastError):
     the training split. Columns in which that made no error count nothing."""
 
     def compute(self) -> Tensor:
-        known: Tensor = self.naive_error > 0  # type: ignore[assignment, operator]
-        return self._mean_of((self.absolute / self.naive_error)[:, known])  # type: ignore[operator]
+        moving: Tensor = self.naive_error > 0  # type: ignore[assignment, operator]
+        return self._mean_of((self.absolute / self.naive_error)[:, moving])  # type: ignore[operator]
 
 
 class SMAPE(ForecastError):

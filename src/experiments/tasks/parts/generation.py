@@ -102,7 +102,9 @@ class Writing:
         for word in words:
             key, _, value = word.partition("=")
             if key not in self.__dataclass_fields__ or not value:
-                raise UserError(f"{name} {word}: write {' or '.join(f'{one}=…' for one in self.__dataclass_fields__)}")
+                raise UserError(
+                    f"{name} {word}: write {' or '.join(f'{field}=…' for field in self.__dataclass_fields__)}"
+                )
             given[key] = _parsed(value)
         return replace(self, **given).checked(name)
 
@@ -251,8 +253,8 @@ def _by_beams(
     longest = torch.full_like(prompts.lengths, how.length)
     if sees:
         longest = longest.minimum(sees - prompts.lengths + 1)
-    found = beam_search(
+    hypotheses = beam_search(
         _AfterPrompts(model), prompts, beams=how.beams, penalty=how.length_penalty, longest=longest,
         never=tuple(never), end=-1 if end is None else end,
     )  # fmt: skip
-    return [best[0].tokens for best in found]
+    return [best[0].tokens for best in hypotheses]

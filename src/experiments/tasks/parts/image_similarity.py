@@ -50,8 +50,8 @@ def ssim(prediction: Tensor, target: Tensor) -> Tensor:
     var_y = correction * (local(y * y) - mean_y * mean_y)
     both = correction * (local(x * y) - mean_x * mean_y)
     c1, c2 = 0.01**2, 0.03**2
-    found = (2 * mean_x * mean_y + c1) * (2 * both + c2) / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
-    return found.flatten(1).mean(1)
+    similarity = (2 * mean_x * mean_y + c1) * (2 * both + c2) / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
+    return similarity.flatten(1).mean(1)
 
 
 class PictureMean(Metric):

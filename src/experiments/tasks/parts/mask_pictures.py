@@ -12,7 +12,7 @@ from experiments.tasks.report import Attachment
 
 def palette(colours: Sequence[str]) -> np.ndarray:
     """Colours "#rrggbb" as (K, 3) uint8."""
-    return np.array([[int(one[at : at + 2], 16) for at in (1, 3, 5)] for one in colours], np.uint8)
+    return np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in colours], np.uint8)
 
 
 def mask_file(mask: np.ndarray, colours: Sequence[str]) -> Attachment:

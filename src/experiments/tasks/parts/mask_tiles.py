@@ -48,11 +48,11 @@ def by_tiles(function: Callable[[Tensor], Tensor], image: Tensor, tile: tuple[in
     covered = torch.zeros(height, width)
     corners = [(y, x) for y in places(height, tall, overlap) for x in places(width, wide, overlap)]
     for some in _groups(corners):
-        found = function(torch.cat([image[:, :, y : y + tall, x : x + wide] for y, x in some])).float().cpu()
+        scores = function(torch.cat([image[:, :, y : y + tall, x : x + wide] for y, x in some])).float().cpu()
         if total is None:
-            total = torch.zeros(found.shape[1], height, width)
-        for (y, x), one in zip(some, found, strict=True):
-            total[:, y : y + tall, x : x + wide] += weight * one
+            total = torch.zeros(scores.shape[1], height, width)
+        for (y, x), patch in zip(some, scores, strict=True):
+            total[:, y : y + tall, x : x + wide] += weight * patch
             covered[y : y + tall, x : x + wide] += weight
     assert total is not None
     return total / covered
@@ -70,11 +70,11 @@ def largest(scores: Tensor, size: tuple[int, int]) -> Tensor:
     """
     best: Tensor | None = None
     winner = torch.zeros(size, dtype=torch.uint8)
-    for number, one in enumerate(scores):
+    for number, plane in enumerate(scores):
         values = (
-            one
-            if one.shape == size
-            else torch.nn.functional.interpolate(one[None, None], size=size, mode="bilinear")[0, 0]
+            plane
+            if plane.shape == size
+            else torch.nn.functional.interpolate(plane[None, None], size=size, mode="bilinear")[0, 0]
         )
         if best is None:
             best = values.clone()

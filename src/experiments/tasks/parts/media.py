@@ -69,7 +69,7 @@ class Pictures:
     def answers(self, clean: Tensor, restored: Tensor) -> list[dict[str, Any]]:
         """Errors of each image and its reconstruction as a picture."""
         scores = zip(mse(restored, clean).tolist(), psnr(restored, clean).tolist(), restored, strict=True)
-        return [{"mse": error, "psnr": ratio, "reconstruction": picture(one)} for error, ratio, one in scores]
+        return [{"mse": error, "psnr": ratio, "reconstruction": picture(image)} for error, ratio, image in scores]
 
 
 class SeriesMedium:
@@ -120,12 +120,12 @@ class SeriesMedium:
         out = []
         scaled = (restored - self.mean.to(restored)) / self.std.to(restored)
         errors = mse(scaled, clean).tolist()
-        for error, true, one, values in zip(errors, clean, scaled, restored.tolist(), strict=True):
+        for error, true, scaled_image, values in zip(errors, clean, scaled, restored.tolist(), strict=True):
             text = io.StringIO()
             writer = csv.writer(text, lineterminator="\n")
             writer.writerow(map(cell, self.columns))
             writer.writerows([f"{value:.6g}" for value in row] for row in values)
-            drawn = png(self.draw(true[None], one[None]))
+            drawn = png(self.draw(true[None], scaled_image[None]))
             table, image = Attachment(".csv", text.getvalue().encode()), Attachment(".png", drawn)
             out.append({"mse": error, "reconstruction": table, "picture": image})
         return out

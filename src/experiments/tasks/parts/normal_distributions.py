@@ -14,8 +14,8 @@ def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 def frechet(first: Tensor, second: Tensor) -> float:
     """Squared Fréchet distance of normal distributions fitted to two sets of features, each (N, D) (Heusel et al., 2017)."""
-    means = [one.double().mean(0) for one in (first, second)]
-    a, b = (torch.cov(one.double().t()) for one in (first, second))
+    means = [rows.double().mean(0) for rows in (first, second)]
+    a, b = (torch.cov(rows.double().t()) for rows in (first, second))
     # The trace of (a b)^½ is that of (a^½ b a^½)^½, which is symmetric.
     values, vectors = torch.linalg.eigh(a)
     root = vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.t()

@@ -35,13 +35,13 @@ class Mistakes:
         self.kinds: Counter[str] = Counter()
         self.overlaps: list[float] = []
 
-    def add(self, found: Mapping[str, Tensor], true: Mapping[str, Tensor]) -> dict[str, list[int]]:
+    def add(self, detected: Mapping[str, Tensor], true: Mapping[str, Tensor]) -> dict[str, list[int]]:
         """Adds one image; the places of its found objects that are right and wrong, and of true ones that are missed.
 
         The surest are matched first, each with the true box that it overlaps most and nobody has yet.
         """
-        sure = found["scores"] >= self.threshold
-        boxes, labels = found["boxes"][sure].float().cpu(), found["labels"][sure].cpu()
+        sure = detected["scores"] >= self.threshold
+        boxes, labels = detected["boxes"][sure].float().cpu(), detected["labels"][sure].cpu()
         crowd = (
             true["iscrowd"].bool().cpu() if "iscrowd" in true else torch.zeros(len(true["labels"]), dtype=torch.bool)
         )
@@ -77,5 +77,5 @@ class Mistakes:
         return seen
 
 
-def on_cpu(one: Mapping[str, Tensor]) -> Found:
-    return {key: value.detach().cpu() for key, value in one.items()}
+def on_cpu(tensors: Mapping[str, Tensor]) -> Found:
+    return {key: value.detach().cpu() for key, value in tensors.items()}

@@ -18,8 +18,8 @@ def confusions(prediction: Tensor, target: Tensor, classes: int) -> Tensor:
     place = place + torch.arange(count, device=target.device).view(-1, 1, 1) * classes**2
     inside = (target >= 0) & (target < classes)
     place = torch.where(inside, place, count * classes**2).flatten()
-    found = torch.bincount(place, minlength=count * classes**2 + 1)
-    return found[:-1].view(count, classes, classes)
+    counts = torch.bincount(place, minlength=count * classes**2 + 1)
+    return counts[:-1].view(count, classes, classes)
 
 
 def ious(counts: Tensor) -> Tensor:
@@ -123,8 +123,8 @@ class BoundaryF1(Metric):
         there = torch.unique(torch.cat([guess.flatten(), target.flatten()]))
         for label in there[there < self.classes].tolist():
             ours, theirs = boundary(guess, label) & of_a_class, boundary(target, label) & of_a_class
-            found = [ours & near(theirs, radius), ours, theirs & near(ours, radius), theirs]
-            self.hits[label] += torch.stack([one.sum() for one in found])
+            borders = [ours & near(theirs, radius), ours, theirs & near(ours, radius), theirs]
+            self.hits[label] += torch.stack([border.sum() for border in borders])
 
     def compute(self) -> Tensor:
         hits: Any = self.hits.double()

@@ -53,7 +53,7 @@ def pixel_loss(name: str, class_weights: Tensor | None, ignored: int, gamma: flo
         ignored, or of Dice the number of images that have such pixels.
     """
 
-    def one(part: str, logits: Tensor, target: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+    def part_loss(part: str, logits: Tensor, target: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
         seen = target.ne(ignored)
         if part == "dice":
             judged = seen.flatten(1).any(1).to(torch.float32)  # (B,)
@@ -72,7 +72,8 @@ def pixel_loss(name: str, class_weights: Tensor | None, ignored: int, gamma: flo
 
     def added(logits: Tensor, target: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
         sums, heavy = (
-            torch.stack(some) for some in zip(*(one(part, logits, target, weights) for part in parts), strict=True)
+            torch.stack(some)
+            for some in zip(*(part_loss(part, logits, target, weights) for part in parts), strict=True)
         )
         return torch.where(heavy > 0, sums / heavy.clamp(min=SMOOTH), 0.0), heavy
 

@@ -36,7 +36,9 @@ class RunningSums:
         if not self.sums:
             dtype = torch.float32 if loss.device.type == "mps" else torch.float64
             values = {"loss": loss, **sums}
-            self.sums = {name: torch.zeros(one.shape, dtype=dtype, device=loss.device) for name, one in values.items()}
+            self.sums = {
+                name: torch.zeros(tensor.shape, dtype=dtype, device=loss.device) for name, tensor in values.items()
+            }
         if weight is None:
             self.sums["loss"].add_(loss, alpha=examples)
         else:  # a batch without weight has no mean

@@ -47,7 +47,9 @@ class Scheduled:
             horizon = horizon._replace(mode=direction(monitor, "scheduler"), monitor=monitor)
         try:
             if "schedulers" in given:  # SequentialLR, ChainedScheduler: each is made with the optimizer, too
-                parts = [one(optimizer) if callable(one) else one for one in given["schedulers"]]
+                parts = [
+                    scheduler(optimizer) if callable(scheduler) else scheduler for scheduler in given["schedulers"]
+                ]
                 made = self.make(optimizer=optimizer, schedulers=parts)
             else:
                 made = self.make(optimizer, **self._filled_in(horizon))
@@ -67,9 +69,9 @@ class Scheduled:
             return {"horizon": horizon}
         if inspect.isfunction(getattr(self.make, "func", self.make)):
             open_ = [
-                one.name
-                for one in list(taken.values())[1:]
-                if one.default is one.empty and one.kind < one.VAR_POSITIONAL
+                parameter.name
+                for parameter in list(taken.values())[1:]
+                if parameter.default is parameter.empty and parameter.kind < parameter.VAR_POSITIONAL
             ]
             if open_:  # whatever a user-defined function calls it
                 return {open_[0]: horizon}

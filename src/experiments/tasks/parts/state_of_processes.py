@@ -33,7 +33,7 @@ def on_cpu(state: Any) -> Any:
     if isinstance(state, Tensor):
         return state.detach().cpu()
     if isinstance(state, dict):
-        return {key: on_cpu(one) for key, one in state.items()}
+        return {key: on_cpu(item) for key, item in state.items()}
     if isinstance(state, (list, tuple)):
-        return type(state)(on_cpu(one) for one in state)
+        return type(state)(on_cpu(item) for item in state)
     return state

@@ -35,13 +35,13 @@ def in_tiles(image: Tensor, tile: int, overlap: float, find: Callable[[Sequence[
     places = [(y, x) for y in corners(height, tile, overlap) for x in corners(width, tile, overlap)]
     parts: list[Found] = []
     for y, x in places:
-        found = find([image[:, y : y + tile, x : x + tile]])[0]
-        found = {**found, "boxes": found["boxes"] + found["boxes"].new_tensor([x, y, x, y])}
-        if "masks" in found:
-            inside = found["masks"]
+        detected = find([image[:, y : y + tile, x : x + tile]])[0]
+        detected = {**detected, "boxes": detected["boxes"] + detected["boxes"].new_tensor([x, y, x, y])}
+        if "masks" in detected:
+            inside = detected["masks"]
             right, below = width - x - inside.shape[-1], height - y - inside.shape[-2]
-            found["masks"] = torch.nn.functional.pad(inside, (x, right, y, below))
-        parts.append(found)
+            detected["masks"] = torch.nn.functional.pad(inside, (x, right, y, below))
+        parts.append(detected)
     whole = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
     kept = batched_nms(whole["boxes"], whole["scores"], whole["labels"], SAME)
     return {key: value[kept] for key, value in whole.items()}

@@ -101,9 +101,9 @@ def transcribe(
                 continue
             kept += [(-torch.inf, kept[0][1], kept[0][2])] * (beams - len(kept))
             stay.append(at)
-            going_scores.append([one[0] for one in kept])
-            going_rows += [one[1] for one in kept]
-            going_tokens += [one[2] for one in kept]
+            going_scores.append([candidate[0] for candidate in kept])
+            going_rows += [candidate[1] for candidate in kept]
+            going_tokens += [candidate[2] for candidate in kept]
         if not stay:
             break
         followed = torch.tensor(going_rows, device=device)
@@ -112,29 +112,29 @@ def transcribe(
         written = torch.cat([written[followed], tokens[:, None]], 1)
         if len(stay) < len(alive):
             kept_rows = torch.tensor(stay, device=device)
-            state = state._replace(fixed=tuple(one[kept_rows] for one in state.fixed)).follow(followed)
+            state = state._replace(fixed=tuple(tensor[kept_rows] for tensor in state.fixed)).follow(followed)
             alive = [alive[at] for at in stay]
         elif beams > 1:
             state = state.follow(followed)
         logits, state = model.advance(tokens[:, None], state)
-    return [max(one, key=lambda each: each[0])[1] if one else Heard([], 0.0) for one in finished]
+    return [max(hypotheses, key=lambda each: each[0])[1] if hypotheses else Heard([], 0.0) for hypotheses in finished]
 
 
-def _allowed(words: Any, said: Tensor, logits: Tensor, times: bool) -> Tensor:
+def _allowed(words: Any, written: Tensor, logits: Tensor, times: bool) -> Tensor:
     """Scores (R, tokens) with what may not come next at minus infinity."""
     scores = logits.clone()
     scores[:, words.suppressed] = -torch.inf
-    if not said.shape[1]:
+    if not written.shape[1]:
         scores[:, words.suppressed_first] = -torch.inf
-    return _times(words, said, scores) if times else scores
+    return _times(words, written, scores) if times else scores
 
 
-def _times(words: Any, said: Tensor, scores: Tensor) -> Tensor:
+def _times(words: Any, written: Tensor, scores: Tensor) -> Tensor:
     """Times come in pairs, never go back, and come where they are more probable together than any word."""
     first = words.first_time
     scores[:, words.no_times] = -torch.inf
-    begun = said.shape[1]
-    for row, before in enumerate(said.tolist()):
+    begun = written.shape[1]
+    for row, before in enumerate(written.tolist()):
         last = begun >= 1 and before[-1] >= first
         pair = begun < 2 or before[-2] >= first
         if last and pair:
@@ -169,16 +169,16 @@ def segments(tokens: list[int], first_time: int | None, offset: float, seconds: 
     if not ends:
         times = [token for token in tokens if token >= first and token != first]
         end = (times[-1] - first) * STEP if times else seconds
-        return [Segment(offset, offset + end, [one for one in tokens if one < first])], seconds
+        return [Segment(offset, offset + end, [token for token in tokens if token < first])], seconds
     alone = stamps[-2:] == [False, True]
     if alone:
         ends.append(len(tokens))
-    found, begin = [], 0
+    heard, begin = [], 0
     for end in ends:
         part = tokens[begin:end]
         start, stop = ((token - first) * STEP for token in (part[0], part[-1]))
-        found.append(Segment(offset + start, offset + stop, [one for one in part if one < first]))
+        heard.append(Segment(offset + start, offset + stop, [token for token in part if token < first]))
         begin = end
     # Behind a time that stands alone nothing is said; what is cut off in the middle is heard again in the next window.
     forward = seconds if alone else (tokens[begin - 1] - first) * STEP
-    return found, forward if forward > 0 else seconds
+    return heard, forward if forward > 0 else seconds

@@ -28,11 +28,11 @@ class Transcripts:
         self._samples: list[dict[str, str]] = []
         self._errors: dict[str, Any] = {}
 
-    def add(self, said: Sequence[str], heard: Sequence[str]) -> None:
+    def add(self, spoken: Sequence[str], heard: Sequence[str]) -> None:
         """Keeps some of a batch."""
         if len(self._samples) < self.wanted:
-            pairs = zip(said, heard, strict=True)
-            some = [{"said": one, "heard": other} for one, other in pairs][: max(1, self.wanted // 4)]
+            pairs = zip(spoken, heard, strict=True)
+            some = [{"said": truth, "heard": other} for truth, other in pairs][: max(1, self.wanted // 4)]
             self._samples = [*self._samples, *some][: self.wanted]
 
     def finish(self, errors: WordErrors, trainer: Any) -> None:
@@ -41,12 +41,12 @@ class Transcripts:
         if trainer.world_size > 1:
             gathered: list[Any] = [None] * trainer.world_size
             torch.distributed.all_gather_object(gathered, dict(confused))
-            confused = sum((Counter(one) for one in gathered), Counter())
+            confused = sum((Counter(counts) for counts in gathered), Counter())
             errors.sync()
         self._errors = errors.details(confused)
         if trainer.world_size > 1:
             errors.unsync()
-        rows = "\n".join(f"| {one['said']} | {one['heard']} |" for one in self._samples)
+        rows = "\n".join(f"| {sample['said']} | {sample['heard']} |" for sample in self._samples)
         log_text(trainer.loggers, "transcripts", f"| said | heard |\n|---|---|\n{rows}", 0)
 
     def details(self) -> dict[str, Any]:

@@ -15,13 +15,13 @@ KINDS = ("insertions", "deletions", "substitutions")
 CONFUSIONS = 10  # pairs that the record names
 
 
-def align(said: Sequence[str], heard: Sequence[str]) -> list[tuple[str | None, str | None]]:
+def align(spoken: Sequence[str], heard: Sequence[str]) -> list[tuple[str | None, str | None]]:
     """Pairs of what was said and heard, at the smallest number of errors; None where one has nothing.
 
     Of several such alignments the one that confuses rather than inserts and leaves out.
     """
-    numbers = {one: number for number, one in enumerate(dict.fromkeys([*said, *heard]))}
-    a, b = (np.array([numbers[one] for one in some], np.int64) for some in (said, heard))
+    numbers = {word: number for number, word in enumerate(dict.fromkeys([*spoken, *heard]))}
+    a, b = (np.array([numbers[word] for word in some], np.int64) for some in (spoken, heard))
     steps = np.arange(len(b) + 1)
     costs = np.empty((len(a) + 1, len(b) + 1), np.int64)
     costs[0] = steps
@@ -36,10 +36,10 @@ def align(said: Sequence[str], heard: Sequence[str]) -> list[tuple[str | None, s
         here = costs[row, column]
         if row and column and here == costs[row - 1, column - 1] + (a[row - 1] != b[column - 1]):
             row, column = row - 1, column - 1
-            pairs.append((said[row], heard[column]))
+            pairs.append((spoken[row], heard[column]))
         elif row and here == costs[row - 1, column] + 1:
             row -= 1
-            pairs.append((said[row], None))
+            pairs.append((spoken[row], None))
         else:
             column -= 1
             pairs.append((None, heard[column]))
@@ -66,12 +66,12 @@ class WordErrors(Metric):
             self.add_state(name, torch.zeros(1 + len(KINDS), dtype=torch.long), dist_reduce_fx="sum")
         self.confused: Counter[tuple[str, str]] = Counter()
 
-    def update(self, heard: Sequence[str], said: Sequence[str]) -> None:
-        for one, other in zip(heard, said, strict=True):
-            truth, found = self.write(other), self.write(one)
-            pairs = align(truth.split(), found.split())
+    def update(self, heard: Sequence[str], spoken: Sequence[str]) -> None:
+        for text, other in zip(heard, spoken, strict=True):
+            truth, written = self.write(other), self.write(text)
+            pairs = align(truth.split(), written.split())
             self.words += self._counts(pairs)
-            self.characters += self._counts(align(truth, found))
+            self.characters += self._counts(align(truth, written))
             self.confused.update((a, b) for a, b in pairs if a is not None and b is not None and a != b)
 
     def _counts(self, pairs: Sequence[tuple[str | None, str | None]]) -> Tensor:
@@ -95,7 +95,7 @@ class WordErrors(Metric):
         words, characters = (
             dict(zip(("said", *KINDS), counts.tolist(), strict=True)) for counts in (self.words, self.characters)
         )
-        common = sorted(confused.items(), key=lambda one: (-one[1], one[0]))[:CONFUSIONS]
+        common = sorted(confused.items(), key=lambda pair: (-pair[1], pair[0]))[:CONFUSIONS]
         return {
             "words": words,
             "characters": characters,

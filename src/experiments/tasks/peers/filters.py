@@ -50,6 +50,6 @@ def apply(name: str, setting: float, pixels: Tensor) -> Tensor:
 def tuned(noisy: Tensor, clean: Tensor) -> dict[str, float]:
     """Return the setting of each filter that restores some images best, in PSNR: name -> setting."""
     return {
-        name: max(settings, key=lambda one: float(psnr(apply(name, one, noisy), clean).mean()))
+        name: max(settings, key=lambda setting: float(psnr(apply(name, setting, noisy), clean).mean()))
         for name, (_, settings) in FILTERS.items()
     }

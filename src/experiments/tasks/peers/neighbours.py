@@ -15,8 +15,8 @@ def knn_accuracy(train: Tensor, labels: Tensor, test: Tensor, truth: Tensor) -> 
     """Share of test codes whose five nearest training codes name their class: (N, D), (N,), (M, D), (M,)."""
     from sklearn.neighbors import KNeighborsClassifier
 
-    found = KNeighborsClassifier(min(NEIGHBOURS, len(train))).fit(train.numpy(), labels.numpy())
-    return float(found.score(test.numpy(), truth.numpy()))
+    classifier = KNeighborsClassifier(min(NEIGHBOURS, len(train))).fit(train.numpy(), labels.numpy())
+    return float(classifier.score(test.numpy(), truth.numpy()))
 
 
 def trustworthiness(pixels: Tensor, codes: Tensor) -> float:
@@ -56,7 +56,7 @@ def few_labels(
 
     classes = torch.unique(labels).tolist()
     least = min(int((labels == label).sum()) for label in classes)
-    found: dict[str, list[float]] = {name: [] for name in features}
+    accuracies: dict[str, list[float]] = {name: [] for name in features}
     for count in counts:
         each = count // len(classes)
         if not 2 <= each <= least:
@@ -73,8 +73,8 @@ def few_labels(
                 model.fit(x, y)
                 sums[name] += float(model.score((test / scale).numpy(), truth.numpy()))
         for name, total in sums.items():
-            found[name].append(total / DRAWS)
-    return found
+            accuracies[name].append(total / DRAWS)
+    return accuracies
 
 
 def usable(counts: Sequence[int], labels: Tensor) -> list[int]:

@@ -25,9 +25,9 @@ class Components:
         self.bounds = bounds
         self.shape = tuple(pixels.shape[1:])
         self.most = max(1, min(most, *rows.shape))
-        found = PCA(self.most, random_state=0).fit(rows.numpy())
-        self.mean = torch.from_numpy(found.mean_).float()
-        self.axes = torch.from_numpy(found.components_).float()  # (most, C*H*W)
+        pca = PCA(self.most, random_state=0).fit(rows.numpy())
+        self.mean = torch.from_numpy(pca.mean_).float()
+        self.axes = torch.from_numpy(pca.components_).float()  # (most, C*H*W)
 
     def codes(self, pixels: Tensor) -> Tensor:
         """Map (N, C, H, W) -> (N, most)."""

@@ -51,12 +51,12 @@ def distortion(restored: Tensor, pixels: Tensor) -> tuple[float, float]:
 def pca_curve(train: Tensor, test: Tensor, sizes: list[int], steps: list[float]) -> list[tuple[float, float, float]]:
     """Bytes, PSNR and MSE an image of quantised principal components, for each number of them and each step."""
     pca = Components(train, max(sizes))
-    known, new = pca.codes(train), pca.codes(test)
+    train_codes, new = pca.codes(train), pca.codes(test)
     points = []
     for size in sorted({min(size, pca.most) for size in sizes}):
         for step in steps:
             codes = (new[:, :size] / step).round()
-            bytes_ = float(Coder((known[:, :size] / step).round().long()).size(codes.long()).mean())
+            bytes_ = float(Coder((train_codes[:, :size] / step).round().long()).size(codes.long()).mean())
             points.append((bytes_, *distortion(pca.decode(codes * step), test)))
     return points
 
@@ -91,8 +91,8 @@ def at(points: list[tuple[float, float, float]], size: float) -> tuple[float, fl
     """Return what a method reaches at a mean size of so many bytes, by its best settings just below and above it, each
     for a share of the images; all of the smaller where there is no larger, and the smallest where all take more.
     """
-    best = [one for one in sorted(points) if not any(o[0] <= one[0] and o[1] > one[1] for o in points)]
-    below, above = [one for one in best if one[0] <= size], [one for one in best if one[0] > size]
+    best = [point for point in sorted(points) if not any(o[0] <= point[0] and o[1] > point[1] for o in points)]
+    below, above = [point for point in best if point[0] <= size], [point for point in best if point[0] > size]
     if not below or not above:
         return below[-1] if below else above[0]
     low, high = below[-1], above[0]

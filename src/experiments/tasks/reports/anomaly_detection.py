@@ -28,11 +28,11 @@ class AnomalyDetectionReport(AutoencodingReport):
         clean, restored = self.task.pixels(inputs), self.predict(inputs)
         threshold = self.task.found.get("threshold")
         answers: list[dict[str, Any]] = []
-        for score, one, heat in zip(
+        for score, rebuilt, heat in zip(
             mse(restored, clean).tolist(), restored, heated(error_map(restored, clean)), strict=True
         ):
             told = {} if threshold is None else {"threshold": threshold, "anomalous": score > threshold}
-            answers.append({"score": score, **told, "reconstruction": picture(one), "heat": picture(heat)})
+            answers.append({"score": score, **told, "reconstruction": picture(rebuilt), "heat": picture(heat)})
         return answers
 
     def recall(self, record: Mapping[str, Any]) -> None:

@@ -26,4 +26,4 @@ class ColourisationReport(AutoencodingReport):
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
         """Tell how colourful each image has become, and the picture."""
         done = self.predict(inputs)
-        return [{"colourfulness": colourfulness(one[None]), "coloured": picture(one)} for one in done]
+        return [{"colourfulness": colourfulness(image[None]), "coloured": picture(image)} for image in done]

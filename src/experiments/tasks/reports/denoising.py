@@ -21,4 +21,4 @@ class DenoisingReport(AutoencodingReport):
         """Images are taken to be noisy already: what the model makes of them, and how much it changed."""
         noisy, restored = self.task.pixels(inputs), self.predict(inputs)
         changes = mse(restored, noisy).sqrt().tolist()
-        return [{"change": change, "denoised": picture(one)} for change, one in zip(changes, restored, strict=True)]
+        return [{"change": change, "denoised": picture(image)} for change, image in zip(changes, restored, strict=True)]

@@ -78,7 +78,7 @@ class DetectionReport(Report):
     def _draw_predictions(self) -> Figure | None:
         from experiments.viz.boxes import beside
 
-        rows = [(image, self.sure(found), true) for image, found, true in self.task.drawn]
+        rows = [(image, self.sure(detected), true) for image, detected, true in self.task.drawn]
         return beside(
             rows, self.task.spec.classes, note=f"test images; objects of score {self.task.threshold:g} or more"
         )
@@ -88,32 +88,34 @@ class DetectionReport(Report):
 
         return precision_recall(self.task.judge.precision, self.task.judge.per_class)
 
-    def sure(self, found: Found) -> Found:
+    def sure(self, detected: Found) -> Found:
         """Return the objects of an image whose score is at least `task.threshold`."""
-        sure = found["scores"] >= self.task.threshold
-        return {key: value[sure] for key, value in found.items()}
+        sure = detected["scores"] >= self.task.threshold
+        return {key: value[sure] for key, value in detected.items()}
 
     def predict(self, inputs: Sequence[Tensor]) -> list[Found]:
         """Return what is found in each image: boxes (N, 4) in its pixels, labels and scores (N,), the surest first."""
-        found = []
+        pictures = []
         for image in inputs:
             image = image.to(self.task.device)
             large = self.task.tile is not None and max(image.shape[-2:]) > self.task.tile
-            found.append(
+            pictures.append(
                 in_tiles(image, self.task.tile or 0, self.task.overlap, self.task.model)
                 if large
                 else self.task.model([image])[0]
             )
-        return found
+        return pictures
 
     def answers(self, inputs: Sequence[Tensor], top: int) -> list[dict[str, Any]]:
         """Return the objects of each image above the threshold, and the image with them drawn."""
         out = []
-        for image, found in zip(inputs, self.predict(inputs), strict=True):
-            found = on_cpu({key: value[:top] for key, value in self.sure(found).items()})
+        for image, detected in zip(inputs, self.predict(inputs), strict=True):
+            detected = on_cpu({key: value[:top] for key, value in self.sure(detected).items()})
             size = (image.shape[-2], image.shape[-1])
-            self._answered.append((size, found))
-            rows = zip(found["labels"].tolist(), found["scores"].tolist(), found["boxes"].tolist(), strict=True)
+            self._answered.append((size, detected))
+            rows = zip(
+                detected["labels"].tolist(), detected["scores"].tolist(), detected["boxes"].tolist(), strict=True
+            )
             objects = [
                 {
                     "class": self.task.spec.classes[label],
@@ -122,27 +124,29 @@ class DetectionReport(Report):
                 }
                 for label, score, box in rows
             ]
-            out.append({"objects": objects, "drawn": self._picture(image, found), **self._attachments(found, size)})
+            out.append(
+                {"objects": objects, "drawn": self._picture(image, detected), **self._attachments(detected, size)}
+            )
         return out
 
-    def _attachments(self, found: Found, size: tuple[int, int]) -> dict[str, Attachment]:
+    def _attachments(self, detected: Found, size: tuple[int, int]) -> dict[str, Attachment]:
         """Further files of one image."""
         return {}
 
-    def _picture(self, image: Tensor, found: Found) -> Attachment:
+    def _picture(self, image: Tensor, detected: Found) -> Attachment:
         from experiments.viz.boxes import drawn
 
-        return Attachment(".png", drawn(image, found, self.task.spec.classes))
+        return Attachment(".png", drawn(image, detected, self.task.spec.classes))
 
     def together(self, names: Sequence[str]) -> dict[str, bytes]:
         """Return what all answers since the last call say, as one file in COCO's form."""
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
-        for number, (name, ((height, width), found)) in enumerate(zip(names, self._answered, strict=True), 1):
+        for number, (name, ((height, width), detected)) in enumerate(zip(names, self._answered, strict=True), 1):
             images.append({"id": number, "file_name": name, "height": height, "width": width})
-            runs = encoded(found["masks"]) if "masks" in found else []
+            runs = encoded(detected["masks"]) if "masks" in detected else []
             for place, ((x1, y1, x2, y2), label, score) in enumerate(
-                zip(found["boxes"].tolist(), found["labels"].tolist(), found["scores"].tolist(), strict=True)
+                zip(detected["boxes"].tolist(), detected["labels"].tolist(), detected["scores"].tolist(), strict=True)
             ):
                 row: dict[str, Any] = {
                     "id": len(annotations) + 1,

@@ -28,10 +28,10 @@ class ForecastingReport(Report):
 
     def details(self) -> dict[str, Any]:
         """Return the errors at each step ahead and of each column, of the last test."""
-        found = {name: cast(ForecastError, metric) for name, metric in self.task.metrics_of("test").items()}
-        if not found["mse"].by_step:
+        metrics = {name: cast(ForecastError, metric) for name, metric in self.task.metrics_of("test").items()}
+        if not metrics["mse"].by_step:
             return {}
-        kept = {name: metric for name, metric in found.items() if name in ("mse", "mae", "coverage")}
+        kept = {name: metric for name, metric in metrics.items() if name in ("mse", "mae", "coverage")}
         return {
             "per_step": {name: [round(value, 6) for value in metric.by_step] for name, metric in kept.items()},
             "per_column": {

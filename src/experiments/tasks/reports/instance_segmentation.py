@@ -24,19 +24,19 @@ class InstanceSegmentationReport(DetectionReport):
 
     def details(self) -> dict[str, Any]:
         """As of boxes, and per class the average precision of masks."""
-        found = super().details()
+        about = super().details()
         judge = cast(AveragePrecision, self.task.metrics_of("test")["masks"])
-        for name, row in found.get("per_class", {}).items():
+        for name, row in about.get("per_class", {}).items():
             value = judge.per_class[name]["map"]
             row["mask_map"] = None if value != value else round(value, 6)
-        return found
+        return about
 
-    def _attachments(self, found: Found, size: tuple[int, int]) -> dict[str, Attachment]:
+    def _attachments(self, detected: Found, size: tuple[int, int]) -> dict[str, Attachment]:
         """Return an image of numbers: 0 is background, n the n-th object of the answer, the surer above the less sure."""
         from PIL import Image
 
-        owner = np.zeros(size, np.uint16 if len(found["labels"]) > 255 else np.uint8)
-        masks: Tensor = found["masks"][:, 0] > 0.5
+        owner = np.zeros(size, np.uint16 if len(detected["labels"]) > 255 else np.uint8)
+        masks: Tensor = detected["masks"][:, 0] > 0.5
         for place in reversed(range(len(masks))):
             owner[masks[place].numpy()] = place + 1
         out = io.BytesIO()

@@ -53,15 +53,15 @@ class LabellingReport(Report):
         probabilities, best = self.predict(inputs).float().max(-1)
         answers = []
         for row, (firsts, words) in enumerate(zip(inputs.firsts, inputs.words, strict=True)):
-            labels = [self.task.spec.classes[one] for one in best[row, firsts].tolist()]
+            labels = [self.task.spec.classes[label] for label in best[row, firsts].tolist()]
             sure = probabilities[row, firsts].tolist()
             answer: dict[str, Any] = {}
             if self.task.entities:
                 named = [f"{' '.join(words[first:end])} ({kind})" for kind, first, end in entities(labels)]
                 answer["entities"] = ", ".join(named)
             answer["labels"] = [
-                {"word": word, "label": label, "probability": one}
-                for word, label, one in zip(words, labels, sure, strict=True)
+                {"word": word, "label": label, "probability": probability}
+                for word, label, probability in zip(words, labels, sure, strict=True)
             ]
             answers.append(answer)
         return answers

@@ -34,21 +34,21 @@ class QuestionAnsweringReport(Report):
                              inputs.places[:, 0].to(on))  # fmt: skip
         best, firsts, lasts = best_spans(scores, self.task.answer_length, top + 4)
         rows = inputs.places[:, 1].tolist()
-        found: list[dict[str, float]] = [{} for _ in inputs.passages]
+        by_passage: list[dict[str, float]] = [{} for _ in inputs.passages]
         for number, row in enumerate(rows):
             for score, first, last in zip(
                 best[number].tolist(), firsts[number].tolist(), lasts[number].tolist(), strict=True
             ):
                 if score > -float("inf"):
                     text = text_of(AnswerSpan(score, number, first, last), inputs.windows, inputs.passages[row])
-                    found[row][text] = max(score, found[row].get(text, -float("inf")))
+                    by_passage[row][text] = max(score, by_passage[row].get(text, -float("inf")))
         if self.task.spec.unanswerable:
-            for row, one in enumerate(found):
+            for row, by_text in enumerate(by_passage):
                 none = [float(scores[n, 0].sum()) for n, of in enumerate(rows) if of == row]
-                one[""] = min(none) - self.task.no_answer
+                by_text[""] = min(none) - self.task.no_answer
         answers = []
-        for one in found:
-            ordered = sorted(one.items(), key=lambda pair: -pair[1])
+        for by_text in by_passage:
+            ordered = sorted(by_text.items(), key=lambda pair: -pair[1])
             chances = torch.tensor([score for _, score in ordered]).softmax(0).tolist()
             listed = [
                 {"answer": text, "probability": chance}

@@ -18,6 +18,6 @@ class RegressionReport(Report):
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
         """Return the numbers of each input."""
         return [
-            {"number": row[0]} if len(row) == 1 else {f"number {place}": one for place, one in enumerate(row, 1)}
+            {"number": row[0]} if len(row) == 1 else {f"number {place}": number for place, number in enumerate(row, 1)}
             for row in self.predict(inputs).float().tolist()
         ]

@@ -72,7 +72,7 @@ class SegmentationReport(Report):
         """Return the largest classes of each image and their shares, its mask with a palette, and the mask over the
         image.
         """
-        return [self._answer(one, top) for one in inputs]
+        return [self._answer(image, top) for image in inputs]
 
     def _answer(self, photo: Any, top: int) -> dict[str, Any]:
         spec = self.task.spec

@@ -25,5 +25,5 @@ class SimilarityReport(Report):
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
         """Return the cosine of each pair, and the number it stands for."""
         cosines = self.predict(inputs).float().tolist()
-        graded = [{"number": one * self.task.highest} if self.task.graded else {} for one in cosines]
-        return [{"cosine": one, **more} for one, more in zip(cosines, graded, strict=True)]
+        graded = [{"number": cosine * self.task.highest} if self.task.graded else {} for cosine in cosines]
+        return [{"cosine": cosine, **more} for cosine, more in zip(cosines, graded, strict=True)]

@@ -32,16 +32,16 @@ class TranscriptionReport(Report):
 
     def predict(self, inputs: Any) -> list[str]:
         """Return what is said in each recording."""
-        return [one.text for one in self._heard(inputs)]
+        return [recording.text for recording in self._heard(inputs)]
 
     def _heard(self, inputs: Any) -> list[Said]:
         """Return what is said in each recording, heard in batches of like length."""
-        found: dict[int, Said] = {}
+        by_row: dict[int, Said] = {}
         for rows in inputs.lengths.argsort(stable=True).split(AT_ONCE):
             lengths = inputs.lengths[rows]
             some = Sequences(inputs.values[rows, : int(lengths.max())], lengths)
-            found |= dict(zip(rows.tolist(), self.task.transcribe(some), strict=True))
-        return [found[row] for row in range(len(found))]
+            by_row |= dict(zip(rows.tolist(), self.task.transcribe(some), strict=True))
+        return [by_row[row] for row in range(len(by_row))]
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
         """Return the transcript of each recording, and its segments."""
@@ -49,18 +49,18 @@ class TranscriptionReport(Report):
         return [
             {
                 "seconds": round(length, 2),
-                "transcript": one.text,
+                "transcript": recording.text,
                 "segments": [
                     {"start": round(start, 2), "end": round(min(end, length), 2), "text": text}
-                    for start, end, text in one.segments
+                    for start, end, text in recording.segments
                 ],
             }
-            for length, one in zip(seconds, self._heard(inputs), strict=True)
+            for length, recording in zip(seconds, self._heard(inputs), strict=True)
         ]
 
     def figures(self) -> dict[str, Callable[[], Figure | None]]:
         """Where the tokens of some test recordings look in the sound."""
-        return {"attention": lambda: self.draw([one for one, _ in self.task.drawn])} if self.task.drawn else {}
+        return {"attention": lambda: self.draw([item for item, _ in self.task.drawn])} if self.task.drawn else {}
 
     @torch.no_grad()
     def draw(self, clips: Sequence[Tensor]) -> Figure:

@@ -44,19 +44,19 @@ class TranslationReport(Report):
 
     def predict(self, inputs: Any) -> list[str]:
         """Return the best translation of each sentence."""
-        source = Sequences(*(one.to(self.task.device) for one in inputs.source))
+        source = Sequences(*(tensor.to(self.task.device) for tensor in inputs.source))
         return inputs.decode([best[0].tokens for best in self.task.translate(source)])
 
     def answers(self, inputs: Any, top: int) -> list[dict[str, Any]]:
         """Return the best translations of each sentence with their scores, as many as there are beams and `top` allows."""
-        source = Sequences(*(one.to(self.task.device) for one in inputs.source))
-        found = self.task.translate(source, best=min(top, self.task.search.beams))
+        source = Sequences(*(tensor.to(self.task.device) for tensor in inputs.source))
+        hypotheses = self.task.translate(source, best=min(top, self.task.search.beams))
         return [
             {
                 "translations": [
-                    {"translation": text, "score": one.score}
-                    for one, text in zip(best, inputs.decode([each.tokens for each in best]), strict=True)
+                    {"translation": text, "score": hypothesis.score}
+                    for hypothesis, text in zip(best, inputs.decode([each.tokens for each in best]), strict=True)
                 ]
             }
-            for best in found
+            for best in hypotheses
         ]

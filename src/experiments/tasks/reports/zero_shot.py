@@ -29,4 +29,4 @@ class ZeroShotReport(ClassificationReport):
 
     def recall(self, record: Mapping[str, Any]) -> None:
         """Takes the tokens of the sentences from the record of a finished run."""
-        self.task.tails = [list(one) for one in (record.get("zero_shot") or {}).get("tokens", [])]
+        self.task.tails = [list(tokens) for tokens in (record.get("zero_shot") or {}).get("tokens", [])]

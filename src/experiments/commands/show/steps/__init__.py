@@ -95,8 +95,8 @@ def show_board(board: Board, folder: Path, name: str) -> int:
 
 def products(values: Sequence[float], weights: Sequence[float], *more: float) -> str:
     """`1·2 + 3·(−1) + 0.5`: what is multiplied and added up."""
-    terms = [f"{bracketed(one)}·{bracketed(other)}" for one, other in zip(values, weights, strict=True)]
-    return " + ".join([*terms, *(bracketed(one) for one in more)])
+    terms = [f"{bracketed(value)}·{bracketed(other)}" for value, other in zip(values, weights, strict=True)]
+    return " + ".join([*terms, *(bracketed(term) for term in more)])
 
 
 def bracketed(value: float) -> str:

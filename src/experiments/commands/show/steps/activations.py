@@ -59,15 +59,15 @@ def board(options: argparse.Namespace) -> Board:
     names = [name for name in (options.kind or usual).split(",") if name]
     if unknown := [name for name in names if name not in FUNCTIONS]:
         raise UserError(f"--kind {unknown[0]} is unknown: choose among {', '.join(FUNCTIONS)}")
-    reach = max(4.0, *(abs(one) for one in values))
+    reach = max(4.0, *(abs(value) for value in values))
     line = np.linspace(-reach, reach, 201)
     steps = []
     for name in names:
         formula, function, slope = FUNCTIONS[name]
-        after = [function(one) for one in values]
+        after = [function(value) for value in values]
         points = list(zip(values, after, strict=True))
-        table = Grid([values, after, [slope(one) for one in values]], "", rows=("x", f"{name}(x)", "slope"))
-        curve = Curve(line, np.array([function(float(one)) for one in line]), name, sorted(points))
+        table = Grid([values, after, [slope(value) for value in values]], "", rows=("x", f"{name}(x)", "slope"))
+        curve = Curve(line, np.array([function(float(x)) for x in line]), name, sorted(points))
         where = max(range(len(values)), key=lambda place: abs(values[place]))
         steps.append(
             Step(

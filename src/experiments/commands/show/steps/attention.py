@@ -102,10 +102,10 @@ def board(options: argparse.Namespace) -> Board:
 def _times(vectors: np.ndarray, option: str, text: str | None) -> np.ndarray:
     if text is None:
         return vectors
-    found = matrix(f"--{option}", text)
-    if found.shape[0] != vectors.shape[1]:
+    projection = matrix(f"--{option}", text)
+    if projection.shape[0] != vectors.shape[1]:
         raise UserError(
-            f"--{option} has {found.shape[0]} rows and vectors have {vectors.shape[1]} numbers: give {vectors.shape[1]} rows"
+            f"--{option} has {projection.shape[0]} rows and vectors have {vectors.shape[1]} numbers: give {vectors.shape[1]} rows"
         )
-    product: np.ndarray = vectors @ found
+    product: np.ndarray = vectors @ projection
     return product

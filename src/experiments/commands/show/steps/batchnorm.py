@@ -58,8 +58,8 @@ def board(options: argparse.Namespace) -> Board:
                     Grid([mean, variance, deviation], "", rows=("mean", "variance", "deviation"), columns=names),
                 ],
                 [
-                    f"mean of channel 1: ({' + '.join(bracketed(float(one)) for one in first)}) ÷ {len(first)} = {short(float(mean[0]))}",
-                    f"its variance: ({' + '.join(f'{bracketed(float(one - mean[0]))}²' for one in first)}) ÷ {len(first)} = {short(float(variance[0]))}",
+                    f"mean of channel 1: ({' + '.join(bracketed(float(value)) for value in first)}) ÷ {len(first)} = {short(float(mean[0]))}",
+                    f"its variance: ({' + '.join(f'{bracketed(float(value - mean[0]))}²' for value in first)}) ÷ {len(first)} = {short(float(variance[0]))}",
                 ],
             ),
             Step(

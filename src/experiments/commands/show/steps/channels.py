@@ -24,14 +24,16 @@ def board(
     steps = [
         Step(
             f"Channel {number}: its own filter, laid on at every place",
-            [Grid(image, "image"), Sign("∗"), Grid(kernel, "filter"), Sign("="), Grid(one, f"map {number}")],
+            [Grid(image, "image"), Sign("∗"), Grid(kernel, "filter"), Sign("="), Grid(feature_map, f"map {number}")],
         )
-        for number, (image, kernel, one) in enumerate(zip(images, weights, maps, strict=True), 1)
+        for number, (image, kernel, feature_map) in enumerate(zip(images, weights, maps, strict=True), 1)
     ]
     result = np.sum(maps, axis=0) + options.bias
-    added = [part for number, one in enumerate(maps, 1) for part in (Sign("+"), Grid(one, f"map {number}"))][1:]
+    added = [
+        part for number, feature_map in enumerate(maps, 1) for part in (Sign("+"), Grid(feature_map, f"map {number}"))
+    ][1:]
     bias = [Sign(f"+ {short(options.bias)}")] if options.bias else []
-    first = " + ".join(short(float(one[0, 0])) for one in maps)
+    first = " + ".join(short(float(feature_map[0, 0])) for feature_map in maps)
     steps.append(
         Step(
             "Add the maps: one filter gives one map, however many channels it reads",

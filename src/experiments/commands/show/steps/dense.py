@@ -34,7 +34,7 @@ def board(options: argparse.Namespace) -> Board:
         UserError: weights or biases do not fit the maps.
     """
     channels = maps("--maps", options.maps)
-    flat = np.concatenate([one.ravel() for one in channels])
+    flat = np.concatenate([channel.ravel() for channel in channels])
     if len(flat) > 20:
         raise UserError(f"--maps has {len(flat)} numbers; more than 20 cannot be read: give smaller maps")
     size = f"{len(channels)} × {channels[0].shape[0]} × {channels[0].shape[1]}"
@@ -53,8 +53,8 @@ def board(options: argparse.Namespace) -> Board:
     out = weights @ flat + np.array(bias)
     places = {(0, place): place // channels[0].size for place in range(len(flat))}
     whole = [
-        Grid(one, f"map {number}", marked=dict.fromkeys(np.ndindex(*one.shape), number - 1))
-        for number, one in enumerate(channels, 1)
+        Grid(channel, f"map {number}", marked=dict.fromkeys(np.ndindex(*channel.shape), number - 1))
+        for number, channel in enumerate(channels, 1)
     ]
     names = [f"unit {number}" for number in range(1, len(weights) + 1)]
     return Board(
@@ -62,11 +62,11 @@ def board(options: argparse.Namespace) -> Board:
         f"{size} → {len(flat)} → {len(weights)}",
         [
             Step(f"Flatten: {size} = {len(flat)} numbers in one row, nothing is lost", [*whole, Sign("→"), Grid([flat], "row", marked=places)]),
-            Step("Dense: each unit has a weight for every number", [Grid(weights, "weights", rows=names), Sign("+"), Grid([[one] for one in bias], "bias")],
+            Step("Dense: each unit has a weight for every number", [Grid(weights, "weights", rows=names), Sign("+"), Grid([[value] for value in bias], "bias")],
                  [f"{weights.size} weights and {len(weights)} biases: {weights.size + len(weights)} parameters"]),
             Step(
                 "Multiply, add up, add the bias",
-                [Grid([[one] for one in out], "output", rows=names, marked={(place, 0): 1 for place in range(len(out))})],
+                [Grid([[value] for value in out], "output", rows=names, marked={(place, 0): 1 for place in range(len(out))})],
                 [
                     f"{name} = {products(list(flat), list(unit), *([extra] if extra else []))} = {short(float(value))}"
                     for name, unit, extra, value in zip(names, weights, bias, out, strict=True)

@@ -61,7 +61,7 @@ def board(options: argparse.Namespace) -> Board:
         )
     losses = [float(((w * x - y) ** 2).mean()) for w in way]
     best = float((x * y).sum() / (x * x).sum()) if x.any() else way[-1]
-    reach = max(abs(best - one) for one in way) or 1.0
+    reach = max(abs(best - value) for value in way) or 1.0
     line = np.linspace(best - 1.2 * reach, best + 1.2 * reach, 121)
     curve = Curve(
         line, np.array([((w * x - y) ** 2).mean() for w in line]), "loss by weight", list(zip(way, losses, strict=True)), ("w", "loss")

@@ -19,15 +19,15 @@ def row(option: str, text: str, least: int = 1, most: int = 12) -> list[float]:
     """
     cure = f'write numbers such as {option} "1 0 2"'
     try:
-        found = [float(word) for word in text.replace(",", " ").split()]
+        values = [float(word) for word in text.replace(",", " ").split()]
     except ValueError:
         raise UserError(f'{option} "{text}" must be numbers: {cure}') from None
-    if not all(map(math.isfinite, found)):
+    if not all(map(math.isfinite, values)):
         raise UserError(f'{option} "{text}" must be finite numbers: {cure}')
-    if not least <= len(found) <= most:
+    if not least <= len(values) <= most:
         words = f"{least}" if least == most else f"{least} to {most}"
-        raise UserError(f'{option} "{text}" has {len(found)} numbers and must have {words}: {cure}')
-    return found
+        raise UserError(f'{option} "{text}" has {len(values)} numbers and must have {words}: {cure}')
+    return values
 
 
 def maps(option: str, text: str) -> list[np.ndarray]:
@@ -38,11 +38,11 @@ def maps(option: str, text: str) -> list[np.ndarray]:
     """
     from experiments.commands.show.convolution import matrix
 
-    found = [matrix(option, part) for part in text.split("|")]
-    if len({one.shape for one in found}) != 1:
-        sizes = ", ".join(" × ".join(map(str, one.shape)) for one in found)
+    matrices = [matrix(option, part) for part in text.split("|")]
+    if len({array.shape for array in matrices}) != 1:
+        sizes = ", ".join(" × ".join(map(str, array.shape)) for array in matrices)
         raise UserError(f'{option} "{text}" has channels of unlike sizes ({sizes}): give each as many rows and columns')
-    return found
+    return matrices
 
 
 def require_above(option: str, value: float, least: float, strictly: bool = False) -> None:

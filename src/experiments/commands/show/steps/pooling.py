@@ -66,7 +66,9 @@ def board(options: argparse.Namespace) -> Board:
                 [
                     Grid(image, "image", marked=marked if shown else {}),
                     Sign("→"),
-                    Grid(result, "result", marked={one: number for number, one in enumerate(places)} if shown else {}),
+                    Grid(
+                        result, "result", marked={place: number for number, place in enumerate(places)} if shown else {}
+                    ),
                 ],
                 [_sum(windows[place], kind, float(result[place])) for place in places[:12]],
             )
@@ -81,5 +83,5 @@ def _pooled(window: np.ndarray, kind: str) -> float:
 
 def _sum(window: np.ndarray, kind: str, value: float) -> str:
     if kind == "max":
-        return f"max({', '.join(short(one) for one in window.flat)}) = {short(value)}"
-    return f"({' + '.join(bracketed(one) for one in window.flat)}) ÷ {window.size} = {short(value)}"
+        return f"max({', '.join(short(number) for number in window.flat)}) = {short(value)}"
+    return f"({' + '.join(bracketed(number) for number in window.flat)}) ÷ {window.size} = {short(value)}"

@@ -101,8 +101,8 @@ def _gate(
 
 
 def _rnn(x: float, state: Numbers, gates: dict[str, list[float]]) -> tuple[Numbers, list[str]]:
-    h, said = _gate("state", "h", x, state["h"], gates["state"], math.tanh)
-    return {"h": h}, [said]
+    h, working = _gate("state", "h", x, state["h"], gates["state"], math.tanh)
+    return {"h": h}, [working]
 
 
 def _lstm(x: float, state: Numbers, gates: dict[str, list[float]]) -> tuple[Numbers, list[str]]:
@@ -110,8 +110,8 @@ def _lstm(x: float, state: Numbers, gates: dict[str, list[float]]) -> tuple[Numb
     for name, sign, function in (
         ("forget", "f", _sigmoid), ("input", "i", _sigmoid), ("candidate", "g", math.tanh), ("output", "o", _sigmoid),
     ):  # fmt: skip
-        values[sign], said = _gate(name, sign, x, state["h"], gates[name], function)
-        sums.append(said)
+        values[sign], working = _gate(name, sign, x, state["h"], gates[name], function)
+        sums.append(working)
     f, i, g, o = values.values()
     c = f * state["c"] + i * g
     h = o * math.tanh(c)

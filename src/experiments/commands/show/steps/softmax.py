@@ -38,8 +38,8 @@ def board(options: argparse.Namespace) -> Board:
     if len(names) != len(scores):
         raise UserError(f"--classes has {len(names)} names and --scores {len(scores)} numbers: give one name a score")
     temperatures = row("--temperature", options.temperature, most=5)
-    for one in temperatures:
-        require_above("--temperature", one, 0, strictly=True)
+    for temperature in temperatures:
+        require_above("--temperature", temperature, 0, strictly=True)
     steps, chances = [], []
     for heat in temperatures:
         divided = np.array(scores) / heat
@@ -47,20 +47,20 @@ def board(options: argparse.Namespace) -> Board:
         shifted = " (the largest taken away first, as every library does)" if divided.max() > 700 else ""
         total = float(powers.sum())
         chances.append(powers / total)
-        columns = [Grid([[one] for one in scores], "score", rows=names)]
+        columns = [Grid([[score] for score in scores], "score", rows=names)]
         if heat != 1:
-            columns.append(Grid([[one] for one in divided], f"÷ {short(heat)}"))
+            columns.append(Grid([[value] for value in divided], f"÷ {short(heat)}"))
         columns += [
-            Grid([[one] for one in powers], "eˣ"),
-            Grid([[one] for one in powers / total], "÷ sum", shaded=True),
+            Grid([[power] for power in powers], "eˣ"),
+            Grid([[share] for share in powers / total], "÷ sum", shaded=True),
         ]
-        items = [part for one in columns for part in (one, Sign("→"))][:-1]
+        items = [part for column in columns for part in (column, Sign("→"))][:-1]
         sums = [
-            f"{' + '.join(short(float(one)) for one in powers)} = {short(total)}{shifted}",
+            f"{' + '.join(short(float(power)) for power in powers)} = {short(total)}{shifted}",
             *(f"{name}: {short(float(p))} ÷ {short(total)} = {short(float(p) / total)}" for name, p in zip(names, powers, strict=True)),
         ]  # fmt: skip
         steps.append(Step(f"Softmax at temperature {short(heat)}", items, sums))
     if len(temperatures) > 1:
-        heats = [f"T = {short(one)}" for one in temperatures]
+        heats = [f"T = {short(degree)}" for degree in temperatures]
         steps.append(Step("Side by side", [Grid(np.array(chances).T, "", rows=names, columns=heats, shaded=True)]))
     return Board("Softmax: from scores to chances", f"{len(scores)} classes", steps)
