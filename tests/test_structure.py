@@ -141,6 +141,16 @@ def test_a_class_name_says_which_class() -> None:
     assert not {name for name, paths in places.items() if len(paths) > 1}
 
 
+def test_a_variable_says_what_it_holds() -> None:
+    names, places = {"one", "found", "said", "known"}, []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            bound = node.arg if isinstance(node, ast.arg) else node.id if isinstance(node, ast.Name) else ""
+            if bound in names:
+                places.append(f"{path.relative_to(PACKAGE)}:{node.lineno}: {bound}")
+    assert not places
+
+
 @pytest.mark.parametrize("where", sorted(ALLOWED))
 def test_imports_run_one_way(where: str) -> None:
     wrong = [

@@ -40,9 +40,9 @@ def plain(checkpoint: dict[str, Any]) -> dict[str, Any]:
                 log.debug("%s are no plain values and not kept in the checkpoint", ", ".join(map(str, left)))
     kept = {key: value for key, value in checkpoint.items() if not isinstance(value, type)}  # hparams_type
     for key in set(kept) - _LIGHTNING:  # by hooks of the module, of callbacks and of the data
-        if (found := _left_out(kept[key])) is not None:
+        if (odd := _left_out(kept[key])) is not None:
             raise UserError(
-                f"on_save_checkpoint or state_dict puts {_named(found)} under {key!r} into the checkpoint, which holds tensors and "
+                f"on_save_checkpoint or state_dict puts {_named(odd)} under {key!r} into the checkpoint, which holds tensors and "
                 "plain Python alone, so that it can be read without running code: put its values there, and make it anew when they "
                 "are loaded"
             )
@@ -75,9 +75,9 @@ def _plain(value: Any) -> Any:
 def _left_out(value: Any) -> Any:
     """Return the first value within another that has no plain form; None where each has one."""
     if isinstance(value, Mapping):
-        return next((found for one in value.values() if (found := _left_out(one)) is not None), None)
+        return next((odd for inner in value.values() if (odd := _left_out(inner)) is not None), None)
     if isinstance(value, (list, tuple, set)) and not hasattr(value, "_fields"):
-        return next((found for one in value if (found := _left_out(one)) is not None), None)
+        return next((odd for inner in value if (odd := _left_out(inner)) is not None), None)
     return value if _plain(value) is _LEFT else None
 
 

@@ -44,7 +44,7 @@ def _made(value: Any) -> bool:
 def _unlike(text: str, value: Any) -> str | None:
     """Return what a value should be, where it is of none of the types of an annotation; None where it is, or nobody knows."""
     try:
-        kinds = [_kind(one) for one in _alternatives(ast.parse(text, mode="eval").body)]
+        kinds = [_kind(alternative) for alternative in _alternatives(ast.parse(text, mode="eval").body)]
     except SyntaxError:
         return None
     if any(kind is None or kind[1](value) for kind in kinds):
@@ -75,13 +75,13 @@ def _kind(node: ast.expr) -> _Kind | None:
     if node.value.id not in _LISTS:
         return None
     inner = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
-    kinds = [_kind(one) for one in _alternatives(inner)]
-    known = [kind for kind in kinds if kind]
-    of = f" of {_PLURAL.get(known[0][0], 'values')}" if len(known) == len(kinds) == 1 else ""
+    kinds = [_kind(alternative) for alternative in _alternatives(inner)]
+    told = [kind for kind in kinds if kind]
+    of = f" of {_PLURAL.get(told[0][0], 'values')}" if len(told) == len(kinds) == 1 else ""
 
     def holds(value: Any) -> bool:
         return isinstance(value, (list, ListConfig)) and (
-            len(known) < len(kinds) or all(any(kind[1](one) for kind in known) for one in value)
+            len(told) < len(kinds) or all(any(kind[1](item) for kind in told) for item in value)
         )
 
     return f"a list{of}", holds

@@ -72,8 +72,8 @@ def words_given(hydra: Any, part: str = "task") -> list[str]:
     """
     from omegaconf import OmegaConf
 
-    found: Any = OmegaConf.to_container(hydra.overrides, resolve=False)
-    return [str(word) for word in found[part]]
+    overrides: Any = OmegaConf.to_container(hydra.overrides, resolve=False)
+    return [str(word) for word in overrides[part]]
 
 
 @contextmanager

@@ -83,8 +83,8 @@ def meaning(key: str, config: Mapping[str, Any]) -> str:
 def taken(key: str, config: Mapping[str, Any]) -> str:
     """Return the class that takes a key which the config does not set, such as `trainer.benchmark`; empty where none does."""
     target, _, rest = _built_above(key, config)
-    known = signature(target) if target and "." not in rest and not target.startswith("experiments.") else None
-    return target if known is not None and rest in known.annotations else ""
+    parameters = signature(target) if target and "." not in rest and not target.startswith("experiments.") else None
+    return target if parameters is not None and rest in parameters.annotations else ""
 
 
 def _documented(key: str, config: Mapping[str, Any]) -> str:

@@ -55,15 +55,15 @@ def annotation(target: str, name: str) -> str | None:
     """Return how a class or function annotates a parameter, as written; a class that hands on `**rest` has those of the
     classes that it is made from.
     """
-    found = _resolve(target)
-    for one in _lineage(found) if found else ():
-        if one is None:
+    resolved = _resolve(target)
+    for ancestor in _lineage(resolved) if resolved else ():
+        if ancestor is None:
             return None
-        methods = {item.name: item for item in one.node.body if isinstance(item, ast.FunctionDef)}
-        node = one.node if isinstance(one.node, ast.FunctionDef) else methods.get("__init__")
+        methods = {item.name: item for item in ancestor.node.body if isinstance(item, ast.FunctionDef)}
+        node = ancestor.node if isinstance(ancestor.node, ast.FunctionDef) else methods.get("__init__")
         if node is None:
             continue
-        taken = _signature(node, method=node is not one.node)
+        taken = _signature(node, method=node is not ancestor.node)
         if name in taken.annotations or not taken.anything:
             return taken.annotations.get(name)
     return None

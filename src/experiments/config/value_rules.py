@@ -118,7 +118,10 @@ RULES = {
     "task.free_bits": _NOT_NEGATIVE,
     "task.judge": _Rule(str, "the folder of a run, or null", lambda v: bool(v), "null", True),
     "task.few_labels": _Rule(
-        list, "a list of whole numbers, 1 or more", lambda v: all(type(one) is int and one >= 1 for one in v), "[100]"
+        list,
+        "a list of whole numbers, 1 or more",
+        lambda v: all(type(number) is int and number >= 1 for number in v),
+        "[100]",
     ),
     "data.after": _ANY_SHARE._replace(cure="0.5"),
     "data.rows": _whole(1, "1000"),

@@ -45,8 +45,8 @@ def type_problems(config: Any, defaults: Any) -> list[str]:
             continue
         if not (_may_be_null(config, key) if value is None else _alike(default, value)):
             problems.append(f"{key}={shown(value)} must be {_named(default)}: {_usual(key, default)}")
-    said = {sentence.partition("=")[0] for sentence in problems}
-    return problems + annotation_problems(config, [key for key in given if key not in said])
+    refused = {sentence.partition("=")[0] for sentence in problems}
+    return problems + annotation_problems(config, [key for key in given if key not in refused])
 
 
 def _as_in_its_file(config: Any, key: str) -> bool:

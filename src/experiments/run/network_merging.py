@@ -33,7 +33,7 @@ def _attention(nodes: Nodes) -> Nodes:
             inside, kind = _scores(source, nodes)
             if not inside or not all(readers[part] <= {*inside, number} for part in inside):
                 continue
-            read = {one for part in (*inside, number) for one in nodes[part].sources} - set(inside)
+            read = {behind for part in (*inside, number) for behind in nodes[part].sources} - set(inside)
             nodes[number] = replace(
                 node, kind=kind, sources=tuple(sorted(read)), parameters=sum(nodes[part].parameters for part in inside),
                 trainable=sum(nodes[part].trainable for part in inside),

@@ -140,7 +140,7 @@ def load_checkpoint(task: Any, path: Path) -> None:
 
 def _reads_checkpoints(task: Any) -> bool:
     """Tell whether a class of the user's own reads what it has put into checkpoints; what ours put there is of training."""
-    owner = next(one for one in type(task).__mro__ if "on_load_checkpoint" in vars(one))
+    owner = next(base for base in type(task).__mro__ if "on_load_checkpoint" in vars(base))
     return not owner.__module__.startswith(("experiments.", "lightning."))
 
 

@@ -128,7 +128,7 @@ def require_sweep_inside(folder: Path, content: dict[str, Any]) -> None:
         content: what its list says, with its signature.
     """
     if not _is_signed(content):
-        _refuse_links(folder, [one for one in folder.iterdir() if one.is_symlink() or not made_here(one)])
+        _refuse_links(folder, [path for path in folder.iterdir() if path.is_symlink() or not made_here(path)])
 
 
 def _refuse_links(folder: Path, places: Iterable[Path]) -> None:

@@ -126,8 +126,8 @@ def read_sweep(folder: Path) -> Sweep:
 def _tell_lost(folder: Path, error: Exception, count: int) -> None:
     """Says that the list of a sweep could not be read: runs that had not begun stand nowhere else."""
     gone = isinstance(error, FileNotFoundError)
-    said = f"it has no {error.args[0]}" if isinstance(error, KeyError) else first_line(error)
-    why = f"{folder} has no {FILE}" if gone else f"{folder / FILE} is damaged ({said})"
+    reason = f"it has no {error.args[0]}" if isinstance(error, KeyError) else first_line(error)
+    why = f"{folder} has no {FILE}" if gone else f"{folder / FILE} is damaged ({reason})"
     if folder not in _told:
         _told.add(folder)
         runs = f"{count} runs are" if count > 1 else "one run is"
@@ -171,7 +171,7 @@ def require_own(folder: Path) -> None:
 
 def _from_records(folder: Path) -> list[Entry]:
     entries = []
-    for run in sorted(one for one in folder.glob("[0-9]*") if one.is_dir()):
+    for run in sorted(path for path in folder.glob("[0-9]*") if path.is_dir()):
         try:
             number = int(run.name.split("_")[0])
             identity, words = _identity_and_words(run)

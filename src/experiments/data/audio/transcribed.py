@@ -132,19 +132,19 @@ class Transcribed(AudioData):
         return np.array([index[letter] for letter in utterance.text if letter in index], np.int64)
 
 
-def _require_one_transcript(found: Sequence[Utterance]) -> None:
+def _require_one_transcript(utterances: Sequence[Utterance]) -> None:
     """Refuses a list that says two things of one part of a recording: it has columns of parts that nobody named.
 
     Raises:
         UserError: naming both lines.
     """
     first: dict[Any, Utterance] = {}
-    for one in found:
-        before = first.setdefault((one.audio, one.span), one)
-        if before.text != one.text:
-            part = "" if one.span == WHOLE else f" from {one.span.offset:g} s"
+    for utterance in utterances:
+        before = first.setdefault((utterance.audio, utterance.span), utterance)
+        if before.text != utterance.text:
+            part = "" if utterance.span == WHOLE else f" from {utterance.span.offset:g} s"
             raise UserError(
-                f"{one.where}: {one.audio}{part} has another transcript here than at {before.where}: name the columns of where "
+                f"{utterance.where}: {utterance.audio}{part} has another transcript here than at {before.where}: name the columns of where "
                 "each part begins and of how many seconds it lasts with data.offset and data.duration, or keep one line"
             )
 

@@ -19,7 +19,7 @@ def read_object(line: str, place: str) -> dict[str, Any]:
         UserError: it is no JSON or no object, names a key twice, or lies too deep or holds too long a number to be read.
     """
     try:
-        found = json.loads(line, object_pairs_hook=_once)
+        content = json.loads(line, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         raise UserError(f"{place}: no JSON ({error.msg}): write one object a line") from error
     except UserError as error:
@@ -28,15 +28,15 @@ def read_object(line: str, place: str) -> dict[str, Any]:
         raise UserError(f"{place}: its lists lie too deep in each other: write one object a line") from error
     except ValueError as error:  # a whole number of more digits than Python reads
         raise UserError(f"{place}: a number is too long to be read: mend it") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise UserError(f"{place}: {line.strip()[:40]} is no object: write one object a line")
-    return found
+    return content
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object whose keys are all different, as JSON leaves open."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(key for key, _ in pairs if [one for one, _ in pairs].count(key) > 1)
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        twice = next(key for key, _ in pairs if [key for key, _ in pairs].count(key) > 1)
         raise UserError(f"{twice} stands twice in one object: keep one of them")
-    return found
+    return content

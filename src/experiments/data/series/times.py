@@ -133,10 +133,10 @@ def calendar_form(cells: Sequence[str]) -> str | None:
     """
     written = [cell.strip().removesuffix(".0") for cell in cells]  # as pandas writes a column that lacks some
     form = _CALENDAR.get(len(written[0]) if written else 0)
-    if form is None or not all(one.isascii() and one.isdigit() and len(one) == len(written[0]) for one in written):
+    if form is None or not all(text.isascii() and text.isdigit() and len(text) == len(written[0]) for text in written):
         return None
     try:
-        years = {datetime.strptime(one, form).year for one in written}
+        years = {datetime.strptime(text, form).year for text in written}
     except ValueError:
         return None
     return form if min(years) >= 1900 and max(years) <= 2100 else None
