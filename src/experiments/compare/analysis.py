@@ -271,8 +271,8 @@ def _less_is_better(metric: str, cells: Iterable[Cell]) -> bool | None:
     if metric.startswith(COST) or improves(metric) is not None:
         return lower_is_better(metric)
     name = metric.rpartition("/")[2]
-    said = {less for judge, less in judged if judge.rpartition("/")[2] == name}
-    return said.pop() if len(said) == 1 else None
+    ways = {less for judge, less in judged if judge.rpartition("/")[2] == name}
+    return ways.pop() if len(ways) == 1 else None
 
 
 def _changed(own: Iterable[dict[str, str]]) -> list[str]:

@@ -44,7 +44,9 @@ class YOLO(BoxData):
             images, labels = (root / name if (root / name).is_dir() else root for name in ("images", "labels"))
             by_split = {"train": self._pictures(images, labels, names)}
         if names is None:
-            names_there = {thing.name for pictures in by_split.values() for picture in pictures for thing in picture.objects}
+            names_there = {
+                thing.name for pictures in by_split.values() for picture in pictures for thing in picture.objects
+            }
             names = {number: str(number) for number in range(max(map(int, names_there), default=-1) + 1)}
         return tuple(names.values()), by_split
 
