@@ -70,6 +70,11 @@ class Words(LitData):
 class Pickled(LitModel):
     def on_save_checkpoint(self, checkpoint):
         checkpoint["thing"] = {"inside": [Thing()]}
+
+
+class Keeper(L.Callback):
+    def state_dict(self):
+        return {"thing": Thing(), "count": 1}
 '''
 )
 
@@ -106,6 +111,17 @@ def test_an_object_in_a_checkpoint_is_refused_at_the_first_one(stateful: Experim
     code, _, errors = stateful("train", "--config-dir", "conf", "task=pickled", *LIT[3:], "trainer.max_epochs=2")
     assert code == 2 and "puts a state_of_mine.Thing under 'thing' into the checkpoint" in errors, errors
     assert "epoch 2" not in errors
+
+
+def test_what_is_lost_of_a_callback_s_state_is_told_once(
+    stateful: Experiments, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = (*LIT, "callbacks={keeper: {_target_: state_of_mine.Keeper}}", "trainer.max_epochs=2")
+    code, _, errors = stateful("train", *words, "hydra.run.dir=kept")
+    assert code == 0, errors
+    assert caplog.text.count("The state of Keeper has a state_of_mine.Thing under 'thing'") == 1
+    code, _, errors = stateful("train", "resume=kept", "trainer.max_epochs=3")
+    assert code == 0 and record_of(tmp_path / "kept")["status"] == "finished", errors
 
 
 @pytest.mark.parametrize("data", ["digits", "lit"])

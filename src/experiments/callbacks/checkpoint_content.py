@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 _GIVEN = ("hyper_parameters", "datamodule_hyper_parameters")  # what save_hyperparameters() keeps: anything
 _LEFT = object()
+_told: set[tuple[str, str]] = set()  # callbacks whose state was told of, and of which key: once for a process
 # What Lightning's Trainer and strategies write themselves.
 _LIGHTNING = {
     "epoch", "global_step", "pytorch-lightning_version", "state_dict", "loops", "callbacks", "optimizer_states", "lr_schedulers",
@@ -38,6 +39,8 @@ def plain(checkpoint: dict[str, Any]) -> dict[str, Any]:
             changed[key] = {name: value for name, value in changed[key].items() if value is not _LEFT}
             if left:
                 log.debug("%s are no plain values and not kept in the checkpoint", ", ".join(map(str, left)))
+    for name, state in (checkpoint.get("callbacks") or {}).items():
+        _tell_left_out(str(name), state)
     kept = {key: value for key, value in checkpoint.items() if not isinstance(value, type)}  # hparams_type
     for key in set(kept) - _LIGHTNING:  # by hooks of the module, of callbacks and of the data
         if (odd := _left_out(kept[key])) is not None:
@@ -79,6 +82,18 @@ def _left_out(value: Any) -> Any:
     if isinstance(value, (list, tuple, set)) and not hasattr(value, "_fields"):
         return next((odd for inner in value if (odd := _left_out(inner)) is not None), None)
     return value if _plain(value) is _LEFT else None
+
+
+def _tell_left_out(name: str, state: Any) -> None:
+    """Warns of what is lost of a callback's state when a run is resumed."""
+    for key, value in state.items() if isinstance(state, Mapping) else [("", state)]:
+        if (odd := _left_out(value)) is not None and (name, str(key)) not in _told:
+            _told.add((name, str(key)))
+            log.warning(
+                "The state of %s has %s%s, which no checkpoint keeps: a resumed run begins without it; keep its values as tensors "
+                "and plain Python",
+                name.partition("{")[0], _named(odd), f" under {str(key)!r}" if key else "",
+            )  # fmt: skip
 
 
 def _readable(value: Any) -> bool:
