@@ -37,8 +37,9 @@ def check(config: Any, defaults: Any = None) -> list[str]:
         return [sentence]
     wrong = value_problems(config)
     sizeless = any(sentence.startswith("data.size=") for sentence in wrong)
-    typed = type_problems(config, defaults)
-    keys = {sentence.partition("=")[0] for sentence in (*wrong, *typed)}
+    keys = {sentence.partition("=")[0] for sentence in wrong}
+    typed = [sentence for sentence in type_problems(config, defaults) if sentence.partition("=")[0] not in keys]
+    keys |= {sentence.partition("=")[0] for sentence in typed}
     of_trainer = trainer_keys.problems(config.trainer, given_keys(config), foreign_modules.is_foreign(config))
     return [
         *wrong,

@@ -258,15 +258,16 @@ def _lacking(config: Any) -> str | None:
     for key in ("run", "model", "data", "task"):
         if not isinstance(config.get(key), dict):
             return f"it has no group {key}"
-    if lost := [key for key in ("optimizer", "freezing", "precision", "trainer") if key not in config]:
-        return f"it has no group {lost[0]}"
     kinds = {"dir": str, "choices": dict, "overrides": list, "config_dirs": list}
     wrong = [key for key, kind in kinds.items() if not isinstance(config["run"].get(key), kind)]
     if not wrong and not all(
         isinstance(word, str) for key in ("overrides", "config_dirs") for word in config["run"][key]
     ):
         return "run.overrides holds more than words"
-    return f"it has no run.{wrong[0]}" if wrong else None
+    if wrong:
+        return f"it has no run.{wrong[0]}"
+    cut_off = "trainer" in config["run"]["choices"] and "trainer" not in config  # the file's last groups are gone
+    return "it has no group trainer" if cut_off else None
 
 
 @contextmanager

@@ -45,7 +45,7 @@ class MaskFolder(MaskData):
         *,
         classes: Sequence[str] | None = None,
         colours: Mapping[str, Any] | None = None,
-        ignore: int | Sequence[Any] | None = None,
+        ignore: int | str | Sequence[Any] | None = None,
         **rest: Any,
     ) -> None:
         super().__init__(**rest)
@@ -103,7 +103,7 @@ def _readable(path: Path) -> Any:
         return error
 
 
-def _ignored(given: int | Sequence[Any] | None) -> tuple[int, ...] | None:
+def _ignored(given: int | str | Sequence[Any] | None) -> tuple[int, ...] | None:
     if given is None:
         return None
     several = [given] if isinstance(given, int | str) else list(given)
