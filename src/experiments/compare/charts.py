@@ -82,7 +82,7 @@ def learning_curves(field: Field, by_cell: Sequence[tuple[Cell, dict[str, list[P
 
     Args:
         field: where the cells come from.
-        found: the best cells and their curves, in the order of their colours.
+        by_cell: the best cells and their curves, in the order of their colours.
         name: the quantity.
     """
     drawn = [(place, cell, lines[name]) for place, (cell, lines) in enumerate(by_cell) if len(lines.get(name, ())) > 1]

@@ -45,7 +45,7 @@ class RecordedRun:
     Attributes:
         diverged: whether its loss was no finite number at the end of training.
         choices: the options of groups; `gather` adds the values that tell runs apart.
-        said: key to text of what was set on the command line.
+        typed: key to text of what was set on the command line.
         settings: the values of the resolved config by dotted key; None where neither record nor folder has them.
         seeds: those of them that may be the run's seed once more, as `data.seed` is.
     """

@@ -70,7 +70,7 @@ def defaults_of(parsed: Mapping[str, Any], group: str) -> list[Default]:
     """Return the entries of an option's `defaults` list, but for `_self_`.
 
     Args:
-        found: what stands in the file.
+        parsed: what stands in the file.
         group: the option's own.
     """
     listed = parsed.get("defaults")

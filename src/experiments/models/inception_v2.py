@@ -30,7 +30,7 @@ class Module(nn.Module):
 
     Args:
         in_channels: of what comes in.
-        one: channels of the 1×1 branch; 0 leaves it out, and the module halves the resolution.
+        single: channels of the 1×1 branch; 0 leaves it out, and the module halves the resolution.
         three: channels of the 1×1 and the 3×3 convolution of the second branch.
         double: channels of the 1×1 and both 3×3 convolutions of the third branch.
         pool: "average" or "max".
@@ -38,10 +38,10 @@ class Module(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, width: int, three: tuple[int, int], double: tuple[int, int], pool: str, projection: int
+        self, in_channels: int, single: int, three: tuple[int, int], double: tuple[int, int], pool: str, projection: int
     ) -> None:
         super().__init__()
-        stride = 1 if width else 2
+        stride = 1 if single else 2
         pooling = nn.AvgPool2d(3, 1, padding=1) if pool == "average" else nn.MaxPool2d(3, stride, padding=1)
         after = [_conv(in_channels, projection, 1)] if projection else []
         branches = [
@@ -51,8 +51,8 @@ class Module(nn.Module):
             ),
             nn.Sequential(pooling, *after),
         ]
-        self.branches = nn.ModuleList(([_conv(in_channels, width, 1)] if width else []) + branches)
-        self.out_channels = width + three[1] + double[1] + (projection or in_channels)
+        self.branches = nn.ModuleList(([_conv(in_channels, single, 1)] if single else []) + branches)
+        self.out_channels = single + three[1] + double[1] + (projection or in_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([branch(x) for branch in self.branches], 1)

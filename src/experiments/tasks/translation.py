@@ -226,7 +226,7 @@ class Translation(Task):
 
         Args:
             sentences: as the data's `prepare` gives them.
-            said: tokens of their translations.
+            written: tokens of their translations.
         """
         source = Sequences(*(tensor.to(self.device) for tensor in sentences.source))
         maps = self.attention(source, written)

@@ -25,7 +25,7 @@ class _Few(NamedTuple):
     Attributes:
         images: (3, H, W) each, from 0 to 1.
         names: of them.
-        found: objects of each, of any score, on the CPU.
+        detections: objects of each, of any score, on the CPU.
         true: what is there, or None for files.
     """
 

@@ -42,7 +42,7 @@ class AnnotatedImage:
         source: file, or (H, W, 3) uint8.
         where: of its annotation, for messages.
         objects: in any order.
-        said: height and width as the annotation has them; None where it does not say.
+        stated: height and width as the annotation has them; None where it does not say.
         size: height and width as the image is shown.
         relative: whether boxes are in shares of the sides, as YOLO has them.
     """
