@@ -96,7 +96,8 @@ def made_here(folder: Path) -> bool:
         return False
     body, mark, signature = text.rpartition(_MARK)
     key = _key(make=False)
-    return bool(mark) and key is not None and hmac.compare_digest(_signature(key, body), signature.strip())
+    signed = signature.strip().encode()  # bytes, as text beyond ASCII cannot be compared
+    return bool(mark) and key is not None and hmac.compare_digest(_signature(key, body).encode(), signed)
 
 
 def words_to_compose(config: Any, folder: Path) -> tuple[list[str], list[str]]:
@@ -150,7 +151,8 @@ def _is_signed(content: dict[str, Any]) -> bool:
     """Tell whether what the list of a sweep says was written by this user."""
     unsigned = {key: value for key, value in content.items() if key != "signature"}
     signature = content.get("signature")
-    return isinstance(signature, str) and hmac.compare_digest(signature_of(unsigned) or "", signature)
+    own = signature_of(unsigned)  # None where no key can be kept: then nothing is signed, not even by an empty text
+    return own is not None and isinstance(signature, str) and hmac.compare_digest(own.encode(), signature.encode())
 
 
 def signature_of(content: Any) -> str | None:
