@@ -185,12 +185,12 @@ class _Values:
 
     def less(self, other: _Values, test: Test, margin: float = 0.0) -> Difference:
         """Return the effect, of logarithms for a ratio, less a margin."""
-        of, two = (
+        of, against = (
             {seed: math.log(value) if test.ratio else value for seed, value in values.by_seed.items()}
             for values in (self, other)
         )
         alike = [seed for seed in of if other.cell is None or _split(self, seed) == _split(other, seed)]
-        change = difference_of_values(of, {seed: value + margin for seed, value in two.items()}, alike)
+        change = difference_of_values(of, {seed: value + margin for seed, value in against.items()}, alike)
         if test.quantity.removeprefix(COST) not in _COUNTED:
             return change
         return Difference(change.mean, change.mean, change.mean, change.n, 0.0, 0.0, change.paired)

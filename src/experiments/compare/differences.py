@@ -15,15 +15,15 @@ def difference(first: Cell, second: Cell, metric: str, bootstrap: bool = False) 
 
 
 def difference_of_values(
-    first: Mapping[str, float], two: Mapping[str, float], alike: Iterable[str], bootstrap: bool = False
+    first: Mapping[str, float], second: Mapping[str, float], alike: Iterable[str], bootstrap: bool = False
 ) -> Difference:
     """First less second, of values by seed; paired where there are enough seeds in both that are `alike` in their splits."""
-    pairs = [less(first[seed], two[seed]) for seed in alike if seed in first and seed in two]
-    if len(pairs) >= 2 or (pairs and min(len(first), len(two)) < 2):
+    pairs = [less(first[seed], second[seed]) for seed in alike if seed in first and seed in second]
+    if len(pairs) >= 2 or (pairs and min(len(first), len(second)) < 2):
         return paired(pairs, bootstrap)
-    return unpaired(list(first.values()), list(two.values()))
+    return unpaired(list(first.values()), list(second.values()))
 
 
-def less(first: float, two: float) -> float:
+def less(first: float, second: float) -> float:
     """Return the difference, or zero where it is no more than the rounding of single precision."""
-    return 0.0 if abs(first - two) <= 1e-6 * max(abs(first), abs(two)) else first - two
+    return 0.0 if abs(first - second) <= 1e-6 * max(abs(first), abs(second)) else first - second

@@ -143,13 +143,13 @@ def _in_the_config(group: str, option: str, seen: Mapping[str, str], config_dirs
     """Return what is said of the keys of an option, in their order, and what their classes say of those without a comment."""
     plain: dict[str, Any]
     plain = OmegaConf.to_container(compose([f"{group}={option}"], config_dirs, whole=False))  # type: ignore[assignment]
-    new_comments = {}
+    by_key = {}
     for key in dotted({group: plain.get(group)}):
         name = key.removeprefix(f"{group}.")
         comment = seen.get(name, "") or ("" if _NOT_SET.match(name) else meaning(key, plain))
         if comment and "." in key:
-            new_comments[name] = comment
-    return {name: comment for name, comment in seen.items() if name not in new_comments} | new_comments
+            by_key[name] = comment
+    return {name: comment for name, comment in seen.items() if name not in by_key} | by_key
 
 
 def main(words: list[str]) -> int:

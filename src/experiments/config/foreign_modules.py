@@ -27,10 +27,10 @@ def problem(config: Any) -> str | None:
     target = str(task.get("_target_") or "")
     silent = _without_spec(str(data.get("_target_") or ""))
     if not target:
-        loader_class = f" ({data['_target_']})" if data.get("_target_") else ""
+        of_class = f" ({data['_target_']})" if data.get("_target_") else ""
         spec = " and gives no spec" if silent else ""
         return (
-            f"data={chosen.get('data')}{loader_class} names no task{spec}: add task=… with a LightningModule of your own"
+            f"data={chosen.get('data')}{of_class} names no task{spec}: add task=… with a LightningModule of your own"
             + ("" if silent else ", or one of ours, such as task=classification")
         )
     if _is_foreign(target):

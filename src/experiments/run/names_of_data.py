@@ -116,7 +116,7 @@ def require_same_names(spec: Any, checkpoint: Path, folder: Path) -> None:
     if type(before) is not type(spec):
         return  # of an earlier version, or nothing of ours
     for word in ("classes", *_NAMED):
-        ours, theirs = (tuple(getattr(published, word, None) or ()) for published in (before, spec))
+        ours, theirs = (tuple(getattr(side, word, None) or ()) for side in (before, spec))
         if ours != theirs:
             raise UserError(
                 f"the data have {word} ({_some(theirs)}) that are not those {folder} has learned from ({_some(ours)}): restore the data,"
@@ -170,7 +170,7 @@ def require_tokens(data: Any, spec: Any, trained: Any, weights: str) -> None:
     parts = {"tokenizer": data.get("tokenizer")} | {
         f"tokenizers.{side}": several.get(side) for side in ("source", "target")
     }
-    fitted = next((key for key, part_name in parts.items() if part_name and part_name.get("source") is None), None)
+    fitted = next((key for key, tokenizer in parts.items() if tokenizer and tokenizer.get("source") is None), None)
     if fitted is None or not hasattr(spec, "vocabulary"):
         return
     if hasattr(trained, "vocabulary"):

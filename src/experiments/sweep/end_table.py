@@ -27,23 +27,23 @@ def tell(folder: Path, failed: int) -> None:
     if quiet():
         print(as_typed(folder))
         return
-    tables: list[tuple[Field, list[str]]] = []
+    fields: list[tuple[Field, list[str]]] = []
     with contextlib.suppress(UserError, OSError):  # nothing finished, or the folder is gone
-        tables = _fields(folder)
-    for field, columns in tables:
+        fields = _fields(folder)
+    for field, columns in fields:
         _show(field, columns)
     typed = shlex.quote(as_typed(folder))
     rows = []
-    for field, _ in tables:
+    for field, _ in fields:
         best = field.scored[0]
-        name = f" ({field.name})" if len(tables) > 1 else ""
+        name = f" ({field.name})" if len(fields) > 1 else ""
         rows.append(("best" + name, f"{field.label(best)}: {field.metric} {number(best.mean(field.metric))}"))
     if failed:
         rows.append(("failed", f"{failed} run{'s' * (failed > 1)}, named below; resume={typed} repeats them"))
-    if tables:
-        run = shlex.quote(as_typed(_best_run(tables[0][0])))
+    if fields:
+        run = shlex.quote(as_typed(_best_run(fields[0][0])))
         rows.append(("compare", f"experiments compare {typed} --html report.html"))
-        if not _foreign(_best_run(tables[0][0])):
+        if not _foreign(_best_run(fields[0][0])):
             rows.append(("predict", f"experiments predict {run} INPUT…"))
             rows.append(("look inside", f"experiments show {run}"))
         if next(folder.rglob("events.out.tfevents.*"), None):  # not with logger=none
@@ -71,11 +71,11 @@ def _fields(folder: Path) -> list[tuple[Field, list[str]]]:
         metrics = [name for run in cell.finished if (name := judged(read_record(run.folder)))]
         if metrics:
             groups.setdefault(metrics[0], []).append(cell)
-    tables = []
+    fields = []
     for (metric, lower), members in groups.items():
         comparison = analyse(members, metric=metric, lower=lower)
-        tables += [(field, comparison.columns) for field in comparison.fields if field.scored]
-    return tables
+        fields += [(field, comparison.columns) for field in comparison.fields if field.scored]
+    return fields
 
 
 def _best_run(field: Field) -> Path:

@@ -38,7 +38,7 @@ def answers(look: Look) -> Iterator[Picture]:
     scores, firsts, lasts = best_spans(task.scores(inputs, prepared.places[:, 0].to(device)), task.answer_length, SPANS)
     drawn = []
     for row, (text, passage) in enumerate(zip(asked, prepared.passages, strict=True)):
-        of = [number for number, tokens in enumerate(prepared.windows) if tokens.row == row]
+        of = [number for number, window in enumerate(prepared.windows) if window.row == row]
         chances = scores[of].flatten().softmax(0).view(len(of), -1).cpu()
         weight = [0.0] * len(passage)
         for place, number in enumerate(of):

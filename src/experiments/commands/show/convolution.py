@@ -169,8 +169,8 @@ def _channels(
 
     padded, maps = [], []
     for image, weights in zip(images, filters, strict=True):
-        result, steps = slide(image, weights, options.stride, pads, options.dilation, 0.0)
-        padded.append(result)
+        around, steps = slide(image, weights, options.stride, pads, options.dilation, 0.0)
+        padded.append(around)
         maps.append(np.array([step.value for step in steps]).reshape(steps[-1].row + 1, steps[-1].column + 1))
     return show_board(board(padded, filters, maps, options), options.to, "convolution")
 

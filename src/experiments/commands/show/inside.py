@@ -44,8 +44,8 @@ def channels_last(shape: tuple[int, ...], images: tuple[int, ...]) -> bool:
     """
     if len(shape) != 4 or len(images) != 4:
         return False
-    (_, tall, two, three), (*_, high, wide) = shape, images
-    return abs(log(tall * wide / (two * high))) < abs(log(two * wide / (three * high)))
+    (_, first, two, three), (*_, high, wide) = shape, images
+    return abs(log(first * wide / (two * high))) < abs(log(two * wide / (three * high)))
 
 
 @contextmanager

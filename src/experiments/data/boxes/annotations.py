@@ -74,23 +74,23 @@ def header(source: Path | np.ndarray) -> ImageHeader:
         UserError: it is no image, or hardly one.
     """
     if isinstance(source, np.ndarray):
-        size = ImageHeader(source.shape[0], source.shape[1], 1)
+        image_header = ImageHeader(source.shape[0], source.shape[1], 1)
     else:
         from PIL import Image
 
         try:
             with Image.open(source) as opened:
                 turn = int(opened.getexif().get(EXIF, 1))
-                size = ImageHeader(opened.height, opened.width, turn if 1 <= turn <= 8 else 1)
+                image_header = ImageHeader(opened.height, opened.width, turn if 1 <= turn <= 8 else 1)
         except Exception as error:  # Pillow raises a dozen kinds
             why = "the file is empty" if source.is_file() and not source.stat().st_size else "its format is unknown"
             raise UserError(f"{source} is no readable image ({why}): mend it, or remove it and its boxes") from error
-    if min(size.height, size.width) < LEAST:
+    if min(image_header.height, image_header.width) < LEAST:
         raise UserError(
-            f"{source} has {size.width}×{size.height} pixels, and a detector needs {LEAST} or more on a side: "
+            f"{source} has {image_header.width}×{image_header.height} pixels, and a detector needs {LEAST} or more on a side: "
             "remove it and its boxes"
         )
-    return size
+    return image_header
 
 
 def upright(picture: AnnotatedImage, exif: str) -> AnnotatedImage:
@@ -104,21 +104,21 @@ def upright(picture: AnnotatedImage, exif: str) -> AnnotatedImage:
     Raises:
         UserError: the stated size is another, or nothing says what the boxes belong to.
     """
-    stored_size = header(picture.source)
-    stored = (stored_size.height, stored_size.width)
-    if picture.stated is not None and picture.stated not in (stored, stored_size.upright):
+    image_header = header(picture.source)
+    stored = (image_header.height, image_header.width)
+    if picture.stated is not None and picture.stated not in (stored, image_header.upright):
         raise UserError(
             f"{picture.where} is of an image of {picture.stated[1]}×{picture.stated[0]} pixels and {picture.source} has "
-            f"{stored_size.width}×{stored_size.height}: give the image that was annotated"
+            f"{image_header.width}×{image_header.height}: give the image that was annotated"
         )
-    if exif == "auto" and stored_size.turn > 1:
-        if picture.stated is None or stored == stored_size.upright:
+    if exif == "auto" and image_header.turn > 1:
+        if picture.stated is None or stored == image_header.upright:
             raise UserError(
-                f"{picture.source} is to be turned (EXIF orientation {stored_size.turn}), and nothing says whether its boxes "
+                f"{picture.source} is to be turned (EXIF orientation {image_header.turn}), and nothing says whether its boxes "
                 "are: set data.exif=upright where they fit the photograph as it is shown, or data.exif=stored"
             )
         exif = "stored" if picture.stated == stored else "upright"
-    frame = stored if exif == "stored" else stored_size.upright
+    frame = stored if exif == "stored" else image_header.upright
     if picture.relative:
         height, width = frame
         objects = tuple(
@@ -128,10 +128,10 @@ def upright(picture: AnnotatedImage, exif: str) -> AnnotatedImage:
             for thing in picture.objects
         )
         picture = replace(picture, objects=objects, relative=False)
-    if stored_size.turn > 1 and exif == "stored":
-        objects = tuple(_turned(thing, stored_size) for thing in picture.objects)
+    if image_header.turn > 1 and exif == "stored":
+        objects = tuple(_turned(thing, image_header) for thing in picture.objects)
         picture = replace(picture, objects=objects)
-    return replace(picture, size=stored_size.upright)
+    return replace(picture, size=image_header.upright)
 
 
 def _turned(thing: Object, image: ImageHeader) -> Object:

@@ -98,7 +98,7 @@ def column(
     if named := next((name for name in likely if name in plain), None):
         return named
     for kind in kinds:
-        if match := next((name for name, memory_format in columns.items() if memory_format == kind), None):
+        if match := next((name for name, column_kind in columns.items() if column_kind == kind), None):
             return match
     shown = ", ".join(f"{name} ({kind})" for name, kind in columns.items())
     raise UserError(f"{key} names no column with {what}, and none of {shown} looks like it: set {key}")

@@ -82,11 +82,11 @@ class MaskFolder(MaskData):
         places = np.linspace(0, len(masks) - 1, min(LOOKED_AT, len(masks))).astype(int)
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             raw = list(pool.map(_readable, [masks[place] for place in places]))
-        values_read = [result for result in raw if not isinstance(result, UserError)]
-        if not values_read:
+        masks_read = [result for result in raw if not isinstance(result, UserError)]
+        if not masks_read:
             raise next(result for result in raw if isinstance(result, UserError))
         try:
-            return understood(values_read, self.classes, None, self.ignore)
+            return understood(masks_read, self.classes, None, self.ignore)
         except UserError as error:
             raise UserError(f"data={self.name}: {error}") from error
 

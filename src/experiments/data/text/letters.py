@@ -54,7 +54,9 @@ def fit_whole_letters(tokenizer: Any, how: dict[str, Any], texts: Sequence[str])
     meaning = {short: long for long, short in stand_in.items()}
     # A letter that is spelled teaches nothing: merges of a lone mark with the next letter would cut other letters.
     learned = [letter.sub(lambda match: stand_in.get(match[0], " "), text) for text in plain]
-    parts = {part for word in counts for part in word} | {word[:end] for word in whole for end in range(2, len(word))}
+    parts = {part for cluster in counts for part in cluster} | {
+        cluster[:end] for cluster in whole for end in range(2, len(cluster))
+    }
     parts -= {character for text in learned for character in text} | set(stand_in)
     room = max(how["vocab_size"] - len(parts), len(how["special_tokens"]) + 1)
     tokenizer.train_from_iterator(learned, trainers.BpeTrainer(**how | {"vocab_size": room}))
@@ -67,7 +69,7 @@ def fit_whole_letters(tokenizer: Any, how: dict[str, Any], texts: Sequence[str])
     special = len(how["special_tokens"])
     order = [*pieces[:special], *sorted(parts), *pieces[special:]]
     built = sorted(
-        {word[:end] for word in whole for end in range(2, len(word) + 1)}, key=lambda part: (len(part), part)
+        {cluster[:end] for cluster in whole for end in range(2, len(cluster) + 1)}, key=lambda part: (len(part), part)
     )
     merges = [(part[:-1], part[-1]) for part in built] + [(written(a), written(b)) for a, b in trained["merges"]]
     vocabulary = {piece: number for number, piece in enumerate(order)}

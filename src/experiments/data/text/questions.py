@@ -111,8 +111,8 @@ class QuestionData(SequenceData):
     def load(self) -> None:
         by_split, counts = self.read(), {"moved": 0, "dropped": 0}
         for split, every in by_split.items():
-            by_split[split], misplaced = placed(every, self.misplaced)
-            counts = {key: counts[key] + misplaced[key] for key in counts}
+            by_split[split], counted = placed(every, self.misplaced)
+            counts = {key: counts[key] + counted[key] for key in counts}
         articles = len({question.article for question in by_split["train"]})
         for split, amount in self.amounts.items():
             if split not in by_split:

@@ -120,12 +120,12 @@ class SeriesMedium:
         out = []
         scaled = (restored - self.mean.to(restored)) / self.std.to(restored)
         errors = mse(scaled, clean).tolist()
-        for error, true, scaled_image, values in zip(errors, clean, scaled, restored.tolist(), strict=True):
+        for error, true, window, values in zip(errors, clean, scaled, restored.tolist(), strict=True):
             text = io.StringIO()
             writer = csv.writer(text, lineterminator="\n")
             writer.writerow(map(cell, self.columns))
             writer.writerows([f"{value:.6g}" for value in row] for row in values)
-            drawn = png(self.draw(true[None], scaled_image[None]))
+            drawn = png(self.draw(true[None], window[None]))
             table, image = Attachment(".csv", text.getvalue().encode()), Attachment(".png", drawn)
             out.append({"mse": error, "reconstruction": table, "picture": image})
         return out

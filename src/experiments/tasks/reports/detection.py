@@ -95,16 +95,16 @@ class DetectionReport(Report):
 
     def predict(self, inputs: Sequence[Tensor]) -> list[Found]:
         """Return what is found in each image: boxes (N, 4) in its pixels, labels and scores (N,), the surest first."""
-        pictures = []
+        detections = []
         for image in inputs:
             image = image.to(self.task.device)
             large = self.task.tile is not None and max(image.shape[-2:]) > self.task.tile
-            pictures.append(
+            detections.append(
                 in_tiles(image, self.task.tile or 0, self.task.overlap, self.task.model)
                 if large
                 else self.task.model([image])[0]
             )
-        return pictures
+        return detections
 
     def answers(self, inputs: Sequence[Tensor], top: int) -> list[dict[str, Any]]:
         """Return the objects of each image above the threshold, and the image with them drawn."""

@@ -29,13 +29,13 @@ class MaskedLanguageModellingReport(Report):
     def answers(self, inputs: Sequences, top: int) -> list[dict[str, Any]]:
         """Return the likeliest words for each mask of each text, with their probabilities."""
         places = self._masks(inputs)
-        chances, hidden = (
+        chances, best_words = (
             self.task.scores(inputs, places).float().softmax(1)[:, self.task.words].topk(min(top, len(self.task.words)))
         )
         answers: list[dict[str, Any]] = [{"candidates": []} for _ in inputs.values]
         rows = places.nonzero()[:, 0].tolist()
         for number, (row, best, words) in enumerate(
-            zip(rows, chances.tolist(), self.task.words[hidden].tolist(), strict=True)
+            zip(rows, chances.tolist(), self.task.words[best_words].tolist(), strict=True)
         ):
             mask = number - rows.index(row) + 1
             answers[row]["candidates"] += [
