@@ -27,13 +27,16 @@ def read_bounded(path: Path, largest: int = _LARGEST) -> bytes:
         OSError: when it cannot be read.
         ValueError: when it is no file, such as a pipe, or too large.
     """
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(handle, "rb") as file:
-        state = os.fstat(handle)
-        if not stat.S_ISREG(state.st_mode):
-            raise ValueError("it is no plain file")
-        if state.st_size > largest:
-            raise ValueError(f"it has {state.st_size:,} bytes, and {largest:,} are read at most")
+    try:
+        file = open_plain(path)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise ValueError("it is no plain file") from None
+        raise
+    with file:
+        size = os.fstat(file.fileno()).st_size
+        if size > largest:
+            raise ValueError(f"it has {size:,} bytes, and {largest:,} are read at most")
         return file.read(largest + 1)
 
 
@@ -54,11 +57,15 @@ def open_plain(path: Path) -> BinaryIO:
     Raises:
         OSError: when it cannot be opened, or is no plain file.
     """
-    file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
+    handle = os.open(
+        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )  # the last on Windows
+    if not stat.S_ISREG(kind := os.fstat(handle).st_mode):
+        os.close(handle)
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         raise OSError(errno.EINVAL, "it is no plain file", str(path))
-    return file
+    return os.fdopen(handle, "rb")
 
 
 def read_json(path: Path) -> Any:
