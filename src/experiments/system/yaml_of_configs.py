@@ -33,8 +33,13 @@ def loader() -> Any:
 @lru_cache(maxsize=1)
 def strict_loader() -> Any:
     """Return the class that reads YAML and refuses a key written twice, as OmegaConf does."""
+    return refusing_twice(loader())
 
-    class Once(loader()):  # type: ignore[misc]
+
+def refusing_twice(base: Any) -> Any:
+    """Return a class that reads YAML as another does, and refuses a key written twice."""
+
+    class Once(base):  # type: ignore[misc]
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             seen = set()
             for key, _ in node.value:

@@ -317,6 +317,13 @@ def test_damaged_yolo_files_are_refused(tmp_path: Path, line: str, why: str) -> 
         ready(YOLO(root=str(yolo_folder(tmp_path, line)), unannotated="empty", **KEYS))
 
 
+@pytest.mark.parametrize("names", ["{0: hut, 0: tree}", "{1: hut, '01': tree}"])
+def test_a_number_of_yolo_stands_for_one_class(tmp_path: Path, names: str) -> None:
+    (yolo_folder(tmp_path) / "data.yaml").write_text(f"names: {names}\n")
+    with pytest.raises(UserError, match="twice"):
+        ready(YOLO(root=str(tmp_path), unannotated="empty", **KEYS))
+
+
 def test_yolo_notes_need_images(tmp_path: Path) -> None:
     yolo_folder(tmp_path)
     (tmp_path / "images" / "val" / "1.png").unlink()

@@ -10,7 +10,8 @@ from experiments.data.boxes.annotations import AnnotatedImage, Object
 from experiments.data.boxes.box_data import BoxData, images_in, matched
 from experiments.data.common.published_files import data_root
 from experiments.data.common.split_names import files_below, require_train, splits_in
-from experiments.errors import UserError
+from experiments.errors import UserError, first_line
+from experiments.system.yaml_of_configs import refusing_twice
 
 
 class YOLO(BoxData):
@@ -100,6 +101,10 @@ def class_names(root: Path) -> dict[int, str] | None:
         wrong = [key for key in stated if not str(key).isdecimal()]
         if wrong:
             raise UserError(f"names of the YAML file in {root} has the number {wrong[0]!r}: count classes as 0, 1, 2")
+        numbers = [int(key) for key in stated]
+        twice = next((number for number in numbers if numbers.count(number) > 1), None)
+        if twice is not None:
+            raise UserError(f"names of the YAML file in {root} has the number {twice} twice: give each class its own")
         return _different({int(key): str(stated[key]) for key in sorted(stated, key=int)}, root)
     if isinstance(stated, list):
         return _different(dict(enumerate(map(str, stated))), root)
@@ -130,9 +135,10 @@ def _stated(root: Path) -> dict[str, Any]:
 
     for file in (*sorted(root.glob("[!.]*.yaml")), *sorted(root.glob("[!.]*.yml"))):
         try:
-            content = yaml.load(file.read_text(encoding="utf-8"), yaml.BaseLoader)  # `no` and `1.0` are names
+            text = file.read_text(encoding="utf-8")
+            content = yaml.load(text, refusing_twice(yaml.BaseLoader))  # to which `no` and `1.0` are names
         except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-            raise UserError(f"{file} cannot be read as YAML: mend it") from error
+            raise UserError(f"{file} cannot be read as YAML ({first_line(error)}): mend it") from error
         if isinstance(content, dict) and content.get("names"):
             return content
     return {}
