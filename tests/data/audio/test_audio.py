@@ -274,6 +274,8 @@ def test_transcripts_may_be_numbers_long_or_spelled_in_parts(corpus: Callable[..
     data = SpeechManifest(path=str(table), **MANIFEST | {"empty": "drop"})
     read = data._kept(data.read()["train"])
     assert read[2].text == read[3].text == "caf\u00e9" and len(read[4].text) == 200_000
+    path.write_text('{"path": "0.wav", "text": NaN}\n')
+    assert [one.text for one in read_manifest(path, "path", "text")] == [""]  # a gap, and no word
     path.write_text('{"path": null, "text": "a"}\n')
     with pytest.raises(UserError, match=r"list\.jsonl, line 1: path is empty"):
         read_manifest(path, "path", "text")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from experiments.data.audio.audio_files import WHOLE, ClipSpan
-from experiments.data.common.json_lines import read_object
+from experiments.data.common.json_lines import read_object, text_in
 from experiments.data.common.split_names import files_below
 from experiments.errors import UserError, unknown
 
@@ -58,7 +58,7 @@ def read_manifest(
         for key, name in (("data.offset", offset), ("data.duration", duration)):
             if name and name not in row and (name != key[5:] or name.casefold() in map(str.casefold, row)):
                 raise UserError(unknown(f"{key}={name}", f"no column of {path}, line {line}", name, list(row)))
-        file, transcript = ("" if row[name] is None else str(row[name]) for name in (audio, text))
+        file, transcript = (text_in(row[name]) for name in (audio, text))
         if not file.strip():
             raise UserError(
                 f"{path}, line {line}: {audio} is empty: give the path of the recording, or take out the line"

@@ -1,4 +1,4 @@
-"""One object a line, as JSON lines have it: every line that is none is named."""
+"""Rows of JSON lines, one object each: every line that is none is named."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ def read_object(line: str, place: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{place}: {line.strip()[:40]} is no object: write one object a line")
     return content
+
+
+def text_in(cell: Any) -> str:
+    """Return a value of a row as text; a gap, which is null or NaN, is empty."""
+    return "" if cell is None or cell != cell else str(cell)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.data.common.json_lines import read_object
+from experiments.data.common.json_lines import read_object, text_in
 from experiments.data.common.typed_tables import TYPED, typed_rows
 from experiments.data.text.text_data import TextData, Texts, text_of
 from experiments.data.text.tokens import Text
@@ -166,10 +166,7 @@ def rows(path: Path, text: str, label: str, encoding: str, second: str | None = 
                 raise UserError(
                     f"{place}: {words} is a list or an object, and a text is wanted: write its words into one text"
                 )
-        cells = (record[column] for column in (text, second) if column)
-        value, *more = (
-            "" if cell is None or cell != cell else str(cell) for cell in cells
-        )  # NaN is a gap, and no word
+        value, *more = (text_in(record[column]) for column in (text, second) if column)
         rows_read.append(((value, *more) if more else value, str(name).strip(), place))  # type: ignore[arg-type]
     if not rows_read:
         raise UserError(f"{path} holds no row: name a file with labelled texts")
