@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from experiments.spec import FOLLOWS
+from experiments.system.bounded_files import read_json
 
 
 def take_over_labels(config: Any) -> None:
@@ -72,7 +72,7 @@ def _classes_of_run(weights: Any) -> list[str]:
     for folder in (path, *path.parents[:2]) if path.exists() else ():
         if (folder / "config.yaml").is_file() and (folder / "record.json").is_file():
             try:
-                spec = json.loads((folder / "record.json").read_text(encoding="utf-8"))["spec"]
+                spec = read_json(folder / "record.json")["spec"]
                 return [str(name) for name in spec["classes"]]
             except (OSError, ValueError, KeyError, TypeError):  # whoever loads the weights says so
                 return []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from experiments.config.preprocessing import given_keys
 from experiments.errors import UserError
+from experiments.system.bounded_files import read_json
 from experiments.system.hub import weight_files
 
 # Of the library's configuration: what the data or the task decide, or only the library's own loading reads.
@@ -57,7 +57,7 @@ def read_configuration(folder: Path) -> dict[str, Any]:
         )
     weight_files(folder, f"weights={folder}")
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = read_json(path)
         kind = settings["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from experiments.config.preprocessing import given_keys
 from experiments.config.weights_place import is_run, run_folder
 from experiments.errors import UserError
+from experiments.system.bounded_files import read_json
 
 
 def tokenizers_of(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def _count(place: Path) -> int:
     """Tokens of a tokenizer.json; 0 where it cannot be told."""
     file = place / "tokenizer.json" if place.is_dir() else place
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
+        stored = read_json(file)
         vocabulary = stored["model"]["vocab"]
         added = [token["id"] for token in stored.get("added_tokens") or ()]
         own = vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary))

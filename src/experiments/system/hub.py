@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import socket
@@ -13,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from experiments.errors import UserError, first_line
+from experiments.system.bounded_files import read_json
 
 HUB = "https://huggingface.co"
 WAIT = 1.0  # seconds for the hub to answer at all
@@ -95,7 +95,7 @@ def folder_problems(folder: Path, model: Any) -> list[str]:
     if not published.get("kinds") or not (folder / "config.json").is_file():
         return []
     try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+        kind = read_json(folder / "config.json").get("model_type")
         kinds = list(published["kinds"])
         if kind not in kinds:
             raise UserError(
@@ -123,7 +123,7 @@ def weight_files(folder: Path, named: str) -> list[Path]:
         return [folder / SINGLE]
     if (folder / INDEX).is_file():
         try:
-            content = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+            content = read_json(folder / INDEX)
             shards = [folder / name for name in sorted(set(content["weight_map"].values()))]
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise UserError(f"{folder / INDEX} cannot be read ({type(error).__name__}): fetch it again") from error

@@ -45,7 +45,7 @@ def published_config(source: str | None, kinds: Sequence[str]) -> Any | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         kind = content.get("model_type")
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read ({error}): fetch the folder again") from error
     if kind not in kinds:
         raise ValueError(f"{path} is of a {kind} and not of {' or '.join(kinds)}: choose the model that it belongs to")

@@ -162,7 +162,7 @@ def _generation(folder: Path) -> dict[str, Any]:
         return {}
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read ({error}): fetch it again") from error
     return settings if isinstance(settings, dict) else {}
 
