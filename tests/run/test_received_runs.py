@@ -357,3 +357,17 @@ def test_a_record_of_another_form_is_read_from_the_rest(experiments, received: P
     (received / "record.json").write_text(json.dumps(record | {key: odd}))
     code, _, errors = experiments("predict", "run", "x.png")
     assert code == 0 and f"(its {key} is " in errors and "read in its place" in errors, errors
+
+
+def test_a_sweep_is_signed_by_its_own_signature_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from experiments.run.trust import require_trusted_words, signature_of
+
+    monkeypatch.setenv("EXPERIMENTS_CACHE", str(tmp_path / "cache"))
+    content = {"settings": ["model._target_=os.system"]}
+    require_trusted_words(tmp_path, content | {"signature": signature_of(content)})
+    for signature in ("", "\u00e9", None):
+        with pytest.raises(UserError, match=r"os\.system"):
+            require_trusted_words(tmp_path, content | {"signature": signature})
+    monkeypatch.setenv("EXPERIMENTS_CACHE", "/dev/null/nowhere")  # where no key can be kept
+    with pytest.raises(UserError, match=r"os\.system"):
+        require_trusted_words(tmp_path, content | {"signature": ""})
