@@ -64,7 +64,9 @@ def _spread(words: Sequence[str]) -> list[str]:
     for word in words:
         key, _, value = word.partition("=")
         if key in ("callbacks", "logger") and value.lstrip().startswith("{") and len(objects := _objects(word)) == 1:
-            written += [f"{key}.{name}={_written(node)}" for name, node in objects[0].items()]
+            written += (
+                [f"{key}.{name}={_written(node)}" for name, node in objects[0].items()] if any(objects) else [word]
+            )
             continue
         if key not in _CLASSES or not value.lstrip().startswith("{"):
             written.append(word)
