@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -15,8 +16,42 @@ STATE = (
     MODULE
     + '''
 
+import numpy as np
+
+
 class Thing:
     pass
+
+
+class Cursor:
+    """A loader that knows its place: a resumed one goes on behind the batches that are done."""
+
+    def __init__(self):
+        self.place, self.asked = 0, []
+
+    def __len__(self):
+        return 8
+
+    def __iter__(self):  # at once, not at the first batch
+        batches, self.place = range(self.place, 8), 0
+        return self.batches(batches)
+
+    def batches(self, numbers):
+        for number in numbers:
+            self.done = number + 1
+            print("batch", number, file=open("batches.txt", "a"))
+            yield torch.full((4, 8, 8), float(number)), torch.zeros(4, dtype=torch.long)
+
+    def state_dict(self):
+        return {"place": self.done % 8}
+
+    def load_state_dict(self, state):
+        self.place = state["place"]
+
+
+class OwnLoader(LitData):
+    def train_dataloader(self):
+        return Cursor()
 
 
 class Late(LitModel):
@@ -36,11 +71,14 @@ class Late(LitModel):
         self.seen += 1
 
     def on_save_checkpoint(self, checkpoint):
-        checkpoint["late"] = {"seen": self.seen, "where": self.where}
+        arrays = {"words": np.array(["a", "b"]), "back": np.arange(3)[::-1], self.where: np.float64(0.5)}
+        checkpoint["late"] = {"seen": self.seen, "where": self.where, "arrays": arrays}
 
     def on_load_checkpoint(self, checkpoint):
         self.seen = checkpoint["late"]["seen"]
         assert str(checkpoint["late"]["where"]) == "here"
+        arrays = checkpoint["late"]["arrays"]
+        assert list(arrays["words"]) == ["a", "b"] and arrays["back"].tolist() == [2, 1, 0] and arrays["here"] == 0.5
 
     def test_step(self, batch, batch_idx):
         super().test_step(batch, batch_idx)
@@ -82,7 +120,12 @@ class Keeper(L.Callback):
 @pytest.fixture
 def stateful(lit: Experiments, tmp_path: Path) -> Experiments:
     (tmp_path / "state_of_mine.py").write_text(STATE)
-    for group, name, target in (("task", "late", "Late"), ("task", "pickled", "Pickled"), ("data", "words", "Words")):
+    for group, name, target in (
+        ("task", "late", "Late"),
+        ("task", "pickled", "Pickled"),
+        ("data", "words", "Words"),
+        ("data", "cursor", "OwnLoader"),
+    ):
         (tmp_path / "conf" / group / f"{name}.yaml").write_text(f"_target_: state_of_mine.{target}")
     sys.modules.pop("state_of_mine", None)
     return lit
@@ -148,3 +191,40 @@ def test_a_checkpoint_of_lightning_within_an_epoch(
     assert ("after batch 2 of an epoch" in caplog.text) == (data == "lit")
     if data == "digits":
         assert record_of(tmp_path / "parts")["metrics"] == record_of(tmp_path / "once")["metrics"]
+
+
+def test_a_loader_that_keeps_its_place_goes_on_there(
+    stateful: Experiments, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    each = "{_target_: lightning.pytorch.callbacks.ModelCheckpoint, every_n_train_steps: 3, save_top_k: -1}"
+    words = (*LIT[:3], "data=cursor", "callbacks=none", "callbacks.checkpoint=null", f"callbacks.each={each}")
+    code, _, errors = stateful("train", *words, "trainer.max_epochs=1", "hydra.run.dir=parts")
+    assert code == 0, errors
+    for path in (tmp_path / "parts" / "checkpoints").glob("*.ckpt"):
+        if "step=3" not in path.name:
+            path.unlink()  # as if it had been stopped after the third batch
+    (tmp_path / "batches.txt").unlink()
+    code, _, errors = stateful("train", "resume=parts", "trainer.max_epochs=2")
+    assert code == 0, errors
+    read = [int(line.split()[1]) for line in (tmp_path / "batches.txt").read_text().splitlines()]
+    assert read == [*range(3, 8), *range(8)] and "draw other batches" not in caplog.text
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_a_checkpoint_that_does_not_fit_or_is_none_is_said(stateful: Experiments, tmp_path: Path, command: str) -> None:
+    words = ("--config-dir", "conf", "task=late", "data=words", "trainer.max_epochs=1", "hydra.run.dir=run")
+    assert stateful("train", *words)[0] == 0
+    path = tmp_path / "state_of_mine.py"
+    path.write_text(
+        STATE.replace("datamodule.inputs, 10)", "datamodule.inputs, 200)")
+    )  # of another length, or its .pyc would stay
+    sys.modules.pop("state_of_mine", None)
+    code, _, errors = stateful(command, "run")
+    assert code == 2 and "best.ckpt belongs to another model: size mismatch" in errors, errors
+    path.write_text(STATE)
+    sys.modules.pop("state_of_mine", None)
+    for checkpoint in (tmp_path / "run" / "checkpoints").iterdir():
+        checkpoint.unlink()
+        os.mkfifo(checkpoint)
+    code, _, errors = stateful(command, "run")
+    assert code == 2 and "it is no plain file" in errors, errors

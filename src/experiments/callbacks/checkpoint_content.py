@@ -59,8 +59,8 @@ def _plain(value: Any) -> Any:
         return _plain(value.value)
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, np.ndarray):
-        return torch.from_numpy(value)
+    if isinstance(value, np.ndarray):  # of text a list; a tensor takes no view that runs backwards
+        return torch.from_numpy(np.ascontiguousarray(value)) if value.dtype.kind in "biufc" else _plain(value.tolist())
     if isinstance(value, Path):
         return str(value)
     if value is None or isinstance(
@@ -78,7 +78,8 @@ def _plain(value: Any) -> Any:
 def _left_out(value: Any) -> Any:
     """Return the first value within another that has no plain form; None where each has one."""
     if isinstance(value, Mapping):
-        return next((odd for inner in value.values() if (odd := _left_out(inner)) is not None), None)
+        inside = (part for pair in value.items() for part in pair)
+        return next((odd for part in inside if (odd := _left_out(part)) is not None), None)
     if isinstance(value, (list, tuple, set)) and not hasattr(value, "_fields"):
         return next((odd for inner in value if (odd := _left_out(inner)) is not None), None)
     return value if _plain(value) is _LEFT else None
@@ -97,12 +98,12 @@ def _tell_left_out(name: str, state: Any) -> None:
 
 
 def _readable(value: Any) -> bool:
-    """Tell whether what has a plain form is read back as it is; arrays of NumPy are."""
+    """Tell whether what has a plain form is read back as it is; single numbers of NumPy are, its arrays are not."""
     if isinstance(value, Mapping):
-        return type(value) in (dict, OrderedDict) and all(map(_readable, value.values()))
+        return type(value) in (dict, OrderedDict) and all(map(_readable, (*value, *value.values())))
     if isinstance(value, (list, tuple, set)):
         return type(value) in (list, tuple, set, torch.Size) and all(map(_readable, value))
-    return not isinstance(value, (Path, Enum, frozenset, Sequence)) or isinstance(value, (str, bytes))
+    return not isinstance(value, (Path, Enum, frozenset, np.ndarray, Sequence)) or isinstance(value, (str, bytes))
 
 
 def _named(value: Any) -> str:

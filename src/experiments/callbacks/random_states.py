@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import CombinedLoader
 
 from experiments.callbacks.checkpoint_files import random_state, restore_random_state
 from experiments.callbacks.lightning_state import batches_of_unfinished_epoch, draw_order_again
@@ -39,10 +40,11 @@ class RandomStates(Callback):
             return
         restore_random_state(self._random_state)  # again at the first batch, for what hooks draw in between
         if not goes_on_within(trainer):
+            self._random_state = None
+        if not goes_on_within(trainer) and not _keeps_its_place(trainer):
             # Other loaders draw their order from the same generators, when an epoch makes its iterator. Lightning made the
             # first one before this hook.
             draw_order_again(trainer)
-            self._random_state = None
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         self._restore_random_state()
@@ -74,7 +76,7 @@ class WithinAnEpoch(RandomStates):
         super().on_train_start(trainer, pl_module)
         done = batches_of_unfinished_epoch(trainer) if self._resumed else 0
         self._resumed = False
-        if not done:
+        if not done or _keeps_its_place(trainer):
             return
         if goes_on_within(trainer):
             trainer.train_dataloader.batch_sampler.start_batch = done  # type: ignore[union-attr]
@@ -89,3 +91,8 @@ class WithinAnEpoch(RandomStates):
 def goes_on_within(trainer: Trainer) -> bool:
     """Tell whether the data can resume in the middle of an epoch."""
     return hasattr(getattr(trainer.train_dataloader, "batch_sampler", None), "start_batch")
+
+
+def _keeps_its_place(trainer: Trainer) -> bool:
+    """Tell whether loaders of the user's own have states, which Lightning keeps and has restored: a new iterator would lose them."""
+    return any(hasattr(loader, "load_state_dict") for loader in CombinedLoader(trainer.train_dataloader).flattened)

@@ -272,7 +272,7 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
         with reading(folder, record.get("environment")):
             prepare_process(config)
             task, data = foreign_parts(config)
-        return _tested(read_by_trainer(task), data, config, checkpoint)
+        return _tested(read_by_trainer(task, checkpoint), data, config, checkpoint)
     loaded = load(folder, judged=judged)
     for key in ("mean", "std"):
         if config.data.get(key, loaded) is None and hasattr(loaded.spec, key):

@@ -54,7 +54,7 @@ def predictions_of(folder: Path, returned: bool) -> tuple[list[Any], list[str]]:
     with lightning_in_words():
         try:
             outputs = trainer.predict(
-                read_by_trainer(task),
+                read_by_trainer(task, checkpoint),
                 datamodule=data,
                 return_predictions=returned or not writers,
                 ckpt_path=checkpoint,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -118,6 +120,19 @@ def load_checkpoint(task: Any, path: Path) -> None:
     Raises:
         UserError: when the file is damaged or belongs to another model.
     """
+    content = _content(path)
+    if _reads_checkpoints(task):
+        task.on_load_checkpoint(content)
+    with _of_its_model(path):
+        task.load_state_dict(_named_as_in(task, content["state_dict"]), strict=task.strict_loading)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """Return what a checkpoint of a run holds.
+
+    Raises:
+        UserError: when it is missing, damaged, or no checkpoint of a run.
+    """
     from experiments.transfer.weight_files import read_checkpoint
 
     if not path.exists():
@@ -127,10 +142,18 @@ def load_checkpoint(task: Any, path: Path) -> None:
         raise UserError(
             f"{path} is no checkpoint of a run: restore it from a copy, or finish the run with resume={path.parents[1]}"
         )
-    if _reads_checkpoints(task):
-        task.on_load_checkpoint(content)
+    return content
+
+
+@contextmanager
+def _of_its_model(path: Path) -> Iterator[None]:
+    """Says of weights that do not fit that their checkpoint belongs to another model.
+
+    Raises:
+        UserError: in place of torch's error.
+    """
     try:
-        task.load_state_dict(_named_as_in(task, content["state_dict"]), strict=task.strict_loading)
+        yield
     except (RuntimeError, AttributeError, TypeError) as error:
         detail = " ".join(str(error).split())
         detail = re.sub(r"^Error\(s\) in loading state_dict for \w+: ", "", detail)
@@ -153,15 +176,24 @@ def _named_as_in(task: Any, state: dict[str, Any]) -> dict[str, Any]:
     return {names.get(name.replace(_COMPILED, ""), name): value for name, value in state.items()}
 
 
-def read_by_trainer(task: Any) -> Any:
-    """Return a task that a Trainer's `ckpt_path` fills, also where `torch.compile` wraps parts of it in training alone."""
-    given = task.on_load_checkpoint
+def read_by_trainer(task: Any, path: Path) -> Any:
+    """Return a task that a Trainer's `ckpt_path` fills, also where `torch.compile` wraps parts of it in training alone.
+
+    Raises:
+        UserError: when the file is damaged; in the Trainer, when it belongs to another model.
+    """
+    _content(path)  # Lightning reads it again: it looks neither for damage nor for a pipe, which would be waited for
+    given, load_state_dict = task.on_load_checkpoint, task.load_state_dict
 
     def on_load_checkpoint(checkpoint: dict[str, Any]) -> None:
         given(checkpoint)
         checkpoint["state_dict"] = _named_as_in(task, checkpoint["state_dict"])
 
-    task.on_load_checkpoint = on_load_checkpoint
+    def load_or_refuse(*args: Any, **options: Any) -> Any:
+        with _of_its_model(path):
+            return load_state_dict(*args, **options)
+
+    task.on_load_checkpoint, task.load_state_dict = on_load_checkpoint, load_or_refuse
     return task
 
 
