@@ -41,10 +41,10 @@ class RandomStates(Callback):
         restore_random_state(self._random_state)  # again at the first batch, for what hooks draw in between
         if not goes_on_within(trainer):
             self._random_state = None
-        if not goes_on_within(trainer) and not _keeps_its_place(trainer):
-            # Other loaders draw their order from the same generators, when an epoch makes its iterator. Lightning made the
-            # first one before this hook.
-            draw_order_again(trainer)
+            if not _keeps_its_place(trainer):
+                # Other loaders draw their order from the same generators, when an epoch makes its iterator. Lightning made the
+                # first one before this hook.
+                draw_order_again(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         self._restore_random_state()
