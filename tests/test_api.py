@@ -80,6 +80,9 @@ def test_a_module_class_on_our_data() -> None:
     assert "<th>validation, epoch 1</th>" in run._repr_html_()
     assert list(run.history.index) == [1] and "val/accuracy" in run.history
     assert isinstance(run.model, MyNet) and run.predict([str(_picture())]).shape == (1, 10)
+    several = run.predict([str(_picture())])
+    assert torch.equal(run.predict("one.png"), several) and torch.equal(run.predict(_picture()), several), "one input"
+    assert list(run.show([_picture()], only="evidence", to="seen")) == ["evidence"]
     again = experiments.evaluate(record)["test/accuracy"]
     assert again == pytest.approx(record["metrics"]["test/accuracy"], abs=1e-6)
     with pytest.raises(UserError, match="no picture"):
@@ -108,6 +111,7 @@ def test_objects_are_copied_and_compared() -> None:
     third = experiments.train(*QUICK, "hydra.run.dir=o/c", "optimizer.lr=0.1", model=net, data=data)
     assert experiments.evaluate(experiments.load(third))["test/loss"] == pytest.approx(third["metrics"]["test/loss"])
     table = experiments.compare(first, experiments.load(third))
+    assert experiments.compare([first, third], by="optimizer.lr").text().startswith("optimizer.lr  test/accuracy")
     assert list(table["optimizer.lr"].sort_values()) == ["0.001", "0.1"] and set(table["metric"]) == {"test/accuracy"}
     assert table.plot() is not None and type(table.head(1)).__name__ == "DataFrame"
     with pytest.raises(UserError, match=r"choose from|did you mean"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,20 +117,21 @@ def evaluate(run: RunLike, *overrides: str) -> dict[str, float]:
 
 
 def compare(
-    *runs: RunLike,
+    *runs: RunLike | Sequence[RunLike],
     metric: str | None = None,
-    by: Sequence[str] = (),
-    against: Sequence[str] = (),
+    by: str | Sequence[str] = (),
+    against: str | Sequence[str] = (),
     lower: bool | None = None,
     bootstrap: bool = False,
 ) -> Compared:
     """Return a DataFrame with a row for each cell, best first, and `.plot()`; see `experiments compare --help`.
 
     Args:
-        runs: folders of runs, sweeps or above them, records as `train` gives them, or loaded runs; none: `outputs`.
+        runs: folders of runs, sweeps or above them, records as `train` gives them, or loaded runs, also in a list; none:
+            `outputs`.
         metric: what to compare, such as `val/accuracy`; None takes test accuracy where there is one.
-        by: choices to compare, averaged over the others.
-        against: `key=value` words of the cell to compare the others with.
+        by: a choice to compare, or several, averaged over the others.
+        against: `key=value`, or several, of the cell to compare the others with.
         lower: whether less is better; None judges by the metric's name.
         bootstrap: intervals by resampling.
 
@@ -140,7 +141,9 @@ def compare(
     from experiments.compare.compare import compare as compare_runs
     from experiments.compare.data_frame import framed
 
-    paths = [_folder(run) for run in runs] or [Path("outputs")]
+    flat: Iterator[Any] = (run for given in runs for run in (given if isinstance(given, (list, tuple)) else [given]))
+    paths = [_folder(run) for run in flat] or [Path("outputs")]
+    by, against = ([words] if isinstance(words, str) else words for words in (by, against))
     comparisons = compare_runs(paths, metric, by, against=against, lower=lower, bootstrap=bootstrap)
     return framed(comparisons, paths)
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from experiments.commands import layers as layers_command
+from experiments.config import needed_packages
+from experiments.config.compose import compose
+from experiments.config.needed_packages import missing_packages
 from experiments.config.options import describe, option_files
+from experiments.errors import UserError
+from experiments.run.build import build_data
+from experiments.run.stand_in_specs import STAND_IN_SPECS
 
 IMAGES = {name: describe(path) for name, path in option_files("model").items()}
 STATED = [name for name, about in IMAGES.items() if "image" in about.get("reads", ()) and about.get("parameters")]
@@ -40,6 +47,18 @@ def test_other_kinds_need_no_data_either(experiments, name: str, said: str) -> N
     code, output, errors = experiments("layers", f"model={name}")
     assert code == 0, errors
     assert said in output
+
+
+def test_stand_ins_say_of_themselves_what_is_known_without_their_package(monkeypatch) -> None:
+    for name, spec in STAND_IN_SPECS.items():
+        assert build_data(compose([f"data={name}"])).spec == spec
+    with monkeypatch.context() as patch:
+        patch.setattr(needed_packages, "find_spec", lambda package: None)
+        assert missing_packages(compose(["data=control"])) and not missing_packages(compose(["data=adding"]))
+        without = layers_command.layers(["model=lstm"])
+        with pytest.raises(UserError, match="data=generated_reviews needs the package tokenizers"):
+            layers_command.layers(["model=lstm", "data=generated_reviews"])
+    assert layers_command.layers(["model=lstm"]) == without
 
 
 def test_columns_of_the_course(experiments) -> None:

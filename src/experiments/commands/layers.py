@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.config.command_words import split_words
+from experiments.config.needed_packages import missing_packages
 from experiments.config.published_shapes import names_data, published_fields, with_stand_in
 from experiments.errors import UserError
 from experiments.spec import ImageSpec, MaskSpec
@@ -34,7 +35,7 @@ def shaped(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> tuple[A
     size = published_fields(config).get("size") if published else None
     if size and not any(word.startswith("data.size=") for word in overrides):
         config.data.size = size
-    require(config)
+    require(config, packages=not published)  # nothing is read: what the data say is known without them
     return config, published
 
 
@@ -137,6 +138,8 @@ def _note(config: Any, spec: Any) -> str:
 
 def _published_spec(config: Any) -> Any:
     """Return what the model was published for; of what it does not state, what the data say that stand in."""
+    from experiments.run.stand_in_specs import STAND_IN_SPECS
+
     stated = published_fields(config)
     kind = (config.data.get("gives") or {}).get("kind")
     if kind in ("image", "masks") and stated:
@@ -146,7 +149,11 @@ def _published_spec(config: Any) -> Any:
         if kind == "masks":
             return MaskSpec(channels, size, size, names, pixels, pixels, colours=("#000000",) * len(names))
         return ImageSpec(channels, size, size, names, pixels, pixels)
-    spec = _spec(config)
+    missing = missing_packages(config)
+    shared = (config.data.get("tokenizers") or {}).get("shared")  # which is one vocabulary of both languages
+    if missing and (shared or config.run.choices.data not in STAND_IN_SPECS):
+        raise UserError("\n".join(missing))
+    spec = STAND_IN_SPECS[str(config.run.choices.data)] if missing else _spec(config)
     field_names = {field.name for field in fields(spec)}
     return replace(spec, **{key: value for key, value in stated.items() if key in field_names})
 

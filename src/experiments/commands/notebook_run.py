@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -89,13 +89,16 @@ class Run(Loaded):
         return NotebookPictures(self.folder / "figures")
 
     def show(
-        self, *inputs: str, only: tuple[str, ...] | list[str] = (), to: str | Path | None = None
+        self,
+        *inputs: str | Path | Sequence[str | Path],
+        only: str | tuple[str, ...] | list[str] = (),
+        to: str | Path | None = None,
     ) -> NotebookPictures:
         """Looks inside the network, as `experiments show` does; the pictures, by name.
 
         Args:
-            inputs: image files or texts; none takes test examples.
-            only: names of panels; none draws all that apply.
+            inputs: image files or texts, also in a list; none takes test examples.
+            only: a panel, or several; none draws all that apply.
             to: a folder to write to; None takes `show` in the run's folder.
 
         Raises:
@@ -104,8 +107,10 @@ class Run(Loaded):
         from experiments.commands.show.panel import Wanted
         from experiments.commands.show.run import show
 
-        wanted = Wanted(tuple(inputs), None, None, None, 1000)
-        page = show(str(self.folder), wanted, list(only), None if to is None else Path(to))
+        flat = (part for given in inputs for part in (given if isinstance(given, (list, tuple)) else [given]))
+        wanted = Wanted(tuple(map(str, flat)), None, None, None, 1000)
+        panels = [only] if isinstance(only, str) else list(only)
+        page = show(str(self.folder), wanted, panels, None if to is None else Path(to))
         return NotebookPictures(page.parent)
 
     def __repr__(self) -> str:

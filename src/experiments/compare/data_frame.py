@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
         def report(self, path: str | Path) -> Path: ...
 
+        def text(self) -> str: ...
+
 
 @lru_cache(maxsize=1)
 def _class() -> Any:
@@ -79,6 +81,12 @@ def _class() -> Any:
 
             write_text(Path(path), report(self.comparison, self.folders, work=True, target=Path(path)))
             return Path(path)
+
+        def text(self) -> str:
+            """Return what `experiments compare` prints: the tables, which cell is best, and whether that is certain."""
+            from experiments.compare.compare import as_text
+
+            return as_text(self.comparison)
 
     return Compared
 

@@ -26,12 +26,13 @@ from experiments.errors import UserError
 from experiments.system.hub import folder_problems, hub_name, hub_problems
 
 
-def check(config: Any, defaults: Any = None) -> list[str]:
+def check(config: Any, defaults: Any = None, packages: bool = True) -> list[str]:
     """Return all problems of a resolved config, as sentences; an empty list when it can run.
 
     Args:
         config: a DictConfig or a View.
         defaults: the same options without values of the run's own; composed where not given.
+        packages: whether what data and task need must be installed, as for a run.
     """
     if sentence := foreign_modules.problem(config):  # what follows asks of both what ours have
         return [sentence]
@@ -43,7 +44,7 @@ def check(config: Any, defaults: Any = None) -> list[str]:
     of_trainer = trainer_keys.problems(config.trainer, given_keys(config), foreign_modules.is_foreign(config))
     return [
         *wrong,
-        *missing_packages(config),
+        *(missing_packages(config) if packages else []),
         *absent_classes(config),
         *_betas(config),
         *typed,
@@ -66,13 +67,13 @@ def check(config: Any, defaults: Any = None) -> list[str]:
     ]
 
 
-def require(config: DictConfig) -> None:
-    """Raises the problems of a config, if any.
+def require(config: DictConfig, packages: bool = True) -> None:
+    """Raises the problems of a config, if any; see `check`.
 
     Raises:
         UserError: with a line a problem.
     """
-    problems = check(config)
+    problems = check(config, packages=packages)
     if problems:
         raise UserError("\n".join(problems))
 

@@ -16,11 +16,13 @@ EXTRAS = {  # a package as it is imported, and the extra that brings it
     "tokenizers": "language",
     "sacrebleu": "translation",
     "skimage": "denoising",
+    "gymnasium": "control",
 }
 _NEEDS = (  # group, class, package, and the kinds of data that need it
     ("data", r"experiments\.data\.audio\.(?!generated_)", "soundfile", None),
     ("data", r"experiments\.data\.(text|pairs)\.", "tokenizers", None),
     ("data", r"experiments\.data\.masks\.coco_masks\.", "skimage", None),
+    ("data", r"experiments\.data\.control\.", "gymnasium", None),
     ("task", r"experiments\.tasks\.translation\.", "sacrebleu", None),
     ("task", r"experiments\.tasks\.denoising\.", "skimage", "image"),
 )
@@ -32,6 +34,7 @@ def missing_packages(config: Any) -> list[str]:
     for group, target, package, kind in _NEEDS:
         node = config[group]
         asked = kind is None or (config["data"].get("gives") or {}).get("kind") == kind
+        asked = asked and not ("env" in node and node["env"] is None)  # demonstrations without an environment
         if asked and re.match(target, str(node.get("_target_") or "")) and find_spec(package) is None:
             problems.append(f"{group}={config['run']['choices'].get(group)} {_sentence(package)}")
     return problems

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -61,8 +62,13 @@ class Loaded:
         return data
 
     def predict(self, inputs: Any) -> Any:
-        """Return what the task predicts, for classification probabilities (N, num_classes), of inputs as for `prepare`."""
+        """Return what the task predicts, for classification probabilities (N, num_classes), of inputs as for `prepare`; a
+        path, text or image by itself is one input.
+        """
         import torch
+
+        if isinstance(inputs, (str, os.PathLike)) or type(inputs).__module__.startswith("PIL."):
+            inputs = [inputs]
 
         with torch.inference_mode(), self._precision():
             return report_of(self.task).predict(self.prepare(inputs))

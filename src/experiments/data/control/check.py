@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 from experiments.data.control.environments import examine
@@ -14,7 +15,7 @@ from experiments.errors import UserError
 def problems(config: Mapping[str, Any]) -> list[str]:
     """Sentences about the environment of `data`, its physics, and the distribution that `task` asks for."""
     data, task = config["data"], config["task"]
-    if data.get("env") is None:
+    if data.get("env") is None or find_spec("gymnasium") is None:  # a missing package is told of all data in one way
         return []
     sentences = []
     if config["precision"]["name"] == "16-mixed" and task.get("max_gradient") and config["optimizer"].get("fused"):
