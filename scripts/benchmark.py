@@ -130,9 +130,9 @@ rows = []
 for path in Path("records").glob("*/record.json"):
     record = json.loads(path.read_text())
     rows.append(record["choices"] | record["metrics"])
-found = pd.DataFrame(rows).groupby(["model", "optimizer", "scheduler"])["test/accuracy"].agg(["mean", "sem", "count"])
-found["half"] = found["sem"] * stats.t.ppf(0.975, found["count"] - 1)
-print(found.sort_values("mean"))
+means = pd.DataFrame(rows).groupby(["model", "optimizer", "scheduler"])["test/accuracy"].agg(["mean", "sem", "count"])
+means["half"] = means["sem"] * stats.t.ppf(0.975, means["count"] - 1)
+print(means.sort_values("mean"))
 """
 
 
@@ -178,8 +178,7 @@ class Terminal(io.StringIO):
     def speeds(self) -> list[float]:
         """Examples a second of each epoch, as the line says that progress leaves behind."""
         kept = [line.rpartition("\r")[2] for line in self.getvalue().split("\n")[:-1]]
-        found = [speed for line in kept for speed in re.findall(r"([\d,]+) examples/s", line)]
-        return [float(speed.replace(",", "")) for speed in found]
+        return [float(speed.replace(",", "")) for line in kept for speed in re.findall(r"([\d,]+) examples/s", line)]
 
 
 def mnist(model: str, size: int, quick: bool) -> Samples:
@@ -192,8 +191,8 @@ def mnist(model: str, size: int, quick: bool) -> Samples:
     network = partial(build_model, compose([f"model={model}"]), spec)  # the same for all sides
 
     def floor() -> float:
-        one = partial(plain_step(network()), torch.rand(batch, 1, size, size), torch.randint(10, (batch,)))
-        return _a_second(one, batch, times=2 if quick else 200, warm=1 if quick else 20)
+        step = partial(plain_step(network()), torch.rand(batch, 1, size, size), torch.randint(10, (batch,)))
+        return _a_second(step, batch, times=2 if quick else 200, warm=1 if quick else 20)
 
     def by_hand(root: Path) -> Callable[[], float]:
         usual = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
@@ -236,12 +235,12 @@ def autoencoder(model: str, quick: bool) -> Samples:
         optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
         images, pixels = torch.randn(batch, 1, 28, 28), torch.rand(batch, 1, 28, 28)
 
-        def one() -> None:
+        def step() -> None:
             torch.nn.functional.mse_loss(network(images), pixels).backward()
             optimizer.step()
             optimizer.zero_grad()
 
-        return _a_second(one, batch, times=2 if quick else 200, warm=1 if quick else 20)
+        return _a_second(step, batch, times=2 if quick else 200, warm=1 if quick else 20)
 
     def ours(root: Path) -> float:
         terminal = Terminal()
@@ -335,8 +334,8 @@ def step(quick: bool) -> Samples:
             self.took = time.perf_counter() - self.began  # the last epoch's stays
 
     def bare() -> float:
-        one = partial(plain_step(build_model(compose(words), spec)), *batch)
-        return 1e6 / _a_second(one, 1, times=steps, warm=steps)
+        step = partial(plain_step(build_model(compose(words), spec)), *batch)
+        return 1e6 / _a_second(step, 1, times=steps, warm=steps)
 
     def ours() -> float:
         terminal = Terminal()
@@ -364,7 +363,7 @@ def convolutions(words: list[str], batch: int, quick: bool) -> Samples:
     steps, batch = (2, 4) if quick else (6, batch)
     spec = ImageSpec(3, 32, 32, DIGITS, (0.5,) * 3, (0.5,) * 3)
     words = [*words, "optimizer=sgd", "trainer=cpu", "trainer.max_epochs=2", "precision=auto"]
-    one = torch.rand(batch, 3, 32, 32), torch.randint(10, (batch,))
+    images = torch.rand(batch, 3, 32, 32), torch.randint(10, (batch,))
     network = build_model(compose(words), spec)
     precision, memory_format = fastest("auto", "auto", network, flops_per_example(network, spec), "cpu")
     network.to(
@@ -374,13 +373,13 @@ def convolutions(words: list[str], batch: int, quick: bool) -> Samples:
 
     class Ready(Dataset):
         def __getitems__(self, picks: list[int]) -> Any:
-            return one
+            return images
 
     loader = DataLoader(Ready(), batch_sampler=[[0]] * steps, collate_fn=lambda items: items)
 
     def floor() -> float:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
-            return _a_second(partial(bare, *one), batch, times=steps, warm=1)
+            return _a_second(partial(bare, *images), batch, times=steps, warm=1)
 
     def ours() -> float:
         terminal = Terminal()
@@ -558,15 +557,15 @@ def sweep(batches: int, quick: bool) -> Samples:
         def alone(*command: str) -> float:
             number = next(count)
             each = [(*command, f"seed={seed}", f"hydra.run.dir=alone{number}/{seed}") for seed in range(jobs)]
-            return 60 * jobs / sum(seconds(folder, one) for one in each)
+            return 60 * jobs / sum(seconds(folder, override) for override in each)
 
         def one_sweep() -> float:
             place = folder / f"ours{next(count)}"
             more = [f"seed=range({jobs})", "launcher.jobs=2", f"hydra.sweep.dir={place}"]
             took = seconds(folder, (*ours, "-m", *words, *more))
-            found = [json.loads(path.read_text())["cost"] for path in place.glob("*/record.json")]
+            spent = [json.loads(path.read_text())["cost"] for path in place.glob("*/record.json")]
             examples = 1257 * epochs
-            pairs = [(1e3 * cost["seconds"], 1e3 * examples / cost["examples_per_second"]) for cost in found]
+            pairs = [(1e3 * cost["seconds"], 1e3 * examples / cost["examples_per_second"]) for cost in spent]
             costs.append(sorted(pairs, key=lambda pair: pair[0] - pair[1])[len(pairs) // 2])
             return 60 * jobs / took
 
@@ -813,7 +812,7 @@ def judged(row: Row, samples: Samples) -> dict[str, Any]:
     """A row with its numbers: all repeats, medians of both sides, and of what the goal is set for."""
     ours, against = samples[row.side], samples[row.other]
     pairs, differs = list(zip(ours, against, strict=True)), row.unit in ("µs", "ms")
-    values = [one - other if differs else one / other for one, other in pairs]
+    values = [left - right if differs else left / right for left, right in pairs]
     median = statistics.median(values)
     met = None if row.goal is None else median >= row.goal if row.unit.startswith("/") else median <= row.goal
     return row._asdict() | {
@@ -845,8 +844,8 @@ HEADER = "| what | ours | against | ratio or difference, median (extremes) | goa
 def machine() -> dict[str, Any]:
     """What the numbers depend on; not the machine's name."""
     info = Path("/proc/cpuinfo")  # of Linux
-    found = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
-    cpu = found.group(1) if found else platform.processor() or platform.machine()
+    model = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
+    cpu = model.group(1) if model else platform.processor() or platform.machine()
     return {"cpu": cpu, "cores": cores(), **{key: value for key, value in environment().items() if key != "host"}}
 
 

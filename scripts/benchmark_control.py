@@ -49,4 +49,4 @@ def ppo(quick: bool) -> Samples:
         warnings.simplefilter("ignore")
         ours(), theirs()  # imports and first calls
         turns = [(ours(), theirs()) for _ in range(1 if quick else 5)]
-    return {"ours": [one for one, _ in turns], "stable-baselines3": [other for _, other in turns]}
+    return {"ours": [rate for rate, _ in turns], "stable-baselines3": [other for _, other in turns]}

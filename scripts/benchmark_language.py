@@ -151,7 +151,7 @@ def bert(quick: bool) -> Samples:
                 return LengthGroupedSampler(32, lengths=store.lengths.tolist())
 
         def collate(some: list[int]) -> dict[str, torch.Tensor]:
-            return padded([rows[one] for one in some]) | {"labels": targets[some]}
+            return padded([rows[row] for row in some]) | {"labels": targets[some]}
 
         arguments = TrainingArguments(tempfile.gettempdir(), num_train_epochs=1, per_device_train_batch_size=32, learning_rate=5e-4,
                                       optim="adamw_torch_fused", report_to=[], save_strategy="no", logging_strategy="no",
@@ -159,7 +159,7 @@ def bert(quick: bool) -> Samples:
         model = BertForSequenceClassification(settings)
         Together(model, arguments, data_collator=collate, train_dataset=range(len(rows))).train()  # type: ignore[arg-type]
 
-    sides: dict[str, Any] = {name: one.fit for name, one in built.items()} | {"floor": floor, "loop": loop}
+    sides: dict[str, Any] = {name: trained.fit for name, trained in built.items()} | {"floor": floor, "loop": loop}
     if find_spec("accelerate"):
         sides["library"] = library
     return turns({name: lambda side=side: per_cpu_second(len(rows), side) for name, side in sides.items()}, quick)  # type: ignore[misc]
@@ -201,7 +201,7 @@ def frozen_bert(quick: bool) -> Samples:
                 torch.nn.functional.cross_entropy(layer(pooled), targets).backward()
                 optimizer.step()
 
-    sides: dict[str, Any] = {name: one.fit for name, one in built.items()} | {"loop": loop}
+    sides: dict[str, Any] = {name: trained.fit for name, trained in built.items()} | {"loop": loop}
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         built["ours"].fit(folder, seed=0)
         sides["second"] = lambda: built["ours"].fit(folder, seed=0)
@@ -215,7 +215,7 @@ def frozen_sound(quick: bool) -> Samples:
     words = ["data=fsdd", f"data.limit={32 if quick else 320}", "data.batch_size=16", "model=wav2vec2_tiny",
              "freezing=stages", "freezing.learn=[projection,layer1,layer2,head]", "optimizer=adamw", "trainer.max_epochs=5"]  # fmt: skip
     sides = {"ours": Built(words), "again": Built([*words, "features.cache=false"])}
-    return turns({name: lambda one=one: 1 / per_cpu_second(1, one.fit) for name, one in sides.items()}, quick)  # type: ignore[misc]
+    return turns({name: lambda trained=side: 1 / per_cpu_second(1, trained.fit) for name, side in sides.items()}, quick)  # type: ignore[misc]
 
 
 def character_gpt(quick: bool) -> Samples:
@@ -265,7 +265,7 @@ def character_gpt(quick: bool) -> Samples:
             GPT2LMHeadModel(settings), arguments, data_collator=collate, train_dataset=range(len(text) - block)
         ).train()  # type: ignore[arg-type]
 
-    sides: dict[str, Any] = {name: one.fit for name, one in built.items()} | {"loop": plain}
+    sides: dict[str, Any] = {name: trained.fit for name, trained in built.items()} | {"loop": plain}
     if find_spec("accelerate"):
         sides["library"] = library
     tokens = steps * batch * block
@@ -288,7 +288,8 @@ def _plain_gpt(vocabulary: int) -> Any:
         def forward(self, x: Any) -> Any:
             rows, steps, _ = x.shape
             parts = [
-                one.view(rows, steps, heads, -1).transpose(1, 2) for one in self.looks(self.first(x)).split(size, 2)
+                projected.view(rows, steps, heads, -1).transpose(1, 2)
+                for projected in self.looks(self.first(x)).split(size, 2)
             ]
             seen = nn.functional.scaled_dot_product_attention(*parts, is_causal=True)
             x = x + self.out(seen.transpose(1, 2).reshape(rows, steps, size))
@@ -327,10 +328,10 @@ def answers(quick: bool) -> Samples:
     text = torch.from_numpy(built.data.ids["train"])
     prompts = [text[start : start + 5 + start % 30] for start in range(0, 1000 * count, 1000)]
 
-    def said(some: list[Any]) -> None:
+    def continued(some: list[Any]) -> None:
         with torch.inference_mode():
             task.report.answers(pad(some), 1)
 
-    together = lambda: per_cpu_second(count, lambda: said(prompts))  # noqa: E731
-    alone = lambda: per_cpu_second(count, lambda: [said([one]) for one in prompts])  # noqa: E731
+    together = lambda: per_cpu_second(count, lambda: continued(prompts))  # noqa: E731
+    alone = lambda: per_cpu_second(count, lambda: [continued([prompt]) for prompt in prompts])  # noqa: E731
     return turns({"ours": together, "alone": alone}, quick)

@@ -27,7 +27,7 @@ def segmentation(model: str, quick: bool) -> Samples:
     served: Any = data.dataset("train")
     images = len(served)
     whole = served.__getitems__(range(images))
-    pixels, masks = [one for one in whole if isinstance(one, torch.Tensor)][:2]
+    pixels, masks = [tensor for tensor in whole if isinstance(tensor, torch.Tensor)][:2]
     spec = data.spec
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (spec.mean, spec.std))
 
@@ -49,7 +49,7 @@ def segmentation(model: str, quick: bool) -> Samples:
             torch.nn.functional.cross_entropy(network(image), mask).backward()
             optimizer.step()
 
-    sides: dict[str, Any] = {name: one.fit for name, one in built.items()} | {"loop": loop}
+    sides: dict[str, Any] = {name: trained.fit for name, trained in built.items()} | {"loop": loop}
     return turns({name: lambda side=side: per_cpu_second(images, side) for name, side in sides.items()}, quick)  # type: ignore[misc]
 
 
@@ -105,30 +105,30 @@ def average_precision(quick: bool) -> Samples:
         }
 
     true = [boxes(10) for _ in range(images)]
-    found = [boxes(100) | {"scores": torch.rand(100, generator=draw)} for _ in range(images)]
+    predicted = [boxes(100) | {"scores": torch.rand(100, generator=draw)} for _ in range(images)]
 
     def ours() -> None:
         judge = AveragePrecision([f"class {number}" for number in range(5)])
-        judge.update(found, true)
+        judge.update(predicted, true)
         judge.compute()
 
     def theirs() -> None:
         with contextlib.redirect_stdout(io.StringIO()):
-            known, guessed = COCO(), COCO()
-            for side, rows in ((known, true), (guessed, found)):
+            labelled, guessed = COCO(), COCO()
+            for side, rows in ((labelled, true), (guessed, predicted)):
                 listed = []
-                for image, one in enumerate(rows):
+                for image, objects in enumerate(rows):
                     for place, (box, label) in enumerate(
-                        zip(one["boxes"].tolist(), one["labels"].tolist(), strict=True)
+                        zip(objects["boxes"].tolist(), objects["labels"].tolist(), strict=True)
                     ):
                         wide, high = box[2] - box[0], box[3] - box[1]
                         row = {"id": len(listed) + 1, "image_id": image, "category_id": label, "bbox": [*box[:2], wide, high],
                                "area": wide * high, "iscrowd": 0}  # fmt: skip
-                        listed.append(row | ({"score": float(one["scores"][place])} if "scores" in one else {}))
+                        listed.append(row | ({"score": float(objects["scores"][place])} if "scores" in objects else {}))
                 side.dataset = {"images": [{"id": n} for n in range(images)], "annotations": listed,
                                 "categories": [{"id": n} for n in range(5)]}  # fmt: skip
                 side.createIndex()
-            judge = COCOeval(known, guessed, "bbox")
+            judge = COCOeval(labelled, guessed, "bbox")
             judge.evaluate()
             judge.accumulate()
             judge.summarize()

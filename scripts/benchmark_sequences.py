@@ -176,8 +176,8 @@ def beam_search(quick: bool) -> Samples:
     def alone() -> None:
         for row in range(count):
             length = lengths[row : row + 1]
-            one = Sequences(batch.values[row : row + 1, : int(length)], length)
-            search(model, one, beams=4, penalty=0.6, longest=length)
+            sentence = Sequences(batch.values[row : row + 1, : int(length)], length)
+            search(model, sentence, beams=4, penalty=0.6, longest=length)
 
     def rate(translate: Callable[[], None]) -> float:
         began = time.perf_counter()

@@ -49,14 +49,14 @@ def whisper(quick: bool) -> Samples:
     seconds = sum(map(len, rows)) / 16_000
     rates: dict[str, float] = {}
     tasks, trainers = {}, {}
-    for name, one in built.items():
-        tasks[name] = build_task(one.config, data.spec, data).eval()
-        trainers[name] = build_trainer(one.config, callbacks=False)
-    said = [text for _, target in batches for text in tasks["ours"].texts_of(target)]
+    for name, trained in built.items():
+        tasks[name] = build_task(trained.config, data.spec, data).eval()
+        trainers[name] = build_trainer(trained.config, callbacks=False)
+    spoken = [text for _, target in batches for text in tasks["ours"].texts_of(target)]
 
     def rated(name: str, heard: list[str]) -> None:
         errors = WordErrors(rule("english", "task.normalise"))
-        errors.update(heard, said)
+        errors.update(heard, spoken)
         rates[name] = float(errors.compute()["wer"])
 
     def tested(name: str) -> None:
@@ -76,10 +76,10 @@ def whisper(quick: bool) -> Samples:
     sides: dict[str, Any] = {"library": alone}
     for name in built:
         sides |= {name: lambda name=name: tested(name), f"{name}_predict": lambda name=name: predicted(name)}
-    found = turns({name: lambda one=one: per_cpu_second(seconds, one) for name, one in sides.items()}, quick)  # type: ignore[misc]
+    speeds = turns({name: lambda work=compute: per_cpu_second(seconds, work) for name, compute in sides.items()}, quick)  # type: ignore[misc]
     if rates["library"] != rates["ours_predict"]:
         raise RuntimeError(f"word error rates differ: {rates}")
-    return found
+    return speeds
 
 
 def _library(folder: str) -> Any:
@@ -136,6 +136,6 @@ def wav2vec2(quick: bool) -> Samples:
             torch.nn.functional.ctc_loss(scores, target, out.lengths, torch.full((8,), letters)).backward()
             optimizer.step()
 
-    sides: dict[str, Any] = {name: one.fit for name, one in built.items()} | {"floor": floor}
+    sides: dict[str, Any] = {name: trained.fit for name, trained in built.items()} | {"floor": floor}
     seconds = total / 16_000
     return turns({name: lambda side=side: per_cpu_second(seconds, side) for name, side in sides.items()}, quick)  # type: ignore[misc]

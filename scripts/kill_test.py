@@ -159,7 +159,7 @@ def where(folder: Path, mark: Path) -> str:
         return "before the run had a folder"
     if not mark.exists():
         return "before the first batch"
-    if any(path.name.startswith(".") for one in (folder, checkpoints) for path in one.glob(".*.ckpt.*")):
+    if any(path.name.startswith(".") for place in (folder, checkpoints) for path in place.glob(".*.ckpt.*")):
         return "in a write"
     doing = mark.read_text() or "in training"
     return doing if (checkpoints / "last.ckpt").exists() else f"{doing}, before the first checkpoint"
@@ -177,8 +177,8 @@ def left_by(folder: Path) -> Any:
                 value.contiguous().view(torch.uint8).numpy().tobytes() if value.ndim else value.item(),
             )
         if isinstance(value, dict):
-            return {key: plain(one) for key, one in value.items()}
-        return [plain(one) for one in value] if isinstance(value, (list, tuple)) else value
+            return {key: plain(item) for key, item in value.items()}
+        return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
     record = json.loads((folder / "record.json").read_text())
     states = {}
@@ -234,7 +234,7 @@ def kill_one(kind: str, whole: Whole, number: int, draw: random.Random, top: Pat
         return fell, "the resumed run failed"
     after_all = left_by(folder)
     names = ("status", "metrics", "metrics.csv", "checkpoints")
-    differ = [name for name, one, other in zip(names, after_all, whole.left, strict=True) if one != other]
+    differ = [name for name, before, other in zip(names, after_all, whole.left, strict=True) if before != other]
     return fell, f"{', '.join(differ)} differ" if differ else None
 
 

@@ -54,19 +54,19 @@ def notebook(lesson: dict[str, Any]) -> Notebook:
     book = Notebook()
     book.say(f"# {int(lesson['name'][:2])} · {lesson['title']['en']}\n\n{lesson['idea']['en'].strip()}")
     book.code(_BEGIN)
-    for one in lesson["see"]:
-        book.code(_typed(one["run"]))
-        if "picture" in one:
-            book.code(f'Image("{one["picture"]}")')
+    for step in lesson["see"]:
+        book.code(_typed(step["run"]))
+        if "picture" in step:
+            book.code(f'Image("{step["picture"]}")')
     book.say("## Train it")
     if "first" in lesson:
         book.code(f"experiments.train({_words(lesson['first'])}, *more)")
     book.code(f"run = experiments.load(experiments.train({_words(lesson['train'])}, *more))\nrun")
     book.code("run.history.tail()")
     book.say("## Questions")
-    for one in lesson["questions"]:
-        book.say(one["en"])
-        book.code(_typed(one["run"]))
+    for question in lesson["questions"]:
+        book.say(question["en"])
+        book.code(_typed(question["run"]))
     return book
 
 

@@ -44,15 +44,15 @@ WORDS = {
 
 def lessons() -> list[dict[str, Any]]:
     """All lessons, in order."""
-    found: list[dict[str, Any]] = yaml.safe_load((DOCS / "lessons" / "lessons.yaml").read_text(encoding="utf-8"))
-    return found
+    listed: list[dict[str, Any]] = yaml.safe_load((DOCS / "lessons" / "lessons.yaml").read_text(encoding="utf-8"))
+    return listed
 
 
 @cache
 def hindi() -> dict[str, Any]:
     """What the claims say, in Hindi."""
-    found: dict[str, Any] = yaml.safe_load((DOCS / "lessons" / "claims_hi.yaml").read_text(encoding="utf-8"))
-    return found
+    claims: dict[str, Any] = yaml.safe_load((DOCS / "lessons" / "claims_hi.yaml").read_text(encoding="utf-8"))
+    return claims
 
 
 def run(command: str, folder: Path, small: bool = False) -> tuple[int, str]:
@@ -68,32 +68,32 @@ def run(command: str, folder: Path, small: bool = False) -> tuple[int, str]:
     words = shlex.split(command)[1:]
     if small and words[0] == "train":
         words += SMALL if not any(word.startswith("hydra.run.dir=") for word in words) else SMALL[:-1]
-    before, said = Path.cwd(), io.StringIO()
+    before, screen = Path.cwd(), io.StringIO()
     os.chdir(folder)
     try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        with contextlib.redirect_stdout(screen), contextlib.redirect_stderr(screen):
             code = main(words)
     finally:
         os.chdir(before)
-    return code, said.getvalue()
+    return code, screen.getvalue()
 
 
 def check() -> int:
     """Runs every command of every lesson once; the number of those that fail."""
     commands: dict[str, str] = {}  # of each, the one that comes before it
     for lesson in lessons():
-        commands |= dict.fromkeys((one["run"] for one in [*lesson["see"], *lesson["questions"]]), "")
+        commands |= dict.fromkeys((step["run"] for step in [*lesson["see"], *lesson["questions"]]), "")
         commands[lesson["train"]] = lesson.get("first", "")
     failed = 0
     for command, first in commands.items():
         with tempfile.TemporaryDirectory() as folder:
-            code, said = run(first, Path(folder), small=True) if first else (0, "")
+            code, output = run(first, Path(folder), small=True) if first else (0, "")
             if not code:
-                code, said = run(command, Path(folder), small=True)
+                code, output = run(command, Path(folder), small=True)
         print(f"{'ok    ' if code == 0 else 'FAILED'} {command}", flush=True)
         if code:
             failed += 1
-            print(said)
+            print(output)
     return failed
 
 
@@ -102,7 +102,7 @@ def source(file: str, name: str) -> str:
     text = (ROOT / file).read_text(encoding="utf-8")
     node: Any = ast.parse(text)
     for part in name.split("."):
-        node = next(one for one in node.body if getattr(one, "name", "") == part)
+        node = next(child for child in node.body if getattr(child, "name", "") == part)
     return "\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno])
 
 
@@ -113,36 +113,40 @@ def measured(claim: str, language: str) -> str:
     from experiments.claims.claim import read_claim
     from experiments.claims.verdict import read_verdict
 
-    known, verdict, words = read_claim(claim), read_verdict(measured_dir() / f"{claim}_small.json"), WORDS[language]
-    said = {"statement": known.statement, "conditions": known.conditions, "say": [one.say for one in verdict.findings]}
-    said["holds_where"] = [one.when for one in known.holds_where]
+    claimed, verdict, words = read_claim(claim), read_verdict(measured_dir() / f"{claim}_small.json"), WORDS[language]
+    texts = {
+        "statement": claimed.statement,
+        "conditions": claimed.conditions,
+        "say": [finding.say for finding in verdict.findings],
+    }
+    texts["holds_where"] = [condition.when for condition in claimed.holds_where]
     verdicts: dict[str, str] = {}
     if language == "hi":
-        said, verdicts = hindi()[claim], hindi()["verdicts"]
+        texts, verdicts = hindi()[claim], hindi()["verdicts"]
     head = words["head"].split(" | ")
     rows = [
         [
             say,
-            one.quantity,
-            wording.figure(one.of.mean),
-            wording.figure(one.against.mean),
-            wording.effect(one),
-            wording.interval(one),
-            verdicts.get(one.verdict, one.verdict),
+            finding.quantity,
+            wording.figure(finding.of.mean),
+            wording.figure(finding.against.mean),
+            wording.effect(finding),
+            wording.interval(finding),
+            verdicts.get(finding.verdict, finding.verdict),
         ]
-        for say, one in zip(said["say"], verdict.findings, strict=True)
+        for say, finding in zip(texts["say"], verdict.findings, strict=True)
     ]
     table = [f"| {' | '.join(row)} |" for row in [head, ["---"] * 2 + ["---:"] * 4 + ["---"], *rows]]
     parts = [
-        f"### [{said['statement']}](../../claims.md#{claim})",
-        f"{words['verdict']}: **{verdicts.get(verdict.verdict, verdict.verdict)}**{words['stop']} {said['conditions']}".rstrip(),
+        f"### [{texts['statement']}](../../claims.md#{claim})",
+        f"{words['verdict']}: **{verdicts.get(verdict.verdict, verdict.verdict)}**{words['stop']} {texts['conditions']}".rstrip(),
         "\n".join(table),
-        f"![{said['statement']}](../../claims/{claim}.png)",
+        f"![{texts['statement']}](../../claims/{claim}.png)",
     ]
-    if known.holds_where:
+    if claimed.holds_where:
         conditions = [
-            f"- {when.rstrip('.।')} ({words[one.by]}: {one.source}){words['stop']}"
-            for when, one in zip(said["holds_where"], known.holds_where, strict=True)
+            f"- {when.rstrip('.।')} ({words[condition.by]}: {condition.source}){words['stop']}"
+            for when, condition in zip(texts["holds_where"], claimed.holds_where, strict=True)
         ]
         parts.append(f"{words['where']}\n\n" + "\n".join(conditions))
     return "\n\n".join(parts)
@@ -155,17 +159,17 @@ def shown_now(lesson: dict[str, Any]) -> list[tuple[str, str, str]]:
         SystemExit: when a command fails.
     """
     shown = []
-    for number, one in enumerate(lesson["see"], 1):
+    for number, step in enumerate(lesson["see"], 1):
         with tempfile.TemporaryDirectory() as folder:
-            code, said = run(one["run"], Path(folder))
+            code, output = run(step["run"], Path(folder))
             if code:
-                raise SystemExit(f"{one['run']} failed:\n{said}")
-            picture = f"{lesson['name']}_{number}.png" if "picture" in one else ""
+                raise SystemExit(f"{step['run']} failed:\n{output}")
+            picture = f"{lesson['name']}_{number}.png" if "picture" in step else ""
             if picture:
-                shutil.copy(Path(folder) / one["picture"], DOCS / "images" / "lessons" / picture)
-        print(f"{lesson['name']}: {one['run']}", flush=True)
-        lines = [line for line in said.rstrip().splitlines() if not re.match(r"(picture|page|png|svg) {2,}", line)]
-        shown.append((one["run"], "\n".join(lines), picture))
+                shutil.copy(Path(folder) / step["picture"], DOCS / "images" / "lessons" / picture)
+        print(f"{lesson['name']}: {step['run']}", flush=True)
+        lines = [line for line in output.rstrip().splitlines() if not re.match(r"(picture|page|png|svg) {2,}", line)]
+        shown.append((step["run"], "\n".join(lines), picture))
     return shown
 
 
@@ -177,14 +181,14 @@ def shown_before(lesson: dict[str, Any]) -> list[tuple[str, str, str]]:
     """
     text = (DOCS / "lessons" / "en" / f"{lesson['name']}.md").read_text(encoding="utf-8")
     shown = []
-    for number, one in enumerate(lesson["see"], 1):
-        found = re.search(rf"^```\n\$ {re.escape(one['run'])}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-        if found is None:
-            raise SystemExit(f"{lesson['name']} lacks {one['run']}: run make lessons")
-        said = found[1].rstrip()
-        if cut := re.search(r"\n… (\d+) lines more$", said):
-            said = said[: cut.start()] + "\n " * int(cut[1])  # as many lines as there were
-        shown.append((one["run"], said, f"{lesson['name']}_{number}.png" if "picture" in one else ""))
+    for number, step in enumerate(lesson["see"], 1):
+        block = re.search(rf"^```\n\$ {re.escape(step['run'])}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        if block is None:
+            raise SystemExit(f"{lesson['name']} lacks {step['run']}: run make lessons")
+        output = block[1].rstrip()
+        if cut := re.search(r"\n… (\d+) lines more$", output):
+            output = output[: cut.start()] + "\n " * int(cut[1])  # as many lines as there were
+        shown.append((step["run"], output, f"{lesson['name']}_{number}.png" if "picture" in step else ""))
     return shown
 
 
@@ -222,8 +226,8 @@ def _gallery(pictures: list[tuple[dict[str, Any], str, str]]) -> str:
         if (DOCS / "claims" / f"{name}.png").exists()
     ]
     parts = ["# Gallery", "Each picture with the command that draws it. Written by `make lessons`."]
-    for title, found in (("Steps and networks", cards), ("Claims", claims)):
-        parts += [f"## {title}", '<div class="grid cards" markdown>', "\n\n".join(found), "</div>"]
+    for title, group in (("Steps and networks", cards), ("Claims", claims)):
+        parts += [f"## {title}", '<div class="grid cards" markdown>', "\n\n".join(group), "</div>"]
     return "\n\n".join(parts) + "\n"
 
 
@@ -238,8 +242,8 @@ def _page(lesson: dict[str, Any], language: str, shown: list[tuple[str, str, str
     parts = [f"# {number} · {title}", " · ".join(elsewhere)]
     parts += [f"## {words['idea']}", _wrapped(lesson["idea"][language])]
     parts += [f"## {words['see']}"]
-    for command, said, picture in shown:
-        lines = said.splitlines()
+    for command, output, picture in shown:
+        lines = output.splitlines()
         rest = len(lines) - LONGEST
         lines = lines[:LONGEST] + ([f"… {rest} {words['more']}"] if rest > 0 else [])
         parts.append("```\n" + "\n".join([f"$ {command}", *lines]).rstrip() + "\n```")
@@ -248,18 +252,18 @@ def _page(lesson: dict[str, Any], language: str, shown: list[tuple[str, str, str
     parts += [f"## {words['code']}", f"`{file}`", f"```python\n{source(file, lesson['code']['object'])}\n```"]
     trained = "\n".join(filter(None, [lesson.get("first"), lesson["train"]]))
     parts += [f"## {words['train']}", f"```\n{trained}\n```"]
-    tables = [one for one in map(read_table, table_names()) if one.lesson == number]
+    tables = [table for table in map(read_table, table_names()) if table.lesson == number]
     parts += [f"## {words['tables']}"] if tables else []
-    for one in tables:
-        command = f"experiments list tables {one.name}{' --language hi' if language == 'hi' else ''}"
-        parts += [f"### {one.title[language]}", as_markdown(one, language), f"```\n{command}\n```"]
+    for table in tables:
+        command = f"experiments list tables {table.name}{' --language hi' if language == 'hi' else ''}"
+        parts += [f"### {table.title[language]}", as_markdown(table, language), f"```\n{command}\n```"]
     parts.append(f"## {words['claims']}")
     parts += [measured(claim, language) for claim in lesson["claims"]]
     parts.append(f"## {words['questions']}")
     parts.append(
         "\n\n".join(
-            f"{place}. {one[language]}\n\n    ```\n    {one['run']}\n    ```"
-            for place, one in enumerate(lesson["questions"], 1)
+            f"{place}. {question[language]}\n\n    ```\n    {question['run']}\n    ```"
+            for place, question in enumerate(lesson["questions"], 1)
         )
     )
     return "\n\n".join(parts) + "\n"
@@ -292,18 +296,23 @@ def write_keys() -> None:
             continue
         parts.append(f"## {group}")
         for name, path in option_files(group, bases=True).items():
-            found = {f"{group}.{key}": said for key, said in comments(path).items() if not key.startswith("about")}
-            if found:
+            documented = {
+                f"{group}.{key}": comment for key, comment in comments(path).items() if not key.startswith("about")
+            }
+            if documented:
                 parts += [
                     f"### {group}={name}" if not name.startswith("_") else f"### every {group} of {name[1:]}",
                     describe(path)["title"],
-                    _table(found),
+                    _table(documented),
                 ]
     (DOCS / "keys.md").write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
 
 
-def _table(found: dict[str, str]) -> str:
-    rows = [f"| `{key}` | {said.replace('|', chr(92) + '|').replace('<', '&lt;')} |" for key, said in found.items()]
+def _table(documented: dict[str, str]) -> str:
+    rows = [
+        f"| `{key}` | {comment.replace('|', chr(92) + '|').replace('<', '&lt;')} |"
+        for key, comment in documented.items()
+    ]
     return "\n".join(["| key | meaning |", "| --- | --- |", *rows])
 
 

@@ -141,13 +141,15 @@ def test_a_class_name_says_which_class() -> None:
     assert not {name for name, paths in places.items() if len(paths) > 1}
 
 
-def test_a_variable_says_what_it_holds() -> None:
+def test_a_name_says_what_it_means() -> None:
+    """Those of variables, attributes and functions."""
     names, places = {"one", "found", "said", "known"}, []
-    for path in PACKAGE.rglob("*.py"):
+    root = PACKAGE.parents[1]
+    for path in [*(root / "src").rglob("*.py"), *(root / "scripts").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
-            bound = node.arg if isinstance(node, ast.arg) else node.id if isinstance(node, ast.Name) else ""
+            bound = next((getattr(node, key) for key in ("arg", "id", "attr", "name") if hasattr(node, key)), "")
             if bound in names:
-                places.append(f"{path.relative_to(PACKAGE)}:{node.lineno}: {bound}")
+                places.append(f"{path.relative_to(root)}:{node.lineno}: {bound}")
     assert not places
 
 

@@ -58,5 +58,5 @@ class RayLauncher(JobLauncher):
 
 
 def _plain(value: Any) -> dict[str, Any]:
-    found = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-    return {str(key): one for key, one in (found or {}).items()}
+    options = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+    return {str(key): option for key, option in (options or {}).items()}

@@ -25,7 +25,7 @@ class TrialPlanner:
         """Return the run of some values; its entry says why it does not run."""
         return self.runs.plan(self.space.words(values), self._keys)
 
-    def known(self, wanted: str) -> Entry | None:
+    def entry_of(self, wanted: str) -> Entry | None:
         """Return the run with an identity."""
         return next((entry for entry in self.sweep.entries if entry.plan == RUN and entry.identity == wanted), None)
 

@@ -164,7 +164,7 @@ class Trials:
                 f"trial {number} {planned.entry.plan}: {' '.join(planned.entry.place.values())}: {planned.entry.reason}"
             )
             return False
-        earlier = self.planner.known(planned.entry.identity)
+        earlier = self.planner.entry_of(planned.entry.identity)
         if earlier is None:
             self.planner.enter(planned.entry)
         else:

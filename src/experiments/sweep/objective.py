@@ -34,9 +34,9 @@ class Objective:
             raise UserError(
                 f"search.metric={self.name} is not in the records of these runs: choose from {', '.join(names)}"
             )
-        return self.found(record)
+        return self.value_in(record)
 
-    def found(self, record: dict[str, Any]) -> float | None:
+    def value_in(self, record: dict[str, Any]) -> float | None:
         """Return the value in a record; None where there is none or it is not a number."""
         values, key = self._values(record)
         return None if values.get(key) is None else float(values[key])

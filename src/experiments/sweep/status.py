@@ -105,7 +105,7 @@ def _judged(record: dict[str, Any]) -> Objective | None:
 
 
 def _best(objective: Objective, jobs: Sequence[Job], label: str, digits: str) -> str | None:
-    values = [(objective.found({"metrics": job.metrics, "cost": job.cost}), job) for job in jobs]
+    values = [(objective.value_in({"metrics": job.metrics, "cost": job.cost}), job) for job in jobs]
     measured = [(value, job) for value, job in values if value is not None]
     if not measured:
         return None

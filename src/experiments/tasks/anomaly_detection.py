@@ -104,7 +104,7 @@ class AnomalyDetection(Autoencoding):
         values["false_alarm_rate"] = float((scores[~odd] > threshold).float().mean())
         values["detection_rate"] = float((scores[odd] > threshold).float().mean())
         names = self.spec.classes
-        self.found |= {"threshold": threshold, "anomalous": [names[label] for label in sorted(self.anomalous)]}
+        self.examined |= {"threshold": threshold, "anomalous": [names[label] for label in sorted(self.anomalous)]}
         self.drawn |= {
             "scores": lambda: self._draw_scores(scores, odd, threshold),
             "most_unusual": lambda: self._draw_extremes(test, scores),

@@ -111,7 +111,7 @@ class Autoencoding(Task):
         measures = self.medium.metrics
         self.metrics["val"] = MetricCollection({name: PictureMean(measures[name]) for name in self.medium.quick})
         self.data: Any = None  # a data module to look at where there is no Trainer
-        self.found: dict[str, Any] = {}  # by `examine`, for the record
+        self.examined: dict[str, Any] = {}  # by `examine`, for the record
         self.drawn: dict[str, Callable[[], Figure | None]] = {}  # likewise, pictures
 
     def make_metrics(self) -> MetricCollection:
@@ -193,7 +193,7 @@ class Autoencoding(Task):
     def on_test_epoch_end(self) -> None:
         super().on_test_epoch_end()
         test = self.sample("test", 10_000)
-        self.found, self.drawn = {}, {}
+        self.examined, self.drawn = {}, {}
         if test is not None:
             values = self.examine(test)
             self.log_dict({f"test/{name}": float(value) for name, value in values.items()})
@@ -224,7 +224,7 @@ class Autoencoding(Task):
             (few.labels, test.labels),
             label_counts,
         )
-        self.found |= figures
+        self.examined |= figures
         self.drawn |= drawn
         return error | values, restored
 

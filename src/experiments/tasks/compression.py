@@ -134,7 +134,9 @@ class Compression(Autoencoding):
             pca, jpeg = (at(curve, ours[0]) for curve in (curves["PCA"], curves["JPEG, scan alone"]))
             values |= dict(zip(("pca_bytes", "pca_psnr", "pca_mse"), pca, strict=True))
             values |= {"jpeg_bytes": jpeg[0], "jpeg_psnr": jpeg[1]}
-        self.found["rate_distortion"] = {name: [list(point[:2]) for point in points] for name, points in curves.items()}
+        self.examined["rate_distortion"] = {
+            name: [list(point[:2]) for point in points] for name, points in curves.items()
+        }
         self.drawn["rate_distortion"] = lambda: _draw(curves)
         return values
 

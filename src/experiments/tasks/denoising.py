@@ -80,8 +80,11 @@ class Denoising(Autoencoding):
             values |= {"noisy_psnr": float(psnr(noisy, clean).mean()), "noisy_ssim": float(ssim(noisy, clean).mean())}
             values |= self._against_filters(noisy, clean, rows)
         restored = self.restored(inputs)
-        self.found["examples"] = count  # of the test split, on which all are measured
-        self.found["ours"] = {"psnr": float(psnr(restored, clean).mean()), "ssim": float(ssim(restored, clean).mean())}
+        self.examined["examples"] = count  # of the test split, on which all are measured
+        self.examined["ours"] = {
+            "psnr": float(psnr(restored, clean).mean()),
+            "ssim": float(ssim(restored, clean).mean()),
+        }
         self.drawn["reconstructions"] = lambda: self._draw(rows)
         return values
 
@@ -97,7 +100,7 @@ class Denoising(Autoencoding):
         for name, setting in settings.items():
             done = filters.apply(name, setting, noisy)
             scores = {"filter_psnr": float(psnr(done, clean).mean()), "filter_ssim": float(ssim(done, clean).mean())}
-            self.found[name] = {"setting": setting, "psnr": scores["filter_psnr"], "ssim": scores["filter_ssim"]}
+            self.examined[name] = {"setting": setting, "psnr": scores["filter_psnr"], "ssim": scores["filter_ssim"]}
             rows.append((name, done))
             best = max(best, scores, key=lambda candidate: candidate["filter_psnr"])
         return best

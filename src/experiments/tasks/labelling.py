@@ -58,7 +58,7 @@ class Labelling(Task):
             self.counts = EntityScore(spec.classes, "f1")
         elif self.of_words:
             self.matrix = MulticlassConfusionMatrix(spec.num_classes, validate_args=False)
-        self.found: Tensor | None = None
+        self.test_counts: Tensor | None = None
         self.starts: Tensor | None = None
 
     @staticmethod
@@ -113,6 +113,6 @@ class Labelling(Task):
         if self.entities:
             self.counts.compute()
             with self.counts.sync_context(should_sync=self.trainer.world_size > 1):
-                self.found = self.counts.counts.cpu()
+                self.test_counts = self.counts.counts.cpu()
         elif self.of_words:
-            self.found = self.matrix.compute().cpu()
+            self.test_counts = self.matrix.compute().cpu()

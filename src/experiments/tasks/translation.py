@@ -91,7 +91,7 @@ class Translation(Task):
         self.label_smoothing, self.scheduled_sampling = label_smoothing, scheduled_sampling
         self.validation_bleu, self.samples = validation_bleu, samples
         self.rows: list[int] = []
-        self.said: list[list[int]] = []
+        self.translated_tokens: list[list[int]] = []
         self.signatures: dict[str, str] = {}
         self.shown: list[dict[str, str]] = []
 
@@ -140,10 +140,10 @@ class Translation(Task):
     # Translating freely: the test split by beam search, a few of the validation split greedily.
 
     def on_validation_epoch_start(self) -> None:
-        self.rows, self.said = [], []
+        self.rows, self.translated_tokens = [], []
 
     def on_test_epoch_start(self) -> None:
-        self.rows, self.said = [], []
+        self.rows, self.translated_tokens = [], []
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         super().validation_step(batch, batch_idx)
@@ -160,7 +160,7 @@ class Translation(Task):
 
     def _keep(self, rows: Tensor, hypotheses: list[list[Hypothesis]]) -> None:
         self.rows += rows.tolist()
-        self.said += [best[0].tokens for best in hypotheses]
+        self.translated_tokens += [best[0].tokens for best in hypotheses]
 
     def on_validation_epoch_end(self) -> None:
         super().on_validation_epoch_end()
@@ -178,7 +178,7 @@ class Translation(Task):
         from sacrebleu.metrics import BLEU, CHRF
 
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        translations = dict(zip(self.rows, data.decode(self.said), strict=True))
+        translations = dict(zip(self.rows, data.decode(self.translated_tokens), strict=True))
         if self.trainer.world_size > 1:
             gathered: list[Any] = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(gathered, translations)

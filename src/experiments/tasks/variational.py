@@ -206,8 +206,8 @@ class Variational(Autoencoding):
         values = super().examine(test)
         mean, log_variance = self.posterior(self._on_cpu(test.inputs, torch.Generator().manual_seed(4))[1])
         by_dimension = divergence(mean, log_variance).mean(0)
-        self.found["kl_by_dimension"] = [round(value, 5) for value in by_dimension.tolist()]
-        self.found["collapsed"] = int((by_dimension < COLLAPSED).sum())
+        self.examined["kl_by_dimension"] = [round(value, 5) for value in by_dimension.tolist()]
+        self.examined["collapsed"] = int((by_dimension < COLLAPSED).sum())
         if self.importance_samples:
             values["iw_bound"] = self._importance_weighted(test)
         if self.judge is not None and self.peers:

@@ -22,7 +22,7 @@ def attention_weights(run: Callable[[], Any]) -> list[Tensor]:
             run()
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
-    return recorder.found
+    return recorder.weights
 
 
 class _Recorder(TorchFunctionMode):
@@ -30,16 +30,16 @@ class _Recorder(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[Tensor] = []
+        self.weights: list[Tensor] = []
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         if func is F.scaled_dot_product_attention:
-            self.found.append(weights(*args, **kwargs).cpu())
+            self.weights.append(weights(*args, **kwargs).cpu())
         elif func is F.multi_head_attention_forward:
             out, looks = func(*args, **kwargs | {"need_weights": True, "average_attn_weights": False})
             assert looks is not None
-            self.found.append(looks.cpu())
+            self.weights.append(looks.cpu())
             return out, None
         return func(*args, **kwargs)
 

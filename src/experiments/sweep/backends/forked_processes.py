@@ -43,7 +43,7 @@ class _Started:
     """A process just started, which imports torch and then waits for messages."""
 
     def __init__(self) -> None:
-        self.said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        self.output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self.socket, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
@@ -51,8 +51,8 @@ class _Started:
                 pass_fds=[theirs.fileno()],
                 env=os.environ | {"OMP_NUM_THREADS": "1"},  # a job sets its own number
                 stdin=subprocess.DEVNULL,
-                stdout=self.said,
-                stderr=self.said,
+                stdout=self.output,
+                stderr=self.output,
                 start_new_session=True,  # a terminal's Ctrl-C is for the launcher alone
             )
 
@@ -136,7 +136,7 @@ class ForkedProcesses:
         if self._server is None:
             return ""
         self._server.stop()
-        server, self._server = self._server.said, None
+        server, self._server = self._server.output, None
         server.seek(0)
         return server.read().decode(errors="replace").strip()[-2000:]
 

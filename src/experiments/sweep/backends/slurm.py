@@ -143,7 +143,7 @@ class SubmititEngine:
     def __init__(self, submitit: Any, folder: Path, options: Submitit) -> None:
         self.submitit, self.folder, self.options = submitit, folder, options
         self.jobs: dict[str, _SlurmJob] = {}
-        self.known: dict[str, Queued] = {}
+        self.queued: dict[str, Queued] = {}
         self.events: list[Event] = []
         self.executor: Any = None
         self._asked = time.monotonic()
@@ -158,12 +158,12 @@ class SubmititEngine:
         except (RuntimeError, ValueError, NameError, AssertionError) as error:
             raise UserError(f"hydra/launcher=submitit_slurm: {first_line(error)}") from error
         if cluster == "slurm":
-            self.known = still_queued(self.folder)
+            self.queued = still_queued(self.folder)
 
     def run(self, key: str, folder: Path, environment: dict[str, str], threads: int) -> None:
         job = self.jobs[key] = _SlurmJob(folder, _touched(folder))
-        if key in self.known:  # submitted by an earlier launcher
-            queued = self.known[key]
+        if key in self.queued:  # submitted by an earlier launcher
+            queued = self.queued[key]
             job.submitted = self.submitit.SlurmJob(self.folder / FOLDER, queued.id, tasks=range(queued.tasks))
             job.started = (folder / "record.json").exists()
             return
@@ -192,8 +192,8 @@ class SubmititEngine:
             raise UserError(f"the batch system takes no job ({' '.join(text.split())[:300]})") from error
         if self.options.cluster == "slurm":
             tasks = self.options.nodes * self.options.tasks_per_node
-            self.known |= {key: Queued(job.submitted.job_id, tasks) for key, job in fresh.items()}
-            write_queued(self.folder, self.known)
+            self.queued |= {key: Queued(job.submitted.job_id, tasks) for key, job in fresh.items()}
+            write_queued(self.folder, self.queued)
 
     def _look(self) -> list[Event]:
         events, self.events = self.events, []

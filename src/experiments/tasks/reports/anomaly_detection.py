@@ -26,7 +26,7 @@ class AnomalyDetectionReport(AutoencodingReport):
         reached, the reconstruction, and its distance from the image, 0 to 1, as a heat map.
         """
         clean, restored = self.task.pixels(inputs), self.predict(inputs)
-        threshold = self.task.found.get("threshold")
+        threshold = self.task.examined.get("threshold")
         answers: list[dict[str, Any]] = []
         for score, rebuilt, heat in zip(
             mse(restored, clean).tolist(), restored, heated(error_map(restored, clean)), strict=True
@@ -36,7 +36,7 @@ class AnomalyDetectionReport(AutoencodingReport):
         return answers
 
     def recall(self, record: Mapping[str, Any]) -> None:
-        self.task.found = {key: record[key] for key in ("threshold",) if key in record}
+        self.task.examined = {key: record[key] for key in ("threshold",) if key in record}
 
 
 def heated(values: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ class AutoencodingReport(Report):
         )
 
     def details(self) -> dict[str, Any]:
-        return dict(self.task.found)
+        return dict(self.task.examined)
 
     def figures(self) -> dict[str, Callable[[], Figure | None]]:
         return dict(self.task.drawn)

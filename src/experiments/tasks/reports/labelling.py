@@ -22,20 +22,24 @@ class LabellingReport(Report):
 
     def details(self) -> dict[str, Any]:
         """Per type of entity, or per class: precision, recall, F1 and the number of test examples."""
-        if self.task.found is None:
+        if self.task.test_counts is None:
             return {}
         if self.task.entities:
-            names, counts = self.task.counts.types, self.task.found
+            names, counts = self.task.counts.types, self.task.test_counts
         else:
-            names, counts = self.task.spec.classes, self.task.found.new_empty(3, len(self.task.found))
-            counts[0], counts[1], counts[2] = self.task.found.diag(), self.task.found.sum(0), self.task.found.sum(1)
+            names, counts = self.task.spec.classes, self.task.test_counts.new_empty(3, len(self.task.test_counts))
+            counts[0], counts[1], counts[2] = (
+                self.task.test_counts.diag(),
+                self.task.test_counts.sum(0),
+                self.task.test_counts.sum(1),
+            )
         columns = scores(counts)
         per_class = {
             name: {key: round(column[place].item(), 6) for key, column in columns.items()}
             | {"examples": int(counts[2, place])}
             for place, name in enumerate(names)
         }
-        return {"per_class": per_class} | ({} if self.task.entities else {"confusion": self.task.found.tolist()})
+        return {"per_class": per_class} | ({} if self.task.entities else {"confusion": self.task.test_counts.tolist()})
 
     def predict(self, inputs: Any) -> Tensor:
         """Class probabilities of each step (B, T, num_classes)."""

@@ -35,12 +35,13 @@ class TranslationReport(Report):
     def _draw_attention(self) -> Figure | None:
         data: Any = self.task.trainer.datamodule  # type: ignore[attr-defined]
         middling = sorted(
-            range(len(self.task.said)), key=lambda place: abs(len(self.task.said[place]) - self.task.spec.target_length)
+            range(len(self.task.translated_tokens)),
+            key=lambda place: abs(len(self.task.translated_tokens[place]) - self.task.spec.target_length),
         )
         chosen = middling[:DRAWN]
         texts = [data.texts["test"].source[self.task.rows[place]] for place in chosen]
         sentences = data.prepare(texts)
-        return self.task.draw_attention(sentences, [self.task.said[place] for place in chosen])
+        return self.task.draw_attention(sentences, [self.task.translated_tokens[place] for place in chosen])
 
     def predict(self, inputs: Any) -> list[str]:
         """Return the best translation of each sentence."""
