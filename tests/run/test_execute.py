@@ -107,6 +107,15 @@ def test_evaluate_gives_the_recorded_figures(finished: Path, experiments) -> Non
         assert shown[name] == pytest.approx(record(finished)["metrics"][name], abs=1e-4)
 
 
+def test_evaluate_uses_the_threads_it_is_given(finished: Path, experiments) -> None:
+    before = torch.get_num_threads()
+    try:
+        assert experiments("evaluate", str(finished), f"trainer.threads={before + 1}")[0] == 0
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_evaluate_refuses_another_network(finished: Path, experiments) -> None:
     code, _, errors = experiments("evaluate", str(finished), "model=lenet5")
     assert code == 2

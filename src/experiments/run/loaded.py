@@ -263,11 +263,10 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
     Raises:
         UserError: as `load`, and when the other data has other classes or shapes.
     """
-    from experiments.run.auto_settings import settle
-
     folder = Path(run_folder).absolute()
     config = read_config(folder)
     require_trust(OmegaConf.to_container(config), folder, (*READING, "trainer"))
+    prepare_process(config)  # before anything asks for Lightning, which would import all companions of torchmetrics
     judged: dict[str, Any] = {}
     if overrides:
         named = judged_keys(config, overrides)
@@ -280,6 +279,7 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
             task, data = foreign_parts(config)
         return _tested(read_by_trainer(task, checkpoint), data, config, checkpoint)
     loaded = load(folder, judged=judged)
+    prepare_process(config)  # load has used the run's own threads
     for key in ("mean", "std"):
         if config.data.get(key, loaded) is None and hasattr(loaded.spec, key):
             config.data[key] = list(getattr(loaded.spec, key))
@@ -295,6 +295,8 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
             f"{config.run.choices.data} gives {_shape(given)} and the run was trained on {_shape(trained)}: "
             f"choose data of the same kind{cure}"
         )
+    from experiments.run.auto_settings import settle
+
     settle(config, loaded.model, loaded.spec)
     return _tested(loaded.task, data, config)
 
