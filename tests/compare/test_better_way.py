@@ -47,3 +47,22 @@ def test_the_better_way_is_known_or_said_to_be_unknown(
     for said in (output, (tmp_path / "report.html").read_text()):
         assert ("does not say which way it improves" in " ".join(said.split())) == unclear, said[:2000]
     assert "which way" not in experiments("compare", "runs", "--metric", metric, "--lower-is-better")[1]
+
+
+@pytest.mark.parametrize(("metric", "best"), [("val/drift", "lenet5"), ("test/drift", "lenet5"), ("val/loss", "mlp")])
+def test_runs_that_disagree_are_said_to(
+    experiments: Callable[..., tuple[int, str, str]], tmp_path: Path, metric: str, best: str
+) -> None:
+    for model, value, mode in (("mlp", 0.2, "min"), ("lenet5", 0.5, "max")):
+        for seed in range(2):
+            run = make_run(
+                tmp_path / "runs" / f"{model}{seed}", 0.9, seed, model=model, metrics={metric: value + seed / 100}
+            )
+            record = json.loads((run / "record.json").read_text())
+            record["judged"] = {"metric": metric.replace("test/", "val/"), "mode": mode}
+            (run / "record.json").write_text(json.dumps(record))
+    code, output, errors = experiments("compare", "runs", "--metric", metric)
+    said = " ".join(output.split())
+    assert code == 0 and f"{best}: {metric}" in said and "does not say which way" not in said, output + errors
+    assert f"the {'greatest' if best == 'lenet5' else 'least'} is taken as the best" in said, output
+    assert "is taken as the best" not in experiments("compare", "runs", "--metric", metric, "--higher-is-better")[1]

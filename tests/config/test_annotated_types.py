@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from experiments.config.annotated_types import _unlike
+from experiments.config.annotated_types import unlike
 from experiments.config.signatures import annotation
 
 
@@ -23,13 +25,13 @@ from experiments.config.signatures import annotation
 def test_values_are_compared_with_annotations(
     annotated: str, good: list[object], bad: list[object], words: str
 ) -> None:
-    assert [value for value in good if _unlike(annotated, value)] == []
-    assert all((_unlike(annotated, value) or "").startswith(words) for value in bad)
+    assert [value for value in good if unlike(annotated, value)] == []
+    assert all((unlike(annotated, value) or "").startswith(words) for value in bad)
 
 
 def test_what_nobody_knows_is_left_to_the_class() -> None:
-    assert _unlike("Transform | None", 3) is None and _unlike("Sequence[Transform]", [3]) is None
-    assert _unlike("Any", 3) is None and _unlike("not one", 3) is None
+    assert unlike("Transform | None", 3) is None and unlike("Sequence[Transform]", [3]) is None
+    assert unlike("Any", 3) is None and unlike("not one", 3) is None
 
 
 def test_annotations_of_bases_are_found() -> None:
@@ -44,3 +46,25 @@ def test_an_object_is_judged_by_its_class(experiments) -> None:
     assert "must be" not in errors, (code, errors)
     code, _, errors = experiments("check", "trainer=quick", "data.mean={a: 1}")
     assert code == 2 and "data.mean={a: 1} must be a list of numbers" in errors.replace('{"a":1}', "{a: 1}"), errors
+
+
+def test_rules_of_our_keys_are_not_of_user_defined_classes(experiments, tmp_path: Path, monkeypatch) -> None:
+    """A key of theirs may have the name of one of ours and mean something else: their annotations and defaults decide."""
+    (tmp_path / "theirs.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Sequential):\n"
+        "    def __init__(self, in_channels, image_size, num_classes, dropout=3, depth: float = 1, mean=5, hidden: int | list[int] = 64):\n"
+        "        super().__init__()\n"
+        "        self.add_module('flat', nn.Flatten())\n"
+        "        self.add_module('head', nn.Linear(in_channels * image_size[0] * image_size[1], num_classes))\n"
+    )
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    (tmp_path / "conf" / "model" / "theirs.yaml").write_text(
+        "_target_: theirs.Net\ndropout: 3\ndepth: 1\nmean: 5\nhidden: 64\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = ["check", "--config-dir", "conf", "model=theirs"]
+    taken = ["model.dropout=7", "model.depth=100000.5", "model.mean=0.5", "model.hidden=[3,4]"]
+    code, _, errors = experiments(*words, *taken)
+    assert code == 0, errors
+    code, _, errors = experiments(*words, "model.depth=abc", "model.dropout=abc", "model.hidden=0.5")
+    assert code == 2 and errors.count("must be") == 3, errors

@@ -306,6 +306,16 @@ data=digits model=vq_autoencoder model.commitment=-1
 freezing=lora freezing.layers=3
 freezing=lora freezing.layers={a:1}
 optimizer=rmsprop optimizer.alpha=1e30
+optimizer=rmsprop optimizer.alpha=1
+optimizer.eps=1e30
+data.augment.mixup=1e30
+data.mean=123.7
+data.std=1e-30
+data=generated_masks data.std=[58,58,58]
+data=generated_boxes model=ssdlite model.mean=[123,117,104]
+data=generated_words data.augment.noise=1e30
+data=generated_pairs data.tokenizers.target.file=-1
+data=digits task=reconstruction task.sparse.weight=-1
 """
 
 

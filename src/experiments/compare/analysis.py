@@ -181,6 +181,7 @@ class Comparison:
     changed: list[str]  # user-defined packages of which the runs saw several versions
     by: list[str]
     unclear: list[str]  # metrics of which neither name nor record says which way they improve
+    disputed: dict[str, bool]  # metrics of which the runs say both, and whether less was taken as better
 
     @property
     def cells(self) -> list[Cell]:
@@ -232,11 +233,14 @@ def analyse(
     several_tasks = len({task for task, _ in groups}) > 1
     fields = []
     unclear: list[str] = []
+    disputed: dict[str, bool] = {}
     for (task, data), members in sorted(groups.items(), key=lambda item: item[0][::-1]):
         own = metric or usual_metric(members)
         way = lower if lower is not None else _less_is_better(own, members)
         less = bool(way)
-        if way is None:
+        if lower is None and len(_ways(own, members)) > 1:
+            disputed[own] = less
+        elif way is None:
             unclear.append(own)
         named = _find(members, reference, own)
         name = data if data != "none" else "unknown data"
@@ -258,6 +262,7 @@ def analyse(
         changed=_changed(run.own for cell in cells for run in cell.finished),
         by=by,
         unclear=list(dict.fromkeys(unclear)),
+        disputed=disputed,
     )
 
 
@@ -265,14 +270,26 @@ def _less_is_better(metric: str, cells: Iterable[Cell]) -> bool | None:
     """Tell whether less of a metric is better: as the runs say that chose an epoch by it, else by its name, else as they
     say of it on another split; None where nothing says.
     """
-    judged = {run.judged for cell in cells for run in cell.runs if run.judged}
-    if (metric, True) in judged or (metric, False) in judged:
-        return None if {(metric, True), (metric, False)} <= judged else (metric, True) in judged
+    ways = _ways(metric, cells)
+    if len(ways) == 1 and any(judge == metric for judge, _ in _judged(cells)):
+        return ways.pop()
     if metric.startswith(COST) or improves(metric) is not None:
         return lower_is_better(metric)
-    name = metric.rpartition("/")[2]
-    ways = {less for judge, less in judged if judge.rpartition("/")[2] == name}
     return ways.pop() if len(ways) == 1 else None
+
+
+def _ways(metric: str, cells: Iterable[Cell]) -> set[bool]:
+    """Return whether less of a metric is better, as the runs say; both where they disagree, none where they are silent."""
+    judged = _judged(cells)
+    name = metric.rpartition("/")[2]
+    return {less for judge, less in judged if judge == metric} or {
+        less for judge, less in judged if judge.rpartition("/")[2] == name
+    }
+
+
+def _judged(cells: Iterable[Cell]) -> set[tuple[str, bool]]:
+    """Return the metrics that the runs chose an epoch by, and whether they took less as better."""
+    return {run.judged for cell in cells for run in cell.runs if run.judged}
 
 
 def _changed(own: Iterable[dict[str, str]]) -> list[str]:

@@ -189,6 +189,11 @@ def notes(comparison: Comparison) -> list[str]:
             f"Note: {names} does not say which way it improves, and the greatest is taken as the best: where less is better, "
             "add --lower-is-better."
         )
+    for name, less in comparison.disputed.items():
+        lines.append(
+            f"Note: some of these runs chose their epoch by the least {name} and others by the greatest; the "
+            f"{'least' if less else 'greatest'} is taken as the best: say --lower-is-better or --higher-is-better."
+        )
     if comparison.versions > 1:
         lines.append(f"Note: these runs were made by {comparison.versions} versions of this package.")
     elif comparison.commits > 1:

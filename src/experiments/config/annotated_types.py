@@ -29,7 +29,7 @@ def annotation_problems(config: Any, keys: Iterable[str]) -> list[str]:
             continue
         text = annotation(target, name)
         value = select(config, key)
-        if text and not _made(value) and (words := _unlike(text, value)):
+        if text and not _made(value) and (words := unlike(text, value)):
             problems.append(f"{key}={shown(value)} must be {words}: experiments explain {key} tells more")
     return problems
 
@@ -41,7 +41,7 @@ def _made(value: Any) -> bool:
     return isinstance(value, (list, ListConfig)) and any(map(_made, value))
 
 
-def _unlike(text: str, value: Any) -> str | None:
+def unlike(text: str, value: Any) -> str | None:
     """Return what a value should be, where it is of none of the types of an annotation; None where it is, or nobody knows."""
     try:
         kinds = [_kind(alternative) for alternative in _alternatives(ast.parse(text, mode="eval").body)]
@@ -87,13 +87,13 @@ def _kind(node: ast.expr) -> _Kind | None:
     return f"a list{of}", holds
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
 
 
 _PLAIN: dict[str, _Kind] = {
     "int": ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
-    "float": ("a number", _is_number),
+    "float": ("a number", is_number),
     "bool": ("true or false", lambda value: isinstance(value, bool) or value in (0, 1)),
     "str": ("text", lambda value: isinstance(value, str)),
 }

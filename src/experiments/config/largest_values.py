@@ -1,14 +1,17 @@
-"""Whole numbers so large that a run would end for want of memory, time or processes, said before anything is made."""
+"""Numbers so large that a run would end for want of memory, time or processes, or compute nothing, said before anything is
+made.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
 from experiments.config.preprocessing import given_keys
-from experiments.config.view import select
+from experiments.config.view import of_known_class, select, shown
 
 # The largest value of the keys of each group by their last word; "" stands for the others of that group.
 _LARGEST = {
@@ -40,6 +43,8 @@ _LARGEST = {
     "task": {"beams": 1_000, "beam": 10_000, "length": 100_000, "passes": 10_000, "samples": 100_000, "": 10**15},
     "trainer": {"threads": 10_000, "num_nodes": 100_000, "": 10**15},
 }
+_LARGEST_FLOAT = 1e9  # of what is no count: a rate, a weight, a share; float32 has no digits left to compute with
+_OF_FLOATS = ("model", "data", "task", "optimizer", "scheduler")
 
 
 def largest_problems(config: Any) -> list[str]:
@@ -47,7 +52,12 @@ def largest_problems(config: Any) -> list[str]:
     problems = []
     for key in given_keys(config):
         group, _, rest = key.partition(".")
-        if not rest or group not in _LARGEST:
+        if not rest or not of_known_class(config, key):
+            continue
+        if group in _OF_FLOATS and (large := _large_float(select(config, key))) is not None:
+            problems.append(f"{key}={shown(large)} is more than the 1e9 that a run may have: take less")
+            continue
+        if group not in _LARGEST:
             continue
         most = _LARGEST[group].get(rest.rpartition(".")[2], _LARGEST[group][""])
         if key == "data.size":  # pixels
@@ -59,9 +69,14 @@ def largest_problems(config: Any) -> list[str]:
     return problems
 
 
-def _numbers(value: Any) -> Iterator[int]:
-    """Whole numbers in a value, one or a list or lists of them."""
-    if isinstance(value, int) and not isinstance(value, bool):
+def _large_float(value: Any) -> float | None:
+    """Return the first number of a value that is no whole one and beyond use; infinity is refused, or meant, elsewhere."""
+    return next((n for n in _numbers(value) if isinstance(n, float) and _LARGEST_FLOAT < abs(n) < math.inf), None)
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """Numbers in a value, one or a list or lists of them."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         yield value
     elif isinstance(value, (list, tuple, ListConfig)):
         for item in value:

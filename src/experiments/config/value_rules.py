@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from omegaconf import ListConfig
 
-from experiments.config.view import MISSING, select, shown
+from experiments.config.view import MISSING, of_known_class, select, shown
 
 
 class _Rule(NamedTuple):
@@ -41,6 +41,9 @@ _SHARE = _Rule(float, "a number from 0, below 1", _below_one, "0.1")
 
 _ANY_SHARE = _Rule(float, "a share from 0 to 1", lambda v: 0 <= v <= 1, "0.1")
 _NOT_NEGATIVE = _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0")
+
+
+_FILE = _Rule(str, "the name of a file", lambda v: bool(v), "file")
 
 
 _BATCHES = _Rule(
@@ -99,6 +102,7 @@ RULES = {
     "scheduler.step_size": _whole(1, "10"),
     "scheduler.factor": _Rule(float, "a number above 0 and below 1", lambda v: 0 < v < 1, "0.1"),
     "scheduler.warmup_epochs": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "1"),
+    "scheduler.final": _ANY_SHARE._replace(cure="0"),
     "scheduler.patience": _whole(0, "3"),
     "scheduler.warmup_share": _Rule(float, "a share above 0 and below 1", lambda v: 0 < v < 1, "0.3"),
     "task.label_smoothing": _SHARE,
@@ -113,9 +117,10 @@ RULES = {
     "model.band_mask": _whole(0, "6"),
     "model.band_masks": _whole(0, "2"),
     "model.commitment": _NOT_NEGATIVE._replace(cure="0.25"),
-    "optimizer.alpha": _ANY_SHARE._replace(cure="0.99"),
+    "optimizer.alpha": _SHARE._replace(cure="0.99"),
     "task.contractive": _NOT_NEGATIVE,
     "task.free_bits": _NOT_NEGATIVE,
+    "task.sparse.weight": _NOT_NEGATIVE._replace(cure="0.01"),
     "task.judge": _Rule(str, "the folder of a run, or null", lambda v: bool(v), "null", True),
     "task.few_labels": _Rule(
         list,
@@ -123,6 +128,9 @@ RULES = {
         lambda v: all(type(number) is int and number >= 1 for number in v),
         "[100]",
     ),
+    "data.tokenizer.file": _FILE._replace(cure="tokenizer.json"),
+    "data.tokenizers.source.file": _FILE._replace(cure="source_tokenizer.json"),
+    "data.tokenizers.target.file": _FILE._replace(cure="target_tokenizer.json"),
     "data.after": _ANY_SHARE._replace(cure="0.5"),
     "data.rows": _whole(1, "1000"),
     "data.split_seed": _whole(0, "0"),
@@ -200,7 +208,30 @@ _SIDES = _Rule(
 )
 
 
-_MASK_RULES = {  # of keys that other data and tasks have with other values, or not at all
+def _all_numbers(value: Any, holds: Callable[[float], bool]) -> bool:
+    """Tell whether what holds of a number holds of a value, one or a list; what is no number is refused by its type."""
+    numbers = value if isinstance(value, (list, ListConfig)) else [value]
+    return all(holds(number) for number in numbers if isinstance(number, (int, float)))
+
+
+_PIXEL_RULES = {  # pixels go from 0 to 1: other numbers leave a network images that all look alike
+    "mean": _Rule(
+        object,
+        "numbers from 0 to 1, as pixels are (divide those of bytes by 255)",
+        lambda v: _all_numbers(v, lambda number: not (number < 0 or number > 1)),
+        "0.5",
+        True,
+    ),
+    "std": _Rule(
+        object,
+        "numbers above 0 and up to 1, as pixels are (divide those of bytes by 255)",
+        lambda v: _all_numbers(v, lambda number: not (number < 1e-6 or number > 1)),
+        "0.25",
+        True,
+    ),
+}
+_IMAGE_RULES = {f"data.{key}": rule for key, rule in _PIXEL_RULES.items()}
+_MASK_RULES = _IMAGE_RULES | {  # of keys that other data and tasks have with other values, or not at all
     "data.size": _SIDES,
     "data.fit": _one_of("cover", "stretch", "pad"),
     "data.bad": _one_of("refuse", "drop"),
@@ -211,6 +242,7 @@ _MASK_RULES = {  # of keys that other data and tasks have with other values, or 
     "data.border_weight": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "10"),
     "data.border_sigma": _Rule(float, "a number above 0", lambda v: 0 < v < math.inf, "5"),
     "data.augment.crop": _SIDES._replace(cure="128"),
+    "data.augment.elastic": _Rule(float, "pixels, from 0 to 1000", lambda v: 0 <= v <= 1000, "10"),
     "task.loss": _one_of("cross_entropy", "dice", "focal", "cross_entropy+dice", "focal+dice"),
     "task.gamma": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < 100, "2"),
     "task.tolerance": _Rule(float, "a share below 0.5", lambda v: 0 <= v < 0.5, "0.0075"),
@@ -227,11 +259,16 @@ _CONTROL_RULES = {  # likewise
     "data.workers": _whole(0, "0"),
     "data.env": _Rule(str, "the name of an environment", lambda v: True, "CartPole-v1"),
 }
-_BOX_RULES = {"model.size": _whole(32, "320")}  # of sequences it is the length of a vector
+_BOX_RULES = {  # of sequences the size is the length of a vector
+    "model.size": _whole(32, "320"),
+    **{f"model.{key}": rule for key, rule in _PIXEL_RULES.items()},
+}
 _DEMONSTRATION_RULES = {"data.workers": _whole(0, "0"), "data.demonstrations": _whole(1, "20", True)}
 _RULES_OF_KINDS = {
+    "image": _IMAGE_RULES,
     "masks": _MASK_RULES,
     "boxes": _BOX_RULES,
+    "instances": _BOX_RULES,
     "audio": _SOUND_RULES,
     "speech": _SOUND_RULES,
     "control": _CONTROL_RULES,
@@ -256,7 +293,7 @@ def value_problems(config: Any) -> list[str]:
     rules = RULES | _RULES_OF_KINDS.get(kind, {})
     for key, rule in rules.items():
         value = select(config, key, MISSING)
-        if value is MISSING or (value is None and rule.optional):
+        if value is MISSING or (value is None and rule.optional) or not of_known_class(config, key):
             continue
         if key == "trainer.max_epochs" and value == -1 and (select(config, "trainer.max_steps") or -1) > 0:
             continue  # the steps end it

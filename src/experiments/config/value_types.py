@@ -8,12 +8,12 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig
 
 from experiments.config import trainer_keys
-from experiments.config.annotated_types import annotation_problems
+from experiments.config.annotated_types import annotation_problems, is_number, unlike
 from experiments.config.compose import compose, parse
 from experiments.config.fitting_task import inherited
-from experiments.config.signatures import signature
+from experiments.config.signatures import annotation, signature
 from experiments.config.value_rules import RULES
-from experiments.config.view import select, shown
+from experiments.config.view import of_known_class, select, shown
 from experiments.errors import UserError
 
 
@@ -24,7 +24,9 @@ def type_problems(config: Any, defaults: Any) -> list[str]:
         if "." in override.key_or_group and not override.is_delete() and not override.is_add():
             given[override.key_or_group] = override
     given = {
-        key: given_value for key, given_value in given.items() if not key.startswith("hydra.") and key not in RULES
+        key: given_value
+        for key, given_value in given.items()
+        if not key.startswith("hydra.") and (key not in RULES or not of_known_class(config, key))
     }
     if not given:
         return []
@@ -42,6 +44,8 @@ def type_problems(config: Any, defaults: Any) -> list[str]:
             problems.append(sentence)
             continue
         if default in (None, "???") or key == "trainer.devices" or key in typed or _is_object(value):
+            continue
+        if not of_known_class(config, key) and _taken_by_theirs(config, key, default, value):
             continue
         if not (_may_be_null(config, key) if value is None else _alike(default, value)):
             problems.append(f"{key}={shown(value)} must be {_named(default)}: {_usual(key, default)}")
@@ -99,6 +103,15 @@ def _may_be_null(config: Any, key: str) -> bool:
     return taken is None or taken.annotations.get(name) not in ("int", "float", "bool")
 
 
+def _taken_by_theirs(config: Any, key: str, default: Any, value: Any) -> bool:
+    """Tell whether a user-defined class takes a value of another type than the default's: by its annotation; where there is
+    none, a whole number stands for any number.
+    """
+    group, _, name = key.partition(".")
+    text = annotation(str(select(config, f"{group}._target_")), name)
+    return unlike(text, value) is None if text else is_number(default) and is_number(value)
+
+
 def _alike(default: Any, value: Any) -> bool:
     if isinstance(default, bool) or isinstance(value, bool):
         return isinstance(value, bool) == isinstance(default, bool) or (
@@ -107,7 +120,7 @@ def _alike(default: Any, value: Any) -> bool:
     if isinstance(default, float):
         return isinstance(value, (int, float)) and not math.isnan(value)
     if isinstance(default, int):
-        return isinstance(value, int) or (isinstance(value, str) and default in (-1, 1))  # devices="0,1"
+        return isinstance(value, int)
     if isinstance(default, str):
         return isinstance(value, (str, int, float))
     if isinstance(default, (list, ListConfig)):

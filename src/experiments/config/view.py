@@ -35,6 +35,20 @@ def select(config: Any, key: str, default: Any = None) -> Any:
     return default if config is MISSING else config
 
 
+# Whose keys mean what the rules of this package say; those of other classes may mean anything.
+_KNOWN = ("experiments.", "torch.", "torchvision.", "torchmetrics.", "lightning.", "timm.", "transformers.")
+
+
+def of_known_class(config: Any, key: str) -> bool:
+    """Tell whether the class that takes a key, `model.dropout` or `callbacks.early_stopping.patience`, is ours or of a
+    known library; so is a group without a class.
+    """
+    group, *inner = key.split(".")
+    place = ".".join([group, *inner[:1]]) if group in ("callbacks", "logger") else group
+    target = select(config, f"{place}._target_")
+    return not target or str(target).startswith(_KNOWN)
+
+
 def shown(value: Any) -> str:
     """Return a value as it is written on the command line: true, null, [64,32]."""
     plain = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value

@@ -38,7 +38,9 @@ def in_words(config: DictConfig) -> Iterator[None]:
         given = given_values(config)
         if not given or not all(target.startswith(_KNOWN) for target in targets_of(OmegaConf.to_container(config))):
             raise
-        raise UserError(f"{in_short(error)}: check {', '.join(given)}") from error
+        asked = re.search(r"allocate memory.*?allocate (\d+) bytes", str(error), re.DOTALL)
+        why = f"a batch needs {int(asked[1]) / 1e9:,.1f} GB at once, more than there is" if asked else in_short(error)
+        raise UserError(f"{why}: check {', '.join(given)}") from error
 
 
 def given_values(config: DictConfig) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import platform
 import sys
@@ -224,7 +225,8 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         handle = open_lock(folder / LOCK)
     except OSError as error:
-        if os.path.lexists(folder / LOCK):
+        removable = error.errno != errno.EROFS and os.access(folder, os.W_OK | os.X_OK)
+        if removable and os.path.lexists(folder / LOCK):
             raise UserError(
                 f"hydra.sweep.dir={folder} cannot be written to (its {LOCK}: {error.strerror}): remove {folder / LOCK}"
             ) from error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,6 +144,31 @@ def test_voc(tmp_path: Path) -> None:
     (folder / "train.txt").write_text("a\nzebra\n")
     with pytest.raises(UserError, match=r"names zebra and .*zebra\.jpg is missing"):
         ready(VocMasks, tmp_path, year=2012)
+
+
+def indexed_png(values: np.ndarray, palette: bytes) -> bytes:
+    """A PNG file with indices beyond its palette, which Pillow does not write."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 8, 3, 0, 0, 0)
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    chunks = [(b"IHDR", header), (b"PLTE", palette), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
+
+
+def test_an_index_without_a_colour_is_refused(tmp_path: Path) -> None:
+    """Masks of indices read by colours: a short palette names fewer than 256."""
+    for number in range(10):
+        save(tmp_path / "images" / f"{number}.png", np.full((8, 8, 3), 90, np.uint8))
+        values = np.arange(64, dtype=np.uint8).reshape(8, 8) % (4 if number == 3 else 2)
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        (tmp_path / "masks" / f"{number}.png").write_bytes(indexed_png(values, bytes([0, 0, 0, 255, 0, 0])))
+    colours = {"ground": "#000000", "thing": "#ff0000"}
+    with pytest.raises(UserError, match=r"3\.png has 32 pixels of the index 2, and its palette has 2 colours"):
+        ready(MaskFolder, tmp_path, size=8, colours=colours)
+    assert ready(MaskFolder, tmp_path, size=8, classes=["a", "b", "c", "d"], colours=None).spec.classes[3] == "d"
 
 
 def coco_file(root: Path, **changed: Any) -> None:

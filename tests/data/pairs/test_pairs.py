@@ -119,7 +119,31 @@ BAD: list[tuple[list[str], dict[str, Any], list[str]]] = [
     (LINES, {"empty": "keep"}, ["data.empty=keep"]),
     (LINES, {"languages": ["en"]}, ["data.languages"]),
     (LINES, {"target_path": "nowhere.de"}, ["nowhere.de cannot be read"]),
+    (["id\tEnglish sentence\thindi_text", *LINES], {}, ["English sentence (column 2)", "set data.columns=[2,3]"]),
+    (["hindi\tenglish", *LINES], {"languages": ["en", "hi"]}, ["hindi (column 1)", "set data.columns=[2,1]"]),
+    (["English\tHindi", *LINES], {"languages": ["en", "de"]}, ["data.languages=[en,de]", "name those that are there"]),
 ]
+
+
+@pytest.mark.parametrize(
+    ("first", "given", "is_head"),
+    [
+        ("English\tHindi", {}, True),
+        ("en\thi", {}, True),
+        ("text_en\ttext_hi", {}, True),
+        ("English sentences\tHindi translation", {"languages": ["en", "hi"]}, True),
+        ("he\tel", {}, False),
+        ("id\tno", {}, False),
+        ("German\tGerman", {}, False),
+        ("English is hard\tHindi", {}, False),
+    ],
+)
+def test_a_first_line_that_names_languages_is_no_pair(
+    first: str, given: dict[str, Any], is_head: bool, tmp_path: Path
+) -> None:
+    read = table(tmp_path, [first, *LINES], **given).read()["train"]
+    assert read.source[0] == (LINES[0].split("\t")[0] if is_head else first.split("\t")[0])
+    assert read.places[0].endswith(":2" if is_head else ":1")
 
 
 @pytest.mark.parametrize(("lines", "given", "words"), BAD)

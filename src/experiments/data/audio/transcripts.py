@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from experiments.data.audio.audio_files import WHOLE, ClipSpan
 from experiments.data.common.json_lines import read_object, text_in
+from experiments.data.common.quoted_tabs import is_quoted
 from experiments.data.common.split_names import files_below
 from experiments.errors import UserError, unknown
 
@@ -124,7 +125,7 @@ def _table(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     text = content(path)
     head = text.partition("\n")[0]
     delimiter = max("\t,;", key=head.count)
-    tabs = delimiter == "\t"  # such files are commonly written without quoting
+    tabs = delimiter == "\t" and not is_quoted(text)  # such files are commonly written without quoting
     csv.field_size_limit(2**30)
     reader = csv.reader(
         io.StringIO(text, newline=""),

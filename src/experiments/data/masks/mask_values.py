@@ -63,7 +63,7 @@ class Meaning:
                 )
             values = red
         elif self.coloured and not raw.coloured:
-            values = _colours_of(raw)
+            values = _colours_of(raw, path)
         values_known = np.array([*self.values, *self.ignored], np.int64)
         order = np.argsort(values_known, kind="stable")
         place = np.searchsorted(values_known[order], values).clip(max=len(values_known) - 1)
@@ -84,12 +84,23 @@ class Meaning:
         return f"{path} has {count} pixels of the value {value}, {named}: name its class in data.classes, or set data.ignore={value}"
 
 
-def _colours_of(raw: RawMask) -> np.ndarray:
-    """Return the packed colour of each pixel of a mask of indices, (H, W) int64: by its palette, else its grey."""
+def _colours_of(raw: RawMask, path: str | Path) -> np.ndarray:
+    """Return the packed colour of each pixel of a mask of indices, (H, W) int64: by its palette, else its grey.
+
+    Raises:
+        UserError: a pixel's index is beyond the palette, or no grey of a byte.
+    """
+    most = len(raw.palette) if raw.palette else 256
+    wrong = (raw.values < 0) | (raw.values >= most)
+    if wrong.any():
+        what = f"its palette has {most} colours" if raw.palette else "it has no palette, where greys end at 255"
+        raise UserError(
+            f"{path} has {int(wrong.sum())} pixels of the index {int(raw.values[wrong][0])}, and {what}: save it with all colours, "
+            "or say what the indices mean with data.classes in place of data.colours"
+        )
     if not raw.palette:
         return raw.values * 0x010101
-    every = np.array([int(colour[1:], 16) for colour in raw.palette], np.int64)
-    return every[raw.values.clip(max=len(every) - 1)]
+    return np.array([int(colour[1:], 16) for colour in raw.palette], np.int64)[raw.values]
 
 
 def _require_one_palette(masks: Sequence[RawMask]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.data.common.quoted_tabs import is_quoted
+from experiments.data.pairs.language_names import code_of, languages_of
 from experiments.data.pairs.pair_data import PairData
 from experiments.data.pairs.pair_texts import PairTexts
-from experiments.data.text.text_data import lines_of
+from experiments.data.text.text_data import lines_of, text_of
 from experiments.errors import UserError
 
 _SIDES = (("source", "target"), ("src", "tgt"), ("src", "trg"))  # as heads of tables call the two
@@ -117,12 +121,10 @@ def table(path: Path, columns: Sequence[int], encoding: str, headings: Sequence[
         UserError: when it cannot be read, a line has too few columns, or the first one gives the columns other names.
     """
     texts = PairTexts([], [], [])
-    lines = list(lines_of(path, encoding))
-    head = _is_head(path, lines[0].split("\t"), columns, headings) if lines else False
-    for number, line in enumerate(lines, 1):
-        if number == 1 and head:
+    for number, row in _rows(path, encoding):
+        if number == 1 and _is_head(path, row, columns, headings):
             continue
-        fields = line.split("\t") if line.strip() else [""] * max(columns)  # a blank line is a pair with empty sides
+        fields = row or [""] * max(columns)  # a blank line is a pair with empty sides
         if len(fields) < max(columns):
             missing = "has no tab" if len(fields) == 1 else f"has {len(fields)} columns"
             raise UserError(
@@ -135,6 +137,20 @@ def table(path: Path, columns: Sequence[int], encoding: str, headings: Sequence[
     if not texts.source:
         raise UserError(f"{path} is empty: give a file with a pair a line")
     return texts
+
+
+def _rows(path: Path, encoding: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the fields of each line of a table, with its number; none of a blank one."""
+    text = text_of(path, encoding)
+    if is_quoted(text):
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t")
+        start = 1
+        for row in reader:
+            yield start, row
+            start = reader.line_num + 1
+        return
+    for number, line in enumerate(lines_of(path, encoding), 1):
+        yield number, line.split("\t") if line.strip() else []
 
 
 def _is_head(path: Path, fields: Sequence[str], columns: Sequence[int], headings: Sequence[tuple[str, str]]) -> bool:
@@ -153,7 +169,33 @@ def _is_head(path: Path, fields: Sequence[str], columns: Sequence[int], headings
                 f"{path}:1: {heading[0]} is column {places[0]} and {heading[1]} column {places[1]}, and data.columns="
                 f"[{columns[0]},{columns[1]}]: set data.columns=[{places[0]},{places[1]}]"
             )
-    return False
+    return _names_languages(path, fields, columns, headings)
+
+
+def _names_languages(
+    path: Path, fields: Sequence[str], columns: Sequence[int], headings: Sequence[tuple[str, str]]
+) -> bool:
+    """Tell whether the first line of a table names two or more languages, `english` and `german`, and so no pair.
+
+    Raises:
+        UserError: they are of other columns than are taken, or other languages than were said.
+    """
+    places = languages_of(fields)
+    if len(places) < 2:
+        return False
+    named = ", ".join(f"{fields[place - 1].strip()} (column {place})" for place in places.values())
+    codes = [code_of(name) for name in headings[0]] if headings and headings[0] not in _SIDES else []
+    if all(codes) and not set(codes) <= places.keys():
+        raise UserError(
+            f"{path}:1: the columns are called {named}, and data.languages=[{','.join(headings[0])}]: name those that are there"
+        )
+    wanted = [places[code] for code in codes] if all(codes) else []
+    if list(columns) == wanted or (not wanted and set(columns) <= set(places.values())):
+        return True
+    first, second, *_ = wanted or places.values()
+    raise UserError(
+        f"{path}:1: the columns are called {named}, and data.columns=[{columns[0]},{columns[1]}]: set data.columns=[{first},{second}]"
+    )
 
 
 def parallel(source: Path, target: Path, encoding: str) -> PairTexts:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from experiments.data.common.json_lines import read_object, text_in
+from experiments.data.common.quoted_tabs import is_quoted
 from experiments.data.common.typed_tables import TYPED, typed_rows
 from experiments.data.text.text_data import TextData, Texts, text_of
 from experiments.data.text.tokens import Text
@@ -190,7 +191,7 @@ def _table(path: Path, content: str, separator: str, wanted: Mapping[str, str]) 
     if separator == ",":  # other separators are usual too, the semicolon where the comma is the decimal sign
         separator = max(",;\t|", key=head_line.count)
     # Tab-separated text is commonly written without quoting, so a lone quotation mark in it means itself.
-    quote = None if separator == "\t" else '"'
+    quote = None if separator == "\t" and not is_quoted(content) else '"'
     quoting: Any = csv.QUOTE_NONE if quote is None else csv.QUOTE_MINIMAL
     lines = io.StringIO(content, newline="")
     reader = csv.reader(lines, delimiter=separator, quotechar=quote, quoting=quoting, strict=True)
