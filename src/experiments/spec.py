@@ -318,13 +318,30 @@ def from_plain(plain: dict[str, Any]) -> Any:
     }
     kind = SPECS[plain["kind"]]
     for field in fields(kind):
-        expected = _PLAIN.get(str(field.type).partition("[")[0])
-        if expected and field.name in values and type(values[field.name]) is not expected:
-            raise TypeError(f"{field.name} is no {expected.__name__}")
+        if field.name in values and not _is_of(values[field.name], str(field.type)):
+            raise TypeError(f"{field.name} is no {field.type}")
     return kind(**values)
 
 
-_PLAIN = {"int": int, "bool": bool, "str": str, "tuple": tuple}
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "str": (str,),
+    "None": (type(None),),
+}
+
+
+def _is_of(value: Any, annotated: str) -> bool:
+    """Tell whether a value is of the type that a field says: `int | None`, `tuple[float, ...]`; of others any."""
+    for kind in annotated.split(" | "):
+        if kind.startswith("tuple["):
+            inner = kind.removeprefix("tuple[").partition(",")[0].rstrip("]")
+            if isinstance(value, (tuple, list)) and all(_is_of(item, inner) for item in value):
+                return True
+        elif kind not in _PLAIN or type(value) in _PLAIN[kind]:
+            return True
+    return False
 
 
 SPECS = {

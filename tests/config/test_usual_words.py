@@ -59,6 +59,7 @@ from experiments.errors import UserError, in_short
         ("model=resnet18 model.pretrained=true", "write weights=pretrained"),
         ("model=resnet18 model.num_classes=2", "the data say how many classes there are"),
         ("num_classes=2", "the data say how many classes there are"),
+        ("search.trials=3", "a search has it: add -m hydra/sweeper=optuna"),
         ("optimizer=lion", "write optimizer=Lion"),
         ("freezing=layer4", "freezing.learn=[layer4,head]"),
         ("data=titanic", "tables of measurements are not read"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from experiments.sweep.folder import Entry, Sweep
+from experiments.sweep.folder import Entry, Sweep, require_own
 from experiments.sweep.status import last_line
 
 RECORD = {
@@ -53,10 +53,11 @@ def test_a_list_of_a_sweep_with_odd_values_is_made_again(experiments: Any, tmp_p
     swept(tmp_path)
     content = json.loads((tmp_path / "sweep.json").read_text())
     for key in ("jobs", "cells", "host", "pid", "settings"):
-        for odd in (None, "x", -1, {"a": 1}, [[1]], 10**400):
+        for odd in (None, "x", -1, {"a": 1}, [[1]], [-0.5], 10**400):
             (tmp_path / "sweep.json").write_text(json.dumps(content | {key: odd}))
             code, output, errors = experiments("status", str(tmp_path))
             assert code == 0 and "1 done" in output, (key, odd, errors)
+            require_own(tmp_path)  # which `resume` looks at before
     (tmp_path / "sweep.json").write_text(json.dumps(content | {"cells": [content["cells"][0] | {"words": [1]}]}))
     code, output, _ = experiments("status", str(tmp_path))
     assert code == 0 and "1 done" in output

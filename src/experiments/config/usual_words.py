@@ -312,6 +312,8 @@ def not_a_key(key: str) -> str:
     """Return why there is no such key, where people look for one; empty elsewhere."""
     if key == "data.transform":
         return NO_TRANSFORM
+    if key.startswith("search."):
+        return "a search has it: add -m hydra/sweeper=optuna"
     return _NO_KEYS.get(key.rpartition(".")[2].lower(), "") if key.partition(".")[0] in (key, "model", "data") else ""
 
 

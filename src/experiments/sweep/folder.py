@@ -163,11 +163,11 @@ def require_own(folder: Path) -> None:
     """
     try:
         content = read_json(folder / FILE)
-    except (OSError, ValueError):
+        _require_kinds(content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # what `read_sweep` takes in its place
         content = {"cells": [{"words": entry.words} for entry in _from_records(folder)]}
-    if isinstance(content, dict):
-        require_trusted_words(folder, content)
-        require_sweep_inside(folder, content)
+    require_trusted_words(folder, content)
+    require_sweep_inside(folder, content)
 
 
 def _from_records(folder: Path) -> list[Entry]:

@@ -57,12 +57,13 @@ def confusion(look: Look) -> Iterator[Picture]:
     """Yield the confusion matrix of the whole test, and images of the most frequent confusions."""
     from experiments.viz.confusion import confusion as draw
 
-    classes, counts = look.run.spec.classes, look.run.record.get("confusion")
+    classes = look.run.spec.classes
+    table = look.recorded("confusion", shape=(len(classes), len(classes)))
     if not look.run.record:
         test_data(look)
-    if counts is None:
+    if table is None:
         raise NotShown("its record holds no confusion matrix, as it was never tested")
-    table = np.asarray(counts)
+    table = table.astype(np.int64)
     caption = (
         "Rows are true classes, columns predicted ones, over the whole test set; the shade is the share of the row."
     )

@@ -43,11 +43,17 @@ def returns(look: Look) -> Iterator[Picture]:
     """Yield the return over the steps of training, as the record has it."""
     from experiments.viz.control import return_curve
 
-    history = (look.run.record.get("steps") or {}).get("return_by_steps")
+    steps = look.run.record.get("steps")
+    history = steps.get("return_by_steps") if isinstance(steps, dict) else steps
     if not history:
         raise NotShown("the run learned from demonstrations, or has not been tested")
+    try:
+        history = [{str(key): float(value) for key, value in row.items()} for row in history]
+        curve = return_curve(history, look.run.spec.threshold)
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise NotShown("steps.return_by_steps of its record is damaged") from error
     caption = "Mean return of the last training episodes, with random actions, and of validation, with the best ones."
-    yield Picture("return", "Return", caption, return_curve(history, look.run.spec.threshold))
+    yield Picture("return", "Return", caption, curve)
 
 
 def _number(word: Any, count: int) -> int:

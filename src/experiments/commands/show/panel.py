@@ -71,6 +71,31 @@ class Look:
             self.kept[name] = make()
         return self.kept[name]
 
+    def recorded(self, *keys: str, shape: tuple[int, ...] | None = None) -> Any:
+        """Return what the run's record has below some keys, where it is a list or a table of numbers; None where it has none.
+
+        Args:
+            keys: from the top of the record, as in `"per_step", "mse"`.
+            shape: of the table; None where any list will do.
+
+        Raises:
+            NotShown: it is something else.
+        """
+        import numpy as np
+
+        value: Any = self.run.record
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else "damaged" if value else None
+        if value is None:
+            return None
+        try:
+            table = np.asarray(value, np.float64)
+        except (TypeError, ValueError):
+            table = np.empty(0)
+        if not table.size or not np.isfinite(table).all() or (table.shape != shape if shape else table.ndim != 1):
+            raise NotShown(f"{'.'.join(keys)} of its record is damaged")
+        return table
+
 
 @dataclass(frozen=True)
 class Picture:

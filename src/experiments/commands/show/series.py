@@ -31,11 +31,11 @@ def error_by_step(look: Look) -> Iterator[Picture]:
     """Yield the test's errors by steps ahead, as the record has them."""
     from experiments.viz.forecast import errors_by_step
 
-    steps = look.run.record.get("per_step")
-    if not steps or len(steps["mse"]) < 2:
+    squared, absolute = (look.recorded("per_step", key) for key in ("mse", "mae"))
+    if squared is None or absolute is None or len(squared) < 2:
         raise NotShown("the run has not been tested, or forecasts one step alone")
     caption = "Errors of scaled values over the whole test split; a flat line means that near and far are equally hard."
-    yield Picture("error_by_step", "Error by steps ahead", caption, errors_by_step(steps["mse"], steps["mae"]))
+    yield Picture("error_by_step", "Error by steps ahead", caption, errors_by_step(squared.tolist(), absolute.tolist()))
 
 
 PANELS = (Panel("forecast", "Forecasts", forecast), Panel("error_by_step", "Error by steps ahead", error_by_step))

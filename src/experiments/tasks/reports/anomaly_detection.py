@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from experiments.errors import UserError
 from experiments.tasks.parts.image_similarity import mse
 from experiments.tasks.parts.media import error_map, picture
 from experiments.tasks.reports.autoencoding import AutoencodingReport
@@ -36,6 +37,14 @@ class AnomalyDetectionReport(AutoencodingReport):
         return answers
 
     def recall(self, record: Mapping[str, Any]) -> None:
+        """Takes the threshold from the record of a finished run.
+
+        Raises:
+            UserError: it is no number.
+        """
+        threshold = record.get("threshold", 0.0)
+        if isinstance(threshold, bool) or not isinstance(threshold, (int, float)):
+            raise UserError("threshold of record.json is damaged: restore it from a copy, or train again")
         self.task.examined = {key: record[key] for key in ("threshold",) if key in record}
 
 

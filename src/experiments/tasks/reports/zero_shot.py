@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from experiments.errors import UserError
 from experiments.tasks.reports.classification import ClassificationReport
 
 if TYPE_CHECKING:
@@ -28,5 +29,15 @@ class ZeroShotReport(ClassificationReport):
         return super().details() | {"zero_shot": settings}
 
     def recall(self, record: Mapping[str, Any]) -> None:
-        """Takes the tokens of the sentences from the record of a finished run."""
-        self.task.tails = [list(tokens) for tokens in (record.get("zero_shot") or {}).get("tokens", [])]
+        """Takes the tokens of the sentences from the record of a finished run.
+
+        Raises:
+            UserError: they are no lists of numbers.
+        """
+        kept = record.get("zero_shot") or {}
+        tails = kept.get("tokens", []) if isinstance(kept, dict) else [kept]
+        if not isinstance(tails, list) or not all(
+            isinstance(tokens, list) and all(type(token) is int and token >= 0 for token in tokens) for tokens in tails
+        ):
+            raise UserError("zero_shot.tokens of record.json are damaged: restore it from a copy, or train again")
+        self.task.tails = [list(tokens) for tokens in tails]
