@@ -295,9 +295,10 @@ class TestCharts:
         texts = [shape["text"] for kind, shape in drawings["heat_map"][1].shapes if kind == "text"]
         assert texts.count("0.9000") == texts.count("0.8000") == 3 and "0.6000" not in texts
         (tmp_path / "a_0.1_8" / "record.json").unlink()
-        caption = next(
-            caption for name, _, caption, _ in all_charts(compare([tmp_path]).fields[0], ()) if name == "heat_map"
-        )
+        drawings = {name: drawn for name, *drawn in all_charts(compare([tmp_path]).fields[0], ())}
+        _, caption, drawing = drawings["heat_map"]
+        on_it = " ".join(shape["text"] for kind, shape in drawing.shapes if kind == "text")
+        assert "the means are over unlike mixtures." in on_it
         assert "unlike mixtures" in caption
 
     def test_an_interval_that_goes_on_has_a_tip(self, tmp_path: Path) -> None:
