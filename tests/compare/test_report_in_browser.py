@@ -126,6 +126,11 @@ def test_on_paper_all_cells_are_there(browser: Any, page_file: Path) -> None:
     page.emulate_media(media="print")
     assert page.locator(".plain tbody tr").count() == 120 and page.locator(".plain").is_visible()
     assert not page.locator(".work .rows").is_visible()
+    page.set_viewport_size({"width": 680, "height": 1000})  # of a sheet of A4
+    lines = page.locator(".plain td.r").evaluate_all(
+        "cells => cells.map(cell => cell.getClientRects().length && cell.scrollHeight)"
+    )
+    assert max(lines) <= 1.5 * min(lines), "no number is broken in two"
     page.close()
 
 

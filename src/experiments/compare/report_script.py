@@ -18,8 +18,8 @@ STYLE = """
 .work h4 { margin: 0 0 .4rem; font-size: .95rem; } .work a { color: var(--accent); } .contents { display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; margin: 1rem 0 0; }
 .contents a { color: var(--accent); }
 .work code { font-size: .85rem; white-space: pre-wrap; } .work [hidden] { display: none; }
-@media print { .work .tools, .work .rows, .contents { display: none; } .work .plain[hidden] { display: block; } .scroll { overflow: visible; }
-  figure.wide svg { min-width: 0; } td, th { white-space: normal; } }
+@media print { .work .tools, .work .rows, .contents { display: none; } .work .plain[hidden] { display: block; }
+  figure.wide svg { min-width: 0; } }
 """
 
 SCRIPT = r"""

@@ -38,7 +38,7 @@ _OPTIONS = {  # group to word to what is to be typed
     "task": _each("ner pos tagging token_classification entities", "labelling")
     | _each("sentiment sentiment_analysis classify", "classification")
     | _each("asr speech speech_to_text", "speech_recognition")
-    | _each("mlm fill_mask", "masked_language_modelling")
+    | _each("mlm masked_lm fill_mask", "masked_language_modelling")
     | _each("generation text_generation clm lm", "language_modelling")
     | _each("qa answering answers", "question_answering")
     | _each("autoencoding autoencoder pca", "reconstruction")

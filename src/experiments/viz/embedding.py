@@ -67,6 +67,7 @@ def embedding(
             if not len(own):
                 continue
             middle = own[np.argmin(((own - np.median(own, axis=0)) ** 2).sum(1))]  # a point of the class, never a gap
+            share = (middle[0] - where[:, 0].min()) / max(float(np.ptp(where[:, 0])), 1e-12)
             text = ax.text(
                 float(middle[0]),
                 float(middle[1]),
@@ -74,7 +75,7 @@ def embedding(
                 fontsize=TEXT if len(classes) <= 10 else SMALL,
                 color="white",
                 weight="bold",
-                ha="center",
+                ha="left" if share < 0.15 else "right" if share > 0.85 else "center",  # a name ends inside its panel
                 va="center",
                 gid="keep",
             )
