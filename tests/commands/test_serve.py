@@ -14,6 +14,7 @@ from PIL import Image
 
 from experiments import train
 from experiments.commands.answering import Answerer
+from experiments.commands.serve import _listening
 from experiments.errors import UserError
 from experiments.run.loaded import Loaded, load
 
@@ -81,7 +82,7 @@ def test_limits(answerer: Answerer, monkeypatch: pytest.MonkeyPatch) -> None:
         ('{"inputs": ["a"], "top": 1e400}', "top"),
         ("[]", "the request"),
         ('{"inputs": [', "the request is no JSON"),
-        ('{"inputs": [null]}', "inputs.0"),
+        ('{"inputs": [null]}', "input 1 is of no such form: give an image"),
     ):
         done = http.post("/predict", content=odd, headers=head)
         assert done.status_code == 422 and done.json()["detail"].startswith(place), done.text
@@ -211,3 +212,11 @@ def test_the_page_opens(answerer: Answerer) -> None:
         assert "lenet5 on digits" in urllib.request.urlopen(url, timeout=120).read().decode()
     finally:
         made.close()
+
+
+def test_a_port_that_is_taken_ends_in_a_sentence() -> None:
+    with _listening("127.0.0.1", 0) as first:
+        first.listen()
+        port = first.getsockname()[1]
+        with pytest.raises(UserError, match="cannot be listened at"):
+            _listening("127.0.0.1", port)

@@ -174,6 +174,9 @@ def test_a_sweep_over_a_key_of_ones_own(experiments: Experiments) -> None:
     ("words", "said"),
     [
         (("train", "--cfg", "job", "--package", "nothere"), "package 'nothere' not found"),
+        (("train", "-m", "hydra/sweeper=basic", "++hydra.sweeper.params.seed=0,1"), "write seed=0,1"),
+        (("train", "-m", "hydra/sweeper=basic", "++hydra.sweeper.params.seed='0,1'"), "write seed=0,1"),
+        (("train", "-m", "hydra.launcher.jobs=1,2"), "takes one value"),
         (("train", "-m", "hydra/sweeper=basic", "hydra.sweeper.params={seed: '0,1'}"), "hydra.sweeper.params is null"),
     ],
 )

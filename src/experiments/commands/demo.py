@@ -49,7 +49,8 @@ def main(words: list[str]) -> int:
         from experiments.commands.answering import Answerer
         from experiments.run.loaded import load
 
-        made = page(Answerer(load(options.run, "demo"), "demo"), options.examples)
+        answerer = Answerer(load(options.run, "demo"), "demo")
+        made = page(answerer, options.examples)
     local = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])  # no fonts from elsewhere
     try:
         made.launch(
@@ -58,9 +59,13 @@ def main(words: list[str]) -> int:
             share=options.share,
             max_file_size=LARGEST,
             theme=local,
+            quiet=True,  # it would name a switch of its own, and not --share
+            prevent_thread_lock=True,
         )
     except OSError as error:
         raise UserError(f"the page cannot be opened ({error}): choose another --port") from None
+    print(f"{answerer.name}: {made.local_url}", *filter(None, [made.share_url]), flush=True)
+    made.block_thread()
     return 0
 
 

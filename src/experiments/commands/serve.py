@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import socket
 
 from experiments.errors import UserError
 from experiments.system.arguments import Parser
@@ -45,6 +46,22 @@ def main(words: list[str]) -> int:
 
         answerer = Answerer(load(options.run, "serve"), "serve")
     limits = Limits(int(options.megabytes * 1e6), options.inputs, options.seconds)
-    print(f"{answerer.name}: http://{options.host}:{options.port}/docs", flush=True)
-    uvicorn.run(application(answerer, limits), host=options.host, port=options.port, log_level="warning")
+    with _listening(options.host, options.port) as listening:
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        print(f"{answerer.name}: http://{host}:{listening.getsockname()[1]}/docs", flush=True)
+        uvicorn.Server(uvicorn.Config(application(answerer, limits), log_level="warning")).run([listening])
     return 0
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket at an address; uvicorn itself would end with a code of its own where another program has it."""
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise UserError(
+            f"--host {host} --port {port} cannot be listened at ({error.strerror}): choose another"
+        ) from None
+    return listening

@@ -83,7 +83,11 @@ def application(answerer: Answerer, limits: Limits) -> Any:
         first = error.errors()[0]
         if first["type"] == "json_invalid":
             return JSONResponse({"detail": 'the request is no JSON: send {"inputs": [...]}'}, 422)
-        place = ".".join(str(part) for part in first["loc"][1:]) or "the request"
+        where = first["loc"][1:]
+        if len(where) > 1 and where[0] == "inputs":
+            sentence = f"input {where[1] + 1} is of no such form: give {answerer.about()['form']}"
+            return JSONResponse({"detail": sentence}, 422)
+        place = ".".join(str(part) for part in where) or "the request"
         return JSONResponse({"detail": f"{place}: {first['msg']}"}, 422)
 
     app.add_middleware(_Bounded, limits.size)

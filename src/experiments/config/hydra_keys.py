@@ -53,6 +53,8 @@ def refuse_words(words: Sequence[str]) -> None:
             raise UserError(_CALLBACKS)
         if word.startswith("+hydra.") and not key.startswith(("hydra.sweeper.", "hydra.launcher.")):
             raise UserError(f"{word} would have no effect, because Hydra reads no {key}: leave it out")
+        if key.startswith("hydra.") and value[:1] not in ("'", '"', "[", "{") and "," in value:
+            raise UserError(several_of_hydra(word))
         if match := _FILLED_IN.match(key):
             raise UserError(f"{word} would have no effect, because Hydra fills {match.group()} in: leave it out")
         if key == "hydra.job.name" and not any("hydra:job.name" in other for other in words):
@@ -60,6 +62,14 @@ def refuse_words(words: Sequence[str]) -> None:
                 f"{word} would have no effect, because nothing asks for it: name the folder with hydra.run.dir or hydra.sweep.dir, "
                 "which may ask for ${hydra:job.name}"
             )
+
+
+def several_of_hydra(word: str) -> str:
+    """Say what to write in place of several values for a key of Hydra's own, or for one below its null."""
+    key, _, value = word.lstrip("+~").partition("=")
+    if key.startswith("hydra.sweeper.params."):
+        return f"{word} is a key of Hydra's own: write {key.removeprefix('hydra.sweeper.params.')}={value.strip(chr(39) + chr(34))}"
+    return f"{word} is a key of Hydra's own and takes one value: give one, or quote a text with commas"
 
 
 def words_given(hydra: Any, part: str = "task") -> list[str]:

@@ -52,7 +52,7 @@ def _hydra(words: list[str]) -> int:
 
     from experiments.config.broken_options import broken_files_named
     from experiments.config.compose import compose, explain_refusal
-    from experiments.config.hydra_keys import refuse_words, searchpath_is_there
+    from experiments.config.hydra_keys import refuse_words, searchpath_is_there, several_of_hydra
     from experiments.config.options import conf_dir
     from experiments.config.shorthand import mended, spelled_out
     from experiments.sweep.hydra_job import run_here
@@ -77,6 +77,11 @@ def _hydra(words: list[str]) -> int:
         raise UserError(
             f"{key[1]} is null, and Hydra adds no keys to it from a command line: set them in a file of a --config-dir"
         ) from error
+    except AssertionError as error:  # as OmegaConf adds keys below null
+        below = [word for word in overrides if word.lstrip("+").startswith("hydra.sweeper.params.")]
+        if not below:
+            raise
+        raise UserError(several_of_hydra(below[0])) from error
     except SystemExit as leaving:
         return 2 if leaving.code else 0  # such as a part of the config that --package does not find
     finally:

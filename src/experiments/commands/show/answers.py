@@ -44,6 +44,8 @@ def answers(look: Look) -> Iterator[Picture]:
         for place, number in enumerate(of):
             window = prepared.windows[number]
             for chance, first, last in zip(chances[place].tolist(), firsts[number].tolist(), lasts[number].tolist(), strict=True):  # fmt: skip
+                if not chance:  # a short passage has fewer answers
+                    continue
                 start, end = window.spans[first - window.begins][0], window.spans[last - window.begins][1]
                 for letter in range(start, end):
                     weight[letter] += chance
