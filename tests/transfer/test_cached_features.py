@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import multiprocessing
+import os
 import shutil
 import signal
 import time
@@ -277,6 +278,21 @@ def test_a_half_written_file_is_never_read(tmp_path: Path) -> None:
         kept, known = cache.get("a", 10, batches)
         assert not known
         assert torch.equal(kept.targets, torch.arange(10))
+
+
+def test_a_whole_file_of_another_key_and_a_pipe_are_computed_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = Cache(tmp_path, 1)
+    cache.get("a", 10, batches)
+    cache.get("b", 10, lambda: ((values + 1, targets) for values, targets in batches()))
+    shutil.copy(tmp_path / "b.features", tmp_path / "a.features")
+    kept, known = cache.get("a", 10, batches)
+    assert not known and torch.equal(kept.values[:, 0].float(), torch.arange(10.0))
+    assert "it is of other weights or data than its name says" in caplog.text
+    (tmp_path / "a.features").unlink()
+    os.mkfifo(tmp_path / "a.features")  # would be waited for without end
+    assert not cache.get("a", 10, batches)[1] and "no plain file" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["even", "ragged"])

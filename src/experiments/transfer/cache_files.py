@@ -20,6 +20,7 @@ from torch import Tensor
 
 from experiments.batches import Sequences
 from experiments.errors import first_line
+from experiments.system.bounded_files import open_plain
 from experiments.system.files import atomic_path
 from experiments.system.locks import lock
 from experiments.transfer.ragged import Ragged, RaggedWriter
@@ -97,7 +98,7 @@ class Cache:
             for stale in self.folder.glob(f".{path.name}.*"):  # whoever held the lock before was killed
                 stale.unlink(missing_ok=True)
             with atomic_path(path) as temporary:
-                self._write(temporary, examples, batches(), order)
+                self._write(temporary, key, examples, batches(), order)
         self._make_room(key)
         made = self._read(key)
         assert made is not None
@@ -109,10 +110,12 @@ class Cache:
     def _read(self, key: str) -> Kept | None:
         path = self._path(key)
         try:
-            with open(path, "rb") as file:
+            with open_plain(path) as file:
                 head = json.loads(file.read(_HEAD))
                 if head.pop("crc32") != _checksum(file, head):
                     raise ValueError("its checksum does not fit")
+                if head.get("key") != key:  # such as a file that was copied or renamed
+                    raise ValueError("it is of other weights or data than its name says")
             os.utime(path)  # the oldest is the one unused for longest
             arrays = [_mapped(path, array) for array in head["arrays"]]
             return Kept(
@@ -125,14 +128,14 @@ class Cache:
             path.unlink(missing_ok=True)  # no file of ours, or one that a power cut or a bad disk left
             return None
 
-    def _write(self, path: Path, examples: int, batches: Iterable[Batch], order: np.ndarray | None) -> None:
+    def _write(self, path: Path, key: str, examples: int, batches: Iterable[Batch], order: np.ndarray | None) -> None:
         places = torch.arange(examples) if order is None else torch.from_numpy(order)
         coming = iter(batches)
         first = next(coming)
         write = _write_ragged if isinstance(first[0], Sequences) else _write_even
         with open(path, "wb+") as file:
             file.write(b" " * _HEAD)
-            head = write(file, places, chain([first], coming), self._check_size)
+            head = write(file, places, chain([first], coming), self._check_size) | {"key": key}
             file.seek(_HEAD)
             content = head | {"crc32": _checksum(file, head)}
             file.seek(0)
