@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from experiments.run.loaded import load
 from tests.run.test_foreign import LIT, MODULE, Experiments, lit, record_of
 
 __all__ = ["lit"]
@@ -138,6 +140,10 @@ def test_a_test_reads_what_training_has_kept(stateful: Experiments, tmp_path: Pa
     metrics = record_of(tmp_path / "run")["metrics"]
     assert metrics["test_seen"] == record_of(tmp_path / "run")["best_epoch"] and metrics["test_vocabulary"] == 3
     assert metrics["test_acc"] > 0.2, "of the trained layers, not of those that setup made for the test"
+    loaded = load(tmp_path / "run").task
+    kept = torch.load(tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    assert sum(value.numel() for value in loaded.state_dict().values()) == sum(value.numel() for value in kept.values())
+    assert any(torch.equal(loaded.net[1].weight, value) for value in kept.values()), "the trained layers of setup"
     code, output, errors = stateful("evaluate", "run")
     assert code == 0, errors
     found = {line.split()[0]: float(line.split()[1]) for line in output.splitlines()}

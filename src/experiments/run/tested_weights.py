@@ -127,6 +127,41 @@ def load_checkpoint(task: Any, path: Path) -> None:
         task.load_state_dict(_named_as_in(task, content["state_dict"]), strict=task.strict_loading)
 
 
+def set_up_late(task: Any, data: Any, trainer: Any, path: Path) -> None:
+    """Calls the `setup` of a task, as for a test, where a checkpoint has layers that the task has not, or has otherwise.
+
+    Args:
+        task: whose weights are not set yet.
+        data: its DataModule.
+        trainer: that neither fits nor tests; `setup` may ask it for the data.
+        path: of the checkpoint.
+
+    Raises:
+        UserError: when `setup` does not run without a Trainer that fits or tests.
+    """
+    from lightning.pytorch.utilities.model_helpers import is_overridden
+
+    if not is_overridden("setup", task) or _shapes(task.state_dict()) == _shapes(_content(path)["state_dict"]):
+        return
+    trainer.datamodule, task.trainer = data, trainer
+    try:
+        data.setup("test")
+        task.setup("test")
+    except Exception as error:  # a user's own code, which may raise anything
+        raise UserError(
+            f"{type(task).__name__}.setup makes layers and cannot run outside a test ({type(error).__name__}: {error}): "
+            "make them in __init__ or configure_model, or use experiments evaluate and predict"
+        ) from error
+
+
+def _shapes(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the shapes of weights by name; None of one that has no values yet."""
+    from torch.nn.parameter import is_lazy
+
+    names = {name: value for name, value in state.items() if hasattr(value, "shape")}
+    return {name.replace(_COMPILED, ""): None if is_lazy(value) else value.shape for name, value in names.items()}
+
+
 def _content(path: Path) -> dict[str, Any]:
     """Return what a checkpoint of a run holds.
 
