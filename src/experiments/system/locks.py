@@ -48,14 +48,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_held.clear)
 
 
-@contextlib.contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Wait until no other process holds the file; the system lets go of it if the holder dies."""
-    with open(path, "a") as handle:
-        lock_file(handle.fileno(), wait=True)
-        yield
-
-
 def open_lock(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> int:
     """Open the file of a lock. A link is not followed: in a folder from elsewhere it could name any file.
 
@@ -67,6 +59,21 @@ def open_lock(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> int:
         os.close(handle)
         raise OSError(errno.EINVAL, "it is no plain file", str(path))
     return handle
+
+
+@contextlib.contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Wait until no other process holds the file; the system lets go of it if the holder dies.
+
+    Raises:
+        OSError: as `open_lock`.
+    """
+    handle = open_lock(path)
+    try:
+        lock_file(handle, wait=True)
+        yield
+    finally:
+        os.close(handle)
 
 
 def owner_of(handle: int) -> str:
