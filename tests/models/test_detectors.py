@@ -46,6 +46,17 @@ def batch() -> tuple[list[Tensor], list[dict[str, Tensor]]]:
     return images, [{"boxes": boxes, "labels": torch.tensor([0, 2]), "masks": masks}, empty]
 
 
+def test_fcos_begins_with_boxes_that_have_a_size() -> None:
+    """Distances of 0 to the sides pass no gradient through the ReLU behind them, and most never come back."""
+    torch.manual_seed(0)
+    net = OnePass(3, method="fcos", backbone="resnet18", **SMALL).net
+    net.eval()
+    with torch.no_grad():
+        images, _ = net.transform(batch()[0])
+        distances = net.head(list(net.backbone(images.tensors).values()))["bbox_regression"]
+    assert (distances > 0).all()
+
+
 @pytest.mark.parametrize("name", DETECTORS)
 def test_copied_weights_give_torchvision_s_outputs(name: str) -> None:
     from torchvision.models import detection

@@ -196,7 +196,8 @@ class OnePass(Detector):
     """A detector without proposals, every place of a feature pyramid telling of an object there or not.
 
     RetinaNet (Lin, Goyal, Girshick, He and Dollár, 2017) has anchors and the focal loss; FCOS (Tian, Shen, Chen and He,
-    2019) has no anchors.
+    2019) has no anchors. Its distances to the sides of a box begin at one stride, not near 0 as torchvision's: these pass
+    through a ReLU, which in training from random values let no gradient through any more after some steps.
 
     Args:
         num_classes: as in `FasterRCNN`, and so the rest.
@@ -242,6 +243,8 @@ class OnePass(Detector):
             score_thresh=score,
             detections_per_img=detections,
         )
+        if method == "fcos":
+            nn.init.ones_(net.head.regression_head.bbox_reg.bias)
         stages, classifier = _backbone_stages(backbone, net.backbone.body)
         super().__init__(net, stages, {"fpn": net.backbone.fpn, "head": net.head}, classifier)
 
