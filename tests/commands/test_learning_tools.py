@@ -66,6 +66,23 @@ def test_batch_sizes_are_measured(experiments: Experiments) -> None:
     assert "suggested    data.batch_size=" in output and "of the best" in output
 
 
+def test_sizes_that_gain_nothing_end_the_measurement(experiments: Experiments, monkeypatch) -> None:
+    """A size asked for by name is reached in any case."""
+    from experiments.commands import batch_size
+
+    speeds = {8: 100.0, 16: 200.0, 32: 190.0, 64: 195.0, 128: 300.0}
+
+    def measured(words: list[str], seconds: float) -> dict[str, float]:
+        return {"examples_per_second": speeds[int(words[-1].rpartition("=")[2])], "peak_megabytes": 1.0}
+
+    monkeypatch.setattr(batch_size, "in_a_process", measured)
+    code, output, errors = experiments("batch_size", *SMALL)
+    assert code == 0 and "measuring data.batch_size=64 … 195 examples/s" in errors
+    assert "stopped at 128: the last two sizes were no faster" in output
+    assert "suggested    data.batch_size=16\n" in output
+    assert "suggested    data.batch_size=128\n" in experiments("batch_size", *SMALL, "--largest", "128")[1]
+
+
 def test_sizes_that_cannot_be(experiments: Experiments) -> None:
     assert "must be 1 or more and grow" in experiments("batch_size", "--smallest", "0")[2]
     assert experiments("batch_size", "model=lenet6")[0] == 2
