@@ -84,6 +84,26 @@ def test_no_pickle_is_run(experiments, received: Path, tmp_path: Path, form: str
     refused(experiments, ["train", *words], tmp_path)
 
 
+def test_what_reads_a_run_builds_no_trainer_of_it(experiments, tmp_path: Path, monkeypatch) -> None:
+    """Of a plain LightningModule, too, whose layers may be made late."""
+    from experiments import load
+
+    monkeypatch.chdir(tmp_path)
+    for group, name in (("task", "BoringModel"), ("data", "BoringDataModule")):
+        path = tmp_path / "conf" / group / "boring.yaml"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"_target_: lightning.pytorch.demos.boring_classes.{name}\n")
+    words = ["--config-dir", "conf", "task=boring", "data=boring", "trainer=quick", "logger=none", "hydra.run.dir=run"]
+    code, _, errors = experiments("train", *words, "trainer.accelerator=cpu")
+    assert code == 0, errors
+    config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    config["trainer"]["strategy"] = {"_target_": "shutil.copy", "src": "run/record.json", "dst": "executed"}
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
+    assert type(load("run").task).__name__ == "BoringModel"
+    assert "shutil.copy" in refused(experiments, ["evaluate", "run"], tmp_path)
+    refused(experiments, ["export", "run", "--format", "transformers"], tmp_path)
+
+
 def test_merge_keys_and_tags_bring_no_class(experiments, received: Path, tmp_path: Path) -> None:
     text = (received / "config.yaml").read_text()
     command = f"touch {tmp_path}/executed"

@@ -184,7 +184,7 @@ def tested_checkpoint(folder: Path, config: DictConfig) -> tuple[dict[str, Any],
 def _load_foreign(folder: Path, config: DictConfig, record: dict[str, Any], checkpoint: Path) -> Loaded:
     task, data = foreign_parts(config)
     task.configure_model()  # where layers are made late, as Lightning's load_from_checkpoint does
-    set_up_late(task, data, build_trainer(config, callbacks=False, shares=shares_batches(data)), checkpoint)
+    set_up_late(task, data, checkpoint)
     load_checkpoint(task, checkpoint)
     task.eval()
     spec = None if record["spec"] is None else from_plain(record["spec"])

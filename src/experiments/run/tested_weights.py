@@ -127,13 +127,12 @@ def load_checkpoint(task: Any, path: Path) -> None:
         task.load_state_dict(_named_as_in(task, content["state_dict"]), strict=task.strict_loading)
 
 
-def set_up_late(task: Any, data: Any, trainer: Any, path: Path) -> None:
+def set_up_late(task: Any, data: Any, path: Path) -> None:
     """Calls the `setup` of a task, as for a test, where a checkpoint has layers that the task has not, or has otherwise.
 
     Args:
         task: whose weights are not set yet.
-        data: its DataModule.
-        trainer: that neither fits nor tests; `setup` may ask it for the data.
+        data: its DataModule, which `setup` may ask its Trainer for.
         path: of the checkpoint.
 
     Raises:
@@ -143,15 +142,24 @@ def set_up_late(task: Any, data: Any, trainer: Any, path: Path) -> None:
 
     if not is_overridden("setup", task) or _shapes(task.state_dict()) == _shapes(_content(path)["state_dict"]):
         return
+    from lightning.pytorch import Trainer
+
+    # Not the run's: the Trainer of a run from elsewhere is built by nothing that reads it.
+    trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)  # fmt: skip
     trainer.datamodule, task.trainer = data, trainer
+    part: Any = data
     try:
+        data.prepare_data()
         data.setup("test")
+        part = task
         task.setup("test")
     except Exception as error:  # a user's own code, which may raise anything
         raise UserError(
-            f"{type(task).__name__}.setup makes layers and cannot run outside a test ({type(error).__name__}: {error}): "
-            "make them in __init__ or configure_model, or use experiments evaluate and predict"
+            f"{type(task).__name__}.setup makes layers, and {type(part).__name__} cannot be set up outside a test "
+            f"({type(error).__name__}: {error}): make them in __init__ or configure_model, or use experiments evaluate and predict"
         ) from error
+    finally:
+        task.trainer = None
 
 
 def _shapes(state: dict[str, Any]) -> dict[str, Any]:
