@@ -6,22 +6,43 @@ import csv
 import io
 import re
 
-_DOUBLED = re.compile(r'(?:^|\t)"(?:[^"\t\n]|"")*""(?:[^"\t\n]|"")*"(?=\t|\r?$)', re.M)
-_ALL = re.compile(r'"[^\n]*"\t"[^\n]*"\r?')
+# A field in marks, or one without, and what ends it; possessive, so that no text takes longer than its length.
+_FIELD = re.compile(r'(?:"((?:[^"]|"")*+)"|([^\t\r\n]*+))(\t|\r?\n|\Z)')
 
 
 def is_quoted(text: str) -> bool:
-    """Tell whether tab-separated text is quoted: a field in quotation marks has doubled ones in it, or all fields of all lines
-    are in them, and every row has as many fields when it is read so. A lone mark means itself.
+    """Tell whether tab-separated text is quoted: every row has as many fields when it is read so, and the marks do
+    something, or one column has them in all rows. A lone mark means itself.
     """
-    if '"' not in text:
+    if '"' not in text or not _as_many_in_each(text):
         return False
     lines = [line for line in text.split("\n") if line.strip()]
-    if not _DOUBLED.search(text) and not all(map(_ALL.fullmatch, lines)):
-        return False
+    if len({line.count("\t") for line in lines}) > 1:  # a tab or the end of a line within marks
+        return True
+    rows: list[set[int]] = []
+    marked: set[int] = set()
+    place = last = 0
+    for field in _FIELD.finditer(text):
+        inside, plain, end = field.groups()
+        if inside is not None:
+            if "\t" in inside or "\n" in inside:  # all lines have as many fields without it
+                return False
+            if '""' in inside:
+                return True
+            marked.add(place)
+        place += 1
+        if end != "\t":
+            if marked or place > 1 or plain.strip():  # no blank line
+                rows.append(marked)
+                last = place
+            marked, place = set(), 0
+    return len(set.intersection(*rows)) >= (1 if len(rows) > 1 else last)
+
+
+def _as_many_in_each(text: str) -> bool:
     csv.field_size_limit(2**30)
     try:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
-        return len({len(row) for row in rows if row}) == 1
+        return len({len(row) for row in rows if any(cell.strip() for cell in row)}) == 1
     except csv.Error:
         return False

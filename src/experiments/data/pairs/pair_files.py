@@ -146,7 +146,7 @@ def _rows(path: Path, encoding: str) -> Iterator[tuple[int, list[str]]]:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t")
         start = 1
         for row in reader:
-            yield start, row
+            yield start, row if any(cell.strip() for cell in row) else []
             start = reader.line_num + 1
         return
     for number, line in enumerate(lines_of(path, encoding), 1):
@@ -189,9 +189,9 @@ def _names_languages(
         raise UserError(
             f"{path}:1: the columns are called {named}, and data.languages=[{','.join(headings[0])}]: name those that are there"
         )
-    wanted = [places[code] for code in codes] if all(codes) else []
-    if list(columns) == wanted or (not wanted and set(columns) <= set(places.values())):
-        return True
+    wanted = [places[code] for code in codes] if codes and all(codes) else []
+    if list(columns) == wanted or (not wanted and (set(columns) <= set(places.values()) or list(columns) != [1, 2])):
+        return True  # columns that were chosen are what is meant, whatever their names
     first, second, *_ = wanted or places.values()
     raise UserError(
         f"{path}:1: the columns are called {named}, and data.columns=[{columns[0]},{columns[1]}]: set data.columns=[{first},{second}]"
