@@ -68,3 +68,38 @@ def test_rules_of_our_keys_are_not_of_user_defined_classes(experiments, tmp_path
     assert code == 0, errors
     code, _, errors = experiments(*words, "model.depth=abc", "model.dropout=abc", "model.hidden=0.5")
     assert code == 2 and errors.count("must be") == 3, errors
+
+
+def test_rules_of_our_keys_hold_in_classes_made_from_ours(experiments, tmp_path: Path, monkeypatch) -> None:
+    """Unless they take a key of the name themselves."""
+    (tmp_path / "made_from_ours.py").write_text(
+        "from lightning.pytorch import Callback\nfrom torch.optim import SGD\n"
+        "from experiments.data.images.digits import Digits\nfrom experiments.tasks.classification import Classification\n"
+        "class Own(Digits): pass\nclass Other(Digits):\n"
+        "    def __init__(self, *, workers: str, **rest): super().__init__(workers=0, **rest)\n"
+        "class Task(Classification): pass\nclass Descent(SGD): pass\n"
+        "class Every(Callback):\n    def __init__(self, every: int = 2): pass\n"
+    )
+    for group, name, text in (
+        ("data", "own", "defaults: [digits]\n_target_: made_from_ours.Own\n"),
+        ("data", "other", "defaults: [digits]\n_target_: made_from_ours.Other\nworkers: some\n"),
+        ("task", "own", "defaults: [/task/classification@_here_, _self_]\n_target_: made_from_ours.Task\n"),
+        ("optimizer", "own", "_target_: made_from_ours.Descent\nlr: 0.1\n"),
+        ("callbacks", "own", "own:\n  _target_: made_from_ours.Every\n  every: 2\n"),
+    ):
+        path = tmp_path / "conf" / group / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = ["check", "--config-dir", "conf"]
+    code, _, errors = experiments(*words, "data=other", "data.workers=many", "callbacks=own", "callbacks.own.every=3")
+    assert code == 0, errors
+    wrong = [
+        "data.batch_size=0",
+        "data.workers=-1",
+        "task.label_smoothing=5",
+        "optimizer.lr=-1",
+        "callbacks.own.every=0.5",
+    ]
+    code, _, errors = experiments(*words, "data=own", "task=own", "optimizer=own", "callbacks=own", *wrong)
+    assert code == 2 and errors.count("must be") == 5, errors

@@ -290,6 +290,20 @@ def test_hidden_packages_are_there_when_asked_for() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    "word", ["hydra.run.dir=${oc.env:NOWHERE,/tmp}/x", r"hydra.run.dir=a\,b", "hydra.run.dir='a,b'"]
+)
+def test_commas_that_separate_no_values(experiments, word: str) -> None:
+    code, _, errors = experiments("check", word)
+    assert code == 0, errors
+
+
+@pytest.mark.parametrize("words", [["optimizer=ASGD", "optimizer.alpha=1"], ["optimizer.lr=1e9"], ["data.std=0.0039"]])
+def test_values_that_are_large_or_small_and_meant(experiments, words: list[str]) -> None:
+    code, _, errors = experiments("check", *words)
+    assert code == 0, errors
+
+
 def picture(path: Path, colour: int = 0) -> None:
     from PIL import Image
 

@@ -57,6 +57,9 @@ foo.bar=1
 +seed=1
 seed=-1
 seed=1.5
+optimizer.lr=10000000000
+hydra.run.dir=a,b
+data=generated_masks data.std=[58,58,58]
 seed=abc
 seed=null
 seed=99999999999999999999

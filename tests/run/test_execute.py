@@ -341,7 +341,7 @@ def test_runs_of_one_second_get_folders_of_their_own(tmp_path: Path, monkeypatch
 
 
 def test_a_loss_that_diverges_is_said_and_recorded(experiments, tmp_path: Path, caplog) -> None:
-    words = ["trainer=quick", "optimizer=sgd", "optimizer.lr=3e38"]
+    words = ["trainer=quick", "optimizer=sgd", "optimizer.lr=1e9", "model=mlp", "model.hidden=[16,16,16,16,16,16]"]
     code, _, errors = experiments("train", *words, "hydra.run.dir=run")
     assert code == 0
     assert "val/loss is no finite number any more: try a lower optimizer.lr" in caplog.text + errors

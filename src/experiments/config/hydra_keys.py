@@ -53,7 +53,7 @@ def refuse_words(words: Sequence[str]) -> None:
             raise UserError(_CALLBACKS)
         if word.startswith("+hydra.") and not key.startswith(("hydra.sweeper.", "hydra.launcher.")):
             raise UserError(f"{word} would have no effect, because Hydra reads no {key}: leave it out")
-        if key.startswith("hydra.") and value[:1] not in ("'", '"', "[", "{") and "," in value:
+        if key.startswith("hydra.") and "," in value and _is_sweep(word):
             raise UserError(several_of_hydra(word))
         if match := _FILLED_IN.match(key):
             raise UserError(f"{word} would have no effect, because Hydra fills {match.group()} in: leave it out")
@@ -62,6 +62,17 @@ def refuse_words(words: Sequence[str]) -> None:
                 f"{word} would have no effect, because nothing asks for it: name the folder with hydra.run.dir or hydra.sweep.dir, "
                 "which may ask for ${hydra:job.name}"
             )
+
+
+def _is_sweep(word: str) -> bool:
+    """Tell whether Hydra takes a word for several values; commas in quotes, lists and interpolations separate none."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import OverrideParseException
+
+    try:
+        return OverridesParser.create().parse_override(word).is_sweep_override()
+    except OverrideParseException:  # which is said elsewhere
+        return False
 
 
 def several_of_hydra(word: str) -> str:

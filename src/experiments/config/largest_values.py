@@ -54,7 +54,12 @@ def largest_problems(config: Any) -> list[str]:
         group, _, rest = key.partition(".")
         if not rest or not of_known_class(config, key):
             continue
-        if group in _OF_FLOATS and (large := _large_float(select(config, key))) is not None:
+        large = (
+            _large_float(select(config, key), whole=group in ("optimizer", "scheduler"))
+            if group in _OF_FLOATS
+            else None
+        )
+        if large is not None:
             problems.append(f"{key}={shown(large)} is more than the 1e9 that a run may have: take less")
             continue
         if group not in _LARGEST:
@@ -69,9 +74,11 @@ def largest_problems(config: Any) -> list[str]:
     return problems
 
 
-def _large_float(value: Any) -> float | None:
-    """Return the first number of a value that is no whole one and beyond use; infinity is refused, or meant, elsewhere."""
-    return next((n for n in _numbers(value) if isinstance(n, float) and _LARGEST_FLOAT < abs(n) < math.inf), None)
+def _large_float(value: Any, whole: bool) -> float | None:
+    """Return the first number of a value that is beyond use, of whole ones where these count nothing; infinity is refused, or
+    meant, elsewhere.
+    """
+    return next((n for n in _numbers(value) if (whole or isinstance(n, float)) and _LARGEST_FLOAT < n < math.inf), None)
 
 
 def _numbers(value: Any) -> Iterator[float]:

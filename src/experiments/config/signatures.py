@@ -69,6 +69,28 @@ def annotation(target: str, name: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1024)
+def module_that_takes(target: str, name: str) -> str | None:
+    """Return the module of the function, or of the class among a class and its bases, whose parameter of a name a call
+    sets.
+    """
+    resolved = _resolve(target)
+    for ancestor in _lineage(resolved) if resolved else ():
+        if ancestor is None:
+            return None
+        if isinstance(ancestor.node, ast.FunctionDef):
+            return ancestor.module
+        node = next(
+            (item for item in ancestor.node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None
+        )
+        if node is None:
+            continue
+        taken = _signature(node, method=True)
+        if name in taken.annotations or not taken.anything:
+            return ancestor.module
+    return None
+
+
 def docstrings(target: str) -> list[str]:
     """Return the docstrings of a function, or of a class, of its `__init__` and of those it is made from, nearest first."""
     resolved = _resolve(target)

@@ -308,11 +308,16 @@ def _stages_of(key: str, words: Sequence[str]) -> str:
     return f"[{','.join(dict.fromkeys('head' if name in last else name for name in names))}]"
 
 
+SEARCH_KEYS = frozenset(
+    f"search.{key}" for key in ("trials", "sampler", "pruner", "startup", "warmup", "seed", "metric")
+)
+
+
 def not_a_key(key: str) -> str:
     """Return why there is no such key, where people look for one; empty elsewhere."""
     if key == "data.transform":
         return NO_TRANSFORM
-    if key.startswith("search."):
+    if key in SEARCH_KEYS:
         return "a search has it: add -m hydra/sweeper=optuna"
     return _NO_KEYS.get(key.rpartition(".")[2].lower(), "") if key.partition(".")[0] in (key, "model", "data") else ""
 

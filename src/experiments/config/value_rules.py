@@ -43,7 +43,7 @@ _ANY_SHARE = _Rule(float, "a share from 0 to 1", lambda v: 0 <= v <= 1, "0.1")
 _NOT_NEGATIVE = _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0")
 
 
-_FILE = _Rule(str, "the name of a file", lambda v: bool(v), "file")
+_FILE = _Rule(str, "the name of a file", lambda v: bool(v), "'${run.dir}/tokenizer.json'")
 
 
 _BATCHES = _Rule(
@@ -128,9 +128,9 @@ RULES = {
         lambda v: all(type(number) is int and number >= 1 for number in v),
         "[100]",
     ),
-    "data.tokenizer.file": _FILE._replace(cure="tokenizer.json"),
-    "data.tokenizers.source.file": _FILE._replace(cure="source_tokenizer.json"),
-    "data.tokenizers.target.file": _FILE._replace(cure="target_tokenizer.json"),
+    "data.tokenizer.file": _FILE,
+    "data.tokenizers.source.file": _FILE._replace(cure="'${run.dir}/source_tokenizer.json'"),
+    "data.tokenizers.target.file": _FILE._replace(cure="'${run.dir}/target_tokenizer.json'"),
     "data.after": _ANY_SHARE._replace(cure="0.5"),
     "data.rows": _whole(1, "1000"),
     "data.split_seed": _whole(0, "0"),
@@ -231,7 +231,12 @@ _PIXEL_RULES = {  # pixels go from 0 to 1: other numbers leave a network images 
     ),
 }
 _IMAGE_RULES = {f"data.{key}": rule for key, rule in _PIXEL_RULES.items()}
-_MASK_RULES = _IMAGE_RULES | {  # of keys that other data and tasks have with other values, or not at all
+_CHANNEL_RULES = {
+    key: rule._replace(cure=f"[{rule.cure},{rule.cure},{rule.cure}]") for key, rule in _PIXEL_RULES.items()
+}
+_MASK_RULES = {
+    f"data.{key}": rule for key, rule in _CHANNEL_RULES.items()
+} | {  # of keys that other data and tasks have with other values, or not at all
     "data.size": _SIDES,
     "data.fit": _one_of("cover", "stretch", "pad"),
     "data.bad": _one_of("refuse", "drop"),
@@ -261,7 +266,7 @@ _CONTROL_RULES = {  # likewise
 }
 _BOX_RULES = {  # of sequences the size is the length of a vector
     "model.size": _whole(32, "320"),
-    **{f"model.{key}": rule for key, rule in _PIXEL_RULES.items()},
+    **{f"model.{key}": rule for key, rule in _CHANNEL_RULES.items()},
 }
 _DEMONSTRATION_RULES = {"data.workers": _whole(0, "0"), "data.demonstrations": _whole(1, "20", True)}
 _RULES_OF_KINDS = {
@@ -297,6 +302,8 @@ def value_problems(config: Any) -> list[str]:
             continue
         if key == "trainer.max_epochs" and value == -1 and (select(config, "trainer.max_steps") or -1) > 0:
             continue  # the steps end it
+        if key == "optimizer.alpha" and not str(select(config, "optimizer._target_")).endswith("RMSprop"):
+            continue  # of ASGD it is a power
         kinds = {float: (int, float), list: (list, ListConfig)}.get(rule.kind, (rule.kind,))
         if (
             (isinstance(value, bool) and rule.kind is not object)

@@ -13,7 +13,7 @@ from experiments.config.compose import compose, parse
 from experiments.config.fitting_task import inherited
 from experiments.config.signatures import annotation, signature
 from experiments.config.value_rules import RULES
-from experiments.config.view import of_known_class, select, shown
+from experiments.config.view import class_and_argument, of_known_class, select, shown
 from experiments.errors import UserError
 
 
@@ -98,8 +98,8 @@ def _is_object(value: Any) -> bool:
 
 def _may_be_null(config: Any, key: str) -> bool:
     """Tell whether null is a value of a key; where its class asks for a number by annotation, it is none."""
-    group, _, name = key.partition(".")
-    taken = signature(str(select(config, f"{group}._target_") or ""))
+    target, name = class_and_argument(config, key)
+    taken = signature(target)
     return taken is None or taken.annotations.get(name) not in ("int", "float", "bool")
 
 
@@ -107,8 +107,7 @@ def _taken_by_theirs(config: Any, key: str, default: Any, value: Any) -> bool:
     """Tell whether a user-defined class takes a value of another type than the default's: by its annotation; where there is
     none, a whole number stands for any number.
     """
-    group, _, name = key.partition(".")
-    text = annotation(str(select(config, f"{group}._target_")), name)
+    text = annotation(*class_and_argument(config, key))
     return unlike(text, value) is None if text else is_number(default) and is_number(value)
 
 

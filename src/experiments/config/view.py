@@ -8,6 +8,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.config.signatures import module_that_takes
+
 MISSING = object()
 
 
@@ -36,17 +38,27 @@ def select(config: Any, key: str, default: Any = None) -> Any:
 
 
 # Whose keys mean what the rules of this package say; those of other classes may mean anything.
-_KNOWN = ("experiments.", "torch.", "torchvision.", "torchmetrics.", "lightning.", "timm.", "transformers.")
+KNOWN_PACKAGES = ("experiments.", "torch.", "torchvision.", "torchmetrics.", "lightning.", "timm.", "transformers.")
 
 
-def of_known_class(config: Any, key: str) -> bool:
-    """Tell whether the class that takes a key, `model.dropout` or `callbacks.early_stopping.patience`, is ours or of a
-    known library; so is a group without a class.
+def class_and_argument(config: Any, key: str) -> tuple[str, str]:
+    """Return the class that takes a key, `model.dropout` or `callbacks.early_stopping.patience`, and the name of the
+    argument; an empty class where the group has none.
     """
     group, *inner = key.split(".")
     place = ".".join([group, *inner[:1]]) if group in ("callbacks", "logger") else group
-    target = select(config, f"{place}._target_")
-    return not target or str(target).startswith(_KNOWN)
+    argument = inner[1:2] if group in ("callbacks", "logger") else inner[:1]
+    return str(select(config, f"{place}._target_") or ""), "".join(argument)
+
+
+def of_known_class(config: Any, key: str) -> bool:
+    """Tell whether the class that takes a key is ours or of a known library, also by way of a user's class that hands the
+    key on to it; so is a group without a class.
+    """
+    target, argument = class_and_argument(config, key)
+    if not target or target.startswith(KNOWN_PACKAGES):
+        return True
+    return f"{module_that_takes(target, argument) or ''}.".startswith(KNOWN_PACKAGES)
 
 
 def shown(value: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.config.signatures import targets_of
+from experiments.config.view import KNOWN_PACKAGES
 from experiments.errors import UserError, in_short
 from experiments.run.instantiate import locate
 
@@ -18,7 +19,6 @@ _INSTEAD = {  # what our tasks have in place of callbacks that ask for attribute
     "LearningRateFinder": ", and measure rates with experiments lr",
     "BackboneFinetuning": ", and choose freezing=gradual or another option of freezing",
 }
-_KNOWN = ("experiments.", "torch.", "torchvision.", "torchmetrics.", "lightning.", "timm.", "transformers.")
 
 
 @contextmanager
@@ -36,10 +36,14 @@ def in_words(config: DictConfig) -> Iterator[None]:
         raise
     except Exception as error:
         given = given_values(config)
-        if not given or not all(target.startswith(_KNOWN) for target in targets_of(OmegaConf.to_container(config))):
+        if not given or not all(
+            target.startswith(KNOWN_PACKAGES) for target in targets_of(OmegaConf.to_container(config))
+        ):
             raise
         asked = re.search(r"allocate memory.*?allocate (\d+) bytes", str(error), re.DOTALL)
-        why = f"a batch needs {int(asked[1]) / 1e9:,.1f} GB at once, more than there is" if asked else in_short(error)
+        why = (
+            f"one tensor needs {int(asked[1]) / 1e9:,.1f} GB at once, more than there is" if asked else in_short(error)
+        )
         raise UserError(f"{why}: check {', '.join(given)}") from error
 
 
