@@ -111,6 +111,8 @@ def test_objects_are_copied_and_compared() -> None:
     third = experiments.train(*QUICK, "hydra.run.dir=o/c", "optimizer.lr=0.1", model=net, data=data)
     assert experiments.evaluate(experiments.load(third))["test/loss"] == pytest.approx(third["metrics"]["test/loss"])
     table = experiments.compare(first, experiments.load(third))
+    with pytest.raises(UserError, match="the list of runs is empty"):
+        experiments.compare([])
     assert experiments.compare([first, third], by="optimizer.lr").text().startswith("optimizer.lr  test/accuracy")
     assert list(table["optimizer.lr"].sort_values()) == ["0.001", "0.1"] and set(table["metric"]) == {"test/accuracy"}
     assert table.plot() is not None and type(table.head(1)).__name__ == "DataFrame"

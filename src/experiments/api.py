@@ -142,8 +142,10 @@ def compare(
     from experiments.compare.data_frame import framed
 
     flat: Iterator[Any] = (run for given in runs for run in (given if isinstance(given, (list, tuple)) else [given]))
-    paths = [_folder(run) for run in flat] or [Path("outputs")]
-    by, against = ([words] if isinstance(words, str) else words for words in (by, against))
+    paths = [_folder(run) for run in flat] if runs else [Path("outputs")]
+    if not paths:
+        raise UserError("the list of runs is empty: give runs, or nothing for all of outputs")
+    by, against = (words.split(",") if isinstance(words, str) else words for words in (by, against))
     comparisons = compare_runs(paths, metric, by, against=against, lower=lower, bootstrap=bootstrap)
     return framed(comparisons, paths)
 

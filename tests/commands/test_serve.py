@@ -82,7 +82,7 @@ def test_limits(answerer: Answerer, monkeypatch: pytest.MonkeyPatch) -> None:
         ('{"inputs": ["a"], "top": 1e400}', "top"),
         ("[]", "the request"),
         ('{"inputs": [', "the request is no JSON"),
-        ('{"inputs": [null]}', "input 1 is of no such form: give an image"),
+        ('{"inputs": [null]}', "input 1 has the wrong form: give an image"),
     ):
         done = http.post("/predict", content=odd, headers=head)
         assert done.status_code == 422 and done.json()["detail"].startswith(place), done.text
@@ -218,5 +218,5 @@ def test_a_port_that_is_taken_ends_in_a_sentence() -> None:
     with _listening("127.0.0.1", 0) as first:
         first.listen()
         port = first.getsockname()[1]
-        with pytest.raises(UserError, match="cannot be listened at"):
+        with pytest.raises(UserError, match="cannot be opened"):
             _listening("127.0.0.1", port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import socket
 
 from experiments.errors import UserError
@@ -49,7 +50,9 @@ def main(words: list[str]) -> int:
     with _listening(options.host, options.port) as listening:
         host = f"[{options.host}]" if ":" in options.host else options.host
         print(f"{answerer.name}: http://{host}:{listening.getsockname()[1]}/docs", flush=True)
-        uvicorn.Server(uvicorn.Config(application(answerer, limits), log_level="warning")).run([listening])
+        server = uvicorn.Server(uvicorn.Config(application(answerer, limits), log_level="warning"))
+        with contextlib.suppress(KeyboardInterrupt):  # which is how a server ends
+            server.run([listening])
     return 0
 
 
@@ -61,7 +64,5 @@ def _listening(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
     except OSError as error:
         listening.close()
-        raise UserError(
-            f"--host {host} --port {port} cannot be listened at ({error.strerror}): choose another"
-        ) from None
+        raise UserError(f"--host {host} --port {port} cannot be opened ({error.strerror}): choose another") from None
     return listening

@@ -85,7 +85,7 @@ def application(answerer: Answerer, limits: Limits) -> Any:
             return JSONResponse({"detail": 'the request is no JSON: send {"inputs": [...]}'}, 422)
         where = first["loc"][1:]
         if len(where) > 1 and where[0] == "inputs":
-            sentence = f"input {where[1] + 1} is of no such form: give {answerer.about()['form']}"
+            sentence = f"input {where[1] + 1} has the wrong form: give {answerer.about()['form']}"
             return JSONResponse({"detail": sentence}, 422)
         place = ".".join(str(part) for part in where) or "the request"
         return JSONResponse({"detail": f"{place}: {first['msg']}"}, 422)

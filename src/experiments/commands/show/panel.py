@@ -92,7 +92,9 @@ class Look:
             table = np.asarray(value, np.float64)
         except (TypeError, ValueError):
             table = np.empty(0)
-        if not table.size or not np.isfinite(table).all() or (table.shape != shape if shape else table.ndim != 1):
+        if table.size and not np.isfinite(table).all():
+            raise NotShown(f"{'.'.join(keys)} of its record is not finite: the run diverged")
+        if not table.size or (table.shape != shape if shape else table.ndim != 1):
             raise NotShown(f"{'.'.join(keys)} of its record is damaged")
         return table
 
