@@ -23,7 +23,7 @@ from experiments.transfer.ragged import Ragged
 from experiments.transfer.stages import stages_of
 
 BATCH = 32  # examples that the pass takes at a time
-FORMAT = 2  # to be raised when what is kept under the same key changes
+FORMAT = 3  # to be raised when what is kept under the same key changes
 
 
 class Features(NamedTuple):
