@@ -234,7 +234,7 @@ def kill_one(kind: str, whole: Whole, number: int, draw: random.Random, top: Pat
         return fell, "the resumed run failed"
     after_all = left_by(folder)
     names = ("status", "metrics", "metrics.csv", "checkpoints")
-    differ = [name for name, before, other in zip(names, after_all, whole.left, strict=True) if before != other]
+    differ = [name for name, value, other in zip(names, after_all, whole.left, strict=True) if value != other]
     return fell, f"{', '.join(differ)} differ" if differ else None
 
 
