@@ -145,7 +145,7 @@ def set_up_late(task: Any, data: Any, path: Path) -> None:
     from lightning.pytorch import Trainer
 
     # Not the run's: the Trainer of a run from elsewhere is built by nothing that reads it.
-    trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)  # fmt: skip
+    trainer: Any = Trainer(accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)  # fmt: skip
     trainer.datamodule, task.trainer = data, trainer
     part: Any = data
     try:
