@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,8 @@ from PIL import Image
 from experiments import train
 from experiments.commands.answering import Answerer
 from experiments.commands.serve import _listening
-from experiments.errors import UserError
+from experiments.commands.serve import main as serve
+from experiments.errors import Interrupted, UserError
 from experiments.run.loaded import Loaded, load
 
 pytest.importorskip("fastapi", reason="fastapi is not installed")
@@ -220,3 +222,17 @@ def test_a_port_that_is_taken_ends_in_a_sentence() -> None:
         port = first.getsockname()[1]
         with pytest.raises(UserError, match="cannot be opened"):
             _listening("127.0.0.1", port)
+
+
+def test_ctrl_c_is_how_a_server_ends(answerer: Answerer, monkeypatch: pytest.MonkeyPatch) -> None:
+    uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+    folder = str(answerer.loaded.folder)
+
+    def stopped(signum: int) -> None:
+        raise Interrupted(signum)
+
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: stopped(signal.SIGINT))
+    assert serve([folder, "--port", "0"]) == 0
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: stopped(signal.SIGTERM))
+    with pytest.raises(Interrupted):
+        serve([folder, "--port", "0"])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
+import signal
 import socket
 
-from experiments.errors import UserError
+from experiments.errors import Interrupted, UserError
 from experiments.system.arguments import Parser
 from experiments.system.terminal import waiting
 
@@ -51,8 +51,11 @@ def main(words: list[str]) -> int:
         host = f"[{options.host}]" if ":" in options.host else options.host
         print(f"{answerer.name}: http://{host}:{listening.getsockname()[1]}/docs", flush=True)
         server = uvicorn.Server(uvicorn.Config(application(answerer, limits), log_level="warning"))
-        with contextlib.suppress(KeyboardInterrupt):  # which is how a server ends
+        try:
             server.run([listening])
+        except Interrupted as stop:  # Ctrl-C is how a server ends
+            if stop.signum != signal.SIGINT:
+                raise
     return 0
 
 
