@@ -98,8 +98,8 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _write_below(drawing: Drawing, top: float, lines: Sequence[str]) -> None:
-    for number_of, line in enumerate(lines):
-        drawing.text(8, top + 12 + 17 * number_of, line, "grey", 12)
+    for row, line in enumerate(lines):
+        drawing.text(8, top + 12 + 17 * row, line, "grey", 12)
 
 
 def _matched(cells: list[Cell], keys: Sequence[str], rest: Sequence[str]) -> tuple[list[Cell], str]:
