@@ -54,12 +54,9 @@ def largest_problems(config: Any) -> list[str]:
         group, _, rest = key.partition(".")
         if not rest or not of_known_class(config, key):
             continue
-        large = (
-            _large_float(select(config, key), whole=group in ("optimizer", "scheduler"))
-            if group in _OF_FLOATS
-            else None
-        )
-        if large is not None:
+        whole_too = group in ("optimizer", "scheduler")  # which count nothing
+        large = _large_float(select(config, key), whole_too)
+        if group in _OF_FLOATS and large is not None:
             problems.append(f"{key}={shown(large)} is more than the 1e9 that a run may have: take less")
             continue
         if group not in _LARGEST:
@@ -74,11 +71,12 @@ def largest_problems(config: Any) -> list[str]:
     return problems
 
 
-def _large_float(value: Any, whole: bool) -> float | None:
-    """Return the first number of a value that is beyond use, of whole ones where these count nothing; infinity is refused, or
-    meant, elsewhere.
+def _large_float(value: Any, whole_too: bool) -> float | None:
+    """Return the first number of a value that is beyond use, whole ones left out or not; infinity is refused, or meant,
+    elsewhere.
     """
-    return next((n for n in _numbers(value) if (whole or isinstance(n, float)) and _LARGEST_FLOAT < n < math.inf), None)
+    numbers = (number for number in _numbers(value) if whole_too or isinstance(number, float))
+    return next((number for number in numbers if _LARGEST_FLOAT < number < math.inf), None)
 
 
 def _numbers(value: Any) -> Iterator[float]:

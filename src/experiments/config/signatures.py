@@ -55,6 +55,21 @@ def annotation(target: str, name: str) -> str | None:
     """Return how a class or function annotates a parameter, as written; a class that hands on `**rest` has those of the
     classes that it is made from.
     """
+    taker = _taker(target, name)
+    return taker[1].annotations.get(name) if taker else None
+
+
+def module_that_takes(target: str, name: str) -> str | None:
+    """Return the module of the function, or of the class among a class and its bases, that takes a parameter of a call."""
+    taker = _taker(target, name)
+    return taker[0] if taker else None
+
+
+@lru_cache(maxsize=1024)
+def _taker(target: str, name: str) -> tuple[str, Signature] | None:
+    """Return the module and the signature of what takes a parameter: a function, a class, or one that it is made from where
+    it hands on `**rest`.
+    """
     resolved = _resolve(target)
     for ancestor in _lineage(resolved) if resolved else ():
         if ancestor is None:
@@ -64,30 +79,8 @@ def annotation(target: str, name: str) -> str | None:
         if node is None:
             continue
         taken = _signature(node, method=node is not ancestor.node)
-        if name in taken.annotations or not taken.anything:
-            return taken.annotations.get(name)
-    return None
-
-
-@lru_cache(maxsize=1024)
-def module_that_takes(target: str, name: str) -> str | None:
-    """Return the module of the function, or of the class among a class and its bases, whose parameter of a name a call
-    sets.
-    """
-    resolved = _resolve(target)
-    for ancestor in _lineage(resolved) if resolved else ():
-        if ancestor is None:
-            return None
-        if isinstance(ancestor.node, ast.FunctionDef):
-            return ancestor.module
-        node = next(
-            (item for item in ancestor.node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None
-        )
-        if node is None:
-            continue
-        taken = _signature(node, method=True)
-        if name in taken.annotations or not taken.anything:
-            return ancestor.module
+        if name in taken.annotations or not taken.anything or node is ancestor.node:
+            return ancestor.module, taken
     return None
 
 

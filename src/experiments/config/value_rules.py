@@ -117,7 +117,6 @@ RULES = {
     "model.band_mask": _whole(0, "6"),
     "model.band_masks": _whole(0, "2"),
     "model.commitment": _NOT_NEGATIVE._replace(cure="0.25"),
-    "optimizer.alpha": _SHARE._replace(cure="0.99"),
     "task.contractive": _NOT_NEGATIVE,
     "task.free_bits": _NOT_NEGATIVE,
     "task.sparse.weight": _NOT_NEGATIVE._replace(cure="0.01"),
@@ -234,9 +233,8 @@ _IMAGE_RULES = {f"data.{key}": rule for key, rule in _PIXEL_RULES.items()}
 _CHANNEL_RULES = {
     key: rule._replace(cure=f"[{rule.cure},{rule.cure},{rule.cure}]") for key, rule in _PIXEL_RULES.items()
 }
-_MASK_RULES = {
-    f"data.{key}": rule for key, rule in _CHANNEL_RULES.items()
-} | {  # of keys that other data and tasks have with other values, or not at all
+_MASK_RULES = {  # of keys that other data and tasks have with other values, or not at all
+    **{f"data.{key}": rule for key, rule in _CHANNEL_RULES.items()},
     "data.size": _SIDES,
     "data.fit": _one_of("cover", "stretch", "pad"),
     "data.bad": _one_of("refuse", "drop"),
@@ -269,6 +267,7 @@ _BOX_RULES = {  # of sequences the size is the length of a vector
     **{f"model.{key}": rule for key, rule in _CHANNEL_RULES.items()},
 }
 _DEMONSTRATION_RULES = {"data.workers": _whole(0, "0"), "data.demonstrations": _whole(1, "20", True)}
+_RULES_OF_OPTIMIZERS = {"RMSprop": {"optimizer.alpha": _SHARE._replace(cure="0.99")}}  # of ASGD it is a power
 _RULES_OF_KINDS = {
     "image": _IMAGE_RULES,
     "masks": _MASK_RULES,
@@ -295,15 +294,14 @@ def value_problems(config: Any) -> list[str]:
     """Values of the keys that have a rule."""
     wrong = []
     kind = str(select(config, "data.gives.kind"))
-    rules = RULES | _RULES_OF_KINDS.get(kind, {})
+    optimizer = str(select(config, "optimizer._target_")).rpartition(".")[2]
+    rules = RULES | _RULES_OF_KINDS.get(kind, {}) | _RULES_OF_OPTIMIZERS.get(optimizer, {})
     for key, rule in rules.items():
         value = select(config, key, MISSING)
         if value is MISSING or (value is None and rule.optional) or not of_known_class(config, key):
             continue
         if key == "trainer.max_epochs" and value == -1 and (select(config, "trainer.max_steps") or -1) > 0:
             continue  # the steps end it
-        if key == "optimizer.alpha" and not str(select(config, "optimizer._target_")).endswith("RMSprop"):
-            continue  # of ASGD it is a power
         kinds = {float: (int, float), list: (list, ListConfig)}.get(rule.kind, (rule.kind,))
         if (
             (isinstance(value, bool) and rule.kind is not object)
