@@ -21,7 +21,7 @@ from experiments.run.foreign import build_foreign_task, has_test, is_ours, light
 from experiments.run.instantiate import locate, make
 from experiments.run.names_of_data import match_classes, require_names
 from experiments.run.rebuilt_record import readable_record, require_unchanged
-from experiments.run.tested_weights import checkpoint_of, load_checkpoint, read_by_trainer, set_up_late
+from experiments.run.tested_weights import checkpoint_of, load_checkpoint, read_by_trainer
 from experiments.run.trainer import build_trainer
 from experiments.run.trust import READING, require_trust
 from experiments.spec import ImageSpec, MaskSpec, from_plain
@@ -184,8 +184,7 @@ def tested_checkpoint(folder: Path, config: DictConfig) -> tuple[dict[str, Any],
 def _load_foreign(folder: Path, config: DictConfig, record: dict[str, Any], checkpoint: Path) -> Loaded:
     task, data = foreign_parts(config)
     task.configure_model()  # where layers are made late, as Lightning's load_from_checkpoint does
-    set_up_late(task, data, checkpoint)
-    load_checkpoint(task, checkpoint)
+    load_checkpoint(task, checkpoint, data)
     task.eval()
     spec = None if record["spec"] is None else from_plain(record["spec"])
     return Loaded(folder, config, record, spec, task)

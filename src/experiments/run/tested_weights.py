@@ -114,33 +114,40 @@ def checkpoint_of(folder: Path, record: dict[str, Any]) -> Path | None:
     return path if path.exists() else None
 
 
-def load_checkpoint(task: Any, path: Path) -> None:
+def load_checkpoint(task: Any, path: Path, data: Any = None) -> None:
     """Sets a task's weights from one of its checkpoints.
 
+    Args:
+        task: whose weights are set.
+        path: of the checkpoint.
+        data: the DataModule of a LightningModule that is not ours, whose `setup` may make layers; None makes none late.
+
     Raises:
-        UserError: when the file is damaged or belongs to another model.
+        UserError: when the file is damaged or belongs to another model, or layers cannot be made late.
     """
     content = _content(path)
+    if data is not None:
+        _set_up_late(task, data, content["state_dict"])
     if _reads_checkpoints(task):
         task.on_load_checkpoint(content)
     with _of_its_model(path):
         task.load_state_dict(_named_as_in(task, content["state_dict"]), strict=task.strict_loading)
 
 
-def set_up_late(task: Any, data: Any, path: Path) -> None:
-    """Calls the `setup` of a task, as for a test, where a checkpoint has layers that the task has not, or has otherwise.
+def _set_up_late(task: Any, data: Any, weights: dict[str, Any]) -> None:
+    """Calls the `setup` of a task, as for a test, where weights are of layers that the task has not, or has otherwise.
 
     Args:
         task: whose weights are not set yet.
         data: its DataModule, which `setup` may ask its Trainer for.
-        path: of the checkpoint.
+        weights: those that are to be set.
 
     Raises:
         UserError: when `setup` does not run without a Trainer that fits or tests.
     """
     from lightning.pytorch.utilities.model_helpers import is_overridden
 
-    if not is_overridden("setup", task) or _shapes(task.state_dict()) == _shapes(_content(path)["state_dict"]):
+    if not is_overridden("setup", task) or _shapes(task.state_dict()) == _shapes(weights):
         return
     from lightning.pytorch import Trainer
 
