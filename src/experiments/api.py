@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,9 +140,9 @@ def compare(
     """
     from experiments.compare.compare import compare as compare_runs
     from experiments.compare.data_frame import framed
+    from experiments.system.arguments import flat
 
-    flat: Iterator[Any] = (run for given in runs for run in (given if isinstance(given, (list, tuple)) else [given]))
-    paths = [_folder(run) for run in flat] if runs else [Path("outputs")]
+    paths = [_folder(run) for run in flat(runs)] if runs else [Path("outputs")]
     if not paths:
         raise UserError("the list of runs is empty: give runs, or nothing for all of outputs")
     by, against = (words.split(",") if isinstance(words, str) else words for words in (by, against))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from experiments.callbacks.best_epoch import watched_loss
 from experiments.callbacks.checkpoint import Checkpoints, judged_by
-from experiments.callbacks.progress_screens import clock, screen_for
+from experiments.callbacks.progress_screens import clock, screen_for, speed_in_words
 from experiments.system.terminal import quiet
 
 _BAR = 24  # characters
@@ -177,11 +177,6 @@ def _batches_left(trainer: Trainer, batch: int) -> float | None:
     if trainer.max_steps > 0:
         left.append((trainer.max_steps - trainer.global_step) * trainer.accumulate_grad_batches)
     return max(min(left), 0) if left else None
-
-
-def speed_in_words(speed: float) -> str:
-    """Return examples a second; slow ones never as 0."""
-    return f"{speed:,.0f} examples/s" if speed >= 10 else f"{speed:.2g} examples/s"
 
 
 def _bar(done: int, total: float) -> str:

@@ -38,6 +38,16 @@ def screen_for(stream: TextIO | None) -> Screen:
     return Lines(stream)
 
 
+def speed_figure(speed: float) -> str:
+    """Return a number of examples a second; a slow one never as 0."""
+    return f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
+
+
+def speed_in_words(speed: float) -> str:
+    """Return examples a second, with their unit."""
+    return f"{speed_figure(speed)} examples/s"
+
+
 def clock(seconds: float) -> str:
     """Seconds as m:ss or h:mm:ss."""
     minutes, rest = divmod(int(seconds + 0.5), 60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from experiments.callbacks.progress_screens import speed_figure, speed_in_words
 from experiments.commands.benchmark import in_a_process
 from experiments.errors import UserError
 from experiments.system.arguments import Parser
@@ -49,7 +50,7 @@ def main(words: list[str]) -> int:
             why = str(error)
             break
         measured.append((size, result["examples_per_second"], result["peak_megabytes"]))
-        print(f"{_figure(measured[-1][1])} examples/s", file=sys.stderr, flush=True)
+        print(speed_in_words(measured[-1][1]), file=sys.stderr, flush=True)
         size *= 2
         if options.largest is None and _no_faster([speed for _, speed, _ in measured]):
             why = "the last two sizes were no faster than a smaller one; --largest N measures on"
@@ -60,7 +61,8 @@ def main(words: list[str]) -> int:
 
     best = max(speed for _, speed, _ in measured)
     rows = [
-        [str(batch), _figure(speed), f"{speed / best:.0%}", f"{memory:,.0f} MB"] for batch, speed, memory in measured
+        [str(batch), speed_figure(speed), f"{speed / best:.0%}", f"{memory:,.0f} MB"]
+        for batch, speed, memory in measured
     ]
     print(table(["batch", "examples/s", "of the best", "peak memory"], rows, right=(0, 1, 2, 3)))
     if why:
@@ -74,7 +76,3 @@ def main(words: list[str]) -> int:
 def _no_faster(speeds: list[float]) -> bool:
     """Tell whether the last two of the speeds are below an earlier one."""
     return len(speeds) > 2 and max(speeds[-2:]) < max(speeds[:-2])
-
-
-def _figure(speed: float) -> str:
-    return f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from experiments.config.command_words import split_words
 from experiments.errors import UserError
+from experiments.system.processes import is_first_of_run
 from experiments.system.terminal import waiting
 
 
@@ -31,7 +31,7 @@ def main(words: list[str]) -> int:
             from experiments.run.loaded import evaluate
 
             metrics = evaluate(words[0], *words[1:])
-    if os.environ.get("LOCAL_RANK", "0") == "0":  # a run of several processes is tested by as many, which know the same
+    if is_first_of_run():  # a run of several processes is tested by as many, which know the same
         for name, value in metrics.items():
             print(f"{name:<16} {value:.4f}")
     return 0

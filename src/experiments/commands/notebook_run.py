@@ -14,6 +14,7 @@ from experiments.run.banner import result_table
 from experiments.run.folder import read_config
 from experiments.run.loaded import Loaded
 from experiments.run.loaded import load as load_run
+from experiments.system.arguments import flat
 
 
 class NotebookPicture:
@@ -107,8 +108,7 @@ class Run(Loaded):
         from experiments.commands.show.panel import Wanted
         from experiments.commands.show.run import show
 
-        flat = (part for given in inputs for part in (given if isinstance(given, (list, tuple)) else [given]))
-        wanted = Wanted(tuple(map(str, flat)), None, None, None, 1000)
+        wanted = Wanted(tuple(map(str, flat(inputs))), None, None, None, 1000)
         panels = [only] if isinstance(only, str) else list(only)
         page = show(str(self.folder), wanted, panels, None if to is None else Path(to))
         return NotebookPictures(page.parent)

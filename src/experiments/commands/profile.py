@@ -41,7 +41,7 @@ def main(words: list[str]) -> int:
     config, folder = config_of(options.words)
     path = options.trace or (folder or Path()) / "trace.json"
     parts, operations, examples = profiled(config, options.steps, path)
-    from experiments.callbacks.progress import speed_in_words
+    from experiments.callbacks.progress_screens import speed_in_words
     from experiments.viz.tables import table
 
     whole = sum(parts.values())

@@ -50,9 +50,7 @@ def heat_map(field: Field, effects: Sequence[Effect]) -> tuple[Drawing, str] | N
     means = {place: fmean(several) for place, several in boxes.items()}
     left = min(max(text_width(level) for level in [*down, f"{keys[0]} ↓"]), WIDTH * 0.36) + 14
     wide, high = (WIDTH - left - 4) / len(across), 42.0
-    bottom, lines = 46 + high * len(down) + 6, _wrapped(over)
-    drawing = Drawing(WIDTH, bottom + 17 * len(lines), f"{field.metric} by {keys[0]} and {keys[1]}")
-    _write_below(drawing, bottom, lines)
+    drawing = _drawing(46 + high * len(down) + 6, f"{field.metric} by {keys[0]} and {keys[1]}", over)
     drawing.text(left, 14, f"{keys[1]} →", "grey", 12)
     drawing.text(left - 10, 14, cut(f"{keys[0]} ↓", left - 10, 12), "grey", 12, "end")
     bad, good = (
@@ -86,20 +84,18 @@ def heat_map(field: Field, effects: Sequence[Effect]) -> tuple[Drawing, str] | N
     return drawing, f"Mean {field.metric} by {keys[0]} and {keys[1]}. The stronger the blue, the better.{over}"
 
 
-def _wrapped(text: str) -> list[str]:
-    """Return a sentence in lines of the width of a drawing: what a picture averages over stands on it."""
+def _drawing(height: float, title: str, below: str) -> Drawing:
+    """Return an empty drawing with a sentence below it: what a picture averages over stands on it."""
     lines: list[str] = []
-    for word in text.split():
+    for word in below.split():
         if lines and text_width(f"{lines[-1]} {word}", 12) <= WIDTH - 16:
             lines[-1] += f" {word}"
         else:
             lines.append(word)
-    return lines
-
-
-def _write_below(drawing: Drawing, top: float, lines: Sequence[str]) -> None:
+    drawing = Drawing(WIDTH, height + 17 * len(lines), title)
     for row, line in enumerate(lines):
-        drawing.text(8, top + 12 + 17 * row, line, "grey", 12)
+        drawing.text(8, height + 12 + 17 * row, line, "grey", 12)
+    return drawing
 
 
 def _matched(cells: list[Cell], keys: Sequence[str], rest: Sequence[str]) -> tuple[list[Cell], str]:
@@ -152,9 +148,7 @@ def response(field: Field) -> tuple[Drawing, str] | None:
     if not any(len(line) > 2 for line in lines.values()):
         return None
     top, bottom = 24.0, 240.0
-    below, told = bottom + 48 + 20.0 * (len(levels) if split else 0), _wrapped(over)
-    drawing = Drawing(WIDTH, below + 17 * len(told), f"{field.metric} against {key}")
-    _write_below(drawing, below, told)
+    drawing = _drawing(bottom + 48 + 20.0 * (len(levels) if split else 0), f"{field.metric} against {key}", over)
     values = [value for line in lines.values() for several in line.values() for value in several]
     y = Scale.over(values, bottom, top, log=False)
     left = 16 + max(text_width(tick(value), 12) for value in y.ticks())

@@ -18,6 +18,7 @@ from experiments.contracts import TakesPictures, TakesTexts
 from experiments.errors import UserError
 from experiments.system.bounded_files import read_json, read_yaml
 from experiments.system.files import write_json
+from experiments.system.processes import is_first_of_run
 
 PACKAGES = {"wandb": "wandb", "mlflow": "mlflow", "comet": "comet_ml", "aim": "aim"}  # a tracker, and its package
 
@@ -180,7 +181,7 @@ class _Said:
 
     def keep(self, name: str, value: str) -> str:
         """Keeps the tracker's name for this run, and gives it back."""
-        if os.environ.get("LOCAL_RANK", "0") == "0" and self.folder.is_dir():
+        if is_first_of_run() and self.folder.is_dir():
             write_json(self._file, self._names() | {name: value})
         return value
 
@@ -203,7 +204,7 @@ def hyperparameters(logger: Any, choices: Mapping[str, Any], folder: Path) -> di
 def finish(logger: Any, well: bool) -> None:
     """Ends a tracker's own run; a command and a job of a sweep leave no time for what a library does when Python exits."""
     class_names = kinds(logger)
-    if os.environ.get("LOCAL_RANK", "0") != "0":
+    if not is_first_of_run():
         return
     if "WandbLogger" in class_names:
         logger.experiment.finish(exit_code=0 if well else 1)

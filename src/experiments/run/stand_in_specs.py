@@ -1,4 +1,6 @@
-"""What generated texts and an environment say of themselves, for tables and pictures of a network where the package that reads them is missing."""
+"""What generated texts and an environment say of themselves, for tables and pictures of a network where the package that
+reads them is missing.
+"""
 
 from __future__ import annotations
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from experiments.errors import UserError
 
 _KINDS = {"int": "a whole number", "float": "a number", "new_folder": "a folder, for several files are written"}
+
+
+def flat(given: Iterable[Any]) -> list[Any]:
+    """Return the arguments of a call, each of which may be a list of them."""
+    return [item for part in given for item in (part if isinstance(part, (list, tuple)) else [part])]
 
 
 def new_folder(text: str) -> Path:

@@ -17,6 +17,11 @@ KILLED = -9  # the exit code of a process that was killed, as it is counted here
 _LOOK = 1.0  # seconds between two looks at the parent
 
 
+def is_first_of_run() -> bool:
+    """Tell whether this is the only process of a run on this machine, or the first of several."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
 def can_fork() -> bool:
     """Tell whether jobs may be forked from a process that holds the imports: on Linux.
 

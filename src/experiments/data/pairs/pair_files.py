@@ -12,7 +12,7 @@ from experiments.data.common.quoted_tabs import is_quoted
 from experiments.data.pairs.language_names import code_of, languages_of
 from experiments.data.pairs.pair_data import PairData
 from experiments.data.pairs.pair_texts import PairTexts
-from experiments.data.text.text_data import lines_of, text_of
+from experiments.data.text.text_data import lines_in, lines_of, text_of
 from experiments.errors import UserError
 
 _SIDES = (("source", "target"), ("src", "tgt"), ("src", "trg"))  # as heads of tables call the two
@@ -149,7 +149,7 @@ def _rows(path: Path, encoding: str) -> Iterator[tuple[int, list[str]]]:
             yield start, row if any(cell.strip() for cell in row) else []
             start = reader.line_num + 1
         return
-    for number, line in enumerate(lines_of(path, encoding), 1):
+    for number, line in enumerate(lines_in(text), 1):
         yield number, line.split("\t") if line.strip() else []
 
 

@@ -308,7 +308,11 @@ def lines_of(path: Path, encoding: str = "utf-8") -> list[str]:
     Raises:
         UserError: when the file is missing, or not in that encoding.
     """
-    text = text_of(path, encoding)
+    return lines_in(text_of(path, encoding))
+
+
+def lines_in(text: str) -> list[str]:
+    """Return the lines of a text, without the empty one behind its last newline."""
     lines = text.split("\n")
     return lines[:-1] if lines[-1] == "" else lines
 
