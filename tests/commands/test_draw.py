@@ -83,6 +83,20 @@ class Functions(nn.Module):
         return self.head(F.gelu(self.fc1(torch.flatten(x, 1))))
 
 
+def test_a_stage_alone_has_the_shortcut_that_enters_it() -> None:
+    net = small()
+    net.body[0].skip = nn.Identity()  # no box of its own: an arrow, as in the other blocks
+    net.body[0].forward = lambda x, block=net.body[0]: block.skip(x) + block.b(block.relu(block.a(x)))
+    net.head.insert(1, nn.Dropout(0.0))
+    nodes = network_graph(net, RGB)
+    for only in (None, "body"):
+        drawn = plan(nodes, only)
+        (panel,) = (panel for panel in drawn.panels if panel.name == "body")
+        assert [text for _, text in panel.frames] == ["× 3"] and len(panel.boxes) == 3
+        assert drawn.boxes[panel.boxes[-1]].sources > {panel.boxes[1]}  # and what enters
+    assert not any("dropout" in line for box in plan(nodes).boxes.values() for line in box.lines)
+
+
 def test_functions_are_drawn_as_the_layers_that_do_the_same() -> None:
     drawn = plan(network_graph(Functions(), RGB))
     panels = {panel.name: [drawn.boxes[number].lines for number in panel.boxes] for panel in drawn.panels}

@@ -102,7 +102,9 @@ def _described(
     drawn = plan(nodes, stage)
     total = sum(p.numel() for p in model.parameters())
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    note = f"{total:,} parameters" + (f", {learning:,} learn (freezing={freezing})" if learning < total else "")
+    note = f"{total:,} parameters{' in all' if stage else ''}" + (
+        f", {learning:,} learn (freezing={freezing})" if learning < total else ""
+    )
     note += undrawn(model, nodes)
     title = str((config.model.get("about") or {}).get("title") or name)
     return name if stage is None else f"{name}_{stage}", title if stage is None else f"{title}: {stage}", note, drawn
@@ -195,7 +197,8 @@ def _in_viz(drawn: NetworkPlan) -> tuple[list[Stage], dict[int, Item]]:
     }
     stages = []
     for panel in drawn.panels:
-        name = f"{panel.name}  × {panel.times}" if panel.times > 1 else panel.name or "between stages"
+        outside = "behind the head" if panel is drawn.panels[-1] else "between stages"
+        name = f"{panel.name}  × {panel.times}" if panel.times > 1 else panel.name or outside
         counted = f"{panel.parameters:,} parameters" if panel.parameters else ""
         if freezes and panel.parameters:
             counted += ", " + (

@@ -17,6 +17,25 @@ from experiments.models.recurrent_layer import CELLS, RecurrentLayer, TokenEmbed
 POOLINGS = ("last", "mean", "max", "attention")
 
 
+class LastStep(nn.Module):
+    """What each direction ends with: values (B, T, D) and lengths (B,) -> (B, D).
+
+    Args:
+        bidirectional: the second half of D was read backwards, and ends at the first step.
+    """
+
+    def __init__(self, bidirectional: bool) -> None:
+        super().__init__()
+        self.bidirectional = bidirectional
+
+    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
+        end = values[torch.arange(len(values), device=values.device), lengths - 1]
+        if not self.bidirectional:
+            return end
+        half = values.shape[2] // 2
+        return torch.cat([end[:, :half], values[:, 0, half:]], dim=1)
+
+
 class Pooling(nn.Module):
     """One vector for each sequence: values (B, T, D) -> (B, D), of what is no padding.
 
@@ -32,7 +51,8 @@ class Pooling(nn.Module):
 
     def __init__(self, features: int, kind: str, bidirectional: bool, dropout: float) -> None:
         super().__init__()
-        self.kind, self.bidirectional = kind, bidirectional
+        self.kind = kind
+        self.last = LastStep(bidirectional) if kind == "last" else None
         self.query = (
             nn.Sequential(nn.Linear(features, features), nn.Tanh(), nn.Linear(features, 1, bias=False))
             if kind == "attention"
@@ -45,12 +65,8 @@ class Pooling(nn.Module):
 
     def _pool(self, x: Sequences) -> Tensor:
         values, lengths = x
-        if self.kind == "last":
-            end = values[torch.arange(len(values), device=values.device), lengths - 1]
-            if not self.bidirectional:
-                return end
-            half = values.shape[2] // 2
-            return torch.cat([end[:, :half], values[:, 0, half:]], dim=1)
+        if self.last is not None:
+            return self.last(values, lengths)
         mask = x.mask()[..., None]
         if self.kind == "max":
             return values.masked_fill(~mask, -torch.inf).amax(dim=1)

@@ -13,6 +13,16 @@ from experiments.models.autoencoder import Pixels, activation_of, check_sizes, d
 from experiments.models.conv_autoencoder import check_channels, conv_decoder, conv_encoder
 
 
+class SampledCode(nn.Module):
+    """A code from a normal distribution: a sample while training, else the mean."""
+
+    def forward(self, mean: Tensor, log_variance: Tensor) -> Tensor:
+        """Map mean and logarithm of the variance, (B, latent_size) each -> (B, latent_size)."""
+        if not self.training:
+            return mean
+        return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+
+
 class GaussianLatent(nn.Module):
     """A normal distribution over codes, its axes independent: features -> a sample while training, else the mean.
 
@@ -24,6 +34,7 @@ class GaussianLatent(nn.Module):
     def __init__(self, features: int, latent_size: int) -> None:
         super().__init__()
         self.both = nn.Linear(features, 2 * latent_size)
+        self.code = SampledCode()
 
     def posterior(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and logarithm of the variance: (B, features) -> twice (B, latent_size)."""
@@ -32,10 +43,7 @@ class GaussianLatent(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (B, features) -> (B, latent_size)."""
-        mean, log_variance = self.posterior(features)
-        if not self.training:
-            return mean
-        return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+        return self.code(*self.posterior(features))
 
 
 class VAE(nn.Sequential):

@@ -51,6 +51,8 @@ def filters(m: nn.Module) -> str:
     size, stride = _sides(m.kernel_size, sides), _each(m.stride, sides)
     words = f"{m.out_channels:,} of {size}" if hasattr(m, "out_channels") else size
     words += f", stride {stride[0] if len(set(stride)) == 1 else _sides(stride, sides)}" if set(stride) != {1} else ""
+    spread = _each(getattr(m, "dilation", 1), sides)
+    words += f", dilation {_sides(spread[:1] if len(set(spread)) == 1 else spread, 1)}" if set(spread) != {1} else ""
     return words + (f", {m.groups} groups" if getattr(m, "groups", 1) > 1 else "")
 
 

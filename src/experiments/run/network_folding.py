@@ -23,10 +23,19 @@ BlockPath = tuple[str, ...]
 def legible(drawn: NetworkPlan, fits: Callable[[NetworkPlan], bool]) -> tuple[NetworkPlan, bool]:
     """Return the plan with as much detail as fits, and whether anything was left out.
 
-    Small blocks become a box each before large ones, and of equal ones those of the stage with the most boxes.
+    Cells of recurrent layers go first, the first of them last. Small blocks become a box each before large ones, and of
+    equal ones those of the stage with the most boxes.
     """
+    drawn = _one_box_behind(drawn)
     if fits(drawn):
         return drawn, False
+    recurrent = [number for number, box in drawn.boxes.items() if box.kind in ("rnn", "lstm", "gru")]
+    for first in (1, 0) if recurrent else ():
+        drawn = NetworkPlan(drawn.panels, {**drawn.boxes}, drawn.nodes)
+        for number in recurrent[first:]:
+            drawn.boxes[number] = replace(drawn.boxes[number], kind="layer")
+        if fits(drawn):
+            return drawn, True
     levels = [0] * len(drawn.panels)
     coarse = drawn
     while not fits(coarse):
@@ -47,6 +56,16 @@ def legible(drawn: NetworkPlan, fits: Callable[[NetworkPlan], bool]) -> tuple[Ne
             coarse = finer
             levels[place] -= 1
     return coarse, True
+
+
+def _one_box_behind(drawn: NetworkPlan) -> NetworkPlan:
+    """Return a copy in which what is computed behind the last stage, such as boxes from scores, is one box."""
+    last = drawn.panels[-1]
+    if last.name or last.parameters or len(last.boxes) < 2:
+        return drawn
+    coarse = NetworkPlan(deepcopy(drawn.panels), deepcopy(drawn.boxes), dict(drawn.nodes))
+    _contract(list(last.boxes), "", coarse.panels[-1], coarse)
+    return coarse
 
 
 def _folded(drawn: NetworkPlan, levels: list[int]) -> NetworkPlan:
@@ -149,4 +168,4 @@ def _contents(numbers: list[int], drawn: NetworkPlan, repeats: dict[int, str]) -
 
 def _first_words(line: str) -> str:
     """`conv 64 of 3 × 3` is `conv`, `average pool to 4 × 4` is `average pool`, `query: dense 128` is `dense`; of blocks, `bottleneck × 3` stays."""
-    return re.split(r"\s+(?:to\s+)?\d", line.partition(": ")[2] or line)[0]
+    return re.split(r",?(?<!×)\s+(?:to\s+)?\d", line.partition(": ")[2] or line)[0]

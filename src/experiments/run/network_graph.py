@@ -22,6 +22,7 @@ _FUNCTIONS: dict[str, Callable[..., nn.Module]] = {  # of torch.nn.functional, a
     "leaky_relu": nn.LeakyReLU, "hardtanh": nn.ReLU6, "hardswish": nn.Hardswish,
     "_softmax": nn.Softmax, "_safe_softmax": nn.Softmax,
 }  # fmt: skip
+PADDED = "zero-padded shortcut"
 _WEIGHTY = (
     nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear, nn.Bilinear,
     nn.RNNBase,
@@ -163,6 +164,7 @@ class _Tracer(WatchedOperations):
             block
             for block in blocks
             if all(node.name in first or not node.parameters for node in nodes if node.path[:2] == block)
+            and any(node.parameters for node in nodes if node.path[:2] == block)  # not a parameter beside layers
         }
         return [replace(node, auxiliary=True) if node.path[:2] in apart else node for node in nodes]
 
@@ -209,7 +211,8 @@ class _Tracer(WatchedOperations):
         self.nodes[number] = replace(self.nodes[number], output=output_shape(output))
         if isinstance(output, Tensor) and any(output is argument for argument in args):
             output = output.view_as(output)  # so that the input keeps its own source
-        for tensor in _tensors(output):
+        given = list(_tensors(output))
+        for tensor in [value for value in given if value.is_floating_point()] or given:
             self._mark(tensor, frozenset({number}))
         return output
 
@@ -220,7 +223,9 @@ class _Tracer(WatchedOperations):
         else:
             sources = self._outside(func.overloadpacket.__name__, [*_tensors(args), *_tensors(kwargs)], args, out)
         for tensor in _tensors(out):
-            if sources:
+            if sources and (
+                self._inside is None or tensor.is_floating_point()
+            ):  # lengths and masks of a layer say nothing
                 self._mark(tensor, sources)
         return out
 
@@ -245,6 +250,8 @@ class _Tracer(WatchedOperations):
             return self._add(
                 Node(block, _SYMBOLS.get(function, function), None, output_shape(out), tuple(sorted(joined)))
             )
+        if len(sources) == 1 and function == "constant_pad_nd" and _widens(args):
+            return self._add(Node(self._block(sources), PADDED, None, output_shape(out), tuple(sources)))
         if len(sources) == 1 and (layer := _as_layer(function, args)) is not None:
             values = out[0] if isinstance(out, tuple) else out
             kind = type(layer).__name__
@@ -303,6 +310,12 @@ def _names(spans: Iterable[Span]) -> tuple[str, ...]:
     return tuple(sorted(name for name, *_ in spans))
 
 
+def _widens(args: Any) -> bool:
+    """Tell whether a map is padded with channels, as on shortcuts without parameters."""
+    values, pads = args[0], args[1]
+    return values.dim() == 4 and len(pads) >= 6 and any(pads[4:6])
+
+
 def _as_layer(function: str, args: Any) -> nn.Module | None:
     """Return the layer that does what a function does; None where the function is none that a picture shows."""
     if function in _FUNCTIONS:
@@ -324,7 +337,7 @@ def _pair(size: Any) -> tuple[int, int]:
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
-    """Yield the floating-point tensors in a nested value; lengths and masks carry no output of a layer."""
+    """Yield the tensors in a nested value."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, (tuple, list)):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from experiments.run.layer_words import filters
-from experiments.run.network_graph import Node
+from experiments.run.network_graph import PADDED, Node
 from experiments.run.network_merging import ATTENTION, SCORED, merged
 
 _FOLLOWERS = (
@@ -29,6 +29,7 @@ _WORDS = {
 }  # fmt: skip
 AUXILIARY = "auxiliary head, in training alone"
 _PARTS = ("query", "key", "value", "q_proj", "k_proj", "v_proj", "query_key_value", "key_value")
+_PROJECTED = {"q": "query", "k": "key", "v": "value"}
 _OF_ATTENTION = ("scaled_dot_product", "softmax")
 _ATTENTIONS = {ATTENTION: "softmax(q · k) · v", SCORED: "softmax(scores) · v"}
 
@@ -89,7 +90,8 @@ def plan(nodes: Sequence[Node], only: str | None = None) -> NetworkPlan:
         only: name of the one stage or block to draw.
     """
     kept = {number: node for number, node in merged(nodes).items() if only is None or _inside(node, only)}
-    sources = {number: {source for source in node.sources if source in kept} for number, node in kept.items()}
+    sources = {number: set(node.sources) for number, node in kept.items()}  # those outside of `only` are what comes in
+    _pass_through(kept, sources)
     follows = _followers(kept, sources)
     boxes = {number: _box(kept[number], sources[number]) for number in kept if number not in follows}
     for number, box in boxes.items():
@@ -128,6 +130,27 @@ def _inside(node: Node, name: str) -> bool:
     return node.name == name or node.name.startswith(f"{name}.")
 
 
+def _pass_through(kept: dict[int, Node], sources: dict[int, set[int]]) -> None:
+    """Takes out layers that give what they get: dropout of nothing, and what stands on a shortcut that enters a stage; it
+    is an arrow there as in other blocks.
+    """
+    for number, node in list(kept.items()):
+        readers = [reader for reader, used in sources.items() if number in used]
+        dropped = isinstance(node.module, (nn.Dropout, nn.Dropout1d, nn.Dropout2d)) and not node.module.p
+        if len(sources[number]) != 1 or not readers or not (dropped or type(node.module) is nn.Identity):
+            continue
+        (before,) = sources[number]
+        enters = before not in kept or kept[before].stage != node.stage
+        shortcut = enters and all(
+            kept[reader].stage == node.stage and kept[reader].kind in ("+", PADDED) for reader in readers
+        )
+        alone = not any(other.stage == node.stage for place, other in kept.items() if place != number)
+        if shortcut or (dropped and not alone):
+            for reader in readers:
+                sources[reader] = sources[reader] - {number} | {before}
+            del kept[number], sources[number]
+
+
 def _root(number: int, follows: dict[int, int]) -> int:
     while number in follows:
         number = follows[number]
@@ -145,6 +168,7 @@ def _followers(kept: dict[int, Node], sources: dict[int, set[int]]) -> dict[int,
         for number, node in kept.items()
         if (isinstance(node.module, (*_FOLLOWERS, nn.Identity)) or _WORDS.get(node.kind) == "GELU")
         and len(sources[number]) == 1
+        and next(iter(sources[number])) in kept
         and (readers[next(iter(sources[number]))] == 1 or isinstance(node.module, nn.Identity))
         and kept[next(iter(sources[number]))].kind != "input"
         and kept[next(iter(sources[number]))].stage == node.stage
@@ -162,11 +186,14 @@ def _box(node: Node, sources: set[int]) -> Box:
     shape = _shape(node.output)
     if isinstance(node.module, nn.RNNBase):
         line = f"{node.kind}, {filters(node.module)} units"
+        line += ", backwards" if node.name.endswith(".directions.1") else ""
         return Box([line, _below(shape, node.parameters)], node.kind.lower(), node.parameters, node.trainable, sources)
     if node.kind in _ATTENTIONS:
         return Box([ATTENTION, _ATTENTIONS[node.kind]], "operator", node.parameters, node.trainable, sources)
     if node.module is None and node.parameters:  # such as positions that learn
         return Box([node.kind, _below(shape, node.parameters)], "layer", node.parameters, node.trainable, sources)
+    if node.kind == PADDED:
+        return Box([node.kind, shape], "operator", 0, 0, sources)
     if node.module is None and node.kind != "input":
         return Box([_operator(node.kind)], "operator", 0, 0, sources)
     if node.kind == "input":
@@ -178,9 +205,10 @@ def _box(node: Node, sources: set[int]) -> Box:
         count = " × ".join(str(side) for side in node.output[-2:])
     part = node.name.rpartition(".")[2]
     if isinstance(node.module, nn.Embedding):  # with the family in its name, as BartScaledWordEmbedding
-        words = "positions" if "Positional" in node.kind else "embedding"
+        words = "positions" if "position" in f"{node.kind} {part}".lower() or part == "wpe" else "embedding"
+        words = "token types" if "token_type" in part else words
     if isinstance(node.module, nn.Linear) and part in _PARTS:
-        words = f"{part.replace('_', ', ') if 'proj' not in part else part}: {words}"
+        words = f"{_PROJECTED.get(part[0], part) if 'proj' in part else part.replace('_', ', ')}: {words}"
     if node.times > 1 and node.parameters:
         shape = f"{shape}, runs {node.times} times"
     lines = [f"{words} {count}".strip(), _below(shape, node.parameters)]
@@ -245,7 +273,9 @@ def _common(numbers: Sequence[int], kept: dict[int, Node]) -> int:
 def _name_auxiliary(panel: PlanPanel, kept: dict[int, Node], boxes: dict[int, Box]) -> None:
     """Says in the first box of each head that runs in training alone what it is."""
     for number in panel.boxes:
-        if kept[number].auxiliary and not any(kept[source].auxiliary for source in boxes[number].sources):
+        if kept[number].auxiliary and not any(
+            source in kept and kept[source].auxiliary for source in boxes[number].sources
+        ):
             boxes[number].lines.insert(1, AUXILIARY)
 
 

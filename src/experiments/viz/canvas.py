@@ -160,6 +160,8 @@ def recolour(fig: Figure, colours: Mapping[str, str]) -> None:
                 item.colour = new.get(to_rgba(item.colour), item.colour)
         elif isinstance(artist, Text):
             change(artist.get_color, artist.set_color)
+            if (ground_below := artist.get_bbox_patch()) is not None:
+                change(ground_below.get_facecolor, ground_below.set_facecolor)
         elif isinstance(artist, Line2D):
             change(artist.get_color, artist.set_color)
             change(artist.get_markeredgecolor, artist.set_markeredgecolor)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from experiments.viz.canvas import SMALL, TEXT, TITLE
 from experiments.viz.network_layout import COLUMN_GAP, Layout, Size, arranged, reached, waists
 from experiments.viz.raster import text_width
-from experiments.viz.recurrent_cell import CELL_SIZE
+from experiments.viz.recurrent_cell import cell_size
 
 PROJECTOR = (20.9, 11.75)  # inches; shown on 1920 × 1080 pixels, the smallest letters of so large a picture have 14
 PAD, HEAD, ROW_GAP, MARGIN = 0.28, 1.12, 0.5, 0.35  # inches
@@ -92,14 +92,19 @@ def entries(stages: Sequence[Stage], items: Mapping[int, Item]) -> dict[int, str
     texts: dict[int, str] = {}
     for place, stage in enumerate(stages):
         first = {where[source] for source in items[stage.boxes[0]].sources if where.get(source, place) < place}
+        read = {where[source] for number in stage.boxes for source in items[number].sources if source in where}
+        earlier = {stage_before for stage_before in read if stage_before < place}
         for number in stage.boxes:
             outside = sorted({where[source] for source in items[number].sources if where.get(source, place) < place})
             if not outside or (items[number].lines[0] == "+" and set(outside) <= first):
                 continue
+            reads_on = any(where.get(source) == place for source in items[number].sources)
+            if earlier == {place - 1} and not reads_on:  # an arrow into it tells
+                continue
             begins = number == stage.boxes[0] or items[number].sources == items[stage.boxes[0]].sources
-            if any(earlier != place - 1 for earlier in outside) or not begins:
-                named = [stages[earlier].lines[0] for earlier in outside]
-                text = f"from {named[0]}" if len(named) == 1 else f"from {named[0]} … {named[-1]}"
+            if any(other != place - 1 for other in outside) or not begins:
+                named = [stages[other].lines[0] for other in outside]
+                text = f"from {' and '.join(named)}" if len(named) < 3 else f"from {named[0]} … {named[-1]}"
                 if not (begins and text in [texts.get(box) for box in stage.boxes]):  # side by side at the top: once
                     texts[number] = text
     return texts
@@ -113,7 +118,7 @@ def beside_width(boxes: Collection[int], beside: Mapping[int, str]) -> float:
 def box_size(item: Item) -> Size:
     """Width and height of a box, in inches."""
     if item.kind in ("rnn", "lstm", "gru"):
-        return CELL_SIZE
+        return cell_size(item.kind)
     if item.kind == "operator" and len(item.lines) == 1 and len(item.lines[0]) <= 1:
         return 0.42, 0.42
     wide = max(text_width(line, TEXT if not place else SMALL) for place, line in enumerate(item.lines))

@@ -44,15 +44,18 @@ class StageWays:
     def draw(self) -> None:
         """Draws all arrows, those from other stages with their names."""
         boxes = self._stage.boxes
+        shortcut = False
         for number in boxes:
             for source in sorted(self._items[number].sources):
                 if source in boxes and source < number:
                     self._between(source, number)
-            outside = {source for source in self._items[number].sources if source not in boxes}
-            if outside and number != boxes[0] and self._items[number].lines[0] == "+":
-                x, y = self._middles[boxes[0]]  # a shortcut from what comes into the stage
+            if self._outside(number) and number != boxes[0] and self._items[number].lines[0] == "+":
+                same = [n for n in self._entered() if self._outside(n) == self._outside(boxes[0])]
+                x, y = max(self._middles[n] for n in same or boxes[:1])  # a shortcut from what comes into the stage
                 if self._column(boxes[0]) == self._column(number):
                     self._around((x, y - 0.08), number)
+                    shortcut = True
+        self._enter(shortcut)
 
         for number in self._stage.boxes:
             if number in self._beside:
@@ -64,6 +67,47 @@ class StageWays:
                     end - ARROW - 0.04, middle, self._beside[number], fontsize=SMALL, color=GREEN, ha="right", va="center",
                     zorder=4, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
                 )  # fmt: skip
+
+    def _outside(self, number: int) -> frozenset[int]:
+        return frozenset(source for source in self._items[number].sources if source not in self._stage.boxes)
+
+    def _entered(self) -> list[int]:
+        """Return the boxes of the first column that read what comes into the stage, but sums."""
+        column, _ = self._columns[0]
+        return [
+            number
+            for number in self._stage.boxes
+            if number in column
+            and self._outside(number)
+            and number not in self._beside
+            and (number == min(column) or self._items[number].lines[0] != "+")
+        ]
+
+    def _enter(self, shortcut: bool) -> None:
+        """Arrows into the boxes that read what comes into the stage, where it divides: on branches, or on a shortcut."""
+        column, first = self._columns[0][0], self._entered()
+        for number in self._stage.boxes:
+            if (
+                number not in column
+                and number not in self._beside
+                and self._outside(number) == self._items[number].sources
+            ):
+                x, y = self._middles[number]
+                _arrow(self._ax, [(x, y - 0.25), (x, y)])
+        if len(first) < 2 and not shortcut:
+            return
+        together = len({self._outside(number) for number in first}) == 1
+        level = self._top - BEND
+        middle = (
+            min(self._middles[number][0] for number in first) + max(self._middles[number][0] for number in first)
+        ) / 2
+        for number in first:
+            x, y = self._middles[number]
+            above = middle if together else x
+            way = [(above, level - 0.09), (above, level), (x, level), (x, y)]
+            others = [(self._middles[n], self._sizes[n]) for n in column if n != number]
+            if not _hits(way, others):
+                _arrow(self._ax, way)
 
     def _column(self, number: int) -> tuple[frozenset[int], float]:
         return next(column for column in self._columns if number in column[0])
@@ -87,6 +131,8 @@ class StageWays:
             ]
             free = [way for way in ways if not _hits(way, others)]
             start = (x0 + self._sizes[source][0] / 2, y0 - self._sizes[source][1] / 2)
+            if any(abs(lane[2] - start[1]) < LANE for lane in self._lanes):  # one ends there: begin below the box
+                start = (x0, y0 + 0.09)
         if free:
             _arrow(self._ax, free[0])
         else:

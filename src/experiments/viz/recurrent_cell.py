@@ -9,7 +9,7 @@ from matplotlib.patches import Circle, FancyBboxPatch
 
 from experiments.viz.canvas import BLUE, GREY, INK, PALE, SMALL, TEXT
 
-CELL_SIZE = (6.2, 5.05)  # inches
+_WIDE, _HEAD, _LINE = 6.2, 4.12, 0.31  # inches: of a drawing, above its equations, of each of these
 
 _EQUATIONS = {
     "rnn": [r"$h_t = \tanh(W x_t + U h_{t-1} + b)$"],
@@ -32,6 +32,11 @@ _GATES = {
 }
 
 
+def cell_size(kind: str) -> tuple[float, float]:
+    """Width and height of a drawing, in inches."""
+    return _WIDE, _HEAD + _LINE * len(_EQUATIONS[kind])
+
+
 def recurrent_cell(ax: Axes, kind: str, left: float, top: float, lines: Sequence[str], colour: str) -> None:
     """Draws the layer: its name, three steps of the unrolled cell, one cell from inside, its equations.
 
@@ -43,13 +48,13 @@ def recurrent_cell(ax: Axes, kind: str, left: float, top: float, lines: Sequence
         lines: name and size of the layer.
         colour: ground of the cells.
     """
-    _frame(ax, left, top, *CELL_SIZE)
+    _frame(ax, left, top, *cell_size(kind))
     ax.text(left + 0.2, top + 0.22, lines[0], fontsize=TEXT, color=INK, weight="bold", va="center")
-    ax.text(left + CELL_SIZE[0] - 0.2, top + 0.22, lines[-1], fontsize=SMALL, color=GREY, va="center", ha="right")
+    ax.text(left + _WIDE - 0.2, top + 0.22, lines[-1], fontsize=SMALL, color=GREY, va="center", ha="right")
     _unrolled(ax, kind, left + 0.45, top + 0.5, colour)
     _inside(ax, kind, left + 0.55, top + 2.05, colour)
     for place, equation in enumerate(_EQUATIONS[kind]):
-        ax.text(left + 0.25, top + 4.1 + 0.31 * place, equation, fontsize=TEXT, color=INK, va="center")
+        ax.text(left + 0.25, top + _HEAD - 0.02 + _LINE * place, equation, fontsize=TEXT, color=INK, va="center")
 
 
 def _unrolled(ax: Axes, kind: str, left: float, top: float, colour: str) -> None:
@@ -64,7 +69,7 @@ def _unrolled(ax: Axes, kind: str, left: float, top: float, colour: str) -> None
         _arrow(ax, (x, top + 0.4), (x, top + 0.12))
         if place < 2:
             _arrow(ax, (x + 0.5, top + 0.61), (x + 1.35, top + 0.61))
-            passed = "$h, c$" if kind == "lstm" else "$h$"
+            passed = "$h_1, c_1$" if kind == "lstm" else "$h_1$"
             ax.text(
                 x + 0.92,
                 top + 0.44,
@@ -99,7 +104,8 @@ def _inside(ax: Axes, kind: str, left: float, top: float, colour: str) -> None:
     ]
     if kind == "gru":
         spots = [left + 0.7, left + 1.8, left + 3.55]
-    _label(ax, left - 0.25, lower, "$h, x$")
+    _label(ax, left - 0.25, lower - 0.14, "$h_{t-1}$")
+    _label(ax, left - 0.25, lower + 0.14, "$x_t$")
     ax.plot([left, spots[-1]], [lower, lower], color=GREY, linewidth=1.5, zorder=2)
     for x, (sign, name) in zip(spots, gates, strict=True):
         _arrow(ax, (x, lower), (x, top + 1.13))
