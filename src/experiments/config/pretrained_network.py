@@ -79,7 +79,11 @@ def take_network(config: Any, folder: Path) -> None:
     given = given_keys(config)
     for key, names in _SAME.items():
         value = next((stated[alias] for alias in names if stated.get(alias) is not None), None)
-        if value is None or key not in model:
+        if key not in model:
+            continue
+        if value is None:
+            if any_of_them and f"model.{key}" not in given:  # the family's own, such as four times the size
+                model[key] = None
             continue
         if key == "positions" and "roberta" in kind:
             value -= 2

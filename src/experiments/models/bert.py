@@ -176,7 +176,7 @@ class Bert(nn.Sequential):
         head: nn.Module = nn.Linear(size, num_classes) if num_classes else nn.Identity()
         stages["head"] = MaskedHead(embeddings.tokens) if masked else head
         super().__init__(stages)
-        self.positions, self.makes_words = positions, masked
+        self.positions, self.makes_words, self.base_model_prefix = positions, masked, "bert"
         self.apply(_first_values)
 
     @property

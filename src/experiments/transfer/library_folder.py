@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,10 @@ def library_state(model: nn.Module, folder: Path, with_head: bool) -> dict[str, 
     given = {_modern(key): value for key, value in _tensors(folder).items()}
     own = model.state_dict()
     names: Mapping[str, str] = published_names(model)
-    prefixes = _prefixes(given)
+    body = _body(model)
     tensors: dict[str, Tensor] = {}
     for library, ours in names.items():
-        value = next((given[spelling] for spelling in _spellings(library, prefixes) if spelling in given), None)
+        value = next((given[spelling] for spelling in _spellings(library, body) if spelling in given), None)
         if value is not None:
             tensors[ours] = value
     for names_of_one in _shared(model):  # a table of tokens may be that of the head as well
@@ -71,15 +71,15 @@ def _shared(model: nn.Module) -> list[list[str]]:
     return [names for names in groups.values() if len(names) > 1]
 
 
-def _spellings(name: str, prefixes: Iterable[str]) -> list[str]:
-    """Under which names a tensor of one of the library's networks stands in the file of another."""
-    inner = name.partition(".")[2]
-    return [name, inner, *(f"{prefix}{ending}" for prefix in prefixes for ending in (name, inner))]
+def _body(model: nn.Module) -> str:
+    """Return what the library calls the layers below a head, with a dot: a file of the layers alone leaves it out."""
+    kind = getattr(model, "library_kind", model)
+    return f"{getattr(kind, 'base_model_prefix', '')}."
 
 
-def _prefixes(given: Iterable[str]) -> list[str]:
-    """First parts of names that others follow, such as `bert.`"""
-    return list(dict.fromkeys(f"{name.split('.')[0]}." for name in given if "." in name))
+def _spellings(name: str, body: str) -> tuple[str, str]:
+    """Under which names a tensor of one of the library's networks stands in the file of another with the same layers."""
+    return (name, name.removeprefix(body)) if name.startswith(body) else (name, f"{body}{name}")
 
 
 def _modern(name: str) -> str:
