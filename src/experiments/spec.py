@@ -113,7 +113,7 @@ class PairSpec:
     """Sentences in two languages, as tokens.
 
     Attributes:
-        vocabulary: number of the source's tokens; 0 to 3 are padding, unknown, start and end.
+        vocabulary: number of the source's tokens.
         target_vocabulary: of the target's, likewise.
         shared: whether both are the same.
         length: a usual number of tokens in a source sentence (the median of the training split).
@@ -121,6 +121,7 @@ class PairSpec:
         longest: the largest number in any source sentence.
         target_longest: likewise.
         languages: names of source and target.
+        marks: the tokens for padding, what is unknown, start and end; the start is what a decoder reads first.
     """
 
     vocabulary: int
@@ -131,6 +132,7 @@ class PairSpec:
     longest: int
     target_longest: int
     languages: tuple[str, ...]
+    marks: tuple[int, ...] = (0, 1, 2, 3)
 
     @property
     def inputs(self) -> dict[str, Any]:

@@ -184,6 +184,18 @@ def test_pruned_weights_learn_on(net: list[str], tmp_path: Path) -> None:
     }
 
 
+def test_what_a_model_makes_without_a_gradient_never_learns(net: list[str], tmp_path: Path) -> None:
+    config = compose([*net[2:], "freezing=none"], [str(tmp_path / "conf")])
+    model = build_model(config, SPEC)
+    model.one[0].bias.requires_grad_(False)
+    freezing = build_freezing(config, model)
+    freezing.enter(0)
+    assert [name for name, one in model.named_parameters() if not one.requires_grad] == ["one.0.bias"]
+    model.train()
+    freezing.rest()
+    assert freezing.everything and all(module.training for module in model.modules())
+
+
 def test_modes_are_kept_when_training_is_asked_for(net: list[str], tmp_path: Path) -> None:
     freezing = frozen(["freezing=gradual"], net, tmp_path)
     expected = {0: ["three", "two", "shake", "one"], 1: ["two", "shake", "one"], 2: ["one"], 3: []}

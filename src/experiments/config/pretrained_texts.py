@@ -11,6 +11,7 @@ from typing import Any
 from experiments.config.pretrained_network import take_network, take_run_network
 from experiments.config.pretrained_tokenizers import (
     share_tokenizer,
+    take_ends,
     take_run_tokenizer,
     take_sharing,
     take_tokenizer,
@@ -38,7 +39,9 @@ def take_over_texts(config: Any) -> None:
     reads = model.get("reads") or {}
     trained = tokenizers_of(run.get("data") or {})
     if run and trained and "tokenizers" in data:
-        take_sharing(config, (run["data"].get("tokenizers") or {}).get("shared"))
+        several = run["data"].get("tokenizers") or {}
+        take_sharing(config, several.get("shared"))
+        take_ends(config, several)
     for side, tokenizer in tokenizers_of(data).items():
         if folder is not None and not side:
             take_tokenizer(config, tokenizer, folder)
@@ -47,7 +50,7 @@ def take_over_texts(config: Any) -> None:
         if tokenizer.get("ends", False) is None:
             tokenizer["ends"] = bool(reads.get("ends"))
     if reads.get("shared"):
-        share_tokenizer(config)
+        share_tokenizer(config, folder)
     _take_length(config, reads.get("longest"))
     apart = config["task"].get("makes") == "vectors"
     if (

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.config.preprocessing import given_keys
-from experiments.config.weights_place import is_run, run_folder
+from experiments.config.weights_place import run_folder
 from experiments.errors import UserError
 from experiments.system.bounded_files import read_json
 
@@ -24,20 +24,27 @@ def tokenizers_of(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def share_tokenizer(config: Any) -> None:
-    """One tokenizer for both languages, as a library's translator reads them.
+def share_tokenizer(config: Any, folder: Path | None) -> None:
+    """One tokenizer for both languages, as a library's translator reads them; that of published weights where there are.
+
+    Args:
+        config: to be filled in.
+        folder: of the weights, in the library's layout.
 
     Raises:
-        UserError: when its weights are published ones, whose tokens stand in another order.
+        UserError: when the folder has none, or one with more tokens than the weights.
     """
-    weights, name = config.get("weights"), config["run"]["choices"].get("model")
-    if weights is not None and (Path(str(weights)) / "config.json").is_file() and not is_run(weights):
-        raise UserError(
-            f"weights={weights} has tokens in an order that model={name} cannot read yet: take weights=null or an earlier run"
-        )
     tokenizers = config["data"].get("tokenizers")
-    if tokenizers and "data.tokenizers.shared" not in given_keys(config):
+    if not tokenizers:
+        return
+    if "data.tokenizers.shared" not in given_keys(config):
         tokenizers["shared"] = True
+    if folder is not None:
+        take_tokenizer(config, tokenizers["source"], folder, "data.tokenizers.source")
+        settings = config["model"].get("settings") or {}
+        for key, theirs in (("start", "decoder_start_token_id"), ("end", "eos_token_id")):
+            if tokenizers.get(key) is None and theirs in settings:
+                tokenizers[key] = settings[theirs]
 
 
 def take_sharing(config: Any, trained: bool | None) -> None:
@@ -55,6 +62,14 @@ def take_sharing(config: Any, trained: bool | None) -> None:
             f"{str(trained).lower()}: leave it out, as the weights bring their tokenizers"
         )
     tokenizers["shared"] = trained
+
+
+def take_ends(config: Any, trained: Mapping[str, Any]) -> None:
+    """Take over which tokens begin and end a sentence from an earlier run."""
+    tokenizers = config["data"]["tokenizers"]
+    for key in ("start", "end"):
+        if tokenizers.get(key) is None and trained.get(key) is not None:
+            tokenizers[key] = trained[key]
 
 
 def take_run_tokenizer(config: Any, tokenizer: Any, side: str, trained: Mapping[str, Any]) -> None:
@@ -86,8 +101,14 @@ def take_run_tokenizer(config: Any, tokenizer: Any, side: str, trained: Mapping[
         tokenizer.update({key: trained[key] for key in ("kind", "lowercase") if key in trained})
 
 
-def take_tokenizer(config: Any, tokenizer: Any, folder: Path) -> None:
+def take_tokenizer(config: Any, tokenizer: Any, folder: Path, name: str = "data.tokenizer") -> None:
     """The tokenizer of a folder as the data's, unless the user named another.
+
+    Args:
+        config: with the model and the words of the command line.
+        tokenizer: the part of it that is filled in.
+        folder: of the weights.
+        name: of that part.
 
     Raises:
         UserError: when the folder has none, or one with more tokens than the weights.
@@ -100,14 +121,12 @@ def take_tokenizer(config: Any, tokenizer: Any, folder: Path) -> None:
         if tokenizer["source"] is None:
             raise UserError(
                 f"weights={folder} holds no tokenizer.json: save its tokenizer there, or name a folder that has it with "
-                "data.tokenizer.source"
+                f"{name}.source"
             )
         return
     if tokenizer["source"] is None:
-        if any(
-            key.startswith("data.tokenizer.") and not key.endswith((".ends", ".file")) for key in given_keys(config)
-        ):
-            key = next(key for key in given_keys(config) if key.startswith("data.tokenizer."))
+        if any(key.startswith(f"{name}.") and not key.endswith((".ends", ".file")) for key in given_keys(config)):
+            key = next(key for key in given_keys(config) if key.startswith(f"{name}."))
             raise UserError(
                 f"{key}={tokenizer.get(key.rpartition('.')[2])} would fit a new tokenizer and weights={folder} brings its own: leave it out"
             )

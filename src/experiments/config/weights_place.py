@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from experiments.errors import UserError
 from experiments.system.bounded_files import read_yaml
 from experiments.system.hub import published_folder
 
@@ -15,14 +16,17 @@ def weights_folder(config: Any) -> Path | None:
     Where the folder holds none but a single folder in it does, the config is given that one.
 
     Raises:
-        UserError: when published weights are not here and there is no network to fetch them from.
+        UserError: when there are no published weights, or they are not here and there is no network to fetch them from.
     """
     weights = config.get("weights")
     if weights is None:
         return None
     if weights == "pretrained":
         name = config["model"]["pretrained"].get("name")
-        return None if name is None else published_folder(str(name), f"weights=pretrained ({name})")
+        if name is None:
+            chosen = config["run"]["choices"].get("model")
+            raise UserError(f"model={chosen} has no published weights: use weights=null, a folder or an earlier run")
+        return published_folder(str(name), f"weights=pretrained ({name})")
     path = Path(str(weights)).expanduser()
     if not path.is_dir() or is_run(weights):
         return None

@@ -168,7 +168,8 @@ def require_tokens(data: Any, spec: Any, trained: Any, weights: str) -> None:
     """
     several = data.get("tokenizers") or {}
     parts = {"tokenizer": data.get("tokenizer")} | {
-        f"tokenizers.{side}": several.get(side) for side in ("source", "target")
+        f"tokenizers.{side}": several.get(side)
+        for side in (("source",) if several.get("shared") else ("source", "target"))
     }
     fitted = next((key for key, tokenizer in parts.items() if tokenizer and tokenizer.get("source") is None), None)
     if fitted is None or not hasattr(spec, "vocabulary"):

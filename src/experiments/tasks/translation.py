@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from experiments.batches import END, IGNORED, START, Labels, Pairs, Sequences, pad
+from experiments.batches import IGNORED, Labels, Pairs, Sequences, pad
 from experiments.errors import UserError
 from experiments.loggers.trackers import log_text
 from experiments.tasks.base import Task
@@ -124,13 +124,13 @@ class Translation(Task):
     def _with_own_words(self, pairs: Pairs, share: float) -> Pairs:
         """Return some words of the target replaced by what the model would have said there."""
         scores = self.model(pairs).float()
-        scores[:, :, :3] = -torch.inf  # padding, unknown and start
+        scores[:, :, self._never] = -torch.inf
         own = torch.distributions.Categorical(
             logits=scores[:, :-1]
         ).sample()  # (B, T - 1), the words of steps 1 and later
         values = pairs.target.values
         chosen = torch.rand(own.shape, device=own.device) < share
-        chosen &= (own != END) & pairs.target.mask()[:, 1:]
+        chosen &= (own != self.spec.marks[3]) & pairs.target.mask()[:, 1:]
         mixed = torch.cat([values[:, :1], torch.where(chosen, own, values[:, 1:])], dim=1)
         return pairs._replace(target=pairs.target._replace(values=mixed))
 
@@ -206,13 +206,20 @@ class Translation(Task):
         """Return the best translations of each source sentence (B, S), best first."""
         search = search or self.search
         longest = (source.lengths * search.longest_ratio).long() + 10
+        _, _, start, end = self.spec.marks
         return beam_search(
-            self.model, source, beams=search.beams, penalty=search.length_penalty, longest=longest, best=best
-        )
+            self.model, source, beams=search.beams, penalty=search.length_penalty, longest=longest, best=best,
+            never=tuple(self._never), start=start, end=end,
+        )  # fmt: skip
+
+    @property
+    def _never(self) -> list[int]:
+        """Tokens that no translation has: padding, what is unknown and the start, where that is not the end as well."""
+        return sorted({*self.spec.marks[:3]} - {self.spec.marks[3]})
 
     def attention(self, source: Sequences, written: Sequence[Sequence[int]]) -> list[Tensor] | None:
         """Of each translation (T_i + 1, S_i): where its words and its end look in the source; None without attention."""
-        target = pad([torch.tensor([START, *row]) for row in written])
+        target = pad([torch.tensor([self.spec.marks[2], *row]) for row in written])
         target = Sequences(*(tensor.to(source.values.device) for tensor in target))
         with torch.no_grad():
             weights = cast(Any, self.model).attention(Pairs(source, target))

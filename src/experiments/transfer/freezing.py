@@ -79,7 +79,8 @@ class Freezing:
 
     What never learns loses `requires_grad` at once. What learns later keeps it until the first epoch begins, so that the
     optimizer has it in its groups and DistributedDataParallel watches it from the start; `enter` then takes and gives it
-    by epoch. A parameter without a gradient is left out by every optimizer, weight decay and momentum included.
+    by epoch. A parameter without a gradient is left out by every optimizer, weight decay and momentum included. What the
+    model made without one, such as positions by sines, never learns.
 
     Args:
         model: named stages, the last of them the head.
@@ -91,7 +92,10 @@ class Freezing:
     """
 
     def __init__(self, model: nn.Module, strategy: Strategy, settings: Settings) -> None:
+        own = {id(parameter) for parameter in model.parameters() if not parameter.requires_grad}
         assigned = strategy(model)
+        self._fixed = {name for name, parameter in model.named_parameters() if id(parameter) in own}
+        assigned = {name: learning for name, learning in assigned.items() if name not in self._fixed}
         self.model, self.settings = model, settings
         self.stages = stages_of(model)
         head = self.stages[-1][0]
@@ -100,7 +104,8 @@ class Freezing:
         if settings.affine:
             for stage, module in self.stages:
                 for name in _norm_parameters(stage, module):
-                    self.learning.setdefault(name, Learning(settings.head_epochs))
+                    if name not in self._fixed:
+                        self.learning.setdefault(name, Learning(settings.head_epochs))
         # A model without parameters (a naive forecast) has nothing to freeze, and is only tested.
         if not self.learning and next(model.parameters(), None) is not None:
             raise UserError(
@@ -216,7 +221,8 @@ class Freezing:
     @property
     def everything(self) -> bool:
         """Whether all parameters learn from the start at one rate: nothing to tell of."""
-        return not self.late and all(self.learning.get(name) == Learning() for name, _ in self.model.named_parameters())
+        names = (name for name, _ in self.model.named_parameters() if name not in self._fixed)
+        return not self.late and all(self.learning.get(name) == Learning() for name in names)
 
     def _learns(self, name: str, epoch: int) -> bool:
         learning = self.learning.get(name)
@@ -236,7 +242,7 @@ class Freezing:
         """Of each stage, what the strategy lets learn: "whole", "part", "frozen", or "empty" without parameters."""
         states = []
         for number in range(len(self.stages)):
-            names = self._names(number)
+            names = [name for name in self._names(number) if name not in self._fixed]
             learning = [name for name in names if name in self._own and self._own[name].since <= epoch]
             states.append(
                 "empty" if not names else "frozen" if not learning else "part" if learning != names else "whole"

@@ -51,13 +51,18 @@ def library_state(model: nn.Module, folder: Path, with_head: bool) -> dict[str, 
     if not with_head and not makes_words:
         tensors = {key: value for key, value in tensors.items() if not key.startswith("head.")}
     lost = sorted(own.keys() - tensors.keys())
-    wrong = [key for key in lost if key.split(".")[0] not in FRESH]
+    computed = {names.get(key) for key in getattr(model, "computed_names", ())}  # a file need not have these
+    wrong = [key for key in lost if key.split(".")[0] not in FRESH and key not in computed]
     if wrong:
         raise UserError(
             f"weights={folder} lacks {wrong[0]}{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''} of this model: "
             "name the folder of a network of the same family, or take model=transformers"
         )
-    anew = list(dict.fromkeys(key.split(".")[0] for key in lost if not key.startswith("head.") or makes_words))
+    anew = list(
+        dict.fromkeys(
+            key.split(".")[0] for key in lost if key not in computed and (not key.startswith("head.") or makes_words)
+        )
+    )
     if anew:
         log.warning("weights=%s has nothing for the stage %s, which keeps its own first values.", folder, anew[0])
     return tensors | {key: own[key] for key in lost}

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch.utils.data import Dataset
 
-from experiments.batches import UNKNOWN, Sequences, pad
+from experiments.batches import Sequences, pad
 from experiments.data.common.sequence_data import SequenceData
 from experiments.data.common.split_names import SPLITS
 from experiments.data.common.splits import check_amount, fingerprint
@@ -52,8 +52,9 @@ class PairData(SequenceData):
 
     Args:
         tokenizers: `source` and `target`, each with `kind`, `size`, `min_count` and `lowercase` as in `tokens.Rule`,
-            `file`, where the run keeps it, and `source`, a file that is taken in place of fitting; and `shared`, whether
-            one by the source's keys serves both.
+            `file`, where the run keeps it, and `source`, a file that is taken in place of fitting; `shared`, whether
+            one by the source's keys serves both; and the numbers of the tokens `start`, which a decoder reads first, and
+            `end`, None for the tokenizer's own.
         max_length: training pairs with more tokens on a side are left out and counted; None: none.
         empty: error, or drop: what happens to a pair with an empty side.
         validation: share or count held out from the training pairs where the dataset has no validation split.
@@ -96,6 +97,7 @@ class PairData(SequenceData):
         self.files = [Path(tokenizers[side]["file"]) for side in ("source", "target")]
         self.taken = [tokenizers[side].get("source") for side in ("source", "target")]
         self.shared = bool(tokenizers["shared"])
+        self.ends = [tokenizers.get(key) for key in ("start", "end")]
         if max_length is not None and max_length < 1:
             raise UserError(f"data.max_length={max_length} must be 1 or more: try data.max_length=50")
         if empty not in ("error", "drop"):
@@ -144,8 +146,9 @@ class PairData(SequenceData):
                 counts["too_long"] = len(by_split[split].source) - len(fit)
                 self.texts[split] = by_split[split].take(fit)
                 sides = [[side[row] for row in fit] for side in sides]
-            self.sets[split] = PairStore.of(*sides)
-            unknown = [round(float(np.mean(self.sets[split][place] == UNKNOWN)), 4) for place in (0, 2)]
+            store = PairStore.of(sides[0], sides[1], *self.marks[2:])
+            self.sets[split] = store
+            unknown = [round(float(np.mean(side == self.marks[1])), 4) for side in (store.source, store.target)]
         train, stores = self.sets["train"], self.sets.values()
         self.spec = PairSpec(
             vocabulary=self.tokenizers[0].get_vocab_size(),
@@ -156,6 +159,7 @@ class PairData(SequenceData):
             longest=max(int(store.source_lengths.max()) for store in stores),
             target_longest=max(int(store.target_lengths.max()) for store in stores) + 1,
             languages=tuple(self.languages),
+            marks=self.marks,
         )
         self.splits = {split: len(self.sets[split].lengths) for split in SPLITS}
         self.splits["fingerprint"] = fingerprint(
@@ -202,12 +206,19 @@ class PairData(SequenceData):
         if place is None:
             return tokens.fit(self.rules[side], texts, name)
         taken = tokens.borrow(place, f"{name}.source")
-        if tokens.marks(taken) != tuple(range(4)):
+        if self.ends == [None, None] and tokens.marks(taken) != tuple(range(4)):
             raise UserError(
                 f"{name}.source={place} has padding, unknown, start and end elsewhere than in its first four tokens: name the "
                 "file of a run of translation"
             )
         return taken
+
+    @property
+    def marks(self) -> tuple[int, ...]:
+        """Of the target: the tokens for padding, what is unknown, start and end."""
+        own = tokens.marks(self.tokenizers[1])
+        ends = (mine if given is None else int(given) for mine, given in zip(own[2:], self.ends, strict=True))
+        return (*own[:2], *ends)
 
     def dataset(self, split: str) -> Dataset:
         return StoredPairs(self.sets[split])
@@ -278,6 +289,8 @@ class PairData(SequenceData):
 
     def _encode(self, side: int, texts: PairTexts) -> list[list[int]]:
         rows = tokens.encode(self.tokenizers[side], texts[side] if side else self._sources(texts.source))
+        if side:  # the end comes with the batch
+            rows = [row[:-1] if row and row[-1] == self.marks[3] else row for row in rows]
         for row, place in zip(rows, texts.places, strict=True):
             if not row:
                 raise UserError(f"{place}: nothing of the {self.languages[side]} side is a token: mend or remove it")

@@ -20,12 +20,16 @@ class PairStore(NamedTuple):
         source_lengths: (N,) int64, each 1 or more.
         target: (total,) int64, without start and end.
         target_lengths: (N,) int64.
+        start: what a decoder reads first.
+        end: what it is to say last.
     """
 
     source: np.ndarray
     source_lengths: np.ndarray
     target: np.ndarray
     target_lengths: np.ndarray
+    start: int = START
+    end: int = END
 
     @property
     def lengths(self) -> np.ndarray:
@@ -33,11 +37,11 @@ class PairStore(NamedTuple):
         return np.maximum(self.source_lengths, self.target_lengths + 1)
 
     @classmethod
-    def of(cls, source: list[list[int]], target: list[list[int]]) -> PairStore:
+    def of(cls, source: list[list[int]], target: list[list[int]], start: int = START, end: int = END) -> PairStore:
         """From one list of tokens a sentence."""
         columns = [(np.fromiter((t for row in side for t in row), np.int64), np.array([len(row) for row in side], np.int64))
                    for side in (source, target)]  # fmt: skip
-        return cls(*columns[0], *columns[1])
+        return cls(*columns[0], *columns[1], start, end)
 
 
 class StoredPairs(Dataset):
@@ -57,9 +61,9 @@ class StoredPairs(Dataset):
         some = store.target_lengths[rows]
         target, inside = _padded(store.target, self.starts[1][rows], some)
         count = len(rows)
-        read = np.concatenate([np.full((count, 1), START), target], axis=1)
+        read = np.concatenate([np.full((count, 1), store.start), target], axis=1)
         target_with_end = np.concatenate([np.where(inside, target, IGNORED), np.full((count, 1), IGNORED)], axis=1)
-        target_with_end[np.arange(count), some] = END
+        target_with_end[np.arange(count), some] = store.end
         pairs = Pairs(
             Sequences(torch.from_numpy(source), torch.from_numpy(store.source_lengths[rows])),
             Sequences(torch.from_numpy(read), torch.from_numpy(some + 1)),

@@ -1,4 +1,4 @@
-"""Any encoder or decoder of `transformers`, by the name of its family."""
+"""Any encoder, decoder or encoder-decoder of `transformers`, by the name of its family."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from torch import nn
 from experiments.batches import END, PADDING, START, UNKNOWN
 from experiments.models.library.language_decoders import DECODERS, Decoder
 from experiments.models.library.language_encoders import Encoder
+from experiments.models.library.language_translators import LIKE_T5, EncoderDecoder
 
 
 def language_model(
     vocabulary: int,
     num_classes: int = 2,
+    target_vocabulary: int | None = None,
+    one_vocabulary: bool = False,
     *,
     every_step: bool = False,
     masked: bool = False,
@@ -29,11 +32,19 @@ def language_model(
     pooling: str,
     settings: Mapping[str, Any],
 ) -> nn.Module:
-    """Return a `Decoder` where the family is one of those, else an `Encoder`; the keys are theirs.
+    """Return an `EncoderDecoder` for pairs, a `Decoder` where the family is one of those, else an `Encoder`; the keys are
+    theirs.
 
     Raises:
-        ValueError: as these do, and when a decoder is asked for masked words.
+        ValueError: as these do, when a decoder is asked for masked words, and when T5 is asked for labels.
     """
+    if target_vocabulary is not None:
+        return EncoderDecoder(
+            vocabulary, target_vocabulary, one_vocabulary, name=str(name), size=size, layers=layers, heads=heads, inner=inner,
+            positions=positions, dropout=dropout, settings=settings,
+        )  # fmt: skip
+    if name in LIKE_T5:
+        raise ValueError(f"model.name={name} turns texts into texts: take data=pairs, or model.name=bert for labels")
     common: dict[str, Any] = {
         "every_step": every_step,
         "marks": marks,

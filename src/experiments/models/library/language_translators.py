@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from experiments.batches import END, PADDING, START, Decoding, Pairs, Sequences
 from experiments.models.library.language_families import library
-from experiments.models.stages import one_of, tensors
+from experiments.models.stages import tensors
 from experiments.models.translator import Translator, TranslatorDecoder
 
 LIKE_T5, LIKE_BART = ("t5", "mt5"), ("bart", "mbart", "marian")
@@ -108,6 +108,20 @@ def _tensors(cache: Any) -> tuple[Tensor, ...]:
     return tuple(tensor for layer in cache.layers for tensor in (layer.keys, layer.values))
 
 
+class WordScores(nn.Module):
+    """The library's head with what it adds to each word's score: vectors (B, T, size) -> (B, T, target_vocabulary)."""
+
+    final_logits_bias: Tensor
+
+    def __init__(self, net: Any) -> None:
+        super().__init__()
+        self.weight = net.lm_head.weight
+        self.register_buffer("final_logits_bias", net.final_logits_bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.weight) + self.final_logits_bias
+
+
 class EncoderDecoder(Translator):
     """Stages `encoder`, `decoder`, `head`: `Pairs` -> (B, T, target_vocabulary); the table of tokens is in all three.
 
@@ -116,7 +130,7 @@ class EncoderDecoder(Translator):
         target_vocabulary: the same.
         one_vocabulary: whether both languages have the same tokens.
         name: t5, mt5, bart, mbart or marian.
-        size: length of a token's vector.
+        size: length of a token's vector; None here and below leaves it to the library.
         layers: of the encoder and of the decoder.
         heads: of the attention.
         inner: units of the feed-forward blocks.
@@ -128,6 +142,7 @@ class EncoderDecoder(Translator):
         config: the library's configuration.
         library_kind: the class of the library's network that the layers come from.
         published_names: the name here of each of the library's tensors.
+        computed_names: those of the library's that its files leave out.
 
     Raises:
         ValueError: when the languages have two vocabularies, the library is not installed or refuses a value.
@@ -140,23 +155,26 @@ class EncoderDecoder(Translator):
         one_vocabulary: bool = False,
         *,
         name: str,
-        size: int,
-        layers: int,
-        heads: int,
-        inner: int,
-        positions: int,
-        dropout: float,
+        size: int | None,
+        layers: int | None,
+        heads: int | None,
+        inner: int | None,
+        positions: int | None,
+        dropout: float | None,
         settings: Mapping[str, Any],
     ) -> None:
-        one_of("name", name, (*LIKE_T5, *LIKE_BART))
-        if heads < 1 or size % heads:
+        if name not in (*LIKE_T5, *LIKE_BART):
+            known = ", ".join((*LIKE_T5, *LIKE_BART))
+            raise ValueError(f"model.name={name} is no encoder-decoder, as pairs need one: take one of {known}")
+        if size is not None and heads is not None and (heads < 1 or size % heads):
             raise ValueError(f"model.heads={heads} must divide model.size={size}: try model.heads=2 model.size=128")
         if not one_vocabulary:
             raise ValueError(f"model.name={name} has one table for both languages: set data.tokenizers.shared=true")
         keys: dict[str, Any] = {"d_model": size}
         if name in LIKE_T5:
             keys |= {"num_layers": layers, "num_decoder_layers": layers, "num_heads": heads}
-            keys |= {"d_ff": inner, "d_kv": size // heads, "dropout_rate": dropout}
+            keys |= {"d_ff": inner, "dropout_rate": dropout}
+            keys["d_kv"] = None if size is None or heads is None else size // heads
         else:
             keys |= {"max_position_embeddings": positions, "dropout": dropout}
             for side in ("encoder", "decoder"):
@@ -167,18 +185,22 @@ class EncoderDecoder(Translator):
         if name in LIKE_T5:
             ends.pop("bos_token_id")
         try:
-            config = transformers.AutoConfig.for_model(name, **{"vocab_size": vocabulary, **ends, **keys, **settings})
+            stated = {"vocab_size": vocabulary, **ends, **keys, **settings}
+            config = transformers.AutoConfig.for_model(
+                name, **{key: value for key, value in stated.items() if value is not None}
+            )
         except Exception as error:
             raise ValueError(f"model.settings: transformers refuses them for {name}: {error}") from error
         net = transformers.AutoModelForSeq2SeqLM.from_config(config)
-        scale = size**-0.5 if getattr(config, "scale_decoder_outputs", False) else 1.0
+        scale = config.d_model**-0.5 if getattr(config, "scale_decoder_outputs", False) else 1.0
         encoder, decoder = (getattr(net.base_model, side) for side in ("encoder", "decoder"))
         stages: OrderedDict[str, nn.Module] = OrderedDict(
             encoder=EncoderStage(encoder),  # source: (B, S, size)
             decoder=DecoderStage(decoder, scale),  # (B, T, size)
-            head=net.lm_head,  # (B, T, target_vocabulary)
+            head=net.lm_head if name in LIKE_T5 else WordScores(net),  # (B, T, target_vocabulary)
         )
         super().__init__(stages)
         ours = {id(tensor): key for key, tensor in self.state_dict(keep_vars=True).items()}
         self.published_names = {key: ours[id(tensor)] for key, tensor in tensors(net).items() if id(tensor) in ours}
         self.config, self.library_kind, self.makes_words = config, type(net), True
+        self.computed_names = tuple(net._keys_to_ignore_on_load_missing or ())  # as Marian's positions

@@ -39,6 +39,7 @@ def beam_search(
     longest: Tensor,
     best: int = 1,
     never: tuple[int, ...] = NEVER,
+    start: int = START,
     end: int = END,
 ) -> list[list[Hypothesis]]:
     """Return the best translations of each sentence, best first.
@@ -54,6 +55,7 @@ def beam_search(
         longest: (B,) int64, tokens that a translation has at most, without its end; 1 or more.
         best: how many are wanted, at most `beams`.
         never: tokens that are not said.
+        start: the token that a model reads first.
         end: the token that ends a sentence; -1 where none does.
     """
     count, device = len(source.values), source.values.device
@@ -63,7 +65,7 @@ def beam_search(
     # At first all beams of a sentence are the same, so one alone counts.
     scores = torch.full((count, beams), -torch.inf, device=device)
     scores[:, 0] = 0.0
-    words = torch.full((count * beams,), START, device=device)
+    words = torch.full((count * beams,), start, device=device)
     written = torch.zeros(count, beams, 0, dtype=torch.long, device=device)
     limits = longest.tolist()
     unsaid = torch.tensor(never, dtype=torch.long, device=device)
