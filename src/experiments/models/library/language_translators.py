@@ -164,8 +164,8 @@ class EncoderDecoder(Translator):
         settings: Mapping[str, Any],
     ) -> None:
         if name not in (*LIKE_T5, *LIKE_BART):
-            known = ", ".join((*LIKE_T5, *LIKE_BART))
-            raise ValueError(f"model.name={name} is no encoder-decoder, as pairs need one: take one of {known}")
+            families = ", ".join((*LIKE_T5, *LIKE_BART))
+            raise ValueError(f"model.name={name} is no encoder-decoder, as pairs need one: take one of {families}")
         if size is not None and heads is not None and (heads < 1 or size % heads):
             raise ValueError(f"model.heads={heads} must divide model.size={size}: try model.heads=2 model.size=128")
         if not one_vocabulary:
@@ -203,4 +203,5 @@ class EncoderDecoder(Translator):
         ours = {id(tensor): key for key, tensor in self.state_dict(keep_vars=True).items()}
         self.published_names = {key: ours[id(tensor)] for key, tensor in tensors(net).items() if id(tensor) in ours}
         self.config, self.library_kind, self.makes_words = config, type(net), True
-        self.computed_names = tuple(net._keys_to_ignore_on_load_missing or ())  # as Marian's positions
+        fixed = (key for key, parameter in net.named_parameters() if not parameter.requires_grad)  # Marian's positions
+        self.computed_names = (*fixed, "final_logits_bias")
