@@ -251,12 +251,16 @@ def test_coco_with_gaps_crowds_and_masks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda c: c["annotations"].append(c["annotations"][0]), "two of id 1 as annotation"),
-        (lambda c: c["images"].append(c["images"][0]), "two of id 10 as image"),
+        (lambda c: c["annotations"].append(c["annotations"][0]), "two annotations with the id 1"),
+        (lambda c: c["images"].append(c["images"][0]), "two images with the id 10"),
         (lambda c: c["annotations"][0].update(image_id=99), "image 99"),
         (lambda c: c["annotations"][0].update(category_id=5), "category 5"),
         (lambda c: c["images"][1].update(file_name="lost.png"), r"lost\.png"),
         (lambda c: c["annotations"][0].update(segmentation=[[1, 1, 5, 5]]), "under three points"),
+        (
+            lambda c: c["annotations"][0].update(segmentation={"size": [7, 8], "counts": [0, 56]}),
+            "run lengths of 8×7 in an",
+        ),
         (lambda c: c["annotations"][0].update(bbox=[1, 2, 3]), "bbox"),
         (lambda c: c["categories"].append({"id": 9, "name": "hut"}), "one name"),
         (lambda c: c.pop("categories"), "not in COCO's form"),
@@ -427,6 +431,9 @@ def test_yolo_parts_that_the_yaml_file_leaves_out(tmp_path: Path) -> None:
         yolo_split(tmp_path / "images" / name, tmp_path / "labels" / name, count)
     (tmp_path / "data.yaml").write_text("names: [cat]\ntrain: images/train\nval: images/val\ntest:\n")
     assert sizes(YOLO(root=str(tmp_path), unannotated="empty", **KEYS)) == [5, 3, 2]
+    (tmp_path / "data.yaml").write_text("names: [cat]\nnc: 2\n")
+    with pytest.raises(UserError, match="states nc=2 and 1 names"):
+        sizes(YOLO(root=str(tmp_path), unannotated="empty", **KEYS))
 
 
 def test_voc_parts_by_other_usual_names(tmp_path: Path) -> None:

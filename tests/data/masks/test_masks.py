@@ -232,6 +232,7 @@ def test_run_lengths_are_pycocotools_s() -> None:
         ),
         ({"categories": [{"id": 3, "name": "dog"}, {"id": 3, "name": "cat"}]}, ["two categories with the id 3"]),
         ({"categories": [{"id": 3, "name": "dog"}, {"id": 9, "name": "dog"}]}, ["two categories of one name"]),
+        ({"images": [{"id": 1, "file_name": "1.png"}], "annotations": []}, ["height and width of the image 1"]),
         (
             {"images": [{"id": 1, "file_name": "none.png", "height": 2, "width": 2}], "annotations": []},
             ["none.png", "missing"],
@@ -251,6 +252,26 @@ def test_bad_outlines_may_be_dropped(tmp_path: Path, caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.WARNING):
         ready(CocoMasks, tmp_path, bad="drop")
     assert "1 outline" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("file", "images"), [("annotations/instances.json", "images"), ("train/_annotations.coco.json", "train")]
+)
+def test_coco_files_of_several_layouts(tmp_path: Path, file: str, images: str) -> None:
+    coco_file(tmp_path)
+    (tmp_path / "images").rename(tmp_path / images)
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / "instances.json").rename(tmp_path / file)
+    assert ready(CocoMasks, tmp_path).spec.classes == ("background", "dog", "cat")
+
+
+def test_masks_saved_with_losses_are_no_classes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        save(tmp_path / "images" / f"{number}.png", np.full((16, 16, 3), 50, np.uint8))
+        save(tmp_path / "masks" / f"{number}.jpg", rng.integers(0, 3, (16, 16), dtype=np.uint8) * 100)
+    with pytest.raises(UserError, match=r"0\.jpg is saved with losses \(JPEG\).*PNG"):
+        ready(MaskFolder, tmp_path)
 
 
 def test_colours_and_other_values(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def _by_id(rows: list[Any], file: Path, kind: str) -> dict[Any, Any]:
         if number is None:
             raise UserError(f"{file} has a {kind} without id: give it one")
         if number in by_id:
-            raise UserError(f"{file} has two of id {number} as {kind}: give each its own")
+            raise UserError(f"{file} has two {kind}s with the id {number}: give each its own")
         by_id[number] = row
     return by_id
 

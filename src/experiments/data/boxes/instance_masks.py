@@ -46,12 +46,21 @@ class Polygons:
 
 @dataclass(frozen=True)
 class Runs:
-    """Lengths of runs of outside and inside, taking turns, down the columns; or COCO's text for that."""
+    """Lengths of runs of outside and inside, taking turns, down the columns; or COCO's text for that.
+
+    Attributes:
+        size: height and width that they are stated to be of.
+        counts: the lengths.
+        image: height and width that the image is stated to have; 0 where nothing is.
+    """
 
     size: tuple[int, int]
     counts: tuple[int, ...] | str
+    image: tuple[int, int] = (0, 0)
 
     def fault(self) -> str | None:
+        if all(self.image) and self.size != self.image:
+            return f"has run lengths of {self.size[1]}×{self.size[0]} in an image of {self.image[1]}×{self.image[0]}"
         if not isinstance(self.counts, str) and sum(self.counts) != self.size[0] * self.size[1]:
             return f"has run lengths of {sum(self.counts)} pixels for {self.size[1]}×{self.size[0]}"
         return None
@@ -157,7 +166,7 @@ def of_coco(written: object, size: tuple[int, int]) -> Mask | None:
     if isinstance(written, dict) and "counts" in written:
         counts = written["counts"]
         given = tuple(int(side) for side in written.get("size", size))
-        return Runs((given[0], given[1]), counts if isinstance(counts, str) else tuple(map(int, counts)))
+        return Runs((given[0], given[1]), counts if isinstance(counts, str) else tuple(map(int, counts)), size)
     if isinstance(written, Sequence) and not isinstance(written, str) and written:
         parts = written if isinstance(written[0], Sequence) else [written]
         return Polygons(tuple(tuple(map(float, part)) for part in parts))

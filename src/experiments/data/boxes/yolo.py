@@ -107,6 +107,9 @@ def class_names(root: Path) -> dict[int, str] | None:
             raise UserError(f"names of the YAML file in {root} has the number {twice} twice: give each class its own")
         return _different({int(key): str(stated[key]) for key in sorted(stated, key=int)}, root)
     if isinstance(stated, list):
+        count = _stated(root).get("nc", len(stated))
+        if str(count) != str(len(stated)):
+            raise UserError(f"the YAML file in {root} states nc={count} and {len(stated)} names: make them alike")
         return _different(dict(enumerate(map(str, stated))), root)
     if stated:
         raise UserError(f"names of the YAML file in {root} is {str(stated)[:40]!r}: give a list of class names")

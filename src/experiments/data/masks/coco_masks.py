@@ -23,11 +23,23 @@ BACKGROUND = "background"
 FILES = {
     "train": (
         ("annotations/instances_train2017.json", "train2017"),
+        ("annotations/instances_train.json", "train"),
+        ("train/_annotations.coco.json", "train"),
         ("train.json", "train"),
+        ("annotations/instances.json", "images"),
         ("instances.json", "images"),
     ),
-    "validation": (("annotations/instances_val2017.json", "val2017"), ("val.json", "val")),
-    "test": (("test.json", "test"),),
+    "validation": (
+        ("annotations/instances_val2017.json", "val2017"),
+        ("annotations/instances_val.json", "val"),
+        ("valid/_annotations.coco.json", "valid"),
+        ("val.json", "val"),
+    ),
+    "test": (
+        ("annotations/instances_test.json", "test"),
+        ("test/_annotations.coco.json", "test"),
+        ("test.json", "test"),
+    ),
 }
 
 
@@ -98,6 +110,7 @@ class CocoMasks(MaskData):
             key: kept.index(category["name"]) + 1 if category["name"] in kept else 0
             for key, category in categories.items()
         }
+        sizes = {key: _stated_size(image, file) for key, image in images.items()}
         outlines: dict[Any, list[tuple[float, int, Any]]] = {key: [] for key in images}
         unique(content["annotations"], "annotations", file)
         for annotation in content["annotations"]:
@@ -112,8 +125,7 @@ class CocoMasks(MaskData):
                 )
             shape = annotation.get("segmentation")
             label = IGNORED if annotation.get("iscrowd") else number[annotation["category_id"]]
-            size = (int(images[annotation["image_id"]]["height"]), int(images[annotation["image_id"]]["width"]))
-            if label and self._drawable(shape, size, where):
+            if label and self._drawable(shape, sizes[annotation["image_id"]], where):
                 outlines[annotation["image_id"]].append((float(annotation.get("area") or 0), label, shape))
         pairs = []
         for key, image in images.items():
@@ -123,12 +135,11 @@ class CocoMasks(MaskData):
             ordered = sorted(
                 outlines[key], key=lambda outline: (outline[1] != IGNORED, -outline[0])
             )  # crowds lie below all
-            size = (int(image["height"]), int(image["width"]))
             pairs.append(
                 Pair(
                     path.name,
                     path,
-                    partial(painted, size, [outline[1:] for outline in ordered]),
+                    partial(painted, sizes[key], [outline[1:] for outline in ordered]),
                     f"the annotation of {path.name}",
                 )
             )
@@ -179,6 +190,20 @@ def unique(rows: Sequence[Mapping[str, Any]], what: str, file: Path) -> dict[Any
             raise UserError(f"{file} has {problem}: give each one of its own")
         by_id[key] = row
     return by_id
+
+
+def _stated_size(image: Mapping[str, Any], file: Path) -> tuple[int, int]:
+    """Return height and width of an image, as the file states them.
+
+    Raises:
+        UserError: it does not.
+    """
+    try:
+        return int(image["height"]), int(image["width"])
+    except (KeyError, TypeError, ValueError):
+        raise UserError(
+            f"{file} does not state height and width of the image {image.get('id')}, which outlines are drawn on: add them"
+        ) from None
 
 
 def _problem(shape: Any, size: tuple[int, int]) -> str:

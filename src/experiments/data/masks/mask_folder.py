@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 IMAGES = ("images", "image", "imgs", "img", "JPEGImages")
 MASKS = ("masks", "mask", "labels", "label", "annotations", "annot", "SegmentationClass")
 ENDINGS = ("", "_mask", "-mask", "_label", "_labels", "_gt", "_seg", "_L", "_labelIds")
+LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif")
 LOOKED_AT = 200  # training masks whose values decide what the classes are, where nothing says so
 
 
@@ -86,9 +87,16 @@ class MaskFolder(MaskData):
         if not masks_read:
             raise next(result for result in raw if isinstance(result, UserError))
         try:
-            return understood(masks_read, self.classes, None, self.ignore)
+            meaning = understood(masks_read, self.classes, None, self.ignore)
         except UserError as error:
             raise UserError(f"data={self.name}: {error}") from error
+        lossy = next((mask for mask in masks if mask.suffix.lower() in LOSSY), None)
+        if self.classes is None and lossy is not None and len(meaning.classes) > 2:
+            raise UserError(
+                f"{lossy} is saved with losses (JPEG), so that its {len(meaning.classes)} values are no classes: save masks as PNG "
+                "with a value a class"
+            )
+        return meaning
 
 
 def classes_of(meaning: Meaning, path: Path, size: tuple[int, int]) -> np.ndarray:
