@@ -32,6 +32,29 @@ def test_a_stand_in_gives_way_to_the_real_module() -> None:
 
 
 @pytest.mark.slow
+def test_torchmetrics_is_whole_for_whoever_asks() -> None:
+    """What needs a companion is there when it is asked for, however it is asked for, and not before."""
+    output = python(
+        "import sys\n"
+        "from experiments.speedups.lean_imports import import_lightning\n"
+        "import_lightning(lean=False)\n"
+        "import torch, torchmetrics\n"
+        "heavy = ('matplotlib', 'scipy', 'torchvision', 'transformers', 'sklearn')\n"
+        "print([name for name in heavy if name in sys.modules])\n"
+        "metric = torchmetrics.MeanSquaredError()\n"
+        "metric.update(torch.ones(2), torch.zeros(2))\n"
+        "print(type(metric.plot()[0]).__name__)\n"
+        "from torchmetrics.detection import MeanAveragePrecision\n"
+        "from torchmetrics.image import *\n"
+        "print(issubclass(MeanAveragePrecision, torchmetrics.Metric), LearnedPerceptualImagePatchSimilarity.__name__)\n"
+        "print(hasattr(torchmetrics, 'nothing'), torchmetrics.MeanSquaredError is type(metric))\n"
+    )
+    assert output.splitlines() == [
+        "[]", "Figure", "True LearnedPerceptualImagePatchSimilarity", "False True",
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
 def test_lightning_imports_although_its_companions_want_the_compiler() -> None:
     """torchmetrics imports transformers where it is not hidden, and that imports parts of the compiler."""
     output = python(

@@ -3,7 +3,8 @@
 Replaces: what torchmetrics, Lightning and torch.optim import although few runs use it. Private names:
 `torch._dynamo` (a stand-in that gives way to the real module), `RequirementCache.__bool__` of lightning_utilities,
 `__dynamo_disable` and `_use_grad` of torch.optim. Gain: a run of two steps takes half the time
-(`scripts/benchmark.py --only two_steps`). A stand-in that is asked for anything it does not have loads the real module.
+(`scripts/benchmark.py --only two_steps`). A stand-in that is asked for anything it does not have loads the real module,
+and so does a module of torchmetrics that was imported without a companion.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import contextlib
 import functools
 import gc
 import importlib
+import importlib.util
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -26,27 +28,28 @@ _HEAVY = ("torchvision", "scipy", "matplotlib", "transformers", "pandas", "libro
 
 
 def import_lightning(lean: bool = True) -> None:
-    """Imports torch, torchmetrics and Lightning.
+    """Imports torch, torchmetrics and Lightning, without the optional companions of torchmetrics.
 
     Args:
-        lean: hide torchmetrics' optional companions, torch's compiler and what counts operations (it imports triton)
-            while Lightning is imported. All stay importable afterwards; only the metrics that need a companion at
-            import time are missing from torchmetrics' top level. For runs whose classes are all ours.
+        lean: also leave out torch's compiler and what counts operations (it imports triton). Both stay importable
+            afterwards, but Lightning's methods are not marked as not to be compiled: for runs whose classes are all ours.
     """
     if "lightning.pytorch" in sys.modules:
         return
-    lean = lean and speedups.wanted()
+    wanted = speedups.wanted()
     with contextlib.ExitStack() as stack:
         stack.enter_context(no_collection())
         import torch
 
-        if lean:
+        if wanted:
             stack.enter_context(_companions_hidden())
+        if wanted and lean:
             stack.enter_context(_compiler_hidden())
             stack.enter_context(_counter_hidden())
         import lightning.pytorch  # noqa: F401
-    if lean:
+    if wanted and lean:
         _leave_optimizers_uncompiled(torch)
+    if wanted:
         speedups.used("lean_imports")
 
 
@@ -66,27 +69,68 @@ def no_collection() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _companions_hidden() -> Iterator[None]:
-    """Makes the requirement checks that torchmetrics asks say no to the heavy packages."""
+    """Makes the requirement checks that torchmetrics asks say no to the heavy packages, until all is imported.
+
+    A module that was told no is completed when a name is missing in it, or when it asks again.
+    """
     from lightning_utilities.core import imports
 
     cache_bool, package_available = imports.RequirementCache.__bool__, imports.package_available
+    incomplete: set[str] = set()  # modules that were told no
     active = True
 
     def hidden(name: Any) -> bool:
-        return active and str(name).startswith(_HEAVY)
+        if not (active and str(name).startswith(_HEAVY)):
+            return False
+        incomplete.add(_asking(3))
+        return True
 
     def bool_(self: Any) -> bool:
-        return not hidden(self.requirement or self.module) and cache_bool(self)
+        if hidden(self.requirement or self.module):
+            return False
+        if not active and _asking(2) in incomplete:
+            complete(_asking(2))
+        return cache_bool(self)
 
     def available(package_name: str) -> bool:
         return not hidden(package_name) and package_available(package_name)
+
+    def complete(name: str) -> None:
+        incomplete.discard(name)
+        _complete(sys.modules[name])
+
+    def missing(name: str, attribute: str) -> Any:
+        if name not in incomplete or (attribute.startswith("__") and attribute != "__all__"):
+            raise AttributeError(f"module {name!r} has no attribute {attribute!r}", name=attribute, obj=sys.modules[name])
+        complete(name)
+        return getattr(sys.modules[name], attribute)
 
     imports.RequirementCache.__bool__, imports.package_available = bool_, available  # type: ignore[assignment]
     try:
         yield
     finally:
         active = False  # modules keep the name they imported; from now on it answers truly
-        imports.RequirementCache.__bool__, imports.package_available = cache_bool, package_available  # type: ignore[assignment]
+        imports.package_available = package_available
+        incomplete &= {name for name in sys.modules if name.startswith("torchmetrics")}
+        for name in incomplete:
+            vars(sys.modules[name])["__getattr__"] = functools.partial(missing, name)
+            vars(sys.modules[name]).pop("__all__", None)  # `import *` asks for it
+
+
+def _asking(depth: int) -> str:
+    """Return the name of the module whose code asks."""
+    return str(sys._getframe(depth).f_globals.get("__name__"))
+
+
+def _complete(module: ModuleType) -> None:
+    """Gives a module the names that it has when its companions are there; what it has already stays the same object."""
+    spec = module.__spec__
+    assert spec is not None and spec.loader is not None, "torchmetrics is read from files"
+    vars(module).pop("__getattr__", None)
+    whole = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(whole)
+    for name, value in vars(whole).items():
+        vars(module).setdefault(name, value)
 
 
 def _importing_a_submodule() -> bool:

@@ -35,7 +35,7 @@ def modules_of(targets: Sequence[str], more: Sequence[str] = ()) -> list[str]:
 
 
 def all_known(targets: Sequence[str]) -> bool:
-    """Tell whether the classes are all ours or Lightning's, so that its lean import serves."""
+    """Tell whether the classes are all ours or Lightning's, so that torch's compiler can be left out."""
     return all(target.startswith(_KNOWN) for target in targets)
 
 
