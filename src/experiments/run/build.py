@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,9 @@ def build_model(config: DictConfig, spec: Any) -> Any:
     source = config.model.get("source")
     folder_hint = {"source": str(published_folder(source))} if source and hub_name(source, config.model) else {}
     given = spec.inputs | hints(config.model, spec) | asked(config.task, spec) | folder_hint
-    with require_model_memory(config):
-        model = make(config.model, **given)
+    build = partial(make, config.model, **given)
+    with require_model_memory(config, build):
+        model = build()
     from torch.nn.parameter import is_lazy
 
     if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):

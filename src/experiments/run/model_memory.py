@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from omegaconf import DictConfig
@@ -12,13 +12,19 @@ from omegaconf import DictConfig
 from experiments.errors import UserError
 from experiments.system.memory import require_memory, total_memory
 
+_LARGE = 1 << 29  # bytes of weights that take seconds to fill with first values
+
 
 @contextmanager
-def require_model_memory(config: DictConfig) -> Iterator[None]:
+def require_model_memory(config: DictConfig, build: Callable[[], Any] | None = None) -> Iterator[None]:
     """Refuse a network that is built inside, where its weights, gradients and the optimizer's state cannot fit.
 
     Each parameter counts from its registration, which comes before its first values: memory that nothing was written to costs
-    nothing.
+    nothing. Where those so far are large, `build` is called once more on torch's meta device, which counts them all at once.
+
+    Args:
+        config: of the run.
+        build: what is called inside.
 
     Raises:
         UserError: with the number of parameters so far.
@@ -38,8 +44,15 @@ def require_model_memory(config: DictConfig) -> Iterator[None]:
         seen.add(id(parameter))
         counted["parameters"] += parameter.numel()
         counted["bytes"] += parameter.numel() * parameter.element_size()
-        what = f"{_name(config)} has {counted['parameters']:,} parameters or more, which in training"
-        require_memory(copies * counted["bytes"], what, "take a smaller one")
+        require(counted["parameters"], counted["bytes"], " or more")
+        nonlocal build
+        if counted["bytes"] > _LARGE and build is not None:
+            ahead, build = build, None
+            require(*_size_of(ahead), "")
+
+    def require(parameters: int, size: int, more: str) -> None:
+        what = f"{_name(config)} has {parameters:,} parameters{more}, which in training"
+        require_memory(copies * size, what, "take a smaller one")
 
     hook = register_module_parameter_registration_hook(count)
     try:
@@ -55,6 +68,18 @@ def require_model_memory(config: DictConfig) -> Iterator[None]:
         raise UserError(f"{_name(config)} needs more memory than there is: take a smaller one") from error
     finally:
         hook.remove()
+
+
+def _size_of(build: Callable[[], Any]) -> tuple[int, int]:
+    """Return the parameters of a network and their bytes, from a copy without values; none where it cannot be made."""
+    import torch
+
+    before = torch.get_rng_state()
+    parameters: list[Any] = []
+    with suppress(Exception), torch.device("meta"):
+        parameters = list(build().parameters())
+    torch.set_rng_state(before)
+    return sum(each.numel() for each in parameters), sum(each.numel() * each.element_size() for each in parameters)
 
 
 def _copies(config: DictConfig) -> int:

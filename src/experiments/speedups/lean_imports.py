@@ -101,7 +101,9 @@ def _companions_hidden() -> Iterator[None]:
 
     def missing(name: str, attribute: str) -> Any:
         if name not in incomplete or (attribute.startswith("__") and attribute != "__all__"):
-            raise AttributeError(f"module {name!r} has no attribute {attribute!r}", name=attribute, obj=sys.modules[name])
+            raise AttributeError(
+                f"module {name!r} has no attribute {attribute!r}", name=attribute, obj=sys.modules[name]
+            )
         complete(name)
         return getattr(sys.modules[name], attribute)
 
