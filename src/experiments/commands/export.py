@@ -94,7 +94,7 @@ def main(words: list[str]) -> int:
 
 
 def _folder(run: str, to: Path | None) -> int:
-    from experiments.commands.export_folder import export_folder
+    from experiments.commands.export_folder import export_folder, left_out
     from experiments.run.loaded import load
 
     if not (Path(run) / "config.yaml").exists():
@@ -107,6 +107,8 @@ def _folder(run: str, to: Path | None) -> int:
         raise UserError(f"--to {target} cannot be written ({error.strerror}): choose another folder") from error
     print(f"folder     {folder}")
     print(f"agreement  largest difference {difference:.1e}, of the vectors before the pooler on test examples")
+    if left_out(loaded.model):
+        print("left out   the head, which the library's network has not: --format safetensors writes it too")
     return 0
 
 

@@ -69,13 +69,24 @@ def _write(loaded: Loaded, place: Path) -> None:
         net = net.base_model
     transformers.utils.logging.disable_progress_bar()
     net.save_pretrained(place)
-    own = getattr(loaded.reader, "tokenizer", None)
+    reader: Any = loaded.reader
+    pairs = hasattr(reader, "tokenizers")  # both languages have one, as the library's translators do
+    own = reader.tokenizers[0] if pairs else getattr(reader, "tokenizer", None)
     if own is not None:
         from experiments.data.text import tokens
 
         indices = dict(zip(_TOKENS, tokens.marks(own), strict=True)) | {"mask_token": tokens.mask(own)}
+        if pairs:
+            padding, unknown, _, end = loaded.spec.marks
+            indices = {"pad_token": padding, "unk_token": unknown, "eos_token": end}
         words = {name: own.id_to_token(index) for name, index in indices.items() if index is not None and index >= 0}
         transformers.PreTrainedTokenizerFast(tokenizer_object=own, **words).save_pretrained(place)
+
+
+def left_out(model: Any) -> bool:
+    """Tell whether the folder is without the run's head, which the library's network of this kind does not have."""
+    there = any(name.startswith("head.") for name, _ in model.named_parameters())
+    return there and not any(ours.startswith("head.") for ours in model.published_names.values())
 
 
 def _compare(loaded: Loaded, place: Path) -> float:

@@ -53,8 +53,19 @@ class DecoderStage(TranslatorDecoder):
     def forward(self, x: Pairs) -> Tensor:
         return self._vectors(x.target.values, x.source.values, x.source.mask())
 
-    def weights(self, pairs: Pairs) -> Tensor | None:
-        return None
+    def weights(self, pairs: Pairs) -> Tensor:
+        """Of the last layer, the mean over its heads."""
+        library_decoder: Any = self.decoder
+        source = pairs.source
+        library_decoder.set_attn_implementation("eager")  # the fused kernel keeps no weights
+        try:
+            out = library_decoder(
+                input_ids=pairs.target.values, encoder_hidden_states=source.values,
+                encoder_attention_mask=source.mask().long(), use_cache=False, output_attentions=True,
+            )  # fmt: skip
+        finally:
+            library_decoder.set_attn_implementation("sdpa")
+        return out.cross_attentions[-1].mean(1)
 
     def begin(self, source: Sequences) -> Decoding:
         mask = source.mask()
