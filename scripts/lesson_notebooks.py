@@ -67,6 +67,7 @@ def notebook(lesson: dict[str, Any]) -> Notebook:
     for question in lesson["questions"]:
         book.say(question["en"])
         book.code(_typed(question["run"]))
+        book.say(question["answer"]["en"])
     return book
 
 

@@ -1,4 +1,4 @@
-"""Writes the lessons, their notebooks and pictures, the gallery and the page of all keys; or runs their commands, small.
+"""Writes the lessons, their notebooks and pictures, the gallery, the glossary and the page of all keys; or runs their commands, small.
 
 python scripts/lessons.py            # make lessons
 python scripts/lessons.py --keep     # the same without running a command: outputs and pictures stay as they are
@@ -262,7 +262,7 @@ def _page(lesson: dict[str, Any], language: str, shown: list[tuple[str, str, str
     parts.append(f"## {words['questions']}")
     parts.append(
         "\n\n".join(
-            f"{place}. {question[language]}\n\n    ```\n    {question['run']}\n    ```"
+            f"{place}. {question[language]}\n\n    ```\n    {question['run']}\n    ```\n\n    {question['answer'][language]}"
             for place, question in enumerate(lesson["questions"], 1)
         )
     )
@@ -323,6 +323,9 @@ def main() -> int:
         failed = check()
         print(f"{failed} commands failed" if failed else "every command of the lessons runs")
         return int(failed > 0)
+    from experiments.config.glossary import glossary_page
+
+    (DOCS / "glossary.md").write_text(glossary_page(), encoding="utf-8")
     write_keys()
     if "--keys" not in sys.argv:
         write(keep="--keep" in sys.argv)

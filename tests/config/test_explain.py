@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from experiments.config.comments import comment_of, comments, files_of, with_comments
 from experiments.config.compose import GROUPS, dotted
+from experiments.config.glossary import glossary, glossary_page, glossary_word
 from experiments.config.key_meanings import argument, meaning
 from experiments.config.options import conf_dir, content, defaults_of, option_files
 
@@ -37,6 +38,9 @@ def test_comments_behind_and_above_keys(tmp_path: Path) -> None:
         (["model.hidden", "model=lstm", "data=generated_reviews"], ["units a layer and direction", "128 (model=lstm)"]),
         (["model.hidden"], ["not a key of model=", "model=lstm"]),
         (["hydra.sweep.dir"], ["the folder of a sweep"]),
+        (["hidden", "state"], ["from step to step", "सार", "experiments show rnn"]),
+        (["Feature-Map"], ["one filter", "एक filter का परिणाम", "experiments show convolution"]),
+        (["kernels"], ["filter, kernel", "experiments show convolution"]),
         (["seed", "optimizer.betas"], ["of the first weights", "means of the gradient"]),
     ],
 )
@@ -44,6 +48,16 @@ def test_explain(experiments, words: list[str], said: list[str]) -> None:
     code, output, errors = experiments("explain", *words)
     assert code == 0, errors
     assert all(one in output for one in said), output
+
+
+def test_every_word_of_the_glossary_is_explained_and_on_its_page(experiments) -> None:
+    words = glossary()
+    assert (conf_dir().parent / "docs" / "glossary.md").read_text(encoding="utf-8") == glossary_page()
+    assert [word["term"].lower() for word in words] == sorted(word["term"].lower() for word in words)
+    said = experiments("explain", *(word["term"].replace(" ", "_") for word in words[:6]))
+    assert said[0] == 0 and all(word["hi"] in said[1] for word in words[:6])
+    for word in words:
+        assert glossary_word(word["term"].split(", ")[-1].upper()) == word and word["see"].startswith("experiments ")
 
 
 @pytest.mark.parametrize("words", [[], ["dat.validation"], ["freezing=lorra"]])
@@ -54,7 +68,7 @@ def test_unknown_keys_are_one_sentence(experiments, words: list[str]) -> None:
 
 def test_usual_words_are_answered_with_the_words_here(experiments) -> None:
     assert "freezing=fine_tuning is freezing=none here" in experiments("explain", "freezing=fine_tuning")[2]
-    assert "experiments explain optimizer.lr" in experiments("explain", "learning_rate")[2]
+    assert "experiments explain optimizer.lr" in experiments("explain", "learning_rate")[1]
 
 
 def keys_of(group: str, option: str) -> dict[str, Any]:

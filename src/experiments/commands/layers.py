@@ -130,7 +130,11 @@ def _note(config: Any, spec: Any) -> str:
     choice = "add data=… for others"
     stated = published_fields(config)
     if isinstance(spec, ImageSpec) and stated:
-        return f"For images of {_input(spec)} and {spec.num_classes:,} classes, as published; {choice}."
+        makes = config.model.get("makes") or ()
+        classes = (
+            "" if "image" in ([makes] if isinstance(makes, str) else makes) else f" and {spec.num_classes:,} classes"
+        )
+        return f"For images of {_input(spec)}{classes}, as published; {choice}."
     data = config.run.choices.get("data")
     extra = f" with {spec.vocabulary:,} tokens as published" if "vocabulary" in stated else ""
     return f"For examples such as those of data={data}{extra}; {choice}."

@@ -68,7 +68,7 @@ _WORDS = {
         "experiments show RUN",
     ),
     **_each(
-        "inference prediction predictions probabilities softmax",
+        "inference prediction predictions probabilities",
         "What a trained network says of new examples, with the probability of each class.",
         "experiments predict RUN FILE --top 3",
         "experiments show softmax",

@@ -1,4 +1,4 @@
-"""`experiments explain KEY`: what a key or an option means, its value by default, and what it may be."""
+"""`experiments explain KEY`: what a key, an option or a word of the course means, its value by default, and what it may be."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from experiments.config.command_words import split_words
 from experiments.config.comments import comment_of, comments, files_of
 from experiments.config.compose import GROUPS, compose, dotted
 from experiments.config.course_words import course_word
+from experiments.config.glossary import glossary_word
 from experiments.config.key_meanings import HYDRA_KEYS, meaning, taken
 from experiments.config.options import option_files
 from experiments.config.refusals import OF_ALL
@@ -70,16 +71,27 @@ def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
         return "\n".join([key, *_said(meaning(key, plain)), f"  default   that of {target}; {key}=… sets it"])
     if about_word := course_word(key):
         word, meaning_here, commands = about_word
-        return "\n".join([word.replace("_", " "), f"  {meaning_here}", *(f"    {command}" for command in commands)])
+        hindi = [f"  हिन्दी में: {said['hi']}"] if (said := glossary_word(key)) else []
+        return "\n".join(
+            [word.replace("_", " "), f"  {meaning_here}", *hindi, *(f"    {command}" for command in commands)]
+        )
     if usual := usual_key(key):
         name = usual.split()[-1].partition("=")[0]
         asked = usual if usual.partition("=")[0] in GROUPS and " " not in usual else name
+        if said := glossary_word(key):
+            return f"{_worded(said)}\n    experiments explain {asked}"
         raise UserError(f"{key} is {usual} here: write experiments explain {asked}")
+    if said := glossary_word(key):
+        return _worded(said)
     if reason := not_a_key(key):
         raise UserError(f"{key} is no key and no group: {reason}")
     if (meant := as_option(key, config_dirs)) and not meant.endswith("…"):
         raise UserError(f"{key} is {meant} here: write experiments explain {meant}")
     raise UserError(unknown(key, "no key and no group", key, [*GROUPS, *keys]))
+
+
+def _worded(said: Mapping[str, str]) -> str:
+    return f"{said['term']}\n  {said['en']}\n  हिन्दी में: {said['hi']}\n    {said['see']}"
 
 
 def _said(comment: str) -> list[str]:
@@ -159,7 +171,8 @@ def main(words: list[str]) -> int:
     if not keys or switches:
         raise UserError("explain needs a key: experiments explain data.validation [data=cifar10 …]")
     chosen = [word for word in keys[1:] if "=" in word]
-    if len(asked) > 1 and course_word(" ".join(asked)):  # last layer, transfer learning
-        asked = [" ".join(asked)]
+    whole = " ".join(asked)
+    if len(asked) > 1 and (course_word(whole) or glossary_word(whole)):  # last layer, transfer learning
+        asked = [whole]
     print(fitted("\n\n".join(explain_key(key, chosen, folders) for key in asked)))
     return 0

@@ -66,7 +66,7 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(size, size)
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
-        """Return the mask (B, 1, 1, T) is true where there is a token."""
+        """Mix the values by attention; the mask (B, 1, 1, T) is true where there is a token."""
         query, key, value = (self._split(layer(values)) for layer in (self.query, self.key, self.value))
         share = self.dropout if self.training else 0.0
         mixed = attend(query, key, value, mask, share)

@@ -95,7 +95,7 @@ def plan(nodes: Sequence[Node], only: str | None = None) -> NetworkPlan:
     follows = _followers(kept, sources)
     boxes = {number: _box(kept[number], sources[number]) for number in kept if number not in follows}
     for number, box in boxes.items():
-        box.output = _shape(kept[number].output)
+        box.output = "" if box.lines[0] == ATTENTION else _shape(kept[number].output)  # of attention that of one head
     for number, before in follows.items():
         root = _root(before, follows)
         if type(kept[number].module) is not nn.Identity:

@@ -45,13 +45,14 @@ class Sign:
 
 @dataclass(frozen=True)
 class Curve:
-    """A line through points, with some of them marked; in text it has no place."""
+    """A line, with some points marked, joined where they are a way; in text it has no place."""
 
     x: np.ndarray
     y: np.ndarray
     label: str = ""
     points: Sequence[tuple[float, float]] = ()
     names: tuple[str, str] = ("", "")
+    joined: bool = False
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,7 @@ def _curve(fig: Figure, curve: Curve, left: float, top: float) -> None:
     ax.plot(curve.x, curve.y, color=BLUE, linewidth=2)
     if curve.points:
         x, y = zip(*curve.points, strict=True)
-        ax.plot(x, y, "o-", color="#d55e00", linewidth=1, markersize=7)
+        ax.plot(x, y, "o-" if curve.joined else "o", color="#d55e00", linewidth=1, markersize=7)
     ax.set_title(curve.label, fontsize=TEXT, color=GREY, loc="left")
     ax.set_xlabel(curve.names[0], fontsize=SMALL, color=GREY)
     ax.set_ylabel(curve.names[1], fontsize=SMALL, color=GREY)

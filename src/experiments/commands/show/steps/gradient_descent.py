@@ -64,7 +64,8 @@ def board(options: argparse.Namespace) -> Board:
     reach = max(abs(best - value) for value in way) or 1.0
     line = np.linspace(best - 1.2 * reach, best + 1.2 * reach, 121)
     curve = Curve(
-        line, np.array([((w * x - y) ** 2).mean() for w in line]), "loss by weight", list(zip(way, losses, strict=True)), ("w", "loss")
+        line, np.array([((w * x - y) ** 2).mean() for w in line]), "loss by weight", list(zip(way, losses, strict=True)), ("w", "loss"),
+        joined=True,
     )  # fmt: skip
     names = ["before", *(f"after {number}" for number in range(1, len(way)))]
     table = Grid(list(zip(way, losses, strict=True)), rows=names, columns=("w", "loss"))
