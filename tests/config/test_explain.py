@@ -40,6 +40,8 @@ def test_comments_behind_and_above_keys(tmp_path: Path) -> None:
         (["hydra.sweep.dir"], ["the folder of a sweep"]),
         (["hidden", "state"], ["from step to step", "सार", "experiments show rnn"]),
         (["Feature-Map"], ["one filter", "एक filter का परिणाम", "experiments show convolution"]),
+        (["pretrained"], ["another dataset before", "write experiments explain weights"]),
+        (["loss"], ["What training makes small", "the task brings its loss"]),
         (["kernels"], ["filter, kernel", "experiments show convolution"]),
         (["seed", "optimizer.betas"], ["of the first weights", "means of the gradient"]),
     ],

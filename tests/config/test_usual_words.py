@@ -109,9 +109,7 @@ def test_says_what_to_type(experiments, words: str, said: str) -> None:
         ),
         ("model=lenet5 data=digits", "write experiments train model=lenet5 data=digits"),
         ("--gpu", "write experiments train trainer=gpu"),
-        ("explain pretrained", "write experiments explain weights"),
         ("draw resnet18", "name the folder of a run, or model=resnet18"),
-        ("explain loss", "the task brings its loss"),
         ("explain patience", "write experiments explain callbacks.early_stopping.patience"),
     ],
 )

@@ -79,11 +79,12 @@ def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
         name = usual.split()[-1].partition("=")[0]
         asked = usual if usual.partition("=")[0] in GROUPS and " " not in usual else name
         if said := glossary_word(key):
-            return f"{_worded(said)}\n    experiments explain {asked}"
+            return f"{_worded(said)}\n  {key} is {usual} here: write experiments explain {asked}"
         raise UserError(f"{key} is {usual} here: write experiments explain {asked}")
+    reason = not_a_key(key)
     if said := glossary_word(key):
-        return _worded(said)
-    if reason := not_a_key(key):
+        return _worded(said) + (f"\n  {key} is no key: {reason}" if reason else "")
+    if reason:
         raise UserError(f"{key} is no key and no group: {reason}")
     if (meant := as_option(key, config_dirs)) and not meant.endswith("…"):
         raise UserError(f"{key} is {meant} here: write experiments explain {meant}")

@@ -48,10 +48,17 @@ def legible(drawn: NetworkPlan, fits: Callable[[NetworkPlan], bool]) -> tuple[Ne
         )
         levels[place] += 1
         coarse = _folded(drawn, levels)
+    without_place: set[str] = (
+        set()
+    )  # kinds of blocks: of equal ones the first are drawn in full, not one here and one there
     for place in range(len(levels)):  # what was folded early may have its place since a larger one was
-        while levels[place]:
+        kinds = {kind for number in drawn.panels[place].boxes for kind in drawn.nodes[number].block_kinds[-1:]} - {
+            *_PLAIN
+        }
+        while levels[place] and not kinds & without_place:
             finer = _folded(drawn, [level - (index == place) for index, level in enumerate(levels)])
             if not fits(finer):
+                without_place |= kinds
                 break
             coarse = finer
             levels[place] -= 1
