@@ -71,19 +71,19 @@ def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
         return "\n".join([key, *_said(meaning(key, plain)), f"  default   that of {target}; {key}=… sets it"])
     if about_word := course_word(key):
         word, meaning_here, commands = about_word
-        hindi = [f"  हिन्दी में: {said['hi']}"] if (said := glossary_word(key)) else []
+        hindi = [f"  हिन्दी में: {entry['hi']}"] if (entry := glossary_word(key)) else []
         return "\n".join(
             [word.replace("_", " "), f"  {meaning_here}", *hindi, *(f"    {command}" for command in commands)]
         )
     if usual := usual_key(key):
         name = usual.split()[-1].partition("=")[0]
         asked = usual if usual.partition("=")[0] in GROUPS and " " not in usual else name
-        if said := glossary_word(key):
-            return f"{_worded(said)}\n  {key} is {usual} here: write experiments explain {asked}"
+        if entry := glossary_word(key):
+            return f"{_worded(entry)}\n  {key} is {usual} here: write experiments explain {asked}"
         raise UserError(f"{key} is {usual} here: write experiments explain {asked}")
     reason = not_a_key(key)
-    if said := glossary_word(key):
-        return _worded(said) + (f"\n  {key} is no key: {reason}" if reason else "")
+    if entry := glossary_word(key):
+        return _worded(entry) + (f"\n  {key} is no key: {reason}" if reason else "")
     if reason:
         raise UserError(f"{key} is no key and no group: {reason}")
     if (meant := as_option(key, config_dirs)) and not meant.endswith("…"):
@@ -91,8 +91,8 @@ def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
     raise UserError(unknown(key, "no key and no group", key, [*GROUPS, *keys]))
 
 
-def _worded(said: Mapping[str, str]) -> str:
-    return f"{said['term']}\n  {said['en']}\n  हिन्दी में: {said['hi']}\n    {said['see']}"
+def _worded(entry: Mapping[str, str]) -> str:
+    return f"{entry['term']}\n  {entry['en']}\n  हिन्दी में: {entry['hi']}\n    {entry['see']}"
 
 
 def _said(comment: str) -> list[str]:
@@ -153,7 +153,7 @@ def _option(group: str, option: str, config_dirs: Sequence[str]) -> str:
 
 
 def _in_the_config(group: str, option: str, seen: Mapping[str, str], config_dirs: Sequence[str]) -> dict[str, str]:
-    """Return what is said of the keys of an option, in their order, and what their classes say of those without a comment."""
+    """Return what is entry of the keys of an option, in their order, and what their classes say of those without a comment."""
     plain: dict[str, Any]
     plain = OmegaConf.to_container(compose([f"{group}={option}"], config_dirs, whole=False))  # type: ignore[assignment]
     by_key = {}

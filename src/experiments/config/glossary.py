@@ -15,20 +15,20 @@ def glossary() -> tuple[dict[str, str], ...]:
 
 
 def glossary_word(word: str) -> dict[str, str] | None:
-    """Return what is said of a word, whatever its capitals and hyphens and in the plural too; None where it is not there."""
+    """Return what is entry of a word, whatever its capitals and hyphens and in the plural too; None where it is not there."""
     asked = _plain(word)
-    for said in glossary():
-        terms = [_plain(term) for term in said["term"].split(", ")]
+    for entry in glossary():
+        terms = [_plain(term) for term in entry["term"].split(", ")]
         if asked in terms or asked.removesuffix("s") in terms:
-            return said
+            return entry
     return None
 
 
 def glossary_page() -> str:
     """Return docs/glossary.md."""
     rows = [
-        f"| {said['term']} | {said['hi']} | {said['en']} | `{said['see'].replace('|', chr(92) + '|')}` |"
-        for said in glossary()
+        f"| {entry['term']} | {entry['hi']} | {entry['en']} | `{entry['see'].replace('|', chr(92) + '|')}` |"
+        for entry in glossary()
     ]
     return "\n".join(
         [
