@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
@@ -110,6 +112,18 @@ def test_what_is_refused() -> None:
         Decoder(99, 3, name="bert", settings={}, **TINY)
     with pytest.raises(ValueError, match=r"sees no later words.*bert"):
         language_model(99, 99, every_step=True, masked=True, name="gpt2", pooling="first", settings={}, **TINY)
+
+
+def test_sentences_beyond_the_positions_are_cut_and_counted(experiments, tmp_path, caplog) -> None:
+    words = ["data=generated_pairs", "data.count=100", "model=bart_tiny", "model.positions=6", "model.size=16"]
+    code, _, errors = experiments(
+        "train", *words, "logger=none", "callbacks=none", "trainer=quick", "hydra.run.dir=run"
+    )
+    assert code == 0, errors
+    assert "sentences of more than 6 tokens were cut" in caplog.text
+    assert json.loads((tmp_path / "run" / "record.json").read_text())["data"]["cut"] > 0
+    code, _, errors = experiments("predict", "run", "the old cat sees a dog " * 20)
+    assert code == 0, errors
 
 
 @pytest.mark.parametrize("command", ["check", "train"])

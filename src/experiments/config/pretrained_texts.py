@@ -73,7 +73,17 @@ def _take_length(config: Any, longest: int | None) -> None:
         UserError: when longer texts are asked for.
     """
     data, name = config["data"], config["run"]["choices"].get("model")
-    if longest is None or "max_length" not in data:
+    if longest is None:
+        return
+    if "cut" in data:  # of pairs, whose max_length is about training alone
+        if data["cut"] is None:
+            data["cut"] = longest
+        elif isinstance(data["cut"], int) and data["cut"] > longest:
+            raise UserError(
+                f"data.cut={data['cut']} is more than the {longest} tokens that model={name} has positions for: set data.cut={longest}"
+            )
+        return
+    if "max_length" not in data:
         return
     if data["max_length"] is None:
         data["max_length"] = longest

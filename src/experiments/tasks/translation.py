@@ -206,6 +206,9 @@ class Translation(Task):
         """Return the best translations of each source sentence (B, S), best first."""
         search = search or self.search
         longest = (source.lengths * search.longest_ratio).long() + 10
+        sees = getattr(self.model, "positions", None)
+        if sees is not None:
+            longest = longest.clamp(max=sees)
         _, _, start, end = self.spec.marks
         return beam_search(
             self.model, source, beams=search.beams, penalty=search.length_penalty, longest=longest, best=best,

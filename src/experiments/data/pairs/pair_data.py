@@ -56,6 +56,8 @@ class PairData(SequenceData):
             one by the source's keys serves both; and the numbers of the tokens `start`, which a decoder reads first, and
             `end`, None for the tokenizer's own.
         max_length: training pairs with more tokens on a side are left out and counted; None: none.
+        cut: tokens that a sentence of any split has at most, with those around it; the end of a longer one is left away, and
+            counted. None: any number.
         empty: error, or drop: what happens to a pair with an empty side.
         validation: share or count held out from the training pairs where the dataset has no validation split.
         test: likewise for the test split; None where the dataset always has one.
@@ -91,6 +93,7 @@ class PairData(SequenceData):
         seed: int,
         split_seed: int = 0,
         prefix: str = "",
+        cut: int | None = None,
     ) -> None:
         super().__init__(batch_size=batch_size, max_tokens=max_tokens, bucket=bucket, workers=workers, seed=seed)
         self.rules = [tokens.Rule.of(tokenizers[side], f"data.tokenizers.{side}") for side in ("source", "target")]
@@ -107,7 +110,9 @@ class PairData(SequenceData):
                 check_amount(f"data.{key}", amount, whole=False)
         if limit is not None:
             check_amount("data.limit", limit, whole=True)
-        self.max_length, self.empty, self.limit = max_length, empty, limit
+        if cut is not None and cut < 4:
+            raise UserError(f"data.cut={cut} must be 4 or more: try data.cut=128")
+        self.max_length, self.empty, self.limit, self.longest = max_length, empty, limit, cut
         self.amounts = {"test": test, "validation": validation}
         self.split_seed = split_seed
         self.prefix = f"{prefix.strip()} " if prefix and prefix.strip() else ""
@@ -133,10 +138,14 @@ class PairData(SequenceData):
             if not by_split[split].source:
                 raise UserError(f"{self.name}: the {split} split is empty, and needs at least one pair: hold out less.")
         self.texts = by_split
-        counts["too_long"] = 0
+        counts |= {"too_long": 0, "cut": 0}
         unknown = []
         for split in SPLITS:
-            sides = [self._encode(side, by_split[split]) for side in (0, 1)]
+            sides = []
+            for side in (0, 1):
+                rows, shortened = self._encode(side, by_split[split])
+                sides.append(rows)
+                counts["cut"] += shortened
             if split == "train" and self.max_length is not None:
                 fit = [
                     row for row, pair in enumerate(zip(*sides, strict=True)) if max(map(len, pair)) <= self.max_length
@@ -183,6 +192,8 @@ class PairData(SequenceData):
         ):
             if counts[key]:
                 log.warning("%s: %d pairs were left out: they %s.", self.name, counts[key], why)
+        if counts["cut"]:
+            log.warning("%s: sentences of more than %d tokens were cut: %d.", self.name, self.longest, counts["cut"])
 
     @property
     def tokenizers(self) -> list[Any]:
@@ -237,9 +248,11 @@ class PairData(SequenceData):
         for number, text in enumerate(texts, 1):
             if is_blank(text):
                 raise UserError(f"sentence {number} is empty: give a sentence with a word in it")
-        return NewSentences(
-            pad(tokens.encode(self.tokenizers[0], self._sources(texts))), list(texts), self.decode, self.pieces
-        )
+        read = self._sources(texts)
+        rows, shortened = self._cut(read, tokens.encode(self.tokenizers[0], read))
+        if shortened:
+            log.warning("sentences of more than %d tokens were cut: %d.", self.longest, shortened)
+        return NewSentences(pad(rows), list(texts), self.decode, self.pieces)
 
     def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """Target tokens as text; words are put together by spaces, but signs follow them as they do in writing."""
@@ -287,11 +300,22 @@ class PairData(SequenceData):
         """Source texts as the model reads them, with the prefix before each."""
         return [f"{self.prefix}{text}" for text in texts]
 
-    def _encode(self, side: int, texts: PairTexts) -> list[list[int]]:
-        rows = tokens.encode(self.tokenizers[side], texts[side] if side else self._sources(texts.source))
+    def _cut(self, texts: Sequence[str], rows: list[list[int]]) -> tuple[list[list[int]], int]:
+        """Rows of source tokens that are no longer than `cut`, and how many were."""
+        return tokens.cut(self.tokenizers[0], texts, rows, self.longest)
+
+    def _encode(self, side: int, texts: PairTexts) -> tuple[list[list[int]], int]:
+        """Return the tokens of one side, and how many sentences were cut."""
+        read = list(texts.target) if side else self._sources(texts.source)
+        rows, shortened = tokens.encode(self.tokenizers[side], read), 0
         if side:  # the end comes with the batch
             rows = [row[:-1] if row and row[-1] == self.marks[3] else row for row in rows]
+            if self.longest is not None:
+                shortened = sum(len(row) >= self.longest for row in rows)
+                rows = [row[: self.longest - 1] for row in rows]  # and so does the start
+        else:
+            rows, shortened = self._cut(read, rows)
         for row, place in zip(rows, texts.places, strict=True):
             if not row:
                 raise UserError(f"{place}: nothing of the {self.languages[side]} side is a token: mend or remove it")
-        return rows
+        return rows, shortened

@@ -74,6 +74,8 @@ class Conll(WordData):
         for number, line in enumerate(lines_of(path, self.encoding), 1):
             if line.startswith(_BEGINNING):
                 continue
+            if line.startswith("\t") and line.strip():
+                raise UserError(f"{path}:{number}: the first column is empty: give it a word, or remove the line")
             yield number, [cell for cell in line.split("\t") if cell.strip()] if "\t" in line else line.split()
 
 

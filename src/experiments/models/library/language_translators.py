@@ -151,6 +151,7 @@ class EncoderDecoder(Translator):
 
     Attributes:
         config: the library's configuration.
+        positions: tokens that a sentence has at most, on either side; None for any number.
         library_kind: the class of the library's network that the layers come from.
         published_names: the name here of each of the library's tensors.
         computed_names: those of the library's that its files leave out.
@@ -214,5 +215,6 @@ class EncoderDecoder(Translator):
         ours = {id(tensor): key for key, tensor in self.state_dict(keep_vars=True).items()}
         self.published_names = {key: ours[id(tensor)] for key, tensor in tensors(net).items() if id(tensor) in ours}
         self.config, self.library_kind, self.makes_words = config, type(net), True
+        self.positions = config.max_position_embeddings if name in LIKE_BART else None
         fixed = (key for key, parameter in net.named_parameters() if not parameter.requires_grad)  # Marian's positions
         self.computed_names = (*fixed, "final_logits_bias")
