@@ -153,7 +153,7 @@ def _option(group: str, option: str, config_dirs: Sequence[str]) -> str:
 
 
 def _in_the_config(group: str, option: str, seen: Mapping[str, str], config_dirs: Sequence[str]) -> dict[str, str]:
-    """Return what is entry of the keys of an option, in their order, and what their classes say of those without a comment."""
+    """Return what is said of the keys of an option, in their order, and what their classes say of those without a comment."""
     plain: dict[str, Any]
     plain = OmegaConf.to_container(compose([f"{group}={option}"], config_dirs, whole=False))  # type: ignore[assignment]
     by_key = {}

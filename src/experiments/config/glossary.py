@@ -15,7 +15,7 @@ def glossary() -> tuple[dict[str, str], ...]:
 
 
 def glossary_word(word: str) -> dict[str, str] | None:
-    """Return what is entry of a word, whatever its capitals and hyphens and in the plural too; None where it is not there."""
+    """Return what is said of a word, whatever its capitals and hyphens and in the plural too; None where it is not there."""
     asked = _plain(word)
     for entry in glossary():
         terms = [_plain(term) for term in entry["term"].split(", ")]
