@@ -48,17 +48,14 @@ def legible(drawn: NetworkPlan, fits: Callable[[NetworkPlan], bool]) -> tuple[Ne
         )
         levels[place] += 1
         coarse = _folded(drawn, levels)
-    without_place: set[str] = (
-        set()
-    )  # kinds of blocks: of equal ones the first are drawn in full, not one here and one there
+    without_place: list[set[str]] = []  # of equal blocks the first are drawn in full, not one here and one there
     for place in range(len(levels)):  # what was folded early may have its place since a larger one was
-        kinds = {kind for number in drawn.panels[place].boxes for kind in drawn.nodes[number].block_kinds[-1:]} - {
-            *_PLAIN
-        }
-        while levels[place] and not kinds & without_place:
+        inside = drawn.panels[place].boxes
+        kinds = {kind for number in inside for kind in drawn.nodes[number].block_kinds[-1:]} - {*_PLAIN}
+        while levels[place] and not (kinds and kinds in without_place):
             finer = _folded(drawn, [level - (index == place) for index, level in enumerate(levels)])
             if not fits(finer):
-                without_place |= kinds
+                without_place.append(kinds)
                 break
             coarse = finer
             levels[place] -= 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import nn
 
@@ -148,6 +148,8 @@ def _pass_through(kept: dict[int, Node], sources: dict[int, set[int]]) -> None:
         if shortcut or (dropped and not alone):
             for reader in readers:
                 sources[reader] = sources[reader] - {number} | {before}
+            if not enters:
+                kept[before] = replace(kept[before], output=node.output)
             del kept[number], sources[number]
 
 
