@@ -14,7 +14,7 @@ from experiments.config.command_words import split_words
 from experiments.config.comments import comment_of, comments, files_of
 from experiments.config.compose import GROUPS, compose, dotted
 from experiments.config.course_words import course_word
-from experiments.config.glossary import glossary_word
+from experiments.config.glossary import glossary, glossary_word
 from experiments.config.key_meanings import HYDRA_KEYS, meaning, taken
 from experiments.config.options import option_files
 from experiments.config.refusals import OF_ALL
@@ -88,7 +88,8 @@ def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
         raise UserError(f"{key} is no key and no group: {reason}")
     if (meant := as_option(key, config_dirs)) and not meant.endswith("…"):
         raise UserError(f"{key} is {meant} here: write experiments explain {meant}")
-    raise UserError(unknown(key, "no key and no group", key, [*GROUPS, *keys]))
+    terms = [term for entry in glossary() for term in entry["term"].split(", ")]
+    raise UserError(unknown(key, "no key, no group and no word of the glossary", key, [*GROUPS, *keys, *terms]))
 
 
 def _worded(entry: Mapping[str, str]) -> str:
