@@ -24,6 +24,10 @@ def take_over_published(config: Any) -> None:
     if config["weights"] == "pretrained" and "size" in published:
         take_over(config["data"], published, given_keys(config))
     take_over_sound(config["data"], config["model"], config["task"])
+    data = config["data"]
+    writes = config["weights"] is not None and config["task"].get("writes_tokens")
+    if writes and "unknown" in data and "data.unknown" not in given_keys(config):
+        data["unknown"] = "keep"  # the weights' own tokens can write every character
 
 
 def take_over_sound(data: Any, model: Any, task: Any) -> None:

@@ -23,6 +23,7 @@ _NOTES = (
     "pretrained",
     "checked_by",
     "transcripts",
+    "writes_tokens",
 )  # keys that describe an option and build nothing
 
 

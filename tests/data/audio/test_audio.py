@@ -262,6 +262,10 @@ def test_unknown_characters_are_named_or_counted(corpus: Callable[..., Path], tm
     data = SpeechManifest(path=str(path), **MANIFEST | {"test_path": str(other), "unknown": "drop"})
     data.setup()
     assert data.splits["unknown_characters_dropped"] == 2
+    kept = SpeechManifest(path=str(path), **MANIFEST | {"test_path": str(other), "unknown": "keep"})
+    kept.prepare_data()
+    kept.setup()
+    assert "unknown_characters_dropped" not in kept.splits and set(data.spec.symbols) < set(kept.spec.symbols)
 
 
 def test_transcripts_may_be_numbers_long_or_spelled_in_parts(corpus: Callable[..., Path]) -> None:

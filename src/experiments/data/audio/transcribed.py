@@ -24,7 +24,8 @@ class Transcribed(AudioData):
     Args:
         normalise: how transcripts are written: none, lower, simple or english, see `transcript_rules.rule`.
         empty: `error`, or `drop`: leave out recordings with an empty transcript.
-        unknown: of characters that the training transcripts do not have: `error`, or `drop`: take them out of the others.
+        unknown: of characters that the training transcripts do not have: `error`, `drop`: take them out of the others, or
+            `keep`, for a network whose own tokens can write them.
         rate: samples a second; others are resampled. None: the files', which must agree.
         memory: megabytes of samples that are held in memory; more than that is read from the files batch by batch.
         validation: share or count held out.
@@ -56,9 +57,10 @@ class Transcribed(AudioData):
         augment: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(bucket=bucket, batch_size=batch_size, workers=workers, seed=seed, augment=augment)
-        for key, value in (("empty", empty), ("unknown", unknown)):
-            if value not in ("error", "drop"):
-                raise UserError(f"data.{key}={value} is unknown: choose error or drop")
+        if empty not in ("error", "drop"):
+            raise UserError(f"data.empty={empty} is unknown: choose error or drop")
+        if unknown not in ("error", "drop", "keep"):
+            raise UserError(f"data.unknown={unknown} is unknown: choose error, drop or keep")
         check_settings(validation, limit, rate, memory)
         check_amount("data.test", test, whole=True)
         self.write = rule(normalise, "data.normalise")
@@ -95,9 +97,8 @@ class Transcribed(AudioData):
             [utterance.span for utterance in every],
         )
         self.counts |= counts
-        self.symbols = tuple(
-            sorted({letter for utterance in by_split["train"] or by_split["test"] for letter in utterance.text})
-        )
+        heard = every if self.unknown == "keep" else by_split["train"] or by_split["test"]
+        self.symbols = tuple(sorted({letter for utterance in heard for letter in utterance.text}))
         index = {symbol: place for place, symbol in enumerate(self.symbols)}
         begin = 0
         for split in SPLITS:
