@@ -18,7 +18,7 @@ def segmentation(model: str, quick: bool) -> Samples:
         return {}
     import torch
 
-    count, size, batch = (8, 64, 4) if quick else (64, 128, 8)
+    count, size, batch = (8, 64, 4) if quick else (256 if model.startswith("lraspp") else 64, 128, 8)
     words = ["data=generated_masks", f"data.count={count + 20}", f"data.size={size}", f"data.batch_size={batch}",
              f"model={model}", "optimizer=adamw", "data.augment.flip=0.5"]  # fmt: skip
     built = with_auto(words)

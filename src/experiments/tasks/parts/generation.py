@@ -153,9 +153,10 @@ def write(
     there = there.scatter_add_(1, prompts.values, prompts.mask().float()) > 0
     for step in range(how.length):
         chosen = choose(logits.float(), there, how, never, float(torch.rand((), generator=random)))
-        stay = [at for at, token in enumerate(chosen.tolist()) if token != end]
+        tokens = chosen.tolist()
+        stay = [at for at, token in enumerate(tokens) if token != end]
         for at in stay:
-            texts[rows[at]].append(int(chosen[at]))
+            texts[rows[at]].append(tokens[at])
         if step == how.length - 1 or not stay:
             break
         if len(stay) < len(rows):
