@@ -115,6 +115,8 @@ def test_what_is_refused() -> None:
 
 
 def test_sentences_beyond_the_positions_are_cut_and_counted(experiments, tmp_path, caplog) -> None:
+    from experiments.run.loaded import load
+
     words = ["data=generated_pairs", "data.count=100", "model=bart_tiny", "model.positions=6", "model.size=16"]
     code, _, errors = experiments(
         "train", *words, "logger=none", "callbacks=none", "trainer=quick", "hydra.run.dir=run"
@@ -124,6 +126,11 @@ def test_sentences_beyond_the_positions_are_cut_and_counted(experiments, tmp_pat
     assert json.loads((tmp_path / "run" / "record.json").read_text())["data"]["cut"] > 0
     code, _, errors = experiments("predict", "run", "the old cat sees a dog " * 20)
     assert code == 0, errors
+    run = load(tmp_path / "run")
+    run.model.head.final_logits_bias[:, run.spec.marks[3]] = -1e9  # never ends a sentence
+    source = run.data.dataset("test").__getitems__(range(2))[0][0]
+    written = [best[0].tokens for best in run.task.translate(source)]
+    assert len(written[0]) == 5 and run.task.attention(source, written) is not None
 
 
 @pytest.mark.parametrize("command", ["check", "train"])

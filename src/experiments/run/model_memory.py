@@ -73,11 +73,12 @@ def require_model_memory(config: DictConfig, build: Callable[[], Any] | None = N
 def _size_of(build: Callable[[], Any]) -> tuple[int, int]:
     """Return the parameters of a network and their bytes, from a copy without values; none where it cannot be made."""
     import torch
+    from torch.nn.parameter import is_lazy
 
     before = torch.get_rng_state()
     parameters: list[Any] = []
     with suppress(Exception), torch.device("meta"):
-        parameters = list(build().parameters())
+        parameters = [parameter for parameter in build().parameters() if not is_lazy(parameter)]
     torch.set_rng_state(before)
     return sum(each.numel() for each in parameters), sum(each.numel() * each.element_size() for each in parameters)
 

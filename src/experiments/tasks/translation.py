@@ -207,8 +207,8 @@ class Translation(Task):
         search = search or self.search
         longest = (source.lengths * search.longest_ratio).long() + 10
         sees = getattr(self.model, "positions", None)
-        if sees is not None:
-            longest = longest.clamp(max=sees)
+        if isinstance(sees, int):
+            longest = longest.clamp(max=sees - 1)  # the start takes one of them
         _, _, start, end = self.spec.marks
         return beam_search(
             self.model, source, beams=search.beams, penalty=search.length_penalty, longest=longest, best=best,
@@ -218,7 +218,7 @@ class Translation(Task):
     @property
     def _never(self) -> list[int]:
         """Tokens that no translation has: padding, what is unknown and the start, where that is not the end as well."""
-        return sorted({*self.spec.marks[:3]} - {self.spec.marks[3]})
+        return sorted({mark for mark in self.spec.marks[:3] if mark >= 0} - {self.spec.marks[3]})
 
     def attention(self, source: Sequences, written: Sequence[Sequence[int]]) -> list[Tensor] | None:
         """Of each translation (T_i + 1, S_i): where its words and its end look in the source; None without attention."""

@@ -94,7 +94,7 @@ class StageWays:
             ):
                 x, y = self._middles[number]
                 _arrow(self._ax, [(x, y - 0.25), (x, y)])
-        if len(first) < 2 and not shortcut:
+        if not first or (len(first) < 2 and not shortcut):
             return
         together = len({self._outside(number) for number in first}) == 1
         level = self._top - BEND

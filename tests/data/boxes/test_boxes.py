@@ -253,6 +253,7 @@ def test_coco_with_gaps_crowds_and_masks(tmp_path: Path) -> None:
     [
         (lambda c: c["annotations"].append(c["annotations"][0]), "two annotations with the id 1"),
         (lambda c: c["images"].append(c["images"][0]), "two images with the id 10"),
+        (lambda c: c["categories"].append(c["categories"][0]), "two categories with the id"),
         (lambda c: c["annotations"][0].update(image_id=99), "image 99"),
         (lambda c: c["annotations"][0].update(category_id=5), "category 5"),
         (lambda c: c["images"][1].update(file_name="lost.png"), r"lost\.png"),
@@ -431,9 +432,10 @@ def test_yolo_parts_that_the_yaml_file_leaves_out(tmp_path: Path) -> None:
         yolo_split(tmp_path / "images" / name, tmp_path / "labels" / name, count)
     (tmp_path / "data.yaml").write_text("names: [cat]\ntrain: images/train\nval: images/val\ntest:\n")
     assert sizes(YOLO(root=str(tmp_path), unannotated="empty", **KEYS)) == [5, 3, 2]
-    (tmp_path / "data.yaml").write_text("names: [cat]\nnc: 2\n")
-    with pytest.raises(UserError, match="states nc=2 and 1 names"):
-        sizes(YOLO(root=str(tmp_path), unannotated="empty", **KEYS))
+    for names in ("[cat]", "{0: cat}"):
+        (tmp_path / "data.yaml").write_text(f"names: {names}\nnc: 2\n")
+        with pytest.raises(UserError, match="states nc=2 and 1 names"):
+            sizes(YOLO(root=str(tmp_path), unannotated="empty", **KEYS))
 
 
 def test_voc_parts_by_other_usual_names(tmp_path: Path) -> None:

@@ -94,6 +94,7 @@ def test_conllu_leaves_out_what_is_no_word(tmp_path: Path) -> None:
     [
         ("Asha B-per\nRao\n\n", "a.conll", [":2: 1 column", "data.label=-1"]),
         ("\tB-per\tO\n\n", "a.conll", [":1: the first column is empty"]),
+        (" \tB-per\tO\n\n", "a.conll", [":1: the first column is empty"]),
         ("\n\n", "a.conll", ["no sentence"]),
         ('{"tokens": ["a", "b"], "tags": ["O"]}\n', "a.jsonl", [":1: 2 words and 1 labels"]),
         ('{"text": "a"}\n', "a.jsonl", [":1", "no list of words", "text"]),

@@ -92,14 +92,14 @@ class COCO(BoxData):
 
     def _pictures(self, file: Path, root: Path) -> tuple[tuple[str, ...], list[AnnotatedImage]]:
         content = _loaded(file)
-        categories = _by_id(content["categories"], file, "category")
+        categories = _by_id(content["categories"], file, "category", "categories")
         names = tuple(str(categories[number]["name"]) for number in sorted(categories))
         if len(set(names)) < len(names):
             raise UserError(f"{file} has two categories of one name: give each its own")
-        images = _by_id(content["images"], file, "image")
+        images = _by_id(content["images"], file, "image", "images")
         if not images:
             raise UserError(f"{file} names no image: give it some")
-        notes = _by_id(content["annotations"], file, "annotation")
+        notes = _by_id(content["annotations"], file, "annotation", "annotations")
         of_image: dict[Any, list[Any]] = defaultdict(list)
         for number, note in notes.items():
             where = f"{file}, annotation {number}"
@@ -161,14 +161,14 @@ def _loaded(file: Path) -> dict[str, Any]:
     return content
 
 
-def _by_id(rows: list[Any], file: Path, kind: str) -> dict[Any, Any]:
+def _by_id(rows: list[Any], file: Path, kind: str, kinds: str) -> dict[Any, Any]:
     by_id: dict[Any, Any] = {}
     for row in rows:
         number = row.get("id") if isinstance(row, dict) else None
         if number is None:
             raise UserError(f"{file} has a {kind} without id: give it one")
         if number in by_id:
-            raise UserError(f"{file} has two {kind}s with the id {number}: give each its own")
+            raise UserError(f"{file} has two {kinds} with the id {number}: give each its own")
         by_id[number] = row
     return by_id
 

@@ -105,11 +105,10 @@ def class_names(root: Path) -> dict[int, str] | None:
         twice = next((number for number in numbers if numbers.count(number) > 1), None)
         if twice is not None:
             raise UserError(f"names of the YAML file in {root} has the number {twice} twice: give each class its own")
+        _require_count(len(stated), root)
         return _different({int(key): str(stated[key]) for key in sorted(stated, key=int)}, root)
     if isinstance(stated, list):
-        count = _stated(root).get("nc", len(stated))
-        if str(count) != str(len(stated)):
-            raise UserError(f"the YAML file in {root} states nc={count} and {len(stated)} names: make them alike")
+        _require_count(len(stated), root)
         return _different(dict(enumerate(map(str, stated))), root)
     if stated:
         raise UserError(f"names of the YAML file in {root} is {str(stated)[:40]!r}: give a list of class names")
@@ -122,6 +121,12 @@ def class_names(root: Path) -> dict[int, str] | None:
                 )
             return _different(dict(enumerate(lines)), root)
     return None
+
+
+def _require_count(names: int, root: Path) -> None:
+    stated = _stated(root).get("nc")
+    if stated and str(stated) != str(names):
+        raise UserError(f"the YAML file in {root} states nc={stated} and {names} names: make them alike")
 
 
 def _different(names: dict[int, str], root: Path) -> dict[int, str]:

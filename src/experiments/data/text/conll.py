@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.data.common.json_lines import read_object
-from experiments.data.text.text_data import lines_of
+from experiments.data.text.text_data import is_blank, lines_of
 from experiments.data.text.word_data import Sentences, WordData
 from experiments.errors import UserError, unknown
 
@@ -74,7 +74,7 @@ class Conll(WordData):
         for number, line in enumerate(lines_of(path, self.encoding), 1):
             if line.startswith(_BEGINNING):
                 continue
-            if line.startswith("\t") and line.strip():
+            if "\t" in line and line.strip() and is_blank(line.partition("\t")[0]):
                 raise UserError(f"{path}:{number}: the first column is empty: give it a word, or remove the line")
             yield number, [cell for cell in line.split("\t") if cell.strip()] if "\t" in line else line.split()
 
