@@ -20,6 +20,8 @@ from experiments.viz.embedding import embedding
 from experiments.viz.filters import filters, first_filters
 from experiments.viz.images import grid, to_pixels, wrong
 from experiments.viz.maps import MapRow, feature_maps, stage_maps
+from experiments.viz.network_panels import Item, Stage
+from experiments.viz.network_picture import network_picture
 from experiments.viz.raster import TextArtist
 from experiments.viz.saliency import Unit, evidence, overlay, units
 
@@ -229,3 +231,11 @@ def test_letters_of_other_scripts_are_drawn_everywhere() -> None:
         assert png(evidence(images, [("heat", images)], [("कुत्ता · 99 %", "is बिल्ली")]))
     assert text_width("हिन्दी", 12) > 0 and pieces("dog 0.9") == [("dog 0.9", None)]
     assert "".join(piece for piece, _ in pieces("कुत्ता 0.9 dog")) in ("कुत्ता 0.9 dog", "kuttā 0.9 dog")
+
+
+def test_a_shortcut_in_a_stage_that_reads_an_earlier_one() -> None:
+    sources = {0: (), 1: (0,), 2: (0,), 3: (2,)}
+    items = {place: Item(["conv", "8 × 8"], "layer", "learns", frozenset(read)) for place, read in sources.items()}
+    items[4] = Item(["+"], "operator", "learns", frozenset({0, 3}))
+    stages = [Stage((name, "", ""), "learns", boxes) for name, boxes in (("a", [0]), ("b", [1]), ("c", [2, 3, 4]))]
+    check(network_picture("net", "", stages, items))
