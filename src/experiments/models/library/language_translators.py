@@ -57,7 +57,6 @@ class DecoderStage(TranslatorDecoder):
         """Of the last layer, the mean over its heads."""
         library_decoder: Any = self.decoder
         source = pairs.source
-        usual = library_decoder.config._attn_implementation
         library_decoder.set_attn_implementation("eager")  # the fused kernel keeps no weights
         try:
             out = library_decoder(
@@ -65,7 +64,7 @@ class DecoderStage(TranslatorDecoder):
                 encoder_attention_mask=source.mask().long(), use_cache=False, output_attentions=True,
             )  # fmt: skip
         finally:
-            library_decoder.set_attn_implementation(usual)
+            library_decoder.set_attn_implementation("sdpa")
         return out.cross_attentions[-1].mean(1)
 
     def begin(self, source: Sequences) -> Decoding:
