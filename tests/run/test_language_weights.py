@@ -159,3 +159,26 @@ def test_a_run_is_exported_as_the_library_loads_it(experiments, tmp_path: Path, 
     assert code == 0, errors
     code, _, errors = experiments("export", "run", "--format", "transformers", "--to", "out")
     assert code == 2 and "is there already" in errors
+
+
+@pytest.mark.slow
+def test_a_writer_is_exported_with_its_tokenizer(experiments, tmp_path: Path) -> None:
+    """Its data is one long text, of which there are no single examples."""
+    words = [
+        "data=generated_text",
+        "task=language_modelling",
+        "model=gpt2_tiny",
+        "model.layers=1",
+        "model.size=16",
+        "data.steps=16",
+    ]
+    code, _, errors = experiments("train", *words, *QUICK[2:])
+    assert code == 0, errors
+    code, output, errors = experiments("export", "run", "--format", "transformers", "--to", "out")
+    assert code == 0 and "agreement" in output and "left out" not in output, errors
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    from experiments.run.loaded import load
+
+    run = load(tmp_path / "run")
+    assert tokenizer("a good film").input_ids == run.prepare(["a good film"]).values[0].tolist()
+    assert tokenizer.eos_token_id == run.reader.tokenizer.token_to_id("</s>")

@@ -106,7 +106,7 @@ def _folder(run: str, to: Path | None) -> int:
     except OSError as error:
         raise UserError(f"--to {target} cannot be written ({error.strerror}): choose another folder") from error
     print(f"folder     {folder}")
-    print(f"agreement  largest difference {difference:.1e}, of the vectors before the pooler on test examples")
+    print(f"agreement  largest difference {difference:.1e}, of the vectors before the pooler")
     if left_out(loaded.model):
         print("left out   the head, which the library's network has not: --format safetensors writes it too")
     return 0

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.contracts import GivesSamples
 from experiments.errors import RunFailed, UserError
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-4
 _TOKENS = ("pad_token", "unk_token", "cls_token", "sep_token")
+_TOKENS_OF_DECODERS = ("pad_token", "unk_token", "bos_token", "eos_token")
 
 
 def export_folder(loaded: Loaded, target: Path) -> tuple[Path, float]:
@@ -33,7 +35,7 @@ def export_folder(loaded: Loaded, target: Path) -> tuple[Path, float]:
     model: Any = loaded.model
     if not hasattr(model, "library_kind"):
         raise UserError(
-            f"--format transformers writes networks of transformers, and model={loaded.config.run.choices.get('model')} "
+            f"--format transformers writes language models of transformers, and model={loaded.config.run.choices.get('model')} "
             "is none: use --format safetensors"
         )
     if target.exists() and any(target.iterdir()):
@@ -75,7 +77,8 @@ def _write(loaded: Loaded, place: Path) -> None:
     if own is not None:
         from experiments.data.text import tokens
 
-        indices = dict(zip(_TOKENS, tokens.marks(own), strict=True)) | {"mask_token": tokens.mask(own)}
+        special = _TOKENS_OF_DECODERS if getattr(model, "causal", False) else _TOKENS
+        indices = dict(zip(special, tokens.marks(own), strict=True)) | {"mask_token": tokens.mask(own)}
         if pairs:
             padding, unknown, _, end = loaded.spec.marks
             indices = {"pad_token": padding, "unk_token": unknown, "eos_token": end}
@@ -90,13 +93,21 @@ def left_out(model: Any) -> bool:
 
 
 def _compare(loaded: Loaded, place: Path) -> float:
-    """Return the largest difference of the vectors before the pooler, of some test examples, from the folder's network."""
+    """Return the largest difference of the vectors before the pooler, of some test examples or, where data give none, of
+    random tokens, from the folder's network.
+    """
     import torch
     import transformers
 
+    from experiments.batches import Sequences
+
     net = transformers.AutoModel.from_pretrained(place, local_files_only=True).eval()
-    inputs, _ = loaded.data.sample("test", 8)
     model: Any = loaded.model
+    if isinstance(loaded.data, GivesSamples):
+        inputs, _ = loaded.data.sample("test", 8)
+    else:  # one long text
+        tokens = torch.randint(loaded.spec.vocabulary, (4, 8), generator=torch.Generator().manual_seed(0))
+        inputs = Sequences(tokens, torch.full((4,), 8))
     with torch.no_grad():
         if not hasattr(inputs, "lengths"):  # pairs of sentences in two languages
             source = inputs.source

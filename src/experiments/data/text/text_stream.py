@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from experiments.batches import IGNORED, UNKNOWN, Sequences, pad
+from experiments.batches import IGNORED, Sequences, pad
 from experiments.data.common.loading import BatchedData, whole
 from experiments.data.common.sampling import PLACES, EvalSampler, Picks, TrainSampler, stream
 from experiments.data.common.split_names import SPLITS
@@ -202,8 +202,14 @@ class TextStream(BatchedData):
         )
         self.splits = {split: len(ids) for split, ids in self.ids.items()}
         self.splits["fingerprint"] = fingerprint((split, self.ids[split]) for split in SPLITS)
-        self.splits["unknown"] = round(float(np.mean(self.ids["test"] == UNKNOWN)), 4)  # share of test tokens
+        self.splits["unknown"] = round(float(np.mean(self.ids["test"] == marks[1])), 4)  # share of test tokens
         tokens.warn_of_unknown(self.name, self.splits["unknown"])
+
+    @property
+    def tokenizer(self) -> Any:
+        """The run's tokenizer; as it was kept, where no text has been read."""
+        self._tokenizer = self._tokenizer or tokens.read(self.file)
+        return self._tokenizer
 
     def keep(self, folder: Path) -> None:
         """Write what a later prediction needs into the run's folder."""
@@ -215,8 +221,7 @@ class TextStream(BatchedData):
         Raises:
             UserError: when one is empty.
         """
-        self._tokenizer = self._tokenizer or tokens.read(self.file)
-        rows = tokens.encode_masked(self._tokenizer, texts)
+        rows = tokens.encode_masked(self.tokenizer, texts)
         for number, row in enumerate(rows, 1):
             if not row:
                 raise UserError(f"text {number} is empty: give a text to go on from")
