@@ -21,7 +21,9 @@ def subtitles(segments: Sequence[Mapping[str, Any]], form: str) -> str:
     """
     blocks = ["WEBVTT"] if form == "vtt" else []
     for number, segment in enumerate(segments, 1):
-        times = " --> ".join(clock(segment[key], "." if form == "vtt" else ",") for key in ("start", "end"))
+        start = segment["start"]
+        end = max(segment["end"], start + 0.001)  # a cue without length is none
+        times = " --> ".join(clock(seconds, "." if form == "vtt" else ",") for seconds in (start, end))
         text = segment["text"].replace("-->", "→")
         blocks.append(f"{times}\n{text}" if form == "vtt" else f"{number}\n{times}\n{text}")
     return "\n\n".join(blocks) + "\n"

@@ -44,7 +44,7 @@ def _listed(folder: Path) -> Iterator[Utterance]:
         name, *texts = row.rstrip("\r").split("|")
         if not 1 <= len(texts) <= 2:
             raise UserError(f"{path}, line {line}: {len(texts) + 1} cells, where NAME|TEXT or NAME|TEXT|TEXT is wanted")
-        files = [folder / "wavs" / f"{name}{suffix}" for suffix in SUFFIXES]
+        files = [folder / "wavs" / f"{name}{suffix}" for suffix in (*SUFFIXES, "")]  # some lists have the ending
         recording = next((file for file in files if file.is_file()), None)
         if recording is None:
             raise UserError(f"{path}, line {line}: {files[0]} does not exist: fetch it, or take out the line")
