@@ -114,6 +114,11 @@ def test_what_is_refused() -> None:
         language_model(99, 99, every_step=True, masked=True, name="gpt2", pooling="first", settings={}, **TINY)
 
 
+def test_only_a_translator_with_positions_cuts_sentences() -> None:
+    words = ["data=generated_pairs", "model=transformers"]
+    assert [compose([*words, f"model.name={name}"]).data.cut for name in ("t5", "bart")] == [None, 512]
+
+
 def test_sentences_beyond_the_positions_are_cut_and_counted(experiments, tmp_path, caplog) -> None:
     from experiments.run.loaded import load
 
@@ -139,6 +144,7 @@ def test_what_does_not_translate_is_refused_in_a_sentence(command: str, experime
         (["model=t5_tiny", "weights=pretrained"], "model=t5_tiny has no published weights"),
         (["model=transformers"], "model.name=bert is no encoder-decoder"),
         (["model=transformers", "model.name=t5", "data=generated_reviews"], "take data=pairs"),
+        (["model=transformers", "model.name=bart", "data.cut=600"], "data.cut=600 is more than the 512 tokens"),
     ):
         code, output, errors = experiments(command, "data=generated_pairs", "trainer=quick", *words)
         assert code == 2 and said in output + errors, output + errors

@@ -20,6 +20,8 @@ from experiments.config.pretrained_tokenizers import (
 from experiments.config.weights_place import run_config, weights_folder
 from experiments.errors import UserError
 
+_RELATIVE = ("t5", "mt5")  # they look at how far apart two tokens are, and so read any number
+
 
 def take_over_texts(config: Any) -> None:
     """Fills in what the data and the model of a config leave open, from the weights and from what the model reads.
@@ -76,6 +78,8 @@ def _take_length(config: Any, longest: int | None) -> None:
     if longest is None:
         return
     if "cut" in data:  # of pairs, whose max_length is about training alone
+        if config["model"].get("name") in _RELATIVE:
+            return
         if data["cut"] is None:
             data["cut"] = longest
         elif isinstance(data["cut"], int) and data["cut"] > longest:

@@ -208,8 +208,8 @@ class _Tracer(WatchedOperations):
             return None
         number = self._inside[1]
         self._inside = None
-        for_all = isinstance(module, nn.Embedding) and output.dim() == 2  # one row of places for every example
-        shape = tuple(output.shape) if for_all else output_shape(output)
+        rows = isinstance(module, nn.Embedding) and output.dim() == 2 and len(output) > 1  # of one example: its places
+        shape = tuple(output.shape) if rows else output_shape(output)
         self.nodes[number] = replace(self.nodes[number], output=shape)
         if isinstance(output, Tensor) and any(output is argument for argument in args):
             output = output.view_as(output)  # so that the input keeps its own source
