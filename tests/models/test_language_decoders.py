@@ -228,3 +228,16 @@ def test_a_folder_of_the_library_translates_as_it_does_there(name: str, experime
     written = net.generate(source.values, attention_mask=source.mask().long(), max_new_tokens=8, num_beams=1, do_sample=False,
                            suppress_tokens=known)  # fmt: skip
     assert [token for token in written[0, 1:].tolist() if token != end][:7] == ours
+
+
+@pytest.mark.slow
+def test_an_exported_translator_begins_as_the_run_did(experiments, tmp_path) -> None:
+    words = ["data=generated_pairs", "data.count=60", "data.tokenizers.start=5", "model=bart_tiny", "model.size=16"]
+    code, _, errors = experiments(
+        "train", *words, "logger=none", "callbacks=none", "trainer=quick", "hydra.run.dir=run"
+    )
+    assert code == 0, errors
+    code, _, errors = experiments("export", "run", "--format", "transformers", "--to", "out")
+    assert code == 0, errors
+    stated = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert (stated["decoder_start_token_id"], stated["eos_token_id"]) == (5, 3)

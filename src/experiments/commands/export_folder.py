@@ -64,6 +64,10 @@ def _write(loaded: Loaded, place: Path) -> None:
     names = list(getattr(loaded.spec, "classes", ()))
     if names and config.num_labels == len(names):
         config.id2label, config.label2id = dict(enumerate(names)), {name: place for place, name in enumerate(names)}
+    reader: Any = loaded.reader
+    pairs = hasattr(reader, "tokenizers")  # both languages have one, as the library's translators do
+    if pairs:  # data.tokenizers may name others than the weights did
+        config.decoder_start_token_id, config.eos_token_id = loaded.spec.marks[2:]
     net = model.library_kind(config)
     state = model.state_dict()
     net.load_state_dict({theirs: state[ours] for theirs, ours in model.published_names.items()}, strict=False)
@@ -71,8 +75,6 @@ def _write(loaded: Loaded, place: Path) -> None:
         net = net.base_model
     transformers.utils.logging.disable_progress_bar()
     net.save_pretrained(place)
-    reader: Any = loaded.reader
-    pairs = hasattr(reader, "tokenizers")  # both languages have one, as the library's translators do
     own = reader.tokenizers[0] if pairs else getattr(reader, "tokenizer", None)
     if own is not None:
         from experiments.data.text import tokens
