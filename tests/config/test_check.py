@@ -39,6 +39,7 @@ BAD = [
         ["data=fsdd", "model=transformers"],
         ["gives audio", "take model=wav2vec2_base, which loads folders of HuBERT too"],
     ),
+    (["data=yesno", "data.unknown=keep"], ["data.unknown=keep", "published weights", "set data.unknown=drop"]),
     (["trainer=gpu", "trainer.devices=99"], ["GPU"]),
     (["trainer=cpu", "precision=16-mixed"], ["16-mixed", "GPU", "bf16-mixed"]),
     (["trainer=cpu", "precision=16-true"], ["16-true", "GPU"]),

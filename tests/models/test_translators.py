@@ -188,6 +188,15 @@ def test_library_models_go_on_from_what_they_have_computed(name: str, monkeypatc
     assert {shape[1] for shape in read} == {1}
 
 
+def test_a_checkpoint_from_before_heads_had_a_bias_is_read() -> None:
+    model = of_the_library("bart_tiny")
+    state = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith("final_logits_bias")}
+    model.head.final_logits_bias.fill_(1.0)
+    assert len(state) == len(model.state_dict()) - 1
+    model.load_state_dict(state)
+    assert not model.head.final_logits_bias.any()
+
+
 @pytest.mark.parametrize("name", LIBRARY)
 @pytest.mark.parametrize("beams", [1, 3])
 @torch.no_grad()

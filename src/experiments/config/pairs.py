@@ -44,6 +44,12 @@ def pair_problems(config: Any) -> list[str]:
             + _other_model(model, kind, fitting_data(model, None, listed(reads["kind"]), config.run.config_dirs))
         )
     elif kind in SOUND:
+        writes = config.weights is not None and config.task.get("writes_tokens")
+        if config.data.get("unknown") == "keep" and not writes:
+            problems.append(
+                f"data.unknown=keep is for published weights that write every character, and task={task} takes its symbols "
+                "from the training transcripts here: set data.unknown=drop"
+            )
         given, wanted = config.data.get("rate") or gives.get("rate"), reads.get("rate")
         if given and wanted and given != wanted:
             problems.append(

@@ -128,9 +128,15 @@ class WordScores(nn.Module):
         super().__init__()
         self.weight = net.lm_head.weight
         self.register_buffer("final_logits_bias", net.final_logits_bias)
+        self.register_load_state_dict_pre_hook(_without_bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return nn.functional.linear(x, self.weight) + self.final_logits_bias
+
+
+def _without_bias(head: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Read checkpoints from before heads had what is added to scores: it was nothing."""
+    state.setdefault(f"{prefix}final_logits_bias", torch.zeros_like(head.get_buffer("final_logits_bias")))
 
 
 class EncoderDecoder(Translator):
