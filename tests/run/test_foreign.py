@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 Experiments = Callable[..., tuple[int, str, str]]
 
@@ -138,6 +139,21 @@ def test_train_evaluate_and_load(lit: Experiments, tmp_path: Path) -> None:
     assert torch.equal(task.net[1].weight, loaded.net[1].weight)
     code, _, errors = lit("predict", "run", "x.png")
     assert code == 2 and "LightningModule of its own" in errors and "experiments.load" in errors
+
+
+def test_classes_are_named_on_the_command_line(lit: Experiments, tmp_path: Path) -> None:
+    """Keys of the options whose place they take go, and those that the command line gives stay or are refused."""
+    words = ("task._target_=tutorial_of_mine.LitModel", "data._target_=tutorial_of_mine.LitData", "task.lr=0.1",
+             "data.batch_size=8", "trainer.max_epochs=1", "hydra.run.dir=run")  # fmt: skip
+    code, _, errors = lit("train", *words)
+    assert code == 0, errors
+    config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert config["task"] == {"_target_": "tutorial_of_mine.LitModel", "lr": 0.1}
+    assert config["data"] == {"_target_": "tutorial_of_mine.LitData", "batch_size": 8}
+    chosen = record_of(tmp_path / "run")["choices"]
+    assert [chosen[group] for group in ("data", "task", "model")] == ["LitData", "LitModel", "LitModel"]
+    code, _, errors = lit("train", *words, "task.label_smoothing=0.1", "hydra.run.dir=other")
+    assert code == 2 and "label_smoothing" in errors and not (tmp_path / "other").exists()
 
 
 def test_a_part_of_its_config_is_shown(lit: Experiments) -> None:

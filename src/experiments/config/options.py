@@ -9,6 +9,10 @@ from typing import Any, NamedTuple
 
 import yaml
 
+# Keys that describe an option of data, task or model, and build nothing.
+NOTES = (
+    "about", "reads", "gives", "makes", "answers", "needs_channels", "pretrained", "checked_by", "transcripts", "writes_tokens",
+)  # fmt: skip
 GROUPS = (
     "model", "data", "task", "freezing", "precision", "trainer", "optimizer", "scheduler", "callbacks", "logger",
     "experiment", "debug", "sweep",

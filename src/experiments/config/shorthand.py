@@ -13,9 +13,9 @@ from hydra.core.override_parser.types import ChoiceSweep, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.config.options import GROUPS, content, option_files
+from experiments.config.options import GROUPS, NOTES, content, option_files
 from experiments.config.quoting import quoted
-from experiments.config.signatures import classes_of, signature
+from experiments.config.signatures import classes_of, defines, is_a, signature
 from experiments.errors import UserError
 
 TRAINER = "lightning.pytorch.Trainer"
@@ -240,24 +240,33 @@ def _class_by_name(group: str, name: str, words: list[str]) -> list[str] | None:
     return None
 
 
+def _has_no_notes(group: str, node: Any) -> bool:
+    """Tell whether what an option says of its class is not true of the class in its place: it has no spec, or is no task of ours."""
+    if group == "data":
+        return defines(str(node["_target_"]), "spec", ("LightningDataModule",)) is False
+    return group == "task" and is_a(str(node["_target_"]), ("Task",)) is False
+
+
 def leave_out_untaken(config: Any, given: Sequence[str]) -> None:
-    """Takes keys of an option away that the class in its place does not take, as `fused` of `optimizer._target_=torch.optim.NAdam`.
+    """Takes keys of an option away that the class in its place does not take, as `fused` of `optimizer._target_=torch.optim.NAdam`
+    and `label_smoothing` of `task._target_=mine.Net`.
 
     Args:
         config: resolved; changed in place.
         given: keys that the command line sets, which are never taken away.
     """
-    for group in _CLASSES:
+    for group in (*_CLASSES, "data", "task", "model"):
         node = config.get(group)
         if not node or not node.get("_target_"):
             continue
-        if f"{group}._target_" not in given and "name" not in node:
+        if f"{group}._target_" not in given and (group not in _CLASSES or "name" not in node):
             continue
         taken = signature(str(node["_target_"]))
         if taken is None or taken.anything:
             continue
-        for key in [key for key in node if not str(key).startswith("_") and key not in ("name", *SCHEDULER_ENTRIES)]:
-            if key not in taken.annotations and f"{group}.{key}" not in given:
+        own = ("name", *SCHEDULER_ENTRIES) if group in _CLASSES else () if _has_no_notes(group, node) else NOTES
+        for key in [key for key in node if not str(key).startswith("_") and key not in own]:
+            if key not in taken.annotations and not any(f"{word}.".startswith(f"{group}.{key}.") for word in given):
                 del node[key]
         if "name" in node and node["name"] == "constant":
             del node["name"]

@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from experiments.config.preprocessing import given_keys
 from experiments.errors import UserError
 from experiments.run import python_objects
 from experiments.run.build import build_optimizer
@@ -122,14 +123,17 @@ def _network(config: DictConfig, data: Any) -> Any:
 
 
 def choices_of(config: DictConfig) -> dict[str, str | None]:
-    """Choices that a record leaves open, because the module makes these itself; its class stands as the model."""
+    """Choices that a record leaves open, because the module makes these itself; its class stands as the model, and classes
+    that the command line names in the place of an option stand as data and task.
+    """
     taken = inspect.signature(locate(str(config.task["_target_"]))).parameters
     own: dict[str, str | None] = dict.fromkeys(name for name in _OURS if name not in taken or name in config.task)
-    return own | ({"model": class_of(config.task)} if "model" in own else {})
+    named = {group: class_of(config[group]) for group in ("data", "task") if f"{group}._target_" in given_keys(config)}
+    return own | named | ({"model": class_of(config.task)} if "model" in own else {})
 
 
 def class_of(task: Any) -> str:
-    """Return the name of the class of a LightningModule, from its config."""
+    """Return the name of a class, such as a LightningModule's, from its config."""
     return str(task.get("object") or task["_target_"]).partition("#")[0].rpartition(".")[2]
 
 

@@ -11,26 +11,14 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from experiments.config.needed_packages import not_imported
+from experiments.config.options import NOTES
 from experiments.errors import UserError, first_line
-
-_NOTES = (
-    "about",
-    "reads",
-    "gives",
-    "makes",
-    "answers",
-    "needs_channels",
-    "pretrained",
-    "checked_by",
-    "transcripts",
-    "writes_tokens",
-)  # keys that describe an option and build nothing
 
 
 def described(node: Any) -> dict[str, Any]:
     """Return what builds something, `_target_` and arguments, as plain Python."""
     plain: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-    return {key: value for key, value in plain.items() if key not in _NOTES}
+    return {key: value for key, value in plain.items() if key not in NOTES}
 
 
 def locate(target: str) -> Any:
