@@ -152,6 +152,8 @@ def test_classes_are_named_on_the_command_line(lit: Experiments, tmp_path: Path)
     assert config["data"] == {"_target_": "tutorial_of_mine.LitData", "batch_size": 8}
     chosen = record_of(tmp_path / "run")["choices"]
     assert [chosen[group] for group in ("data", "task", "model")] == ["LitData", "LitModel", "LitModel"]
+    code, _, errors = lit("check", "-m", *words[:-1], "seed=0,1", "task.width=4")  # a key that no option lists
+    assert code == 0, errors
     code, _, errors = lit("train", *words, "task.label_smoothing=0.1", "hydra.run.dir=other")
     assert code == 2 and "label_smoothing" in errors and not (tmp_path / "other").exists()
 

@@ -379,6 +379,11 @@ def test_mistakes_are_one_sentence(experiments: Any, words: list[str], said: str
     assert len(errors.splitlines()) == 1
 
 
+def test_a_sweep_that_is_not_there_is_named_by_train_too(experiments: Any) -> None:
+    code, _, errors = experiments("train", "-m", "resume=nowhere")
+    assert code == 2 and "nowhere holds no sweep.json: name the folder of a sweep" in errors
+
+
 SWEEPS = {  # with what they need, how many runs they have, and how many with one seed
     "seeds": ([], 5, 1),
     "precision": ([], 12, 4),

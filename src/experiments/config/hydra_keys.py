@@ -53,7 +53,7 @@ def refuse_words(words: Sequence[str]) -> None:
             raise UserError(_CALLBACKS)
         if word.startswith("+hydra.") and not key.startswith(("hydra.sweeper.", "hydra.launcher.")):
             raise UserError(f"{word} would have no effect, because Hydra reads no {key}: leave it out")
-        if key.startswith("hydra.") and "," in value and _is_sweep(word):
+        if key.startswith("hydra.") and "," in value and sweeps_over(word):
             raise UserError(several_of_hydra(word))
         if match := _FILLED_IN.match(key):
             raise UserError(f"{word} would have no effect, because Hydra fills {match.group()} in: leave it out")
@@ -64,7 +64,7 @@ def refuse_words(words: Sequence[str]) -> None:
             )
 
 
-def _is_sweep(word: str) -> bool:
+def sweeps_over(word: str) -> bool:
     """Tell whether Hydra takes a word for several values; commas in quotes, lists and interpolations separate none."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import OverrideParseException

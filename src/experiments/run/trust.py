@@ -128,7 +128,7 @@ def require_sweep_inside(folder: Path, content: dict[str, Any]) -> None:
         folder: the sweep's.
         content: what its list says, with its signature.
     """
-    if not _is_signed(content):
+    if folder.is_dir() and not _is_signed(content):
         _refuse_links(folder, [path for path in folder.iterdir() if path.is_symlink() or not made_here(path)])
 
 

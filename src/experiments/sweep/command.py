@@ -52,7 +52,7 @@ def _hydra(words: list[str]) -> int:
 
     from experiments.config.broken_options import broken_files_named
     from experiments.config.compose import compose, explain_refusal
-    from experiments.config.hydra_keys import refuse_words, searchpath_is_there, several_of_hydra
+    from experiments.config.hydra_keys import refuse_words, searchpath_is_there, several_of_hydra, sweeps_over
     from experiments.config.options import conf_dir
     from experiments.config.shorthand import mended, spelled_out
     from experiments.sweep.hydra_job import run_here
@@ -67,7 +67,8 @@ def _hydra(words: list[str]) -> int:
         with shown, searchpath_is_there(), broken_files_named(folders):
             hydra_main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(run_here)()
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        better = mended(error, words, lambda rest: compose([w for w in rest if w in overrides], folders, whole=False))
+        fixed = [word for word in overrides if not sweeps_over(word)]
+        better = mended(error, words, lambda rest: compose([w for w in rest if w in fixed], folders, whole=False))
         if better is None:
             raise UserError(explain_refusal(error, overrides, folders)) from error
         return _hydra(better)
