@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections import defaultdict
@@ -12,6 +11,7 @@ from typing import Any
 from experiments.data.boxes.annotations import AnnotatedImage, Object
 from experiments.data.boxes.box_data import BoxData
 from experiments.data.boxes.instance_masks import of_coco
+from experiments.data.common.coco_files import read_coco, rows_by_id
 from experiments.data.common.published_files import data_root
 from experiments.data.common.split_names import SPLITS, split_of, splits_in
 from experiments.data.images import SUFFIXES
@@ -91,15 +91,15 @@ class COCO(BoxData):
         return next((place for place in places if (place / first).is_file()), places[-1])
 
     def _pictures(self, file: Path, root: Path) -> tuple[tuple[str, ...], list[AnnotatedImage]]:
-        content = _loaded(file)
-        categories = _by_id(content["categories"], file, "category", "categories")
+        content = read_coco(file)
+        categories = rows_by_id(content["categories"], "categories", file)
         names = tuple(str(categories[number]["name"]) for number in sorted(categories))
         if len(set(names)) < len(names):
             raise UserError(f"{file} has two categories of one name: give each its own")
-        images = _by_id(content["images"], file, "image", "images")
+        images = rows_by_id(content["images"], "images", file)
         if not images:
             raise UserError(f"{file} names no image: give it some")
-        notes = _by_id(content["annotations"], file, "annotation", "annotations")
+        notes = rows_by_id(content["annotations"], "annotations", file)
         of_image: dict[Any, list[Any]] = defaultdict(list)
         for number, note in notes.items():
             where = f"{file}, annotation {number}"
@@ -143,34 +143,6 @@ def _tell_unlisted(listed: set[Path]) -> None:
 
 def _and_more(count: int) -> str:
     return f", nor are {count} more" if count else ""
-
-
-def _loaded(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{file} does not exist: name the JSON file in data.annotations") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{file} cannot be read as JSON ({error}): mend it") from error
-    lists = [
-        isinstance(content, dict) and isinstance(content.get(key), list)
-        for key in ("images", "annotations", "categories")
-    ]
-    if not all(lists):
-        raise UserError(f"{file} is not in COCO's form: it needs lists of images, annotations and categories")
-    return content
-
-
-def _by_id(rows: list[Any], file: Path, kind: str, kinds: str) -> dict[Any, Any]:
-    by_id: dict[Any, Any] = {}
-    for row in rows:
-        number = row.get("id") if isinstance(row, dict) else None
-        if number is None:
-            raise UserError(f"{file} has a {kind} without id: give it one")
-        if number in by_id:
-            raise UserError(f"{file} has two {kinds} with the id {number}: give each its own")
-        by_id[number] = row
-    return by_id
 
 
 def _object(note: Any, categories: dict[Any, Any], size: tuple[int, int], file: Path) -> Object:

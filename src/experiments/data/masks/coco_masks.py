@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.data.common.coco_files import read_coco, rows_by_id
 from experiments.data.masks.mask_contents import MaskContents, first_folder
 from experiments.data.masks.mask_data import MaskData
 from experiments.data.masks.mask_files import Pair
@@ -94,9 +94,9 @@ class CocoMasks(MaskData):
         return MaskContents(classes, distinct_colours(len(classes)), by_split)
 
     def _pairs(self, file: Path, folder: Path) -> tuple[tuple[str, ...], list[Pair]]:
-        content = read_json(file)
-        categories = unique(content["categories"], "categories", file)
-        images = unique(content["images"], "images", file)
+        content = read_coco(file)
+        categories = rows_by_id(content["categories"], "categories", file)
+        images = rows_by_id(content["images"], "images", file)
         names = [str(category["name"]) for _, category in sorted(categories.items())]
         if len(set(names)) < len(names) or BACKGROUND in names:
             raise UserError(f"{file} has two categories of one name, or one that is named background: rename it")
@@ -112,7 +112,7 @@ class CocoMasks(MaskData):
         }
         sizes = {key: _stated_size(image, file) for key, image in images.items()}
         outlines: dict[Any, list[tuple[float, int, Any]]] = {key: [] for key in images}
-        unique(content["annotations"], "annotations", file)
+        rows_by_id(content["annotations"], "annotations", file)
         for annotation in content["annotations"]:
             where = f"annotation {annotation.get('id')} of {file}"
             if annotation.get("image_id") not in images:
@@ -156,40 +156,6 @@ class CocoMasks(MaskData):
             raise UserError(f"{where} {problem}: mend it, or set data.bad=drop to leave out")
         self._dropped += bool(problem)
         return not problem
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """Return the content of a file of COCO's form.
-
-    Raises:
-        UserError: it is none.
-    """
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{file} is no readable JSON ({error}): give a file of COCO's form") from error
-    missing = [
-        key for key in ("images", "annotations", "categories") if not isinstance(content, dict) or key not in content
-    ]
-    if missing:
-        raise UserError(f"{file} has no {missing[0]}: a file of COCO's form has images, annotations and categories")
-    return content
-
-
-def unique(rows: Sequence[Mapping[str, Any]], what: str, file: Path) -> dict[Any, Mapping[str, Any]]:
-    """Rows by their ids.
-
-    Raises:
-        UserError: two have one id, or one has none.
-    """
-    by_id: dict[Any, Mapping[str, Any]] = {}
-    for row in rows:
-        key = row.get("id")
-        if key is None or key in by_id:
-            problem = f"an entry of {what} without an id" if key is None else f"two {what} with the id {key}"
-            raise UserError(f"{file} has {problem}: give each one of its own")
-        by_id[key] = row
-    return by_id
 
 
 def _stated_size(image: Mapping[str, Any], file: Path) -> tuple[int, int]:
