@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.config.command_words import split_words
 from experiments.config.needed_packages import missing_packages
+from experiments.config.pairs import listed
 from experiments.config.published_shapes import names_data, published_fields, with_stand_in
 from experiments.errors import UserError
 from experiments.spec import ImageSpec, MaskSpec
@@ -130,10 +131,7 @@ def _note(config: Any, spec: Any) -> str:
     choice = "add data=… for others"
     stated = published_fields(config)
     if isinstance(spec, ImageSpec) and stated:
-        makes = config.model.get("makes") or ()
-        classes = (
-            "" if "image" in ([makes] if isinstance(makes, str) else makes) else f" and {spec.num_classes:,} classes"
-        )
+        classes = "" if "image" in listed(config.model.get("makes")) else f" and {spec.num_classes:,} classes"
         return f"For images of {_input(spec)}{classes}, as published; {choice}."
     data = config.run.choices.get("data")
     extra = f" with {spec.vocabulary:,} tokens as published" if "vocabulary" in stated else ""

@@ -69,20 +69,21 @@ def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
         raise UserError(f"{key} is no key and no group: experiments claim --list shows all claims")
     if target := taken(key, plain):
         return "\n".join([key, *_said(meaning(key, plain)), f"  default   that of {target}; {key}=… sets it"])
+    entry = glossary_word(key)
     if about_word := course_word(key):
         word, meaning_here, commands = about_word
-        hindi = [f"  हिन्दी में: {entry['hi']}"] if (entry := glossary_word(key)) else []
+        hindi = [_in_hindi(entry)] if entry else []
         return "\n".join(
             [word.replace("_", " "), f"  {meaning_here}", *hindi, *(f"    {command}" for command in commands)]
         )
     if usual := usual_key(key):
         name = usual.split()[-1].partition("=")[0]
         asked = usual if usual.partition("=")[0] in GROUPS and " " not in usual else name
-        if entry := glossary_word(key):
+        if entry:
             return f"{_worded(entry)}\n  {key} is {usual} here: write experiments explain {asked}"
         raise UserError(f"{key} is {usual} here: write experiments explain {asked}")
     reason = not_a_key(key)
-    if entry := glossary_word(key):
+    if entry:
         return _worded(entry) + (f"\n  {key} is no key: {reason}" if reason else "")
     if reason:
         raise UserError(f"{key} is no key and no group: {reason}")
@@ -93,7 +94,11 @@ def explain_key(key: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
 
 
 def _worded(entry: Mapping[str, str]) -> str:
-    return f"{entry['term']}\n  {entry['en']}\n  हिन्दी में: {entry['hi']}\n    {entry['see']}"
+    return f"{entry['term']}\n  {entry['en']}\n{_in_hindi(entry)}\n    {entry['see']}"
+
+
+def _in_hindi(entry: Mapping[str, str]) -> str:
+    return f"  हिन्दी में: {entry['hi']}"
 
 
 def _said(comment: str) -> list[str]:

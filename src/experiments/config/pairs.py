@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import ListConfig
 
 from experiments.config.fitting_task import OVERRIDE, fitting_data, fitting_tasks, inherited
+from experiments.config.preprocessing import writes_every_character
 
 
 def pair_problems(config: Any) -> list[str]:
@@ -44,8 +45,7 @@ def pair_problems(config: Any) -> list[str]:
             + _other_model(model, kind, fitting_data(model, None, listed(reads["kind"]), config.run.config_dirs))
         )
     elif kind in SOUND:
-        writes = config.weights is not None and config.task.get("writes_tokens")
-        if config.data.get("unknown") == "keep" and not writes:
+        if config.data.get("unknown") == "keep" and not writes_every_character(config):
             problems.append(
                 f"data.unknown=keep is for published weights that write every character, and task={task} takes its symbols "
                 "from the training transcripts here: set data.unknown=drop"

@@ -25,9 +25,13 @@ def take_over_published(config: Any) -> None:
         take_over(config["data"], published, given_keys(config))
     take_over_sound(config["data"], config["model"], config["task"])
     data = config["data"]
-    writes = config["weights"] is not None and config["task"].get("writes_tokens")
-    if writes and "unknown" in data and "data.unknown" not in given_keys(config):
-        data["unknown"] = "keep"  # the weights' own tokens can write every character
+    if writes_every_character(config) and "unknown" in data and "data.unknown" not in given_keys(config):
+        data["unknown"] = "keep"
+
+
+def writes_every_character(config: Any) -> bool:
+    """Tell whether the tokens of the weights, and no alphabet of the training transcripts, are what the model writes."""
+    return config["weights"] is not None and bool(config["task"].get("writes_tokens"))
 
 
 def take_over_sound(data: Any, model: Any, task: Any) -> None:

@@ -75,24 +75,12 @@ def _take_length(config: Any, longest: int | None) -> None:
         UserError: when longer texts are asked for.
     """
     data, name = config["data"], config["run"]["choices"].get("model")
-    if longest is None:
+    key = "cut" if "cut" in data else "max_length"  # of pairs, whose max_length is about training alone
+    if longest is None or key not in data or (key == "cut" and config["model"].get("name") in _RELATIVE):
         return
-    if "cut" in data:  # of pairs, whose max_length is about training alone
-        if config["model"].get("name") in _RELATIVE:
-            return
-        if data["cut"] is None:
-            data["cut"] = longest
-        elif isinstance(data["cut"], int) and data["cut"] > longest:
-            raise UserError(
-                f"data.cut={data['cut']} is more than the {longest} tokens that model={name} has positions for: set data.cut={longest}"
-            )
-        return
-    if "max_length" not in data:
-        return
-    if data["max_length"] is None:
-        data["max_length"] = longest
-    elif isinstance(data["max_length"], int) and data["max_length"] > longest:
+    if data[key] is None:
+        data[key] = longest
+    elif isinstance(data[key], int) and data[key] > longest:
         raise UserError(
-            f"data.max_length={data['max_length']} is more than the {longest} tokens that model={name} has positions "
-            f"for: set data.max_length={longest}"
+            f"data.{key}={data[key]} is more than the {longest} tokens that model={name} has positions for: set data.{key}={longest}"
         )

@@ -18,7 +18,7 @@ POOLINGS = ("last", "mean", "max", "attention")
 
 
 class LastStep(nn.Module):
-    """What each direction ends with: values (B, T, D) and lengths (B,) -> (B, D).
+    """Take what each direction ends with: values (B, T, D) and lengths (B,) -> (B, D).
 
     Args:
         bidirectional: the second half of D was read backwards, and ends at the first step.
