@@ -1,13 +1,16 @@
-"""Keys that a class of another library does not take, as its source says: of optimizers, schedules and metrics."""
+"""Keys that a class in the place of an option does not take, as its source says: left out, or refused where they were given."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from omegaconf import DictConfig
 
+from experiments.config.foreign_modules import is_bare
+from experiments.config.options import NOTES
 from experiments.config.preprocessing import given_keys
-from experiments.config.shorthand import SCHEDULER_ENTRIES
+from experiments.config.shorthand import CLASSES, SCHEDULER_ENTRIES
 from experiments.config.signatures import defines, signature
 from experiments.errors import unknown
 
@@ -37,6 +40,33 @@ def untaken_keys(config: Any) -> list[str]:
         missing = [name for name in taken.required if name not in own and name not in node and "_args_" not in node]
         wrong += [f"{target} needs {name}: add {group}.{name}=…" for name in missing]
     return wrong
+
+
+def leave_out_untaken(config: Any, given: Sequence[str]) -> None:
+    """Takes keys of an option away that the class in its place does not take, as `fused` of `optimizer._target_=torch.optim.NAdam`
+    and `label_smoothing` of `task._target_=mine.Net`.
+
+    Args:
+        config: resolved; changed in place.
+        given: keys that the command line sets, which are never taken away.
+    """
+    for group in (*CLASSES, "data", "task", "model"):
+        node = config.get(group)
+        if not node or not node.get("_target_"):
+            continue
+        if f"{group}._target_" not in given and (group not in CLASSES or "name" not in node):
+            continue
+        taken = signature(str(node["_target_"]))
+        if taken is None or taken.anything:
+            continue
+        own = (
+            ("name", *SCHEDULER_ENTRIES) if group in CLASSES else () if is_bare(group, str(node["_target_"])) else NOTES
+        )
+        for key in [key for key in node if not str(key).startswith("_") and key not in own]:
+            if key not in taken.annotations and not any(f"{word}.".startswith(f"{group}.{key}.") for word in given):
+                del node[key]
+        if "name" in node and node["name"] == "constant":
+            del node["name"]
 
 
 def metric_problems(config: Any) -> list[str]:

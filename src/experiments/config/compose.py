@@ -22,6 +22,7 @@ from experiments.config.absent_groups import fill_absent
 from experiments.config.augmentation import settle_augmentation
 from experiments.config.broken_options import broken_files_named, faulty_file, not_a_file
 from experiments.config.chosen_in_files import with_choices_of_files
+from experiments.config.class_keys import leave_out_untaken
 from experiments.config.fitting_task import with_fitting_task
 from experiments.config.hydra_keys import refuse_sweep, refuse_unused, refuse_words, searchpath_is_there
 from experiments.config.interpolations import refusal, resolve
@@ -38,7 +39,7 @@ from experiments.config.refusals import (
     refuse_missing,
     refuse_names,
 )
-from experiments.config.shorthand import LATE, leave_out_untaken, mended, spelled_out
+from experiments.config.shorthand import LATE, mended, spelled_out
 from experiments.config.unread_keys import refuse_unread
 from experiments.config.usual_commands import as_option
 from experiments.config.usual_words import not_a_key, options_with, unknown_option, usual_key

@@ -49,6 +49,11 @@ def is_foreign(config: Any) -> bool:
     return _is_foreign(str(config["task"].get("_target_") or ""))
 
 
+def is_bare(group: str, target: str) -> bool:
+    """Tell whether a class is a user's task or data without what ours offer, so that no option of ours describes it."""
+    return _is_foreign(target) if group == "task" else group == "data" and _without_spec(target)
+
+
 def unused_writers(config: Any) -> list[str]:
     """Return a sentence for each callback that writes what Trainer.predict gives, where `experiments predict` does without it."""
     if is_foreign(config):

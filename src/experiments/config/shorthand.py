@@ -13,9 +13,9 @@ from hydra.core.override_parser.types import ChoiceSweep, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.config.options import GROUPS, NOTES, content, option_files
+from experiments.config.options import GROUPS, content, option_files
 from experiments.config.quoting import quoted
-from experiments.config.signatures import classes_of, defines, is_a, signature
+from experiments.config.signatures import classes_of, signature
 from experiments.errors import UserError
 
 TRAINER = "lightning.pytorch.Trainer"
@@ -26,7 +26,7 @@ KNOWN = {  # what conf/trainer/cpu.yaml lists, and so needs no ++
     "num_sanity_val_steps", "log_every_n_steps", "enable_progress_bar", "enable_model_summary", "enable_checkpointing",
     "use_distributed_sampler", "default_root_dir",
 }  # fmt: skip
-_CLASSES = {  # groups with an option `torch`, and the modules whose classes may be named instead of an option
+CLASSES = {  # groups with an option `torch`, and the modules whose classes may be named instead of an option
     "optimizer": {"torch": "torch.optim", "timm": "timm.optim"},
     "scheduler": {"torch": "torch.optim.lr_scheduler"},
 }
@@ -68,7 +68,7 @@ def _spread(words: Sequence[str]) -> list[str]:
                 [f"{key}.{name}={_written(node)}" for name, node in objects[0].items()] if any(objects) else [word]
             )
             continue
-        if key not in _CLASSES or not value.lstrip().startswith("{"):
+        if key not in CLASSES or not value.lstrip().startswith("{"):
             written.append(word)
             continue
         objects = _objects(word)
@@ -231,42 +231,10 @@ def mended(error: Exception, words: Sequence[str], compose: Callable[[list[str]]
 
 
 def _class_by_name(group: str, name: str, words: list[str]) -> list[str] | None:
-    for option, module in _CLASSES.get(group, {}).items():
+    for option, module in CLASSES.get(group, {}).items():
         if name in classes_of(module):
             place = words.index(f"{group}={name}") if f"{group}={name}" in words else None
             if place is None:
                 return None
             return [*words[:place], f"{group}={option}", f"{group}.name={name}", *words[place + 1 :]]
     return None
-
-
-def _has_no_notes(group: str, node: Any) -> bool:
-    """Tell whether what an option says of its class is not true of the class in its place: it has no spec, or is no task of ours."""
-    if group == "data":
-        return defines(str(node["_target_"]), "spec", ("LightningDataModule",)) is False
-    return group == "task" and is_a(str(node["_target_"]), ("Task",)) is False
-
-
-def leave_out_untaken(config: Any, given: Sequence[str]) -> None:
-    """Takes keys of an option away that the class in its place does not take, as `fused` of `optimizer._target_=torch.optim.NAdam`
-    and `label_smoothing` of `task._target_=mine.Net`.
-
-    Args:
-        config: resolved; changed in place.
-        given: keys that the command line sets, which are never taken away.
-    """
-    for group in (*_CLASSES, "data", "task", "model"):
-        node = config.get(group)
-        if not node or not node.get("_target_"):
-            continue
-        if f"{group}._target_" not in given and (group not in _CLASSES or "name" not in node):
-            continue
-        taken = signature(str(node["_target_"]))
-        if taken is None or taken.anything:
-            continue
-        own = ("name", *SCHEDULER_ENTRIES) if group in _CLASSES else () if _has_no_notes(group, node) else NOTES
-        for key in [key for key in node if not str(key).startswith("_") and key not in own]:
-            if key not in taken.annotations and not any(f"{word}.".startswith(f"{group}.{key}.") for word in given):
-                del node[key]
-        if "name" in node and node["name"] == "constant":
-            del node["name"]
