@@ -14,7 +14,7 @@ from experiments.viz import fonts as writing
 from experiments.viz import sequence
 from experiments.viz.canvas import INK, png, recolour
 from experiments.viz.charts import bars
-from experiments.viz.confusion import confusion
+from experiments.viz.confusion import _rounded, confusion
 from experiments.viz.curves import curves
 from experiments.viz.embedding import embedding
 from experiments.viz.filters import filters, first_filters
@@ -72,6 +72,12 @@ def test_confusion(classes: int) -> None:
 
 def test_confusion_of_nothing() -> None:
     check(confusion(np.zeros((2, 2), int), ["a", "b"]))
+
+
+def test_counts_that_fit_no_cell_are_rounded() -> None:
+    """As of pixels; a cell of eleven classes takes five digits."""
+    counts = (950, 9960, 398283, 999_600, 1_269_605)
+    assert [_rounded(count) for count in counts] == ["950", "10k", "398k", "1.0M", "1.3M"]
 
 
 @pytest.mark.parametrize("epochs", [0, 1, 20, 300])

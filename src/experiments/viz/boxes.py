@@ -18,7 +18,7 @@ from experiments.viz.labels import shorten
 from experiments.viz.raster import write
 
 # Colours of the classes, taking turns; legible on photographs and told apart by the colour-blind.
-COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2", "#ffffff")
+COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#0072b2", "#f0e442", "#ffffff")
 MOST = 12  # classes with a curve of their own
 
 
@@ -32,7 +32,12 @@ def drawn(image: Tensor, detected: Mapping[str, Tensor], classes: Sequence[str])
     ax.set_position((0, 0, 1, 1))
     _image(ax, image, detected, 0, 0, width, height)
     _objects(
-        ax, detected, classes, (0.0, 0.0, 1.0), max(1.0, min(height, width) / 250), max(5.0, min(height, width) / 50)
+        ax,
+        detected,
+        classes,
+        (0.0, 0.0, 1.0, width),
+        max(1.0, min(height, width) / 250),
+        max(5.0, min(height, width) / 50),
     )
     return png(fig)
 
@@ -66,7 +71,7 @@ def beside(
             upper = top + place // columns * deep * (side + 1.5 * gap) + below * (side + 1.3 * gap)
             write(fig, left, upper - 0.1, f"{caption}: {len(objects['labels'])}", size=SMALL, colour=GREY)
             _image(ax, image, objects, left, upper, width * scale, height * scale)
-            _objects(ax, objects, classes, (left, upper, scale), 1.2, 6.0)
+            _objects(ax, objects, classes, (left, upper, scale, width * scale), 1.2, 6.0)
     return fig
 
 
@@ -86,8 +91,8 @@ def precision_recall(precision: np.ndarray | None, per_class: Mapping[str, Mappi
     how = writing(names)
     recall = np.linspace(0, 1, len(precision))
     for number, place in enumerate(measured):
-        colour = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", INK, GREY)[number % 8]
-        ax.plot(recall, precision[:, place], color=colour, linewidth=2.0, linestyle="-" if number < 8 else "--")
+        colour = (*COLOURS[:6], INK, GREY)[place % 8]  # that of its boxes, where it can be read on white
+        ax.plot(recall, precision[:, place], color=colour, linewidth=2.0, linestyle="-" if place < 8 else "--")
         text = f"● {how.written(shorten(names[place], 18))}  {per_class[names[place]]['map50']:.3f}"
         at = height - 1.15 - 0.32 * number
         fig.text(
@@ -117,31 +122,33 @@ def _objects(
     ax: Axes,
     objects: Mapping[str, Tensor],
     classes: Sequence[str],
-    frame: tuple[float, float, float],
+    frame: tuple[float, float, float, float],
     line: float,
     size: float,
 ) -> None:
     """Boxes with class and score on such axes.
 
     Args:
-        frame: where the image begins from the left and from above, and how large a pixel is.
+        frame: where the image begins from the left and from above, how large a pixel is, and how wide the image.
         line: width of the lines, in points.
         size: of the letters, likewise.
     """
-    left, top, scale = frame
+    left, top, scale, wide = frame
     how = writing(classes)
     scores = objects["scores"].tolist() if "scores" in objects else [None] * len(objects["labels"])
     for box, label, score in zip(objects["boxes"].tolist(), objects["labels"].tolist(), scores, strict=True):
         x1, y1, x2, y2 = (value * scale for value in box)
         colour = COLOURS[label % len(COLOURS)]
-        place = (left + x1, top + y1)
-        ax.add_patch(Rectangle(place, x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=line))
+        ax.add_patch(Rectangle((left + x1, top + y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=line))
         text = how.written(shorten(classes[label], 16)) + ("" if score is None else f" {score:.2f}")
         if not text:
             continue
+        ends = x1 > 0.7 * wide  # a label that began here would leave the image
         ax.text(
-            *place,
+            left + min(x2, wide) if ends else left + x1,
+            top + y1,
             text,
+            ha="right" if ends else "left",
             fontsize=size,
             color=INK,
             va="top",

@@ -40,7 +40,8 @@ def confusion(counts: object, classes: Sequence[str], *, title: str = "Confusion
     upright = k > 6 and max(map(len, names)) > 3  # names that stand side by side would touch
     bottom = 0.75 + (0.085 * max(map(len, names)) if upright and k <= NUMBERS_UP_TO else 0.15)
     listed = _worst(table, shares, classes, min(worst, int(side / 0.4))) if k > 2 else []
-    beside = 1.5 + 0.092 * max([len(pair) for _, pair in listed], default=0) if listed else 0.35
+    amounts = max([text_width(amount, SMALL) for amount, _ in listed], default=0.0)
+    beside = 0.65 + max(0.85, amounts) + 0.092 * max([len(pair) for _, pair in listed], default=0) if listed else 0.35
     width = left + side + max(beside, 3.0 if listed else 0)
     fig = figure(width, side + bottom + 0.75, title, f"{overall:.1%} of {int(table.sum()):,} correct")
 
@@ -98,11 +99,22 @@ def _numbers(fig: Figure, table: np.ndarray, shares: np.ndarray, left: float, to
         apart = 0.09 if k == 2 else 0.14 if k <= 4 else 0.18
         x, y = left + (column + 0.5) * cell, top + (row + 0.5) * cell
         text = f"{table[row, column]:,}" if k <= 4 else str(table[row, column])
+        if text_width(text, large) > 0.92 * cell:
+            text = _rounded(int(table[row, column]))
         up = 0.8 * apart * cell if with_share else 0
         write(fig, x, y - up, text, size=large, colour=colour, align="center")
         if with_share:
             text = f"{share:.1%}" if k <= 4 else f"{share:.0%}"
             write(fig, x, y + 1.3 * apart * cell, text, size=large * 0.68, colour=colour, align="center")
+
+
+def _rounded(count: int) -> str:
+    """Return a count in three digits at most, such as 398k or 1.3M, for cells that are narrow."""
+    unit, name = next(
+        ((unit, name) for unit, name in ((10**9, "G"), (10**6, "M"), (1000, "k")) if count >= 0.9995 * unit), (1, "")
+    )
+    value = count / unit
+    return f"{value:.1f}{name}" if name and value < 9.95 else f"{value:.0f}{name}"
 
 
 def _worst(table: np.ndarray, shares: np.ndarray, classes: Sequence[str], worst: int) -> list[tuple[str, str]]:
@@ -122,7 +134,8 @@ def _worst(table: np.ndarray, shares: np.ndarray, classes: Sequence[str], worst:
 def _list(fig: Figure, listed: list[tuple[str, str]], left: float, top: float) -> None:
     """From `top` inches below the upper edge."""
     write(fig, left, top + 0.12, "most often: true → predicted", size=SMALL, colour=GREY)
+    room = max(0.85, *(text_width(amount, SMALL) for amount, _ in listed))
     for i, (amount, pair) in enumerate(listed):
         y = top + 0.52 + 0.37 * i
-        write(fig, left + 0.85, y, amount, size=SMALL, colour=GREY, align="right")
-        write(fig, left + 1.0, y, pair, size=SMALL, colour=INK)
+        write(fig, left + room, y, amount, size=SMALL, colour=GREY, align="right")
+        write(fig, left + room + 0.15, y, pair, size=SMALL, colour=INK)
