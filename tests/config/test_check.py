@@ -380,3 +380,4 @@ def test_values_of_the_usual_type_are_checked_without_a_second_composition(monke
 def test_a_value_of_another_type_is_refused(experiments) -> None:
     code, _, errors = experiments("check", "data=mnist", "model=lenet5", "data.split_seed=abc", "data.root=[1]")
     assert code == 2 and "data.split_seed=abc must be a whole number" in errors and "data.root" in errors
+    assert type_problems(compose(["data=coco", "data.root=.", "data.test=val"]), None) == []  # a word that it takes

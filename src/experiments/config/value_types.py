@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig
@@ -46,6 +47,8 @@ def type_problems(config: Any, defaults: Any) -> list[str]:
         if default in (None, "???") or key == "trainer.devices" or key in typed or _is_object(value):
             continue
         if not of_known_class(config, key) and _taken_by_theirs(config, key, default, value):
+            continue
+        if isinstance(value, str) and _may_be_a_word(config, key):
             continue
         if not (_may_be_null(config, key) if value is None else _alike(default, value)):
             problems.append(f"{key}={shown(value)} must be {_named(default)}: {_usual(key, default)}")
@@ -101,6 +104,12 @@ def _may_be_null(config: Any, key: str) -> bool:
     target, name = class_and_argument(config, key)
     taken = signature(target)
     return taken is None or taken.annotations.get(name) not in ("int", "float", "bool")
+
+
+def _may_be_a_word(config: Any, key: str) -> bool:
+    """Tell whether a class takes a word beside a number by its annotation, as data.test=val; it looks at the word itself."""
+    text = annotation(*class_and_argument(config, key)) or ""
+    return re.search(r"\bstr\b", text) is not None and unlike(text, "") is None
 
 
 def _taken_by_theirs(config: Any, key: str, default: Any, value: Any) -> bool:
