@@ -23,6 +23,7 @@ TOP = Path(__file__).parents[2]
         (["data=generated_reviews"], "tokenizers", "language"),
         (["data=generated_pairs"], "sacrebleu", "translation"),
         (["data=digits", "task=denoising"], "skimage", "denoising"),
+        (["data=coco_masks"], "faster_coco_eval", "detection"),
     ],
 )
 def test_a_missing_package_is_named(
@@ -54,7 +55,7 @@ def test_where_only_an_import_tells(
 def test_every_extra_brings_what_it_is_named_for() -> None:
     project = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
     for package, extra in needed_packages.EXTRAS.items():
-        name = {"skimage": "scikit-image"}.get(package, package)
+        name = {"skimage": "scikit-image"}.get(package, package.replace("_", "-"))
         assert any(one.startswith(name) for one in project["optional-dependencies"][extra])
         assert not any(one.startswith(name) for one in project["dependencies"])
     assert {"scipy", "pandas", "rich"} <= {one.split(">")[0] for one in project["dependencies"]}

@@ -17,11 +17,12 @@ EXTRAS = {  # a package as it is imported, and the extra that brings it
     "sacrebleu": "translation",
     "skimage": "denoising",
     "gymnasium": "control",
+    "faster_coco_eval": "detection",
 }
 _NEEDS = (  # group, class, package, and the kinds of data that need it
     ("data", r"experiments\.data\.audio\.(?!generated_)", "soundfile", None),
     ("data", r"experiments\.data\.(text|pairs)\.", "tokenizers", None),
-    ("data", r"experiments\.data\.masks\.coco_masks\.", "skimage", None),
+    ("data", r"experiments\.data\.masks\.coco_masks\.", "faster_coco_eval", None),
     ("data", r"experiments\.data\.control\.", "gymnasium", None),
     ("task", r"experiments\.tasks\.translation\.", "sacrebleu", None),
     ("task", r"experiments\.tasks\.denoising\.", "skimage", "image"),

@@ -18,10 +18,11 @@ from experiments.data.boxes.augment import BoxAugment
 from experiments.data.boxes.box_data import BoxData
 from experiments.data.boxes.coco import COCO
 from experiments.data.boxes.generated_boxes import GeneratedBoxes
-from experiments.data.boxes.instance_masks import Painted, Polygons, Runs
+from experiments.data.boxes.instance_masks import Painted
 from experiments.data.boxes.penn_fudan import PennFudan
 from experiments.data.boxes.voc import BCCD, VOC
 from experiments.data.boxes.yolo import YOLO
+from experiments.data.common.coco_outlines import Polygons, Runs
 from experiments.errors import UserError
 
 KEYS: dict[str, Any] = {
@@ -37,6 +38,7 @@ KEYS: dict[str, Any] = {
     "targets": "boxes",
     "augment": {},
 }
+RUNS = {"size": [30, 40], "counts": [0, 300, 900]}
 BARE = {"difficult": True, "unannotated": "refuse"}
 
 
@@ -266,6 +268,20 @@ def test_coco_with_gaps_crowds_and_masks(tmp_path: Path) -> None:
         (lambda c: c["categories"].append({"id": 9, "name": "hut"}), "one name"),
         (lambda c: c.pop("categories"), "not in COCO's form"),
         (lambda c: c["annotations"].clear(), "has an object"),
+        (lambda c: [one.update(iscrowd=1) for one in c["annotations"]], "has an object that is no crowd"),
+        (lambda c: c["categories"][0].pop("name"), "category 7 has no name"),
+        (lambda c: c["categories"][0].update(id=[7]), "categories without an id"),
+        (lambda c: c["images"][0].pop("file_name"), "image 10 has no file_name"),
+        (lambda c: c["images"][0].update(height="tall"), "image 10 has height='tall', which is no number"),
+        (lambda c: c["images"][1].update(file_name="0.png"), "0.png twice, as images 10 and 11"),
+        (lambda c: c["annotations"][0].update(image_id=[10]), r"of image \[10\]"),
+        (lambda c: c["annotations"][0].update(area="big"), "annotation 1 has area='big', which is no number"),
+        (lambda c: c["annotations"][0].update(segmentation=[["a"] * 6]), "no list of x and y"),
+        (lambda c: c["annotations"][0].update(segmentation="round"), "no list of x and y"),
+        (lambda c: c["annotations"][0].update(segmentation=RUNS | {"counts": [1500, -600, 300]}), "length of -600"),
+        (lambda c: c["annotations"][0].update(segmentation=RUNS | {"counts": "round!"}), "that cannot be read"),
+        (lambda c: c["annotations"][0].update(segmentation=RUNS | {"counts": None}), "that cannot be read"),
+        (lambda c: c["annotations"][0].update(segmentation=RUNS | {"size": [30]}), "that cannot be read"),
     ],
 )
 def test_damaged_coco_files_are_refused(tmp_path: Path, change: Callable[[dict[str, Any]], None], why: str) -> None:

@@ -15,9 +15,10 @@ import pytest
 import torch
 from PIL import Image
 
+from experiments.data.common.coco_outlines import decoded, run_lengths
 from experiments.data.masks.border_weights import border_weights
 from experiments.data.masks.camvid import CamVid
-from experiments.data.masks.coco_masks import CocoMasks, decoded, run_lengths
+from experiments.data.masks.coco_masks import CocoMasks
 from experiments.data.masks.generated_masks import GeneratedMasks
 from experiments.data.masks.isbi_membrane import IsbiMembrane
 from experiments.data.masks.mask_data import MaskData
@@ -232,10 +233,11 @@ def test_run_lengths_are_pycocotools_s() -> None:
         ),
         ({"categories": [{"id": 3, "name": "dog"}, {"id": 3, "name": "cat"}]}, ["two categories with the id 3"]),
         ({"categories": [{"id": 3, "name": "dog"}, {"id": 9, "name": "dog"}]}, ["two categories of one name"]),
-        ({"images": [{"id": 1, "file_name": "1.png"}], "annotations": []}, ["height and width of the image 1"]),
+        ({"images": [{"id": 1, "file_name": "1.png"}], "annotations": []}, ["image 1 does not state height and width"]),
+        ({"annotations": []}, ["every pixel of all masks is of background"]),
         (
             {"images": [{"id": 1, "file_name": "none.png", "height": 2, "width": 2}], "annotations": []},
-            ["none.png", "missing"],
+            ["none.png", "not in"],
         ),
     ],
 )

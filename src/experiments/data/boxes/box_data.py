@@ -122,9 +122,10 @@ class BoxData(BatchedData):
             by_split[split] = [sieve.good(upright(picture, self.exif)) for picture in named]
         sieve.finish()
         for split, pictures in by_split.items():
-            if not any(picture.objects for picture in pictures):
+            if all(thing.crowd for picture in pictures for thing in picture.objects):
+                besides = " that is no crowd or difficult one" if any(picture.objects for picture in pictures) else ""
                 raise UserError(
-                    f"data={self.name}: none of the {len(pictures)} images of the {split} split has an object: "
+                    f"data={self.name}: none of the {len(pictures)} images of the {split} split has an object{besides}: "
                     "give images with boxes"
                 )
         if self.targets == "instances":

@@ -1,12 +1,11 @@
-"""Masks of objects in the forms that files have: polygons, run lengths, a value in an image; decoded when needed."""
+"""Masks of objects in the forms that files have: a value in an image, an array; decoded when needed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -21,60 +20,6 @@ class Mask(Protocol):
 
     def decode(self, size: tuple[int, int]) -> np.ndarray:
         """(H, W) bool."""
-
-
-@dataclass(frozen=True)
-class Polygons:
-    """Outlines of the parts of an object: of each x, y, x, y and so on, in pixels."""
-
-    parts: tuple[tuple[float, ...], ...]
-
-    def fault(self) -> str | None:
-        if any(len(part) % 2 for part in self.parts):
-            return "has a polygon with an x and no y"
-        if not self.parts or any(len(part) < 6 for part in self.parts):
-            return "has a polygon with under three points"
-        if not np.isfinite(np.concatenate(self.parts)).all():
-            return "has a polygon with points that are no numbers"
-        return None
-
-    def decode(self, size: tuple[int, int]) -> np.ndarray:
-        """As COCO's own tools draw them."""
-        mask = coco_masks()
-        return mask.decode(mask.merge(mask.frPyObjects([list(part) for part in self.parts], *size))).astype(bool)
-
-
-@dataclass(frozen=True)
-class Runs:
-    """Lengths of runs of outside and inside, taking turns, down the columns; or COCO's text for that.
-
-    Attributes:
-        size: height and width that they are stated to be of.
-        counts: the lengths.
-        image: height and width that the image is stated to have; 0 where nothing is.
-    """
-
-    size: tuple[int, int]
-    counts: tuple[int, ...] | str
-    image: tuple[int, int] = (0, 0)
-
-    def fault(self) -> str | None:
-        if all(self.image) and self.size != self.image:
-            return f"has run lengths of {self.size[1]}×{self.size[0]} in an image of {self.image[1]}×{self.image[0]}"
-        if not isinstance(self.counts, str) and sum(self.counts) != self.size[0] * self.size[1]:
-            return f"has run lengths of {sum(self.counts)} pixels for {self.size[1]}×{self.size[0]}"
-        return None
-
-    def decode(self, size: tuple[int, int]) -> np.ndarray:
-        if self.size != size:
-            raise UserError(
-                f"a mask of {self.size[1]}×{self.size[0]} pixels belongs to an image of {size[1]}×{size[0]}: "
-                "mend the annotation"
-            )
-        if isinstance(self.counts, str):
-            return coco_masks().decode({"size": list(size), "counts": self.counts.encode()}).astype(bool)
-        inside = np.repeat(np.arange(len(self.counts)) % 2 == 1, self.counts)
-        return inside.reshape(size[1], size[0]).T
 
 
 @dataclass(frozen=True)
@@ -159,30 +104,3 @@ def index_image(path: Path) -> np.ndarray:
             return np.asarray(opened).astype(np.int64)
     except OSError as error:
         raise UserError(f"{path} is no readable mask ({error}): mend it, or remove it and its image") from error
-
-
-def of_coco(written: object, size: tuple[int, int]) -> Mask | None:
-    """Return the mask of a COCO annotation: polygons, run lengths, or None where there is none."""
-    if isinstance(written, dict) and "counts" in written:
-        counts = written["counts"]
-        given = tuple(int(side) for side in written.get("size", size))
-        return Runs((given[0], given[1]), counts if isinstance(counts, str) else tuple(map(int, counts)), size)
-    if isinstance(written, Sequence) and not isinstance(written, str) and written:
-        parts = written if isinstance(written[0], Sequence) else [written]
-        return Polygons(tuple(tuple(map(float, part)) for part in parts))
-    return None
-
-
-def coco_masks() -> Any:
-    """Return the functions of COCO's masks, by faster-coco-eval.
-
-    Raises:
-        UserError: when it is not installed.
-    """
-    try:
-        from faster_coco_eval import mask  # type: ignore[import-untyped]
-    except ImportError:
-        raise UserError(
-            "masks as polygons or run lengths need faster-coco-eval: pip install 'lightning-experiments[detection]'"
-        ) from None
-    return mask

@@ -332,18 +332,23 @@ class MaskData(BatchedData):
         return tuple(map(float, mean)), tuple(map(float, std))
 
     def _check_masks(self, by_split: Mapping[str, MaskSplit]) -> None:
-        """Refuses splits without a pixel of any class, and says which classes training never sees."""
-        for split, (_, stored) in by_split.items():
-            if stored is None:
-                continue
-            counts = np.bincount(stored[1].reshape(-1).numpy(), minlength=256)[: self.spec.num_classes]
-            if not counts.any():
+        """Refuses masks without a pixel of any class, or of one alone, and says which classes training never sees."""
+        size, stored = self.spec.num_classes, {split: masks[1] for split, (_, masks) in by_split.items() if masks}
+        counts = {split: np.bincount(masks.reshape(-1), minlength=256)[:size] for split, masks in stored.items()}
+        for split, pixels in counts.items():
+            if not pixels.any():
                 raise UserError(
                     f"{self.name}: every pixel of the {split} masks is ignored, so there is nothing to learn or measure: check the masks and data.ignore"
                 )
-            if split == "train" and not counts.all():
-                unseen = [name for name, count in zip(self.spec.classes, counts, strict=True) if not count]
-                log.warning("%s: no training pixel is of %s", self.name, ", ".join(unseen[:10]))
+        classes = np.flatnonzero(sum(counts.values()))
+        if len(counts) == len(by_split) and len(classes) == 1:
+            raise UserError(
+                f"{self.name}: every pixel of all masks is of {self.spec.classes[classes[0]]}, so there is nothing to learn: "
+                "give images with another class too"
+            )
+        if "train" in counts and not counts["train"].all():
+            unseen = [self.spec.classes[place] for place in np.flatnonzero(counts["train"] == 0)]
+            log.warning("%s: no training pixel is of %s", self.name, ", ".join(unseen[:10]))
 
     def _normalise(self, pixels: Tensor) -> None:
         """(B, C, H, W) float from 0 to 255, in place."""
