@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
@@ -125,6 +127,17 @@ class TestReport:
         assert text.encode()
         page = _Page(text)
         assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+
+    def test_a_class_in_the_place_of_an_option_is_repeated_by_its_key(self, tmp_path: Path, experiments: Run) -> None:
+        words = ("data._target_=mine.Data", "task._target_=mine.Lit")
+        for seed in range(2):
+            folder = make_run(tmp_path / f"r{seed}", 0.9, seed, overrides=words, model="Lit", data="Data", task="Lit")
+            record = json.loads((folder / "record.json").read_text()) | {"module": "mine.Lit"}
+            (folder / "record.json").write_text(json.dumps(record))
+        assert experiments("compare", ".", "--html", "report.html")[0] == 0
+        repeated = re.search(r"experiments train [^&]*", (tmp_path / "report.html").read_text())
+        assert repeated and all(word in repeated[0] for word in words)
+        assert not re.search(r" (model|data|task)=", repeated[0])
 
     def test_several_datasets_have_a_part_each(self, tmp_path: Path) -> None:
         for data in ("digits", "mnist"):

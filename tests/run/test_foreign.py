@@ -11,6 +11,8 @@ import pytest
 import torch
 import yaml
 
+from experiments.config.compose import compose
+
 Experiments = Callable[..., tuple[int, str, str]]
 
 MODULE = """
@@ -156,6 +158,58 @@ def test_classes_are_named_on_the_command_line(lit: Experiments, tmp_path: Path)
     assert code == 0, errors
     code, _, errors = lit("train", *words, "task.label_smoothing=0.1", "hydra.run.dir=other")
     assert code == 2 and "label_smoothing" in errors and not (tmp_path / "other").exists()
+
+
+def test_classes_name_the_folder_and_take_the_place_of_whole_options(lit: Experiments) -> None:
+    config = compose(
+        ["task={_target_: tutorial_of_mine.LitModel, lr: 0.1}", "data={_target_: tutorial_of_mine.LitData}"]
+    )
+    assert config.task == {"_target_": "tutorial_of_mine.LitModel", "lr": 0.1}
+    assert config.run.dir.endswith("_LitModel_LitData_seed0")
+    assert compose(["data=digits", "model._target_=mine.Net"]).run.dir.endswith("_Net_digits_seed0")
+
+
+NETWORKS = """
+from torch import nn
+
+class Sized(nn.Sequential):
+    def __init__(self, width=8, classes=10):
+        super().__init__(nn.Flatten(), nn.Linear(64, width), nn.Linear(width, classes))
+
+class Needs(Sized):
+    def __init__(self, width):
+        super().__init__(width)
+
+class Silent(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("model._target_=networks_of_mine.Sized", ""),  # which takes none of the data's shapes
+        (
+            "model._target_=networks_of_mine.Sized model.classes=5",
+            "gives 5 scores an example and the data has 10 classes",
+        ),
+        ("model._target_=networks_of_mine.Needs", "missing 1 required positional argument: 'width'"),
+        ("model._target_=networks_of_mine.Silent", "has no forward"),
+        ("model._target_=torchvision.models.resnet18", "choose model=torchvision model.name=resnet18"),
+    ],
+)
+def test_networks_without_our_arguments(
+    experiments: Experiments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, said: str
+) -> None:
+    (tmp_path / "networks_of_mine.py").write_text(NETWORKS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "networks_of_mine", raising=False)
+    more = ("data=digits", "data.size=8", *words.split(), "trainer=quick", "callbacks=none", "hydra.run.dir=run")
+    for command in ("check", "train"):
+        code, _, errors = experiments(command, *more)
+        assert code == (2 if said else 0) and said in errors, errors
+    assert (tmp_path / "run").exists() is not bool(said)
 
 
 def test_a_part_of_its_config_is_shown(lit: Experiments) -> None:

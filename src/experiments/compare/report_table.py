@@ -90,7 +90,8 @@ def _run(
     value = number(run.metrics[metric]) if metric in run.metrics else ""
     words = [f"{key}={value}" for key, value in run.typed.items()]
     for group in ("model", "data", "task", "freezing", "precision", "optimizer", "scheduler"):
-        if run.choices.get(group) is not None and not any(word.startswith(f"{group}=") for word in words):
+        by_class = f"{group}._target_" in run.typed or (run.foreign and group == "model")
+        if run.choices.get(group) is not None and group not in run.typed and not by_class:
             words.append(f"{group}={run.choices[group]}")
     return {
         "told": [run.seed, run.status, value, from_here(run.folder, paths)],

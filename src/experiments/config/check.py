@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.config import foreign_modules, metric_direction, trainer_keys
 from experiments.config.augmentation import transform_problems
-from experiments.config.class_keys import metric_problems, untaken_keys
+from experiments.config.class_keys import metric_problems, network_problems, untaken_keys
 from experiments.config.devices import device_problems
 from experiments.config.largest_values import largest_problems
 from experiments.config.needed_packages import absent_classes, missing_packages
@@ -59,6 +59,7 @@ def check(config: Any, defaults: Any = None, packages: bool = True) -> list[str]
         *_freezing(config),
         *(sentence for sentence in of_trainer if sentence.partition("=")[0] not in keys),
         *untaken_keys(config),
+        *network_problems(config),
         *transform_problems(config),
         *metric_problems(config),
         *(sentence for sentence in _entries(config) if sentence.partition("=")[0] not in keys),

@@ -56,17 +56,38 @@ def leave_out_untaken(config: Any, given: Sequence[str]) -> None:
             continue
         if f"{group}._target_" not in given and (group not in CLASSES or "name" not in node):
             continue
-        taken = signature(str(node["_target_"]))
+        target = str(node["_target_"])
+        own: tuple[str, ...] = ("name", *SCHEDULER_ENTRIES) if group in CLASSES else NOTES
+        if is_bare(group, target):
+            own = ()
+            for key in [key for key in NOTES if key in node]:
+                del node[key]
+        taken = signature(target)
         if taken is None or taken.anything:
             continue
-        own = (
-            ("name", *SCHEDULER_ENTRIES) if group in CLASSES else () if is_bare(group, str(node["_target_"])) else NOTES
-        )
         for key in [key for key in node if not str(key).startswith("_") and key not in own]:
             if key not in taken.annotations and not any(f"{word}.".startswith(f"{group}.{key}.") for word in given):
                 del node[key]
         if "name" in node and node["name"] == "constant":
             del node["name"]
+
+
+def network_problems(config: Any) -> list[str]:
+    """Finds a class or function in the place of a model's option that no task can train."""
+    target = str(config.model.get("_target_") or "")
+    for library in ("torchvision", "timm"):
+        if target.startswith(f"{library}."):
+            name = config.model.get("model_name") or target.rpartition(".")[2]
+            named = f" model.name={name}" if name not in ("create_model", "get_model") else ""
+            return [
+                f"model._target_={target} knows neither the channels nor the classes of the data: choose model={library}{named}, which "
+                "is made with them"
+            ]
+    if target and not target.startswith("experiments.") and defines(target, "forward", ("Module",)) is False:
+        return [
+            f"model._target_={target} has no forward, so it answers nothing: add forward(self, inputs) to the class"
+        ]
+    return []
 
 
 def metric_problems(config: Any) -> list[str]:

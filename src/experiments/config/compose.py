@@ -24,6 +24,7 @@ from experiments.config.broken_options import broken_files_named, faulty_file, n
 from experiments.config.chosen_in_files import with_choices_of_files
 from experiments.config.class_keys import leave_out_untaken
 from experiments.config.fitting_task import with_fitting_task
+from experiments.config.foreign_modules import choices_by_name
 from experiments.config.hydra_keys import refuse_sweep, refuse_unused, refuse_words, searchpath_is_there
 from experiments.config.interpolations import refusal, resolve
 from experiments.config.labels_never_seen import take_over_labels
@@ -152,16 +153,17 @@ def settle(
     try:
         with open_dict(config):
             chosen = config.hydra.runtime.choices
+            config.run.choices = {group: chosen.get(group) for group in GROUPS}
+            config.run.overrides = list(overrides)
+            config.run.config_dirs = list(config_dirs)
             place = str(folder or config.hydra.run.dir)
-            if chosen.get("model") is None:  # a LightningModule with its own network
-                place = place.replace("_None_", f"_{chosen.get('task')}_")
+            names = choices_by_name(config)
+            named = f"_{names['model'] or names['task']}_{names['data']}_"
+            place = place.replace(f"_{chosen.get('model')}_{chosen.get('data')}_", named)
             config.run.dir = str(Path(place).absolute())
             runtime: Any = HydraConfig.get().runtime  # a node that Hydra types as its dataclass
             with read_write(runtime):  # for configs that ask for ${hydra:runtime.output_dir}
                 runtime.output_dir = config.run.dir
-            config.run.choices = {group: chosen.get(group) for group in GROUPS}
-            config.run.overrides = list(overrides)
-            config.run.config_dirs = list(config_dirs)
             del config["hydra"]
         resolve(config)
     except OmegaConfBaseException as error:

@@ -50,8 +50,25 @@ def is_foreign(config: Any) -> bool:
 
 
 def is_bare(group: str, target: str) -> bool:
-    """Tell whether a class is a user's task or data without what ours offer, so that no option of ours describes it."""
+    """Tell whether a class is a user's network, or task or data without what ours offer, so that no option of ours describes
+    it.
+    """
+    if group == "model":
+        return not target.startswith("experiments.")
     return _is_foreign(target) if group == "task" else group == "data" and _without_spec(target)
+
+
+def choices_by_name(config: Any) -> dict[str, str | None]:
+    """Return the options of groups as a person calls them: a class that the command line puts in an option's place, as
+    `model._target_=mine.Net` does, by its own name, and beside a LightningModule that takes no network, no model.
+    """
+    given, groups = given_keys(config), ("model", "data", "task")
+    classes = {
+        group: str(config[group]["_target_"]).rpartition(".")[2] for group in groups if f"{group}._target_" in given
+    }
+    names = dict(config["run"]["choices"]) | classes
+    taken = signature(str(config["task"]["_target_"])) if "task" in classes and is_foreign(config) else None
+    return names | ({"model": None} if taken is not None and not taken.takes("model") else {})
 
 
 def unused_writers(config: Any) -> list[str]:

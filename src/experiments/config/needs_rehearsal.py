@@ -44,11 +44,13 @@ _OPEN_OPTIONS = {
 def only_building_tells(config: Any) -> bool:
     """Tell whether values were given, or options chosen, that no rule judges: a class or the files of a dataset do.
 
-    Data that would be downloaded and user-defined classes are left alone.
+    Data that would be downloaded and data of user-defined classes are left alone.
     """
     if config.data.get("download") or not str(config.data.get("_target_")).startswith("experiments."):
         return False
     root = config.data.get("root")
+    if not str(config.model.get("_target_", "experiments.")).startswith("experiments."):
+        return True  # what it is made with, and what it gives for the examples
     if config.weights is not None or (root and not Path(str(root)).expanduser().is_dir()):
         return True
     if any(config.run.choices.get(group) in names for group, names in _OPEN_OPTIONS.items()):

@@ -57,8 +57,8 @@ def spelled_out(words: Sequence[str]) -> list[str]:
 
 
 def _spread(words: Sequence[str]) -> list[str]:
-    """Return words in which `optimizer={_target_: …}` and `callbacks={stop: {_target_: …}}` give their keys one by one, as Hydra
-    takes no whole group.
+    """Return words in which `optimizer={_target_: …}`, `task={_target_: …}` and `callbacks={stop: {_target_: …}}` give their keys
+    one by one, as Hydra takes no whole group.
     """
     written: list[str] = []
     for word in words:
@@ -68,14 +68,14 @@ def _spread(words: Sequence[str]) -> list[str]:
                 [f"{key}.{name}={_written(node)}" for name, node in objects[0].items()] if any(objects) else [word]
             )
             continue
-        if key not in CLASSES or not value.lstrip().startswith("{"):
+        if key not in (*CLASSES, "data", "task", "model") or not value.lstrip().startswith("{"):
             written.append(word)
             continue
         objects = _objects(word)
         if len(objects) > 1:
             raise UserError(
                 f"{word} sweeps over whole objects, and {key} takes one: put each into a file {key}/NAME.yaml of a --config-dir and "
-                f"sweep over their names, or sweep over a key, as in {key}._target_=torch.optim.SGD,torch.optim.Adam"
+                f"sweep over their names, or sweep over a key, as in {key}._target_=package.One,package.Other"
             )
         written += (
             [f"++{key}.{name}={_written(inner)}" for name, inner in objects[0].items()] if any(objects) else [word]

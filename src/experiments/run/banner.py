@@ -21,8 +21,8 @@ def banner(config: DictConfig, record: dict[str, Any], folder: Path) -> None:
     """Tells what is about to be trained, on what, and how to resume it."""
     if quiet():
         return
-    chosen, cost = config.run.choices, record["cost"]
-    model = record["choices"].get("model") or chosen.get("task")
+    chosen, cost = record["choices"], record["cost"]
+    model = chosen.get("model") or chosen.get("task")
     rows = [("model", f"{model}: {_parameters(cost)}"), ("data", f"{chosen.get('data')}: {_sizes(record['data'])}")]
     if record.get("freezing") and cost.get("trainable_parameters") != cost.get("parameters"):
         rows.append(("freezing", str(chosen.get("freezing"))))

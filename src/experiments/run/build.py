@@ -15,7 +15,7 @@ from experiments.config.preprocessing import given_keys, take_over
 from experiments.config.shorthand import SCHEDULER_ENTRIES
 from experiments.errors import UserError
 from experiments.run.identity import same_examples
-from experiments.run.instantiate import bound, described, locate, make
+from experiments.run.instantiate import bound, described, locate, make, with_shapes
 from experiments.run.model_memory import require_model_memory
 from experiments.run.names_of_data import require_names, require_tokens, trained_spec
 from experiments.run.rebuilt_record import require_unchanged
@@ -108,7 +108,7 @@ def build_model(config: DictConfig, spec: Any) -> Any:
     source = config.model.get("source")
     folder_hint = {"source": str(published_folder(source))} if source and hub_name(source, config.model) else {}
     given = spec.inputs | hints(config.model, spec) | asked(config.task, spec) | folder_hint
-    build = partial(make, config.model, **given)
+    build = partial(make, config.model, **with_shapes(config.model, given))
     with require_model_memory(config, build):
         model = build()
     from torch.nn.parameter import is_lazy

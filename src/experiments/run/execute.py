@@ -178,6 +178,7 @@ def _describe(config: DictConfig, task: Any, spec: Any, record: Record) -> dict[
     from experiments.viz.tables import markdown
 
     table = layer_table(task.model, spec, begins=task.freezing.begins)
+    task.require_output(table.output)
     record.content["cost"] |= {
         "parameters": table.parameters,
         "trainable_parameters": table.trainable,

@@ -11,11 +11,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from experiments.config.preprocessing import given_keys
 from experiments.errors import UserError
 from experiments.run import python_objects
 from experiments.run.build import build_optimizer
-from experiments.run.instantiate import bound, locate, make
+from experiments.run.instantiate import bound, locate, make, with_shapes
 
 _OURS = ("optimizer", "scheduler", "freezing", "model")  # groups that a module of its own may have no use for
 
@@ -119,17 +118,14 @@ def _network(config: DictConfig, data: Any) -> Any:
         return make(config.model)
     spec = spec_of(data, config)
     classes = {"num_classes": spec.num_classes} if hasattr(spec, "num_classes") else {}
-    return make(config.model, **spec.inputs, **classes)
+    return make(config.model, **with_shapes(config.model, spec.inputs | classes))
 
 
 def choices_of(config: DictConfig) -> dict[str, str | None]:
-    """Choices that a record leaves open, because the module makes these itself; its class stands as the model, and classes
-    that the command line names in the place of an option stand as data and task.
-    """
+    """Choices that a record leaves open, because the module makes these itself; its class stands as the model."""
     taken = inspect.signature(locate(str(config.task["_target_"]))).parameters
     own: dict[str, str | None] = dict.fromkeys(name for name in _OURS if name not in taken or name in config.task)
-    named = {group: class_of(config[group]) for group in ("data", "task") if f"{group}._target_" in given_keys(config)}
-    return own | named | ({"model": class_of(config.task)} if "model" in own else {})
+    return own | ({"model": class_of(config.task)} if "model" in own else {})
 
 
 def class_of(task: Any) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -78,6 +79,21 @@ def make(node: Any, /, without: Collection[str] = (), **extra: Any) -> Any:
     if described(node).get("_partial_"):
         return partial(function, **extra) if extra else function
     return call(function, str(node["_target_"]), **extra)
+
+
+def with_shapes(node: Any, shapes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those shapes of the data, `in_channels`, `image_size`, `num_classes` and others, that a config's network is made
+    with: all of them where it is ours or takes any keyword, else those that its class or function names.
+    """
+    target = str(node["_target_"])
+    return dict(shapes) if target.startswith("experiments.") else taken_by(locate(target), shapes)
+
+
+def taken_by(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of some arguments that a class or function takes by name."""
+    taken = inspect.signature(function).parameters
+    anything = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken.values())
+    return {name: value for name, value in arguments.items() if anything or name in taken}
 
 
 def call(function: Callable[..., Any], target: str, /, *args: Any, **extra: Any) -> Any:

@@ -60,13 +60,15 @@ class Layer:
 class LayerTable:
     """The rows, in the order they are defined, with their totals.
 
-    `flops` are those of one example's forward pass; a multiply-add counts as two.
+    `flops` are those of one example's forward pass; a multiply-add counts as two. `output` is the shape of what the model
+    gives, without the batch; None where that is no tensor.
     """
 
     rows: tuple[Layer, ...]
     parameters: int
     trainable: int
     flops: int
+    output: tuple[int, ...] | None
 
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.rows)
@@ -114,7 +116,7 @@ def layer_table(model: nn.Module, spec: Any, *, depth: int = 1, begins: Mapping[
         Layer(name, type(m).__name__, level, shapes.get(m), *count(m), filters(m), _since(name, m, begins or {}))
         for name, m, level in _walk(model, depth)
     )
-    return LayerTable(rows, *count(model), arithmetic.flops)
+    return LayerTable(rows, *count(model), arithmetic.flops, shapes.get(model))
 
 
 def as_text(table: LayerTable, purposes: Mapping[str, str] | None = None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from experiments.config.quoting import quoted
 from experiments.errors import UserError
+from experiments.run.instantiate import locate, taken_by
 
 GROUPS = ("model", "task", "data")
 OPTION = "_given"  # of each group: its config says no more than the object's name
@@ -89,9 +90,7 @@ def network(object: str, made: bool, **shapes: Any) -> Any:
     thing = _found(object, made, "model")
     if made:
         return copy.deepcopy(thing)  # the run begins with its values, and changes none
-    taken = inspect.signature(thing).parameters
-    anything = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken.values())
-    return thing(**{name: value for name, value in shapes.items() if anything or name in taken})
+    return thing(**taken_by(thing, shapes))
 
 
 def module(object: str, made: bool) -> Any:
@@ -110,8 +109,6 @@ def _found(name: str, made: bool, key: str) -> Any:
     if name in _objects:
         return _objects[name]
     if not made and not name.startswith("__main__."):
-        from experiments.run.instantiate import locate
-
         return locate(name)
     short = name.rpartition(".")[2].partition("#")[0]
     raise UserError(

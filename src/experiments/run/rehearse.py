@@ -57,7 +57,7 @@ def _up_to_the_first_batch(config: DictConfig) -> None:
         if ours:
             from experiments.run.layer_table import layer_table
 
-            layer_table(task.model, data.spec)
+            task.require_output(layer_table(task.model, data.spec).output)
     with lightning_in_words(), before_the_first_batch(config, trainer), contextlib.suppress(_ReachedError):
         trainer.fit(task, datamodule=data)
 

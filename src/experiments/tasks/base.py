@@ -65,6 +65,16 @@ class Task(LightningModule):
         """Keyword arguments, beyond `spec.inputs`, that this objective asks of a model."""
         return {}
 
+    def require_output(self, shape: tuple[int, ...] | None) -> None:
+        """Raises where the network gives what this objective cannot judge.
+
+        Args:
+            shape: of the output for one example; None where that is no tensor.
+
+        Raises:
+            UserError: naming both sizes.
+        """
+
     def step(self, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
         """Loss (a mean over the batch), prediction and target of one batch."""
         raise NotImplementedError(f"{type(self).__name__} must define step(batch) -> (loss, prediction, target)")

@@ -83,6 +83,13 @@ class Classification(Task):
     def outputs(spec: Any) -> dict[str, Any]:
         return {"num_classes": spec.num_classes}
 
+    def require_output(self, shape: tuple[int, ...] | None) -> None:
+        if shape is not None and shape[-1:] != (classes := self.spec.num_classes,):
+            raise UserError(
+                f"the network gives {' × '.join(map(str, shape)) or 'one'} scores an example and the data has {classes} classes: let its last "
+                "layer give num_classes, which its __init__ gets when it takes it"
+            )
+
     def make_metrics(self) -> MetricCollection:
         classes = self.spec.num_classes
         macro = {"num_classes": classes, "average": "macro", "validate_args": False}
