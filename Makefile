@@ -47,7 +47,7 @@ slow: dev ## the tests that take longer
 	$(BIN)/python -m pytest -q -m slow $(WORKERS)
 
 plain: dev ## run, resume and sweep tests without any stand-in for parts of Lightning, torch and Hydra
-	EXPERIMENTS_PLAIN=1 $(BIN)/python -m pytest -q $(WORKERS) -k "not bit_identical or cosine or workers" \
+	EXPERIMENTS_PLAIN=1 $(BIN)/python -m pytest -q -m "" $(WORKERS) -k "not bit_identical or cosine or workers" \
 		tests/run/test_old_runs.py tests/run/test_resume.py \
 		tests/run/test_execute.py::test_the_record_tells_all tests/run/test_execute.py::test_evaluate_gives_the_recorded_figures \
 		tests/sweep/test_launch.py::test_every_cell_gets_a_folder_a_record_and_a_line \

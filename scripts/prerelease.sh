@@ -19,7 +19,7 @@ if ! timeout "$limit" "$place/bin/python" -m pip install --quiet --disable-pip-v
 fi
 "$place/bin/python" -c 'import hydra, importlib.metadata as m; print("prerelease: hydra-core", hydra.__version__, "omegaconf", m.version("omegaconf"))'
 export PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}"
-timeout "$limit" "$place/bin/python" -m pytest -q -n0 -p no:cacheprovider \
+timeout "$limit" "$place/bin/python" -m pytest -q -m "" -n0 -p no:cacheprovider \
   tests/run/test_execute.py::test_the_record_tells_all \
   tests/run/test_execute.py::test_evaluate_gives_the_recorded_figures \
   tests/sweep/test_plan.py::test_every_option_is_what_hydra_composes \

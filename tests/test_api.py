@@ -96,6 +96,7 @@ def _picture() -> Path:
     return Path("one.png")
 
 
+@pytest.mark.slow
 def test_objects_are_copied_and_compared() -> None:
     net, data = MyNet(3), MyData()
     before = net.out.weight.clone()
@@ -137,6 +138,7 @@ def test_mistakes_are_sentences() -> None:
         experiments.load(record, model=MyNet)
 
 
+@pytest.mark.slow
 def test_another_process_needs_the_class() -> None:
     """A class that can be imported is found again; one of a session is asked for."""
     Path("mine.py").write_text(
@@ -166,6 +168,7 @@ def test_another_process_needs_the_class() -> None:
         sys.path.remove(os.getcwd())
 
 
+@pytest.mark.slow
 def test_a_sweep_gives_a_table() -> None:
     table = experiments.sweep(*QUICK, "data.limit=64", model=["logistic_regression", "mlp"])
     assert len(table) == 2 and set(table["metric"]) == {"val/accuracy"}

@@ -35,24 +35,25 @@ GENERATED = {
     "boxes": "generated_boxes",
     "instances": "generated_boxes",
 }
-# Networks that take their time even for two batches.
-LARGE = (
+# One of a kind, and each quick; the others are slow tests.
+QUICK = (
     *(
-        "alexnet",
-        "inception",
-        "whisper",
-        "wav2vec2",
-        "unet",
-        "fasterrcnn",
-        "retinanet",
-        "ssdlite",
-        "lraspp",
-        "deeplabv3",
-        "fcn",
-        "fcos",
-        "transformer_seq2seq",
+        "lenet5_digits",
+        "mlp_mnist",
+        "pca_digits",
+        "mnist_to_digits",
+        "pneumonia_feature_extraction",
+        "autoencoder_digits",
     ),
-    *("bert_mini", "mobilenet", "googlenet", "ants_bees", "vq_autoencoder", "colourisation", "speech_rnn_fsdd_strings"),
+    *(
+        "conv_encoder_classifier_digits",
+        "anomaly_mnist",
+        "lstm_rt_polarity",
+        "text_cnn_rt_polarity",
+        "bert_tiny_ag_news",
+    ),
+    *("bert_generated_entities", "t5_tiny_generated_pairs", "linear_forecaster_etth1", "naive_forecaster_etth1"),
+    *("speech_rnn_fsdd", "ppo_cartpole", "imitation_cartpole"),
 )
 EXPERIMENTS = sorted(option_files("experiment"))
 
@@ -67,7 +68,7 @@ def test_headers_state_command_and_result(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name.startswith(LARGE) else ()) for name in EXPERIMENTS]
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in EXPERIMENTS]
 )
 def test_every_experiment_trains_two_batches(experiments, tmp_path: Path, name: str) -> None:
     """On generated data in place of the dataset's, so that no file is needed."""
@@ -127,6 +128,7 @@ def target(model: str) -> str:
     return found.get("_target_") or target(next(word for word in found["defaults"] if word != "_self_"))
 
 
+@pytest.mark.slow
 def test_every_architecture_has_an_experiment() -> None:
     """Sizes of one architecture share theirs."""
 
@@ -147,6 +149,7 @@ def test_every_option_composes_alone(group: str, option: str) -> None:
     assert config.run.choices[group] == option
 
 
+@pytest.mark.slow
 def test_every_option_composes_beside_others() -> None:
     """Each stands in one config at least, beside the options of other groups that have its place in their lists."""
     columns = [  # those of `experiment` are composed above

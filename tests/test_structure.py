@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -102,13 +103,19 @@ def place(path: Path) -> str:
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
+@functools.cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Everything that a file is made of, the module first; read once for all tests."""
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
+@functools.cache
 def imported(path: Path, everywhere: bool = True) -> set[str]:
     """Modules a file imports, inside functions too where `everywhere`; not those for type checking alone."""
-    tree = ast.parse(path.read_text())
     found: set[str] = set()
 
     def visit(node: ast.AST) -> None:
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             return
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not everywhere:
             return
@@ -120,7 +127,7 @@ def imported(path: Path, everywhere: bool = True) -> set[str]:
         for child in ast.iter_child_nodes(node):
             visit(child)
 
-    visit(tree)
+    visit(nodes(path)[0])
     return found
 
 
@@ -135,7 +142,7 @@ def test_few_files_lie_at_the_top() -> None:
 def test_a_class_name_says_which_class() -> None:
     places: dict[str, set[Path]] = {}
     for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):  # those are of their file alone
                 places.setdefault(node.name, set()).add(path)
     assert not {name for name, paths in places.items() if len(paths) > 1}
@@ -146,7 +153,7 @@ def test_a_name_says_what_it_means() -> None:
     names, places = {"one", "found", "said", "known"}, []
     root = PACKAGE.parents[1]
     for path in [*(root / "src").rglob("*.py"), *(root / "scripts").glob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             bound = next((getattr(node, key) for key in ("arg", "id", "attr", "name") if hasattr(node, key)), "")
             if bound in names:
                 places.append(f"{path.relative_to(root)}:{node.lineno}: {bound}")
@@ -229,10 +236,11 @@ _LIBRARIES = {"lightning", "torch", "hydra", "omegaconf", "torchmetrics", "torch
 _PUBLIC = {"_replace", "_fields", "_asdict", "_target_", "_exit", "_repr_png_"}
 
 
-def own_names(tree: ast.AST) -> set[str]:
+@functools.cache
+def own_names(path: Path) -> set[str]:
     """Private names that a file defines: functions, classes, variables and attributes of its own objects."""
     own: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             own.add(node.name)
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
@@ -248,9 +256,8 @@ def private_names(path: Path, own: set[str]) -> set[str]:
     """Private names of others that a file imports or reads: of `self` those that no file defines, of other objects those
     that this one does not."""
     found: set[str] = set()
-    tree = ast.parse(path.read_text())
-    here = own_names(tree)
-    for node in ast.walk(tree):
+    here = own_names(path)
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in _LIBRARIES:
             modules = [f"{node.module}.{alias.name}" for alias in node.names]
             if any(part.startswith("_") for part in node.module.split(".")):
@@ -264,7 +271,7 @@ def private_names(path: Path, own: set[str]) -> set[str]:
             of_self = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
             if node.attr not in (own if of_self else here) | _PUBLIC:
                 found.add(node.attr)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "hasattr", "setattr"):
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("getattr", "hasattr", "setattr"):
             name = node.args[1].value if isinstance(node.args[1], ast.Constant) else ""
             if name.startswith("_") and not name.startswith("__") and name not in own | _PUBLIC:
                 found.add(name)
@@ -273,7 +280,7 @@ def private_names(path: Path, own: set[str]) -> set[str]:
 
 def test_private_names_of_libraries_stay_in_speedups() -> None:
     files = [path for path in PACKAGE.rglob("*.py") if place(path) != "speedups"]
-    own = set().union(*(own_names(ast.parse(path.read_text())) for path in files))
+    own = set().union(*(own_names(path) for path in files))
     wrong = {}
     for path in PACKAGE.rglob("*.py"):
         name = str(path.relative_to(PACKAGE).with_suffix(""))

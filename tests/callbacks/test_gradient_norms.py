@@ -64,6 +64,7 @@ def test_norms_of_steps_and_stages() -> None:
     assert old.by_layer == {}
 
 
+@pytest.mark.slow
 def test_a_run_records_them_before_clipping(experiments) -> None:
     words = ["data=shapes", "data.limit=64", "model=mlp", "trainer=cpu", "trainer.max_epochs=1", "logger=none"]
     words += ["callbacks=gradients", "callbacks.figures=null", "trainer.gradient_clip_val=1e-6", "hydra.run.dir=run"]

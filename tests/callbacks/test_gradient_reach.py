@@ -116,6 +116,7 @@ def test_reach_counts_steps_before_the_last() -> None:
     assert reach([0.0, 0.0]) == 0
 
 
+@pytest.mark.slow
 def test_a_run_draws_how_far_its_gradient_reaches(experiments) -> None:
     words = [
         "data=delayed_recall",

@@ -213,6 +213,7 @@ def test_a_file_that_is_wrong_is_refused(tmp_path: Path, keys, test, said: str) 
     assert said in str(error.value)
 
 
+@pytest.mark.slow
 def test_from_a_file_to_a_verdict_and_again(experiments: Run, tmp_path: Path) -> None:
     words = ("claim", "tiny", f"--config-dir={written(tmp_path / 'mine')}")
     code, output, errors = experiments(*words, "--check")

@@ -23,6 +23,7 @@ def offered(line: str) -> list[str]:
     return candidates_of_line(f"experiments {line}", COMMANDS)
 
 
+@pytest.mark.slow
 def test_what_is_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("outputs/runs/one", "outputs/sweeps/two", "my data"):
@@ -58,6 +59,7 @@ def test_what_is_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert isinstance(offered(odd), list)
 
 
+@pytest.mark.slow
 def test_no_torch_and_never_an_error(command: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     for line in ("experiments list m", "experiments list nothing x", "experiments 'a"):
         done = command("-sc", "query=bash", env={"COMP_LINE": line, "COMP_POINT": str(len(line))})

@@ -251,6 +251,7 @@ def test_a_drawing_accounts_for_every_parameter_and_is_legible_on_a_projector(mo
     assert len(coarse.boxes) <= len(drawn.boxes) and (coarse is drawn or "--stage" in note)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["transformer_seq2seq", "bart_tiny", "t5_tiny", "marian_tiny"])
 def test_an_arrow_leads_from_the_encoder_to_the_attention_of_the_decoder(model: str) -> None:
     _, _, drawn = drawing(model)
@@ -275,6 +276,7 @@ def test_branches_stand_side_by_side_and_nothing_overlaps() -> None:
             assert abs(x - v) >= 1 or abs(y - w) >= 0.5
 
 
+@pytest.mark.slow
 def test_pictures_and_text(experiments, tmp_path: Path) -> None:
     code, output, errors = experiments("draw", "model=lenet5", "freezing=feature_extraction", "--to", "out")
     assert code == 0, errors

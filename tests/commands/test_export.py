@@ -30,6 +30,7 @@ def images(run: Path) -> torch.Tensor:
     return load(str(run)).data.sample("test", 5)[0]
 
 
+@pytest.mark.slow
 def test_safetensors_hold_the_weights_and_load_again(run: Path, images: torch.Tensor, experiments: Experiments) -> None:
     from safetensors import safe_open
 

@@ -49,6 +49,7 @@ def test_other_kinds_need_no_data_either(experiments, name: str, said: str) -> N
     assert said in output
 
 
+@pytest.mark.slow
 def test_stand_ins_say_of_themselves_what_is_known_without_their_package(monkeypatch) -> None:
     for name, spec in STAND_IN_SPECS.items():
         assert build_data(compose([f"data={name}"])).spec == spec
@@ -77,6 +78,7 @@ def test_frozen_stages_are_marked(experiments) -> None:
     assert "61,706 parameters, 850 trainable" in output
 
 
+@pytest.mark.slow
 def test_generations_side_by_side(experiments) -> None:
     code, output, errors = experiments("layers", "--compare", "model=lenet5,alexnet_2012,vgg16,resnet50,googlenet")
     assert code == 0, errors

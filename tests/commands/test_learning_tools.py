@@ -20,6 +20,7 @@ Experiments = Callable[..., tuple[int, str, str]]
 SMALL = ("data=digits", "model=mlp", "trainer=cpu")
 
 
+@pytest.mark.slow
 def test_a_range_test_suggests_a_rate(experiments: Experiments, tmp_path: Path) -> None:
     code, output, errors = experiments("lr", *SMALL, "--steps", "40")
     assert code == 0, errors
@@ -50,6 +51,7 @@ def test_a_rate_is_suggested_where_the_loss_falls_whatever_single_batches_say() 
     assert late[1] == pytest.approx(0.1), "a tenth of the rate where it is lowest"
 
 
+@pytest.mark.slow
 def test_a_step_is_taken_apart(experiments: Experiments, tmp_path: Path) -> None:
     code, output, errors = experiments("profile", *SMALL, "--steps", "3", "--rows", "4")
     assert code == 0, errors

@@ -39,6 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
+@pytest.mark.slow
 def test_hidden_files_are_left_out(run: Path, tmp_path: Path, experiments: Experiments) -> None:
     colours(tmp_path / "photos", {"": 0}, 3)
     (tmp_path / "photos" / "._000.png").write_bytes(b"Mac OS X")

@@ -45,6 +45,7 @@ def client(answerer: Answerer, size: int = 1_000_000, seconds: float = 600.0) ->
     return TestClient(application(answerer, Limits(size, 2, seconds)))
 
 
+@pytest.mark.slow
 def test_it_answers_what_predict_answers(answerer: Answerer, tmp_path: Path) -> None:
     http = client(answerer)
     about = http.get("/").json()
@@ -65,6 +66,7 @@ def test_it_answers_what_predict_answers(answerer: Answerer, tmp_path: Path) -> 
     assert set(schema["Request"]["properties"]) == {"inputs", "top"} and http.get("/health").json() == {"status": "ok"}
 
 
+@pytest.mark.slow
 def test_limits(answerer: Answerer, monkeypatch: pytest.MonkeyPatch) -> None:
     http = client(answerer, size=3000)
     sent = base64.b64encode(picture()).decode()

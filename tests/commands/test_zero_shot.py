@@ -18,6 +18,7 @@ def small(experiments):
     return train
 
 
+@pytest.mark.slow
 def test_labels_by_a_language_model(small, experiments) -> None:
     small("data=generated_text", "data.count=200", "model=gpt_mini", "model.size=16", "model.layers=1", "model.inner=16", "model.heads=2")  # fmt: skip
     words = ["predict", "run", "the plot is good.", "the cast is bad.", "--format", "json"]

@@ -243,6 +243,7 @@ class TestCharts:
             "intervals", "curves_val_accuracy", "curves_val_loss", "curves_train_loss", "cost_parameters", "heat_map", "parallel",
         ]  # fmt: skip
 
+    @pytest.mark.slow
     def test_figures_for_a_paper(self, sweep: Path, tmp_path: Path) -> None:
         from PIL import Image
 

@@ -109,6 +109,7 @@ def test_a_config_is_shown_in_part(experiments: Experiments) -> None:
     assert code == 0 and "lr: 0.001" in output and "callbacks" not in output
 
 
+@pytest.mark.slow
 def test_options_of_hydra_that_a_file_chooses(experiments: Experiments, tmp_path: Path) -> None:
     """Hydra would take those of our train.yaml in their place, without a word."""
     (tmp_path / "conf" / "experiment").mkdir(parents=True)

@@ -99,6 +99,7 @@ def test_other_packages_and_keys_that_something_reads_are_taken(
     assert code == 0, output + errors
 
 
+@pytest.mark.slow
 def test_user_defined_groups_hold_what_they_like(experiments, tmp_path: Path) -> None:
     _write(tmp_path / "conf" / "extras" / "none.yaml", b"# nothing\n")
     _write(tmp_path / "conf" / "names" / "digits.yaml", b"0: zero\n1: one\n")

@@ -178,6 +178,7 @@ def test_commands_explain_themselves(experiments, capsys, command: str) -> None:
         assert all(command in line for line in printed.splitlines()[:-1])
 
 
+@pytest.mark.slow
 def test_unlike_data_model_and_task(experiments, tmp_path: Path) -> None:
     (tmp_path / "conf" / "data").mkdir(parents=True)
     (tmp_path / "conf" / "data" / "words.yaml").write_text(
@@ -250,6 +251,7 @@ def test_no_torch_before_a_config_is_checked(words: list[str], tmp_path: Path) -
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_run_imports_no_more_than_it_uses(tmp_path: Path) -> None:
     """Nor does a test of it."""
     program = (
@@ -268,6 +270,7 @@ def test_a_run_imports_no_more_than_it_uses(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_hidden_packages_are_there_when_asked_for() -> None:
     program = (
         "from experiments.speedups.lean_imports import import_lightning\nimport_lightning()\n"

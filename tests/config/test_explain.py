@@ -82,6 +82,7 @@ def keys_of(group: str, option: str) -> dict[str, Any]:
     return {group: config}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", [one for one in GROUPS if one not in ("experiment", "debug", "sweep")])
 def test_no_key_is_without_words(group: str) -> None:
     mute = set()
@@ -109,6 +110,7 @@ def test_a_class_says_what_its_arguments_mean(experiments: Run) -> None:
     assert [argument(text, name) for name in ("two", "three", "four")] == ["of the first kind. More.", "last", ""]
 
 
+@pytest.mark.slow
 def test_help_of_train_shows_the_comments(experiments) -> None:
     code, output, _ = experiments("train", "--help")
     assert code == 0

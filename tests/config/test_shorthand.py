@@ -106,6 +106,7 @@ def test_signatures_are_read_without_importing() -> None:
     assert signature("nowhere.at.all") is None
 
 
+@pytest.mark.slow
 def test_a_trainer_on_the_command_line_counts_more_than_an_experiment() -> None:
     def epochs(*words: str) -> int:
         return int(compose(["experiment=lenet5_digits", *words]).trainer.max_epochs)
@@ -161,6 +162,7 @@ def test_callbacks_and_loggers_in_one_word() -> None:
     assert compose([*SMALL[:3], f"logger={logger}"]).logger.mine.save_dir == "x"
 
 
+@pytest.mark.slow
 def test_a_sweep_over_a_key_of_ones_own(experiments: Experiments) -> None:
     """Which other keys refer to: the command line of the sweep alone gives it no value."""
     words = ("check", "-m", *SMALL, "+rate=0.1,0.2", "optimizer.lr=${rate}")

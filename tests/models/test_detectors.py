@@ -57,6 +57,7 @@ def test_fcos_begins_with_boxes_that_have_a_size() -> None:
     assert (distances > 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DETECTORS)
 def test_copied_weights_give_torchvision_s_outputs(name: str) -> None:
     from torchvision.models import detection
@@ -117,6 +118,7 @@ def test_weights_of_another_backbone_are_refused_in_one_sentence(tmp_path: Path)
         )
 
 
+@pytest.mark.slow
 def test_a_detector_for_other_classes_keeps_its_predictors(tmp_path: Path) -> None:
     given, model = FasterRCNN(5, backbone="resnet18", **SMALL), FasterRCNN(2, backbone="resnet18", **SMALL)
     torch.save(given.state_dict(), tmp_path / "five.pt")
@@ -181,6 +183,7 @@ CACHED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CACHED)
 def test_what_frozen_stages_make_is_read_as_images_are(name: str) -> None:
     """From the middle of the backbone and from its end: the same losses and the same objects."""

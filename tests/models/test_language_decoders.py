@@ -119,6 +119,7 @@ def test_only_a_translator_with_positions_cuts_sentences() -> None:
     assert [compose([*words, f"model.name={name}"]).data.cut for name in ("t5", "bart")] == [None, 512]
 
 
+@pytest.mark.slow
 def test_sentences_beyond_the_positions_are_cut_and_counted(experiments, tmp_path, caplog) -> None:
     from experiments.run.loaded import load
 
@@ -138,6 +139,7 @@ def test_sentences_beyond_the_positions_are_cut_and_counted(experiments, tmp_pat
     assert len(written[0]) == 5 and run.task.attention(source, written) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["check", "train"])
 def test_what_does_not_translate_is_refused_in_a_sentence(command: str, experiments) -> None:
     for words, said in (
@@ -150,6 +152,7 @@ def test_what_does_not_translate_is_refused_in_a_sentence(command: str, experime
         assert code == 2 and said in output + errors, output + errors
 
 
+@pytest.mark.slow
 def test_t5_translates_by_one_tokenizer_for_both_languages(experiments, tmp_path) -> None:
     words = [
         "data=generated_pairs",
@@ -165,9 +168,8 @@ def test_t5_translates_by_one_tokenizer_for_both_languages(experiments, tmp_path
     assert code == 0, errors
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param("t5", marks=pytest.mark.slow), "bart", pytest.param("marian", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["t5", "bart", "marian"])
 def test_a_folder_of_the_library_translates_as_it_does_there(name: str, experiments, tmp_path) -> None:
     """Published marks stand elsewhere than ours: T5 begins with padding, BART with its end, Marian ends with token 0."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors

@@ -190,6 +190,7 @@ def test_losses_of_auxiliary_heads_have_the_paper_s_weight() -> None:
     assert isinstance(model(batch[0]), torch.Tensor)
 
 
+@pytest.mark.slow
 def test_inception_v4_is_timm_s() -> None:
     timm = pytest.importorskip("timm")
     theirs, ours = timm.create_model("inception_v4", num_classes=7).eval(), InceptionV4(num_classes=7).eval()

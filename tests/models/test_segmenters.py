@@ -166,6 +166,7 @@ def test_unknown_values_are_refused(make: Any, words: list[str]) -> None:
     assert all(word in str(caught.value) for word in words)
 
 
+@pytest.mark.slow
 def test_backbones_take_a_classifier_s_weights(tmp_path: Path) -> None:
     """Of a run of ours, of torchvision's file and of a segmenter for other classes; the head keeps its first values."""
     cases = [
@@ -192,6 +193,7 @@ def test_backbones_take_a_classifier_s_weights(tmp_path: Path) -> None:
         load_weights(build("lraspp_mobilenet"), str(tmp_path / "unet_resnet18.pt"), "lraspp_mobilenet")
 
 
+@pytest.mark.slow
 def test_segmenters_for_other_classes_keep_all_but_the_last_layer(tmp_path: Path) -> None:
     other, model = (build("deeplabv3_mobilenet", of=spec(3, 32, classes)) for classes in (9, 4))
     own = model.head.classifier[-1].weight.clone()

@@ -77,6 +77,7 @@ def test_large_weights_stay_as_they_are_where_that_changes_no_bit() -> None:
     assert torch.equal(outputs[0], outputs[2]) and torch.equal(outputs[1], outputs[3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "memory_format"), [("simple_cnn", "channels_last"), ("mlp", "contiguous")])
 def test_the_record_says_what_ran(experiments, tmp_path: Path, model: str, memory_format: str) -> None:
     code, _, errors = experiments("train", f"model={model}", "precision=auto", "data.size=32", *RUN)

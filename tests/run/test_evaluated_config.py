@@ -28,6 +28,7 @@ def shown(output: str) -> dict[str, float]:
     return {line.split()[0]: float(line.split()[1]) for line in output.splitlines()}
 
 
+@pytest.mark.slow
 def test_keys_that_change_the_measure_alone_are_taken(finished: Path, experiments: Experiments) -> None:
     auroc = "task.metrics.auroc._target_=torchmetrics.classification.MulticlassAUROC"
     code, output, errors = experiments("evaluate", str(finished))
@@ -60,6 +61,7 @@ def test_every_such_key_is_one_of_the_task(path: Path) -> None:
     assert set(locate(node["_target_"]).test_keys) <= set(node)
 
 
+@pytest.mark.slow
 def test_a_run_of_a_named_sweep_is_tested_with_overrides(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, experiments: Experiments
 ) -> None:

@@ -261,6 +261,7 @@ def test_a_config_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert "日本" in (tmp_path / "config.yaml").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run_and_another_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from experiments import train
 
@@ -307,6 +308,7 @@ def test_early_stopping_ends_training(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(rows) < 10
 
 
+@pytest.mark.slow
 def test_weights_of_an_earlier_run_and_of_another_model(finished: Path, experiments, tmp_path: Path) -> None:
     words = ["data=digits", "trainer=quick", "trainer.accelerator=cpu", "callbacks=none", "logger=none"]
     code, _, _ = experiments("train", "model=mlp", f"weights={finished}", "optimizer.lr=1e-9", *words)
@@ -340,6 +342,7 @@ def test_runs_of_one_second_get_folders_of_their_own(tmp_path: Path, monkeypatch
     assert len({open_run(config) for _ in range(3)}) == 3
 
 
+@pytest.mark.slow
 def test_a_loss_that_diverges_is_said_and_recorded(experiments, tmp_path: Path, caplog) -> None:
     words = ["trainer=quick", "optimizer=sgd", "optimizer.lr=1e9", "model=mlp", "model.hidden=[16,16,16,16,16,16]"]
     code, _, errors = experiments("train", *words, "hydra.run.dir=run")
@@ -392,6 +395,7 @@ def test_a_run_that_its_values_keep_from_beginning_leaves_no_folder(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
 def test_a_full_disk_while_saving(command, tmp_path: Path) -> None:
     # A limit on the size of files is to a writer what a full disk is: the write fails half way.
@@ -411,6 +415,7 @@ def test_a_full_disk_while_saving(command, tmp_path: Path) -> None:
     assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_hydras_own_switches(experiments) -> None:
     code, output, _ = experiments("train", "--cfg", "job", "model=mlp", "optimizer=sgd")
     assert code == 0
@@ -433,6 +438,7 @@ def test_tab_completion(command) -> None:
     assert "complete" in command("-sc", "install=bash").stdout
 
 
+@pytest.mark.slow
 def test_scripts_are_the_commands(tmp_path: Path) -> None:
 
     scripts = Path(__file__).parents[2] / "scripts"
@@ -445,6 +451,7 @@ def test_scripts_are_the_commands(tmp_path: Path) -> None:
     assert "mlp" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_package_of_the_users_own(command, tmp_path: Path) -> None:
     """A model, a task and a dataset from a folder that is not ours, without touching ours."""
     (tmp_path / "mine").mkdir()
@@ -536,6 +543,7 @@ def test_mixed_targets_and_weights_train(tmp_path: Path, monkeypatch: pytest.Mon
     assert done["status"] == "finished"
 
 
+@pytest.mark.slow
 def test_a_task_brings_its_own_pictures_and_answers(experiments, tmp_path: Path, monkeypatch, finished: Path) -> None:
     """What `figures` draws lies beside the others; what `answers` attaches is written to files beside a CSV."""
     from PIL import Image

@@ -114,6 +114,7 @@ def record_of(folder: Path) -> dict:
     return json.loads((folder / "record.json").read_text())
 
 
+@pytest.mark.slow
 def test_train_evaluate_and_load(lit: Experiments, tmp_path: Path) -> None:
     words = ("trainer.max_epochs=2", "hydra.run.dir=run", "task.lr=0.1", "trainer.log_every_n_steps=1")
     code, output, errors = lit("train", *LIT, *words)
@@ -218,6 +219,7 @@ def test_a_part_of_its_config_is_shown(lit: Experiments) -> None:
     assert code == 0 and "tutorial_of_mine.LitModel" in output and "data" not in output, errors
 
 
+@pytest.mark.slow
 def test_resume_is_exact(lit: Experiments, tmp_path: Path) -> None:
     """With an order and a dropout that come from torch's global generator."""
     assert lit("train", *LIT, "trainer.max_epochs=3", "hydra.run.dir=whole")[0] == 0
@@ -232,6 +234,7 @@ def test_resume_is_exact(lit: Experiments, tmp_path: Path) -> None:
     assert (tmp_path / "whole" / "metrics.csv").read_text() == (tmp_path / "parts" / "metrics.csv").read_text()
 
 
+@pytest.mark.slow
 def test_with_data_of_ours_and_without_a_test(lit: Experiments, tmp_path: Path) -> None:
     words = ("data=digits", "data.limit=64", "trainer.max_epochs=1", "logger=none", "hydra.run.dir=run")
     code, _, errors = lit("train", "--config-dir", "conf", "task=bare", *words)
@@ -303,6 +306,7 @@ class Writer(L.pytorch.callbacks.BasePredictionWriter):
 """
 
 
+@pytest.mark.slow
 def test_own_hyperparameters_late_layers_and_predictions(lit: Experiments, tmp_path: Path) -> None:
     (tmp_path / "told_of_mine.py").write_text(MODULE + TOLD)
     (tmp_path / "conf" / "task" / "told.yaml").write_text("_target_: told_of_mine.Told")
@@ -347,6 +351,7 @@ def test_own_hyperparameters_late_layers_and_predictions(lit: Experiments, tmp_p
     assert code == 2 and "leave x.png out" in errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "said"),
     [("gan", "Gan has no predict_step, and its forward does not take the batches"), ("bare", "no forward")],
@@ -431,6 +436,7 @@ def test_manual_optimization_and_pictures_of_its_own(lit: Experiments, tmp_path:
     assert [one.step for one in found.Images("drawn")] == [2, 4]  # the steps of both optimizers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keeps", ["dirpath=${run.dir}/kept", "save_top_k=1"])
 def test_a_checkpoint_callback_of_lightning_in_place_of_ours(lit: Experiments, tmp_path: Path, keeps: str) -> None:
     """Its checkpoints are found wherever in the run's folder they lie."""
@@ -509,6 +515,7 @@ model_registry: null
 """
 
 
+@pytest.mark.slow
 def test_what_migrating_says_of_lightning_cli_and_of_a_script(lit: Experiments, tmp_path: Path) -> None:
     """The commands of docs/migrating.md, the script's with its precision and its callback."""
     average = (

@@ -72,6 +72,7 @@ def test_a_folder_brings_network_and_tokenizer(experiments, tmp_path: Path, fold
     assert len(json.loads(output)) == 1
 
 
+@pytest.mark.slow
 def test_a_run_brings_its_network_and_tokenizer(experiments, tmp_path: Path, folder: Path) -> None:
     assert experiments("train", *QUICK, "model=transformers", f"weights={folder}")[0] == 0
     words = [
@@ -138,6 +139,7 @@ def test_published_names_are_not_asked_for_offline(experiments, tmp_path: Path, 
     assert errors.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_run_is_exported_as_the_library_loads_it(experiments, tmp_path: Path, folder: Path) -> None:
     assert experiments("train", *QUICK, "model=transformers", f"weights={folder}", "freezing=lora")[0] == 0
     code, output, errors = experiments("export", "run", "--format", "transformers", "--to", "out")

@@ -128,6 +128,7 @@ def test_single_layer_and_other_precision() -> None:
     assert table.rows[0].output == (2, 30, 30)
 
 
+@pytest.mark.slow
 def test_the_compiler_is_not_imported() -> None:
     code = (
         "import sys, torch; from torch import nn; from experiments.run.layer_table import layer_table; "

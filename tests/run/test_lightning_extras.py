@@ -66,6 +66,7 @@ def test_a_callback_of_lightning(experiments: Experiments, tmp_path: Path, caplo
         assert "DeviceStatsMonitor" in (tmp_path / "run" / "metrics.csv").read_text()
 
 
+@pytest.mark.slow
 def test_a_file_name_with_braces_says_what_to_type(experiments: Experiments, tmp_path: Path) -> None:
     target = "callbacks.mine._target_=lightning.pytorch.callbacks.ModelCheckpoint"
     code, _, errors = experiments("train", *SMALL, target, "callbacks.mine.filename={epoch}-{val_loss:.2f}")

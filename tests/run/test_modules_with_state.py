@@ -133,6 +133,7 @@ def stateful(lit: Experiments, tmp_path: Path) -> Experiments:
     return lit
 
 
+@pytest.mark.slow
 def test_a_test_reads_what_training_has_kept(stateful: Experiments, tmp_path: Path) -> None:
     words = ("--config-dir", "conf", "task=late", "data=words", "trainer.max_epochs=2", "hydra.run.dir=run")
     code, _, errors = stateful("train", *words)
@@ -162,6 +163,7 @@ def test_an_object_in_a_checkpoint_is_refused_at_the_first_one(stateful: Experim
     assert "epoch 2" not in errors
 
 
+@pytest.mark.slow
 def test_what_is_lost_of_a_callback_s_state_is_told_once(
     stateful: Experiments, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -173,6 +175,7 @@ def test_what_is_lost_of_a_callback_s_state_is_told_once(
     assert code == 0 and record_of(tmp_path / "kept")["status"] == "finished", errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ["digits", "lit"])
 def test_a_checkpoint_of_lightning_within_an_epoch(
     lit: Experiments, tmp_path: Path, caplog: pytest.LogCaptureFixture, data: str
@@ -199,6 +202,7 @@ def test_a_checkpoint_of_lightning_within_an_epoch(
         assert record_of(tmp_path / "parts")["metrics"] == record_of(tmp_path / "once")["metrics"]
 
 
+@pytest.mark.slow
 def test_a_loader_that_keeps_its_place_goes_on_there(
     stateful: Experiments, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -216,6 +220,7 @@ def test_a_loader_that_keeps_its_place_goes_on_there(
     assert read == [*range(3, 8), *range(8)] and "draw other batches" not in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
 def test_a_checkpoint_that_does_not_fit_or_is_none_is_said(stateful: Experiments, tmp_path: Path, command: str) -> None:
     words = ("--config-dir", "conf", "task=late", "data=words", "trainer.max_epochs=1", "hydra.run.dir=run")

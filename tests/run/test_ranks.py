@@ -28,6 +28,7 @@ def processes_of(folder: Path) -> list[int]:
     return [int(pid) for pid, words in lines if f"experiments.run.ranks {folder}" in words]
 
 
+@pytest.mark.slow
 def test_two_processes_agree_with_one(experiments, command, tmp_path: Path) -> None:
     code, _, errors = experiments("train", *WORDS, "trainer=cpu", "data.augment.crop=1", "hydra.run.dir=cpu")
     assert code == 0, errors
@@ -76,6 +77,7 @@ def test_a_process_whose_launcher_is_gone_ends_at_once(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["rank", "launcher"])
 def test_a_killed_process_ends_the_run(tmp_path: Path, victim: str) -> None:
     folder = tmp_path / "run"
@@ -141,6 +143,7 @@ def test_stopped_and_taken_up_again(command, whole: dict, tmp_path: Path, signum
     assert record(folder)["metrics"] == pytest.approx(whole["metrics"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_users_mistake_is_one_sentence_from_two_processes_too(command, tmp_path: Path) -> None:
     done = command("train", "data=mnist", "data.root=nowhere", "trainer=cpu_2", "hydra.run.dir=run")
     assert done.returncode == 2

@@ -68,6 +68,7 @@ class Touch:
         return os.open, (str(self.path), os.O_CREAT | os.O_WRONLY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["pickle", "torch", "old torch"])
 def test_no_pickle_is_run(experiments, received: Path, tmp_path: Path, form: str) -> None:
     for name in ("best.ckpt", "last.ckpt"):
@@ -254,6 +255,7 @@ def test_a_class_with_control_codes_and_formulas(experiments, received: Path, tm
     assert not any(f",{start}" in said for start in ("=", "@cmd")), said
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names of files are Unicode there")
 def test_names_that_are_no_utf8(experiments, tmp_path: Path) -> None:
     """Bytes of another encoding, as old archives bring them: of classes and of files."""

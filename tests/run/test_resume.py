@@ -139,12 +139,12 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Any:
         ("cosine", signal.SIGKILL, 2),
         ("cosine", signal.SIGTERM, 9),
         pytest.param("cosine", signal.SIGINT, 5, marks=pytest.mark.slow),
-        ("plateau", signal.SIGKILL, 13),
+        pytest.param("plateau", signal.SIGKILL, 13, marks=pytest.mark.slow),
         pytest.param("plateau", signal.SIGTERM, 7, marks=pytest.mark.slow),
-        ("accumulate", signal.SIGTERM, 4),
+        pytest.param("accumulate", signal.SIGTERM, 4, marks=pytest.mark.slow),
         pytest.param("accumulate", signal.SIGKILL, 6, marks=pytest.mark.slow),
-        ("gradual", signal.SIGTERM, 10),
-        ("workers", signal.SIGTERM, 8),
+        pytest.param("gradual", signal.SIGTERM, 10, marks=pytest.mark.slow),
+        pytest.param("workers", signal.SIGTERM, 8, marks=pytest.mark.slow),
         ("buckets", signal.SIGTERM, 5),
         ("stream", signal.SIGTERM, 5),
         pytest.param("pairs", signal.SIGTERM, 5, marks=pytest.mark.slow),
@@ -173,6 +173,7 @@ def test_resume_is_bit_identical(
     assert content["resumed"] == 1
 
 
+@pytest.mark.slow
 def test_resume_falls_back_to_the_last_whole_checkpoint(
     experiments, uninterrupted: Any, tmp_path: Path, caplog
 ) -> None:
@@ -188,6 +189,7 @@ def test_resume_falls_back_to_the_last_whole_checkpoint(
     assert_same_run(uninterrupted("cosine"), folder)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_left_alone_or_made_longer(experiments, tmp_path: Path) -> None:
     small = [
         "data=shapes",
@@ -211,6 +213,7 @@ def test_a_finished_run_is_left_alone_or_made_longer(experiments, tmp_path: Path
     assert "only trainer.max_epochs, trainer.threads, callbacks.*, logger.*, data.workers, data.root, features.* may change" in errors  # fmt: skip
 
 
+@pytest.mark.slow
 def test_data_that_have_other_names_now_are_refused(experiments, tmp_path: Path, caplog) -> None:
     """A class that stands where another stood would be learned as that one."""
     from PIL import Image
@@ -242,6 +245,7 @@ def test_resume_of_a_damaged_config(experiments, tmp_path: Path) -> None:
     assert "config.yaml" in errors
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no such terminals")
 def test_a_closed_terminal_stops_a_run_that_has_saved(tmp_path: Path, monkeypatch) -> None:
     import fcntl

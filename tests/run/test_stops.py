@@ -58,6 +58,7 @@ def run(experiments, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["training", "between", "validation", "test"])
 def test_a_run_stopped_anywhere_resumes_to_the_same_end(experiments, stopper: None, tmp_path: Path, where: str) -> None:
     words = [*WORDS, "+callbacks.stop._target_=stopper.Stop", f"+callbacks.stop.where={where}"]
@@ -133,6 +134,7 @@ def test_a_changed_tokenizer_is_noticed(experiments, tmp_path: Path) -> None:
         assert code == 2 and "tokenizer.json is not the file that its run wrote" in errors, errors
 
 
+@pytest.mark.slow
 def test_a_lost_record_is_read_from_the_rest_and_written_anew(experiments, run: Path) -> None:
     before = json.loads((run / "record.json").read_text())
     for content in ("", "{", "[]", '{"status": 3}', '{"status": "finished", "cost": []}'):
@@ -158,6 +160,7 @@ def test_a_damaged_config_is_one_sentence(experiments, tmp_path: Path, content: 
         assert code == 2 and errors.count("\n") == 1 and "config.yaml" in errors, errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -198,6 +201,7 @@ def test_one_process_a_run(experiments, run: Path) -> None:
     assert code == 2 and f"at work in another process (process {child}" in errors
 
 
+@pytest.mark.slow
 def test_what_a_killed_writer_left_is_removed(experiments, run: Path) -> None:
     left = run / "checkpoints" / ".last.ckpt.abcd_123"
     left.write_bytes(b"half")
@@ -238,6 +242,7 @@ def test_no_error_says_a_secret(experiments, tmp_path: Path, monkeypatch: pytest
     assert "x-${oc.env:MY_SECRET} is not known" in json.loads((tmp_path / "run" / "record.json").read_text())["error"]
 
 
+@pytest.mark.slow
 def test_weighted_loss_is_of_the_dataset(experiments, run: Path) -> None:
     shutil.rmtree(run)
     weights = "task.class_weights=[10,1,1,1,1,1,1,1,1,0.1]"

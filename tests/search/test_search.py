@@ -105,6 +105,7 @@ def test_corners_hold_every_choice_and_both_bounds() -> None:
 # The sampler
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["random", "tpe", "cmaes"])
 def test_a_search_taken_up_proposes_what_it_would_have(sampler: str, tmp_path: Path) -> None:
     from experiments.search.study import make_sampler, open_study
@@ -181,6 +182,7 @@ def test_refused(experiments: Experiments, words: list[str], sentence: str, tmp_
     assert not (tmp_path / "found").exists()
 
 
+@pytest.mark.slow
 def test_check_says_what_a_search_would_do(experiments: Experiments, tmp_path: Path) -> None:
     code, output, _ = experiments("check", *SMALL, RATE, "model.hidden=choice([8],[16])")
     assert code == 0
@@ -215,6 +217,7 @@ def test_the_monitor_is_read_without_importing_the_task() -> None:
 # Real searches
 
 
+@pytest.mark.slow
 def test_a_search_prunes_finishes_and_goes_on(experiments: Experiments, tmp_path: Path) -> None:
     words = (*SMALL, RATE, "search.trials=7", "search.pruner=median", "search.startup=2", "launcher.jobs=1")
     code, output, errors = experiments("train", *words)
@@ -239,6 +242,7 @@ def test_a_search_prunes_finishes_and_goes_on(experiments: Experiments, tmp_path
     assert all(trial.state.is_finished() for trial in study.trials) and study.metric_names == ["val/accuracy"]
 
 
+@pytest.mark.slow
 def test_a_failing_trial_does_not_stop_a_grid(experiments: Experiments, tmp_path: Path) -> None:
     words = (*SMALL, "search.sampler=grid", "data.augment.crop=-1,0", "model.hidden=[8],[16]", "launcher.jobs=2")
     exclude = "launcher.exclude=data.augment.crop < 0 and model.hidden == [16]"
@@ -253,6 +257,7 @@ def test_a_failing_trial_does_not_stop_a_grid(experiments: Experiments, tmp_path
     assert "excluded" in output and "best of 2 runs" in output
 
 
+@pytest.mark.slow
 def test_several_metrics_end_in_a_pareto_front(experiments: Experiments, tmp_path: Path) -> None:
     words = (*SMALL, "trainer.max_epochs=1", "search.sampler=random", "model.hidden=[4],[64],[256]", "search.trials=9")
     code, output, errors = experiments("train", *words, "search.metric=[val/loss,cost.parameters]", "launcher.jobs=2")
@@ -268,6 +273,7 @@ def test_several_metrics_end_in_a_pareto_front(experiments: Experiments, tmp_pat
     assert "best so far" not in experiments("status", "found")[1]
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on_with_the_same_command(tmp_path: Path, experiments: Experiments) -> None:
     words = (*SMALL, RATE, "search.trials=4", "trainer.max_epochs=40", "launcher.jobs=2", "search.pruner=hyperband")
     command = [sys.executable, "-m", "experiments", "train", *words]

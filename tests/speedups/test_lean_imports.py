@@ -17,6 +17,7 @@ def python(program: str, **env: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_stand_in_gives_way_to_the_real_module() -> None:
     output = python(
         "import torch\n"

@@ -21,6 +21,7 @@ WORDS = (
 )
 
 
+@pytest.mark.slow
 def test_the_switch_turns_all_off_and_changes_no_result(
     command: Command, experiments: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from tests.sweep.conftest import SMALL, Sweeps, processes_of
 LONG = [*SMALL, "trainer.max_epochs=70", "data.limit=320"]
 
 
+@pytest.mark.slow
 def test_a_job_that_goes_wrong_fails_alone_and_is_tried_again(
     sweeps: Sweeps, experiments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,6 +66,7 @@ def test_a_job_that_goes_wrong_fails_alone_and_is_tried_again(
     assert len(records) == 7
 
 
+@pytest.mark.slow
 def test_a_killed_launcher_leaves_nothing_behind_and_loses_nothing(
     sweeps: Sweeps, experiments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +102,7 @@ def test_a_killed_launcher_leaves_nothing_behind_and_loses_nothing(
     assert whole["metrics"] == records["seed=0"]["metrics"], "as if nothing had happened"
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_what_runs(sweeps: Sweeps) -> None:
     process = sweeps.start(
         "-m", *LONG, "seed=0,1,2", "launcher.jobs=2", "trainer.max_epochs=5000", "hydra.sweep.dir=stopped"
@@ -119,6 +122,7 @@ def test_ctrl_c_saves_what_runs(sweeps: Sweeps) -> None:
     assert "2 interrupted, 1 waiting" in output
 
 
+@pytest.mark.slow
 def test_a_stop_that_comes_in_the_midst_of_a_library_is_a_stop(sweeps: Sweeps) -> None:
     (sweeps.folder / "mended").unlink(missing_ok=True)
     words = [*SMALL, "model=faulty", "--config-dir=conf"]
@@ -134,6 +138,7 @@ def test_a_stop_that_comes_in_the_midst_of_a_library_is_a_stop(sweeps: Sweeps) -
         assert (record["status"], record["error"]) == ("interrupted", "Interrupted: stopped by SIGINT")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0.5, 1.2])
 def test_ctrl_c_while_the_imports_are_under_way(sweeps: Sweeps, after: float) -> None:
     words = [*LONG, "seed=0,1", "launcher.jobs=2", "trainer.max_epochs=50000", f"hydra.sweep.dir=early{after}"]

@@ -110,6 +110,7 @@ def test_another_config_in_the_same_place_is_refused_by_key(first: tuple[Sweeps,
     assert len(errors.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_other_code_is_warned_of(first: tuple[Sweeps, str, str], experiments, tmp_path: Path) -> None:
     import shutil
 
@@ -129,6 +130,7 @@ def test_other_code_is_warned_of(first: tuple[Sweeps, str, str], experiments, tm
     assert "damaged" in output
 
 
+@pytest.mark.slow
 def test_values_are_added_and_what_is_done_is_reused(first: tuple[Sweeps, str, str]) -> None:
     sweeps = first[0]
     before = sweeps.records("s")
@@ -144,6 +146,7 @@ def test_values_are_added_and_what_is_done_is_reused(first: tuple[Sweeps, str, s
     assert numbers == [0, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.slow
 def test_cells_that_cannot_run_are_skipped_with_their_reason(sweeps: Sweeps) -> None:
     words = [
         "-m",
@@ -171,6 +174,7 @@ def test_cells_that_cannot_run_are_skipped_with_their_reason(sweeps: Sweeps) -> 
     assert json.loads((sweeps.folder / "skip" / "sweep.json").read_text())["cells"] == runs
 
 
+@pytest.mark.slow
 def test_a_resume_takes_over_what_a_named_sweep_sets(sweeps: Sweeps) -> None:
     (sweeps.folder / "conf" / "sweep").mkdir()
     (sweeps.folder / "conf" / "sweep" / "mine.yaml").write_text(
@@ -190,6 +194,7 @@ def test_a_resume_takes_over_what_a_named_sweep_sets(sweeps: Sweeps) -> None:
     assert "1 done already" in output and "1 to run" not in output
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_refused_leaves_no_process(sweeps: Sweeps) -> None:
     """Not the one either that has begun to import torch for it."""
     process = sweeps.start("-m", *SMALL, "optimiser.lr=0.1,0.2")
@@ -198,6 +203,7 @@ def test_a_sweep_that_is_refused_leaves_no_process(sweeps: Sweeps) -> None:
     assert not processes_of(process.pid)
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_one_block_that_is_redrawn(sweeps: Sweeps) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
@@ -309,6 +315,7 @@ def test_a_dataset_is_read_once_for_all_jobs(tmp_path: Path, monkeypatch: pytest
     assert codes["other"] == 2, "its limit needs other parts, so it reads the files, and they are gone"
 
 
+@pytest.mark.slow
 def test_a_value_for_an_option_that_is_not_the_default(sweeps: Sweeps) -> None:
     """Hydra would ask the default option, which has no such key; and what the option itself asks for is given."""
     from PIL import Image

@@ -33,6 +33,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch, found: type) -> str:
     return name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("hydra/launcher=basic",), ("hydra/launcher=basic", "hydra/sweeper=basic")])
 def test_the_basic_launcher_runs_the_jobs(experiments: Experiments, tmp_path: Path, words: tuple[str, ...]) -> None:
     (tmp_path / "own" / "experiment").mkdir(parents=True)
@@ -48,6 +49,7 @@ def test_the_basic_launcher_runs_the_jobs(experiments: Experiments, tmp_path: Pa
     assert code == 0 and "2 done already" in output, errors
 
 
+@pytest.mark.slow
 def test_a_cell_that_cannot_run_stops_the_sweep_or_is_left_out(experiments: Experiments, tmp_path: Path) -> None:
     words = ("optimizer.lr=-1,0.1", "hydra/launcher=basic", "hydra.sweep.dir=sweep")
     code, _, errors = experiments("train", "-m", *SMALL, *words)
@@ -60,6 +62,7 @@ def test_a_cell_that_cannot_run_stops_the_sweep_or_is_left_out(experiments: Expe
     assert code == 0 and "1 done already" in output, errors
 
 
+@pytest.mark.slow
 def test_a_failure_has_its_exit_code_and_the_others_run(experiments: Experiments, tmp_path: Path) -> None:
     lost = tmp_path / "lost.ckpt"
     words = (f"weights=null,{lost}", "hydra/launcher=basic", "hydra.sweep.dir=sweep")
@@ -95,6 +98,7 @@ def test_settings_of_our_own_launchers_are_refused(experiments: Experiments, tmp
     assert not records(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_sweeper_of_another_package_learns_what_a_run_is_judged_by(
     experiments: Experiments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

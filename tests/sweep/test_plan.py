@@ -75,6 +75,7 @@ def test_a_cell_is_what_hydra_composes(hydra_loader: Any, words: list[str]) -> N
     agree(hydra_loader, [words])
 
 
+@pytest.mark.slow
 def test_every_option_is_what_hydra_composes(hydra_loader: Any) -> None:
     composer = agree(hydra_loader, cells_by_group())
     assert composer.by_hydra == 0, "the fast way serves all of our own configs"
@@ -99,6 +100,7 @@ def agree(loader: Any, runs: list[list[str]]) -> Composer:
     return composer
 
 
+@pytest.mark.slow
 def test_two_hundred_cells_are_composed_by_choices_of_groups(experiments: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     merged: list[tuple[str, ...]] = []
     merge = Composer._merge
@@ -120,6 +122,7 @@ def test_two_hundred_cells_are_composed_by_choices_of_groups(experiments: Any, m
     assert 0 < len(merged) <= 2 * 5 * 2 * 2 + 1, "once for each choice of groups, whatever the seeds"
 
 
+@pytest.mark.slow
 def test_checking_a_sweep_imports_no_torch(tmp_path: Path) -> None:
     program = (
         "import sys; from experiments.cli import main; code = main(['check', '-m', 'model=mlp,lenet5', 'seed=0,1']);"
@@ -259,6 +262,7 @@ def test_a_list_of_cells_survives_its_loss(tmp_path: Path) -> None:
         read_sweep(tmp_path)
 
 
+@pytest.mark.slow
 def test_what_was_passed_over_is_kept_or_decided_anew(hydra_loader: Any, tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
 
@@ -314,6 +318,7 @@ def test_differences_are_named_by_key() -> None:
 # Through the command
 
 
+@pytest.mark.slow
 def test_check_tells_duplicates_exclusions_and_the_impossible(experiments: Any) -> None:
     code, output, _ = experiments(
         "check", "-m", "model=mlp,mlp,lenet5", "seed=0,1", "trainer=cpu", "launcher.exclude=model=='lenet5' and seed>0"
@@ -452,6 +457,7 @@ def test_status_says_how_to_go_on_as_a_shell_reads_it(experiments: Any, tmp_path
     assert "resume with: experiments train -m resume='w 1'\n" in output
 
 
+@pytest.mark.slow
 def test_the_path_of_a_dataset_is_no_identity_and_a_chosen_folder_is(monkeypatch: pytest.MonkeyPatch) -> None:
     from experiments.config.compose import compose
     from experiments.run.identity import identity

@@ -17,6 +17,7 @@ from experiments.sweep.planned_run import PlannedRun
 DIGITS = ("data=digits", "trainer=cpu", "callbacks=none", "logger=none")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -47,6 +48,7 @@ def test_runs_of_one_kind_are_built_once_and_not_all_where_there_are_many(
     assert code == 0 and len(built) == 2 and "by rules alone" not in output
 
 
+@pytest.mark.slow
 def test_a_sweep_over_files_that_do_not_fit_is_refused_before_its_first_run(experiments, tmp_path: Path) -> None:
     """Once for each choice of data, whatever else differs, and nothing is left behind."""
     for name in ("a/1", "a/2", "b/1", "b/2"):

@@ -30,6 +30,7 @@ def test_this_folder_is_looked_at_last(tmp_path: Path, monkeypatch: pytest.Monke
     assert sys.path == ["/first", str(tmp_path)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="other systems name files in text")
 def test_names_in_any_script_are_read_where_the_system_knows_ascii_alone(tmp_path: Path) -> None:
     """A word that Hydra quotes back shows that it was read as text, printed in the encoding that was asked for."""

@@ -78,6 +78,7 @@ def test_banner_result_and_next_commands(experiments: Callable[..., tuple[int, s
     assert json.loads((tmp_path / "run" / "record.json").read_text())["judged"] == {"metric": "val/accuracy", "mode": "max"}  # fmt: skip
 
 
+@pytest.mark.slow
 def test_quiet_and_verbose(experiments: Callable[..., tuple[int, str, str]]) -> None:
     code, output, errors = experiments("train", "-q", *TINY, "hydra.run.dir=one")
     assert (code, output, errors) == (0, "one\n", "")
@@ -86,6 +87,7 @@ def test_quiet_and_verbose(experiments: Callable[..., tuple[int, str, str]]) -> 
     assert "EXPERIMENTS_OUTPUT" not in os.environ
 
 
+@pytest.mark.slow
 def test_a_sweep_ends_with_its_table(experiments: Callable[..., tuple[int, str, str]]) -> None:
     words = [word.replace("logistic_regression", "logistic_regression,mlp") for word in TINY]
     code, output, errors = experiments("train", "-m", *words, "hydra.sweep.dir=s")
@@ -95,6 +97,7 @@ def test_a_sweep_ends_with_its_table(experiments: Callable[..., tuple[int, str, 
     assert "test/" not in end and "best         " in end and "experiments compare s --html report.html" in end
 
 
+@pytest.mark.slow
 def test_options_fit_the_terminal(
     experiments: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

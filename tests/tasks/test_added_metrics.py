@@ -13,6 +13,7 @@ Run = Callable[..., tuple[int, str, str]]
 KAPPA = ("task.metrics.kappa._target_=torchmetrics.CohenKappa", "task.metrics.kappa.task=multiclass")
 
 
+@pytest.mark.slow
 def test_a_metric_by_its_class_is_of_the_whole_test_part(experiments: Run, tmp_path: Path) -> None:
     words = (
         "model=logistic_regression",

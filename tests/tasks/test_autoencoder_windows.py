@@ -40,6 +40,7 @@ def dense(tmp_path_factory: pytest.TempPathFactory, table: Path) -> tuple[Path, 
     return train(tmp_path_factory.mktemp("dense") / "run", table, "trainer.max_epochs=20", "optimizer.lr=0.003")
 
 
+@pytest.mark.slow
 def test_windows_come_back_and_pca_stands_beside(dense: tuple[Path, dict[str, Any]]) -> None:
     from experiments import load
 
@@ -82,6 +83,7 @@ def test_prediction_gives_the_window_back_in_its_units(
     assert np.allclose(load(dense[0]).predict([table])[0], ours, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_evaluation_and_pictures_again(dense: Any, experiments: Any, tmp_path: Path) -> None:
     code, output, errors = experiments("evaluate", str(dense[0]))
     assert code == 0, errors

@@ -65,6 +65,7 @@ def record(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "record.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_metrics_peers_and_pictures(runs: dict[str, Path], task: str) -> None:
     from experiments import load
@@ -154,6 +155,7 @@ def test_predict_writes_pictures_beside_a_table(
                 assert picture.mode == ("RGB" if key in ("heat", "coloured") else "L")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["reconstruction", "variational", "anomaly_detection", "compression"])
 def test_show_draws_them_again(runs: dict[str, Path], experiments, tmp_path: Path, task: str) -> None:
     code, _, errors = experiments("show", str(runs[task]), "--to", "shown", "--examples", "60")
@@ -162,6 +164,7 @@ def test_show_draws_them_again(runs: dict[str, Path], experiments, tmp_path: Pat
     assert {name for name in PICTURES[task] if name not in ("against_pca", "few_labels")} <= drawn
 
 
+@pytest.mark.slow
 def test_an_autoencoder_is_exported(runs: dict[str, Path], experiments, tmp_path: Path) -> None:
     code, _, errors = experiments("export", str(runs["compression"]), "--format", "torch-export", "--to", "net.pt2")
     assert code == 0, errors
@@ -174,6 +177,7 @@ def test_the_sweep_over_sizes_can_run(experiments) -> None:
     assert "72 runs" in output
 
 
+@pytest.mark.slow
 def test_an_encoder_becomes_part_of_a_classifier(runs: dict[str, Path], tmp_path: Path, monkeypatch) -> None:
     from experiments import load, train
 
@@ -188,6 +192,7 @@ def test_an_encoder_becomes_part_of_a_classifier(runs: dict[str, Path], tmp_path
     assert torch.allclose(load(still["dir"]).model.latent[0].weight, theirs.latent[0].weight)
 
 
+@pytest.mark.slow
 def test_generated_images_are_judged_by_a_classifier(tmp_path: Path, monkeypatch, experiments) -> None:
     from experiments import train
 

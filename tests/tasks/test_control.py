@@ -37,6 +37,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
+@pytest.mark.slow
 def test_the_record_tells_returns_and_speed(finished: Path) -> None:
     content = record(finished)
     names = ("test/return", "test/return_interval", "test/length", "test/success", "val/return", "train/loss")
@@ -48,6 +49,7 @@ def test_the_record_tells_returns_and_speed(finished: Path) -> None:
     assert int(weights(finished)["model.normalise.observed.count"]) == 2 * 2 * 2 * 16
 
 
+@pytest.mark.slow
 def test_a_changed_system_is_tested_and_learned(finished: Path, experiments) -> None:
     code, output, errors = experiments("evaluate", str(finished), "data.physics.mass=2", "data.test_episodes=2")
     assert code == 0, errors
@@ -65,6 +67,7 @@ def test_a_changed_system_is_tested_and_learned(finished: Path, experiments) -> 
     assert all(torch.equal(best[name], after[name]) for name in frozen if "returns" not in name)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(finished: Path, experiments) -> None:
     code, _, errors = experiments("train", *TINY, "trainer.max_epochs=1", "hydra.run.dir=half")
     assert code == 0, errors
@@ -76,6 +79,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(finished: Path, experim
     assert all(torch.equal(value, weights(Path("half"))[name]) for name, value in weights(finished).items())
 
 
+@pytest.mark.slow
 def test_a_policy_with_memory_and_continuous_actions(experiments) -> None:
     words = [word for word in TINY if "hidden" not in word]
     more = ["model=policy_gru", "model.hidden=6", "model.memory=5", "data.env=Pendulum-v1", "data.randomise=true"]
@@ -109,6 +113,7 @@ def test_predict_says_the_action(finished: Path, experiments) -> None:
     assert code == 2 and "gone.csv is no file" in errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["safetensors", "torch-export"])
 def test_a_policy_is_exported_with_parity(finished: Path, experiments, tmp_path: Path, form: str) -> None:
     code, output, errors = experiments(
@@ -117,6 +122,7 @@ def test_a_policy_is_exported_with_parity(finished: Path, experiments, tmp_path:
     assert code == 0 and "random observations" in output, errors
 
 
+@pytest.mark.slow
 def test_show_animates_an_episode(finished: Path, experiments) -> None:
     pytest.importorskip("pygame")
     code, _, errors = experiments("show", str(finished), "--to", "shown")
@@ -130,6 +136,7 @@ def test_show_animates_an_episode(finished: Path, experiments) -> None:
     assert not Path("other").exists()
 
 
+@pytest.mark.slow
 def test_an_expert_is_cloned(experiments) -> None:
     words = ["data=demonstrations", "data.demonstrations=3", "trainer=cpu", "trainer.max_epochs=1", "logger=none",
              "data.validation_episodes=2", "data.test_episodes=2", "data.batch_size=256"]  # fmt: skip

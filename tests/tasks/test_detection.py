@@ -47,6 +47,7 @@ def save(root: Path, side: int, count: int = 4) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_features_of_a_frozen_backbone_are_computed_once(experiments: Run, voc: Path, tmp_path: Path) -> None:
     """Training and validation read them, the test reads images; no number differs, and evaluate needs none."""
     words = ["data=voc", f"data.root={voc}", *SSD, *QUICK[:1], "logger=csv", "trainer.max_epochs=2", "seed=1"]
@@ -67,6 +68,7 @@ def test_features_of_a_frozen_backbone_are_computed_once(experiments: Run, voc: 
     assert code == 0, errors
 
 
+@pytest.mark.slow
 def test_a_run_from_training_to_prediction(experiments: Run, voc: Path, tmp_path: Path) -> None:
     code, output, errors = experiments("train", "data=voc", f"data.root={voc}", "data.augment.flip=true", *SSD, *QUICK)
     assert code == 0, errors
@@ -145,6 +147,7 @@ def test_a_run_from_training_to_prediction(experiments: Run, voc: Path, tmp_path
     assert code == 0, errors
 
 
+@pytest.mark.slow
 def test_published_detectors_predict(experiments: Run, tmp_path: Path) -> None:
     """A file in the form of torchvision's, whose classes are COCO's."""
     pytest.importorskip("faster_coco_eval")
@@ -161,6 +164,7 @@ def test_published_detectors_predict(experiments: Run, tmp_path: Path) -> None:
     assert (categories[0], len(categories)) == ({"id": 1, "name": "person"}, 90)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_it_stopped(experiments: Run, voc: Path, tmp_path: Path) -> None:
     words = ("train", "data=voc", f"data.root={voc}", "data.batch_size=2", "data.augment.crop=0.5", *SSD, "trainer=cpu", "logger=none", "callbacks.figures=null")  # fmt: skip
     assert experiments(*words, "trainer.max_epochs=2", "hydra.run.dir=whole")[0] == 0
@@ -171,6 +175,7 @@ def test_a_run_goes_on_where_it_stopped(experiments: Run, voc: Path, tmp_path: P
     assert whole == parts
 
 
+@pytest.mark.slow
 def test_masks_of_instances(experiments: Run, tmp_path: Path) -> None:
     pytest.importorskip("faster_coco_eval")
     code, _, errors = experiments(

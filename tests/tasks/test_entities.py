@@ -42,6 +42,7 @@ def test_which_labels_mark_entities() -> None:
     assert not is_scheme(("NOUN", "VERB")) and not is_scheme(("O", "B-"))
 
 
+@pytest.mark.slow
 def test_a_run_finds_entities(experiments, tmp_path: Path) -> None:
     """Generated sentences whose names the training split has: nearly all are found after two epochs."""
     words = ["data=generated_entities", "data.count=400", "model=lstm", "optimizer.lr=0.02", "model.hidden=32"]

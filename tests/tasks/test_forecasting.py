@@ -57,6 +57,7 @@ def naive(tmp_path_factory: pytest.TempPathFactory, table: Path) -> tuple[Path, 
     return train(tmp_path_factory.mktemp("naive") / "run", table, "model=naive_forecaster", "callbacks=none")
 
 
+@pytest.mark.slow
 def test_a_linear_forecast_learns_and_reports(linear: tuple[Path, dict[str, Any]]) -> None:
     folder, record = linear
     assert record["metrics"]["test/mse"] < 0.1
@@ -127,6 +128,7 @@ def test_prediction_refuses_what_it_cannot_read(linear: Any, experiments: Any, t
     assert code == 2 and "absent.csv does not exist" in errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -147,6 +149,7 @@ def test_direct_and_autoregressive_forecasts_fill_the_horizon(experiments: Any, 
     assert len(record["per_step"]["mse"]) == record["spec"]["horizon"] and record["metrics"]["test/mse"] < 0.15
 
 
+@pytest.mark.slow
 def test_show_draws_forecasts_and_errors(linear: Any, experiments: Any, table: Path) -> None:
     code, printed, errors = experiments("show", str(linear[0]), "--to", "shown")
     assert code == 0, errors

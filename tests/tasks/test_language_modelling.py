@@ -70,6 +70,7 @@ def test_texts_that_cannot_be_used(text: bytes, given: dict, words: list[str], t
     assert all(word in str(caught.value) for word in words)
 
 
+@pytest.mark.slow
 def test_a_language_model_from_command_to_text(experiments) -> None:
     words = ["data=generated_text", "data.count=400", "model.hidden=32", "optimizer.lr=0.02", "trainer=cpu"]
     words += ["trainer.max_epochs=2", "callbacks.figures=null", "task.sample.length=20"]

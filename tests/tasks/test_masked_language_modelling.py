@@ -93,6 +93,7 @@ def test_texts_without_a_word_cost_nothing() -> None:
     assert loss.item() == 0 and len(logits) == 0
 
 
+@pytest.mark.slow
 def test_from_command_to_filled_masks(experiments) -> None:
     words = ["task=masked_language_modelling", "data.tokenizer.kind=word", "trainer=cpu", "trainer.max_epochs=2"]
     words += ["model.size=16", "model.layers=1", "model.inner=16", "callbacks.figures=null"]

@@ -89,8 +89,6 @@ KINDS = {
         "model.hidden=[8]", hand.of_episodes
     ),
 }  # fmt: skip
-SLOW = ("anomalies", "a code", "windows", "texts of a transformer", "a bound", "questions", "pieces of a text", "steps",
-        "boxes", "masks of objects", "colours", "graded pairs", "pairs", "labels never seen", "transcripts", "a policy")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +130,8 @@ def assert_same(found: dict[str, float], right: dict[str, float]) -> None:
         assert found[name] == pytest.approx(value, rel=2e-5, abs=2e-6, nan_ok=True), name
 
 
-@pytest.mark.parametrize("name", [pytest.param(one, marks=[pytest.mark.slow] if one in SLOW else []) for one in KINDS])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KINDS)
 def test_no_batch_size_changes_a_metric(place: Path, name: str) -> None:
     folder, recorded = measured(name, place)
     of_batches = KINDS[name].of_batches

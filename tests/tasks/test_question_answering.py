@@ -76,6 +76,7 @@ def test_the_best_window_answers_and_none_where_all_say_so() -> None:
     assert task(False)._answer(spans, 2.5, windows, passage) == "four"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unanswerable", ["0.0", "0.4"])
 def test_from_command_to_answer(unanswerable: str, experiments) -> None:
     words = ["data=generated_questions", "data.count=60", f"data.unanswerable={unanswerable}", "data.max_length=40"]

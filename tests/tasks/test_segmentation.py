@@ -33,6 +33,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_record_and_pictures(run: Path) -> None:
     record = json.loads((run / "record.json").read_text())
     metrics = record["metrics"]
@@ -89,6 +90,7 @@ def test_answers_in_python(run: Path) -> None:
     assert chances.shape == (1, 5, 32, 32) and torch.allclose(chances.sum(1), torch.ones(1, 32, 32), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_camvid_as_it_is_laid_out(experiments: Any, tmp_path: Path) -> None:
     fake_camvid(tmp_path / "camvid", count=4, size=(12, 20))
     code, output, errors = experiments(
@@ -143,6 +145,7 @@ def test_what_is_refused(experiments: Any, tmp_path: Path, words: list[str], sai
     assert errors.strip().count("\n") <= 1 and not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_frozen_backbone_with_the_weights_of_a_classifier(experiments: Any, tmp_path: Path) -> None:
     from experiments.models.mobilenet import MobileNetV3
 
@@ -213,6 +216,7 @@ def test_four_images_are_learned_by_heart(experiments: Any, tmp_path: Path) -> N
     assert json.loads((tmp_path / "run" / "record.json").read_text())["metrics"]["test/mean_iou"] > 0.95
 
 
+@pytest.mark.slow
 def test_published_weights_answer_without_a_run(experiments: Any, tmp_path: Path) -> None:
     """A file as torchvision publishes it: 21 classes, its names, images with a shorter side of 520 pixels or what is asked for."""
     from torchvision.models.segmentation import lraspp_mobilenet_v3_large
@@ -228,6 +232,7 @@ def test_published_weights_answer_without_a_run(experiments: Any, tmp_path: Path
     assert code == 2 and "model=unet has no published weights" in errors
 
 
+@pytest.mark.slow
 def test_show_draws_masks_and_chances(experiments: Any, run: Path, tmp_path: Path) -> None:
     code, _, errors = experiments("show", str(run), "--class", "disc", "--to", "own")
     assert code == 0, errors
@@ -237,6 +242,7 @@ def test_show_draws_masks_and_chances(experiments: Any, run: Path, tmp_path: Pat
     assert code == 0 and (tmp_path / "given" / "masks.png").exists(), errors
 
 
+@pytest.mark.slow
 def test_the_exported_network_agrees(experiments: Any, run: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     code, output, errors = experiments("export", str(run), "--format", "onnx", "--to", "net.onnx")
@@ -245,6 +251,7 @@ def test_the_exported_network_agrees(experiments: Any, run: Path, tmp_path: Path
     assert about["input"]["shape"] == ["batch", 3, 32, 32] and len(about["classes"]) == 5
 
 
+@pytest.mark.slow
 def test_classes_of_other_data_are_met_by_name(experiments: Any, tmp_path: Path) -> None:
     """The same masks with their classes in another order, and ignored pixels, give the same measures."""
     from experiments.run.loaded import evaluate

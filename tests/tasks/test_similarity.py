@@ -72,6 +72,7 @@ def test_classification_of_pairs(experiments, tmp_path: Path, pairs: Path) -> No
     assert "test/accuracy" in metrics(tmp_path)
 
 
+@pytest.mark.slow
 def test_similarity_reads_texts_one_by_one(experiments, tmp_path: Path, pairs: Path) -> None:
     words = [*table(pairs), "data.numbers=true", "task=similarity", *TINY, "model.pooling=mean"]
     code, _, errors = experiments("train", *QUICK, *words)
@@ -82,6 +83,7 @@ def test_similarity_reads_texts_one_by_one(experiments, tmp_path: Path, pairs: P
     assert json.loads(output)[0]["cosine"] == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_pairs_without_numbers_are_retrieved(experiments, tmp_path: Path) -> None:
     path = tmp_path / "partners.tsv"
     path.write_text(
@@ -125,6 +127,7 @@ def test_numbers_that_are_none(experiments, tmp_path: Path, pairs: Path) -> None
     assert code == 2 and "label half is no number" in errors
 
 
+@pytest.mark.slow
 def test_a_sheet_of_excel(experiments, tmp_path: Path) -> None:
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
@@ -141,6 +144,7 @@ def test_a_sheet_of_excel(experiments, tmp_path: Path) -> None:
     assert code == 2 and "no Excel file" in errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "train", "test", "classes"),
     [

@@ -49,12 +49,14 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
     return train(folder, *words)
 
 
+@pytest.mark.slow
 def test_clips_are_told_apart(clips: tuple[Path, dict[str, Any]]) -> None:
     _, record = clips
     assert record["metrics"]["test/accuracy"] > 0.6  # a sixth by chance
     assert record["spec"]["kind"] == "AudioSpec" and record["cost"]["flops_per_example"] > 0
 
 
+@pytest.mark.slow
 def test_strings_are_transcribed_recorded_and_drawn(strings: tuple[Path, dict[str, Any]]) -> None:
     folder, record = strings
     assert {"test/wer", "test/cer", "test/loss"} <= record["metrics"].keys()
@@ -73,6 +75,7 @@ def test_evaluation_repeats_the_test(run: str, request: Any, experiments: Any) -
     assert found["test/loss"] == pytest.approx(record["metrics"]["test/loss"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_show_draws_the_alignment(strings: Any, experiments: Any) -> None:
     code, _, errors = experiments("show", str(strings[0]), "--to", "shown")
     assert code == 0, errors

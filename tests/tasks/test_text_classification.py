@@ -20,6 +20,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_tokenizer_and_its_record(finished: Path) -> None:
     record = json.loads((finished / "record.json").read_text())
     assert record["metrics"]["test/accuracy"] > 0.8
@@ -91,6 +92,7 @@ def test_mistakes_are_named_in_one_line(words: list[str], said: list[str], exper
     assert all(word in errors for word in said), errors
 
 
+@pytest.mark.slow
 def test_show_draws_gates_and_words(finished: Path, experiments, tmp_path: Path) -> None:
     text = "the plot is not good but the cast is superb."
     code, _, errors = experiments("show", str(finished), text, "--only", "gates,importance", "--to", "shown")

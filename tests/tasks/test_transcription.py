@@ -104,6 +104,7 @@ def test_loops_are_told_from_speech() -> None:
     assert repeats_itself(speech, 1.0) and not repeats_itself("", 0.0) and not repeats_itself(" No no no.", 1.0)
 
 
+@pytest.mark.slow
 def test_a_short_window_is_each_recording_s_own_and_loops_are_heard_in_the_whole(
     published: Path, corpus: Path, experiments: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +187,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, corpus: Path, published: Path)
     return folder
 
 
+@pytest.mark.slow
 def test_fine_tuning_records_errors_and_needs_the_folder_no_more(run: Path, experiments: Any) -> None:
     record = json.loads((run / "record.json").read_text())
     assert {"test/loss", "test/wer", "test/cer", "test/insertions", "test/deletions", "test/substitutions"} <= record[
@@ -235,6 +237,7 @@ def test_long_recordings_are_heard_in_windows(run: Path, experiments: Any, tmp_p
     assert code == 0 and "segments" not in output and "transcript" in output
 
 
+@pytest.mark.slow
 def test_subtitles_are_written(run: Path, experiments: Any, tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         soundfile.write(tmp_path / name, np.random.default_rng(1).normal(0, 0.1, 16000 * 3), 16000)
@@ -279,12 +282,14 @@ def test_predictions_are_made_in_the_precision_that_is_named(
     assert heard == [([1600 * count for count in range(1, 9)], mixed), ([14400], mixed)]
 
 
+@pytest.mark.slow
 def test_show_draws_where_tokens_look(run: Path, experiments: Any) -> None:
     code, _, problems = experiments("show", str(run), "--to", "shown")
     assert code == 0, problems
     assert Path("shown/attention.png").exists()
 
 
+@pytest.mark.slow
 def test_characters_are_tokens_where_none_are_published(experiments: Any, tmp_path: Path) -> None:
     words = ["data=generated_words", "data.count=40", "trainer.max_epochs=1", "callbacks=none", "logger=none"]
     code, _, problems = experiments("train", *SMALL, *words, "task.search.beams=2", "hydra.run.dir=run")

@@ -27,6 +27,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_keeps_tokenizers_scores_and_samples(finished: Path) -> None:
     record = json.loads((finished / "record.json").read_text())
     metrics = record["metrics"]
@@ -43,6 +44,7 @@ def test_a_run_keeps_tokenizers_scores_and_samples(finished: Path) -> None:
     assert record["translations"][0]["source"].encode() in events
 
 
+@pytest.mark.slow
 def test_evaluate_predict_and_show_after_a_move(finished: Path, experiments, tmp_path: Path) -> None:
     moved = shutil.copytree(finished, tmp_path / "elsewhere")
     code, output, _ = experiments("evaluate", str(moved))
@@ -97,6 +99,7 @@ def test_writing_without_a_font_is_in_latin_letters(monkeypatch: pytest.MonkeyPa
     assert writing(["naïve", "Straße"]).note == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -118,6 +121,7 @@ def test_mistakes_are_named_in_one_line(words: list[str], said: list[str], exper
     assert all(word in errors for word in said), errors
 
 
+@pytest.mark.slow
 def test_weights_of_a_run_bring_its_tokenizers(finished: Path, experiments, tmp_path: Path) -> None:
     """Rows of the tables of words belong to the run's words: another text never meets them by number."""
     (tmp_path / "other.txt").write_text("".join(f"fresh words {n} here\tne{n}w wo{n}rds\n" for n in range(40)))

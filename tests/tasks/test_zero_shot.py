@@ -82,6 +82,7 @@ def test_refusals() -> None:
 SMALL = ("model.size=16", "model.layers=1", "model.inner=16", "model.heads=2")
 
 
+@pytest.mark.slow
 def test_from_the_command_line(tmp_path: Path, experiments: Any) -> None:
     quick = ("trainer=quick", "logger=none", "callbacks.figures=null")
     code, _, errors = experiments("train", "data=generated_text", "data.count=200", "model=gpt_mini", *SMALL, *quick, "hydra.run.dir=lm")  # fmt: skip

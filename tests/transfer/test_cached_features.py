@@ -84,6 +84,7 @@ def losses(tmp_path: Path, name: str) -> list[float]:
     return [float(line) for line in (tmp_path / f"{name}.txt").read_text().split()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "stages"),
     [
@@ -113,6 +114,7 @@ def test_every_step_has_the_loss_of_a_run_without(
     assert with_["identity"] == without["identity"]
 
 
+@pytest.mark.slow
 def test_runs_on_one_backbone_share_one_pass(train: Any, cache: Path, tmp_path: Path) -> None:
     words = ["freezing=feature_extraction", "trainer.max_epochs=1"]
     first_run = train("one", *words)
@@ -131,6 +133,7 @@ def test_runs_on_one_backbone_share_one_pass(train: Any, cache: Path, tmp_path: 
     assert [row["reused"] for row in changed["features"]["kept"]] == [False] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("freezing", "after", "politely", "forget"),
     [
@@ -177,6 +180,7 @@ def test_a_run_that_is_stopped_goes_on_with_kept_features(
         assert [key for key in expected if not torch.equal(expected[key], found[key])] == []
 
 
+@pytest.mark.slow
 def test_it_says_why_nothing_is_kept(train: Any, cache: Path) -> None:
     base = ["freezing=feature_extraction", "trainer.max_epochs=1"]
     cases = [
@@ -194,6 +198,7 @@ def test_it_says_why_nothing_is_kept(train: Any, cache: Path) -> None:
     assert not list(cache.glob("*.features"))
 
 
+@pytest.mark.slow
 def test_fixed_views(train: Any, experiments: Any, tmp_path: Path) -> None:
     words = ["freezing=feature_extraction", "data.augment.crop=2", "optimizer.lr=1e-12", "trainer.max_epochs=4"]
     record = train("views", *words, "freezing.views=2")
@@ -218,6 +223,7 @@ def test_fixed_views(train: Any, experiments: Any, tmp_path: Path) -> None:
         assert f"none are: {reason}" in errors
 
 
+@pytest.mark.slow
 def test_pictures_are_drawn_of_the_images(train: Any, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     words = ["freezing=feature_extraction", "trainer.max_epochs=1", "callbacks=default", "callbacks.progress=null"]
@@ -407,6 +413,7 @@ TINY_SOUND = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "stages"),
     [

@@ -30,6 +30,7 @@ def moved(tmp_path: Path, source: torch.nn.Module, model: torch.nn.Module, names
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "layers"),
     [
@@ -80,6 +81,7 @@ def test_detectors_find_the_same_classes(tmp_path: Path) -> None:
     assert named(before, TRAINED) == named(after, HERE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [

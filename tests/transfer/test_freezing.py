@@ -91,6 +91,7 @@ def test_norm_policy(experiments: Any, net: list[str], tmp_path: Path, norm: str
         assert changed(before, after, stage) == {f"{stage}.1.{name}" for name in moved}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["norm_only", "bias_only", "lora"])
 def test_parts_of_layers(experiments: Any, net: list[str], tmp_path: Path, strategy: str) -> None:
     before = first(net, tmp_path)
@@ -114,6 +115,7 @@ def test_parts_of_layers(experiments: Any, net: list[str], tmp_path: Path, strat
     assert changed(before, after, "head") == {"head.weight", "head.bias"}
 
 
+@pytest.mark.slow
 def test_two_processes_release_stages_like_one(experiments: Any, command: Any, tmp_path: Path) -> None:
     """Without batch statistics and dropout two processes compute what one does, also for what is released later."""
     words = ["data=digits", "data.limit=256", "data.batch_size=64", "model=lenet5", "callbacks=none", "logger=none"]
@@ -140,6 +142,7 @@ def test_frozen_in_two_processes(command: Any, net: list[str], tmp_path: Path) -
     assert len(changed(before, after, "three")) == len([name for name in before if name.startswith("three.")])
 
 
+@pytest.mark.slow
 def test_table_is_printed_and_recorded(experiments: Any, net: list[str], tmp_path: Path) -> None:
     words = ["freezing=gradual", "freezing.every_epochs=2", "freezing.head_rate=10", "optimizer.lr=0.01"]
     code, _, errors = experiments("train", *net, *SMALL, *words, "trainer.max_epochs=3", "hydra.run.dir=run")
@@ -155,6 +158,7 @@ def test_table_is_printed_and_recorded(experiments: Any, net: list[str], tmp_pat
     assert "the run ends after epoch 3, before one, two would begin to learn" in errors
 
 
+@pytest.mark.slow
 def test_reset_head(experiments: Any, net: list[str], tmp_path: Path) -> None:
     before = first(net, tmp_path)
     words = ["freezing=stages", "freezing.learn=[three]", "weights=first.pt", "trainer.max_epochs=1", "seed=5"]

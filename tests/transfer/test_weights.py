@@ -237,7 +237,8 @@ def test_the_data_takes_over_what_the_weights_expect() -> None:
     assert compose(words).data.mean is None
 
 
-@pytest.mark.parametrize(("depth", "file", "accuracy"), [(20, "12fca82f", 0.915), pytest.param(32, "d509ac18", 0.928, marks=pytest.mark.slow)])  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize(("depth", "file", "accuracy"), [(20, "12fca82f", 0.915), (32, "d509ac18", 0.928)])
 def test_published_cifar_weights(experiments, real_data: Path, depth: int, file: str, accuracy: float) -> None:
     words = [f"model=resnet{depth}", f"weights={real_data}/weights/resnet{depth}-{file}.th", "trainer.accelerator=cpu"]
     code, output, errors = experiments(
@@ -248,6 +249,7 @@ def test_published_cifar_weights(experiments, real_data: Path, depth: int, file:
     assert float(shown["test/accuracy"]) == accuracy
 
 
+@pytest.mark.slow
 def test_published_imagenet_weights_name_photographs(experiments, real_data: Path) -> None:
     weights = f"weights={real_data}/weights/squeezenet1_0_imagenet.pt"
     photos = real_data / "imagenet_sample"

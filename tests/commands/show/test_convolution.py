@@ -85,6 +85,7 @@ def test_the_words_beside_a_wide_filter_are_on_the_picture() -> None:
     assert max(one.get_window_extent().x1 for one in drawn.axes[0].texts) < drawn.bbox.width
 
 
+@pytest.mark.slow
 def test_a_large_image_gives_a_picture_of_some_height() -> None:
     padded, steps = slide(np.eye(20), np.eye(3), 17, 0, 1, 0)
     drawn = convolution(padded, np.eye(3), steps)
@@ -93,6 +94,7 @@ def test_a_large_image_gives_a_picture_of_some_height() -> None:
     assert named == ["step 1", "step 2", "step 4"]
 
 
+@pytest.mark.slow
 def test_picture_and_page(experiments: Experiments) -> None:
     code, printed, errors = experiments("show", "convolution", "--padding", "1", "--stride", "2", "--to", "here")
     assert code == 0, errors

@@ -48,6 +48,7 @@ def shown(run: Path) -> tuple[Path, str]:
     return run / "show", text.getvalue()
 
 
+@pytest.mark.slow
 def test_every_panel_leaves_a_picture(shown: tuple[Path, str]) -> None:
     folder, printed = shown
     pictures = {path.name for path in folder.glob("*.png")}
@@ -104,6 +105,7 @@ def test_tensorboard_reads_the_projector(shown: tuple[Path, str]) -> None:
     assert image.status_code == 200
 
 
+@pytest.mark.slow
 def test_images_stage_unit_and_class(run: Path, experiments: Experiments, tmp_path: Path) -> None:
     from sklearn.datasets import load_digits
 
@@ -171,6 +173,7 @@ def test_not_a_run(experiments: Experiments) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_perceptron_whose_data_are_gone(experiments: Experiments, tmp_path: Path) -> None:
     """What needs the dataset is left out with a reason; a network without maps has no Grad-CAM but slopes."""
     random = np.random.default_rng(0)

@@ -28,6 +28,7 @@ def grid(found: Board, step: int, item: int = -1) -> np.ndarray:
     return np.array(one.values, dtype=float)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*STEPS, "sigmoid", "gradient-descent"])
 def test_each_prints_its_numbers_and_draws_them(experiments, tmp_path: Path, name: str) -> None:
     code, output, errors = experiments("show", name, "--to", "out")
@@ -105,6 +106,7 @@ def test_gradient_descent() -> None:
     assert np.isclose(grid(board("gradient_descent", "--steps", "3"), 3)[-1, 0], w.item())
 
 
+@pytest.mark.slow
 def test_convolution_in_the_terminal_of_one_dimension_and_of_channels(experiments) -> None:
     code, output, _ = experiments("show", "convolution")
     assert code == 0 and "4  3  4" in output and "row 1, column 1: 1·1 + 1·0" in output
@@ -144,6 +146,7 @@ def test_mistakes_are_one_sentence(experiments, tmp_path: Path, words: list[str]
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_hindi_words_are_drawn_and_aligned(experiments) -> None:
     code, output, errors = experiments("show", "attention", "--words", "बिल्ली दूध पीती है")
     assert code == 0, errors

@@ -392,6 +392,7 @@ def test_changes_that_cannot_be_are_named(fsdd: Path, settings: dict[str, Any], 
         FSDD(root=str(fsdd), **DIGITS, augment=settings)
 
 
+@pytest.mark.slow
 def test_real_recordings_are_read(real_data: Path) -> None:
     data = FSDD(root=str(real_data), **DIGITS)
     data.setup()

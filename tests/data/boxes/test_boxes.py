@@ -396,6 +396,7 @@ def test_augmentation_keys_are_checked() -> None:
         BoxAugment.of({"flip": 2})
 
 
+@pytest.mark.slow
 def test_bccd_has_two_bad_boxes(real: Callable[[str], Path]) -> None:
     root = real("bccd").parent
     with pytest.raises(UserError, match="is empty, and so do 1 more"):

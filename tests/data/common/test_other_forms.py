@@ -58,6 +58,7 @@ def test_times_written_as_one_number(experiments: Experiments, tmp_path: Path, f
     assert said(experiments, *SERIES, cure) == ""
 
 
+@pytest.mark.slow
 def test_months_written_as_one_number_and_numbers(experiments: Experiments, tmp_path: Path) -> None:
     rows = [f"{1980 + place // 12}{place % 12 + 1:02},{place % 3}" for place in range(80)]
     (tmp_path / "list.csv").write_text("\n".join(["time,value", *rows]))

@@ -223,6 +223,7 @@ def test_boxes_move_with_their_images_by_a_transform() -> None:
             BoxAugment.of({"theirs": transform})(image, wrong, seed=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ["digits", "generated_masks", "generated_boxes"])
 def test_an_object_may_have_the_name_of_a_key_of_ours(data: str, experiments: Experiments) -> None:
     one = f"{{_target_: {V2}.RandomVerticalFlip, p: 1.0}}"

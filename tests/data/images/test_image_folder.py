@@ -121,6 +121,7 @@ def test_new_images_are_prepared_as_for_evaluation(tmp_path: Path) -> None:
         data.prepare([tmp_path / "nothing.png"])
 
 
+@pytest.mark.slow
 def test_streaming_gives_what_memory_gives(tmp_path: Path) -> None:
     fake_folder(tmp_path, ("train", "val"), each=12)
     settings = {"crop": 2, "flip": True, "rotation": 10, "cutout": 3}
@@ -201,6 +202,7 @@ def test_folders_that_cannot_be(tmp_path: Path) -> None:
         ready(tmp_path / "single")
 
 
+@pytest.mark.slow
 def test_cifar10_subset(real: Callable[[str], Path]) -> None:
     data = ready(real("cifar10_subset"), validation=400)
     assert counts(data) == (3600, 400, 1000)

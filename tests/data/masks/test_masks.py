@@ -111,6 +111,7 @@ def test_camvid(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert data.names("validation", [0, 1]) == ["frame_04.png", "frame_05.png"]  # the end of the drive
 
 
+@pytest.mark.slow
 def test_real_sets(real: Callable[[str], Path]) -> None:
     camvid = ready(CamVid, real("camvid_240x180"), limit=4, validation=4)
     assert camvid.splits["test"] == 101 and camvid.spec.inputs["image_size"] == (180, 240)

@@ -50,6 +50,7 @@ def test_the_highest_score_is_merged_first(tmp_path: Path) -> None:
 STORIES = Path(os.environ.get("EXPERIMENTS_DATA", "data")) / "weights" / "stories260K"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (STORIES / "tok512.bin").is_file(), reason="stories260K is not here")
 def test_published_weights_bring_it(experiments) -> None:
     tokenizer = tokens.borrow(STORIES / "tok512.bin")

@@ -159,6 +159,7 @@ def test_generated_questions_have_their_answers(tmp_path: Path) -> None:
         data.prepare(["Where does Anna live?"])
 
 
+@pytest.mark.slow
 def test_the_published_file(real_data: Path, tmp_path: Path) -> None:
     path = real_data / "squad" / "dev-v1.1.json.zip"
     if not path.is_file():

@@ -264,6 +264,7 @@ def test_sst2_and_imdb_in_their_own_forms(tmp_path: Path) -> None:
     assert held.splits["test"] == 10
 
 
+@pytest.mark.slow
 def test_real_reviews(real: Callable[[str], Path], tmp_path: Path) -> None:
     data = RtPolarity(**keys(tmp_path, root=str(real("rt_polarity").parent), validation=0.1, test=0.1))
     data.setup()

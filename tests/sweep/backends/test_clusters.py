@@ -201,6 +201,7 @@ def test_mistakes_are_one_sentence(experiments: Any, words: list[str], said: str
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_is_checked_for_the_cluster_and_not_for_this_machine(experiments: Any) -> None:
     slurm = ["hydra/launcher=submitit_slurm", "hydra.launcher.gpus_per_node=2"]
     nodes = ["trainer.num_nodes=2", "hydra.launcher.nodes=2", "hydra.launcher.tasks_per_node=2"]
