@@ -87,10 +87,28 @@ class Tokens(tuple[int, ...]):
     """Tokens in a task's answer; the run's data turn them back into text."""
 
 
+class Encoded(NamedTuple):
+    """In place of source sentences: what an encoder's first stages would have made of them; else as `Sequences`.
+
+    Attributes:
+        values: (B, S, D).
+        lengths: (B,) int64.
+        start: the number of the stage that reads them.
+    """
+
+    values: Tensor
+    lengths: Tensor
+    start: int
+
+    def mask(self) -> Tensor:
+        """(B, S) bool: true where there is something."""
+        return Sequences(self.values, self.lengths).mask()
+
+
 class Pairs(NamedTuple):
     """Source sentences, and of their translations what a decoder reads: `START`, and all tokens but the end."""
 
-    source: Sequences
+    source: Sequences | Encoded
     target: Sequences
 
 

@@ -57,6 +57,13 @@ class FindsObjects(Protocol):
 
 
 @runtime_checkable
+class EncodesSources(Protocol):
+    """An encoder-decoder whose first `encoder_stages` read the source alone, and that goes on from what they made of it."""
+
+    encoder_stages: int
+
+
+@runtime_checkable
 class FitsAtOnce(Protocol):
     """A network that is fitted in one go, such as PCA."""
 

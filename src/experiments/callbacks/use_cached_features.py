@@ -19,9 +19,11 @@ from experiments.tasks.base import Task
 from experiments.transfer.cache_files import Cache, TooLargeError
 from experiments.transfer.cached_features import (
     BATCH,
+    EncodedPairs,
     FeatureSet,
     ObjectFeatures,
     accept_features,
+    encodes,
     key,
     reads_rows,
     rows_of,
@@ -138,15 +140,13 @@ class FrozenFeatures(Callback):
         is.
         """
         epoch = _FOREVER if split == "test" else trainer.current_epoch
-        start = self.freezing.frozen_stages(epoch)
-        if reads_rows(task.model):
-            start = min(start, len(task.model.backbone_stages))  # the pyramid reads them all
+        start = self._frozen(task, epoch)
         if self._off or not start:
             return None
         if (split, start) not in self._sets:
             views = self.views if split == "train" else 0
             name = self._key(trainer, task, split, start, views)
-            if not (views or self._pays(trainer, epoch, start, name)):
+            if not (views or self._pays(trainer, task, epoch, start, name)):
                 return None
             try:
                 self._open(trainer, task, split, start, views, name)
@@ -173,15 +173,22 @@ class FrozenFeatures(Callback):
             facts["scaling"] = {name: str(value) for name, value in sorted(vars(task.model.reads.scaling).items())}
         return key(task.model, start, facts)
 
-    def _pays(self, trainer: Trainer, epoch: int, start: int, name: str) -> bool:
+    def _frozen(self, task: Any, epoch: int) -> int:
+        """Tell what is kept in an epoch: the output of how many of the first stages."""
+        start = self.freezing.frozen_stages(epoch)
+        if reads_rows(task.model):
+            return min(start, len(task.model.backbone_stages))  # the pyramid reads them all
+        return min(start, task.model.encoder_stages) if encodes(task.model) else start
+
+    def _pays(self, trainer: Trainer, task: Any, epoch: int, start: int, name: str) -> bool:
         """Tell whether what one pass makes will be read again: by later epochs, or by other runs with the same
         backbone.
         """
         assert self.cache is not None
-        if self.freezing.frozen_stages(_FOREVER) == start or self.cache.has(name):
+        if self._frozen(task, _FOREVER) == start or self.cache.has(name):
             return True
         last = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else _FOREVER
-        return epoch + 1 < last and self.freezing.frozen_stages(epoch + 1) == start
+        return epoch + 1 < last and self._frozen(task, epoch + 1) == start
 
     def _open(self, trainer: Trainer, task: Any, split: str, start: int, views: int, name: str) -> None:
         assert self.cache is not None
@@ -205,6 +212,8 @@ class FrozenFeatures(Callback):
         kept, reused = self.cache.get(name, examples * max(1, views), batches, order)
         if reads_rows(task.model):
             self._sets[split, start] = ObjectFeatures(kept, start, partial(data.beside, split))
+        elif encodes(task.model):
+            self._sets[split, start] = EncodedPairs(kept, start, data.dataset(split).__getitems__)
         else:
             self._sets[split, start] = FeatureSet(kept, start, max(1, views))
         values = kept.values.flat if isinstance(kept.values, Ragged) else kept.values

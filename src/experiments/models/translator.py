@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from experiments.batches import Decoding, Pairs, Sequences
+from experiments.batches import Decoding, Encoded, Pairs, Sequences
 
 SHARING = ("none", "target", "all")
 
@@ -48,21 +48,36 @@ class TranslatorDecoder(nn.Module):
 class Translator(nn.Sequential):
     """An encoder-decoder in stages: `Pairs` -> (B, T, target_vocabulary), the scores of each next token.
 
+    A source that is `Encoded` goes on from the stage that reads it.
+
     Args:
         stages: in forward order; the last two are `decoder` and `head`.
+
+    Attributes:
+        encoder_stages: how many of them read the source alone.
     """
 
     def __init__(self, stages: OrderedDict[str, nn.Module]) -> None:
         super().__init__(stages)
+        self.encoder_stages = len(stages) - 2
 
-    def encode(self, source: Sequences) -> Sequences:
+    def forward(self, x: Pairs) -> Tensor:
+        """Target words, given the source -> (B, T, target_vocabulary)."""
+        out: Any = Pairs(self.encode(x.source), x.target)
+        for stage in list(self)[-2:]:
+            out = stage(out)
+        return out
+
+    def encode(self, source: Sequences | Encoded) -> Sequences:
         """Source tokens (B, S) -> vectors (B, S, D)."""
-        pairs: Any = Pairs(source, source)
-        for stage in list(self)[:-2]:
+        start = source.start if isinstance(source, Encoded) else 0
+        given = Sequences(source.values, source.lengths)
+        pairs: Any = Pairs(given, given)
+        for stage in list(self)[start:-2]:
             pairs = stage(pairs)
         return pairs.source
 
-    def begin(self, source: Sequences) -> Decoding:
+    def begin(self, source: Sequences | Encoded) -> Decoding:
         """Return the state before the first word; source tokens (B, S)."""
         return cast(TranslatorDecoder, self.decoder).begin(self.encode(source))
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from experiments.batches import IGNORED, Labels, Pairs, Sequences, pad
+from experiments.batches import IGNORED, Encoded, Labels, Pairs, Sequences, pad
 from experiments.errors import UserError
 from experiments.loggers.trackers import log_text
 from experiments.tasks.base import Task
@@ -63,6 +63,7 @@ class Translation(Task):
     test_keys: tuple[str, ...] = ("label_smoothing", "search", "bleu_tokenize")
 
     monitor = ("val/loss", "min")
+    cacheable = True  # of the source, it and the model read what is encoded of it alone
 
     def __init__(
         self,
@@ -150,7 +151,8 @@ class Translation(Task):
         pairs, labels = batch
         wanted = -(-self.validation_bleu // self.trainer.world_size) - len(self.rows)
         if wanted > 0:
-            some = Sequences(pairs.source.values[:wanted], pairs.source.lengths[:wanted])
+            values, lengths, *_ = pairs.source
+            some = pairs.source._replace(values=values[:wanted], lengths=lengths[:wanted])
             self._keep(labels.rows[:wanted], self.translate(some, self.search._replace(beams=1)))
 
     def test_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
@@ -201,7 +203,7 @@ class Translation(Task):
         return scores
 
     def translate(
-        self, source: Sequences, search: TranslationSearch | None = None, best: int = 1
+        self, source: Sequences | Encoded, search: TranslationSearch | None = None, best: int = 1
     ) -> list[list[Hypothesis]]:
         """Return the best translations of each source sentence (B, S), best first."""
         search = search or self.search

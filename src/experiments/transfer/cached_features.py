@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from experiments.batches import IGNORED, Sequences
-from experiments.contracts import FindsObjects
+from experiments.batches import IGNORED, Encoded, Pairs, Sequences
+from experiments.contracts import EncodesSources, FindsObjects
 from experiments.system.files import digest as files_digest
 from experiments.transfer.cache_files import Kept
 from experiments.transfer.ragged import Ragged
@@ -87,19 +87,45 @@ class ObjectFeatures(FeatureSet):
         return features._replace(sizes=tuple(sizes)), targets
 
 
+class EncodedPairs(FeatureSet):
+    """Cached features of source sentences; what is beside them, their translations, is small and read anew.
+
+    Args:
+        kept: as in `FeatureSet`.
+        start: likewise.
+        beside: gives the pairs and labels of some examples.
+    """
+
+    def __init__(self, kept: Kept, start: int, beside: Callable[[Any], tuple[Pairs, Any]]) -> None:
+        super().__init__(kept, start, 1)
+        self.beside = beside
+
+    def __getitems__(self, picks: Any) -> tuple[Any, Any]:
+        features, _ = super().__getitems__(picks)
+        pairs, labels = self.beside(picks)
+        return Pairs(Encoded(*features.values, self.start), pairs.target), labels
+
+
+def encodes(model: Any) -> bool:
+    """Tell whether a model is an encoder-decoder, of which what the encoder makes of the source can be kept."""
+    return isinstance(model, EncodesSources)
+
+
 def reads_rows(model: Any) -> bool:
     """Tell whether a model is a detector, whose head reads several maps of its backbone."""
     return isinstance(model, FindsObjects)
 
 
 def takes_features(model: nn.Module) -> bool:
-    """Tell whether a model is its stages one after the other and nothing besides, or a detector."""
+    """Tell whether a model is its stages one after the other and nothing besides, or a detector, or an encoder-decoder."""
     chain = isinstance(model, nn.Sequential) and type(model).forward is nn.Sequential.forward
-    return chain or reads_rows(model)
+    return chain or reads_rows(model) or encodes(model)
 
 
 def accept_features(model: Any) -> None:
     """Lets a model, called with `Features`, go on from the stage that reads them; for all else it stays what it was."""
+    if encodes(model):  # which does so by itself
+        return
     if reads_rows(model):
         usual = model.forward
 
@@ -166,6 +192,8 @@ def through(
     for inputs, targets in batches:
         images = isinstance(inputs, Tensor) and inputs.ndim == 4
         values = frozen(inputs.contiguous(memory_format=torch.channels_last) if images else inputs)
+        if isinstance(values, Pairs):
+            values, targets = values.source, targets.rows
         if isinstance(values, Sequences):
             yield Sequences(values.values.cpu(), values.lengths.cpu()), targets.cpu()
         elif isinstance(values, Tensor):

@@ -108,9 +108,7 @@ class Freezing:
                         self.learning.setdefault(name, Learning(settings.head_epochs))
         # A model without parameters (a naive forecast) has nothing to freeze, and is only tested.
         if not self.learning and next(model.parameters(), None) is not None:
-            raise UserError(
-                "freezing leaves nothing to learn: choose another strategy, or name the head in freezing.learn"
-            )
+            raise UserError(f"freezing leaves nothing to learn: {self._cure(head)}")
         self.epoch = 0
         self._frozen_modules: list[nn.Module] = []
         self._called: dict[int, tuple[nn.Parameter, str]] = {}
@@ -118,6 +116,14 @@ class Freezing:
             self._called[id(parameter)] = parameter, name
             parameter.requires_grad_(name in self.learning)
         self._freeze_from(0)
+
+    def _cure(self, head: str) -> str:
+        """Say what would learn."""
+        own = {id(parameter) for parameter in self.stages[-1][1].parameters()}
+        first = next((name for name, parameter in self.model.named_parameters() if id(parameter) in own), head)
+        if first.split(".")[0] == head:
+            return "choose another strategy, or name the head in freezing.learn"
+        return f"the head has the weights of a table in {first.split('.')[0]}, which stays as it is: try freezing=last_stage"
 
     @property
     def releases(self) -> list[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +15,7 @@ from experiments.data.common.buckets import BucketSampler, EvalBuckets
 from experiments.data.common.loading import BatchedData, require_enough, whole
 from experiments.data.common.sampling import Picks
 from experiments.errors import UserError
+from experiments.spec import to_plain
 
 
 class Store(NamedTuple):
@@ -123,6 +126,22 @@ class SequenceData(BatchedData):
     def class_counts(self) -> list[int]:
         """Training examples of each class."""
         return np.bincount(self.sets["train"].targets, minlength=self.spec.num_classes).tolist()
+
+    changes: tuple[str, ...] = ()  # what is drawn anew in each epoch: nothing
+
+    def digest(self, split: str, augmented: bool) -> str:
+        """Hexadecimal digits that differ when anything does of what the model gets of a split, in order."""
+        digest = hashlib.sha256(json.dumps(to_plain(self.spec)).encode())
+        for column in self.sets[split]:
+            digest.update(
+                np.ascontiguousarray(column).tobytes() if isinstance(column, np.ndarray) else str(column).encode()
+            )
+        return digest.hexdigest()
+
+    def in_order(self, split: str, views: int, size: int) -> Any:
+        """Return every example of a split, at most `size` at a time, in the order that the loader's `batch_sampler` has."""
+        buckets = EvalBuckets(self.sets[split].lengths, min(size, self.batch_size), self.max_tokens)
+        return self._loader(self.dataset(split), buckets)
 
     def sample(self, split: str, count: int) -> Any:
         """Return the first examples of a split, as the model gets them."""

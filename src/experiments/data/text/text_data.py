@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import zlib
 from collections.abc import Mapping, Sequence
@@ -15,7 +13,6 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from experiments.batches import Sequences, pad
-from experiments.data.common.buckets import EvalBuckets
 from experiments.data.common.packed import unpacked
 from experiments.data.common.sequence_data import SequenceData, Store
 from experiments.data.common.split_names import SPLITS
@@ -24,7 +21,7 @@ from experiments.data.text import tokens
 from experiments.data.text.pairs_apart import ApartStore, StoredApart, joined
 from experiments.data.text.tokens import Text
 from experiments.errors import UserError, first_line
-from experiments.spec import TextSpec, to_plain
+from experiments.spec import TextSpec
 
 log = logging.getLogger(__name__)
 
@@ -186,21 +183,6 @@ class TextData(SequenceData):
             else:
                 raise UserError(f"{self.file} is missing: restore it, or train again")
         return self._tokenizer
-
-    changes: tuple[str, ...] = ()  # what is drawn anew in each epoch: nothing
-
-    def digest(self, split: str, augmented: bool) -> str:
-        """Hexadecimal digits that differ when anything does of what the model gets of a split, in order."""
-        digest = hashlib.sha256(json.dumps(to_plain(self.spec)).encode())
-        for column in self.sets[split]:
-            digest.update(
-                np.ascontiguousarray(column).tobytes() if isinstance(column, np.ndarray) else str(column).encode()
-            )
-        return digest.hexdigest()
-
-    def in_order(self, split: str, views: int, size: int) -> Any:
-        """Return every text of a split, at most `size` at a time, in the order that the loader's `batch_sampler` has."""
-        return self._loader(self.dataset(split), EvalBuckets(self.sets[split].lengths, min(size, self.batch_size), self.max_tokens))  # fmt: skip
 
     def keep(self, folder: Path) -> None:
         """Write what a later prediction needs into the run's folder."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from experiments.batches import END, PADDING, START, UNKNOWN, Sequences
+from experiments.batches import END, PADDING, START, UNKNOWN, Encoded, Sequences
 
 NEVER = (PADDING, UNKNOWN, START)  # tokens that no translation has
 
@@ -32,7 +32,7 @@ def normalised(log_probability: Tensor, length: int, penalty: float) -> Tensor:
 @torch.no_grad()
 def beam_search(
     model: Any,
-    source: Sequences,
+    source: Sequences | Encoded,
     *,
     beams: int,
     penalty: float,
@@ -49,7 +49,7 @@ def beam_search(
 
     Args:
         model: with `begin` and `advance` as of `models.translator.Translator`, in evaluation mode.
-        source: (B, S) tokens.
+        source: (B, S) tokens, or what is encoded of them.
         beams: hypotheses kept a sentence.
         penalty: 0 compares bare log-probabilities and prefers short ones.
         longest: (B,) int64, tokens that a translation has at most, without its end; 1 or more.
