@@ -122,6 +122,7 @@ class PairSpec:
         target_longest: likewise.
         languages: names of source and target.
         marks: the tokens for padding, what is unknown, start and end; the start is what a decoder reads first.
+        first: tokens that every translation begins with, such as the mark of its language; none as a rule.
     """
 
     vocabulary: int
@@ -133,6 +134,7 @@ class PairSpec:
     target_longest: int
     languages: tuple[str, ...]
     marks: tuple[int, ...] = (0, 1, 2, 3)
+    first: tuple[int, ...] = ()
 
     @property
     def inputs(self) -> dict[str, Any]:

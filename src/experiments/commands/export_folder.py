@@ -73,6 +73,8 @@ def _write(loaded: Loaded, place: Path) -> None:
     net.load_state_dict({theirs: state[ours] for theirs, ours in model.published_names.items()}, strict=False)
     if getattr(model, "own_head", False):  # what comes behind the layers is no part of the library's network
         net = net.base_model
+    if pairs and loaded.spec.first:
+        net.generation_config.forced_bos_token_id = loaded.spec.first[0]
     transformers.utils.logging.disable_progress_bar()
     net.save_pretrained(place)
     own = reader.tokenizers[0] if pairs else getattr(reader, "tokenizer", None)

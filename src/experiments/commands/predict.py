@@ -70,11 +70,12 @@ def main(words: list[str]) -> int:
     if options.template is not None and not options.labels:
         raise UserError(f"--template {options.template!r} has no effect without --labels: add them, or leave it out")
     overrides = [options.run] if "=" in options.run and not Path(options.run).exists() else []
-    if overrides:  # no run: published weights, whose networks read images or speech
+    if overrides:  # no run: published weights, whose networks read images, speech or texts
         from experiments.run.published_speech import is_speech
+        from experiments.run.published_texts import text_kind
 
-        overrides += [word for word in options.inputs if "=" in word and not Path(word).exists()]
-        kind = "speech" if is_speech(overrides) else "image"
+        overrides += [word for word in options.inputs if re.match(r"[\w.@+~]+=", word) and not Path(word).exists()]
+        kind = "speech" if is_speech(overrides) else text_kind(overrides) or "image"
     else:
         config = read_config(Path(options.run).absolute())
         if is_foreign(config):

@@ -11,6 +11,9 @@ from experiments.config.weights_place import run_folder
 from experiments.errors import UserError
 from experiments.system.bounded_files import read_json
 
+# Which tokens begin and end a sentence, and what the library calls them.
+_ENDS = {"start": "decoder_start_token_id", "first": "forced_bos_token_id", "end": "eos_token_id"}
+
 
 def tokenizers_of(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parts of a data config that say how a tokenizer is made, by the side of a pair they are for."""
@@ -42,9 +45,19 @@ def share_tokenizer(config: Any, folder: Path | None) -> None:
     if folder is not None:
         take_tokenizer(config, tokenizers["source"], folder, "data.tokenizers.source")
         settings = config["model"].get("settings") or {}
-        for key, theirs in (("start", "decoder_start_token_id"), ("end", "eos_token_id")):
-            if tokenizers.get(key) is None and theirs in settings:
-                tokenizers[key] = settings[theirs]
+        for key, theirs in _ENDS.items():
+            for where in (settings, _of_writing(folder)):
+                if tokenizers.get(key) is None and where.get(theirs) is not None:
+                    tokenizers[key] = where[theirs]
+
+
+def _of_writing(folder: Path) -> Mapping[str, Any]:
+    """Return the library's settings of writing in a folder of weights; empty without any."""
+    try:
+        settings = read_json(folder / "generation_config.json")
+    except (OSError, ValueError):
+        return {}
+    return settings if isinstance(settings, Mapping) else {}
 
 
 def take_sharing(config: Any, trained: bool | None) -> None:
@@ -67,7 +80,7 @@ def take_sharing(config: Any, trained: bool | None) -> None:
 def take_ends(config: Any, trained: Mapping[str, Any]) -> None:
     """Take over which tokens begin and end a sentence from an earlier run."""
     tokenizers = config["data"]["tokenizers"]
-    for key in ("start", "end"):
+    for key in _ENDS:
         if tokenizers.get(key) is None and trained.get(key) is not None:
             tokenizers[key] = trained[key]
 

@@ -131,7 +131,8 @@ class RecurrentDecoder(TranslatorDecoder):
 
     def _run(self, x: Pairs) -> tuple[Tensor, Tensor | None]:
         """Return all steps of the target: (B, T, outputs), and weights (B, T, S)."""
-        state, vectors = self.begin(x.source), self.table(x.target.values)
+        source = Sequences(x.source.values, x.source.lengths)
+        state, vectors = self.begin(source), self.table(x.target.values)
         if not self.fed:
             out, _, weights = self._steps(vectors, state)
             return out, weights

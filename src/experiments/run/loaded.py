@@ -197,7 +197,7 @@ def foreign_parts(config: DictConfig) -> tuple[Any, Any]:
 
 
 def load_published(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> Loaded:
-    """Return a network with weights from elsewhere, for the images and classes they were published for, or for speech.
+    """Return a network with weights from elsewhere, for the images and classes they were published for, for speech or for texts.
 
     Args:
         overrides: such as `model=resnet18` and `weights=pretrained`, or `weights=PATH` of the same file.
@@ -211,6 +211,7 @@ def load_published(overrides: Sequence[str], config_dirs: Sequence[str] = ()) ->
     from experiments.config.options import content, option_files
     from experiments.run.published_detectors import build_published_detector, is_detector
     from experiments.run.published_speech import build_published_speech, is_speech
+    from experiments.run.published_texts import build_published_text, text_kind
 
     if is_detector(overrides, config_dirs):
         config, shown, task = build_published_detector(overrides, config_dirs)
@@ -218,6 +219,9 @@ def load_published(overrides: Sequence[str], config_dirs: Sequence[str] = ()) ->
     if is_speech(overrides, config_dirs):
         config, sound, task = build_published_speech(overrides, config_dirs)
         return Loaded(Path(config.run.dir), config, {}, sound, task)
+    if kind := text_kind(overrides, config_dirs):
+        config, read, task = build_published_text(kind, overrides, config_dirs)
+        return Loaded(Path(config.run.dir), config, {}, read, task)
     named = next((word.removeprefix("model=") for word in overrides if word.startswith("model=")), "")
     file = option_files("model", config_dirs).get(named)
     masks = file is not None and content(file).get("makes") == "masks"

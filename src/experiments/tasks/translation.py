@@ -210,11 +210,11 @@ class Translation(Task):
         longest = (source.lengths * search.longest_ratio).long() + 10
         sees = getattr(self.model, "positions", None)
         if isinstance(sees, int):
-            longest = longest.clamp(max=sees - 1)  # the start takes one of them
+            longest = longest.clamp(max=sees - 1 - len(self.spec.first))  # the start takes one of them
         _, _, start, end = self.spec.marks
         return beam_search(
             self.model, source, beams=search.beams, penalty=search.length_penalty, longest=longest, best=best,
-            never=tuple(self._never), start=start, end=end,
+            never=tuple(self._never), start=start, end=end, first=self.spec.first,
         )  # fmt: skip
 
     @property
@@ -224,7 +224,7 @@ class Translation(Task):
 
     def attention(self, source: Sequences, written: Sequence[Sequence[int]]) -> list[Tensor] | None:
         """Of each translation (T_i + 1, S_i): where its words and its end look in the source; None without attention."""
-        target = pad([torch.tensor([self.spec.marks[2], *row]) for row in written])
+        target = pad([torch.tensor([self.spec.marks[2], *self.spec.first, *row]) for row in written])
         target = Sequences(*(tensor.to(source.values.device) for tensor in target))
         with torch.no_grad():
             weights = cast(Any, self.model).attention(Pairs(source, target))

@@ -103,7 +103,8 @@ class EncodedPairs(FeatureSet):
     def __getitems__(self, picks: Any) -> tuple[Any, Any]:
         features, _ = super().__getitems__(picks)
         pairs, labels = self.beside(picks)
-        return Pairs(Encoded(*features.values, self.start), pairs.target), labels
+        values, lengths, *_ = features.values
+        return Pairs(Encoded(values, lengths, self.start), pairs.target), labels
 
 
 def encodes(model: Any) -> bool:
@@ -193,7 +194,8 @@ def through(
         images = isinstance(inputs, Tensor) and inputs.ndim == 4
         values = frozen(inputs.contiguous(memory_format=torch.channels_last) if images else inputs)
         if isinstance(values, Pairs):
-            values, targets = values.source, targets.rows
+            labels: Any = targets
+            values, targets = values.source, labels.rows
         if isinstance(values, Sequences):
             yield Sequences(values.values.cpu(), values.lengths.cpu()), targets.cpu()
         elif isinstance(values, Tensor):

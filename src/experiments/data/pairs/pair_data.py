@@ -16,6 +16,7 @@ from experiments.batches import Sequences, pad
 from experiments.data.common.sequence_data import SequenceData
 from experiments.data.common.split_names import SPLITS
 from experiments.data.common.splits import check_amount, fingerprint
+from experiments.data.pairs.language_marks import LanguageMarks
 from experiments.data.pairs.pair_store import PairStore, StoredPairs
 from experiments.data.pairs.pair_texts import PairTexts, hold_out, without_repeats
 from experiments.data.text import tokens
@@ -53,8 +54,8 @@ class PairData(SequenceData):
     Args:
         tokenizers: `source` and `target`, each with `kind`, `size`, `min_count` and `lowercase` as in `tokens.Rule`,
             `file`, where the run keeps it, and `source`, a file that is taken in place of fitting; `shared`, whether
-            one by the source's keys serves both; and the numbers of the tokens `start`, which a decoder reads first, and
-            `end`, None for the tokenizer's own.
+            one by the source's keys serves both; and the numbers of the tokens `start`, which a decoder reads first,
+            `first`, which it writes before all else, and `end`: None for those of `languages` or the tokenizer.
         max_length: training pairs with more tokens on a side are left out and counted; None: none.
         cut: tokens that a sentence of any split has at most, with those around it; the end of a longer one is left away, and
             counted. None: any number.
@@ -101,6 +102,7 @@ class PairData(SequenceData):
         self.taken = [tokenizers[side].get("source") for side in ("source", "target")]
         self.shared = bool(tokenizers["shared"])
         self.ends = [tokenizers.get(key) for key in ("start", "end")]
+        self.given_first = tokenizers.get("first")
         if max_length is not None and max_length < 1:
             raise UserError(f"data.max_length={max_length} must be 1 or more: try data.max_length=50")
         if empty not in ("error", "drop"):
@@ -118,6 +120,7 @@ class PairData(SequenceData):
         self.prefix = f"{prefix.strip()} " if prefix and prefix.strip() else ""
         self.texts: dict[str, PairTexts] = {}
         self._tokenizers: list[Any] = []
+        self.language_marks: LanguageMarks | None = None
 
     def read(self) -> dict[str, PairTexts]:
         """Return the splits: `train`, and `validation` and `test` where the dataset has them."""
@@ -155,21 +158,10 @@ class PairData(SequenceData):
                 counts["too_long"] = len(by_split[split].source) - len(fit)
                 self.texts[split] = by_split[split].take(fit)
                 sides = [[side[row] for row in fit] for side in sides]
-            store = PairStore.of(sides[0], sides[1], *self.marks[2:])
+            store = PairStore.of(sides[0], [[*self.first, *row] for row in sides[1]], *self.marks[2:])
             self.sets[split] = store
             unknown = [round(float(np.mean(side == self.marks[1])), 4) for side in (store.source, store.target)]
-        train, stores = self.sets["train"], self.sets.values()
-        self.spec = PairSpec(
-            vocabulary=self.tokenizers[0].get_vocab_size(),
-            target_vocabulary=self.tokenizers[1].get_vocab_size(),
-            shared=self.shared,
-            length=int(np.median(train.source_lengths)),
-            target_length=int(np.median(train.target_lengths)) + 1,
-            longest=max(int(store.source_lengths.max()) for store in stores),
-            target_longest=max(int(store.target_lengths.max()) for store in stores) + 1,
-            languages=tuple(self.languages),
-            marks=self.marks,
-        )
+        self.describe()
         self.splits = {split: len(self.sets[split].lengths) for split in SPLITS}
         self.splits["fingerprint"] = fingerprint(
             (
@@ -182,6 +174,23 @@ class PairData(SequenceData):
         for share in unknown:
             tokens.warn_of_unknown(self.name, share)
         self._tell(counts)
+
+    def describe(self) -> None:
+        """Set `spec`; without examples, that of single sentences of unknown length."""
+        stores = self.sets.values()
+        train = self.sets.get("train")
+        self.spec = PairSpec(
+            vocabulary=self.tokenizers[0].get_vocab_size(),
+            target_vocabulary=self.tokenizers[1].get_vocab_size(),
+            shared=self.shared,
+            length=int(np.median(train.source_lengths)) if train else 1,
+            target_length=int(np.median(train.target_lengths)) + 1 if train else 1,
+            longest=max((int(store.source_lengths.max()) for store in stores), default=1),
+            target_longest=max((int(store.target_lengths.max()) for store in stores), default=0) + 1,
+            languages=tuple(self.languages),
+            marks=self.marks,
+            first=self.first,
+        )
 
     def _tell(self, counts: Mapping[str, int]) -> None:
         """What was left out, in a line each."""
@@ -199,18 +208,31 @@ class PairData(SequenceData):
     def tokenizers(self) -> list[Any]:
         """The run's tokenizers, of source and target; fitted on the training split if the run has none yet."""
         if not self._tokenizers:
+            train, needed = self.texts.get("train"), self.taken[:1] if self.shared else self.taken
             if all(file.is_file() for file in self.files):
                 self._tokenizers = [tokens.read(file) for file in self.files]
-            elif "train" not in self.texts:
+            elif train is None and None in needed:
                 missing = next(file for file in self.files if not file.is_file())
                 raise UserError(f"{missing} is missing: restore it, or train again")
-            elif self.shared:
-                train = self.texts["train"]
-                self._tokenizers = [self._taken_or_fitted(0, [*self._sources(train.source), *train.target])] * 2
             else:
-                both = (self._sources(self.texts["train"].source), self.texts["train"].target)
-                self._tokenizers = [self._taken_or_fitted(side, texts) for side, texts in enumerate(both)]
+                both = [self._sources(train.source), train.target] if train else [[], []]
+                both = [both[0] + both[1]] if self.shared else both
+                made = [self._taken_or_fitted(side, texts) for side, texts in enumerate(both)]
+                self._tokenizers = made * 2 if self.shared else made
+            self._mark_languages()
         return self._tokenizers
+
+    def _mark_languages(self) -> None:
+        """Take over which tokens stand for the languages, where the tokenizer has such."""
+        self.language_marks = LanguageMarks.of(self._tokenizers[0]) if self.shared else None
+        if self.language_marks is not None:
+            ends = (self.marks[2], self.given_first, self.marks[3])
+            self.ends[0], self.given_first = self.language_marks.settle(self._tokenizers[0], self.languages, *ends)
+
+    @property
+    def first(self) -> tuple[int, ...]:
+        """Tokens that every translation begins with, behind the start."""
+        return () if self.given_first is None else (int(self.given_first),)
 
     def _taken_or_fitted(self, side: int, texts: Sequence[str]) -> Any:
         name, place = f"data.tokenizers.{('source', 'target')[side]}", self.taken[side]
@@ -256,7 +278,9 @@ class PairData(SequenceData):
 
     def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """Target tokens as text; words are put together by spaces, but signs follow them as they do in writing."""
-        texts = tokens.decode(self.tokenizers[1], rows)
+        tokenizer = self.tokenizers[1]
+        marks = set(self.language_marks.by_code.values()) if self.language_marks else set()
+        texts = tokens.decode(tokenizer, [[token for token in row if token not in marks] for row in rows])
         rule = self.rules[0] if self.shared else self.rules[1]
         return [CLOSING.sub(r"\1", text) for text in texts] if rule.kind == "word" else texts
 
@@ -307,12 +331,17 @@ class PairData(SequenceData):
     def _encode(self, side: int, texts: PairTexts) -> tuple[list[list[int]], int]:
         """Return the tokens of one side, and how many sentences were cut."""
         read = list(texts.target) if side else self._sources(texts.source)
-        rows, shortened = tokens.encode(self.tokenizers[side], read), 0
+        tokenizer = self.tokenizers[side]
+        framed = not side or self.language_marks is None  # what stands around a target is no mark of the source
+        rows, shortened = tokens.encode(tokenizer, read, framed), 0
         if side:  # the end comes with the batch
             rows = [row[:-1] if row and row[-1] == self.marks[3] else row for row in rows]
+            before = [*self.first]
+            rows = [row[len(before) :] if before and row[: len(before)] == before else row for row in rows]
             if self.longest is not None:
-                shortened = sum(len(row) >= self.longest for row in rows)
-                rows = [row[: self.longest - 1] for row in rows]  # and so does the start
+                room = self.longest - 1 - len(self.first)  # the start takes a place as well
+                shortened = sum(len(row) > room for row in rows)
+                rows = [row[:room] for row in rows]
         else:
             rows, shortened = self._cut(read, rows)
         for row, place in zip(rows, texts.places, strict=True):

@@ -174,41 +174,43 @@ class TextStream(BatchedData):
                     f"data.limit={self.limit} is more than the {len(by_split['train'])} training characters; null takes all"
                 )
             by_split["train"] = by_split["train"][-max(1, kept) :]
-        if self._tokenizer is None:
-            if self.file.is_file():
-                self._tokenizer = tokens.read(self.file)
-            elif self.source:
-                self._tokenizer = tokens.borrow(self.source)
-            else:
-                self._tokenizer = tokens.fit(self.rule, by_split["train"].split("\n\n"))
+        if self._tokenizer is None and not (self.file.is_file() or self.source):
+            self._tokenizer = tokens.fit(self.rule, by_split["train"].split("\n\n"))
         for split, content in by_split.items():
-            self.ids[split] = np.array(tokens.encode(self._tokenizer, [content], frame=False)[0], np.int64)
+            self.ids[split] = np.array(tokens.encode(self.tokenizer, [content], frame=False)[0], np.int64)
             if len(self.ids[split]) <= self.batch_size:
                 raise UserError(
                     f"{self.name}: the {split} split has {len(self.ids[split])} tokens, too few for data.batch_size="
                     f"{self.batch_size} streams: take a longer text or fewer streams"
                 )
         self._require_steps(len(self.ids["train"]), "of the text")
-        marks, hides = tokens.marks(self._tokenizer), tokens.mask(self._tokenizer)
-        framed = tokens.frames(self._tokenizer) == 2
+        self.describe()
+        marks = tokens.marks(self.tokenizer)
+        self.splits = {split: len(ids) for split, ids in self.ids.items()}
+        self.splits["fingerprint"] = fingerprint((split, self.ids[split]) for split in SPLITS)
+        self.splits["unknown"] = round(float(np.mean(self.ids["test"] == marks[1])), 4)  # share of test tokens
+        tokens.warn_of_unknown(self.name, self.splits["unknown"])
+
+    def describe(self) -> None:
+        """Set `spec`, which the tokenizer alone decides."""
+        marks, hides = tokens.marks(self.tokenizer), tokens.mask(self.tokenizer)
+        framed = tokens.frames(self.tokenizer) == 2
         self._around = marks[2:] if framed else ()
         self.spec = TextSpec(
-            self._tokenizer.get_vocab_size(),
+            self.tokenizer.get_vocab_size(),
             self.steps + len(self._around),
             self.steps + len(self._around),
             mask=hides,
             special=tuple(sorted({*marks, *(() if hides is None else (hides,))} - {-1})),
             marks=marks if framed else (),
         )
-        self.splits = {split: len(ids) for split, ids in self.ids.items()}
-        self.splits["fingerprint"] = fingerprint((split, self.ids[split]) for split in SPLITS)
-        self.splits["unknown"] = round(float(np.mean(self.ids["test"] == marks[1])), 4)  # share of test tokens
-        tokens.warn_of_unknown(self.name, self.splits["unknown"])
 
     @property
     def tokenizer(self) -> Any:
-        """The run's tokenizer; as it was kept, where no text has been read."""
-        self._tokenizer = self._tokenizer or tokens.read(self.file)
+        """The run's tokenizer; as it was kept or taken from elsewhere, where no text has been read."""
+        if self._tokenizer is None:
+            borrows = self.source is not None and not self.file.is_file()
+            self._tokenizer = tokens.borrow(str(self.source)) if borrows else tokens.read(self.file)
         return self._tokenizer
 
     def keep(self, folder: Path) -> None:
@@ -229,15 +231,15 @@ class TextStream(BatchedData):
 
     def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """Return the texts of some tokens."""
-        return tokens.decode(self._tokenizer, rows)
+        return tokens.decode(self.tokenizer, rows)
 
     def pieces(self, row: Sequence[int]) -> list[str]:
         """Return the tokens of a text, one by one, for pictures."""
-        return [self._tokenizer.id_to_token(token) for token in row]
+        return [self.tokenizer.id_to_token(token) for token in row]
 
     def word_starts(self) -> tuple[list[bool], list[bool]]:
         """Of each token, whether a word begins with it, and whether one begins behind it."""
-        return tokens.word_starts(self._tokenizer)
+        return tokens.word_starts(self.tokenizer)
 
     def dataset(self, split: str) -> Pieces | Streams:
         if split == "train" and not self.in_pieces:

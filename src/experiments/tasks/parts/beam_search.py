@@ -7,6 +7,7 @@ system", 2016).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -41,6 +42,7 @@ def beam_search(
     never: tuple[int, ...] = NEVER,
     start: int = START,
     end: int = END,
+    first: Sequence[int] = (),
 ) -> list[list[Hypothesis]]:
     """Return the best translations of each sentence, best first.
 
@@ -57,15 +59,19 @@ def beam_search(
         never: tokens that are not said.
         start: the token that a model reads first.
         end: the token that ends a sentence; -1 where none does.
+        first: tokens that every translation begins with; they stand in none of those returned.
     """
     count, device = len(source.values), source.values.device
     finished: list[list[Hypothesis]] = [[] for _ in range(count)]
     alive = list(range(count))  # the sentences still searched, in the order of the rows below
-    state = model.begin(source).take(torch.arange(count, device=device).repeat_interleave(beams))
+    state = model.begin(source)
+    for token in (start, *first)[:-1]:
+        _, state = model.advance(torch.full((count,), token, device=device), state)
+    state = state.take(torch.arange(count, device=device).repeat_interleave(beams))
     # At first all beams of a sentence are the same, so one alone counts.
     scores = torch.full((count, beams), -torch.inf, device=device)
     scores[:, 0] = 0.0
-    words = torch.full((count * beams,), start, device=device)
+    words = torch.full((count * beams,), (start, *first)[-1], device=device)
     written = torch.zeros(count, beams, 0, dtype=torch.long, device=device)
     limits = longest.tolist()
     unsaid = torch.tensor(never, dtype=torch.long, device=device)
