@@ -32,8 +32,8 @@ class LanguageMarks(NamedTuple):
     def of(cls, tokenizer: Any) -> LanguageMarks | None:
         """Return those of a tokenizer; None where it puts none around a text."""
         added = tokenizer.get_added_tokens_decoder()
-        found = {index: token.content for index, token in added.items()}
-        marks = {name[:2]: index for index, name in found.items() if re.fullmatch(r"[a-z]{2}_[A-Z]{2}", name)}
+        names = {index: token.content for index, token in added.items()}
+        marks = {name[:2]: index for index, name in names.items() if re.fullmatch(r"[a-z]{2}_[A-Z]{2}", name)}
         around = tokens.encode(tokenizer, ["."])[0]
         ends = {around[0], around[-1]} & set(marks.values())
         return cls(marks, around[-1] in marks.values()) if ends else None
