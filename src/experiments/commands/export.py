@@ -83,7 +83,9 @@ def main(words: list[str]) -> int:
     print(f"preprocessing  {target}.json")
     if finds:
         where = "images named" if files else "test images"
-        print(f"agreement      largest difference {difference:.1e}, of {objects} objects in {where} of unlike sizes")
+        told = f"largest difference {difference:.1e}, of {objects} objects in {where} of unlike sizes"
+        nothing = f"no object could be compared: in the {where} the run finds none, or gives all of them one score"
+        print(f"agreement      {told if objects else nothing}")
         return 0
     drawn = "random observations" if isinstance(loaded.spec, ControlSpec) else "test examples"
     what = "inputs" if files else drawn
