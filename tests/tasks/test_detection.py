@@ -108,6 +108,12 @@ def test_a_run_from_training_to_prediction(experiments: Run, voc: Path, tmp_path
         len(list(csv.DictReader((tmp_path / "found" / "predictions.csv").open()))) >= 2
     )  # a row of an image without any
 
+    words = ("predict", "run", "folder", "--out", "found", "--format", "json")
+    code, output, errors = experiments(*words, "task.threshold=0", "task.tile=32")
+    assert code == 0 and len(json.loads(output)[0]["objects"]) > len(answers[1]["objects"]), errors
+    code, _, errors = experiments(*words, "task.lr=1")
+    assert code == 2 and "task.lr=1 changes nothing of what the run answers: name task.threshold or task." in errors
+
     code, output, errors = experiments("show", "run")
     assert code == 0, errors
     drawn = {path.name for path in (tmp_path / "run" / "show").glob("*.png")}

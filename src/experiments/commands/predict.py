@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.commands.answer_table import as_rows, rounded, save_attachments
-from experiments.commands.predict_inputs import HEADS, READERS
+from experiments.commands.predict_inputs import HEADS, OF_FILES, READERS
 from experiments.commands.subtitles import FORMATS, write
 from experiments.config.foreign_modules import is_foreign
 from experiments.contracts import ContinuesTexts, HearsTimes
@@ -33,7 +33,7 @@ def main(words: list[str]) -> int:
         "inputs",
         nargs="*",
         metavar="INPUT",
-        help="none where the run has a LightningModule of its own, which answers what its data's predict_dataloader gives; of images and sound: files, or folders of them; of texts: the text, or files with one a line; of series: CSV files; of control: observations as 0.1,0,-0.2,0, or files with one a line, or .npy files",
+        help="none where the run has a LightningModule of its own, which answers what its data's predict_dataloader gives; of images and sound: files, or folders of them, and for objects and masks task.threshold=0.3, task.tile=640 or task.overlap=0.3; of texts: the text, or files with one a line; of series: CSV files; of control: observations as 0.1,0,-0.2,0, or files with one a line, or .npy files",
     )
     parser.add_argument(
         "--top",
@@ -64,13 +64,14 @@ def main(words: list[str]) -> int:
         "--template", metavar="TEXT", help="the sentence of such a label (default: This text is about {}.)"
     )
     # -0.1,0 is an observation and no switch.
-    options = parser.parse_args([f" {word}" if re.match(r"-[\d.]+,", word) else word for word in words])
+    options = parser.parse_intermixed_args([f" {word}" if re.match(r"-[\d.]+,", word) else word for word in words])
     if options.top is not None and options.top < 1:
         raise UserError(f"--top {options.top} must be 1 or more: try --top 3")
     if options.template is not None and not options.labels:
         raise UserError(f"--template {options.template!r} has no effect without --labels: add them, or leave it out")
     overrides = [options.run] if "=" in options.run and not Path(options.run).exists() else []
-    if overrides:  # no run: published weights, whose networks read images, speech or texts
+    published = bool(overrides)
+    if published:  # no run: published weights, whose networks read images, speech or texts
         from experiments.run.published_speech import is_speech
         from experiments.run.published_texts import text_kind
 
@@ -89,13 +90,15 @@ def main(words: list[str]) -> int:
                 raise UserError(f"{unused[0]} has no effect on a LightningModule of one's own: leave it out")
             return predict_loader(options.run, options.inputs, options.format, options.out)
         kind = (config.data.get("gives") or {}).get("kind", "input")
+        if kind in OF_FILES:
+            overrides = [word for word in options.inputs if word.startswith("task.") and not Path(word).exists()]
     if not options.inputs:
         raise UserError("experiments predict needs INPUT: see experiments predict --help")
     inputs = READERS.get(kind, list)([word for word in options.inputs if word not in overrides])
     with waiting("loading the network"):
-        from experiments.run.loaded import load, load_published
+        from experiments.run.loaded import load_published
 
-        loaded = load_published(overrides) if overrides else load(options.run, "predict")
+        loaded = load_published(overrides) if published else _of_run(Path(options.run), overrides)
     report = report_of(loaded.task)
     top = options.top or report.top
     if options.format in ("json", *FORMATS) and isinstance(loaded.task, HearsTimes):
@@ -123,7 +126,7 @@ def main(words: list[str]) -> int:
     done_waiting()
     if not answers:
         raise UserError(f"none of the {len(inputs)} inputs can be read: see the lines above")
-    folder = options.out or Path("." if overrides else options.run) / "predictions"
+    folder = options.out or Path("." if published else options.run) / "predictions"
     if options.format in FORMATS:
         write(answers, options.format, options.out)
         return 0
@@ -143,6 +146,14 @@ def main(words: list[str]) -> int:
     else:  # where every row is a line
         print(table(head, [["⏎".join(cell.split("\n")) for cell in row] for row in rows], right=numeric))
     return 0
+
+
+def _of_run(folder: Path, overrides: list[str]) -> Any:
+    """Return a run, its task changed by overrides where they change no more than what it answers."""
+    from experiments.run.evaluated_config import answering_keys
+    from experiments.run.loaded import load
+
+    return load(folder, "predict", answering_keys(read_config(folder.absolute()), overrides) if overrides else None)
 
 
 def _answered(loaded: Any, some: list[Any], top: int) -> Iterator[tuple[Any, dict[str, Any]]]:

@@ -149,6 +149,7 @@ READERS: dict[str, Callable[[Sequence[str]], list[Any]]] = {
     "demonstrations": observations,
 }
 # The head of the column of inputs, where it is not the kind.
+OF_FILES = tuple(kind for kind, reader in READERS.items() if reader in (image_files, audio_files))
 HEADS = {
     "masks": "image",
     "control": "observation",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -69,6 +70,21 @@ def judged_keys(config: DictConfig, overrides: Sequence[str]) -> list[str]:
             )
         changed_keys.append(key)
     return changed_keys
+
+
+def answering_keys(config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the keys of the task that overrides of `experiments predict` change, and their values.
+
+    Raises:
+        UserError: when one changes more than what the run answers, or has a value that its task refuses.
+    """
+    keys = getattr(locate(config.task["_target_"]), "predict_keys", ()) if is_ours(config.task) else ()
+    for word in overrides:
+        if _key(word).removeprefix("task.") not in keys:
+            may = f"name {' or '.join(f'task.{key}' for key in keys)}, or inputs" if keys else "name inputs alone"
+            raise UserError(f"{word} changes nothing of what the run answers: {may}")
+    changed = with_overrides(config, overrides)
+    return {(key := _key(word).removeprefix("task.")): changed.task.get(key) for word in overrides}
 
 
 def _key(word: str) -> str:

@@ -113,13 +113,17 @@ class _Remembered:
         return self._record.get(name)
 
 
-def load(run_folder: str | Path, command: str | None = None, judged: Mapping[str, Any] | None = None) -> Loaded:
+def load(
+    run_folder: str | Path,
+    command: str | None = None,
+    judged: Mapping[str, Any] | None = None,
+) -> Loaded:
     """Rebuilds a run from its folder; of one that was not made here, only what `require_trust` lets pass.
 
     Args:
         run_folder: the run's folder.
         command: what asks for it, where it needs a task of ours; None takes any LightningModule.
-        judged: keys of the task in place of the run's, of those in its `test_keys`.
+        judged: keys of the task in place of the run's, of those in its `test_keys` or `predict_keys`.
 
     Raises:
         UserError: when the folder holds no run, one without a checkpoint, or one that the command cannot use.

@@ -33,6 +33,7 @@ class Task(LightningModule):
     cacheable = False  # `step` gives the model the first part of a batch and reads it for nothing else
     runs: tuple[str, ...] = ()  # keys of its config that name an earlier run; it gets that run's network and spec
     test_keys: tuple[str, ...] = ()  # keys of its config that change what the test measures and nothing of the network
+    predict_keys: tuple[str, ...] = ()  # likewise what `experiments predict` answers
     scores_classes = True  # the head's rows are the classes or symbols of the data, and may begin anew
     freezing: Any = None  # what learns, and when: see transfer.freezing
     report_class: type[Report] = Report  # what a run tells beyond numbers

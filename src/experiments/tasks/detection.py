@@ -39,6 +39,7 @@ class Detection(Task):
     """
 
     report_class: type[Report] = DetectionReport
+    predict_keys: tuple[str, ...] = ("threshold", "tile", "overlap")
 
     monitor = ("val/map", "max")
     cacheable = True

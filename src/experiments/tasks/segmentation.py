@@ -47,6 +47,7 @@ class Segmentation(Task):
 
     report_class: type[Report] = SegmentationReport
     test_keys: tuple[str, ...] = ("loss", "gamma", "tolerance", "peers")
+    predict_keys: tuple[str, ...] = ("overlap",)
 
     monitor = ("val/mean_iou", "max")
 

@@ -159,6 +159,7 @@ class DetectionReport(Report):
                 }
                 if runs:
                     row["segmentation"] = {"size": list(runs[place]["size"]), "counts": runs[place]["counts"].decode()}
+                    row["area"] = int((detected["masks"][place] > 0.5).sum())
                 annotations.append(row)
         categories = [{"id": number, "name": name} for number, name in enumerate(self.task.spec.classes, 1)]
         content = {"images": images, "annotations": annotations, "categories": categories}
