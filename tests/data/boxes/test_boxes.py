@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments.data.boxes.annotations import ImageHeader, turn_point
+from experiments.data.boxes.annotations import turn_point
 from experiments.data.boxes.augment import BoxAugment
 from experiments.data.boxes.box_data import BoxData
 from experiments.data.boxes.coco import COCO
@@ -23,6 +23,7 @@ from experiments.data.boxes.penn_fudan import PennFudan
 from experiments.data.boxes.voc import BCCD, VOC
 from experiments.data.boxes.yolo import YOLO
 from experiments.data.common.coco_outlines import Polygons, Runs
+from experiments.data.images.image_files import ImageHeader
 from experiments.errors import UserError
 
 KEYS: dict[str, Any] = {
@@ -133,7 +134,7 @@ def test_photographs_of_twelve_bits_are_not_black(tmp_path: Path) -> None:
     assert data.digest("test", False) != before, "cached features of other pixels would be read"
 
 
-def test_voc_lists_say_the_parts(tmp_path: Path) -> None:
+def test_voc_lists_say_the_parts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     voc_folder(tmp_path)
     lists = tmp_path / "ImageSets" / "Main"
     lists.mkdir(parents=True)
@@ -141,9 +142,14 @@ def test_voc_lists_say_the_parts(tmp_path: Path) -> None:
         (lists / f"{name}.txt").write_text("\n".join(members.split()) + "\n")
     data = ready(VOC(root=str(tmp_path), **BARE, **KEYS))
     assert [data.splits[part] for part in ("train", "validation", "test")] == [4, 2, 1]
-    (lists / "train.txt").write_text("0\nlost\n")
-    with pytest.raises(UserError, match="lost"):
-        ready(VOC(root=str(tmp_path), **BARE, **KEYS))
+    assert not caplog.text
+    (lists / "test.txt").write_text("6\n0\n")
+    ready(VOC(root=str(tmp_path), **BARE, **KEYS))
+    assert "voc: 1 image is in the train split and in the test split too" in caplog.text
+    for content, why in ((b"0\nlost\n", "lost"), (b"\xff\xfe0\0", "as text in UTF-8"), (b"\n", "names no image")):
+        (lists / "train.txt").write_bytes(content)
+        with pytest.raises(UserError, match=why):
+            ready(VOC(root=str(tmp_path), **BARE, **KEYS))
 
 
 @pytest.mark.parametrize(

@@ -305,6 +305,47 @@ def test_colours_and_other_values(tmp_path: Path) -> None:
         ready(MaskFolder, tmp_path / "d", grey=True, classes=["a", "b"])
 
 
+def test_a_class_whose_value_is_ignored_is_none(tmp_path: Path) -> None:
+    fake_pairs(tmp_path / "images", tmp_path / "masks", 6)
+    data = ready(MaskFolder, tmp_path, classes=["void", "a", "b"], ignore=0)
+    assert data.spec.classes == ("a", "b")
+    assert set(data.sample("train", 4)[1].unique().tolist()) == {0, 1, 255}
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        (b"\xff\xfename,r,g,b", "as a CSV file in UTF-8"),
+        (b"name,r,g,b\na,0,0,0\na,1,1,1\n", "names the class a twice"),
+        (b"name,r,g,b\na,0,0,0\nb\n", "not whole numbers"),
+    ],
+)
+def test_tables_of_colours_are_checked(tmp_path: Path, table: bytes, why: str) -> None:
+    fake_pairs(tmp_path / "images", tmp_path / "masks", 6)
+    (tmp_path / "class_dict.csv").write_bytes(table)
+    with pytest.raises(UserError, match=why):
+        ready(MaskFolder, tmp_path)
+
+
+@pytest.mark.parametrize(("turn", "size"), [(3, (12, 16)), (6, (16, 16))])
+@pytest.mark.parametrize("memory", [2000, 0])
+def test_masks_of_photographs_that_are_to_be_turned(
+    tmp_path: Path, turn: int, size: tuple[int, int], memory: int
+) -> None:
+    """Where the sizes of both are alike, only the user knows; a mask that is turned too lies on its image again."""
+    fake_pairs(tmp_path / "images", tmp_path / "masks", 6, size, classes=2)
+    for path in (tmp_path / "images").iterdir():
+        exif = Image.Exif()
+        exif[0x0112] = turn
+        Image.open(path).save(path, exif=exif)
+    with pytest.raises(UserError, match=rf"EXIF orientation {turn}.*data\.exif=upright"):
+        ready(MaskFolder, tmp_path, memory=memory)
+    for exif_key, alike in (("stored", True), ("upright", False)):
+        data = ready(MaskFolder, tmp_path, memory=memory, exif=exif_key, mean=[0] * 3, std=[1] * 3)
+        images, masks = data.examples("test", [0])
+        assert torch.equal(images[0, 0] > 0.1, masks[0] == 1) == alike
+
+
 def test_what_is_refused(tmp_path: Path) -> None:
     def folder(name: str) -> Path:
         fake_pairs(tmp_path / name / "images", tmp_path / name / "masks", 6)
@@ -362,6 +403,9 @@ def test_what_is_refused(tmp_path: Path) -> None:
         ({"background": "sea"}, "data.background=sea"),
         ({"border_sigma": 0}, "border_sigma"),
         ({"classes": ["a", "a"]}, "twice"),
+        ({"classes": ["a", "b", "c"], "ignore": [0, 2]}, "data.ignore leaves 1 of the classes a, b, c"),
+        ({"colours": {"a": "#000000", "b": [0, 0, 0]}}, "data.colours gives a and b one colour, #000000"),
+        ({"exif": "turned"}, "data.exif=turned"),
         ({"mean": [0.5]}, "data.mean has 1 values"),
     ],
 )

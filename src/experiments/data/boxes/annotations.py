@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from experiments.data.boxes.instance_masks import Mask, turned
+from experiments.data.images.image_files import ImageHeader
+from experiments.data.images.image_files import header as header_of
 from experiments.errors import UserError
 
-EXIF = 0x0112  # the tag that says how a photograph is to be turned
 LEAST = 8  # pixels of an image's shorter side
 
 
@@ -55,18 +56,6 @@ class AnnotatedImage:
     relative: bool = False
 
 
-class ImageHeader(NamedTuple):
-    """Height and width of an image as it is stored, and how it is to be turned: 1 for not at all."""
-
-    height: int
-    width: int
-    turn: int
-
-    @property
-    def upright(self) -> tuple[int, int]:
-        return (self.width, self.height) if self.turn >= 5 else (self.height, self.width)
-
-
 def header(source: Path | np.ndarray) -> ImageHeader:
     """Size and turn of an image, from its header alone.
 
@@ -76,15 +65,10 @@ def header(source: Path | np.ndarray) -> ImageHeader:
     if isinstance(source, np.ndarray):
         image_header = ImageHeader(source.shape[0], source.shape[1], 1)
     else:
-        from PIL import Image
-
         try:
-            with Image.open(source) as opened:
-                turn = int(opened.getexif().get(EXIF, 1))
-                image_header = ImageHeader(opened.height, opened.width, turn if 1 <= turn <= 8 else 1)
-        except Exception as error:  # Pillow raises a dozen kinds
-            why = "the file is empty" if source.is_file() and not source.stat().st_size else "its format is unknown"
-            raise UserError(f"{source} is no readable image ({why}): mend it, or remove it and its boxes") from error
+            image_header = header_of(source)
+        except UserError as error:
+            raise UserError(f"{str(error).rstrip('.')}: mend it, or remove it and its boxes") from error
     if min(image_header.height, image_header.width) < LEAST:
         raise UserError(
             f"{source} has {image_header.width}×{image_header.height} pixels, and a detector needs {LEAST} or more on a side: "

@@ -21,7 +21,7 @@ from experiments.data.boxes.augment import BoxAugment
 from experiments.data.boxes.photographs import Photographs, PixelsAlone, Target, scaled
 from experiments.data.common.loading import BatchedData
 from experiments.data.common.sampling import Picks, TrainSampler
-from experiments.data.common.split_names import SPLITS, files_below
+from experiments.data.common.split_names import SPLITS, files_below, tell_shared
 from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
 from experiments.data.images.image_files import bits_used, decode
 from experiments.errors import UserError
@@ -148,6 +148,9 @@ class BoxData(BatchedData):
         self.splits["fingerprint"] = fingerprint(
             (split, np.frombuffer("\n".join(picture.where for picture in pictures).encode(), np.uint8))
             for split, pictures in by_split.items()
+        )
+        tell_shared(
+            self.name, {split: [picture.source for picture in pictures] for split, pictures in by_split.items()}
         )
         self.pictures = by_split
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from experiments.data.boxes.annotations import AnnotatedImage, Object
 from experiments.data.boxes.box_data import BoxData, images_in, matched
 from experiments.data.common.published_files import data_root
-from experiments.data.common.split_names import files_below, require_train, splits_in
+from experiments.data.common.split_names import files_below, names_listed, require_train, splits_in
 from experiments.errors import UserError
 
 LISTS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
@@ -127,11 +127,11 @@ def _stem(picture: AnnotatedImage) -> str:
 
 
 def _listed(file: Path, by_name: dict[str, AnnotatedImage]) -> list[str]:
-    """Return the names in one of VOC's lists; those of one class have a mark behind each."""
-    names = [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    """Return the names in one of VOC's lists, all of which must be there."""
+    names = names_listed(file)
     lost = [name for name in names if name not in by_name]
     if lost:
         raise UserError(
             f"{file} names {lost[0]}, which has no image and annotation: add them, or take it out of the list"
         )
-    return list(dict.fromkeys(names))
+    return names

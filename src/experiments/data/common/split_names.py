@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 from experiments.errors import UserError
 
+log = logging.getLogger(__name__)
 NAMES = {
     "train": ("train", "training"),
     "validation": ("val", "valid", "validation", "dev"),
@@ -75,6 +78,39 @@ def require_train(by_split: Mapping[str, Path], root: Path) -> None:
     if by_split and "train" not in by_split:
         others = " and ".join(folder.name for folder in by_split.values())
         raise UserError(f"{root} has {others} but no train folder: add one, or name a folder without splits")
+
+
+def names_listed(file: Path) -> list[str]:
+    """Return the names in a list of a split, one a line, as Pascal VOC has them; those of one class have a mark behind each.
+
+    Raises:
+        UserError: the file is no text, or names nothing.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read as text in UTF-8 ({error}): save it again") from error
+    names = [line.split()[0] for line in lines if line.strip()]
+    if not names:
+        raise UserError(f"{file} names no image: give it some, or remove it")
+    return list(dict.fromkeys(names))
+
+
+def tell_shared(name: str, sources: Mapping[str, Sequence[object]]) -> None:
+    """Warn of files that are in more than one split: what is learned by heart would be measured.
+
+    Args:
+        name: the data option.
+        sources: files of each split; what is no path is not looked at.
+    """
+    paths = {split: {each for each in several if isinstance(each, Path)} for split, several in sources.items()}
+    for split, other in combinations(paths, 2):
+        shared = sorted(paths[split] & paths[other])
+        if shared:
+            count = f"{len(shared)} image{'s are' if len(shared) > 1 else ' is'}"
+            log.warning(
+                "%s: %s in the %s split and in the %s split too, such as %s.", name, count, split, other, shared[0]
+            )
 
 
 def files_below(folder: Path, pattern: str = "*") -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from experiments.errors import UserError
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
+EXIF = 0x0112  # the tag that says how a photograph is to be turned
 INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest")
 
 
@@ -79,8 +80,21 @@ def decode(
     return pixels[None] if grey else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def check(path: str | Path) -> tuple[int, int]:
-    """Height and width, upright, from the header alone.
+class ImageHeader(NamedTuple):
+    """Height and width of an image as it is stored, and how it is to be turned: 1 for not at all."""
+
+    height: int
+    width: int
+    turn: int
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Height and width of the image as it is shown."""
+        return (self.width, self.height) if self.turn >= 5 else (self.height, self.width)
+
+
+def header(path: str | Path) -> ImageHeader:
+    """Return size and turn of an image, from its header alone.
 
     Raises:
         UserError: the file is empty or has no header of an image.
@@ -89,10 +103,19 @@ def check(path: str | Path) -> tuple[int, int]:
 
     try:
         with Image.open(path) as opened:
-            turned = opened.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # these orientations lie on their side
-            return opened.size if turned else opened.size[::-1]
+            turn = int(opened.getexif().get(EXIF, 1))
+            return ImageHeader(opened.height, opened.width, turn if 1 <= turn <= 8 else 1)
     except Exception as error:
         raise _unreadable(path, error) from error
+
+
+def check(path: str | Path) -> tuple[int, int]:
+    """Height and width, upright, from the header alone.
+
+    Raises:
+        UserError: the file is empty or has no header of an image.
+    """
+    return header(path).upright
 
 
 def _unreadable(path: str | Path, error: BaseException) -> UserError:

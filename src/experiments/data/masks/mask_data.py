@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from experiments.data.common.loading import BatchedData
 from experiments.data.common.sampling import Picks, TrainSampler
-from experiments.data.common.split_names import SPLITS
+from experiments.data.common.split_names import SPLITS, tell_shared
 from experiments.data.common.splits import check_amount, fingerprint, hold_out
 from experiments.data.images.image_files import bits_used
 from experiments.data.images.image_store import channel_statistics
@@ -53,6 +53,7 @@ class MaskData(BatchedData):
         split_seed: decides who is held out and who is kept by `limit`; the same in every run.
         memory: megabytes that images and masks may take before they are read from disk in every epoch.
         skip_broken: leave out images that cannot be read or lack a mask, with a warning, instead of an error.
+        exif: see `load_pair`.
         root: folder of the dataset.
 
     Raises:
@@ -82,6 +83,7 @@ class MaskData(BatchedData):
         split_seed: int = 0,
         memory: float = 2000,
         skip_broken: bool = False,
+        exif: str = "auto",
         root: str | None = None,
     ) -> None:
         super().__init__(batch_size=batch_size, workers=workers, seed=seed)
@@ -98,6 +100,9 @@ class MaskData(BatchedData):
             )
         if memory < 0:
             raise UserError(f"data.memory={memory} is in megabytes and must be at least 0; 0 reads from disk always")
+        if exif not in ("auto", "upright", "stored"):
+            raise UserError(f"data.exif={exif} is unknown: choose one of auto, upright, stored")
+        self.exif = exif
         self.fit, self.grey, self.validation, self.test, self.limit = fit, grey, validation, test, limit
         self.augment = MaskAugment.of(augment or {})
         self.border_weight, self.border_sigma, self.background = border_weight, border_sigma, background
@@ -137,13 +142,13 @@ class MaskData(BatchedData):
                 pairs["train"], pairs[split] = self.hold_out(pairs["train"], amount, f"data.{split}", total)
         if self.limit is not None:
             pairs["train"] = self._limited(pairs["train"])
-        shape = self.size or pairs["train"][0].size
+        shape = self.size or pairs["train"][0].header.upright
         self.augment.require_fit(*shape)
         border = Border(self.border_weight, self.border_sigma, self._index_of_background(content.classes))
         memory = self.memory * 1e6
         bits = bits_used([pair.image for pair in pairs["train"] if not isinstance(pair.image, np.ndarray)])
         self._reader = SplitReader(
-            shape, self.size is not None, self.fit, self.grey, bits, border, memory, self.skip_broken
+            shape, self.size is not None, self.fit, self.grey, bits, border, memory, self.skip_broken, self.exif
         )
         by_split = {split: self._reader.split(pairs[split], split == "train") for split in SPLITS}
         for split in SPLITS:
@@ -160,6 +165,7 @@ class MaskData(BatchedData):
         self.splits["fingerprint"] = fingerprint(
             (split, np.frombuffer(text.encode(), np.uint8)) for split, text in names.items()
         )
+        tell_shared(self.name, {split: [pair.image for pair in by_split[split].pairs] for split in SPLITS})
         self.by_split = by_split
 
     def dataset(self, split: str, augmented: bool = False) -> Dataset:

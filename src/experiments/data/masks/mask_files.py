@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from experiments.data.images.image_files import check, decode
+from experiments.data.images.image_files import ImageHeader, decode, header
 from experiments.data.masks.mask_values import IGNORED
 from experiments.errors import UserError
 
@@ -37,13 +37,15 @@ class Pair(NamedTuple):
     mask_name: str
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the image, upright, from its header.
+    def header(self) -> ImageHeader:
+        """Height, width and turn of the image.
 
         Raises:
             UserError: the file has no header of an image.
         """
-        return (self.image.shape[0], self.image.shape[1]) if isinstance(self.image, np.ndarray) else check(self.image)
+        if isinstance(self.image, np.ndarray):
+            return ImageHeader(self.image.shape[0], self.image.shape[1], 1)
+        return header(self.image)
 
 
 class Photograph(NamedTuple):
@@ -76,18 +78,18 @@ def pair_of(image: Path, mask: Path, read: Callable[[Path, tuple[int, int]], np.
 
 
 def load_pair(
-    pair: Pair, size: tuple[int, int] | None, fit: str, grey: bool, bits: int
+    pair: Pair, stored: ImageHeader, size: tuple[int, int] | None, fit: str, grey: bool, bits: int, exif: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Image (C, H, W) and mask (H, W), both uint8, upright and of one size.
 
-    A mask that has the size of a photograph before EXIF turns it is turned with it.
-
     Args:
         pair: the files.
+        stored: the image's header.
         size: height and width; None keeps the image's.
         fit: see `fitted`.
         grey: one channel, else three.
         bits: of an image of 16 bits, see `decode`.
+        exif: what the mask of a photograph that is to be turned fits: `upright` or `stored`; `auto` decides it by its size.
 
     Raises:
         UserError: a file cannot be read, or image and mask differ in size.
@@ -97,15 +99,13 @@ def load_pair(
     pixels = decode(pair.image, None, grey, bits=bits)
     tall, wide = pixels.shape[1:]
     mask = pair.mask((tall, wide))
+    if stored.turn > 1 and exif != "upright" and mask.shape == stored[:2]:
+        mask = np.asarray(Image.fromarray(mask).transpose(Image.Transpose[_TURNED[stored.turn]]))
     if mask.shape != (tall, wide):
-        turn = _turn(pair.image)
-        if turn in (5, 6, 7, 8) and mask.shape == (wide, tall):
-            mask = np.asarray(Image.fromarray(mask).transpose(Image.Transpose[_TURNED[turn]]))
-        else:
-            raise UserError(
-                f"{pair.mask_name} has {mask.shape[0]} × {mask.shape[1]} pixels and its image {pair.name} {tall} × {wide}: "
-                "make them alike, without interpolation of the mask"
-            )
+        raise UserError(
+            f"{pair.mask_name} has {mask.shape[0]} × {mask.shape[1]} pixels and its image {pair.name} {tall} × {wide}: "
+            "make them alike, without interpolation of the mask"
+        )
     if size is None or size == (tall, wide):
         return pixels, mask
     image = Image.fromarray(pixels[0] if grey else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
@@ -142,16 +142,3 @@ def fitted(picture: Picture, size: tuple[int, int], fit: str, is_mask: bool = Fa
     canvas = Image.new(picture.mode, (width, height), whole)
     canvas.paste(picture.resize(inner, how), ((width - inner[0]) // 2, (height - inner[1]) // 2))
     return canvas
-
-
-def _turn(path: Path | np.ndarray) -> int:
-    """EXIF's orientation, 1 for upright."""
-    from PIL import Image
-
-    if isinstance(path, np.ndarray):
-        return 1
-    try:
-        with Image.open(path) as opened:
-            return int(opened.getexif().get(0x0112, 1))
-    except Exception:  # decode has said what is wrong
-        return 1

@@ -18,7 +18,7 @@ from experiments.data.images import SUFFIXES
 from experiments.data.masks.mask_contents import MaskContents
 from experiments.data.masks.mask_data import MaskData
 from experiments.data.masks.mask_files import pair_of
-from experiments.data.masks.mask_values import Meaning, packed, read_raw, understood
+from experiments.data.masks.mask_values import Meaning, packed, read_raw, require_distinct, understood
 from experiments.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,8 @@ class MaskFolder(MaskData):
         self.classes = None if classes is None else tuple(map(str, classes))
         if self.classes is not None and len(set(self.classes)) < len(self.classes):
             raise UserError(f"data.classes={list(self.classes)} names a class twice: name each once")
-        self.colours = None if colours is None else {str(k): packed(v, f"data.colours.{k}") for k, v in colours.items()}
+        pairs = [(str(name), packed(colour, f"data.colours.{name}")) for name, colour in (colours or {}).items()]
+        self.colours = None if colours is None else require_distinct(pairs, "data.colours")
         self.ignore = _ignored(ignore)
 
     def read(self) -> MaskContents:
@@ -228,13 +229,17 @@ def colours_of(path: Path) -> dict[str, int]:
     """Colours by class from a CSV file with the columns name, r, g and b.
 
     Raises:
-        UserError: it has no such columns, or a value that is no colour.
+        UserError: it has no such columns, a value that is no colour, or one class or colour twice.
     """
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        rows = [{str(key).strip().lower(): value for key, value in row.items()} for row in csv.DictReader(file)]
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = [{str(key).strip().lower(): value for key, value in row.items()} for row in csv.DictReader(file)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read as a CSV file in UTF-8 ({error}): save it again") from error
     if not rows or not {"name", "r", "g", "b"} <= rows[0].keys():
         raise UserError(f"{path} must have the columns name, r, g and b: mend it, or say the colours in data.colours")
     try:
-        return {row["name"].strip(): packed([int(row[key]) for key in "rgb"], str(path)) for row in rows}
-    except (TypeError, ValueError) as error:
+        pairs = [(row["name"].strip(), packed([int(row[key]) for key in "rgb"], str(path))) for row in rows]
+    except (AttributeError, TypeError, ValueError) as error:
         raise UserError(f"{path} has a row whose r, g and b are not whole numbers: mend it") from error
+    return require_distinct(pairs, str(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -182,7 +182,7 @@ def understood(
             raise UserError(f"data.classes has {unknown[0]}, which has no colour in data.colours: add it")
         packed = tuple(colours[name] for name in names)
         away = tuple(value for name, value in colours.items() if name not in names)  # not chosen: not looked at
-        return Meaning(names, packed, (*(ignore or ()), *away), True, tuple(map(as_hex, packed)))
+        return _without_ignored(Meaning(names, packed, (*(ignore or ()), *away), True, tuple(map(as_hex, packed))))
     if classes is None:
         _require_one_palette(masks)
     grey = all(_is_grey(mask) for mask in masks)
@@ -207,8 +207,9 @@ def understood(
                 f"data.classes has {len(classes)} names: give 2 to {MOST}, in the order of the values of the masks"
             )
         if two_tone and IGNORED in values_there and IGNORED not in ignore:
-            return Meaning(tuple(classes), (0, IGNORED), tuple(ignore))
-        return Meaning(tuple(classes), tuple(range(len(classes))), tuple(ignore), False, _palette(masks, len(classes)))
+            return _without_ignored(Meaning(tuple(classes), (0, IGNORED), tuple(ignore)))
+        shades = _palette(masks, len(classes))
+        return _without_ignored(Meaning(tuple(classes), tuple(range(len(classes))), tuple(ignore), False, shades))
     values = sorted(values_there - set(ignore))
     if not coloured and values and max(values) < min(MOST, 2 * len(values)):
         values = list(range(max(values) + 1))  # indices: one that no training mask holds is a class too
@@ -225,6 +226,43 @@ def understood(
     shown = names if coloured else _palette(masks, max(values) + 1)
     picked = tuple(shown[value] for value in values) if shown and not coloured else tuple(shown)
     return Meaning(names, tuple(values), tuple(ignore), coloured, picked)
+
+
+def _without_ignored(meaning: Meaning) -> Meaning:
+    """Return the meaning without the classes whose values are ignored, as of a named void.
+
+    Raises:
+        UserError: fewer than two classes are left.
+    """
+    kept = [place for place, value in enumerate(meaning.values) if value not in meaning.ignored]
+    if len(kept) < 2:
+        raise UserError(
+            f"data.ignore leaves {len(kept)} of the classes {', '.join(meaning.classes[:12])}, and a class needs another to be told "
+            "from: ignore fewer values"
+        )
+    return replace(
+        meaning,
+        classes=tuple(meaning.classes[place] for place in kept),
+        values=tuple(meaning.values[place] for place in kept),
+        colours=tuple(meaning.colours[place] for place in kept) if meaning.colours else (),
+    )
+
+
+def require_distinct(colours: Sequence[tuple[str, int]], where: str) -> dict[str, int]:
+    """Return colours by class.
+
+    Raises:
+        UserError: a class is named twice, or two classes have one colour.
+    """
+    by_name: dict[str, int] = {}
+    for name, colour in colours:
+        if name in by_name:
+            raise UserError(f"{where} names the class {name} twice: name each once")
+        other = next((first for first, value in by_name.items() if value == colour), None)
+        if other is not None:
+            raise UserError(f"{where} gives {other} and {name} one colour, {as_hex(colour)}: give each its own")
+        by_name[name] = colour
+    return by_name
 
 
 def _is_grey(mask: RawMask) -> bool:

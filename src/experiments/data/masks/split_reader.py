@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from experiments.data.images.image_files import ImageHeader
 from experiments.data.masks.border_weights import border_weights
 from experiments.data.masks.mask_files import Pair, load_pair
 from experiments.data.masks.mask_store import Example
@@ -58,6 +59,7 @@ class SplitReader:
         border: weights of training pixels.
         memory: bytes that are left for all splits together.
         skip_broken: leave out what cannot be read, with a warning.
+        exif: see `load_pair`.
     """
 
     def __init__(
@@ -70,9 +72,11 @@ class SplitReader:
         border: Border,
         memory: float,
         skip_broken: bool,
+        exif: str = "auto",
     ) -> None:
         self.shape, self.resizes, self.fit, self.grey = shape, resizes, fit, grey
         self.bits, self.border, self.memory, self.skip_broken = bits, border, memory, skip_broken
+        self.exif = exif
 
     def example(self, pair: Pair, weighted: bool) -> Example:
         """Image (C, H, W), mask (H, W) and, where asked for, weights (H, W).
@@ -80,22 +84,31 @@ class SplitReader:
         Raises:
             UserError: it cannot be read.
         """
-        self.check(pair)
-        image, mask = load_pair(pair, self.shape if self.resizes else None, self.fit, self.grey, self.bits)
+        stored = self.check(pair)
+        image, mask = load_pair(
+            pair, stored, self.shape if self.resizes else None, self.fit, self.grey, self.bits, self.exif
+        )
         return image, mask, border_weights(mask, *self.border) if weighted and self.border.weight else None
 
-    def check(self, pair: Pair) -> None:
-        """Looks at an image's header.
+    def check(self, pair: Pair) -> ImageHeader:
+        """Look at an image's header and return it.
 
         Raises:
-            UserError: it has none, or another size than the others.
+            UserError: it has none, another size than the others, or is to be turned and nothing says whether its mask is.
         """
-        size = pair.size
+        stored = pair.header
+        if stored.turn > 1 and self.exif == "auto" and stored[:2] == stored.upright:
+            raise UserError(
+                f"{pair.image} is to be turned (EXIF orientation {stored.turn}), and nothing says whether its mask is: "
+                "set data.exif=upright where it fits the photograph as it is shown, or data.exif=stored"
+            )
+        size = stored.upright
         if not self.resizes and size != self.shape:
             raise _SizesDifferError(
                 f"{pair.name} has {size[0]} × {size[1]} pixels and others {self.shape[0]} × {self.shape[1]}: set data.size, "
                 f"such as data.size={min(*size, *self.shape)} or data.size=[{self.shape[0]},{self.shape[1]}]"
             )
+        return stored
 
     def split(self, pairs: list[Pair], weighted: bool) -> MaskSplit:
         """Return all examples that can be read.

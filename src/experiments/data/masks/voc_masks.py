@@ -7,6 +7,7 @@ import re
 from functools import partial
 from pathlib import Path
 
+from experiments.data.common.split_names import names_listed
 from experiments.data.masks.mask_contents import MaskContents, first_folder
 from experiments.data.masks.mask_data import MaskData
 from experiments.data.masks.mask_files import Pair, pair_of
@@ -59,7 +60,7 @@ class VocMasks(MaskData):
         for split, name in LISTS.items():
             listed = root / "ImageSets" / "Segmentation" / f"{name}.txt"
             if listed.is_file():
-                by_split[split] = [_pair(root, word, listed, meaning) for word in listed.read_text().split()]
+                by_split[split] = [_pair(root, word, listed, meaning) for word in names_listed(listed)]
         if "train" not in by_split:
             raise UserError(
                 f"data={self.name}: {root}/ImageSets/Segmentation/train.txt is missing: it lists the training images"
