@@ -282,5 +282,8 @@ def entry(*command: str) -> None:
     """The console script, and with a command the script of its name."""
     signal.signal(signal.SIGINT, stop)
     read_names_as_utf8()
-    look_here_last()  # for a user-defined package beside the conf that names it
+    try:
+        look_here_last()  # for a user-defined package beside the conf that names it
+    except FileNotFoundError as error:
+        leave(_say(error, 2, "the folder that this is started in is gone: change to one that is there, as with cd ~"))
     leave(main([*command, *sys.argv[1:]]))

@@ -40,6 +40,14 @@ def test_names_in_any_script_are_read_where_the_system_knows_ascii_alone(tmp_pat
     assert done.returncode == 2 and "चित्र" in done.stderr.decode() + done.stdout.decode()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="other systems keep the folder of a process")
+def test_a_folder_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    words = 'import os; os.rmdir(os.getcwd()); from experiments.cli import entry; entry("check")'
+    done = subprocess.run([sys.executable, "-P", "-c", words], cwd=tmp_path / "gone", capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1) and "is gone: change to" in done.stderr
+
+
 def test_all_start_so() -> None:
     """No module of this package is started with the current folder first."""
     for path in SOURCES.rglob("*.py"):
