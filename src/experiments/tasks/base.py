@@ -13,7 +13,7 @@ from torchmetrics import MetricCollection
 
 from experiments.tasks.parts.added_metrics import AddedMetrics
 from experiments.tasks.parts.running_sums import RunningSums, joined
-from experiments.tasks.parts.schedules import optimizers
+from experiments.tasks.parts.schedules import forget_length, optimizers
 from experiments.tasks.parts.state_of_processes import of_all_processes, own_share
 from experiments.tasks.report import Report
 
@@ -220,6 +220,7 @@ class Task(LightningModule):
         checkpoint["train_sums"] = of_all_processes(self.sums["train"].state_dict())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        forget_length(checkpoint.get("lr_schedulers", ()))
         states = checkpoint.get("train_sums", [])
         states = [states] if isinstance(states, dict) else states  # as older checkpoints have it
         self.sums["train"].load_state_dict(own_share(states, joined), self.device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from torch.optim import Optimizer
@@ -15,6 +15,9 @@ from experiments.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from experiments.tasks.base import Task
+
+
+_OF_LENGTH = ("total_steps", "_schedule_phases")  # as OneCycleLR, which refuses further steps, names it in its state
 
 
 class Horizon(NamedTuple):
@@ -127,6 +130,17 @@ def plateau(
         "scheduler": ReduceLROnPlateau(optimizer, mode=mode or horizon.mode, factor=factor, patience=patience),
         "interval": "epoch",
     }  # type: ignore[arg-type]
+
+
+def forget_length(states: Iterable[dict[str, Any]]) -> None:
+    """Take out of the saved states of schedules how long the run was, so that one that is resumed to be longer has its own length.
+
+    A schedule is made for the length of the run anew, and its state brings how far it has come.
+    """
+    for state in states:
+        for key in _OF_LENGTH:
+            state.pop(key, None)
+        forget_length(state.get("_schedulers", ()))  # of SequentialLR and ChainedScheduler
 
 
 def optimizers(task: Task) -> Any:
