@@ -119,6 +119,30 @@ def test_answers_that_are_not_where_their_offsets_say(tmp_path: Path) -> None:
     assert data.splits["misplaced_moved"] == 32
 
 
+def test_questions_may_stand_one_by_one(tmp_path: Path) -> None:
+    """A line each, in a list, or below data; with lists of answers and of their places."""
+    rows = [
+        {"id": str(number), "title": "cats", "context": "A cat sat.", "question": question, "answers": answers}
+        for number, (question, answers) in enumerate(
+            [("Who?", {"text": ["cat"], "answer_start": [2]}), ("What?", [{"text": "sat", "answer_start": 6}]), ("Why?", {"text": [], "answer_start": []})]
+        )
+    ]  # fmt: skip
+    texts = {
+        "a.jsonl": "\n".join(map(json.dumps, rows)),
+        "b.json": json.dumps(rows),
+        "c.json": json.dumps({"data": rows}),
+    }
+    read = []
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        read.append([question._replace(place="") for question in read_questions(tmp_path / name)])
+    assert read[0] == read[1] == read[2]
+    assert [question.answers for question in read[0]] == [[("cat", 2)], [("sat", 6)], []]
+    (tmp_path / "d.jsonl").write_text(json.dumps(rows[0]) + "\n{")
+    with pytest.raises(UserError, match=r"d.jsonl:2: no JSON"):
+        read_questions(tmp_path / "d.jsonl")
+
+
 @pytest.mark.parametrize(
     ("content", "given", "said"),
     [

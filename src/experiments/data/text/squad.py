@@ -9,11 +9,11 @@ from experiments.data.text.questions import QuestionData
 from experiments.data.text.squad_layout import Question, read_questions
 from experiments.errors import UserError
 
-ENDINGS = (".json", ".json.zip", ".json.gz", ".zip")
+ENDINGS = (".json", ".json.zip", ".json.gz", ".jsonl", ".jsonl.gz", ".zip")
 
 
 class Squad(QuestionData):
-    """Reads a file in SQuAD's layout, v1.1 or v2, or a folder of them.
+    """Reads a file in SQuAD's layout, v1.1 or v2, or with a question, its context and its answers a line; or a folder of them.
 
     A folder's files whose name begins with train and with dev or test are those splits; where there is only one file, splits
     are held out from it by article.
@@ -43,7 +43,9 @@ class Squad(QuestionData):
         train = [path for path in inside if path.name.startswith("train")]
         other = [path for path in inside if path.name.startswith(("dev", "test"))]
         if not inside:
-            raise UserError(f"{self.path} holds no .json or .json.zip: name a file in SQuAD's layout with data.path")
+            raise UserError(
+                f"{self.path} holds no .json, .jsonl or .json.zip: name a file in SQuAD's layout with data.path"
+            )
         for several in (train, other):
             if len(several) > 1:
                 raise UserError(

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments.data.common.json_lines import read_object
 from experiments.data.common.packed import refuse_too_large, unpacked
 from experiments.errors import UserError, first_line
 
@@ -44,7 +45,7 @@ class Question(NamedTuple):
 
 
 def read_questions(path: Path) -> list[Question]:
-    """Return the questions of a file: JSON, also in a ZIP archive or compressed by gzip.
+    """Return the questions of a file: JSON, also in a ZIP archive or compressed by gzip; of articles, or one by one.
 
     Raises:
         UserError: when it is missing or damaged, or has another layout.
@@ -53,7 +54,7 @@ def read_questions(path: Path) -> list[Question]:
         if path.suffix == ".zip":
             refuse_too_large(path)
             with zipfile.ZipFile(path) as archive:
-                inside = [name for name in archive.namelist() if name.endswith(".json")]
+                inside = [name for name in archive.namelist() if name.endswith((".json", ".jsonl"))]
                 if not inside:
                     raise UserError(f"{path} holds no .json file: name SQuAD's file")
                 content = archive.read(inside[0])
@@ -61,15 +62,44 @@ def read_questions(path: Path) -> list[Question]:
             content = unpacked(path)
     except (OSError, ValueError, zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path} cannot be read ({first_line(error)}): name a file in SQuAD's layout") from error
+    questions = _of_articles(_content(content, path), path)
+    if not questions:
+        raise UserError(f"{path} holds no question: name a file in SQuAD's layout")
+    return questions
+
+
+def _content(content: bytes, path: Path) -> list[Any]:
+    """Return a file's articles, or its questions one by one."""
     try:
-        articles = json.loads(content)["data"]
+        text = content.decode("utf-8-sig")
+        first = text.lstrip().partition("\n")[0].strip()
+        if first.startswith("{") and first.endswith("}") and '"data"' not in first:  # an object a line
+            lines = enumerate(text.split("\n"), 1)
+            return [read_object(line, f"{path}:{number}") for number, line in lines if line.strip()]
+        whole = json.loads(text)
+        return list(whole if isinstance(whole, list) and whole else whole["data"])
+    except UserError:
+        raise
     except (ValueError, RecursionError, KeyError, TypeError) as error:
         raise UserError(
-            f"{path} has not SQuAD's layout ({first_line(error)}): it is an object with a list of articles under data"
+            f"{path} has not SQuAD's layout ({first_line(error)}): it is an object with a list of articles under data, or has"
+            " a question, its context and its answers a line"
         ) from error
-    questions = []
+
+
+def _of_articles(articles: Sequence[Any], path: Path) -> list[Question]:
+    questions: list[Question] = []
     for number, article in enumerate(articles, 1):
         try:
+            if "question" in article:  # by itself, with its passage
+                passage = str(article["context"])
+                named = {
+                    "id": article.get("id", number),
+                    "question": article["question"],
+                    "answers": article["answers"],
+                }
+                questions.append(_question(named, str(article.get("title") or passage), passage, path))
+                continue
             title = str(article.get("title", f"article {number}"))
             for paragraph in article["paragraphs"]:
                 questions += [_question(entry, title, paragraph["context"], path) for entry in paragraph["qas"]]
@@ -77,13 +107,17 @@ def read_questions(path: Path) -> list[Question]:
             raise UserError(
                 f"{path}, article {number}: no {error} where SQuAD's layout has it: mend the file"
             ) from error
-    if not questions:
-        raise UserError(f"{path} holds no question: name a file in SQuAD's layout")
     return questions
 
 
 def _question(entry: Any, title: str, passage: str, path: Path) -> Question:
-    answers = [] if entry.get("is_impossible") else [(str(a["text"]), int(a["answer_start"])) for a in entry["answers"]]
+    given = [] if entry.get("is_impossible") else entry["answers"]
+    if isinstance(given, dict):  # a list of texts and one of places, as tables have them
+        given = [
+            {"text": text, "answer_start": start}
+            for text, start in zip(given["text"], given["answer_start"], strict=True)
+        ]
+    answers = [(str(answer["text"]), int(answer["answer_start"])) for answer in given]
     name = str(entry["id"])
     return Question(name, title, str(entry["question"]), str(passage), answers, f"{path}, question {name}")
 
