@@ -64,6 +64,7 @@ from experiments.errors import UserError, in_short
         ("freezing=layer4", "freezing.learn=[layer4,head]"),
         ("data=titanic", "tables of measurements are not read"),
         ("task=summarization", "data.prefix='summarize:'"),
+        ("data.tgt_lang=hi", "data.languages=[en,hi]"),
         ("freezing=fc", "the last layer is called head here, and freezing=feature_extraction learns it alone"),
         ("freezing=true", "freezing=true is freezing=feature_extraction here: write that"),
         ("loss=cross_entropy", "the task brings its loss"),

@@ -146,6 +146,7 @@ def test_what_does_not_translate_is_refused_in_a_sentence(command: str, experime
         (["model=t5_tiny", "weights=pretrained"], "model=t5_tiny has no published weights"),
         (["model=transformers"], "model.name=bert is no encoder-decoder"),
         (["model=transformers", "model.name=t5", "data=generated_reviews"], "take data=pairs"),
+        (["model=transformers", "model.name=bart", "data=generated_reviews"], "take data=pairs"),
         (["model=transformers", "model.name=bart", "data.cut=600"], "data.cut=600 is more than the 512 tokens"),
     ):
         code, output, errors = experiments(command, "data=generated_pairs", "trainer=quick", *words)

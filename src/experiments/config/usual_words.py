@@ -165,6 +165,11 @@ _KEYS = {
     **_each("net network arch architecture", "model"),
     **_each("optim", "optimizer"),
     **_each("freeze", "freezing"),
+    **_each(
+        "target_lang target_language tgt_lang source_lang source_language src_lang data.target_lang data.target_language data.tgt_lang "
+        "data.source_lang data.source_language data.src_lang",
+        "data.languages=[en,hi]",
+    ),
     **_each("prefix task.prefix model.prefix", "data.prefix"),
     **_each("random_seed", "seed"),
     **_each("hidden hidden_size hidden_dim hidden_units units", "model.hidden"),

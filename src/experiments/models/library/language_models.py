@@ -10,7 +10,7 @@ from torch import nn
 from experiments.batches import END, PADDING, START, UNKNOWN
 from experiments.models.library.language_decoders import DECODERS, Decoder
 from experiments.models.library.language_encoders import Encoder
-from experiments.models.library.language_translators import LIKE_T5, EncoderDecoder
+from experiments.models.library.language_translators import LIKE_BART, LIKE_T5, EncoderDecoder
 
 
 def language_model(
@@ -36,14 +36,14 @@ def language_model(
     theirs.
 
     Raises:
-        ValueError: as these do, when a decoder is asked for masked words, and when T5 is asked for labels.
+        ValueError: as these do, when a decoder is asked for masked words, and when an encoder-decoder is asked for labels.
     """
     if target_vocabulary is not None:
         return EncoderDecoder(
             vocabulary, target_vocabulary, one_vocabulary, name=str(name), size=size, layers=layers, heads=heads, inner=inner,
             positions=positions, dropout=dropout, settings=settings,
         )  # fmt: skip
-    if name in LIKE_T5:
+    if name in (*LIKE_T5, *LIKE_BART):
         raise ValueError(f"model.name={name} turns texts into texts: take data=pairs, or model.name=bert for labels")
     common: dict[str, Any] = {
         "every_step": every_step,
