@@ -9,6 +9,7 @@ import pytest
 import torch
 
 transformers = pytest.importorskip("transformers")
+pytestmark = pytest.mark.slow
 TEXTS = ["the old cat", "a dog sees the old dog and the cat", "cat"]
 
 

@@ -428,6 +428,7 @@ TINY_SOUND = [
         ([*TINY_BERT, "freezing=feature_extraction"], ["embeddings", "layer1", "layer2", "pooler"]),
         ([*TINY_BERT, "freezing=last_stage", "freezing.count=2", "data.max_tokens=200", "precision=bf16-mixed"], ["embeddings", "layer1"]),
         (["model=bert_tiny", "model.size=16", "model.inner=16", "data=generated_entities", "data.count=100", "freezing=last_stage"], ["embeddings", "layer1"]),
+        (["model=bert_tiny", "model.size=16", "model.inner=16", "data=generated_questions", "data.count=60", "data.max_length=48", "freezing=last_stage"], ["embeddings", "layer1"]),
         ([*TINY_T5, "freezing=stages", "freezing.learn=[decoder]"], ["encoder"]),
         ([*TINY_PAIRS, "model=seq2seq", "model.embedding=8", "model.hidden=8", "freezing=feature_extraction"], ["embedding", "encoder1"]),
         ([*TINY_SOUND, "data=generated_tones", "freezing=stages", "freezing.learn=[projection,layer1,head]"], ["features"]),

@@ -44,6 +44,7 @@ class QuestionAnswering(Task):
     test_keys: tuple[str, ...] = ("answer_length", "no_answer")
 
     monitor = ("val/f1", "max")
+    cacheable = True  # beside what the model makes of them, windows are asked for their lengths alone
 
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, answer_length: int, no_answer: float
@@ -72,11 +73,12 @@ class QuestionAnswering(Task):
             inputs: (B, T) tokens.
             begins: (B,) number of the passage's first token.
         """
-        places = torch.arange(inputs.values.shape[1], device=begins.device)
+        scores = self.model(inputs).float()
+        places = torch.arange(scores.shape[1], device=begins.device)
         end = inputs.lengths - 1  # what a tokenizer puts behind a passage is one token
         inside = (places >= begins[:, None]) & (places < end[:, None])
         inside[:, 0] = True
-        return self.model(inputs).float().masked_fill(~inside[..., None], -torch.inf)
+        return scores.masked_fill(~inside[..., None], -torch.inf)
 
     def step(self, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
         """Windows, and (B, 5) int64: the answer's first and last token, the passage's first, the question and the window."""

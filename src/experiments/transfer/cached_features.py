@@ -39,6 +39,11 @@ class Features(NamedTuple):
     start: int
     sizes: tuple[tuple[int, int], ...] = ()
 
+    @property
+    def lengths(self) -> Tensor:
+        """(B,) of sequences."""
+        return self.values.lengths  # type: ignore[union-attr]
+
 
 class FeatureSet(Dataset):
     """Cached features, served by the same samplers that would have picked images.
