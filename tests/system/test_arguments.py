@@ -19,11 +19,33 @@ from experiments.system.arguments import Parser
     ],
 )
 def test_one_sentence(words: list[str], said: str) -> None:
+    with pytest.raises(UserError) as error:
+        _parser().parse_args(words)
+    assert str(error.value) == said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["RUN", "--steps", "3", "a", "b"],
+        ["RUN", "a", "--steps", "3", "b"],
+        ["--steps=3", "RUN", "a", "b"],
+        ["RUN", "a", "b", "--steps", "3"],
+    ],
+)
+def test_words_and_options_come_in_any_order(words: list[str]) -> None:
+    options = _parser().parse_args(words)
+    assert (options.run, options.inputs, options.steps, options.kind) == ("RUN", ["a", "b"], 3, None)
+
+
+def test_what_looks_like_an_option_stands_behind_two_dashes() -> None:
+    assert _parser().parse_args(["RUN", "--", "-a", "--steps"]).inputs == ["-a", "--steps"]
+
+
+def _parser() -> Parser:
     parser = Parser("experiments try")
     parser.add_argument("run", metavar="RUN")
     parser.add_argument("inputs", nargs="*", metavar="INPUT")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--kind", choices=["max", "average"])
-    with pytest.raises(UserError) as error:
-        parser.parse_args(words)
-    assert str(error.value) == said
+    return parser

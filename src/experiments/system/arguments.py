@@ -34,6 +34,10 @@ def new_folder(text: str) -> Path:
 class Parser(argparse.ArgumentParser):
     """Reads the options of a command; what is wrong with them is a UserError."""
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Read words and options in any order: argparse itself takes no words behind an option that follows one."""
+        return self.parse_intermixed_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Raises what argparse has found, in this project's words.
 
