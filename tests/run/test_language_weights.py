@@ -99,6 +99,7 @@ def test_a_run_brings_its_network_and_tokenizer(experiments, tmp_path: Path, fol
         ("no tokenizer.json", [], ["no tokenizer.json", "data.tokenizer.source"]),
         ("pickled", [], ["pytorch_model.bin", "save_pretrained"]),
         ("other tokenizer", [], ["do not", "tokens"]),
+        ("few tokens", [], ["do not", "has 9"]),
         ("", ["model=bert_tiny"], ["size=32", "model=bert_tiny has 128", "model=transformers"]),
         ("", ["model=roberta_tiny"], ["family bert", "model=roberta_tiny"]),
         ("", ["data.tokenizer.kind=bpe"], ["data.tokenizer.kind=bpe", "brings its own"]),
@@ -118,6 +119,11 @@ def test_what_does_not_fit_is_refused_before_training(
     elif change == "other tokenizer":
         content = json.loads((place / "tokenizer.json").read_text())
         content["model"]["vocab"] |= {f"word{number}": 1000 + number for number in range(5)}
+        (place / "tokenizer.json").write_text(json.dumps(content))
+    elif change == "few tokens":
+        content = json.loads((place / "tokenizer.json").read_text())
+        first = sorted(content["model"]["vocab"].items(), key=lambda entry: entry[1])[:9]
+        content["model"]["vocab"] = dict(first)
         (place / "tokenizer.json").write_text(json.dumps(content))
     given = ["model=transformers", f"weights={place}", *words]
     for command in ("check", "train"):
