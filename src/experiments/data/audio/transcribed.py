@@ -100,6 +100,8 @@ class Transcribed(AudioData):
         heard = every if self.unknown == "keep" else by_split["train"] or by_split["test"]
         self.symbols = tuple(sorted({letter for utterance in heard for letter in utterance.text}))
         index = {symbol: place for place, symbol in enumerate(self.symbols)}
+        if self.unknown == "error":
+            self._require_known([utterance for split in SPLITS for utterance in by_split[split]])
         begin = 0
         for split in SPLITS:
             some = by_split[split]
@@ -112,8 +114,8 @@ class Transcribed(AudioData):
         silent = [utterance for utterance in written if not utterance.text]
         if silent and self.empty == "error":
             raise UserError(
-                f"{silent[0].where}: the transcript is empty, one of {len(silent)}: mend it, or leave such recordings out"
-                " with data.empty=drop"
+                f"{silent[0].where}: the transcript is empty ({len(silent)} such): mend it, or leave such recordings out with"
+                " data.empty=drop"
             )
         self.counts["empty_dropped"] = self.counts.get("empty_dropped", 0) + len(silent)
         kept = [utterance for utterance in written if utterance.text]
@@ -122,14 +124,32 @@ class Transcribed(AudioData):
         _require_one_transcript(kept)
         return kept
 
-    def _indices(self, utterance: Utterance, index: dict[str, int]) -> np.ndarray:
-        strange = Counter(letter for letter in utterance.text if letter not in index)
-        if strange and self.unknown == "error":
+    def _require_known(self, utterances: Sequence[Utterance]) -> None:
+        """Refuse characters that no training transcript has.
+
+        Raises:
+            UserError: naming the first, and how many there are of which.
+        """
+        strange: Counter[str] = Counter()
+        known = set(self.symbols)
+        where = ""
+        for utterance in utterances:
+            letters = [letter for letter in utterance.text if letter not in known]
+            where = where or (utterance.where if letters else "")
+            strange.update(letters)
+        if strange:
+            named = ", ".join(f"{letter!r} {count} times" for letter, count in strange.most_common(5))
+            more = f" and {len(strange) - 5} others" if len(strange) > 5 else ""
+            first, total = next(iter(strange)), strange.total()
+            told = f" ({total} such in all: {named}{more})" if total > 1 else ""
             raise UserError(
-                f"{utterance.where}: {next(iter(strange))!r} is in no training transcript: mend it, or take such characters out"
-                " with data.unknown=drop"
+                f"{where}: {first!r} is in no training transcript{told}: mend it, or take such characters out with"
+                " data.unknown=drop"
             )
-        self.counts["unknown_characters_dropped"] = self.counts.get("unknown_characters_dropped", 0) + strange.total()
+
+    def _indices(self, utterance: Utterance, index: dict[str, int]) -> np.ndarray:
+        strange = sum(letter not in index for letter in utterance.text)
+        self.counts["unknown_characters_dropped"] = self.counts.get("unknown_characters_dropped", 0) + strange
         return np.array([index[letter] for letter in utterance.text if letter in index], np.int64)
 
 
