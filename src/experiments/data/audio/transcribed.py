@@ -131,14 +131,14 @@ class Transcribed(AudioData):
             UserError: naming the first, and how many there are of which.
         """
         strange: Counter[str] = Counter()
-        known = set(self.symbols)
+        symbols = set(self.symbols)
         where = ""
         for utterance in utterances:
-            letters = [letter for letter in utterance.text if letter not in known]
+            letters = [letter for letter in utterance.text if letter not in symbols]
             where = where or (utterance.where if letters else "")
             strange.update(letters)
         if strange:
-            named = ", ".join(f"{letter!r} {count} times" for letter, count in strange.most_common(5))
+            named = ", ".join(f"{count} {letter!r}" for letter, count in strange.most_common(5))
             more = f" and {len(strange) - 5} others" if len(strange) > 5 else ""
             first, total = next(iter(strange)), strange.total()
             told = f" ({total} such in all: {named}{more})" if total > 1 else ""
