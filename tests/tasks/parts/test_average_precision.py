@@ -150,6 +150,15 @@ def test_mistakes_are_told_apart() -> None:
     assert seen == {"right": [0], "wrong": [1, 2, 3], "missed": [2, 3]}
 
 
+def test_objects_inside_a_crowd_are_no_mistakes() -> None:
+    """However small a share of the crowd they are, if it is of their class."""
+    crowd = {"boxes": torch.tensor([[0.0, 0, 100, 100]]), "labels": torch.tensor([0]), "iscrowd": torch.tensor([1])}
+    inside = {"boxes": torch.tensor([[5.0, 5, 15, 15], [30, 30, 40, 40], [95, 95, 115, 105]])}
+    mistakes = Mistakes(2, 0.5)
+    seen = mistakes.add(inside | {"labels": torch.tensor([0, 1, 0]), "scores": torch.ones(3)}, crowd)
+    assert seen == {"right": [], "wrong": [1, 2], "missed": []} and mistakes.kinds["invented"] == 2
+
+
 def test_tiles_cover_an_image_and_find_everything_once() -> None:
     assert corners(100, 40, 0.25) == [0, 30, 60]
     assert corners(30, 40, 0.25) == [0]

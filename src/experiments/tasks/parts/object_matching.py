@@ -47,6 +47,8 @@ class Mistakes:
         )
         wanted, classes = true["boxes"].float().cpu(), true["labels"].cpu()
         overlap = box_iou(boxes, wanted) if len(boxes) and len(wanted) else torch.zeros(len(boxes), len(wanted))
+        overlap[:, crowd] = 0.0
+        inside = _shares_inside(boxes, wanted) * (crowd & (labels[:, None] == classes))
         taken: set[int] = set()
         seen: dict[str, list[int]] = {"right": [], "wrong": [], "missed": []}
         for place in range(len(boxes)):
@@ -55,8 +57,8 @@ class Mistakes:
             free = [i for i in range(len(wanted)) if i not in taken and not crowd[i] and row[i] >= OVERLAP]
             # Of those it overlaps enough, the one of its own class; else the one it overlaps most.
             match = max(free, key=lambda i: (bool(classes[i] == label), float(row[i])), default=None)
-            if match is None and best >= OVERLAP and bool(crowd[int(row.argmax())]):
-                continue  # inside a crowd: neither right nor wrong
+            if match is None and bool((inside[place] >= OVERLAP).any()):
+                continue  # inside a crowd of its class: neither right nor wrong
             self.overlaps.append(best)
             if match is not None:
                 taken.add(match)
@@ -75,6 +77,13 @@ class Mistakes:
                 self.kinds["missed"] += 1
                 seen["missed"].append(place)
         return seen
+
+
+def _shares_inside(boxes: Tensor, regions: Tensor) -> Tensor:
+    """Return which share of each box lies in each region, as COCO compares objects with crowds: (N, 4), (M, 4) -> (N, M)."""
+    least, most = torch.maximum(boxes[:, None, :2], regions[:, :2]), torch.minimum(boxes[:, None, 2:], regions[:, 2:])
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return (most - least).clamp(min=0).prod(2) / sides.prod(1, keepdim=True).clamp(min=1e-9)
 
 
 def on_cpu(tensors: Mapping[str, Tensor]) -> Found:
