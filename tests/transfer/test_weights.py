@@ -84,6 +84,9 @@ def test_grey_images_get_the_sum_over_colours(tmp_path: Path) -> None:
     load_weights(grey, str(written(tmp_path, colour.state_dict(), "plain")), "resnet18")
     images = torch.randn(1, 1, 64, 64)
     assert torch.allclose(grey(images), colour(images.expand(-1, 3, -1, -1)), atol=1e-4)
+    back = ResNet(num_classes=3).eval()
+    load_weights(back, str(written(tmp_path, grey.state_dict(), "plain")), "resnet18")
+    assert torch.allclose(grey(images), back(images.expand(-1, 3, -1, -1)), atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -150,10 +150,13 @@ def _renamed(state: dict[str, Tensor], model: nn.Module, own: Mapping[str, Tenso
 
 
 def _grey(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Sums the first convolution over colours where the model reads one channel: the same answer to a grey image."""
+    """Sum the first convolution over colours where the model reads one channel, and share it among them where the weights do:
+    either gives the same answer to a grey image.
+    """
     first = next(iter(own), "")
     if first in state and own[first].ndim == 4 and state[first].ndim == 4:
         wanted, given = own[first].shape, state[first].shape
-        if wanted[1] == 1 and given[1] == 3 and (wanted[0], *wanted[2:]) == (given[0], *given[2:]):
-            return state | {first: state[first].sum(1, keepdim=True)}
+        if (wanted[0], *wanted[2:]) == (given[0], *given[2:]) and {wanted[1], given[1]} == {1, 3}:
+            weights = state[first]
+            return state | {first: weights.sum(1, keepdim=True) if wanted[1] == 1 else weights.repeat(1, 3, 1, 1) / 3}
     return state
