@@ -133,8 +133,7 @@ def test_a_run_draws_how_far_its_gradient_reaches(experiments) -> None:
     assert all(len(line) == 10 for line in norms.values())
     assert Path("run/figures/gradient_reach.png").stat().st_size > 5000
     assert 0 <= json.loads(Path("run/record.json").read_text())["metrics"]["train/gradient_reach"] <= 9
-    code, _, errors = experiments(
-        "train", "data=digits", "model=mlp", "trainer=quick", "callbacks=memory", "logger=none"
-    )
-    assert code == 2
-    assert "callbacks.gradient_reach" in errors and "model=rnn" in errors
+    for command in ("check", "train"):
+        code, _, errors = experiments(command, "data=digits", "model=mlp", "trainer=quick", "callbacks=memory")
+        assert code == 2
+        assert "callbacks.gradient_reach" in errors and "model=rnn" in errors

@@ -52,12 +52,21 @@ class GradientReach(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.norms = dict(state_dict["norms"])
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not _layers(pl_module):
+    @staticmethod
+    def require_recurrent(task: LightningModule) -> None:
+        """Refuses a task whose model has no recurrent layer.
+
+        Raises:
+            UserError: with models that have one.
+        """
+        if not _layers(task):
             raise UserError(
                 "callbacks.gradient_reach measures recurrent layers and this model has none: "
                 "take model=rnn, lstm or gru, or callbacks=default"
             )
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.require_recurrent(pl_module)
         if not self.norms:
             self._measure(trainer, pl_module, 0)
 

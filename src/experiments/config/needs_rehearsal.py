@@ -51,6 +51,8 @@ def only_building_tells(config: Any) -> bool:
     root = config.data.get("root")
     if not str(config.model.get("_target_", "experiments.")).startswith("experiments."):
         return True  # what it is made with, and what it gives for the examples
+    if "gradient_reach" in (config.get("callbacks") or {}):
+        return True  # only of recurrent layers
     if config.weights is not None or (root and not Path(str(root)).expanduser().is_dir()):
         return True
     if any(config.run.choices.get(group) in names for group, names in _OPEN_OPTIONS.items()):

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from experiments.errors import as_typed
+from experiments.run.record import can_answer
 from experiments.system.terminal import done_waiting, fancy, in_notebook, labelled, quiet, show_table, verbose
 from experiments.viz.tables import table
 
@@ -129,7 +130,7 @@ def _next(record: dict[str, Any], folder: Path, typed: str) -> list[tuple[str, s
         rows.append(("TensorBoard", f"experiments board {typed}"))
     if (folder / "figures").is_dir():
         rows.append(("pictures", f"{typed}/figures"))
-    if record.get("spec") and "module" not in record:
+    if can_answer(folder, record):
         rows.append(("predict", f"experiments predict {typed} INPUT…"))
         rows.append(("look inside", f"experiments show {typed}"))
     rows.append(("compare", f"experiments compare {shlex.quote(as_typed(folder.parent))}"))

@@ -21,7 +21,8 @@ from experiments.run.foreign import build_foreign_task, has_test, is_ours, light
 from experiments.run.instantiate import locate, make
 from experiments.run.names_of_data import match_classes, require_names
 from experiments.run.rebuilt_record import readable_record, require_unchanged
-from experiments.run.tested_weights import checkpoint_of, load_checkpoint, read_by_trainer
+from experiments.run.record import checkpoint_of
+from experiments.run.tested_weights import load_checkpoint, read_by_trainer
 from experiments.run.trainer import build_trainer
 from experiments.run.trust import READING, require_trust
 from experiments.spec import ImageSpec, MaskSpec, from_plain
@@ -173,6 +174,10 @@ def tested_checkpoint(folder: Path, config: DictConfig) -> tuple[dict[str, Any],
         if record["status"] == "finished":
             if checkpoint is not None:
                 raise UserError(f"{folder}/record.json has no spec of the data: restore it from a copy, or train again")
+            if config.trainer.get("enable_checkpointing") is False:
+                raise UserError(
+                    f"{folder} was trained with trainer.enable_checkpointing=false and kept no weights: train again without it"
+                )
             if (config.get("callbacks") or {}).get("checkpoint") is None:
                 raise UserError(
                     f"{folder} was trained without a checkpoint callback and kept no weights: train again with one"

@@ -200,6 +200,18 @@ def own_module(record: dict[str, Any]) -> str | None:
     return None if target is None else str(target)
 
 
+def checkpoint_of(folder: Path, record: dict[str, Any]) -> Path | None:
+    """Return the file with the weights that a run tested, or None where there is none (yet)."""
+    named = (record.get("tested") or {}).get("checkpoint") or "best.ckpt"
+    path = folder / "checkpoints" / str(named)
+    return path if path.exists() else None
+
+
+def can_answer(folder: Path, record: dict[str, Any]) -> bool:
+    """Tell whether `predict` and `show` can read a run: its task is one of ours, and its weights were kept."""
+    return bool(record.get("spec")) and own_module(record) is None and checkpoint_of(folder, record) is not None
+
+
 _REBUILT = "it is written anew by experiments train resume={}"
 _FIELDS = {
     "choices": dict, "metrics": dict, "cost": dict, "environment": dict, "settings": dict, "spec": dict, "data": dict, "overrides": list,

@@ -40,6 +40,7 @@ def _elsewhere(config: DictConfig, folder: Path) -> DictConfig:
 
 
 def _up_to_the_first_batch(config: DictConfig) -> None:
+    from experiments.callbacks.gradient_reach import GradientReach
     from experiments.run.build import build_callbacks, build_data, build_task, prepare_process
     from experiments.run.build_errors import before_the_first_batch, in_words, require_monitors
     from experiments.run.foreign import build_foreign_task, is_ours, lightning_in_words, shares_batches
@@ -52,6 +53,8 @@ def _up_to_the_first_batch(config: DictConfig) -> None:
         task = build_task(config, data.spec, data) if ours else build_foreign_task(config, data)
         trainer = build_trainer(config, shares=shares_batches(data))
         require_monitors(config, task)
+        if any(isinstance(callback, GradientReach) for callback in trainer.callbacks):
+            GradientReach.require_recurrent(task)
         trainer.callbacks[:] = [_halt(), *(build_callbacks(config, task.freezing) if ours else [])]
         trainer.loggers = []
         if ours:

@@ -107,13 +107,6 @@ def _epoch_of(path: Path) -> int | None:
     return epoch if isinstance(epoch, int) else None
 
 
-def checkpoint_of(folder: Path, record: dict[str, Any]) -> Path | None:
-    """Return the file with the weights that a run tested, or None where there is none (yet)."""
-    named = (record.get("tested") or {}).get("checkpoint") or "best.ckpt"
-    path = folder / "checkpoints" / str(named)
-    return path if path.exists() else None
-
-
 def load_checkpoint(task: Any, path: Path, data: Any = None) -> None:
     """Sets a task's weights from one of its checkpoints.
 

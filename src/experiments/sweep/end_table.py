@@ -14,7 +14,7 @@ from experiments.compare.analysis import Field, analyse
 from experiments.compare.cells import COSTS, Cell, gather
 from experiments.compare.wording import number, short, width
 from experiments.errors import UserError, as_typed
-from experiments.run.record import own_module, read_record
+from experiments.run.record import can_answer, read_record
 from experiments.system.terminal import fancy, labelled, quiet, show_table, terminal_width
 from experiments.viz.tables import narrowest, table, without
 
@@ -41,19 +41,15 @@ def tell(folder: Path, failed: int) -> None:
     if failed:
         rows.append(("failed", f"{failed} run{'s' * (failed > 1)}, named below; resume={typed} repeats them"))
     if fields:
-        run = shlex.quote(as_typed(_best_run(fields[0][0])))
+        best_run = _best_run(fields[0][0])
+        run = shlex.quote(as_typed(best_run))
         rows.append(("compare", f"experiments compare {typed} --html report.html"))
-        if not _foreign(_best_run(fields[0][0])):
+        if can_answer(best_run, read_record(best_run)):
             rows.append(("predict", f"experiments predict {run} INPUT…"))
             rows.append(("look inside", f"experiments show {run}"))
         if next(folder.rglob("events.out.tfevents.*"), None):  # not with logger=none
             rows.append(("TensorBoard", f"experiments board {typed}"))
     labelled(rows, sys.stdout)
-
-
-def _foreign(run: Path) -> bool:
-    """Tell whether a run's LightningModule is not ours, so that nothing here can show what it says."""
-    return own_module(read_record(run)) is not None
 
 
 def judged(record: dict[str, Any]) -> tuple[str, bool] | None:
