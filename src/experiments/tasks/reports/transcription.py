@@ -64,7 +64,7 @@ class TranscriptionReport(Report):
 
     @torch.no_grad()
     def draw(self, clips: Sequence[Tensor]) -> Figure:
-        """Return each recording's spectrum, and below it where the tokens of what is heard look."""
+        """Return a map a recording: where the tokens of what is heard look in it, darkest where any looks most."""
         from experiments.viz.attention import attention
 
         task = self.task
@@ -81,7 +81,7 @@ class TranscriptionReport(Report):
             looks = task.model.attention(sound, whole)[0, len(prompt) - 1 : -1]  # type: ignore[operator, union-attr]
             heard = int(float(sound.lengths[0]) / task.spec.rate * 50) or 1
             part = F.adaptive_avg_pool1d(looks[None, :, :heard].float(), steps)[0].cpu()
-            maps.append(part)
+            maps.append(part / part.max().clamp(min=1e-9))  # heads look at many places, so all shares are small
             columns.append([f"{(place + 0.5) * heard / 50 / steps:.1f}" for place in range(steps)])
             rows.append([task.words.decode([token]) or "·" for token in tokens])
         return attention(maps, columns, rows, ("seconds", "tokens"))
