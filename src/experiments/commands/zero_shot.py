@@ -36,7 +36,7 @@ def zero_shot(
 
     if len(labels) < 2 or len(set(labels)) < len(labels):
         raise UserError(
-            f"--labels {','.join(labels)} must name two labels or more, each once: try --labels sport,politics"
+            f"--labels {','.join(labels) or ','} must name two labels or more, each once: try --labels sport,politics"
         )
     if "{}" not in template:
         raise UserError(f"--template {template} has no {{}} where the label goes: try --template '{TEMPLATE}'")

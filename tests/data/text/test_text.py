@@ -341,6 +341,13 @@ def test_a_pipe_is_no_file(tmp_path: Path) -> None:
         TextTable(path=str(tmp_path / "pipe.csv"), **TABLE, **keys(tmp_path)).setup()
 
 
+def test_a_folder_of_tables_asks_which(tmp_path: Path) -> None:
+    for name in ("train.csv", "test.tsv", "README.md"):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match=r"is a folder with test\.tsv, train\.csv: name a file"):
+        TextTable(path=str(tmp_path), **TABLE, **keys(tmp_path)).setup()
+
+
 def test_a_budget_below_the_longest_sequence_is_refused() -> None:
     with pytest.raises(UserError, match=r"data\.max_tokens=100.*199"):
         BucketSampler(np.array([5, 199]), 4, 100, seed=0)

@@ -149,7 +149,12 @@ def rows(path: Path, text: str, label: str, encoding: str, second: str | None = 
     elif suffix in SUFFIXES:
         records = _table(path, text_of(path, encoding), SUFFIXES[suffix], wanted)
     else:
-        raise UserError(f"{path} is none of {', '.join([*SUFFIXES, *LINES, *TYPED])}: rename or convert it")
+        kinds = [*SUFFIXES, *LINES, *TYPED]
+        if path.is_dir():
+            tables = sorted(file.name for file in path.iterdir() if file.suffix.lower() in kinds)
+            holds = f"a folder with {', '.join(tables[:4])}" if tables else "a folder without a table"
+            raise UserError(f"{path} is {holds}: name a file, and another with data.test_path")
+        raise UserError(f"{path} is none of {', '.join(kinds)}: rename or convert it")
     rows_read: list[Row] = []
     for place, record in records:
         for key, column in wanted.items():
