@@ -88,6 +88,9 @@ class ZeroShot(Classification):
             return {"num_classes": len(judged)}
         return {"num_classes": spec.vocabulary, "every_step": True}
 
+    def require_output(self, shape: tuple[int, ...] | None) -> None:
+        """Take scores of tokens, or of the classes that a judge of pairs has."""
+
     def setup(self, stage: str) -> None:
         """Asks the data for the tokens of the sentences.
 
