@@ -49,7 +49,7 @@ def only_building_tells(config: Any) -> bool:
     if config.data.get("download") or not str(config.data.get("_target_")).startswith("experiments."):
         return False
     root = config.data.get("root")
-    if not str(config.model.get("_target_", "experiments.")).startswith("experiments."):
+    if not str((config.get("model") or {}).get("_target_", "experiments.")).startswith("experiments."):
         return True  # what it is made with, and what it gives for the examples
     if "gradient_reach" in (config.get("callbacks") or {}):
         return True  # only of recurrent layers

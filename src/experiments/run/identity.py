@@ -12,8 +12,6 @@ import os
 import re
 from typing import Any
 
-from experiments.config.foreign_modules import choices_by_name
-
 CHOICES = ("model", "data", "task", "freezing", "precision", "optimizer", "scheduler", "trainer", "experiment")
 # What names or shows a run without changing its result.
 _NOT_IDENTITY = ("run", "resume", "logger", "launcher", "sweep", "features")
@@ -111,6 +109,8 @@ def choices(config: dict[str, Any]) -> dict[str, Any]:
     """Return what a person chose, flat: the group options, the weights and the seed. A class that the command line names in
     the place of an option stands for it.
     """
+    from experiments.config.foreign_modules import choices_by_name  # a comparison goes without what it imports
+
     groups = choices_by_name(config)
     return {key: groups.get(key) for key in CHOICES} | {"weights": config["weights"], "seed": config["seed"]}
 
