@@ -71,6 +71,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_module_class_on_our_data() -> None:
     record = experiments.train(*QUICK, "hydra.run.dir=a", model=MyNet, data="digits")
     assert isinstance(record, dict) and len(repr(record).splitlines()) == 2, "a notebook does not show it whole"
@@ -122,6 +123,7 @@ def test_objects_are_copied_and_compared() -> None:
     assert table.report("r.html").read_text().startswith("<!")
 
 
+@pytest.mark.slow
 def test_mistakes_are_sentences() -> None:
     with pytest.raises(UserError, match="did you mean lenet5"):
         experiments.train(model="lenet6")

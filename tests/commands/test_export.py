@@ -86,6 +86,7 @@ def test_onnx_runs_without_torch(run: Path, images: torch.Tensor, experiments: E
     assert about["spec"]["kind"] == "ImageSpec"
 
 
+@pytest.mark.slow
 def test_a_file_that_differs_is_not_left(run: Path, experiments: Experiments, monkeypatch: pytest.MonkeyPatch) -> None:
     from experiments.commands import export_formats
 

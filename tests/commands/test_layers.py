@@ -33,6 +33,7 @@ def test_every_image_network_has_its_stated_parameters(experiments, name: str) -
     assert f"{IMAGES[name]['parameters']:,} parameters" in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "said"),
     [
@@ -97,6 +98,7 @@ def test_compare_needs_models_and_knows_its_switches(experiments) -> None:
     assert code == 2 and "--compare or --purpose" in errors
 
 
+@pytest.mark.slow
 def test_what_learns_later_says_when(experiments) -> None:
     code, output, errors = experiments("layers", "model=lenet5", "freezing=gradual", "freezing.every_epochs=2")
     assert code == 0, errors

@@ -51,6 +51,7 @@ def test_hidden_files_are_left_out(run: Path, tmp_path: Path, experiments: Exper
     assert output.count("photos") == 3 and not errors
 
 
+@pytest.mark.slow
 def test_files_of_other_endings_are_counted(run: Path, tmp_path: Path, experiments: Experiments) -> None:
     colours(tmp_path / "photos", {"": 0}, 1)
     (tmp_path / "photos" / "a.heic").write_bytes(b"ftypheic")
@@ -73,6 +74,7 @@ def test_a_broken_file_is_named_and_stops_no_other(run: Path, tmp_path: Path, ex
     assert code == 2 and errors.startswith("error: photos/broken.png")
 
 
+@pytest.mark.slow
 def test_labels_are_matched_by_name(run: Path, tmp_path: Path, experiments: Experiments) -> None:
     colours(tmp_path / "two", {"blue": 2, "red": 0}, 10)
     code, output, errors = experiments("evaluate", str(run), "data.root=two")

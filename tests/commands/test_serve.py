@@ -107,6 +107,7 @@ def test_mistakes(experiments: Callable[..., tuple[int, str, str]]) -> None:
     assert code == 2 and "must be above 0" in errors
 
 
+@pytest.mark.slow
 def test_the_page_answers(answerer: Answerer) -> None:
     from experiments.commands.demo import _png, answered
     from experiments.commands.demo_examples import examples_of_test

@@ -14,6 +14,7 @@ Experiments = Callable[..., tuple[int, str, str]]
 SMALL = ("data=digits", "model=mlp")
 
 
+@pytest.mark.slow
 def test_groups_that_a_run_can_do_without(experiments: Experiments, tmp_path: Path) -> None:
     words = ("~logger", "callbacks=null", "~scheduler", "~freezing", "~precision", "~experiment", "data.limit=64")
     code, _, errors = experiments("train", *SMALL, *words, "trainer.max_epochs=1", "hydra.run.dir=run")
@@ -75,6 +76,7 @@ def test_a_key_that_another_refers_to_is_taken_and_a_remark() -> None:
     assert compose(words).run.dir.endswith("out/mine")
 
 
+@pytest.mark.slow
 def test_searchpath_and_config_dir_together(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name / "experiment").mkdir(parents=True)

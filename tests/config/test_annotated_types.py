@@ -48,6 +48,7 @@ def test_an_object_is_judged_by_its_class(experiments) -> None:
     assert code == 2 and "data.mean={a: 1} must be a list of numbers" in errors.replace('{"a":1}', "{a: 1}"), errors
 
 
+@pytest.mark.slow
 def test_rules_of_our_keys_are_not_of_user_defined_classes(experiments, tmp_path: Path, monkeypatch) -> None:
     """A key of theirs may have the name of one of ours and mean something else: their annotations and defaults decide."""
     (tmp_path / "theirs.py").write_text(
@@ -70,6 +71,7 @@ def test_rules_of_our_keys_are_not_of_user_defined_classes(experiments, tmp_path
     assert code == 2 and errors.count("must be") == 3, errors
 
 
+@pytest.mark.slow
 def test_rules_of_our_keys_hold_in_classes_made_from_ours(experiments, tmp_path: Path, monkeypatch) -> None:
     """Unless they take a key of the name themselves."""
     (tmp_path / "made_from_ours.py").write_text(

@@ -48,6 +48,7 @@ def test_a_broken_option_is_named(experiments, tmp_path: Path, kind: str) -> Non
         assert sentence in errors
 
 
+@pytest.mark.slow
 def test_a_broken_file_that_is_not_chosen_stops_nothing(experiments, tmp_path: Path) -> None:
     _write(tmp_path / "conf" / "optimizer" / "x.yaml", BROKEN["a bracket"][0])
     assert experiments("check", "optimizer=sgd", "--config-dir", "conf")[0] == 0

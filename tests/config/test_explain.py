@@ -101,6 +101,7 @@ def test_keys_outside_of_the_groups_have_words() -> None:
     assert {"seed", "weights", "resume", "features.cache", "features.dir", "launcher.jobs"} <= set(said)
 
 
+@pytest.mark.slow
 def test_a_class_says_what_its_arguments_mean(experiments: Run) -> None:
     assert "11, 13, 16 or 19 layers" in experiments("explain", "model.depth", "model=vgg11")[1]
     assert "model.batch_norm" in experiments("explain", "model=vgg11")[1]

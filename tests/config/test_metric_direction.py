@@ -58,6 +58,7 @@ def test_names_agree_with_what_tasks_say_of_themselves() -> None:
     assert {name: improves(name) for name in said} == said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "metric", "mode"),
     [
@@ -82,6 +83,7 @@ def test_the_best_epoch_is_the_best(
     assert record["best_epoch"] == 1 + values.index(max(values) if mode == "max" else min(values))
 
 
+@pytest.mark.slow
 def test_early_stopping_and_schedules_follow_their_metric(
     experiments: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +118,7 @@ def test_early_stopping_made_from_lightning_s_follows_its_metric_too(
     assert [one.mode for one in callbacks_of(OmegaConf.create({"early_stopping": node, "other": node}))] == ["max"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["callbacks.checkpoint.monitor=val/x", "scheduler=plateau +scheduler.monitor=val/x"])
 def test_check_refuses_what_does_not_say(experiments: Callable[..., tuple[int, str, str]], words: str) -> None:
     for command in ("check", "train"):

@@ -332,6 +332,7 @@ def test_a_bad_value_is_refused_alike(experiments, tmp_path: Path, line: str) ->
     _refused_alike(experiments, tmp_path, line)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", lines(BUILT))
 def test_what_only_building_tells_is_refused_alike(experiments, tmp_path: Path, line: str) -> None:
     (tmp_path / "empty" / "cat").mkdir(parents=True)

@@ -55,6 +55,7 @@ def test_any_optimizer_and_any_schedule_train(experiments: Experiments, tmp_path
     assert json.loads((tmp_path / "run" / "record.json").read_text())["status"] == "finished"
 
 
+@pytest.mark.slow
 def test_a_schedule_of_torch_in_hydras_form(experiments: Experiments, tmp_path: Path) -> None:
     (tmp_path / "conf" / "scheduler").mkdir(parents=True)
     text = "_target_: torch.optim.lr_scheduler.StepLR\n_partial_: true\nstep_size: 1\ngamma: 0.5\n"
@@ -92,6 +93,7 @@ def test_what_an_option_brings_and_the_class_does_not_take_is_left_out() -> None
     assert set(config.optimizer) == {"_target_", "_partial_", "lr", "weight_decay", "fused"}
 
 
+@pytest.mark.slow
 def test_a_sweep_over_classes_by_name(experiments: Experiments) -> None:
     code, output, errors = experiments("check", "-m", *SMALL, "optimizer=adam,NAdam,Lion", "trainer.min_epochs=1,2")
     assert code == 0, errors

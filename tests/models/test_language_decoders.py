@@ -26,6 +26,7 @@ def tokens() -> Sequences:
     return Sequences(torch.randint(4, 99, (3, 9)), torch.tensor([9, 5, 7]))
 
 
+@pytest.mark.slow
 def test_parameters_are_the_published() -> None:
     """Of GPT-2 and T5-small the head shares the table of tokens."""
     for name, vocabulary, asked in (("gpt2", 50_257, {"every_step": True}), ("t5_small", 32_128, None)):

@@ -47,6 +47,7 @@ def test_listed_parameters_are_true(name: str) -> None:
     assert sum(one.numel() for one in model.parameters()) == about["parameters"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.slow if one in LARGE else ()) for one in NAMES])
 def test_a_step_reaches_every_parameter(name: str) -> None:
     words = ["model.width=4"] if name == "unet" else []

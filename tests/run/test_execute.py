@@ -212,6 +212,7 @@ def test_predict_refuses_what_is_no_image(finished: Path, experiments, tmp_path:
         assert len(errors.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_train_and_load_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from experiments import load, train
 
@@ -295,6 +296,7 @@ def test_every_optimizer_with_every_scheduler(
     assert done["status"] == "finished"
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from experiments import train
 

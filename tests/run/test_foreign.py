@@ -244,6 +244,7 @@ def test_with_data_of_ours_and_without_a_test(lit: Experiments, tmp_path: Path) 
     assert lit("evaluate", "run")[0] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
@@ -420,6 +421,7 @@ class Gan(L.LightningModule):
 """
 
 
+@pytest.mark.slow
 def test_manual_optimization_and_pictures_of_its_own(lit: Experiments, tmp_path: Path) -> None:
     (tmp_path / "gan_of_mine.py").write_text(MODULE + GAN)
     (tmp_path / "conf" / "task" / "gan.yaml").write_text("_target_: gan_of_mine.Gan")
@@ -462,6 +464,7 @@ def test_a_checkpoint_callback_of_lightning_in_place_of_ours(lit: Experiments, t
     assert lit("evaluate", "run")[0] == 0
 
 
+@pytest.mark.slow
 def test_steps_alone_end_a_run(lit: Experiments, tmp_path: Path) -> None:
     words = ("data=digits", "model=logistic_regression", "data.limit=200", "scheduler=cosine", "trainer.max_epochs=-1")
     code, _, errors = lit("train", *words, "trainer.max_steps=5", "hydra.run.dir=run")

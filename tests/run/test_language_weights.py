@@ -50,6 +50,7 @@ def copied(folder: Path, to: Path, without: str = "") -> Path:
     return to
 
 
+@pytest.mark.slow
 def test_a_folder_brings_network_and_tokenizer(experiments, tmp_path: Path, folder: Path, caplog) -> None:
     code, _, errors = experiments("train", *QUICK, "model=transformers", f"weights={folder}", "freezing=last_stage")
     assert code == 0, errors

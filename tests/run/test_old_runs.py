@@ -38,6 +38,7 @@ def test_an_old_run_predicts_and_goes_on(old: Path, experiments: Experiments) ->
     assert len((old / "digits" / "metrics.csv").read_text().splitlines()) == 4
 
 
+@pytest.mark.slow
 def test_old_and_new_runs_share_a_cell(old: Path, experiments: Experiments) -> None:
     words = ["data=digits", "model=logistic_regression", "trainer.max_epochs=2", "scheduler=cosine", "seed=1"]
     assert experiments("train", *words, "callbacks=none", "logger=csv", "hydra.run.dir=new")[0] == 0

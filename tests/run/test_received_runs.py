@@ -105,6 +105,7 @@ def test_what_reads_a_run_builds_no_trainer_of_it(experiments, tmp_path: Path, m
     refused(experiments, ["export", "run", "--format", "transformers"], tmp_path)
 
 
+@pytest.mark.slow
 def test_merge_keys_and_tags_bring_no_class(experiments, received: Path, tmp_path: Path) -> None:
     text = (received / "config.yaml").read_text()
     command = f"touch {tmp_path}/executed"

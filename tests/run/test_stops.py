@@ -119,6 +119,7 @@ def test_a_flipped_bit_is_noticed(experiments, run: Path) -> None:
     assert code == 2 and "best.ckpt" in errors and errors.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_changed_tokenizer_is_noticed(experiments, tmp_path: Path) -> None:
     words = ["data=generated_reviews", "data.count=60", "model.hidden=4", "trainer=cpu", "trainer.max_epochs=1"]
     code, _, errors = experiments("train", *words, "callbacks.figures=null", "logger=none", "hydra.run.dir=run")
@@ -209,6 +210,7 @@ def test_what_a_killed_writer_left_is_removed(experiments, run: Path) -> None:
     assert not left.exists()
 
 
+@pytest.mark.slow
 def test_secrets_stay_in_the_environment(experiments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_SECRET", "hunter2")
     code, _, errors = experiments(

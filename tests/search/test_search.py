@@ -132,6 +132,7 @@ def test_a_search_taken_up_proposes_what_it_would_have(sampler: str, tmp_path: P
     assert len({str(values) for values in whole}) == 8
 
 
+@pytest.mark.slow
 def test_another_search_in_the_folder_is_refused(tmp_path: Path) -> None:
     from experiments.search.study import open_study
     from experiments.sweep.objective import Objective

@@ -26,6 +26,7 @@ def test_a_thread_at_work_is_waited_for(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (3, "written\n")
 
 
+@pytest.mark.slow
 def test_a_profiler_has_its_say(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "cProfile", "-o", "profile", "-m", "experiments", "list", "precisions"]
     assert subprocess.run(words, cwd=tmp_path, capture_output=True, timeout=180).returncode == 0

@@ -334,6 +334,7 @@ def test_fp16_with_a_scaler(tmp_path: Any) -> None:
     assert all(_same(stock[what], ours[what]) for what in stock)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"save_on_train_epoch_end": True}, {"every_n_train_steps": 7}])
 def test_resume(tmp_path: Any, options: dict) -> None:
     """From the end of an epoch and from its middle: both loops write the same checkpoints and go on alike."""

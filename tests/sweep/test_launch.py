@@ -61,6 +61,7 @@ def test_the_sweep_folder_has_the_columns_of_hparams(sweeps: Sweeps) -> None:
     assert not any(metric.name.tag.startswith("val/") for metric in data.metric_infos)
 
 
+@pytest.mark.slow
 def test_a_job_is_the_run_that_its_words_give_alone(
     first: tuple[Sweeps, str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

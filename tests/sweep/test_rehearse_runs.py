@@ -34,6 +34,7 @@ def test_a_sweep_is_refused_with_the_sentence_of_its_run(experiments, words: tup
     assert code == 2 and sentence in errors, errors
 
 
+@pytest.mark.slow
 def test_runs_of_one_kind_are_built_once_and_not_all_where_there_are_many(
     experiments, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,7 @@ def test_a_lost_list_is_said(experiments: Any, tmp_path: Path, content: str | No
     assert errors.count("warning") == 1 and "repeat the sweep's command with hydra.sweep.dir=sweep" in errors, errors
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
 @pytest.mark.parametrize("kind", ["pipe", "link", "folder", "endless"])
 def test_a_lock_that_is_no_file(experiments: Any, tmp_path: Path, kind: str) -> None:

@@ -64,6 +64,7 @@ def test_other_networks_read_windows_of_any_length(tmp_path: Path, table: Path, 
         assert metrics["test/pca_mse"] < metrics["test/mse"] < 0.9
 
 
+@pytest.mark.slow
 def test_prediction_gives_the_window_back_in_its_units(
     dense: Any, experiments: Any, table: Path, tmp_path: Path
 ) -> None:

@@ -84,6 +84,7 @@ def test_metrics_peers_and_pictures(runs: dict[str, Path], task: str) -> None:
     assert vectors == labels > 0 and "pictures.png" in config
 
 
+@pytest.mark.slow
 def test_figures_of_a_run_are_what_they_say(runs: dict[str, Path]) -> None:
     metrics = {task: record(folder)["metrics"] for task, folder in runs.items()}
     variational = metrics["variational"]
@@ -249,6 +250,7 @@ def test_every_model_that_makes_pictures_reconstructs() -> None:
     assert made >= {"autoencoder", "conv_autoencoder", "vae", "conv_vae", "vq_autoencoder"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["model=vq_autoencoder", "task=compression"], ["model=conv_vae", "task=reconstruction"],
                                    ["model=autoencoder", "task=reconstruction", "model.code=sigmoid", "task.sparse.kind=kl",
                                     "task.loss=bce", "precision=bf16-mixed"]])  # fmt: skip

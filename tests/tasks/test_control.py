@@ -91,6 +91,7 @@ def test_a_policy_with_memory_and_continuous_actions(experiments) -> None:
     assert "test/success" not in record(Path("whole"))["metrics"]  # nobody says when a pendulum is one
 
 
+@pytest.mark.slow
 def test_predict_says_the_action(finished: Path, experiments) -> None:
     code, output, errors = experiments("predict", str(finished), "-0.1,0,0.02,0", "--format", "json")
     assert code == 0, errors
@@ -179,6 +180,7 @@ def test_check_and_train_refuse_alike(experiments, words: list[str], sentence: s
     assert not list(Path().iterdir())
 
 
+@pytest.mark.slow
 def test_other_weights_are_refused(finished: Path, experiments) -> None:
     code, _, errors = experiments("evaluate", str(finished), "data.env=Pendulum-v1")
     assert code == 2 and "features 3" in errors and "features 4" in errors

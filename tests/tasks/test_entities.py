@@ -61,6 +61,7 @@ def test_a_run_finds_entities(experiments, tmp_path: Path) -> None:
     assert [one["word"] for one in second["labels"]] == ["रवि", "पुणे", "में", "रहते", "हैं", "।"]
 
 
+@pytest.mark.slow
 def test_a_transformer_labels_words(experiments, tmp_path: Path) -> None:
     words = ["data=generated_entities", "data.count=60", "trainer=quick", "logger=none", "hydra.run.dir=run"]
     code, _, errors = experiments("train", *words, "model.size=16", "model.inner=16", "freezing=last_stage")

@@ -79,6 +79,7 @@ def test_what_has_nothing_to_learn_is_tested(naive: tuple[Path, dict[str, Any]])
     assert (folder / "checkpoints" / "best.ckpt").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", ["linear", "naive"])
 def test_evaluation_repeats_the_test(run: str, request: Any, experiments: Any) -> None:
     folder, record = request.getfixturevalue(run)

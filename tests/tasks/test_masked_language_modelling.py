@@ -115,6 +115,7 @@ def test_from_command_to_filled_masks(experiments) -> None:
     assert float(output.split("test/perplexity")[1]) == pytest.approx(record["metrics"]["test/perplexity"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_labelled_texts_and_their_words(experiments) -> None:
     words = ["data=generated_reviews", "data.count=200", "task=masked_language_modelling", "task.whole_words=true"]
     words += ["model=bert_mini", "model.size=16", "model.layers=1", "model.inner=16", "trainer=quick", "callbacks=none"]

@@ -51,6 +51,7 @@ def test_record_and_pictures(run: Path) -> None:
     assert {path.stem for path in (run / "figures").iterdir()} == PICTURES
 
 
+@pytest.mark.slow
 def test_evaluate_gives_the_same(run: Path) -> None:
     from experiments.run.loaded import evaluate
 

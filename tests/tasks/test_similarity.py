@@ -55,6 +55,7 @@ def table(path: Path) -> list[str]:
     return ["data=text_table", f"data.path={path}", "data.text=first", "data.second=second", "data.label=score"]
 
 
+@pytest.mark.slow
 def test_regression_of_pairs(experiments, tmp_path: Path, pairs: Path) -> None:
     code, _, errors = experiments("train", *QUICK, *table(pairs), "data.numbers=true", "task=regression", *TINY)
     assert code == 0, errors
@@ -66,6 +67,7 @@ def test_regression_of_pairs(experiments, tmp_path: Path, pairs: Path) -> None:
     assert code == 2 and "|||" in errors
 
 
+@pytest.mark.slow
 def test_classification_of_pairs(experiments, tmp_path: Path, pairs: Path) -> None:
     code, _, errors = experiments("train", *QUICK, *table(pairs), *TINY)
     assert code == 0, errors

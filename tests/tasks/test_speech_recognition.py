@@ -66,6 +66,7 @@ def test_strings_are_transcribed_recorded_and_drawn(strings: tuple[Path, dict[st
     assert b"transcripts/text_summary" in b"".join(path.read_bytes() for path in folder.glob("events.out.*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", ["strings", "clips"])
 def test_evaluation_repeats_the_test(run: str, request: Any, experiments: Any) -> None:
     folder, record = request.getfixturevalue(run)
@@ -192,6 +193,7 @@ def brute(chances: np.ndarray) -> list[int]:
     return list(max(total, key=lambda key: total[key]))
 
 
+@pytest.mark.slow
 def test_a_wide_beam_finds_the_most_probable_sequence() -> None:
     """Against all 4^5 alignments; recordings of one batch do not disturb one another."""
     scores = torch.randn(40, 5, 4, generator=torch.Generator().manual_seed(0)) * 1.5

@@ -31,6 +31,7 @@ def test_a_run_keeps_its_tokenizer_and_its_record(finished: Path) -> None:
     assert not (finished / "figures" / "training_batch.png").exists()
 
 
+@pytest.mark.slow
 def test_evaluate_and_predict_after_a_move(finished: Path, experiments, tmp_path: Path) -> None:
     moved = shutil.copytree(finished, tmp_path / "elsewhere")
     code, output, _ = experiments("evaluate", str(moved))

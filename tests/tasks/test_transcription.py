@@ -208,6 +208,7 @@ def test_fine_tuning_records_errors_and_needs_the_folder_no_more(run: Path, expe
     assert f"{record['metrics']['test/wer']:.4f}" in output
 
 
+@pytest.mark.slow
 def test_weights_are_evaluated_without_a_run(published: Path, corpus: Path, experiments: Any, caplog: Any) -> None:
     """The task follows from the model, as the data's usual one does where none is named."""
     code, output, problems = experiments(
@@ -223,6 +224,7 @@ def test_weights_are_evaluated_without_a_run(published: Path, corpus: Path, expe
     assert code == 2 and "data.test=1.0 leaves nothing to train on" in problems
 
 
+@pytest.mark.slow
 def test_long_recordings_are_heard_in_windows(run: Path, experiments: Any, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "long.wav", np.random.default_rng(1).normal(0, 0.1, 16000 * 5), 16000)
     soundfile.write(tmp_path / "short.wav", np.random.default_rng(1).normal(0, 0.1, 16000), 16000)
@@ -258,6 +260,7 @@ def test_published_weights_predict_without_a_run(published: Path, experiments: A
     assert json.loads(output)[0]["seconds"] == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "mixed"), [("32-true", False), ("bf16-mixed", True)])
 def test_predictions_are_made_in_the_precision_that_is_named(
     published: Path, experiments: Any, tmp_path: Path, monkeypatch: Any, precision: str, mixed: bool

@@ -75,6 +75,7 @@ def test_evaluate_predict_and_show_after_a_move(finished: Path, experiments, tmp
     assert "a bird finds the stone." in (moved / "show" / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_scheduled_sampling_puts_in_the_model_s_own_words(finished: Path) -> None:
     run = load(finished)
     pairs, _ = run.data.sample("train", 16)

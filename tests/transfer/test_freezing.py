@@ -73,6 +73,7 @@ def test_what_is_frozen_stays_bit_for_bit_and_the_rest_learns(
         assert changed(before, after, stage) == (names if stage in learning else set()), stage
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("norm", "moved"),
     [

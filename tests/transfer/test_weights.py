@@ -79,6 +79,7 @@ def test_another_number_of_classes_leaves_the_head_alone(tmp_path: Path) -> None
         load_weights(CifarResNet(depth=8), str(path), "resnet8", with_head=True)
 
 
+@pytest.mark.slow
 def test_grey_images_get_the_sum_over_colours(tmp_path: Path) -> None:
     colour, grey = ResNet(num_classes=3).eval(), ResNet(in_channels=1, num_classes=3).eval()
     load_weights(grey, str(written(tmp_path, colour.state_dict(), "plain")), "resnet18")

@@ -60,6 +60,7 @@ def test_numbers_are_exact_or_marked(value: float, text: str) -> None:
     assert number(value) == text
 
 
+@pytest.mark.slow
 def test_bias_and_long_numbers_are_on_picture_and_page(experiments: Experiments) -> None:
     words = ["--image", "123456 2 3; 1 1 1; 0.00001 1 1", "--filter", "1000 0.333333333; 1 1", "--bias", "-0.5"]
     code, _, errors = experiments("show", "convolution", *words, "--to", "here")

@@ -63,6 +63,7 @@ def test_every_panel_leaves_a_picture(shown: tuple[Path, str]) -> None:
     assert not list(folder.rglob(".*")), "temporary files"
 
 
+@pytest.mark.slow
 def test_the_page_is_whole_and_alone(shown: tuple[Path, str]) -> None:
     folder, _ = shown
     text = (folder / "index.html").read_text()

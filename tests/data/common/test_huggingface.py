@@ -31,6 +31,7 @@ def pictures(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_class_folders_and_what_the_library_wrote(experiments: Experiments, tmp_path: Path) -> None:
     folder = pictures(tmp_path / "pictures")
     words = ("data=huggingface", "model=mlp", *SMALL, f"data.path={folder}")
@@ -42,6 +43,7 @@ def test_class_folders_and_what_the_library_wrote(experiments: Experiments, tmp_
     assert code == 0, errors
 
 
+@pytest.mark.slow
 def test_texts_in_parquet(experiments: Experiments, tmp_path: Path) -> None:
     texts = [f"{word} film number {number}" for number in range(20) for word in ("good", "bad")]
     table = datasets.Dataset.from_dict({"text": texts, "label": [0, 1] * 20})

@@ -81,6 +81,7 @@ def test_a_list_and_a_mapping_are_several() -> None:
     assert len(listed([v2.Grayscale(), v2.Pad(1)], "data.transform")) == 2 == len(listed({"a": len, "b": len}, "x"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

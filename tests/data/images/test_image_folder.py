@@ -210,6 +210,7 @@ def test_cifar10_subset(real: Callable[[str], Path]) -> None:
     assert data.spec.num_classes == 10
 
 
+@pytest.mark.slow
 def test_hymenoptera(real: Callable[[str], Path], caplog: pytest.LogCaptureFixture) -> None:
     """The placeholder among the ants is a GIF, and so left out; the usual count is 244 + 153."""
     data = ready(real("hymenoptera_data"), size=64, test="val")

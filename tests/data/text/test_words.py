@@ -142,6 +142,7 @@ def test_generated_entities_are_the_same_each_time(tmp_path: Path) -> None:
     assert one.read_sentences() == other.read_sentences()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "counts"),
     [("wnut17", (3394, 1009, 1287)), ("ud_english_ewt", (12544, 2001, 2077)), ("hiner", None)],

@@ -68,6 +68,7 @@ def boundary_by_hand(guess: np.ndarray, true: np.ndarray, radius: int) -> float:
     return float(np.mean(scores))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 3, 7])
 def test_metrics_are_of_the_dataset(size: int) -> None:
     guess, true = data()
