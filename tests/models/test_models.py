@@ -43,7 +43,7 @@ MODELS = sorted(
     for name, file in option_files("model").items()
     if not content(file).get("makes") and "image" in reads(name).get("kind", "image")
 )
-# With another size, other keys, or in the slow tests because of their size: the smaller of each family are quick.
+# With another size, other keys, or in the slow tests because of their size: the smaller of each family, as published, are quick.
 SIZES = {"inception_v3": 299, "alexnet": 63, "alexnet_2012": 63}
 SLOW = {
     *("resnet34", "resnet50", "resnet101", "resnet152", "resnet44", "resnet56", "resnet110"),
@@ -143,7 +143,7 @@ def usual_size(name: str) -> int:
     ("name", "words", "size"),
     [
         *(pytest.param(name, [], None, marks=pytest.mark.slow if name in SLOW else ()) for name in MODELS),
-        *VARIANTS,
+        *(pytest.param(*variant, marks=pytest.mark.slow) for variant in VARIANTS),
         ("torchvision", ["model.name=resnet18"], 32),
         ("timm", ["model.name=resnet10t"], 32),
     ],

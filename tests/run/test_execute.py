@@ -284,6 +284,7 @@ def test_every_precision_of_a_cpu_runs_and_is_recorded(
     assert done["environment"]["precision"] == precision
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
 @pytest.mark.parametrize("scheduler", ["constant", "step", "cosine", "one_cycle", "plateau"])
 def test_every_optimizer_with_every_scheduler(

@@ -411,6 +411,7 @@ PUBLISHED = {  # weights that a sweep starts from
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", options("sweep"))
 def test_named_sweeps_compose(experiments: Any, name: str) -> None:
     needs, count, of_one_seed = SWEEPS[name]
