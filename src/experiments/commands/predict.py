@@ -64,7 +64,7 @@ def main(words: list[str]) -> int:
         "--template", metavar="TEXT", help="the sentence of such a label (default: This text is about {}.)"
     )
     # -0.1,0 is an observation and no switch.
-    options = parser.parse_intermixed_args([f" {word}" if re.match(r"-[\d.]+,", word) else word for word in words])
+    options = parser.parse_args([f" {word}" if re.match(r"-[\d.]+,", word) else word for word in words])
     if options.top is not None and options.top < 1:
         raise UserError(f"--top {options.top} must be 1 or more: try --top 3")
     if options.template is not None and not options.labels:

@@ -148,8 +148,8 @@ READERS: dict[str, Callable[[Sequence[str]], list[Any]]] = {
     "control": observations,
     "demonstrations": observations,
 }
-# The head of the column of inputs, where it is not the kind.
 OF_FILES = tuple(kind for kind, reader in READERS.items() if reader in (image_files, audio_files))
+# The head of the column of inputs, where it is not the kind.
 HEADS = {
     "masks": "image",
     "control": "observation",

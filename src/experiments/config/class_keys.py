@@ -83,7 +83,7 @@ def network_problems(config: Any) -> list[str]:
                 f"model._target_={target} knows neither the channels nor the classes of the data: choose model={library}{named}, which "
                 "is made with them"
             ]
-    if target and not target.startswith("experiments.") and defines(target, "forward", ("Module",)) is False:
+    if target and is_bare("model", target) and defines(target, "forward", ("Module",)) is False:
         return [
             f"model._target_={target} has no forward, so it answers nothing: add forward(self, inputs) to the class"
         ]

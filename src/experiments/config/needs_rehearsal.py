@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.config.foreign_modules import is_bare
 from experiments.config.preprocessing import given_keys
 from experiments.config.trainer_keys import LISTED
 from experiments.config.value_rules import RULES
@@ -48,11 +49,11 @@ def only_building_tells(config: Any) -> bool:
     """
     if config.data.get("download") or not str(config.data.get("_target_")).startswith("experiments."):
         return False
-    root = config.data.get("root")
-    if not str((config.get("model") or {}).get("_target_", "experiments.")).startswith("experiments."):
+    if is_bare("model", str((config.get("model") or {}).get("_target_", "experiments."))):
         return True  # what it is made with, and what it gives for the examples
     if "gradient_reach" in (config.get("callbacks") or {}):
         return True  # only of recurrent layers
+    root = config.data.get("root")
     if config.weights is not None or (root and not Path(str(root)).expanduser().is_dir()):
         return True
     if any(config.run.choices.get(group) in names for group, names in _OPEN_OPTIONS.items()):

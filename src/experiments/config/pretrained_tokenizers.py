@@ -44,9 +44,9 @@ def share_tokenizer(config: Any, folder: Path | None) -> None:
         tokenizers["shared"] = True
     if folder is not None:
         take_tokenizer(config, tokenizers["source"], folder, "data.tokenizers.source")
-        settings = config["model"].get("settings") or {}
+        settings = (config["model"].get("settings") or {}, _of_writing(folder))
         for key, theirs in _ENDS.items():
-            for where in (settings, _of_writing(folder)):
+            for where in settings:
                 if tokenizers.get(key) is None and where.get(theirs) is not None:
                     tokenizers[key] = where[theirs]
 
@@ -145,9 +145,8 @@ def take_tokenizer(config: Any, tokenizer: Any, folder: Path, name: str = "data.
             )
         tokenizer["source"] = str(folder.absolute())
     tokens = (config["model"].get("settings") or {}).get("vocab_size")
-    count = _count(Path(tokenizer["source"]))
     # Tables often have some rows more than there are tokens, but never as many again.
-    if tokens is not None and count and not tokens / 2 <= count <= tokens:
+    if tokens is not None and (count := _count(Path(tokenizer["source"]))) and not tokens / 2 <= count <= tokens:
         raise UserError(
             f"weights={folder} knows {tokens} tokens and the tokenizer in {tokenizer['source']} has {count}: they do not "
             "belong together; take the tokenizer that the weights were trained with"

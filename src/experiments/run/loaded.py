@@ -114,11 +114,7 @@ class _Remembered:
         return self._record.get(name)
 
 
-def load(
-    run_folder: str | Path,
-    command: str | None = None,
-    judged: Mapping[str, Any] | None = None,
-) -> Loaded:
+def load(run_folder: str | Path, command: str | None = None, judged: Mapping[str, Any] | None = None) -> Loaded:
     """Rebuilds a run from its folder; of one that was not made here, only what `require_trust` lets pass.
 
     Args:

@@ -78,7 +78,7 @@ class Runs:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """What stands where an outline should, and is none.
+    """Stands where an outline should, and is none.
 
     Attributes:
         why: half a sentence.

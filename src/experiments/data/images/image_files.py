@@ -224,10 +224,10 @@ def _plain(image: Picture, mode: str, bits: int, path: Path | None = None) -> Pi
     from PIL import Image, ImageOps
 
     if bits < 16 and path is not None and _is_deep(image):
-        turned = image.getexif().get(0x0112, 1)
+        turned = image.getexif().get(EXIF, 1)
         values = _of_bits(_deep_colours(path), bits)
         image = Image.fromarray(values)
-        image.getexif()[0x0112] = turned
+        image.getexif()[EXIF] = turned
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # keep the high bits, where converting would cut off at 255
         image = Image.fromarray(_of_bits(np.asarray(image).astype(np.int64), bits))

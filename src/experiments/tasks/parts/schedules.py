@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from experiments.tasks.base import Task
 
 
-_OF_LENGTH = ("total_steps", "_schedule_phases")  # as OneCycleLR, which refuses further steps, names it in its state
+# As OneCycleLR, which refuses further steps, names it in its state; nothing public gives it another length.
+_OF_LENGTH = ("total_steps", "_schedule_phases")
 
 
 class Horizon(NamedTuple):
