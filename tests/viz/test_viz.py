@@ -22,7 +22,7 @@ from experiments.viz.images import grid, to_pixels, wrong
 from experiments.viz.maps import MapRow, feature_maps, stage_maps
 from experiments.viz.network_panels import Item, Stage
 from experiments.viz.network_picture import network_picture
-from experiments.viz.raster import TextArtist
+from experiments.viz.raster import TextArtist, text_width
 from experiments.viz.saliency import Unit, evidence, overlay, units
 
 
@@ -68,6 +68,15 @@ def test_confusion(classes: int) -> None:
     counts = torch.randint(0, 9, (classes, classes)) + torch.eye(classes, dtype=torch.long) * 90
     counts[0] = 0  # a class without examples
     check(confusion(counts, [f"a long class name {i}" for i in range(classes)]))
+
+
+@pytest.mark.parametrize(("classes", "names"), [(3, "a"), (10, "7"), (12, "a long class name")])
+def test_counts_in_the_list_stand_beside_the_matrix(classes: int, names: str) -> None:
+    drawn = confusion(np.arange(classes**2).reshape(classes, classes), [names] * classes)
+    texts = [text for artist in drawn.findobj(TextArtist) for text in artist.items]  # type: ignore[attr-defined]
+    begins = next(text.x for text in texts if text.text.startswith("most often"))
+    amounts = [text.x - text_width(text.text, text.size) for text in texts if " · " in text.text]
+    assert amounts and min(amounts) > begins - 0.1
 
 
 def test_confusion_of_nothing() -> None:

@@ -40,8 +40,8 @@ def confusion(counts: object, classes: Sequence[str], *, title: str = "Confusion
     upright = k > 6 and max(map(len, names)) > 3  # names that stand side by side would touch
     bottom = 0.75 + (0.085 * max(map(len, names)) if upright and k <= NUMBERS_UP_TO else 0.15)
     listed = _worst(table, shares, classes, min(worst, int(side / 0.4))) if k > 2 else []
-    room = max([0.85, *(text_width(amount, SMALL) for amount, _ in listed)])  # of the counts
-    beside = 0.65 + room + 0.092 * max([len(pair) for _, pair in listed], default=0) if listed else 0.35
+    counts_wide = max([0.85, *(text_width(amount, SMALL) for amount, _ in listed)])  # of the counts
+    beside = 0.65 + counts_wide + 0.092 * max([len(pair) for _, pair in listed], default=0) if listed else 0.35
     width = left + side + max(beside, 3.0 if listed else 0)
     fig = figure(width, side + bottom + 0.75, title, f"{overall:.1%} of {int(table.sum()):,} correct")
 
@@ -71,7 +71,7 @@ def confusion(counts: object, classes: Sequence[str], *, title: str = "Confusion
         fig, max(0.15, left - room - 0.3), top + side / 2, "true", size=TEXT, colour=GREY, align="center", upright=True
     )
     if listed:
-        _list(fig, listed, left + side + 0.35, top, room)
+        _list(fig, listed, left + side + 0.35, top, counts_wide)
     return fig
 
 
