@@ -60,6 +60,12 @@ def as_published(samples: torch.Tensor) -> torch.Tensor:
         ("Wav2Vec2", {}),
         ("Wav2Vec2", {"feat_extract_norm": "layer", "do_stable_layer_norm": True}),
         ("Hubert", {"feat_extract_norm": "layer"}),
+        ("Hubert", {"feat_proj_layer_norm": False}),
+        ("Hubert", {"conv_pos_batch_norm": True}),
+        ("WavLM", {}),
+        ("WavLM", {"feat_extract_norm": "layer", "do_stable_layer_norm": True}),
+        ("UniSpeech", {}),
+        ("UniSpeechSat", {}),
     ],
 )
 def test_scores_are_the_library_s(tmp_path: Path, kind: str, changes: dict[str, Any]) -> None:

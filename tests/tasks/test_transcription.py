@@ -312,7 +312,7 @@ def test_characters_are_tokens_where_none_are_published(experiments: Any, tmp_pa
             ["data.rate=8000"],
             "model=whisper_tiny reads 16000 samples a second and data=ljspeech gives 8000: set data.rate=16000",
         ),
-        (["model=wav2vec2_base"], "is of a whisper and not of wav2vec2 or hubert"),
+        (["model=wav2vec2_base"], "is of a whisper and not of wav2vec2 or hubert or wavlm or unispeech"),
         (["task.silence=-1"], "task.silence=-1 must be 0 or more"),
         (["model.window=1", "task.windows=false"], "the network looks at 1 s: cut it"),
     ],

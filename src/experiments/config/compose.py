@@ -41,6 +41,7 @@ from experiments.config.refusals import (
     refuse_names,
 )
 from experiments.config.shorthand import LATE, mended, spelled_out
+from experiments.config.sound_networks import take_sizes, with_sound_network
 from experiments.config.unread_keys import refuse_unread
 from experiments.config.usual_commands import as_option
 from experiments.config.usual_words import not_a_key, options_with, unknown_option, usual_key
@@ -80,6 +81,7 @@ def compose(
     places = [*(f"file://{folder}" for folder in folders), *(place for place in asked if "://" in place)]
     search = [f"hydra.searchpath=[{','.join(quoted(place) for place in places)}]"] if places else []
     overrides = with_choices_of_files(spelled_out(overrides), folders)
+    overrides = with_sound_network(overrides, folders)
     words, config = composed_by_hydra(with_fitting_task(overrides, folders), search, folders)
     if whole:
         refuse_sweep(config.hydra, words, recorded)
@@ -183,6 +185,7 @@ def finish(config: Any) -> None:
     settle_augmentation(config)
     take_over_published(config)
     place_weights(config)
+    take_sizes(config)
     take_over_texts(config)
     take_over_labels(config)
 

@@ -93,7 +93,7 @@ _SENTENCES = {  # what one name does not answer
     ("model", "inception"): "did you mean googlenet, which is version 1, or inception_v2 or inception_v3 or inception_v4?",
     ("model", "mt5"): "write model=t5_tiny model.name=mt5",
     ("model", "mbart"): "write model=bart_tiny model.name=mbart",
-    ("model", "hubert"): "write model=wav2vec2_base weights=FOLDER, which loads HuBERT's too",
+    **{("model", name): f"write model=wav2vec2_base model.name={name}" for name in ("hubert", "wavlm", "unispeech")},
     ("model", "transformer"): "text_transformer classifies text, transformer_seq2seq translates, and transformers reads "
     "any model of that library",
     **{

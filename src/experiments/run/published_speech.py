@@ -9,6 +9,7 @@ from typing import Any
 from experiments.config.check import require
 from experiments.config.compose import compose
 from experiments.config.options import content, option_files
+from experiments.config.sound_networks import with_sound_network
 from experiments.errors import UserError
 from experiments.run.build import build_task, prepare_process
 from experiments.spec import AudioSpec
@@ -18,7 +19,8 @@ from experiments.system.hub import hub_name, published_folder
 
 def is_speech(overrides: Sequence[str], config_dirs: Sequence[str] = ()) -> bool:
     """Tell whether the model that some overrides name reads speech."""
-    name = next((word.partition("=")[2] for word in overrides if word.startswith("model=")), None)
+    words = with_sound_network(overrides, config_dirs)
+    name = next((word.partition("=")[2] for word in words if word.startswith("model=")), None)
     file = option_files("model", config_dirs).get(name or "")
     reads = content(file).get("reads") if file else None
     return isinstance(reads, dict) and "speech" in (reads.get("kind") or [])

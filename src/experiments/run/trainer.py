@@ -41,6 +41,9 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", module=rf"lightning\.(?!pytorch\.({'|'.join(_REPORTING)})\b)")
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")  # of a resumed run
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings(
+        "ignore", message="Support for mismatched key_padding_mask"
+    )  # which transformers gives WavLM
 
 
 def _reports(record: logging.LogRecord) -> bool:

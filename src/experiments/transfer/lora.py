@@ -62,7 +62,10 @@ def add_low_rank(model: nn.Module, rank: int, alpha: float, layers: str | None, 
     adapted = [
         (name, layer)
         for name, layer in model.named_modules()
-        if isinstance(layer, LAYERS) and name.split(".")[0] != skip and (layers is None or re.search(layers, name))
+        if isinstance(layer, LAYERS)
+        and name.split(".")[0] != skip
+        and (layers is None or re.search(layers, name))
+        and not parametrize.is_parametrized(layer, "weight")  # such as by its norm, in networks of sound
     ]
     names = []
     for name, layer in adapted:
@@ -82,10 +85,12 @@ def merge(model: nn.Module) -> nn.Module:
 
 def merged(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return a state dict whose low-rank updates have become plain weights; any other comes back as it is."""
-    plain = {name: value for name, value in state.items() if f".{_PLACE}." not in name}
-    for name, weight in state.items():
+    plain: dict[str, Tensor] = {}
+    for name, value in state.items():
         layer, _, rest = name.partition(f".{_PLACE}.")
-        if rest == "original":
+        if f"{layer}.{_PLACE}.0.down" not in state or not rest:
+            plain[name] = value
+        elif rest == "original":
             down, up, scale = (state[f"{layer}.{_PLACE}.0.{inner}"] for inner in ("down", "up", "scale"))
-            plain[f"{layer}.weight"] = updated(weight, down, up, scale)
+            plain[f"{layer}.weight"] = updated(value, down, up, scale)
     return plain

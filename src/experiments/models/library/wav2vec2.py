@@ -1,4 +1,4 @@
-"""Wav2Vec 2.0 by transformers, cut into stages: raw sound at 16 kHz in, scores of symbols or classes out."""
+"""Wav2Vec 2.0, HuBERT and WavLM by transformers, cut into stages: raw sound at 16 kHz in, scores of symbols or classes out."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from experiments.batches import Sequences
 from experiments.models.library.published_config import keep_published, pooled, published_config, sizes, transformers
-from experiments.models.stages import Staged, tensors
+from experiments.models.library.sound_layers import LetterScores, MeanOverTime, Norm, Wav2Vec2Layer, WavLMLayer
+from experiments.models.stages import Staged, one_of, tensors
 
 log = logging.getLogger(__name__)
 
 RATE = 16_000
-KINDS = ("wav2vec2", "hubert")  # what config.json may say that it is
+KINDS = ("wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat")  # what config.json may say that it is
 
 
 class Wav2Vec2(Staged):
@@ -51,6 +52,7 @@ class Wav2Vec2(Staged):
         time_span: steps.
         feature_mask: share of the features hidden while training, in spans of `feature_span`.
         feature_span: features.
+        name: of the family, as transformers lists it; where `source` has a config.json, that says it.
 
     Raises:
         ValueError: when the sound has another rate, transformers is missing, or a value is out of range.
@@ -79,7 +81,9 @@ class Wav2Vec2(Staged):
         time_span: int,
         feature_mask: float,
         feature_span: int,
+        name: str = "wav2vec2",
     ) -> None:
+        one_of("name", name, KINDS)
         if sample_rate != RATE:
             raise ValueError(
                 f"Wav2Vec 2.0 reads {RATE} samples a second and the data gives {sample_rate}: set data.rate={RATE}"
@@ -98,7 +102,8 @@ class Wav2Vec2(Staged):
         library = transformers("wav2vec2")
         config = published_config(source, KINDS)
         if config is None:
-            config = library.Wav2Vec2Config(
+            config = library.AutoConfig.for_model(
+                name,
                 conv_dim=list(filters),
                 conv_kernel=list(kernels),
                 conv_stride=list(strides),
@@ -122,8 +127,12 @@ class Wav2Vec2(Staged):
                 net, None if stable else net.encoder.layer_norm, masks, config
             ),  # (B, steps, hidden)
         }
-        for number, layer in enumerate(net.encoder.layers, 1):
-            stages[f"layer{number}"] = Wav2Vec2Layer(layer, layerdrop)  # (B, steps, hidden)
+        blocks = net.encoder.layers
+        far = hasattr(blocks[0].attention, "compute_bias")
+        for number, layer in enumerate(blocks, 1):  # (B, steps, hidden)
+            stages[f"layer{number}"] = (
+                WavLMLayer(layer, blocks[0], layerdrop) if far else Wav2Vec2Layer(layer, layerdrop)
+            )
         if stable:
             stages["norm"] = Norm(net.encoder.layer_norm)
         if every_step:
@@ -134,7 +143,7 @@ class Wav2Vec2(Staged):
         super().__init__(stages, tensors(net))
         self.blank = every_step  # the head scores symbols, and first the blank
         # In the library the head stands beside the network, whose names then begin with its kind.
-        self.published_names |= {f"{config.model_type}.{name}": ours for name, ours in self.published_names.items()}
+        self.published_names |= {f"{net.base_model_prefix}.{name}": ours for name, ours in self.published_names.items()}
         self.head_names = {"lm_head": "head.scores"} if every_step else {"projector": "head.0", "classifier": "head.1"}
         self.source = source
         # Of pretraining, and of heads of the other kind.
@@ -292,58 +301,3 @@ def _spans(totals: Tensor, places: int, share: float, span: int) -> Tensor:
     begins = (score.argsort(1).argsort(1) < wanted[:, None]).float()
     reached = F.max_pool1d(F.pad(begins, (span - 1, 0))[:, None], span, 1)[:, 0]
     return reached > 0
-
-
-class Wav2Vec2Layer(nn.Module):
-    """One layer of the transformer: (B, steps, hidden) -> the same.
-
-    Args:
-        layer: the library's.
-        drop: share of the steps of training that skip it.
-    """
-
-    def __init__(self, layer: nn.Module, drop: float) -> None:
-        super().__init__()
-        if not 0 <= drop < 1:
-            raise ValueError(f"model.layerdrop={drop} must lie in [0, 1): try model.layerdrop=0.1")
-        self.layer, self.drop = layer, drop
-
-    def forward(self, x: Sequences) -> Sequences:
-        inside = x.mask()
-        whole = not torch.compiler.is_compiling() and bool(inside.all())
-        out = self.layer(x.values, attention_mask=None if whole else inside[:, None, None])
-        out = out[0] if isinstance(out, tuple) else out
-        if self.training and self.drop:  # a layer that is skipped stays in the graph, for processes that work together
-            out = torch.where(torch.rand((), device=out.device) < self.drop, x.values, out)
-        return Sequences(out, x.lengths)
-
-
-class Norm(nn.Module):
-    """Layer norm behind the last layer: (B, steps, hidden) -> the same."""
-
-    def __init__(self, norm: nn.Module) -> None:
-        super().__init__()
-        self.norm = norm
-
-    def forward(self, x: Sequences) -> Sequences:
-        return Sequences(self.norm(x.values), x.lengths)
-
-
-class MeanOverTime(nn.Module):
-    """The mean over a recording's own steps: (B, steps, hidden) -> (B, hidden)."""
-
-    plain = True  # depends on its input alone, so that it may be the last stage that is computed once
-
-    def forward(self, x: Sequences) -> Tensor:
-        return x.values.masked_fill(~x.mask()[..., None], 0.0).sum(1) / x.lengths[:, None]
-
-
-class LetterScores(nn.Module):
-    """Scores of the blank and the symbols at each step: (B, steps, hidden) -> (B, steps, num_classes)."""
-
-    def __init__(self, features: int, num_classes: int, dropout: float) -> None:
-        super().__init__()
-        self.dropout, self.scores = nn.Dropout(dropout), nn.Linear(features, num_classes)
-
-    def forward(self, x: Sequences) -> Sequences:
-        return Sequences(self.scores(self.dropout(x.values)), x.lengths)

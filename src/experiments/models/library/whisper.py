@@ -21,7 +21,7 @@ from experiments.models.library.published_config import (
     sizes,
     transformers,
 )
-from experiments.models.library.wav2vec2 import MeanOverTime
+from experiments.models.library.sound_layers import MeanOverTime
 from experiments.models.library.whisper_decoder import DecoderLayer, Positions, WhisperWords
 from experiments.models.library.whisper_tokens import PublishedTokens, SymbolTokens
 from experiments.models.stages import Staged, tensors
