@@ -51,6 +51,7 @@ def train(*overrides: str, config_dir: str | None = None, **choices: Any) -> dic
     from experiments.run.folder import opened, relocate
 
     given, words = _without_objects(choices)
+    words += _loaders_of_its_own(choices.get("model"), [*overrides, *words])
     config = compose([*overrides, *words], [config_dir] if config_dir else [])
     for group, name in given.items():
         config.run.choices[group] = name
@@ -206,6 +207,17 @@ def _without_objects(choices: Mapping[str, Any]) -> tuple[dict[str, str], list[s
         else:
             words += _words({key: value})
     return named, words
+
+
+def _loaders_of_its_own(model: Any, words: Sequence[str]) -> list[str]:
+    """Return the word for no data, where a LightningModule that is given has a `train_dataloader` and no word chooses data."""
+    if model is None or isinstance(model, str) or any(word.startswith("data=") for word in words):
+        return []
+    from lightning.pytorch import LightningModule
+
+    kind = model if isinstance(model, type) else type(model)
+    has = issubclass(kind, LightningModule) and kind.train_dataloader is not LightningModule.train_dataloader
+    return ["data=none"] if has else []
 
 
 def _words(choices: Mapping[str, Any], swept: bool = False) -> list[str]:

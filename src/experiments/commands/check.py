@@ -15,6 +15,7 @@ def main(words: list[str]) -> int:
     """
     from experiments.config.check import require
     from experiments.config.compose import compose
+    from experiments.config.foreign_modules import choices_by_name
     from experiments.config.needs_rehearsal import only_building_tells
 
     overrides, folders, switches = split_words(words)
@@ -29,8 +30,8 @@ def main(words: list[str]) -> int:
         waiting_for("building data and model, up to the first batch")
         rehearse(config)
     done_waiting()
-    chosen = config.run.choices
-    groups = [group for group in ("model", "data", "task", "freezing", "precision", "trainer") if chosen[group]]
+    chosen = choices_by_name(config)
+    groups = [group for group in ("model", "data", "task", "freezing", "precision", "trainer") if chosen.get(group)]
     print("  ".join(f"{group}={chosen[group]}" for group in groups))
     print("This config can run.")
     return 0

@@ -23,9 +23,9 @@ from experiments.config.augmentation import settle_augmentation
 from experiments.config.broken_options import broken_files_named, faulty_file, not_a_file
 from experiments.config.chosen_in_files import with_choices_of_files
 from experiments.config.class_keys import leave_out_untaken
-from experiments.config.fitting_task import with_fitting_task
 from experiments.config.foreign_modules import choices_by_name
 from experiments.config.hydra_keys import refuse_sweep, refuse_unused, refuse_words, searchpath_is_there
+from experiments.config.implied_choices import with_implied_choices
 from experiments.config.interpolations import refusal, resolve
 from experiments.config.labels_never_seen import take_over_labels
 from experiments.config.options import GROUPS, conf_dir, content, option_files, options
@@ -41,7 +41,7 @@ from experiments.config.refusals import (
     refuse_names,
 )
 from experiments.config.shorthand import LATE, mended, spelled_out
-from experiments.config.sound_networks import take_sizes, with_sound_network
+from experiments.config.sound_networks import take_sizes
 from experiments.config.unread_keys import refuse_unread
 from experiments.config.usual_commands import as_option
 from experiments.config.usual_words import not_a_key, options_with, unknown_option, usual_key
@@ -81,8 +81,7 @@ def compose(
     places = [*(f"file://{folder}" for folder in folders), *(place for place in asked if "://" in place)]
     search = [f"hydra.searchpath=[{','.join(quoted(place) for place in places)}]"] if places else []
     overrides = with_choices_of_files(spelled_out(overrides), folders)
-    overrides = with_sound_network(overrides, folders)
-    words, config = composed_by_hydra(with_fitting_task(overrides, folders), search, folders)
+    words, config = composed_by_hydra(with_implied_choices(overrides, folders), search, folders)
     if whole:
         refuse_sweep(config.hydra, words, recorded)
     return settle(config, words, folders, whole=whole)

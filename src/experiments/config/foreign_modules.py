@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.config import absent_groups
+from experiments.config import absent_groups, own_loaders
 from experiments.config.preprocessing import given_keys
 from experiments.config.signatures import defines, is_a, signature
 
@@ -26,6 +26,8 @@ def problem(config: Any) -> str | None:
     chosen = config["run"]["choices"]
     target = str(task.get("_target_") or "")
     silent = _without_spec(str(data.get("_target_") or ""))
+    if without_loaders := own_loaders.problem(config):
+        return without_loaders
     if not target:
         of_class = f" ({data['_target_']})" if data.get("_target_") else ""
         spec = " and gives no spec" if silent else ""

@@ -27,7 +27,7 @@ def banner(config: DictConfig, record: dict[str, Any], folder: Path) -> None:
     rows = [("model", f"{model}: {_parameters(cost)}"), ("data", f"{chosen.get('data')}: {_sizes(record['data'])}")]
     if record.get("freezing") and cost.get("trainable_parameters") != cost.get("parameters"):
         rows.append(("freezing", str(chosen.get("freezing"))))
-    rows.append(("training", _training(config)))
+    rows.append(("training", _training(config, chosen)))
     where = record["environment"]
     processes = f", {where['processes']} processes" if where["processes"] > 1 else ""
     threads = f", {where['threads']} thread{'s' * (where['threads'] > 1)}" if where["device"] == "cpu" else ""
@@ -51,11 +51,11 @@ def _parameters(cost: dict[str, Any]) -> str:
 
 def _sizes(splits: dict[str, Any]) -> str:
     sizes = [f"{splits[split]:,} {split}" for split in _SPLITS if isinstance(splits.get(split), int)]
-    return f"{', '.join(sizes)} examples" if sizes else "sizes as its DataModule says"
+    return f"{', '.join(sizes)} examples" if sizes else "sizes as its loaders say"
 
 
-def _training(config: DictConfig) -> str:
-    epochs, optimizer = config.trainer.get("max_epochs"), config.run.choices.get("optimizer")
+def _training(config: DictConfig, chosen: dict[str, Any]) -> str:
+    epochs, optimizer = config.trainer.get("max_epochs"), chosen.get("optimizer")
     steps = config.trainer.get("max_steps") or -1
     settings = [
         f"{epochs} epoch{'s' * (epochs != 1)}"
@@ -64,7 +64,7 @@ def _training(config: DictConfig) -> str:
         if steps > 0
         else "without an end"
     ]
-    if optimizer and config.run.choices.get("model"):
+    if optimizer and chosen.get("model"):
         settings.append(optimizer)
         if config.optimizer.get("lr") is not None:
             settings.append(f"learning rate {config.optimizer.lr:g}")
@@ -75,7 +75,7 @@ def _training(config: DictConfig) -> str:
 
 def _more(config: DictConfig, record: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what -v adds: every choice, FLOPs, versions and what was set on the command line."""
-    chosen = [f"{group}={option}" for group, option in config.run.choices.items() if option is not None]
+    chosen = [f"{group}={option}" for group, option in record["choices"].items() if option is not None]
     rows = [("choices", "  ".join(chosen)), ("set", "  ".join(config.run.overrides) or "nothing")]
     if record["cost"].get("flops_per_example"):
         rows.append(("FLOPs", f"{record['cost']['flops_per_example']:,} an example"))

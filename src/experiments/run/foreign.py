@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from experiments.config import own_loaders
 from experiments.errors import UserError
 from experiments.run import python_objects
 from experiments.run.build import build_optimizer
@@ -109,7 +110,10 @@ def build_foreign_task(config: DictConfig, data: Any) -> Any:
         extra["optimizer"] = build_optimizer(config)
     if "scheduler" in open_:
         extra["scheduler"] = bound(config.scheduler, ("name",)) if "_target_" in config.scheduler else None
-    return make(node, **extra)
+    module = make(node, **extra)
+    if config.data["_target_"] == own_loaders.TARGET:
+        data.take(module)
+    return module
 
 
 def _network(config: DictConfig, data: Any) -> Any:

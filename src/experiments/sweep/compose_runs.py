@@ -17,8 +17,8 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.config.compose import GROUPS, finish, settle
-from experiments.config.fitting_task import with_fitting_task
 from experiments.config.hydra_keys import words_given
+from experiments.config.implied_choices import with_implied_choices
 from experiments.config.refusals import refuse_missing, refuse_names
 from experiments.config.unread_keys import refuse_unread
 from experiments.speedups.option_files import Plain, UnusualError, copied, open_files
@@ -62,7 +62,7 @@ class Composer:
             UserError: when a value is missing or refers to what is not there.
             HydraException: as Hydra does.
         """
-        words = with_fitting_task(words, self.config_dirs)
+        words = with_implied_choices(words, self.config_dirs)
         try:
             return self._compose(words, folder, whole)
         except UnusualError:
