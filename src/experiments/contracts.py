@@ -64,6 +64,13 @@ class EncodesSources(Protocol):
 
 
 @runtime_checkable
+class EncodesSound(EncodesSources, Protocol):
+    """The same of sound, whose decoder looks at the silence behind a recording too, up to `window` seconds."""
+
+    window: float
+
+
+@runtime_checkable
 class FitsAtOnce(Protocol):
     """A network that is fitted in one go, such as PCA."""
 

@@ -20,10 +20,12 @@ from experiments.transfer.cache_files import Cache, TooLargeError
 from experiments.transfer.cached_features import (
     BATCH,
     EncodedPairs,
+    EncodedSound,
     FeatureSet,
     ObjectFeatures,
     accept_features,
     encodes,
+    hears,
     key,
     reads_rows,
     rows_of,
@@ -77,7 +79,7 @@ class FrozenFeatures(Callback):
         self._offer(trainer, pl_module, "validation", trainer.val_dataloaders, trainer.num_val_batches)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not reads_rows(pl_module.model):  # whose test reads photographs, as it draws them
+        if not (reads_rows(pl_module.model) or hears(pl_module.model)):  # whose tests read photographs and recordings
             self._offer(trainer, pl_module, "test", trainer.test_dataloaders, trainer.num_test_batches)
 
     def _reason(self, trainer: Trainer, task: LightningModule) -> str | None:
@@ -98,6 +100,8 @@ class FrozenFeatures(Callback):
             return f"{type(data).__name__} cannot say which examples are the same in every epoch"
         if reads_rows(task.model):
             return self._reason_of_boxes(task.model, data)
+        if hears(task.model) and (reason := _reason_of_sound(task, data)):
+            return reason
         mixing = [name for name in data.changes if name in ("mixup", "cutmix")]
         if self.views and mixing:
             return f"data.augment.{mixing[0]} pairs other images in every epoch"
@@ -204,7 +208,7 @@ class FrozenFeatures(Callback):
                 if reads_rows(task.model):
                     yield from rows_of(task.model, start, inputs)
                 else:
-                    yield from through([stage for _, stage in stages], inputs)
+                    yield from through([stage for _, stage in stages], inputs, whole=hears(task.model))
 
         began = time.perf_counter()
         examples = data.splits[split]
@@ -212,6 +216,8 @@ class FrozenFeatures(Callback):
         kept, reused = self.cache.get(name, examples * max(1, views), batches, order)
         if reads_rows(task.model):
             self._sets[split, start] = ObjectFeatures(kept, start, partial(data.beside, split))
+        elif hears(task.model):
+            self._sets[split, start] = EncodedSound(kept, start, max(1, views))
         elif encodes(task.model):
             self._sets[split, start] = EncodedPairs(kept, start, data.dataset(split).__getitems__)
         else:
@@ -250,6 +256,16 @@ class FrozenFeatures(Callback):
     def _say(self, trainer: Trainer, line: str) -> None:
         if trainer.is_global_zero:
             print(line, file=sys.stderr, flush=True)
+
+
+def _reason_of_sound(task: Any, data: Any) -> str | None:
+    """Tell which split has recordings that are longer than what the network looks at: these need more than one window."""
+    window = float(task.model.window)
+    for split in ("train", "validation"):
+        seconds = float(data.dataset(split).lengths.max()) / task.spec.rate
+        if seconds > window:
+            return f"a {split} recording lasts {seconds:.1f} s and the network looks at {window:g} s"
+    return None
 
 
 def _in_words(changes: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
-from experiments.batches import IGNORED, Decoding, Sequences
+from experiments.batches import IGNORED, Decoding, Encoded, Sequences
 from experiments.errors import UserError
 from experiments.tasks.base import Task
 from experiments.tasks.parts.transcribing import Segment, repeats_itself, segments, transcribe
@@ -40,7 +40,7 @@ class TranscriptSearch(NamedTuple):
 class Spoken(NamedTuple):
     """What the model reads: sound (B, T) int16 or what the model's `listen` made of it, and the tokens before each step, (B, S) int64."""
 
-    sound: Sequences | Decoding
+    sound: Sequences | Encoded | Decoding
     tokens: Tensor
 
 
@@ -82,6 +82,7 @@ class Transcription(Task):
     test_keys: tuple[str, ...] = ("language", "translate", "windows", "silence", "prompt", "search", "normalise")
 
     monitor = ("val/loss", "min")
+    cacheable = True  # beside what the model makes of it, sound is asked for its length alone
 
     def __init__(
         self,
@@ -135,7 +136,9 @@ class Transcription(Task):
     def metric_names(self, split: str) -> list[str]:
         return [f"{split}/loss", *(f"{split}/{name}" for name in WordErrors.names if split == "test")]
 
-    def step(self, batch: tuple[Sequences, Tensor], listened: Decoding | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def step(
+        self, batch: tuple[Sequences | Encoded, Tensor], listened: Decoding | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Sound (B, T) and symbols (B, S) filled up with IGNORED; the loss, scores (n, tokens) of all that count, truth (n,).
 
         Args:
@@ -144,7 +147,8 @@ class Transcription(Task):
         """
         sound, target = batch
         tokens, truth = self._taught(self.texts_of(target), len(sound.values))
-        self._refuse_long(sound)
+        if isinstance(sound, Sequences):
+            self._refuse_long(sound)
         logits = self.model(Spoken(sound if listened is None else listened, tokens))
         counted = truth != IGNORED
         scores, truth = logits[counted], truth[counted]

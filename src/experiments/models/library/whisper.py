@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from experiments.batches import Decoding, Sequences
+from experiments.batches import Decoding, Encoded, Sequences
 from experiments.models.library.log_mel import LogMel
 from experiments.models.library.published_config import (
     config_file,
@@ -30,9 +31,11 @@ RATE = 16_000
 
 
 class WhisperSpoken(NamedTuple):
-    """Hold what the network reads: sound (B, T) int16 or what `listen` made of it, and the tokens before each step, (B, S) int64."""
+    """Hold what the network reads: sound (B, T) int16, what its first stages or `listen` made of it, and the tokens before
+    each step, (B, S) int64.
+    """
 
-    sound: Sequences | Decoding
+    sound: Sequences | Encoded | Decoding
     tokens: Tensor
 
 
@@ -168,12 +171,14 @@ class Whisper(nn.Module):
         words: likewise.
         positions: tokens at most, those of the prompt included.
         published_names: the name here of each tensor of the library.
+        encoder_stages: how many of the stages read the sound alone.
     """
 
     def __init__(self, net: Any, config: Any, window: float, words: Any, source: str | None) -> None:
         super().__init__()
         for name, stage in _encoder(net, config, window).items():
             self.add_module(name, stage)
+        self.encoder_stages = len(self._modules)
         self.embedding = Positions(net.decoder.embed_positions, config)
         self.layers = []  # their names
         for number, layer in enumerate(net.decoder.layers, 1):
@@ -222,16 +227,15 @@ class Whisper(nn.Module):
         values, _ = self._decode(x.tokens, state)
         return self.head(values)
 
-    def encode(self, sound: Sequences, seconds: int | None = None) -> Tensor:
-        """Map (B, T) int16 -> (B, steps, hidden); see `listen`."""
+    def encode(self, sound: Sequences | Encoded, seconds: int | None = None) -> Tensor:
+        """Map (B, T) int16 -> (B, steps, hidden); see `listen`. `Encoded` sound goes on from the stage that reads it."""
         x: Any = sound
-        for name, stage in self.named_children():
-            if name == "embedding":
-                break
+        start = sound.start if isinstance(sound, Encoded) else 0
+        for name, stage in islice(self.named_children(), start, self.encoder_stages):
             x = stage(x, seconds) if name == "features" else stage(x)
         return x.values
 
-    def listen(self, sound: Sequences, seconds: int | None = None) -> Decoding:
+    def listen(self, sound: Sequences | Encoded, seconds: int | None = None) -> Decoding:
         """Return where a decoder stands before the first token; a row of `fixed` serves as many rows of `moving` as there come.
 
         `seconds` is a window shorter than the network's, for which it costs less; None: the network's.
