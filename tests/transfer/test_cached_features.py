@@ -420,6 +420,7 @@ TINY_SOUND = [
     "data.rate=16000", "data.count=48",
 ]  # fmt: skip
 
+PAIRS_APART = ["data=sentence_pairs", "data.path=partners.tsv", "data.tokenizer.min_count=1"]
 TINY_WHISPER = [
     "model=whisper_tiny", "model.hidden=16", "model.inner=16", "model.layers=1", "model.heads=2", "model.window=4",
     "data=generated_words", "data.rate=16000", "data.count=48",
@@ -438,6 +439,8 @@ TINY_WHISPER = [
         ([*TINY_PAIRS, "model=seq2seq", "model.embedding=8", "model.hidden=8", "freezing=feature_extraction"], ["embedding", "encoder1"]),
         ([*TINY_SOUND, "data=generated_tones", "freezing=stages", "freezing.learn=[projection,layer1,head]"], ["features"]),
         ([*TINY_SOUND, "data=generated_words", "freezing=stages", "freezing.learn=[layer1,head]"], ["features", "projection"]),
+        ([*TINY_BERT[:-2], *PAIRS_APART, "freezing=stages", "freezing.learn=[pooler]"], ["embeddings", "layer1", "layer2"]),
+        ([*TINY_BERT[:-2], *PAIRS_APART, "freezing=stages", "freezing.learn=[layer2,pooler]", "data.max_tokens=300"], ["embeddings", "layer1"]),
         ([*TINY_WHISPER, "freezing=feature_extraction"], ["features", "convolutions", "layer1", "norm"]),
         ([*TINY_WHISPER, "model.dropout=0.1", "freezing=stages", "freezing.learn=[norm,'decoder.*',head]"], ["features", "convolutions", "layer1"]),
     ],
@@ -445,6 +448,9 @@ TINY_WHISPER = [
 def test_sequences_are_kept_at_any_depth(experiments: Any, cache: Path, words: list[str], stages: list[str]) -> None:
     """The same numbers as without, dropout included, in batches of the same length; and a second run reads the file."""
     pytest.importorskip("transformers")
+    Path("partners.tsv").write_text(
+        "\n".join(f"{'a ' * (n % 5)}number {n}\tone {n}" for n in range(60)), encoding="utf-8"
+    )
     words = [
         *words,
         "trainer=cpu",
@@ -467,6 +473,22 @@ def test_sequences_are_kept_at_any_depth(experiments: Any, cache: Path, words: l
     assert found["kept"]["metrics"] == pytest.approx(found["computed"]["metrics"], rel=1e-6, abs=tolerance)
     assert found["again"]["metrics"] == found["kept"]["metrics"]
     assert len(list(cache.glob("*.features"))) == 2 + len(test)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["task=masked_language_modelling", "model=bert_mini"], "other words are masked in every epoch"),
+        (["model=gpt_mini"], "the text is cut at other places in every epoch"),
+        (["model=lstm", "freezing.learn=[head]"], "a recurrent network's state goes on from one batch to the next"),
+    ],
+)
+def test_tasks_that_change_their_inputs_say_so(experiments: Any, words: list[str], reason: str) -> None:
+    given = ["data=generated_text", "data.count=100", "freezing=stages", "freezing.learn=[layer2,head]", *words]
+    code, _, errors = experiments("train", *given, "trainer=cpu", "trainer.max_steps=1", "logger=none")
+    assert code == 0, errors
+    assert f"features: not cached, because {reason}" in errors
 
 
 @pytest.mark.slow

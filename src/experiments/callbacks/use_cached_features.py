@@ -9,6 +9,8 @@ from functools import partial
 from inspect import signature
 from typing import Any
 
+import numpy as np
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
@@ -19,6 +21,7 @@ from experiments.tasks.base import Task
 from experiments.transfer.cache_files import Cache, TooLargeError
 from experiments.transfer.cached_features import (
     BATCH,
+    ApartFeatures,
     EncodedPairs,
     EncodedSound,
     FeatureSet,
@@ -93,7 +96,7 @@ class FrozenFeatures(Callback):
         if self.cache is None:
             return "features.cache=false"
         if not (isinstance(task, Task) and task.cacheable):
-            return f"{type(task).__name__} needs the examples themselves"
+            return getattr(task, "changes_inputs", "") or f"{type(task).__name__} needs the examples themselves"
         if not takes_features(task.model):
             return f"{type(task.model).__name__} is more than its stages one after the other"
         if not isinstance(data, ComesInOrder):
@@ -198,6 +201,7 @@ class FrozenFeatures(Callback):
         assert self.cache is not None
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         stages = self.freezing.stages[:start]
+        rows = 2 if getattr(task.spec, "apart", False) else 1  # of an example
         loader = data.in_order(split, views, BATCH)
 
         def batches() -> Iterator[tuple[Tensor | Sequences, Tensor]]:
@@ -208,14 +212,20 @@ class FrozenFeatures(Callback):
                 if reads_rows(task.model):
                     yield from rows_of(task.model, start, inputs)
                 else:
-                    yield from through([stage for _, stage in stages], inputs, whole=hears(task.model))
+                    for values, targets in through([stage for _, stage in stages], inputs, whole=hears(task.model)):
+                        yield values, torch.cat([targets] * rows)
 
         began = time.perf_counter()
         examples = data.splits[split]
-        order = getattr(getattr(loader, "batch_sampler", None), "order", None)
-        kept, reused = self.cache.get(name, examples * max(1, views), batches, order)
+        sampler = getattr(loader, "batch_sampler", None)
+        order = getattr(sampler, "order", None)
+        if rows > 1:
+            order = np.concatenate([batch + side * examples for batch in sampler for side in range(rows)])  # type: ignore[union-attr]
+        kept, reused = self.cache.get(name, examples * rows * max(1, views), batches, order)
         if reads_rows(task.model):
             self._sets[split, start] = ObjectFeatures(kept, start, partial(data.beside, split))
+        elif rows > 1:
+            self._sets[split, start] = ApartFeatures(kept, start)
         elif hears(task.model):
             self._sets[split, start] = EncodedSound(kept, start, max(1, views))
         elif encodes(task.model):

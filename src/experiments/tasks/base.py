@@ -31,6 +31,7 @@ class Task(LightningModule):
 
     monitor: tuple[str, Literal["min", "max"]] = ("val/loss", "min")  # what the best checkpoint is chosen by
     cacheable = False  # `step` gives the model the first part of a batch and reads it for nothing else
+    changes_inputs = ""  # of a task that is not: why the model's inputs are others in every epoch, as half a sentence
     runs: tuple[str, ...] = ()  # keys of its config that name an earlier run; it gets that run's network and spec
     test_keys: tuple[str, ...] = ()  # keys of its config that change what the test measures and nothing of the network
     predict_keys: tuple[str, ...] = ()  # likewise what `experiments predict` answers

@@ -68,6 +68,13 @@ class LanguageModelling(Task):
 
     monitor = ("val/perplexity", "min")
 
+    @property
+    def changes_inputs(self) -> str:  # type: ignore[override]
+        """Why features of the inputs cannot be cached, as half a sentence."""
+        if self._carries:
+            return "a recurrent network's state goes on from one batch to the next"
+        return "the text is cut at other places in every epoch"
+
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, sample: Mapping[str, Any]
     ) -> None:

@@ -47,6 +47,7 @@ class MaskedLanguageModelling(Task):
     test_keys: tuple[str, ...] = ("share", "hidden", "replaced", "whole_words")
 
     monitor = ("val/perplexity", "min")
+    changes_inputs = "other words are masked in every epoch"
     is_word: Tensor
     words: Tensor
     starts: Tensor

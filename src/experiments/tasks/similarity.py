@@ -41,6 +41,7 @@ class Similarity(Task):
 
     report_class: type[Report] = SimilarityReport
     test_keys: tuple[str, ...] = ("highest", "temperature")
+    cacheable = True
 
     def __init__(
         self, model: nn.Module, spec: Any, optimizer: Any, scheduler: Any, *, highest: float, temperature: float

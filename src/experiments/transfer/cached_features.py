@@ -112,6 +112,25 @@ class EncodedPairs(FeatureSet):
         return Pairs(Encoded(values, lengths, self.start), pairs.target), labels
 
 
+class ApartFeatures(FeatureSet):
+    """Cached features of pairs of texts that a model reads one by one: all first texts of a batch, and behind them all second
+    ones. What is kept of an example are two rows.
+
+    Args:
+        kept: as in `FeatureSet`, the first texts of all examples before the second ones.
+        start: likewise.
+    """
+
+    def __init__(self, kept: Kept, start: int) -> None:
+        super().__init__(kept, start, 2)
+
+    def __getitems__(self, picks: Any) -> tuple[Features, Tensor]:
+        rows = torch.as_tensor(np.asarray(getattr(picks, "indices", picks)))
+        both = torch.cat([rows, rows + len(self)])
+        values, targets = self.kept
+        return Features(values.padded(both) if isinstance(values, Ragged) else values[both], self.start), targets[rows]  # type: ignore[index]
+
+
 class EncodedSound(FeatureSet):
     """Cached features of recordings, for a decoder that reads them."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -132,7 +133,7 @@ class SequenceData(BatchedData):
     def digest(self, split: str, augmented: bool) -> str:
         """Hexadecimal digits that differ when anything does of what the model gets of a split, in order."""
         digest = hashlib.sha256(json.dumps(to_plain(self.spec)).encode())
-        for column in self.sets[split]:
+        for column in _columns(self.sets[split]):
             digest.update(
                 np.ascontiguousarray(column).tobytes() if isinstance(column, np.ndarray) else str(column).encode()
             )
@@ -147,3 +148,12 @@ class SequenceData(BatchedData):
         """Return the first examples of a split, as the model gets them."""
         served: Any = self.dataset(split)
         return served.__getitems__(range(min(count, len(self.sets[split].lengths))))
+
+
+def _columns(store: Any) -> Iterator[Any]:
+    """Yield the columns of a store, and of one that is made of several those of each."""
+    for column in store:
+        if isinstance(column, tuple):
+            yield from _columns(column)
+        else:
+            yield column
