@@ -6,10 +6,12 @@ import functools
 import importlib.metadata
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,3 +132,18 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no datasets in {folder}: set EXPERIMENTS_DATA")
     return folder
+
+
+@pytest.fixture(scope="module")  # not longer: it keeps a loop of asyncio running
+def browser() -> Iterator[Any]:
+    """Chromium without a window; skipped with the reason where it is absent."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+    )
+    if program is None:
+        pytest.skip("no Chromium is installed")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield opened
+        opened.close()

@@ -14,11 +14,12 @@ import pytest
 from PIL import Image
 
 from experiments import train
-from experiments.commands.answering import Answerer
+from experiments.commands.answering import Answerer, as_json
 from experiments.commands.serve import _listening
 from experiments.commands.serve import main as serve
 from experiments.errors import Interrupted, UserError
-from experiments.run.loaded import Loaded, load
+from experiments.run.loaded import load
+from experiments.tasks.report import report_of
 
 pytest.importorskip("fastapi", reason="fastapi is not installed")
 pytest.importorskip("httpx", reason="httpx is not installed")
@@ -119,25 +120,6 @@ def test_the_page_answers(answerer: Answerer) -> None:
     assert pictures[0][0].size[0] >= 200, "Grad-CAM over the image"
 
 
-@pytest.fixture
-def untrained() -> Callable[..., Answerer]:
-    """Gives a run of some data that has not learned anything, for answers need no training."""
-
-    def make(*overrides: str) -> Answerer:
-        from experiments.config.compose import compose
-        from experiments.run.build import build_data, build_task, prepare_process
-
-        config = compose([*overrides, "logger=none", "trainer=cpu", "seed=0"])
-        prepare_process(config)
-        data = build_data(config)
-        task = build_task(config, data.spec, data)
-        made = Loaded(Path(config.run.dir), config, {}, data.spec, task.eval())
-        made.__dict__.update(data=data, reader=data)
-        return Answerer(made, "serve")
-
-    return make
-
-
 # Of each kind of data: overrides, the keys of an answer, pictures of the page, and a mistake with its sentence.
 KINDS = {
     "text": (["data=generated_reviews"], {"classes"}, 1, ["a", "b"], "give a text"),
@@ -150,6 +132,10 @@ KINDS = {
     "series": (["data=generated_series"], {"first", "last", "steps", "generated", "forecast", "picture"}, 1, b"a,b", "the file"),
     "masks": (["data=generated_masks", "data.size=32"], {"classes", "mask", "overlay"}, 2, b"", "is empty"),
     "boxes": (["data=generated_boxes", "data.count=16", "model=ssdlite"], {"objects", "drawn"}, 1, b"", "is empty"),
+    "instances": (
+        ["data=generated_boxes", "data.count=8", "task=instance_segmentation", "model.backbone=resnet18", "model.min_size=64", "model.score=0"],
+        {"objects", "drawn", "masks"}, 2, b"", "is empty",
+    ),
 }  # fmt: skip
 
 
@@ -158,7 +144,7 @@ KINDS = {
 )
 def test_every_kind_is_answered(kind: str, untrained: Callable[..., Answerer]) -> None:
     """By HTTP and on the page, for an example of the test split, with pictures of what decided."""
-    from experiments.commands.demo import answered, input_of
+    from experiments.commands.demo import answered, input_of, legend
     from experiments.commands.demo_examples import examples_of_test
 
     overrides, keys, pictures, mistake, sentence = KINDS[kind]
@@ -175,6 +161,42 @@ def test_every_kind_is_answered(kind: str, untrained: Callable[..., Answerer]) -
     assert refused.status_code == 422 and sentence in refused.json()["detail"], refused.text
     bars, table, drawn, _ = answered(run, given)
     assert (bars or table["data"]) and len(drawn) >= pictures
+    assert not getattr(report_of(run.loaded.task), "_answered", None), "a server keeps nothing of what it answered"
+    assert bool(legend(run.loaded.spec, drawn)) == (kind == "masks")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("overrides", "keys"),
+    [
+        (["data.label=relation"], {"classes"}),
+        (["data.label=score", "data.numbers=true", "task=regression"], {"number"}),
+        (["data.label=score", "data.numbers=true", "task=similarity"], {"cosine", "number"}),
+    ],
+    ids=["relation", "number", "similarity"],
+)
+def test_pairs_of_sentences(
+    overrides: list[str], keys: set[str], untrained: Callable[..., Answerer], tmp_path: Path
+) -> None:
+    """In each form that the server takes they are answered alike, and as `Loaded.answers`, which is what predict prints."""
+    from experiments.commands.demo import answered, input_of
+    from experiments.commands.demo_examples import examples_of_test
+
+    rows = [f"a man plays song {n}\ta man sings {n}\t{n % 3}\t{('yes', 'no')[n % 2]}" for n in range(40)]
+    (tmp_path / "pairs.tsv").write_text("\n".join(["first\tsecond\tscore\trelation", *rows]) + "\n")
+    run = untrained(
+        "data=text_table", f"data.path={tmp_path}/pairs.tsv", "data.text=first", "data.second=second", "model=bert_tiny", *overrides
+    )  # fmt: skip
+    example = examples_of_test(run, 2)[0]
+    assert len(example) == 2
+    first, second = example
+    http = client(run)
+    forms = [[first, second], {"first": first, "second": second}, f"{first} ||| {second}"]
+    answers = [http.post("/predict", json={"inputs": [form]}).json()["answers"][0] for form in forms]
+    predicted = as_json(run.loaded.answers([f"{first}\t{second}"], 3)[0])
+    assert answers == [predicted] * 3 and set(predicted) == keys
+    bars, table, _, _ = answered(run, input_of(run, example))
+    assert bool(bars) == ("classes" in keys) and (bars or table["data"])
 
 
 def test_observations_are_given_by_name(untrained: Callable[..., Answerer]) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,6 @@ from experiments.compare.compare import compare
 from experiments.compare.report import report
 from experiments.compare.report_table import from_here
 from tests.compare.records import make_run
-
-_BROWSER = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +49,6 @@ def test_runs_that_lie_elsewhere_are_not_linked(page_file: Path, tmp_path: Path)
     root = page_file.parent / "sweep"
     text = report(compare([root]), [root], work=True, target=tmp_path / "report.html")
     assert "index.html" not in text and str(tmp_path) not in text
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if _BROWSER is None:
-        pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=_BROWSER, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.mark.slow

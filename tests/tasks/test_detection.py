@@ -98,7 +98,7 @@ def test_a_run_from_training_to_prediction(experiments: Run, voc: Path, tmp_path
     answers = json.loads(output)
     assert [set(one) for one in answers] == [{"image", "objects", "drawn"}] * 2
     with Image.open(answers[1]["drawn"]) as drawn:
-        assert drawn.size == (50, 40)
+        assert drawn.size == (350, 280), "seven times as large, for its names to be read"
     found = json.loads((tmp_path / "found" / "predictions.json").read_text())
     assert [one["file_name"] for one in found["images"]] == [str(voc / "test" / "0.png"), "folder/grey.png"]
     assert (found["images"][1]["width"], found["images"][1]["height"]) == (50, 40)
@@ -200,6 +200,9 @@ def test_masks_of_instances(experiments: Run, tmp_path: Path) -> None:
     answer = json.loads(output)[0]
     with Image.open(answer["masks"]) as owner:
         assert owner.size == (64, 64) and np.asarray(owner).max() <= len(answer["objects"])
+        assert owner.getpalette()[:6] == [0, 0, 0, 230, 159, 0], "a viewer shows more than black"  # type: ignore[index]
+    with Image.open(answer["drawn"]) as drawn:
+        assert drawn.size == (320, 320), "names of objects do not cover a small image"
     found = json.loads((tmp_path / "run" / "predictions" / "predictions.json").read_text())
     assert all(set(one["segmentation"]) == {"size", "counts"} for one in found["annotations"])
 

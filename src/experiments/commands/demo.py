@@ -22,6 +22,13 @@ says, with top classes as bars, boxes or masks as the task draws them, what deci
 and examples of the test split. A link that others can open is made with --share alone.
 """
 LARGEST = "16mb"  # of a file that is given to the page
+# What the pictures of an answer show, by their key.
+CAPTIONS = {
+    "drawn": "the objects that were found",
+    "overlay": "the class of each pixel over the image",
+    "mask": "the class of each pixel",
+    "masks": "the pixels of each object",
+}
 MOST_FIELDS = 24  # observations with a field each; more of them are written into one
 
 
@@ -88,8 +95,12 @@ def page(answerer: Any, examples: int) -> Any:
     ]
 
     def answer(*given: Any) -> Any:
-        if all(value is None or value == "" for value in given):
-            raise gradio.Error("there is no input yet: give one, or choose an example", print_exception=False)
+        empty = [
+            part.label for part, value in zip(inputs, given, strict=True) if value is None or not str(value).strip()
+        ]
+        if empty:
+            missing = "no input" if len(inputs) == 1 else "nothing under " + " and ".join(empty)
+            raise gradio.Error(f"there is {missing} yet: give it, or choose an example", print_exception=False)
         try:
             bars, table, pictures, files = answered(answerer, input_of(answerer, given))
         except UserError as error:
@@ -97,13 +108,14 @@ def page(answerer: Any, examples: int) -> Any:
         return [
             gradio.update(value=bars, visible=bool(bars)),
             gradio.update(value=table, visible=not bars),
-            gradio.update(value=_figures(pictures), visible=bool(pictures)),
+            gradio.update(value=legend(answerer.loaded.spec, pictures) + _figures(pictures), visible=bool(pictures)),
             gradio.update(value=files, visible=bool(files)),
         ]
 
+    inputs = _inputs(answerer)
     metrics = (f"{name} {value:.4f}" for name, value in answerer.about()["metrics"].items() if value is not None)
     return gradio.Interface(
-        answer, _inputs(answerer), shown, examples=examples_of_test(answerer, examples) or None, cache_examples=False, title=answerer.name,
+        answer, inputs, shown, examples=examples_of_test(answerer, examples) or None, cache_examples=False, title=answerer.name,
         flagging_mode="never", description=", ".join(metrics), analytics_enabled=False,
     )  # fmt: skip
 
@@ -117,7 +129,8 @@ def _inputs(answerer: Any) -> list[Any]:
     if answerer.kind in IMAGES:
         return [gradio.Image(type="pil", label="image", height=320)]
     if answerer.kind in SOUNDS:
-        return [gradio.Audio(type="filepath", label="sound")]
+        # Without the button that would send the sound to a site of Gradio's makers.
+        return [gradio.Audio(type="filepath", label="sound", buttons=["download"])]
     if answerer.kind == "series":
         return [gradio.File(type="filepath", label="table (CSV)")]
     if answerer.kind in OBSERVATIONS and len(answerer.fields) <= MOST_FIELDS:
@@ -152,12 +165,12 @@ def answered(answerer: Any, given: Any) -> tuple[dict[str, float], list[list[str
     pictures, files = [], []
     for key, value in attached.items():
         if value.suffix == ".png":
-            pictures.append((enlarged(Image.open(io.BytesIO(value.content)).convert("RGB")), key))
+            pictures.append((enlarged(Image.open(io.BytesIO(value.content)).convert("RGB")), CAPTIONS.get(key, key)))
             continue
         with tempfile.NamedTemporaryFile(prefix=f"{key}-", suffix=value.suffix, delete=False) as file:
             file.write(value.content)  # Gradio copies it into its own folder, which it empties
         files.append(file.name)
-    pictures.sort(key=lambda picture: picture[1] == "mask")  # its colours mean little without the image
+    pictures.sort(key=lambda picture: picture[1] == CAPTIONS["mask"])  # its colours mean little without the image
     plain = {key: value for key, value in answer.items() if key not in attached and key != "segments"}
     head, rows, _ = as_rows([plain]) if plain else ([], [], [])
     if plain and not head:  # an image without any object
@@ -173,6 +186,17 @@ def bars_of(plain: dict[str, Any]) -> dict[str, float]:
     if not pairs or len(pairs) != len(ranked):
         return {}
     return {str(name) or "no answer": float(chance) for name, chance in pairs}
+
+
+def legend(spec: Any, pictures: Sequence[tuple[Any, str]]) -> str:
+    """Return the colours of the classes that a mask among the pictures has, with their names; nothing without a mask."""
+    mask = next((image for image, caption in pictures if caption == CAPTIONS["mask"]), None)
+    if mask is None:
+        return ""
+    drawn = {"#{:02x}{:02x}{:02x}".format(*colour) for _, colour in mask.getcolors(mask.width * mask.height)}
+    square = '<span style="display:inline-block;width:1em;height:1em;vertical-align:-0.15em;border:1px solid #888;background:{}"></span>'
+    shown = [(colour, name) for colour, name in zip(spec.colours, spec.classes, strict=True) if colour.lower() in drawn]
+    return f"<p>{' &emsp; '.join(f'{square.format(colour)} {escape(name)}' for colour, name in shown)}</p>"
 
 
 def _figures(pictures: Sequence[tuple[Any, str]]) -> str:

@@ -100,6 +100,7 @@ def main(words: list[str]) -> int:
 
         loaded = load_published(overrides) if published else _of_run(Path(options.run), overrides)
     report = report_of(loaded.task)
+    report.gathers = True
     top = options.top or report.top
     if options.format in ("json", *FORMATS) and isinstance(loaded.task, HearsTimes):
         loaded.task.hear_times()

@@ -28,11 +28,13 @@ class Report:
 
     Attributes:
         top: how many of a ranked list `experiments predict` tells where nobody says.
+        gathers: whether `answers` keeps what `together` will tell; a server that answers for days keeps nothing.
         mixed: whether single inputs are answered in the mixed precision of the config; else in 32 bits.
         panels: modules of your own whose `PANELS` `experiments show` draws besides ours: see `commands.show.panel`.
     """
 
     top = 3
+    gathers = False
     mixed = False
     panels: tuple[str, ...] = ()
 
@@ -71,7 +73,8 @@ class Report:
         raise UserError(f"{type(self.task).__name__} has no answer for single inputs: use experiments evaluate")
 
     def together(self, names: Sequence[str]) -> dict[str, bytes]:
-        """Give files, by name, that `experiments predict` writes of all inputs together, once `answers` has told of each.
+        """Give files, by name, that `experiments predict` writes of all inputs together, once `answers` has told of each
+        while `gathers` was set.
 
         Args:
             names: of the inputs, in the order of the answers.

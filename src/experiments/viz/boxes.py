@@ -19,12 +19,17 @@ from experiments.viz.raster import write
 
 # Colours of the classes, taking turns; legible on photographs and told apart by the colour-blind.
 COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#0072b2", "#f0e442", "#ffffff")
+LEGIBLE = 320  # pixels that the longer side of a drawn image has at least
 MOST = 12  # classes with a curve of their own
 
 
 def drawn(image: Tensor, detected: Mapping[str, Tensor], classes: Sequence[str]) -> bytes:
-    """Return an image (3, H, W) from 0 to 1 in its own size with its objects, as a PNG file."""
-    height, width = image.shape[-2:]
+    """Return an image (3, H, W) from 0 to 1 with its objects, as a PNG file.
+
+    It has the image's own size; a small one is enlarged, for the names of the objects would cover what they name.
+    """
+    factor = -(-LEGIBLE // max(image.shape[-2:]))
+    height, width = (side * factor for side in image.shape[-2:])
     dots = 100
     fig = figure(width / dots, height / dots)
     fig.set_size_inches(width / dots, height / dots)
@@ -35,7 +40,7 @@ def drawn(image: Tensor, detected: Mapping[str, Tensor], classes: Sequence[str])
         ax,
         detected,
         classes,
-        (0.0, 0.0, 1.0, width),
+        (0.0, 0.0, float(factor), width),
         max(1.0, min(height, width) / 250),
         max(5.0, min(height, width) / 50),
     )

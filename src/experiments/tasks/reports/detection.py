@@ -28,7 +28,7 @@ class DetectionReport(Report):
 
     def __init__(self, task: Detection) -> None:
         super().__init__(task)
-        self._answered: list[tuple[tuple[int, int], Found]] = []
+        self._answered: list[tuple[tuple[int, int], list[dict[str, Any]]]] = []
 
     def details(self) -> dict[str, Any]:
         """Per class: average precision, recall and the number of test objects; confusions, and errors by kind.
@@ -112,7 +112,8 @@ class DetectionReport(Report):
         for image, detected in zip(inputs, self.predict(inputs), strict=True):
             detected = on_cpu({key: value[:top] for key, value in self.sure(detected).items()})
             size = (image.shape[-2], image.shape[-1])
-            self._answered.append((size, detected))
+            if self.gathers:
+                self._answered.append((size, _as_coco(detected)))
             rows = zip(
                 detected["labels"].tolist(), detected["scores"].tolist(), detected["boxes"].tolist(), strict=True
             )
@@ -142,28 +143,35 @@ class DetectionReport(Report):
         """Return what all answers since the last call say, as one file in COCO's form."""
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
-        for number, (name, ((height, width), detected)) in enumerate(zip(names, self._answered, strict=True), 1):
+        for number, (name, ((height, width), rows)) in enumerate(zip(names, self._answered, strict=True), 1):
             images.append({"id": number, "file_name": name, "height": height, "width": width})
-            runs = encoded(detected["masks"]) if "masks" in detected else []
-            for place, ((x1, y1, x2, y2), label, score) in enumerate(
-                zip(detected["boxes"].tolist(), detected["labels"].tolist(), detected["scores"].tolist(), strict=True)
-            ):
-                row: dict[str, Any] = {
-                    "id": len(annotations) + 1,
-                    "image_id": number,
-                    "category_id": label + 1,
-                    "bbox": [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)],
-                    "area": round((x2 - x1) * (y2 - y1), 2),
-                    "iscrowd": 0,
-                    "score": round(score, 6),
-                }
-                if runs:
-                    row["segmentation"] = {"size": list(runs[place]["size"]), "counts": runs[place]["counts"].decode()}
-                    row["area"] = int((detected["masks"][place] > 0.5).sum())
-                annotations.append(row)
+            annotations += [
+                {"id": len(annotations) + place, "image_id": number, **row} for place, row in enumerate(rows, 1)
+            ]
         categories = [{"id": number, "name": name} for number, name in enumerate(self.task.spec.classes, 1)]
         content = {"images": images, "annotations": annotations, "categories": categories}
         self._answered = []
         text = io.StringIO()
         json.dump(content, text, ensure_ascii=False, indent=1)
         return {"predictions.json": text.getvalue().encode()}
+
+
+def _as_coco(detected: Found) -> list[dict[str, Any]]:
+    """Return the objects of an image as COCO's annotations, without their numbers; masks as runs of pixels."""
+    runs = encoded(detected["masks"]) if "masks" in detected else []
+    rows = []
+    for place, ((x1, y1, x2, y2), label, score) in enumerate(
+        zip(detected["boxes"].tolist(), detected["labels"].tolist(), detected["scores"].tolist(), strict=True)
+    ):
+        row: dict[str, Any] = {
+            "category_id": label + 1,
+            "bbox": [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)],
+            "area": round((x2 - x1) * (y2 - y1), 2),
+            "iscrowd": 0,
+            "score": round(score, 6),
+        }
+        if runs:
+            row["segmentation"] = {"size": list(runs[place]["size"]), "counts": runs[place]["counts"].decode()}
+            row["area"] = int((detected["masks"][place] > 0.5).sum())
+        rows.append(row)
+    return rows

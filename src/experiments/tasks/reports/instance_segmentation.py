@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from experiments.tasks.parts.average_precision import AveragePrecision
+from experiments.tasks.parts.mask_pictures import palette
 from experiments.tasks.parts.object_matching import Found
 from experiments.tasks.report import Attachment
 from experiments.tasks.reports.detection import DetectionReport
@@ -39,6 +40,13 @@ class InstanceSegmentationReport(DetectionReport):
         masks: Tensor = detected["masks"][:, 0] > 0.5
         for place in reversed(range(len(masks))):
             owner[masks[place].numpy()] = place + 1
+        file = Image.fromarray(owner)
+        if (
+            owner.dtype == np.uint8
+        ):  # a viewer shows it in the colours of the drawn objects; its values are their numbers
+            from experiments.viz.boxes import COLOURS
+
+            file.putpalette(palette(["#000000", *(COLOURS[place % len(COLOURS)] for place in range(255))]).tobytes())
         out = io.BytesIO()
-        Image.fromarray(owner).save(out, "PNG")
+        file.save(out, "PNG")
         return {"masks": Attachment(".png", out.getvalue())}
