@@ -37,7 +37,7 @@ def test_what_nobody_knows_is_left_to_the_class() -> None:
 def test_annotations_of_bases_are_found() -> None:
     manifest = "experiments.data.audio.speech_manifest.SpeechManifest"
     assert annotation(manifest, "clips") == "str | None"
-    assert annotation(manifest, "unknown") == "str"  # handed on in **rest
+    assert annotation(manifest, "unknown") == "str | None"  # handed on in **rest
     assert annotation(manifest, "nothing") is None and annotation("nowhere.Class", "x") is None
 
 

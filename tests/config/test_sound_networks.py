@@ -74,7 +74,11 @@ def test_sizes_are_those_of_the_weights(tmp_path: Path) -> None:
     assert model.filters == [8, 8]
     assert model.time_mask == 0.05
     compose([*words, "model.layers=2", "model.time_mask=0.1"])
-    with pytest.raises(UserError, match=r"has layers=2 and model\.layers=3: leave out model\.layers"):
+    with pytest.raises(
+        UserError, match=r"has layers=2 and model\.layers=3: take that of the weights, or leave out model\.layers"
+    ):
         compose([*words, "model.layers=3"])
-    with pytest.raises(UserError, match=r"has name=hubert and model\.name=wavlm: leave out model\.name"):
+    with pytest.raises(
+        UserError, match=r"has name=hubert and model\.name=wavlm: take that of the weights, or leave out model\.name"
+    ):
         compose([*words, "model.name=wavlm"])

@@ -25,7 +25,7 @@ def take_over_published(config: Any) -> None:
         take_over(config["data"], published, given_keys(config))
     take_over_sound(config["data"], config["model"], config["task"])
     data = config["data"]
-    if writes_every_character(config) and "unknown" in data and "data.unknown" not in given_keys(config):
+    if writes_every_character(config) and data.get("unknown", "") is None:
         data["unknown"] = "keep"
 
 

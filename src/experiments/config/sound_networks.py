@@ -98,7 +98,7 @@ def take_sizes(config: Any) -> None:
     """Take the sizes of a network of sound from the config.json beside its weights.
 
     Raises:
-        UserError: when a key of the command line says something else.
+        UserError: when a key that somebody wrote says something else.
     """
     model = config["model"]
     source = model.get("source")
@@ -110,12 +110,16 @@ def take_sizes(config: Any) -> None:
         return
     if not isinstance(stated, dict) or stated.get("model_type") not in _kinds(dict(model)):
         return
+    files, name = option_files("model", config["run"]["config_dirs"]), config["run"]["choices"].get("model")
+    usual = content(files[name]) if name in files else {}
     given = given_keys(config)
     for key, names in _SIZES.items():
         value = next((stated[name] for name in names if stated.get(name) is not None), None)
         if key not in model or value is None:
             continue
         own = model[key]
-        if f"model.{key}" in given and own != value:
-            raise UserError(f"weights={source} has {key}={value} and model.{key}={own}: leave out model.{key}")
+        if own != value and (f"model.{key}" in given or own != usual.get(key, own)):
+            raise UserError(
+                f"weights={source} has {key}={value} and model.{key}={own}: take that of the weights, or leave out model.{key}"
+            )
         model[key] = value

@@ -174,6 +174,11 @@ def test_what_is_above_full_scale_or_silent_is_counted(tmp_path: Path, caplog: A
     assert not caplog.text
     data.prepare([tmp_path / "0_1.wav", np.full(9, 1.5)])
     assert "0_1.wav has samples above full scale" in caplog.text and "a recording has samples" in caplog.text
+    caplog.clear()
+    (tmp_path / "bad.wav").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"bad\.wav cannot be read"):  # whoever asks then reads the others alone
+        data.prepare([tmp_path / "0_1.wav", tmp_path / "bad.wav"])
+    assert not caplog.text
     left, right = tone(800).astype(float), tone(800, 200).astype(float)
     mixed = read_clip(tmp_path / "0_0.wav", 8000)
     assert np.abs(mixed - (left + right) / 2).max() <= 1  # the mean of the channels

@@ -256,20 +256,20 @@ class AudioData(BatchedData):
         Raises:
             UserError: a file cannot be read.
         """
-        return padded([self._clip(clip) for clip in inputs])
+        read = [self._clip(given) for given in inputs]
+        for given, (_, loud) in zip(inputs, read, strict=True):  # only now: where one is bad, the others are read again
+            if loud:
+                name = "a recording" if isinstance(given, np.ndarray) else clean(str(given))
+                log.warning("%s has samples above full scale, which are cut there: record it more quietly.", name)
+        return padded([clip for clip, _ in read])
 
-    def _clip(self, given: str | Path | np.ndarray) -> np.ndarray:
-        """Return a new clip as (samples,) int16, with a word where it is cut at full scale."""
+    def _clip(self, given: str | Path | np.ndarray) -> tuple[np.ndarray, bool]:
+        """Return a new clip as (samples,) int16, and whether it is cut at full scale."""
         if not isinstance(given, np.ndarray):
-            clip, loud = read_samples(Path(given), self.spec.rate)
-        elif given.dtype == np.int16:
-            clip, loud = given, False
-        else:
-            clip, loud = to_int16(given), bool(np.abs(given).max(initial=0) > 1)
-        if loud:
-            name = "a recording" if isinstance(given, np.ndarray) else clean(str(given))
-            log.warning("%s has samples above full scale, which are cut there: record it more quietly.", name)
-        return clip
+            return read_samples(Path(given), self.spec.rate)
+        if given.dtype == np.int16:
+            return given, False
+        return to_int16(given), bool(np.abs(given).max(initial=0) > 1)
 
 
 def split_examples(

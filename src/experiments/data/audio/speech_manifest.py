@@ -30,6 +30,7 @@ class SpeechManifest(Transcribed):
     """
 
     name = "speech_manifest"
+    usual = "error"
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ class Transcribed(AudioData):
         normalise: how transcripts are written: none, lower, simple or english, see `transcript_rules.rule`.
         empty: `error`, or `drop`: leave out recordings with an empty transcript.
         unknown: of characters that the training transcripts do not have: `error`, `drop`: take them out of the others, or
-            `keep`, for a network whose own tokens can write them.
+            `keep`, for a network whose own tokens can write them. None: as `usual` says.
         rate: samples a second; others are resampled. None: the files', which must agree.
         memory: megabytes of samples that are held in memory; more than that is read from the files batch by batch.
         validation: share or count held out.
@@ -34,16 +34,21 @@ class Transcribed(AudioData):
         split_seed: decides who is held out.
         bucket: as in `AudioData`, and so are the others.
 
+    Attributes:
+        usual: what is done with unknown characters where nothing says so.
+
     Raises:
         UserError: with file and line, for what cannot be used.
     """
+
+    usual = "drop"
 
     def __init__(
         self,
         *,
         normalise: str,
         empty: str,
-        unknown: str,
+        unknown: str | None,
         rate: int | None,
         memory: int,
         validation: float,
@@ -59,6 +64,7 @@ class Transcribed(AudioData):
         super().__init__(bucket=bucket, batch_size=batch_size, workers=workers, seed=seed, augment=augment)
         if empty not in ("error", "drop"):
             raise UserError(f"data.empty={empty} is unknown: choose error or drop")
+        unknown = self.usual if unknown is None else unknown
         if unknown not in ("error", "drop", "keep"):
             raise UserError(f"data.unknown={unknown} is unknown: choose error, drop or keep")
         check_settings(validation, limit, rate, memory)
