@@ -130,6 +130,13 @@ class CountsGreyValues(Protocol):
 
 
 @runtime_checkable
+class RenamesLabels(Protocol):
+    """Data of words whose labels may have other names; `renaming` tells what to write for labels of others."""
+
+    def renaming(self, labels: Sequence[str]) -> str: ...
+
+
+@runtime_checkable
 class LeavesOutClasses(Protocol):
     """Data that can take classes out of training and validation."""
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from experiments.contracts import RenamesLabels
 from experiments.errors import UserError
 from experiments.run.record import read_record
 from experiments.spec import from_plain
@@ -41,6 +42,9 @@ def match_classes(data: Any, trained: Any, name: str) -> None:
         cure = f"choose data with these, or rename the {field}"
         if shared and field == "classes" and hasattr(data, "chosen"):
             cure = f"rename them, or leave them out with data.classes=[{','.join(shared)}]"
+        if isinstance(data, RenamesLabels):
+            suggested = data.renaming(ours)
+            cure = f"rename them, as in {suggested!r}" if suggested else f"{cure} with data.rename"
         raise UserError(
             f"{name} has {field} that the run does not know ({_some(foreign)}); it knows {_some(ours)}: {cure}"
         )

@@ -14,6 +14,7 @@ from experiments.data.text.conll import Conll, Conllu
 from experiments.data.text.generated_entities import GeneratedEntities
 from experiments.data.text.generated_homographs import CUES, write
 from experiments.errors import UserError
+from experiments.run.names_of_data import match_classes
 
 LINES = "Asha\tB-per\nRao\tI-per\nlives\tO\nhere\tO\n\t\nIt\tO\nrained\tO\n\nRavi\tB-per\nleft\tO\n\n" * 4
 UD = """# text = I can't go
@@ -183,3 +184,40 @@ def test_a_folder_names_its_parts(tmp_path: Path) -> None:
     (tmp_path / "hi-train.conllu").touch()
     with pytest.raises(UserError, match="holds 2 files with train"):
         files_of_splits(tmp_path)
+
+
+OTHERS = "Asha\tB-PER\nRao\tI-PER\nin\tO\nDelhi\tB-CITY\n\nIt\tO\nrained\tO\n\n" * 4
+
+
+def test_labels_get_the_names_that_are_given(tmp_path: Path) -> None:
+    """Of types and of whole labels; what is named as a new name stays, and `*` is all the others."""
+    data = conll(tmp_path, OTHERS, rename={"PER": "per", "*": "O"})
+    data.setup()
+    assert data.spec.classes == ("O", "B-per", "I-per")
+    data = conll(tmp_path, LINES + OTHERS, name="both.conll", rename={"I-PER": "B-per", "PER": "per", "CITY": "place"})
+    data.setup()
+    assert data.spec.classes == ("O", "B-per", "B-place", "I-per")
+    data = conll(tmp_path, LINES + OTHERS, name="both.conll", rename={"PER": "per", "*": "O"})
+    data.setup()
+    assert data.spec.classes == ("O", "B-per", "I-per")
+    with pytest.raises(UserError, match=r"data\.rename: PERS is no label of the data: did you mean PER"):
+        conll(tmp_path, OTHERS, rename={"PERS": "per"}).setup()
+
+
+def test_labels_of_a_run_are_met_by_name_where_they_are_renamed(tmp_path: Path) -> None:
+    """A run on one language is tested on another, whose files write the same types otherwise."""
+    trained = conll(tmp_path, LINES)
+    trained.setup()
+    other = conll(tmp_path, OTHERS, name="other.conll")
+    other.setup()
+    cure = r"rename them, as in 'data\.rename=\{PER: per, \*: O\}'"
+    with pytest.raises(UserError, match=rf"has classes that the run does not know \(B-CITY, B-PER, I-PER\).*: {cure}"):
+        match_classes(other, trained.spec, "data=conll")
+    strange = conll(tmp_path, OTHERS.replace("PER", "GOD"), name="other.conll")
+    strange.setup()
+    with pytest.raises(UserError, match=r"choose data with these, or rename the classes with data\.rename"):
+        match_classes(strange, trained.spec, "data=conll")
+    renamed = conll(tmp_path, OTHERS, name="other.conll", rename={"PER": "per", "*": "O"})
+    renamed.setup()
+    match_classes(renamed, trained.spec, "data=conll")
+    assert renamed.spec.classes == trained.spec.classes

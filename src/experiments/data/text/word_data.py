@@ -6,7 +6,7 @@ A word's label stands at its first token; the other tokens of the word, and thos
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,11 +17,18 @@ from experiments.data.common.split_names import SPLITS
 from experiments.data.common.splits import fingerprint, hold_out, keep
 from experiments.data.text import tokens
 from experiments.data.text.text_data import TextData, is_blank
-from experiments.errors import UserError
+from experiments.errors import UserError, unknown
 from experiments.spec import TextSpec
 
 log = logging.getLogger(__name__)
 OUTSIDE = "O"  # the label of a word that belongs to nothing
+ENTITY_MARKS = (
+    "B-",
+    "I-",
+    "E-",
+    "S-",
+)  # before the type of an entity: at its begin, in it, at its end, and of a single word
+ANY_OTHER = "*"
 
 
 class Sentences(NamedTuple):
@@ -46,6 +53,8 @@ class WordData(TextData):
     """Base of the labelled words: a subclass says how to `read_sentences`.
 
     Args:
+        rename: other names of labels, or of the types of entities that these tell, B-PERSON of PERSON; `*` stands for all that
+            are not named here at all, and O for no entity. None: the labels stay.
         rest: the keys of `TextData`; `limit` counts sentences, and `empty` says what happens to a sentence whose words
             hold nothing to read.
 
@@ -55,12 +64,16 @@ class WordData(TextData):
 
     name = "words"
 
+    def __init__(self, *, rename: Mapping[str, str] | None = None, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.rename = {str(before): str(now) for before, now in (rename or {}).items()}
+
     def read_sentences(self) -> dict[str, Sentences]:
         """Return the splits: `train`, and `validation` and `test` where the dataset has them."""
         raise NotImplementedError
 
     def load(self) -> None:
-        whole = self.read_sentences()
+        whole = renamed(self.read_sentences(), self.rename)
         origin = {split: (split, np.arange(len(part.words))) for split, part in whole.items()}
         for split, (_, members) in origin.items():
             if not len(members):
@@ -110,6 +123,13 @@ class WordData(TextData):
         tokens.warn_of_unknown(self.name, self.splits["unknown"])
         if cut:
             log.warning("%s: sentences of more than %d tokens were cut: %d.", self.name, self.max_length, cut)
+
+    def renaming(self, labels: Sequence[str]) -> str:
+        """Return the key that gives the labels the names of others, where they differ in capitals alone; else nothing."""
+        theirs = {type_of(label).casefold(): type_of(label) for label in labels if label != OUTSIDE}
+        ours = dict.fromkeys(type_of(label) for label in self.spec.classes if label != OUTSIDE)
+        pairs = [f"{name}: {theirs[name.casefold()]}" for name in ours if name.casefold() in theirs]
+        return f"data.rename={{{', '.join([*pairs, '*: O'])}}}" if pairs else ""
 
     def prepare(self, texts: Sequence[Any]) -> Words:  # type: ignore[override]
         """Return new sentences as the model would get them; each a text, cut into words as the tokenizer does, or its
@@ -164,6 +184,41 @@ class WordData(TextData):
             rows.append(ids)
             firsts.append([owners.index(number) for number in range(len(words)) if number in owners])
         return rows, firsts, cut
+
+
+def renamed(by_split: dict[str, Sentences], names: Mapping[str, str]) -> dict[str, Sentences]:
+    """Return sentences with other names of their labels, see `WordData`.
+
+    Raises:
+        UserError: when a name is none of the labels nor of their types.
+    """
+    if not names:
+        return by_split
+    labels = sorted({tag for sentences in by_split.values() for tags in sentences.tags for tag in tags} - {OUTSIDE})
+    now = {OUTSIDE: OUTSIDE} | {label: _name(label, names) for label in labels}
+    there = {*labels, *map(type_of, labels), ANY_OTHER}
+    for name in names:
+        if name not in there:
+            raise UserError(unknown(f"data.rename: {name}", "no label of the data", name, sorted(there - {ANY_OTHER})))
+    return {
+        split: sentences._replace(tags=[[now[tag] for tag in tags] for tags in sentences.tags])
+        for split, sentences in by_split.items()
+    }
+
+
+def type_of(label: str) -> str:
+    """Return the type of the entity that a label is a part of, PERSON of B-PERSON; any other label as it is."""
+    return label[2:] if label[:2] in ENTITY_MARKS else label
+
+
+def _name(label: str, names: Mapping[str, str]) -> str:
+    if label in names:
+        return names[label]
+    kind = type_of(label)
+    if {label, kind} & set(names.values()):
+        return label
+    name = names.get(kind, names.get(ANY_OTHER, kind))
+    return name if name == OUTSIDE or kind == label else f"{label[:2]}{name}"
 
 
 def _end(owners: Sequence[int | None]) -> int:
