@@ -286,7 +286,8 @@ def _where(key: str, overrides: Sequence[str], config_dirs: Sequence[str]) -> st
         return read.get("kind") if isinstance(read, dict) else None
 
     reads = kind(chosen) if chosen in files else "image"  # which the default data give
-    having = sorted(options_with(key, config_dirs), key=lambda option: kind(option) != reads)
+    asks = {option: content(files[option]).get(key.rpartition(".")[2]) == "???" for option in files}
+    having = sorted(options_with(key, config_dirs), key=lambda option: (not asks[option], kind(option) != reads))
     return f"choose an option of {group} that has it, as {group}={f' or {group}='.join(having[:3])}" if having else ""
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from experiments.config.fitting_task import inherited
 from experiments.config.options import content, option_files
 
 _MOST = 8  # names in one sentence
@@ -149,6 +150,10 @@ _SENTENCES = {  # what one name does not answer
     ("data", "cifar"): "did you mean cifar10 or cifar100?",
     ("data", "wmt"): "data=pairs data.path=FILE reads two languages side by side",
 }  # fmt: skip
+_PLACES = _each(  # where the files of data lie
+    "root path folder dir directory file location data_dir data_root data_path data_file dataset_path csv table source",
+    "data.root",
+)
 _KEYS = {
     **_each("epochs max_epochs n_epochs num_epochs epoch", "trainer.max_epochs"),
     **_each("lr learning_rate", "optimizer.lr"),
@@ -190,7 +195,7 @@ _KEYS = {
     **_each("bf16", "precision=bf16-mixed"),
     **_each("val_split validation_split validation val_size", "data.validation"),
     **_each("limit n_samples subset num_samples", "data.limit"),
-    **_each("root data_dir data_root data_path dataset_path", "data.root"),
+    **_PLACES,
     **_each("download", "data.download"),
     **_each("label_smoothing", "task.label_smoothing"),
     **_each("warmup warmup_epochs", "scheduler.warmup_epochs"),
@@ -297,12 +302,24 @@ def usual_key(key: str, words: Sequence[str] = ()) -> str | None:
         key: that is unknown here.
         words: overrides, which say what is learned.
     """
+    if place := _place_of_data(key.lower(), words):
+        return place
     of_control = any(word.startswith(("data=control", "task=policy_gradient", "experiment=ppo_")) for word in words)
     if meant := (of_control and _CONTROL_KEYS.get(key.lower())) or _KEYS.get(key.lower()):
         return meant.replace("[head]", _stages_of(key, words)) if meant.endswith("freezing.learn=[head]") else meant
     group, _, name = key.lower().rpartition(".")  # optimizer.learning_rate, trainer.epochs
     meant = _KEYS.get(name) if group else None
     return meant if meant and meant.startswith(f"{group}.") and meant != key else None
+
+
+def _place_of_data(key: str, words: Sequence[str]) -> str | None:
+    """Return the key by which the chosen data find their files, for a word that means it, as `data.folder`."""
+    group, _, name = key.rpartition(".")
+    option = next((word.partition("=")[2] for word in words if word.startswith("data=")), "")
+    if group not in ("", "data") or name not in _PLACES or not option:
+        return None
+    own = [place for place in ("root", "path") if inherited("data", option, place, ()) is not None]
+    return next((f"data.{place}" for place in own if f"data.{place}" != key), None)
 
 
 def _stages_of(key: str, words: Sequence[str]) -> str:

@@ -332,3 +332,12 @@ def test_images_of_floating_point(tmp_path: Path) -> None:
     assert decode(tmp_path / "bytes.tif", None, grey=True).ravel().tolist() == [0, 128, 255]
     with pytest.raises(UserError, match="from 0 to 4000: save it with values from 0 to 1"):
         decode(tmp_path / "beyond.tif", None, grey=True)
+
+
+def test_a_stack_is_refused_and_a_preview_is_none(tmp_path: Path) -> None:
+    page, small = Image.new("L", (8, 8), 200), Image.new("L", (4, 4), 10)
+    page.save(tmp_path / "preview.tif", save_all=True, append_images=[small])
+    assert decode(tmp_path / "preview.tif", None, grey=True).mean() == 200
+    page.save(tmp_path / "stack.tif", save_all=True, append_images=[page, page])
+    with pytest.raises(UserError, match="it has 3 pages of one size: save each as a file of its own"):
+        decode(tmp_path / "stack.tif", None, grey=True)

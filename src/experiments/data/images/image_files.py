@@ -43,7 +43,8 @@ def decode(
         (C, H, W) uint8.
 
     Raises:
-        UserError: the file is empty, cut short or no image, its values are out of range, or the array is of another type or shape.
+        UserError: the file is empty, cut short, no image or a stack of them, its values are out of range, or the array is of
+            another type or shape.
     """
     from PIL import Image
 
@@ -58,6 +59,7 @@ def decode(
     else:
         try:
             with Image.open(source) as opened:
+                _refuse_stack(opened)
                 if size is not None and window is None:
                     # JPEG can decode at a half, quarter or eighth for less; never below twice the size wanted.
                     least = 2 * max(*size, short or 0)
@@ -130,6 +132,22 @@ def _unreadable(path: str | Path, error: BaseException) -> UserError:
         unknown = type(error).__name__ == "UnidentifiedImageError"
         why = "its format is unknown: save it as PNG or JPEG" if unknown else str(error)
     return UserError(f"{path} is no readable image ({why}).")
+
+
+def _refuse_stack(opened: Any) -> None:
+    """Refuse a TIFF of several pages of one size, of which one alone would be read; a smaller page is a preview.
+
+    Raises:
+        ValueError: for a stack.
+    """
+    if opened.format != "TIFF" or (pages := getattr(opened, "n_frames", 1)) == 1:
+        return
+    first = opened.size
+    opened.seek(1)
+    second = opened.size
+    opened.seek(0)
+    if first == second:
+        raise ValueError(f"it has {pages} pages of one size: save each as a file of its own")
 
 
 def _from_array(array: np.ndarray) -> Picture:
