@@ -43,6 +43,7 @@ from experiments.errors import UserError, in_short
         ("data=mnist_digits", "data=mnist_digits is data=mnist here: write that"),
         ("data=cifar", "did you mean cifar10 or cifar100?"),
         ("data=my_images", "data=my_images is data=image_folder here"),
+        ("data=series_table data.target=[y]", "data.target is data.columns here: write that"),
         ("path=x", "choose an option of data that has it, as data=audio_folder"),
         ("data=image_folder data.path=x", "data.path is data.root here: write that"),
         ("data=image_folder folder=x", "folder is data.root here: write that"),

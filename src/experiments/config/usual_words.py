@@ -196,6 +196,7 @@ _KEYS = {
     **_each("val_split validation_split validation val_size", "data.validation"),
     **_each("limit n_samples subset num_samples", "data.limit"),
     **_PLACES,
+    **_each("data.target data.targets data.column", "data.columns"),
     **_each("download", "data.download"),
     **_each("label_smoothing", "task.label_smoothing"),
     **_each("warmup warmup_epochs", "scheduler.warmup_epochs"),

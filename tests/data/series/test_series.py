@@ -326,3 +326,24 @@ def test_empty_columns_at_the_ends_of_lines(series: Any) -> None:
     lines[7] += "5"
     with pytest.raises(UserError, match="line 8: column 4 has values and no name"):
         series(lines)
+
+
+@pytest.mark.parametrize(
+    ("cells", "following"),
+    [
+        (["1992-W52", "1992-W53"], "1993-W01"),
+        (["1992W52", "1992W53"], "1993W01"),
+        (["1992-W53-6", "1992-W53-7"], "1993-W01-1"),
+        (["20160701T22", "20160701T23"], "20160702T00"),
+        (["20160701T225500", "20160701T230000"], "20160701T230500"),
+        (["20160701T2255Z", "20160701T2300Z"], "20160701T2305Z"),
+        (["2016-07-01T22", "2016-07-01T23"], "2016-07-02T00"),
+        (["2016-07-01", "2016-07-01 12:00:00"], "2016-07-02 00:00:00"),  # as spreadsheets leave midnight out
+        (["2016-07-01 22:00:00.5", "2016-07-01 22:00:01.0"], "2016-07-01 22:00:01.5"),
+        (["2016-07-01T22:00+05:30", "2016-07-01T23:00+05:30"], "2016-07-02T00:00+05:30"),
+    ],
+    ids=str,
+)
+def test_forms_of_iso_8601_are_kept(cells: list[str], following: str) -> None:
+    times = parse(cells, None)
+    assert times.after(1).text(0) == following and times.text(1) == cells[1]

@@ -12,6 +12,12 @@ from typing import Any
 import numpy as np
 
 EPOCH = datetime(1970, 1, 1)
+_ISO = re.compile(r"(\d{4}-?W\d\d(?:-?\d)?|\d{4}-\d\d-\d\d|\d{8}|\d{4}-\d\d)(?:(\D)(\d\d:?\d?\d?:?\d?\d?))?")
+_DATES = {
+    "0000-00": "%Y-%m", "0000-00-00": "%Y-%m-%d", "00000000": "%Y%m%d",
+    "0000-W00": "%G-W%V", "0000-W00-0": "%G-W%V-%u", "0000W00": "%GW%V", "0000W000": "%GW%V%u",
+}  # fmt: skip
+_TIMES = {"00": "%H", "00:00": "%H:%M", "00:00:00": "%H:%M:%S", "0000": "%H%M", "000000": "%H%M%S"}
 _CALENDAR = {6: "%Y%m", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}  # by how many digits
 
 
@@ -123,7 +129,9 @@ def parse(cells: Sequence[str], form: str | None) -> Times:
     read = [_each(place, cell, _iso) for place, cell in enumerate(cells)]
     fraction = re.compile(r"[.,](\d+)(?:Z|[+-]\d\d.*)?$")
     digits = max((len(match.group(1)) for cell in cells if (match := fraction.search(cell.strip()))), default=0)
-    return Times(_seconds(read), _form_of(first), min(digits, 6), _offsets(read), first.strip().endswith("Z"))
+    return Times(
+        _seconds(read), _form_of(max(cells, key=len)), min(digits, 6), _offsets(read), first.strip().endswith("Z")
+    )
 
 
 def calendar_form(cells: Sequence[str]) -> str | None:
@@ -172,11 +180,11 @@ def _iso(text: str) -> datetime:
 
 
 def _form_of(text: str) -> str:
-    text = text.strip()
-    if len(text) in (7, 8, 10):
-        return {7: "%Y-%m", 8: "%Y%m%d", 10: "%Y-%m-%d"}[len(text)]
-    between = text[10] if len(text) > 10 else " "
-    return f"%Y-%m-%d{between}%H:%M" + (":%S" if text[16:17] == ":" else "")
+    """Return the format of a time in ISO 8601, without its fraction of a second and its zone."""
+    match = _ISO.match(text.strip())
+    assert match is not None  # it has been read
+    date, between, time = (re.sub(r"\d", "0", part or "") for part in match.groups())
+    return _DATES[date] + (between + _TIMES[time] if time else "")
 
 
 def _seconds(dates: Sequence[datetime]) -> np.ndarray:
