@@ -235,6 +235,11 @@ NO_TRANSFORM = (
     "both, and data.size=… for masks of another size"
 )
 
+_PAIR_KEYS = _each(  # where texts are translated
+    "target source language tgt src data.target data.source data.language data.tgt data.src task.language task.target task.source "
+    "task.target_lang task.target_language task.source_language data.forced_bos_token task.forced_bos_token model.language",
+    "data.languages=[en,hi]",
+)
 _CONTROL_KEYS = {  # where a policy learns from what it does; elsewhere task.gamma is of the focal loss
     **_each("gamma task.gamma", "task.discount"),
     **_each("gae_lambda task.gae_lambda lambda task.lambda task.lam", "task.trace"),
@@ -306,7 +311,12 @@ def usual_key(key: str, words: Sequence[str] = ()) -> str | None:
     if place := _place_of_data(key.lower(), words):
         return place
     of_control = any(word.startswith(("data=control", "task=policy_gradient", "experiment=ppo_")) for word in words)
-    if meant := (of_control and _CONTROL_KEYS.get(key.lower())) or _KEYS.get(key.lower()):
+    of_pairs = any(re.match(r"data=(pairs|en_hi|generated_pairs)$|task=translation", word) for word in words)
+    if (
+        meant := (of_pairs and _PAIR_KEYS.get(key.lower()))
+        or (of_control and _CONTROL_KEYS.get(key.lower()))
+        or _KEYS.get(key.lower())
+    ):
         return meant.replace("[head]", _stages_of(key, words)) if meant.endswith("freezing.learn=[head]") else meant
     group, _, name = key.lower().rpartition(".")  # optimizer.learning_rate, trainer.epochs
     meant = _KEYS.get(name) if group else None
