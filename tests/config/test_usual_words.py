@@ -75,7 +75,7 @@ from experiments.errors import UserError, in_short
         ("data.tgt_lang=hi", "data.languages=[en,hi]"),
         ("data=pairs data.path=. data.target=hi", "data.target is data.languages=[en,hi] here: write that"),
         ("data=pairs data.path=. task.language=hi", "task.language is data.languages=[en,hi] here: write that"),
-        ("data=rt_polarity data.targets=x", "data.targets is no key of this config: did you mean data.test"),
+        ("data=rt_polarity data.gibes=x", "data.gibes is no key of this config: did you mean data.test"),
         ("freezing=fc", "the last layer is called head here, and freezing=feature_extraction learns it alone"),
         ("freezing=true", "freezing=true is freezing=feature_extraction here: write that"),
         ("loss=cross_entropy", "the task brings its loss"),

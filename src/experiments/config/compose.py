@@ -335,14 +335,11 @@ def parse(overrides: Sequence[str]) -> list[Any]:
 def _keys(config_dirs: Sequence[str], overrides: Sequence[str] = ()) -> list[str]:
     """Return every dotted key of the config that the group choices among the overrides give, but for what options say of themselves."""
     try:
-        chosen = (word for word in overrides if word.split("=")[0].lstrip("+~") in GROUPS and "=" in word)
-        groups = [word for word in chosen if "{" not in word]  # keys in a dictionary choose no option
-        config = compose(groups, config_dirs, whole=False)
+        words = [word for word in overrides if "=" in word and "{" not in word]  # a dictionary chooses no option
+        config = plain_config([word for word in words if word.split("=")[0].lstrip("+~") in GROUPS], config_dirs)
     except UserError:
         return []
-    return [
-        key for key in dotted(OmegaConf.to_container(config)) if not re.match(r"run\.|.*\.(_|about|gives|reads)", key)
-    ]
+    return [key for key in dotted(config) if not re.match(r"run\.|.*\.(_|about|gives|reads)", key)]
 
 
 def dotted(node: Any, prefix: str = "") -> Iterator[str]:
