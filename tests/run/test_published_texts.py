@@ -86,3 +86,38 @@ def test_texts_are_answered_without_a_run(experiments: Any, folders: dict[str, P
     code, output, errors = experiments("predict", *where, "the cat = a dog", "--format", "csv")
     assert code == 0, errors
     assert output.splitlines()[1].startswith("the cat = a dog,1,")
+
+
+@pytest.fixture
+def bert(tmp_path: Path) -> Path:
+    """A BERT without the head that it was trained with, as libraries of sentence vectors publish it."""
+    from tokenizers import BertWordPieceTokenizer
+
+    tokenizer = BertWordPieceTokenizer()
+    tokenizer.train_from_iterator(TEXTS, vocab_size=60, min_frequency=1, show_progress=False)
+    folder = tmp_path / "bert"
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]",
+    ).save_pretrained(folder)  # fmt: skip
+    config = transformers.BertConfig(
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=16, max_position_embeddings=64, pad_token_id=tokenizer.token_to_id("[PAD]"),
+    )  # fmt: skip
+    transformers.BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    return folder
+
+
+def test_texts_are_compared_without_a_run(experiments: Any, bert: Path, caplog: Any) -> None:
+    where = ["predict", "model=transformers", f"weights={bert}", "task=similarity"]
+    code, output, errors = experiments(*where, "model.pooling=mean", "the cat ||| the cat", "--format", "json")
+    assert code == 0 and '"cosine": 1.0' in output, errors
+    code, _, errors = experiments(*where, "model.pooling=mean", f"{'the cat ' * 40}||| a dog")
+    assert code == 0 and "texts of more than 64 tokens were cut: 1." in caplog.text, errors
+    code, _, errors = experiments(*where, "the cat ||| the cat")
+    assert code == 2 and "has nothing for the stage pooler, and without training that tells nothing: set" in errors
+
+
+def test_a_head_without_values_tells_no_words(experiments: Any, bert: Path) -> None:
+    code, output, errors = experiments("predict", "model=transformers", f"weights={bert}", "the [MASK] cat")
+    assert code == 2 and not output
+    assert "has nothing for the stage head, and without training that tells nothing: train it first" in errors

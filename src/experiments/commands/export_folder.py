@@ -105,7 +105,12 @@ def _compare(loaded: Loaded, place: Path) -> float:
 
     from experiments.batches import Sequences
 
-    net = transformers.AutoModel.from_pretrained(place, local_files_only=True).eval()
+    level = transformers.utils.logging.get_verbosity()
+    transformers.utils.logging.set_verbosity_error()  # the head is no part of what is compared
+    try:
+        net = transformers.AutoModel.from_pretrained(place, local_files_only=True).eval()
+    finally:
+        transformers.utils.logging.set_verbosity(level)
     model: Any = loaded.model
     if isinstance(loaded.data, GivesSamples):
         inputs, _ = loaded.data.sample("test", 8)

@@ -50,7 +50,9 @@ def build_published_text(kind: str, overrides: Sequence[str], config_dirs: Seque
     Raises:
         UserError: when there are no weights, or they lack a tokenizer.
     """
-    words = [f"data={'pairs' if kind == PAIR else 'text_file'}", "data.path=.", *overrides]
+    compares = "task=similarity" in overrides
+    data_of_kind = "pairs" if kind == PAIR else "sentence_pairs" if compares else "text_file"
+    words = [f"data={data_of_kind}", "data.path=.", *overrides]
     if kind == TEXT and not any(word.startswith("task=") for word in overrides):
         words.append(f"task={'' if _writes(overrides, config_dirs) else 'masked_'}language_modelling")
     config = compose(words, config_dirs)

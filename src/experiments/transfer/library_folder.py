@@ -63,6 +63,15 @@ def library_state(model: nn.Module, folder: Path, with_head: bool) -> dict[str, 
             key.split(".")[0] for key in lost if key not in computed and (not key.startswith("head.") or makes_words)
         )
     )
+    if anew and with_head:
+        cure = (
+            "set model.pooling=mean"
+            if anew == ["pooler"]
+            else f"train it first, with experiments train weights={folder}, or compare texts by task=similarity"
+        )
+        raise UserError(
+            f"weights={folder} has nothing for the stage {anew[0]}, and without training that tells nothing: {cure}"
+        )
     if anew:
         log.warning("weights=%s has nothing for the stage %s, which keeps its own first values.", folder, anew[0])
     return tensors | {key: own[key] for key in lost}

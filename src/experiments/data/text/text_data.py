@@ -143,19 +143,10 @@ class TextData(SequenceData):
         for split, texts in self.texts.items():
             self.sets[split], longer = self._stored(texts)
             cut += longer
-        lengths = self.sets["train"].lengths
-        marks, hides = tokens.marks(self.tokenizer), tokens.mask(self.tokenizer)
-        self.spec = TextSpec(
-            vocabulary=self.tokenizer.get_vocab_size(),
-            length=int(np.median(lengths)),
-            longest=max(int(store.lengths.max()) for store in self.sets.values()),
-            classes=classes,
-            values=0 if classes else self.texts["train"].labels.shape[1],
-            mask=hides,
-            special=tuple(sorted({*marks, *(() if hides is None else (hides,))} - {-1})),
-            marks=marks if tokens.frames(self.tokenizer) else (),
-            apart=self.apart,
-        )
+        length = int(np.median(self.sets["train"].lengths))
+        longest = max(int(store.lengths.max()) for store in self.sets.values())
+        self.describe(length, longest, classes, 0 if classes else self.texts["train"].labels.shape[1])
+        marks = tokens.marks(self.tokenizer)
         self.splits = {split: len(self.sets[split].lengths) for split in SPLITS}
         self.splits["fingerprint"] = fingerprint(
             (f"{split} of {origin[split][0]}", origin[split][1]) for split in SPLITS
@@ -167,6 +158,21 @@ class TextData(SequenceData):
             log.warning("%s: texts of more than %d tokens were cut: %d.", self.name, self.max_length, cut)
         if dropped:
             log.warning("%s: texts without a word were left out (data.empty=drop): %d.", self.name, dropped)
+
+    def describe(self, length: int = 1, longest: int = 1, classes: tuple[str, ...] = (), values: int = 0) -> None:
+        """Set `spec`, of which the tokenizer alone decides what is not given."""
+        marks, hides = tokens.marks(self.tokenizer), tokens.mask(self.tokenizer)
+        self.spec = TextSpec(
+            vocabulary=self.tokenizer.get_vocab_size(),
+            length=length,
+            longest=longest,
+            classes=classes,
+            values=values,
+            mask=hides,
+            special=tuple(sorted({*marks, *(() if hides is None else (hides,))} - {-1})),
+            marks=marks if tokens.frames(self.tokenizer) else (),
+            apart=self.apart,
+        )
 
     @property
     def tokenizer(self) -> Any:
@@ -205,7 +211,10 @@ class TextData(SequenceData):
     def _padded(self, texts: Sequence[Text]) -> Sequences:
         hides = any(isinstance(text, str) and ("[MASK]" in text or "<mask>" in text) for text in texts)
         rows = tokens.encode_masked(self.tokenizer, [str(text) for text in texts]) if hides else tokens.encode(self.tokenizer, texts)  # fmt: skip
-        return pad(tokens.cut(self.tokenizer, texts, rows, self.max_length)[0])
+        rows, shortened = tokens.cut(self.tokenizer, texts, rows, self.max_length)
+        if shortened:
+            log.warning("texts of more than %d tokens were cut: %d.", self.max_length, shortened)
+        return pad(rows)
 
     @staticmethod
     def _pair(text: Any, number: int) -> Text:

@@ -143,7 +143,9 @@ class WordData(TextData):
             if not words or is_blank(" ".join(words)):
                 raise UserError(f"text {number} is empty: give a text with a word in it")
         places = [f"text {number}" for number in range(1, len(sentences) + 1)]
-        rows, firsts, _ = self._encode_words(sentences, places)
+        rows, firsts, shortened = self._encode_words(sentences, places)
+        if shortened:
+            log.warning("sentences of more than %d tokens were cut: %d.", self.max_length, shortened)
         padded = pad(rows)
         kept = [words[: len(first)] for words, first in zip(sentences, firsts, strict=True)]
         return Words(padded.values, padded.lengths, firsts, kept)
