@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,31 @@ def test_on_paper_all_cells_are_there(browser: Any, page_file: Path) -> None:
         "cells => cells.map(cell => cell.getClientRects().length && cell.scrollHeight)"
     )
     assert max(lines) <= 1.5 * min(lines), "no number is broken in two"
+    page.close()
+
+
+@pytest.mark.slow
+def test_a_table_of_many_columns_fits_on_a_sheet(browser: Any, tmp_path: Path) -> None:
+    root = tmp_path / "sweep"
+    for place in range(12):
+        keys = ("optimizer.lr", "optimizer.weight_decay", "data.batch_size", "model.dropout", "task.label_smoothing")
+        make_run(
+            root / str(place), 0.5 + place / 100, model=f"mobilenet_v3_large_{place % 3}", freezing=f"kind_{place % 2}",
+            precision=("32-true", "bf16-mixed")[place % 2], optimizer=("adam", "sgd")[place % 2], overrides=[f"{key}=0.{place + 1}" for key in keys],
+        )  # fmt: skip
+    path = tmp_path / "report.html"
+    path.write_text(report(compare([root]), [root], work=True, target=path))
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    box = re.search(rb"/MediaBox \[0 0 ([0-9.]+) ([0-9.]+)\]", page.pdf(format="A4", prefer_css_page_size=True))
+    assert box and float(box[1]) > float(box[2]), "on its side"
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 1032, "height": 700})  # of a sheet of A4 between its margins
+    table = page.locator(".plain table")
+    assert table.locator("th").count() > 15
+    assert table.evaluate("table => table.getBoundingClientRect().right") <= 1032
+    heights = table.locator("tbody tr").evaluate_all("rows => rows.map(row => row.getBoundingClientRect().height)")
+    assert max(heights) < 1.5 * min(heights) < 36, "a line each"
     page.close()
 
 

@@ -145,7 +145,13 @@ def _table(
 
     body = "".join(line(row, "td", ' class="best"' if place in bold else "") for place, row in enumerate(rows[:_ROWS]))
     more = f'<p class="quiet">… and {len(rows) - _ROWS:,} more; --csv has all.</p>' if len(rows) > _ROWS else ""
-    return f'<div class="scroll" tabindex="0"><table><thead>{line(head, "th")}</thead><tbody>{body}</tbody></table></div>{more}'
+    return f'<div class="scroll" tabindex="0"><table style="--wide: {_wide(head, rows):.0f}"><thead>{line(head, "th")}</thead><tbody>{body}</tbody></table></div>{more}'
+
+
+def _wide(head: Sequence[str], rows: Sequence[Sequence[str]]) -> float:
+    """Return about how many times its letters' height a table is wide: letters on paper are as small as it takes."""
+    columns = zip(head, *rows[:_ROWS], strict=True)
+    return sum(0.54 * max(map(len, column)) + 0.6 for column in columns)
 
 
 def _reading(field: Field) -> list[str]:

@@ -19,6 +19,7 @@ STYLE = """
 .contents a { color: var(--accent); }
 .work code { font-size: .85rem; white-space: pre-wrap; } .work [hidden] { display: none; }
 @media print { .work .tools, .work .rows, .contents { display: none; } .work .plain[hidden] { display: block; }
+  .work table { width: auto; } .work td { padding: .3em .6em .3em 0; height: auto; }
   figure.wide svg { min-width: 0; } }
 """
 

@@ -46,9 +46,12 @@ figure.wide svg { min-width: 32rem; max-width: 42rem; }
 .halo { paint-order: stroke; stroke: var(--card); stroke-width: 4px; }
 .l { fill: none; stroke-linejoin: round; stroke-linecap: round; }
 .h { stroke-width: 1.5; fill: var(--back); }
-@media print { body { font-size: 10pt; overflow-wrap: break-word; } figure, .answers div, tr { break-inside: avoid; } h2, h3 { break-after: avoid; }
-  .scroll { overflow: visible; } .scroll img { min-width: 0 !important; } table { font-size: 8pt; } th { font-size: 7pt; }
-  th, td:not(.r) { white-space: normal; } th, td { padding-right: .4rem; } th.r:not(:first-child), td.r:not(:first-child) { padding-left: 0; } }
+@page { size: landscape; margin: 12mm; }
+@media print { html { font-size: 9.5pt; } body { overflow-wrap: break-word; padding: 0; } figure, .answers div, tr { break-inside: avoid; } h2, h3 { break-after: avoid; }
+  .charts { grid-template-columns: repeat(3, 1fr); align-items: start; } svg { max-height: 132mm; }
+  .scroll { overflow: visible; } .scroll img { min-width: 0 !important; }
+  table { font-size: clamp(5.5pt, calc(770pt / var(--wide, 1)), 8pt); } th { font-size: .9em; }
+  th, td:not(.r) { white-space: normal; } th, td { padding: .3em .6em .3em 0; } th.r:not(:first-child), td.r:not(:first-child) { padding-left: 0; } }
 """
 _COLOURS = ("back", "ink", "grey", "pale", "accent", "mark", *(f"c{place}" for place in range(8)))
 _CLASSES = "".join(
