@@ -93,6 +93,7 @@ BAD = [
     (["+optimizer.lr=0.1"], ["+optimizer.lr=0.1 would add what the config has", "drop the +, as in optimizer.lr=0.1"]),
     (["+model=mlp"], ["+model=mlp would add", "drop the +, as in model=mlp"]),
     (["seed=0,1"], ["seed=0,1 gives one run several values", "add -m for a run with each"]),
+    (["callbacks=none,default"], ["add -m for a run with each\n"]),
     (["run.dir=a/x0"], ["run.dir=a/x0 has no effect", "write hydra.run.dir=a/x0"]),
 ]
 

@@ -253,7 +253,7 @@ def explain_refusal(error: Exception, overrides: Sequence[str], config_dirs: Seq
         return _unknown_key(match.group(1), overrides, config_dirs)
     if match := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
         key, values = match.groups()
-        return f"{key}={values} gives one run several values: add -m for a run with each, or write {key}=[{values}] where it takes a list"
+        return f"{key}={values} gives one run several values: add -m for a run with each{'' if key in GROUPS else f', or write {key}=[{values}] where it takes a list'}"
     return refusal(error) if isinstance(error, OmegaConfBaseException) else " ".join(text.split())
 
 
