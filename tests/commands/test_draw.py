@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.patches import PathPatch
+from matplotlib.text import Annotation
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments.commands.draw import _in_viz, fitted, undrawn
+from experiments.commands.draw import _in_viz, fitted, mermaid, picture, undrawn
 from experiments.commands.layers import network, shaped
 from experiments.config.options import option_files
 from experiments.run.network_graph import depth, network_graph
@@ -18,7 +20,7 @@ from experiments.run.network_plan import plan
 from experiments.spec import ImageSpec
 from experiments.viz.network_layout import arranged
 from experiments.viz.network_panels import PROJECTOR, entries, placed
-from experiments.viz.network_ways import LANE, shares
+from experiments.viz.network_ways import LANE, _hits, shares
 
 RGB = ImageSpec(3, 8, 8, ("a", "b"), (0.5,) * 3, (0.5,) * 3)
 
@@ -261,6 +263,64 @@ def test_an_arrow_leads_from_the_encoder_to_the_attention_of_the_decoder(model: 
     sources = {beside[number] for number in decoder.boxes if number in beside}
     assert sources & {"from encoder", "from norm"}
     assert any(items[number].lines[0] == "attention" for number in decoder.boxes)
+
+
+class LastOf(nn.Module):
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        return F.max_pool2d(maps[-1], 2)
+
+
+class Pyramid(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine, self.coarse, self.pool = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), LastOf()
+
+    def forward(self, x: Tensor) -> Tensor:
+        fine = self.fine(x)
+        return self.pool([fine, self.coarse(fine)])
+
+
+def test_a_layer_reads_what_it_uses_of_what_it_is_given() -> None:
+    nodes = network_graph(nn.Sequential(Pyramid(), nn.Flatten(), nn.Linear(48, 2)), RGB)
+    (pool,) = (node for node in nodes if node.kind == "LastOf")
+    assert [nodes[source].name for source in pool.sources] == ["0.coarse"]
+
+
+def test_what_is_computed_for_a_loss_alone_is_not_drawn() -> None:
+    _, nodes, drawn = drawing("vq_autoencoder")
+    assert any(node.kind == "mse_loss" for node in nodes)
+    assert not any("loss" in line for box in drawn.boxes.values() for line in box.lines)
+    read = {source for box in drawn.boxes.values() for source in box.sources}
+    assert read == set(drawn.boxes) - {max(drawn.boxes)}, "each box is read but the last"
+
+
+@pytest.mark.slow
+def test_an_arrow_says_which_output_of_a_block_it_carries() -> None:
+    _, _, drawn = drawing("t5_tiny")
+    _, coarse = fitted("T5", "176,064 parameters", drawn)
+    words = [word for box in coarse.boxes.values() for word in box.words.values()]
+    assert words == ["relative positions"] * 2
+    assert mermaid(coarse).count("-->|relative positions|") == 2
+    texts = [text.get_text() for text in picture("T5", "", coarse).axes[0].texts]
+    assert texts.count("relative positions") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["fcos_resnet50", "fasterrcnn_mobilenet"])
+def test_no_arrow_runs_through_the_name_of_another_stage(model: str) -> None:
+    _, _, drawn = drawing(model)
+    _, coarse = fitted(model, "", drawn)
+    fig = picture(model, "", coarse)
+    ax = fig.axes[0]
+    lines = [patch.get_path().vertices for patch in ax.patches if isinstance(patch, PathPatch)]
+    lines += [[text.xy, text.xyann] for text in ax.texts if isinstance(text, Annotation)]
+    names = [text for text in ax.texts if text.get_text().startswith("from ")]
+    assert names
+    for text in names:
+        box = text.get_window_extent(fig.canvas.get_renderer()).transformed(ax.transData.inverted())
+        (left, right), (top, bottom) = sorted((box.x0, box.x1)), sorted((box.y0, box.y1))
+        middle, size = ((left + right) / 2, top), (right - left, bottom - top)
+        assert not any(_hits([tuple(point) for point in line], [(middle, size)]) for line in lines), text
 
 
 def test_branches_stand_side_by_side_and_nothing_overlaps() -> None:

@@ -192,7 +192,7 @@ def _in_viz(drawn: NetworkPlan) -> tuple[list[Stage], dict[int, Item]]:
         return "" if not freezes or not parameters else "learns" if trainable else "frozen"
 
     items = {
-        number: Item(box.lines, box.kind, state(box.parameters, box.trainable), frozenset(box.sources))
+        number: Item(box.lines, box.kind, state(box.parameters, box.trainable), frozenset(box.sources), box.words)
         for number, box in drawn.boxes.items()
     }
     stages = []
@@ -228,7 +228,9 @@ def mermaid(drawn: NetworkPlan) -> str:
             lines.append(f"    n{number}{shape}")
         lines.append("  end")
     for number, box in drawn.boxes.items():
-        lines += [f"  n{source} --> n{number}" for source in sorted(box.sources) if source in drawn.boxes]
+        for source in sorted(box.sources & drawn.boxes.keys()):
+            words = f"|{box.words[source]}|" if source in box.words else ""
+            lines.append(f"  n{source} -->{words} n{number}")
     frozen = [f"n{number}" for number, box in drawn.boxes.items() if box.parameters and not box.trainable]
     learns = [f"n{number}" for number, box in drawn.boxes.items() if box.trainable]
     if frozen:

@@ -133,10 +133,15 @@ def _contract(numbers: list[int], title: str, panel: PlanPanel, drawn: NetworkPl
     head = " ".join(filter(None, [title, repeats]))
     lines = [line for line in (head, aside, *words, below) if line]
     sources = {source for number in numbers for source in boxes[number].sources} - inside
-    boxes[first] = Box(lines, "layer", parameters, trainable, sources, shape)
+    names = {number: _first_words(boxes[number].lines[0]) for number in numbers[:-1] if boxes[number].kind == "layer"}
+    told = {source: word for number in numbers for source, word in boxes[number].words.items() if source in sources}
+    boxes[first] = Box(lines, "layer", parameters, trainable, sources, shape, told)
     for number in numbers[1:]:
         del boxes[number]
     for box in boxes.values():
+        box.words = {first if source in inside else source: word for source, word in box.words.items()}
+        if read := box.sources & names.keys():
+            box.words.setdefault(first, names[min(read)])
         box.sources = {first if source in inside else source for source in box.sources}
     panel.boxes = [kept_box for kept_box in panel.boxes if kept_box not in inside or kept_box == first]
     panel.frames = [

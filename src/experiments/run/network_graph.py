@@ -12,16 +12,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from experiments.run.functional_layers import as_layer
 from experiments.run.layer_table import evaluating, example_input, output_shape
 from experiments.run.network_weights import Span, WeightLedger
 from experiments.run.operation_counts import WatchedOperations
 
 _SYMBOLS = {"add": "+", "sub": "−", "mul": "×", "cat": "concat", "bmm": "·", "mm": "·", "div": "÷"}
-_FUNCTIONS: dict[str, Callable[..., nn.Module]] = {  # of torch.nn.functional, and the layers that say the same
-    "relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "gelu": nn.GELU, "silu": nn.SiLU, "elu": nn.ELU,
-    "leaky_relu": nn.LeakyReLU, "hardtanh": nn.ReLU6, "hardswish": nn.Hardswish,
-    "_softmax": nn.Softmax, "_safe_softmax": nn.Softmax,
-}  # fmt: skip
 PADDED = "zero-padded shortcut"
 _WEIGHTY = (
     nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear, nn.Bilinear,
@@ -147,6 +143,7 @@ class _Tracer(WatchedOperations):
         self._alive: list[Tensor] = []
         self._open: list[nn.Module] = []  # modules that run, outermost first
         self._inside: tuple[nn.Module, int] | None = None  # the layer that runs, and its node
+        self._read: set[int] = set()  # nodes that its operations read
 
     def finished(self, heads: Sequence[str] = ()) -> list[Node]:
         """Return the nodes with their paths; those of `heads`, names of parameters, are auxiliary."""
@@ -200,7 +197,7 @@ class _Tracer(WatchedOperations):
             counts, names = self.weights.take(spans), _names(spans)
             kind = type(module).__name__.removeprefix("Parametrized")
             self.nodes.append(Node(name, kind, module, None, tuple(sorted(sources)), *counts, weights=names))
-            self._inside = module, len(self.nodes) - 1
+            self._inside, self._read = (module, len(self.nodes) - 1), set()
 
     def leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         self._open.pop()
@@ -210,7 +207,9 @@ class _Tracer(WatchedOperations):
         self._inside = None
         rows = isinstance(module, nn.Embedding) and output.dim() == 2 and len(output) > 1  # of one example: its places
         shape = tuple(output.shape) if rows else output_shape(output)
-        self.nodes[number] = replace(self.nodes[number], output=shape)
+        # Of what a layer is given it may read a part: the last of several maps.
+        sources = tuple(sorted(self._read - {number})) or self.nodes[number].sources
+        self.nodes[number] = replace(self.nodes[number], output=shape, sources=sources)
         if isinstance(output, Tensor) and any(output is argument for argument in args):
             output = output.view_as(output)  # so that the input keeps its own source
         given = list(_tensors(output))
@@ -222,6 +221,7 @@ class _Tracer(WatchedOperations):
         out = func(*args, **(kwargs or {}))
         if self._inside is not None:
             sources = frozenset({self._inside[1]})
+            self._read |= self._sources([*_tensors(args), *_tensors(kwargs)])
         else:
             sources = self._outside(func.overloadpacket.__name__, [*_tensors(args), *_tensors(kwargs)], args, out)
         for tensor in _tensors(out):
@@ -254,7 +254,7 @@ class _Tracer(WatchedOperations):
             )
         if len(sources) == 1 and function == "constant_pad_nd" and _widens(args):
             return self._add(Node(self._block(sources), PADDED, None, output_shape(out), tuple(sources)))
-        if len(sources) == 1 and (layer := _as_layer(function, args)) is not None:
+        if len(sources) == 1 and (layer := as_layer(function, args)) is not None:
             values = out[0] if isinstance(out, tuple) else out
             kind = type(layer).__name__
             return self._add(Node(self._block(joined), kind, layer, output_shape(values), tuple(sources)))
@@ -316,26 +316,6 @@ def _widens(args: Any) -> bool:
     """Tell whether a map is padded with channels, as on shortcuts without parameters."""
     values, pads = args[0], args[1]
     return values.dim() == 4 and len(pads) >= 6 and any(pads[4:6])
-
-
-def _as_layer(function: str, args: Any) -> nn.Module | None:
-    """Return the layer that does what a function does; None where the function is none that a picture shows."""
-    if function in _FUNCTIONS:
-        return _FUNCTIONS[function]()
-    values, *rest = args
-    if function in ("max_pool2d_with_indices", "avg_pool2d"):
-        size, stride = rest[0], (rest[1] if len(rest) > 1 and rest[1] else rest[0])
-        kind = nn.AvgPool2d if function == "avg_pool2d" else nn.MaxPool2d
-        return kind(_pair(size), _pair(stride))
-    if function == "_adaptive_avg_pool2d":
-        return nn.AdaptiveAvgPool2d(_pair(rest[0]))
-    if function == "mean" and values.dim() == 4 and rest and {axis % 4 for axis in rest[0]} == {2, 3}:
-        return nn.AdaptiveAvgPool2d(1)
-    return None
-
-
-def _pair(size: Any) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else (size[0], size[-1])
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

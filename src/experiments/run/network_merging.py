@@ -16,8 +16,22 @@ Nodes = dict[int, Node]
 
 
 def merged(nodes: Sequence[Node]) -> Nodes:
-    """Return the nodes by number, with products around a softmax as one node, and layers that run several times as one."""
-    return _run_once(_attention(dict(enumerate(nodes))))
+    """Return the nodes by number, with products around a softmax as one node, and layers that run several times as one;
+    without what is computed for a loss alone.
+    """
+    return _run_once(_attention(_read_by_some(dict(enumerate(nodes)))))
+
+
+def _read_by_some(nodes: Nodes) -> Nodes:
+    """Leaves out what has no parameters and no reader before the last stage, such as the terms of a loss."""
+    last = next((node.stage for node in reversed(nodes.values()) if node.stage), "")
+    read: set[int] = set()
+    for number, node in reversed(list(nodes.items())):
+        if number in read or node.parameters or node.auxiliary or node.stage in ("", last):
+            read.update(node.sources)
+        else:
+            del nodes[number]
+    return nodes
 
 
 def _attention(nodes: Nodes) -> Nodes:

@@ -45,6 +45,7 @@ class Box:
         trainable: those of them that learn.
         sources: numbers of the boxes that it reads.
         output: shape of what comes out.
+        words: of a source that is a block what is read of it, where that is not what comes out last.
     """
 
     lines: list[str]
@@ -53,6 +54,7 @@ class Box:
     trainable: int
     sources: set[int]
     output: str = ""
+    words: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -208,7 +210,13 @@ def _box(node: Node, sources: set[int]) -> Box:
     part = node.name.rpartition(".")[2]
     if isinstance(node.module, nn.Embedding):  # with the family in its name, as BartScaledWordEmbedding
         words = "positions" if "position" in f"{node.kind} {part}".lower() or part == "wpe" else "embedding"
-        words = "token types" if "token_type" in part else words
+        words = (
+            "token types"
+            if "token_type" in part or part == "segments"
+            else "relative positions"
+            if part.startswith("relative")
+            else words
+        )
     if isinstance(node.module, nn.Linear) and part in _PARTS:
         words = f"{_PROJECTED.get(part[0], part) if 'proj' in part else part.replace('_', ', ')}: {words}"
     if node.times > 1 and node.parameters:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
@@ -22,12 +22,15 @@ TALLEST = (inf, 9.3, 7.5, 6.0, 4.8, 3.6)  # inches of a column; the first with w
 
 @dataclass(frozen=True)
 class Item:
-    """A box: `kind` is layer, operator, rnn, lstm or gru; `state` is learns, frozen or empty."""
+    """A box: `kind` is layer, operator, rnn, lstm or gru; `state` is learns, frozen or empty; `words` say of a source what it
+    gives, where that is not its main output.
+    """
 
     lines: Sequence[str]
     kind: str
     state: str
     sources: frozenset[int]
+    words: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 from matplotlib.axes import Axes
@@ -12,6 +12,7 @@ from matplotlib.path import Path
 from experiments.viz.canvas import GREEN, GREY, SMALL
 from experiments.viz.network_layout import Size
 from experiments.viz.network_panels import ARROW, HEAD, ROW_GAP, Item, Placed, Stage, beside_width
+from experiments.viz.raster import text_width
 
 BEND = 0.17  # inches above a box, where ways turn
 LANE = 0.09  # inches between shortcuts side by side
@@ -116,7 +117,7 @@ class StageWays:
         (x0, y0), (x1, y1) = self._middles[source], self._middles[number]
         y0 += self._sizes[source][1]
         boxes, left = self._column(number)
-        others = [(self._middles[n], self._sizes[n]) for n in boxes if n not in (source, number)]
+        others = [(self._middles[n], self._sizes[n]) for n in boxes if n not in (source, number)] + self._names(boxes)
         if source not in boxes:
             enters, rises = self._top - 0.2, left - 0.2 - beside_width(boxes, self._beside)
             ways = [[(x0, y0), (x0, y0 + BEND), (rises, y0 + BEND), (rises, enters), (x1, enters), (x1, y1)]]
@@ -136,10 +137,22 @@ class StageWays:
         if free:
             _arrow(self._ax, free[0])
         else:
-            self._around(start, number)
+            self._around(start, number, self._items[number].words.get(source, ""))
 
-    def _around(self, start: Point, number: int) -> None:
-        """A shortcut: past the right side of all that stands between, and beside those that run there already."""
+    def _names(self, boxes: Collection[int]) -> list[tuple[Point, Size]]:
+        """Return where the names of other stages stand with their arrows, as boxes."""
+        places = []
+        for number in boxes:
+            if number in self._beside:
+                (x, y), (wide, tall) = self._middles[number], self._sizes[number]
+                taken = text_width(self._beside[number], SMALL) + ARROW + 0.04
+                places.append(((x - wide / 2 - taken / 2, y + tall / 2 - 0.1), (taken, 0.2)))
+        return places
+
+    def _around(self, start: Point, number: int, words: str = "") -> None:
+        """A shortcut: past the right side of all that stands between, and beside those that run there already; `words` along
+        it say what it carries.
+        """
         middles, sizes = self._middles, self._sizes
         x1, y1 = middles[number]
         end = (x1 + sizes[number][0] / 2, y1 + sizes[number][1] / 2)
@@ -152,6 +165,11 @@ class StageWays:
         )
         self._lanes.append((out, start[1], end[1]))
         _arrow(self._ax, [start, (out, start[1]), (out, end[1]), end], colour=GREEN)
+        if words:
+            self._ax.text(
+                out, (start[1] + end[1]) / 2, words, fontsize=SMALL, color=GREEN, ha="center", va="center", rotation=90,
+                zorder=4, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            )  # fmt: skip
 
 
 def between_panels(ax: Axes, stages: Sequence[Stage], items: Mapping[int, Item], drawn: Placed) -> None:
