@@ -33,9 +33,14 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_the_cache_is_looked_into_first(tmp_path: Path) -> None:
+def test_the_cache_is_looked_into_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot = cache(tmp_path, "openai/whisper-tiny", "config.json", "model.safetensors")
     assert hub.published_folder("openai/whisper-tiny") == snapshot
+    assert hub.hub_name("google-bert/bert-base-uncased", {"pretrained": {"library": "transformers"}})
+    assert not hub.hub_name("timm/resnet18", {"pretrained": {"library": "timm"}})
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "outputs").mkdir()
+    assert not hub.hub_name("outputs/run", MODEL)  # a run that is not there
     assert hub.hub_name("openai/whisper-tiny", MODEL) and not hub.hub_name("openai/whisper-tiny", {})
     assert hub.hub_problems("openai/whisper-tiny") == []
     cache(tmp_path, "openai/pickled", "config.json", "pytorch_model.bin")

@@ -45,8 +45,8 @@ from experiments.config.sound_networks import take_sizes
 from experiments.config.unread_keys import refuse_unread
 from experiments.config.usual_commands import as_option
 from experiments.config.usual_words import not_a_key, options_with, unknown_option, usual_key
+from experiments.config.weights_place import place_weights
 from experiments.errors import UserError, first_line, unknown
-from experiments.system.hub import hub_name
 
 
 def compose(
@@ -187,19 +187,6 @@ def finish(config: Any) -> None:
     take_sizes(config)
     take_over_texts(config)
     take_over_labels(config)
-
-
-def place_weights(config: Any) -> None:
-    """Make the path of weights absolute, so that a run can be repeated and resumed from any folder."""
-    if OmegaConf.is_config(config) and OmegaConf.is_interpolation(config, "weights"):
-        return  # of the environment: it stays what it is
-    weights, model = config.get("weights"), config["model"]
-    if weights == "pretrained" and (model.get("pretrained") or {}).get("kinds"):
-        weights = config["weights"] = model["pretrained"]["name"]
-    if isinstance(weights, str) and weights != "pretrained" and not hub_name(weights, model):
-        config["weights"] = os.path.abspath(os.path.expanduser(weights))
-    if model.get("source", "") is None:  # a model whose sizes stand beside its weights
-        model["source"] = config["weights"]
 
 
 def explain_refusal(error: Exception, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from experiments.errors import UserError
 from experiments.system.bounded_files import read_yaml
-from experiments.system.hub import published_folder
+from experiments.system.hub import hub_name, published_folder
+
+
+def place_weights(config: Any) -> None:
+    """Make the path of weights absolute, so that a run can be repeated and resumed from any folder; a name on the hub is that
+    of the published weights.
+    """
+    if OmegaConf.is_config(config) and OmegaConf.is_interpolation(config, "weights"):
+        return  # of the environment: it stays what it is
+    weights, model = config.get("weights"), config["model"]
+    of_sound = (model.get("pretrained") or {}).get("kinds")
+    if weights == "pretrained" and of_sound:
+        weights = config["weights"] = model["pretrained"]["name"]
+    elif hub_name(weights, model) and not of_sound:
+        model["pretrained"]["name"], weights = weights, "pretrained"
+        config["weights"] = weights
+    if isinstance(weights, str) and weights != "pretrained" and not hub_name(weights, model):
+        config["weights"] = os.path.abspath(os.path.expanduser(weights))
+    if model.get("source", "") is None:  # a model whose sizes stand beside its weights
+        model["source"] = config["weights"]
 
 
 def weights_folder(config: Any) -> Path | None:

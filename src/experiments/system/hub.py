@@ -26,13 +26,15 @@ def hub_name(weights: Any, model: Any) -> bool:
 
     Args:
         weights: as the user gave them.
-        model: its config; `pretrained.kinds` says what config.json may say that it is.
+        model: its config; `pretrained.library` says where they come from.
     """
     return (
         isinstance(weights, str)
-        and bool((model.get("pretrained") or {}).get("kinds"))
+        and (model.get("pretrained") or {}).get("library") == "transformers"
         and re.fullmatch(r"[\w.-]+/[\w.-]+", weights) is not None
-        and not Path(weights).exists()
+        and not (
+            Path(weights).exists() or Path(weights).parent.is_dir()
+        )  # a folder here may lack the file that is named
     )
 
 
