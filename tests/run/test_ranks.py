@@ -143,6 +143,28 @@ def test_stopped_and_taken_up_again(command, whole: dict, tmp_path: Path, signum
     assert record(folder)["metrics"] == pytest.approx(whole["metrics"], rel=1e-5)
 
 
+STOPPED_IN_TEST = """
+import os, signal
+from lightning.pytorch import Callback
+
+
+class Kill(Callback):
+    def on_test_epoch_end(self, trainer, module):
+        if trainer.global_rank == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+@pytest.mark.slow
+def test_one_process_stopped_in_the_test_leaves_no_other_waiting(command, tmp_path: Path) -> None:
+    (tmp_path / "stopped_in_test.py").write_text(STOPPED_IN_TEST)
+    words = [*WORDS, "trainer.max_epochs=1", "trainer=cpu_2", "hydra.run.dir=run"]
+    done = command("train", *words, "callbacks.kill._target_=stopped_in_test.Kill", timeout=100)
+    assert done.returncode == 143 and done.stderr.splitlines()[-1] == "stopped by SIGTERM", done.stderr
+    assert record(tmp_path / "run")["status"] == "interrupted"
+    assert processes_of(tmp_path / "run") == []
+
+
 @pytest.mark.slow
 def test_the_users_mistake_is_one_sentence_from_two_processes_too(command, tmp_path: Path) -> None:
     done = command("train", "data=mnist", "data.root=nowhere", "trainer=cpu_2", "hydra.run.dir=run")

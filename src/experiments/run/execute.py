@@ -115,6 +115,7 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
     from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
     from experiments.callbacks.meter import CountingMeter, Meter
+    from experiments.callbacks.stop_at_once import StopAtOnce
     from experiments.loggers.base import announce, close, told
     from experiments.run.foreign import is_ours, shares_batches
 
@@ -134,7 +135,7 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
         require_monitors(config, task)
     meter = Meter() if ours else CountingMeter()
     always = build_callbacks(config, task.freezing) if ours else []
-    trainer.callbacks[:0] = [*always, meter]
+    trainer.callbacks[:0] = [*always, meter, StopAtOnce()]
     record.content["features"] = always[-1].summary if ours else None
     record.content["data"] = _splits(data)
     if ours:  # for evaluate, which has the same loss

@@ -75,7 +75,7 @@ def _launch(folder: Path, processes: int, logs: str) -> dict[str, Any]:
 
 
 def _order(item: tuple[int, Any]) -> tuple[bool, float]:
-    """Sorts the failure that came first to the front, and what the launcher ended itself to the end.
+    """Sorts the failure or the stop that came first to the front, and what the launcher ended before it could write to the end.
 
     A process that was killed could not write when, and its time is a whole second, of when that was seen: the others may have
     written by then that they had lost it. Nobody is lost before a failure that was written.
@@ -83,7 +83,8 @@ def _order(item: tuple[int, Any]) -> tuple[bool, float]:
     _, failure = item
     written = (failure.error_file_data or {}).get("message")
     when = written["extraInfo"].get("when") if isinstance(written, dict) else None
-    return failure.exitcode in (-signal.SIGTERM, 128 + signal.SIGTERM), when or failure.timestamp - 5
+    ended = failure.exitcode in (-signal.SIGTERM, 128 + signal.SIGTERM) and when is None
+    return ended, when or failure.timestamp - 5
 
 
 def _ending(failure: Any) -> str:
@@ -108,6 +109,7 @@ def rank_main(folder: Path, launcher: int) -> int:
     try:
         execute(folder)
     except Interrupted as stopped:
+        _tell_launcher(stopped)
         return 128 + stopped.signum
     except Exception as error:
         _tell_launcher(error)
@@ -115,9 +117,9 @@ def rank_main(folder: Path, launcher: int) -> int:
     return 0
 
 
-def _tell_launcher(error: Exception) -> None:
+def _tell_launcher(error: BaseException) -> None:
     """Leaves the error where torch's elastic launcher looks for it."""
-    if debugging():
+    if debugging() and not isinstance(error, Interrupted):
         traceback.print_exc()
     path = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if path:
