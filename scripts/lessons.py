@@ -25,6 +25,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 from lesson_notebooks import MORE, notebook  # noqa: F401
+from lesson_pictures import hindi_picture
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -121,8 +122,9 @@ def measured(claim: str, language: str) -> str:
     }
     texts["holds_where"] = [condition.when for condition in claimed.holds_where]
     verdicts: dict[str, str] = {}
+    image = f"claims/{claim}.png"
     if language == "hi":
-        texts, verdicts = hindi()[claim], hindi()["verdicts"]
+        texts, verdicts, image = hindi()[claim], hindi()["verdicts"], f"claims/hi/{claim}.png"
     head = words["head"].split(" | ")
     rows = [
         [
@@ -141,7 +143,7 @@ def measured(claim: str, language: str) -> str:
         f"### [{texts['statement']}](../../claims.md#{claim})",
         f"{words['verdict']}: **{verdicts.get(verdict.verdict, verdict.verdict)}**{words['stop']} {texts['conditions']}".rstrip(),
         "\n".join(table),
-        f"![{texts['statement']}](../../claims/{claim}.png)",
+        f"![{texts['statement']}](../../{image})",
     ]
     if claimed.holds_where:
         conditions = [
@@ -206,6 +208,8 @@ def write(keep: bool = False) -> None:
             page = DOCS / "lessons" / language / f"{lesson['name']}.md"
             page.parent.mkdir(parents=True, exist_ok=True)
             page.write_text(_page(lesson, language, shown), encoding="utf-8")
+        for claim in lesson["claims"]:
+            hindi_picture(claim, hindi()[claim], hindi()["verdicts"], DOCS / "claims" / "hi" / f"{claim}.png", keep)
         notebook(lesson).write(DOCS / "lessons" / "notebooks" / f"{lesson['name']}.ipynb")
         pictures += [(lesson, command, picture) for command, _, picture in shown if picture]
     (DOCS / "gallery.md").write_text(_gallery(pictures), encoding="utf-8")

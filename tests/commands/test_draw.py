@@ -265,6 +265,12 @@ def test_an_arrow_leads_from_the_encoder_to_the_attention_of_the_decoder(model: 
     assert any(items[number].lines[0] == "attention" for number in decoder.boxes)
 
 
+@pytest.mark.slow
+def test_tables_of_places_are_called_positions() -> None:
+    _, _, drawn = drawing("gpt2_tiny")
+    assert [box.lines[0] for box in drawn.boxes.values()][1:3] == ["embedding 44", "positions 256"]
+
+
 class LastOf(nn.Module):
     def forward(self, maps: list[Tensor]) -> Tensor:
         return F.max_pool2d(maps[-1], 2)

@@ -100,6 +100,23 @@ def test_claims_of_hindi_lessons_are_hindi() -> None:
             assert not re.search(rf"\b{english}\b", re.sub(r"\(.*?\)", "", text)), f"{claim}: {english}"
 
 
+def test_pictures_of_claims_have_the_words_of_hindi_lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from experiments.compare.vector_drawing import Drawing
+
+    written: list[str] = []
+    text = Drawing.text
+    monkeypatch.setattr(Drawing, "text", lambda self, x, y, words, *more, **how: (written.append(words), text(self, x, y, words, *more, **how)))  # fmt: skip
+    monkeypatch.setattr("experiments.viz.fonts.FontWriting.latin", False)
+    told = script.hindi()["rnn_forgets"]
+    script.hindi_picture(
+        "rnn_forgets", told, script.hindi()["verdicts"], tmp_path / "hi" / "rnn_forgets.png", keep=False
+    )
+    assert (tmp_path / "hi" / "rnn_forgets.png").stat().st_size < 60_000
+    assert set(told["say"]) <= set(written) and not any("holds" in words or "spaces" in words for words in written)
+    for claim in {claim for lesson in LESSONS for claim in lesson["claims"]}:
+        assert (ROOT / "docs" / "claims" / "hi" / f"{claim}.png").exists()
+
+
 def test_the_site_fetches_nothing_and_is_searched_from_a_folder() -> None:
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     assert "font: false" in text and "- offline" in text and "polyfills: [javascripts/iframe-worker.js]" in text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from experiments.claims.curves import ClaimCurve
@@ -18,8 +18,14 @@ _LINES = ("c1", "c0", "c2", "c3", "c4", "c5", "c6", "c7")
 COLOURS = {HOLDS: "c2", FAILS: "mark"}  # and grey where it cannot be told
 
 
-def picture(verdict: ClaimVerdict, statement: str) -> Drawing:
-    """Return a row a side, under a line that says what was found; a panel for each quantity."""
+def picture(verdict: ClaimVerdict, statement: str, words: Mapping[str, str] | None = None) -> Drawing:
+    """Return a row a side, under a line that says what was found; a panel for each quantity.
+
+    Args:
+        statement: the claim.
+        words: of another language for those of verdicts and comparisons, and for `logarithmic`.
+    """
+    words = words or {}
     panels = [list(some) for _, some in groupby(verdict.findings, key=lambda finding: finding.quantity)]
     lines = _wrapped(statement, _WIDTH - 16, 15)
     top = 18.0 + 20 * len(lines) + 18
@@ -29,20 +35,20 @@ def picture(verdict: ClaimVerdict, statement: str) -> Drawing:
     for place, line in enumerate(lines):
         drawing.text(8, 20 + 20 * place, line, size=15, bold=True)
     colour = COLOURS.get(verdict.verdict, "grey")
-    drawing.text(8, 20 + 20 * len(lines), verdict.verdict, colour, 15, bold=True)
+    drawing.text(8, 20 + 20 * len(lines), words.get(verdict.verdict, verdict.verdict), colour, 15, bold=True)
     for panel in panels:
-        top = _panel(drawing, panel, top)
+        top = _panel(drawing, panel, top, words)
     if verdict.curve:
-        _curve(drawing, verdict.curve, top)
+        _curve(drawing, verdict.curve, top, words)
     return drawing
 
 
-def _curve(drawing: Drawing, curve: ClaimCurve, top: float) -> None:
+def _curve(drawing: Drawing, curve: ClaimCurve, top: float, words: Mapping[str, str]) -> None:
     """Draws a line through the means of each label, over a band from the least to the largest seed."""
     names = max(text_width(line.label) for line in curve.lines)
     left, right = 70.0, _WIDTH - min(names + 48, 260)
     drawing.text(8, top + 16, curve.title, bold=True)
-    drawing.text(8, top + 36, curve.y + (", logarithmic" if curve.log else ""), "grey", 12)
+    drawing.text(8, top + 36, curve.y + _scaled(curve.log, words), "grey", 12)
     upper, lower = top + 50, top + _CURVE - 60
     places = [x for line in curve.lines for x in line.x]
     values = [value for line in curve.lines for some in (line.y, line.low, line.high) for value in some]
@@ -67,7 +73,11 @@ def _curve(drawing: Drawing, curve: ClaimCurve, top: float) -> None:
         drawing.text(right + 32, y, cut(line.label, _WIDTH - right - 36), colour, bold=True)
 
 
-def _panel(drawing: Drawing, findings: Sequence[Finding], top: float) -> float:
+def _scaled(log: bool, words: Mapping[str, str]) -> str:
+    return f", {words.get('logarithmic', 'logarithmic')}" if log else ""
+
+
+def _panel(drawing: Drawing, findings: Sequence[Finding], top: float, words: Mapping[str, str]) -> float:
     """Draws the comparisons of one quantity; gives where the next panel begins."""
     sides = [side for finding in findings for side in (finding.of, finding.against)]
     values = [value for side in sides for value in side.values.values()]
@@ -76,15 +86,15 @@ def _panel(drawing: Drawing, findings: Sequence[Finding], top: float) -> float:
     log = None if any(finding.ratio for finding in findings) else False  # a difference is read off a linear axis
     scale = Scale.over([*values, *(side.mean for side in sides)], left + 8, right, log)
     bottom = top + len(findings) * (_HEAD + 2 * _ROW)
-    x_axis(drawing, scale, top, bottom, findings[0].quantity + (", logarithmic" if scale.log else ""))
+    x_axis(drawing, scale, top, bottom, findings[0].quantity + _scaled(scale.log, words))
     y = top
     for finding in findings:
         colour = COLOURS.get(finding.verdict, "grey")
-        change = effect(finding)
+        change = f"{effect(finding)}: {words.get(finding.verdict, finding.verdict)}"
         drawing.box(0, y + 4, _WIDTH, _HEAD - 10, "back", 0.9)
-        drawing.text(_WIDTH - 8, y + 21, f"{change}: {finding.verdict}", colour, anchor="end", bold=True, halo=True)
-        room = _WIDTH - 40 - text_width(f"{change}: {finding.verdict}")
-        drawing.text(8, y + 21, cut(finding.say, room), bold=True, halo=True)
+        drawing.text(_WIDTH - 8, y + 21, change, colour, anchor="end", bold=True, halo=True)
+        room = _WIDTH - 40 - text_width(change)
+        drawing.text(8, y + 21, cut(words.get(finding.say, finding.say), room), bold=True, halo=True)
         y += _HEAD
         for side, shade in ((finding.of, colour), (finding.against, "c7")):
             _side(drawing, side, scale, y + _ROW / 2, shade, left)

@@ -209,7 +209,7 @@ def _box(node: Node, sources: set[int]) -> Box:
         count = " × ".join(str(side) for side in node.output[-2:])
     part = node.name.rpartition(".")[2]
     if isinstance(node.module, nn.Embedding):  # with the family in its name, as BartScaledWordEmbedding
-        words = "positions" if "position" in f"{node.kind} {part}".lower() or part == "wpe" else "embedding"
+        words = "positions" if "position" in f"{node.kind} {part}".lower() or part in ("wpe", "places") else "embedding"
         words = (
             "token types"
             if "token_type" in part or part == "segments"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import unicodedata
 from collections.abc import Iterable
@@ -155,7 +156,9 @@ def _font_with(codes: frozenset[int]) -> str | None:
     for file in _by_fontconfig(codes):  # fonts that came after matplotlib made its list
         try:
             if codes <= set(FT2Font(file).get_charmap()):
-                font_manager.fontManager.addfont(file)
+                for path in (file.replace("Regular", "Bold"), file):
+                    if os.path.exists(path):  # else bold words would be set in the other one, with a complaint
+                        font_manager.fontManager.addfont(path)
                 return font_manager.fontManager.ttflist[-1].name
         except (OSError, RuntimeError):
             continue
