@@ -287,6 +287,14 @@ def test_predictions_are_made_in_the_precision_that_is_named(
 
 
 @pytest.mark.slow
+def test_the_library_loads_what_a_run_exports(run: Path, experiments: Any) -> None:
+    code, output, problems = experiments("export", str(run), "--format", "transformers", "--to", "out")
+    assert code == 0 and "scores of test recordings" in output, problems
+    assert json.loads(Path("out", "config.json").read_text())["architectures"] == ["WhisperForConditionalGeneration"]
+    assert Path("out", "tokenizer.json").read_bytes() == (run / "published" / "tokenizer.json").read_bytes()
+
+
+@pytest.mark.slow
 def test_show_draws_where_tokens_look(run: Path, experiments: Any) -> None:
     code, _, problems = experiments("show", str(run), "--to", "shown")
     assert code == 0, problems

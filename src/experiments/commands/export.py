@@ -98,6 +98,7 @@ def main(words: list[str]) -> int:
 
 def _folder(run: str, to: Path | None) -> int:
     from experiments.commands.export_folder import export_folder, left_out
+    from experiments.commands.export_sound import is_sound
     from experiments.run.loaded import load
 
     if not (Path(run) / "config.yaml").exists():
@@ -109,8 +110,10 @@ def _folder(run: str, to: Path | None) -> int:
     except OSError as error:
         raise UserError(f"--to {target} cannot be written ({error.strerror}): choose another folder") from error
     print(f"folder     {folder}")
-    print(f"agreement  largest difference {difference:.1e}, of the vectors before the pooler")
-    if left_out(loaded.model):
+    sound = is_sound(loaded.model)
+    what = "scores of test recordings" if sound else "the vectors before the pooler"
+    print(f"agreement  largest difference {difference:.1e}, of {what}")
+    if not sound and left_out(loaded.model):
         print("left out   the head, which the library's network has not: --format safetensors writes it too")
     return 0
 

@@ -1,4 +1,4 @@
-"""A run's language model as a folder that `transformers` loads: config.json, model.safetensors and its tokenizer."""
+"""A run's network as a folder that `transformers` loads: config.json, model.safetensors and its tokenizer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.commands.export_sound import compare_sound, is_sound, write_sound
 from experiments.contracts import GivesSamples
 from experiments.errors import RunFailed, UserError
 
@@ -33,9 +34,10 @@ def export_folder(loaded: Loaded, target: Path) -> tuple[Path, float]:
         RunFailed: when what was written computes something else; it is not left behind.
     """
     model: Any = loaded.model
-    if not hasattr(model, "library_kind"):
+    sound = is_sound(model)
+    if not (sound or hasattr(model, "library_kind")):
         raise UserError(
-            f"--format transformers writes language models of transformers, and model={loaded.config.run.choices.get('model')} "
+            f"--format transformers writes networks of transformers, and model={loaded.config.run.choices.get('model')} "
             "is none: use --format safetensors"
         )
     if target.exists() and any(target.iterdir()):
@@ -43,8 +45,8 @@ def export_folder(loaded: Loaded, target: Path) -> tuple[Path, float]:
     target.parent.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix=".export-", dir=target.parent))
     try:
-        _write(loaded, place)
-        difference = _compare(loaded, place)
+        (write_sound if sound else _write)(loaded, place)
+        difference = (compare_sound if sound else _compare)(loaded, place)
         if not difference <= TOLERANCE:
             raise RunFailed(f"the folder written differs by {difference:.2g} from the run: nothing is left")
         place.chmod(0o755)

@@ -141,6 +141,7 @@ class Wav2Vec2(Staged):
             stages["pooling"] = MeanOverTime()  # (B, hidden)
             stages["head"] = pooled(config.hidden_size, config.classifier_proj_size, num_classes)  # (B, num_classes)
         super().__init__(stages, tensors(net))
+        self.config = config
         self.blank = every_step  # the head scores symbols, and first the blank
         # In the library the head stands beside the network, whose names then begin with its kind.
         self.published_names |= {f"{net.base_model_prefix}.{name}": ours for name, ours in self.published_names.items()}

@@ -148,7 +148,7 @@ class WhisperEncoder(Staged):
         super().__init__(stages, tensors(net))
         self.published_names |= {"encoder.embed_positions.weight": "convolutions.positions"}
         self.published_names |= {f"model.{name}": ours for name, ours in self.published_names.items()}
-        self.source = source
+        self.source, self.config = source, config
         self.unused_names = ("decoder.", "model.decoder.", "proj_out.")
         self.head_names = {"projector": "head.0", "classifier": "head.1"}
 
@@ -185,7 +185,7 @@ class Whisper(nn.Module):
             self.layers.append(f"decoder{number}")
             self.add_module(self.layers[-1], DecoderLayer(layer))
         self.head = WhisperWords(net.decoder.embed_tokens, net.decoder.layer_norm)
-        self.source = source
+        self.source, self.config = source, config
         self.words, self.window, self.positions = words, window, int(config.max_target_positions)
         ours = {id(tensor): name for name, tensor in self.state_dict(keep_vars=True).items()}
         library = {name: ours[id(tensor)] for name, tensor in tensors(net).items() if id(tensor) in ours}
