@@ -139,7 +139,7 @@ def _run(words: list[str]) -> int:
         packages, rest = split_trust(rest)
         trust(packages)
     if command not in COMMANDS:
-        from experiments.config.usual_commands import unknown_command
+        from experiments.config.command_suggestions import unknown_command
 
         raise UserError(unknown_command(words, list(COMMANDS)))
     if command != "completion" and any(word == "" or re.fullmatch("--[a-z-]+=", word) for word in rest):

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from experiments.config.options import option_files
-from experiments.config.usual_words import near_names
+from experiments.config.suggestions import near_names
 from experiments.errors import UserError, first_line, unknown
 from experiments.system.bounded_files import read_yaml
 

@@ -8,7 +8,7 @@ from typing import Any
 from experiments.claims.board import verdict_of
 from experiments.config.command_words import option, split_words
 from experiments.config.options import conf_dir, option_files
-from experiments.config.usual_words import near_names
+from experiments.config.suggestions import near_names
 from experiments.errors import UserError, unknown
 from experiments.system.bounded_files import read_yaml
 from experiments.system.terminal import terminal_width

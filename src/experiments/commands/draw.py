@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.config.usual_commands import as_option
+from experiments.config.command_suggestions import as_option
 from experiments.errors import UserError, unknown
 from experiments.system.arguments import Parser
 from experiments.system.terminal import waiting

@@ -65,7 +65,7 @@ def settled_switches(switches: Sequence[str]) -> list[str]:
         if name in _SHOWS and value not in _SHOWS[name]:
             raise UserError(f"{short} shows one of {', '.join(_SHOWS[name])}: write {short} {_SHOWS[name][0]}")
         if name not in (*_ALONE, *_SHOWS, "--package", "--config-name"):
-            from experiments.config.usual_commands import unknown_switch
+            from experiments.config.command_suggestions import unknown_switch
 
             raise UserError(unknown_switch(word, [*_ALONE, *_SHOWS, "--package", "--config-dir"]))
         if name not in ("-r", "--run", "--config-name"):

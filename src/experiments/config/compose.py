@@ -23,11 +23,13 @@ from experiments.config.augmentation import settle_augmentation
 from experiments.config.broken_options import broken_files_named, faulty_file, not_a_file
 from experiments.config.chosen_in_files import with_choices_of_files
 from experiments.config.class_keys import leave_out_untaken
+from experiments.config.command_suggestions import as_option
 from experiments.config.foreign_modules import choices_by_name
 from experiments.config.hydra_keys import refuse_sweep, refuse_unused, refuse_words, searchpath_is_there
 from experiments.config.implied_choices import with_implied_choices
 from experiments.config.interpolations import refusal, resolve
 from experiments.config.labels_never_seen import take_over_labels
+from experiments.config.misplaced_keys import refuse_unread
 from experiments.config.options import GROUPS, conf_dir, content, option_files, options
 from experiments.config.preprocessing import given_keys, take_over_published
 from experiments.config.pretrained_texts import take_over_texts
@@ -42,9 +44,7 @@ from experiments.config.refusals import (
 )
 from experiments.config.shorthand import LATE, mended, spelled_out
 from experiments.config.sound_networks import take_sizes
-from experiments.config.unread_keys import refuse_unread
-from experiments.config.usual_commands import as_option
-from experiments.config.usual_words import not_a_key, options_with, unknown_option, usual_key
+from experiments.config.suggestions import not_a_key, options_with, unknown_option, usual_key
 from experiments.config.weights_place import place_weights
 from experiments.errors import UserError, first_line, unknown
 

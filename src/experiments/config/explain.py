@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from experiments.config.broken_options import described, description, not_a_file
+from experiments.config.command_suggestions import as_option
 from experiments.config.command_words import split_words
 from experiments.config.comments import comment_of, comments, files_of
 from experiments.config.compose import GROUPS, compose, dotted
@@ -18,8 +19,7 @@ from experiments.config.glossary import glossary, glossary_word
 from experiments.config.key_meanings import HYDRA_KEYS, meaning, taken
 from experiments.config.options import option_files
 from experiments.config.refusals import OF_ALL
-from experiments.config.usual_commands import as_option
-from experiments.config.usual_words import not_a_key, unknown_option, usual_key
+from experiments.config.suggestions import not_a_key, unknown_option, usual_key
 from experiments.config.value_rules import rule_of
 from experiments.errors import UserError, unknown
 from experiments.system.terminal import fitted

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.config.comments import comment_of
+from experiments.config.misplaced_keys import refers
 from experiments.config.options import GROUPS, conf_dir
-from experiments.config.unread_keys import refers
 from experiments.errors import UserError
 
 OF_ALL = ("experiment", "debug", "sweep", "local")  # groups whose files set keys of all others

@@ -19,8 +19,8 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.config.compose import GROUPS, finish, settle
 from experiments.config.hydra_keys import words_given
 from experiments.config.implied_choices import with_implied_choices
+from experiments.config.misplaced_keys import refuse_unread
 from experiments.config.refusals import refuse_missing, refuse_names
-from experiments.config.unread_keys import refuse_unread
 from experiments.speedups.option_files import Plain, UnusualError, copied, open_files
 
 _NAME = r"[A-Za-z_][\w-]*"

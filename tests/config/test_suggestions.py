@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from experiments.cli import COMMANDS
+from experiments.config.command_suggestions import _COMMANDS
 from experiments.config.compose import GROUPS
 from experiments.config.options import options
-from experiments.config.usual_commands import _COMMANDS
-from experiments.config.usual_words import _CONTROL_KEYS, _KEYS, _OPTIONS, unknown_option
+from experiments.config.suggestions import _CONTROL_KEYS, _KEYS, _OPTIONS, unknown_option
 from experiments.errors import UserError, in_short
 
 

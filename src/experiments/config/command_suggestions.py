@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.config.options import GROUPS, options
-from experiments.config.usual_words import option_known_as, usual_key
+from experiments.config.suggestions import option_known_as, usual_key
 from experiments.errors import unknown
 
 

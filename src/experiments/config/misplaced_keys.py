@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from experiments.config.options import GROUPS, conf_dir, content
-from experiments.config.usual_words import usual_key
+from experiments.config.suggestions import usual_key
 from experiments.errors import UserError
 
 _WHOLE = ("features", "launcher", "run", "sweep")  # whose keys are those of train.yaml, and no more
