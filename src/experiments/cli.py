@@ -167,7 +167,7 @@ def _say(error: BaseException, code: int, text: str | None = None) -> int:
         print(file=sys.stderr)
         _say_how_to_resume(stopped)
         print(stopped, file=sys.stderr)
-        return 128 + stopped.signum
+        return stopped.exit_code
     if debugging():
         traceback.print_exception(error)
     kind = "error" if code == 2 else "failed"

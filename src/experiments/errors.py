@@ -16,15 +16,16 @@ class UserError(Exception):
 
 
 class Interrupted(BaseException):
-    """A signal asked the run to stop. Exit code 128 plus the signal's number, as shells count.
+    """A signal asked the run to stop.
 
     Attributes:
         folder: of the run that was stopped, to be resumed; None where none had begun.
+        exit_code: 128 plus the signal's number, as shells count.
     """
 
     def __init__(self, signum: int, folder: Path | None = None) -> None:
         super().__init__(f"stopped by {signal.Signals(signum).name}")
-        self.signum, self.folder = signum, folder
+        self.signum, self.folder, self.exit_code = signum, folder, 128 + signum
 
 
 class Pruned(Exception):

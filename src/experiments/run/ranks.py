@@ -110,7 +110,7 @@ def rank_main(folder: Path, launcher: int) -> int:
         execute(folder)
     except Interrupted as stopped:
         _tell_launcher(stopped)
-        return 128 + stopped.signum
+        return stopped.exit_code
     except Exception as error:
         _tell_launcher(error)
         return 2 if isinstance(error, UserError) else 1

@@ -32,7 +32,7 @@ def run_job(folder: Path) -> int:
             run(folder)
     except BaseException as error:
         if stopped := stop_behind(error):
-            return 128 + stopped.signum
+            return stopped.exit_code
         if isinstance(error, UserError):
             print(f"error: {concealed(str(error))}", file=sys.stderr)
             _ensure_record(folder, str(error))

@@ -87,7 +87,7 @@ class _Server:
                 code = _job(message)
             except BaseException as error:
                 if stopped := stop_behind(error):  # before the run could take it
-                    code = 128 + stopped.signum
+                    code = stopped.exit_code
                 else:
                     traceback.print_exc()
             finally:

@@ -90,7 +90,7 @@ class LauncherEngine:
         except Interrupted as stopped:
             self.at_work = False
             signal.raise_signal(stopped.signum)  # which a job in this process took from the sweep
-            return [Ended(key, 128 + stopped.signum) for key in jobs]
+            return [Ended(key, stopped.exit_code) for key in jobs]
         except Exception as error:  # the launcher's own, whatever became of its jobs
             return [Ended(key, 1, reason=f"{type(error).__name__}: {first_line(error)}") for key in jobs]
         finally:
