@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
+unset PYTHONPATH # else the clean environment would import what stands there
 rm -rf dist
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

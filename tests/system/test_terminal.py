@@ -69,7 +69,7 @@ def test_banner_result_and_next_commands(experiments: Callable[..., tuple[int, s
     code, output, errors = experiments("train", *TINY, "hydra.run.dir=run")
     assert code == 0, errors
     assert "model        logistic_regression: 650 parameters, all learn" in errors
-    assert "data         digits: 64 train, 144 validation, 360 test examples" in errors
+    assert "data         digits: 64 train, 144 validation, 360 test examples of 1 × 8 × 8\n" in errors
     assert "resume       experiments train resume=run" in errors and "\x1b" not in errors + output
     epochs = [line for line in errors.splitlines() if line.startswith("epoch ")]
     assert len(epochs) == 2 and all(name in epochs[0] for name in ("train/loss", "val/loss", "val/accuracy"))

@@ -24,7 +24,7 @@ def banner(config: DictConfig, record: dict[str, Any], folder: Path) -> None:
         return
     chosen, cost = record["choices"], record["cost"]
     model = chosen.get("model") or chosen.get("task")
-    rows = [("model", f"{model}: {_parameters(cost)}"), ("data", f"{chosen.get('data')}: {_sizes(record['data'])}")]
+    rows = [("model", f"{model}: {_parameters(cost)}"), ("data", f"{chosen.get('data')}: {_sizes(record['data'])}{_image_size(record)}")]
     if record.get("freezing") and cost.get("trainable_parameters") != cost.get("parameters"):
         rows.append(("freezing", str(chosen.get("freezing"))))
     rows.append(("training", _training(config, chosen)))
@@ -52,6 +52,12 @@ def _parameters(cost: dict[str, Any]) -> str:
 def _sizes(splits: dict[str, Any]) -> str:
     sizes = [f"{splits[split]:,} {split}" for split in _SPLITS if isinstance(splits.get(split), int)]
     return f"{', '.join(sizes)} examples" if sizes else "sizes as its loaders say"
+
+
+def _image_size(record: dict[str, Any]) -> str:
+    """Return the size that images are brought to, which may be far from that of their files."""
+    sides = [(record.get("spec") or {}).get(side) for side in ("channels", "height", "width")]
+    return f" of {' × '.join(map(str, sides))}" if None not in sides else ""
 
 
 def _training(config: DictConfig, chosen: dict[str, Any]) -> str:
