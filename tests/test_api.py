@@ -202,6 +202,15 @@ CELLS = [
 ]
 
 
+def test_a_notebook_shows_of_a_mistake_its_line_and_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError) as caught:
+        experiments.train(model="lenet6")
+    line, sentence = caught.value._render_traceback_()
+    assert 'train(model="lenet6")' in line and sentence.startswith("UserError: model=lenet6") and "lenet5" in sentence
+    monkeypatch.setenv("EXPERIMENTS_DEBUG", "1")
+    assert not hasattr(caught.value, "_render_traceback_"), "then all of it is shown"
+
+
 @pytest.mark.slow
 def test_in_a_notebook() -> None:
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")

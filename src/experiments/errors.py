@@ -7,12 +7,29 @@ import difflib
 import os
 import shlex
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 
 class UserError(Exception):
     """A mistake in what the user asked for; the message names the value, the rule and the cure. Exit code 2."""
+
+    @property
+    def _render_traceback_(self) -> Callable[[], list[str]]:
+        """What a notebook asks for in place of a traceback, which would stand in pages of Hydra's own frames."""
+        if debugging():
+            raise AttributeError("_render_traceback_")
+        return self._in_a_notebook
+
+    def _in_a_notebook(self) -> list[str]:
+        """Return the line of the cell that asked, and the sentence."""
+        import traceback
+
+        calls = traceback.extract_tb(self.__traceback__)
+        ours = f"{Path(__file__).parent}{os.sep}"
+        asked = [call for call, inside in pairwise(calls) if inside.filename.startswith(ours)][:1]
+        return [*(f"line {call.lineno}: {call.line}" for call in asked), f"{type(self).__name__}: {self}"]
 
 
 class Interrupted(BaseException):

@@ -24,7 +24,10 @@ def banner(config: DictConfig, record: dict[str, Any], folder: Path) -> None:
         return
     chosen, cost = record["choices"], record["cost"]
     model = chosen.get("model") or chosen.get("task")
-    rows = [("model", f"{model}: {_parameters(cost)}"), ("data", f"{chosen.get('data')}: {_sizes(record['data'])}{_image_size(record)}")]
+    rows = [
+        ("model", f"{model}: {_parameters(cost)}"),
+        ("data", f"{chosen.get('data')}: {_sizes(record['data'])}{_image_size(record)}"),
+    ]
     if record.get("freezing") and cost.get("trainable_parameters") != cost.get("parameters"):
         rows.append(("freezing", str(chosen.get("freezing"))))
     rows.append(("training", _training(config, chosen)))

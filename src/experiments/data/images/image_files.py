@@ -125,7 +125,7 @@ def _unreadable(path: str | Path, error: BaseException) -> UserError:
     if not path.exists():
         why = "there is no such file"
     elif path.is_dir():
-        why = "it is a folder"
+        why = "it is a folder: name the images in it"
     elif path.stat().st_size == 0:
         why = "the file is empty"
     else:
