@@ -33,11 +33,11 @@ BAD = [
     (["data=image_folder"], ["data.root"]),
     (
         ["data=yesno", "model=transformers"],
-        ["makes symbols", "take model=wav2vec2_base, which loads folders of HuBERT too"],
+        ["makes symbols", "name a network of sound, as model.name=hubert or its weights=FOLDER"],
     ),
     (
         ["data=fsdd", "model=transformers"],
-        ["gives audio", "take model=wav2vec2_base, which loads folders of HuBERT too"],
+        ["gives audio", "name a network of sound, as model.name=hubert or its weights=FOLDER"],
     ),
     (["data=yesno", "data.unknown=keep"], ["data.unknown=keep", "published weights", "set data.unknown=drop"]),
     (["trainer=gpu", "trainer.devices=99"], ["GPU"]),

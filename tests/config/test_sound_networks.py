@@ -28,7 +28,7 @@ def folder(place: Path, **content: Any) -> str:
         (["model.name=hubert", "model.size=24"], ["model=wav2vec2_base", "model.name=hubert", "model.hidden=24"]),
         (["model.name=wavlm"], ["model=wav2vec2_base", "model.name=wavlm"]),
         (["model.name=bert"], ["model=transformers", "model.name=bert"]),
-        (["model.name=whisper"], ["model=whisper_base", "model.name=whisper"]),
+        (["model.name=whisper"], ["model=whisper_base"]),
         ([], ["model=transformers"]),
     ],
 )

@@ -115,7 +115,7 @@ def _other_data(model: str, kind: str | None, reads: Any, config_dirs: Sequence[
 def _other_model(model: Any, kind: Any, fitting: str | None) -> str:
     """Return what to do about a model that reads something else than the data give."""
     if model == "transformers" and kind in SOUND:
-        return "take model=wav2vec2_base, which loads folders of HuBERT too, or model=whisper_base"
+        return "name a network of sound, as model.name=hubert or its weights=FOLDER, or take model=whisper_base"
     return "choose another model or other data" + _as_data(fitting)
 
 

@@ -53,8 +53,12 @@ def with_sound_network(words: Sequence[str], config_dirs: Sequence[str] = ()) ->
     if option is None:
         return list(words)
     changed = {"model": option, "model.size": "model.hidden"}
+    if published or "name" not in content(
+        option_files("model", config_dirs)[option]
+    ):  # the option says the family itself
+        changed["model.name"] = ""
     if published:
-        changed |= {"weights": name, "model.name": ""}
+        changed["weights"] = name
     return [written for word in words if (written := _changed(word, changed))]
 
 
