@@ -153,6 +153,8 @@ def test_classes_are_named_on_the_command_line(lit: Experiments, tmp_path: Path)
     config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     assert config["task"] == {"_target_": "tutorial_of_mine.LitModel", "lr": 0.1}
     assert config["data"] == {"_target_": "tutorial_of_mine.LitData", "batch_size": 8}
+    assert dict(compose([*words[:2]]).data) == {"_target_": "tutorial_of_mine.LitData"}  # whose own batch_size holds
+    assert compose([*words[:2], "data=mnist"]).data.batch_size == 256
     chosen = record_of(tmp_path / "run")["choices"]
     assert [chosen[group] for group in ("data", "task", "model")] == ["LitData", "LitModel", "LitModel"]
     code, _, errors = lit("check", "-m", *words[:-1], "seed=0,1", "task.width=4")  # a key that no option lists

@@ -46,6 +46,9 @@ def leave_out_untaken(config: Any, given: Sequence[str]) -> None:
     """Takes keys of an option away that the class in its place does not take, as `fused` of `optimizer._target_=torch.optim.NAdam`
     and `label_smoothing` of `task._target_=mine.Net`.
 
+    A user-defined class in the place of an option that nobody chose keeps its own defaults: of that option's keys it has those alone
+    that it cannot do without.
+
     Args:
         config: resolved; changed in place.
         given: keys that the command line sets, which are never taken away.
@@ -63,10 +66,12 @@ def leave_out_untaken(config: Any, given: Sequence[str]) -> None:
             for key in [key for key in NOTES if key in node]:
                 del node[key]
         taken = signature(target)
-        if taken is None or taken.anything:
+        unchosen = is_bare(group, target) and not {group, "experiment", "sweep"} & set(given)
+        if taken is None or (taken.anything and not unchosen):
             continue
+        keys = taken.required if unchosen else taken.annotations
         for key in [key for key in node if not str(key).startswith("_") and key not in own]:
-            if key not in taken.annotations and not any(f"{word}.".startswith(f"{group}.{key}.") for word in given):
+            if key not in keys and not any(f"{word}.".startswith(f"{group}.{key}.") for word in given):
                 del node[key]
         if "name" in node and node["name"] == "constant":
             del node["name"]
