@@ -53,9 +53,8 @@ def with_sound_network(words: Sequence[str], config_dirs: Sequence[str] = ()) ->
     if option is None:
         return list(words)
     changed = {"model": option, "model.size": "model.hidden"}
-    if published or "name" not in content(
-        option_files("model", config_dirs)[option]
-    ):  # the option says the family itself
+    file = option_files("model", config_dirs).get(option)
+    if published or (file and "name" not in content(file)):  # the option says the family itself
         changed["model.name"] = ""
     if published:
         changed["weights"] = name
