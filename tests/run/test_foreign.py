@@ -183,6 +183,14 @@ class Needs(Sized):
     def __init__(self, width):
         super().__init__(width)
 
+class Pair(Sized):
+    def forward(self, images):
+        return super().forward(images), images
+
+class Each(nn.Conv2d):
+    def __init__(self, in_channels, num_classes):
+        super().__init__(in_channels, num_classes, 1)
+
 class Silent(nn.Module):
     def __init__(self, num_classes):
         super().__init__()
@@ -197,7 +205,11 @@ class Silent(nn.Module):
             "model._target_=networks_of_mine.Sized model.classes=5",
             "gives 5 scores an example and the data has 10 classes",
         ),
-        ("model._target_=networks_of_mine.Needs", "missing 1 required positional argument: 'width'"),
+        (
+            "model._target_=networks_of_mine.Needs",
+            "networks_of_mine.Needs needs width, which nothing gives: set model.width=…, or name what "
+            "data=digits give: in_channels, image_size, num_classes",
+        ),
         ("model._target_=networks_of_mine.Silent", "has no forward"),
         ("model._target_=torchvision.models.resnet18", "choose model=torchvision model.name=resnet18"),
     ],
@@ -213,6 +225,24 @@ def test_networks_without_our_arguments(
         code, _, errors = experiments(command, *more)
         assert code == (2 if said else 0) and said in errors, errors
     assert (tmp_path / "run").exists() is not bool(said)
+
+
+def test_check_tries_the_first_batch_of_a_network_that_nothing_describes(
+    experiments: Experiments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the place of a network that makes masks, too, where the option's description would not be its own."""
+    (tmp_path / "networks_of_mine.py").write_text(NETWORKS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "networks_of_mine", raising=False)
+    code, _, errors = experiments("check", "data=digits", "data.size=8", "model._target_=networks_of_mine.Pair")
+    assert code == 2 and "the network gives a tuple, and classification learns from one tensor" in errors, errors
+    words = ("data=generated_masks", "data.limit=4", "model._target_=networks_of_mine.Each")
+    code, output, errors = experiments("check", *words)
+    assert code == 0 and "model=Each" in output, errors
+    code, _, errors = experiments(
+        "train", *words, "trainer=quick", "callbacks=none", "logger=none", "hydra.run.dir=run"
+    )
+    assert code == 0 and "mean_iou" in json.dumps(record_of(tmp_path / "run")["metrics"]), errors
 
 
 def test_a_part_of_its_config_is_shown(lit: Experiments) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import ListConfig
 
 from experiments.config.fitting_task import OVERRIDE, fitting_data, fitting_tasks, inherited
+from experiments.config.foreign_modules import is_bare
 from experiments.config.preprocessing import writes_every_character
 
 
@@ -17,6 +18,9 @@ def pair_problems(config: Any) -> list[str]:
     gives, reads = config.data.get("gives") or {}, config.model.get("reads") or {}
     wanted = config.task.get("reads")
     kind = gives.get("kind")
+    silent = (
+        is_bare("model", str(config.model.get("_target_", ""))) and "makes" not in config.model
+    )  # its first batch tells
     problems = []
     if kind and wanted and kind not in wanted:
         problems.append(
@@ -25,7 +29,7 @@ def pair_problems(config: Any) -> list[str]:
         )
     elif sentence := _answers_problem(config):
         problems.append(sentence)
-    elif (asked := config.task.get("makes") or "classes") not in (
+    elif not silent and (asked := config.task.get("makes") or "classes") not in (
         makes := listed(config.model.get("makes") or "classes")
     ):
         fitting = fitting_tasks(model, makes, kind, config.run.config_dirs)

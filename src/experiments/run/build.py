@@ -15,7 +15,7 @@ from experiments.config.preprocessing import given_keys, take_over
 from experiments.config.shorthand import SCHEDULER_ENTRIES
 from experiments.errors import UserError
 from experiments.run.identity import same_examples
-from experiments.run.instantiate import bound, described, locate, make, with_shapes
+from experiments.run.instantiate import bound, described, locate, make, missing_arguments, with_shapes
 from experiments.run.model_memory import require_model_memory
 from experiments.run.names_of_data import require_names, require_tokens, trained_spec
 from experiments.run.rebuilt_record import require_unchanged
@@ -108,7 +108,13 @@ def build_model(config: DictConfig, spec: Any) -> Any:
     source = config.model.get("source")
     folder_hint = {"source": str(published_folder(source))} if source and hub_name(source, config.model) else {}
     given = spec.inputs | hints(config.model, spec) | asked(config.task, spec) | folder_hint
-    build = partial(make, config.model, **with_shapes(config.model, given))
+    shapes = with_shapes(config.model, given)
+    if missing := missing_arguments(config.model, shapes):
+        raise UserError(
+            f"{config.model['_target_']} needs {' and '.join(missing)}, which nothing gives: set model.{missing[0]}=…, or name what "
+            f"data={config.run.choices.data} give: {', '.join(given)}"
+        )
+    build = partial(make, config.model, **shapes)
     with require_model_memory(config, build):
         model = build()
     from torch.nn.parameter import is_lazy

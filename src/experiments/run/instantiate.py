@@ -89,6 +89,21 @@ def with_shapes(node: Any, shapes: Mapping[str, Any]) -> dict[str, Any]:
     return dict(shapes) if target.startswith("experiments.") else taken_by(locate(target), shapes)
 
 
+def missing_arguments(node: Any, given: Mapping[str, Any]) -> list[str]:
+    """Return the arguments without a default that neither the keys of a user-defined class's config nor `given` have."""
+    target = str(node["_target_"])
+    if target.startswith("experiments.") or "_args_" in node:
+        return []
+    return [
+        name
+        for name, parameter in inspect.signature(locate(target)).parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        and name not in node
+        and name not in given
+    ]
+
+
 def taken_by(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of some arguments that a class or function takes by name."""
     taken = inspect.signature(function).parameters

@@ -14,11 +14,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.config.devices import processes_here
+from experiments.config.foreign_modules import is_bare
 from experiments.run.folder import moved
 
 
 def rehearse(config: DictConfig) -> None:
-    """Does what `experiments train` does with a checked config, up to the first batch.
+    """Does what `experiments train` does with a checked config, up to the first batch; with a user-defined network, through it.
 
     Raises:
         UserError: with the sentence that the run would end with.
@@ -55,7 +56,10 @@ def _up_to_the_first_batch(config: DictConfig) -> None:
         require_monitors(config, task)
         if any(isinstance(callback, GradientReach) for callback in trainer.callbacks):
             GradientReach.require_recurrent(task)
-        trainer.callbacks[:] = [_halt(), *(build_callbacks(config, task.freezing) if ours else [])]
+        trainer.callbacks[:] = [
+            _halt(is_bare("model", str(config.model.get("_target_", "experiments.")))),
+            *(build_callbacks(config, task.freezing) if ours else []),
+        ]
         trainer.loggers = []
         if ours:
             from experiments.run.layer_table import layer_table
@@ -66,16 +70,20 @@ def _up_to_the_first_batch(config: DictConfig) -> None:
 
 
 class _ReachedError(Exception):
-    """The first batch would come now."""
+    """The first batch would come now, or has been."""
 
 
-def _halt() -> Any:
+def _halt(with_batch: bool) -> Any:
     from lightning.pytorch import Callback
 
     class Halt(Callback):
-        """Ends a fit before its first batch."""
+        """Ends a fit before its first batch, or after it."""
 
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+            if not with_batch:
+                raise _ReachedError
+
+        def on_train_batch_end(self, trainer: Any, *batch: Any) -> None:
             raise _ReachedError
 
     return Halt()

@@ -114,6 +114,11 @@ class Classification(Task):
         output = self.model(inputs)
         if isinstance(output, Tensor):
             return self._loss(output, target), output, target
+        if not hasattr(output, "_fields"):
+            raise UserError(
+                f"the network gives a {type(output).__name__}, and classification learns from one tensor of scores (B, classes): let its "
+                "forward return that alone"
+            )
         logits, auxiliary, weight = output  # in training mode, of networks with auxiliary heads
         loss = self._loss(logits, target) + weight * sum(self._loss(extra, target) for extra in auxiliary)
         return loss, logits, target
