@@ -127,7 +127,11 @@ def _inputs(answerer: Any) -> list[Any]:
     from experiments.commands.answering import IMAGES, OBSERVATIONS, SOUNDS
 
     if answerer.kind in IMAGES:
-        return [gradio.Image(type="pil", label="image", height=320)]
+        image: Any = gradio.Image(type="filepath", image_mode=None, format="png", label="image", height=320)
+        by_gradio = image.preprocess
+        # The file as it was given: what cannot be read ends in our sentence, and 16 bits stay 16.
+        image.preprocess = lambda given: by_gradio(given) if given is None or not given.path else given.path
+        return [image]
     if answerer.kind in SOUNDS:
         # Without the button that would send the sound to a site of Gradio's makers.
         return [gradio.Audio(type="filepath", label="sound", buttons=["download"])]
