@@ -41,13 +41,28 @@ def check(config: Any, defaults: Any = None, packages: bool = True) -> list[str]
     keys = {sentence.partition("=")[0] for sentence in wrong}
     typed = [sentence for sentence in type_problems(config, defaults) if sentence.partition("=")[0] not in keys]
     keys |= {sentence.partition("=")[0] for sentence in typed}
+    try:
+        return [*wrong, *typed, *_further_problems(config, keys, sizeless, packages)]
+    except Exception:
+        if not keys:
+            raise
+        return [*wrong, *typed]  # a value of another type than what follows counts on
+
+
+def _further_problems(config: Any, keys: set[str], sizeless: bool, packages: bool) -> list[str]:
+    """Return what is wrong beside values that no rule of their own allows.
+
+    Args:
+        config: a resolved config.
+        keys: whose values are refused already.
+        sizeless: whether the size of the data is.
+        packages: whether to look for packages that are not installed.
+    """
     of_trainer = trainer_keys.problems(config.trainer, given_keys(config), foreign_modules.is_foreign(config))
     return [
-        *wrong,
         *(missing_packages(config) if packages else []),
         *absent_classes(config),
         *_betas(config),
-        *typed,
         *(problem for problem in largest_problems(config) if problem.partition("=")[0] not in keys),
         *([] if sizeless else pair_problems(config)),
         *sight_problems(config),

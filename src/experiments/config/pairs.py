@@ -41,7 +41,7 @@ def pair_problems(config: Any) -> list[str]:
             other = _other_data(model, kind, reads.get("kind"), config.run.config_dirs)
             cure = f"choose another task, or another model{other}"
         problems.append(
-            f"task={task} learns from a model that makes {asked} and model={model} makes {' or '.join(makes)}: {cure}"
+            f"task={task} learns from a model that makes {asked} and model={model} makes {' or '.join(map(str, makes))}: {cure}"
         )
     elif kind and reads.get("kind") and kind not in listed(reads["kind"]):
         problems.append(

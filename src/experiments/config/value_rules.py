@@ -49,7 +49,7 @@ _FILE = _Rule(str, "the name of a file", lambda v: bool(v), "'${run.dir}/tokeniz
 _BATCHES = _Rule(
     float,
     "null, a number of batches, or a share up to 1.0",
-    lambda v: 0 <= v <= 1 or (v > 1 and v == int(v)),
+    lambda v: 0 <= v <= 1 or (1 < v < math.inf and v == int(v)),
     "10",
     True,
 )
@@ -68,7 +68,7 @@ RULES = {
     "trainer.val_check_interval": _Rule(
         object,
         "a number of batches, a share above 0 and up to 1.0, or a time",
-        lambda v: not isinstance(v, (int, float)) or 0 < v <= 1 or v == int(v) > 0,
+        lambda v: not isinstance(v, (int, float)) or 0 < v <= 1 or (1 < v < math.inf and v == int(v)),
         "0.5",
         True,
     ),
@@ -188,6 +188,7 @@ RULES = {
     "freezing.depth": _whole(1, "2", True),
     "freezing.rank": _whole(1, "8"),
     "freezing.alpha": _Rule(float, "a number above 0", lambda v: v > 0, "16.0"),
+    "features.dir": _Rule(str, "the name of a folder", bool, "features"),
     "features.gigabytes": _Rule(float, "a number above 0", lambda v: v > 0, "10"),
 }
 

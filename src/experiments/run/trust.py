@@ -22,6 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from experiments.config import own_loaders
 from experiments.errors import UserError
 from experiments.system.bounded_files import read_bounded
 
@@ -279,7 +280,7 @@ def _unknown(target: Any) -> str | None:
     if parts[0] not in _KNOWN:
         return f"whose package is none of {', '.join(_KNOWN)}"
     if any(part.startswith("_") for part in parts) or (
-        parts[0] == "experiments" and parts[1:2] and parts[1] not in _OURS
+        parts[0] == "experiments" and parts[1:2] and parts[1] not in _OURS and target != own_loaders.TARGET
     ):
         return "which is no class for a config"
     return None
