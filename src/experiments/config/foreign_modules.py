@@ -7,6 +7,7 @@ from typing import Any
 from experiments.config import absent_groups, own_loaders
 from experiments.config.preprocessing import given_keys
 from experiments.config.signatures import defines, is_a, signature
+from experiments.config.view import is_group
 
 _WRITER = ("BasePredictionWriter",)
 _TASK, _MODULE, _DATA = ("Task",), ("LightningModule",), ("LightningDataModule",)
@@ -78,7 +79,7 @@ def unused_writers(config: Any) -> list[str]:
     if is_foreign(config):
         return []
     callbacks = (config.get("callbacks") or {}).items()
-    nodes = {name: str(node.get("_target_") or "") for name, node in callbacks if hasattr(node, "get")}
+    nodes = {name: str(node.get("_target_") or "") for name, node in callbacks if is_group(node)}
     return [
         f"callbacks.{name} ({target}) writes what Trainer.predict gives, which serves a LightningModule of one's own alone: leave it out, "
         "and write with experiments predict RUN INPUT… --out FOLDER"
