@@ -22,7 +22,7 @@ from experiments.errors import (
     how_to_resume,
     in_short,
 )
-from experiments.speedups.process_exit import leave
+from experiments.speedups.process_exit import announce, leave
 from experiments.system.fresh_python import look_here_last, read_names_as_utf8
 from experiments.system.outside_text import clean, concealed, speak_everywhere
 from experiments.system.signals import stop, stop_behind
@@ -282,6 +282,7 @@ def entry(*command: str) -> None:
     """The console script, and with a command the script of its name."""
     signal.signal(signal.SIGINT, stop)
     read_names_as_utf8()
+    announce()
     try:
         look_here_last()  # for a user-defined package beside the conf that names it
     except FileNotFoundError as error:

@@ -37,6 +37,15 @@ def test_the_switch_turns_all_off_and_changes_no_result(
     assert records["0"]["metrics"] == records["1"]["metrics"]
 
 
+@pytest.mark.slow
+def test_the_record_lists_what_was_on_to_the_end(command: Command, tmp_path: Path) -> None:
+    """Also what draws the pictures, after training, and what ends the process."""
+    done = command(*WORDS, env={"EXPERIMENTS_PLAIN": "0"})
+    assert done.returncode == 0, done.stderr
+    in_use = json.loads((tmp_path / "run" / "record.json").read_text())["environment"]["speedups"]
+    assert {"lean_imports", "training_loop", "png", "process_exit"} <= set(in_use)
+
+
 def test_an_unknown_lightning_is_said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     from lightning.pytorch import Trainer
 

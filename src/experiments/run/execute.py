@@ -85,6 +85,7 @@ def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
         if rank() == 0:
             with undisturbed():
                 if status != RUNNING:
+                    record.content["environment"]["speedups"] = speedups.in_use()
                     record.content |= {"checkpoints": hashes(folder), "kept": hashes_of_kept(folder)}
                 record.write(status, error)
 
@@ -142,7 +143,7 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
         record.content |= type(task).from_data(config.task, data)
     spec = getattr(data, "spec", None)
     record.content["spec"] = None if spec is None else to_plain(spec)
-    record.content["environment"] |= describe_device(trainer) | {"speedups": speedups.in_use()}
+    record.content["environment"] |= describe_device(trainer)
     record.content["environment"]["memory_format"] = config.trainer.get("memory_format", "contiguous")
     texts = {"config": f"```yaml\n{(folder / 'config.yaml').read_text(encoding='utf-8')}```"}
     if ours:

@@ -17,13 +17,23 @@ from typing import NoReturn
 from experiments import speedups
 
 
+def announce() -> None:
+    """Note for the record that this process will end by `leave`."""
+    if _can_leave():
+        speedups.used("process_exit")
+
+
+def _can_leave() -> bool:
+    return speedups.wanted() and hasattr(atexit, "_run_exitfuncs")
+
+
 def leave(code: int) -> NoReturn:
     """End this process: call the registered exit functions, flush what was printed, and leave freeing the memory to the system.
 
     Where a thread is still at work, or a profiler or debugger waits for the end, Python ends as ever.
     """
     others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
-    if not speedups.wanted() or not hasattr(atexit, "_run_exitfuncs"):
+    if not _can_leave():
         sys.exit(code)
     if sys.getprofile() or sys.gettrace() or any(not thread.daemon for thread in others):
         sys.exit(code)

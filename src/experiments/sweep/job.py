@@ -81,4 +81,5 @@ def main(arguments: Sequence[str]) -> int:
 if __name__ == "__main__":
     from experiments.speedups.process_exit import leave
 
+    announce()
     leave(main(sys.argv[1:]))
