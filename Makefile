@@ -64,7 +64,7 @@ check: dev ## style and types
 package: ## wheel and source archive, checked, and used in a clean environment
 	scripts/check_package.sh
 
-benchmark: install ## the speed table of the README
+benchmark: install ## the speed tables of docs/speed.md
 	$(BIN)/python scripts/benchmark.py
 
 lessons: dev ## writes the lessons with outputs and pictures of their commands, and the page of all keys

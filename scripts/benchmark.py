@@ -1,4 +1,4 @@
-"""Measures the speed of this framework against what stands beside it, and prints the table of the README.
+"""Measures the speed of this framework against what stands beside it, and prints the tables of docs/speed.md.
 
     python scripts/benchmark.py                        every row: three quarters of an hour
     python scripts/benchmark.py --only lenet mlp       some rows

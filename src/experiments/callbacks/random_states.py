@@ -94,5 +94,5 @@ def goes_on_within(trainer: Trainer) -> bool:
 
 
 def _keeps_its_place(trainer: Trainer) -> bool:
-    """Tell whether loaders of the user's own have states, which Lightning keeps and has restored: a new iterator would lose them."""
+    """Tell whether user-defined loaders have states, which Lightning saves and restores: a new iterator would lose them."""
     return any(hasattr(loader, "load_state_dict") for loader in CombinedLoader(trainer.train_dataloader).flattened)

@@ -10,7 +10,7 @@ from experiments.system.signals import handle, stop
 
 
 class StopAtOnce(Callback):
-    """Has a process of several end by itself when it is asked to stop in a test or before training.
+    """Ends one process among several at once when it is asked to stop in a test or before training.
 
     Lightning's handler of SIGTERM tells the others by a broadcast, for which these wait in training alone: elsewhere both sides would
     wait for ever. The launcher ends the others when one process has ended.

@@ -1,4 +1,4 @@
-"""What `lr`, `profile` and `batch_size` begin with: the config of a run, or one from words. Imports no torch before it is checked."""
+"""What `lr`, `profile` and `batch_size` begin with: the config of a run, or one from words, checked before torch is imported."""
 
 from __future__ import annotations
 

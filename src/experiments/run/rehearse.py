@@ -70,7 +70,7 @@ def _up_to_the_first_batch(config: DictConfig) -> None:
 
 
 class _ReachedError(Exception):
-    """The first batch would come now, or has been."""
+    """Training has come to its first batch, or through it."""
 
 
 def _halt(with_batch: bool) -> Any:

@@ -79,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    from experiments.speedups.process_exit import leave
+    from experiments.speedups.process_exit import announce, leave
 
     announce()
     leave(main(sys.argv[1:]))

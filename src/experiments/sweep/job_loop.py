@@ -1,6 +1,6 @@
 """The jobs of a launch: started as there is room, watched, timed, stopped, and their ends written down.
 
-This process imports no torch. An engine runs the jobs: processes of this machine, a batch system, a cluster.
+An engine runs the jobs: processes of this machine, a batch system, a cluster.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class JobLoop:
         job.shown.state, job.shown.began = RUNNING, time.time()
 
     def _prepare(self, planned: PlannedRun) -> None:
-        """The run's folder with its config; what an earlier attempt left that cannot be gone on with is put aside."""
+        """Make the run's folder with its config; move aside what an earlier attempt left and no run can resume."""
         folder = self.folder / planned.entry.name
         folder.mkdir(exist_ok=True)
         record = folder / "record.json"

@@ -34,7 +34,7 @@ def state_of(folder: Path, wanted: str | None = None) -> tuple[dict[str, Any], s
 
 
 def other_code(record: dict[str, Any]) -> str | None:
-    """In what the code that made a record differs from this; None where it is the same."""
+    """Say how the code that made a record differs from this code; None where both are the same."""
     there, here = record.get("environment", {}), code_state()
     for key, name in (("package_hash", "package hash"), ("git_commit", "git commit")):
         before, now = there.get(key), here[key]

@@ -38,7 +38,7 @@ def handle(handler: Callable[[int, Any], Any]) -> dict[int, Any]:
 
 
 def answer_break() -> None:
-    """Has Ctrl-Break on Windows do what Ctrl-C does, from now on; elsewhere there is none."""
+    """Let Ctrl-Break on Windows do what Ctrl-C does, from now on; other systems have no Ctrl-Break."""
     if (ctrl_break := getattr(signal, "SIGBREAK", None)) is not None:
         signal.signal(ctrl_break, signal.default_int_handler)
 

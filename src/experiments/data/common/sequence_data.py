@@ -36,7 +36,7 @@ class Store(NamedTuple):
 
     @classmethod
     def of(cls, sequences: list[Any], targets: Any, every_step: bool = False) -> Store:
-        """From one array a sequence, and their targets."""
+        """Make the sequences from one array each, and from their targets."""
         lengths = np.array([len(sequence) for sequence in sequences], np.int64)
         values = np.concatenate([np.asarray(sequence) for sequence in sequences])
         return cls(values, lengths, np.concatenate(targets) if every_step else np.asarray(targets), every_step)

@@ -1,4 +1,4 @@
-"""Environments of gymnasium, made to be changed: named, checked, wrapped, and described by a spec. Imports no torch."""
+"""Environments of gymnasium, made to be changed: named, checked, wrapped, and described by a spec."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 
 def pearson(x: Tensor, y: Tensor) -> Tensor:
-    """Of (N,) and (N,); 0 where either does not vary."""
+    """Return the correlation of (N,) and (N,); 0 where either does not vary."""
     x, y = x.double() - x.double().mean(), y.double() - y.double().mean()
     scale = x.norm() * y.norm()
     return torch.where(scale > 1e-12, (x @ y) / scale.clamp(min=1e-12), 0.0).float()
