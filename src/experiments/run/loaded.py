@@ -346,7 +346,7 @@ def _tested(task: Any, data: Any, config: DictConfig, checkpoint: Path | None = 
 
 
 def _shape(arguments: Mapping[str, Any]) -> str:
-    """Name a class in words; a forecast at one of the steps ahead is no class."""
+    """Say in words what a network was made for: classes, or values that are forecast a step."""
     count = "classes" if "horizon" not in arguments else "values a step"
     return ", ".join(
         f"{value} {count}" if key == "num_classes" else f"{key} {value}" for key, value in arguments.items()
