@@ -25,6 +25,8 @@ from experiments.config.view import is_group, select
 from experiments.errors import UserError
 from experiments.system.hub import folder_problems, hub_name, hub_problems
 
+_DESCRIBES = ("about", "reads", "gives", "makes", "answers", "needs_channels", "checked_by")
+
 
 def check(config: Any, defaults: Any = None, packages: bool = True) -> list[str]:
     """Return all problems of a resolved config, as sentences; an empty list when it can run.
@@ -36,7 +38,7 @@ def check(config: Any, defaults: Any = None, packages: bool = True) -> list[str]
     """
     if sentence := foreign_modules.problem(config):  # what follows asks of both what ours have
         return [sentence]
-    wrong = value_problems(config)
+    wrong = _descriptions(config) or value_problems(config)
     sizeless = any(sentence.startswith("data.size=") for sentence in wrong)
     keys = {sentence.partition("=")[0] for sentence in wrong}
     typed = [sentence for sentence in type_problems(config, defaults) if sentence.partition("=")[0] not in keys]
@@ -47,6 +49,16 @@ def check(config: Any, defaults: Any = None, packages: bool = True) -> list[str]
         if not keys:
             raise
         return [*wrong, *typed]  # a value of another type than what follows counts on
+
+
+def _descriptions(config: Any) -> list[str]:
+    """Return a sentence for each key given that describes an option of ours to others, and sets nothing."""
+    described = [(key, *key.split(".")[:2]) for key in given_keys(config) if "." in key]
+    return [
+        f"{key} describes {group}={config.run.choices.get(group)}, and nothing is trained by it: leave it out"
+        for key, group, name in described
+        if name in _DESCRIBES and str((config.get(group) or {}).get("_target_")).startswith("experiments.")
+    ]
 
 
 def _further_problems(config: Any, keys: set[str], sizeless: bool, packages: bool) -> list[str]:
