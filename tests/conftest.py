@@ -36,7 +36,8 @@ if BESIDE.is_dir():  # real datasets beside the repository are found by all test
 # Files that take longest, longest first: several workers end together if these do not come last.
 LONGEST = (
     "test_benchmark", "test_experiments", "test_same_sentence", "test_clusters", "test_faults", "test_models", "test_execute",
-    "test_resume", "test_ranks", "test_two_stopped", "test_search", "test_plan", "test_launch", "test_of_the_dataset", "test_detection",
+    "test_resume", "test_ranks", "test_two_stopped", "test_search", "test_plan", "test_launch", "test_of_the_dataset", "test_contract",
+    "test_detection",
     "test_cached_features", "test_check", "test_autoencoders", "test_freezing", "test_api", "test_claims", "test_lessons",
     "test_layers", "test_spawn", "test_kill_test", "test_speedups", "test_segmentation", "test_transcription",
     "test_speech_recognition", "test_detectors", "test_segmenters", "test_template_project", "test_report_in_browser",

@@ -1,0 +1,154 @@
+"""The options of `data` that the contract is tested on: real files, small files made in the real formats, and none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tests.data.conftest import fake_cifar, fake_mnist, save_image
+from tests.data.masks.conftest import fake_pairs
+
+# Options that are left out: why, and where their test is.
+NOT_HERE = {
+    "control": "a policy makes its batches: tests/tasks/test_control.py shares them among processes",
+    "coco_masks": "the real sample has boxes alone: tests/data/masks/test_masks.py",
+    "none": "the task brings its own loaders: tests/run/test_own_loaders.py",
+    "common_voice": "only differs in its table from speech_manifest: tests/data/audio/test_corpora.py",
+    "huggingface": "images of any table: tests/data/common/test_huggingface.py",
+    "huggingface_text": "texts of any table: tests/data/common/test_huggingface.py",
+    "imdb": "a folder of 50,000 texts: tests/data/text/test_text.py",
+    "sst2": "texts of a table as rt_polarity and cola: tests/data/text/test_text.py",
+    "torchvision": "downloads: tests/data/images/test_torchvision_sets.py",
+    "voc_masks": "tests/data/masks/test_masks.py",
+}
+REAL = Path(os.environ.get("EXPERIMENTS_DATA", "data"))
+# Options that read real files, by the folder that must be there; then the words that name files where the option has no default.
+REAL_FILES = {
+    "ag_news": "ag_news_test", "bccd": "bccd", "camvid": "camvid_240x180", "coco": "coco_sample",
+    "cola": "glue", "conll": "wnut17", "conllu": "ud_english_ewt", "en_hi": "en_hi", "ett": "ETT-small", "fsdd": "fsdd",
+    "fsdd_strings": "fsdd", "gutenberg": "gutenberg", "hindi_text": "hindi_text", "hiner": "hiner", "hymenoptera": "hymenoptera_data",
+    "isbi_membrane": "isbi_membrane", "librispeech": "librispeech_sample", "ljspeech": "ljspeech_lj001", "mnist": "MNIST",
+    "penn_fudan": "penn_fudan_subset", "pneumoniamnist": "pneumoniamnist", "rt_polarity": "rt_polarity", "rte": "glue",
+    "series_table": "series", "snli": "snli_validation", "squad": "squad", "stsb": "glue", "tatoeba": "en_hi",
+    "text_file": "tinyshakespeare", "tinyshakespeare": "tinyshakespeare", "ud_english_ewt": "ud_english_ewt", "voc": "bccd",
+    "wnut17": "wnut17", "yesno": "yesno",
+}  # fmt: skip
+WORDS = {
+    "coco": [f"data.root={REAL}/coco_sample"],
+    "conll": [f"data.path={REAL}/wnut17"],
+    "conllu": [f"data.path={REAL}/ud_english_ewt"],
+    "series_table": [f"data.path={REAL}/series/monthly-sunspots.csv"],
+    "text_file": [f"data.path={REAL}/tinyshakespeare/input.txt"],
+    "voc": [f"data.root={REAL}/bccd/BCCD", "data.bad_boxes=drop"],
+}
+# Options in which an example comes again in another split, and why.
+REPEATED = {
+    "cola": "sentences that were published twice",
+    "conllu": "sentences of a word or two",
+    "delayed_recall": "eight symbols, each alone at the beginning of a silence",
+    "generated_entities": "sentences of a few words",
+    "generated_reviews": "sentences of a few words",
+    "hiner": "sentences that were published twice",
+    "parity": "up to ten bits",
+    "pneumoniamnist": "photographs that were published twice",
+    "sorting": "few digits",
+    "stsb": "pairs that were published twice",
+    "tatoeba": "sentences that differ in unknown words alone",
+    "ud_english_ewt": "sentences of a word or two",
+}
+
+
+def words_of(number: int) -> str:
+    """A sentence of its own for each number, of words that come often."""
+    return " ".join(f"{place}{digit}" for place, digit in zip("abc", f"{number:03}", strict=True))
+
+
+def table(folder: Path, line: Callable[[int], str], first: str) -> list[str]:
+    (folder / "table.tsv").write_text("\n".join([first, *map(line, range(60))]) + "\n")
+    return [f"data.path={folder}/table.tsv"]
+
+
+def images(folder: Path) -> list[str]:
+    rng = np.random.default_rng(0)
+    from PIL import Image
+
+    for split in ("train", "val", "test"):
+        for name in ("ants", "bees"):
+            for number in range(8):
+                place = folder / split / name / f"{number}.png"
+                place.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)).save(place)
+    return [f"data.root={folder}", "data.size=12"]
+
+
+def digits_of_files(name: str) -> Callable[[Path], list[str]]:
+    def made(folder: Path) -> list[str]:
+        fake_mnist(folder, name)
+        return [f"data.root={folder}", "data.batch_size=16", "data.validation=0.2"]
+
+    return made
+
+
+def cifar(hundred: bool) -> Callable[[Path], list[str]]:
+    def made(folder: Path) -> list[str]:
+        fake_cifar(folder, hundred, 400 if hundred else 40)
+        return [f"data.root={folder}", "data.batch_size=16", "data.validation=0.5"]
+
+    return made
+
+
+def masks(folder: Path) -> list[str]:
+    fake_pairs(folder / "images", folder / "masks", 16)
+    return [f"data.root={folder}", "data.batch_size=4"]
+
+
+def yolo(folder: Path) -> list[str]:
+    for number in range(16):
+        save_image(folder / "images" / f"{number}.png", size=(32, 24), value=number)
+        (folder / "labels").mkdir(exist_ok=True)
+        (folder / "labels" / f"{number}.txt").write_text(f"{number % 2} 0.5 0.5 0.{number + 10} 0.5\n")
+    (folder / "classes.txt").write_text("ant\nbee\n")
+    return [f"data.root={folder}", "data.batch_size=4"]
+
+
+def sounds(folder: Path, label: Callable[[int], str]) -> Iterator[Path]:
+    import soundfile
+
+    rng = np.random.default_rng(0)
+    for number in range(20):
+        place = folder / label(number) / f"{number}.wav"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(place, rng.uniform(-1, 1, 800 + 40 * number), 8000)
+        yield place
+
+
+def sound_folder(folder: Path) -> list[str]:
+    list(sounds(folder, lambda number: ("ants", "bees")[number % 2]))
+    return [f"data.root={folder}", "data.batch_size=4"]
+
+
+def manifest(folder: Path) -> list[str]:
+    lines = [f"{place}\ta{'b' * number}" for number, place in enumerate(sounds(folder, lambda number: "clips"))]
+    (folder / "table.tsv").write_text("\n".join(["path\ttext", *lines]) + "\n")
+    return [f"data.path={folder}/table.tsv", "data.batch_size=4"]
+
+
+# Options of small files in the real formats, made here: a function that writes them and returns the words that name them.
+MADE: dict[str, Callable[[Path], list[str]]] = {
+    "audio_folder": sound_folder,
+    "cifar10": cifar(False),
+    "cifar100": cifar(True),
+    "fashion_mnist": digits_of_files("FashionMNIST"),
+    "image_folder": images,
+    "kmnist": digits_of_files("KMNIST"),
+    "mask_folder": masks,
+    "pairs": lambda folder: table(folder, lambda n: f"{words_of(n)}\tder {words_of(n)}", "en\tde"),
+    "sentence_pairs": lambda folder: table(folder, lambda n: f"{words_of(n)}\tthe {words_of(n)}", "first\tsecond"),
+    "speech_manifest": manifest,
+    "text_table": lambda folder: table(folder, lambda n: f"{words_of(n)}\t{('yes', 'no')[n % 2]}", "text\tlabel"),
+    "yolo": yolo,
+}
+HEAVY = {*REAL_FILES, "audio_folder", "cifar100", "image_folder"}  # over a second of CPU
