@@ -185,7 +185,7 @@ class Sieve:
             UserError: with the first bad box, and the number of the others.
         """
         if self.bad and self.rule == "refuse":
-            more = f", and so do {self.dropped - 1} more" if self.dropped > 1 else ""
+            more = f" (bad boxes in all: {self.dropped})" if self.dropped > 1 else ""
             raise UserError(
                 f"{self.bad[0]}{more}: mend the annotation, or set data.bad_boxes=drop to leave such boxes out"
             )
