@@ -22,12 +22,9 @@ _PACKAGES = ("compare", "search", "sweep")
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import PackageNotFoundError, version
+        from experiments.system.version import version
 
-        try:
-            return version("lightning-experiments")
-        except PackageNotFoundError:  # sources that nobody has installed
-            return "0+unknown"
+        return version()
     if name in _PACKAGES:  # which can be called
         from importlib import import_module
 

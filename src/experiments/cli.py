@@ -124,9 +124,9 @@ def _run(words: list[str]) -> int:
         print(fitted(HELP), end="")
         return 0
     if words[0] == "--version":
-        import experiments
+        from experiments.system.version import version
 
-        print(experiments.__version__)
+        print(version())
         return 0
     command, rest = words[0], words[1:]
     if command in ("-sc", "--shell-completion") and rest and rest[0].startswith(("install=", "query=")):
@@ -251,7 +251,7 @@ COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "explain": _main_of("config.explain"),
     "layers": _main_of("commands.layers"),
     "draw": _main_of("commands.draw"),
-    "compare": _main_of("compare.compare"),
+    "compare": _main_of("compare.command"),
     "status": _main_of("sweep.status"),
     "evaluate": _main_of("commands.evaluate"),
     "predict": _main_of("commands.predict"),

@@ -103,6 +103,7 @@ def measure(words: Sequence[str], seconds: float) -> dict[str, Any]:
     config = compose([*words, "callbacks=none", "logger=none", "trainer.max_epochs=1", "data.workers=0"])
     from experiments.run.build import build_data, build_model, build_task, prepare_process
     from experiments.run.foreign import is_ours, refuse
+    from experiments.run.loaded import earlier_run
     from experiments.run.trainer import build_trainer
 
     prepare_process(config)
@@ -118,7 +119,7 @@ def measure(words: Sequence[str], seconds: float) -> dict[str, Any]:
     data = build_data(config)
     model = build_model(config, data.spec)
     automatic = fastest("auto", "auto", model, flops_per_example(model, data.spec), accelerator(config.trainer))
-    task = build_task(config, data.spec, data)
+    task = build_task(config, data.spec, data, earlier_run=earlier_run)
     trainer = build_trainer(config, callbacks=False)
     raw = next(iter(data.train_dataloader()))
     batch = data.on_after_batch_transfer(raw, 0)

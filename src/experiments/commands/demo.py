@@ -29,7 +29,6 @@ CAPTIONS = {
     "mask": "the class of each pixel",
     "masks": "the pixels of each object",
 }
-MOST_FIELDS = 24  # observations with a field each; more of them are written into one
 
 
 def main(words: list[str]) -> int:
@@ -125,6 +124,7 @@ def _inputs(answerer: Any) -> list[Any]:
     import gradio
 
     from experiments.commands.answering import IMAGES, OBSERVATIONS, SOUNDS
+    from experiments.commands.demo_examples import MOST_FIELDS
 
     if answerer.kind in IMAGES:
         image: Any = gradio.Image(type="filepath", image_mode=None, format="png", label="image", height=320)

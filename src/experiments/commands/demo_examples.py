@@ -11,6 +11,7 @@ from experiments.contracts import OneLongText
 from experiments.errors import UserError
 
 AMONG = 64  # the first of the split, over which examples are spread
+MOST_FIELDS = 24  # observations with a field each; more of them are written into one
 BEGINNING = 40  # tokens of a text that is to be continued
 
 
@@ -86,8 +87,6 @@ def _series(answerer: Any, data: Any, count: int) -> list[list[Any]]:
 
 
 def _observations(answerer: Any, data: Any, count: int) -> list[list[Any]]:
-    from experiments.commands.demo import MOST_FIELDS
-
     seen = data.play(answerer.loaded.task, "test", [0]).trace[0]
     rows = [[round(float(value), 4) for value in row] for row in _spread(seen, count)]
     return rows if len(answerer.fields) <= MOST_FIELDS else [[", ".join(map(str, row))] for row in rows]

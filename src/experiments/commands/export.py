@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.commands.export_formats import FORMS, SUFFIXES
 from experiments.commands.export_inputs import flattened
+from experiments.commands.export_preprocessing import preprocessing
 from experiments.contracts import FindsObjects
 from experiments.errors import RunFailed, UserError, first_line
 from experiments.spec import ControlSpec
@@ -176,31 +177,6 @@ def export(loaded: Loaded, form: str, target: Path, files: list[str]) -> tuple[f
         written.chmod(beside.stat().st_mode)  # safetensors lets none but the owner read
         written.replace(target)
     return largest, sizes, varies
-
-
-def preprocessing(loaded: Loaded) -> dict[str, Any]:
-    """Return what inputs must look like and outputs mean, as plain Python."""
-    from experiments.run.build import described
-    from experiments.spec import ImageSpec, to_plain
-
-    spec, config = loaded.spec, loaded.config
-    about: dict[str, Any] = {"model": described(config.model), "spec": to_plain(spec)}
-    if isinstance(spec, ImageSpec):
-        about["input"] = {
-            "shape": ["batch", spec.channels, spec.height, spec.width],
-            "resize_short_side": config.data.get("resize") or min(spec.height, spec.width),
-            "then_crop_middle": [spec.height, spec.width],
-            "scale_pixels_to": [0, 1],
-            "then_subtract_mean": list(spec.mean),
-            "then_divide_by_std": list(spec.std),
-        }
-        if config.data.get("fit") in ("stretch", "pad"):  # of images with masks
-            for key in ("resize_short_side", "then_crop_middle"):
-                del about["input"][key]
-            about["input"][f"{config.data.fit}_to"] = [spec.height, spec.width]
-    if hasattr(spec, "classes"):
-        about["classes"] = list(spec.classes)
-    return about
 
 
 def _several(outcome: Any) -> Any:

@@ -41,8 +41,8 @@ def export_detector(loaded: Loaded, form: str, target: Path, files: list[str]) -
     """
     import torch
 
-    from experiments.commands.export import preprocessing
     from experiments.commands.export_formats import SUFFIXES
+    from experiments.commands.export_preprocessing import preprocessing
     from experiments.system.files import write_text
 
     if form == "torch-export":

@@ -77,6 +77,7 @@ def _built(config: Any) -> tuple[Any, Any, list[Any]]:
     from experiments.callbacks.use_cached_features import FrozenFeatures
     from experiments.run.build import build_callbacks, build_data, build_task, prepare_process, seed_everything
     from experiments.run.foreign import build_foreign_task, is_ours
+    from experiments.run.loaded import earlier_run
 
     prepare_process(config)
     ours = is_ours(config.task)
@@ -84,7 +85,7 @@ def _built(config: Any) -> tuple[Any, Any, list[Any]]:
     seed_everything(config.seed)
     if not ours:
         return data, build_foreign_task(config, data), []
-    task = build_task(config, data.spec, data)
+    task = build_task(config, data.spec, data, earlier_run=earlier_run)
     callbacks = build_callbacks(config, task.freezing)
     return (
         data,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from omegaconf import DictConfig
 
 from experiments.config.devices import cores
 from experiments.config.preprocessing import given_keys, take_over
-from experiments.config.shorthand import SCHEDULER_ENTRIES
 from experiments.errors import UserError
+from experiments.run.foreign import require_data, shares_batches, spec_of
 from experiments.run.identity import same_examples
-from experiments.run.instantiate import bound, described, locate, make, missing_arguments, with_shapes
+from experiments.run.instantiate import described, locate, make, missing_arguments, with_shapes
 from experiments.run.model_memory import require_model_memory
 from experiments.run.names_of_data import require_names, require_tokens, trained_spec
+from experiments.run.optimizer import build_optimizer, build_scheduler
 from experiments.run.rebuilt_record import require_unchanged
 from experiments.run.record import read_record
 from experiments.speedups.lean_imports import import_lightning
@@ -68,8 +70,6 @@ def build_data(config: DictConfig, task_is_ours: bool = True) -> Any:
     """Return the data module, ready: `spec` is there. User-defined data are set up for a task of ours alone, else
     by the Trainer.
     """
-    from experiments.run.foreign import require_data, shares_batches, spec_of
-
     data = make(config.data)
     if not shares_batches(data):
         require_data(data, str(config.data["_target_"]))
@@ -155,9 +155,26 @@ def _recorded(run: Path) -> dict[str, Any]:
         return {}
 
 
-def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool = False, learning: bool = True) -> Any:
+def refuse_earlier_run(folder: str) -> tuple[Any, Any]:
+    """Stand in for `earlier_run` of `run/loaded.py` where a task is built that compares with no earlier run.
+
+    Raises:
+        UserError: always.
+    """
+    raise UserError(f"the task names the run {folder}, and only a run's own task loads it: leave that key at null")
+
+
+def build_task(
+    config: DictConfig,
+    spec: Any,
+    data: Any = None,
+    with_head: bool = False,
+    learning: bool = True,
+    earlier_run: Callable[[str], tuple[Any, Any]] = refuse_earlier_run,
+) -> Any:
     """Model, weights and freezing, inside the task; `data` where the task asks it for more than its spec, `with_head` where
-    the weights must bring the head too, no optimizer or scheduler where it is not `learning`."""
+    the weights must bring the head too, no optimizer or scheduler where it is not `learning`;
+    `earlier_run` gives the network and the spec of a run that the task names."""
     from experiments.run.auto_settings import settle
     from experiments.transfer.weights import load_weights
 
@@ -200,10 +217,7 @@ def build_task(config: DictConfig, spec: Any, data: Any = None, with_head: bool 
     extra |= kind.from_data(config.task, data)
     for key in kind.runs:
         if config.task.get(key):
-            from experiments.run.loaded import load
-
-            earlier = load(config.task[key])
-            extra[key] = (earlier.model.requires_grad_(False), earlier.spec)
+            extra[key] = earlier_run(config.task[key])
     task = make(config.task, without=("metrics",), **extra)
     if config.task.get("metrics"):
         task.added.add(added_metrics(config.task.metrics, spec))
@@ -223,22 +237,6 @@ def added_metrics(nodes: Any, spec: Any) -> dict[str, Any]:
         more: dict[str, Any] = {"num_classes": classes} if fills else {}
         made[name] = make(node, **more)
     return made
-
-
-def build_optimizer(config: DictConfig) -> Any:
-    """Return what makes the optimizer for the parameters that learn."""
-    made = bound(config.optimizer, ("name",))
-    if str(config.precision.name).endswith("-mixed") and config.trainer.get("gradient_clip_val") is not None:
-        made.keywords.pop("fused", None)  # Lightning clips no gradients that a fused optimizer would unscale itself
-    return made
-
-
-def build_scheduler(node: Any) -> Any:
-    """Return what gives the entries of Lightning's scheduler dictionary for an optimizer and its horizon."""
-    from experiments.tasks.parts.schedules import Scheduled
-
-    entries = {key: value for key, value in described(node).items() if key in SCHEDULER_ENTRIES and value is not None}
-    return Scheduled(bound(node, ("name", *SCHEDULER_ENTRIES)), str(node["_target_"]), entries)
 
 
 def build_freezing(config: DictConfig, model: Any) -> Any:

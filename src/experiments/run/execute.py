@@ -29,6 +29,7 @@ from experiments.run.build import (
 from experiments.run.build_errors import before_the_first_batch, in_words, require_monitors
 from experiments.run.folder import in_rank, only_process, rank, read_config, reading
 from experiments.run.foreign import build_foreign_task, choices_of, has_test, lightning_in_words, parameters_of
+from experiments.run.loaded import earlier_run
 from experiments.run.names_of_data import require_same_names, spec_in
 from experiments.run.rebuilt_record import hashes, hashes_of_kept
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, Record
@@ -60,7 +61,7 @@ def run(folder: Path) -> dict[str, Any]:
                 remove_leftovers(folder, folder / "checkpoints", folder / "figures")
             if processes == 1 or in_rank():
                 return execute(folder, config)
-            from experiments.run.ranks import launch
+            from experiments.run.launch_ranks import launch
 
             return launch(folder, processes)
     except BaseException as error:
@@ -128,7 +129,9 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
         if rank() == 0 and isinstance(data, KeepsFiles):  # what data have learned from their training split
             data.keep(folder)
         seed_everything(config.seed)  # whatever the data drew
-        task = build_task(config, data.spec, data) if ours else build_foreign_task(config, data)
+        task = (
+            build_task(config, data.spec, data, earlier_run=earlier_run) if ours else build_foreign_task(config, data)
+        )
         if ours and rank() == 0 and isinstance(task.model, KeepsFiles):  # what a model needs besides its weights
             task.model.keep(folder)
         seed_everything(config.seed + rank())  # dropout differs between the processes of one run

@@ -14,8 +14,8 @@ from omegaconf import DictConfig
 from experiments.config import own_loaders
 from experiments.errors import UserError
 from experiments.run import python_objects
-from experiments.run.build import build_optimizer
 from experiments.run.instantiate import bound, locate, make, with_shapes
+from experiments.run.optimizer import build_optimizer
 
 _OURS = ("optimizer", "scheduler", "freezing", "model")  # groups that a module of its own may have no use for
 

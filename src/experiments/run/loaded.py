@@ -150,12 +150,18 @@ def load(run_folder: str | Path, command: str | None = None, judged: Mapping[str
         for key in locate(config.task["_target_"]).runs:
             if config.task.get(key) and not Path(config.task[key]).exists():
                 config.task[key] = None  # of the test alone, and it may be gone
-        task = build_task(config, spec, _Remembered(record), learning=False)
+        task = build_task(config, spec, _Remembered(record), learning=False, earlier_run=earlier_run)
     load_checkpoint(task, checkpoint)
     merge(task.model)
     report_of(task).recall(record)
     task.eval()
     return Loaded(folder, config, record, spec, task)
+
+
+def earlier_run(folder: str) -> tuple[Any, Any]:
+    """Return the network and the spec of a run that a task names; the network does not learn."""
+    earlier = load(folder)
+    return earlier.model.requires_grad_(False), earlier.spec
 
 
 def tested_checkpoint(folder: Path, config: DictConfig) -> tuple[dict[str, Any], Path]:
@@ -329,7 +335,7 @@ def evaluate_weights(overrides: Sequence[str], config_dirs: Sequence[str] = ()) 
     require(config)
     prepare_process(config)
     data = build_data(config)
-    task = build_task(config, data.spec, data, with_head=True)
+    task = build_task(config, data.spec, data, with_head=True, earlier_run=earlier_run)
     return _tested(task, data, config)
 
 

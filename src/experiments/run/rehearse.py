@@ -45,13 +45,16 @@ def _up_to_the_first_batch(config: DictConfig) -> None:
     from experiments.run.build import build_callbacks, build_data, build_task, prepare_process
     from experiments.run.build_errors import before_the_first_batch, in_words, require_monitors
     from experiments.run.foreign import build_foreign_task, is_ours, lightning_in_words, shares_batches
+    from experiments.run.loaded import earlier_run
     from experiments.run.trainer import build_trainer
 
     with in_words(config):
         prepare_process(config)
         ours = is_ours(config.task)
         data = build_data(config, ours)
-        task = build_task(config, data.spec, data) if ours else build_foreign_task(config, data)
+        task = (
+            build_task(config, data.spec, data, earlier_run=earlier_run) if ours else build_foreign_task(config, data)
+        )
         trainer = build_trainer(config, shares=shares_batches(data))
         require_monitors(config, task)
         if any(isinstance(callback, GradientReach) for callback in trainer.callbacks):

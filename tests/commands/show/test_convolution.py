@@ -13,7 +13,8 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 from torch.nn import functional as F
 
-from experiments.commands.show.convolution import FILTER, IMAGE, matrix, output_size, slide
+from experiments.commands.show.convolution import FILTER, IMAGE, output_size, slide
+from experiments.commands.show.steps.numbers import matrix
 from experiments.viz.convolution import convolution, number, sum_of_products
 
 Experiments = Callable[..., tuple[int, str, str]]

@@ -8,6 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.commands.show.steps.numbers import MOST, maps
 from experiments.errors import UserError
 from experiments.system.arguments import Parser, new_folder
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 IMAGE = "1 1 1 0 0; 0 1 1 1 0; 0 0 1 1 1; 0 0 1 1 0; 0 1 1 0 0"
 FILTER = "1 0 1; 0 1 0; 1 0 1"
-_MOST = 20  # rows and columns; more cannot be read
 
 _ABOUT = """\
 Draws the convolution of a small image with a filter, every number of it: a picture of up to twelve steps
@@ -90,8 +90,6 @@ def main(words: list[str]) -> int:
             raise UserError(f"--{name} {getattr(options, name)} must be {least} or more: try --{name} {least}")
     if not isfinite(options.bias):
         raise UserError(f"--bias {options.bias} must be a finite number: try --bias 0")
-    from experiments.commands.show.steps.numbers import maps
-
     images, filters = maps("--image", options.image), maps("--filter", options.filter)
     if len(images) != len(filters):
         raise UserError(
@@ -175,29 +173,6 @@ def _channels(
     return show_board(board(padded, filters, maps, options), options.to, "convolution")
 
 
-def matrix(option: str, text: str) -> np.ndarray:
-    """`1 0; 0 1` as numbers, rows by columns.
-
-    Raises:
-        UserError: it is no rectangle of numbers, or too large to be read.
-    """
-    import numpy as np
-
-    cure = f'write rows such as {option} "1 0; 0 1"'
-    try:
-        rows = [[float(word) for word in row.replace(",", " ").split()] for row in text.strip(" ;").split(";")]
-    except ValueError:
-        raise UserError(f'{option} "{text}" must be numbers: {cure}') from None
-    if not rows[0] or len({len(row) for row in rows}) != 1:
-        raise UserError(f'{option} "{text}" must have equally many numbers in each row: {cure}')
-    if max(len(rows), len(rows[0])) > _MOST:
-        raise UserError(f"{option} has {len(rows)} × {len(rows[0])} numbers; more than {_MOST} cannot be read: {cure}")
-    values = np.array(rows)
-    if not np.isfinite(values).all():
-        raise UserError(f'{option} "{text}" must be finite numbers: {cure}')
-    return values
-
-
 def output_size(side: int, kernel: int, stride: int, padding: int, dilation: int, name: str) -> int:
     """Rows or columns of the result.
 
@@ -210,7 +185,7 @@ def output_size(side: int, kernel: int, stride: int, padding: int, dilation: int
         raise UserError(
             f"the filter reaches over {reach} {name} and the padded image has {side + 2 * padding}: try --padding {need}"
         )
-    if side + 2 * padding > _MOST + 10:
+    if side + 2 * padding > MOST + 10:
         raise UserError(f"--padding {padding} makes {side + 2 * padding} {name}, too many to be read: try --padding 1")
     return (side + 2 * padding - reach) // stride + 1
 

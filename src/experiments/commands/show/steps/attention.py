@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from experiments.commands.show.convolution import matrix
 from experiments.commands.show.steps import products
+from experiments.commands.show.steps.numbers import matrix
 from experiments.errors import UserError
 from experiments.viz.board import Board, Grid, Sign, Step, short
 

@@ -6,9 +6,8 @@ import argparse
 
 import numpy as np
 
-from experiments.commands.show.convolution import matrix
 from experiments.commands.show.steps import products
-from experiments.commands.show.steps.numbers import maps, row
+from experiments.commands.show.steps.numbers import maps, matrix, row
 from experiments.errors import UserError
 from experiments.viz.board import Board, Grid, Sign, Step, short
 

@@ -10,6 +10,8 @@ from experiments.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
+MOST = 20  # rows and columns; more cannot be read
+
 
 def row(option: str, text: str, least: int = 1, most: int = 12) -> list[float]:
     """`1 2 3` or `1,2,3` as numbers.
@@ -30,14 +32,35 @@ def row(option: str, text: str, least: int = 1, most: int = 12) -> list[float]:
     return values
 
 
+def matrix(option: str, text: str) -> np.ndarray:
+    """`1 0; 0 1` as numbers, rows by columns.
+
+    Raises:
+        UserError: it is no rectangle of numbers, or too large to be read.
+    """
+    import numpy as np
+
+    cure = f'write rows such as {option} "1 0; 0 1"'
+    try:
+        rows = [[float(word) for word in row.replace(",", " ").split()] for row in text.strip(" ;").split(";")]
+    except ValueError:
+        raise UserError(f'{option} "{text}" must be numbers: {cure}') from None
+    if not rows[0] or len({len(row) for row in rows}) != 1:
+        raise UserError(f'{option} "{text}" must have equally many numbers in each row: {cure}')
+    if max(len(rows), len(rows[0])) > MOST:
+        raise UserError(f"{option} has {len(rows)} × {len(rows[0])} numbers; more than {MOST} cannot be read: {cure}")
+    values = np.array(rows)
+    if not np.isfinite(values).all():
+        raise UserError(f'{option} "{text}" must be finite numbers: {cure}')
+    return values
+
+
 def maps(option: str, text: str) -> list[np.ndarray]:
     """`1 0; 0 1 | 2 2; 2 2` as matrices of one size, a channel each.
 
     Raises:
         UserError: they are no such matrices.
     """
-    from experiments.commands.show.convolution import matrix
-
     matrices = [matrix(option, part) for part in text.split("|")]
     if len({array.shape for array in matrices}) != 1:
         sizes = ", ".join(" × ".join(map(str, array.shape)) for array in matrices)

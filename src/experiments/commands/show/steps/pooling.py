@@ -6,9 +6,9 @@ import argparse
 
 import numpy as np
 
-from experiments.commands.show.convolution import matrix, output_size
+from experiments.commands.show.convolution import output_size
 from experiments.commands.show.steps import bracketed
-from experiments.commands.show.steps.numbers import require_above
+from experiments.commands.show.steps.numbers import matrix, require_above
 from experiments.errors import UserError
 from experiments.viz.board import Board, Grid, Sign, Step, short
 
