@@ -84,3 +84,37 @@ def test_a_network_can_be_compiled_after_a_lean_import() -> None:
         "print(torch.equal(compiled(x), net(x)), float(compiled(x).sum()) < before)\n"
     )
     assert output.split() == ["True", "True"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "lacks"),
+    [
+        (  # it tells whether a package is there by another method
+            "from lightning_utilities.core.imports import RequirementCache as cache\n"
+            "cache.__len__ = lambda self, told=cache.__bool__: int(told(self))\n"
+            "del cache.__bool__",
+            "RequirementCache of lightning_utilities has no __bool__",
+        ),
+        ("del torch.optim.SGD.step.__wrapped__", "the step of torch.optim.SGD has no __wrapped__"),
+        ("for cls in torch.optim.Optimizer.__subclasses__(): cls.step = lambda self: None", "no step named _use_grad"),
+    ],
+)
+def test_a_changed_library_is_imported_as_ever(change: str, lacks: str) -> None:
+    """With one sentence, not a crash."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import torch\n"
+        f"{change}\n"
+        "from experiments import speedups\n"
+        "from experiments.speedups.lean_imports import import_lightning\n"
+        "import_lightning()\n"
+        "import lightning.pytorch\n"
+        "net = torch.nn.Linear(2, 1)\n"
+        "torch.optim.SGD(net.parameters(), lr=0.1).step()\n"
+        "print(speedups.in_use())\n"],
+        capture_output=True, text=True, env=os.environ | {"EXPERIMENTS_PLAIN": ""}, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+    said = [line for line in done.stderr.splitlines() if "speed-up" in line]
+    assert len(said) == 1 and said[0].startswith("the speed-up lean_imports is off") and lacks in said[0]

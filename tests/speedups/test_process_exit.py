@@ -53,3 +53,9 @@ def test_output_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
 def test_a_stream_that_was_closed_does_not_matter(tmp_path: Path, closed: str) -> None:
     words = f"'{sys.executable}' -m experiments list precisions {closed}"
     assert subprocess.run(words, shell=True, cwd=tmp_path, capture_output=True, timeout=180).returncode == 0
+
+
+def test_a_python_without_the_private_name_ends_as_ever_and_says_so(tmp_path: Path) -> None:
+    ended = leaving("atexit.register(print, 'closed')\ndel atexit._run_exitfuncs", tmp_path)
+    assert (ended.returncode, ended.stdout) == (3, "closed\n")
+    assert ended.stderr.startswith("the speed-up process_exit is off") and ended.stderr.count("\n") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import types
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,15 @@ def test_the_record_lists_what_was_on_to_the_end(command: Command, tmp_path: Pat
     assert {"lean_imports", "training_loop", "png", "process_exit"} <= set(in_use)
 
 
-def test_an_unknown_lightning_is_said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.fixture
+def sentences(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Any:
+    """What stand-ins say in this test, whatever was said before."""
+    monkeypatch.delenv("EXPERIMENTS_PLAIN", raising=False)
+    monkeypatch.setattr(speedups, "_unknown", set())
+    return lambda: [record.getMessage() for record in caplog.records if record.name == speedups.__name__]
+
+
+def test_an_unknown_lightning_is_said_once(monkeypatch: pytest.MonkeyPatch, sentences: Any) -> None:
     from lightning.pytorch import Trainer
 
     from experiments.speedups import training_loop
@@ -54,4 +63,57 @@ def test_an_unknown_lightning_is_said(monkeypatch: pytest.MonkeyPatch, caplog: p
     monkeypatch.setattr(training_loop, "_KNOWN", {})
     trainer = Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False, accelerator="cpu")
     assert not training_loop.install(trainer)
-    assert "Lightning's own loop runs" in caplog.text
+    assert not training_loop.install(trainer)
+    (sentence,) = sentences()
+    assert "Lightning's own loop runs" in sentence
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("hydra._internal.config_loader_impl.ConfigLoaderImpl._parse_overrides_and_create_caching_repo", None),
+        ("hydra._internal.defaults_list.create_defaults_list", lambda repo: None),
+    ],
+)
+def test_an_unknown_hydra_is_said_once_and_composes_itself(
+    monkeypatch: pytest.MonkeyPatch, experiments: Any, sentences: Any, change: tuple[str, Any]
+) -> None:
+    """Hydra's own composition goes on under the names that it has then."""
+    place, instead = change
+    from experiments.speedups import option_files
+
+    class Renamed:
+        """Hydra's loader without the private name."""
+
+        def __init__(self, loader: Any) -> None:
+            self._loader = loader
+
+        def __getattr__(self, name: str) -> Any:
+            if instead is None and name == place.rpartition(".")[2]:
+                raise AttributeError(f"no {name}")
+            return getattr(self._loader, name)
+
+    opened = option_files.OptionFiles.__init__
+
+    def changed(self: Any, loader: Any, *rest: Any) -> None:
+        opened(self, Renamed(loader), *rest)
+        if instead is not None:
+            self._defaults_list = types.SimpleNamespace(create_defaults_list=instead)
+
+    monkeypatch.setattr(option_files.OptionFiles, "__init__", changed)
+    code, _, errors = experiments("check", "-m", "data=digits", "model=lenet5,mlp", "seed=0,1")
+    assert code == 0, errors
+    (sentence,) = sentences()
+    assert sentence.startswith("the speed-up option_files is off"), sentence
+
+
+def test_an_unknown_torchvision_is_said_once(monkeypatch: pytest.MonkeyPatch, sentences: Any) -> None:
+    from torchvision.ops import poolers
+
+    from experiments.speedups import roi_align
+
+    monkeypatch.delattr(poolers, "roi_align")
+    assert not roi_align.install()
+    assert not roi_align.install()
+    (sentence,) = sentences()
+    assert sentence.startswith("the speed-up roi_align is off"), sentence

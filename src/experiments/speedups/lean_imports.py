@@ -4,7 +4,8 @@ Replaces: what torchmetrics, Lightning and torch.optim import although few runs 
 `torch._dynamo` (a stand-in that gives way to the real module), `RequirementCache.__bool__` of lightning_utilities,
 `__dynamo_disable` and `_use_grad` of torch.optim. Gain: a run of two steps takes half the time
 (`scripts/benchmark.py --only two_steps`). A stand-in that is asked for anything it does not have loads the real module,
-and so does a module of torchmetrics that was imported without a companion.
+and so does a module of torchmetrics that was imported without a companion. Where a private name is gone, one sentence is
+said and everything is imported as ever.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ def import_lightning(lean: bool = True) -> None:
         stack.enter_context(no_collection())
         import torch
 
+        if wanted and (cause := _changed(torch)):
+            speedups.unknown("lean_imports", f"{cause}, so imports take longer")
+            wanted = False
         if wanted:
             stack.enter_context(_companions_hidden())
         if wanted and lean:
@@ -51,6 +55,21 @@ def import_lightning(lean: bool = True) -> None:
         _leave_optimizers_uncompiled(torch)
     if wanted:
         speedups.used("lean_imports")
+
+
+def _changed(torch: ModuleType) -> str | None:
+    """Return what the libraries lack of the names that are exchanged here, or None."""
+    try:
+        from lightning_utilities.core.imports import RequirementCache, package_available  # noqa: F401
+    except ImportError:
+        return "lightning_utilities.core.imports has no RequirementCache or no package_available"
+    if "__bool__" not in vars(RequirementCache):
+        return "RequirementCache of lightning_utilities has no __bool__"
+    steps = _guarded_steps(torch)
+    if not steps:
+        return "torch.optim has no step named _use_grad"
+    bare = [optimizer.__name__ for optimizer, step in steps.items() if not hasattr(step, "__wrapped__")]
+    return f"the step of torch.optim.{bare[0]} has no __wrapped__" if bare else None
 
 
 @contextlib.contextmanager
@@ -86,7 +105,7 @@ def _companions_hidden() -> Iterator[None]:
         return True
 
     def bool_(self: Any) -> bool:
-        if hidden(self.requirement or self.module):
+        if hidden(getattr(self, "requirement", None) or getattr(self, "module", None)):
             return False
         if not active and _asking(2) in incomplete:
             complete(_asking(2))
@@ -225,7 +244,15 @@ def _leave_optimizers_uncompiled(torch: ModuleType) -> None:
 
         return step
 
-    for optimizer in torch.optim.Optimizer.__subclasses__():
-        step = vars(optimizer).get("step")
-        if step is not None and step.__code__.co_name == "_use_grad":
-            optimizer.step = without_graph_break(step.__wrapped__)
+    for optimizer, step in _guarded_steps(torch).items():
+        optimizer.step = without_graph_break(step.__wrapped__)
+
+
+def _guarded_steps(torch: ModuleType) -> dict[Any, Any]:
+    """Return the optimizers whose step breaks the compiler's graph, and that step."""
+    steps = {optimizer: vars(optimizer).get("step") for optimizer in torch.optim.Optimizer.__subclasses__()}
+    return {
+        key: step
+        for key, step in steps.items()
+        if getattr(getattr(step, "__code__", None), "co_name", "") == "_use_grad"
+    }

@@ -2,8 +2,8 @@
 
 Replaces: Hydra's composition, which reads and merges every file anew for each run of a sweep. Private names:
 `hydra._internal.defaults_list`, `ConfigLoaderImpl._parse_overrides_and_create_caching_repo`. Gain: 1,000 runs of 200
-choices of options are composed in a tenth of the time (`experiments check -m …`). Where a private name is gone, or under
-EXPERIMENTS_PLAIN=1, `open_files` gives None and Hydra composes each choice of options itself.
+choices of options are composed in a tenth of the time (`experiments check -m …`). Where a private name is gone, which is said in
+one sentence, or under EXPERIMENTS_PLAIN=1, `open_files` gives None and Hydra composes each choice of options itself.
 """
 
 from __future__ import annotations
@@ -36,8 +36,15 @@ def open_files(loader: Any, name: str, fixed: Sequence[str]) -> OptionFiles | No
         return None
     try:
         return OptionFiles(loader, name, fixed)
-    except (ImportError, AttributeError, TypeError, ValueError):
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        _changed(error)
         return None
+
+
+def _changed(error: Exception) -> None:
+    speedups.unknown(
+        "option_files", f"Hydra is not as it was ({error}), so it composes each run itself and large sweeps start later"
+    )
 
 
 class OptionFiles:
@@ -64,14 +71,18 @@ class OptionFiles:
         overrides = self._parser.parse_overrides([*self._fixed, *groups])
         if any(isinstance(override.value(), dict) for override in overrides):
             raise UnusualError
-        with self._interpolation_map_on_demand():
-            defaults_list = self._defaults_list.create_defaults_list(
-                repo=self._repository,
-                config_name=self._name,
-                overrides_list=overrides,
-                prepend_hydra=True,
-                skip_missing=False,
-            )
+        try:
+            with self._interpolation_map_on_demand():
+                defaults_list = self._defaults_list.create_defaults_list(
+                    repo=self._repository,
+                    config_name=self._name,
+                    overrides_list=overrides,
+                    prepend_hydra=True,
+                    skip_missing=False,
+                )
+        except (AttributeError, TypeError) as error:
+            _changed(error)
+            raise UnusualError from error
         config: Plain = {}
         for default in defaults_list.defaults:
             package = default.package or ""

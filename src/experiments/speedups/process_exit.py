@@ -2,7 +2,7 @@
 
 Replaces: the interpreter's own end. Private names: `atexit._run_exitfuncs`, `os._exit`.
 Gain: about half a second a command that imported torch (`scripts/benchmark.py --only two_steps`).
-Without the private name in `atexit`, Python ends as ever.
+Without the private name in `atexit`, one sentence is said and Python ends as ever.
 """
 
 from __future__ import annotations
@@ -32,6 +32,13 @@ def leave(code: int) -> NoReturn:
 
     Where a thread is still at work, or a profiler or debugger waits for the end, Python ends as ever.
     """
+    if not speedups.wanted():
+        sys.exit(code)
+    if not hasattr(atexit, "_run_exitfuncs"):
+        speedups.unknown(
+            "process_exit", "Python's atexit has no _run_exitfuncs, so the process ends half a second later"
+        )
+        sys.exit(code)
     others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
     if not _can_leave():
         sys.exit(code)

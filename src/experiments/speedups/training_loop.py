@@ -328,10 +328,10 @@ def install(trainer: Trainer) -> bool:
     if not speedups.wanted() or type(loop) is not _TrainingEpochLoop:
         return False
     if _digest() not in _KNOWN:
-        log.warning(
-            "Lightning %s is not known to the short training loop, so Lightning's own loop runs: results are the same, "
-            "small networks train slower; EXPERIMENTS_PLAIN=1 leaves this line out.",
-            lightning.__version__,
+        speedups.unknown(
+            "training_loop",
+            f"Lightning {lightning.__version__} is not known to the short training loop, so Lightning's own loop runs and "
+            "small networks train slower",
         )
         return False
     _ResultMetric.to = _move_unless_there  # type: ignore[assignment, method-assign]
