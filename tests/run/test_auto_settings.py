@@ -34,8 +34,7 @@ RUN = ["data=digits", "trainer=quick", "trainer.accelerator=cpu", "callbacks=non
 def test_the_rule_on_a_cpu(
     monkeypatch: pytest.MonkeyPatch, has_bfloat16: bool, model: nn.Module, flops: int, expected: tuple[str, str]
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has_bfloat16, raising=False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_tile": False, "avx512_bf16": has_bfloat16})
     assert fastest("auto", "auto", model, flops, "cpu") == expected
     assert fastest("64-true", "contiguous", model, flops, "cpu") == ("64-true", "contiguous")
 

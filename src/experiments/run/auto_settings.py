@@ -59,8 +59,8 @@ def half_precision(device: str) -> str:
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
     if device == "cpu":
         # Without such instructions bfloat16 is emulated, and was measured to take over ten times as long.
-        asked = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-        return "bf16-mixed" if any(getattr(torch.cpu, name, bool)() for name in asked) else "32-true"
+        able = torch.cpu.get_capabilities()
+        return "bf16-mixed" if able.get("amx_tile") or able.get("avx512_bf16") else "32-true"
     return "32-true"
 
 
