@@ -1,9 +1,11 @@
 """The files behind a choice of options, read once and merged as plain dictionaries.
 
 Replaces: Hydra's composition, which reads and merges every file anew for each run of a sweep. Private names:
-`hydra._internal.defaults_list`, `ConfigLoaderImpl._parse_overrides_and_create_caching_repo`. Gain: 1,000 runs of 200
-choices of options are composed in a tenth of the time (`experiments check -m …`). Where a private name is gone, which is said in
-one sentence, or under EXPERIMENTS_PLAIN=1, `open_files` gives None and Hydra composes each choice of options itself.
+`hydra._internal.defaults_list`, `ConfigLoaderImpl._parse_overrides_and_create_caching_repo`. Gain: 9.1 s of processor time for
+15.2 s with 2,000 runs of 80 choices of options (`experiments check -m data=digits,shapes
+model=mlp,lenet5,simple_cnn,resnet18,vgg11 optimizer=adam,sgd,adamw,rmsprop scheduler=constant,cosine seed=range(1,26)`). Where a
+private name is gone, which is said in one sentence, or under EXPERIMENTS_PLAIN=1, `open_files` gives None and Hydra composes each
+choice of options itself.
 """
 
 from __future__ import annotations
