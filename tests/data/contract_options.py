@@ -44,6 +44,22 @@ WORDS = {
     "text_file": [f"data.path={REAL}/tinyshakespeare/input.txt"],
     "voc": [f"data.root={REAL}/bccd/BCCD", "data.bad_boxes=drop"],
 }
+# Further choices of keys that decide what a batch holds: the option, and the words.
+VARIANTS = {
+    "boxes, augmented": (
+        "generated_boxes",
+        ["data.augment.flip=true", "data.augment.crop=0.5", "data.augment.colour=0.5"],
+    ),
+    "images, augmented": ("digits", ["data.augment.crop=2", "data.augment.flip=true", "data.augment.rotation=10"]),
+    "images, mixed": ("digits", ["data.augment.mixup=0.2", "data.augment.cutout=4"]),
+    "masks, augmented": (
+        "generated_masks",
+        ["data.augment.flip=true", "data.augment.rotation=10", "data.augment.elastic=2"],
+    ),
+    "pairs, by tokens": ("generated_pairs", ["data.batch_size=64", "data.max_tokens=512"]),
+    "sounds, augmented": ("generated_tones", ["data.augment.speed=0.1", "data.augment.noise=0.1"]),
+    "texts, not bucketed": ("generated_homographs", ["data.bucket=false"]),
+}
 # Options in which an example comes again in another split, and why.
 REPEATED = {
     "cola": "sentences that were published twice",

@@ -22,7 +22,7 @@ from experiments.config.options import options
 from experiments.data.common.split_names import SPLITS
 from experiments.errors import UserError
 from experiments.run.build import build_data
-from tests.data.contract_options import HEAVY, MADE, NOT_HERE, REAL, REAL_FILES, REPEATED, WORDS
+from tests.data.contract_options import HEAVY, MADE, NOT_HERE, REAL, REAL_FILES, REPEATED, VARIANTS, WORDS
 
 
 class Case(NamedTuple):
@@ -35,13 +35,18 @@ class Case(NamedTuple):
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(name, marks=[pytest.mark.slow] * (name in HEAVY)) for name in options("data") if name not in NOT_HERE],
-)  # fmt: skip
+    params=[
+        pytest.param(name, marks=[pytest.mark.slow] * (name in HEAVY))
+        for name in (*options("data"), *VARIANTS)
+        if name not in NOT_HERE
+    ],
+)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    name, folder = request.param, tmp_path_factory.mktemp(request.param)
+    folder = tmp_path_factory.mktemp("run")
+    name, more = VARIANTS.get(request.param, (request.param, []))
     if name in REAL_FILES and not (REAL / REAL_FILES[name]).exists():
         pytest.skip(f"{REAL_FILES[name]} is not in EXPERIMENTS_DATA={REAL}")
-    words = [f"data={name}", *WORDS.get(name, ()), *(MADE[name](folder) if name in MADE else ())]
+    words = [f"data={name}", *WORDS.get(name, ()), *(MADE[name](folder) if name in MADE else ()), *more]
 
     def build(number: int, seed: int = 0) -> Any:
         return build_data(compose([*words, f"seed={seed}", f"hydra.run.dir={folder}/run{number}"]))
@@ -145,7 +150,12 @@ def check_answers(spec: Any, targets: Any) -> None:
 
 def image(spec: Any, inputs: Any, targets: Any) -> None:
     assert inputs.dtype == torch.float32 and inputs.shape[1:] == (spec.channels, spec.height, spec.width)
-    assert bool(inputs.isfinite().all()) and targets.shape == inputs.shape[:1] and between(targets, 0, spec.num_classes)
+    assert bool(inputs.isfinite().all())
+    if targets.is_floating_point():  # shares of the classes of mixed images
+        assert targets.shape == (len(inputs), spec.num_classes)
+        torch.testing.assert_close(targets.sum(1), torch.ones(len(inputs)))
+    else:
+        assert targets.shape == inputs.shape[:1] and between(targets, 0, spec.num_classes)
 
 
 def mask(spec: Any, inputs: Any, targets: Any) -> None:
