@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,15 +15,7 @@ from tests.data.masks.conftest import fake_pairs
 # Options that are left out: why, and where their test is.
 NOT_HERE = {
     "control": "a policy makes its batches: tests/tasks/test_control.py shares them among processes",
-    "coco_masks": "the real sample has boxes alone: tests/data/masks/test_masks.py",
     "none": "the task brings its own loaders: tests/run/test_own_loaders.py",
-    "common_voice": "only differs in its table from speech_manifest: tests/data/audio/test_corpora.py",
-    "huggingface": "images of any table: tests/data/common/test_huggingface.py",
-    "huggingface_text": "texts of any table: tests/data/common/test_huggingface.py",
-    "imdb": "a folder of 50,000 texts: tests/data/text/test_text.py",
-    "sst2": "texts of a table as rt_polarity and cola: tests/data/text/test_text.py",
-    "torchvision": "downloads: tests/data/images/test_torchvision_sets.py",
-    "voc_masks": "tests/data/masks/test_masks.py",
 }
 REAL = Path(os.environ.get("EXPERIMENTS_DATA", "data"))
 # Options that read real files, by the folder that must be there; then the words that name files where the option has no default.
@@ -42,6 +35,11 @@ WORDS = {
     "conllu": [f"data.path={REAL}/ud_english_ewt"],
     "series_table": [f"data.path={REAL}/series/monthly-sunspots.csv"],
     "text_file": [f"data.path={REAL}/tinyshakespeare/input.txt"],
+    "torchvision": [
+        "data.name=FakeData",
+        "data.options={size:200,num_classes:4,image_size:[3,16,16]}",
+        "data.batch_size=16",
+    ],
     "voc": [f"data.root={REAL}/bccd/BCCD", "data.bad_boxes=drop"],
 }
 # Further choices of keys that decide what a batch holds: the option, and the words.
@@ -152,19 +150,90 @@ def manifest(folder: Path) -> list[str]:
     return [f"data.path={folder}/table.tsv", "data.batch_size=4"]
 
 
+def common_voice(folder: Path) -> list[str]:
+    import soundfile
+
+    rng = np.random.default_rng(0)
+    (folder / "clips").mkdir()
+    for split, count in (("train", 12), ("dev", 4), ("test", 4)):
+        for number in range(count):
+            soundfile.write(folder / "clips" / f"{split}{number}.wav", rng.uniform(-1, 1, 800), 8000)
+        lines = [f"id\t{split}{number}.wav\ta{'b' * number}\t2" for number in range(count)]
+        (folder / f"{split}.tsv").write_text("\n".join(["client_id\tpath\tsentence\tup_votes", *lines]) + "\n")
+    return [f"data.root={folder}", "data.batch_size=4"]
+
+
+def sst2(folder: Path) -> list[str]:
+    (folder / "SST-2").mkdir()
+    for split, first in (("train", 0), ("dev", 40)):
+        lines = [f"{words_of(first + number)}\t{number % 2}" for number in range(40)]
+        (folder / "SST-2" / f"{split}.tsv").write_text("\n".join(["sentence\tlabel", *lines]) + "\n")
+    return [f"data.root={folder}"]
+
+
+def imdb(folder: Path) -> list[str]:
+    for number in range(120):
+        place = folder / "aclImdb" / ("train", "test")[number // 60] / ("neg", "pos")[number % 2] / f"{number}_7.txt"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(words_of(number))
+    return [f"data.root={folder}"]
+
+
+def texts_in_parquet(folder: Path) -> list[str]:
+    import pandas
+
+    rows = {"text": [words_of(number) for number in range(60)], "label": [number % 2 for number in range(60)]}
+    pandas.DataFrame(rows).to_parquet(folder / "texts.parquet")
+    return [f"data.path={folder}/texts.parquet"]
+
+
+def coco_masks(folder: Path) -> list[str]:
+    numbers = range(1, 13)
+    content = {
+        "images": [{"id": n, "file_name": f"{n}.png", "height": 24, "width": 32} for n in numbers],
+        "categories": [{"id": 1, "name": "ant"}],
+        "annotations": [
+            {"id": n, "image_id": n, "category_id": 1, "segmentation": [[2, 2, 2 + n, 2, 2 + n, 9, 2, 9]], "area": 7 * n, "iscrowd": 0}
+            for n in numbers
+        ],
+    }  # fmt: skip
+    (folder / "instances.json").write_text(json.dumps(content))
+    for number in numbers:
+        save_image(folder / "images" / f"{number}.png", size=(32, 24), value=10 * number)
+    return [f"data.root={folder}", "data.batch_size=4"]
+
+
+def voc_masks(folder: Path) -> list[str]:
+    root = folder / "VOCdevkit" / "VOC2012"
+    (root / "ImageSets" / "Segmentation").mkdir(parents=True)
+    for split, numbers in (("train", range(10)), ("val", range(10, 16))):
+        (root / "ImageSets" / "Segmentation" / f"{split}.txt").write_text("".join(f"{n}\n" for n in numbers))
+        for number in numbers:
+            save_image(root / "JPEGImages" / f"{number}.jpg", size=(32, 24), value=10 * number)
+            save_image(root / "SegmentationClass" / f"{number}.png", "P", size=(32, 24), value=number % 3)
+    return [f"data.root={folder}", "data.batch_size=4"]
+
+
 # Options of small files in the real formats, made here: a function that writes them and returns the words that name them.
 MADE: dict[str, Callable[[Path], list[str]]] = {
     "audio_folder": sound_folder,
     "cifar10": cifar(False),
     "cifar100": cifar(True),
+    "coco_masks": coco_masks,
+    "common_voice": common_voice,
     "fashion_mnist": digits_of_files("FashionMNIST"),
+    "huggingface": lambda folder: [f"data.path={folder}", *images(folder)[1:]],
+    "huggingface_text": texts_in_parquet,
     "image_folder": images,
+    "imdb": imdb,
     "kmnist": digits_of_files("KMNIST"),
     "mask_folder": masks,
     "pairs": lambda folder: table(folder, lambda n: f"{words_of(n)}\tder {words_of(n)}", "en\tde"),
     "sentence_pairs": lambda folder: table(folder, lambda n: f"{words_of(n)}\tthe {words_of(n)}", "first\tsecond"),
     "speech_manifest": manifest,
+    "sst2": sst2,
     "text_table": lambda folder: table(folder, lambda n: f"{words_of(n)}\t{('yes', 'no')[n % 2]}", "text\tlabel"),
+    "voc_masks": voc_masks,
     "yolo": yolo,
 }
 HEAVY = {*REAL_FILES, "audio_folder", "cifar100", "image_folder"}  # over a second of CPU

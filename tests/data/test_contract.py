@@ -33,6 +33,12 @@ class Case(NamedTuple):
     again: Callable[..., Any]
 
 
+@pytest.fixture(scope="module")
+def patched() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
 @pytest.fixture(
     scope="module",
     params=[
@@ -41,9 +47,12 @@ class Case(NamedTuple):
         if name not in NOT_HERE
     ],
 )
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    folder = tmp_path_factory.mktemp("run")
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, patched: pytest.MonkeyPatch) -> Case:
+    folder = tmp_path_factory.mktemp("data")
     name, more = VARIANTS.get(request.param, (request.param, []))
+    if name.startswith("huggingface"):
+        config = pytest.importorskip("datasets").config
+        patched.setattr(config, "HF_DATASETS_CACHE", str(folder / "cache"))  # else in the home folder
     if name in REAL_FILES and not (REAL / REAL_FILES[name]).exists():
         pytest.skip(f"{REAL_FILES[name]} is not in EXPERIMENTS_DATA={REAL}")
     words = [f"data={name}", *WORDS.get(name, ()), *(MADE[name](folder) if name in MADE else ()), *more]
