@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def _not_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EXPERIMENTS_PLAIN", raising=False)
+
+
 def leaving(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Runs some lines and then leaves with exit code 3."""
     whole = f"import atexit, sys, threading, time\nfrom experiments.speedups.process_exit import leave\n{code}\nleave(3)\nprint('after')"
