@@ -58,6 +58,7 @@ def _tell_launcher(error: BaseException) -> None:
 if __name__ == "__main__":
     # A module run by name is imported under two names otherwise.
     from experiments.run.ranks import rank_main as main
-    from experiments.speedups.process_exit import leave
+    from experiments.speedups.process_exit import announce, leave
 
+    announce()
     leave(main(Path(sys.argv[1]), int(sys.argv[2])))
