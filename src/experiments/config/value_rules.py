@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from omegaconf import ListConfig
 
 from experiments.config.view import MISSING, of_known_class, select, shown
+from experiments.errors import UserError
 
 
 class _Rule(NamedTuple):
@@ -291,6 +292,32 @@ def choices_of(key: str) -> tuple[str, ...]:
     return next((rules[key].choices for rules in (RULES, *_RULES_OF_KINDS.values()) if key in rules), ())
 
 
+def _problem(key: str, value: Any, rule: _Rule) -> str | None:
+    """Return what is wrong with the value of a key by its rule; None where nothing is."""
+    if value is None and rule.optional:
+        return None
+    kinds = {float: (int, float), list: (list, ListConfig)}.get(rule.kind, (rule.kind,))
+    if (isinstance(value, bool) and rule.kind is not object) or not isinstance(value, kinds) or not rule.holds(value):
+        return f"{key}={shown(value)} must be {rule.words}: try {key}={rule.cure}"
+    return None
+
+
+def require_values(kind: str, **values: Any) -> None:
+    """Refuses arguments of a data class by the rules of their keys, in the sentence that `check` has for them.
+
+    Args:
+        kind: of data, as in `gives.kind`.
+        values: by the key below `data`.
+
+    Raises:
+        UserError: for the first value that breaks its rule.
+    """
+    rules = RULES | _RULES_OF_KINDS.get(kind, {})
+    for name, value in values.items():
+        if sentence := _problem(f"data.{name}", value, rules[f"data.{name}"]):
+            raise UserError(sentence)
+
+
 def value_problems(config: Any) -> list[str]:
     """Values of the keys that have a rule."""
     wrong = []
@@ -299,17 +326,12 @@ def value_problems(config: Any) -> list[str]:
     rules = RULES | _RULES_OF_KINDS.get(kind, {}) | _RULES_OF_OPTIMIZERS.get(optimizer, {})
     for key, rule in rules.items():
         value = select(config, key, MISSING)
-        if value is MISSING or (value is None and rule.optional) or not of_known_class(config, key):
+        if value is MISSING or not of_known_class(config, key):
             continue
         if key == "trainer.max_epochs" and value == -1 and (select(config, "trainer.max_steps") or -1) > 0:
             continue  # the steps end it
-        kinds = {float: (int, float), list: (list, ListConfig)}.get(rule.kind, (rule.kind,))
-        if (
-            (isinstance(value, bool) and rule.kind is not object)
-            or not isinstance(value, kinds)
-            or not rule.holds(value)
-        ):
-            wrong.append(f"{key}={shown(value)} must be {rule.words}: try {key}={rule.cure}")
+        if sentence := _problem(key, value, rule):
+            wrong.append(sentence)
     if "seed" in config and select(config, "data.seed") == config.seed:  # which is said of it
         wrong = [sentence for sentence in wrong if not sentence.startswith("data.seed=")]
     return wrong

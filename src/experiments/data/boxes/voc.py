@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from experiments.config.value_rules import require_values
 from experiments.data.boxes.annotations import AnnotatedImage, Object
 from experiments.data.boxes.box_data import BoxData, images_in, matched
 from experiments.data.common.published_files import data_root
@@ -31,8 +32,7 @@ class VOC(BoxData):
 
     def __init__(self, *, difficult: bool, unannotated: str, **rest: Any) -> None:
         super().__init__(**rest)
-        if unannotated not in ("refuse", "empty"):
-            raise UserError(f"data.unannotated={unannotated} is unknown: choose refuse or empty")
+        require_values("boxes", unannotated=unannotated)
         self.difficult, self.unannotated = difficult, unannotated
 
     def folder(self) -> Path:

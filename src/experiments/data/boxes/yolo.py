@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from experiments.config.value_rules import require_values
 from experiments.data.boxes.annotations import AnnotatedImage, Object
 from experiments.data.boxes.box_data import BoxData, images_in, matched
 from experiments.data.common.published_files import data_root
@@ -29,8 +30,7 @@ class YOLO(BoxData):
 
     def __init__(self, *, unannotated: str, **rest: Any) -> None:
         super().__init__(**rest)
-        if unannotated not in ("refuse", "empty"):
-            raise UserError(f"data.unannotated={unannotated} is unknown: choose refuse or empty")
+        require_values("boxes", unannotated=unannotated)
         self.unannotated = unannotated
 
     def read(self) -> tuple[tuple[str, ...] | None, dict[str, list[AnnotatedImage]]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.config.value_rules import require_values
 from experiments.data.common.coco_files import CocoImage, CocoNote, read_splits
 from experiments.data.common.coco_outlines import Outline
 from experiments.data.masks.mask_contents import MaskContents
@@ -44,8 +45,7 @@ class CocoMasks(MaskData):
         **rest: Any,
     ) -> None:
         super().__init__(**rest)
-        if bad not in ("refuse", "drop"):
-            raise UserError(f"data.bad={bad} is unknown: choose refuse or drop")
+        require_values("masks", bad=bad)
         self.annotations, self.images = annotations, images
         self.chosen = None if classes is None else tuple(map(str, classes))
         self.bad, self._dropped = bad, 0

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from experiments.config.value_rules import require_values
 from experiments.data.common.loading import BatchedData
 from experiments.data.common.sampling import Picks, TrainSampler
 from experiments.data.common.split_names import SPLITS, tell_shared
@@ -20,7 +21,7 @@ from experiments.data.images.image_files import bits_used
 from experiments.data.images.image_store import channel_statistics
 from experiments.data.masks.augment import MaskAugment, Plane, move, relight, sides
 from experiments.data.masks.mask_contents import MaskContents
-from experiments.data.masks.mask_files import FITS, Pair, Photograph, fitted, picture_of
+from experiments.data.masks.mask_files import Pair, Photograph, fitted, picture_of
 from experiments.data.masks.mask_store import Example, MaskBatch, StoredMasks, StreamedMasks
 from experiments.data.masks.mask_values import IGNORED, distinct_colours
 from experiments.data.masks.split_reader import Border, MaskSplit, SplitReader
@@ -88,20 +89,13 @@ class MaskData(BatchedData):
     ) -> None:
         super().__init__(batch_size=batch_size, workers=workers, seed=seed)
         self.size = None if size is None else sides("data.size", size)
-        if fit not in FITS:
-            raise UserError(f"data.fit={fit} is unknown: choose one of {', '.join(FITS)}")
+        require_values(
+            "masks", fit=fit, border_weight=border_weight, border_sigma=border_sigma, memory=memory, exif=exif
+        )
         for key, amount in (("data.validation", validation), ("data.test", test)):
             check_amount(key, amount, whole=False)
         if limit is not None:
             check_amount("data.limit", limit, whole=True)
-        if border_weight < 0 or border_sigma <= 0:
-            raise UserError(
-                f"data.border_weight={border_weight} must be 0 or more and data.border_sigma={border_sigma} above 0: the paper has 10 and 5"
-            )
-        if memory < 0:
-            raise UserError(f"data.memory={memory} is in megabytes and must be at least 0; 0 reads from disk always")
-        if exif not in ("auto", "upright", "stored"):
-            raise UserError(f"data.exif={exif} is unknown: choose one of auto, upright, stored")
         self.exif = exif
         self.fit, self.grey, self.validation, self.test, self.limit = fit, grey, validation, test, limit
         self.augment = MaskAugment.of(augment or {})

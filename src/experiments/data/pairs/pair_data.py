@@ -13,6 +13,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from experiments.batches import Sequences, pad
+from experiments.config.value_rules import require_values
 from experiments.data.common.sequence_data import SequenceData
 from experiments.data.common.split_names import SPLITS
 from experiments.data.common.splits import check_amount, fingerprint
@@ -103,8 +104,7 @@ class PairData(SequenceData):
         self.shared = bool(tokenizers["shared"])
         self.ends = [tokenizers.get(key) for key in ("start", "end")]
         self.given_first = tokenizers.get("first")
-        if max_length is not None and max_length < 1:
-            raise UserError(f"data.max_length={max_length} must be 1 or more: try data.max_length=50")
+        require_values("pair", max_length=max_length)
         if empty not in ("error", "drop"):
             raise UserError(f"data.empty={empty} is unknown: use error, or drop to leave such pairs out")
         for key, amount in (("validation", validation), ("test", test)):

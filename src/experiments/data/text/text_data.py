@@ -13,6 +13,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from experiments.batches import Sequences, pad
+from experiments.config.value_rules import require_values
 from experiments.data.common.packed import unpacked
 from experiments.data.common.sequence_data import SequenceData, Store
 from experiments.data.common.split_names import SPLITS
@@ -101,8 +102,7 @@ class TextData(SequenceData):
         super().__init__(batch_size=batch_size, max_tokens=max_tokens, bucket=bucket, workers=workers, seed=seed)
         self.rule = tokens.Rule.of(tokenizer)
         self.file, self.source = Path(tokenizer["file"]), tokenizer.get("source")
-        if max_length is not None and max_length < 1:
-            raise UserError(f"data.max_length={max_length} must be 1 or more: try data.max_length=400")
+        require_values("text", max_length=max_length)
         if empty not in ("error", "drop"):
             raise UserError(f"data.empty={empty} is unknown: use error, or drop to leave such texts out")
         for key, amount in (("validation", validation), ("test", test)):
