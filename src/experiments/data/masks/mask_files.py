@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
     from torch import Tensor
 
-FITS = ("cover", "stretch", "pad")
 _TURNED = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90"}  # fmt: skip
 
 
