@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from tests.run.test_resume import assert_same_run
 
@@ -146,7 +147,7 @@ def test_a_lost_record_is_read_from_the_rest_and_written_anew(experiments, run: 
     code, _, errors = experiments("evaluate", "run")
     assert code == 2 and "has no spec of the data: remove it" in errors
     (run / "record.json").unlink()
-    assert experiments("evaluate", "run")[0] == 0
+    assert experiments("evaluate", "run")[0] == 0  # in this process alone, however many have trained
     code, _, errors = experiments("train", "resume=run")
     assert code == 0, errors
     assert json.loads((run / "record.json").read_text())["metrics"] == before["metrics"]
@@ -182,6 +183,43 @@ def test_a_changed_config_is_one_sentence(experiments, run: Path, key: str, valu
         lines = [line for line in errors.splitlines() if line.startswith(("error", "failed"))]
         assert code == 0 or (code == 2 and len(lines) == 1), errors
         assert code == 0 or lines[0].startswith("error: "), errors
+
+
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_refusal_leaves_the_result_of_a_finished_run(experiments, command, tmp_path: Path, processes: int) -> None:
+    """One that is to be made longer, and cannot be as its data are away."""
+
+    def start(*words: str) -> tuple[int, str]:
+        if processes == 1:
+            code, _, errors = experiments(*words)
+            return code, errors
+        done = command(*words)
+        return done.returncode, done.stderr
+
+    for name in ("left", "right"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(8):
+            image = Image.new("L", (8, 8), 20 * number + 50 * (name == "left"))
+            image.save(tmp_path / "images" / name / f"{number}.png")
+    words = ("data=image_folder", "data.root=images", "data.size=8", "data.batch_size=2", "model=logistic_regression")
+    more = (
+        "trainer=cpu",
+        f"trainer.devices={processes}",
+        "trainer.max_epochs=1",
+        "callbacks.figures=null",
+        "logger=none",
+    )
+    code, errors = start("train", *words, *more, "hydra.run.dir=run")
+    assert code == 0, errors
+    before = (tmp_path / "run" / "record.json").read_text()
+    (tmp_path / "images").rename(tmp_path / "away")
+    code, errors = start("train", "resume=run", "trainer.max_epochs=2")
+    assert code == 2 and "images" in errors
+    assert (tmp_path / "run" / "record.json").read_text() == before
+    (tmp_path / "away").rename(tmp_path / "images")
+    assert start("evaluate", "run")[0] == 0
+    assert start("train", "resume=run", "trainer.max_epochs=2")[0] == 0
+    assert json.loads((tmp_path / "run" / "record.json").read_text())["resumed"] == 1
 
 
 def test_one_process_a_run(experiments, run: Path) -> None:

@@ -25,7 +25,7 @@ from experiments.config.view import is_group, select
 from experiments.errors import UserError
 from experiments.system.hub import folder_problems, hub_name, hub_problems
 
-_DESCRIBES = ("about", "reads", "gives", "makes", "answers", "needs_channels", "checked_by")
+_DESCRIBES = ("reads", "gives", "makes", "answers", "needs_channels", "checked_by")
 
 
 def check(config: Any, defaults: Any = None, packages: bool = True) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,8 @@ def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
     """Trains, tests and records the run whose `config.yaml` lies in `folder`; continues it where it has checkpoints.
 
     Raises:
-        UserError: for what the user can mend; the record says `failed`.
+        UserError: for what the user can mend; the record says `failed`, or is that of the finished run as long as nothing was
+            trained beyond it.
         Interrupted: after SIGINT or SIGTERM; a checkpoint is there and the record says `interrupted`.
     """
     config = config or read_config(folder)
@@ -90,14 +92,15 @@ def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
                     record.content |= {"checkpoints": hashes(folder), "kept": hashes_of_kept(folder)}
                 record.write(status, error)
 
-    write(RUNNING)
+    if not record.keeps_earlier:
+        write(RUNNING)
     with stoppable():
         try:
             with reading(folder, record.written):
                 waiting_for("importing PyTorch")
                 with in_words(config):
                     prepare_process(config)
-                _train_and_test(config, folder, record)
+                _train_and_test(config, folder, record, write)
         except Pruned as early:
             record.content["metrics"] = {name: _plain(value) for name, value in sorted(early.metrics.items())}
             write(PRUNED, str(early))
@@ -105,7 +108,8 @@ def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
         except BaseException as error:
             stopped = stop_behind(error)
             ending = stopped or error
-            write(INTERRUPTED if stopped else FAILED, in_short(ending))
+            if not record.keeps_earlier:
+                write(INTERRUPTED if stopped else FAILED, in_short(ending))
             if stopped and stopped is not error:
                 raise stopped from error
             raise
@@ -113,7 +117,7 @@ def execute(folder: Path, config: DictConfig | None = None) -> dict[str, Any]:
     return record.content
 
 
-def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
+def _train_and_test(config: DictConfig, folder: Path, record: Record, write: Callable[[str], None]) -> None:
     from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
     from experiments.callbacks.meter import CountingMeter, Meter
@@ -162,6 +166,8 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record) -> None:
         (task.model if ours else task).compile()
     names = task.metric_names("test") if ours else []
     announce(trainer.loggers, hyperparameters(config, record), names, texts, folder)
+    if record.keeps_earlier:  # up to here a refusal leaves the result of the finished run
+        write(RUNNING)
     try:
         _fit_and_test(config, task, data, trainer, meter, folder, record)
     except BaseException as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import Interrupted, RunFailed, UserError, debugging, first_line
-from experiments.run.outcome import ANY, end
+from experiments.run.outcome import ANY, end, last_written
 from experiments.run.record import FAILED, INTERRUPTED, read_record
 from experiments.system.fresh_python import python_module
 
@@ -47,6 +47,7 @@ def _launch(folder: Path, processes: int, logs: str) -> dict[str, Any]:
         for name in ("torch.distributed.elastic", *logging.root.manager.loggerDict):  # some have levels of their own
             if name.startswith("torch.distributed.elastic"):
                 logging.getLogger(name).setLevel(logging.CRITICAL)
+    written = last_written(folder)
     try:
         python, *words = python_module("experiments.run.ranks", str(folder), str(os.getpid()))
         elastic_launch(settings, entrypoint=python)(*words)
@@ -60,7 +61,10 @@ def _launch(folder: Path, processes: int, logs: str) -> dict[str, Any]:
         else:
             message = f"process {rank} of {processes} {_ending(first)}"
             failed = RunFailed(message)
-        end(folder, FAILED, message, over=ANY)
+        if (
+            written is None or last_written(folder) != written
+        ):  # else it is the record of the finished run that was to be made longer
+            end(folder, FAILED, message, over=ANY)
         raise failed from None
     except SignalException as stopped:
         end(folder, INTERRUPTED, first_line(Interrupted(stopped.sigval)))

@@ -114,6 +114,7 @@ class Record:
     Attributes:
         written: the environment of the run's earlier part, where it is resumed.
         examples: sizes and fingerprint of its data then.
+        keeps_earlier: whether what stands in the file is the result of a finished run that is made longer.
     """
 
     def __init__(self, folder: Path, config: dict[str, Any]) -> None:
@@ -123,6 +124,7 @@ class Record:
         self._began = time.monotonic()
         self.written: dict[str, Any] | None = earlier.get("environment")
         self.examples: dict[str, Any] = earlier.get("data") or {}
+        self.keeps_earlier = earlier.get("status") == FINISHED
         self.content: dict[str, Any] = {
             "status": RUNNING,
             "choices": choices(config),
@@ -147,6 +149,7 @@ class Record:
 
     def write(self, status: str, error: str | None = None) -> None:
         """Writes the file; `seconds` counts all parts of an interrupted run."""
+        self.keeps_earlier = False
         self.content["status"], self.content["error"] = status, error and concealed(error)
         self.content["cost"]["seconds"] = round(self._seconds_before + time.monotonic() - self._began, 3)
         if status != RUNNING:

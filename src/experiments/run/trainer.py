@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.config.devices import processes_here
 from experiments.config.metric_direction import direction, stops_early
 from experiments.errors import UserError
 from experiments.run.instantiate import bound, call, make
@@ -76,7 +77,8 @@ def build_trainer(config: DictConfig, callbacks: bool = True, shares: bool = Tru
 
     Args:
         config: of the run.
-        callbacks: False leaves out callbacks, loggers and what is of training alone.
+        callbacks: False leaves out callbacks, loggers and what is of training alone, and takes one process: no figure of a test
+            depends on how many there are.
         shares: whether the data themselves share each batch among the processes of a run.
 
     Raises:
@@ -90,6 +92,9 @@ def build_trainer(config: DictConfig, callbacks: bool = True, shares: bool = Tru
 
     own = bound(config.trainer, _NOT_OF_LIGHTNING)
     given = {key: value for key, value in own.keywords.items() if callbacks or key not in _OF_TRAINING}
+    if not callbacks and str(given.get("strategy", "auto")).startswith(("auto", "ddp")) and processes_here(config) > 1:
+        # Lightning would start what the user typed once more for each further process, a notebook's kernel among it.
+        given |= {"devices": 1, "num_nodes": 1, "strategy": "auto"}
     built, bar = _arranged(callbacks_of(config.callbacks) if callbacks else [], given, ProgressBar)
     checkpoints, sampler = given.get("enable_checkpointing"), given.get("use_distributed_sampler")
     if checkpoints is None:  # else Lightning adds its own
