@@ -17,6 +17,7 @@ STYLE = """
 .work .curves { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); gap: 1rem; margin-top: 1rem; }
 .work h4 { margin: 0 0 .4rem; font-size: .95rem; } .work a { color: var(--accent); } .contents { display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; margin: 1rem 0 0; }
 .contents a { color: var(--accent); }
+.work .runs td code { display: block; min-width: 24rem; overflow-wrap: break-word; }
 .work code { font-size: .85rem; white-space: pre-wrap; } .work [hidden] { display: none; }
 @media print { .work .tools, .work .rows, .contents { display: none; } .work .plain[hidden] { display: block; }
   .work table { width: auto; } .work td { padding: .3em .6em .3em 0; height: auto; }

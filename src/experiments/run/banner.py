@@ -26,7 +26,7 @@ def banner(config: DictConfig, record: dict[str, Any], folder: Path) -> None:
     model = chosen.get("model") or chosen.get("task")
     rows = [
         ("model", f"{model}: {_parameters(cost)}"),
-        ("data", f"{chosen.get('data')}: {_sizes(record['data'])}{_image_size(record)}"),
+        ("data", f"{chosen.get('data')}: {_sizes(record)}"),
     ]
     if record.get("freezing") and cost.get("trainable_parameters") != cost.get("parameters"):
         rows.append(("freezing", str(chosen.get("freezing"))))
@@ -52,9 +52,10 @@ def _parameters(cost: dict[str, Any]) -> str:
     return f"{count:,} parameters, {learning:,} learn, {count - learning:,} frozen"
 
 
-def _sizes(splits: dict[str, Any]) -> str:
+def _sizes(record: dict[str, Any]) -> str:
+    splits = record["data"]
     sizes = [f"{splits[split]:,} {split}" for split in _SPLITS if isinstance(splits.get(split), int)]
-    return f"{', '.join(sizes)} examples" if sizes else "sizes as its loaders say"
+    return f"{', '.join(sizes)} examples{_image_size(record)}" if sizes else "sizes as its loaders say"
 
 
 def _image_size(record: dict[str, Any]) -> str:

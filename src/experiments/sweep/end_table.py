@@ -12,6 +12,7 @@ from typing import Any
 
 from experiments.compare.analysis import Field, analyse
 from experiments.compare.cells import COSTS, Cell, gather
+from experiments.compare.run_records import RecordedRun
 from experiments.compare.wording import number, short, width
 from experiments.errors import UserError, as_typed
 from experiments.run.record import can_answer, read_record
@@ -28,8 +29,11 @@ def tell(folder: Path, failed: int) -> None:
         print(as_typed(folder))
         return
     fields: list[tuple[Field, list[str]]] = []
+    finished: list[RecordedRun] = []
     with contextlib.suppress(UserError, OSError):  # nothing finished, or the folder is gone
-        fields = _fields(folder)
+        cells, _ = gather([folder])
+        finished = [run for cell in cells for run in cell.finished]
+        fields = _fields(cells)
     for field, columns in fields:
         _show(field, columns)
     typed = shlex.quote(as_typed(folder))
@@ -38,10 +42,14 @@ def tell(folder: Path, failed: int) -> None:
         best = field.scored[0]
         name = f" ({field.name})" if len(fields) > 1 else ""
         rows.append(("best" + name, f"{field.label(best)}: {field.metric} {number(best.mean(field.metric))}"))
+    if finished and not fields:
+        rows.append(("best", "none is called so, as no run has a metric of validation"))
+    if diverged := sum(run.diverged for run in finished):
+        rows.append(("diverged", f"{diverged} run{'s' * (diverged > 1)}, whose loss is no finite number"))
     if failed:
         rows.append(("failed", f"{failed} run{'s' * (failed > 1)}, named below; resume={typed} repeats them"))
-    if fields:
-        best_run = _best_run(fields[0][0])
+    if finished:
+        best_run = _best_run(fields[0][0]) if fields else finished[0].folder
         run = shlex.quote(as_typed(best_run))
         rows.append(("compare", f"experiments compare {typed} --html report.html"))
         if can_answer(best_run, read_record(best_run)):
@@ -59,9 +67,8 @@ def judged(record: dict[str, Any]) -> tuple[str, bool] | None:
     return (str(name), judgement.get("mode") == "min") if name in (record.get("metrics") or {}) else None
 
 
-def _fields(folder: Path) -> list[tuple[Field, list[str]]]:
+def _fields(cells: Sequence[Cell]) -> list[tuple[Field, list[str]]]:
     """Cells that can be compared, each by the metric its runs were judged by, with the choices that tell them apart."""
-    cells, _ = gather([folder])
     groups: dict[tuple[str, bool], list[Cell]] = {}
     for cell in cells:
         metrics = [name for run in cell.finished if (name := judged(read_record(run.folder)))]
