@@ -32,6 +32,7 @@ from experiments.errors import UserError, in_short
         ("model=gpt", "gpt2 or gpt2_tiny or gpt_mini"),
         ("model=t5", "did you mean t5_small or t5_tiny?"),
         ("model=yolo", "ssdlite"),
+        ("model=mpl", "did you mean mlp"),
         ("model=lstm_cell", "model=lstm_cell is model=lstm here: write that"),
         ("model=cnn", "simple_cnn"),
         ("model=resnet", "resnet18 or resnet20"),

@@ -97,7 +97,7 @@ def test_train_evaluate_resume_and_sweep(own: Experiments, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_python_takes_the_loaders_too(own: Experiments) -> None:
+def test_python_takes_the_loaders_too(own: Experiments, capsys: pytest.CaptureFixture[str]) -> None:
     from loaders_of_mine import Whole
 
     import experiments
@@ -107,3 +107,5 @@ def test_python_takes_the_loaders_too(own: Experiments) -> None:
             "trainer.max_epochs=1", "callbacks.progress=null", "callbacks.figures=null", model=model
         )
         assert record["choices"]["data"] == "none" and record["metrics"]["test_acc"] > 0.4
+        # No other process has the object.
+        assert ("resume=" in capsys.readouterr().err) == (model is Whole)

@@ -283,7 +283,7 @@ def near_names(name: str, options: Sequence[str]) -> list[str]:
     if len(name) > 1:
         groups = (
             [option for option in options if name in option.split("_") or option.startswith(name)],
-            [option for option in options if name in option],
+            [option for option in options if name in option and len(name) > 3],
             [option for option in options if option in name and len(option) > 2],
         )
         for near in groups:

@@ -39,8 +39,14 @@ def banner(config: DictConfig, record: dict[str, Any], folder: Path) -> None:
         rows += _more(config, record)
     typed = as_typed(folder)
     rows.append(("run", typed))
-    rows.append(("resume", f"experiments train resume={shlex.quote(typed)}"))
+    if not any(_of_this_process(config.get(group)) for group in ("model", "data", "task")):
+        rows.append(("resume", f"experiments train resume={shlex.quote(typed)}"))
     labelled(rows, sys.stdout if in_notebook() else sys.stderr, f"{model} on {chosen.get('data')}, seed {config.seed}")
+
+
+def _of_this_process(node: Any) -> bool:
+    """Tell whether a group is an object or a class of a Python session, which no other process can make."""
+    return bool(node) and "object" in node and (bool(node.get("made")) or str(node.object).startswith("__main__."))
 
 
 def _parameters(cost: dict[str, Any]) -> str:
