@@ -107,9 +107,13 @@ def test_axe_finds_nothing_serious(browser: Any, page_file: Path, dark: bool) ->
 
 @pytest.mark.slow
 def test_on_paper_all_cells_are_there(browser: Any, page_file: Path) -> None:
-    page = browser.new_page()
+    page = browser.new_page(color_scheme="dark")
     page.goto(page_file.as_uri())
     page.emulate_media(media="print")
+    colours = page.evaluate(
+        "() => { const at = getComputedStyle(document.body); return [at.color, at.backgroundColor]; }"
+    )
+    assert colours == ["rgb(31, 35, 40)", "rgb(255, 255, 255)"], "dark on white, whatever the screen's scheme"
     assert page.locator(".plain tbody tr").count() == 120 and page.locator(".plain").is_visible()
     assert not page.locator(".work .rows").is_visible()
     page.set_viewport_size({"width": 680, "height": 1000})  # of a sheet of A4

@@ -132,6 +132,8 @@ def profiled(config: Any, steps: int, trace: Path) -> tuple[dict[str, float], li
         raise UserError(f"{trace} cannot be written ({error}): choose another with --trace FILE") from error
     operations = []
     for event in profiler.key_averages():
+        if event.key.startswith("Optimizer."):  # a mark of torch around the whole step, forward and backward among it
+            continue
         own = max(getattr(event, "self_device_time_total", 0.0), event.self_cpu_time_total) if gpu else event.self_cpu_time_total  # fmt: skip
         operations.append((event.key, event.count, own / 1e6))
     operations.sort(key=lambda operation: -operation[2])

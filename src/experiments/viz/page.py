@@ -11,7 +11,7 @@ _STYLE = """
 :root { color-scheme: light dark;
   --back: #ffffff; --card: #f6f8fa; --ink: #1f2328; --grey: #59636e; --pale: #d8dee4; --accent: #0072b2; --mark: #c4500b;
   --c0: #c4500b; --c1: #0072b2; --c2: #00845f; --c3: #b5578f; --c4: #8a6a00; --c5: #2b94cf; --c6: #7a5195; --c7: #6e7781; }
-@media (prefers-color-scheme: dark) { :root {
+@media screen and (prefers-color-scheme: dark) { :root {
   --back: #0f141a; --card: #171d25; --ink: #e6edf3; --grey: #9aa4af; --pale: #2d3640; --accent: #4fb3f0; --mark: #ff9a57;
   --c0: #ff9a57; --c1: #4fb3f0; --c2: #3ecf9f; --c3: #ef9fcb; --c4: #e3c44c; --c5: #9bd5ff; --c6: #bda2e8; --c7: #8b949e; } }
 * { box-sizing: border-box; }
@@ -47,7 +47,7 @@ figure.wide svg { min-width: 32rem; max-width: 42rem; }
 .l { fill: none; stroke-linejoin: round; stroke-linecap: round; }
 .h { stroke-width: 1.5; fill: var(--back); }
 @page { size: landscape; margin: 12mm; }
-@media print { html { font-size: 9.5pt; } body { overflow-wrap: break-word; padding: 0; } figure, .answers div, tr { break-inside: avoid; } h2, h3 { break-after: avoid; }
+@media print { :root { color-scheme: light; } html { font-size: 9.5pt; } body { overflow-wrap: break-word; padding: 0; } figure, .answers div, tr { break-inside: avoid; } h2, h3 { break-after: avoid; }
   .charts { grid-template-columns: repeat(3, 1fr); align-items: start; } svg { max-height: 132mm; }
   .scroll { overflow: visible; } .scroll img { min-width: 0 !important; }
   table { font-size: clamp(5.5pt, calc(770pt / var(--wide, 1)), 8pt); } th { font-size: .9em; }

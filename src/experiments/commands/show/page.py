@@ -43,7 +43,7 @@ def picture_html(figure: Figure | bytes, title: str) -> str:
     dark = _data(figure)
     wide = figure.get_size_inches()[0]
     return (
-        f'<picture style="--inches: {wide:.2f}"><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+        f'<picture style="--inches: {wide:.2f}"><source media="screen and (prefers-color-scheme: dark)" srcset="{dark}">'
         f'<img src="{light}" alt="{escape(title)}"></picture>'
     )
 
