@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from experiments.compare.axes import Scale, cut, lines_of, tick, x_axis
 from experiments.compare.cells import gather
@@ -127,6 +128,35 @@ class TestReport:
         assert text.encode()
         page = _Page(text)
         assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+
+    @pytest.mark.slow
+    def test_the_command_repeats_a_run_as_it_became(self, tmp_path: Path, experiments: Run) -> None:
+        """On images of one's own, made longer; what was given as an object is repeated in Python alone."""
+        for name in ("left", "right"):
+            (tmp_path / "images" / name).mkdir(parents=True)
+            for place in range(6):
+                Image.new("L", (8, 8), 30 * place).save(tmp_path / "images" / name / f"{place}.png")
+        words = (
+            "data=image_folder",
+            "data.root=images",
+            "data.size=8",
+            "model=logistic_regression",
+            "trainer.max_epochs=1",
+        )
+        assert experiments("train", *words, "callbacks=none", "logger=none", "hydra.run.dir=runs/a")[0] == 0
+        assert experiments("train", "resume=runs/a", "trainer.max_epochs=2")[0] == 0
+        assert experiments("compare", "runs", "--html", "report.html")[0] == 0
+        text = (tmp_path / "report.html").read_text()
+        assert "data.root=images" in text and "trainer.max_epochs=2" in text and "trainer.max_epochs=1" not in text
+        import torch
+
+        import experiments as package
+
+        net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+        more = ("data.size=8", "trainer.max_epochs=1", "callbacks=none", "logger=none", "hydra.run.dir=objects/a")
+        package.train(*more, data="digits", model=net)
+        assert experiments("compare", "objects", "--html", "report.html")[0] == 0
+        assert "in Python, with the objects that it was given" in (tmp_path / "report.html").read_text()
 
     def test_a_class_in_the_place_of_an_option_is_repeated_by_its_key(self, tmp_path: Path, experiments: Run) -> None:
         words = ("data._target_=mine.Data", "task._target_=mine.Lit")

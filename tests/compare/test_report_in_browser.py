@@ -106,6 +106,26 @@ def test_axe_finds_nothing_serious(browser: Any, page_file: Path, dark: bool) ->
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_command_of_a_run_is_in_view_beside_a_long_name(browser: Any, tmp_path: Path, width: int) -> None:
+    root = tmp_path / "a_rather_long_name_of_a_sweep"
+    for place in range(2):
+        make_run(
+            root / f"{place}_optimizer.lr=0.00{place},model.hidden=[128,64]", 0.5 + place / 10, model=f"net{place}"
+        )
+    path = tmp_path / "report.html"
+    path.write_text(report(compare([root]), [root], work=True, target=path))
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(path.as_uri())
+    page.click(".work .rows tbody tr[tabindex] >> nth=0")
+    assert page.locator(".work .runs code").first.inner_text().startswith("experiments train")
+    assert page.evaluate(
+        "() => { const at = document.querySelector('.work .runs .scroll'); return at.scrollWidth <= at.clientWidth; }"
+    )
+    page.close()
+
+
+@pytest.mark.slow
 def test_on_paper_all_cells_are_there(browser: Any, page_file: Path) -> None:
     page = browser.new_page(color_scheme="dark")
     page.goto(page_file.as_uri())

@@ -113,12 +113,14 @@ def learning_curves(field: Field, by_cell: Sequence[tuple[Cell, dict[str, list[P
     at = bottom + 50
     for (place, _, line), lines in zip(drawn, names, strict=True):
         places = [(x(point.epoch + 1), y(point.mean)) for point in line]
-        dashed, hollow = place % 2 == 1, place % 4 > 1  # told apart without colours too
+        # Told apart without colours too: by dashes, by hollow dots, and by large ones from the fifth line on.
+        dashed, hollow, large = place % 2 == 1, place % 4 > 1, 1.7 if place > 3 else 1.0
         drawing.line(places, f"c{place}", 2.2, dashed=dashed)
-        for across, up in places[place :: max(1, len(places) // 8)]:
-            drawing.dot(across, up, 3.2, f"c{place}", hollow=hollow)
+        step = max(1, len(places) // 8)
+        for across, up in places[place % step :: step]:
+            drawing.dot(across, up, 3.2 * large, f"c{place}", hollow=hollow)
         drawing.line([(left, at), (left + 20, at)], f"c{place}", 4, dashed=dashed)
-        drawing.dot(left + 10, at, 4, f"c{place}", hollow=hollow)
+        drawing.dot(left + 10, at, 4 * large, f"c{place}", hollow=hollow)
         for text in lines:
             drawing.text(left + 28, at + 4.5, text)
             at += _LINE

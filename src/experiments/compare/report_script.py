@@ -17,7 +17,7 @@ STYLE = """
 .work .curves { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); gap: 1rem; margin-top: 1rem; }
 .work h4 { margin: 0 0 .4rem; font-size: .95rem; } .work a { color: var(--accent); } .contents { display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; margin: 1rem 0 0; }
 .contents a { color: var(--accent); }
-.work .runs .below td { padding-top: 0; } .work .runs tr:has(+ .below) td { border-bottom: 0; }
+.work .runs td:last-child { white-space: normal; overflow-wrap: anywhere; } .work .runs .below td { padding-top: 0; } .work .runs .below a { display: inline-block; margin-right: .6rem; } .work .runs tr:has(+ .below) td { border-bottom: 0; }
 .work code { font-size: .85rem; white-space: pre-wrap; } .work [hidden] { display: none; }
 @media print { .work .tools, .work .rows, .contents { display: none; } .work .plain[hidden] { display: block; }
   .work table { width: auto; } .work td { padding: .3em .6em .3em 0; height: auto; }
@@ -131,14 +131,14 @@ for (const work of document.querySelectorAll(".work")) {
     selected = place;
     for (const row of body.querySelectorAll("tr[tabindex]")) row.setAttribute("aria-selected", Number(row.dataset.row) === place);
     const row = data.rows[place], list = make("table"), top = make("tr"), title = make("h3", row.name);
-    for (const name of ["seed", "status", data.metric, "folder", "look"]) top.append(make("th", name, {scope: "col"}));
+    for (const name of ["seed", "status", data.metric, "folder"]) top.append(make("th", name, {scope: "col"}));
     const inner = make("tbody"); const upper = make("thead"); upper.append(top);
     for (const run of row.runs) {
-      const line = make("tr"), links = make("td"), below = make("tr", undefined, {class: "below"});
-      const command = make("td", "repeat it: ", {colspan: String(run.told.length + 1)});
+      const line = make("tr"), below = make("tr", undefined, {class: "below"}), links = make("div");
+      const command = make("td", undefined, {colspan: String(run.told.length)});
       for (const text of run.told) line.append(make("td", text));
       for (const [name, place] of run.links) links.append(make("a", name, {href: place}), " ");
-      command.append(make("code", run.command)); line.append(links); below.append(command); inner.append(line, below);
+      command.append(links, "repeat it: ", make("code", run.command)); below.append(command); inner.append(line, below);
     }
     list.append(upper, inner);
     const scroll = make("div", undefined, {class: "scroll", tabindex: "0", role: "region", "aria-label": "runs of the cell"}); scroll.append(list);

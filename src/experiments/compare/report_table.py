@@ -81,6 +81,10 @@ def _row(
     return {"text": text, "value": value, "best": best, "name": field.label(cell), "differs": "What sets it apart: " + ", ".join(others), "runs": runs}  # fmt: skip
 
 
+_LONGER = ("trainer.max_epochs", "trainer.max_steps")  # which a resumed run may have changed since
+_IN_PYTHON = "experiments.train(…) in Python, with the objects that it was given"
+
+
 def _run(
     run: RecordedRun, metric: str, paths: Sequence[Path], curves: Sequence[str], target: Path | None
 ) -> dict[str, Any]:
@@ -88,14 +92,19 @@ def _run(
     made on.
     """
     value = number(run.metrics[metric]) if metric in run.metrics else ""
-    words = [f"{key}={value}" for key, value in run.typed.items()]
+    settings = run.settings or {}
+    words = [f"{key}={settings.get(key) if key in _LONGER else value}" for key, value in run.typed.items()]
+    if run.root:
+        words.append(f"data.root={'FOLDER' if Path(run.root).is_absolute() else run.root}")
     for group in ("model", "data", "task", "freezing", "precision", "optimizer", "scheduler"):
         by_class = f"{group}._target_" in run.typed or (run.foreign and group == "model")
         if run.choices.get(group) is not None and group not in run.typed and not by_class:
             words.append(f"{group}={run.choices[group]}")
     return {
         "told": [run.seed, run.status, value, from_here(run.folder, paths)],
-        "command": shlex.join(["experiments", "train", *words, f"seed={run.seed}"]),
+        "command": _IN_PYTHON
+        if any(f"{group}.object" in settings for group in ("model", "data", "task"))
+        else shlex.join(["experiments", "train", *words, f"seed={run.seed}"]),
         "curves": _curves(run.folder, curves),
         "links": _links(run.folder, target),
     }

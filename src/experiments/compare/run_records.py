@@ -47,6 +47,7 @@ class RecordedRun:
         choices: the options of groups; `gather` adds the values that tell runs apart.
         typed: key to text of what was set on the command line.
         settings: the values of the resolved config by dotted key; None where neither record nor folder has them.
+        root: the folder of its data, where it was typed; of the machine that it lies on, so no choice.
         seeds: those of them that may be the run's seed once more, as `data.seed` is.
     """
 
@@ -66,6 +67,7 @@ class RecordedRun:
     commit: str
     own: dict[str, str]  # the user's own packages: a hash of their sources
     judged: tuple[str, bool] | None = None  # the metric that chose its epoch, and whether less of it is better
+    root: str = ""
     foreign: bool = False  # its LightningModule is none of our tasks; its class stands as the model
 
     def value(self, name: str) -> float | None:
@@ -121,9 +123,10 @@ def read_run(folder: Path) -> RecordedRun:
         ValueError, TypeError, AttributeError, KeyError, OSError, RecursionError: when it is damaged.
     """
     record = read_json(folder / "record.json")
-    given = {}
+    given, root = {}, ""
     for word in sorted(record.get("overrides") or ()):
         key, equals, value = word.lstrip("+").partition("=")
+        root = value if key == "data.root" else root
         if key.split("@")[0] not in _NO_CHOICE and not key.startswith(_NO_CHOICE_DOTTED):
             given[key] = value if equals else "yes"
     resolved = {**record["settings"]} if "settings" in record else _settings_of(folder)
@@ -162,6 +165,7 @@ def read_run(folder: Path) -> RecordedRun:
         commit=shown((record.get("environment") or {}).get("git_commit")),
         own=dict((record.get("environment") or {}).get("own_code") or {}),
         judged=_judged(record.get("judged")),
+        root=shown(root),
         foreign=module is not None,
     )
 

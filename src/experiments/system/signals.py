@@ -69,7 +69,8 @@ def stop_behind(error: BaseException) -> Interrupted | None:
             return Interrupted(signal.SIGINT, getattr(error, "folder", None))
         seen.add(id(at))
         at = at.__cause__ or at.__context__
-    return None
+    # A library that was stopped while it was imported may have let the stop go, and fail for what it then lacks.
+    return None if _asked is None else Interrupted(_asked, getattr(error, "folder", None))
 
 
 @contextlib.contextmanager
