@@ -17,7 +17,7 @@ class UserError(Exception):
 
     @property
     def _render_traceback_(self) -> Callable[[], list[str]]:
-        """What a notebook asks for in place of a traceback, which would stand in pages of Hydra's own frames."""
+        """Give a notebook the sentence in place of a traceback, which would stand in pages of Hydra's own frames."""
         if debugging():
             raise AttributeError("_render_traceback_")
         return self._in_a_notebook

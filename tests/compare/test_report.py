@@ -169,6 +169,15 @@ class TestReport:
         assert repeated and all(word in repeated[0] for word in words)
         assert not re.search(r" (model|data|task)=", repeated[0])
 
+    def test_a_record_without_settings_is_repeated_as_it_was_typed(self, tmp_path: Path, experiments: Run) -> None:
+        for seed in range(2):
+            folder = make_run(tmp_path / f"r{seed}", 0.9, seed, overrides=("trainer.max_epochs=3",))
+            record = json.loads((folder / "record.json").read_text())
+            (folder / "record.json").write_text(json.dumps(record | {"settings": {}}))
+        assert experiments("compare", ".", "--html", "report.html")[0] == 0
+        repeated = re.search(r"experiments train [^&]*", (tmp_path / "report.html").read_text())
+        assert repeated and "trainer.max_epochs=3" in repeated[0]
+
     def test_several_datasets_have_a_part_each(self, tmp_path: Path) -> None:
         for data in ("digits", "mnist"):
             make_sweep(tmp_path / data, {"a": [0.9, 0.8], "b": [0.7, 0.65]}, data=data)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import threading
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -264,8 +263,7 @@ class Checkpoints(RandomStates, Checkpoint):
             )
         self._saved_at = time.monotonic()
         self._fitting = True
-        if threading.current_thread() is threading.main_thread():
-            handle(self._on_signal)
+        handle(self._on_signal)
 
     # Stopping
 

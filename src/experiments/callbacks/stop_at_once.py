@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from experiments.system.signals import handle, stop
@@ -23,5 +21,5 @@ class StopAtOnce(Callback):
         self._take_over(trainer)
 
     def _take_over(self, trainer: Trainer) -> None:
-        if trainer.world_size > 1 and threading.current_thread() is threading.main_thread():
+        if trainer.world_size > 1:
             handle(stop)

@@ -92,22 +92,27 @@ def _run(
     made on.
     """
     value = number(run.metrics[metric]) if metric in run.metrics else ""
+    return {
+        "told": [run.seed, run.status, value, from_here(run.folder, paths)],
+        "command": _command(run),
+        "curves": _curves(run.folder, curves),
+        "links": _links(run.folder, target),
+    }
+
+
+def _command(run: RecordedRun) -> str:
+    """Return what to type for the same run again, as it is now."""
     settings = run.settings or {}
-    words = [f"{key}={settings.get(key) if key in _LONGER else value}" for key, value in run.typed.items()]
+    if any(f"{group}.object" in settings for group in ("model", "data", "task")):
+        return _IN_PYTHON
+    words = [f"{key}={settings.get(key, value) if key in _LONGER else value}" for key, value in run.typed.items()]
     if run.root:
         words.append(f"data.root={'FOLDER' if Path(run.root).is_absolute() else run.root}")
     for group in ("model", "data", "task", "freezing", "precision", "optimizer", "scheduler"):
         by_class = f"{group}._target_" in run.typed or (run.foreign and group == "model")
         if run.choices.get(group) is not None and group not in run.typed and not by_class:
             words.append(f"{group}={run.choices[group]}")
-    return {
-        "told": [run.seed, run.status, value, from_here(run.folder, paths)],
-        "command": _IN_PYTHON
-        if any(f"{group}.object" in settings for group in ("model", "data", "task"))
-        else shlex.join(["experiments", "train", *words, f"seed={run.seed}"]),
-        "curves": _curves(run.folder, curves),
-        "links": _links(run.folder, target),
-    }
+    return shlex.join(["experiments", "train", *words, f"seed={run.seed}"])
 
 
 def _curves(folder: Path, names: Sequence[str]) -> list[list[list[float]]]:

@@ -61,6 +61,12 @@ def is_bare(group: str, target: str) -> bool:
     return _is_foreign(target) if group == "task" else group == "data" and _without_spec(target)
 
 
+def has_own_network(config: Any) -> bool:
+    """Tell whether a config's network is a user's, of which no option says what it reads and makes."""
+    target = str((config.get("model") or {}).get("_target_") or "")
+    return bool(target) and is_bare("model", target)
+
+
 def choices_by_name(config: Any) -> dict[str, str | None]:
     """Return the options of groups as a person calls them: a class that the command line puts in an option's place, as
     `model._target_=mine.Net` does, by its own name, and beside a LightningModule that takes no network, no model.

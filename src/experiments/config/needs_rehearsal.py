@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.config.foreign_modules import is_bare
+from experiments.config.foreign_modules import has_own_network
 from experiments.config.preprocessing import given_keys
 from experiments.config.trainer_keys import LISTED
 from experiments.config.value_rules import RULES
@@ -49,7 +49,7 @@ def only_building_tells(config: Any) -> bool:
     """
     if config.data.get("download") or not str(config.data.get("_target_")).startswith("experiments."):
         return False
-    if is_bare("model", str((config.get("model") or {}).get("_target_", "experiments."))):
+    if has_own_network(config):
         return True  # what it is made with, and what it gives for the examples
     if "gradient_reach" in (config.get("callbacks") or {}):
         return True  # only of recurrent layers

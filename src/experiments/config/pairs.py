@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import ListConfig
 
 from experiments.config.fitting_task import OVERRIDE, fitting_data, fitting_tasks, inherited
-from experiments.config.foreign_modules import is_bare
+from experiments.config.foreign_modules import has_own_network
 from experiments.config.preprocessing import writes_every_character
 
 
@@ -18,9 +18,7 @@ def pair_problems(config: Any) -> list[str]:
     gives, reads = config.data.get("gives") or {}, config.model.get("reads") or {}
     wanted = config.task.get("reads")
     kind = gives.get("kind")
-    silent = (
-        is_bare("model", str(config.model.get("_target_", ""))) and "makes" not in config.model
-    )  # its first batch tells
+    silent = has_own_network(config) and "makes" not in config.model  # its first batch tells
     problems = []
     if kind and wanted and kind not in wanted:
         problems.append(

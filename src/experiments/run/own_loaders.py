@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities.model_helpers import is_overridden
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader", "predict_dataloader")
 
@@ -14,8 +15,6 @@ class OwnLoaders(LightningDataModule):
 
     def take(self, module: Any) -> None:
         """Take the loaders of a module, before a Trainer asks for them."""
-        from lightning.pytorch.utilities.model_helpers import is_overridden
-
         for name in LOADERS:
             if is_overridden(name, module):
                 setattr(self, name, getattr(module, name))  # where Lightning looks too for what is defined

@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.config.devices import processes_here
-from experiments.config.foreign_modules import is_bare
+from experiments.config.foreign_modules import has_own_network
 from experiments.run.folder import moved
 
 
@@ -60,7 +60,7 @@ def _up_to_the_first_batch(config: DictConfig) -> None:
         if any(isinstance(callback, GradientReach) for callback in trainer.callbacks):
             GradientReach.require_recurrent(task)
         trainer.callbacks[:] = [
-            _halt(is_bare("model", str(config.model.get("_target_", "experiments.")))),
+            _halt(has_own_network(config)),
             *(build_callbacks(config, task.freezing) if ours else []),
         ]
         trainer.loggers = []

@@ -19,7 +19,10 @@ def handle(handler: Callable[[int, Any], Any]) -> dict[int, Any]:
     """Gives the signals that ask a process to stop a handler; returns those they had.
 
     A terminal that is closed sends SIGHUP, and nothing can be written to it any more; after `nohup` SIGHUP is to be ignored.
+    In other threads than the first, such as a notebook's helper, Python allows no handlers and nothing is changed.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return {}
 
     def hang_up(signum: int, frame: Any) -> None:
         for descriptor in (1, 2):
