@@ -109,7 +109,7 @@ def whole_processes(sides: dict[str, tuple[str, ...]], quick: bool) -> Samples:
 def commands(quick: bool) -> Samples:
     """Commands that need no torch, and the import of Lightning."""
     ours = {"help": ["--help"], "list": ["list", "models"],
-            "error": ["train", MISTAKE], "check": ["check", "data=mnist"]}  # fmt: skip
+            "error": ["train", MISTAKE], "check": ["check", "data=digits"]}  # fmt: skip
     sides = {side: ("-m", "experiments", *words) for side, words in ours.items()}
     return whole_processes({"import": ("-c", "import lightning"), **sides}, quick)
 

@@ -27,7 +27,7 @@ ALLOWED = {
     "tasks": _BASE | {"viz", "config", "loggers"},
     "data": _BASE | {"config", "viz"},
     "transfer": _BASE,
-    "loggers": _BASE,
+    "loggers": _BASE | {"config"},
     "callbacks": _BASE | {"viz", "config", "tasks", "transfer", "loggers"},
     "run": _BASE | {"viz", "config", "models", "tasks", "data", "transfer", "callbacks", "loggers"},
     "compare": _BASE | {"viz", "config", "run", "loggers"},

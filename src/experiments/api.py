@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.config.metric_names import split_of
 from experiments.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class TrainedRecord(dict[str, Any]):
 
     def __repr__(self) -> str:
         tests = (f"{name} {value:.4g}" for name, value in self.get("metrics", {}).items()
-                 if name.startswith("test/") and isinstance(value, int | float))  # fmt: skip
+                 if split_of(name) == "test" and isinstance(value, int | float))  # fmt: skip
         return f"Record of {self.get('dir')}, {self.get('status')}: {', '.join(tests)}\nkeys: {', '.join(self)}"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # IPython draws dictionaries in its own way

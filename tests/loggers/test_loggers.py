@@ -2,6 +2,7 @@
 
 import csv
 import random
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,9 @@ def scalars(folder: Path, tag: str) -> list[tuple[int, float]]:
 
 
 class Toy(LightningModule):
-    def __init__(self) -> None:
+    def __init__(self, name: str = "train/loss") -> None:
         super().__init__()
+        self.name = name
         self.model = nn.Linear(2, 1)
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
@@ -53,7 +55,7 @@ class Toy(LightningModule):
         self.log("test/accuracy", torch.tensor(0.75))
 
     def on_train_epoch_end(self) -> None:
-        self.log("train/loss", float(self.current_epoch))
+        self.log(self.name, float(self.current_epoch))
 
     def configure_optimizers(self) -> Any:
         return torch.optim.SGD(self.parameters(), 0.1)
@@ -195,7 +197,8 @@ def test_a_fit_and_its_resume(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_run_stopped_between_checkpoint_and_log(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["train/loss", "train_loss", "loss"])
+def test_a_run_stopped_between_checkpoint_and_log(tmp_path: Path, name: str) -> None:
     class Stop(Checkpoint):
         def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
             if trainer.current_epoch == 1:
@@ -206,11 +209,11 @@ def test_a_run_stopped_between_checkpoint_and_log(tmp_path: Path) -> None:
     run = trainer(tmp_path, 3)
     run.callbacks.append(Stop())
     with pytest.raises(ZeroDivisionError):
-        run.fit(Toy(), loader(), loader())
+        run.fit(Toy(name), loader(), loader())
     run = trainer(tmp_path, 3)
-    run.fit(Toy(), loader(), loader(), ckpt_path=tmp_path / "stopped.ckpt", weights_only=True)
-    assert [row["train/loss"] for row in rows(tmp_path)] == ["0", "1", "2"]
-    assert scalars(tmp_path, "train/loss") == [(3, 0), (7, 1), (11, 2)]
+    run.fit(Toy(name), loader(), loader(), ckpt_path=tmp_path / "stopped.ckpt", weights_only=True)
+    assert [row[name] for row in rows(tmp_path)] == ["0", "1", "2"]
+    assert scalars(tmp_path, name) == [(3, 0), (7, 1), (11, 2)]
 
 
 def test_training_and_validation_lie_over_each_other(tmp_path: Path) -> None:
@@ -228,7 +231,16 @@ def test_training_and_validation_lie_over_each_other(tmp_path: Path) -> None:
     layout = Layout.FromString(events.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
     charts = layout.category[0].chart
     assert [chart.title for chart in charts] == ["loss", "accuracy"]
-    assert list(charts[1].multiline.tag) == ["^(train|val)/accuracy$"]
+    (tag,) = charts[1].multiline.tag
+    shown = [
+        "train/accuracy",
+        "val/accuracy",
+        "train_accuracy_epoch",
+        "val_accuracy",
+        "test/accuracy",
+        "val/accuracy_gap",
+    ]
+    assert [name for name in shown if re.search(tag, name)] == shown[:4]
 
 
 def test_curves_of_precision_and_recall_are_those_of_the_counts(tmp_path: Path) -> None:

@@ -48,6 +48,18 @@ class Classifier(LightningModule):
         return torch.optim.SGD(self.parameters(), 0.1)
 
 
+class Underscores(Classifier):
+    """Logs as Lightning's tutorials do."""
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        loss = F.cross_entropy(self.model(batch[0]), batch[1])
+        self.log("train_loss", loss, on_step=True, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self.log("val_acc", (self.model(batch[0]).argmax(dim=1) == batch[1]).float().mean())
+
+
 def loader(count: int = 18) -> DataLoader:
     random = torch.Generator().manual_seed(0)
     images = torch.randn(count, 1, 8, 8, generator=random)
@@ -149,3 +161,10 @@ def test_a_task_of_another_kind_draws_what_applies(tmp_path: Path) -> None:
     run.fit(Regression(), loader(), loader())
     run.test(run.lightning_module, loader(), verbose=False)
     assert {p.name for p in (tmp_path / "figures").iterdir()} == {"curves.png"}
+
+
+def test_curves_of_names_with_underscores(tmp_path: Path) -> None:
+    figures = Figures(str(tmp_path / "figures"))
+    trainer(tmp_path, figures=figures, log=False).fit(Underscores(), loader(), loader())
+    history = figures.state_dict()["history"]
+    assert [set(row) for row in history] == [{"epoch", "train/loss", "val/acc"}] * 2

@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from experiments.config.metric_names import split_of, usual_name
 from experiments.errors import in_short
 from experiments.loggers.trackers import log_picture
 from experiments.spec import ImageSpec
@@ -60,12 +61,12 @@ class Figures(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         # At the end of an epoch this comes before the hooks that would note it, but after the states were
         # collected.
-        self._note(trainer, "train/")
+        self._note(trainer, "train")
         if self.state_key in checkpoint.get("callbacks", {}):
             checkpoint["callbacks"][self.state_key] = self.state_dict()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._note(trainer, "train/")
+        self._note(trainer, "train")
         self._epoch = trainer.current_epoch
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -83,13 +84,13 @@ class Figures(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.sanity_checking:
-            self._note(trainer, "val/")
+            self._note(trainer, "val")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._draw_batch(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._note(trainer, "train/")
+        self._note(trainer, "train")
         if not trainer.is_global_zero:
             return
         if self._history:
@@ -157,7 +158,12 @@ class Figures(Callback):
     def _note(self, trainer: Trainer, split: str) -> None:
         """Write down the latest values of the current epoch."""
         if self._epoch is not None:
-            values = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(split)}
+            metrics = trainer.callback_metrics
+            values = {
+                usual_name(k): float(v)
+                for k, v in metrics.items()
+                if split_of(k) == split and not (k.endswith("_step") and k.removesuffix("_step") in metrics)
+            }
             if values:
                 self._history.setdefault(self._epoch, {}).update(values)
 

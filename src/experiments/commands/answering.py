@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.commands.answer_table import rounded
+from experiments.config.metric_names import split_of
 from experiments.errors import UserError
 from experiments.run.loaded import Loaded
 from experiments.tasks.report import Attachment, report_of
@@ -91,7 +92,7 @@ class Answerer:
             "encoding": "base64 of a file" if self.takes_files else "JSON",
             "classes": list(getattr(spec, "classes", ()) or ()),
             "metrics": {
-                name: value for name, value in record.get("metrics", {}).items() if name.startswith("test/")
+                name: value for name, value in record.get("metrics", {}).items() if split_of(name) == "test"
             },
         }  # fmt: skip
 

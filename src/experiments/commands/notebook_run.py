@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from experiments.config.metric_names import split_of
 from experiments.errors import UserError, as_typed
 from experiments.run.banner import result_table
 from experiments.run.folder import read_config
@@ -116,7 +117,7 @@ class Run(Loaded):
     def __repr__(self) -> str:
         chosen, metrics = self.config.run.choices, self.record["metrics"]
         judged = (self.record.get("judged") or {}).get("metric")
-        first = next((n for n in metrics if n.startswith(("test/", "test_")) and not n.endswith("loss")), None)
+        first = next((n for n in metrics if split_of(n) == "test" and not n.endswith("loss")), None)
         names = [name for name in dict.fromkeys([judged, first]) if name and metrics.get(name) is not None]
         shown = ", ".join(f"{name} {metrics[name]:.4f}" for name in names)
         name = _network(self.record, chosen)

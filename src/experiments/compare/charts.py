@@ -15,6 +15,7 @@ from experiments.compare.factor_charts import DOTS, heat_map, parallel, response
 from experiments.compare.learning_curves import Point, curves, curves_of_interest
 from experiments.compare.vector_drawing import Drawing
 from experiments.compare.wording import measured, number, short
+from experiments.config.metric_names import usual_name
 
 _ROWS = 12  # cells in the interval chart
 _ROW, _LINE = 29.0, 17.0  # the height of a row in it, less its name's, and of a line of a name
@@ -209,7 +210,7 @@ def all_charts(field: Field, effects: Sequence[Effect]) -> Iterator[tuple[str, s
             f"{told}Dots are seeds, the bar is the interval ({how}).{more}",
             drawing,
         )
-    by_cell = [(cell, curves(cell)) for cell in field.scored[:_LINES]]
+    by_cell = [(cell, {usual_name(n): c for n, c in curves(cell).items()}) for cell in field.scored[:_LINES]]
     more = f" The best {_LINES} cells." if len(field.scored) > _LINES else ""
     for name in curves_of_interest(field.metric):
         drawing = learning_curves(field, by_cell, name)

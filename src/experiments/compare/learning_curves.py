@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import fmean
 
 from experiments.compare.cells import Cell
+from experiments.config.metric_names import split_and_quantity
 from experiments.system.bounded_files import open_plain
 
 
@@ -68,6 +69,6 @@ def curves(cell: Cell) -> dict[str, list[Point]]:
 
 
 def curves_of_interest(metric: str) -> list[str]:
-    """Return what to draw over the epochs for a final metric: its validation twin and the losses."""
-    twin = f"val/{metric.partition('/')[2] or metric}"
+    """Return what to draw over the epochs for a final metric, by usual names: its validation twin and the losses."""
+    twin = f"val/{split_and_quantity(metric)[1]}"
     return list(dict.fromkeys([twin, "val/loss", "train/loss"]))

@@ -18,6 +18,7 @@ from experiments.compare.report_script import SCRIPT, STYLE
 from experiments.compare.report_table import work_table
 from experiments.compare.run_records import shown
 from experiments.compare.wording import answers, heading, many, matters, probability
+from experiments.config.metric_names import split_of
 from experiments.viz.page import figure, page
 
 _ROWS = 200  # of a table; more is for CSV
@@ -176,7 +177,7 @@ def _reading(field: Field) -> list[str]:
         f"“{UNCLEAR.capitalize()}” does not mean equal: it means that these seeds do not show it. “Seeds to tell” is how many seeds "
         "each cell would need for a difference of the size seen, to be found four times in five: an order of magnitude.",
     ]
-    if field.metric.startswith(("test/", "test_")):
+    if split_of(field.metric) == "test":
         lines.append(
             "Picking the best by its test score makes that score a little too good: choose with --metric val/…, then report the test score."
         )

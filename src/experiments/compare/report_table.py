@@ -21,6 +21,7 @@ from experiments.compare.cells import COSTS, Cell
 from experiments.compare.learning_curves import curves_of_interest, read_history
 from experiments.compare.run_records import RecordedRun
 from experiments.compare.wording import cost_heads, number, short, width
+from experiments.config.metric_names import usual_name
 
 _CURVES, _POINTS = 600, 40  # runs whose curves lie in the page, and points of one
 _LINKS = 8  # pictures of one run
@@ -117,7 +118,7 @@ def _command(run: RecordedRun) -> str:
 
 def _curves(folder: Path, names: Sequence[str]) -> list[list[list[float]]]:
     """Return the points (epoch, value) of each quantity, thinned out; epochs count from 1."""
-    history = read_history(folder / "metrics.csv") if names else {}
+    history = {usual_name(n): h for n, h in read_history(folder / "metrics.csv").items()} if names else {}
     sampled = []
     for name in names:
         points = [[epoch + 1, float(f"{value:.5g}")] for epoch, (_, value) in sorted(history.get(name, {}).items())]

@@ -11,6 +11,7 @@ from typing import Any
 from experiments.compare.cells import Cell, differing, gather
 from experiments.compare.learning_curves import curves
 from experiments.compare.run_records import GROUPS, RecordedRun, shown
+from experiments.config.metric_names import split_of
 from experiments.loggers.event_file import record
 
 FOLDER = "seeds"  # below the sweep: mean, low and high of each cell
@@ -91,7 +92,7 @@ def write_columns(sweep: Path, runs: Iterable[RecordedRun]) -> None:
         for key, value in (run.choices | {"seed": run.seed}).items():
             if value is not None and key in (*GROUPS, *_NUMBERS):
                 values.setdefault(_NUMBERS.get(key, key), set()).add(shown(value))
-        metrics |= {name for name in run.metrics if name.startswith(("test/", "test_"))}
+        metrics |= {name for name in run.metrics if split_of(name) == "test"}
     experiment = api.Experiment(description="All runs of this folder", time_created_secs=time.time())
     for key, levels in values.items():
         info = experiment.hparam_infos.add(name=key, differs=len(levels) > 1)  # those that differ come first

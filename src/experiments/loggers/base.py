@@ -20,6 +20,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from experiments.config.metric_names import split_of
 from experiments.loggers.trackers import finish, hyperparameters, log_text
 
 
@@ -139,7 +140,7 @@ def log_epoch(trainer: Any) -> None:
     resume behind the epoch, and its row would lack them for good. Lightning's own call repeats the same
     values and changes nothing. To be called by all processes.
     """
-    metrics = {k: float(v) for k, v in trainer.logged_metrics.items() if k.startswith("train/")}
+    metrics = {k: float(v) for k, v in trainer.logged_metrics.items() if split_of(k) not in ("val", "test")}
     step = trainer.global_step - 1  # the step that Lightning will name
     for logger in trainer.loggers:
         if metrics and isinstance(logger, RunLogger):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from lightning.pytorch.utilities import rank_zero_only
 
+from experiments.config.metric_names import split_of
 from experiments.loggers.base import RunLogger
 from experiments.system.bounded_files import open_plain
 from experiments.system.files import atomic_path
@@ -39,7 +40,7 @@ class CSV(RunLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        values = {k: f"{v:.7g}" for k, v in metrics.items() if k != "epoch" and not k.startswith(("test/", "test_"))}
+        values = {k: f"{v:.7g}" for k, v in metrics.items() if k != "epoch" and split_of(k) != "test"}
         if not values:
             return
         latest = int(self._rows[-1]["epoch"]) if self._rows else 0
@@ -108,4 +109,4 @@ def _line(cells: Iterable[str]) -> bytes:
 
 def _column_order(name: str) -> int:
     """Train before validation before the rest; within each as they came (sorting is stable)."""
-    return {"train": 0, "val": 1}.get(name.partition("/")[0], 2)
+    return {"train": 0, "val": 1}.get(split_of(name), 2)

@@ -15,6 +15,7 @@ from typing import Any
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 
+from experiments.config.metric_names import split_and_quantity, split_of
 from experiments.errors import first_line
 from experiments.loggers.base import RunLogger, flat
 from experiments.loggers.event_file import record, records
@@ -23,6 +24,7 @@ from experiments.loggers.network_graph import traceable, traced
 log = logging.getLogger(__name__)
 _OF_A_MODULE = "experiment"
 _ALIKE = ("figures/training_batch", "figures/filters", "figures/most_wrong")  # the run's folder has them
+_PAIR = "^(train|val|valid|validation)[/_]{}(_epoch)?$"  # tags of one quantity, as TensorBoard takes them
 
 
 class TensorBoard(RunLogger):
@@ -133,10 +135,9 @@ class TensorBoard(RunLogger):
         from tensorboard.compat.proto import summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
         from tensorboard.plugins.custom_scalar.layout_pb2 import Category, Chart, Layout, MultilineChartContent
 
-        names = dict.fromkeys(["loss", *(name.partition("/")[2] for name in metrics if "/" in name)])
+        names = dict.fromkeys(["loss", *(split_and_quantity(name)[1] for name in metrics if split_of(name))])
         charts = [
-            Chart(title=name, multiline=MultilineChartContent(tag=[f"^(train|val)/{re.escape(name)}$"]))
-            for name in names
+            Chart(title=name, multiline=MultilineChartContent(tag=[_PAIR.format(re.escape(name))])) for name in names
         ]
         layout = Layout(category=[Category(title="training and validation", chart=charts)])
         plugin = summary_pb2.SummaryMetadata.PluginData(plugin_name="custom_scalars")
@@ -162,7 +163,7 @@ class TensorBoard(RunLogger):
             return
         self._latest |= dict.fromkeys(scalars, step)
         self._enter()
-        tested = any(k.startswith(("test/", "test_")) for k in scalars)
+        tested = any(split_of(k) == "test" for k in scalars)
         self._tested |= tested
         self._open()
         if not self._fitting and not tested:

@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from experiments.config.metric_names import split_and_quantity, split_of, usual_name
 from experiments.errors import as_typed
 from experiments.run.record import can_answer
 from experiments.system.terminal import done_waiting, fancy, in_notebook, labelled, quiet, show_table, verbose
@@ -109,7 +110,7 @@ def closing(record: dict[str, Any], folder: Path) -> None:
         print(typed)
         return
     metrics = record["metrics"]
-    tested = {name: value for name, value in metrics.items() if name.startswith(("test/", "test_"))}
+    tested = {name: value for name, value in metrics.items() if split_of(name) == "test"}
     if fancy(sys.stdout):
         head, rows = result_table(record)
         if rows:
@@ -121,19 +122,16 @@ def closing(record: dict[str, Any], folder: Path) -> None:
 
 def result_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the metrics of validation, as of the tested weights, beside those of the test."""
-    metrics = {name: value for name, value in record["metrics"].items() if value is not None}
+    metrics = {usual_name(name): value for name, value in record["metrics"].items() if value is not None}
     names: dict[str, None] = {}
     for name in metrics:
-        split, rest = (
-            name[: name.find("_" if "/" not in name else "/")],
-            name.partition("/")[2] or name.partition("_")[2],
-        )
-        if split in _LEAST and rest:
-            names[rest] = None
-    judged = str((record.get("judged") or {}).get("metric") or "").removeprefix("val/")
+        split, quantity = split_and_quantity(name)
+        if split in _LEAST:
+            names[quantity] = None
+    judged = split_and_quantity(str((record.get("judged") or {}).get("metric") or ""))[1]
     rows = []
     for name in sorted(names, key=lambda name: (name != judged, name != "loss", name)):
-        pair = [metrics.get(f"{split}/{name}", metrics.get(f"{split}_{name}")) for split in ("val", "test")]
+        pair = [metrics.get(f"{split}/{name}") for split in ("val", "test")]
         rows.append([name + (" (judged)" if name == judged else ""), *("" if v is None else f"{v:.4f}" for v in pair)])
     epoch = record.get("best_epoch")
     return ["metric", "validation" + ("" if epoch is None else f", epoch {epoch}"), "test"], rows

@@ -6,7 +6,6 @@ import ast
 import contextlib
 import importlib.util
 import json
-import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from experiments.config.metric_direction import improves
+from experiments.config.metric_names import split_and_quantity, split_of
 from experiments.errors import UserError
 from experiments.search.space import Space
 from experiments.sweep.objective import Objective
@@ -54,12 +54,12 @@ def check_words(search: Any, space: Space) -> None:
         raise UserError(f"search.seed={search.seed} must be a whole number: try search.seed=0")
     names = _metric_names(search)
     for name in names:
-        if name.startswith(("test/", "test_")) and not search.allow_test:
+        if split_of(name) == "test" and not search.allow_test:
             raise UserError(
                 f"search.metric={name} would choose by the test split, which then no longer tells how good the choice is: "
-                f"take val/{name[5:]}, or insist with search.allow_test=true"
+                f"take val/{split_and_quantity(name)[1]}, or insist with search.allow_test=true"
             )
-        if not re.match(r"(val|valid|train|test)[/_]|cost\.", name):
+        if not (split_of(name) or name.startswith("cost.")):
             raise UserError(
                 f"search.metric={name} is no metric: name one such as val/accuracy, or a cost such as cost.seconds"
             )
@@ -75,7 +75,7 @@ def check_words(search: Any, space: Space) -> None:
             raise UserError(
                 f"search.pruner={search.pruner} can judge by one metric and not by {len(names)}: take search.pruner=none"
             )
-        if names and not names[0].startswith(("val/", "train/")):
+        if names and split_of(names[0]) not in ("val", "train"):
             raise UserError(
                 f"search.pruner={search.pruner} judges while a run trains, and {names[0]} is known at its end: take a val/ metric"
             )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.config.metric_names import split_of
 from experiments.errors import UserError
 
 STORAGE = "search.db"
@@ -30,7 +31,7 @@ class Objective:
         values, key = self._values(record)
         if key not in values:
             prefix = "cost." if self.name.startswith("cost.") else ""
-            names = sorted(prefix + name for name in values if not name.startswith(("test/", "test_")))
+            names = sorted(prefix + name for name in values if split_of(name) != "test")
             raise UserError(
                 f"search.metric={self.name} is not in the records of these runs: choose from {', '.join(names)}"
             )
