@@ -1,6 +1,7 @@
 """metrics.csv and the event file, read back; also after a resume."""
 
 import csv
+import io
 import random
 import re
 import time
@@ -286,6 +287,18 @@ def test_pictures_of_a_sweep_are_few(tmp_path: Path) -> None:
         "figures/confusion",
     }
     assert set(events(tmp_path / "sweep" / "0").PluginTagToContent("images")) == {"figures/confusion"}
+
+
+def test_the_writer_of_torch_is_made_where_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning asks for it before every fit."""
+    made: list[str] = []
+    monkeypatch.setattr(TensorBoard, "_torch_writer", lambda logger: made.append("one") or io.StringIO("text"))
+    logger = TensorBoard(str(tmp_path))
+    Trainer(logger=logger, max_epochs=1, accelerator="cpu", enable_progress_bar=False).fit(Toy(), loader())
+    assert made == []
+    assert isinstance(logger.experiment, io.StringIO)
+    assert logger.experiment.read() == "text"
+    assert made == ["one"]
 
 
 def test_what_a_module_writes_itself(tmp_path: Path) -> None:

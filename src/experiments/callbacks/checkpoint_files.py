@@ -65,13 +65,18 @@ def restore_random_state(state: dict[str, Any]) -> None:
 
 def unusable(path: Path) -> str | None:
     """Tell why a run cannot be resumed from a checkpoint, as one sentence; None where it can."""
+    return content_or_problem(path)[1]
+
+
+def content_or_problem(path: Path) -> tuple[dict[str, Any], str | None]:
+    """Return what a checkpoint holds and None, or nothing and why a run cannot be resumed from it, as one sentence."""
     try:
         content = read_checkpoint(path)
     except UserError as error:
-        return str(error)
+        return {}, str(error)
     if not (isinstance(content, dict) and "loops" in content):
-        return f"{path} holds weights alone, from which no run can be resumed"
-    return None
+        return {}, f"{path} holds weights alone, from which no run can be resumed"
+    return content, None
 
 
 def newest_whole(folder: Path, run: Path | None = None) -> Path | None:

@@ -19,6 +19,7 @@ from experiments.config.metric_names import split_and_quantity, split_of
 from experiments.errors import first_line
 from experiments.loggers.base import RunLogger, flat
 from experiments.loggers.event_file import record, records
+from experiments.loggers.made_when_used import MadeWhenUsed
 from experiments.loggers.network_graph import traceable, traced
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class TensorBoard(RunLogger):
         self._once: set[str] = set()  # tags that this attempt has written for the whole run
         self._given: set[tuple[str, int]] = set()  # values that came with hyperparameters, and their step
         self._latest: dict[str, int] = {}  # the step of each scalar's last value
-        self._writer: Any = None  # of torch, where a module asks for it
+        self._writer = MadeWhenUsed(self._torch_writer)
         self._held: list[Any] = []  # events of a module that wait for those of earlier attempts
         self._fitting = False
         self._tested = False
@@ -58,12 +59,17 @@ class TensorBoard(RunLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """Return a SummaryWriter of torch that writes into this file, as `self.logger.experiment` of Lightning's logger."""
-        if self._writer is None:
-            from experiments.loggers.summary_writer import RunSummaryWriter
+        """Return a SummaryWriter of torch that writes into this file, as `self.logger.experiment` of Lightning's logger.
 
-            self._writer = RunSummaryWriter(str(self._dir), self._marked)
+        Lightning asks every logger for it before a fit, so that torch's class, which takes 25 ms in a job of a sweep and half a
+        second else, is imported where something of the writer is used.
+        """
         return self._writer
+
+    def _torch_writer(self) -> Any:
+        from experiments.loggers.summary_writer import RunSummaryWriter
+
+        return RunSummaryWriter(str(self._dir), self._marked)
 
     def announce(self, choices: Mapping[str, Any], metrics: Sequence[str], texts: Mapping[str, str]) -> None:
         """Writes the texts, and holds the HPARAMS entry until the first values are logged."""

@@ -15,6 +15,8 @@ from experiments.config.needed_packages import not_imported
 from experiments.config.options import NOTES
 from experiments.errors import UserError, first_line
 
+_OF_EVERY_NODE = ("_target_", "_partial_")
+
 
 def described(node: Any) -> dict[str, Any]:
     """Return what builds something, `_target_` and arguments, as plain Python."""
@@ -52,7 +54,9 @@ def bound(node: Any, without: Collection[str] = ()) -> partial[Any]:
     """
     arguments = {key: value for key, value in described(node).items() if key not in without}
     target = str(arguments["_target_"])
-    locate(target)
+    located = locate(target)
+    if target.startswith("experiments.") and not _for_hydra(arguments):  # the same, and a millisecond sooner
+        return partial(located, **{key: value for key, value in arguments.items() if key not in _OF_EVERY_NODE})
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
@@ -62,6 +66,19 @@ def bound(node: Any, without: Collection[str] = ()) -> partial[Any]:
     except InstantiationException as error:
         raise _in_words(error, target) from error
     return made
+
+
+def _for_hydra(arguments: Mapping[str, Any]) -> bool:
+    """Tell whether a node asks for more than a call with plain values: nested nodes, or another key of Hydra's."""
+
+    def has_node(value: Any) -> bool:
+        if isinstance(value, Mapping):
+            return "_target_" in value or any(map(has_node, value.values()))
+        return isinstance(value, list) and any(map(has_node, value))
+
+    return any(
+        key not in _OF_EVERY_NODE and (key.startswith("_") or has_node(value)) for key, value in arguments.items()
+    )
 
 
 def make(node: Any, /, without: Collection[str] = (), **extra: Any) -> Any:

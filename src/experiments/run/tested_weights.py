@@ -42,7 +42,7 @@ def choose(trainer: Any, task: Any, folder: Path) -> Tested:
     from lightning.pytorch.callbacks import ModelCheckpoint, StochasticWeightAveraging, WeightAveraging
 
     from experiments.callbacks.checkpoint import Checkpoints
-    from experiments.callbacks.checkpoint_files import keep_last_as_best, unusable
+    from experiments.callbacks.checkpoint_files import content_or_problem, keep_last_as_best
 
     place = folder / "checkpoints"
     ours = [callback for callback in trainer.callbacks if isinstance(callback, Checkpoints)]
@@ -50,15 +50,16 @@ def choose(trainer: Any, task: Any, folder: Path) -> Tested:
     if any(isinstance(callback, StochasticWeightAveraging) for callback in trainer.callbacks):
         trainer.save_checkpoint(place / AVERAGED, weights_only=True)
         return Tested(AVERAGED, "averaged")
-    if ours and ours[0].best is not None and (lost := unusable(place / "best.ckpt")):
-        log.warning("%s: the weights of the last epoch are tested and kept in its place", lost.partition(": ")[0])
+    if ours and ours[0].best is not None:
+        content, problem = content_or_problem(place / "best.ckpt")
+        if problem is None:
+            load_checkpoint(task, place / "best.ckpt", content=content)
+            kind = "averaged" if averages else "best"
+            return Tested("best.ckpt", kind, ours[0].best_epoch, dict(ours[0].best_metrics))
+        log.warning("%s: the weights of the last epoch are tested and kept in its place", problem.partition(": ")[0])
         ours[0].best = None
         if trainer.is_global_zero:
             (place / "best.ckpt").unlink(missing_ok=True)
-    if ours and ours[0].best is not None:
-        load_checkpoint(task, place / "best.ckpt")
-        kind = "averaged" if averages else "best"
-        return Tested("best.ckpt", kind, ours[0].best_epoch, dict(ours[0].best_metrics))
     theirs = [
         callback for callback in trainer.callbacks if isinstance(callback, ModelCheckpoint) and callback.best_model_path
     ]
@@ -107,18 +108,19 @@ def _epoch_of(path: Path) -> int | None:
     return epoch if isinstance(epoch, int) else None
 
 
-def load_checkpoint(task: Any, path: Path, data: Any = None) -> None:
+def load_checkpoint(task: Any, path: Path, data: Any = None, content: dict[str, Any] | None = None) -> None:
     """Sets a task's weights from one of its checkpoints.
 
     Args:
         task: whose weights are set.
         path: of the checkpoint.
         data: the DataModule of a LightningModule that is not ours, whose `setup` may make layers; None makes none late.
+        content: of the checkpoint, where it has been read.
 
     Raises:
         UserError: when the file is damaged or belongs to another model, or layers cannot be made late.
     """
-    content = _content(path)
+    content = _content(path, content)
     if data is not None:
         _set_up_late(task, data, content["state_dict"])
     if _reads_checkpoints(task):
@@ -170,8 +172,8 @@ def _shapes(state: dict[str, Any]) -> dict[str, Any]:
     return {name.replace(_COMPILED, ""): None if is_lazy(value) else value.shape for name, value in names.items()}
 
 
-def _content(path: Path) -> dict[str, Any]:
-    """Return what a checkpoint of a run holds.
+def _content(path: Path, content: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return what a checkpoint of a run holds, which is read unless it is given.
 
     Raises:
         UserError: when it is missing, damaged, or no checkpoint of a run.
@@ -180,7 +182,7 @@ def _content(path: Path) -> dict[str, Any]:
 
     if not path.exists():
         raise UserError(f"{path} is missing: finish the run first, with resume={path.parents[1]}")
-    content = read_checkpoint(path)
+    content = read_checkpoint(path) if content is None else content
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
         raise UserError(
             f"{path} is no checkpoint of a run: restore it from a copy, or finish the run with resume={path.parents[1]}"

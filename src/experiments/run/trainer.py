@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.config.devices import processes_here
 from experiments.config.metric_direction import direction, stops_early
 from experiments.errors import UserError
-from experiments.run.instantiate import bound, call, make
+from experiments.run.instantiate import bound, call, locate, make
 
 _NOT_OF_LIGHTNING = ("threads", "memory_format", "compile")
 _OF_TRAINING = (
@@ -67,9 +67,17 @@ def callbacks_of(nodes: Any) -> list[Any]:
 
 def _with_mode(name: str, node: Any) -> Any:
     """Return a callback's node, in which early stopping without a mode has that of the metric that it watches."""
-    if OmegaConf.is_dict(node) and node.get("mode", "") is None and stops_early(name, node):
+    if OmegaConf.is_dict(node) and node.get("mode", "") is None and _stops_early(name, node):
         return OmegaConf.merge(node, {"mode": direction(str(node.get("monitor")), f"callbacks.{name}")})
     return node
+
+
+def _stops_early(name: str, node: Any) -> bool:
+    """Tell whether the node of a callback is early stopping: by its class, which the run imports anyway."""
+    from lightning.pytorch.callbacks import EarlyStopping
+
+    target = locate(str(node["_target_"]))
+    return issubclass(target, EarlyStopping) if isinstance(target, type) else stops_early(name, node)
 
 
 def build_trainer(config: DictConfig, callbacks: bool = True, shares: bool = True) -> Any:
