@@ -45,19 +45,19 @@ def files_read_once() -> Iterator[None]:
 
     def list_once(repo: Any, config_name: Any, overrides_list: Any, prepend_hydra: bool, skip_missing: bool) -> Any:
         overrides = defaults_list.Overrides(repo=repo, overrides_list=overrides_list)
-        values = {id(one) for one in overrides.config_overrides}
-        groups = tuple(one.input_line for one in overrides_list if id(one) not in values)
+        values = {id(override) for override in overrides.config_overrides}
+        groups = tuple(item.input_line for item in overrides_list if id(item) not in values)
         key = (config_name, groups, prepend_hydra, skip_missing, _state_of(repo, *groups))
         if key not in lists:
-            found = listed(repo, config_name, overrides_list, prepend_hydra, skip_missing)
-            lists[key] = found.defaults, found.defaults_tree, dict(found.overrides.known_choices)
-            return found
+            listing = listed(repo, config_name, overrides_list, prepend_hydra, skip_missing)
+            lists[key] = listing.defaults, listing.defaults_tree, dict(listing.overrides.known_choices)
+            return listing
         defaults, tree, choices = lists[key]
         overrides.known_choices = dict(choices)
         return defaults_list.DefaultsList(list(defaults), tree, overrides.config_overrides, overrides)
 
     def compose_once(self: Any, defaults: Any, repo: Any) -> Any:
-        key = (tuple(repr(one) for one in defaults), _state_of(repo))
+        key = (tuple(repr(entry) for entry in defaults), _state_of(repo))
         if key not in configs:
             config = compose(self, defaults, repo)
             configs[key] = pickle.dumps(config)

@@ -36,7 +36,9 @@ class MyData(lightning.LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         labels = torch.arange(120) % 3
         images = torch.randn(120, 1, 8, 8, generator=torch.Generator().manual_seed(0)) + labels[:, None, None, None]
-        self.parts = [TensorDataset(images[one], labels[one]) for one in (slice(80), slice(80, 100), slice(100, 120))]
+        self.parts = [
+            TensorDataset(images[rows], labels[rows]) for rows in (slice(80), slice(80, 100), slice(100, 120))
+        ]
 
     def train_dataloader(self) -> Any:
         return DataLoader(self.parts[0], 20, shuffle=True)
@@ -218,11 +220,11 @@ def test_in_a_notebook() -> None:
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
     nbclient.NotebookClient(book, timeout=300, kernel_name="python3", resources={"metadata": {"path": "."}}).execute()
     shown = [
-        "".join(str(one.get("data", "")) + one.get("text", "") for one in cell.get("outputs", []))
+        "".join(str(output.get("data", "")) + output.get("text", "") for output in cell.get("outputs", []))
         for cell in book.cells
     ]
     assert "<table>" in shown[0] and "val/accuracy" in shown[0], "a live table, and the result"
-    assert "stderr" not in [one.get("name") for one in book.cells[0]["outputs"]], "nothing on red ground"
+    assert "stderr" not in [output.get("name") for output in book.cells[0]["outputs"]], "nothing on red ground"
     assert "Run(lenet5 on digits" in shown[1] and "data:image/png" in shown[1]
     assert "train/loss" in shown[2] and "confusion" in shown[3]
     assert "MyNet" in shown[5] and "image/png" in shown[6] and "did you mean lenet5" in shown[7]

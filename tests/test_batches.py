@@ -15,8 +15,8 @@ def numbers(past: KeyValues) -> list[list[float]]:
 
 
 def after(past: KeyValues, number: float) -> KeyValues:
-    one = token(number, len(past.key), past.key.shape[3])
-    return past.and_then(one, -one)
+    following = token(number, len(past.key), past.key.shape[3])
+    return past.and_then(following, -following)
 
 
 def test_further_tokens_are_written_in_place_and_branches_apart() -> None:

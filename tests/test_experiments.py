@@ -124,8 +124,8 @@ def chosen_model(name: str) -> str:
 
 def target(model: str) -> str:
     """The class of a model option, read from its file or from that of the option it changes."""
-    found = content(option_files("model", bases=True)[model])
-    return found.get("_target_") or target(next(word for word in found["defaults"] if word != "_self_"))
+    option = content(option_files("model", bases=True)[model])
+    return option.get("_target_") or target(next(word for word in option["defaults"] if word != "_self_"))
 
 
 @pytest.mark.slow

@@ -111,7 +111,7 @@ def nodes(path: Path) -> tuple[ast.AST, ...]:
 @functools.cache
 def imported(path: Path, everywhere: bool = True) -> set[str]:
     """Modules a file imports, inside functions too where `everywhere`; not those for type checking alone."""
-    found: set[str] = set()
+    modules: set[str] = set()
 
     def visit(node: ast.AST) -> None:
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
@@ -119,17 +119,17 @@ def imported(path: Path, everywhere: bool = True) -> set[str]:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not everywhere:
             return
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            modules.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 ours = PACKAGE.parent / node.module.replace(".", "/") / alias.name
                 is_module = ours.with_suffix(".py").exists() or ours.is_dir()
-                found.add(f"{node.module}.{alias.name}" if is_module else node.module)
+                modules.add(f"{node.module}.{alias.name}" if is_module else node.module)
         for child in ast.iter_child_nodes(node):
             visit(child)
 
     visit(nodes(path)[0])
-    return found
+    return modules
 
 
 def test_every_place_has_a_rule() -> None:
@@ -153,7 +153,7 @@ def test_a_name_says_what_it_means() -> None:
     """Those of variables, attributes and functions."""
     names, places = {"one", "found", "said", "known"}, []
     root = PACKAGE.parents[1]
-    for path in [*(root / "src").rglob("*.py"), *(root / "scripts").glob("*.py")]:
+    for path in (path for folder in ("src", "scripts", "tests") for path in (root / folder).rglob("*.py")):
         for node in nodes(path):
             bound = next((getattr(node, key) for key in ("arg", "id", "attr", "name") if hasattr(node, key)), "")
             if bound in names:
@@ -303,27 +303,27 @@ def private_names(path: Path, own: set[str], read: set[str]) -> set[str]:
     Of `self` these are the names that no file defines, of other objects those that this one does not. A private method
     that nobody here reads is called by a library.
     """
-    found: set[str] = set()
+    private: set[str] = set()
     here = own_names(path)
-    found.update(quoted_names(path) - own - _PUBLIC)
+    private.update(quoted_names(path) - own - _PUBLIC)
     for node in nodes(path):
         if isinstance(node, ast.ClassDef):
             methods = {item.name for item in node.body if isinstance(item, ast.FunctionDef)} - read - _PUBLIC
-            found.update(name for name in methods if name.startswith("_") and not name.startswith("__"))
+            private.update(name for name in methods if name.startswith("_") and not name.startswith("__"))
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in _LIBRARIES:
             modules = [f"{node.module}.{alias.name}" for alias in node.names]
             if any(part.startswith("_") for part in node.module.split(".")):
-                found.add(node.module)
+                private.add(node.module)
             else:
-                found.update(name for name in modules if name.rpartition(".")[2].startswith("_"))
+                private.update(name for name in modules if name.rpartition(".")[2].startswith("_"))
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names if alias.name.split(".")[0] in _LIBRARIES]
-            found.update(name for name in names if any(part.startswith("_") for part in name.split(".")))
+            private.update(name for name in names if any(part.startswith("_") for part in name.split(".")))
         elif isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
             of_self = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
             if node.attr not in (own if of_self else here) | _PUBLIC:
-                found.add(node.attr)
-    return found
+                private.add(node.attr)
+    return private
 
 
 def test_private_names_of_libraries_stay_in_speedups() -> None:
@@ -333,9 +333,9 @@ def test_private_names_of_libraries_stay_in_speedups() -> None:
     wrong = {}
     for path in PACKAGE.rglob("*.py"):
         name = str(path.relative_to(PACKAGE).with_suffix(""))
-        if place(path) != "speedups" and (found := private_names(path, own, read) - PRIVATE.get(name, set())):
-            wrong[name] = sorted(found)
-    assert not wrong, "\n".join(f"{name}: {found}" for name, found in wrong.items())
+        if place(path) != "speedups" and (private := private_names(path, own, read) - PRIVATE.get(name, set())):
+            wrong[name] = sorted(private)
+    assert not wrong, "\n".join(f"{name}: {names}" for name, names in wrong.items())
 
 
 def test_an_exception_for_a_private_name_is_needed() -> None:
@@ -365,10 +365,10 @@ def test_private_names_are_seen_in_every_form(tmp_path: Path, text: str, name: s
 def test_no_test_asserts_a_time() -> None:
     """Machines are noisy: scripts/benchmark.py measures, tests count calls or imports."""
     clock = re.compile(r"assert\b.*\b(perf_counter|process_time|monotonic|time\.time)\(\)\s*-")
-    found = [
+    places = [
         f"{path}:{number}"
         for path in sorted(Path(__file__).parent.rglob("test_*.py"))
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if clock.search(line)
     ]
-    assert not found
+    assert not places

@@ -73,8 +73,8 @@ def test_a_run_records_them_before_clipping(experiments) -> None:
     metrics = json.loads(Path("run/record.json").read_text())["metrics"]
     assert metrics["train/gradient_largest"] >= metrics["train/gradient_norm"] > 1e-3
     assert metrics["train/gradient_first_to_last"] > 0 and metrics["train/gradient_spread"] >= 1
-    found = json.loads(Path("run/gradient_by_layer.json").read_text())
-    assert [len(norms) for norms in found["norms_by_epochs_trained"].values()] == [len(found["layers"])] * 2
+    by_layer = json.loads(Path("run/gradient_by_layer.json").read_text())
+    assert [len(norms) for norms in by_layer["norms_by_epochs_trained"].values()] == [len(by_layer["layers"])] * 2
     assert Path("run/figures/gradient_by_layer.png").stat().st_size > 5000
     assert len(json.loads(Path("run/gradient_by_step.json").read_text())["norms"]) == 1
     assert Path("run/figures/gradient_by_step.png").stat().st_size > 5000

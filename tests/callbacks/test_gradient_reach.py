@@ -48,8 +48,8 @@ def test_data_alone_is_an_experiment(data: str, metric: str, task: str, experime
     if task != "classification":
         code, _, errors = experiments("show", "run")
         assert code == 2
-        said = f"there is nothing to show for task={task}: its result is in {Path('run').absolute()}/record.json"
-        assert errors == f"error: {said}\n"
+        message = f"there is nothing to show for task={task}: its result is in {Path('run').absolute()}/record.json"
+        assert errors == f"error: {message}\n"
 
 
 def test_a_model_without_steps_is_refused(experiments) -> None:
@@ -91,7 +91,7 @@ def test_gradients_by_the_state_are_those_of_the_written_out_cell(cell: str) -> 
     torch.manual_seed(0)
     model = Recurrent(features=3, num_classes=2, cell=cell, **RECURRENT).train()
     batch = pad([torch.randn(7, 3) for _ in range(4)])
-    found = state_gradients(Stub(model), batch)
+    gradients = state_gradients(Stub(model), batch)
     assert model.training and model.layers[0].recorded is None
     assert all(parameter.grad is None for parameter in model.parameters())
     kernel = model.layers[0].directions[0]
@@ -100,14 +100,14 @@ def test_gradients_by_the_state_are_those_of_the_written_out_cell(cell: str) -> 
         if step:
             gates = unroll(kernel, batch.values[:, :step])
             state = [gates["hidden"][:, -1].detach(), gates.get("cell", torch.zeros(4, 1, 6))[:, -1].detach()]
-        state = [one.requires_grad_() for one in state]
+        state = [tensor.requires_grad_() for tensor in state]
         if step == 0:
             continue  # before the first step there is no state after a step
         end = unroll(kernel, batch.values[:, step:], *state)["hidden"][:, -1]
         loss = model.head(end).square().sum(1).mean()
         parts = torch.autograd.grad(loss, state[: 2 if cell == "lstm" else 1])
         expected = torch.cat(parts, dim=1).norm(dim=1).mean() * 4
-        torch.testing.assert_close(found[step - 1], expected)
+        torch.testing.assert_close(gradients[step - 1], expected)
 
 
 def test_reach_counts_steps_before_the_last() -> None:

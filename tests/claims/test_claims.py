@@ -46,7 +46,7 @@ def written(folder: Path, test: dict[str, Any] | None = None, **keys: Any) -> Pa
     return folder
 
 
-def found(tmp_path: Path, table: dict[str, list[float]], test: dict[str, Any] | None = None, **more: Any) -> Any:
+def verdict_on(tmp_path: Path, table: dict[str, list[float]], test: dict[str, Any] | None = None, **more: Any) -> Any:
     runs = make_sweep(tmp_path / "runs", table, **more)
     return judge(read_claim("tiny", [str(written(tmp_path / "mine", test))]), "small", runs)
 
@@ -72,48 +72,50 @@ class TestVerdict:
         base = [0.60, 0.62, 0.61, 0.63]
         ahead = [value + lead + more for value, more in zip(base, (0.003, -0.004, 0.002, -0.001), strict=True)]
         table = {"mlp": ahead, "logistic_regression": base}
-        one = found(tmp_path, table, {"expect": expect, "margin": margin})
-        assert one.verdict == verdict
-        assert one.findings[0].effect == pytest.approx(lead)
-        assert one.findings[0].paired and one.findings[0].n == 4
+        judged = verdict_on(tmp_path, table, {"expect": expect, "margin": margin})
+        assert judged.verdict == verdict
+        assert judged.findings[0].effect == pytest.approx(lead)
+        assert judged.findings[0].paired and judged.findings[0].n == 4
 
     def test_a_ratio_is_judged_by_its_logarithm(self, tmp_path: Path) -> None:
         table = {"mlp": [0.8, 0.82, 0.79], "logistic_regression": [0.4, 0.4, 0.41]}
-        one = found(tmp_path, table, {"scale": "ratio", "margin": 1.5}).findings[0]
+        finding = verdict_on(tmp_path, table, {"scale": "ratio", "margin": 1.5}).findings[0]
         logs = [math.log(a / b) for a, b in zip(*table.values(), strict=True)]
-        assert one.effect == pytest.approx(math.exp(sum(logs) / 3))
-        assert 1.5 < one.low < one.effect < one.high and one.verdict == HOLDS
+        assert finding.effect == pytest.approx(math.exp(sum(logs) / 3))
+        assert 1.5 < finding.low < finding.effect < finding.high and finding.verdict == HOLDS
 
     def test_counts_need_no_statistics(self, tmp_path: Path) -> None:
         for model, count in (("mlp", 100), ("logistic_regression", 60)):
             make_run(tmp_path / "runs" / model, model=model, cost={"parameters": count})
         test = {"quantity": "cost.parameters", "scale": "ratio", "margin": 1.5}
-        one = judge(read_claim("tiny", [str(written(tmp_path / "mine", test))]), "small", tmp_path / "runs")
-        assert one.verdict == HOLDS and one.findings[0].p == 0
-        assert one.findings[0].effect == pytest.approx(100 / 60)
+        judged = judge(read_claim("tiny", [str(written(tmp_path / "mine", test))]), "small", tmp_path / "runs")
+        assert judged.verdict == HOLDS and judged.findings[0].p == 0
+        assert judged.findings[0].effect == pytest.approx(100 / 60)
 
     def test_against_a_number_and_a_peer(self, tmp_path: Path) -> None:
         table = {"mlp": [0.8, 0.82, 0.79]}
-        assert found(tmp_path, table, {"against": 0.5}).verdict == HOLDS
+        assert verdict_on(tmp_path, table, {"against": 0.5}).verdict == HOLDS
         peer = {"against": {"model": "mlp"}, "against_quantity": "test/loss"}
-        assert found(tmp_path / "peer", table, peer).findings[0].against.mean == pytest.approx(
+        assert verdict_on(tmp_path / "peer", table, peer).findings[0].against.mean == pytest.approx(
             1 - sum(table["mlp"]) / 3
         )
 
     def test_what_each_side_gains_over_other_cells(self, tmp_path: Path) -> None:
         table = {"mlp": [0.8, 0.82, 0.79], "logistic_regression": [0.6, 0.6, 0.61], "lenet5": [0.75, 0.76, 0.74]}
         gain = {"gain_over": {"model": "logistic_regression"}, "against": {"model": "lenet5"}, "margin": 0.02}
-        one = found(tmp_path, table, gain).findings[0]
-        assert one.of.values == pytest.approx({"0": 0.2, "1": 0.22, "2": 0.18}) and one.of.label.startswith("gain")
-        assert one.against.values == pytest.approx({"0": 0.15, "1": 0.16, "2": 0.13})
-        assert one.effect == pytest.approx(0.16 / 3)
+        finding = verdict_on(tmp_path, table, gain).findings[0]
+        assert finding.of.values == pytest.approx({"0": 0.2, "1": 0.22, "2": 0.18}) and finding.of.label.startswith(
+            "gain"
+        )
+        assert finding.against.values == pytest.approx({"0": 0.15, "1": 0.16, "2": 0.13})
+        assert finding.effect == pytest.approx(0.16 / 3)
 
     def test_one_seed_cannot_tell(self, tmp_path: Path) -> None:
-        assert found(tmp_path, {"mlp": [0.9], "logistic_regression": [0.1]}).verdict == UNTOLD
+        assert verdict_on(tmp_path, {"mlp": [0.9], "logistic_regression": [0.1]}).verdict == UNTOLD
 
     def test_p_is_corrected_for_all_comparisons(self, tmp_path: Path) -> None:
         table = {"mlp": [0.80, 0.83, 0.81], "logistic_regression": [0.60, 0.61, 0.62]}
-        alone = found(tmp_path, table)
+        alone = verdict_on(tmp_path, table)
         tests = [TINY["tests"][0]] * 2
         claim = read_claim("tiny", [str(written(tmp_path / "mine", tests=tests))])
         both = judge(claim, "small", tmp_path / "runs")
@@ -171,13 +173,13 @@ class TestVerdict:
 
     def test_what_is_missing_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="names model=gru, and no run has it"):
-            found(tmp_path, {"mlp": [0.9]}, {"of": {"model": "gru"}})
+            verdict_on(tmp_path, {"mlp": [0.9]}, {"of": {"model": "gru"}})
         with pytest.raises(UserError, match="has test/f1: these have test/accuracy, test/loss"):
-            found(tmp_path / "again", {"mlp": [0.9], "logistic_regression": [0.9]}, {"quantity": "test/f1"})
+            verdict_on(tmp_path / "again", {"mlp": [0.9], "logistic_regression": [0.9]}, {"quantity": "test/f1"})
 
     def test_is_kept_and_drawn(self, tmp_path: Path) -> None:
-        one = found(tmp_path, {"mlp": [0.8, 0.8], "logistic_regression": [0.6, 0.61]})
-        (tmp_path / "verdict.json").write_text(json.dumps(one.plain()))
+        judged = verdict_on(tmp_path, {"mlp": [0.8, 0.8], "logistic_regression": [0.6, 0.61]})
+        (tmp_path / "verdict.json").write_text(json.dumps(judged.plain()))
         again = read_verdict(tmp_path / "verdict.json")
         assert again.findings[0].of.values == {"0": 0.8, "1": 0.8}
         svg = picture(again, "A hidden layer helps.").svg()
@@ -188,7 +190,7 @@ class TestVerdict:
 
 
 @pytest.mark.parametrize(
-    ("keys", "test", "said"),
+    ("keys", "test", "sentence"),
     [
         ({"statement": None}, {}, "statement is missing"),
         ({"margins": 3}, {}, "did you mean margin?"),
@@ -207,10 +209,10 @@ class TestVerdict:
         ({"curve": {"title": "a", "x": "b", "y": "c", "lines": {}, "key": "data.shift"}}, {}, "quantity is missing"),
     ],
 )
-def test_a_file_that_is_wrong_is_refused(tmp_path: Path, keys, test, said: str) -> None:
+def test_a_file_that_is_wrong_is_refused(tmp_path: Path, keys, test, sentence: str) -> None:
     with pytest.raises(UserError) as error:
         read_claim("tiny", [str(written(tmp_path, test, **keys))])
-    assert said in str(error.value)
+    assert sentence in str(error.value)
 
 
 @pytest.mark.slow
@@ -232,7 +234,7 @@ def test_from_a_file_to_a_verdict_and_again(experiments: Run, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (("rnn_forget",), "rnn_forget is no claim: did you mean rnn_forgets?"),
         (("depth",), "depth is no claim: did you mean depth_needs_shortcuts or gradient_vanishes_with_depth?"),
@@ -242,9 +244,9 @@ def test_from_a_file_to_a_verdict_and_again(experiments: Run, tmp_path: Path) ->
         (("rnn_forgets", "modl=rnn", "--check"), "did you mean model"),
     ],
 )
-def test_a_wrong_word_is_answered_in_one_sentence(experiments: Run, words: tuple[str, ...], said: str) -> None:
+def test_a_wrong_word_is_answered_in_one_sentence(experiments: Run, words: tuple[str, ...], sentence: str) -> None:
     code, _, errors = experiments("claim", *words)
-    assert code == 2 and said in errors
+    assert code == 2 and sentence in errors
 
 
 def test_a_verdict_stays_where_only_the_stated_time_changes(tmp_path: Path) -> None:

@@ -23,14 +23,14 @@ def test_every_table_of_the_course_is_there() -> None:
 
 @pytest.mark.parametrize("name", table_names())
 def test_a_table_is_whole_and_names_what_is_there(name: str) -> None:
-    one = read_table(name)
+    table = read_table(name)
     for language in ("en", "hi"):
-        assert {len(row) for row in one.rows[language]} == {len(one.head[language])}, language
-        assert all(all(row) for row in one.rows[language])
-    assert set(filter(None, one.claims)) <= set(claim_names())
-    for group, value in re.findall(r"\b(model|data|task)=(\w+)", str([one.rows, one.see])):
+        assert {len(row) for row in table.rows[language]} == {len(table.head[language])}, language
+        assert all(all(row) for row in table.rows[language])
+    assert set(filter(None, table.claims)) <= set(claim_names())
+    for group, value in re.findall(r"\b(model|data|task)=(\w+)", str([table.rows, table.see])):
         assert value in option_files(group), f"{group}={value}"
-    assert one.see and all(command.split()[1] in COMMANDS for command in one.see)
+    assert table.see and all(command.split()[1] in COMMANDS for command in table.see)
 
 
 def test_the_terminal_shows_them_with_what_was_measured(experiments) -> None:
@@ -46,16 +46,16 @@ def test_the_terminal_shows_them_with_what_was_measured(experiments) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (("lstm_againts_gru",), "did you mean lstm_against_gru or lstm_or_gru?"),
         (("--langauge", "hi"), "does not know --langauge"),
         (("--language", "fr"), "choose from en, hi"),
     ],
 )
-def test_a_wrong_word_is_answered_in_one_sentence(experiments, words: tuple[str, ...], said: str) -> None:
+def test_a_wrong_word_is_answered_in_one_sentence(experiments, words: tuple[str, ...], sentence: str) -> None:
     code, _, errors = experiments("list", "tables", *words)
-    assert code == 2 and said in errors
+    assert code == 2 and sentence in errors
 
 
 def test_verdicts_have_the_words_of_the_lessons() -> None:

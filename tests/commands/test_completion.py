@@ -76,8 +76,8 @@ def test_no_torch_and_never_an_error(command: Callable[..., subprocess.Completed
 
 def test_every_switch_of_the_help_is_offered(experiments: Callable[..., tuple[int, str, str]]) -> None:
     for command in sorted(set(COMMANDS) - {"train"}):
-        said = set(re.findall(r"^ +(?:-\w.*, )?(--[a-z][a-z-]+)", experiments(command, "--help")[1], re.M))
-        assert said - {"--help", "--trust", "--config-dir"} <= set(SWITCHES.get(command, ())), command
+        switches = set(re.findall(r"^ +(?:-\w.*, )?(--[a-z][a-z-]+)", experiments(command, "--help")[1], re.M))
+        assert switches - {"--help", "--trust", "--config-dir"} <= set(SWITCHES.get(command, ())), command
 
 
 def test_completion_says_how(experiments: Callable[..., tuple[int, str, str]]) -> None:
@@ -124,16 +124,16 @@ def test_tab_in_a_shell(shell: str, tmp_path: Path) -> None:
     os.close(sub)
 
     def until(wanted: str, seconds: float = 120) -> str:
-        said, end = "", time.monotonic() + seconds
-        while wanted not in said and time.monotonic() < end:
+        screen, end = "", time.monotonic() + seconds
+        while wanted not in screen and time.monotonic() < end:
             if select.select([main], [], [], 0.2)[0]:
-                said += os.read(main, 65536).decode(errors="replace")
-        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said)
+                screen += os.read(main, 65536).decode(errors="replace")
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen)
 
     try:
         os.write(main, _SOURCE[shell].encode())
-        said = until("ready\r\n")
-        assert "ready" in said
+        screen = until("ready\r\n")
+        assert "ready" in screen
         for typed, wanted in (
             ("experiments expl\t", "explain"),
             ("experiments list mod\t", "models"),
@@ -147,8 +147,8 @@ def test_tab_in_a_shell(shell: str, tmp_path: Path) -> None:
             ("experiments train resume=outputs/runs/a\\ n\t", "name"),
         ):
             os.write(main, typed.encode())
-            said = until(wanted)
-            assert wanted in said and "rror" not in said and "Traceback" not in said, said
+            screen = until(wanted)
+            assert wanted in screen and "rror" not in screen and "Traceback" not in screen, screen
             os.write(main, b"\x15")  # clears the line
     finally:
         job.kill()

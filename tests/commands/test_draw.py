@@ -37,10 +37,10 @@ class Block(nn.Module):
 class Branches(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.one, self.three = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 4, 3, padding=1)
+        self.single, self.three = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 4, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.one(x), self.three(x)], 1)
+        return torch.cat([self.single(x), self.three(x)], 1)
 
 
 def small() -> nn.Sequential:
@@ -57,7 +57,7 @@ def test_graph_has_shortcuts_branches_and_depth() -> None:
     assert len(sums) == 3 and all(len(node.sources) == 2 for node in sums)
     assert nodes[0].kind == "input" and sums[0].sources[0] == 0  # the shortcut begins at the input
     (joined,) = (node for node in nodes if node.kind == "concat")
-    assert [nodes[one].name for one in joined.sources] == ["mixed.one", "mixed.three"]
+    assert [nodes[source].name for source in joined.sources] == ["mixed.one", "mixed.three"]
     assert joined.output == (6, 8, 8)
     assert depth(nodes) == 2 * 3 + 1 + 1
 
@@ -175,8 +175,8 @@ def test_auxiliary_heads_are_drawn_and_named() -> None:
     heads = [node.name for node in nodes if node.auxiliary]
     assert heads == ["body.aux.0", "body.aux.1"]
     drawn = plan(nodes)
-    said = [box.lines for box in drawn.boxes.values() if "auxiliary head, in training alone" in box.lines]
-    assert [lines[0] for lines in said] == ["flatten"]
+    labels = [box.lines for box in drawn.boxes.values() if "auxiliary head, in training alone" in box.lines]
+    assert [lines[0] for lines in labels] == ["flatten"]
     assert drawn.panels[1].output == "3 × 8 × 8"  # of the stage, not of the head
 
 
@@ -233,9 +233,9 @@ def drawing(model: str):
 
 QUICK = ("lenet5", "text_transformer", "transformer_seq2seq", "googlenet", "resnet18", "gru", "unet", "vq_autoencoder")
 MODELS = [
-    one if one in QUICK else pytest.param(one, marks=pytest.mark.slow)
-    for one in option_files("model", ())
-    if not one.startswith("_")
+    name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+    for name in option_files("model", ())
+    if not name.startswith("_")
 ]
 
 
@@ -376,16 +376,16 @@ def test_one_stage_alone(experiments, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["model=lenet5", "--stage", "conv9"], "no stage of model=lenet5"),
         (["model=lenet5", "--format", "gif"], "--format gif"),
         (["nowhere"], "nowhere holds no config.yaml"),
     ],
 )
-def test_mistakes_are_one_sentence(experiments, tmp_path: Path, words: list[str], said: str) -> None:
+def test_mistakes_are_one_sentence(experiments, tmp_path: Path, words: list[str], sentence: str) -> None:
     code, _, errors = experiments("draw", *words)
-    assert code == 2 and said in errors and len(errors.splitlines()) == 1
+    assert code == 2 and sentence in errors and len(errors.splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
 

@@ -58,7 +58,7 @@ def test_torch_export_needs_none_of_our_classes(
 ) -> None:
     code, printed, errors = experiments("export", str(run), "--format", "torch-export")
     assert code == 0, errors
-    assert not [one for one in recwarn if "complete tensor" in str(one.message)]
+    assert not [warning for warning in recwarn if "complete tensor" in str(warning.message)]
     path = run / "export" / "simple_cnn.pt2"
     assert f"file           {path}" in printed
     inside = {"preprocessing.json": ""}

@@ -52,14 +52,14 @@ def test_the_library_loads_it_and_a_run_begins_with_it(experiments: Any, words: 
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["data=generated_words"], "this run writes characters of its own: begin with weights=FOLDER"),
         (["data=generated_tones"], "hears the silence behind a recording and this run's does not: use --format"),
     ],
 )
-def test_what_the_library_has_not_is_refused(experiments: Any, words: list[str], said: str) -> None:
+def test_what_the_library_has_not_is_refused(experiments: Any, words: list[str], sentence: str) -> None:
     code, _, errors = experiments("train", "model=whisper_tiny", "model.window=4", *TINY, *words)
     assert code == 0, errors
     code, _, errors = experiments(*EXPORT)
-    assert code == 2 and said in errors and not Path("out").exists()
+    assert code == 2 and sentence in errors and not Path("out").exists()

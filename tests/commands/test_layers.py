@@ -35,7 +35,7 @@ def test_every_image_network_has_its_stated_parameters(experiments, name: str) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "sentence"),
     [
         ("lstm", "data=generated_reviews"),
         ("bert_tiny", "data=generated_reviews with 30,522 tokens as published"),
@@ -44,10 +44,10 @@ def test_every_image_network_has_its_stated_parameters(experiments, name: str) -
         ("unet", "images of 1 × 512 × 512"),
     ],
 )
-def test_other_kinds_need_no_data_either(experiments, name: str, said: str) -> None:
+def test_other_kinds_need_no_data_either(experiments, name: str, sentence: str) -> None:
     code, output, errors = experiments("layers", f"model={name}")
     assert code == 0, errors
-    assert said in output
+    assert sentence in output
 
 
 @pytest.mark.slow

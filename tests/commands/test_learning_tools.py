@@ -27,7 +27,7 @@ def test_a_range_test_suggests_a_rate(experiments: Experiments, tmp_path: Path) 
     rate = float(output.split("suggested    optimizer.lr=")[1].split()[0])
     assert 1e-6 < rate < 1 and (tmp_path / "lr.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lr.png"], "nothing else is left"
-    for words, said in (
+    for words, sentence in (
         (["--min", "1", "--max", "0.1"], "must be above 0 and grow"),
         (["--steps", "3"], "must be 10 or more"),
         (["nowhere"], "holds no config.yaml"),
@@ -35,7 +35,7 @@ def test_a_range_test_suggests_a_rate(experiments: Experiments, tmp_path: Path) 
         (["data=control"], "learns from rewards has no loss that falls"),
     ):
         code, _, errors = experiments("lr", *words)
-        assert code == 2 and said in errors
+        assert code == 2 and sentence in errors
 
 
 def test_a_rate_is_suggested_where_the_loss_falls_whatever_single_batches_say() -> None:

@@ -91,11 +91,11 @@ def test_labels_are_matched_by_name(run: Path, tmp_path: Path, experiments: Expe
 
 def test_places_and_options_that_cannot_be(run: Path, tmp_path: Path, experiments: Experiments) -> None:
     colours(tmp_path / "photos", {"": 1}, 1)
-    for words, said in (
+    for words, sentence in (
         (["--out", "photos/000.png"], "photos/000.png cannot be read or written (File exists): name another place"),
         (["--out", ""], "was given an empty word"),
         (["--out="], "was given an empty word"),
         (["--template", "About {}."], "--template 'About {}.' has no effect without --labels"),
     ):
         code, _, errors = experiments("predict", str(run), "photos", *words)
-        assert code == 2 and said in errors and len(errors.splitlines()) == 1, errors
+        assert code == 2 and sentence in errors and len(errors.splitlines()) == 1, errors

@@ -62,7 +62,7 @@ def test_it_answers_what_predict_answers(answerer: Answerer, tmp_path: Path) -> 
     (tmp_path / "a.png").write_bytes(picture())
     wanted = answerer.loaded.answers([tmp_path / "a.png"], 2)[0]["classes"]
     for answer in done.json()["answers"]:
-        assert [one["class"] for one in answer["classes"]] == [one["class"] for one in wanted]
+        assert [label["class"] for label in answer["classes"]] == [label["class"] for label in wanted]
     schema = http.get("/openapi.json").json()["components"]["schemas"]
     assert set(schema["Request"]["properties"]) == {"inputs", "top"} and http.get("/health").json() == {"status": "ok"}
 
@@ -72,16 +72,16 @@ def test_limits(answerer: Answerer, monkeypatch: pytest.MonkeyPatch) -> None:
     http = client(answerer, size=3000)
     sent = base64.b64encode(picture()).decode()
 
-    def said(status: int, **body: Any) -> str:
+    def refusal(status: int, **body: Any) -> str:
         done = http.post("/predict", json=body)
         assert done.status_code == status, done.text
         return str(done.json()["detail"])
 
-    assert "send 2 at most" in said(413, inputs=[sent] * 3)
-    assert "more than 0.003 MB" in said(413, inputs=["A" * 5000])
-    assert "no base64" in said(422, inputs=["é"])
-    assert "no image" in said(422, inputs=[base64.b64encode(b"not an image").decode()])
-    assert said(422, inputs=[sent], code="import os") == "code: Extra inputs are not permitted"
+    assert "send 2 at most" in refusal(413, inputs=[sent] * 3)
+    assert "more than 0.003 MB" in refusal(413, inputs=["A" * 5000])
+    assert "no base64" in refusal(422, inputs=["é"])
+    assert "no image" in refusal(422, inputs=[base64.b64encode(b"not an image").decode()])
+    assert refusal(422, inputs=[sent], code="import os") == "code: Extra inputs are not permitted"
     head = {"content-type": "application/json"}
     for odd, place in (
         ('{"inputs": ["a"], "top": 1e400}', "top"),
@@ -140,7 +140,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize(
-    "kind", [one if one == "series" else pytest.param(one, marks=pytest.mark.slow) for one in KINDS]
+    "kind", [kind if kind == "series" else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS]
 )
 def test_every_kind_is_answered(kind: str, untrained: Callable[..., Answerer]) -> None:
     """By HTTP and on the page, for an example of the test split, with pictures of what decided."""
@@ -152,7 +152,7 @@ def test_every_kind_is_answered(kind: str, untrained: Callable[..., Answerer]) -
     examples = examples_of_test(run, 2)
     assert len(examples) == 2
     given = input_of(run, examples[0])
-    encoded = [base64.b64encode(one).decode() if isinstance(one, bytes) else one for one in (given, mistake)]
+    encoded = [base64.b64encode(kind).decode() if isinstance(kind, bytes) else kind for kind in (given, mistake)]
     http = client(run)
     done = http.post("/predict", json={"inputs": encoded[:1]})
     assert done.status_code == 200, done.text
@@ -205,7 +205,7 @@ def test_observations_are_given_by_name(untrained: Callable[..., Answerer]) -> N
     numbers = dict.fromkeys(run.fields, 0.0)
     http = client(run)
     done = http.post("/predict", json={"inputs": [numbers, [0, 0, 0, 0]]}).json()["answers"]
-    assert done[0] == done[1] and {one["action"] for one in done[0]["actions"]} == {"left", "right"}
+    assert done[0] == done[1] and {action["action"] for action in done[0]["actions"]} == {"left", "right"}
     refused = http.post("/predict", json={"inputs": [numbers | {"wind": 1}]})
     assert refused.status_code == 422 and "a list of 4 numbers" in refused.json()["detail"]
 

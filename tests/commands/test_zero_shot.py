@@ -25,15 +25,15 @@ def test_labels_by_a_language_model(small, experiments) -> None:
     code, output, errors = experiments(*words, "--labels", "sport,politics,science")
     assert code == 0, errors
     answers = json.loads(output)
-    assert [len(one["labels"]) for one in answers] == [3, 3]
-    assert sum(one["probability"] for one in answers[0]["labels"]) == pytest.approx(1, abs=1e-4)
-    assert {one["label"] for one in answers[0]["labels"]} == {"sport", "politics", "science"}
-    for given, said in (
+    assert [len(answer["labels"]) for answer in answers] == [3, 3]
+    assert sum(label["probability"] for label in answers[0]["labels"]) == pytest.approx(1, abs=1e-4)
+    assert {label["label"] for label in answers[0]["labels"]} == {"sport", "politics", "science"}
+    for given, sentence in (
         (["--labels", "sport"], "two labels or more"),
         (["--labels", "a,b", "--template", "x"], "has no {}"),
     ):
         code, _, errors = experiments(*words, *given)
-        assert code == 2 and said in errors
+        assert code == 2 and sentence in errors
 
 
 def test_a_classifier_knows_its_own_labels_alone(small, experiments) -> None:

@@ -25,12 +25,14 @@ def make_run(
     """Writes one run folder."""
     chosen = {"model": "mlp", "data": "digits", "task": "classification", "freezing": "none", "precision": "32-true"}
     chosen |= {"optimizer": "adam", "scheduler": "constant", "trainer": "cpu", "experiment": None, "weights": None}
-    found = {} if accuracy is None or status != "finished" else {"test/accuracy": accuracy, "test/loss": 1 - accuracy}
+    measured = (
+        {} if accuracy is None or status != "finished" else {"test/accuracy": accuracy, "test/loss": 1 - accuracy}
+    )
     record = {
         "status": status,
         "choices": chosen | choices | {"seed": seed},
         "identity": "0",
-        "metrics": found | (metrics or {}),
+        "metrics": measured | (metrics or {}),
         "cost": COSTS | {"examples_per_second": 1000.0, "peak_memory_mb": 300.0} | (cost or {}),
         "environment": {"package_hash": "a"},
         "error": None if status == "finished" else "ValueError: no",

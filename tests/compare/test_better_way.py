@@ -44,8 +44,8 @@ def test_the_better_way_is_known_or_said_to_be_unknown(
             (run / "record.json").write_text(json.dumps(record))
     code, output, errors = experiments("compare", "runs", "--metric", metric, "--html", "report.html")
     assert code == 0 and f"{best}: {metric}" in " ".join(output.split()), output + errors
-    for said in (output, (tmp_path / "report.html").read_text()):
-        assert ("does not say which way it improves" in " ".join(said.split())) == unclear, said[:2000]
+    for sentence in (output, (tmp_path / "report.html").read_text()):
+        assert ("does not say which way it improves" in " ".join(sentence.split())) == unclear, sentence[:2000]
     assert "which way" not in experiments("compare", "runs", "--metric", metric, "--lower-is-better")[1]
 
 
@@ -62,7 +62,7 @@ def test_runs_that_disagree_are_said_to(
             record["judged"] = {"metric": metric.replace("test/", "val/"), "mode": mode}
             (run / "record.json").write_text(json.dumps(record))
     code, output, errors = experiments("compare", "runs", "--metric", metric)
-    said = " ".join(output.split())
-    assert code == 0 and f"{best}: {metric}" in said and "does not say which way" not in said, output + errors
-    assert f"the {'greatest' if best == 'lenet5' else 'least'} is taken as the best" in said, output
+    message = " ".join(output.split())
+    assert code == 0 and f"{best}: {metric}" in message and "does not say which way" not in message, output + errors
+    assert f"the {'greatest' if best == 'lenet5' else 'least'} is taken as the best" in message, output
     assert "is taken as the best" not in experiments("compare", "runs", "--metric", metric, "--higher-is-better")[1]

@@ -180,8 +180,8 @@ class TestCells:
         make_run(tmp_path / "z2", 0.9, 2, model="less")
         path = make_run(tmp_path / "d1", 0.1, 1, model="full") / "record.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"diverged": True, "ended": "2027-01-01"}))
-        said = {row[0]: row[-1] for row in _rows(compare([tmp_path]))}
-        assert said == {
+        remarks = {row[0]: row[-1] for row in _rows(compare([tmp_path]))}
+        assert remarks == {
             "full": "seed 1 diverged, 1 repeat left out",
             "one": "no seeds 1, 2, single seed",
             "part": "seed 2 failed",
@@ -315,14 +315,14 @@ class TestConfigs:
     def recorded(self, tmp_path: Path) -> Callable[..., None]:
         """Records a run as a run does, with some values in its config and some words on its command line."""
 
-        def record(sweep: str, seed: int, said: str = "", how: str = "new", **values: Any) -> None:
+        def record(sweep: str, seed: int, remark: str = "", how: str = "new", **values: Any) -> None:
             folder = tmp_path / "runs" / sweep / f"{len(list(tmp_path.glob('runs/*/*')))}"
             folder.mkdir(parents=True)
             values = {"optimizer.lr": 0.001, "trainer.max_epochs": 1, "data.limit": None, "data.seed": seed} | values
             config: dict[str, Any] = {"seed": seed, "weights": None, "logger": {"dir": str(folder)}}
             options = {"model": "mlp", "data": "shapes", "task": "classification", "callbacks": "default"}
             options |= {key: values.pop(key) for key in options if key in values}
-            config["run"] = {"dir": str(folder), "choices": options, "overrides": [f"seed={seed}", *said.split()]}
+            config["run"] = {"dir": str(folder), "choices": options, "overrides": [f"seed={seed}", *remark.split()]}
             for key, value in (values | {"callbacks.checkpoint.dir": f"{folder}/checkpoints"}).items():
                 group, _, name = key.partition(".")
                 config.setdefault(group, {})[name] = value
@@ -403,13 +403,13 @@ class TestDifferences:
             "same": [value + 0.02 * (-1) ** place for place, value in enumerate(base)],
         }
         (field,) = compare([make_sweep(tmp_path, table)], against=["model=base"]).fields
-        said = {field.label(verdict.cell): verdict for verdict in field.verdicts}
-        assert {name: verdict.word for name, verdict in said.items()} == {
+        verdicts = {field.label(verdict.cell): verdict for verdict in field.verdicts}
+        assert {name: verdict.word for name, verdict in verdicts.items()} == {
             "up": analysis.BETTER, "same": analysis.UNCLEAR, "down": analysis.WORSE,
         }  # fmt: skip
-        assert said["up"].difference.mean == pytest.approx(0.052)
+        assert verdicts["up"].difference.mean == pytest.approx(0.052)
         assert all(verdict.comparisons == 3 for verdict in field.verdicts)
-        assert (said["same"].seeds or 0) > 5
+        assert (verdicts["same"].seeds or 0) > 5
         assert field.clear  # up against base, which the named reference does not change
 
     def test_lower_is_better_turns_the_words_round(self, tmp_path: Path) -> None:
@@ -433,7 +433,7 @@ class TestDifferences:
         make_run(tmp_path / "b3", 0.1, 3, model="b")
         make_sweep(tmp_path, {"c": [0.7, 0.72, 0.71]}, split="other")
         (field,) = compare([tmp_path]).fields
-        b, c = ({field.label(one.cell): one.difference for one in field.verdicts}[name] for name in "bc")
+        b, c = ({field.label(verdict.cell): verdict.difference for verdict in field.verdicts}[name] for name in "bc")
         assert (b.paired, b.n) == (True, 2)
         assert b.mean == pytest.approx(-0.1)
         assert not c.paired
@@ -462,10 +462,10 @@ class TestDifferences:
         assert f"{named}digits (denoising), unknown data." in as_text(compare([tmp_path]))
 
     def test_the_same_on_the_seeds_that_both_have(self, tmp_path: Path) -> None:
-        said = as_text(compare([make_sweep(tmp_path, {"a": [0.4, 0.3, 0.5], "b": [0.3, 0.4]})]))
-        assert "The next, b, has the same mean on the seeds that both have (difference 0 ± " in " ".join(said.split())
-        said = as_text(compare([make_sweep(tmp_path / "even", {"a": [0.4, 0.3], "b": [0.3, 0.4]})]))
-        assert "has the same mean (difference" in " ".join(said.split())
+        table = as_text(compare([make_sweep(tmp_path, {"a": [0.4, 0.3, 0.5], "b": [0.3, 0.4]})]))
+        assert "The next, b, has the same mean on the seeds that both have (difference 0 ± " in " ".join(table.split())
+        table = as_text(compare([make_sweep(tmp_path / "even", {"a": [0.4, 0.3], "b": [0.3, 0.4]})]))
+        assert "has the same mean (difference" in " ".join(table.split())
 
     def test_pareto_front(self, tmp_path: Path) -> None:
         for name, accuracy, parameters in (("a", 0.9, 100), ("b", 0.8, 10), ("c", 0.7, 50), ("d", 0.9, 200)):

@@ -441,14 +441,14 @@ class TestTensorBoard:
             assert f"tensorboard --logdir {tmp_path / 's'}" in out
         runs = sorted(str(path.parent.relative_to(tmp_path / "s")) for path in (tmp_path / "s").rglob("events.out.*"))
         assert runs == [".", *(f"{FOLDER}/model={model}/{part}" for model in "ab" for part in ("high", "low", "mean"))]
-        found = {}
+        bands = {}
         for part in ("mean", "low", "high"):
             events = EventAccumulator(str(tmp_path / "s" / FOLDER / "model=a" / part)).Reload()
             assert set(events.Tags()["scalars"]) == {"train/loss", "val/loss", "val/accuracy"}
-            found[part] = [(event.step, event.value) for event in events.Scalars("val/accuracy")]
-        assert found["mean"][-1] == pytest.approx((29, 0.85))
-        assert found["low"][-1] == pytest.approx((29, 0.8))
-        assert found["high"][-1] == pytest.approx((29, 0.9))
+            bands[part] = [(event.step, event.value) for event in events.Scalars("val/accuracy")]
+        assert bands["mean"][-1] == pytest.approx((29, 0.85))
+        assert bands["low"][-1] == pytest.approx((29, 0.8))
+        assert bands["high"][-1] == pytest.approx((29, 0.9))
 
     def test_hparams_has_the_columns_of_all_runs(self, tmp_path: Path) -> None:
         """Read as TensorBoard does: the summary of the sweep folder comes before those of single runs."""

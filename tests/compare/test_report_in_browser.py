@@ -92,16 +92,16 @@ def test_the_table_can_be_worked_in(browser: Any, page_file: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True])
 def test_axe_finds_nothing_serious(browser: Any, page_file: Path, dark: bool) -> None:
-    found = importlib.util.find_spec("axe_playwright_python")
-    if found is None or not found.submodule_search_locations:
+    axe = importlib.util.find_spec("axe_playwright_python")
+    if axe is None or not axe.submodule_search_locations:
         pytest.skip("axe-playwright-python is not installed")
     page = browser.new_page(color_scheme="dark" if dark else "light")
     page.goto(page_file.as_uri())
     page.locator(".work tbody tr[tabindex]").first.click()
-    page.evaluate((Path(found.submodule_search_locations[0]) / "axe.min.js").read_text(encoding="utf-8"))
+    page.evaluate((Path(axe.submodule_search_locations[0]) / "axe.min.js").read_text(encoding="utf-8"))
     result = page.evaluate("axe.run()")
-    serious = [one for one in result["violations"] if one["impact"] in ("serious", "critical")]
-    assert not serious, [(one["id"], one["nodes"][0]["html"][:200]) for one in serious]
+    serious = [violation for violation in result["violations"] if violation["impact"] in ("serious", "critical")]
+    assert not serious, [(violation["id"], violation["nodes"][0]["html"][:200]) for violation in serious]
     page.close()
 
 

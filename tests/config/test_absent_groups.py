@@ -21,7 +21,7 @@ def test_groups_that_a_run_can_do_without(experiments: Experiments, tmp_path: Pa
     assert code == 0, errors
     record = json.loads((tmp_path / "run" / "record.json").read_text())
     assert record["status"] == "finished" and not (tmp_path / "run" / "metrics.csv").exists()
-    assert {one.name for one in (tmp_path / "run" / "checkpoints").iterdir()} >= {"best.ckpt", "last.ckpt"}
+    assert {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()} >= {"best.ckpt", "last.ckpt"}
     code, output, errors = experiments("check", "-m", *SMALL, *words, "seed=0,1")
     assert code == 0 and "2 to run" in output, errors
 
@@ -40,7 +40,7 @@ def test_a_file_takes_a_group_away(experiments: Experiments, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "sentence"),
     [
         ("~trainer", "choose one, as in trainer=auto"),
         ("~data", "choose one, as in data=digits"),
@@ -59,10 +59,10 @@ def test_a_file_takes_a_group_away(experiments: Experiments, tmp_path: Path) -> 
         ("hydra.searchpath=[pkg://nowhere]", "hydra.searchpath names nowhere, which is not there"),
     ],
 )
-def test_what_would_have_no_effect_is_refused(experiments: Experiments, word: str, said: str) -> None:
+def test_what_would_have_no_effect_is_refused(experiments: Experiments, word: str, sentence: str) -> None:
     for more in ((), ("-m", "seed=0,1")):
         code, _, errors = experiments("check", *SMALL, *more, word)
-        assert code == 2 and (said in errors or "which is not there" in errors), errors
+        assert code == 2 and (sentence in errors or "which is not there" in errors), errors
         assert errors.count("error: ") == 1 and "Warning" not in errors
 
 
@@ -87,7 +87,7 @@ def test_searchpath_and_config_dir_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["--config-name=mine"], "write experiment=mine"),
         (["--config-path", "mine"], "write --config-dir mine"),
@@ -100,9 +100,9 @@ def test_searchpath_and_config_dir_together(tmp_path: Path) -> None:
         (["hydra.sweep.dir=sweep"], "write hydra.run.dir=FOLDER, or add -m"),
     ],
 )
-def test_switches_are_followed_or_refused(experiments: Experiments, words: list[str], said: str) -> None:
+def test_switches_are_followed_or_refused(experiments: Experiments, words: list[str], sentence: str) -> None:
     code, output, errors = experiments("train", *SMALL, *words)
-    assert code == 2 and said in errors and not output
+    assert code == 2 and sentence in errors and not output
     assert errors.count("\n") == 1
 
 

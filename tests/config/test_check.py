@@ -98,14 +98,14 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("words", "said"), BAD, ids=[" ".join(words) for words, _ in BAD])
-def test_bad_input_is_one_sentence(experiments, tmp_path: Path, words: list[str], said: list[str]) -> None:
+@pytest.mark.parametrize(("words", "sentence"), BAD, ids=[" ".join(words) for words, _ in BAD])
+def test_bad_input_is_one_sentence(experiments, tmp_path: Path, words: list[str], sentence: list[str]) -> None:
     code, output, errors = experiments("train", *words)
     assert code == 2
     assert output == ""
     assert len(errors.splitlines()) == 1, errors
     assert errors.startswith("error: ")
-    assert all(part in errors for part in said), errors
+    assert all(part in errors for part in sentence), errors
     assert list(tmp_path.iterdir()) == []
 
 
@@ -317,7 +317,7 @@ def picture(path: Path, colour: int = 0) -> None:
 
 
 @pytest.mark.parametrize(
-    ("break_it", "said"),
+    ("break_it", "sentence"),
     [
         (lambda root: (root / "cat" / "0.png").write_bytes(b""), ["0.png", "empty"]),
         (lambda root: (root / "cat" / "0.png").write_bytes((root / "cat" / "1.png").read_bytes()[:60]), ["0.png"]),
@@ -326,7 +326,7 @@ def picture(path: Path, colour: int = 0) -> None:
     ],
     ids=["empty file", "cut file", "class without images", "no image at all"],
 )
-def test_bad_folders_of_images(experiments, tmp_path: Path, break_it, said: list[str]) -> None:
+def test_bad_folders_of_images(experiments, tmp_path: Path, break_it, sentence: list[str]) -> None:
     root = tmp_path / "photos"
     for number in range(20):
         picture(root / ("cat" if number % 2 else "dog") / f"{number // 2}.png", number * 12)
@@ -342,7 +342,7 @@ def test_bad_folders_of_images(experiments, tmp_path: Path, break_it, said: list
     code, _, errors = experiments("train", *words, "trainer.accelerator=cpu")
     assert code == 2
     assert len(errors.strip().splitlines()) == 1, errors
-    assert all(part in errors for part in said), errors
+    assert all(part in errors for part in sentence), errors
 
 
 def test_missing_data_says_what_goes_where(experiments) -> None:

@@ -25,7 +25,7 @@ def test_comments_behind_and_above_keys(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentences"),
     [
         (
             ["data.validation"],
@@ -46,18 +46,18 @@ def test_comments_behind_and_above_keys(tmp_path: Path) -> None:
         (["seed", "optimizer.betas"], ["of the first weights", "means of the gradient"]),
     ],
 )
-def test_explain(experiments, words: list[str], said: list[str]) -> None:
+def test_explain(experiments, words: list[str], sentences: list[str]) -> None:
     code, output, errors = experiments("explain", *words)
     assert code == 0, errors
-    assert all(one in output for one in said), output
+    assert all(sentence in output for sentence in sentences), output
 
 
 def test_every_word_of_the_glossary_is_explained_and_on_its_page(experiments) -> None:
     words = glossary()
     assert (conf_dir().parent / "docs" / "glossary.md").read_text(encoding="utf-8") == glossary_page()
     assert [word["term"].lower() for word in words] == sorted(word["term"].lower() for word in words)
-    said = experiments("explain", *(word["term"].replace(" ", "_") for word in words[:6]))
-    assert said[0] == 0 and all(word["hi"] in said[1] for word in words[:6])
+    answer = experiments("explain", *(word["term"].replace(" ", "_") for word in words[:6]))
+    assert answer[0] == 0 and all(word["hi"] in answer[1] for word in words[:6])
     for word in words:
         assert glossary_word(word["term"].split(", ")[-1].upper()) == word and word["see"].startswith("experiments ")
 
@@ -83,7 +83,7 @@ def keys_of(group: str, option: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("group", [one for one in GROUPS if one not in ("experiment", "debug", "sweep")])
+@pytest.mark.parametrize("group", [group for group in GROUPS if group not in ("experiment", "debug", "sweep")])
 def test_no_key_is_without_words(group: str) -> None:
     mute = set()
     for option in option_files(group):
@@ -97,8 +97,8 @@ def test_no_key_is_without_words(group: str) -> None:
 
 
 def test_keys_outside_of_the_groups_have_words() -> None:
-    said = comments(conf_dir() / "train.yaml")
-    assert {"seed", "weights", "resume", "features.cache", "features.dir", "launcher.jobs"} <= set(said)
+    words = comments(conf_dir() / "train.yaml")
+    assert {"seed", "weights", "resume", "features.cache", "features.dir", "launcher.jobs"} <= set(words)
 
 
 @pytest.mark.slow
@@ -126,14 +126,16 @@ def test_every_comment_is_read() -> None:
 def test_options_in_a_folder_of_their_group_are_read() -> None:
     """`data=control` changes `base/environment`, a file in a folder of the group."""
     assert [path.name for path in files_of("data", "control")] == ["control.yaml", "environment.yaml"]
-    found = {"defaults": ["_self_", "base/a@_here_", "/model/b", "/hydra/launcher/c", {"override /hydra/sweeper": "d"}]}
-    assert defaults_of(found, "model") == [
+    defaults = {
+        "defaults": ["_self_", "base/a@_here_", "/model/b", "/hydra/launcher/c", {"override /hydra/sweeper": "d"}]
+    }
+    assert defaults_of(defaults, "model") == [
         ("model", "base/a", ""), ("model", "b", ""), ("hydra/launcher", "c", ""), ("hydra/sweeper", "d", "override /hydra/sweeper"),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentences"),
     [
         (["fc"], "called head in every network"),
         (["last", "layer"], "called head in every network"),
@@ -145,9 +147,9 @@ def test_options_in_a_folder_of_their_group_are_read() -> None:
         (["overfitting"], "callbacks=early_stopping"),
     ],
 )
-def test_words_of_the_course_are_explained(experiments, words: list[str], said: str) -> None:
+def test_words_of_the_course_are_explained(experiments, words: list[str], sentences: str) -> None:
     code, output, errors = experiments("explain", *words)
-    assert code == 0 and said in output, errors
+    assert code == 0 and sentences in output, errors
 
 
 def test_bare_options_are_named_with_their_group(experiments) -> None:

@@ -47,15 +47,15 @@ def test_a_name_that_does_not_say_is_refused() -> None:
 
 
 def test_names_agree_with_what_tasks_say_of_themselves() -> None:
-    said = {}
+    directions = {}
     for path in Path(import_module("experiments.tasks").__file__ or "").parent.glob("*.py"):
         module = import_module(f"experiments.tasks.{path.stem}")
-        for one in vars(module).values():
-            monitor = getattr(one, "monitor", None)
-            if isinstance(one, type) and isinstance(monitor, tuple):
-                said[monitor[0]] = monitor[1]
-    assert len(said) > 10
-    assert {name: improves(name) for name in said} == said
+        for member in vars(module).values():
+            monitor = getattr(member, "monitor", None)
+            if isinstance(member, type) and isinstance(monitor, tuple):
+                directions[monitor[0]] = monitor[1]
+    assert len(directions) > 10
+    assert {name: improves(name) for name in directions} == directions
 
 
 @pytest.mark.slow
@@ -115,7 +115,9 @@ def test_early_stopping_made_from_lightning_s_follows_its_metric_too(
     )
     monkeypatch.syspath_prepend(tmp_path)
     node = {"_target_": "patient.Patient", "monitor": "val/accuracy", "mode": None}
-    assert [one.mode for one in callbacks_of(OmegaConf.create({"early_stopping": node, "other": node}))] == ["max"] * 2
+    assert [callback.mode for callback in callbacks_of(OmegaConf.create({"early_stopping": node, "other": node}))] == [
+        "max"
+    ] * 2
 
 
 @pytest.mark.slow

@@ -30,9 +30,9 @@ def test_a_missing_package_is_named(
     monkeypatch: pytest.MonkeyPatch, words: list[str], package: str, extra: str
 ) -> None:
     config = compose(words)
-    assert not [one for one in check(config) if "not installed" in one]
+    assert not [problem for problem in check(config) if "not installed" in problem]
     monkeypatch.setitem(sys.modules, package, None)  # as where it is not installed
-    (sentence,) = [one for one in check(config) if package in one]
+    (sentence,) = [problem for problem in check(config) if package in problem]
     assert sentence.endswith(f"which is not installed: pip install 'lightning-experiments[{extra}]'")
     assert sentence.startswith(("data=", "task="))
 
@@ -56,6 +56,6 @@ def test_every_extra_brings_what_it_is_named_for() -> None:
     project = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
     for package, extra in needed_packages.EXTRAS.items():
         name = {"skimage": "scikit-image"}.get(package, package.replace("_", "-"))
-        assert any(one.startswith(name) for one in project["optional-dependencies"][extra])
-        assert not any(one.startswith(name) for one in project["dependencies"])
-    assert {"scipy", "pandas", "rich"} <= {one.split(">")[0] for one in project["dependencies"]}
+        assert any(requirement.startswith(name) for requirement in project["optional-dependencies"][extra])
+        assert not any(requirement.startswith(name) for requirement in project["dependencies"])
+    assert {"scipy", "pandas", "rich"} <= {requirement.split(">")[0] for requirement in project["dependencies"]}

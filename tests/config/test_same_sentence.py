@@ -355,7 +355,7 @@ def _refused_alike(experiments, folder: Path, line: str) -> None:
     assert (code, output) == (2, ""), f"check says {output or checked}"
     code, _, trained = experiments("train", *line.split())
     assert code == 2 and trained.splitlines()[-1] == checked.splitlines()[-1]
-    assert all(said.startswith("error: ") for said in checked.splitlines())
+    assert all(line.startswith("error: ") for line in checked.splitlines())
     assert sorted(folder.rglob("*")) == before, "something is left behind"
 
 

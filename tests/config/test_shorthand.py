@@ -80,12 +80,12 @@ def test_a_schedule_of_torch_in_hydras_form(experiments: Experiments, tmp_path: 
 def test_what_a_class_does_not_take_is_refused_by_check_and_train(
     experiments: Experiments, tmp_path: Path, words: tuple[str, ...], sentence: str
 ) -> None:
-    said = []
+    messages = []
     for command in ("check", "train"):
         code, _, errors = experiments(command, *SMALL, *words)
         assert code == 2 and sentence in errors
-        said.append(errors)
-    assert said[0] == said[1] and not (tmp_path / "outputs").exists()
+        messages.append(errors)
+    assert messages[0] == messages[1] and not (tmp_path / "outputs").exists()
 
 
 def test_what_an_option_brings_and_the_class_does_not_take_is_left_out() -> None:
@@ -101,8 +101,8 @@ def test_a_sweep_over_classes_by_name(experiments: Experiments) -> None:
 
 
 def test_signatures_are_read_without_importing() -> None:
-    found = signature("torch.optim.Adam")
-    assert found is not None and found.takes("fused") and found.required == ("params",)
+    adam = signature("torch.optim.Adam")
+    assert adam is not None and adam.takes("fused") and adam.required == ("params",)
     assert is_a("experiments.tasks.classification.Classification", ("LightningModule",))
     assert is_a("torch.nn.Linear", ("LightningModule",)) is False
     assert signature("nowhere.at.all") is None
@@ -175,7 +175,7 @@ def test_a_sweep_over_a_key_of_ones_own(experiments: Experiments) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (("train", "--cfg", "job", "--package", "nothere"), "package 'nothere' not found"),
         (("train", "-m", "hydra/sweeper=basic", "++hydra.sweeper.params.seed=0,1"), "write seed=0,1"),
@@ -184,6 +184,6 @@ def test_a_sweep_over_a_key_of_ones_own(experiments: Experiments) -> None:
         (("train", "-m", "hydra/sweeper=basic", "hydra.sweeper.params={seed: '0,1'}"), "hydra.sweeper.params is null"),
     ],
 )
-def test_what_hydra_itself_refuses_ends_with_2(experiments: Experiments, words: tuple[str, ...], said: str) -> None:
+def test_what_hydra_itself_refuses_ends_with_2(experiments: Experiments, words: tuple[str, ...], sentence: str) -> None:
     code, _, errors = experiments(*words, *SMALL)
-    assert code == 2 and said in errors, errors
+    assert code == 2 and sentence in errors, errors

@@ -18,7 +18,7 @@ from experiments.errors import UserError, in_short
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         ("freezing=fine_tuning", "freezing=fine_tuning is freezing=none here: write that"),
         ("freezing=full", "freezing=full is freezing=none here: write that"),
@@ -96,13 +96,13 @@ from experiments.errors import UserError, in_short
         ("MNIST", "MNIST is no key=value: write data=mnist"),
     ],
 )
-def test_says_what_to_type(experiments, words: str, said: str) -> None:
+def test_says_what_to_type(experiments, words: str, sentence: str) -> None:
     code, _, errors = experiments("check", *shlex.split(words))
-    assert code == 2 and said in errors and len(errors.splitlines()) == 1
+    assert code == 2 and sentence in errors and len(errors.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         ("run model=lenet5", "run is train here: write experiments train"),
         ("fit", "write experiments train"),
@@ -126,22 +126,22 @@ def test_says_what_to_type(experiments, words: str, said: str) -> None:
         ("explain patience", "write experiments explain callbacks.early_stopping.patience"),
     ],
 )
-def test_commands_of_beginners(experiments, words: str, said: str) -> None:
+def test_commands_of_beginners(experiments, words: str, sentence: str) -> None:
     code, _, errors = experiments(*shlex.split(words))
-    assert code == 2 and said in errors and len(errors.splitlines()) == 1
+    assert code == 2 and sentence in errors and len(errors.splitlines()) == 1
 
 
 def test_commands_that_are_named_are_there() -> None:
-    known = {*COMMANDS, "--version"}
-    assert {meant.split()[0] for meant in _COMMANDS.values()} <= known
-    assert not set(_COMMANDS) & known
+    commands = {*COMMANDS, "--version"}
+    assert {meant.split()[0] for meant in _COMMANDS.values()} <= commands
+    assert not set(_COMMANDS) & commands
 
 
 def test_what_is_named_is_there() -> None:
     for group, words in _OPTIONS.items():
-        known = options(group)
-        assert set(words.values()) <= set(known), group
-        assert not set(words) & set(known), f"{group}: an option of ours can be typed as it is"
+        there = options(group)
+        assert set(words.values()) <= set(there), group
+        assert not set(words) & set(there), f"{group}: an option of ours can be typed as it is"
     for meant in (*_KEYS.values(), *_CONTROL_KEYS.values()):
         assert re.match(rf"({'|'.join([*GROUPS, 'weights', 'seed', 'hydra'])})\b", meant)
 
@@ -165,8 +165,8 @@ def test_a_folder_in_place_of_data(
     (tmp_path / "photos").mkdir()
     monkeypatch.chdir(tmp_path)
     assert "write data=image_folder data.root=photos" in experiments("check", "data=photos")[2]
-    said = experiments("check", "data=image_folder")[2]
-    assert "data.root has no default: add data.root=… (holds train/<class>/*" in said
+    message = experiments("check", "data=image_folder")[2]
+    assert "data.root has no default: add data.root=… (holds train/<class>/*" in message
     assert "(holds train/<class>/*" in experiments("check", "-m", "data=image_folder", "seed=0,1")[2]
 
 

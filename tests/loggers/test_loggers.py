@@ -249,26 +249,26 @@ def test_curves_of_precision_and_recall_are_those_of_the_counts(tmp_path: Path) 
     from experiments.callbacks.pr_curves import THRESHOLDS, counts, curves
 
     chances = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
-    found = curves(counts(chances, torch.tensor([0, 0, 1, 1])))
-    true, false, others, missed, precision, recall = found[1]
+    drawn = curves(counts(chances, torch.tensor([0, 0, 1, 1])))
+    true, false, others, missed, precision, recall = drawn[1]
     assert (true[0], false[0], others[0], missed[0]) == (2, 2, 0, 0) and (precision[0], recall[0]) == (0.5, 1)
     at = int(0.35 * (THRESHOLDS - 1))
     assert (true[at], false[at], others[at], missed[at]) == (2, 0, 2, 0) and (precision[at], recall[at]) == (1, 1)
     assert recall[-1] == 0
     logger = TensorBoard(str(tmp_path))
-    logger.log_pr_curve("test/one", found[1].tolist(), 7)
+    logger.log_pr_curve("test/one", drawn[1].tolist(), 7)
     logger.close("finished")
     kept = events(tmp_path)
     assert kept.PluginTagToContent("pr_curves").keys() == {"test/one/pr_curves"}
     values = torch.tensor(kept.Tensors("test/one/pr_curves")[0].tensor_proto.float_val)
-    assert torch.equal(values.view(6, THRESHOLDS), found[1].float())
+    assert torch.equal(values.view(6, THRESHOLDS), drawn[1].float())
 
 
 @pytest.mark.slow
 def test_graph_and_curves_of_a_run(experiments: Any, tmp_path: Path) -> None:
     words = ["data=digits", "model=lenet5", "trainer=quick", "logger.tensorboard.graph=true", "callbacks=pr_curves"]
-    code, _, said = experiments("train", *words, "hydra.run.dir=run")
-    assert code == 0, said
+    code, _, errors = experiments("train", *words, "hydra.run.dir=run")
+    assert code == 0, errors
     kept = events(tmp_path / "run")
     assert kept.Graph().node and len(kept.PluginTagToContent("pr_curves")) == 10
 
@@ -316,6 +316,6 @@ def test_what_a_module_writes_itself(tmp_path: Path) -> None:
     attempt(range(3), ends=False)  # killed in the epoch after 1, to which it returns
     attempt(range(2, 4), ends=True)
     assert len(list(tmp_path.glob("events.out.*"))) == 1
-    found = events(tmp_path)
+    written = events(tmp_path)
     for tag in ("own", "weights"):
-        assert [e.step for e in found.Tensors(tag)] == [0, 10, 20, 30]
+        assert [e.step for e in written.Tensors(tag)] == [0, 10, 20, 30]

@@ -49,15 +49,17 @@ def test_bert_gives_the_library_s_numbers(kind: str, classes: int, every_step: b
     ours = Bert(VOCABULARY, classes, every_step=every_step, masked=not classes, **SIZES).eval()
     state = theirs.state_dict()
     ours.load_state_dict({name: state[key] for key, name in ours.published_names.items() if key in state})
-    assert sum(one.numel() for one in ours.parameters()) == sum(one.numel() for one in theirs.parameters())
-    one, two = batch()
-    for inputs, segments in ((one, torch.zeros_like(two.segments)), (two, two.segments)):
+    assert sum(parameter.numel() for parameter in ours.parameters()) == sum(
+        parameter.numel() for parameter in theirs.parameters()
+    )
+    first, second = batch()
+    for inputs, segments in ((first, torch.zeros_like(second.segments)), (second, second.segments)):
         with torch.no_grad():
-            said = theirs(one.values, attention_mask=one.mask().long(), token_type_ids=segments)
-            found = ours(inputs)
-        scores = torch.stack([said.start_logits, said.end_logits], 2) if "Question" in kind else said.logits
-        judged = one.mask() if every_step else slice(None)
-        assert torch.allclose(found[judged], scores[judged], atol=2e-6)
+            wanted = theirs(first.values, attention_mask=first.mask().long(), token_type_ids=segments)
+            output = ours(inputs)
+        scores = torch.stack([wanted.start_logits, wanted.end_logits], 2) if "Question" in kind else wanted.logits
+        judged = first.mask() if every_step else slice(None)
+        assert torch.allclose(output[judged], scores[judged], atol=2e-6)
 
 
 def of_the_library(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -67,7 +69,7 @@ def of_the_library(state: dict[str, Tensor]) -> dict[str, Tensor]:
         ("lm_head", "head"), ("ln_1", "norm1"), ("ln_2", "norm2"), ("attn.c_attn", "attention.project"),
         ("attn.c_proj", "attention.out"), ("mlp.c_fc", "dense1"), ("mlp.c_proj", "dense2"),
     )  # fmt: skip
-    found = {}
+    renamed = {}
     for key, value in state.items():
         name = key
         for theirs, ours in words:
@@ -75,8 +77,8 @@ def of_the_library(state: dict[str, Tensor]) -> dict[str, Tensor]:
         if name.startswith("h."):
             _, number, rest = name.split(".", 2)
             name, value = f"layer{int(number) + 1}.{rest}", value.t() if value.ndim == 2 else value
-        found[name] = value
-    return found
+        renamed[name] = value
+    return renamed
 
 
 @pytest.fixture
@@ -95,9 +97,11 @@ def test_gpt_gives_the_library_s_numbers(gpts: tuple[Any, GPT]) -> None:
     theirs, ours = gpts
     inputs = batch()[0]
     with torch.no_grad():
-        said, found = theirs(inputs.values, attention_mask=inputs.mask().long()).logits, ours(inputs)
-    assert torch.allclose(found[inputs.mask()], said[inputs.mask()], atol=2e-6)
-    assert sum(one.numel() for one in ours.parameters()) == sum(one.numel() for one in theirs.parameters())
+        wanted, output = theirs(inputs.values, attention_mask=inputs.mask().long()).logits, ours(inputs)
+    assert torch.allclose(output[inputs.mask()], wanted[inputs.mask()], atol=2e-6)
+    assert sum(parameter.numel() for parameter in ours.parameters()) == sum(
+        parameter.numel() for parameter in theirs.parameters()
+    )
 
 
 @pytest.mark.parametrize("method", ["greedy", "beam", "repetition"])
@@ -136,7 +140,7 @@ def test_stages_gradients_and_padding(kind: Any) -> None:
             "head",
         ]
         model(inputs)[inputs.mask() if every_step else slice(None)].square().sum().backward()
-        assert all(one.grad is not None and one.grad.isfinite().all() for one in model.parameters())
+        assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters())
         model.eval()
         wide = Sequences(torch.cat([inputs.values, torch.full((3, 5), 9)], 1), inputs.lengths)
         with torch.no_grad():

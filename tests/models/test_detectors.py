@@ -73,15 +73,15 @@ def test_copied_weights_give_torchvision_s_outputs(name: str) -> None:
     assert (stages[0], stages[-1]) == ("stem", "head")
     images, targets = batch()
     with torch.no_grad():
-        for one, other in zip(ours.eval()(images), theirs.eval()(images), strict=True):
+        for first, other in zip(ours.eval()(images), theirs.eval()(images), strict=True):
             other["labels"] = other["labels"] - 1
-            assert all(torch.equal(one[key], other[key]) for key in other)
+            assert all(torch.equal(first[key], other[key]) for key in other)
     torch.manual_seed(1)
-    expected = theirs.train()(images, [{**one, "labels": one["labels"] + 1} for one in targets])
+    expected = theirs.train()(images, [{**target, "labels": target["labels"] + 1} for target in targets])
     torch.manual_seed(1)
-    found = ours.train()(images, targets)
-    assert found.keys() == expected.keys()
-    assert all(torch.equal(found[key], expected[key]) for key in expected)
+    losses = ours.train()(images, targets)
+    assert losses.keys() == expected.keys()
+    assert all(torch.equal(losses[key], expected[key]) for key in expected)
 
 
 @pytest.mark.parametrize(
@@ -200,8 +200,8 @@ def test_what_frozen_stages_make_is_read_as_images_are(name: str) -> None:
         torch.manual_seed(1)
         expected = model(images, targets)
         torch.manual_seed(1)
-        found = model.from_features(rows, start, sizes, targets)
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        losses = model.from_features(rows, start, sizes, targets)
+        torch.testing.assert_close(losses, expected, rtol=1e-4, atol=1e-5)
     model.eval()
     with torch.no_grad():
         torch.testing.assert_close(model.from_features(rows, start, sizes), model(images), rtol=1e-3, atol=1e-4)

@@ -37,7 +37,7 @@ def test_parameters_are_the_published() -> None:
             else:
                 model = make(node, vocabulary=vocabulary, target_vocabulary=vocabulary, one_vocabulary=True)
         stated = content(option_files("model")[name])["about"]["parameters"]
-        assert sum(one.numel() for one in model.parameters()) == stated
+        assert sum(parameter.numel() for parameter in model.parameters()) == stated
         assert stated == {"gpt2": 124_439_808, "t5_small": 60_506_624}[name]
 
 
@@ -54,11 +54,11 @@ def test_decoders_compute_what_the_library_does_also_token_by_token(name: str) -
         assert torch.allclose(whole, net(x.values).logits, atol=1e-5)
         scores, going = model.start(x)
         assert torch.allclose(scores, whole[torch.arange(3), x.lengths - 1], atol=1e-5)
-        said = [x.values[row, :length] for row, length in enumerate(x.lengths)]
+        rows = [x.values[row, :length] for row, length in enumerate(x.lengths)]
         for words in follow:
             scores, going = model.advance(words, going)
-            said = [torch.cat([row, word[None]]) for row, word in zip(said, words, strict=True)]
-            for row, score in zip(said, scores, strict=True):
+            rows = [torch.cat([row, word[None]]) for row, word in zip(rows, words, strict=True)]
+            for row, score in zip(rows, scores, strict=True):
                 alone = model(Sequences(row[None], torch.tensor([len(row)])))[0, -1]
                 assert torch.allclose(score, alone, atol=1e-5)
 
@@ -68,7 +68,7 @@ def test_the_last_token_speaks_for_a_text(name: str) -> None:
     model = Decoder(99, 3, name=name, settings=SETTINGS[name], **TINY)
     x = tokens()
     model(x).sum().backward()
-    assert all(one.grad is not None for one in model.parameters())
+    assert all(parameter.grad is not None for parameter in model.parameters())
     with torch.no_grad():
         whole = model.eval()(x)
         for row, length in enumerate(x.lengths.tolist()):
@@ -96,14 +96,16 @@ def test_translators_compute_what_the_library_does_also_word_by_word(name: str) 
         for step in range(3):
             scores, going = model.advance(target.values[:, step], going)
             assert torch.allclose(scores, whole[:, step], atol=2e-5)
-        one = Sequences(source.values[1:2, :5], source.lengths[1:2])
-        alone = model(Pairs(one, Sequences(target.values[1:2], target.lengths[1:2])))
+        second = Sequences(source.values[1:2, :5], source.lengths[1:2])
+        alone = model(Pairs(second, Sequences(target.values[1:2], target.lengths[1:2])))
         looked = model.attention(Pairs(source, target))
         assert torch.allclose(looked.sum(2), torch.ones(3, 6)) and not looked[1, :, 5:].any()
         assert torch.allclose(model(Pairs(source, target)), whole, atol=1e-5)
         assert torch.allclose(alone[0, :3], whole[1, :3], atol=2e-5)
     model(Pairs(source, target)).sum().backward()
-    assert all(one.grad is not None for one in model.parameters() if one.requires_grad)  # Marian's positions are fixed
+    assert all(
+        parameter.grad is not None for parameter in model.parameters() if parameter.requires_grad
+    )  # Marian's positions are fixed
 
 
 def test_what_is_refused() -> None:
@@ -143,7 +145,7 @@ def test_sentences_beyond_the_positions_are_cut_and_counted(experiments, tmp_pat
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["check", "train"])
 def test_what_does_not_translate_is_refused_in_a_sentence(command: str, experiments) -> None:
-    for words, said in (
+    for words, sentence in (
         (["model=t5_tiny", "weights=pretrained"], "model=t5_tiny has no published weights"),
         (["model=transformers"], "model.name=bert is no encoder-decoder"),
         (["model=transformers", "model.name=t5", "data=generated_reviews"], "take data=pairs"),
@@ -151,7 +153,7 @@ def test_what_does_not_translate_is_refused_in_a_sentence(command: str, experime
         (["model=transformers", "model.name=bart", "data.cut=600"], "data.cut=600 is more than the 512 tokens"),
     ):
         code, output, errors = experiments(command, "data=generated_pairs", "trainer=quick", *words)
-        assert code == 2 and said in output + errors, output + errors
+        assert code == 2 and sentence in output + errors, output + errors
 
 
 @pytest.mark.slow
@@ -228,9 +230,9 @@ def test_a_folder_of_the_library_translates_as_it_does_there(name: str, experime
         assert torch.allclose(loss, theirs.loss, atol=1e-4)
     marks = run.spec.marks
     ours = run.task.translate(source, run.task.search._replace(beams=1))[0][0].tokens[:7]  # Bart's last is forced
-    known = sorted({*marks[:3]} - {end})
+    suppressed = sorted({*marks[:3]} - {end})
     written = net.generate(source.values, attention_mask=source.mask().long(), max_new_tokens=8, num_beams=1, do_sample=False,
-                           suppress_tokens=known)  # fmt: skip
+                           suppress_tokens=suppressed)  # fmt: skip
     assert [token for token in written[0, 1:].tolist() if token != end][:7] == ours
 
 

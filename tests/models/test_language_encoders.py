@@ -56,10 +56,10 @@ def test_parameters_are_the_published(name: str) -> None:
     with torch.device("meta"):
         model = make(node, vocabulary=vocabulary, num_classes=0)
         whole = network(model.config, 0)
-    assert sum(one.numel() for one in whole.parameters()) == count
+    assert sum(parameter.numel() for parameter in whole.parameters()) == count
     body = [stage for stage, _ in model.named_children() if stage not in ("pooler", "head")]
-    ours = sum(one.numel() for stage in body for one in getattr(model, stage).parameters())
-    pooler = sum(one.numel() for key, one in whole.named_parameters() if key.startswith("pooler."))
+    ours = sum(parameter.numel() for stage in body for parameter in getattr(model, stage).parameters())
+    pooler = sum(parameter.numel() for key, parameter in whole.named_parameters() if key.startswith("pooler."))
     assert ours + pooler == count
 
 
@@ -129,7 +129,7 @@ def test_segments_are_those_of_the_separators() -> None:
 def test_every_parameter_gets_a_gradient(name: str, every_step: bool) -> None:
     model = Encoder(99, 3, every_step=every_step, name=name, **TINY)
     model(tokens()).sum().backward()
-    without = [key for key, one in model.named_parameters() if one.grad is None]
+    without = [key for key, parameter in model.named_parameters() if parameter.grad is None]
     assert all(name in WITHOUT_STAGES and "pooler" in key for key in without), without
 
 

@@ -32,9 +32,9 @@ from experiments.tasks.classification import Classification
 
 
 def reads(name: str) -> dict[str, object]:
-    found = content(option_files("model", bases=True)[name])
-    bases = [one for one in found.get("defaults") or [] if isinstance(one, str) and one != "_self_"]
-    return (reads(bases[0]) if bases else {}) | (found.get("reads") or {})
+    option = content(option_files("model", bases=True)[name])
+    bases = [base for base in option.get("defaults") or [] if isinstance(base, str) and base != "_self_"]
+    return (reads(bases[0]) if bases else {}) | (option.get("reads") or {})
 
 
 # Those that read images and make scores of classes; what makes something else is tested beside its task.
@@ -100,10 +100,10 @@ def test_listed_parameters_are_true(name: str) -> None:
         pytest.skip("the config states none")
     config = composed(name)
     counts = set()
-    for one in (spec(3, 299, 1000), spec(3, 32), spec(1, 28), spec(1, 32)):
-        if config.model.reads.size in (None, one.height) and about["parameters"] not in counts:
+    for images in (spec(3, 299, 1000), spec(3, 32), spec(1, 28), spec(1, 32)):
+        if config.model.reads.size in (None, images.height) and about["parameters"] not in counts:
             with torch.device("meta"):
-                counts.add(sum(parameter.numel() for parameter in build_model(config, one).parameters()))
+                counts.add(sum(parameter.numel() for parameter in build_model(config, images).parameters()))
     assert about["parameters"] in counts
 
 
@@ -114,10 +114,10 @@ def test_parameters_and_arithmetic_are_the_published(name: str) -> None:
 
     config = composed(name, *(["model.auxiliary=0"] if name == "googlenet" else []))
     stated = get_weight(config.model.pretrained.weights).meta
-    one = spec(3, config.model.pretrained.size, 1000)
+    images = spec(3, config.model.pretrained.size, 1000)
     with torch.device("meta"):
-        model = build_model(config, one)
-    table = layer_table(model, one, depth=0)
+        model = build_model(config, images)
+    table = layer_table(model, images, depth=0)
     assert table.parameters == stated["num_params"]
     assert table.flops / 2e9 == pytest.approx(stated["_ops"], rel=0.02)
 
@@ -164,7 +164,7 @@ def test_two_batches_reach_every_parameter(name: str, words: list[str], size: in
         optimizer.zero_grad()
         # three images: batch norm over two values is a step function, whose gradients explode in a deep network
         task.step((torch.randn(3, 3, size, size), torch.tensor([1, 7, 4])))[0].backward()
-        assert all(one.grad is not None and one.grad.isfinite().all() for one in model.parameters())
+        assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters())
         optimizer.step()
     del optimizer
     with torch.inference_mode():
@@ -181,7 +181,7 @@ def test_losses_of_auxiliary_heads_have_the_paper_s_weight() -> None:
             module.p = 0.0
     out = model(batch[0])
     assert isinstance(out, Supervised)
-    losses = [nn.functional.cross_entropy(one, batch[1]) for one in (out.values, *out.auxiliary)]
+    losses = [nn.functional.cross_entropy(scores, batch[1]) for scores in (out.values, *out.auxiliary)]
     task = Classification(model, spec(), torch.optim.SGD, None)
     loss, logits, _ = task.step(batch)
     assert loss.item() == pytest.approx((losses[0] + 0.3 * losses[1] + 0.3 * losses[2]).item(), rel=1e-4)
@@ -311,7 +311,7 @@ def test_stacked_small_filters_see_as_far_as_a_large_one(pooling: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "said"),
+    ("keys", "sentence"),
     [
         ({"kernel": 4}, "model.kernel=4 must be odd"),
         ({"blocks": 0}, "model.blocks=0 must be 1 or more"),
@@ -319,6 +319,6 @@ def test_stacked_small_filters_see_as_far_as_a_large_one(pooling: str) -> None:
         ({"blocks": 5}, "5 poolings leave nothing of 28×28 pixels"),
     ],
 )
-def test_a_stack_that_cannot_be_is_refused(keys: dict[str, object], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_a_stack_that_cannot_be_is_refused(keys: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
         ConvStack(**keys)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ def test_shapes_stages_and_gradients(continuous: bool) -> None:
         out = mlp(torch.randn(4, 5))
         assert (out.action.shape, out.value.shape, out.state.shape) == ((4, numbers), (4,), (4, 0))
         (out.action.sum() + out.value.sum()).backward()
-        assert all(one.grad is not None for one in mlp.parameters())
+        assert all(parameter.grad is not None for parameter in mlp.parameters())
         x = torch.randn(4, 5)
         assert torch.equal(mlp.act(x), mlp(x).action)
     gru = PolicyGRU(5, 3, continuous, hidden=8, memory=6)
@@ -32,9 +32,9 @@ def test_steps_one_by_one_are_the_sequence() -> None:
     steps, state = torch.randn(2, 5, 3), torch.zeros(2, 6)
     whole = gru(Observations(steps, state))
     for step in range(5):
-        one = gru(Observations(steps[:, step], state))
-        state = one.state
-        assert torch.allclose(one.action, whole.action[:, step], atol=1e-6)
+        moved = gru(Observations(steps[:, step], state))
+        state = moved.state
+        assert torch.allclose(moved.action, whole.action[:, step], atol=1e-6)
     assert torch.allclose(state, whole.state, atol=1e-6)
 
 

@@ -44,11 +44,13 @@ def test_listed_parameters_are_true(name: str) -> None:
     about = content(option_files("model")[name])["about"]
     with torch.device("meta"):
         model = build(name, of=spec(1, 64, 2) if name == "unet" else None)
-    assert sum(one.numel() for one in model.parameters()) == about["parameters"]
+    assert sum(parameter.numel() for parameter in model.parameters()) == about["parameters"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.slow if one in LARGE else ()) for one in NAMES])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in NAMES]
+)
 def test_a_step_reaches_every_parameter(name: str) -> None:
     words = ["model.width=4"] if name == "unet" else []
     model = build(name, *words, of=spec(3, 32, 4))
@@ -58,7 +60,7 @@ def test_a_step_reaches_every_parameter(name: str) -> None:
     loss, logits, target = task.step(batch)
     loss.backward()
     assert logits.shape == (2, 4, 33, 40) and target.shape == (2, 33, 40)
-    assert all(one.grad is not None and one.grad.isfinite().all() for one in model.parameters())
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters())
     with torch.inference_mode():
         grey = build(name, *words, of=spec(1, 32, 4)).eval()
         assert grey(torch.randn(1, 1, 17, 9)).shape == (1, 4, 17, 9)
@@ -111,12 +113,12 @@ def test_outputs_are_torchvision_s_bit_for_bit(name: str, ours: Any) -> None:
     torch.manual_seed(0)
     expected = theirs.train()(images)
     torch.manual_seed(0)
-    found = model.train()(images)
+    output = model.train()(images)
     if more:
-        assert isinstance(found, Supervised)
-        assert torch.equal(found.values, expected["out"]) and torch.equal(found.auxiliary[0], expected["aux"])
+        assert isinstance(output, Supervised)
+        assert torch.equal(output.values, expected["out"]) and torch.equal(output.auxiliary[0], expected["aux"])
     else:
-        assert torch.equal(found, expected["out"])
+        assert torch.equal(output, expected["out"])
     assert torch.equal(model.eval()(images), theirs.eval()(images)["out"])
 
 
@@ -135,9 +137,14 @@ def test_unet_is_the_published() -> None:
     with torch.device("meta"):
         model = UNet(1, num_classes=2, padding="valid", border="mirror")
     assert model.input_side(388) == 572
-    kernels = [one.kernel_size[0] for one in model.modules() if isinstance(one, nn.Conv2d)]
+    kernels = [module.kernel_size[0] for module in model.modules() if isinstance(module, nn.Conv2d)]
     assert kernels == [3] * 18 + [1]
-    assert [one.out_channels for one in model.modules() if isinstance(one, nn.ConvTranspose2d)] == [512, 256, 128, 64]
+    assert [module.out_channels for module in model.modules() if isinstance(module, nn.ConvTranspose2d)] == [
+        512,
+        256,
+        128,
+        64,
+    ]
     small = UNet(1, num_classes=2, width=2, depth=2, padding="valid", border="mirror").eval()
     image = torch.randn(1, 1, 20, 24)
     tall, wide = small.input_side(20), small.input_side(24)

@@ -69,8 +69,8 @@ def test_the_convolution_sees_windows_at_both_ends() -> None:
 def test_the_transformer_knows_order() -> None:
     keys = {"size": 8, "heads": 2, "layers": 1, "inner": 8, "pooling": "mean", "input_dropout": 0.0, "dropout": 0.0}
     model = TextTransformer(10, output_dropout=0.0, **keys).eval()
-    one, other = model(pad([torch.tensor([3, 4, 5]), torch.tensor([5, 4, 3])]))
-    assert not torch.allclose(one, other)
+    first, other = model(pad([torch.tensor([3, 4, 5]), torch.tensor([5, 4, 3])]))
+    assert not torch.allclose(first, other)
 
 
 @pytest.mark.parametrize(

@@ -53,13 +53,13 @@ def test_stages_gradients_and_padding(kind: str) -> None:
     model(pairs).sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
     model.eval()
-    wide = Pairs(*(pad([row[:length] for row, length in zip(*one, strict=True)], 11) for one in pairs))
-    for one in wide:
-        one.values[~one.mask()] = 9
+    wide = Pairs(*(pad([row[:length] for row, length in zip(*pair, strict=True)], 11) for pair in pairs))
+    for tensor in wide:
+        tensor.values[~tensor.mask()] = 9
     together, padded = model(pairs), model(wide)
     for row in range(3):
         own = Pairs(
-            *(Sequences(one.values[row : row + 1, : one.lengths[row]], one.lengths[row : row + 1]) for one in pairs)
+            *(Sequences(pair.values[row : row + 1, : pair.lengths[row]], pair.lengths[row : row + 1]) for pair in pairs)
         )
         alone, steps = model(own)[0], int(pairs.target.lengths[row])
         torch.testing.assert_close(together[row, :steps], alone, rtol=1e-4, atol=1e-5)
@@ -86,22 +86,22 @@ def test_word_by_word_is_what_teacher_forcing_computes(kind: str) -> None:
     assert not weights.masked_select(~pairs.source.mask()[:, None].expand_as(weights)).any()
 
 
-def chances_after(model: Any, source: Tensor, said: list[int]) -> Tensor:
+def chances_after(model: Any, source: Tensor, words: list[int]) -> Tensor:
     """Log-probabilities of the next word, all computed anew from the whole sentence."""
-    pairs = Pairs(pad([source]), pad([torch.tensor([START, *said])]))
+    pairs = Pairs(pad([source]), pad([torch.tensor([START, *words])]))
     chances = model(pairs)[0, -1].log_softmax(0)
     chances[list(NEVER)] = -torch.inf
     return chances
 
 
 def naive_greedy(model: Any, source: Tensor, longest: int) -> list[int]:
-    said: list[int] = []
-    while len(said) < longest:
-        word = int(chances_after(model, source, said).argmax())
+    words: list[int] = []
+    while len(words) < longest:
+        word = int(chances_after(model, source, words).argmax())
         if word == END:
             break
-        said.append(word)
-    return said
+        words.append(word)
+    return words
 
 
 def naive_beams(model: Any, source: Tensor, beams: int, penalty: float, longest: int) -> list[tuple[list[int], float]]:
@@ -109,24 +109,24 @@ def naive_beams(model: Any, source: Tensor, beams: int, penalty: float, longest:
     while open_ones:
         ranked = sorted(
             (
-                (total + value, said, word)
-                for said, total in open_ones
-                for word, value in enumerate(chances_after(model, source, said).tolist())
+                (total + value, words, word)
+                for words, total in open_ones
+                for word, value in enumerate(chances_after(model, source, words).tolist())
                 if value > -1e30
             ),
-            key=lambda one: -one[0],
+            key=lambda beam: -beam[0],
         )[: 2 * beams]
         length = len(ranked[0][1]) + 1
-        for total, said, word in ranked[:beams]:
+        for total, words, word in ranked[:beams]:
             if word == END and len(done) < beams:
-                done.append((said, float(normalised(torch.tensor(total), length, penalty))))
-        open_ones = [([*said, word], total) for total, said, word in ranked if word != END][:beams]
+                done.append((words, float(normalised(torch.tensor(total), length, penalty))))
+        open_ones = [([*words, word], total) for total, words, word in ranked if word != END][:beams]
         if len(done) >= beams:
             break
         if length >= longest:
-            done += [(said, float(normalised(torch.tensor(total), length, penalty))) for said, total in open_ones]
+            done += [(words, float(normalised(torch.tensor(total), length, penalty))) for words, total in open_ones]
             break
-    return sorted(done, key=lambda one: -one[1])
+    return sorted(done, key=lambda beam: -beam[1])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -136,12 +136,14 @@ def test_the_search_finds_what_one_sentence_at_a_time_finds(kind: str, beams: in
     model = build(kind).eval()
     sources = [torch.randint(4, 20, (length,)) for length in (6, 1, 4, 2, 5)]
     longest = torch.tensor([6, 3, 9, 5, 7])
-    found = beam_search(model, pad(sources), beams=beams, penalty=0.6, longest=longest, best=beams)
-    assert len({len(one[0].tokens) for one in found}) > 1  # some end by themselves or at other lengths
-    for source, limit, hypotheses in zip(sources, longest.tolist(), found, strict=True):
+    searched = beam_search(model, pad(sources), beams=beams, penalty=0.6, longest=longest, best=beams)
+    assert len({len(hypothesis[0].tokens) for hypothesis in searched}) > 1  # some end by themselves or at other lengths
+    for source, limit, hypotheses in zip(sources, longest.tolist(), searched, strict=True):
         expected = naive_beams(model, source, beams, 0.6, limit)[:beams]
-        assert [one.tokens for one in hypotheses] == [said for said, _ in expected]
-        assert [one.score for one in hypotheses] == pytest.approx([score for _, score in expected], abs=1e-4)
+        assert [hypothesis.tokens for hypothesis in hypotheses] == [words for words, _ in expected]
+        assert [hypothesis.score for hypothesis in hypotheses] == pytest.approx(
+            [score for _, score in expected], abs=1e-4
+        )
         if beams == 1:
             assert hypotheses[0].tokens == naive_greedy(model, source, limit)
 
@@ -152,7 +154,7 @@ LIBRARY = ("t5_tiny", "bart_tiny", "marian_tiny")
 def of_the_library(name: str) -> Any:
     pytest.importorskip("transformers")
     torch.manual_seed(3)
-    one = PairSpec(20, 20, True, 6, 5, 9, 9, ("English", "Hindi"))
+    spec = PairSpec(20, 20, True, 6, 5, 9, 9, ("English", "Hindi"))
     words = [
         "data=generated_pairs",
         f"model={name}",
@@ -161,7 +163,7 @@ def of_the_library(name: str) -> Any:
         "model.heads=2",
         "model.layers=2",
     ]
-    model = build_model(compose(words), one).eval()
+    model = build_model(compose(words), spec).eval()
     for parameter in model.parameters():
         if parameter.ndim > 1:
             nn.init.normal_(parameter, std=0.4)
@@ -213,23 +215,23 @@ def test_library_models_say_what_its_generate_says(name: str, beams: int) -> Non
         decoder_start_token_id=START, eos_token_id=END, pad_token_id=0, bos_token_id=None, forced_eos_token_id=None,
         suppress_tokens=list(NEVER), length_penalty=0.0, early_stopping=True,
     )  # fmt: skip
-    found = beam_search(model, sources, beams=beams, penalty=0.0, longest=torch.full((3,), 7))
-    for hypotheses, row in zip(found, wanted[:, 1:].tolist(), strict=True):
+    searched = beam_search(model, sources, beams=beams, penalty=0.0, longest=torch.full((3,), 7))
+    for hypotheses, row in zip(searched, wanted[:, 1:].tolist(), strict=True):
         assert hypotheses[0].tokens == row[: row.index(END) if END in row else len(row)]
 
 
 def test_sharing_needs_one_vocabulary_and_shares() -> None:
     with pytest.raises(Exception, match=r"data\.tokenizers\.shared=true"):
         build("transformer", SPEC, "model.share=all")
-    one = PairSpec(20, 20, True, 6, 5, 9, 9, ("English", "Hindi"))
+    spec = PairSpec(20, 20, True, 6, 5, 9, 9, ("English", "Hindi"))
     for kind in ("luong", "transformer"):
-        model = build(kind, one, "model.share=all")
+        model = build(kind, spec, "model.share=all")
         tables = [parameter for parameter in model.parameters() if parameter.shape[0] == 20 and parameter.ndim == 2]
         assert len(tables) == 1
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["model.cell=qrnn"], "model.cell=qrnn"),
         (["model.attention=soft"], "model.attention=soft"),
@@ -239,6 +241,6 @@ def test_sharing_needs_one_vocabulary_and_shares() -> None:
         (["model=transformer_seq2seq", "model.heads=5"], "model.heads=5"),
     ],
 )
-def test_values_out_of_range_are_named(words: list[str], said: str) -> None:
-    with pytest.raises(Exception, match=said.replace(".", r"\.")):
+def test_values_out_of_range_are_named(words: list[str], sentence: str) -> None:
+    with pytest.raises(Exception, match=sentence.replace(".", r"\.")):
         build_model(compose(["data=generated_pairs", *words]), SPEC)

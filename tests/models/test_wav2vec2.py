@@ -78,13 +78,13 @@ def test_scores_are_the_library_s(tmp_path: Path, kind: str, changes: dict[str, 
     assert stages == ["features", "projection", "layer1", "layer2", *norm, "head"]
     batch = sound(3000, 1700, 640)
     with torch.no_grad():
-        found = model(batch)
+        scores = model(batch)
         for row, length in enumerate(batch.lengths.tolist()):
             wanted = net(as_published(batch.values[row, :length])[None]).logits[0]
-            steps = int(found.lengths[row])
+            steps = int(scores.lengths[row])
             assert steps == len(wanted)
             # The blank, a, b and the blank between words, by name.
-            assert torch.allclose(found.values[row, :steps], wanted[:, [0, 4, 3, 2]], atol=1e-5)
+            assert torch.allclose(scores.values[row, :steps], wanted[:, [0, 4, 3, 2]], atol=1e-5)
 
 
 def test_classes_are_the_library_s(tmp_path: Path) -> None:
@@ -94,10 +94,10 @@ def test_classes_are_the_library_s(tmp_path: Path) -> None:
     load_weights(model, str(tmp_path), "wav2vec2_base", PUBLISHED, True, ("no", "yes"))
     batch = sound(3000, 1100)
     with torch.no_grad():
-        found = model(batch)
+        scores = model(batch)
         for row, length in enumerate(batch.lengths.tolist()):
             wanted = net(as_published(batch.values[row, :length])[None]).logits[0]
-            assert torch.allclose(found[row], wanted[[1, 0]], atol=1e-5)
+            assert torch.allclose(scores[row], wanted[[1, 0]], atol=1e-5)
 
 
 def test_a_head_for_other_names_keeps_its_own_values(tmp_path: Path) -> None:
@@ -118,8 +118,8 @@ def test_older_names_and_networks_without_a_head_are_read(tmp_path: Path) -> Non
     state = {
         name.replace("parametrizations.weight.original0", "weight_g").replace(
             "parametrizations.weight.original1", "weight_v"
-        ): one
-        for name, one in load_file(file).items()
+        ): value
+        for name, value in load_file(file).items()
     }
     assert any("weight_g" in name for name in state)
     save_file(state, file)
@@ -148,7 +148,7 @@ def test_every_parameter_learns_and_short_recordings_are_filled_up(every_step: b
         out = model(sound(4000, 2000, 5))
         loss = out.values.square().mean() if every_step else out.square().mean()
         loss.backward()
-    assert all(one.grad is not None and one.grad.isfinite().all() for one in model.parameters())
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters())
     silent = Sequences(torch.zeros(1, 3, dtype=torch.int16), torch.tensor([3]))
     out = model.eval()(silent)
     assert (out.values if every_step else out).isfinite().all()

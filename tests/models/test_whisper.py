@@ -57,8 +57,8 @@ def tokenizer(folder: Path) -> None:
 
 def sound(*lengths: int) -> Sequences:
     values = torch.randint(-9000, 9000, (len(lengths), max(lengths)), generator=torch.Generator().manual_seed(0))
-    known = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
-    return Sequences((values * known).to(torch.int16), torch.tensor(lengths))
+    heard = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+    return Sequences((values * heard).to(torch.int16), torch.tensor(lengths))
 
 
 def spectrum(batch: Sequences, seconds: int, bands: int) -> torch.Tensor:
@@ -71,9 +71,9 @@ def spectrum(batch: Sequences, seconds: int, bands: int) -> torch.Tensor:
 @pytest.mark.parametrize("seconds", [30, 2])
 def test_the_spectrum_is_the_library_s(seconds: int) -> None:
     batch = sound(20000, 400, 31999)
-    found = LogMel(80, float(seconds))(batch)
-    assert torch.allclose(found.values.transpose(1, 2), spectrum(batch, seconds, 80), atol=1e-5)
-    assert found.lengths.tolist() == [125, 3, 200]
+    ours = LogMel(80, float(seconds))(batch)
+    assert torch.allclose(ours.values.transpose(1, 2), spectrum(batch, seconds, 80), atol=1e-5)
+    assert ours.lengths.tolist() == [125, 3, 200]
 
 
 def test_scores_are_the_library_s_at_once_and_step_by_step(tmp_path: Path) -> None:
@@ -92,14 +92,14 @@ def test_scores_are_the_library_s_at_once_and_step_by_step(tmp_path: Path) -> No
         assert torch.allclose(model(WhisperSpoken(batch, tokens)), wanted, atol=1e-5)
         state = model.listen(batch)
         for begin, end in ((0, 4), (4, 5), (5, 9)):
-            found, state = model.advance(tokens[:, begin:end], state)
-            assert torch.allclose(found, wanted[:, end - 1], atol=1e-5)
+            stepped, state = model.advance(tokens[:, begin:end], state)
+            assert torch.allclose(stepped, wanted[:, end - 1], atol=1e-5)
         # Three beams a recording share its sound.
         state = model.listen(batch)
         _, state = model.advance(tokens[:, :4], state)
         state = state.follow(torch.tensor([0, 0, 0, 1, 1, 1]))
-        found, _ = model.advance(tokens[:, 4:5].repeat_interleave(3, 0), state)
-        assert torch.allclose(found, wanted[:, 4].repeat_interleave(3, 0), atol=1e-5)
+        stepped, _ = model.advance(tokens[:, 4:5].repeat_interleave(3, 0), state)
+        assert torch.allclose(stepped, wanted[:, 4].repeat_interleave(3, 0), atol=1e-5)
         looks = model.attention(batch, tokens)
     assert looks.shape == (2, 9, 100) and torch.allclose(looks.sum(2), torch.ones(2, 9), atol=1e-5)
 
@@ -132,10 +132,10 @@ def test_the_encoder_of_a_transcriber_serves_classes(tmp_path: Path) -> None:
 def test_every_parameter_learns() -> None:
     model: Any = whisper(16000, None, tuple("abc"), source=None, **SIZES)
     model(WhisperSpoken(sound(9000, 3000), torch.tensor([[1, 2, 3], [1, 3, 4]]))).square().mean().backward()
-    assert all(one.grad is not None and one.grad.isfinite().all() for one in model.parameters())
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters())
     classes: Any = whisper(16000, 3, source=None, **SIZES)
     classes(sound(9000, 3000)).square().mean().backward()
-    assert all(one.grad is not None for one in classes.parameters())
+    assert all(parameter.grad is not None for parameter in classes.parameters())
     assert [name for name, _ in classes.named_children()][-3:] == ["norm", "pooling", "head"]
 
 

@@ -41,8 +41,8 @@ def test_the_rule_on_a_cpu(
 
 def test_the_rule_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    for known, precision in ((True, "bf16-mixed"), (False, "16-mixed")):
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, known=known: known)
+    for has_bf16, precision in ((True, "bf16-mixed"), (False, "16-mixed")):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, has_bf16=has_bf16: has_bf16)
         assert fastest("auto", "auto", SimpleCNN(), 1e9, "gpu") == (precision, "channels_last")
     assert fastest("32-true", "auto", SimpleCNN(), 1e9, "gpu").memory_format == "contiguous"
 
@@ -112,17 +112,17 @@ def test_benchmark_prints_a_table(command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["model=lenet6"], "lenet6"),
         (["--batch-sizes", "many"], "--batch-sizes many"),
         (["--precisions", "17-true"], "precision=17-true"),
     ],
 )
-def test_benchmark_refuses_in_one_sentence(experiments, words: list[str], said: str) -> None:
+def test_benchmark_refuses_in_one_sentence(experiments, words: list[str], sentence: str) -> None:
     code, _, errors = experiments("benchmark", *words)
     assert code == 2
-    assert said in errors
+    assert sentence in errors
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no mallopt")

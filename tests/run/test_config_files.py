@@ -26,8 +26,8 @@ def whole(folder: Path) -> dict[str, object]:
 def test_a_value_is_read_as_it_was_written(value: object, tmp_path: Path) -> None:
     config = whole(tmp_path) | {"value": value}
     write_config(config, tmp_path)
-    found = OmegaConf.to_container(read_config(tmp_path))
-    assert found["value"] == value and type(found["value"]) is type(value)
+    values = OmegaConf.to_container(read_config(tmp_path))
+    assert values["value"] == value and type(values["value"]) is type(value)
     assert OmegaConf.to_container(OmegaConf.load(tmp_path / "config.yaml"))["value"] == value, (
         "OmegaConf reads it alike"
     )

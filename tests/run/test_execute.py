@@ -171,9 +171,9 @@ def test_a_run_of_a_version_before_some_key_existed(
         (tmp_path / "old" / "record.json").write_text(json.dumps(content))
         code, _, errors = experiments(*words)
         assert code == 2
-        (said,) = errors.splitlines()
-        assert f"old/config.yaml has no key {key}, which is read today: " in said
-        assert cure in said
+        (message,) = errors.splitlines()
+        assert f"old/config.yaml has no key {key}, which is read today: " in message
+        assert cure in message
 
 
 def test_predict_names_classes_with_probabilities(finished: Path, experiments, tmp_path: Path) -> None:
@@ -205,10 +205,10 @@ def test_predict_names_classes_with_probabilities(finished: Path, experiments, t
 def test_predict_refuses_what_is_no_image(finished: Path, experiments, tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("no picture")
     (tmp_path / "empty").mkdir()
-    for path, said in (("note.txt", "note.txt"), ("nowhere.png", "does not exist"), ("empty", "no image")):
+    for path, sentence in (("note.txt", "note.txt"), ("nowhere.png", "does not exist"), ("empty", "no image")):
         code, _, errors = experiments("predict", str(finished), path)
         assert code == 2
-        assert said in errors
+        assert sentence in errors
         assert len(errors.splitlines()) == 1
 
 
@@ -373,14 +373,14 @@ def test_an_unknown_metric_is_refused_before_training(experiments, tmp_path: Pat
         words += [f"callbacks.early_stopping.mode={mode}"] if mode else []
         code, _, errors = experiments("train", "model=mlp", *words, "hydra.run.dir=run")
         assert code == 2
-        said = [line for line in errors.splitlines() if line.startswith("error: ")]
+        refusals = [line for line in errors.splitlines() if line.startswith("error: ")]
         problem = "is no metric of this run" if mode else "does not say which way it improves"
-        assert len(said) == 1 and f"monitor=val/acuracy {problem}" in said[0] and "val/accuracy" in said[0]
+        assert len(refusals) == 1 and f"monitor=val/acuracy {problem}" in refusals[0] and "val/accuracy" in refusals[0]
         assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["data=mnist", "data.root=nowhere"], "digits"),  # it says which data needs no network
         (["data=shapes", "data.augment.crop=-1"], "data.augment.crop=-1"),
@@ -390,11 +390,11 @@ def test_an_unknown_metric_is_refused_before_training(experiments, tmp_path: Pat
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_a_run_that_its_values_keep_from_beginning_leaves_no_folder(
-    experiments, tmp_path: Path, words: list[str], said: str
+    experiments, tmp_path: Path, words: list[str], sentence: str
 ) -> None:
     code, _, errors = experiments("train", *words, "trainer=quick", "hydra.run.dir=run")
     assert code == 2
-    assert len(errors.splitlines()) == 1 and said in errors
+    assert len(errors.splitlines()) == 1 and sentence in errors
     assert not (tmp_path / "run").exists()
 
 
@@ -556,7 +556,7 @@ def test_a_task_brings_its_own_pictures_and_answers(experiments, tmp_path: Path,
     from experiments.viz.canvas import figure
 
     def answers(self: Any, inputs: torch.Tensor, top: int) -> list[dict[str, Any]]:
-        return [{"brightness": float(one.mean()), "raw": Attachment(".bin", b"abc")} for one in inputs]
+        return [{"brightness": float(given.mean()), "raw": Attachment(".bin", b"abc")} for given in inputs]
 
     monkeypatch.setattr(
         ClassificationReport, "figures", lambda self: {"mine": lambda: figure(2, 2), "none": lambda: None}

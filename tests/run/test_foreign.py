@@ -198,7 +198,7 @@ class Silent(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         ("model._target_=networks_of_mine.Sized", ""),  # which takes none of the data's shapes
         (
@@ -215,7 +215,7 @@ class Silent(nn.Module):
     ],
 )
 def test_networks_without_our_arguments(
-    experiments: Experiments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, said: str
+    experiments: Experiments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, sentence: str
 ) -> None:
     (tmp_path / "networks_of_mine.py").write_text(NETWORKS)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -223,8 +223,8 @@ def test_networks_without_our_arguments(
     more = ("data=digits", "data.size=8", *words.split(), "trainer=quick", "callbacks=none", "hydra.run.dir=run")
     for command in ("check", "train"):
         code, _, errors = experiments(command, *more)
-        assert code == (2 if said else 0) and said in errors, errors
-    assert (tmp_path / "run").exists() is not bool(said)
+        assert code == (2 if sentence else 0) and sentence in errors, errors
+    assert (tmp_path / "run").exists() is not bool(sentence)
 
 
 def test_check_tries_the_first_batch_of_a_network_that_nothing_describes(
@@ -258,11 +258,11 @@ def test_resume_is_exact(lit: Experiments, tmp_path: Path) -> None:
     assert lit("train", *LIT, "trainer.max_epochs=1", "hydra.run.dir=parts")[0] == 0
     code, _, errors = lit("train", "resume=parts", "trainer.max_epochs=3")
     assert code == 0, errors
-    one, other = (
+    first, other = (
         torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
         for name in ("whole", "parts")
     )
-    assert all(torch.equal(one[key], other[key]) for key in one)
+    assert all(torch.equal(first[key], other[key]) for key in first)
     assert (tmp_path / "whole" / "metrics.csv").read_text() == (tmp_path / "parts" / "metrics.csv").read_text()
 
 
@@ -364,13 +364,13 @@ def test_own_hyperparameters_late_layers_and_predictions(lit: Experiments, tmp_p
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.plugins.hparams import metadata
 
-    found = EventAccumulator(str(tmp_path / "run"))
-    found.Reload()
-    content = found.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    events = EventAccumulator(str(tmp_path / "run"))
+    events.Reload()
+    content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     told = metadata.parse_session_start_info_plugin_data(content).hparams
     assert told["found/depth"].number_value == 3 and told["model"].string_value == "Told"
-    assert "| later | yes |" in str(found.Tensors("hyperparameters/text_summary")[0].tensor_proto.string_val[0])
-    assert found.Scalars("hp/score")[0].value == 0.5
+    assert "| later | yes |" in str(events.Tensors("hyperparameters/text_summary")[0].tensor_proto.string_val[0])
+    assert events.Scalars("hp/score")[0].value == 0.5
     assert lit("evaluate", "run")[0] == 0
     assert "--top has no effect on a LightningModule" in lit("predict", "run", "--top", "3")[2]
     code, output, errors = lit("predict", "run")
@@ -386,10 +386,12 @@ def test_own_hyperparameters_late_layers_and_predictions(lit: Experiments, tmp_p
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("task", "said"),
+    ("task", "sentence"),
     [("gan", "Gan has no predict_step, and its forward does not take the batches"), ("bare", "no forward")],
 )
-def test_a_module_that_cannot_predict_says_what_to_add(lit: Experiments, tmp_path: Path, task: str, said: str) -> None:
+def test_a_module_that_cannot_predict_says_what_to_add(
+    lit: Experiments, tmp_path: Path, task: str, sentence: str
+) -> None:
     gan = "from tutorial_of_mine import Bare\n\n\nclass Gan(Bare):\n    def forward(self, noise):\n        return self.net(noise)\n"
     (tmp_path / "gan_of_mine.py").write_text(gan)
     (tmp_path / "conf" / "task" / "gan.yaml").write_text("_target_: gan_of_mine.Gan")
@@ -398,7 +400,7 @@ def test_a_module_that_cannot_predict_says_what_to_add(lit: Experiments, tmp_pat
     code, _, errors = lit("train", *words, "callbacks.checkpoint.monitor=null")
     assert code == 0, errors
     code, _, errors = lit("predict", "run")
-    assert code == 2 and said in errors and "add a predict_step" in errors
+    assert code == 2 and sentence in errors and "add a predict_step" in errors
 
 
 def test_a_loader_that_lightning_cannot_make_anew_says_what_to_write(lit: Experiments, tmp_path: Path) -> None:
@@ -465,9 +467,9 @@ def test_manual_optimization_and_pictures_of_its_own(lit: Experiments, tmp_path:
     assert "experiments predict" not in errors
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    found = EventAccumulator(str(tmp_path / "run"))
-    found.Reload()
-    assert [one.step for one in found.Images("drawn")] == [2, 4]  # the steps of both optimizers
+    events = EventAccumulator(str(tmp_path / "run"))
+    events.Reload()
+    assert [image.step for image in events.Images("drawn")] == [2, 4]  # the steps of both optimizers
 
 
 @pytest.mark.slow

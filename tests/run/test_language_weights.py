@@ -85,16 +85,16 @@ def test_a_run_brings_its_network_and_tokenizer(experiments, tmp_path: Path, fol
     ]
     code, _, errors = experiments("train", *QUICK[:1], *QUICK[2:-1], *words)
     assert code == 0, errors
-    first, second = (json.loads((tmp_path / one / "tokenizer.json").read_text()) for one in ("run", "second"))
+    first, second = (json.loads((tmp_path / name / "tokenizer.json").read_text()) for name in ("run", "second"))
     assert first["model"]["vocab"] == second["model"]["vocab"]
     from experiments.run.loaded import load
 
-    one, other = (load(tmp_path / name).model.layer2.state_dict() for name in ("run", "second"))
-    assert all(one[key].equal(other[key]) for key in one)
+    trained, other = (load(tmp_path / name).model.layer2.state_dict() for name in ("run", "second"))
+    assert all(trained[key].equal(other[key]) for key in trained)
 
 
 @pytest.mark.parametrize(
-    ("change", "words", "said"),
+    ("change", "words", "sentence"),
     [
         ("no config.json", [], ["no config.json"]),
         ("no tokenizer.json", [], ["no tokenizer.json", "data.tokenizer.source"]),
@@ -108,7 +108,7 @@ def test_a_run_brings_its_network_and_tokenizer(experiments, tmp_path: Path, fol
     ],
 )
 def test_what_does_not_fit_is_refused_before_training(
-    experiments, tmp_path: Path, folder: Path, change: str, words: list[str], said: list[str]
+    experiments, tmp_path: Path, folder: Path, change: str, words: list[str], sentence: list[str]
 ) -> None:
     place = copied(
         folder, tmp_path / "weights", {"no config.json": "config.json", "pickled": "model.safetensors"}.get(change, "")
@@ -130,7 +130,7 @@ def test_what_does_not_fit_is_refused_before_training(
     for command in ("check", "train"):
         code, output, errors = experiments(command, *QUICK, *given)
         assert code == 2
-        assert all(word in output + errors for word in said), output + errors
+        assert all(word in output + errors for word in sentence), output + errors
     assert not (tmp_path / "run").exists()
 
 

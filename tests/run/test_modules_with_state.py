@@ -147,8 +147,8 @@ def test_a_test_reads_what_training_has_kept(stateful: Experiments, tmp_path: Pa
     assert any(torch.equal(loaded.net[1].weight, value) for value in kept.values()), "the trained layers of setup"
     code, output, errors = stateful("evaluate", "run")
     assert code == 0, errors
-    found = {line.split()[0]: float(line.split()[1]) for line in output.splitlines()}
-    assert found == pytest.approx({name: metrics[name] for name in found}, abs=1e-4) and len(found) == 3
+    evaluated = {line.split()[0]: float(line.split()[1]) for line in output.splitlines()}
+    assert evaluated == pytest.approx({name: metrics[name] for name in evaluated}, abs=1e-4) and len(evaluated) == 3
     code, output, errors = stateful("predict", "run")
     assert code == 0, errors
     head, row, *_ = (tmp_path / "run" / "predictions" / "predictions.csv").read_text().splitlines()

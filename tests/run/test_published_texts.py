@@ -56,28 +56,30 @@ def test_mbart_translates_into_a_language_by_its_name(name: str, folders: dict[s
     hindi = tokenizer.convert_tokens_to_ids("hi_IN")
     how = {"decoder_start_token_id": hindi} if name == "mbart25" else {"forced_bos_token_id": hindi}
     net = transformers.AutoModelForSeq2SeqLM.from_pretrained(folders[name]).eval()
-    found = ours.task.translate(source, ours.task.search._replace(beams=2, length_penalty=0.0, longest_ratio=1e-9))
+    translations = ours.task.translate(
+        source, ours.task.search._replace(beams=2, length_penalty=0.0, longest_ratio=1e-9)
+    )
     written = net.generate(
         **given, **how, num_beams=2, do_sample=False, length_penalty=0.0, early_stopping=True, bos_token_id=None,
         max_new_tokens=10 + (name == "mbart50"), forced_eos_token_id=None, suppress_tokens=ours.task._never,
     )  # fmt: skip
-    for hypotheses, row in zip(found, written[:, 1 + (name == "mbart50") :].tolist(), strict=True):
+    for hypotheses, row in zip(translations, written[:, 1 + (name == "mbart50") :].tolist(), strict=True):
         end = row.index(2) if 2 in row else len(row)
         assert hypotheses[0].tokens == row[:end]
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         ([], "data.languages=[source,target] names none of them as the second"),
         (["data.languages=[en,da]"], "data.languages has da, for which these weights have no mark"),
     ],
 )
 def test_a_language_that_is_not_said_is_asked_for(
-    experiments: Any, folders: dict[str, Path], words: list[str], said: str
+    experiments: Any, folders: dict[str, Path], words: list[str], sentence: str
 ) -> None:
     code, _, errors = experiments("predict", "model=transformers", f"weights={folders['mbart50']}", *words, *TEXTS)
-    assert code == 2 and said in errors and errors.count("\n") == 1
+    assert code == 2 and sentence in errors and errors.count("\n") == 1
 
 
 def test_texts_are_answered_without_a_run(experiments: Any, folders: dict[str, Path]) -> None:

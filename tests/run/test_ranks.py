@@ -34,13 +34,13 @@ def test_two_processes_agree_with_one(experiments, command, tmp_path: Path) -> N
     assert code == 0, errors
     done = command("train", *WORDS, "trainer=cpu_2", "data.augment.crop=1", "hydra.run.dir=cpu_2")
     assert done.returncode == 0, done.stderr
-    one, two = record(tmp_path / "cpu"), record(tmp_path / "cpu_2")
-    assert two["environment"]["processes"] == 2
-    assert two["status"] == "finished"
-    for name, value in one["metrics"].items():
-        assert two["metrics"][name] == pytest.approx(value, abs=0.01), name
-    assert sum(map(sum, two["confusion"])) == sum(map(sum, one["confusion"])) == 360
-    assert two["metrics"]["test/loss"] == pytest.approx(one["metrics"]["test/loss"], rel=1e-3)
+    first, second = record(tmp_path / "cpu"), record(tmp_path / "cpu_2")
+    assert second["environment"]["processes"] == 2
+    assert second["status"] == "finished"
+    for name, value in first["metrics"].items():
+        assert second["metrics"][name] == pytest.approx(value, abs=0.01), name
+    assert sum(map(sum, second["confusion"])) == sum(map(sum, first["confusion"])) == 360
+    assert second["metrics"]["test/loss"] == pytest.approx(first["metrics"]["test/loss"], rel=1e-3)
     assert len(list(tmp_path.rglob("record.json"))) == 2
     assert len(list((tmp_path / "cpu_2").glob("events.*"))) == 1
 
@@ -53,18 +53,18 @@ def test_two_processes_translate_as_one(experiments, command, tmp_path: Path) ->
     assert code == 0, errors
     done = command("train", *words, "task.search.beams=2", "trainer=cpu_2", "hydra.run.dir=cpu_2")
     assert done.returncode == 0, done.stderr
-    one, two = record(tmp_path / "cpu"), record(tmp_path / "cpu_2")
-    assert two["environment"]["processes"] == 2
-    assert one["data"] == two["data"]
+    first, second = record(tmp_path / "cpu"), record(tmp_path / "cpu_2")
+    assert second["environment"]["processes"] == 2
+    assert first["data"] == second["data"]
     # A process takes the mean over its own tokens, so that the two learn almost, but not exactly, the same.
-    assert two["metrics"]["test/loss"] == pytest.approx(one["metrics"]["test/loss"], rel=0.03)
-    assert [each["source"] for each in one["translations"]] == [each["source"] for each in two["translations"]]
+    assert second["metrics"]["test/loss"] == pytest.approx(first["metrics"]["test/loss"], rel=0.03)
+    assert [each["source"] for each in first["translations"]] == [each["source"] for each in second["translations"]]
     # Tested again by one process, every sentence once: the two have judged the whole test split.
     code, output, errors = experiments("evaluate", "cpu_2", "trainer=cpu")
     assert code == 0, errors
     again = {line.split()[0]: float(line.split()[1]) for line in output.splitlines()}
     for name in ("test/loss", "test/perplexity", "test/bleu", "test/chrf"):
-        assert again[name] == pytest.approx(two["metrics"][name], abs=2e-4), name
+        assert again[name] == pytest.approx(second["metrics"][name], abs=2e-4), name
     assert again["test/chrf"] > 15
 
 

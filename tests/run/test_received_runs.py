@@ -138,8 +138,8 @@ def test_nothing_else_names_code(experiments, received: Path, tmp_path: Path, ke
     config[group][name] = value
     (received / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     for words in READING:
-        said = refused(experiments, words, tmp_path)
-        assert key in said and "nothing of it was run" in said
+        message = refused(experiments, words, tmp_path)
+        assert key in message and "nothing of it was run" in message
 
 
 @pytest.mark.parametrize("words", [["evaluate", "run", "data.batch_size=7"], ["lr", "run", "optimizer.lr=0.1"]])
@@ -173,8 +173,8 @@ def test_no_link_leads_a_write_out_of_the_folder(experiments, received: Path, tm
     (received / name).unlink(missing_ok=True)
     (received / name).symlink_to(victim)
     before = {path: path.read_bytes() for path in ([victim] if victim.is_file() else victim.iterdir())}
-    said = refused(experiments, ["train", "resume=run", "trainer.max_epochs=3"], tmp_path)
-    assert "link" in said or "cannot be written to" in said
+    message = refused(experiments, ["train", "resume=run", "trainer.max_epochs=3"], tmp_path)
+    assert "link" in message or "cannot be written to" in message
     assert {path: path.read_bytes() for path in before} == before
     if name != ".lock":  # a run of one's own may keep its checkpoints on another disk
         with pytest.MonkeyPatch.context() as patch:
@@ -251,9 +251,9 @@ def test_a_class_with_control_codes_and_formulas(experiments, received: Path, tm
     record["spec"]["classes"] = evil
     (received / "record.json").write_text(json.dumps(record))
     code, output, errors = experiments("predict", "run", "x.png", "--out", "answers.csv")
-    said = output + errors + "".join(path.read_text() for path in tmp_path.glob("answers.csv/*.csv"))
-    assert code == 0 and "\x1b" not in said and "\u202e" not in said, errors
-    assert not any(f",{start}" in said for start in ("=", "@cmd")), said
+    text = output + errors + "".join(path.read_text() for path in tmp_path.glob("answers.csv/*.csv"))
+    assert code == 0 and "\x1b" not in text and "\u202e" not in text, errors
+    assert not any(f",{start}" in text for start in ("=", "@cmd")), text
 
 
 @pytest.mark.slow
@@ -290,7 +290,7 @@ def test_names_that_are_no_utf8(experiments, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "sentence"),
     [
         ({"kind": "Nope"}, "'Nope'"),
         ({"channels": "one"}, "channels is no int"),
@@ -299,13 +299,13 @@ def test_names_that_are_no_utf8(experiments, tmp_path: Path) -> None:
     ],
 )
 def test_a_spec_that_is_none_is_read_from_the_checkpoint(
-    experiments, received: Path, changed: dict[str, object], said: str
+    experiments, received: Path, changed: dict[str, object], sentence: str
 ) -> None:
     record = json.loads((received / "record.json").read_text())
     record["spec"].update(changed)
     (received / "record.json").write_text(json.dumps(record))
     code, _, errors = experiments("predict", "run", "x.png")
-    assert code == 0 and said in errors and "best.ckpt are read in its place" in errors, errors
+    assert code == 0 and sentence in errors and "best.ckpt are read in its place" in errors, errors
 
 
 def test_a_finished_run_without_its_checkpoint(experiments, received: Path, tmp_path: Path) -> None:
@@ -331,8 +331,8 @@ def test_what_is_no_plain_file_is_not_waited_for(
     path.unlink()
     os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
     for words in READING[:3]:
-        found, _, errors = experiments(*words)
-        assert found == code and f"{path.name}" in errors and sentence in errors, errors
+        status, _, errors = experiments(*words)
+        assert status == code and f"{path.name}" in errors and sentence in errors, errors
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes with a name")
@@ -353,9 +353,9 @@ def test_a_config_that_is_none_is_said_in_plain_words(
     text = path.read_text()
     path.write_text(text[: text.index("\noptimizer:")].rpartition("_target_:")[0] if content == "half" else content)
     for words in READING:
-        said = refused(experiments, words, tmp_path)
-        assert "config.yaml" in said and "from a copy" in said and "None" not in said, said
-        assert not any(f"holds a {name}" in said for name in ("int", "str")), said
+        message = refused(experiments, words, tmp_path)
+        assert "config.yaml" in message and "from a copy" in message and "None" not in message, message
+        assert not any(f"holds a {name}" in message for name in ("int", "str")), message
 
 
 @pytest.mark.parametrize("name", ["checkpoints", "checkpoints/last.ckpt", "checkpoints/best.ckpt", "tokenizer.json"])
@@ -369,8 +369,8 @@ def test_what_is_in_the_way_of_a_checkpoint_is_said_before_training(
     else:
         path.unlink(missing_ok=True)
         path.mkdir()
-    said = refused(experiments, READING[-1], tmp_path)
-    assert f"{path} is " in said and "remove it" in said and "epoch" not in said, said
+    message = refused(experiments, READING[-1], tmp_path)
+    assert f"{path} is " in message and "remove it" in message and "epoch" not in message, message
 
 
 @pytest.mark.parametrize("key", ["tested", "judged", "checkpoints", "kept"])

@@ -99,8 +99,8 @@ def assert_same(first: Any, second: Any, where: str = "") -> None:
             assert_same(first[key], second[key], f"{where}/{key}")
     elif isinstance(first, (list, tuple)):
         assert len(first) == len(second), where
-        for number, (one, other) in enumerate(zip(first, second, strict=True)):
-            assert_same(one, other, f"{where}/{number}")
+        for number, (left, other) in enumerate(zip(first, second, strict=True)):
+            assert_same(left, other, f"{where}/{number}")
     elif isinstance(first, torch.Tensor):
         assert torch.equal(first, second), where
     else:
@@ -109,12 +109,12 @@ def assert_same(first: Any, second: Any, where: str = "") -> None:
 
 def assert_same_run(first: Path, second: Path) -> None:
     for name in ("last", "best"):
-        one, other = (torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True) for run in (first, second))
-        assert_same(one, other, name)
-    one, other = (json.loads((run / "record.json").read_text()) for run in (first, second))
-    assert one["metrics"] == other["metrics"]
+        left, other = (torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True) for run in (first, second))
+        assert_same(left, other, name)
+    left, other = (json.loads((run / "record.json").read_text()) for run in (first, second))
+    assert left["metrics"] == other["metrics"]
     for key in ("confusion", "translations"):
-        assert one.get(key) == other.get(key)
+        assert left.get(key) == other.get(key)
     assert (first / "metrics.csv").read_text() == (second / "metrics.csv").read_text()
 
 

@@ -300,9 +300,9 @@ def test_names_obey_nobody() -> None:
 
     evil = ["c\x1b[31m\x1b]0;owned\x07", "x\u202ey", "=cmd()", "-1.5", "हिन्दी"]
     for text in (
-        table(["class"], [[one] for one in evil]),
+        table(["class"], [[name] for name in evil]),
         json_text(evil),
-        comma_separated(["class"], [[one] for one in evil]),
+        comma_separated(["class"], [[name] for name in evil]),
     ):
         assert "\x1b" not in text and "\x07" not in text and "\u202e" not in text and "हिन्दी" in text
     assert comma_separated(["class"], [["=cmd()"], ["-1.5"]]) == "class\n'=cmd()\n-1.5"

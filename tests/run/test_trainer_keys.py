@@ -26,7 +26,7 @@ from experiments.run.trainer import build_trainer, quiet
 
 
 def _has(kind: type) -> Callable[[Any], bool]:
-    return lambda trainer: any(isinstance(one, kind) for one in trainer.callbacks)
+    return lambda trainer: any(isinstance(callback, kind) for callback in trainer.callbacks)
 
 
 def _passed(name: str, value: Any) -> Callable[[Any], bool]:
@@ -60,8 +60,8 @@ def _base() -> Any:
 def _config(words: list[str]) -> Any:
     """As the command line sets it, without composing anew."""
     config = copy.deepcopy(_base())
-    for one in parse([word for word in words if "." in word]):
-        OmegaConf.update(config, one.key_or_group, one.value(), force_add=True)
+    for override in parse([word for word in words if "." in word]):
+        OmegaConf.update(config, override.key_or_group, override.value(), force_add=True)
     config.run.overrides = words
     return config
 

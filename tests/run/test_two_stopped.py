@@ -91,11 +91,11 @@ def test_two_processes_stopped_in_mid_epoch(tmp_path: Path) -> None:
         for rank in ("0", "1")
     ]  # fmt: skip
     try:
-        said = [rank.communicate(timeout=1800)[1] for rank in ranks]
+        errors = [rank.communicate(timeout=1800)[1] for rank in ranks]
     finally:
         for rank in ranks:  # one waits for the other for ever where that has failed
             rank.kill()
-    assert [rank.returncode for rank in ranks] == [0, 0], "".join(said)
+    assert [rank.returncode for rank in ranks] == [0, 0], "".join(errors)
     for number, name in enumerate(KINDS):
         whole, cut = tmp_path / f"whole_{number}", tmp_path / f"cut_{number}"
         assert json.loads((cut / "record.json").read_text())["status"] == "finished", name

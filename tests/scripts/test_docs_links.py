@@ -18,12 +18,12 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 def anchors(path: Path) -> set[str]:
     """Anchors of a page's headings, as Python-Markdown makes them."""
     text = re.sub(r"^( *)```.*?^\1```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    found: set[str] = set()
+    names: set[str] = set()
     for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
         plain = re.sub(r"\]\([^)]*\)|[`*\[\]]", "", heading)
         ascii_ = unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode()
-        found.add(re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", ascii_).strip().lower()))
-    return found
+        names.add(re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", ascii_).strip().lower()))
+    return names
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -52,5 +52,5 @@ def test_the_site_brings_its_devanagari() -> None:
     """Hindi pages show letters on machines without such a font; its licence lies beside it."""
     sheet = DOCS / "stylesheets" / "fonts.css"
     files = [sheet.parent / name for name in re.findall(r"url\(([^)]+)\)", sheet.read_text(encoding="utf-8"))]
-    assert len(files) == 2 and all(one.read_bytes()[:4] == b"wOF2" for one in files)
+    assert len(files) == 2 and all(file.read_bytes()[:4] == b"wOF2" for file in files)
     assert "SIL Open Font License" in (files[0].parent / "OFL.txt").read_text(encoding="utf-8")

@@ -22,16 +22,16 @@ How does one see which layers are frozen? Which technique costs more? What does 
 
 
 def test_ten_lessons_in_order_in_both_languages() -> None:
-    assert [int(one["name"][:2]) for one in LESSONS] == list(range(1, 11))
-    for one in LESSONS:
+    assert [int(lesson["name"][:2]) for lesson in LESSONS] == list(range(1, 11))
+    for lesson in LESSONS:
         for language in ("en", "hi"):
-            text = (ROOT / "docs" / "lessons" / language / f"{one['name']}.md").read_text(encoding="utf-8")
-            assert text.startswith(f"# {int(one['name'][:2])} · {one['title'][language]}")
-            for command in [one["train"], *(each["run"] for each in [*one["see"], *one["questions"]])]:
+            text = (ROOT / "docs" / "lessons" / language / f"{lesson['name']}.md").read_text(encoding="utf-8")
+            assert text.startswith(f"# {int(lesson['name'][:2])} · {lesson['title'][language]}")
+            for command in [lesson["train"], *(each["run"] for each in [*lesson["see"], *lesson["questions"]])]:
                 assert command in text
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: one["name"])
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda each_lesson: each_lesson["name"])
 def test_code_on_the_page_is_that_of_the_source(lesson) -> None:
     code = script.source(lesson["code"]["file"], lesson["code"]["object"])
     page = (ROOT / "docs" / "lessons" / "en" / f"{lesson['name']}.md").read_text(encoding="utf-8")
@@ -39,11 +39,11 @@ def test_code_on_the_page_is_that_of_the_source(lesson) -> None:
 
 
 def test_every_question_of_the_course_is_asked() -> None:
-    asked = {one["en"] for lesson in LESSONS for one in lesson["questions"]}
+    asked = {question["en"] for lesson in LESSONS for question in lesson["questions"]}
     assert set(re.findall(r"[^?\n]+\?", QUESTIONS.replace("? ", "?\n"))) <= asked
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: one["name"])
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda each_lesson: each_lesson["name"])
 def test_verdicts_and_notebook_are_those_of_the_lesson(lesson, tmp_path: Path) -> None:
     for language in ("en", "hi"):
         page = (ROOT / "docs" / "lessons" / language / f"{lesson['name']}.md").read_text(encoding="utf-8")
@@ -66,17 +66,17 @@ def test_a_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     book = nbformat.reads(text, as_version=4)
     nbformat.validate(book)
     nbclient.NotebookClient(book, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    said = [part.get("text", "") for cell in book.cells for part in cell.get("outputs", ())]
-    assert said and not any("error:" in one for one in said)
+    outputs = [part.get("text", "") for cell in book.cells for part in cell.get("outputs", ())]
+    assert outputs and not any("error:" in text for text in outputs)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: one["name"])
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda each_lesson: each_lesson["name"])
 def test_cells_of_a_notebook_run_in_order(lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process, the training small; what answers the questions is run by another test."""
     pytest.importorskip("IPython")
     monkeypatch.chdir(tmp_path)
-    asked = {one["run"] for one in lesson["questions"]} - {one["run"] for one in lesson["see"]}
+    asked = {question["run"] for question in lesson["questions"]} - {item["run"] for item in lesson["see"]}
     names: dict[str, Any] = {}
     for cell in script.notebook(lesson).cells:
         text = "".join(cell["source"])
@@ -86,8 +86,8 @@ def test_cells_of_a_notebook_run_in_order(lesson, tmp_path: Path, monkeypatch: p
             exec(text, names)
             names["more"] = ["trainer=quick", "callbacks.figures=null"]
         elif (command := text.removeprefix("!{sys.executable} -m ")) not in asked:
-            code, said = script.run(command, tmp_path)
-            assert code == 0, said
+            code, output = script.run(command, tmp_path)
+            assert code == 0, output
     assert len(names["run"].history) == 1
 
 
@@ -124,29 +124,29 @@ def test_the_site_fetches_nothing_and_is_searched_from_a_folder() -> None:
 
 
 def test_a_failing_command_is_told(tmp_path: Path) -> None:
-    code, said = script.run("experiments show softmax --temperature 0", tmp_path)
-    assert code == 2 and "must be above 0" in said
-    code, said = script.run("experiments show pooling", tmp_path)
-    assert code == 0 and "max(1, 3, 5, 6) = 6" in said and (tmp_path / "pooling" / "pooling.png").exists()
+    code, output = script.run("experiments show softmax --temperature 0", tmp_path)
+    assert code == 2 and "must be above 0" in output
+    code, output = script.run("experiments show pooling", tmp_path)
+    assert code == 0 and "max(1, 3, 5, 6) = 6" in output and (tmp_path / "pooling" / "pooling.png").exists()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: one["name"])
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda each_lesson: each_lesson["name"])
 def test_questions_are_answered_by_their_commands(lesson, tmp_path: Path) -> None:
-    for number, one in enumerate(lesson["questions"]):
+    for number, question in enumerate(lesson["questions"]):
         folder = tmp_path / str(number)
         folder.mkdir()
-        code, said = script.run(one["run"], folder, small=True)
-        assert code == 0, said
+        code, output = script.run(question["run"], folder, small=True)
+        assert code == 0, output
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: one["name"])
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda each_lesson: each_lesson["name"])
 def test_outputs_on_the_pages_are_what_the_commands_print(
     lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
-    for command, said, _ in script.shown_before(lesson):
-        shown = [line for line in said.rstrip().splitlines() if not line.startswith("… ")]
+    for command, output, _ in script.shown_before(lesson):
+        shown = [line for line in output.rstrip().splitlines() if not line.startswith("… ")]
         code, now = script.run(command, tmp_path)
         assert code == 0 and [line.rstrip() for line in now.rstrip().splitlines()[: len(shown)]] == shown, command

@@ -50,7 +50,7 @@ def settings(**changed: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "sentence"),
     [
         ("a=tag(log,interval(1e-4,1e-1))", "a from 0.0001 to 0.1 (log)"),
         ("a=interval(1,8)", "a from 1 to 8"),
@@ -64,9 +64,9 @@ def settings(**changed: Any) -> Any:
         ("+a=sort(3,1)", "+a in 1, 3"),
     ],
 )
-def test_hydra_syntax(word: str, said: str) -> None:
+def test_hydra_syntax(word: str, sentence: str) -> None:
     space = read_space(["b=1", word])
-    assert [str(key) for key in space.keys] == [said]
+    assert [str(key) for key in space.keys] == [sentence]
     assert space.fixed == ("b=1",)
 
 
@@ -116,7 +116,7 @@ def test_a_search_taken_up_proposes_what_it_would_have(sampler: str, tmp_path: P
 
     def proposals(folder: Path, goes: list[int]) -> list[dict[str, float]]:
         folder.mkdir()
-        found = []
+        proposed = []
         for count in goes:
             study = open_study(optuna, folder, chosen, space)
             for _ in range(count):
@@ -124,8 +124,8 @@ def test_a_search_taken_up_proposes_what_it_would_have(sampler: str, tmp_path: P
                 trial = study.ask()
                 values = space.suggest(trial)
                 study.tell(trial, (values["a"] - 0.3) ** 2 + values["b"])
-                found.append(values)
-        return found
+                proposed.append(values)
+        return proposed
 
     whole = proposals(tmp_path / "whole", [8])
     assert proposals(tmp_path / "parts", [3, 5]) == whole
@@ -223,17 +223,17 @@ def test_a_search_prunes_finishes_and_goes_on(experiments: Experiments, tmp_path
     words = (*SMALL, RATE, "search.trials=7", "search.pruner=median", "search.startup=2", "launcher.jobs=1")
     code, output, errors = experiments("train", *words)
     assert code == 0, errors
-    found = records(tmp_path / "found")
-    assert {record["status"] for record in found.values()} == {"finished", "pruned"} and len(found) == 7
-    pruned = next(record for record in found.values() if record["status"] == "pruned")
+    trials = records(tmp_path / "found")
+    assert {record["status"] for record in trials.values()} == {"finished", "pruned"} and len(trials) == 7
+    pruned = next(record for record in trials.values() if record["status"] == "pruned")
     assert pruned["error"].startswith("pruned after epoch") and pruned["metrics"]["val/accuracy"] is not None
-    best = max(record["metrics"]["val/accuracy"] for record in found.values() if record["status"] == "finished")
+    best = max(record["metrics"]["val/accuracy"] for record in trials.values() if record["status"] == "finished")
     assert f"{best:.6g}" in output and "repeat the best: experiments train data=digits" in output
     assert "test/accuracy" not in output  # whoever chooses must not see it
     output = experiments("status", "found")[1]
     assert f"best so far  val/accuracy {best:.6g}  " in output and "test/accuracy" not in output
 
-    before = {name: record["started"] for name, record in found.items()}
+    before = {name: record["started"] for name, record in trials.items()}
     code, output, errors = experiments("train", "-m", "resume=found", "search.trials=8")
     assert code == 0, errors
     after = records(tmp_path / "found")
@@ -293,12 +293,12 @@ def test_a_killed_search_goes_on_with_the_same_command(tmp_path: Path, experimen
     code, output, errors = experiments("train", *words)
     assert code == 0, errors
     assert "that had not ended go" in output
-    found = records(tmp_path / "found")
-    assert len(found) == 4 and killed <= set(found)
-    assert {record["status"] for record in found.values()} <= {"finished", "pruned"}
+    trials = records(tmp_path / "found")
+    assert len(trials) == 4 and killed <= set(trials)
+    assert {record["status"] for record in trials.values()} <= {"finished", "pruned"}
     study = optuna.load_study(study_name="search", storage=f"sqlite:///{tmp_path}/found/search.db")
     assert len(study.trials) == 4 and all(trial.state.is_finished() for trial in study.trials)
-    assert sorted(trial.user_attrs["run"] for trial in study.trials) == sorted(found)
+    assert sorted(trial.user_attrs["run"] for trial in study.trials) == sorted(trials)
 
 
 @pytest.mark.slow
@@ -328,9 +328,9 @@ def test_the_best_repeats(experiments: Experiments, tmp_path: Path) -> None:
     code, _, errors = experiments(*shlex.split(command[1]), "hydra.run.dir=again")
     assert code == 0, errors
     again = json.loads((tmp_path / "again" / "record.json").read_text())
-    found = records(tmp_path / "found").values()
-    assert again["identity"] in {record["identity"] for record in found}
-    assert again["metrics"]["val/accuracy"] == max(record["metrics"]["val/accuracy"] for record in found)
+    trials = records(tmp_path / "found").values()
+    assert again["identity"] in {record["identity"] for record in trials}
+    assert again["metrics"]["val/accuracy"] == max(record["metrics"]["val/accuracy"] for record in trials)
 
 
 @pytest.mark.slow

@@ -116,5 +116,5 @@ def test_a_changed_library_is_imported_as_ever(change: str, lacks: str) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
-    said = [line for line in done.stderr.splitlines() if "speed-up" in line]
-    assert len(said) == 1 and said[0].startswith("the speed-up lean_imports is off") and lacks in said[0]
+    lines = [line for line in done.stderr.splitlines() if "speed-up" in line]
+    assert len(lines) == 1 and lines[0].startswith("the speed-up lean_imports is off") and lacks in lines[0]

@@ -40,8 +40,8 @@ def test_the_gradient_is_torchvision_s(size: tuple[int, int], samples: int, scal
     pooled = theirs(maps, boxes(), size, scale, samples)
     grad = torch.randn(pooled.shape, generator=torch.Generator().manual_seed(2))
     expected = torch.autograd.grad(pooled, maps, grad)[0]
-    found = roi_align.gradient(grad, boxes(), tuple(maps.shape), scale, samples)
-    assert float((found - expected).abs().max()) <= 6e-6 * float(expected.abs().max())
+    gradient = roi_align.gradient(grad, boxes(), tuple(maps.shape), scale, samples)
+    assert float((gradient - expected).abs().max()) <= 6e-6 * float(expected.abs().max())
 
 
 def test_poolers_use_it_until_the_switch_says_no(monkeypatch: pytest.MonkeyPatch, as_it_was: None) -> None:
@@ -50,11 +50,11 @@ def test_poolers_use_it_until_the_switch_says_no(monkeypatch: pytest.MonkeyPatch
     inside = torch.tensor([[4.0, 5, 60, 70], [0, 0, 127, 120], [30, 40, 55, 66]])
 
     def gradients() -> tuple[list[torch.Tensor], str]:
-        leaves = {name: one.clone().requires_grad_() for name, one in maps.items()}
+        leaves = {name: tensor.clone().requires_grad_() for name, tensor in maps.items()}
         pooled = pooler(leaves, [inside, inside[:2]], [(128, 128)] * 2)
         used = "_Products" in str(graph(pooled))
         pooled.square().sum().backward()
-        return [one.grad for one in leaves.values() if one.grad is not None], str(used)
+        return [tensor.grad for tensor in leaves.values() if tensor.grad is not None], str(used)
 
     monkeypatch.setenv("EXPERIMENTS_PLAIN", "1")
     assert not roi_align.install()
@@ -77,5 +77,5 @@ def graph(value: torch.Tensor) -> list[str]:
         node = open_.pop()
         if node is not None:
             names.append(type(node).__name__)
-            open_ += [one for one, _ in node.next_functions]
+            open_ += [parent for parent, _ in node.next_functions]
     return names

@@ -347,10 +347,10 @@ def test_resume(tmp_path: Any, options: dict) -> None:
 
     stock, ours = checkpoints(False), checkpoints(True)
     assert [path.name for path in stock] == [path.name for path in ours] and len(stock) == 2
-    for one, two in zip(stock, ours, strict=True):
-        a, b = (torch.load(path, weights_only=True) for path in (one, two))
+    for first, second in zip(stock, ours, strict=True):
+        a, b = (torch.load(path, weights_only=True) for path in (first, second))
         assert all(_same(a[key], b[key]) for key in (*STATE, "state_dict"))
-        _compare(tmp_path, resume=two)
+        _compare(tmp_path, resume=second)
 
 
 def test_a_termination_signal_ends_the_training_after_the_step(tmp_path: Any) -> None:

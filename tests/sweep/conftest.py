@@ -107,8 +107,8 @@ class Sweeps:
         while time.monotonic() < until:
             began = time.monotonic()
             try:
-                if found := condition():
-                    return found
+                if value := condition():
+                    return value
             except (OSError, ValueError):
                 pass
             # A condition that starts a process must not take the cores of what it waits for.
@@ -122,7 +122,7 @@ class Sweeps:
 
 def processes_of(launcher: int) -> list[int]:
     """Processes that a launcher's jobs run in, and the one they are forked from."""
-    found = []
+    processes = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
             words = (path / "cmdline").read_bytes().split(b"\0")
@@ -131,8 +131,8 @@ def processes_of(launcher: int) -> list[int]:
             continue
         ours = {b"experiments.sweep.backends.fork_server", b"experiments.sweep.job"} & set(words)
         if ours and str(launcher).encode() in words and not zombie:
-            found.append(int(path.name))
-    return found
+            processes.append(int(path.name))
+    return processes
 
 
 @pytest.fixture(scope="module")
@@ -141,5 +141,5 @@ def sweeps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweeps]:
     yield made
     for path in made.folder.glob("*/sweep.json"):  # nothing outlives a failed test
         pid = json.loads(path.read_text())["pid"]
-        for one in processes_of(pid):
-            os.kill(one, signal.SIGKILL)
+        for process in processes_of(pid):
+            os.kill(process, signal.SIGKILL)

@@ -34,18 +34,18 @@ def test_a_job_that_goes_wrong_fails_alone_and_is_tried_again(
     code, output, errors = sweeps.run(*words, "hydra.sweep.dir=faults")
     assert code == 1
     records = sweeps.records("faults")
-    said = {name.removeprefix("how="): record["error"] for name, record in records.items()}
+    reasons = {name.removeprefix("how="): record["error"] for name, record in records.items()}
     assert {name: record["status"] for name, record in records.items()} == {
         f"how={fault}": "finished" if fault == "none" else "failed" for fault in faults.split(",")
     }
-    assert said["none"] is None
-    assert "SIGSEGV" in said["segmentation"]
-    assert "exit code 7" in said["exit"]
-    assert "SIGKILL" in said["killed"]
-    assert "memory" in said["killed"]
-    assert "MemoryError" in said["memory"]
-    assert said["error"] == "RuntimeError: no luck (while making faulty.build)"
-    assert "launcher.timeout=10" in said["endless"]
+    assert reasons["none"] is None
+    assert "SIGSEGV" in reasons["segmentation"]
+    assert "exit code 7" in reasons["exit"]
+    assert "SIGKILL" in reasons["killed"]
+    assert "memory" in reasons["killed"]
+    assert "MemoryError" in reasons["memory"]
+    assert reasons["error"] == "RuntimeError: no luck (while making faulty.build)"
+    assert "launcher.timeout=10" in reasons["endless"]
     assert "6 of 7 runs failed" in errors
     assert "Traceback" not in errors
     assert "experiments train resume=faults/5_how=error" in errors, "the command that repeats it"

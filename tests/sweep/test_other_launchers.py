@@ -20,16 +20,16 @@ def records(folder: Path) -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted(folder.rglob("record.json"))]
 
 
-def plugin(monkeypatch: pytest.MonkeyPatch, found: type) -> str:
+def plugin(monkeypatch: pytest.MonkeyPatch, kind: type) -> str:
     """Makes a class known to Hydra as a plugin of another package; gives its name."""
     from hydra.core.plugins import Plugins
 
     module = ModuleType("hydra_plugins.of_tests")
-    found.__module__, found.__qualname__ = module.__name__, found.__name__
-    setattr(module, found.__name__, found)
+    kind.__module__, kind.__qualname__ = module.__name__, kind.__name__
+    setattr(module, kind.__name__, kind)
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    name = f"{module.__name__}.{found.__name__}"
-    monkeypatch.setitem(Plugins.instance().class_name_to_class, name, found)
+    name = f"{module.__name__}.{kind.__name__}"
+    monkeypatch.setitem(Plugins.instance().class_name_to_class, name, kind)
     return name
 
 
@@ -41,7 +41,7 @@ def test_the_basic_launcher_runs_the_jobs(experiments: Experiments, tmp_path: Pa
     words = ("--config-dir", "own", "experiment=mine", "seed=0,1", "hydra.sweep.dir=sweep", *words)
     code, _, errors = experiments("train", "-m", *SMALL, *words)
     assert code == 0, errors
-    assert [(one["status"], one["choices"]["seed"]) for one in records(tmp_path / "sweep")] == [
+    assert [(name["status"], name["choices"]["seed"]) for name in records(tmp_path / "sweep")] == [
         ("finished", 0),
         ("finished", 1),
     ]
@@ -70,7 +70,7 @@ def test_a_failure_has_its_exit_code_and_the_others_run(experiments: Experiments
     lost.write_bytes(b"no checkpoint")
     code, _, errors = experiments("train", "-m", *SMALL, *words)
     assert code == 1 and "1 of 2 runs failed" in errors and "lost.ckpt" in errors
-    assert sorted(one["status"] for one in records(tmp_path / "sweep")) == ["failed", "finished"]
+    assert sorted(name["status"] for name in records(tmp_path / "sweep")) == ["failed", "finished"]
 
 
 def test_a_launcher_that_fails_leaves_records(
@@ -87,7 +87,7 @@ def test_a_launcher_that_fails_leaves_records(
     words = ("seed=0,1", "hydra/launcher=basic", f"hydra.launcher._target_='{name}'", "hydra.sweep.dir=sweep")
     code, _, errors = experiments("train", "-m", *SMALL, *words)
     assert code == 1 and "no queue here" in errors
-    assert [one["status"] for one in records(tmp_path / "sweep")] == ["failed", "failed"]
+    assert [name["status"] for name in records(tmp_path / "sweep")] == ["failed", "failed"]
 
 
 @pytest.mark.parametrize("sweeper", ["cells", "basic"])
@@ -116,7 +116,7 @@ def test_a_sweeper_of_another_package_learns_what_a_run_is_judged_by(
     sweeper = ("hydra/sweeper=basic", f"hydra.sweeper._target_='{name}'", "hydra/launcher=basic")
     code, _, errors = experiments("train", "-m", *SMALL, "seed=0,1", *sweeper, "hydra.sweep.dir=sweep")
     assert code == 0, errors
-    assert seen == [one["metrics"]["val/accuracy"] for one in records(tmp_path / "sweep")]
+    assert seen == [name["metrics"]["val/accuracy"] for name in records(tmp_path / "sweep")]
 
 
 def test_a_search_of_ours_wants_our_launcher(experiments: Experiments) -> None:

@@ -149,11 +149,11 @@ def test_products_pairs_and_lists() -> None:
 
 
 @pytest.mark.parametrize(
-    ("zipped", "said"),
+    ("zipped", "sentence"),
     [(["a", "b"], "a 2, b 3"), (["a", "z"], "z, which this sweep does not set"), (["a", "a"], "twice")],
 )
-def test_pairs_that_cannot_be(zipped: list[str], said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_pairs_that_cannot_be(zipped: list[str], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
         expand(["a=1,2", "b=1,2,3"], zipped)
 
 
@@ -222,13 +222,13 @@ def test_no_core_is_promised_twice() -> None:
 
 def test_gpus_are_a_pool() -> None:
     pool = Pool(16, ["4", "5", "7"])
-    one, two = pool.take(Need(gpus=1)), pool.take(Need(processes=2, gpus=2))
-    assert one is not None
-    assert two is not None
-    assert one.environment()["CUDA_VISIBLE_DEVICES"] == "4"
-    assert two.environment()["CUDA_VISIBLE_DEVICES"] == "5,7"
+    first, second = pool.take(Need(gpus=1)), pool.take(Need(processes=2, gpus=2))
+    assert first is not None
+    assert second is not None
+    assert first.environment()["CUDA_VISIBLE_DEVICES"] == "4"
+    assert second.environment()["CUDA_VISIBLE_DEVICES"] == "5,7"
     assert pool.take(Need(gpus=1)) is None
-    pool.give_back(two)
+    pool.give_back(second)
     next_one = pool.take(Need(gpus=1))
     assert next_one is not None
     assert next_one.gpus == ["5"]
@@ -350,7 +350,7 @@ def test_check_tells_duplicates_exclusions_and_the_impossible(experiments: Any) 
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["model=mlp,mlq"], "did you mean mlp"),
         (["seed=0,1", "optimiser.lr=1"], "did you mean optimizer"),
@@ -376,10 +376,10 @@ def test_check_tells_duplicates_exclusions_and_the_impossible(experiments: Any) 
         (["seed=0,1", "hydra.sweeper.params=5"], "hydra.sweeper.params=5 must be keys"),
     ],
 )
-def test_mistakes_are_one_sentence(experiments: Any, words: list[str], said: str) -> None:
+def test_mistakes_are_one_sentence(experiments: Any, words: list[str], sentence: str) -> None:
     code, _, errors = experiments("check", "-m", *words)
     assert code == 2, errors
-    assert said in errors
+    assert sentence in errors
     assert "Traceback" not in errors
     assert len(errors.splitlines()) == 1
 

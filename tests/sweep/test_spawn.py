@@ -85,10 +85,10 @@ def test_ctrl_c_saves_and_a_killed_launcher_leaves_no_job(sweeps: Sweeps) -> Non
 def test_a_search_by_spawn_gives_what_one_by_fork_gives(sweeps: Sweeps) -> None:
     pytest.importorskip("optuna")
     words = ["-m", "hydra/sweeper=optuna", *SMALL, "optimizer.lr=tag(log,interval(1e-4,1e-1))", "search.trials=2"]
-    found = []
+    trials = []
     for start in ("spawn", "fork"):
         code, output, errors = sweeps.run(*words, f"launcher.start={start}", f"hydra.sweep.dir=by_{start}")
         assert code == 0, output + errors
         records = sweeps.records(f"by_{start}")
-        found.append({name: (record["identity"], record["metrics"]) for name, record in records.items()})
-    assert found[0] == found[1] and len(found[0]) == 2
+        trials.append({name: (record["identity"], record["metrics"]) for name, record in records.items()})
+    assert trials[0] == trials[1] and len(trials[0]) == 2

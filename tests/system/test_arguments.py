@@ -9,7 +9,7 @@ from experiments.system.arguments import Parser
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["RUN", "--steps", "x"], "--steps x must be a whole number: see experiments try --help"),
         (["RUN", "--kind", "median"], "--kind median is no choice: choose from max, average"),
@@ -18,10 +18,10 @@ from experiments.system.arguments import Parser
         ([], "experiments try needs RUN: see experiments try --help"),
     ],
 )
-def test_one_sentence(words: list[str], said: str) -> None:
+def test_one_sentence(words: list[str], sentence: str) -> None:
     with pytest.raises(UserError) as error:
         _parser().parse_args(words)
-    assert str(error.value) == said
+    assert str(error.value) == sentence
 
 
 @pytest.mark.parametrize(

@@ -125,8 +125,8 @@ def test_a_loader_process_ends_with_its_run(tmp_path: Path, way: str) -> None:
     assert len(others) == (3 if way == "forkserver" else 2)
     parent.kill()
     parent.wait()
-    for one in others:
-        until(partial(gone, one))
+    for pid in others:
+        until(partial(gone, pid))
 
 
 def test_signals_wait_where_they_cannot_be_blocked(monkeypatch: pytest.MonkeyPatch) -> None:

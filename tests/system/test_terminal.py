@@ -174,13 +174,13 @@ def test_in_a_real_terminal(tmp_path: Path, wide: int) -> None:
     words = [sys.executable, "-m", "experiments", "train", *TINY, "hydra.run.dir=run"]
     with subprocess.Popen(words, cwd=tmp_path, stdin=sub, stdout=sub, stderr=sub, env=env | {"TERM": "xterm-256color"}) as job:  # fmt: skip
         os.close(sub)
-        said = b""
+        screen = b""
         while select.select([main], [], [], 60)[0]:
             try:
-                said += os.read(main, 65536)
+                screen += os.read(main, 65536)
             except OSError:  # its end
                 break
-    text = said.decode()
+    text = screen.decode()
     assert job.returncode == 0, text
     assert text.index("reading the config") < text.index("importing PyTorch") < text.index("epoch 1/2")
     lines = [ANSI.sub("", line.rpartition("\r")[2]) for line in text.split("\r\n")]
@@ -190,7 +190,7 @@ def test_in_a_real_terminal(tmp_path: Path, wide: int) -> None:
 
 
 def test_no_colour_still_says_what_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    def said(**variables: str) -> str:
+    def screen(**variables: str) -> str:
         for name in ("CI", "NO_COLOR", "TERM"):
             monkeypatch.delenv(name, raising=False)
         for name, value in variables.items():
@@ -200,6 +200,6 @@ def test_no_colour_still_says_what_is_waited_for(monkeypatch: pytest.MonkeyPatch
         with terminal.waiting("loading"):
             return stream.getvalue()
 
-    assert "\x1b[2mloading" in said()
-    assert said(NO_COLOR="1") == "loading …"
-    assert said(CI="true") == said(TERM="dumb") == ""
+    assert "\x1b[2mloading" in screen()
+    assert screen(NO_COLOR="1") == "loading …"
+    assert screen(CI="true") == screen(TERM="dumb") == ""

@@ -43,14 +43,14 @@ def of_entities(task: Any, whole: Whole) -> dict[str, float]:
     seqeval = pytest.importorskip("seqeval.metrics")
 
     scores, truth = judged(whole)
-    names, said, true = task.spec.classes, [], []
+    names, guessed, true = task.spec.classes, [], []
     for (inputs, labels), _, _ in whole:
         for guess, right in zip(task.model(inputs).argmax(-1), labels, strict=True):
             seen = right >= 0
-            said.append([names[one] for one in guess[seen]])
-            true.append([names[one] for one in right[seen]])
-    found = {"precision": seqeval.precision_score, "recall": seqeval.recall_score, "f1": seqeval.f1_score}
-    return {name: one(true, said, zero_division=0) for name, one in found.items()} | {
+            guessed.append([names[number] for number in guess[seen]])
+            true.append([names[number] for number in right[seen]])
+    scorers = {"precision": seqeval.precision_score, "recall": seqeval.recall_score, "f1": seqeval.f1_score}
+    return {name: scorer(true, guessed, zero_division=0) for name, scorer in scorers.items()} | {
         "loss": nll(scores, truth).mean(),
         "accuracy": (scores.argmax(1) == truth).mean(),
     }
@@ -100,15 +100,15 @@ def of_masks(task: Any, whole: Whole) -> dict[str, float]:
 def of_speech(task: Any, whole: Whole) -> dict[str, float]:
     from torchmetrics.text import CharErrorRate, WordErrorRate
 
-    losses, said, heard = [], [], []
+    losses, spoken, heard = [], [], []
     for (inputs, target), _, _ in whole:
         scores = task.model(inputs)
         for row, length, symbols in zip(scores.values, scores.lengths, target, strict=True):
             symbols = symbols[symbols >= 0] + 1
             losses.append(F.ctc_loss(row[:length, None].log_softmax(2), symbols[None], length[None], torch.tensor([len(symbols)]), reduction="sum"))  # fmt: skip
-        said += task.texts_of(target)
+        spoken += task.texts_of(target)
         heard += task.report.predict(inputs)
-    return {"loss": float(torch.stack(losses).mean()), "wer": WordErrorRate()(heard, said), "cer": CharErrorRate()(heard, said)}  # fmt: skip
+    return {"loss": float(torch.stack(losses).mean()), "wer": WordErrorRate()(heard, spoken), "cer": CharErrorRate()(heard, spoken)}  # fmt: skip
 
 
 def of_images(task: Any, whole: Whole) -> dict[str, float]:
@@ -129,7 +129,7 @@ def of_colours(task: Any, whole: Whole) -> dict[str, float]:
     guess, truth = (torch.cat([row[place] for row in whole]).double().numpy() for place in (1, 2))
     red, green, blue = 255 * guess.transpose(1, 0, 2, 3).reshape(3, len(guess), -1)
     pairs = red - green, (red + green) / 2 - blue  # Hasler and Süsstrunk's two axes of opponents
-    colourful = np.hypot(*(one.std(1) for one in pairs)) + 0.3 * np.hypot(*(one.mean(1) for one in pairs))
+    colourful = np.hypot(*(pair.std(1) for pair in pairs)) + 0.3 * np.hypot(*(pair.mean(1) for pair in pairs))
     return {
         "mse": ((guess - truth) ** 2).mean(),
         "psnr": np.mean([peak_signal_noise_ratio(*pair, data_range=1) for pair in zip(truth, guess, strict=True)]),
@@ -198,17 +198,17 @@ def of_answers(task: Any, whole: Whole) -> dict[str, float]:
                         best[question] = score, text
     metric = SQuAD()
     for row, (score, text) in best.items():
-        said = "" if task.spec.unanswerable and none[row] > score + task.no_answer else text
-        right = [one for one, _ in questions[row].answers] or [""]
+        answered = "" if task.spec.unanswerable and none[row] > score + task.no_answer else text
+        right = [answer for answer, _ in questions[row].answers] or [""]
         metric.update(
-            [{"prediction_text": said, "id": str(row)}],
+            [{"prediction_text": answered, "id": str(row)}],
             [{"answers": {"answer_start": [0] * len(right), "text": right}, "id": str(row)}],
         )
     return {"loss": np.mean(losses)} | {name: float(value) for name, value in metric.compute().items()}
 
 
 def of_grades(task: Any, whole: Whole) -> dict[str, float]:
-    cosine, truth = (one[:, 0] for one in judged(whole))
+    cosine, truth = (judgement[:, 0] for judgement in judged(whole))
     return {
         "loss": ((cosine - truth / task.highest) ** 2).mean(),
         "pearson": stats.pearsonr(cosine, truth)[0], "spearman": stats.spearmanr(cosine, truth)[0],
@@ -245,7 +245,9 @@ def of_labels_never_seen(task: Any, whole: Whole) -> dict[str, float]:
         for row, length in zip(inputs.values, inputs.lengths.tolist(), strict=True):
             text = row[:length].tolist()
             text = text[:-1] if text[-1] == end else text
-            scores.append([log_probability(text, tail) - one for tail, one in zip(task.tails, alone, strict=True)])
+            scores.append(
+                [log_probability(text, tail) - likelihood for tail, likelihood in zip(task.tails, alone, strict=True)]
+            )
         truths += labels.tolist()
     return of_classes(task, [(None, torch.tensor(scores), torch.tensor(truths))])
 
@@ -257,17 +259,17 @@ def of_transcripts(task: Any, whole: Whole) -> dict[str, float]:
     from experiments.batches import Sequences
     from experiments.tasks.transcription import Spoken
 
-    losses, said, heard = [], [], []
+    losses, spoken, heard = [], [], []
     prompt = task.words.prompt(task.language, task.translate, False)
     for sound, target in (row[0] for row in whole):
         for clip, length, text in zip(sound.values, sound.lengths, task.texts_of(target), strict=True):
-            one = Sequences(clip[None, :length], length[None])
+            recording = Sequences(clip[None, :length], length[None])
             tokens = [*prompt, *task.words.encode(text), task.words.end]
-            chances = task.model(Spoken(one, torch.tensor([tokens[:-1]])))[0].double().numpy()
+            chances = task.model(Spoken(recording, torch.tensor([tokens[:-1]])))[0].double().numpy()
             losses += list(nll(chances, np.array(tokens[1:]))[len(prompt) - 1 :])
-            said.append(task.write(text))
-            heard.append(task.write(task.transcribe(one)[0].text))
-    return {"loss": np.mean(losses), "wer": WordErrorRate()(heard, said), "cer": CharErrorRate()(heard, said)}
+            spoken.append(task.write(text))
+            heard.append(task.write(task.transcribe(recording)[0].text))
+    return {"loss": np.mean(losses), "wer": WordErrorRate()(heard, spoken), "cer": CharErrorRate()(heard, spoken)}
 
 
 def of_episodes(task: Any, whole: Whole) -> dict[str, float]:
@@ -309,14 +311,14 @@ def of_objects(task: Any, whole: Whole) -> dict[str, float]:
             number = len(truth["images"]) + 1
             truth["images"].append({"id": number, "height": image.shape[1], "width": image.shape[2]})
             guess = task.model([image])[0]  # each picture alone
-            for side, one in ((truth["annotations"], target), (answers, guess)):
-                for place, (x1, y1, x2, y2) in enumerate(one["boxes"].double().tolist()):
-                    row = {"image_id": number, "category_id": int(one["labels"][place]) + 1, "id": len(side) + 1}
+            for side, objects in ((truth["annotations"], target), (answers, guess)):
+                for place, (x1, y1, x2, y2) in enumerate(objects["boxes"].double().tolist()):
+                    row = {"image_id": number, "category_id": int(objects["labels"][place]) + 1, "id": len(side) + 1}
                     row |= {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1), "iscrowd": 0}
                     if side is answers:
-                        row["score"] = float(one["scores"][place])
-                    if "masks" in one:
-                        drawn = one["masks"][place].squeeze() > 0.5
+                        row["score"] = float(objects["scores"][place])
+                    if "masks" in objects:
+                        drawn = objects["masks"][place].squeeze() > 0.5
                         row["segmentation"] = mask.encode(np.asfortranarray(drawn.numpy().astype(np.uint8)))
                     side.append(row)
     values: dict[str, float] = {}
@@ -334,6 +336,6 @@ def of_objects(task: Any, whole: Whole) -> dict[str, float]:
         judge.evaluate()
         judge.accumulate()
         judge.summarize()
-        found = [float("nan") if value == -1 else value for value in judge.stats]
-        values |= {f"{prefix}{name}": value for name, value in zip(names, found, strict=True)}
+        averages = [float("nan") if value == -1 else value for value in judge.stats]
+        values |= {f"{prefix}{name}": value for name, value in zip(names, averages, strict=True)}
     return values

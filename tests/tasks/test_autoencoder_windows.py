@@ -88,15 +88,15 @@ def test_prediction_gives_the_window_back_in_its_units(
 def test_evaluation_and_pictures_again(dense: Any, experiments: Any, tmp_path: Path) -> None:
     code, output, errors = experiments("evaluate", str(dense[0]))
     assert code == 0, errors
-    found = {line.split()[0]: float(line.split()[1]) for line in output.splitlines()}
-    assert found["test/mse"] == pytest.approx(dense[1]["metrics"]["test/mse"], abs=1e-4)
+    metrics = {line.split()[0]: float(line.split()[1]) for line in output.splitlines()}
+    assert metrics["test/mse"] == pytest.approx(dense[1]["metrics"]["test/mse"], abs=1e-4)
     code, _, errors = experiments("show", str(dense[0]), "--to", "shown", "--examples", "40")
     assert code == 0, errors
     assert {"reconstructions", "latent"} <= {path.stem for path in (tmp_path / "shown").rglob("*.png")}
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["task=denoising"], "task=denoising reads image and data=series_table gives series"),
         (["model=vae"], "model=vae reads image and data=series_table gives series"),
@@ -105,6 +105,6 @@ def test_evaluation_and_pictures_again(dense: Any, experiments: Any, tmp_path: P
         (["model=pca", "data.history=1"], "model.latent_size=4 must be from 1 to 2, the number of values in a window"),
     ],
 )
-def test_what_does_not_fit_is_refused(experiments: Any, table: Path, words: list[str], said: str) -> None:
+def test_what_does_not_fit_is_refused(experiments: Any, table: Path, words: list[str], sentence: str) -> None:
     code, _, errors = experiments("train", *TABLE, f"data.path={table}", *QUICK, *words)
-    assert code == 2 and said in errors and len(errors.splitlines()) == 1, errors
+    assert code == 2 and sentence in errors and len(errors.splitlines()) == 1, errors

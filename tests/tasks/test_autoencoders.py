@@ -79,7 +79,7 @@ def test_metrics_peers_and_pictures(runs: dict[str, Path], task: str) -> None:
     assert PICTURES[task] <= pictures
     config = (runs[task] / "projector_config.pbtxt").read_text()
     vectors, labels = (
-        len((runs[task] / "projector" / f"{one}.tsv").read_text().splitlines()) for one in ("codes", "labels")
+        len((runs[task] / "projector" / f"{name}.tsv").read_text().splitlines()) for name in ("codes", "labels")
     )
     assert vectors == labels > 0 and "pictures.png" in config
 
@@ -227,12 +227,12 @@ BAD = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("words", "said"), BAD, ids=[" ".join(words) for words, _ in BAD])
-def test_bad_values_end_in_one_sentence(experiments, words: list[str], said: list[str]) -> None:
+@pytest.mark.parametrize(("words", "sentence"), BAD, ids=[" ".join(words) for words, _ in BAD])
+def test_bad_values_end_in_one_sentence(experiments, words: list[str], sentence: list[str]) -> None:
     code, _, errors = experiments("train", *words, "logger=none", "callbacks=none", "hydra.run.dir=run")
     assert code == 2
     assert len(errors.strip().splitlines()) == 1, errors
-    assert all(part in errors for part in said), errors
+    assert all(part in errors for part in sentence), errors
 
 
 def test_one_class_may_stand_against_all(tmp_path: Path, monkeypatch) -> None:

@@ -45,7 +45,7 @@ def test_the_record_tells_returns_and_speed(finished: Path) -> None:
     returns = content["episodes"]["returns"]
     assert len(returns) == 3 and content["metrics"]["test/return"] == pytest.approx(sum(returns) / 3)
     assert content["steps"]["environment"] == 2 * 2 * 2 * 16 and content["steps"]["a_second"] > 0
-    assert {one.stem for one in (finished / "figures").glob("*.png")} >= {"return", "episode", "policy"}
+    assert {path.stem for path in (finished / "figures").glob("*.png")} >= {"return", "episode", "policy"}
     assert int(weights(finished)["model.normalise.observed.count"]) == 2 * 2 * 2 * 16
 
 
@@ -96,8 +96,8 @@ def test_predict_says_the_action(finished: Path, experiments) -> None:
     code, output, errors = experiments("predict", str(finished), "-0.1,0,0.02,0", "--format", "json")
     assert code == 0, errors
     (answer,) = json.loads(output)
-    assert {one["action"] for one in answer["actions"]} == {"left", "right"}
-    assert sum(one["probability"] for one in answer["actions"]) == pytest.approx(1, abs=1e-5)
+    assert {action["action"] for action in answer["actions"]} == {"left", "right"}
+    assert sum(action["probability"] for action in answer["actions"]) == pytest.approx(1, abs=1e-5)
     Path("seen.csv").write_text("position,velocity,angle,turn\n0,0,0.1,0\n0,0,-0.1,0\n")
     code, output, errors = experiments("predict", str(finished), "seen.csv", "--top", "1", "--format", "csv")
     assert (code, len(output.splitlines())) == (0, 3), errors
@@ -129,7 +129,7 @@ def test_show_animates_an_episode(finished: Path, experiments) -> None:
     code, _, errors = experiments("show", str(finished), "--to", "shown")
     assert code == 0, errors
     assert Path("shown/animation.gif").read_bytes().startswith(b"GIF89a")
-    assert {one.name for one in Path("shown").glob("*.png")} == {"episode.png", "policy.png", "return.png"}
+    assert {path.name for path in Path("shown").glob("*.png")} == {"episode.png", "policy.png", "return.png"}
     assert "data:image/gif;base64," in Path("shown/index.html").read_text()
     for number in ("3", "-1", "abc"):  # the test has three episodes
         code, _, errors = experiments("show", str(finished), number, "--only", "animation", "--to", "other")

@@ -34,13 +34,13 @@ def save(root: Path, side: int, count: int = 4) -> Path:
             assert isinstance(picture.source, np.ndarray)
             Image.fromarray(picture.source).save(root / part / f"{number}.png")
             objects = "".join(
-                f"<object><name>{one.name}</name><bndbox>"
+                f"<object><name>{thing.name}</name><bndbox>"
                 + "".join(
                     f"<{key}>{value}</{key}>"
-                    for key, value in zip(("xmin", "ymin", "xmax", "ymax"), one.box, strict=True)
+                    for key, value in zip(("xmin", "ymin", "xmax", "ymax"), thing.box, strict=True)
                 )
                 + "</bndbox></object>"
-                for one in picture.objects
+                for thing in picture.objects
             )
             size = f"<size><width>{side}</width><height>{side}</height></size>"
             (root / part / f"{number}.xml").write_text(f"<annotation>{size}{objects}</annotation>")
@@ -96,14 +96,14 @@ def test_a_run_from_training_to_prediction(experiments: Run, voc: Path, tmp_path
     code, output, errors = experiments(*words)
     assert code == 0, errors
     answers = json.loads(output)
-    assert [set(one) for one in answers] == [{"image", "objects", "drawn"}] * 2
+    assert [set(answer) for answer in answers] == [{"image", "objects", "drawn"}] * 2
     with Image.open(answers[1]["drawn"]) as drawn:
         assert drawn.size == (350, 280), "seven times as large, for its names to be read"
-    found = json.loads((tmp_path / "found" / "predictions.json").read_text())
-    assert [one["file_name"] for one in found["images"]] == [str(voc / "test" / "0.png"), "folder/grey.png"]
-    assert (found["images"][1]["width"], found["images"][1]["height"]) == (50, 40)
-    assert [one["name"] for one in found["categories"]] == ["cross", "disc", "square", "triangle"]
-    assert len(found["annotations"]) == sum(len(one["objects"]) for one in answers)
+    predicted = json.loads((tmp_path / "found" / "predictions.json").read_text())
+    assert [image["file_name"] for image in predicted["images"]] == [str(voc / "test" / "0.png"), "folder/grey.png"]
+    assert (predicted["images"][1]["width"], predicted["images"][1]["height"]) == (50, 40)
+    assert [category["name"] for category in predicted["categories"]] == ["cross", "disc", "square", "triangle"]
+    assert len(predicted["annotations"]) == sum(len(answer["objects"]) for answer in answers)
     assert (
         len(list(csv.DictReader((tmp_path / "found" / "predictions.csv").open()))) >= 2
     )  # a row of an image without any
@@ -203,8 +203,8 @@ def test_masks_of_instances(experiments: Run, tmp_path: Path) -> None:
         assert owner.getpalette()[:6] == [0, 0, 0, 230, 159, 0], "a viewer shows more than black"  # type: ignore[index]
     with Image.open(answer["drawn"]) as drawn:
         assert drawn.size == (320, 320), "names of objects do not cover a small image"
-    found = json.loads((tmp_path / "run" / "predictions" / "predictions.json").read_text())
-    assert all(set(one["segmentation"]) == {"size", "counts"} for one in found["annotations"])
+    predicted = json.loads((tmp_path / "run" / "predictions" / "predictions.json").read_text())
+    assert all(set(annotation["segmentation"]) == {"size", "counts"} for annotation in predicted["annotations"])
 
 
 @pytest.mark.parametrize(

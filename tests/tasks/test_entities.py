@@ -58,7 +58,7 @@ def test_a_run_finds_entities(experiments, tmp_path: Path) -> None:
     assert code == 0, errors
     first, second = json.loads(output)
     assert first["entities"] == "Asha Rao (person), Delhi (place)"
-    assert [one["word"] for one in second["labels"]] == ["रवि", "पुणे", "में", "रहते", "हैं", "।"]
+    assert [label["word"] for label in second["labels"]] == ["रवि", "पुणे", "में", "रहते", "हैं", "।"]
 
 
 @pytest.mark.slow

@@ -85,8 +85,8 @@ def test_evaluation_repeats_the_test(run: str, request: Any, experiments: Any) -
     folder, record = request.getfixturevalue(run)
     code, output, errors = experiments("evaluate", str(folder))
     assert code == 0, errors
-    found = {line.split()[0]: float(line.split()[1]) for line in output.splitlines()}
-    assert found["test/mse"] == pytest.approx(record["metrics"]["test/mse"], abs=1e-4)
+    metrics = {line.split()[0]: float(line.split()[1]) for line in output.splitlines()}
+    assert metrics["test/mse"] == pytest.approx(record["metrics"]["test/mse"], abs=1e-4)
 
 
 def test_evaluation_on_another_horizon_is_refused(linear: Any, experiments: Any) -> None:

@@ -95,16 +95,16 @@ def test_a_language_model_from_command_to_text(experiments) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["model.bidirectional=true"], "model.bidirectional=false"),
         (["model=text_cnn"], "makes"),
         (["task.sample.temperature=0.0"], "temperature"),
     ],
 )
-def test_models_that_cannot_tell_what_comes_next(words: list[str], said: str, experiments) -> None:
+def test_models_that_cannot_tell_what_comes_next(words: list[str], sentence: str, experiments) -> None:
     code, _, errors = experiments(
         "train", "data=generated_text", *words, "trainer=quick", "callbacks=none", "logger=none"
     )
     assert code == 2
-    assert said in errors
+    assert sentence in errors

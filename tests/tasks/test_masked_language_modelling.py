@@ -75,7 +75,9 @@ def test_whole_words(kind: str, lowercase: bool, text: str, words: int) -> None:
     fitted = tokens.fit(tokens.Rule(kind, 60, 1, lowercase, True), [text, "un be told re ble"])
     starts, behind = tokens.word_starts(fitted)
     row = tokens.encode(fitted, [text], frame=False)[0]
-    begun = [starts[one] or (number > 0 and behind[row[number - 1]]) or number == 0 for number, one in enumerate(row)]
+    begun = [
+        starts[token] or (number > 0 and behind[row[number - 1]]) or number == 0 for number, token in enumerate(row)
+    ]
     assert sum(begun) == words
     of = task(whole_words=True)
     of.starts = torch.zeros(2, 60, dtype=torch.bool)
@@ -105,8 +107,8 @@ def test_from_command_to_filled_masks(experiments) -> None:
         "predict", "a", "the [MASK] was <mask>", "the [MASK]", "--format", "json", "--top", "2"
     )
     answers = json.loads(output)
-    assert code == 0 and [len(one["candidates"]) for one in answers] == [4, 2]
-    assert [one["mask"] for one in answers[0]["candidates"]] == [1, 1, 2, 2]
+    assert code == 0 and [len(answer["candidates"]) for answer in answers] == [4, 2]
+    assert [candidate["mask"] for candidate in answers[0]["candidates"]] == [1, 1, 2, 2]
     code, _, errors = experiments("predict", "a", "the plot")
     assert code == 2 and "hides no word: write [MASK]" in errors
     # The same numbers whatever the size of a batch.
@@ -124,7 +126,7 @@ def test_labelled_texts_and_their_words(experiments) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["data.tokenizer.ends=false"], "data.tokenizer.ends=true"),
         (["model=gpt_mini"], "makes masked"),
@@ -132,11 +134,11 @@ def test_labelled_texts_and_their_words(experiments) -> None:
         (["task.hidden=0.95"], "task.hidden and task.replaced together"),
     ],
 )
-def test_what_cannot_be(words: list[str], said: str, experiments) -> None:
+def test_what_cannot_be(words: list[str], sentence: str, experiments) -> None:
     code, _, errors = experiments(
         "train", "data=generated_text", "task=masked_language_modelling", *words, "trainer=quick", "callbacks=none", "logger=none"
     )  # fmt: skip
-    assert code == 2 and said in errors
+    assert code == 2 and sentence in errors
 
 
 def test_encoders_of_the_library_learn_it_too() -> None:

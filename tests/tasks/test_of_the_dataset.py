@@ -97,7 +97,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("kinds")
     draw = np.random.default_rng(0)
     words = draw.choice(["good", "bad", "long", "new", "old", "odd", "अच्छी", "film"], (60, 2, 4))
-    rows = [f"{' '.join(one)}\t{' '.join(two)}\t{number % 11 / 2}" for number, (one, two) in enumerate(words)]
+    rows = [f"{' '.join(first)}\t{' '.join(second)}\t{number % 11 / 2}" for number, (first, second) in enumerate(words)]
     (place / "pairs.tsv").write_text("\n".join(["first\tsecond\tscore", *rows]) + "\n", encoding="utf-8")
     for number in range(60):
         folder = place / "pictures" / f"class {number % 2}"
@@ -120,14 +120,14 @@ def measured(name: str, place: Path) -> tuple[str, dict[str, float]]:
     metrics = train(
         *KINDS[name].words.split(), *QUICK, f"hydra.run.dir={place / name.replace(' ', '_').replace(',', '')}"
     )
-    found = {key: value for key, value in metrics["metrics"].items() if key.startswith("test/")}
-    return str(metrics["dir"]), {key: float("nan") if value is None else value for key, value in found.items()}
+    of_test = {key: value for key, value in metrics["metrics"].items() if key.startswith("test/")}
+    return str(metrics["dir"]), {key: float("nan") if value is None else value for key, value in of_test.items()}
 
 
-def assert_same(found: dict[str, float], right: dict[str, float]) -> None:
-    assert found.keys() == right.keys()
+def assert_same(actual: dict[str, float], right: dict[str, float]) -> None:
+    assert actual.keys() == right.keys()
     for name, value in right.items():
-        assert found[name] == pytest.approx(value, rel=2e-5, abs=2e-6, nan_ok=True), name
+        assert actual[name] == pytest.approx(value, rel=2e-5, abs=2e-6, nan_ok=True), name
 
 
 @pytest.mark.slow
@@ -135,10 +135,10 @@ def assert_same(found: dict[str, float], right: dict[str, float]) -> None:
 def test_no_batch_size_changes_a_metric(place: Path, name: str) -> None:
     folder, recorded = measured(name, place)
     of_batches = KINDS[name].of_batches
-    known = {key: value for key, value in recorded.items() if key not in of_batches}
+    wanted = {key: value for key, value in recorded.items() if key not in of_batches}
     for size in (7, 26, 400):
-        found = evaluate(folder, f"data.batch_size={size}")
-        assert_same({key: value for key, value in found.items() if key not in of_batches}, known)
+        metrics = evaluate(folder, f"data.batch_size={size}")
+        assert_same({key: value for key, value in metrics.items() if key not in of_batches}, wanted)
     run = load(folder)
     if hasattr(run.data, "in_pieces") and not hasattr(run.model, "carry"):
         run.data.in_pieces = True
@@ -188,17 +188,17 @@ def test_two_processes_find_the_same(place: Path) -> None:
         for rank in ("0", "1")
     ]  # fmt: skip
     try:
-        said = [rank.communicate(timeout=600) for rank in ranks]
+        outputs = [rank.communicate(timeout=600) for rank in ranks]
     finally:
         for rank in ranks:  # one waits for the other for ever where that has failed
             rank.kill()
-    assert [rank.returncode for rank in ranks] == [0, 0], said[0][1] + said[1][1]
-    for output, _ in said:
-        for folder, found in json.loads(output.splitlines()[-1]).items():
+    assert [rank.returncode for rank in ranks] == [0, 0], outputs[0][1] + outputs[1][1]
+    for output, _ in outputs:
+        for folder, together in json.loads(output.splitlines()[-1]).items():
             of_batches = left_out[folder]
             assert_same(
                 *(
-                    {key: value for key, value in one.items() if key not in of_batches}
-                    for one in (found, folders[folder])
+                    {key: value for key, value in metrics.items() if key not in of_batches}
+                    for metrics in (together, folders[folder])
                 )
             )

@@ -20,15 +20,15 @@ from experiments.tasks.question_answering import QuestionAnswering
 def test_scores_are_torchmetrics() -> None:
     from torchmetrics.functional.text import squad
 
-    said = ["The Denver Broncos!", "in 1975", "a cat", "", "Santa  Clara, California", "दिल्ली में"]
+    answers = ["The Denver Broncos!", "in 1975", "a cat", "", "Santa  Clara, California", "दिल्ली में"]
     right = [["Denver Broncos", "Broncos"], ["1976", "the year 1975"], ["dogs"], ["no"], ["Santa Clara"], ["दिल्ली"]]
     theirs = squad(
-        [{"prediction_text": one, "id": str(number)} for number, one in enumerate(said)],
-        [{"answers": {"answer_start": [0] * len(one), "text": one}, "id": str(number)} for number, one in enumerate(right)],
+        [{"prediction_text": text, "id": str(number)} for number, text in enumerate(answers)],
+        [{"answers": {"answer_start": [0] * len(text), "text": text}, "id": str(number)} for number, text in enumerate(right)],
     )  # fmt: skip
-    pairs = list(zip(said, right, strict=True))
-    assert 100 * sum(exact_match(*one) for one in pairs) / 6 == pytest.approx(float(theirs["exact_match"]), abs=1e-4)
-    assert 100 * sum(overlap(*one) for one in pairs) / 6 == pytest.approx(float(theirs["f1"]), abs=1e-4)
+    pairs = list(zip(answers, right, strict=True))
+    assert 100 * sum(exact_match(*text) for text in pairs) / 6 == pytest.approx(float(theirs["exact_match"]), abs=1e-4)
+    assert 100 * sum(overlap(*text) for text in pairs) / 6 == pytest.approx(float(theirs["f1"]), abs=1e-4)
     assert exact_match("", []) == overlap("", []) == 1.0 and exact_match("x", []) == overlap("x", []) == 0.0
 
 
@@ -41,9 +41,9 @@ def test_best_spans_are_those_of_trying_all() -> None:
             ((float(scores[row, a, 0] + scores[row, b, 1]), a, b) for a in range(4, 12) for b in range(a, min(a + 4, 12))),
             reverse=True,
         )  # fmt: skip
-        found = list(zip(best[row].tolist(), firsts[row].tolist(), lasts[row].tolist(), strict=True))
-        assert [one[1:] for one in found] == [one[1:] for one in tried[:5]]
-        assert [one[0] for one in found] == pytest.approx([one[0] for one in tried[:5]])
+        spans = list(zip(best[row].tolist(), firsts[row].tolist(), lasts[row].tolist(), strict=True))
+        assert [span[1:] for span in spans] == [span[1:] for span in tried[:5]]
+        assert [span[0] for span in spans] == pytest.approx([span[0] for span in tried[:5]])
 
 
 def task(unanswerable: bool, **given: Any) -> QuestionAnswering:
@@ -102,9 +102,9 @@ def test_from_command_to_answer(unanswerable: str, experiments) -> None:
     )
     assert code == 0, errors
     answers = json.loads(output)
-    assert [len(one["answers"]) for one in answers] == [2, 2]
-    for one, passage in zip(answers, (long.split("||| ")[1], "John likes maps."), strict=True):
-        assert all(entry["answer"] in passage for entry in one["answers"])
+    assert [len(answer["answers"]) for answer in answers] == [2, 2]
+    for first, passage in zip(answers, (long.split("||| ")[1], "John likes maps."), strict=True):
+        assert all(entry["answer"] in passage for entry in first["answers"])
     code, _, errors = experiments("predict", "run", "no passage here")
     assert code == 2 and "write the two with |||" in errors
     code, output, errors = experiments("evaluate", "run", "data.batch_size=7")
@@ -116,7 +116,7 @@ def test_from_command_to_answer(unanswerable: str, experiments) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["data=generated_reviews", "task=question_answering"], "task=question_answering reads question"),
         (["data=generated_questions", "model=lstm"], "model=lstm reads"),
@@ -124,6 +124,6 @@ def test_from_command_to_answer(unanswerable: str, experiments) -> None:
         (["data=generated_questions", "model.positions=40"], "max_length=64"),
     ],
 )
-def test_what_cannot_be(words: list[str], said: str, experiments) -> None:
+def test_what_cannot_be(words: list[str], sentence: str, experiments) -> None:
     code, _, errors = experiments("train", *words, "trainer=quick", "callbacks=none", "logger=none")
-    assert code == 2 and said in errors
+    assert code == 2 and sentence in errors

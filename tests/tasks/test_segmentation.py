@@ -46,8 +46,8 @@ def test_record_and_pictures(run: Path) -> None:
     counts = np.array(record["confusion"])
     assert counts.sum() == 4 * 32 * 32
     union = counts.sum(0) + counts.sum(1) - counts.diagonal()
-    known = union > 0
-    assert metrics["test/mean_iou"] == pytest.approx((counts.diagonal()[known] / union[known]).mean(), abs=1e-5)
+    there = union > 0
+    assert metrics["test/mean_iou"] == pytest.approx((counts.diagonal()[there] / union[there]).mean(), abs=1e-5)
     assert {path.stem for path in (run / "figures").iterdir()} == PICTURES
 
 
@@ -57,10 +57,10 @@ def test_evaluate_gives_the_same(run: Path) -> None:
 
     metrics = json.loads((run / "record.json").read_text())["metrics"]
     for size in (1, 3):
-        found = evaluate(run, f"data.batch_size={size}")
-        found.pop("test/loss")  # class weights are of the training alone
-        assert {name: pytest.approx(value, abs=2e-5) for name, value in found.items()} == {
-            name: value for name, value in metrics.items() if name in found
+        evaluated = evaluate(run, f"data.batch_size={size}")
+        evaluated.pop("test/loss")  # class weights are of the training alone
+        assert {name: pytest.approx(value, abs=2e-5) for name, value in evaluated.items()} == {
+            name: value for name, value in metrics.items() if name in evaluated
         }
 
 
@@ -120,7 +120,7 @@ def test_two_classes_have_a_threshold_beside_them(experiments: Any, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["data=digits", "task=segmentation"], "task=segmentation reads masks and data=digits gives image"),
         (["data=generated_masks", "task=classification"], "data=generated_masks gives masks"),
@@ -140,9 +140,9 @@ def test_two_classes_have_a_threshold_beside_them(experiments: Any, tmp_path: Pa
         (["data=camvid", "data.root=nowhere"], "data.root=nowhere does not exist"),
     ],
 )
-def test_what_is_refused(experiments: Any, tmp_path: Path, words: list[str], said: str) -> None:
+def test_what_is_refused(experiments: Any, tmp_path: Path, words: list[str], sentence: str) -> None:
     code, _, errors = experiments("train", *words, "trainer=quick", "hydra.run.dir=run")
-    assert code == 2 and said in errors, errors
+    assert code == 2 and sentence in errors, errors
     assert errors.strip().count("\n") <= 1 and not (tmp_path / "run").exists()
 
 
@@ -179,7 +179,7 @@ def test_every_strategy_knows_the_stages(strategy: str) -> None:
         compose([f"freezing={strategy}", "data=generated_masks", "model=lraspp_mobilenet"]), model
     )
     assert [row.stage for row in freezing.rows(0.1)][-2:] == ["last", "head"]
-    learning = {name for name, one in model.named_parameters() if one.requires_grad}
+    learning = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert any(name.startswith("head.") for name in learning)
     assert (strategy in ("discriminative", "gradual")) == ("stem.0.weight" in learning)
 
@@ -227,8 +227,8 @@ def test_published_weights_answer_without_a_run(experiments: Any, tmp_path: Path
     words = ["model=lraspp_mobilenet", "weights=lraspp.pth", "photo.png", "data.size=64", "--format", "json"]
     code, output, errors = experiments("predict", *words)
     assert code == 0, errors
-    [said] = json.loads(output)
-    assert said["classes"][0]["class"] and Image.open(said["mask"]).size == (60, 40)
+    [answer] = json.loads(output)
+    assert answer["classes"][0]["class"] and Image.open(answer["mask"]).size == (60, 40)
     code, _, errors = experiments("predict", "model=unet", "weights=lraspp.pth", "photo.png")
     assert code == 2 and "model=unet has no published weights" in errors
 
@@ -267,6 +267,6 @@ def test_classes_of_other_data_are_met_by_name(experiments: Any, tmp_path: Path)
     words = ["data=mask_folder", "data.root=one", "data.classes=[sky,road,tree]"]
     code, _, errors = experiments("train", *words, *QUICK, "callbacks.figures=null", "hydra.run.dir=run")
     assert code == 0, errors
-    found = evaluate(tmp_path / "run", f"data.root={tmp_path / 'two'}", "data.classes=[road,tree,sky]")
+    evaluated = evaluate(tmp_path / "run", f"data.root={tmp_path / 'two'}", "data.classes=[road,tree,sky]")
     metrics = json.loads((tmp_path / "run" / "record.json").read_text())["metrics"]
-    assert found == {name: pytest.approx(metrics[name], abs=2e-5) for name in found}
+    assert evaluated == {name: pytest.approx(metrics[name], abs=2e-5) for name in evaluated}

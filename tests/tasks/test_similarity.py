@@ -37,13 +37,15 @@ def test_retrieval_counts_partners_that_are_nearest() -> None:
 @pytest.fixture
 def pairs(tmp_path: Path) -> Path:
     path = tmp_path / "pairs.tsv"
-    rows = [f"the {one} film\tthe {two} film\t{number % 5 / 2}" for number, (one, two) in enumerate(WORDS)]
+    rows = [f"the {first} film\tthe {second} film\t{number % 5 / 2}" for number, (first, second) in enumerate(WORDS)]
     path.write_text("first\tsecond\tscore\n" + "\n".join(rows) + "\n", encoding="utf-8")
     return path
 
 
 WORDS = [
-    (one, two) for one in ("good", "bad", "long", "अच्छी", "dull") for two in ("good", "bad", "new", "बुरी", "old", "odd")
+    (word, two)
+    for word in ("good", "bad", "long", "अच्छी", "dull")
+    for two in ("good", "bad", "new", "बुरी", "old", "odd")
 ]
 
 

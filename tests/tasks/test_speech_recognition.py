@@ -72,8 +72,8 @@ def test_evaluation_repeats_the_test(run: str, request: Any, experiments: Any) -
     folder, record = request.getfixturevalue(run)
     code, output, errors = experiments("evaluate", str(folder))
     assert code == 0, errors
-    found = {line.split()[0]: float(line.split()[1]) for line in output.splitlines()}
-    assert found["test/loss"] == pytest.approx(record["metrics"]["test/loss"], abs=1e-3)
+    metrics = {line.split()[0]: float(line.split()[1]) for line in output.splitlines()}
+    assert metrics["test/loss"] == pytest.approx(record["metrics"]["test/loss"], abs=1e-3)
 
 
 @pytest.mark.slow
@@ -95,7 +95,7 @@ def test_prediction_resamples_and_answers(
     assert answer["seconds"] == 0.2 and isinstance(answer["transcript"], str)
     code, output, errors = experiments("predict", str(clips[0]), f"tone.{suffix}", "--format", "json", "--top", "6")
     assert code == 0, errors
-    assert sum(one["probability"] for one in json.loads(output)[0]["classes"]) == pytest.approx(1, abs=1e-4)
+    assert sum(label["probability"] for label in json.loads(output)[0]["classes"]) == pytest.approx(1, abs=1e-4)
 
 
 def test_prediction_refuses_what_is_no_sound(clips: Any, experiments: Any, tmp_path: Path) -> None:
@@ -198,11 +198,11 @@ def test_a_wide_beam_finds_the_most_probable_sequence() -> None:
     """Against all 4^5 alignments; recordings of one batch do not disturb one another."""
     scores = torch.randn(40, 5, 4, generator=torch.Generator().manual_seed(0)) * 1.5
     chances = scores.softmax(2)
-    expected = [brute(one.double().numpy()) for one in chances]
+    expected = [brute(row.double().numpy()) for row in chances]
     assert prefix_beam(chances.log(), 200) == expected
     right = [
-        sum(a == b for a, b in zip(found, expected, strict=True))
-        for found in (prefix_beam(chances.log(), 8), prefix_beam(chances.log(), 2), greedy(chances.log()))
+        sum(a == b for a, b in zip(decoded, expected, strict=True))
+        for decoded in (prefix_beam(chances.log(), 8), prefix_beam(chances.log(), 2), greedy(chances.log()))
     ]
     assert right[0] > right[2] and right[0] >= right[1]
 

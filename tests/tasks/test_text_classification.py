@@ -77,7 +77,7 @@ def test_data_of_another_kind_are_refused(finished: Path, experiments, data: str
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["data=generated_reviews", "model=lenet5"], ["model=lenet5 reads image", "gives text"]),
         (["data=digits", "model=lstm"], ["model=lstm reads text", "gives image"]),
@@ -86,11 +86,11 @@ def test_data_of_another_kind_are_refused(finished: Path, experiments, data: str
         (["data=generated_reviews", "model.pooling=sum"], ["model.pooling=sum"]),
     ],
 )
-def test_mistakes_are_named_in_one_line(words: list[str], said: list[str], experiments) -> None:
+def test_mistakes_are_named_in_one_line(words: list[str], sentence: list[str], experiments) -> None:
     code, _, errors = experiments("train", *words, "trainer=cpu", "callbacks=none", "logger=none")
     assert code == 2
     assert len(errors.splitlines()) == 1
-    assert all(word in errors for word in said), errors
+    assert all(word in errors for word in sentence), errors
 
 
 @pytest.mark.slow

@@ -55,10 +55,10 @@ def test_greedy_transcripts_are_the_library_s(published: Path, tmp_path: Path, t
     wanted = net.generate(spectrum(batch, 2, 20), return_timestamps=times, max_new_tokens=20)
     prompt = model.words.prompt(None, False, times)
     with torch.inference_mode():
-        found = transcribe(
+        transcripts = transcribe(
             model, model.listen(batch), torch.tensor([prompt] * 4), times=times, beams=1, penalty=1.0, longest=20
         )
-    for ours, theirs in zip(found, wanted.tolist(), strict=True):
+    for ours, theirs in zip(transcripts, wanted.tolist(), strict=True):
         text = [token for token in theirs if token not in (1, 23)]
         text = text[: text.index(0)] if 0 in text else text
         assert [token for token in ours.tokens if token not in (1, 23)] == text and text
@@ -70,13 +70,13 @@ def test_a_wider_beam_finds_what_is_no_less_probable(published: Path) -> None:
     prompts = torch.tensor([model.words.prompt(None, False, False)] * 4)
     with torch.inference_mode():
         state = model.listen(batch)
-        one, four = (
+        first, four = (
             transcribe(model, state, prompts, times=False, beams=beams, penalty=1.0, longest=12) for beams in (1, 4)
         )
         alone = transcribe(
             model, state.take(torch.tensor([2])), prompts[:1], times=False, beams=4, penalty=1.0, longest=12
         )
-    assert sum(a.score for a in four) >= sum(a.score for a in one)
+    assert sum(a.score for a in four) >= sum(a.score for a in first)
     assert alone[0].tokens == four[2].tokens
 
 
@@ -88,8 +88,8 @@ def test_a_search_in_bf16_converts_weights_once_and_gives_the_same(published: Pa
     with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
         light, state = model.for_search(), model.listen(batch)
         for some in (prompts, prompts[:, :1]):
-            (wanted, _), (found, _) = model.advance(some, state), light.advance(some, state)
-            assert torch.equal(wanted, found)
+            (wanted, _), (scores, _) = model.advance(some, state), light.advance(some, state)
+            assert torch.equal(wanted, scores)
     assert model.head.matrix is None and model.decoder1.layer.fc1.weight.dtype == torch.float32
     assert light.head.matrix.dtype == light.decoder1.layer.fc1.weight.dtype == torch.bfloat16
     assert light.head.tokens.weight is model.head.tokens.weight and light.words is model.words
@@ -234,7 +234,7 @@ def test_long_recordings_are_heard_in_windows(run: Path, experiments: Any, tmp_p
     long, short = json.loads(output)
     assert long["seconds"] == 5.0 and short["seconds"] == 1.0
     for answer in (long, short):
-        times = [(one["start"], one["end"]) for one in answer["segments"]]
+        times = [(segment["start"], segment["end"]) for segment in answer["segments"]]
         assert times == sorted(times) and all(0 <= start <= end <= answer["seconds"] for start, end in times)
     code, output, _ = experiments("predict", str(run), "short.wav")
     assert code == 0 and "segments" not in output and "transcript" in output
@@ -282,7 +282,7 @@ def test_predictions_are_made_in_the_precision_that_is_named(
     words = ["model=whisper_tiny", f"weights={published}", "model.window=2", f"precision={precision}"]
     code, output, problems = experiments("predict", *words, ".", "--format", "json")
     assert code == 0, problems
-    assert [one["seconds"] for one in json.loads(output)] == [(9 - number) / 10 for number in range(9)]
+    assert [answer["seconds"] for answer in json.loads(output)] == [(9 - number) / 10 for number in range(9)]
     assert heard == [([1600 * count for count in range(1, 9)], mixed), ([14400], mixed)]
 
 

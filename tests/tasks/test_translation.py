@@ -66,7 +66,9 @@ def test_evaluate_predict_and_show_after_a_move(finished: Path, experiments, tmp
     assert all(len(answer["translations"]) == 2 and answer["translations"][0]["translation"] for answer in answers)
     code, output, _ = experiments("predict", str(moved), "a bird finds the stone.", "--format", "json", "--top", "2")
     alone = json.loads(output)[0]["translations"]
-    assert [one["translation"] for one in alone] == [one["translation"] for one in answers[0]["translations"]]
+    assert [answer["translation"] for answer in alone] == [
+        answer["translation"] for answer in answers[0]["translations"]
+    ]
     code, _, errors = experiments("predict", str(moved), " ")
     assert code == 2 and "empty" in errors
     code, output, _ = experiments("show", str(moved), "a bird finds the stone.", "--only", "attention")
@@ -102,7 +104,7 @@ def test_writing_without_a_font_is_in_latin_letters(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["model=lstm"], ["model=lstm"]),
         (["data=digits", "task=translation"], ["task=translation reads pair", "gives image"]),
@@ -114,12 +116,12 @@ def test_writing_without_a_font_is_in_latin_letters(monkeypatch: pytest.MonkeyPa
         (["data.tokenizers.target.kind=letters"], ["data.tokenizers.target.kind=letters"]),
     ],
 )
-def test_mistakes_are_named_in_one_line(words: list[str], said: list[str], experiments) -> None:
+def test_mistakes_are_named_in_one_line(words: list[str], sentence: list[str], experiments) -> None:
     start = [] if any(word.startswith("data=") for word in words) else ["data=generated_pairs"]
     code, _, errors = experiments("train", *start, "trainer=cpu", "callbacks=none", "logger=none", *words)
     assert code == 2
     assert len(errors.splitlines()) == 1
-    assert all(word in errors for word in said), errors
+    assert all(word in errors for word in sentence), errors
 
 
 @pytest.mark.slow

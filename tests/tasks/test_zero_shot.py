@@ -37,12 +37,12 @@ def test_likelihood_is_that_of_the_whole_text() -> None:
     rows = [torch.tensor([4, 5, 6]), torch.tensor([12, 13, 14, 15, 16])]
     with torch.inference_mode():
         scores = of.scores(pad(rows))
-        for row, said in zip(rows, scores, strict=True):
-            for tail, one in zip(TAILS, said, strict=True):
+        for row, score in zip(rows, scores, strict=True):
+            for tail, likelihood in zip(TAILS, score, strict=True):
                 whole = torch.cat([row, torch.tensor(tail)])
                 logits = model(Sequences(whole[None], torch.tensor([len(whole)])))[0].log_softmax(1)
                 expected = sum(logits[len(row) - 1 + place, token] for place, token in enumerate(tail))
-                assert one == pytest.approx(float(expected), abs=1e-4)
+                assert likelihood == pytest.approx(float(expected), abs=1e-4)
         calibrated = task(model, calibrated=True).scores(pad(rows))
         assert torch.allclose((scores - calibrated)[0], (scores - calibrated)[1], atol=1e-5)  # the same for every text
     assert not of.learns and of.sentences == ["about sport.", "about war."]
@@ -75,8 +75,15 @@ def test_refusals() -> None:
     }  # fmt: skip
     assert "learns nothing" in problems(config)[0]
     assert "writes no text" in problems(config | {"weights": "w"})[0]
-    for key, value, said in (("template", "x", "no {}"), ("labels", ["a", "a"], "each once"), ("by", "x", "unknown")):
-        assert any(said in one for one in problems(config | {"weights": "w", "task": config["task"] | {key: value}}))
+    for key, value, sentence in (
+        ("template", "x", "no {}"),
+        ("labels", ["a", "a"], "each once"),
+        ("by", "x", "unknown"),
+    ):
+        assert any(
+            sentence in problem
+            for problem in problems(config | {"weights": "w", "task": config["task"] | {key: value}})
+        )
 
 
 SMALL = ("model.size=16", "model.layers=1", "model.inner=16", "model.heads=2")
@@ -96,9 +103,9 @@ def test_from_the_command_line(tmp_path: Path, experiments: Any) -> None:
     assert record["cost"]["trainable_parameters"] == 0 and 0 <= record["metrics"]["test/accuracy"] <= 1
     assert record["zero_shot"]["sentences"][0] == "This text is about bad."
     code, output, errors = experiments("predict", "zero", "the plot is good.", "--format", "json")
-    assert code == 0 and {one["class"] for one in json.loads(output)[0]["classes"]} == set(record["spec"]["classes"]), (
-        errors
-    )
+    assert code == 0 and {label["class"] for label in json.loads(output)[0]["classes"]} == set(
+        record["spec"]["classes"]
+    ), errors
     code, _, errors = experiments("predict", "lm", "the plot is good.", "--labels", "☃,good")
     assert code == 2 and "nothing of '☃' is a token" in errors
     code, _, errors = experiments("evaluate", *words, "task.labels=['☃',good]")

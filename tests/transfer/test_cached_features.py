@@ -106,10 +106,10 @@ def test_every_step_has_the_loss_of_a_run_without(
     torch.testing.assert_close(
         torch.tensor(losses(tmp_path, "with")), torch.tensor(losses(tmp_path, "without")), rtol=tolerance, atol=1e-5
     )
-    one, other = weights(tmp_path / "with"), weights(tmp_path / "without")
-    assert one.keys() == other.keys()  # the checkpoint is the whole network
-    for name in one:
-        torch.testing.assert_close(one[name], other[name], rtol=tolerance, atol=tolerance)
+    first, other = weights(tmp_path / "with"), weights(tmp_path / "without")
+    assert first.keys() == other.keys()  # the checkpoint is the whole network
+    for name in first:
+        torch.testing.assert_close(first[name], other[name], rtol=tolerance, atol=tolerance)
     assert with_["metrics"]["test/loss"] == pytest.approx(without["metrics"]["test/loss"], rel=tolerance)
     assert with_["identity"] == without["identity"]
 
@@ -175,9 +175,9 @@ def test_a_run_that_is_stopped_goes_on_with_kept_features(
     assert run["metrics"] == whole["metrics"]
     assert {row["reused"] for row in run["features"]["kept"]} == {not forget}
     for name in ("last", "best"):
-        expected, found = weights(tmp_path / "whole", name), weights(tmp_path / "run", name)
-        assert expected.keys() == found.keys()
-        assert [key for key in expected if not torch.equal(expected[key], found[key])] == []
+        expected, actual = weights(tmp_path / "whole", name), weights(tmp_path / "run", name)
+        assert expected.keys() == actual.keys()
+        assert [key for key in expected if not torch.equal(expected[key], actual[key])] == []
 
 
 @pytest.mark.slow
@@ -238,9 +238,9 @@ def test_two_processes_read_one_file(command: Any, net: list[str], tmp_path: Pat
     for name, keep in (("with", "true"), ("without", "false")):
         done = command("train", *net, *SMALL, *words, f"features.cache={keep}", f"hydra.run.dir={name}")
         assert done.returncode == 0, done.stderr
-    one, other = weights(tmp_path / "with"), weights(tmp_path / "without")
-    for name in one:
-        torch.testing.assert_close(one[name], other[name], rtol=1e-4, atol=1e-4)
+    cached, other = weights(tmp_path / "with"), weights(tmp_path / "without")
+    for name in cached:
+        torch.testing.assert_close(cached[name], other[name], rtol=1e-4, atol=1e-4)
     assert list(cache.glob("*.features"))
 
 
@@ -256,8 +256,8 @@ def batches(value: float = 1.0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
 def test_what_is_kept_comes_back(tmp_path: Path) -> None:
     cache = Cache(tmp_path, 1)
     made, before = cache.get("a", 10, batches)
-    again, known = cache.get("a", 10, lambda: pytest.fail("computed twice"))  # type: ignore[arg-type, return-value]
-    assert (before, known) == (False, True)
+    again, hit = cache.get("a", 10, lambda: pytest.fail("computed twice"))  # type: ignore[arg-type, return-value]
+    assert (before, hit) == (False, True)
     for kept in (made, again):
         assert kept.values.dtype == torch.bfloat16
         assert torch.equal(kept.values[:, 0].float(), torch.arange(10.0))
@@ -281,8 +281,8 @@ def test_a_half_written_file_is_never_read(tmp_path: Path) -> None:
     path = tmp_path / "a.features"
     for content in (path.read_bytes()[:4100], b"", b"{}" * 4000):  # as a power cut may leave it
         path.write_bytes(content)
-        kept, known = cache.get("a", 10, batches)
-        assert not known
+        kept, hit = cache.get("a", 10, batches)
+        assert not hit
         assert torch.equal(kept.targets, torch.arange(10))
 
 
@@ -293,8 +293,8 @@ def test_a_whole_file_of_another_key_and_a_pipe_are_computed_again(
     cache.get("a", 10, batches)
     cache.get("b", 10, lambda: ((values + 1, targets) for values, targets in batches()))
     shutil.copy(tmp_path / "b.features", tmp_path / "a.features")
-    kept, known = cache.get("a", 10, batches)
-    assert not known and torch.equal(kept.values[:, 0].float(), torch.arange(10.0))
+    kept, hit = cache.get("a", 10, batches)
+    assert not hit and torch.equal(kept.values[:, 0].float(), torch.arange(10.0))
     assert "it is of other weights or data than its name says" in caplog.text
     (tmp_path / "a.features").unlink()
     os.mkfifo(tmp_path / "a.features")  # would be waited for without end
@@ -309,10 +309,10 @@ def test_a_flipped_bit_anywhere_is_computed_again(tmp_path: Path, kind: str) -> 
 
     cache, count, made = Cache(tmp_path, 1), 10 if kind == "even" else 4, batches if kind == "even" else sequences
 
-    def said(kept: Any) -> list[torch.Tensor]:
-        return [one.float() for column in kept for one in (column if isinstance(column, tuple) else (column,))]
+    def tensors(kept: Any) -> list[torch.Tensor]:
+        return [tensor.float() for column in kept for tensor in (column if isinstance(column, tuple) else (column,))]
 
-    right = [one.clone() for one in said(cache.get("a", count, made)[0])]
+    right = [tensor.clone() for tensor in tensors(cache.get("a", count, made)[0])]
     path = tmp_path / "a.features"
     whole = path.read_bytes()
     head = len(whole[:4096].rstrip())
@@ -321,7 +321,7 @@ def test_a_flipped_bit_anywhere_is_computed_again(tmp_path: Path, kind: str) -> 
         broken[place] ^= 1 << place % 8
         path.write_bytes(broken)
         kept, _ = cache.get("a", count, made)
-        assert all(torch.equal(*pair) for pair in zip(said(kept), right, strict=True)), place
+        assert all(torch.equal(*pair) for pair in zip(tensors(kept), right, strict=True)), place
 
 
 def test_the_longest_unused_goes_first(tmp_path: Path) -> None:
@@ -358,8 +358,8 @@ def _slowly(folder: Path, results: Any) -> None:
             time.sleep(0.05)
             yield batch
 
-    kept, known = Cache(folder, 1).get("a", 10, slow)
-    results.put((made, known, kept.targets.tolist()))
+    kept, hit = Cache(folder, 1).get("a", 10, slow)
+    results.put((made, hit, kept.targets.tolist()))
 
 
 def test_two_processes_at_once_compute_it_once(tmp_path: Path) -> None:
@@ -368,12 +368,12 @@ def test_two_processes_at_once_compute_it_once(tmp_path: Path) -> None:
     processes = [context.Process(target=_slowly, args=(tmp_path, results)) for _ in range(3)]
     for process in processes:
         process.start()
-    found = [results.get(timeout=180) for _ in processes]
+    outcomes = [results.get(timeout=180) for _ in processes]
     for process in processes:
         process.join()
-    assert sorted(known for _, known, _ in found) == [False, True, True]
-    assert sorted(made for made, _, _ in found) == [0, 0, 3]
-    assert all(targets == list(range(10)) for _, _, targets in found)
+    assert sorted(hit for _, hit, _ in outcomes) == [False, True, True]
+    assert sorted(made for made, _, _ in outcomes) == [0, 0, 3]
+    assert all(targets == list(range(10)) for _, _, targets in outcomes)
 
 
 def test_what_is_kept_depends_on_the_users_own_code_and_settings(
@@ -459,19 +459,19 @@ def test_sequences_are_kept_at_any_depth(experiments: Any, cache: Path, words: l
         "logger=none",
         "callbacks.figures=null",
     ]
-    found = {}
+    by_depth = {}
     for name, more in (("kept", []), ("again", []), ("computed", ["features.cache=false"])):
         code, _, errors = experiments("train", *words, *more, f"hydra.run.dir={name}")
         assert code == 0, errors
-        found[name] = json.loads(Path(name, "record.json").read_text(encoding="utf-8"))
+        by_depth[name] = json.loads(Path(name, "record.json").read_text(encoding="utf-8"))
     for name, reused in (("kept", False), ("again", True)):
-        rows = found[name]["features"]["kept"]
+        rows = by_depth[name]["features"]["kept"]
         test = set() if "model=whisper_tiny" in words else {"test"}  # which hears the recordings themselves
         assert {row["part"] for row in rows} == {"train", "validation"} | test
         assert all(row["stages"] == stages and row["reused"] is reused for row in rows)
     tolerance = 2e-2 if "precision=bf16-mixed" in words else 1e-5
-    assert found["kept"]["metrics"] == pytest.approx(found["computed"]["metrics"], rel=1e-6, abs=tolerance)
-    assert found["again"]["metrics"] == found["kept"]["metrics"]
+    assert by_depth["kept"]["metrics"] == pytest.approx(by_depth["computed"]["metrics"], rel=1e-6, abs=tolerance)
+    assert by_depth["again"]["metrics"] == by_depth["kept"]["metrics"]
     assert len(list(cache.glob("*.features"))) == 2 + len(test)
 
 
@@ -517,7 +517,7 @@ def test_rows_of_unequal_length_come_back(tmp_path: Path) -> None:
             yield values, wide
 
     for every_step in (True, False):
-        kept, _ = Cache(tmp_path, 1).get(f"a{every_step}", 4, lambda one=every_step: batches(one), order)  # type: ignore[misc]
+        kept, _ = Cache(tmp_path, 1).get(f"a{every_step}", 4, lambda step=every_step: batches(step), order)  # type: ignore[misc]
         served = FeatureSet(kept, 1, 1)
         (values, start, *_), targets = served.__getitems__(np.array([1, 0]))
         assert (len(served), start, values.lengths.tolist(), values.values.shape) == (4, 1, [4, 1], (2, 4, 2))

@@ -42,13 +42,15 @@ def test_segmenters_score_the_same_classes(tmp_path: Path, arguments: dict[str, 
     source, model = (TorchvisionSegmenter(3, (32, 32), 3, backbone="mobilenet_v3_large", **arguments) for _ in range(2))
     moved(tmp_path, source, model)
     images = torch.rand(2, 3, 32, 32)
-    found = []
+    scores = []
     for network in (source, model):
-        network.train().apply(lambda one: setattr(one, "p", 0.0) if isinstance(one, torch.nn.Dropout) else None)
+        network.train().apply(
+            lambda module: setattr(module, "p", 0.0) if isinstance(module, torch.nn.Dropout) else None
+        )
         logits = network(images)
-        found.append([logits.values, *logits.auxiliary] if isinstance(logits, Supervised) else [logits])
-    assert len(found[0]) == layers
-    for before, after in zip(*found, strict=True):
+        scores.append([logits.values, *logits.auxiliary] if isinstance(logits, Supervised) else [logits])
+    assert len(scores[0]) == layers
+    for before, after in zip(*scores, strict=True):
         assert torch.allclose(before[:, ORDER], after, atol=1e-5)
 
 
@@ -71,10 +73,10 @@ def test_detectors_find_the_same_classes(tmp_path: Path) -> None:
     with torch.inference_mode():
         before, after = (network.eval()(images)[0] for network in (source, model))
 
-    def named(found: dict[str, torch.Tensor], names: list[str]) -> list[tuple[Any, ...]]:
+    def named(boxes: dict[str, torch.Tensor], names: list[str]) -> list[tuple[Any, ...]]:
         return sorted(
             (names[int(label)], *(round(float(side), 2) for side in box))
-            for label, box in zip(found["labels"], found["boxes"], strict=True)
+            for label, box in zip(boxes["labels"], boxes["boxes"], strict=True)
         )
 
     assert len({label for label, *_ in named(before, TRAINED)}) > 1
@@ -98,8 +100,8 @@ def test_rows_of_detectors_go_with_their_class(tmp_path: Path, make: Any, caplog
     for layer, together in model.class_layers.items():
         for kind in ("weight", "bias"):
             rows, new = (
-                one[f"{layer}.{kind}"].reshape(-1, 4, together, *own[f"{layer}.{kind}"].shape[1:])
-                for one in (own, ours)
+                network[f"{layer}.{kind}"].reshape(-1, 4, together, *own[f"{layer}.{kind}"].shape[1:])
+                for network in (own, ours)
             )
             assert torch.equal(rows[:, [0, 3, 1, 2]], new)
     before = {name: value.clone() for name, value in make().state_dict().items()}
@@ -124,7 +126,7 @@ def test_symbols_of_speech_go_with_their_rows(tmp_path: Path, caplog: pytest.Log
     source, model = speech(4), speech(4)
     moved(tmp_path, source, model)
     for kind in ("weight", "bias"):
-        before, after = (one.state_dict()[f"head.scores.{kind}"] for one in (source, model))
+        before, after = (network.state_dict()[f"head.scores.{kind}"] for network in (source, model))
         assert torch.equal(before[[0, 3, 1, 2]], after)
     moved(tmp_path, source, speech(3), ["cat", "dog"])
     assert "knows 3 symbols and the data has 2: the head begins anew" in caplog.text
@@ -169,8 +171,8 @@ def test_rows_of_a_vocabulary_are_no_classes() -> None:
     model = torch.nn.Module()
     model.head = torch.nn.Linear(3, 8)  # type: ignore[assignment]
     state = {name: torch.randn_like(value) for name, value in model.state_dict().items()}
-    found = by_name(state, model, list(state), ["ham", "spam"], ["good", "bad"], "x", False)
-    assert all(found[name] is state[name] for name in state)
+    rows = by_name(state, model, list(state), ["ham", "spam"], ["good", "bad"], "x", False)
+    assert all(rows[name] is state[name] for name in state)
 
 
 def test_detectors_load_from_what_other_code_wraps_them_in(tmp_path: Path) -> None:

@@ -124,12 +124,12 @@ def test_two_processes_release_stages_like_one(experiments: Any, command: Any, t
     assert experiments("train", *words, "trainer=cpu", "hydra.run.dir=one")[0] == 0
     done = command("train", *words, "trainer=cpu_2", "hydra.run.dir=two")
     assert done.returncode == 0, done.stderr
-    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
-    for name in one:
+    first, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for name in first:
         if name.startswith("conv"):  # three epochs release fc2 and fc1
-            assert torch.equal(one[name], two[name])
+            assert torch.equal(first[name], two[name])
         else:
-            torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=1e-4)
+            torch.testing.assert_close(first[name], two[name], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.slow
@@ -180,10 +180,10 @@ def test_pruned_weights_learn_on(net: list[str], tmp_path: Path) -> None:
     from torch.nn.utils import prune
 
     freezing = frozen(["freezing=stages", "freezing.learn=[head]"], net, tmp_path)
-    for layer in (freezing.model.head, freezing.model.one[0]):
+    for layer in (freezing.model.head, freezing.model.get_submodule("one.0")):
         prune.l1_unstructured(layer, "weight", amount=0.5)
     freezing.enter(1)
-    assert {name for name, one in freezing.model.named_parameters() if one.requires_grad} == {
+    assert {name for name, parameter in freezing.model.named_parameters() if parameter.requires_grad} == {
         "head.weight_orig",
         "head.bias",
     }
@@ -192,10 +192,10 @@ def test_pruned_weights_learn_on(net: list[str], tmp_path: Path) -> None:
 def test_what_a_model_makes_without_a_gradient_never_learns(net: list[str], tmp_path: Path) -> None:
     config = compose([*net[2:], "freezing=none"], [str(tmp_path / "conf")])
     model = build_model(config, SPEC)
-    model.one[0].bias.requires_grad_(False)
+    model.get_submodule("one.0").bias.requires_grad_(False)
     freezing = build_freezing(config, model)
     freezing.enter(0)
-    assert [name for name, one in model.named_parameters() if not one.requires_grad] == ["one.0.bias"]
+    assert [name for name, parameter in model.named_parameters() if not parameter.requires_grad] == ["one.0.bias"]
     model.train()
     freezing.rest()
     assert freezing.everything and all(module.training for module in model.modules())

@@ -28,8 +28,8 @@ from experiments.transfer.weights import load_weights
 CIFAR = ["data.mean=[0.485,0.456,0.406]", "data.std=[0.229,0.224,0.225]"]
 
 
-def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+def same(state: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return state.keys() == other.keys() and all(torch.equal(state[key], other[key]) for key in state)
 
 
 def written(folder: Path, state: dict[str, Tensor], form: str) -> Path:
@@ -91,14 +91,14 @@ def test_grey_images_get_the_sum_over_colours(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "said"),
+    ("state", "sentence"),
     [
         ({"stem.conv1.weight": torch.zeros(1)}, ["lacks", "and ", "choose the model"]),
         (CifarResNet(depth=14).state_dict(), ["has besides", "layer1.1.bn1.bias"]),
         (
             {
-                key: one / 0 if key == "layer2.0.conv1.weight" else one
-                for key, one in CifarResNet(depth=8).state_dict().items()
+                key: value / 0 if key == "layer2.0.conv1.weight" else value
+                for key, value in CifarResNet(depth=8).state_dict().items()
             },
             ["not finite", "layer2.0.conv1.weight"],
         ),
@@ -106,12 +106,12 @@ def test_grey_images_get_the_sum_over_colours(tmp_path: Path) -> None:
         ({"a": 1}, ["holds no state dict"]),
     ],
 )
-def test_what_does_not_fit(tmp_path: Path, state: dict[str, Tensor], said: list[str]) -> None:
+def test_what_does_not_fit(tmp_path: Path, state: dict[str, Tensor], sentence: list[str]) -> None:
     path = tmp_path / "weights.pt"
     torch.save(state, path)
     with pytest.raises(UserError) as caught:
         load_weights(CifarResNet(depth=8), str(path), "resnet8")
-    assert all(part in str(caught.value) for part in said), caught.value
+    assert all(part in str(caught.value) for part in sentence), caught.value
 
 
 def test_files_with_code_and_of_other_kinds_are_refused(tmp_path: Path) -> None:
@@ -187,8 +187,8 @@ def test_stated_preprocessing_is_the_library_s(name: str) -> None:
         pytest.skip("published for another task than classes of images: the tests of these networks hold it")
     if "size" not in stated:
         pytest.skip("the library says it at run time")
-    said = {key: stated.get(key, "bilinear") for key in KEYS}
-    assert said == expected_images(stated)
+    by_key = {key: stated.get(key, "bilinear") for key in KEYS}
+    assert by_key == expected_images(stated)
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_published_imagenet_weights_name_photographs(experiments, real_data: Pat
 def test_evaluate_and_predict_without_weights_say_what_is_missing(experiments, tmp_path: Path) -> None:
     Image.new("RGB", (32, 32)).save("photo.png")
     Path("own.pt").touch()
-    for words, said in (
+    for words, sentence in (
         (["evaluate", "model=resnet20"], "needs a run"),
         (["predict", "model=lenet5", "weights=pretrained", "photo.png"], "says no classes"),
         (
@@ -285,7 +285,7 @@ def test_evaluate_and_predict_without_weights_say_what_is_missing(experiments, t
     ):
         code, _, errors = experiments(*words)
         assert code == 2
-        assert said in errors
+        assert sentence in errors
         assert len(errors.splitlines()) == 1
 
 

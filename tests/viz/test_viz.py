@@ -145,8 +145,8 @@ def test_overlay_leaves_an_image_without_heat_grey_and_colours_the_hottest_red()
 
 def test_units() -> None:
     images = np.random.default_rng(0).random((8, 16, 16, 3))
-    found = [Unit("unit 7", "up to 3", images, [(1, 2, 5, 5)] * 4 + [None] * 4, ["a long class name"] * 8)] * 3
-    check(units(found))
+    rows = [Unit("unit 7", "up to 3", images, [(1, 2, 5, 5)] * 4 + [None] * 4, ["a long class name"] * 8)] * 3
+    check(units(rows))
 
 
 @pytest.mark.parametrize("classes", [2, 10, 15, 100])
@@ -176,8 +176,8 @@ def test_words_of_another_script_are_never_empty_boxes(draw: str, monkeypatch: p
         labels = figure.axes[0].get_yticklabels()
     check(figure)
     assert [label.get_text() for label in labels] == ["good", "namaste", "□"]
-    said = [item.text for texts in figure.findobj(TextArtist) for item in texts.items]
-    assert any(text.endswith("in Latin letters") for text in said)
+    written = [item.text for texts in figure.findobj(TextArtist) for item in texts.items]
+    assert any(text.endswith("in Latin letters") for text in written)
     assert writing.writing(["🦜"]).note == "no font on this machine has U+1F99C: □ instead"
 
 

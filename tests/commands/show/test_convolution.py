@@ -73,10 +73,10 @@ def test_bias_and_long_numbers_are_on_picture_and_page(experiments: Experiments)
     padded, steps = slide(padded, weights, 1, 0, 1, -0.5)
     drawn = convolution(padded, weights, steps, bias=-0.5)
     drawn.canvas.draw()
-    cell = min(one.get_window_extent().width for one in drawn.axes[0].patches if isinstance(one, Rectangle))
-    numbers = [one for one in drawn.axes[0].texts if re.fullmatch(r"[≈×−\de.+]+", one.get_text())]
-    assert len(numbers) == 66 and max(one.get_window_extent().width for one in numbers) < cell
-    assert any("with the bias −0.5" in one.get_text() for one in drawn.axes[0].texts)
+    cell = min(mark.get_window_extent().width for mark in drawn.axes[0].patches if isinstance(mark, Rectangle))
+    numbers = [mark for mark in drawn.axes[0].texts if re.fullmatch(r"[≈×−\de.+]+", mark.get_text())]
+    assert len(numbers) == 66 and max(mark.get_window_extent().width for mark in numbers) < cell
+    assert any("with the bias −0.5" in mark.get_text() for mark in drawn.axes[0].texts)
 
 
 def test_the_words_beside_a_wide_filter_are_on_the_picture() -> None:
@@ -84,7 +84,7 @@ def test_the_words_beside_a_wide_filter_are_on_the_picture() -> None:
     padded, steps = slide(image, weights, 1, 0, 2, 0.5)
     drawn = convolution(padded, weights, steps, bias=0.5)
     drawn.canvas.draw()
-    assert max(one.get_window_extent().x1 for one in drawn.axes[0].texts) < drawn.bbox.width
+    assert max(text.get_window_extent().x1 for text in drawn.axes[0].texts) < drawn.bbox.width
 
 
 @pytest.mark.slow
@@ -92,7 +92,7 @@ def test_a_large_image_gives_a_picture_of_some_height() -> None:
     padded, steps = slide(np.eye(20), np.eye(3), 17, 0, 1, 0)
     drawn = convolution(padded, np.eye(3), steps)
     assert drawn.get_size_inches().max() < 45
-    named = [one.get_text() for one in drawn.axes[0].texts if one.get_text().startswith("step ")]
+    named = [text.get_text() for text in drawn.axes[0].texts if text.get_text().startswith("step ")]
     assert named == ["step 1", "step 2", "step 4"]
 
 

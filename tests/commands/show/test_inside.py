@@ -33,10 +33,10 @@ def spot(value: float, row: int, column: int) -> Tensor:
 
 
 def test_outputs_are_kept_from_what_follows_in_place() -> None:
-    found = outputs(network(), spot(-2.0, 1, 1))
-    assert list(found) == ["copy", "mean"]
-    assert found["copy"][0, 0, 1, 1] == -2  # and not what the ReLU made of it
-    assert last_map({name: tuple(one.shape) for name, one in found.items()}) == "copy"
+    kept = outputs(network(), spot(-2.0, 1, 1))
+    assert list(kept) == ["copy", "mean"]
+    assert kept["copy"][0, 0, 1, 1] == -2  # and not what the ReLU made of it
+    assert last_map({name: tuple(value.shape) for name, value in kept.items()}) == "copy"
 
 
 def test_grad_cam_finds_the_place_that_speaks_for_the_class() -> None:

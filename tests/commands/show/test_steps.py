@@ -23,9 +23,9 @@ def board(name: str, *words: str) -> Board:
     return module.board(parser.parse_args(list(words)))
 
 
-def grid(found: Board, step: int, item: int = -1) -> np.ndarray:
-    one = [item for item in found.steps[step].items if isinstance(item, Grid)][item]
-    return np.array(one.values, dtype=float)
+def grid(board: Board, step: int, item: int = -1) -> np.ndarray:
+    chosen = [item for item in board.steps[step].items if isinstance(item, Grid)][item]
+    return np.array(chosen.values, dtype=float)
 
 
 @pytest.mark.slow
@@ -40,24 +40,24 @@ def test_each_prints_its_numbers_and_draws_them(experiments, tmp_path: Path, nam
 def test_pooling() -> None:
     image = torch.tensor([[1.0, 3, 2, 4], [5, 6, 1, 2], [7, 2, 9, 1], [3, 4, 5, 6]])[None, None]
     for size, stride in ((2, 2), (3, 1)):
-        found = board("pooling", "--size", str(size), "--stride", str(stride))
-        assert np.allclose(grid(found, 0), F.max_pool2d(image, size, stride)[0, 0])
-        assert np.allclose(grid(found, 1), F.avg_pool2d(image, size, stride)[0, 0])
+        shown = board("pooling", "--size", str(size), "--stride", str(stride))
+        assert np.allclose(grid(shown, 0), F.max_pool2d(image, size, stride)[0, 0])
+        assert np.allclose(grid(shown, 1), F.avg_pool2d(image, size, stride)[0, 0])
 
 
 def test_activations_and_their_slopes() -> None:
     x = torch.tensor([-3.0, -1, -0.5, 0.5, 1, 3], dtype=torch.double, requires_grad=True)
-    found = board("activations", "--values", "-3 -1 -0.5 0.5 1 3")
+    shown = board("activations", "--values", "-3 -1 -0.5 0.5 1 3")
     for step, function in enumerate((F.relu, F.leaky_relu, torch.sigmoid, torch.tanh, F.gelu)):
         y = function(x)
         (slope,) = torch.autograd.grad(y.sum(), x)
-        assert np.allclose(grid(found, step)[1:], torch.stack([y.detach(), slope]))
+        assert np.allclose(grid(shown, step)[1:], torch.stack([y.detach(), slope]))
 
 
 def test_softmax_with_temperature() -> None:
-    found = board("softmax", "--scores", "800 799 1", "--temperature", "0.5 1")
+    shown = board("softmax", "--scores", "800 799 1", "--temperature", "0.5 1")
     expected = torch.stack([F.softmax(torch.tensor([800.0, 799, 1]) / heat, 0) for heat in (0.5, 1)], 1)
-    assert np.allclose(grid(found, 2), expected)
+    assert np.allclose(grid(shown, 2), expected)
 
 
 def test_batchnorm() -> None:
@@ -77,15 +77,15 @@ def test_one_unit_is_that_of_torch(name: str) -> None:
         "lstm": ["input", "forget", "candidate", "output"],
         "gru": ["reset", "update", "candidate"],
     }
-    rows = torch.tensor([[float(one) for one in GATES[name][gate].split()] for gate in order[name]])
+    rows = torch.tensor([[float(word) for word in GATES[name][gate].split()] for gate in order[name]])
     cell = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[name](1, 1)
     with torch.no_grad():
         cell.weight_ih_l0.copy_(rows[:, :1]), cell.weight_hh_l0.copy_(rows[:, 1:2])
         cell.bias_ih_l0.copy_(rows[:, 2]), cell.bias_hh_l0.zero_()
         state = torch.tensor([[0.25]])
         out, _ = cell(torch.tensor([[1.0], [0], [0.5]]), (state, torch.tensor([[-0.5]])) if name == "lstm" else state)
-    found = board(name, "--h", "0.25", *(["--c=-0.5"] if name == "lstm" else []))
-    assert np.allclose(grid(found, len(found.steps) - 1)[:, -1], out[:, 0])
+    shown = board(name, "--h", "0.25", *(["--c=-0.5"] if name == "lstm" else []))
+    assert np.allclose(grid(shown, len(shown.steps) - 1)[:, -1], out[:, 0])
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -112,7 +112,7 @@ def test_convolution_in_the_terminal_of_one_dimension_and_of_channels(experiment
     assert code == 0 and "4  3  4" in output and "row 1, column 1: 1·1 + 1·0" in output
     code, output, _ = experiments("show", "convolution", "--image", "1 2 3 4", "--filter", "1 0 -1", "--padding", "1")
     expected = F.conv1d(torch.tensor([[[1.0, 2, 3, 4]]]), torch.tensor([[[1.0, 0, -1]]]), padding=1)
-    assert code == 0 and "  ".join(f"{int(one)}".replace("-", "−") for one in expected.flatten()) in output
+    assert code == 0 and "  ".join(f"{int(value)}".replace("-", "−") for value in expected.flatten()) in output
     code, output, _ = experiments(
         "show", "convolution", "--image", "1 2; 3 4 | 0 1; 1 0", "--filter", "1 0; 0 1 | 1 1; 1 1"
     )
@@ -120,7 +120,7 @@ def test_convolution_in_the_terminal_of_one_dimension_and_of_channels(experiment
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         ([], "show needs the folder of a run, or a computation: convolution, pooling"),
         (["polling"], "or did you mean pooling?"),
@@ -140,9 +140,9 @@ def test_convolution_in_the_terminal_of_one_dimension_and_of_channels(experiment
         (["convolution", "--image", "1 2; 3 4 | 1 2; 3 4", "--filter", "1"], "2 channels and --filter 1"),
     ],
 )
-def test_mistakes_are_one_sentence(experiments, tmp_path: Path, words: list[str], said: str) -> None:
+def test_mistakes_are_one_sentence(experiments, tmp_path: Path, words: list[str], sentence: str) -> None:
     code, _, errors = experiments("show", *words)
-    assert code == 2 and said in errors and len(errors.splitlines()) == 1
+    assert code == 2 and sentence in errors and len(errors.splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
 

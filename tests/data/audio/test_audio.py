@@ -65,7 +65,7 @@ def fsdd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def marks(data: Any, part: str) -> tuple[set[int], set[int]]:
     """Digits and speakers of a part, by the first samples of its clips."""
     first = [int(data.clips.read(int(clip))[0]) for clips in data.by_split[part].clips for clip in clips]
-    return {one // 10 for one in first}, {one % 10 for one in first}
+    return {mark // 10 for mark in first}, {mark % 10 for mark in first}
 
 
 def test_digits_have_the_published_test_part(fsdd: Path) -> None:
@@ -100,9 +100,9 @@ def test_strings_are_made_of_their_own_part_and_one_speaker(fsdd: Path, spelling
         zip(data.by_split["test"].clips[:4], data.by_split["test"].gaps[:4], strict=True)
     ):
         first = [int(data.clips.read(int(clip))[0]) for clip in clips]
-        assert len({one % 10 for one in first}) == 1
+        assert len({index % 10 for index in first}) == 1
         text = "".join(data.spec.symbols[place] for place in labels[row][labels[row] != IGNORED].tolist())
-        words = [str(one // 10) for one in first]
+        words = [str(index // 10) for index in first]
         assert text == " ".join(words) if spelling == "digits" else len(text.split()) == len(words)
         at = 0
         for clip, gap in zip(clips, gaps, strict=True):
@@ -124,11 +124,11 @@ def test_batches_are_of_like_length_and_every_test_example_comes_once() -> None:
 
 
 def test_generated_clips_are_always_the_same() -> None:
-    one, two = (GeneratedTones(count=48, **LOADER) for _ in range(2))
-    for data in (one, two):
+    first, second = (GeneratedTones(count=48, **LOADER) for _ in range(2))
+    for data in (first, second):
         data.setup()
     picks = Picks(np.array([3, 1]), 0, 0, 0, 0)
-    (a, labels), (b, _) = (data.dataset("train").__getitems__(picks) for data in (one, two))
+    (a, labels), (b, _) = (data.dataset("train").__getitems__(picks) for data in (first, second))
     assert torch.equal(a.values, b.values) and labels.tolist() == [3, 1] and a.values.dtype == torch.int16
 
 
@@ -274,14 +274,14 @@ def test_transcripts_may_be_numbers_long_or_spelled_in_parts(corpus: Callable[..
     path = corpus("jsonl")
     texts = [0, None, "caf\u00e9", "cafe\u0301", "a" * 200_000]
     path.write_text("".join(json.dumps({"path": f"{row}.wav", "text": text}) + "\n" for row, text in enumerate(texts)))
-    assert [one.text for one in read_manifest(path, "path", "text")] == ["0", "", *texts[2:]]
+    assert [row.text for row in read_manifest(path, "path", "text")] == ["0", "", *texts[2:]]
     table = path.with_suffix(".csv")
     table.write_text("path,text\n" + "".join(f"{row}.wav,{text}\n" for row, text in enumerate(texts)))
     data = SpeechManifest(path=str(table), **MANIFEST | {"empty": "drop"})
     read = data._kept(data.read()["train"])
     assert read[2].text == read[3].text == "caf\u00e9" and len(read[4].text) == 200_000
     path.write_text('{"path": "0.wav", "text": NaN}\n')
-    assert [one.text for one in read_manifest(path, "path", "text")] == [""]  # a gap, and no word
+    assert [row.text for row in read_manifest(path, "path", "text")] == [""]  # a gap, and no word
     path.write_text('{"path": null, "text": "a"}\n')
     with pytest.raises(UserError, match=r"list\.jsonl, line 1: path is empty"):
         read_manifest(path, "path", "text")
@@ -329,12 +329,12 @@ def test_folders_are_classes(tmp_path: Path) -> None:
     given = AudioFolder(root=str(split), **FOLDER)
     given.setup()
     assert [given.splits[part] for part in ("train", "validation", "test")] == [18, 2, 2]
-    for root, keys, said in (
+    for root, keys, sentence in (
         (tmp_path / "nowhere", {}, "is no folder"),
         (split / "val" / "yes", {}, "needs two"),
         (split, {"classes": ["yes", "maybe"]}, "maybe, which is no folder"),
     ):
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError, match=sentence):
             AudioFolder(root=str(root), **FOLDER | keys).setup()
     (split / "test" / "no" / "one.wav").unlink()
     with pytest.raises(UserError, match="holds no recording"):
@@ -342,7 +342,7 @@ def test_folders_are_classes(tmp_path: Path) -> None:
 
 
 def test_training_recordings_change_in_speed_and_noise_and_no_others_do(fsdd: Path) -> None:
-    data, plain = (FSDD(root=str(fsdd), **DIGITS, augment=one) for one in ({"speed": 0.2, "noise": 0.1}, None))
+    data, plain = (FSDD(root=str(fsdd), **DIGITS, augment=changes) for changes in ({"speed": 0.2, "noise": 0.1}, None))
     data.setup()
     plain.setup()
     assert data.changes == ["speed", "noise"] and plain.changes == []
@@ -356,8 +356,8 @@ def test_training_recordings_change_in_speed_and_noise_and_no_others_do(fsdd: Pa
     assert torch.equal(labels, same) and was.lengths.tolist() != a.lengths.tolist()
     assert ((a.lengths / was.lengths) > 0.8).all() and int(a.lengths.max()) <= data.spec.longest
     for part in ("train", "validation", "test"):  # as they are evaluated
-        one, two = (some.dataset(part).__getitems__(range(4))[0] for some in (data, plain))
-        assert torch.equal(one.values, two.values)
+        with_changes, two = (some.dataset(part).__getitems__(range(4))[0] for some in (data, plain))
+        assert torch.equal(with_changes.values, two.values)
     assert data.digest("train", False) == plain.digest("train", False) != data.digest("train", True)
     loader = data.in_order("train", 2, 8)
     lengths = torch.cat([sound.lengths for sound, _ in loader])
@@ -371,13 +371,13 @@ def test_training_recordings_change_in_speed_and_noise_and_no_others_do(fsdd: Pa
 def test_speed_moves_a_tone_and_noise_keeps_to_its_share() -> None:
     wave = tone(8000, 500)
     fast = [SoundAugment(speed=0.3).apply(wave, 0, 0, number, 9000) for number in range(20)]
-    for one in fast:
-        peak = np.abs(np.fft.rfft(one)).argmax() * 8000 / len(one)
-        assert peak == pytest.approx(500 * 8000 / len(one), rel=0.01)
-    assert {len(one) for one in fast} >= {9000} and 6000 < min(len(one) for one in fast) < 7000
+    for recording in fast:
+        peak = np.abs(np.fft.rfft(recording)).argmax() * 8000 / len(recording)
+        assert peak == pytest.approx(500 * 8000 / len(recording), rel=0.01)
+    assert {len(recording) for recording in fast} >= {9000} and 6000 < min(len(recording) for recording in fast) < 7000
     noisy = [SoundAugment(noise=0.2).apply(wave, 0, 0, number, 8000) - wave.astype(float) for number in range(20)]
-    shares = [one.std() / wave.std() for one in noisy]
-    assert all(len(one) == 8000 for one in noisy) and max(shares) < 0.21 and max(shares) - min(shares) > 0.1
+    shares = [recording.std() / wave.std() for recording in noisy]
+    assert all(len(recording) == 8000 for recording in noisy) and max(shares) < 0.21 and max(shares) - min(shares) > 0.1
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def tone(samples: int, hertz: float = 440, rate: int = 8000) -> np.ndarray:
 
 
 def texts(data: Any, part: str) -> list[str]:
-    return ["".join(data.spec.symbols[place] for place in one.tolist()) for one in data.by_split[part].labels]
+    return ["".join(data.spec.symbols[place] for place in label.tolist()) for label in data.by_split[part].labels]
 
 
 def ready(data: Any) -> Any:
@@ -145,20 +145,20 @@ def test_resampling_is_scipy_s_and_keeps_a_tone(tmp_path: Path) -> None:
     from scipy.signal import resample_poly
 
     wave = np.sin(2 * np.pi * 1000 / 22050 * np.arange(22050))
-    found = resample(wave, 22050, 16000)
-    assert np.array_equal(found, resample_poly(wave, 320, 441)) and len(found) == 16000
+    resampled = resample(wave, 22050, 16000)
+    assert np.array_equal(resampled, resample_poly(wave, 320, 441)) and len(resampled) == 16000
     true = np.sin(2 * np.pi * 1000 / 16000 * np.arange(16000))
-    assert np.abs(found - true)[200:-200].max() < 2e-3
+    assert np.abs(resampled - true)[200:-200].max() < 2e-3
     soxr = pytest.importorskip("soxr")
-    assert np.abs(found - soxr.resample(wave, 22050, 16000))[200:-200].max() < 2e-3
+    assert np.abs(resampled - soxr.resample(wave, 22050, 16000))[200:-200].max() < 2e-3
 
 
 @pytest.mark.parametrize("kind", ["PCM_U8", "PCM_24", "FLOAT", "DOUBLE"])
 def test_other_kinds_of_samples_are_read_at_full_scale(tmp_path: Path, kind: str) -> None:
     wave = tone(4000) / 32768
     soundfile.write(tmp_path / "a.wav", wave, 8000, subtype=kind)
-    found = read_clip(tmp_path / "a.wav", 8000)
-    assert np.abs(found / 32768 - wave).max() < (1 / 100 if kind == "PCM_U8" else 1 / 30000)
+    clip = read_clip(tmp_path / "a.wav", 8000)
+    assert np.abs(clip / 32768 - wave).max() < (1 / 100 if kind == "PCM_U8" else 1 / 30000)
 
 
 def test_what_is_above_full_scale_or_silent_is_counted(tmp_path: Path, caplog: Any) -> None:

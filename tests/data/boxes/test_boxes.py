@@ -76,10 +76,16 @@ def coco_content(count: int = 8) -> dict[str, Any]:
     annotations = []
     for number in range(count - 1):
         polygon = [[2, 2, 12, 2, 12, 12, 2, 12]]
-        one = {"id": 2 * number + 1, "image_id": 10 + number, "category_id": 7, "bbox": [2, 2, 10, 10], "iscrowd": 0}
-        annotations.append(one | {"area": 100, "segmentation": polygon})
+        annotation = {
+            "id": 2 * number + 1,
+            "image_id": 10 + number,
+            "category_id": 7,
+            "bbox": [2, 2, 10, 10],
+            "iscrowd": 0,
+        }
+        annotations.append(annotation | {"area": 100, "segmentation": polygon})
         counts = [0, 300, 900]
-        two = one | {"id": 2 * number + 2, "category_id": 3, "bbox": [0, 0, 10, 30], "iscrowd": 1}
+        two = annotation | {"id": 2 * number + 2, "category_id": 3, "bbox": [0, 0, 10, 30], "iscrowd": 1}
         annotations.append(two | {"segmentation": {"size": [30, 40], "counts": counts}})
     return {
         "images": images,
@@ -90,8 +96,8 @@ def coco_content(count: int = 8) -> dict[str, Any]:
 
 def coco_folder(root: Path, change: Callable[[dict[str, Any]], None] = lambda content: None) -> Path:
     content = coco_content()
-    for one in content["images"]:
-        image(root / "images" / one["file_name"])
+    for entry in content["images"]:
+        image(root / "images" / entry["file_name"])
     change(content)
     (root / "instances.json").write_text(json.dumps(content))
     return root
@@ -184,7 +190,7 @@ def test_annotations_and_images_must_match(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"4\.jpg has no XML file"):
         ready(VOC(root=str(tmp_path), **BARE, **KEYS))
     data = ready(VOC(root=str(tmp_path), **BARE | {"unannotated": "empty"}, **KEYS))
-    assert sum(not one.objects for pictures in data.pictures.values() for one in pictures) == 1
+    assert sum(not picture.objects for pictures in data.pictures.values() for picture in pictures) == 1
 
 
 def test_odd_images_and_classes_are_refused(tmp_path: Path) -> None:
@@ -235,7 +241,7 @@ def test_boxes_turn_with_their_photograph(tmp_path: Path) -> None:
     voc_folder(tmp_path)
     image(tmp_path / "JPEGImages" / "0.jpg", 40, 30, turn=6)  # shown as 30 × 40
     data = ready(VOC(root=str(tmp_path), **BARE, **KEYS))  # the annotation says 40 × 30: as it is stored
-    picture = next(one for part in data.pictures.values() for one in part if one.where.endswith("0.xml"))
+    picture = next(picture for part in data.pictures.values() for picture in part if picture.where.endswith("0.xml"))
     assert picture.size == (40, 30)
     assert picture.objects[0].box == (18, 1, 28, 11)
     xml(tmp_path / "Annotations" / "0.xml", [("cat", 1, 2, 11, 12)], (0, 0))
@@ -274,7 +280,7 @@ def test_coco_with_gaps_crowds_and_masks(tmp_path: Path) -> None:
         (lambda c: c["categories"].append({"id": 9, "name": "hut"}), "one name"),
         (lambda c: c.pop("categories"), "not in COCO's form"),
         (lambda c: c["annotations"].clear(), "has an object"),
-        (lambda c: [one.update(iscrowd=1) for one in c["annotations"]], "has an object that is no crowd"),
+        (lambda c: [annotation.update(iscrowd=1) for annotation in c["annotations"]], "has an object that is no crowd"),
         (lambda c: c["categories"][0].pop("name"), "category 7 has no name"),
         (lambda c: c["categories"][0].update(id=[7]), "categories without an id"),
         (lambda c: c["images"][0].pop("file_name"), "image 10 has no file_name"),
@@ -300,9 +306,9 @@ def test_images_that_no_coco_file_names_are_told(tmp_path: Path, caplog: pytest.
     root = coco_folder(tmp_path)
     ready(COCO(root=str(root), annotations=None, images=None, **KEYS))
     assert "no JSON file names" not in caplog.text
-    known = next(path for path in root.rglob("*") if path.suffix in (".jpg", ".png"))
+    annotated = next(path for path in root.rglob("*") if path.suffix in (".jpg", ".png"))
     for name in ("zz1.png", "zz2.png"):
-        Image.new("RGB", (40, 40)).save(known.parent / name)
+        Image.new("RGB", (40, 40)).save(annotated.parent / name)
     ready(COCO(root=str(root), annotations=None, images=None, **KEYS))
     assert "zz1.png, which is not used, nor are 1 more." in caplog.text
 
@@ -329,7 +335,7 @@ def test_yolo_is_read(tmp_path: Path) -> None:
     data = ready(YOLO(root=str(yolo_folder(tmp_path)), unannotated="empty", **KEYS))
     assert data.spec.classes == ("hut", "tree")
     picture = data.pictures["test"][0]
-    assert [one.box for one in picture.objects] == [(0, 0, 20, 30), (15, 12, 25, 18)]
+    assert [thing.box for thing in picture.objects] == [(0, 0, 20, 30), (15, 12, 25, 18)]
     assert not data.pictures["test"][2].objects  # an empty file: no object, which is legal
     (tmp_path / "data.yaml").unlink()
     assert ready(YOLO(root=str(tmp_path), unannotated="empty", **KEYS)).spec.classes == ("0", "1")
@@ -484,10 +490,10 @@ def test_coco_parts_by_other_usual_names(tmp_path: Path, file: str, folder: str)
     for name, count in (("Train", 5), ("val", 3), ("Testing", 2)):
         content = coco_content()
         content["images"] = content["images"][:count]
-        kept = {one["id"] for one in content["images"]}
-        content["annotations"] = [one for one in content["annotations"] if one["image_id"] in kept]
-        for one in content["images"]:
-            image(tmp_path / folder.format(name) / one["file_name"])
+        kept = {entry["id"] for entry in content["images"]}
+        content["annotations"] = [entry for entry in content["annotations"] if entry["image_id"] in kept]
+        for entry in content["images"]:
+            image(tmp_path / folder.format(name) / entry["file_name"])
         path = tmp_path / file.format(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))

@@ -16,7 +16,7 @@ Experiments = Callable[..., tuple[int, str, str]]
 SERIES = ("data=series_table", "data.path=list.csv", "data.history=4", "data.horizon=2", "data.season=2")
 
 
-def said(experiments: Experiments, *words: str) -> str:
+def refusal(experiments: Experiments, *words: str) -> str:
     """What `check` refuses; empty where the config can run."""
     code, _, errors = experiments("check", "trainer=quick", *words)
     assert code == (2 if errors else 0) and len(errors.splitlines()) <= 1, errors
@@ -37,7 +37,7 @@ def test_parts_of_recordings_by_other_names(experiments: Experiments, tmp_path: 
     soundfile.write(tmp_path / "long.wav", np.random.default_rng(0).normal(0, 0.1, 80_000), 8000)
     rows = [f"long.wav,{'ab' * (1 + place)},{place},1" for place in range(10)]
     (tmp_path / "list.csv").write_text("\n".join([head, *rows]))
-    errors = said(experiments, "data=speech_manifest", "data.path=list.csv", "data.audio=path")
+    errors = refusal(experiments, "data=speech_manifest", "data.path=list.csv", "data.audio=path")
     assert sentence in errors and bool(sentence) == bool(errors), errors
 
 
@@ -54,18 +54,18 @@ def test_times_written_as_one_number(experiments: Experiments, tmp_path: Path, f
     rows = [f"{datetime(2016, 7, 1) + step * place:{form}},{place % 3}" for place in range(80)]
     (tmp_path / "list.csv").write_text("\n".join(["time,value", *rows]))
     cure = f"data.time_format={form.removesuffix('.0')}"
-    assert cure in said(experiments, *SERIES)
-    assert said(experiments, *SERIES, cure) == ""
+    assert cure in refusal(experiments, *SERIES)
+    assert refusal(experiments, *SERIES, cure) == ""
 
 
 @pytest.mark.slow
 def test_months_written_as_one_number_and_numbers(experiments: Experiments, tmp_path: Path) -> None:
     rows = [f"{1980 + place // 12}{place % 12 + 1:02},{place % 3}" for place in range(80)]
     (tmp_path / "list.csv").write_text("\n".join(["time,value", *rows]))
-    assert "set data.time_format=%Y%m" in said(experiments, *SERIES)
+    assert "set data.time_format=%Y%m" in refusal(experiments, *SERIES)
     for first in (1, 199_900, 1_467_331_200):  # the second passes 1999 13, the third are seconds since 1970
         (tmp_path / "list.csv").write_text("\n".join(["t,value", *(f"{first + n},{n % 3}" for n in range(80))]))
-        assert said(experiments, *SERIES) == ""
+        assert refusal(experiments, *SERIES) == ""
 
 
 @pytest.mark.parametrize(
@@ -75,15 +75,15 @@ def test_a_head_of_a_table_of_pairs_is_no_pair(
     experiments: Experiments, tmp_path: Path, head: str | None, sentence: str
 ) -> None:
     words = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]
-    pairs = [f"{one} {two}\t{one.upper()} {two.upper()}" for one in words for two in words]
+    pairs = [f"{word} {two}\t{word.upper()} {two.upper()}" for word in words for two in words]
     (tmp_path / "pairs.tsv").write_text("\n".join([*([head] if head else []), *pairs]))
-    errors = said(experiments, "data=pairs", "data.path=pairs.tsv", "data.languages=[en,de]")
+    errors = refusal(experiments, "data=pairs", "data.path=pairs.tsv", "data.languages=[en,de]")
     assert sentence in errors and bool(sentence) == bool(errors), errors
     if not sentence:
         from experiments.data.pairs.pair_files import table
 
-        found = table(tmp_path / "pairs.tsv", (1, 2), "utf-8", (("en", "de"), ("source", "target")))
-        assert len(found.source) == 100 and found.places[0] == f"{tmp_path / 'pairs.tsv'}:{2 if head else 1}"
+        table_data = table(tmp_path / "pairs.tsv", (1, 2), "utf-8", (("en", "de"), ("source", "target")))
+        assert len(table_data.source) == 100 and table_data.places[0] == f"{tmp_path / 'pairs.tsv'}:{2 if head else 1}"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_lines_that_are_no_texts(experiments: Experiments, tmp_path: Path, line:
     rows = [json.dumps({"text": f"word {n}", "label": "xy"[n % 2]}) for n in range(60)]
     (tmp_path / "texts.jsonl").write_text("\n".join([*rows, line]))
     words = ("data=text_table", "data.path=texts.jsonl", "data.text=text", "data.label=label")
-    errors = said(experiments, *words)
+    errors = refusal(experiments, *words)
     assert "texts.jsonl:61" in errors and sentence in errors, errors
 
 
@@ -109,7 +109,7 @@ def yolo(root: Path, files: dict[str, str], labels: tuple[int, ...]) -> None:
         for folder in ("images", "labels"):
             (root / folder).mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (40, 30), (90, 120, 200)).save(root / "images" / f"{number}.png")
-        (root / "labels" / f"{number}.txt").write_text("".join(f"{one} 0.5 0.5 0.5 0.5\n" for one in labels))
+        (root / "labels" / f"{number}.txt").write_text("".join(f"{label} 0.5 0.5 0.5 0.5\n" for label in labels))
     for name, content in files.items():
         (root / name).write_text(content)
 
@@ -131,15 +131,15 @@ def test_numbers_of_classes_stand_for_their_names(
     experiments: Experiments, tmp_path: Path, files: dict[str, str], labels: tuple[int, ...], told: object
 ) -> None:
     yolo(tmp_path / "boxes", files, labels)
-    errors = said(experiments, "data=yolo", "data.root=boxes", "model=ssdlite", "model.size=64")
+    errors = refusal(experiments, "data=yolo", "data.root=boxes", "model=ssdlite", "model.size=64")
     if isinstance(told, str):
         assert told in errors
         return
     assert not errors, errors
     from experiments.data.boxes.yolo import YOLO
 
-    found = YOLO.read(SimpleNamespace(name="yolo", root=str(tmp_path / "boxes"), _pictures=lambda *all: YOLO._pictures(SimpleNamespace(unannotated="refuse"), *all)))  # type: ignore[arg-type]  # fmt: skip
-    assert tuple(one.name for one in found[1]["train"][0].objects) == told
+    read = YOLO.read(SimpleNamespace(name="yolo", root=str(tmp_path / "boxes"), _pictures=lambda *all: YOLO._pictures(SimpleNamespace(unannotated="refuse"), *all)))  # type: ignore[arg-type]  # fmt: skip
+    assert tuple(thing.name for thing in read[1]["train"][0].objects) == told
 
 
 @pytest.mark.parametrize("more", [(), ("data.colours={sky: '#000000', hut: '#ff0000', tree: '#00ff00'}",)])
@@ -155,7 +155,7 @@ def test_indices_of_colours_that_each_mask_numbers_anew(
         mask.paste(2, (20, 20, 30, 30))
         mask.putpalette([0, 0, 0, *([255, 0, 0, 0, 255, 0] if number % 2 else [0, 255, 0, 255, 0, 0])])
         mask.save(tmp_path / "set" / "masks" / f"{number}.png")
-    errors = said(experiments, "data=mask_folder", "data.root=set", *more)
+    errors = refusal(experiments, "data=mask_folder", "data.root=set", *more)
     assert bool(more) != ("give the index 1 several colours" in errors), errors
     if more:
         from experiments.data.masks.mask_values import packed, read_raw, understood

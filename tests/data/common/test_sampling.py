@@ -37,12 +37,12 @@ def test_goes_on_at_start_batch_once() -> None:
 
 @pytest.mark.parametrize("count", [48, 50, 33])
 def test_ranks_share_each_batch(count: int) -> None:
-    one = batches(TrainSampler(count, 16, seed=5))
+    whole = batches(TrainSampler(count, 16, seed=5))
     ranks = [batches(TrainSampler(count, 8, seed=5, rank=rank, world=2)) for rank in range(2)]
     assert [len(share) for share in ranks[0]] == [len(share) for share in ranks[1]]
     together = [left + right for left, right in zip(*ranks, strict=True)]
-    assert together[:-1] == one[:-1]
-    assert together[-1][: len(one[-1])] == one[-1]
+    assert together[:-1] == whole[:-1]
+    assert together[-1][: len(whole[-1])] == whole[-1]
     assert set(chain(*together)) == set(range(count))
 
 

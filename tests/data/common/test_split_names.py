@@ -29,8 +29,8 @@ def test_parts_by_other_usual_names(names: tuple[str, str], tmp_path: Path) -> N
     for part in names:
         for label in ("cat", "dog"):
             (tmp_path / part / label).mkdir(parents=True)
-    found = split_folders(tmp_path)
-    assert {folder.name for folder in found.values()} == set(names)
+    folders = split_folders(tmp_path)
+    assert {folder.name for folder in folders.values()} == set(names)
 
 
 def test_classes_that_are_called_like_parts(tmp_path: Path) -> None:

@@ -44,6 +44,6 @@ def test_amounts_that_cannot_be() -> None:
 
 
 def test_fingerprint_tells_members_and_parts_apart() -> None:
-    one, other = np.arange(3), np.arange(4)
-    assert fingerprint([("train", one)]) == fingerprint([("train", one)])
-    assert len({fingerprint([("train", one)]), fingerprint([("train", other)]), fingerprint([("test", one)])}) == 3
+    first, other = np.arange(3), np.arange(4)
+    assert fingerprint([("train", first)]) == fingerprint([("train", first)])
+    assert len({fingerprint([("train", first)]), fingerprint([("train", other)]), fingerprint([("test", first)])}) == 3

@@ -98,9 +98,9 @@ def test_the_command_line_gives_them(experiments: Experiments, words: tuple[str,
 
 def test_check_says_what_train_says(experiments: Experiments) -> None:
     words = (*SMALL, f"data.augment.small={{_target_: {V2}.CenterCrop, size: 5}}")
-    said = [experiments(command, *words) for command in ("check", "train")]
-    assert said[0][0] == said[1][0] == 2 and said[0][2] == said[1][2]
-    assert "into (1, 5, 5)" in said[0][2]
+    answers = [experiments(command, *words) for command in ("check", "train")]
+    assert answers[0][0] == answers[1][0] == 2 and answers[0][2] == answers[1][2]
+    assert "into (1, 5, 5)" in answers[0][2]
 
 
 @pytest.mark.parametrize("data", ["digits", "generated_masks", "generated_boxes"])
@@ -138,7 +138,7 @@ def test_batches_of_masks_and_boxes_come_through_a_transform_of_the_config(data:
 
     flip = f"data.augment={{_target_: {V2}.RandomHorizontalFlip, p: 1.0}}"
     (images, targets, *weights), (flipped, moved, *others) = batch(), batch(flip)
-    assert all(torch.allclose(one.flip(-1), other) for one, other in zip(weights, others, strict=True))
+    assert all(torch.allclose(first.flip(-1), other) for first, other in zip(weights, others, strict=True))
     assert bool(weights) == ("border_weight" in data)
     for image, mirrored, target, other in zip(images, flipped, targets, moved, strict=True):
         assert torch.allclose(image.flip(-1), mirrored)
@@ -212,8 +212,8 @@ def test_masks_lie_on_their_images_after_a_transform() -> None:
 def test_boxes_move_with_their_images_by_a_transform() -> None:
     image = torch.randint(0, 200, (3, 10, 20), dtype=torch.uint8)
     target = {"boxes": torch.tensor([[0.0, 0.0, 5.0, 4.0]]), "labels": torch.tensor([1]), "iscrowd": torch.tensor([0])}
-    found, moved = BoxAugment.of({"theirs": v2.RandomHorizontalFlip(1.0)})(image, target, seed=2**40)
-    assert torch.equal(found, image.flip(2)) and moved["boxes"].tolist() == [[15.0, 0.0, 20.0, 4.0]]
+    moved_image, moved = BoxAugment.of({"theirs": v2.RandomHorizontalFlip(1.0)})(image, target, seed=2**40)
+    assert torch.equal(moved_image, image.flip(2)) and moved["boxes"].tolist() == [[15.0, 0.0, 20.0, 4.0]]
     empty = torch.tensor([[0.0, 0.0, 5.0, 4.0], [0.0, 0.0, 0.0, 0.0]])
     both = {"boxes": empty, "labels": torch.tensor([1, 2]), "iscrowd": torch.tensor([0, 0])}
     _, cleaned = BoxAugment.of({"theirs": v2.SanitizeBoundingBoxes()})(image, both, seed=0)
@@ -227,9 +227,9 @@ def test_boxes_move_with_their_images_by_a_transform() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("data", ["digits", "generated_masks", "generated_boxes"])
 def test_an_object_may_have_the_name_of_a_key_of_ours(data: str, experiments: Experiments) -> None:
-    one = f"{{_target_: {V2}.RandomVerticalFlip, p: 1.0}}"
-    for word in (f"data.augment={{flip: {one}}}", f"data.augment.flip={one}"):
+    transform = f"{{_target_: {V2}.RandomVerticalFlip, p: 1.0}}"
+    for word in (f"data.augment={{flip: {transform}}}", f"data.augment.flip={transform}"):
         code, _, errors = experiments("check", f"data={data}", "data.limit=32", word)
         assert code == 0, errors
-    augment = make(compose([f"data={data}", f"data.augment={{flip: {one}}}"]).data).augment
+    augment = make(compose([f"data={data}", f"data.augment={{flip: {transform}}}"]).data).augment
     assert isinstance(augment.transforms[0], v2.RandomVerticalFlip) and not augment.flip

@@ -81,13 +81,13 @@ def test_a_sheet_with_a_column_of_no_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "sentence"),
     [
         ('{"text": "a", "label": NaN}', "the label is missing"),
         ('{"text": ["a", "b"], "label": 1}', "text is a list or an object, and a text is wanted"),
     ],
 )
-def test_values_that_are_no_text_and_no_label(tmp_path: Path, row: str, said: str) -> None:
+def test_values_that_are_no_text_and_no_label(tmp_path: Path, row: str, sentence: str) -> None:
     (tmp_path / "a.jsonl").write_text(row)
-    with pytest.raises(UserError, match=f"a.jsonl:1: .*{said}"):
+    with pytest.raises(UserError, match=f"a.jsonl:1: .*{sentence}"):
         rows(tmp_path / "a.jsonl", "text", "label", "utf-8")

@@ -91,7 +91,7 @@ def test_physics_are_drawn_anew_and_follow_from_the_seed() -> None:
         world.reset(seed=seed)
         drawn.append(dict(world.values))
     assert drawn[0] == drawn[2] != drawn[1]
-    assert all(0.5 <= one["mass"] <= 2 and one["delay"] in range(4) and 0 <= one["noise"] <= 0.1 for one in drawn)
+    assert all(0.5 <= draw["mass"] <= 2 and draw["delay"] in range(4) and 0 <= draw["noise"] <= 0.1 for draw in drawn)
     factors = [draw(np.random.default_rng(n), {"mass": (0.5, 2.0)})["mass"] for n in range(300)]
     assert 0.4 < np.mean(np.array(factors) < 1) < 0.6  # half and twice are equally far
 
@@ -100,7 +100,7 @@ def test_replay_brings_an_episode_back() -> None:
     world = make(PENDULUM)
     world.ranges, world.fixed = {"mass": (0.5, 2.0)}, {"noise": 0.1, "delay": 1}
     world.reset(seed=5)
-    actions = [np.array([one], np.float32) for one in (0.5, -1.0, 2.0)]
+    actions = [np.array([action], np.float32) for action in (0.5, -1.0, 2.0)]
     for action in actions:
         seen, *_ = world.step(action)
     following = world.step(actions[0])[0]

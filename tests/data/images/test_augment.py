@@ -86,9 +86,9 @@ def test_draws_depend_on_position_not_on_the_share() -> None:
 @pytest.mark.parametrize("settings", [CROP_FLIP, ALL])
 def test_workers_change_nothing(settings: dict) -> None:
     alone, helped = batches(shapes(augment=settings)), batches(shapes(augment=settings, workers=2))
-    for one, other in zip(alone, helped, strict=True):
-        assert torch.equal(one[0], other[0])
-        assert torch.equal(one[1], other[1])
+    for first, other in zip(alone, helped, strict=True):
+        assert torch.equal(first[0], other[0])
+        assert torch.equal(first[1], other[1])
 
 
 def test_two_processes_see_the_batches_of_one() -> None:
@@ -117,8 +117,8 @@ def test_global_generators_are_left_alone() -> None:
 def test_evaluation_is_never_augmented() -> None:
     plain, changed = shapes(), shapes(augment=ALL)
     for name in ("val_dataloader", "test_dataloader"):
-        for one, other in zip(getattr(plain, name)(), getattr(changed, name)(), strict=True):
-            assert torch.equal(plain.on_after_batch_transfer(one, 0)[0], changed.on_after_batch_transfer(other, 0)[0])
+        for first, other in zip(getattr(plain, name)(), getattr(changed, name)(), strict=True):
+            assert torch.equal(plain.on_after_batch_transfer(first, 0)[0], changed.on_after_batch_transfer(other, 0)[0])
 
 
 def test_sample_shows_what_training_sees() -> None:

@@ -309,9 +309,9 @@ def on(data: ImageData, rank: int, world: int) -> ImageData:
 
 def test_processes_take_equal_shares() -> None:
     data = ready(Shapes(count=100, **PLAIN))
-    one = [batch.targets for batch in data.train_dataloader()]
+    alone = [batch.targets for batch in data.train_dataloader()]
     shares = [[batch.targets for batch in on(data, rank, 2).train_dataloader()] for rank in range(2)]
-    assert all(torch.equal(whole, torch.cat(parts)) for whole, *parts in zip(one, *shares, strict=True))
+    assert all(torch.equal(whole, torch.cat(parts)) for whole, *parts in zip(alone, *shares, strict=True))
     test = [batch.targets for rank in range(2) for batch in on(data, rank, 2).test_dataloader()]
     assert torch.cat(test).tolist() == data.sets["test"].labels.tolist()
     with pytest.raises(UserError, match=r"data\.batch_size=16 is the total over all processes and must divide by 3"):

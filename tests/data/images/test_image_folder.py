@@ -133,9 +133,9 @@ def test_streaming_gives_what_memory_gives(tmp_path: Path) -> None:
         assert streamed.splits == stored.splits
         for name in ("train_dataloader", "val_dataloader"):
             pairs = zip(getattr(stored, name)(), getattr(streamed, name)(), strict=True)
-            for one, other in pairs:
+            for pair, other in pairs:
                 left, right = (
-                    stored.on_after_batch_transfer(one, 0),
+                    stored.on_after_batch_transfer(pair, 0),
                     streamed.on_after_batch_transfer(other, 0),
                 )
                 assert torch.equal(left[0], right[0])
@@ -250,18 +250,18 @@ def test_interpolation(tmp_path: Path, memory: float) -> None:
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(pixels).save(path)
     given = {"size": 24, "memory": memory, "validation": 0.34, "test": 0.34, "mean": [0.0] * 3, "std": [1.0] * 3}
-    found, digests = {}, set()
+    pixels_by_rule, digests = {}, set()
     for name in (None, "bilinear", "bicubic", "nearest"):
         data = ready(tmp_path, interpolation=name, **given)
         images = data.sample("test", 2)[0]
         assert torch.equal(data.prepare([tmp_path / "class0" / "0.png"])[0], images[0])
-        found[name] = sorted(set((images * 255).round().flatten().int().tolist()))
+        pixels_by_rule[name] = sorted(set((images * 255).round().flatten().int().tolist()))
         digests.add(data.digest("test", False))
-    assert found[None] == found["bilinear"]
-    assert found["bilinear"][0] == 50
-    assert len(found["bilinear"]) > 2
-    assert found["bicubic"][0] < 50
-    assert found["nearest"] == [50, 200]
+    assert pixels_by_rule[None] == pixels_by_rule["bilinear"]
+    assert pixels_by_rule["bilinear"][0] == 50
+    assert len(pixels_by_rule["bilinear"]) > 2
+    assert pixels_by_rule["bicubic"][0] < 50
+    assert pixels_by_rule["nearest"] == [50, 200]
     assert len(digests) == 3
     with pytest.raises(UserError, match=r"data\.interpolation=cubic is not known: choose bilinear, bicubic"):
         ready(tmp_path, interpolation="cubic", **given)

@@ -29,8 +29,10 @@ def test_svhn(experiments: Experiments, tmp_path: Path, monkeypatch: pytest.Monk
     for part, count in (("train", 30), ("test", 10)):
         pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3, count), dtype=np.uint8)
         io.savemat(tmp_path / f"{part}_32x32.mat", {"X": pixels, "y": (np.arange(count) % 10 + 1)[:, None]})
-    known = {part: [*one[:2], None] for part, one in datasets.SVHN.split_list.items()}  # without sums of the real files
-    monkeypatch.setattr(datasets.SVHN, "split_list", known)
+    files = {
+        part: [*file[:2], None] for part, file in datasets.SVHN.split_list.items()
+    }  # without sums of the real files
+    monkeypatch.setattr(datasets.SVHN, "split_list", files)
     code, _, errors = experiments("train", *SMALL, "data.name=SVHN", f"data.root={tmp_path}", "hydra.run.dir=run")
     assert code == 0, errors
 

@@ -42,9 +42,9 @@ def test_masks_move_with_their_images(change: dict) -> None:
     moved, marked, ones = move(planes, augment, draws())
     assert moved.shape == marked.shape and (augment.crop is None or tuple(marked.shape[2:]) == augment.crop)
     assert set(marked.unique().tolist()) <= {0.0, 1.0, 2.0, 3.0, 255.0}
-    known = marked < 255
+    labelled = marked < 255
     alike = (moved / 50 - marked).abs() < 0.5
-    assert alike[known].float().mean() > 0.93 if augment.warps else bool(alike.all())
+    assert alike[labelled].float().mean() > 0.93 if augment.warps else bool(alike.all())
     assert not torch.equal(marked, masks)
     outside = ones < 0.4
     assert bool((marked[outside] == 255).all())
@@ -61,16 +61,16 @@ def test_turns_are_quarters_and_flips_are_exact() -> None:
     images = images + torch.arange(64.0).view(1, 1, 8, 8)
     for change, ways in (({"flip": 0.5}, 2), ({"turn": True}, 4), ({"flip": 0.5, "flip_down": 0.5, "turn": True}, 8)):
         [moved] = move([Plane(images.clone(), 0.0, True)], MaskAugment.of(change), draws(64))
-        found = {
+        moves = {
             next(
                 (turn, flip)
                 for turn in range(4)
                 for flip in (False, True)
-                if torch.equal((one.flip(2) if flip else one).rot90(turn, (1, 2)), now)
+                if torch.equal((first.flip(2) if flip else first).rot90(turn, (1, 2)), now)
             )
-            for one, now in zip(images, moved, strict=True)
+            for first, now in zip(images, moved, strict=True)
         }
-        assert len(found) == ways
+        assert len(moves) == ways
 
 
 def test_light_changes_nothing_else() -> None:

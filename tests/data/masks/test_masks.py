@@ -82,7 +82,7 @@ def test_parts_of_their_own(tmp_path: Path) -> None:
 def test_parts_by_other_usual_names(tmp_path: Path, layout: tuple[str, str]) -> None:
     """Never all of it as the training split; what a system leaves behind is no mask."""
     for name, count in (("Training", 4), ("VALID", 3), ("Test", 2)):
-        images, masks = (tmp_path / one.format(name) for one in layout)
+        images, masks = (tmp_path / part.format(name) for part in layout)
         fake_pairs(images, masks, count)
         (masks / "._frame_00.png").write_bytes(b"\0\5\x16\7")
     data = MaskFolder(root=str(tmp_path), **MASKS)
@@ -197,14 +197,16 @@ def test_coco(tmp_path: Path) -> None:
     coco_file(tmp_path)
     data = ready(CocoMasks, tmp_path)
     assert data.spec.classes == ("background", "dog", "cat")  # in the order of their numbers, with their gap
-    found = {}
+    masks_by_name = {}
     for part in ("train", "validation", "test"):
         names = data.names(part, range(data.splits[part]))
-        found |= dict(zip(names, data.examples(part, range(data.splits[part]))[1], strict=True))
-    first = found["1.png"]
+        masks_by_name |= dict(zip(names, data.examples(part, range(data.splits[part]))[1], strict=True))
+    first = masks_by_name["1.png"]
     assert (first == 1).sum() == 100 - 16 and (first == 2).sum() == 16 and (first == 0).sum() == 500
     assert first[5:15, 5:15].min() == 1 and bool((first[8:12, 8:12] == 2).all())  # the smaller lies on the larger
-    assert (found["2.png"] == 255).sum() == 40 and bool((found["2.png"][:, :2] == 255).all())  # a crowd is ignored
+    assert (masks_by_name["2.png"] == 255).sum() == 40 and bool(
+        (masks_by_name["2.png"][:, :2] == 255).all()
+    )  # a crowd is ignored
     only = ready(CocoMasks, tmp_path, classes=["cat"])
     assert only.spec.classes == ("background", "cat")
 
@@ -351,11 +353,11 @@ def test_what_is_refused(tmp_path: Path) -> None:
         fake_pairs(tmp_path / name / "images", tmp_path / name / "masks", 6)
         return tmp_path / name
 
-    one = folder("alone")
-    (one / "masks" / "frame_03.png").unlink()
+    no_mask = folder("alone")
+    (no_mask / "masks" / "frame_03.png").unlink()
     with pytest.raises(UserError, match=r"frame_03\.png has no mask of its name.*skip_broken"):
-        ready(MaskFolder, one)
-    assert ready(MaskFolder, one, skip_broken=True).splits["train"] == 3
+        ready(MaskFolder, no_mask)
+    assert ready(MaskFolder, no_mask, skip_broken=True).splits["train"] == 3
     two = folder("reverse")
     (two / "images" / "frame_03.png").unlink()
     with pytest.raises(UserError, match=r"frame_03\.png has no image of its name"):
@@ -438,9 +440,9 @@ def test_sizes_and_streaming(tmp_path: Path, memory: int) -> None:
         for part in ("train", "validation", "test"):
             images, masks = data.sample(part, 9)
             bright = images[:, 0] > -0.2
-            known = masks < 255
-            assert (bright == (masks == 1))[known].float().mean() > 0.9
-            assert bool(known.all()) == (fit != "pad")
+            labelled = masks < 255
+            assert (bright == (masks == 1))[labelled].float().mean() > 0.9
+            assert bool(labelled.all()) == (fit != "pad")
         data.class_counts  # noqa: B018 reads all of it
 
 
@@ -452,10 +454,10 @@ def test_images_of_one_pixel(tmp_path: Path) -> None:
 
 
 def test_generated_masks_are_always_the_same() -> None:
-    one, two = (ready(GeneratedMasks, count=12, side=32) for _ in range(2))
-    assert one.splits == two.splits
-    assert all(torch.equal(a, b) for a, b in zip(one.sample("train", 4), two.sample("train", 4), strict=True))
-    assert one.spec.num_classes == 5
+    first, second = (ready(GeneratedMasks, count=12, side=32) for _ in range(2))
+    assert first.splits == second.splits
+    assert all(torch.equal(a, b) for a, b in zip(first.sample("train", 4), second.sample("train", 4), strict=True))
+    assert first.spec.num_classes == 5
 
 
 def test_border_weights_are_the_paper_s() -> None:
@@ -463,9 +465,9 @@ def test_border_weights_are_the_paper_s() -> None:
     mask = np.zeros((40, 40), np.uint8)
     mask[10:30, 5:15] = 1
     mask[10:30, 19:29] = 1
-    found = border_weights(mask, 10.0, 5.0, 0)
-    assert found[20, 15:19] == pytest.approx(10 * np.exp(-25 / 50), rel=1e-5)
-    assert found[mask == 1].max() == 0 and found[0, 39] < 0.2
+    weights = border_weights(mask, 10.0, 5.0, 0)
+    assert weights[20, 15:19] == pytest.approx(10 * np.exp(-25 / 50), rel=1e-5)
+    assert weights[mask == 1].max() == 0 and weights[0, 39] < 0.2
     alone = np.where(np.arange(40) < 20, mask, 0)
     assert border_weights(alone[:, :19], 10.0, 5.0, 0).max() == 0  # one object has no neighbour
     data = ready(GeneratedMasks, count=12, side=32, border_weight=10.0, border_sigma=20.0, batch_size=8)

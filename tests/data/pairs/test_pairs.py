@@ -94,14 +94,14 @@ def test_a_batch_holds_what_was_read(tmp_path: Path) -> None:
         for row, number in enumerate(labels.rows.tolist()):
             source, target = data.texts["train"].source[number], data.texts["train"].target[number]
             taken = pairs.source.values[row, : pairs.source.lengths[row]]
-            assert [data.tokenizers[0].id_to_token(one) for one in taken.tolist()] == source.split()
+            assert [data.tokenizers[0].id_to_token(token) for token in taken.tolist()] == source.split()
             length = int(pairs.target.lengths[row])
-            read, said = pairs.target.values[row, :length], labels.values[row]
+            read, aim = pairs.target.values[row, :length], labels.values[row]
             assert read[0] == START
-            assert torch.equal(read[1:], said[: length - 1])
-            assert said[length - 1] == END
-            assert (said[length:] == IGNORED).all()
-            assert data.decode([said[: length - 1].tolist()]) == [target]
+            assert torch.equal(read[1:], aim[: length - 1])
+            assert aim[length - 1] == END
+            assert (aim[length:] == IGNORED).all()
+            assert data.decode([aim[: length - 1].tolist()]) == [target]
 
 
 BAD: list[tuple[list[str], dict[str, Any], list[str]]] = [
@@ -254,7 +254,7 @@ def test_real_english_and_hindi(real: Callable[[str], Path], tmp_path: Path) -> 
     data.setup()
     counted = sum(data.splits[part] for part in ("train", "validation", "test", "repeated", "dropped"))
     assert counted == 3116
-    alone = [one for one in data.tokenizers[1].get_vocab() if unicodedata.category(one[0]) in ("Mn", "Mc")]
+    alone = [token for token in data.tokenizers[1].get_vocab() if unicodedata.category(token[0]) in ("Mn", "Mc")]
     assert not alone
 
 
@@ -273,5 +273,5 @@ def test_a_prefix_stands_before_every_source(tmp_path: Path) -> None:
     assert len(begin) == 4 and 1 not in begin  # its words are known
     batch, _ = next(iter(data.train_dataloader()))
     assert all(row[:4].tolist() == begin for row in batch.source.values)
-    said = data.prepare([data.texts["test"].source[0]])
-    assert said.source.values[0][:4].tolist() == begin and not data.texts["test"].source[0].startswith("translate")
+    prepared = data.prepare([data.texts["test"].source[0]])
+    assert prepared.source.values[0][:4].tolist() == begin and not data.texts["test"].source[0].startswith("translate")

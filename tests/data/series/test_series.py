@@ -274,11 +274,11 @@ def test_real_series_are_read(real_data: Path) -> None:
 
 def test_the_generated_series_is_always_the_same_and_says_what_it_is() -> None:
     keys = {key: KEYS[key] for key in KEYS if key not in ("time", "columns", "time_format", "missing", "even")}
-    one, two = (GeneratedSeries(rows=600, **keys) for _ in range(2))
-    one.setup()
-    two.setup()
-    assert one.spec == two.spec and one.spec.columns == ("generated",)
-    assert np.array_equal(one.values, two.values) and one.table.values.min() >= 0
+    first, second = (GeneratedSeries(rows=600, **keys) for _ in range(2))
+    first.setup()
+    second.setup()
+    assert first.spec == second.spec and first.spec.columns == ("generated",)
+    assert np.array_equal(first.values, second.values) and first.table.values.min() >= 0
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from experiments.errors import UserError
 
 def write(path: Path, pieces: list[tuple[bytes, float]]) -> Path:
     path.write_bytes(
-        struct.pack("<i", 7) + b"".join(struct.pack("<fi", score, len(one)) + one for one, score in pieces)
+        struct.pack("<i", 7) + b"".join(struct.pack("<fi", score, len(piece)) + piece for piece, score in pieces)
     )
     return path
 
@@ -24,7 +24,7 @@ def test_the_highest_score_is_merged_first(tmp_path: Path) -> None:
         (b"<unk>", 0.0),
         (b"\n<s>\n", 0.0),
         (b"\n</s>\n", 0.0),
-        *((f"<0x{one:02X}>".encode(), 0.0) for one in range(256)),
+        *((f"<0x{number:02X}>".encode(), 0.0) for number in range(256)),
     ]
     own = [
         (b"ab", -1.0),
@@ -38,8 +38,8 @@ def test_the_highest_score_is_merged_first(tmp_path: Path) -> None:
     ]
     tokenizer = tokens.borrow(write(tmp_path / "tok.bin", special + own))
     row = tokens.encode(tokenizer, ["abc abé"])[0]
-    said = [tokenizer.id_to_token(one) for one in row]
-    assert said == ["<s>", "▁abc", "▁", "ab", "<0xC3>", "<0xA9>"]  # bc before ▁a, then the whole word
+    merged = [tokenizer.id_to_token(number) for number in row]
+    assert merged == ["<s>", "▁abc", "▁", "ab", "<0xC3>", "<0xA9>"]  # bc before ▁a, then the whole word
     assert tokens.decode(tokenizer, [row]) == ["abc abé"]
     for broken in (b"", b"\0\0\0\0ab", (tmp_path / "tok.bin").read_bytes()[:-1]):
         (tmp_path / "broken.bin").write_bytes(broken)

@@ -22,12 +22,12 @@ TOKENIZER = {"kind": "wordpiece", "size": 400, "min_count": 1, "lowercase": True
 
 
 def keys(folder: Path, **given: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "tokenizer": TOKENIZER | {"file": folder / "t.json"}, "max_length": 40, "stride": 8, "question_length": 12,
         "misplaced": "error", "validation": 0.25, "test": 0.25, "limit": None, "batch_size": 4, "max_tokens": None,
         "bucket": True, "workers": 0, "seed": 0,
     }  # fmt: skip
-    return found | given
+    return settings | given
 
 
 def squad(folder: Path, version: str = "1.1", articles: int = 8, shift: int = 0) -> dict[str, Any]:
@@ -35,13 +35,17 @@ def squad(folder: Path, version: str = "1.1", articles: int = 8, shift: int = 0)
     data = []
     for number in range(articles):
         paragraphs = []
-        for one in ask(2, 0.5 if version == "2.0" else 0.0, number):
-            answers = [{"text": text, "answer_start": start + shift} for text, start in one.answers]
-            entry: dict[str, Any] = {"id": f"{number}-{one.name}", "question": one.question, "answers": answers}
+        for question in ask(2, 0.5 if version == "2.0" else 0.0, number):
+            answers = [{"text": text, "answer_start": start + shift} for text, start in question.answers]
+            entry: dict[str, Any] = {
+                "id": f"{number}-{question.name}",
+                "question": question.question,
+                "answers": answers,
+            }
             if version == "2.0":
                 entry["is_impossible"] = not answers
                 entry["plausible_answers"] = [{"text": "x", "answer_start": 0}] if not answers else []
-            paragraphs.append({"context": one.passage, "qas": [entry]})
+            paragraphs.append({"context": question.passage, "qas": [entry]})
         data.append({"title": f"article {number}", "paragraphs": paragraphs})
     return {"version": version, "data": data}
 
@@ -58,7 +62,7 @@ def test_both_layouts_in_every_packing(form: str, version: str, tmp_path: Path) 
         path.write_bytes(gzip.compress(text.encode()) if form == "gz" else text.encode())
     data = Squad(path=str(path), test_path=None, **keys(tmp_path))
     data.setup()
-    titles = {part: {one.article for one in some} for part, some in data.questions.items()}
+    titles = {part: {question.article for question in some} for part, some in data.questions.items()}
     assert [len(titles[part]) for part in ("train", "validation", "test")] == [4, 2, 2]
     assert not titles["train"] & titles["test"] and not titles["validation"] & titles["test"]
     assert data.spec.unanswerable == (version == "2.0")
@@ -72,17 +76,17 @@ def test_the_answer_is_where_a_window_says(tmp_path: Path) -> None:
     (tmp_path / "dev-v1.1.json").write_text(json.dumps(squad(tmp_path, articles=2)))
     data = Squad(path=str(tmp_path), test_path=None, **keys(tmp_path, max_length=28))
     data.setup()
-    assert {one.article for one in data.questions["test"]} == {"article 0", "article 1"}
+    assert {question.article for question in data.questions["test"]} == {"article 0", "article 1"}
     assert data.splits["train_windows"] > data.splits["train"]
-    found = set()
+    answered = set()
     for window in data.windows["train"]:
-        one = data.questions["train"][window.row]
+        question = data.questions["train"][window.row]
         assert len(window.tokens) <= 28 and window.tokens[0] == 2
         if window.answer != (0, 0):
             first, last = (place - window.begins for place in window.answer)
-            assert one.passage[window.spans[first][0] : window.spans[last][1]] == one.answers[0][0]
-            found.add(window.row)
-    assert found == set(range(len(data.questions["train"])))
+            assert question.passage[window.spans[first][0] : window.spans[last][1]] == question.answers[0][0]
+            answered.add(window.row)
+    assert answered == set(range(len(data.questions["train"])))
     inputs, target = data.dataset("train").__getitems__(range(3))
     assert inputs.values.shape[0] == 3 and target.shape == (3, 5) and target.dtype.is_floating_point is False
 
@@ -95,8 +99,8 @@ def test_windows_overlap_and_hold_the_whole_passage() -> None:
     assert cut == 1
     spans = [span for window in windows for span in window.spans]
     assert {passage[a:b] for a, b in spans} >= set(passage[:-1].split())
-    for one, other in pairwise(windows):
-        assert one.spans[-5:] == other.spans[:5]
+    for earlier, other in pairwise(windows):
+        assert earlier.spans[-5:] == other.spans[:5]
     last = next(window for window in windows if window.answer != (0, 0))
     first, end = last.answer
     assert passage[last.spans[first - last.begins][0] : last.spans[end - last.begins][1]] == "दिल्ली"
@@ -110,9 +114,11 @@ def test_answers_that_are_not_where_their_offsets_say(tmp_path: Path) -> None:
         placed(questions, "error")
     kept, counts = placed(questions, "find")
     assert counts == {"moved": 32, "dropped": 0} and len(kept) == len(questions)
-    assert all(one.passage[start : start + len(text)] == text for one in kept for text, start in one.answers)
+    assert all(
+        question.passage[start : start + len(text)] == text for question in kept for text, start in question.answers
+    )
     assert placed(questions, "drop") == ([], {"moved": 0, "dropped": 32})
-    broken = [one._replace(answers=[("nowhere to be found", 0)]) for one in questions]
+    broken = [question._replace(answers=[("nowhere to be found", 0)]) for question in questions]
     assert placed(broken, "find")[1] == {"moved": 0, "dropped": 32}
     data = Squad(path=str(path), test_path=None, **keys(tmp_path, misplaced="find"))
     data.setup()
@@ -144,7 +150,7 @@ def test_questions_may_stand_one_by_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "given", "said"),
+    ("content", "given", "sentence"),
     [
         (b"[]", {}, "has not SQuAD's layout"),
         (b'{"data": []}', {}, "holds no question"),
@@ -157,11 +163,11 @@ def test_questions_may_stand_one_by_one(tmp_path: Path) -> None:
         (b"", {"limit": 500}, "data.limit=500 is more than"),
     ],
 )
-def test_what_cannot_be_used(content: bytes | None, given: dict, said: str, tmp_path: Path) -> None:
+def test_what_cannot_be_used(content: bytes | None, given: dict, sentence: str, tmp_path: Path) -> None:
     path = tmp_path / "dev.json"
     if content is not None:
         path.write_bytes(content or json.dumps(squad(tmp_path)).encode())
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=sentence):
         Squad(path=str(path), test_path=None, **keys(tmp_path, **given)).setup()
 
 
@@ -175,7 +181,7 @@ def test_two_files_of_one_part_are_not_guessed_between(tmp_path: Path) -> None:
 def test_generated_questions_have_their_answers(tmp_path: Path) -> None:
     data = GeneratedQuestions(count=40, unanswerable=0.3, **keys(tmp_path, max_length=64))
     data.setup()
-    shares = [not one.answers for one in data.questions["train"]]
+    shares = [not question.answers for question in data.questions["train"]]
     assert 0.1 < sum(shares) / len(shares) < 0.5
     asked = data.prepare(["Where does Anna live? ||| Anna lives in Oslo.", "Who?\tNobody."])
     assert asked.passages == ["Anna lives in Oslo.", "Nobody."] and asked.places[:, 1].tolist() == [0, 1]
@@ -189,5 +195,5 @@ def test_the_published_file(real_data: Path, tmp_path: Path) -> None:
     if not path.is_file():
         pytest.skip(f"no {path}")
     questions = read_questions(path)
-    assert len(questions) == 10_570 and len({one.article for one in questions}) == 48
+    assert len(questions) == 10_570 and len({question.article for question in questions}) == 48
     assert placed(questions, "error")[1] == {"moved": 0, "dropped": 0}

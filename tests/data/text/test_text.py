@@ -66,7 +66,7 @@ def test_tokenizers_come_back_and_are_always_the_same(kind: str, tmp_path: Path)
     rule = tokens.Rule(kind, 60, 1, True)
     first, again = tokens.fit(rule, texts), tokens.fit(rule, texts)
     assert first.to_str() == again.to_str()
-    assert [first.token_to_id(one) for one in tokens.SPECIAL] == [0, 1, 2, 3]
+    assert [first.token_to_id(mark) for mark in tokens.SPECIAL] == [0, 1, 2, 3]
     tokens.keep(first, tmp_path / "tokenizer.json")
     read = tokens.read(tmp_path / "tokenizer.json")
     rows = tokens.encode(first, ["The cat </s>", "☃"])
@@ -92,9 +92,9 @@ def test_bpe_never_cuts_a_letter_from_its_marks(tmp_path: Path) -> None:
     tokenizer = tokens.read(tmp_path / "tokenizer.json")
     assert tokenizer.get_vocab_size() <= 200
     rows = tokens.encode(tokenizer, HINDI)
-    said = [tokenizer.id_to_token(one) for row in rows for one in row]
-    assert not any(is_mark(token[0]) for token in said)
-    assert "▁किताब" in said  # merges were learned
+    pieces = [tokenizer.id_to_token(token) for row in rows for token in row]
+    assert not any(is_mark(token[0]) for token in pieces)
+    assert "▁किताब" in pieces  # merges were learned
     assert tokens.decode(tokenizer, rows) == HINDI
     assert not any(len(token) > 1 and is_mark(token[0]) for token in tokenizer.get_vocab())
     # A letter that the training split never had, of a base and a mark that it had, is spelled and not lost.

@@ -57,7 +57,7 @@ def test_a_label_stands_at_the_first_token_of_its_word(tmp_path: Path) -> None:
     batch, targets = data.sample("train", 3)
     for row, length, target in zip(batch.values, batch.lengths, targets, strict=True):
         pieces = data.pieces(row[:length].tolist())
-        judged = [piece for piece, one in zip(pieces, target.tolist(), strict=False) if one != IGNORED]
+        judged = [piece for piece, label in zip(pieces, target.tolist(), strict=False) if label != IGNORED]
         assert pieces[0] == "<s>" and pieces[-1] == "</s>"
         assert not any(piece.startswith("##") or piece in ("<s>", "</s>") for piece in judged)
     words = [word for words in conll(tmp_path, LINES).read_sentences()["train"].words for word in words]
@@ -81,8 +81,8 @@ def test_conllu_leaves_out_what_is_no_word(tmp_path: Path) -> None:
     path.write_text(UD * 6)
     rest = {"validation_path": None, "test_path": None, "encoding": "utf-8"}
     data = Conllu(path=str(path), label="upos", **rest, **keys(tmp_path))
-    found = data.read_sentences()["train"]
-    assert found.words[0] == ["I", "ca", "n't", "go"] and found.tags[0] == ["PRON", "AUX", "PART", "VERB"]
+    sentences = data.read_sentences()["train"]
+    assert sentences.words[0] == ["I", "ca", "n't", "go"] and sentences.tags[0] == ["PRON", "AUX", "PART", "VERB"]
     with pytest.raises(UserError, match=r"data.label=pos.*upos"):
         Conllu(path=str(path), label="pos", **rest, **keys(tmp_path))
     path.write_text("1\tI\tPRON\n")
@@ -139,8 +139,8 @@ def test_long_sentences_are_cut_and_counted(tmp_path: Path) -> None:
 
 
 def test_generated_entities_are_the_same_each_time(tmp_path: Path) -> None:
-    one, other = (GeneratedEntities(count=50, **keys(tmp_path, test=None)) for _ in range(2))
-    assert one.read_sentences() == other.read_sentences()
+    first, other = (GeneratedEntities(count=50, **keys(tmp_path, test=None)) for _ in range(2))
+    assert first.read_sentences() == other.read_sentences()
 
 
 @pytest.mark.slow
@@ -154,19 +154,19 @@ def test_real_files(real, tmp_path: Path, option: str, counts: tuple[int, ...] |
     from experiments.run.build import make
 
     config = compose([f"data={option}", f"hydra.run.dir={tmp_path}"])
-    found = make(config.data).read_sentences()
+    sentences = make(config.data).read_sentences()
     assert folder.exists()
     if counts:
-        assert tuple(len(found[part].words) for part in ("train", "validation", "test")) == counts
+        assert tuple(len(sentences[part].words) for part in ("train", "validation", "test")) == counts
     else:
-        assert len(found["train"].words) == 10851
+        assert len(sentences["train"].words) == 10851
 
 
 @pytest.mark.parametrize("after", [0.0, 1.0])
 def test_a_word_of_two_meanings_is_told_by_one_before_or_after_it(after: float) -> None:
-    found = write(50, 0, after)
-    assert found == write(50, 0, after) != write(50, 1, after)
-    for words, tags in zip(found.words, found.tags, strict=True):
+    written = write(50, 0, after)
+    assert written == write(50, 0, after) != write(50, 1, after)
+    for words, tags in zip(written.words, written.tags, strict=True):
         (at,) = (place for place, tag in enumerate(tags) if tag != "O")
         cues = CUES[tags[at].removeprefix("B-")]
         (cue,) = (place for place, word in enumerate(words) if any(word in some for some in CUES.values()))
@@ -178,7 +178,7 @@ def test_a_folder_names_its_parts(tmp_path: Path) -> None:
 
     for name in ("README.md", "en-train.conllu.gz", "en-dev.conllu", "en-test.conllu"):
         (tmp_path / name).touch()
-    assert {part: Path(one).name for part, one in files_of_splits(tmp_path).items()} == {
+    assert {part: Path(file).name for part, file in files_of_splits(tmp_path).items()} == {
         "train": "en-train.conllu.gz", "validation": "en-dev.conllu", "test": "en-test.conllu",
     }  # fmt: skip
     (tmp_path / "hi-train.conllu").touch()

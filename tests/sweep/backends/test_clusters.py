@@ -21,7 +21,7 @@ FAULTY = ["-m", "--config-dir", "conf", *SMALL, "model=faulty"]
 
 def jobs_in(folder: Path) -> list[int]:
     """Processes of jobs below a sweep's folder."""
-    found = []
+    jobs = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
             words = (path / "cmdline").read_bytes().decode().split("\0")
@@ -29,8 +29,8 @@ def jobs_in(folder: Path) -> list[int]:
         except OSError:
             continue
         if "experiments.sweep.job" in words and any(word.startswith(str(folder)) for word in words) and state != "Z":
-            found.append(int(path.name))
-    return found
+            jobs.append(int(path.name))
+    return jobs
 
 
 @pytest.mark.slow
@@ -47,7 +47,7 @@ def test_a_sweep_with_failing_jobs_and_its_resume(sweeps: Sweeps, launcher: list
     code, output, errors = sweeps.run(*words, timeout=400)
     assert code == 1, output + errors
     records = sweeps.records(name)
-    assert {one: record["status"] for one, record in records.items()} == {
+    assert {name: record["status"] for name, record in records.items()} == {
         f"how={fault}": "finished" if fault == "none" else "failed" for fault in faults
     }
     assert len({record["pid"] for record in records.values()}) == 4, "a process each"
@@ -102,7 +102,7 @@ def test_ctrl_c_saves(sweeps: Sweeps, launcher: list[str], request) -> None:
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
     assert f"resume={name}" in errors
-    states = {one: record["status"] for one, record in sweeps.records(name).items()}
+    states = {run: record["status"] for run, record in sweeps.records(name).items()}
     assert states["how=none"] == "interrupted", "it was asked to save"
     assert states.get("how=endless") != "finished"
     assert not jobs_in(sweeps.folder / name)
@@ -177,7 +177,7 @@ def test_submitit_asks_a_job_to_save_before_its_time_is_over(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["hydra/launcher=submitit_slurm", "hydra.launcher.cluster=local", "launcher.start=spawn"], "start=spawn has no effect"),
         (["hydra/launcher=submitit_slurm", "hydra.launcher.cluster=lsf"], "choose from slurm, local, debug"),
@@ -192,11 +192,11 @@ def test_submitit_asks_a_job_to_save_before_its_time_is_over(tmp_path: Path) -> 
         (["hydra/launcher=ray", "trainer=gpu"], "needs a GPU"),
     ],
 )  # fmt: skip
-def test_mistakes_are_one_sentence(experiments: Any, words: list[str], said: str, tmp_path: Path) -> None:
+def test_mistakes_are_one_sentence(experiments: Any, words: list[str], sentence: str, tmp_path: Path) -> None:
     folder = f"hydra.sweep.dir={tmp_path / 's'}"
     code, _, errors = experiments("train", "-m", "data=digits", "model=mlp", "trainer=cpu", *words, folder)
     assert code == 2
-    assert said in errors
+    assert sentence in errors
     assert "Traceback" not in errors
     assert not (tmp_path / "s").exists()
 

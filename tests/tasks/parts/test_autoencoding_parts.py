@@ -47,8 +47,8 @@ def test_the_slope_of_a_linear_code_is_its_matrix() -> None:
     torch.manual_seed(0)
     matrix = torch.randn(3, 16)
     inputs = torch.randn(4000, 1, 4, 4, requires_grad=True)
-    found = float(steepness(inputs, inputs.flatten(1) @ matrix.t()))
-    assert found == pytest.approx(float(matrix.square().sum()), rel=0.05)
+    slope = float(steepness(inputs, inputs.flatten(1) @ matrix.t()))
+    assert slope == pytest.approx(float(matrix.square().sum()), rel=0.05)
 
 
 def test_sparsity_is_nothing_at_its_target() -> None:
@@ -158,9 +158,9 @@ def test_neighbours_and_few_labels() -> None:
     assert trustworthiness(good[:, :, None, None], good) == pytest.approx(1)
     assert trustworthiness(good[:, :, None, None], noise) < 0.9
     assert np.isnan(trustworthiness(good[:3, :, None, None], good[:3]))
-    found = few_labels({"good": (good, good), "noise": (noise, noise)}, labels, labels, [2, 16, 10_000])
-    assert len(found["good"]) == 1, "two labels are too few for four classes, and there are no 10,000"
-    assert found["good"][0] == 1 > found["noise"][0]
+    accuracies = few_labels({"good": (good, good), "noise": (noise, noise)}, labels, labels, [2, 16, 10_000])
+    assert len(accuracies["good"]) == 1, "two labels are too few for four classes, and there are no 10,000"
+    assert accuracies["good"][0] == 1 > accuracies["noise"][0]
     nearest = few_labels({"good": (good, good), "noise": (noise, noise)}, labels, labels, [16], linear=False)
     assert nearest["good"][0] > 0.99 and nearest["noise"][0] < 0.6
 

@@ -19,11 +19,11 @@ CLASSES = tuple("abcde")
 
 def objects(count: int, scores: bool) -> dict[str, Tensor]:
     corner = torch.rand(count, 2) * 400
-    found = {
+    sides = {
         "boxes": torch.cat([corner, corner + torch.rand(count, 2) * 150 + 2], 1),
         "labels": torch.randint(0, 4, (count,)),
     }
-    return found | ({"scores": torch.rand(count)} if scores else {})
+    return sides | ({"scores": torch.rand(count)} if scores else {})
 
 
 def near(true: dict[str, Tensor], count: int) -> dict[str, Tensor]:
@@ -35,28 +35,28 @@ def near(true: dict[str, Tensor], count: int) -> dict[str, Tensor]:
     return {key: torch.cat([tries[key], rest[key]]) for key in rest}
 
 
-def by_pycocotools(found: list[Any], true: list[Any], masks: bool = False) -> list[float]:
+def by_pycocotools(answers: list[Any], true: list[Any], masks: bool = False) -> list[float]:
     coco, cocoeval = pytest.importorskip("pycocotools.coco"), pytest.importorskip("pycocotools.cocoeval")
     from pycocotools import mask
 
     sides = []
-    for rows in (true, found):
+    for rows in (true, answers):
         notes: list[dict[str, Any]] = []
-        for image, one in enumerate(rows):
+        for image, in_image in enumerate(rows):
             for place, (box, label) in enumerate(
-                zip(one["boxes"].double().tolist(), one["labels"].tolist(), strict=True)
+                zip(in_image["boxes"].double().tolist(), in_image["labels"].tolist(), strict=True)
             ):
                 size = [box[2] - box[0], box[3] - box[1]]
                 note = {"id": len(notes) + 1, "image_id": image, "category_id": label, "bbox": [*box[:2], *size]}
                 note |= {"area": size[0] * size[1], "iscrowd": 0}
-                if "scores" in one:
-                    note["score"] = float(one["scores"][place])
-                elif "iscrowd" in one:
-                    note["iscrowd"] = int(one["iscrowd"][place])
+                if "scores" in in_image:
+                    note["score"] = float(in_image["scores"][place])
+                elif "iscrowd" in in_image:
+                    note["iscrowd"] = int(in_image["iscrowd"][place])
                 if masks:
                     import numpy as np
 
-                    note["segmentation"] = mask.encode(np.asfortranarray(one["masks"][place].numpy()))
+                    note["segmentation"] = mask.encode(np.asfortranarray(in_image["masks"][place].numpy()))
                     note["area"] = float(mask.area(note["segmentation"]))
                 notes.append(note)
         side = coco.COCO()
@@ -85,14 +85,14 @@ ORDER = (
 def test_it_equals_pycocotools_on_random_boxes() -> None:
     pytest.importorskip("faster_coco_eval")
     true = [objects(int(torch.randint(0, 12, (1,))), False) for _ in range(20)]
-    for one in true:
-        one["iscrowd"] = (torch.rand(len(one["labels"])) < 0.1).long()
-    found = [near(one, 40) for one in true]
+    for in_image in true:
+        in_image["iscrowd"] = (torch.rand(len(in_image["labels"])) < 0.1).long()
+    guesses = [near(in_image, 40) for in_image in true]
     judge = AveragePrecision(CLASSES)
     for start in range(0, 20, 3):
-        judge.update(found[start : start + 3], true[start : start + 3])
+        judge.update(guesses[start : start + 3], true[start : start + 3])
     values = judge.compute()
-    expected = dict(zip(ORDER, by_pycocotools(found, true), strict=True))
+    expected = dict(zip(ORDER, by_pycocotools(guesses, true), strict=True))
     assert list(values) == judge.names
     for name, value in expected.items():
         assert float(values[name]) == pytest.approx(value, abs=1e-6), name
@@ -104,15 +104,15 @@ def test_it_equals_pycocotools_on_random_boxes() -> None:
 def test_it_equals_pycocotools_on_random_masks() -> None:
     pytest.importorskip("faster_coco_eval")
     true = [objects(5, False) for _ in range(6)]
-    found = [near(one, 15) for one in true]
-    for one in (*true, *found):
-        one["masks"] = torch.zeros(len(one["labels"]), 60, 60, dtype=torch.uint8)
-        for mask, box in zip(one["masks"], (one["boxes"] / 10).clamp(0, 59).long().tolist(), strict=True):
+    guesses = [near(in_image, 15) for in_image in true]
+    for in_image in (*true, *guesses):
+        in_image["masks"] = torch.zeros(len(in_image["labels"]), 60, 60, dtype=torch.uint8)
+        for mask, box in zip(in_image["masks"], (in_image["boxes"] / 10).clamp(0, 59).long().tolist(), strict=True):
             mask[box[1] : box[3] + 1, box[0] : box[2] + 1] = 1
     judge = AveragePrecision(CLASSES, masks=True, prefix="mask_")
-    judge.update([{**one, "masks": one["masks"][:, None].float()} for one in found], true)
+    judge.update([{**in_image, "masks": in_image["masks"][:, None].float()} for in_image in guesses], true)
     values = judge.compute()
-    for name, value in zip(ORDER, by_pycocotools(found, true, masks=True), strict=True):
+    for name, value in zip(ORDER, by_pycocotools(guesses, true, masks=True), strict=True):
         if value > -1:
             assert float(values[f"mask_{name}"]) == pytest.approx(value, abs=1e-6), name
 
@@ -136,7 +136,7 @@ def test_mistakes_are_told_apart() -> None:
         "labels": torch.tensor([0, 0, 1, 1, 0]),
         "iscrowd": torch.tensor([0, 0, 0, 0, 1]),
     }
-    found = {
+    guesses = {
         "boxes": torch.tensor(
             [[0.0, 0, 10, 9], [20, 0, 30, 10], [44, 0, 56, 10], [0, 50, 9, 60], [80, 0, 95, 10], [60, 0, 70, 10]]
         ),
@@ -144,7 +144,7 @@ def test_mistakes_are_told_apart() -> None:
         "scores": torch.tensor([0.9, 0.8, 0.7, 0.6, 0.6, 0.1]),
     }
     mistakes = Mistakes(2, 0.5)
-    seen = mistakes.add(found, true)
+    seen = mistakes.add(guesses, true)
     assert dict(mistakes.kinds) == {"right": 1, "confused": 1, "badly_placed": 1, "invented": 1, "missed": 2}
     assert mistakes.matrix.tolist() == [[1, 1, 0], [0, 0, 2], [0, 2, 0]]
     assert seen == {"right": [0], "wrong": [1, 2, 3], "missed": [2, 3]}
@@ -169,20 +169,22 @@ def test_tiles_cover_an_image_and_find_everything_once() -> None:
     def find(images: Any) -> list[dict[str, Tensor]]:
         """Boxes around bright squares of full size."""
         out = []
-        for one in images:
+        for image in images:
             places = [
                 (y, x)
-                for y in range(one.shape[1] - 7)
-                for x in range(one.shape[2] - 7)
-                if one[0, y : y + 8, x : x + 8].all()
+                for y in range(image.shape[1] - 7)
+                for x in range(image.shape[2] - 7)
+                if image[0, y : y + 8, x : x + 8].all()
             ]
             boxes = torch.tensor([[x, y, x + 8, y + 8] for y, x in places]).float().view(-1, 4)
-            masks = torch.stack([one[:1]] * len(places)) if places else torch.zeros(0, 1, *one.shape[1:])
+            masks = torch.stack([image[:1]] * len(places)) if places else torch.zeros(0, 1, *image.shape[1:])
             labels, scores = torch.zeros(len(places)).long(), torch.ones(len(places))
             out.append({"boxes": boxes, "labels": labels, "scores": scores, "masks": masks})
         return out
 
-    found = in_tiles(image, 40, 0.25, find)
-    assert sorted(found["boxes"][:, :2].tolist()) == [[10, 10], [36, 35], [80, 70]]
-    assert found["masks"].shape == (3, 1, 90, 100)
-    assert all(mask[0, int(box[1]), int(box[0])] == 1 for mask, box in zip(found["masks"], found["boxes"], strict=True))
+    guesses = in_tiles(image, 40, 0.25, find)
+    assert sorted(guesses["boxes"][:, :2].tolist()) == [[10, 10], [36, 35], [80, 70]]
+    assert guesses["masks"].shape == (3, 1, 90, 100)
+    assert all(
+        mask[0, int(box[1]), int(box[0])] == 1 for mask, box in zip(guesses["masks"], guesses["boxes"], strict=True)
+    )

@@ -95,7 +95,7 @@ def test_what_may_come_next_is_the_library_s_rule(top_k: int | None, top_p: floa
 
 
 @pytest.mark.parametrize(
-    ("keys", "said"),
+    ("keys", "sentence"),
     [
         ({"temperature": 0}, "task.sample.temperature=0 must be above 0"),
         ({"top_p": 1.5}, "task.sample.top_p=1.5 must lie above 0"),
@@ -106,8 +106,8 @@ def test_what_may_come_next_is_the_library_s_rule(top_k: int | None, top_p: floa
         ({"beams": True}, "task.sample.beams=True must be a whole number"),
     ],
 )
-def test_what_cannot_be_asked_for(keys: dict[str, Any], said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_what_cannot_be_asked_for(keys: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
         Writing.of(keys)
 
 

@@ -29,14 +29,14 @@ def data(count: int = 7, side: int = 24) -> tuple[np.ndarray, np.ndarray]:
 
 
 def by_hand(guess: np.ndarray, true: np.ndarray) -> dict[str, float]:
-    known = true != 255
-    both = [(known & (true == k) & (guess == k)).sum() for k in range(CLASSES)]
-    either = [(known & ((true == k) | (guess == k))).sum() for k in range(CLASSES)]
-    total = [(known & (true == k)).sum() + (known & (guess == k)).sum() for k in range(CLASSES)]
+    labelled = true != 255
+    both = [(labelled & (true == k) & (guess == k)).sum() for k in range(CLASSES)]
+    either = [(labelled & ((true == k) | (guess == k))).sum() for k in range(CLASSES)]
+    total = [(labelled & (true == k)).sum() + (labelled & (guess == k)).sum() for k in range(CLASSES)]
     return {
         "mean_iou": float(np.mean([b / e for b, e in zip(both, either, strict=True) if e])),
         "dice": float(np.mean([2 * b / t for b, t in zip(both, total, strict=True) if t])),
-        "pixel_accuracy": float((guess == true)[known].mean()),
+        "pixel_accuracy": float((guess == true)[labelled].mean()),
     }
 
 
@@ -45,8 +45,8 @@ def boundary_by_hand(guess: np.ndarray, true: np.ndarray, radius: int) -> float:
     for label in range(CLASSES):
         hits = np.zeros(4)
         for g, t in zip(guess, true, strict=True):
-            known = t != 255
-            g = np.where(known, g, 255)
+            labelled = t != 255
+            g = np.where(labelled, g, 255)
             points = []
             for mask in (g == label, t == label):
                 edge = np.zeros_like(mask)
@@ -55,10 +55,13 @@ def boundary_by_hand(guess: np.ndarray, true: np.ndarray, radius: int) -> float:
                     edge[y, x] = any(
                         0 <= a < mask.shape[0] and 0 <= b < mask.shape[1] and not mask[a, b] for a, b in around
                     )
-                points.append(np.argwhere(edge & known))
+                points.append(np.argwhere(edge & labelled))
             ours, theirs = points
             close = [
-                sum(bool(len(others)) and min(math.hypot(*(one - other)) for other in others) <= radius for one in some)
+                sum(
+                    bool(len(others)) and min(math.hypot(*(pixel - other)) for other in others) <= radius
+                    for pixel in some
+                )
                 for some, others in ((ours, theirs), (theirs, ours))
             ]
             hits += [close[0], len(ours), close[1], len(theirs)]
@@ -77,15 +80,15 @@ def test_metrics_are_of_the_dataset(size: int) -> None:
         some = torch.from_numpy(guess[start : start + size]), torch.from_numpy(true[start : start + size])
         overlap.update(F.one_hot(some[0], CLASSES).permute(0, 3, 1, 2).float(), some[1])
         boundaries.update(*some)
-    found = {name: float(value) for name, value in overlap.compute().items()}
-    assert found == pytest.approx(by_hand(guess, true), rel=1e-6)
+    metrics = {name: float(value) for name, value in overlap.compute().items()}
+    assert metrics == pytest.approx(by_hand(guess, true), rel=1e-6)
     assert float(boundaries.compute()) == pytest.approx(boundary_by_hand(guess, true, 1), rel=1e-6)
 
 
 def test_metrics_are_torchmetrics_s() -> None:
     from torchmetrics.classification import MulticlassJaccardIndex
 
-    guess, true = (torch.from_numpy(one) for one in data())
+    guess, true = (torch.from_numpy(batch) for batch in data())
     theirs = MulticlassJaccardIndex(CLASSES, average=None, ignore_index=255)
     assert torch.allclose(ious(confusions(guess, true, CLASSES).sum(0)).float(), theirs(guess, true), atol=1e-6)
 
@@ -120,11 +123,11 @@ def test_ignored_pixels_change_nothing() -> None:
     target[:, :2] = 255
     weights = torch.tensor([1.0, 2.0, 1.0, 3.0])
     for name in ("cross_entropy", "focal", "dice", "cross_entropy+dice"):
-        found = mean(name, logits, target, weights)
-        assert torch.allclose(found, mean(name, logits[:, :, 2:], target[:, 2:], weights), atol=1e-6)
+        loss = mean(name, logits, target, weights)
+        assert torch.allclose(loss, mean(name, logits[:, :, 2:], target[:, 2:], weights), atol=1e-6)
         nothing = torch.full_like(target, 255)
         more = torch.cat([logits, logits]), torch.cat([target, nothing])
-        assert torch.allclose(mean(name, *more, weights), found, atol=1e-6)
+        assert torch.allclose(mean(name, *more, weights), loss, atol=1e-6)
         empty = mean(name, logits.requires_grad_(), nothing, weights)
         assert empty == 0 and torch.autograd.grad(empty, logits)[0].isfinite().all()
         logits = logits.detach()
@@ -134,7 +137,7 @@ def test_peers_by_hand() -> None:
     train = torch.zeros(2, 256, dtype=torch.long)
     train[0, 10:100], train[1, 90:200] = 1, 2
     assert most_frequent(train, train).tolist() == [[0, 90], [0, 220]]
-    found = threshold(train, train)
+    peers = threshold(train, train)
     best = max(
         float(
             ious(
@@ -143,7 +146,7 @@ def test_peers_by_hand() -> None:
         )
         for t in range(257)
     )
-    assert float(ious(found).mean()) == pytest.approx(best)
+    assert float(ious(peers).mean()) == pytest.approx(best)
 
 
 def test_tiles_cover_and_leave_no_seam() -> None:

@@ -16,16 +16,16 @@ def test_rates_are_torchmetrics() -> None:
     draw = random.Random(0)
     ours, words, letters = WordErrors(rule("none", "x")), WordErrorRate(), CharErrorRate()
     for _ in range(5):
-        said, heard = (
+        spoken, heard = (
             [" ".join(draw.choices(["a", "bc", "bcd", "e"], k=draw.randint(1, 8))) for _ in range(4)] for _ in range(2)
         )
         for metric in (ours, words, letters):
-            metric.update(heard, said)
-    found = ours.compute()
-    assert float(found["wer"]) == pytest.approx(float(words.compute()))
-    assert float(found["cer"]) == pytest.approx(float(letters.compute()))
-    kinds = [float(found[kind]) for kind in ("insertions", "deletions", "substitutions")]
-    assert sum(kinds) == pytest.approx(float(found["wer"]))
+            metric.update(heard, spoken)
+    rates = ours.compute()
+    assert float(rates["wer"]) == pytest.approx(float(words.compute()))
+    assert float(rates["cer"]) == pytest.approx(float(letters.compute()))
+    kinds = [float(rates[kind]) for kind in ("insertions", "deletions", "substitutions")]
+    assert sum(kinds) == pytest.approx(float(rates["wer"]))
 
 
 def test_errors_are_told_apart_and_confusions_counted() -> None:
@@ -50,5 +50,5 @@ def test_words_have_times() -> None:
         word_times(torch.nn.functional.one_hot(torch.zeros(4, dtype=torch.long), 4).float(), ("a", "b", " "), 1.0) == []
     )
     lines = lines_of([(0.0, 0.5, "one"), (0.6, 1.0, "two"), (3.0, 3.5, "three"), (3.6, 10.5, "four")])
-    assert [one["text"] for one in lines] == ["one two", "three", "four"]
+    assert [line["text"] for line in lines] == ["one two", "three", "four"]
     assert (lines[0]["start"], lines[0]["end"]) == (0.0, 1.0)
