@@ -236,7 +236,7 @@ PRIVATE = {
     # Operations as torch names them where it says what a network called.
     "run/functional_layers": {"_adaptive_avg_pool2d", "_safe_softmax"},
     "run/network_graph": {"_unsafe_view"},
-    "run/layer_table": {
+    "run/arithmetic": {
         "_scaled_dot_product_cudnn_attention",
         "_scaled_dot_product_efficient_attention",
         "_scaled_dot_product_flash_attention",

@@ -113,7 +113,7 @@ def evaluate(run: RunLike, *overrides: str) -> dict[str, float]:
     Raises:
         UserError: as `load`, and when the other data has other classes or shapes.
     """
-    from experiments.run.loaded import evaluate as evaluate_run
+    from experiments.run.evaluation import evaluate as evaluate_run
 
     return evaluate_run(_folder(run), *overrides)
 

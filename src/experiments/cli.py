@@ -102,7 +102,7 @@ def _changed_run(words: Sequence[str]) -> Path | None:
     with contextlib.suppress(OSError, ValueError):
         for path in (Path(word.removeprefix("resume=")) / "config.yaml" for word in words):
             if path.is_file():
-                from experiments.run.trust import made_here
+                from experiments.run.signature import made_here
 
                 return None if made_here(path.parent) else path
     return None

@@ -13,7 +13,8 @@ from experiments.cli import COMMANDS
 from experiments.config.command_suggestions import _COMMANDS
 from experiments.config.compose import GROUPS
 from experiments.config.options import options
-from experiments.config.suggestions import _CONTROL_KEYS, _KEYS, _OPTIONS, unknown_option
+from experiments.config.suggestions import unknown_option
+from experiments.config.usual_words import CONTROL_KEYS, KEYS, OPTIONS
 from experiments.errors import UserError, in_short
 
 
@@ -138,11 +139,11 @@ def test_commands_that_are_named_are_there() -> None:
 
 
 def test_what_is_named_is_there() -> None:
-    for group, words in _OPTIONS.items():
+    for group, words in OPTIONS.items():
         there = options(group)
         assert set(words.values()) <= set(there), group
         assert not set(words) & set(there), f"{group}: an option of ours can be typed as it is"
-    for meant in (*_KEYS.values(), *_CONTROL_KEYS.values()):
+    for meant in (*KEYS.values(), *CONTROL_KEYS.values()):
         assert re.match(rf"({'|'.join([*GROUPS, 'weights', 'seed', 'hydra'])})\b", meant)
 
 

@@ -383,7 +383,8 @@ def test_a_record_of_another_form_is_read_from_the_rest(experiments, received: P
 
 
 def test_a_sweep_is_signed_by_its_own_signature_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from experiments.run.trust import require_trusted_words, signature_of
+    from experiments.run.signature import signature_of
+    from experiments.run.trust import require_trusted_words
 
     monkeypatch.setenv("EXPERIMENTS_CACHE", str(tmp_path / "cache"))
     content = {"settings": ["model._target_=os.system"]}

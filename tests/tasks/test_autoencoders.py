@@ -117,7 +117,7 @@ def test_what_is_left_out_is_never_trained_on(runs: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("task", ["denoising", "variational", "anomaly_detection"])
 def test_evaluating_again_gives_the_same(runs: dict[str, Path], task: str) -> None:
-    from experiments.run.loaded import evaluate
+    from experiments.run.evaluation import evaluate
 
     again, recorded = evaluate(runs[task]), record(runs[task])["metrics"]
     for name, value in again.items():

@@ -53,7 +53,7 @@ def test_record_and_pictures(run: Path) -> None:
 
 @pytest.mark.slow
 def test_evaluate_gives_the_same(run: Path) -> None:
-    from experiments.run.loaded import evaluate
+    from experiments.run.evaluation import evaluate
 
     metrics = json.loads((run / "record.json").read_text())["metrics"]
     for size in (1, 3):
@@ -255,7 +255,7 @@ def test_the_exported_network_agrees(experiments: Any, run: Path, tmp_path: Path
 @pytest.mark.slow
 def test_classes_of_other_data_are_met_by_name(experiments: Any, tmp_path: Path) -> None:
     """The same masks with their classes in another order, and ignored pixels, give the same measures."""
-    from experiments.run.loaded import evaluate
+    from experiments.run.evaluation import evaluate
 
     fake_pairs(tmp_path / "one" / "images", tmp_path / "one" / "masks", 8, size=(16, 16))
     for path in (tmp_path / "one" / "masks").iterdir():

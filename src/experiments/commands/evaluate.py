@@ -23,12 +23,12 @@ def main(words: list[str]) -> int:
         if switches:
             raise UserError(f"experiments evaluate does not know {switches[0]}: give group=option and key=value")
         with waiting("importing PyTorch, testing"):
-            from experiments.run.loaded import evaluate_weights
+            from experiments.run.evaluation import evaluate_weights
 
             metrics = evaluate_weights(overrides, folders)
     else:
         with waiting("importing PyTorch, testing"):
-            from experiments.run.loaded import evaluate
+            from experiments.run.evaluation import evaluate
 
             metrics = evaluate(words[0], *words[1:])
     if is_first_of_run():  # a run of several processes is tested by as many, which know the same

@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from experiments.config.signatures import signature
-from experiments.config.suggestions import NO_TRANSFORM
+from experiments.config.usual_words import NO_TRANSFORM
 
 _OURS = ("crop", "flip", "rotation", "resized_crop", "cutout", "mixup", "cutmix")
 

@@ -21,7 +21,8 @@ from experiments.errors import UserError, as_typed, first_line, kind_of
 from experiments.run.identity import MAY_CHANGE
 from experiments.run.old_names import with_new_names
 from experiments.run.record import FINISHED, code_state, earlier_record
-from experiments.run.trust import require_inside, require_trust, signed
+from experiments.run.signature import signed
+from experiments.run.trust import require_inside, require_trust
 from experiments.system.bounded_files import read_yaml
 from experiments.system.files import in_the_way, write_text
 from experiments.system.locks import AtWork, hold

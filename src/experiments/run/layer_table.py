@@ -6,18 +6,17 @@ left as it was found, and no random number is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from experiments.batches import Pairs, Sequences
+from experiments.run.arithmetic import Arithmetic
 from experiments.run.layer_words import filters
-from experiments.run.operation_counts import WatchedOperations
 from experiments.spec import (
     AudioSpec,
     ControlSpec,
@@ -101,7 +100,7 @@ def layer_table(model: nn.Module, spec: Any, *, depth: int = 1, begins: Mapping[
     def keep_shape(module: nn.Module, args: Any, output: Any) -> None:
         shapes[module] = output_shape(output)
 
-    with evaluating(model), _Arithmetic() as arithmetic:
+    with evaluating(model), Arithmetic() as arithmetic:
         hooks = [m.register_forward_hook(keep_shape) for m in model.modules()]
         for m in model.modules():
             if isinstance(m, nn.RNNBase):
@@ -192,78 +191,6 @@ def example_input(spec: Any, model: nn.Module | None = None) -> Any:
     if isinstance(spec, ControlSpec):
         return torch.zeros(1, len(spec.observations))
     raise TypeError(f"no example input is known for a {type(spec).__name__}: add it to example_input()")
-
-
-class _Arithmetic(WatchedOperations):
-    """Adds up what the operators below the modules cost, so functional code is counted as well as layers.
-
-    Fused recurrent layers hide their matrix products on some devices and not on others; they are counted by
-    formula, and what runs inside them is not looked at. (torch's own counter says 0 for the fused ones, and
-    costs 0.1 s to import.)
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.flops = 0
-        self._inside = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        if not self._inside:
-            cost = _COSTS.get(func.overloadpacket.__name__)
-            self.flops += 2 * cost(args, out) if cost else 0
-        return out
-
-    def enter(self, module: nn.Module, args: Any) -> None:
-        self._inside += 1
-
-    def leave(self, module: nn.Module, args: Any, output: Any) -> None:
-        assert isinstance(module, nn.RNNBase)
-        self._inside -= 1
-        first = args[0]
-        values = first.data if isinstance(first, nn.utils.rnn.PackedSequence) else first
-        self.flops += 2 * _recurrent(module, positions=values.numel() // module.input_size)
-
-
-def _recurrent(m: nn.RNNBase, positions: int) -> int:
-    """Multiply-adds of a recurrent layer over so many time steps (summed over the batch)."""
-    gates = {"LSTM": 4, "GRU": 3}.get(m.mode, 1)
-    directions = 2 if m.bidirectional else 1
-    out = m.proj_size or m.hidden_size
-    total = 0
-    for layer in range(m.num_layers):
-        reads = m.input_size if layer == 0 else out * directions
-        total += directions * (gates * m.hidden_size * (reads + out) + m.hidden_size * m.proj_size)
-    return positions * total
-
-
-def _product(a: Tensor, b: Tensor) -> int:
-    """(..., n, k) @ (..., k, m): multiply-adds."""
-    return a.numel() * b.shape[-1]
-
-
-def _convolution(args: Any, out: Tensor) -> int:
-    inputs, weight, transposed = args[0], args[1], args[6]
-    return (inputs if transposed else out).numel() * weight[0].numel()
-
-
-def _attention(args: Any, out: Any) -> int:
-    q, k, v = args[:3]  # (B, heads, length, features)
-    return prod(q.shape[:-1]) * k.shape[-2] * (q.shape[-1] + v.shape[-1])
-
-
-_COSTS: dict[str, Callable[[Any, Any], int]] = {
-    "mm": lambda args, out: _product(args[0], args[1]),
-    "bmm": lambda args, out: _product(args[0], args[1]),
-    "addmm": lambda args, out: _product(args[1], args[2]),
-    "baddbmm": lambda args, out: _product(args[1], args[2]),
-    "mv": lambda args, out: args[0].numel(),
-    "convolution": _convolution,
-    "_scaled_dot_product_flash_attention": _attention,
-    "_scaled_dot_product_flash_attention_for_cpu": _attention,
-    "_scaled_dot_product_efficient_attention": _attention,
-    "_scaled_dot_product_cudnn_attention": _attention,
-}
 
 
 @contextmanager

@@ -7,15 +7,9 @@ or belong to a package that the user names with `--trust` or in EXPERIMENTS_TRUS
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import hmac
 import inspect
-import json
 import os
 import re
-import secrets
-import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
@@ -24,9 +18,8 @@ from typing import Any
 
 from experiments.config import own_loaders
 from experiments.errors import UserError
-from experiments.system.bounded_files import read_bounded
+from experiments.run.signature import is_signed, made_here
 
-_MARK = "# made here: "
 _KNOWN = (
     "experiments",
     "torch",
@@ -81,26 +74,6 @@ def _trusted() -> set[str]:
     return _named | {name.strip() for name in os.environ.get("EXPERIMENTS_TRUST", "").split(",") if name.strip()}
 
 
-def signed(text: str) -> str:
-    """Return the text of a config with a last line that says that it was written here; unchanged where no key can be
-    kept.
-    """
-    key = _key(make=True)
-    return text if key is None else f"{text}{_MARK}{_signature(key, text)}\n"
-
-
-def made_here(folder: Path) -> bool:
-    """Tell whether the config in a run's folder was written by this user, and not changed since."""
-    try:
-        text = read_bounded(folder / "config.yaml").decode("utf-8")
-    except (OSError, ValueError):
-        return False
-    body, mark, signature = text.rpartition(_MARK)
-    key = _key(make=False)
-    signed = signature.strip().encode()  # bytes, as text beyond ASCII cannot be compared
-    return bool(mark) and key is not None and hmac.compare_digest(_signature(key, body).encode(), signed)
-
-
 def words_to_compose(config: Any, folder: Path) -> tuple[list[str], list[str]]:
     """Return the overrides and the folders of configs with which a run's config is composed anew.
 
@@ -129,7 +102,7 @@ def require_sweep_inside(folder: Path, content: dict[str, Any]) -> None:
         folder: the sweep's.
         content: what its list says, with its signature.
     """
-    if folder.is_dir() and not _is_signed(content):
+    if folder.is_dir() and not is_signed(content):
         _refuse_links(folder, [path for path in folder.iterdir() if path.is_symlink() or not made_here(path)])
 
 
@@ -148,20 +121,6 @@ def _refuse_links(folder: Path, places: Iterable[Path]) -> None:
                 )
 
 
-def _is_signed(content: dict[str, Any]) -> bool:
-    """Tell whether what the list of a sweep says was written by this user."""
-    unsigned = {key: value for key, value in content.items() if key != "signature"}
-    signature = content.get("signature")
-    own = signature_of(unsigned)  # None where no key can be kept: then nothing is signed, not even by an empty text
-    return own is not None and isinstance(signature, str) and hmac.compare_digest(own.encode(), signature.encode())
-
-
-def signature_of(content: Any) -> str | None:
-    """Return a signature of plain Python that is written as JSON; None where no key can be kept."""
-    key = _key(make=True)
-    return None if key is None else _signature(key, json.dumps(content, sort_keys=True))
-
-
 def require_trusted_words(folder: Path, content: dict[str, Any]) -> None:
     """Refuses the list of a sweep from elsewhere whose words could name code: Hydra would compose and make it.
 
@@ -172,7 +131,7 @@ def require_trusted_words(folder: Path, content: dict[str, Any]) -> None:
     Raises:
         UserError: naming the first such word.
     """
-    if _trusted() or _is_signed(content):
+    if _trusted() or is_signed(content):
         return
     cells = content.get("cells") or ()
     words = [*content.get("settings", ()), *(word for cell in cells for word in cell.get("words", ()))]
@@ -183,33 +142,6 @@ def require_trusted_words(folder: Path, content: dict[str, Any]) -> None:
             f"{folder} was not written here and says {risky[0]:.120}, which may name code: nothing of it was run; begin a new "
             "sweep with the words that you want, or add --trust PACKAGE if you trust who made it"
         )
-
-
-def _signature(key: bytes, text: str) -> str:
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
-
-
-def _key(make: bool) -> bytes | None:
-    """Return the user's key; None where it is not there, or anybody else could have written it."""
-    cache = os.environ.get("EXPERIMENTS_CACHE") or "~/.cache/experiments"
-    path = Path(cache).expanduser() / "key"
-    try:
-        if make and not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            new = path.with_name(f".key.{secrets.token_hex(4)}")
-            handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(secrets.token_bytes(32))
-            with contextlib.suppress(FileExistsError):  # another process was first
-                os.link(new, path)
-            new.unlink()
-        state = os.stat(path)
-        if os.name == "posix" and (state.st_uid != os.getuid() or state.st_mode & (stat.S_IRWXG | stat.S_IRWXO)):
-            return None
-        key = path.read_bytes()
-    except OSError:
-        return None
-    return key if len(key) == 32 else None
 
 
 def require_trust(config: Any, folder: Path, groups: Sequence[str] | None = None) -> None:

@@ -16,7 +16,8 @@ from typing import Any
 from experiments.errors import UserError, as_typed, first_line
 from experiments.run.identity import identity as identity_of
 from experiments.run.record import now
-from experiments.run.trust import require_sweep_inside, require_trusted_words, signature_of, words_to_compose
+from experiments.run.signature import signature_of
+from experiments.run.trust import require_sweep_inside, require_trusted_words, words_to_compose
 from experiments.system.bounded_files import read_json, read_yaml
 from experiments.system.files import remove_leftovers, write_json
 from experiments.system.locks import lock_file, open_lock, owner_of, sign

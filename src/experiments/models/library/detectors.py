@@ -13,6 +13,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from experiments.models.library.detector_backbones import (
+    MOBILENETS,
+    NORMS,
+    backbone_stages,
+    frozen_norm,
+    halves,
+    mobilenet_stages,
+    pyramid,
+)
 from experiments.models.stages import Stages, one_of, tensors
 
 Target = dict[str, Tensor]  # boxes (N, 4) as x1, y1, x2, y2 in pixels, labels (N,) from 0, perhaps masks (N, H, W)
@@ -25,9 +34,7 @@ CLASS_LAYERS = {  # and how many rows a class has together at each place
     r"head\.classification_head\.cls_logits": 1,  # RetinaNet and FCOS
     r"head\.classification_head\.module_list\.\d+\.1": 1,  # SSDLite
 }
-NORMS = ("batch", "frozen")
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
-MOBILENETS = ("mobilenet_v2", "mobilenet_v3_large")
 
 
 class Detector(nn.Module):
@@ -167,7 +174,7 @@ class FasterRCNN(Detector):
         from torchvision.models.detection.anchor_utils import AnchorGenerator  # type: ignore[import-untyped]
 
         one_of("backbone", backbone, (*RESNETS, *MOBILENETS))
-        body = _pyramid(backbone, norm)
+        body = pyramid(backbone, norm)
         extra: dict[str, Any] = {}
         if backbone in MOBILENETS:  # as torchvision's for 320 pixels
             sizes = ((32, 64, 128, 256, 512),) * 3
@@ -187,7 +194,7 @@ class FasterRCNN(Detector):
             box_detections_per_img=detections,
             **extra,
         )
-        stages, classifier = _backbone_stages(backbone, net.backbone.body)
+        stages, classifier = backbone_stages(backbone, net.backbone.body)
         head = nn.ModuleDict({"rpn": net.rpn, "roi_heads": net.roi_heads})
         super().__init__(net, stages, {"fpn": net.backbone.fpn, "head": head}, classifier)
 
@@ -234,7 +241,7 @@ class OnePass(Detector):
 
         one_of("method", method, ("retinanet", "fcos"))
         one_of("backbone", backbone, RESNETS)
-        body = _pyramid(backbone, norm, returned_layers=[2, 3, 4], extra_blocks=LastLevelP6P7(256, 256))
+        body = pyramid(backbone, norm, returned_layers=[2, 3, 4], extra_blocks=LastLevelP6P7(256, 256))
         make = detection.RetinaNet if method == "retinanet" else detection.FCOS
         net = make(
             body,
@@ -245,7 +252,7 @@ class OnePass(Detector):
         )
         if method == "fcos":
             nn.init.ones_(net.head.regression_head.bbox_reg.bias)
-        stages, classifier = _backbone_stages(backbone, net.backbone.body)
+        stages, classifier = backbone_stages(backbone, net.backbone.body)
         super().__init__(net, stages, {"fpn": net.backbone.fpn, "head": net.head}, classifier)
 
 
@@ -285,13 +292,13 @@ class SSDLite(Detector):
         from torchvision.models.detection.ssd import SSD
 
         layer = partial(nn.BatchNorm2d, eps=0.001, momentum=0.03)
-        of_backbone = layer if one_of("norm", norm, NORMS) == "batch" else _frozen()
+        of_backbone = layer if one_of("norm", norm, NORMS) == "batch" else frozen_norm()
         classifier = mobilenet_v3_large(weights=None, norm_layer=of_backbone, reduced_tail=reduced_tail)
         for part in classifier.modules():
             if isinstance(part, nn.Conv2d):
                 nn.init.normal_(part.weight, mean=0.0, std=0.03)
         blocks = classifier.features
-        last = max(place for place, block in enumerate(blocks) if _halves(block))
+        last = max(place for place, block in enumerate(blocks) if halves(block))
         body = ssdlite.SSDLiteFeatureExtractorMobileNet(blocks, last, layer)
         anchors = DefaultBoxGenerator([[2, 3] for _ in range(6)], min_ratio=0.2, max_ratio=0.95)
         channels = [blocks[last].block[0].out_channels, blocks[-1].out_channels, 512, 256, 256, 128]
@@ -309,7 +316,7 @@ class SSDLite(Detector):
             topk_candidates=300,
         )
         names = {f"features.{name}": tensor for name, tensor in tensors(blocks).items()}
-        super().__init__(net, _mobilenet_stages(list(blocks)), {"extra": body.extra, "head": net.head}, names)
+        super().__init__(net, mobilenet_stages(list(blocks)), {"extra": body.extra, "head": net.head}, names)
 
 
 def _common(min_size: int, max_size: int, mean: Sequence[float], std: Sequence[float]) -> dict[str, Any]:
@@ -322,50 +329,3 @@ def _colours(mean: Sequence[float], std: Sequence[float]) -> dict[str, list[floa
             above = ", each above 0" if key == "std" else ""
             raise ValueError(f"model.{key}={list(values)} must be three numbers{above}, for red, green and blue")
     return {"image_mean": list(mean), "image_std": list(std)}
-
-
-def _frozen() -> type[nn.Module]:
-    from torchvision.ops import FrozenBatchNorm2d
-
-    return FrozenBatchNorm2d
-
-
-def _pyramid(backbone: str, norm: str, **more: Any) -> Any:
-    """Return a backbone with a feature pyramid, all of it free to learn."""
-    from torchvision.models.detection.backbone_utils import mobilenet_backbone, resnet_fpn_backbone
-
-    layer = nn.BatchNorm2d if one_of("norm", norm, NORMS) == "batch" else _frozen()
-    chosen = {"backbone_name": backbone, "weights": None, "norm_layer": layer, **more}
-    if backbone in MOBILENETS:
-        return mobilenet_backbone(fpn=True, trainable_layers=6, **chosen)
-    return resnet_fpn_backbone(trainable_layers=5, **chosen)
-
-
-def _backbone_stages(backbone: str, body: Any) -> tuple[Stages, dict[str, Tensor]]:
-    """Return the stages of our classifier with this backbone, and its tensors by torchvision's names."""
-    if backbone in MOBILENETS:
-        names = {f"features.{name}": tensor for name, tensor in tensors(body).items()}
-        return _mobilenet_stages(list(body.children())), names
-    stem = nn.Sequential()
-    for name in ("conv1", "bn1", "relu", "maxpool"):
-        stem.add_module(name, body[name])
-    return {"stem": stem, **{name: body[name] for name in ("layer1", "layer2", "layer3", "layer4")}}, tensors(body)
-
-
-def _mobilenet_stages(blocks: Sequence[nn.Module]) -> Stages:
-    """`stem`, a stage wherever the resolution halves, and `last`, as our MobileNets have them."""
-    groups = [nn.Sequential(blocks[1])]
-    for block in blocks[2:-1]:
-        if _halves(block):
-            groups.append(nn.Sequential())
-        groups[-1].append(block)
-    return {
-        "stem": blocks[0],
-        **{f"stage{number}": group for number, group in enumerate(groups, 1)},
-        "last": blocks[-1],
-    }
-
-
-def _halves(block: nn.Module) -> bool:
-    """Tell whether a block halves the resolution."""
-    return any(isinstance(layer, nn.Conv2d) and layer.stride[0] > 1 for layer in block.modules())
