@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from experiments.callbacks.progress_screens import Lines, Notebook
+from experiments.cli import COMMANDS, main
 from experiments.system import terminal
 
 TINY = ("data=digits", "model=logistic_regression", "data.limit=64", "trainer.max_epochs=2", "callbacks.figures=null", "logger=none")  # fmt: skip
@@ -56,6 +57,40 @@ def test_the_line_of_an_epoch_is_never_cut(monkeypatch: pytest.MonkeyPatch, wide
     line = ANSI.sub("", out.getvalue()).rpartition("\r")[2]
     assert all(name in line for name in metrics) and "0.9877" in line and "best" in line and line.endswith("\n")
     assert ("examples/s" in line) == (wide == 200)
+
+
+@pytest.mark.usefixtures("colours")
+@pytest.mark.parametrize("command", ["", *COMMANDS, "show convolution", "show attention", "show batchnorm"])
+def test_no_help_is_wider_than_the_terminal(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    page = Terminal()
+    monkeypatch.setattr("sys.stdout", page)
+    monkeypatch.setattr("sys.stderr", page)
+    assert main([*command.split(), "--help"]) == 0
+    lines = ANSI.sub("", re.sub(r"[^\n]*\r", "", page.getvalue())).splitlines()
+    assert len(lines) > 1 and not lines[0].startswith("reading")  # what was waited for is gone
+    assert not [line for line in lines if len(line) > 80]
+
+
+def test_the_text_of_a_help_is_filled_and_its_lists_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "42")
+    text = "Writes a long network and more besides as one\nfile.\n  onnx   for others\n\nThe end."
+    filled = "Writes a long network and more besides\nas one file.\n  onnx   for others\n\nThe end."
+    assert terminal.filled(text) == filled
+    monkeypatch.setenv("COLUMNS", "200")
+    assert max(map(len, terminal.filled("word " * 100).splitlines())) <= 98
+
+
+@pytest.mark.parametrize(
+    ("line", "folded"),
+    [
+        ("a: 1      # of the first and the second weights too", "a: 1      # of the first and the second\n            weights too"),
+        ("model: alexnet, autoencoder, lenet5, mlp, and others", "model: alexnet, autoencoder, lenet5,\n  mlp, and others"),
+    ],
+)  # fmt: skip
+def test_a_folded_line_stays_under_its_column(line: str, folded: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "42")
+    assert terminal.fitted(line, Terminal()) == folded
 
 
 def test_a_notebook_gets_a_table() -> None:

@@ -14,13 +14,14 @@ from experiments.claims.wording import as_text
 from experiments.errors import RunFailed, UserError, unknown
 from experiments.run.record import FINISHED, read_record
 from experiments.system.files import write_json
+from experiments.system.terminal import filled
 
 HELP = """\
-experiments claim NAME [size=small|full] [key=value …]   test a claim of the course: run its sweep, say whether it holds
-experiments claim NAME --check                           what the sweep would do, without running it
-experiments claim --list                                 all claims and their verdicts
-experiments claim NAME --record                          keep the verdict with the package and write docs/claims.md
-experiments claim --page                                 write docs/claims.md from the verdicts that are kept
+  experiments claim NAME [size=small|full] [key=value …]   test a claim of the course: run its sweep, say whether it holds
+  experiments claim NAME --check                           what the sweep would do, without running it
+  experiments claim --list                                 all claims and their verdicts
+  experiments claim NAME --record                          keep the verdict with the package and write docs/claims.md
+  experiments claim --page                                 write docs/claims.md from the verdicts that are kept
 
 The same command again resumes where it was stopped, and runs nothing twice. Runs, verdict.json and pictures lie in
 outputs/claims/NAME_SIZE, or where hydra.sweep.dir=FOLDER says. Other words go to the sweep, as launcher.jobs=2 does.
@@ -53,7 +54,7 @@ def main(names: Sequence[str], switches: Sequence[str], config_dirs: Sequence[st
         RunFailed: when runs failed.
     """
     if {"-h", "--help"} & set(switches):
-        print(HELP, end="")
+        print(filled(HELP))
         return 0
     for word in switches:
         if word not in _SWITCHES:

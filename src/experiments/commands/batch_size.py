@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 from experiments.callbacks.progress_screens import speed_figure, speed_in_words
@@ -24,7 +23,7 @@ def main(words: list[str]) -> int:
     Raises:
         UserError: for a config that cannot run, and where no size could be measured.
     """
-    parser = Parser("experiments batch_size", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = Parser("experiments batch_size", _ABOUT)
     parser.add_argument("words", nargs="*", metavar="key=value", help="model=… data=… and other keys of a run")
     parser.add_argument("--smallest", type=int, default=8, metavar="N", help="the first size (8)")
     parser.add_argument("--largest", type=int, metavar="N", help="the last size, reached in any case (512)")

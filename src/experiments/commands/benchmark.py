@@ -24,9 +24,7 @@ WARM = 3  # steps before the clock starts
 
 def main(words: list[str]) -> int:
     """Prints the table; the first line is what 32 bits in the usual order give, which the others are compared with."""
-    parser = Parser(
-        "experiments benchmark", description="Examples a second by precision, memory format and batch size."
-    )
+    parser = Parser("experiments benchmark", "Examples a second by precision, memory format and batch size.")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="model=… data=… and other keys of a run")
     parser.add_argument("--batch-sizes", default="32,128", metavar="N,N", help="default: 32,128")
     parser.add_argument("--precisions", metavar="P,P", help="default: 32-true and the 16-bit ones this machine has")

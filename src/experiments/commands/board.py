@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import shlex
@@ -28,7 +27,7 @@ def main(words: list[str]) -> int:
     Raises:
         UserError: when no run below the folder has logged for it.
     """
-    parser = Parser("experiments board", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = Parser("experiments board", _ABOUT)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("outputs"), metavar="FOLDER", help="outputs (default), a sweep or a run")  # fmt: skip
     parser.add_argument("--port", type=int, metavar="N", help="default: 6006, or the next that is free")
     parser.add_argument("--host", default="localhost", help="default: localhost, this machine alone")

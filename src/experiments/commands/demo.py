@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import base64
 import io
 import os
@@ -37,7 +36,7 @@ def main(words: list[str]) -> int:
     Raises:
         UserError: when the run cannot be loaded or takes no such inputs, or Gradio is missing.
     """
-    parser = Parser("experiments demo", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = Parser("experiments demo", _ABOUT)
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
     parser.add_argument("--port", type=int, help="default: 7860, or the next that is free")
     parser.add_argument("--share", action="store_true", help="also make a link through Gradio's servers, for a week")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,7 @@ Writes SVG and PNG for light and dark pages, and text for Mermaid.
 
 def main(words: list[str]) -> int:
     """Draws what the words name, and prints where it lies."""
-    parser = Parser("experiments draw", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("experiments draw", _ABOUT)
     parser.add_argument(
         "network", nargs="+", metavar="RUN|model=…", help="the folder of a run, or group=option and key=value"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +35,7 @@ batch size. The file is read back and compared with the run on test examples; on
 
 def main(words: list[str]) -> int:
     """Exports and prints where the file lies and how closely it agrees."""
-    parser = Parser("experiments export", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("experiments export", _ABOUT)
     parser.add_argument("run", metavar="RUN", help="the folder of a run, or model=NAME weights=pretrained")
     parser.add_argument("inputs", nargs="*", metavar="INPUT", help="images to compare on; default: test examples")
     parser.add_argument("--format", choices=(*SUFFIXES, "transformers"), required=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import sys
@@ -34,7 +33,7 @@ def main(words: list[str]) -> int:
     Raises:
         UserError: for a config that cannot run, and where no rate can be suggested.
     """
-    parser = Parser("experiments lr", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = Parser("experiments lr", _ABOUT)
     parser.add_argument("words", nargs="*", metavar="RUN|key=value", help="a run, or model=… data=… and other keys")
     parser.add_argument("--min", type=float, default=1e-6, help="the first rate (1e-6)")
     parser.add_argument("--max", type=float, default=1.0, help="the last rate (1)")

@@ -27,7 +27,7 @@ BATCH = 64
 
 def main(words: list[str]) -> int:
     """Prints what a run says of each input as a table, CSV or JSON, and writes the files that belong to it."""
-    parser = Parser("experiments predict", description="What a run says of new inputs.")
+    parser = Parser("experiments predict", "What a run says of new inputs.")
     parser.add_argument("run", metavar="RUN", help="the folder of a run, or model=NAME weights=pretrained")
     parser.add_argument(
         "inputs",

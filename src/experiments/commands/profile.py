@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
@@ -27,7 +26,7 @@ def main(words: list[str]) -> int:
     Raises:
         UserError: for a config that cannot run.
     """
-    parser = Parser("experiments profile", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = Parser("experiments profile", _ABOUT)
     parser.add_argument("words", nargs="*", metavar="RUN|key=value", help="a run, or model=… data=… and other keys")
     parser.add_argument("--steps", type=int, default=10, metavar="N", help="steps that are measured (10)")
     parser.add_argument("--rows", type=int, default=12, metavar="N", help="operations in the table (12)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import signal
 import socket
 
@@ -23,7 +22,7 @@ def main(words: list[str]) -> int:
     Raises:
         UserError: when the run cannot be loaded, a limit cannot be, or a package is missing.
     """
-    parser = Parser("experiments serve", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = Parser("experiments serve", _ABOUT)
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
     parser.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine alone")
     parser.add_argument("--port", type=int, default=8000, help="default: 8000")

@@ -26,7 +26,7 @@ def _words(texts: Sequence[str], between: str = ",") -> list[str]:
 
 
 def _options(words: list[str]) -> argparse.Namespace:
-    parser = Parser("experiments compare", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("experiments compare", HELP)
     add = parser.add_argument
     add("paths", nargs="+", type=Path, metavar="PATH", help="a run, a sweep, or a folder above them")
     add(

@@ -11,13 +11,16 @@ import sys
 from experiments.config.command_words import split_words
 from experiments.errors import UserError
 from experiments.sweep.command_words import sweep_words
-from experiments.system.terminal import waiting_for
+from experiments.system.terminal import done_waiting, fitted, waiting_for
 
 
 def main(words: list[str]) -> int:
     """Runs a sweep or a search, or shows what Hydra shows."""
     words = sweep_words(words)
-    waiting_for("reading the sweep")
+    if set(split_words(words)[2]) <= {"-m", "--multirun"}:
+        waiting_for("reading the sweep")
+    else:
+        done_waiting()  # Hydra prints what was asked for
     with _torch_ahead(words):
         return _hydra(words)
 
@@ -88,7 +91,7 @@ def _hydra(words: list[str]) -> int:
     finally:
         sys.argv = before
         text = re.sub(r"(?<=[ ])_\w+, ", "", output.getvalue())  # bases of options are none themselves
-        print(_commented(text, overrides, folders), end="")
+        print(fitted(_commented(text, overrides, folders)), end="")
     return 0
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from experiments.errors import UserError
+from experiments.system.terminal import filled
 
 _KINDS = {"int": "a whole number", "float": "a number", "new_folder": "a folder, for several files are written"}
 
@@ -32,7 +33,16 @@ def new_folder(text: str) -> Path:
 
 
 class Parser(argparse.ArgumentParser):
-    """Reads the options of a command; what is wrong with them is a UserError."""
+    """Reads the options of a command; what is wrong with them is a UserError.
+
+    Args:
+        prog: the command.
+        about: what its help says first; its lines are folded as those of the options are.
+    """
+
+    def __init__(self, prog: str, about: str = "") -> None:
+        shown = argparse.RawDescriptionHelpFormatter  # a list in the text stays one
+        super().__init__(prog, description=filled(about), formatter_class=shown)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Read words and options in any order: argparse itself takes no words behind an option that follows one."""

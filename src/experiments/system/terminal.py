@@ -14,6 +14,7 @@ from typing import Any, TextIO
 QUIET, NORMAL, VERBOSE = "quiet", "normal", "verbose"
 _LEVEL = "EXPERIMENTS_OUTPUT"  # of this process and those it starts
 _WORDS = {"-q": QUIET, "--quiet": QUIET, "-v": VERBOSE, "--verbose": VERBOSE}
+_PROSE = 100  # columns of a paragraph, at most
 _ROOM = 30  # columns that a text needs beside what stands before it
 LABEL = 13  # columns of the word before a line such as "TensorBoard  …"
 _waiting: list[TextIO] = []  # streams whose last line says what is waited for
@@ -92,20 +93,28 @@ def fitted(text: str, stream: TextIO | None = None) -> str:
     return "\n".join(_folded(line, shutil.get_terminal_size().columns) for line in text.split("\n"))
 
 
+def filled(text: str) -> str:
+    """Fill the paragraphs of a text to the width of a command's help; lines that begin with blanks, as those of a list, stay lines."""
+    wide = min(shutil.get_terminal_size().columns, _PROSE) - 2  # argparse leaves two columns, too
+    lines = re.sub(r"(?<=\S)\n(?=\S)", " ", text.strip("\n")).split("\n")
+    return "\n".join(_folded(line, wide) for line in lines)
+
+
 def _folded(line: str, wide: int) -> str:
     if len(line) <= wide:
         return line
-    gaps = list(re.finditer(r"(?<=\S)  +(?=\S)", line))
+    gaps = list(re.finditer(r"(?<=\S)  +(# )?(?=\S)", line))
     indent = len(line) - len(line.lstrip())
-    start, column = (gaps[-1].start(), gaps[-1].end()) if gaps else (0, indent)
+    start = column = gaps[-1].end() if gaps else indent
     first = line[:column]
     if gaps and wide - column < _ROOM:
         column = indent + 4
-        first = f"{line[:start]}\n{' ' * column}"
-    words = line[start:].strip()
+        first = f"{line[: gaps[-1].start()]}\n{' ' * column}{gaps[-1][1] or ''}"
+    elif not gaps and re.match(r"\s*[\w/]+: ", line):
+        column = indent + 2  # names, below the name of their group
     if wide - column < _ROOM:  # narrower than any sentence: the terminal folds it
         return line
-    parts = textwrap.wrap(words, wide - column, break_long_words=False, break_on_hyphens=False)
+    parts = textwrap.wrap(line[start:], wide - column, break_long_words=False, break_on_hyphens=False)
     return first + f"\n{' ' * column}".join(parts)
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def main(words: list[str]) -> int:
 
         if name := step_named(words[0]):
             return steps(name, words[1:])
-    parser = Parser("experiments show", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("experiments show", _ABOUT)
     parser.add_argument("run", metavar="RUN", help="the folder of a run, or model=NAME weights=pretrained")
     parser.add_argument(
         "inputs", nargs="*", metavar="INPUT", help="image files or folders, or texts; default: test examples"

@@ -72,9 +72,7 @@ go(Math.min(Math.max(asked, 1), steps.length) - 1);
 
 def main(words: list[str]) -> int:
     """Draws it and prints where it lies."""
-    parser = Parser(
-        "experiments show convolution", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser("experiments show convolution", _ABOUT)
     parser.add_argument("--stride", type=int, default=1, metavar="N", help="cells the filter moves (1)")
     parser.add_argument("--padding", type=int, default=0, metavar="N", help="rows and columns of zeros around (0)")
     parser.add_argument("--dilation", type=int, default=1, metavar="N", help="cells between the filter's weights (1)")

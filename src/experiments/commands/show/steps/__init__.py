@@ -5,7 +5,6 @@ Each module here has `ABOUT`, `arguments(parser)` and `board(options)`; numpy al
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -57,9 +56,7 @@ def step_named(word: str) -> str | None:
 def main(name: str, words: list[str]) -> int:
     """Prints the numbers of one computation, draws them, and prints where the picture lies."""
     module = import_module(f"experiments.commands.show.steps.{STEPS[name]}")
-    parser = Parser(
-        f"experiments show {name}", description=module.ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(f"experiments show {name}", module.ABOUT)
     module.arguments(parser)
     parser.add_argument("--to", type=new_folder, default=Path(name), metavar="FOLDER", help=f"default: {name}")
     parser.set_defaults(name=name)
