@@ -190,26 +190,38 @@ def _train(words: list[str]) -> int:
         waiting_for("reading the config")
         overrides, folders, switches = split_words(words)
         switches = settled_switches(switches)
-        given = [word.partition("=")[2] for word in overrides if word.startswith("resume=")]
-        if given and not given[-1]:
-            raise UserError("resume= names no run: write resume=FOLDER, or leave it out to begin a new run")
-        if switches or (given and (Path(given[-1]) / "sweep.json").exists()):
+        resumed = _resumed(overrides)
+        if switches or _is_sweep(resumed):
             from experiments.sweep.command import main as sweep
 
             return sweep(words)
         from experiments.commands.train import main as train
 
-        return train(overrides, folders, given[-1] if given and given[-1] != "null" else None)
+        return train(overrides, folders, resumed)
 
 
 def _check(words: list[str]) -> int:
-    if settled_switches(split_words(words)[2]) in (["-m"], ["--multirun"]):
+    overrides, _, switches = split_words(words)
+    resumed = _resumed(overrides)
+    if settled_switches(switches) in (["-m"], ["--multirun"]) or _is_sweep(resumed):
         from experiments.sweep.command import check as check_sweep
 
         return check_sweep(words)
     from experiments.commands.check import main as check
 
-    return check(words)
+    return check(words, resumed)
+
+
+def _resumed(overrides: Sequence[str]) -> str | None:
+    """Return the folder that resume= names among some words, if any."""
+    given = [word.partition("=")[2] for word in overrides if word.startswith("resume=")]
+    if given and not given[-1]:
+        raise UserError("resume= names no run: write resume=FOLDER, or leave it out to begin a new run")
+    return given[-1] if given and given[-1] != "null" else None
+
+
+def _is_sweep(folder: str | None) -> bool:
+    return folder is not None and (Path(folder).expanduser() / "sweep.json").exists()
 
 
 def _list(words: list[str]) -> int:

@@ -380,7 +380,7 @@ def test_one_stage_alone(experiments, tmp_path: Path) -> None:
     [
         (["model=lenet5", "--stage", "conv9"], "no stage of model=lenet5"),
         (["model=lenet5", "--format", "gif"], "--format gif"),
-        (["nowhere"], "nowhere holds no config.yaml"),
+        (["nowhere"], "nowhere does not exist"),
     ],
 )
 def test_mistakes_are_one_sentence(experiments, tmp_path: Path, words: list[str], sentence: str) -> None:

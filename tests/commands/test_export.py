@@ -120,7 +120,7 @@ def test_packages_that_are_missing_are_named(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["nowhere"], "nowhere holds no config.yaml: name the folder of a run"),
+        (["nowhere"], "nowhere does not exist: name the folder of a run"),
         (
             ["model=resnet18", "weights=pretrained"],
             "model=resnet18 weights=pretrained comes without a dataset: name image",

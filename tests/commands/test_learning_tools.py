@@ -30,7 +30,7 @@ def test_a_range_test_suggests_a_rate(experiments: Experiments, tmp_path: Path) 
     for words, sentence in (
         (["--min", "1", "--max", "0.1"], "must be above 0 and grow"),
         (["--steps", "3"], "must be 10 or more"),
-        (["nowhere"], "holds no config.yaml"),
+        (["nowhere"], "does not exist: name the folder of a run"),
         (["data=digits", "task=reconstruction", "model=pca"], "model=pca learns nothing by gradients"),
         (["data=control"], "learns from rewards has no loss that falls"),
     ):

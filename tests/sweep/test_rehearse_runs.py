@@ -64,6 +64,25 @@ def test_a_sweep_over_files_that_do_not_fit_is_refused_before_its_first_run(expe
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
 
+@pytest.mark.slow
+def test_a_size_that_suits_all_models_is_asked_for_once(experiments, tmp_path: Path) -> None:
+    for label, sides in (("a", (40, 50)), ("b", (60, 40))):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(6):
+            Image.new("L", sides, 40 * number).save(tmp_path / "photos" / label / f"{number}.png")
+    words = ("data=image_folder", "data.root=photos", "model=lenet5,simple_cnn,mlp")
+    code, _, errors = experiments("check", "-m", *words)
+    assert code == 2 and "model=simple_cnn (and 1 more): photos/" in errors
+    assert "; set data.size=32, as model=lenet5 reads no other\n" in errors
+    assert experiments("check", "-m", *words, "data.size=32")[0] == 0
+    code, _, errors = experiments("check", "-m", *words, "data.size=64")
+    assert errors.startswith(
+        "error: model=lenet5 reads 32×32 images and data=image_folder gives 64×64: set data.size=32\n"
+    )
+    code, _, errors = experiments("check", "-m", *words[:2], "model=simple_cnn,mlp")
+    assert "; set data.size, such as data.size=128." in errors
+
+
 def test_a_run_that_building_refuses_is_listed_as_skipped_unless_it_came_to_something(tmp_path: Path) -> None:
     data = {"_target_": "experiments.data.images.digits.Digits"}
     runs = []

@@ -17,11 +17,11 @@ from experiments.system.files import write_json
 from experiments.system.terminal import filled
 
 HELP = """\
-  experiments claim NAME [size=small|full] [key=value …]   test a claim of the course: run its sweep, say whether it holds
-  experiments claim NAME --check                           what the sweep would do, without running it
-  experiments claim --list                                 all claims and their verdicts
-  experiments claim NAME --record                          keep the verdict with the package and write docs/claims.md
-  experiments claim --page                                 write docs/claims.md from the verdicts that are kept
+usage: experiments claim NAME [size=small|full] [key=value …]   test a claim of the course: run its sweep, say whether it holds
+       experiments claim NAME --check                           what the sweep would do, without running it
+       experiments claim --list                                 all claims and their verdicts
+       experiments claim NAME --record                          keep the verdict with the package and write docs/claims.md
+       experiments claim --page                                 write docs/claims.md from the verdicts that are kept
 
 The same command again resumes where it was stopped, and runs nothing twice. Runs, verdict.json and pictures lie in
 outputs/claims/NAME_SIZE, or where hydra.sweep.dir=FOLDER says. Other words go to the sweep, as launcher.jobs=2 does.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import UserError
+from experiments.run.not_a_run import require_run
 from experiments.system.arguments import Parser
 from experiments.system.terminal import waiting
 
@@ -42,6 +43,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--share", action="store_true", help="also make a link through Gradio's servers, for a week")
     parser.add_argument("--examples", type=int, default=6, metavar="N", help="from the test split (6)")
     options = parser.parse_args(words)
+    require_run(options.run)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before it is imported: it tells nobody
     try:
         with waiting("importing Gradio"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.config.command_suggestions import as_option
 from experiments.errors import UserError, unknown
+from experiments.run.not_a_run import require_run
 from experiments.system.arguments import Parser
 from experiments.system.terminal import waiting
 
@@ -53,7 +54,7 @@ def main(words: list[str]) -> int:
     run = first if (first / "config.yaml").exists() else None
     if run is None and "=" not in options.network[0]:
         meant = as_option(options.network[0], options.config_dir, ("model",)) or "model=NAME"
-        raise UserError(f"{first} holds no config.yaml: name the folder of a run, or {meant}")
+        require_run(first, f", or {meant}")
     if run is not None and options.network[1:]:
         raise UserError(f"{options.network[1]} would make {run} another network: leave it out")
     name, title, note, drawn = (

@@ -11,6 +11,7 @@ from experiments.commands.export_inputs import flattened
 from experiments.commands.export_preprocessing import preprocessing
 from experiments.contracts import FindsObjects
 from experiments.errors import RunFailed, UserError, first_line
+from experiments.run.not_a_run import require_run
 from experiments.spec import ControlSpec
 from experiments.system.arguments import Parser
 from experiments.system.outside_text import json_text
@@ -47,8 +48,8 @@ def main(words: list[str]) -> int:
         raise UserError(f"{overrides[0]} would make {options.run} another run: leave it out")
     if overrides and not files:
         raise UserError(f"{' '.join(overrides)} comes without a dataset: name image files to compare on")
-    if not overrides and not (Path(options.run) / "config.yaml").exists():
-        raise UserError(f"{options.run} holds no config.yaml: name the folder of a run")
+    if not overrides:
+        require_run(options.run)
     if options.format == "transformers":
         return _folder(options.run, options.to)
     if options.to is not None and options.to.is_dir():
@@ -101,8 +102,7 @@ def _folder(run: str, to: Path | None) -> int:
     from experiments.commands.export_sound import is_sound
     from experiments.run.loaded import load
 
-    if not (Path(run) / "config.yaml").exists():
-        raise UserError(f"{run} holds no config.yaml: name the folder of a run")
+    require_run(run)
     loaded = load(run)
     target = to or Path(run) / "export" / f"{loaded.config.run.choices['model']}_transformers"
     try:

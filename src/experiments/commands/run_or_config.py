@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import UserError
+from experiments.run.not_a_run import require_run
 from experiments.system.terminal import waiting
 
 
@@ -28,8 +29,7 @@ def config_of(words: Sequence[str]) -> tuple[Any, Path | None]:
     folder = Path(runs[0])
     if len(runs) > 1:
         raise UserError(f"{runs[1]} is one run too many: give one run, or group=option and key=value")
-    if not (folder / "config.yaml").exists():
-        raise UserError(f"{folder} holds no config.yaml: name the folder of a run, or give model=… data=…")
+    require_run(folder, ", or give model=… data=…")
     from experiments.config.compose import to_plain_config
     from experiments.run.folder import read_config
     from experiments.run.trust import require_trust, words_to_compose

@@ -6,6 +6,7 @@ import signal
 import socket
 
 from experiments.errors import Interrupted, UserError
+from experiments.run.not_a_run import require_run
 from experiments.system.arguments import Parser
 from experiments.system.terminal import waiting
 
@@ -32,6 +33,7 @@ def main(words: list[str]) -> int:
     options = parser.parse_args(words)
     if not (options.megabytes > 0 and options.inputs > 0 and options.seconds > 0 and 0 <= options.port < 65536):
         raise UserError("--megabytes, --inputs and --seconds must be above 0 and --port below 65536: leave them out for the usual ones")  # fmt: skip
+    require_run(options.run)
     try:
         import uvicorn
 

@@ -21,7 +21,7 @@ def main(overrides: Sequence[str], folders: Sequence[str], resume: str | None) -
     """
     opening: contextlib.AbstractContextManager[Path | None]
     if resume is not None:
-        from experiments.run.folder import reopened
+        from experiments.run.reopened import reopened
 
         kept = [word for word in overrides if not word.startswith("resume=")]
         opening = reopened(Path(resume).expanduser(), kept)

@@ -124,6 +124,7 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record, write: Cal
     from experiments.callbacks.stop_at_once import StopAtOnce
     from experiments.loggers.base import announce, close, told
     from experiments.run.foreign import is_ours, shares_batches
+    from experiments.run.tested_weights import checkpoint_to_resume
 
     with in_words(config):
         ours = is_ours(config.task)
@@ -160,6 +161,9 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record, write: Cal
         record.content["cost"] |= parameters_of(task)
         record.content["choices"] |= choices_of(config)
         record.content["module"] = str(config.task.get("object") or config.task["_target_"])
+    checkpoint = checkpoint_to_resume(trainer, folder)
+    if checkpoint is not None:
+        _require_same_data(data, checkpoint, folder, record, counted="anomalous" not in config.task)
     if rank() == 0:
         banner(config, record.content, folder)
     if config.trainer.get("compile"):
@@ -169,7 +173,7 @@ def _train_and_test(config: DictConfig, folder: Path, record: Record, write: Cal
     if record.keeps_earlier:  # up to here a refusal leaves the result of the finished run
         write(RUNNING)
     try:
-        _fit_and_test(config, task, data, trainer, meter, folder, record)
+        _fit_and_test(config, task, data, trainer, meter, checkpoint, record)
     except BaseException as error:
         belongs_to(error, folder)
         close(trainer.loggers, FAILED)
@@ -204,19 +208,17 @@ def _describe(config: DictConfig, task: Any, spec: Any, record: Record) -> dict[
 
 
 def _fit_and_test(
-    config: DictConfig, task: Any, data: Any, trainer: Any, meter: Any, folder: Path, record: Record
+    config: DictConfig, task: Any, data: Any, trainer: Any, meter: Any, checkpoint: Path | None, record: Record
 ) -> None:
     from experiments.callbacks.checkpoint import judged_by
-    from experiments.run.tested_weights import checkpoint_to_resume, choose, keep_through_setup
+    from experiments.run.tested_weights import choose, keep_through_setup
     from experiments.tasks.base import Task
 
+    folder = record.path.parent
     if not getattr(task, "learns", True):
         trainer.fit_loop.max_epochs = 1
         log.warning("The model has nothing to learn: one pass without training.")
     stop_if_asked()
-    checkpoint = checkpoint_to_resume(trainer, folder)
-    if checkpoint is not None:
-        _require_same_data(data, checkpoint, folder, record, counted="anomalous" not in config.task)
     with lightning_in_words(), before_the_first_batch(config, trainer):
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     metrics: dict[str, float] = {name: float(value) for name, value in trainer.callback_metrics.items()}

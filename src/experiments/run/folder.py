@@ -1,4 +1,4 @@
-"""Run folders: created for a checked config, found again, reopened to resume."""
+"""Run folders: created for a checked config, and read again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,16 +18,14 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
 from experiments.config.check import require
 from experiments.errors import UserError, as_typed, first_line, kind_of
-from experiments.run.identity import MAY_CHANGE
+from experiments.run.not_a_run import why_no_run
 from experiments.run.old_names import with_new_names
-from experiments.run.record import FINISHED, code_state, earlier_record
+from experiments.run.record import code_state
 from experiments.run.signature import signed
-from experiments.run.trust import require_inside, require_trust
 from experiments.system.bounded_files import read_yaml
-from experiments.system.files import in_the_way, write_text
+from experiments.system.files import write_text
 from experiments.system.locks import AtWork, hold
 from experiments.system.outside_text import note_variables
-from experiments.system.terminal import done_waiting
 from experiments.system.yaml_of_configs import dumper, loader
 
 _VARIABLE = re.compile(r"\$\{oc\.env:\s*([^,}\s]+)")
@@ -130,20 +128,6 @@ def _remove(folder: Path, before: set[Path] | None) -> None:
             path.unlink(missing_ok=True)
 
 
-@contextmanager
-def reopened(folder: Path, overrides: Sequence[str]) -> Iterator[Path | None]:
-    """Yield the folder of a resumed run, as `reopen` gives it, locked for this process.
-
-    Raises:
-        UserError: as `reopen`, and when another process works on the run.
-    """
-    folder = folder.absolute()
-    if not folder.is_dir():
-        raise UserError(f"{folder} does not exist: name the folder of a run")
-    with only_process(folder):
-        yield reopen(folder, overrides)
-
-
 def _claim(folder: Path, given: bool) -> Path:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -214,7 +198,7 @@ def read_config(folder: Path) -> DictConfig:
         problem = _lacking(plain)
         config = OmegaConf.create(plain) if problem is None else None
     except FileNotFoundError:
-        raise UserError(_without_config(folder)) from None
+        raise UserError(why_no_run(folder)) from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): restore it from a copy") from None
     except UserError:
@@ -227,20 +211,6 @@ def read_config(folder: Path) -> DictConfig:
         )
     note_variables(name for text in _texts(plain) for name in _VARIABLE.findall(text))
     return relocate(config, folder)
-
-
-def _without_config(folder: Path) -> str:
-    """Return what to do where a folder is no run; one that holds runs may be a sweep that has lost its list."""
-    first = next(iter(sorted(folder.glob("*/config.yaml"))), None)
-    if first is None:
-        return f"{folder} holds no config.yaml: name the folder of a run"
-    sentence = f"{as_typed(folder)} holds runs and is none: name one of them, as in {as_typed(first.parent)}"
-    if (folder / "sweep.json").exists() or not re.match(r"\d+_", first.parent.name):
-        return sentence
-    return (
-        f"{sentence}; if it is a sweep that has lost its sweep.json, experiments train -m resume={as_typed(folder)} resumes all, "
-        "with --config-dir where the sweep was begun with one"
-    )
 
 
 def _texts(node: Any) -> Iterator[str]:
@@ -293,52 +263,3 @@ def reading(folder: Path, written: Mapping[str, Any] | None) -> Iterator[None]:
             cure = f"the file was written by {version}; use that one, or add the key with the value that does the same"
         key = error.full_key
         raise UserError(f"{folder / 'config.yaml'} has no key {key}, which is read today: {cure}") from error
-
-
-def reopen(folder: Path, overrides: Sequence[str] = ()) -> Path | None:
-    """Opens a run to resume it, with overrides that do not change what it computes; None when there is nothing to do.
-
-    Raises:
-        UserError: when there is no such run, or an override would make it another one.
-    """
-    folder = folder.absolute()
-    config = read_config(folder)
-    require_trust(OmegaConf.to_container(config), folder)
-    require_inside(folder)
-    for word in overrides:
-        key = word.partition("=")[0]
-        if not key.startswith(MAY_CHANGE):
-            names = ", ".join(f"{name}*" if name.endswith(".") else name for name in MAY_CHANGE)
-            raise UserError(f"{word} would make resume={folder.name} another run: only {names} may change")
-        above, _, last = key.rpartition(".")
-        if last not in (OmegaConf.select(config, above) or {}) and key not in ("trainer.threads", "data.workers"):
-            raise UserError(f"{key} is no key of that run: look into {folder}/config.yaml")
-        OmegaConf.update(config, key, _value_of(word))
-    record = earlier_record(folder)
-    with reading(folder, record.get("environment")):
-        require(config)
-    if not overrides and record.get("status") == FINISHED:
-        done_waiting()
-        print(f"{as_typed(folder)} is finished: nothing to do")
-        return None
-    tokenizers = (path.name for path in folder.glob("*tokenizer.json"))
-    if why := in_the_way(folder / "checkpoints", ("best.ckpt", "last.ckpt")) or in_the_way(folder, tokenizers):
-        raise UserError(why)
-    if rank() == 0:
-        write_config(config, folder)
-    return folder
-
-
-def _value_of(word: str) -> Any:
-    """Return the value in `key=value`.
-
-    Raises:
-        UserError: when it cannot be read.
-    """
-    key, _, value = word.partition("=")
-    try:
-        return OmegaConf.create({"value": OmegaConf.create(f"value: {value}").value}).value
-    except Exception as error:
-        raise UserError(
-            f"{word} cannot be read as {key}=value ({first_line(error)}): quote values with special characters"
-        ) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.contracts import RenamesLabels
-from experiments.errors import UserError
+from experiments.errors import UserError, as_typed
 from experiments.run.record import read_record
 from experiments.spec import from_plain
 
@@ -123,7 +123,7 @@ def require_same_names(spec: Any, checkpoint: Path, folder: Path) -> None:
         ours, theirs = (tuple(getattr(side, word, None) or ()) for side in (before, spec))
         if ours != theirs:
             raise UserError(
-                f"the data have {word} ({_some(theirs)}) that are not those {folder} has learned from ({_some(ours)}): restore the data,"
+                f"the data have {word} ({_some(theirs)}) that are not those {as_typed(folder)} has learned from ({_some(ours)}): restore the data,"
                 " or begin a new run"
             )
 

@@ -132,7 +132,12 @@ def problems_of(planned: Sequence[PlannedRun]) -> list[str]:
     for run in planned:
         for problem in run.problems:
             by_problem.setdefault(problem, []).append(run)
-    return [
-        f"{label(those[0].entry)}{f' (and {len(those) - 1} more)' if len(those) > 1 else ''}: {problem}"
-        for problem, those in by_problem.items()
-    ]
+    return [_of(those, problem) for problem, those in by_problem.items()]
+
+
+def _of(planned: Sequence[PlannedRun], problem: str) -> str:
+    """Return a problem with the first run that has it, unless the problem begins with that run's name."""
+    name = label(planned[0].entry)
+    if len(planned) > 1:
+        return f"{name} (and {len(planned) - 1} more): {problem}"
+    return problem if problem.startswith(f"{name} ") else f"{name}: {problem}"

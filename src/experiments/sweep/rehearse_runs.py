@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -85,6 +86,7 @@ def rehearse_runs(plan: Plan, build: Rehearsal = here) -> str | None:
     for number, those in enumerate(doubtful[:MOST], 1):
         waiting_for(f"building one run of each kind, up to its first batch: {number} of {min(len(doubtful), MOST)}")
         if sentence := build(those[0].config or {}):
+            sentence = _one_size_for_all(sentence, plan)
             for planned in those:
                 planned.problems = [*planned.problems, sentence]
                 plan.runs.remove(planned)
@@ -96,3 +98,15 @@ def rehearse_runs(plan: Plan, build: Rehearsal = here) -> str | None:
         return None
     left = len(doubtful) - MOST
     return f"{left} of {len(kinds)} kinds of runs were checked by rules alone: experiments check builds one of them."
+
+
+def _one_size_for_all(sentence: str, plan: Plan) -> str:
+    """Name the one size that a model of the sweep reads, where a sentence asks for any size of the images: it is asked for once."""
+    if not (asked := re.search(r"set data\.size, such as data\.size=\d+\.?$", sentence)):
+        return sentence
+    configs = [planned.config for planned in plan.runs if planned.config]
+    only = {config["model"]["reads"].get("size"): config["run"]["choices"]["model"] for config in configs}
+    sizes = sorted(size for size in only if size)
+    if len(sizes) != 1:
+        return sentence
+    return f"{sentence[: asked.start()]}set data.size={sizes[0]}, as model={only[sizes[0]]} reads no other"

@@ -169,9 +169,7 @@ def test_mistakes_are_one_sentence(run: Path, experiments: Experiments, words: l
 def test_not_a_run(experiments: Experiments) -> None:
     code, _, errors = experiments("show", "nowhere")
     assert code == 2 and errors.count("\n") == 1
-    assert errors.startswith(
-        "error: nowhere holds no config.yaml: name the folder of a run, or a computation: convolution, "
-    )
+    assert errors.startswith("error: nowhere does not exist: name the folder of a run, or a computation: convolution, ")
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from experiments.errors import UserError
+from experiments.run.not_a_run import require_run
 from experiments.system.arguments import Parser, new_folder
 from experiments.system.terminal import waiting
 
@@ -63,11 +64,9 @@ def main(words: list[str]) -> int:
         raise UserError(f"{overrides[0]} would make {options.run} another run: leave it out")
     if overrides and not inputs:
         raise UserError(f"{' '.join(overrides)} comes without a dataset: name image files to look at")
-    if not overrides and not (Path(options.run) / "config.yaml").exists():
-        raise UserError(
-            f"{options.run} holds no config.yaml: name the folder of a run"
-            + ("" if Path(options.run).exists() or "/" in options.run else f", {_or_a_computation(options.run)}")
-        )
+    if not overrides:
+        named = Path(options.run).exists() or "/" in options.run
+        require_run(options.run, "" if named else f", {_or_a_computation(options.run)}")
     with waiting("importing PyTorch"):
         from experiments.commands.show.panel import Wanted
         from experiments.commands.show.run import show
