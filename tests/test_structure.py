@@ -71,6 +71,7 @@ LIGHT = (
     "run/outcome",
     "run/record",
     "spec",
+    "run/signature",
     "run/trust",
     "system/files",
     "system/hub",

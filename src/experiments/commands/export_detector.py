@@ -51,7 +51,7 @@ def export_detector(loaded: Loaded, form: str, target: Path, files: list[str]) -
             "take --format onnx, or --format safetensors for the weights"
         )
     images = _images(loaded, files)
-    about = json_text(preprocessing(loaded) | described(loaded))
+    about = json_text(preprocessing(loaded) | about_detector(loaded))
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as place:
         written = Path(place) / f"model{SUFFIXES[form]}"
@@ -81,7 +81,7 @@ def export_detector(loaded: Loaded, form: str, target: Path, files: list[str]) -
     return largest, count
 
 
-def described(loaded: Loaded) -> dict[str, Any]:
+def about_detector(loaded: Loaded) -> dict[str, Any]:
     """Return what goes in and what comes out, as plain Python."""
     objects = {
         "boxes": "(objects, 4): x1, y1, x2 and y2 in pixels of the image",

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 def preprocessing(loaded: Loaded) -> dict[str, Any]:
     """Return what inputs must look like and outputs mean, as plain Python."""
-    from experiments.run.build import described
+    from experiments.run.build import plain_node
     from experiments.spec import ImageSpec, to_plain
 
     spec, config = loaded.spec, loaded.config
-    about: dict[str, Any] = {"model": described(config.model), "spec": to_plain(spec)}
+    about: dict[str, Any] = {"model": plain_node(config.model), "spec": to_plain(spec)}
     if isinstance(spec, ImageSpec):
         about["input"] = {
             "shape": ["batch", spec.channels, spec.height, spec.width],

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.config.broken_options import described
+from experiments.config.broken_options import descriptions
 from experiments.config.command_words import option, split_words
 from experiments.config.compose import GROUPS
 from experiments.errors import UserError, unknown
@@ -46,7 +46,7 @@ def list_options(names: Sequence[str], folders: Sequence[str], reads: str | None
     group = next((known_group for known_group in GROUPS if names[0] in (known_group, f"{known_group}s")), None)
     if group is None:
         raise UserError(unknown(names[0], "no group", names[0], GROUPS))
-    rows = list(described(group, folders).items())
+    rows = list(descriptions(group, folders).items())
     if reads is not None:
         rows = _reading(rows, group, reads)
     rows = [row for row in rows if all(_has(row, word) for word in names[1:])]

@@ -143,7 +143,7 @@ def faulty_file(refusal: str, config_dirs: Sequence[str]) -> str:
     return f"{path} does not fit the config ({what}): experiments train --help shows what stands where"
 
 
-def described(group: str, config_dirs: Sequence[str]) -> dict[str, dict[str, Any]]:
+def descriptions(group: str, config_dirs: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return what each option of a group says of itself.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from experiments.config.broken_options import described, description, not_a_file
+from experiments.config.broken_options import description, descriptions, not_a_file
 from experiments.config.command_suggestions import as_option
 from experiments.config.command_words import split_words
 from experiments.config.comments import comment_of, comments, files_of
@@ -128,7 +128,7 @@ def _elsewhere(group: str, rest: str, chosen: str, config_dirs: Sequence[str]) -
 
 
 def _group(group: str, overrides: Sequence[str], config_dirs: Sequence[str]) -> str:
-    titles = {name: about["title"] for name, about in described(group, config_dirs).items()}
+    titles = {name: about["title"] for name, about in descriptions(group, config_dirs).items()}
     chosen = compose(list(overrides), config_dirs, whole=False).run.choices.get(group)
     width = max((len(name) for name in titles), default=0)
     about = meaning(group, {})

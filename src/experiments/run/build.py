@@ -16,7 +16,7 @@ from experiments.config.preprocessing import given_keys, take_over
 from experiments.errors import UserError
 from experiments.run.foreign import require_data, shares_batches, spec_of
 from experiments.run.identity import same_examples
-from experiments.run.instantiate import described, locate, make, missing_arguments, with_shapes
+from experiments.run.instantiate import locate, make, missing_arguments, plain_node, with_shapes
 from experiments.run.model_memory import require_model_memory
 from experiments.run.names_of_data import require_names, require_tokens, trained_spec
 from experiments.run.optimizer import build_optimizer, build_scheduler
@@ -76,7 +76,7 @@ def build_data(config: DictConfig, task_is_ours: bool = True) -> Any:
         if task_is_ours:
             spec_of(data, config)
         return data
-    ready = _ready.get(same_examples(described(config.data)))
+    ready = _ready.get(same_examples(plain_node(config.data)))
     if ready is None:
         data.prepare_data()
         data.setup("fit")
@@ -91,7 +91,7 @@ _READY_BYTES = 1 << 30
 
 def keep_ready(node: Any) -> None:
     """Reads a dataset once for all processes that will be forked from this one, where it is held in memory as arrays."""
-    key = same_examples(described(node))
+    key = same_examples(plain_node(node))
     if key in _ready or not getattr(locate(node["_target_"]), "in_memory", False):
         return
     data = make(node)
@@ -107,7 +107,7 @@ def build_model(config: DictConfig, spec: Any) -> Any:
 
     source = config.model.get("source")
     folder_hint = {"source": str(published_folder(source))} if source and hub_name(source, config.model) else {}
-    given = spec.inputs | hints(config.model, spec) | asked(config.task, spec) | folder_hint
+    given = spec.inputs | hints(config.model, spec) | outputs_of_task(config.task, spec) | folder_hint
     shapes = with_shapes(config.model, given)
     if missing := missing_arguments(config.model, shapes):
         raise UserError(
@@ -136,7 +136,7 @@ def hints(node: Any, spec: Any) -> dict[str, Any]:
     return {key: value for key, value in hinted.items() if key in taken}
 
 
-def asked(node: Any, spec: Any) -> dict[str, Any]:
+def outputs_of_task(node: Any, spec: Any) -> dict[str, Any]:
     """Return what a task asks of a model: its class's `outputs(spec)`, which may name keys of the task's config as
     well.
     """
@@ -245,7 +245,7 @@ def build_freezing(config: DictConfig, model: Any) -> Any:
 
     chosen = config.freezing
     settings = Settings(chosen.norm, chosen.head_epochs, chosen.head_rate)
-    strategy = {key: value for key, value in described(chosen).items() if key not in _OF_EVERY_STRATEGY}
+    strategy = {key: value for key, value in plain_node(chosen).items() if key not in _OF_EVERY_STRATEGY}
     return Freezing(model, make(strategy), settings)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.errors import UserError
-from experiments.run.build import asked, build_data, build_task, prepare_process
+from experiments.run.build import build_data, build_task, outputs_of_task, prepare_process
 from experiments.run.evaluated_config import judged_keys, with_overrides
 from experiments.run.folder import read_config, reading
 from experiments.run.foreign import has_test, is_ours, lightning_in_words, shares_batches
@@ -56,7 +56,7 @@ def evaluate(run_folder: str | Path, *overrides: str) -> dict[str, float]:
     data = build_data(config)
     match_classes(data, loaded.spec, f"data={config.run.choices.data}")
     require_names(data.spec, loaded.spec, f"data={config.run.choices.data}", f"the run {folder.name}")
-    given, trained = (spec.inputs | asked(config.task, spec) for spec in (data.spec, loaded.spec))
+    given, trained = (spec.inputs | outputs_of_task(config.task, spec) for spec in (data.spec, loaded.spec))
     if type(data.spec) is not type(loaded.spec) or given != trained:
         cure = ", or set data.size" if "image_size" in trained else ""
         raise UserError(

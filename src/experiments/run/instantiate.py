@@ -18,7 +18,7 @@ from experiments.errors import UserError, first_line
 _OF_EVERY_NODE = ("_target_", "_partial_")
 
 
-def described(node: Any) -> dict[str, Any]:
+def plain_node(node: Any) -> dict[str, Any]:
     """Return what builds something, `_target_` and arguments, as plain Python."""
     plain: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
     return {key: value for key, value in plain.items() if key not in NOTES}
@@ -52,7 +52,7 @@ def bound(node: Any, without: Collection[str] = ()) -> partial[Any]:
     Raises:
         UserError: when a class cannot be found, or a nested one refuses its arguments.
     """
-    arguments = {key: value for key, value in described(node).items() if key not in without}
+    arguments = {key: value for key, value in plain_node(node).items() if key not in without}
     target = str(arguments["_target_"])
     located = locate(target)
     if target.startswith("experiments.") and not _for_hydra(arguments):  # the same, and a millisecond sooner
@@ -93,7 +93,7 @@ def make(node: Any, /, without: Collection[str] = (), **extra: Any) -> Any:
         UserError: when the class cannot be found, or does not take a key.
     """
     function = bound(node, without)
-    if described(node).get("_partial_"):
+    if plain_node(node).get("_partial_"):
         return partial(function, **extra) if extra else function
     return call(function, str(node["_target_"]), **extra)
 

@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from experiments.config.shorthand import SCHEDULER_ENTRIES
-from experiments.run.instantiate import bound, described
+from experiments.run.instantiate import bound, plain_node
 
 
 def build_optimizer(config: DictConfig) -> Any:
@@ -22,5 +22,5 @@ def build_scheduler(node: Any) -> Any:
     """Return what gives the entries of Lightning's scheduler dictionary for an optimizer and its horizon."""
     from experiments.tasks.parts.schedules import Scheduled
 
-    entries = {key: value for key, value in described(node).items() if key in SCHEDULER_ENTRIES and value is not None}
+    entries = {key: value for key, value in plain_node(node).items() if key in SCHEDULER_ENTRIES and value is not None}
     return Scheduled(bound(node, ("name", *SCHEDULER_ENTRIES)), str(node["_target_"]), entries)

@@ -80,7 +80,7 @@ class Trials:
         for entry in self.planner.sweep.entries:
             if entry.plan == RUN:
                 record, state = state_of(self.folder / entry.name, entry.identity)
-                job = self._shown[entry.name] = Job(entry.name, state if state != NEW else WAITING, earlier=True)
+                job = self._shown[entry.name] = Job(entry.name, state if state != NEW else WAITING)
                 job.take(record, job.state)
                 others += state == FINISHED and other_code(record) is not None
         if others:

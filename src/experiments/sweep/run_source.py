@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from experiments.errors import Interrupted, RunFailed, as_typed
 from experiments.run.identity import same_examples
-from experiments.run.instantiate import described
+from experiments.run.instantiate import plain_node
 from experiments.run.outcome import repeat
 from experiments.run.record import FAILED, FINISHED, INTERRUPTED
 from experiments.sweep.backends.forked_processes import all_known
@@ -138,5 +138,5 @@ def _shared_data(runs: Sequence[PlannedRun], jobs: int) -> dict[str, dict[str, A
     for run in runs:
         if run.config and all_known([run.config["data"]["_target_"]]):
             data = run.config["data"]
-            by_key.setdefault(same_examples(described(data)), []).append((run.entry.name, data))
+            by_key.setdefault(same_examples(plain_node(data)), []).append((run.entry.name, data))
     return {those[0][0]: those[0][1] for those in by_key.values() if len(those) > jobs}

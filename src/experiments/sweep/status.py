@@ -46,7 +46,6 @@ class Job:
     judged: Objective | None = None  # the metric of validation that chose its checkpoint
     error: str | None = None
     began: float | None = None  # seconds since the epoch, while it runs
-    earlier: bool = False  # done before this launch
 
     def take(self, record: dict[str, Any], state: str) -> None:
         self.state, self.error = state, record.get("error")

@@ -16,7 +16,7 @@ from experiments.batches import END, IGNORED, START
 from experiments.data.pairs.en_hi import EnglishHindi
 from experiments.data.pairs.generated_pairs import GeneratedPairs, write
 from experiments.data.pairs.pair_files import PairFiles
-from experiments.data.pairs.pair_texts import PairTexts, hold_out, same
+from experiments.data.pairs.pair_texts import PairTexts, hold_out_pairs, same
 from experiments.errors import UserError
 
 LINES = [f"the dog number {number}\tकुत्ता नंबर {number}" for number in range(40)]
@@ -182,7 +182,7 @@ def test_a_sentence_stands_in_one_part_alone(tmp_path: Path) -> None:
     assert (held.splits["test"], held.splits["repeated"]) == (2, 2)
     assert held.splits["train"] + held.splits["validation"] == 38
     texts = PairTexts(["a", "a", "b", "c"], ["x", "y", "y", "z"], ["1", "2", "3", "4"])
-    remaining, taken = hold_out(texts, 1, 0, "data.test")
+    remaining, taken = hold_out_pairs(texts, 1, 0, "data.test")
     assert (taken.source, remaining.source) == (["c"], ["a", "a", "b"])
 
 

@@ -19,7 +19,7 @@ _CHANNELS = 6  # of each level of the pyramid
 _STEPS = 19  # thresholds
 
 
-class _Few(NamedTuple):
+class _ImagesWithBoxes(NamedTuple):
     """Some images.
 
     Attributes:
@@ -35,10 +35,10 @@ class _Few(NamedTuple):
     true: list[Found] | None
 
 
-def _few(look: Look) -> _Few:
+def _few(look: Look) -> _ImagesWithBoxes:
     """Return the files given, or the first test images."""
 
-    def make() -> _Few:
+    def make() -> _ImagesWithBoxes:
         if look.wanted.inputs:
             from experiments.commands.predict_inputs import image_files
 
@@ -49,12 +49,12 @@ def _few(look: Look) -> _Few:
             names = [f"test image {number}" for number in range(1, len(images) + 1)]
         with torch.inference_mode():
             detections = [on_cpu(look.run.task.report.predict([image])[0]) for image in images]
-        return _Few(images, names, detections, true)
+        return _ImagesWithBoxes(images, names, detections, true)
 
     return look.once("few_boxes", make)
 
 
-def _with_truth(look: Look) -> tuple[_Few, list[Found]]:
+def _with_truth(look: Look) -> tuple[_ImagesWithBoxes, list[Found]]:
     few = _few(look)
     if few.true is None:
         raise NotShown("nothing says what is in the files given")

@@ -16,7 +16,7 @@ _IMAGES = 4
 _CLASSES = 6  # whose chances are drawn
 
 
-class _Few(NamedTuple):
+class _ImagesWithMasks(NamedTuple):
     """Some images.
 
     Attributes:
@@ -32,10 +32,10 @@ class _Few(NamedTuple):
     chances: Tensor
 
 
-def _few(look: Look) -> _Few:
+def _few(look: Look) -> _ImagesWithMasks:
     """Return the files given, or the first test images; with a class asked for, those that have most of it."""
 
-    def make() -> _Few:
+    def make() -> _ImagesWithMasks:
         device = device_of(look)
         if look.wanted.inputs:
             from experiments.commands.predict_inputs import image_files
@@ -58,7 +58,7 @@ def _few(look: Look) -> _Few:
             chances = torch.cat(
                 [look.run.task.report.predict(image[None].to(device)).float().cpu() for image in images]
             )
-        return _Few(images, names, true, chances)
+        return _ImagesWithMasks(images, names, true, chances)
 
     return look.once("few_masks", make)
 

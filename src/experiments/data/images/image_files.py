@@ -18,6 +18,10 @@ EXIF = 0x0112  # the tag that says how a photograph is to be turned
 INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest")
 
 
+class SizesDifferError(UserError):
+    """Images of one dataset have unequal sizes: not the file's fault, so none is skipped."""
+
+
 def decode(
     source: str | Path | Picture | np.ndarray,
     size: tuple[int, int] | None,

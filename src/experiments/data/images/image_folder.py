@@ -28,7 +28,7 @@ from experiments.data.images import SUFFIXES
 from experiments.data.images import augment as changes
 from experiments.data.images.augment import Augment
 from experiments.data.images.image_data import NOTHING, ImageData
-from experiments.data.images.image_files import INTERPOLATIONS, bits_used, check, decode
+from experiments.data.images.image_files import INTERPOLATIONS, SizesDifferError, bits_used, check, decode
 from experiments.data.images.image_store import Batch, ImageSplit, channel_statistics
 from experiments.errors import UserError
 
@@ -178,14 +178,14 @@ class ImageFolder(ImageData):
     def _check(self, path: str) -> None:
         size = check(path)
         if self.size is None and size != self._decoded[1:]:
-            raise _SizesDifferError(f"{path} has {size[0]} × {size[1]} pixels and others {self._decoded[1]} ×"
+            raise SizesDifferError(f"{path} has {size[0]} × {size[1]} pixels and others {self._decoded[1]} ×"
                                f" {self._decoded[2]}; set data.size, such as data.size=128.")  # fmt: skip
 
     def _whole(self, results: Sequence[object]) -> np.ndarray:
         """(N,) bool, false where reading failed; refuses these unless they may be left out."""
         broken = [result for result in results if isinstance(result, UserError)]
         for error in broken:
-            if isinstance(error, _SizesDifferError):
+            if isinstance(error, SizesDifferError):
                 raise error
         if broken:
             more = f" So are {len(broken) - 1} more files." if len(broken) > 1 else ""
@@ -264,10 +264,6 @@ class Streamed(Dataset):
         crops = changes.windows(changes.border(images, crop), crop)
         images = changes.gather_places(crops, np.arange(len(indices)), places)
         return Batch(augmented(self.augment.transforms, images, picks), targets, None, bits)
-
-
-class _SizesDifferError(UserError):
-    """Not the file's fault, so never skipped."""
 
 
 def list_images(folder: Path, classes: tuple[str, ...]) -> ImageSplit:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.data.images.image_files import ImageHeader
+from experiments.data.images.image_files import ImageHeader, SizesDifferError
 from experiments.data.masks.border_weights import border_weights
 from experiments.data.masks.mask_files import Pair, load_pair
 from experiments.data.masks.mask_store import Example
@@ -104,7 +104,7 @@ class SplitReader:
             )
         size = stored.upright
         if not self.resizes and size != self.shape:
-            raise _SizesDifferError(
+            raise SizesDifferError(
                 f"{pair.name} has {size[0]} × {size[1]} pixels and others {self.shape[0]} × {self.shape[1]}: set data.size, "
                 f"such as data.size={min(*size, *self.shape)} or data.size=[{self.shape[0]},{self.shape[1]}]"
             )
@@ -149,10 +149,6 @@ class SplitReader:
         if not broken:
             return
         more = f" ({len(broken) - 1} more are broken too)" if len(broken) > 1 else ""
-        if isinstance(broken[0], _SizesDifferError) or not self.skip_broken:
+        if isinstance(broken[0], SizesDifferError) or not self.skip_broken:
             raise UserError(f"{broken[0]}{more}")
         log.warning("%s%s: left out, as data.skip_broken says", broken[0], more)
-
-
-class _SizesDifferError(UserError):
-    """Not the file's fault, so never skipped."""

@@ -9,7 +9,7 @@ from typing import Any
 from experiments.data.common.published_files import data_root
 from experiments.data.pairs.pair_data import PairData
 from experiments.data.pairs.pair_files import table
-from experiments.data.pairs.pair_texts import PairTexts, hold_out
+from experiments.data.pairs.pair_texts import PairTexts, hold_out_pairs
 from experiments.errors import UserError
 
 TATOEBA, GENOME = "tatoeba", "visual_genome"
@@ -62,7 +62,7 @@ class EnglishHindi(PairData):
             for split in ("test", "validation"):
                 amount = self.amounts[split]
                 assert amount is not None
-                rest, held = hold_out(rest, amount, self.split_seed, f"data.{split}")
+                rest, held = hold_out_pairs(rest, amount, self.split_seed, f"data.{split}")
                 parts[split].append(held)
             parts["train"].append(rest)
         return {split: PairTexts.join(texts) for split, texts in parts.items()}

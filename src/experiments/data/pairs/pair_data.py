@@ -19,7 +19,7 @@ from experiments.data.common.split_names import SPLITS
 from experiments.data.common.splits import check_amount, fingerprint
 from experiments.data.pairs.language_marks import LanguageMarks
 from experiments.data.pairs.pair_store import PairStore, StoredPairs
-from experiments.data.pairs.pair_texts import PairTexts, hold_out, without_repeats
+from experiments.data.pairs.pair_texts import PairTexts, hold_out_pairs, without_repeats
 from experiments.data.text import tokens
 from experiments.data.text.text_data import is_blank
 from experiments.errors import UserError
@@ -132,7 +132,7 @@ class PairData(SequenceData):
         counts = {"dropped": sum(len(read[split].source) - len(by_split[split].source) for split in read)}
         for split, amount in self.amounts.items():
             if split not in by_split and amount is not None:
-                by_split["train"], by_split[split] = hold_out(
+                by_split["train"], by_split[split] = hold_out_pairs(
                     by_split["train"], amount, self.split_seed, f"data.{split}"
                 )
         counts["repeated"] = without_repeats(by_split)

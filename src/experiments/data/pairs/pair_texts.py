@@ -70,7 +70,7 @@ def _sign(letter: str) -> bool:
     return unicodedata.category(letter)[0] in "PSZ"
 
 
-def hold_out(texts: PairTexts, amount: float, seed: int, key: str) -> tuple[PairTexts, PairTexts]:
+def hold_out_pairs(texts: PairTexts, amount: float, seed: int, key: str) -> tuple[PairTexts, PairTexts]:
     """Splits pairs in two so that no sentence is on both sides: the rest, and `amount` (count or share) of them.
 
     Pairs that share a sentence, directly or by others, stay together; the part held out is at most as large as asked
