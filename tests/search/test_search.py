@@ -35,7 +35,7 @@ def records(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def words_of(folder: Path) -> list[list[str]]:
-    return [cell["words"] for cell in json.loads((folder / "sweep.json").read_text())["cells"]]
+    return [run["words"] for run in json.loads((folder / "sweep.json").read_text())["runs"]]
 
 
 def settings(**changed: Any) -> Any:

@@ -161,7 +161,7 @@ def test_cells_that_cannot_run_are_skipped_with_their_reason(sweeps: Sweeps) -> 
     code, output, errors = sweeps.run(*words)
     assert code == 0, errors
     assert "4 runs: 1 to run, 2 excluded, 1 that cannot run" in output
-    runs = json.loads((sweeps.folder / "skip" / "sweep.json").read_text())["cells"]
+    runs = json.loads((sweeps.folder / "skip" / "sweep.json").read_text())["runs"]
     skipped = next(run for run in runs if run["plan"] == "skipped")
     assert "needs a GPU" in skipped["reason"]
     assert sum(run["plan"] == "excluded" for run in runs) == 2
@@ -172,7 +172,7 @@ def test_cells_that_cannot_run_are_skipped_with_their_reason(sweeps: Sweeps) -> 
     assert code == 0, "what was skipped before does not stop a resume" + errors
     assert "2 runs: 0 to run, 1 done already, 1 that cannot run" in output
     assert "skipped: " in output
-    assert json.loads((sweeps.folder / "skip" / "sweep.json").read_text())["cells"] == runs
+    assert json.loads((sweeps.folder / "skip" / "sweep.json").read_text())["runs"] == runs
 
 
 @pytest.mark.slow

@@ -255,7 +255,7 @@ def test_a_list_of_cells_survives_its_loss(tmp_path: Path) -> None:
     (tmp_path / "0_seed=1" / "record.json").write_text(
         json.dumps({"status": "finished", "identity": "abc", "overrides": ["seed=1"]})
     )
-    (tmp_path / "sweep.json").write_text('{"cells": [{"num')
+    (tmp_path / "sweep.json").write_text('{"runs": [{"num')
     assert read_sweep(tmp_path).entries == sweep.entries
     (tmp_path / "0_seed=1" / "record.json").unlink()
     with pytest.raises(UserError, match="name the folder of a sweep"):

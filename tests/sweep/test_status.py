@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from experiments.sweep.folder import Entry, Sweep, require_own
+from experiments.errors import UserError
+from experiments.sweep.folder import Entry, Sweep, read_sweep, require_own
 from experiments.sweep.status import last_line
 
 RECORD = {
@@ -52,18 +53,34 @@ def test_damaged_records_are_no_internal_errors(experiments: Any, tmp_path: Path
 def test_a_list_of_a_sweep_with_odd_values_is_made_again(experiments: Any, tmp_path: Path) -> None:
     swept(tmp_path)
     content = json.loads((tmp_path / "sweep.json").read_text())
-    for key in ("jobs", "cells", "host", "pid", "settings"):
+    for key in ("jobs", "runs", "host", "pid", "settings"):
         for odd in (None, "x", -1, {"a": 1}, [[1]], [-0.5], 10**400):
             (tmp_path / "sweep.json").write_text(json.dumps(content | {key: odd}))
             code, output, errors = experiments("status", str(tmp_path))
             assert code == 0 and "1 done" in output, (key, odd, errors)
             require_own(tmp_path)  # which `resume` looks at before
-    (tmp_path / "sweep.json").write_text(json.dumps(content | {"cells": [content["cells"][0] | {"words": [1]}]}))
+    (tmp_path / "sweep.json").write_text(json.dumps(content | {"runs": [content["runs"][0] | {"words": [1]}]}))
     code, output, _ = experiments("status", str(tmp_path))
     assert code == 0 and "1 done" in output
 
 
-@pytest.mark.parametrize("content", [None, "", "{}", '{"cells": [{"num', "[" * 100_000, "\xff"])
+def test_a_list_of_an_earlier_version_is_read_and_judged(tmp_path: Path) -> None:
+    """Earlier versions called its runs cells."""
+    swept(tmp_path)
+    listing = tmp_path / "sweep.json"
+    entries = read_sweep(tmp_path).entries
+    content = json.loads(listing.read_text())
+    content["cells"] = content.pop("runs")
+    content.pop("signature", None)
+    listing.write_text(json.dumps(content))
+    assert read_sweep(tmp_path).entries == entries
+    content["cells"][0]["words"].append("model._target_=os.system")
+    listing.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"was not written here and says model\._target_=os\.system"):
+        require_own(tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", '{"runs": [{"num', "[" * 100_000, "\xff"])
 def test_a_lost_list_is_said(experiments: Any, tmp_path: Path, content: str | None) -> None:
     """Runs that had not begun stood in it alone."""
     swept(tmp_path / "sweep")

@@ -121,6 +121,16 @@ def _refuse_links(folder: Path, places: Iterable[Path]) -> None:
                 )
 
 
+def runs_listed(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the runs in the list of a sweep, which earlier versions called cells.
+
+    Raises:
+        KeyError: when the list names none.
+    """
+    runs: list[dict[str, Any]] = content["cells"] if "cells" in content else content["runs"]
+    return runs
+
+
 def require_trusted_words(folder: Path, content: dict[str, Any]) -> None:
     """Refuses the list of a sweep from elsewhere whose words could name code: Hydra would compose and make it.
 
@@ -133,8 +143,7 @@ def require_trusted_words(folder: Path, content: dict[str, Any]) -> None:
     """
     if _trusted() or is_signed(content):
         return
-    cells = content.get("cells") or ()
-    words = [*content.get("settings", ()), *(word for cell in cells for word in cell.get("words", ()))]
+    words = [*content.get("settings", ()), *(word for run in runs_listed(content) for word in run.get("words", ()))]
     risky = [word for word in map(str, words) if "_target_" in word or "searchpath" in word or "preload" in word]
     risky += [f"--config-dir {place}" for place in content.get("config_dirs", ())]
     if risky:

@@ -17,7 +17,7 @@ from experiments.errors import UserError, as_typed, first_line
 from experiments.run.identity import identity as identity_of
 from experiments.run.record import now
 from experiments.run.signature import signature_of
-from experiments.run.trust import require_sweep_inside, require_trusted_words, words_to_compose
+from experiments.run.trust import require_sweep_inside, require_trusted_words, runs_listed, words_to_compose
 from experiments.system.bounded_files import read_json, read_yaml
 from experiments.system.files import remove_leftovers, write_json
 from experiments.system.locks import lock_file, open_lock, owner_of, sign
@@ -80,7 +80,7 @@ class Sweep:
             "pid": os.getpid(),
             "updated": now(),
         }
-        content["cells"] = content.pop("entries")
+        content["runs"] = content.pop("entries")
         if signature := signature_of(content):
             content["signature"] = signature
         write_json(self.folder / FILE, content)
@@ -111,7 +111,7 @@ def read_sweep(folder: Path) -> Sweep:
         _require_kinds(content)
         field_names = {item.name for item in fields(Entry)}
         entries = [
-            Entry(**{key: value for key, value in cell.items() if key in field_names}) for cell in content["cells"]
+            Entry(**{key: value for key, value in run.items() if key in field_names}) for run in runs_listed(content)
         ]
         kept = {
             key: content[key] for key in ("settings", "config_dirs", "jobs", "created", "host", "pid") if key in content
@@ -146,7 +146,7 @@ _OF_ENTRIES = {"number": int, "name": str, "identity": str, "place": dict, "word
 
 def _require_kinds(content: Any) -> None:
     """Raises TypeError where the list of a sweep has values of other kinds than are written here."""
-    for entry, kinds in ((content, _KINDS), *((cell, _OF_ENTRIES) for cell in content["cells"])):
+    for entry, kinds in ((content, _KINDS), *((run, _OF_ENTRIES) for run in runs_listed(content))):
         wrong = [key for key, kind in kinds.items() if key in entry and type(entry[key]) is not kind]
         if (
             wrong
@@ -166,7 +166,7 @@ def require_own(folder: Path) -> None:
         content = read_json(folder / FILE)
         _require_kinds(content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # what `read_sweep` takes in its place
-        content = {"cells": [{"words": entry.words} for entry in _from_records(folder)]}
+        content = {"runs": [{"words": entry.words} for entry in _from_records(folder)]}
     require_trusted_words(folder, content)
     require_sweep_inside(folder, content)
 
