@@ -48,6 +48,10 @@ def type_problems(config: Any, defaults: Any) -> list[str]:
             continue
         if not of_known_class(config, key) and _taken_by_theirs(config, key, default, value):
             continue
+        place = _in_the_run_folder(default, select(defaults, "run.dir"))
+        if place and unlike(annotation(*class_and_argument(config, key)) or "str", value) is not None:
+            problems.append(f"{key}={shown(value)} must be a path: its default is {place}")
+            continue
         if isinstance(value, str) and _may_be_a_word(config, key):
             continue
         if not (_may_be_null(config, key) if value is None else _alike(default, value)):
@@ -82,6 +86,12 @@ def _usual(key: str, default: Any) -> str:
         else []
     )
     return f"set these, as in {key}.{inside[-1]}=…" if inside else f"its default is {shown(default)}"
+
+
+def _in_the_run_folder(default: Any, folder: Any) -> str:
+    """Return a path in the folder of a run as files of options write it, the same for every run; empty where it is none."""
+    text, start = str(default), str(folder)
+    return f"${{run.dir}}{text[len(start) :]}" if text == start or text.startswith(f"{start}/") else ""
 
 
 def _empty(key: str, value: Any, default: Any) -> str | None:
