@@ -95,6 +95,7 @@ from experiments.errors import UserError, in_short
         ("data=mnist 'data.augment={nope: 1}'", "data.augment.nope is no key of this config: did you mean"),
         ("lenet5 mnist", "lenet5 is no key=value: write model=lenet5"),
         ("MNIST", "MNIST is no key=value: write data=mnist"),
+        ("nowhere", "nowhere is no key=value: write group=option or key=value, as model=lenet5 or optimizer.lr=0.01"),
     ],
 )
 def test_says_what_to_type(experiments, words: str, sentence: str) -> None:

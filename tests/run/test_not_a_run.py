@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,22 @@ def test_refused_before_heavy_imports(words: str, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", _CODE, *command], cwd=tmp_path, capture_output=True, text=True)
     assert done.stderr.startswith("error: nowhere does not exist: name the folder of a run")
     assert done.stdout == "2 []\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["demo", "run", "--port", "99999"], "--port 99999 must be from 1 to 65535: try --port 7860"),
+        (["demo", "run", "--examples", "-1"], "--examples -1 must be 0 or more: try --examples 6"),
+        (["train", "run"], "run is the folder of a run and no key=value: write resume=run to resume the run"),
+    ],
+)
+def test_the_words_beside_a_run(
+    experiments: Callable[..., tuple[int, str, str]], tmp_path: Path, words: list[str], sentence: str
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").touch()
+    assert experiments(*words) == (2, "", f"error: {sentence}\n")
 
 
 def test_which_run_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,8 @@ def test_a_running_job_is_shown_by_where_it_stands(tmp_path: Path) -> None:
     assert last_line(log) == ""
     log.write_text("epoch 1/2  train/loss 0.5\nresume       experiments train resume=run\n\n")
     assert last_line(log) == "epoch 1/2  train/loss 0.5"
+    log.write_text("warning: slow\nmodel        mlp: 10 parameters, all learn\nrun          sweep/0_it\n")
+    assert last_line(log) == "warning: slow"
 
 
 def swept(folder: Path) -> Path:

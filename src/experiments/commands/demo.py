@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from html import escape
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -43,20 +44,22 @@ def main(words: list[str]) -> int:
     parser.add_argument("--share", action="store_true", help="also make a link through Gradio's servers, for a week")
     parser.add_argument("--examples", type=int, default=6, metavar="N", help="from the test split (6)")
     options = parser.parse_args(words)
+    if options.port is not None and not 0 < options.port < 65536:
+        raise UserError(f"--port {options.port} must be from 1 to 65535: try --port 7860")
+    if options.examples < 0:
+        raise UserError(f"--examples {options.examples} must be 0 or more: try --examples 6")
     require_run(options.run)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before it is imported: it tells nobody
-    try:
-        with waiting("importing Gradio"):
-            import gradio
-    except ImportError:
-        raise UserError(
-            "demo needs gradio, which is not installed: pip install 'lightning-experiments[demo]'"
-        ) from None
+    if find_spec("gradio") is None:
+        raise UserError("demo needs gradio, which is not installed: pip install 'lightning-experiments[demo]'")
     with waiting("loading the network"):
         from experiments.commands.answering import Answerer
         from experiments.run.loaded import load
 
         answerer = Answerer(load(options.run, "demo"), "demo")
+    with waiting("importing Gradio, making the page"):
+        import gradio
+
         made = page(answerer, options.examples)
     local = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])  # no fonts from elsewhere
     try:

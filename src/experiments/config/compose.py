@@ -226,6 +226,10 @@ def explain_refusal(error: Exception, overrides: Sequence[str], config_dirs: Seq
         word = next((word for word in overrides if not _parses(word)), "")
         if meant := as_option(word, config_dirs):  # a bare name, such as lenet5
             return f"{word} is no key=value: write {meant}"
+        if (Path(word) / "config.yaml").exists():
+            return f"{word} is the folder of a run and no key=value: write resume={word} to resume the run"
+        if re.fullmatch(r"[\w./-]+", word):
+            return f"{word} is no key=value: write group=option or key=value, as model=lenet5 or optimizer.lr=0.01"
         return f"{word or 'the command line'} cannot be read as key=value ({first_line(error)}): {_quoted(word)}"
     if "Config group override must be" in text:  # precision=16, which reads as a number
         for word in overrides:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 import shutil
 import sys
@@ -23,7 +24,7 @@ from experiments.sweep.objective import Objective, objectives_of
 from experiments.sweep.run_state import NEW, state_of
 from experiments.system.bounded_files import open_plain
 from experiments.system.processes import alive
-from experiments.system.terminal import done_waiting, fancy, is_terminal, quiet
+from experiments.system.terminal import LABEL, done_waiting, fancy, is_terminal, quiet
 
 WAITING = "waiting"
 _USUAL_JUDGES = tuple(
@@ -220,8 +221,11 @@ def last_line(path: Path) -> str:
             lines = file.read().decode(errors="replace").split("\n")
     except OSError:
         return ""
-    # How to resume a run that has begun says nothing of where it stands.
-    return next((line.strip() for line in reversed(lines) if line.strip() and not line.startswith("resume ")), "")
+    # What a run is and how to resume it says nothing of where it stands.
+    return next((line.strip() for line in reversed(lines) if line.strip() and not _LABELLED.match(line)), "")
+
+
+_LABELLED = re.compile(rf"(?=.{{{LABEL - 2}}}  \S)[A-Za-z ]{{{LABEL}}}")  # as `labelled` writes the banner
 
 
 class Display:
