@@ -37,14 +37,18 @@ def test_refused_before_heavy_imports(words: str, tmp_path: Path) -> None:
     [
         (["demo", "run", "--port", "99999"], "--port 99999 must be from 1 to 65535: try --port 7860"),
         (["demo", "run", "--examples", "-1"], "--examples -1 must be 0 or more: try --examples 6"),
-        (["train", "run"], "run is the folder of a run and no key=value: write resume=run to resume the run"),
+        (
+            ["train", "runs/mine"],
+            "runs/mine is the folder of a run and no key=value: write resume=runs/mine to resume the run",
+        ),
     ],
 )
 def test_the_words_beside_a_run(
     experiments: Callable[..., tuple[int, str, str]], tmp_path: Path, words: list[str], sentence: str
 ) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "config.yaml").touch()
+    for folder in (tmp_path / "run", tmp_path / "runs" / "mine"):
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").touch()
     assert experiments(*words) == (2, "", f"error: {sentence}\n")
 
 
