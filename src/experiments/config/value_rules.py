@@ -4,50 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from omegaconf import ListConfig
 
+from experiments.config.rule_makers import ValueRule, amount, below_one, one_of, whole_number
 from experiments.config.view import MISSING, of_known_class, select, shown
 from experiments.errors import UserError
 
-
-class _Rule(NamedTuple):
-    """What the value of a key must be."""
-
-    kind: type  # int, float (takes whole numbers too), str, list, or object for anything
-    words: str
-    holds: Callable[[Any], bool]
-    cure: str
-    optional: bool = False  # may be null
-    choices: tuple[str, ...] = ()  # where it is one of some words
+_SHARE = ValueRule(float, "a number from 0, below 1", below_one, "0.1")
 
 
-def _whole(least: int, cure: str, optional: bool = False) -> _Rule:
-    words = f"a whole number, {least} or more{', or null' if optional else ''}"
-    return _Rule(int, words, lambda v: v >= least, cure, optional)
+_ANY_SHARE = ValueRule(float, "a share from 0 to 1", lambda v: 0 <= v <= 1, "0.1")
+_NOT_NEGATIVE = ValueRule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0")
 
 
-def _one_of(*words: str, optional: bool = False) -> _Rule:
-    *first, last = [*words, *(["null"] if optional else [])]
-    return _Rule(str, f"{', '.join(first)} or {last}", lambda v: v in words, words[0], optional, words)
+_FILE = ValueRule(str, "the name of a file", lambda v: bool(v), "'${run.dir}/tokenizer.json'")
 
 
-def _below_one(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1
+_LIMIT = amount(whole=True)._replace(words="null, a number of examples, or a share up to 1.0", optional=True)
 
 
-_SHARE = _Rule(float, "a number from 0, below 1", _below_one, "0.1")
-
-
-_ANY_SHARE = _Rule(float, "a share from 0 to 1", lambda v: 0 <= v <= 1, "0.1")
-_NOT_NEGATIVE = _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0")
-
-
-_FILE = _Rule(str, "the name of a file", lambda v: bool(v), "'${run.dir}/tokenizer.json'")
-
-
-_BATCHES = _Rule(
+_BATCHES = ValueRule(
     float,
     "null, a number of batches, or a share up to 1.0",
     lambda v: 0 <= v <= 1 or (1 < v < math.inf and v == int(v)),
@@ -57,72 +35,76 @@ _BATCHES = _Rule(
 
 
 RULES = {
-    "seed": _Rule(int, "a whole number, 0 or more and below 2^63", lambda v: 0 <= v < 2**63, "0"),
-    "data.seed": _Rule(int, "a whole number, 0 or more and below 2^63", lambda v: 0 <= v < 2**63, "0"),
-    "trainer.max_epochs": _whole(1, "10"),
-    "trainer.min_epochs": _whole(1, "1", True),
-    "trainer.num_nodes": _whole(1, "1"),
-    "trainer.log_every_n_steps": _whole(0, "50", True),
-    "trainer.num_sanity_val_steps": _Rule(
+    "seed": ValueRule(int, "a whole number, 0 or more and below 2^63", lambda v: 0 <= v < 2**63, "0"),
+    "data.seed": ValueRule(int, "a whole number, 0 or more and below 2^63", lambda v: 0 <= v < 2**63, "0"),
+    "trainer.max_epochs": whole_number(1, "10"),
+    "trainer.min_epochs": whole_number(1, "1", True),
+    "trainer.num_nodes": whole_number(1, "1"),
+    "trainer.log_every_n_steps": whole_number(0, "50", True),
+    "trainer.num_sanity_val_steps": ValueRule(
         int, "a whole number, 0 or more, -1 for all, or null", lambda v: v >= -1, "0", True
     ),
-    "trainer.val_check_interval": _Rule(
+    "trainer.val_check_interval": ValueRule(
         object,
         "a number of batches, a share above 0 and up to 1.0, or a time",
         lambda v: not isinstance(v, (int, float)) or 0 < v <= 1 or (1 < v < math.inf and v == int(v)),
         "0.5",
         True,
     ),
-    "trainer.reload_dataloaders_every_n_epochs": _whole(0, "0"),
-    "trainer.threads": _whole(1, "1", True),
-    "trainer.accumulate_grad_batches": _whole(1, "2"),
-    "trainer.check_val_every_n_epoch": _whole(1, "1", True),
-    "trainer.gradient_clip_val": _Rule(float, "a number above 0, or null", lambda v: v > 0, "1.0", True),
+    "trainer.reload_dataloaders_every_n_epochs": whole_number(0, "0"),
+    "trainer.threads": whole_number(1, "1", True),
+    "trainer.accumulate_grad_batches": whole_number(1, "2"),
+    "trainer.check_val_every_n_epoch": whole_number(1, "1", True),
+    "trainer.gradient_clip_val": ValueRule(float, "a number above 0, or null", lambda v: v > 0, "1.0", True),
     "trainer.limit_train_batches": _BATCHES._replace(holds=lambda v: v > 0 and _BATCHES.holds(v)),
     "trainer.limit_val_batches": _BATCHES,
     "trainer.limit_test_batches": _BATCHES,
-    "trainer.max_steps": _Rule(int, "a whole number, 1 or more, or -1 for no limit", lambda v: v >= 1 or v == -1, "-1"),
-    "trainer.accelerator": _one_of("auto", "cpu", "gpu", "cuda", "mps", "tpu"),
-    "trainer.deterministic": _Rule(object, "true, false or warn", lambda v: v in (True, False, "warn"), "true", True),
-    "callbacks.checkpoint.mode": _one_of("max", "min", optional=True),
-    "callbacks.early_stopping.mode": _one_of("min", "max", optional=True),
-    "callbacks.early_stopping.patience": _whole(0, "5"),
-    "callbacks.checkpoint.every_n_steps": _whole(1, "100", True),
-    "callbacks.checkpoint.every_minutes": _Rule(
+    "trainer.max_steps": ValueRule(
+        int, "a whole number, 1 or more, or -1 for no limit", lambda v: v >= 1 or v == -1, "-1"
+    ),
+    "trainer.accelerator": one_of("auto", "cpu", "gpu", "cuda", "mps", "tpu"),
+    "trainer.deterministic": ValueRule(
+        object, "true, false or warn", lambda v: v in (True, False, "warn"), "true", True
+    ),
+    "callbacks.checkpoint.mode": one_of("max", "min", optional=True),
+    "callbacks.early_stopping.mode": one_of("min", "max", optional=True),
+    "callbacks.early_stopping.patience": whole_number(0, "5"),
+    "callbacks.checkpoint.every_n_steps": whole_number(1, "100", True),
+    "callbacks.checkpoint.every_minutes": ValueRule(
         float, "minutes, a number above 0, or null", lambda v: v > 0, "15", True
     ),
-    "optimizer.lr": _Rule(float, "a number above 0", lambda v: 0 < v < math.inf, "0.001"),
-    "optimizer.weight_decay": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0"),
+    "optimizer.lr": ValueRule(float, "a number above 0", lambda v: 0 < v < math.inf, "0.001"),
+    "optimizer.weight_decay": ValueRule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0"),
     "optimizer.momentum": _SHARE,
-    "optimizer.betas": _Rule(
-        list, "two or more numbers from 0, below 1", lambda v: len(v) >= 2 and all(map(_below_one, v)), "[0.9,0.999]"
+    "optimizer.betas": ValueRule(
+        list, "two or more numbers from 0, below 1", lambda v: len(v) >= 2 and all(map(below_one, v)), "[0.9,0.999]"
     ),
-    "scheduler.every_epochs": _whole(1, "10"),
-    "scheduler.T_max": _whole(1, "10", True),
-    "scheduler.T_0": _whole(1, "10"),
-    "scheduler.step_size": _whole(1, "10"),
-    "scheduler.factor": _Rule(float, "a number above 0 and below 1", lambda v: 0 < v < 1, "0.1"),
-    "scheduler.warmup_epochs": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "1"),
+    "scheduler.every_epochs": whole_number(1, "10"),
+    "scheduler.T_max": whole_number(1, "10", True),
+    "scheduler.T_0": whole_number(1, "10"),
+    "scheduler.step_size": whole_number(1, "10"),
+    "scheduler.factor": ValueRule(float, "a number above 0 and below 1", lambda v: 0 < v < 1, "0.1"),
+    "scheduler.warmup_epochs": ValueRule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "1"),
     "scheduler.final": _ANY_SHARE._replace(cure="0"),
-    "scheduler.patience": _whole(0, "3"),
-    "scheduler.warmup_share": _Rule(float, "a share above 0 and below 1", lambda v: 0 < v < 1, "0.3"),
+    "scheduler.patience": whole_number(0, "3"),
+    "scheduler.warmup_share": ValueRule(float, "a share above 0 and below 1", lambda v: 0 < v < 1, "0.3"),
     "task.label_smoothing": _SHARE,
-    "task.search.beams": _whole(1, "4"),
-    "task.search.length_penalty": _Rule(float, "a number, 0 or more", lambda v: v >= 0, "0.6"),
+    "task.search.beams": whole_number(1, "4"),
+    "task.search.length_penalty": ValueRule(float, "a number, 0 or more", lambda v: v >= 0, "0.6"),
     "model.dropout": _SHARE._replace(words="a number from 0, below 1, or null", optional=True),
-    "model.truncate": _whole(1, "100", True),
+    "model.truncate": whole_number(1, "100", True),
     "model.time_mask": _ANY_SHARE,
     "model.feature_mask": _ANY_SHARE,
-    "model.time_masks": _whole(0, "2"),
-    "model.position_kernel": _whole(1, "128"),
-    "model.band_mask": _whole(0, "6"),
-    "model.band_masks": _whole(0, "2"),
+    "model.time_masks": whole_number(0, "2"),
+    "model.position_kernel": whole_number(1, "128"),
+    "model.band_mask": whole_number(0, "6"),
+    "model.band_masks": whole_number(0, "2"),
     "model.commitment": _NOT_NEGATIVE._replace(cure="0.25"),
     "task.contractive": _NOT_NEGATIVE,
     "task.free_bits": _NOT_NEGATIVE,
     "task.sparse.weight": _NOT_NEGATIVE._replace(cure="0.01"),
-    "task.judge": _Rule(str, "the folder of a run, or null", lambda v: bool(v), "null", True),
-    "task.few_labels": _Rule(
+    "task.judge": ValueRule(str, "the folder of a run, or null", lambda v: bool(v), "null", True),
+    "task.few_labels": ValueRule(
         list,
         "a list of whole numbers, 1 or more",
         lambda v: all(type(number) is int and number >= 1 for number in v),
@@ -132,69 +114,65 @@ RULES = {
     "data.tokenizers.source.file": _FILE._replace(cure="'${run.dir}/source_tokenizer.json'"),
     "data.tokenizers.target.file": _FILE._replace(cure="'${run.dir}/target_tokenizer.json'"),
     "data.after": _ANY_SHARE._replace(cure="0.5"),
-    "data.rows": _whole(1, "1000"),
-    "data.split_seed": _whole(0, "0"),
-    "data.batch_size": _whole(1, "128"),
-    "data.size": _Rule(int, "pixels, a whole number, or null", lambda v: v >= 1, "32", True),
-    "data.workers": _Rule(int, "a whole number, 0 or more", lambda v: v >= 0, "0", True),
-    "data.validation": _Rule(
-        float, "a share below 1, or a number of examples", lambda v: 0 < v < 1 or (v >= 1 and v == int(v)), "0.1", True
-    ),
-    "data.bad_boxes": _one_of("refuse", "drop", "clip"),
-    "data.exif": _one_of("auto", "upright", "stored"),
-    "data.unannotated": _one_of("refuse", "empty"),
+    "data.rows": whole_number(1, "1000"),
+    "data.split_seed": whole_number(0, "0"),
+    "data.batch_size": whole_number(1, "128"),
+    "data.size": ValueRule(int, "pixels, a whole number, or null", lambda v: v >= 1, "32", True),
+    "data.workers": ValueRule(int, "a whole number, 0 or more", lambda v: v >= 0, "0", True),
+    "data.validation": amount()._replace(optional=True),
+    "data.count": whole_number(1, "1000"),
+    "data.cut": whole_number(4, "128", True),
+    "data.empty": one_of("error", "drop"),
+    "data.missing": one_of("error", "drop", "fill"),
+    "data.bad_boxes": one_of("refuse", "drop", "clip"),
+    "data.exif": one_of("auto", "upright", "stored"),
+    "data.unannotated": one_of("refuse", "empty"),
     "task.threshold": _SHARE,
     "task.overlap": _SHARE,
-    "task.tile": _whole(32, "640", True),
-    "model.min_size": _whole(32, "320"),
-    "model.max_size": _whole(32, "640"),
-    "model.samples": _whole(1, "512"),
-    "model.detections": _whole(1, "100"),
-    "data.history": _whole(1, "96"),
-    "data.horizon": _whole(1, "24"),
-    "data.season": _whole(1, "24"),
-    "data.max_length": _whole(1, "400", True),
-    "data.max_tokens": _whole(1, "4000", True),
-    "data.classes": _Rule(list, "a list of names, or null", lambda v: len(v) > 0, '["0","1"]', True),
-    "data.randomise": _Rule(object, "true, a number, ranges, or null", lambda v: True, "true", True),
-    "task.entropy": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0.01"),
-    "task.value_weight": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0.5"),
-    "data.environments": _whole(1, "8"),
-    "data.steps": _whole(1, "128"),
-    "data.rollouts": _whole(1, "10"),
-    "data.validation_episodes": _whole(1, "10"),
-    "data.test_episodes": _whole(1, "50"),
-    "task.passes": _whole(1, "10"),
-    "task.discount": _Rule(float, "a number from 0 to 1", lambda v: 0 <= v <= 1, "0.99"),
-    "task.trace": _Rule(float, "a number from 0 to 1", lambda v: 0 <= v <= 1, "0.95"),
-    "task.clip": _Rule(
+    "task.tile": whole_number(32, "640", True),
+    "model.min_size": whole_number(32, "320"),
+    "model.max_size": whole_number(32, "640"),
+    "model.samples": whole_number(1, "512"),
+    "model.detections": whole_number(1, "100"),
+    "data.history": whole_number(1, "96"),
+    "data.horizon": whole_number(1, "24"),
+    "data.season": whole_number(1, "24"),
+    "data.max_length": whole_number(1, "400", True),
+    "data.max_tokens": whole_number(1, "4000", True),
+    "data.classes": ValueRule(list, "a list of names, or null", lambda v: len(v) > 0, '["0","1"]', True),
+    "data.randomise": ValueRule(object, "true, a number, ranges, or null", lambda v: True, "true", True),
+    "task.entropy": ValueRule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0.01"),
+    "task.value_weight": ValueRule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0.5"),
+    "data.environments": whole_number(1, "8"),
+    "data.steps": whole_number(1, "128"),
+    "data.rollouts": whole_number(1, "10"),
+    "data.validation_episodes": whole_number(1, "10"),
+    "data.test_episodes": whole_number(1, "50"),
+    "task.passes": whole_number(1, "10"),
+    "task.discount": ValueRule(float, "a number from 0 to 1", lambda v: 0 <= v <= 1, "0.99"),
+    "task.trace": ValueRule(float, "a number from 0 to 1", lambda v: 0 <= v <= 1, "0.95"),
+    "task.clip": ValueRule(
         object,
         "true, false, or a number above 0",
         lambda v: isinstance(v, (bool, int, float)) and (isinstance(v, bool) or v > 0),
         "0.2",
     ),
-    "task.max_gradient": _Rule(float, "a number above 0, or null", lambda v: v > 0, "0.5", True),
-    "data.limit": _Rule(
-        float,
-        "null, a number of examples, or a share below 1",
-        lambda v: 0 < v < 1 or (v >= 1 and v == int(v)),
-        "0.1",
-        True,
-    ),
-    "freezing.head_epochs": _whole(0, "0"),
-    "freezing.head_rate": _Rule(float, "a number above 0", lambda v: v > 0, "1.0"),
-    "freezing.views": _whole(0, "0"),
-    "freezing.count": _whole(1, "1"),
-    "freezing.every_epochs": _whole(1, "1"),
-    "freezing.depth": _whole(1, "2", True),
-    "freezing.rank": _whole(1, "8"),
-    "freezing.alpha": _Rule(float, "a number above 0", lambda v: v > 0, "16.0"),
-    "features.dir": _Rule(str, "the name of a folder", bool, "features"),
-    "features.gigabytes": _Rule(float, "a number above 0", lambda v: v > 0, "10"),
+    "task.max_gradient": ValueRule(float, "a number above 0, or null", lambda v: v > 0, "0.5", True),
+    "data.limit": _LIMIT,
+    "freezing.head_epochs": whole_number(0, "0"),
+    "freezing.head_rate": ValueRule(float, "a number above 0", lambda v: v > 0, "1.0"),
+    "freezing.views": whole_number(0, "0"),
+    "freezing.count": whole_number(1, "1"),
+    "freezing.every_epochs": whole_number(1, "1"),
+    "freezing.depth": whole_number(1, "2", True),
+    "freezing.rank": whole_number(1, "8"),
+    "freezing.alpha": ValueRule(float, "a number above 0", lambda v: v > 0, "16.0"),
+    "features.dir": ValueRule(str, "the name of a folder", bool, "features"),
+    "features.gigabytes": ValueRule(float, "a number above 0", lambda v: v > 0, "10"),
 }
 
 
-_SIDES = _Rule(
+_SIDES = ValueRule(
     object,
     "pixels, a whole number, height and width as in [180,240], or null",
     lambda v: (
@@ -216,14 +194,14 @@ def _all_numbers(value: Any, holds: Callable[[float], bool]) -> bool:
 
 
 _PIXEL_RULES = {  # pixels go from 0 to 1: other numbers leave a network images that all look alike
-    "mean": _Rule(
+    "mean": ValueRule(
         object,
         "numbers from 0 to 1, as pixels are (divide those of bytes by 255)",
         lambda v: _all_numbers(v, lambda number: not (number < 0 or number > 1)),
         "0.5",
         True,
     ),
-    "std": _Rule(
+    "std": ValueRule(
         object,
         "numbers above 0 and up to 1, as pixels are (divide those of bytes by 255)",
         lambda v: _all_numbers(v, lambda number: not (number < 1e-6 or number > 1)),
@@ -238,37 +216,35 @@ _CHANNEL_RULES = {
 _MASK_RULES = {  # of keys that other data and tasks have with other values, or not at all
     **{f"data.{key}": rule for key, rule in _CHANNEL_RULES.items()},
     "data.size": _SIDES,
-    "data.fit": _one_of("cover", "stretch", "pad"),
-    "data.bad": _one_of("refuse", "drop"),
-    "data.test": _Rule(
-        float, "a share below 1, or a number of images", lambda v: 0 < v < 1 or (v >= 1 and v == int(v)), "0.2"
-    ),
-    "data.memory": _Rule(float, "megabytes, 0 or more", lambda v: v >= 0, "2000"),
-    "data.border_weight": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "10"),
-    "data.border_sigma": _Rule(float, "a number above 0", lambda v: 0 < v < math.inf, "5"),
+    "data.fit": one_of("cover", "stretch", "pad"),
+    "data.bad": one_of("refuse", "drop"),
+    "data.test": amount(),
+    "data.memory": ValueRule(float, "megabytes, 0 or more", lambda v: v >= 0, "2000"),
+    "data.border_weight": ValueRule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "10"),
+    "data.border_sigma": ValueRule(float, "a number above 0", lambda v: 0 < v < math.inf, "5"),
     "data.augment.crop": _SIDES._replace(cure="128"),
-    "data.augment.elastic": _Rule(float, "pixels, from 0 to 1000", lambda v: 0 <= v <= 1000, "10"),
-    "task.loss": _one_of("cross_entropy", "dice", "focal", "cross_entropy+dice", "focal+dice"),
-    "task.gamma": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < 100, "2"),
-    "task.tolerance": _Rule(float, "a share below 0.5", lambda v: 0 <= v < 0.5, "0.0075"),
-    "task.overlap": _Rule(float, "a share below 0.9", lambda v: 0 <= v < 0.9, "0.25"),
+    "data.augment.elastic": ValueRule(float, "pixels, from 0 to 1000", lambda v: 0 <= v <= 1000, "10"),
+    "task.loss": one_of("cross_entropy", "dice", "focal", "cross_entropy+dice", "focal+dice"),
+    "task.gamma": ValueRule(float, "a number, 0 or more", lambda v: 0 <= v < 100, "2"),
+    "task.tolerance": ValueRule(float, "a share below 0.5", lambda v: 0 <= v < 0.5, "0.0075"),
+    "task.overlap": ValueRule(float, "a share below 0.9", lambda v: 0 <= v < 0.9, "0.25"),
 }
 
 
 _SOUND_RULES = {
-    "data.augment.speed": _Rule(float, "a share from 0 to 0.5", lambda v: 0 <= v <= 0.5, "0.1"),
-    "data.augment.noise": _Rule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0.1"),
+    "data.augment.speed": ValueRule(float, "a share from 0 to 0.5", lambda v: 0 <= v <= 0.5, "0.1"),
+    "data.augment.noise": ValueRule(float, "a number, 0 or more", lambda v: 0 <= v < math.inf, "0.1"),
 }
 _CONTROL_RULES = {  # likewise
-    "task.clip": _Rule(float, "a number above 0", lambda v: v > 0, "0.2"),
-    "data.workers": _whole(0, "0"),
-    "data.env": _Rule(str, "the name of an environment", lambda v: True, "CartPole-v1"),
+    "task.clip": ValueRule(float, "a number above 0", lambda v: v > 0, "0.2"),
+    "data.workers": whole_number(0, "0"),
+    "data.env": ValueRule(str, "the name of an environment", lambda v: True, "CartPole-v1"),
 }
 _BOX_RULES = {  # of sequences the size is the length of a vector
-    "model.size": _whole(32, "320"),
+    "model.size": whole_number(32, "320"),
     **{f"model.{key}": rule for key, rule in _CHANNEL_RULES.items()},
 }
-_DEMONSTRATION_RULES = {"data.workers": _whole(0, "0"), "data.demonstrations": _whole(1, "20", True)}
+_DEMONSTRATION_RULES = {"data.workers": whole_number(0, "0"), "data.demonstrations": whole_number(1, "20", True)}
 _RULES_OF_OPTIMIZERS = {"RMSprop": {"optimizer.alpha": _SHARE._replace(cure="0.99")}}  # of ASGD it is a power
 _RULES_OF_KINDS = {
     "image": _IMAGE_RULES,
@@ -292,7 +268,7 @@ def choices_of(key: str) -> tuple[str, ...]:
     return next((rules[key].choices for rules in (RULES, *_RULES_OF_KINDS.values()) if key in rules), ())
 
 
-def _problem(key: str, value: Any, rule: _Rule) -> str | None:
+def _problem(key: str, value: Any, rule: ValueRule) -> str | None:
     """Return what is wrong with the value of a key by its rule; None where nothing is."""
     if value is None and rule.optional:
         return None
@@ -302,20 +278,38 @@ def _problem(key: str, value: Any, rule: _Rule) -> str | None:
     return None
 
 
-def require_values(kind: str, **values: Any) -> None:
-    """Refuses arguments of a data class by the rules of their keys, in the sentence that `check` has for them.
+def require_values(kind: str, group: str = "data", **values: Any) -> None:
+    """Refuses arguments of a class by the rules of their keys, in the sentence that `check` has for them.
 
     Args:
         kind: of data, as in `gives.kind`.
-        values: by the key below `data`.
+        group: whose keys the values have.
+        values: by the key below the group.
 
     Raises:
         UserError: for the first value that breaks its rule.
     """
     rules = RULES | _RULES_OF_KINDS.get(kind, {})
     for name, value in values.items():
-        if sentence := _problem(f"data.{name}", value, rules[f"data.{name}"]):
+        if sentence := _problem(f"{group}.{name}", value, rules[f"{group}.{name}"]):
             raise UserError(sentence)
+
+
+def require_amount(key: str, value: Any, *, whole: bool = False, word: str = "") -> None:
+    """Refuses what is neither a count nor a share, in the sentence that `check` has for it.
+
+    Args:
+        key: of the config, for the message.
+        value: what stands there.
+        whole: whether a share may be all, 1.0.
+        word: which may stand in its place.
+
+    Raises:
+        UserError: when it is none.
+    """
+    rule = _LIMIT if key == "data.limit" else amount(whole=whole, word=word)
+    if sentence := _problem(key, value, rule):
+        raise UserError(sentence)
 
 
 def value_problems(config: Any) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import torch
 from torch import Tensor, nn
 
+from experiments.config.value_rules import require_values
 from experiments.errors import UserError
 from experiments.tasks.autoencoding import LOSSES, SCATTERED, Autoencoding, Sample, Shared
 from experiments.tasks.parts.code_probe import NAMES
@@ -64,8 +65,7 @@ class Reconstruction(Autoencoding):
             raise UserError("task.sparse.kind=kl needs a code between 0 and 1: add model.code=sigmoid")
         if self.sparse_kind == "kl" and not 0 < self.sparse_target < 1:
             raise UserError(f"task.sparse.target={self.sparse_target} must lie between 0 and 1: try 0.05")
-        if contractive < 0:
-            raise UserError(f"task.contractive={contractive} must be 0 or more: try 0.1")
+        require_values("image", "task", contractive=contractive)
         self.contractive, self.label_counts = contractive, list(few_labels)
 
     def step(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from experiments.config.value_rules import require_values
 from experiments.errors import UserError
 from experiments.spec import ImageSpec
 from experiments.tasks.autoencoding import Autoencoding, Sample
@@ -104,7 +105,8 @@ class Variational(Autoencoding):
             if value not in allowed:
                 shown = ", ".join("null" if choice is None else choice for choice in allowed)
                 raise UserError(f"task.{key}={value} is unknown: choose one of {shown}")
-        for key, number in (("beta", beta), ("free_bits", free_bits), ("warm_up", warm_up)):
+        require_values("image", "task", free_bits=free_bits)
+        for key, number in (("beta", beta), ("warm_up", warm_up)):
             if number < 0:
                 raise UserError(f"task.{key}={number} must be 0 or more: try 0")
         if sigma <= 0:

@@ -184,7 +184,7 @@ def test_folders_that_cannot_be(tmp_path: Path) -> None:
     fake_folder(tmp_path / "set", ("val",))
     refused("has val but no train folder")
     fake_folder(tmp_path / "set", ("train",))
-    refused("data.test='some' is neither", test="some")
+    refused("data.test=some must be a share below 1, a number of examples, or val", test="some")
     refused("data.memory=-1", memory=-1)
     fake_folder(tmp_path / "set", ("valid",))
     refused("has both val and valid")

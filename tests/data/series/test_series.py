@@ -173,7 +173,7 @@ def test_bad_lines_are_named(series: Any, line: int, text: str, sentence: str) -
         ({"columns": ["c0", "cx"]}, r"data\.columns=cx is no column of .*choose from c0, c1, date"),
         ({"time": "when"}, r"data\.time=when is no column"),
         ({"history": 60}, r"the train split has 60 rows, fewer than a window of 63"),
-        ({"missing": "guess"}, r"data\.missing=guess is unknown"),
+        ({"missing": "guess"}, r"data\.missing=guess must be error, drop or fill"),
         ({"horizon": 0}, r"data\.horizon=0 must be a whole number, 1 or more"),
         ({"limit": 1000}, r"data\.limit=1000 is more than the 52 training windows"),
     ],

@@ -15,13 +15,14 @@ import torch
 from torch.utils.data import Dataset
 
 from experiments.batches import IGNORED, Sequences
+from experiments.config.value_rules import require_amount
 from experiments.data.audio.audio_files import Clips, Files, read_samples, to_int16
 from experiments.data.audio.augment import SoundAugment
 from experiments.data.common.buckets import BucketSampler, EvalBuckets, Views
 from experiments.data.common.loading import BatchedData, require_enough, whole
 from experiments.data.common.sampling import Picks, TrainSampler
 from experiments.data.common.split_names import SPLITS
-from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
+from experiments.data.common.splits import fingerprint, hold_out, keep
 from experiments.errors import UserError
 from experiments.spec import AudioSpec, to_plain
 from experiments.system.outside_text import clean
@@ -342,9 +343,8 @@ def check_settings(validation: float, limit: float | None, rate: int | None, mem
     Raises:
         UserError: naming the key, the value and the rule.
     """
-    check_amount("data.validation", validation, whole=False)
-    if limit is not None:
-        check_amount("data.limit", limit, whole=True)
+    require_amount("data.validation", validation)
+    require_amount("data.limit", limit)
     if rate is not None:
         whole("data.rate", rate, 100)
     whole("data.memory", memory, 0)

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from experiments.config.value_rules import require_amount
 from experiments.data.audio.audio_data import AudioData, Examples, check_settings, split_examples
 from experiments.data.audio.audio_files import AUDIO, BY_FFMPEG, open_clips
 from experiments.data.common.published_files import data_root
 from experiments.data.common.split_names import SPLITS, files_below, split_folders, subfolders
-from experiments.data.common.splits import check_amount
 from experiments.errors import UserError
 
 
@@ -55,7 +55,7 @@ class AudioFolder(AudioData):
     ) -> None:
         super().__init__(bucket=bucket, batch_size=batch_size, workers=workers, seed=seed, augment=augment)
         check_settings(validation, limit, rate, memory)
-        check_amount("data.test", test, whole=False)
+        require_amount("data.test", test)
         self.root, self.chosen = root, None if classes is None else tuple(map(str, classes))
         self.wanted_rate, self.memory = rate, memory
         self.amounts = {"validation": validation, "test": test}

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from experiments.config.value_rules import require_amount
 from experiments.data.audio.audio_data import AudioData, Examples, check_strings, join, split_examples
 from experiments.data.audio.audio_files import open_clips
 from experiments.data.common.published_files import data_root
-from experiments.data.common.splits import check_amount
 from experiments.errors import UserError
 
 NAME = re.compile(r"(\d)_([^_]+)_(\d+)\.wav")
@@ -60,9 +60,8 @@ class FSDD(AudioData):
         augment: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(bucket=bucket, batch_size=batch_size, workers=workers, seed=seed, augment=augment)
-        check_amount("data.validation", validation, whole=False)
-        if limit is not None:
-            check_amount("data.limit", limit, whole=True)
+        require_amount("data.validation", validation)
+        require_amount("data.limit", limit)
         self.held_out = [held_out] if isinstance(held_out, str) else held_out
         self.validation, self.wanted_rate, self.limit = validation, rate, limit
         self.split_seed, self.root = split_seed, root

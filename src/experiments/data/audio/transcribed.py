@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from experiments.config.value_rules import require_amount, require_values
 from experiments.data.audio.audio_data import AudioData, Examples, check_settings, split_examples
 from experiments.data.audio.audio_files import WHOLE, open_clips
 from experiments.data.audio.transcripts import Utterance
 from experiments.data.common.split_names import SPLITS
-from experiments.data.common.splits import check_amount
 from experiments.errors import UserError
 from experiments.transcript_rules import rule
 
@@ -62,13 +62,12 @@ class Transcribed(AudioData):
         augment: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(bucket=bucket, batch_size=batch_size, workers=workers, seed=seed, augment=augment)
-        if empty not in ("error", "drop"):
-            raise UserError(f"data.empty={empty} is unknown: choose error or drop")
+        require_values("speech", empty=empty)
         unknown = self.usual if unknown is None else unknown
         if unknown not in ("error", "drop", "keep"):
             raise UserError(f"data.unknown={unknown} is unknown: choose error, drop or keep")
         check_settings(validation, limit, rate, memory)
-        check_amount("data.test", test, whole=True)
+        require_amount("data.test", test, whole=True)
         self.write = rule(normalise, "data.normalise")
         self.empty, self.unknown = empty, unknown
         self.wanted_rate, self.memory = rate, memory

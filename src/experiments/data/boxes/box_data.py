@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from experiments.config.value_rules import require_amount
 from experiments.data.boxes.annotations import AnnotatedImage, Sieve, upright
 from experiments.data.boxes.augment import BoxAugment
 from experiments.data.boxes.photographs import Photographs, PixelsAlone, Target, scaled
 from experiments.data.common.loading import BatchedData
 from experiments.data.common.sampling import Picks, TrainSampler
 from experiments.data.common.split_names import SPLITS, files_below, tell_shared
-from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
+from experiments.data.common.splits import fingerprint, hold_out, keep
 from experiments.data.images.image_files import bits_used, decode
 from experiments.errors import UserError
 from experiments.spec import DetectionSpec
@@ -80,13 +81,9 @@ class BoxData(BatchedData):
         split_seed: int = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, workers=workers, seed=seed)
-        check_amount("data.validation", validation, whole=False)
-        if test != "val":
-            if isinstance(test, str):
-                raise UserError(f"data.test={test} is neither a share, a count, nor val: try data.test=0.2")
-            check_amount("data.test", test, whole=False)
-        if limit is not None:
-            check_amount("data.limit", limit, whole=True)
+        require_amount("data.validation", validation)
+        require_amount("data.test", test, word="val")
+        require_amount("data.limit", limit)
         for key, value, allowed in (
             ("bad_boxes", bad_boxes, ("refuse", "drop", "clip")),
             ("exif", exif, ("auto", "upright", "stored")),

@@ -11,16 +11,6 @@ import numpy as np
 from experiments.errors import UserError
 
 
-def check_amount(key: str, value: object, whole: bool) -> None:
-    """Refuse what is neither a count (int >= 1) nor a share (0 < share < 1, or <= 1 where `whole`)."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UserError(f"{key}={value!r} is not a number: give a count such as 500 or a share such as 0.1.")
-    if isinstance(value, int) and value < 1:
-        raise UserError(f"{key}={value} is not a count of examples: give at least 1.")
-    if isinstance(value, float) and not (0 < value < 1 or (whole and value == 1)):
-        raise UserError(f"{key}={value} is not a share: give one above 0 and {'at most' if whole else 'below'} 1.")
-
-
 def check_labels(name: str, split: str, labels: np.ndarray, classes: Sequence[str]) -> None:
     """Refuse a split without examples, or with labels that are no indices into the classes."""
     if not len(labels):

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from experiments.config.value_rules import require_amount
 from experiments.data.common.loading import batch_loader, share_of, whole
 from experiments.data.common.sampling import EvalSampler, Picks, TrainSampler
-from experiments.data.common.splits import check_amount
 from experiments.data.control.control_data import PlaysEpisodes
 from experiments.data.control.demonstration_files import Episode, check_shapes, read
 from experiments.data.control.experts import demonstrate
@@ -126,8 +126,7 @@ class Demonstrations(PlaysEpisodes):
                 raise UserError(f"data.{key}={share} must be a share of the episodes: try data.{key}=0.1")
         if path is None:
             whole("data.demonstrations", demonstrations, 3)
-        if limit is not None:
-            check_amount("data.limit", limit, whole=True)
+        require_amount("data.limit", limit)
         self.path = None if path is None else Path(path).expanduser()
         self.demonstrations, self.shares, self.limit = demonstrations, (validation, test), limit
         self.batch_size, self.seed = batch_size, seed

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from experiments.config.value_rules import require_amount
 from experiments.data.common.loading import BatchedData, whole
 from experiments.data.common.sampling import Picks, TrainSampler
 from experiments.data.common.split_names import SPLITS
-from experiments.data.common.splits import check_amount, check_labels, choose_classes, fingerprint, hold_out, keep
+from experiments.data.common.splits import check_labels, choose_classes, fingerprint, hold_out, keep
 from experiments.data.common.transforms import always, augmented, listed
 from experiments.data.images import augment as changes
 from experiments.data.images.augment import Augment
@@ -81,9 +82,8 @@ class ImageData(BatchedData):
         super().__init__(batch_size=batch_size, workers=workers, seed=seed)
         if size is not None:
             whole("data.size", size, 1)
-        check_amount("data.validation", validation, whole=False)
-        if limit is not None:
-            check_amount("data.limit", limit, whole=True)
+        require_amount("data.validation", validation)
+        require_amount("data.limit", limit)
         self.size, self.validation, self.limit, self.split_seed = size, validation, limit, split_seed
         self.augment = Augment.of(augment or {})
         self.transforms = listed(transform, "data.transform")

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from experiments.config.value_rules import require_amount
 from experiments.data.common.published_files import OFFLINE, data_root
 from experiments.data.common.sampling import Picks
 from experiments.data.common.split_names import hidden, split_folders, subfolders
-from experiments.data.common.splits import check_amount
 from experiments.data.common.transforms import always, augmented
 from experiments.data.images import SUFFIXES
 from experiments.data.images import augment as changes
@@ -76,10 +76,7 @@ class ImageFolder(ImageData):
                 f"data.interpolation={interpolation} is not known: choose {', '.join(INTERPOLATIONS)}, or null"
             )
         self.interpolation = interpolation or self.interpolation
-        if test != "val":
-            if isinstance(test, str):
-                raise UserError(f"data.test={test!r} is neither a share, a count, nor val.")
-            check_amount("data.test", test, whole=False)
+        require_amount("data.test", test, word="val")
         if memory < 0:
             raise UserError(f"data.memory={memory} is in megabytes and must be at least 0; 0 reads from disk always.")
         self.test, self.grey, self.skip_broken = test, grey, skip_broken

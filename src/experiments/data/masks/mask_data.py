@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from experiments.config.value_rules import require_values
+from experiments.config.value_rules import require_amount, require_values
 from experiments.data.common.loading import BatchedData
 from experiments.data.common.sampling import Picks, TrainSampler
 from experiments.data.common.split_names import SPLITS, tell_shared
-from experiments.data.common.splits import check_amount, fingerprint, hold_out
+from experiments.data.common.splits import fingerprint, hold_out
 from experiments.data.images.image_files import bits_used
 from experiments.data.images.image_store import channel_statistics
 from experiments.data.masks.augment import MaskAugment, Plane, move, relight, sides
@@ -93,9 +93,8 @@ class MaskData(BatchedData):
             "masks", fit=fit, border_weight=border_weight, border_sigma=border_sigma, memory=memory, exif=exif
         )
         for key, amount in (("data.validation", validation), ("data.test", test)):
-            check_amount(key, amount, whole=False)
-        if limit is not None:
-            check_amount("data.limit", limit, whole=True)
+            require_amount(key, amount)
+        require_amount("data.limit", limit)
         self.exif = exif
         self.fit, self.grey, self.validation, self.test, self.limit = fit, grey, validation, test, limit
         self.augment = MaskAugment.of(augment or {})

@@ -13,10 +13,10 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from experiments.batches import Sequences, pad
-from experiments.config.value_rules import require_values
+from experiments.config.value_rules import require_amount, require_values
 from experiments.data.common.sequence_data import SequenceData
 from experiments.data.common.split_names import SPLITS
-from experiments.data.common.splits import check_amount, fingerprint
+from experiments.data.common.splits import fingerprint
 from experiments.data.pairs.language_marks import LanguageMarks
 from experiments.data.pairs.pair_store import PairStore, StoredPairs
 from experiments.data.pairs.pair_texts import PairTexts, hold_out_pairs, without_repeats
@@ -104,16 +104,11 @@ class PairData(SequenceData):
         self.shared = bool(tokenizers["shared"])
         self.ends = [tokenizers.get(key) for key in ("start", "end")]
         self.given_first = tokenizers.get("first")
-        require_values("pair", max_length=max_length)
-        if empty not in ("error", "drop"):
-            raise UserError(f"data.empty={empty} is unknown: use error, or drop to leave such pairs out")
+        require_values("pair", max_length=max_length, empty=empty, cut=cut)
         for key, amount in (("validation", validation), ("test", test)):
             if amount is not None:
-                check_amount(f"data.{key}", amount, whole=False)
-        if limit is not None:
-            check_amount("data.limit", limit, whole=True)
-        if cut is not None and cut < 4:
-            raise UserError(f"data.cut={cut} must be 4 or more: try data.cut=128")
+                require_amount(f"data.{key}", amount)
+        require_amount("data.limit", limit)
         self.max_length, self.empty, self.limit, self.longest = max_length, empty, limit, cut
         self.amounts = {"test": test, "validation": validation}
         self.split_seed = split_seed

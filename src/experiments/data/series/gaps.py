@@ -9,8 +9,6 @@ import numpy as np
 from experiments.data.series.number_table import Table
 from experiments.errors import UserError
 
-RULES = ("error", "drop", "fill")
-
 
 def regular(table: Table, missing: str, even: bool) -> tuple[Table, np.ndarray]:
     """Return the table and the step (T,) of each row; with rows for missing steps where they are to be filled.

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from experiments.config.value_rules import require_amount, require_values
 from experiments.data.common.loading import BatchedData, whole
 from experiments.data.common.sampling import Picks
 from experiments.data.common.split_names import SPLITS
-from experiments.data.common.splits import check_amount, fingerprint
-from experiments.data.series.gaps import RULES, filled, regular, usable
+from experiments.data.common.splits import fingerprint
+from experiments.data.series.gaps import filled, regular, usable
 from experiments.data.series.number_table import Table
 from experiments.errors import UserError
 from experiments.spec import SeriesSpec
@@ -119,12 +120,10 @@ class SeriesData(BatchedData):
         super().__init__(batch_size=batch_size, workers=workers, seed=seed)
         for key, value in (("history", history), ("horizon", horizon), ("season", season)):
             whole(f"data.{key}", value, 1)
-        if missing not in RULES:
-            raise UserError(f"data.missing={missing} is unknown: choose from {', '.join(RULES)}")
-        check_amount("data.validation", validation, whole=False)
-        check_amount("data.test", test, whole=False)
-        if limit is not None:
-            check_amount("data.limit", limit, whole=True)
+        require_values("series", missing=missing)
+        require_amount("data.validation", validation)
+        require_amount("data.test", test)
+        require_amount("data.limit", limit)
         self.history, self.horizon, self.season = history, horizon, season
         self.missing, self.even, self.borrow, self.limit = missing, even, borrow, limit
         self.validation, self.test, self.mean, self.std = validation, test, mean, std

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 
 from experiments.batches import Sequences, pad
+from experiments.config.value_rules import require_amount
 from experiments.data.common.loading import whole
 from experiments.data.common.sequence_data import SequenceData, Store
 from experiments.data.common.split_names import SPLITS
-from experiments.data.common.splits import check_amount, fingerprint
+from experiments.data.common.splits import fingerprint
 from experiments.data.text import tokens
 from experiments.data.text.question_windows import Window, windows_of
 from experiments.data.text.squad_layout import Question, hold_out_articles, placed
@@ -97,9 +98,8 @@ class QuestionData(SequenceData):
         self.misplaced, self.limit, self.split_seed = misplaced, limit, split_seed
         self.amounts = {"test": test, "validation": validation}
         for key, amount in self.amounts.items():
-            check_amount(f"data.{key}", amount, whole=False)
-        if limit is not None:
-            check_amount("data.limit", limit, whole=True)
+            require_amount(f"data.{key}", amount)
+        require_amount("data.limit", limit)
         self.questions: dict[str, list[Question]] = {}
         self.windows: dict[str, list[Window]] = {}
         self._tokenizer: Any = None

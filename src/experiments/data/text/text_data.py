@@ -13,11 +13,11 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from experiments.batches import Sequences, pad
-from experiments.config.value_rules import require_values
+from experiments.config.value_rules import require_amount, require_values
 from experiments.data.common.packed import unpacked
 from experiments.data.common.sequence_data import SequenceData, Store
 from experiments.data.common.split_names import SPLITS
-from experiments.data.common.splits import check_amount, fingerprint, hold_out, keep
+from experiments.data.common.splits import fingerprint, hold_out, keep
 from experiments.data.text import tokens
 from experiments.data.text.pairs_apart import ApartStore, StoredApart, joined
 from experiments.data.text.tokens import Text
@@ -102,14 +102,11 @@ class TextData(SequenceData):
         super().__init__(batch_size=batch_size, max_tokens=max_tokens, bucket=bucket, workers=workers, seed=seed)
         self.rule = tokens.Rule.of(tokenizer)
         self.file, self.source = Path(tokenizer["file"]), tokenizer.get("source")
-        require_values("text", max_length=max_length)
-        if empty not in ("error", "drop"):
-            raise UserError(f"data.empty={empty} is unknown: use error, or drop to leave such texts out")
+        require_values("text", max_length=max_length, empty=empty)
         for key, amount in (("validation", validation), ("test", test)):
             if amount is not None:
-                check_amount(f"data.{key}", amount, whole=False)
-        if limit is not None:
-            check_amount("data.limit", limit, whole=True)
+                require_amount(f"data.{key}", amount)
+        require_amount("data.limit", limit)
         self.max_length, self.empty, self.limit = max_length, empty, limit
         self.amounts = {"test": test, "validation": validation}
         self.split_seed, self.root, self.apart = split_seed, root, bool(apart)
