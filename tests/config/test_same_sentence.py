@@ -42,6 +42,7 @@ trainer=quick data=generated_pairs data.tokenizers.source.size=null
 trainer=quick data=generated_entities data.count=60 data.tokenizer.source=-1
 trainer=quick data=generated_boxes model=ssdlite model.mean=[1,2]
 trainer=quick data=generated_boxes model=ssdlite model.std=[1,1,0]
+trainer=quick data=digits optimizer=SparseAdam
 """
 # Where a rule says it.
 RULED = """
@@ -331,6 +332,15 @@ data=generated_boxes model=ssdlite model.mean=[123,117,104]
 data=generated_words data.augment.noise=1e30
 data=generated_pairs data.tokenizers.target.file=-1
 data=digits task=reconstruction task.sparse.weight=-1
+data.workers=null
+optimizer.amsgrad=7
+optimizer.maximize=maybe
+optimizer=NAdam optimizer.momentum_decay=abc
+scheduler=ExponentialLR scheduler.gamma=abc
+callbacks=early_stopping callbacks.early_stopping.min_delta=abc
+callbacks=early_stopping callbacks.early_stopping.min_delta=nan
+hydra.run.dir=
+hydra.run.dir=null
 """
 
 
@@ -375,4 +385,19 @@ def test_a_plateau_waits_for_validations(experiments) -> None:
 def test_clipping_leaves_out_the_fused_optimizer(experiments) -> None:
     words = ["model=mlp", "trainer=quick", "trainer.accelerator=cpu", "callbacks=none", "logger=none"]
     code, _, errors = experiments("train", *words, "precision=bf16-mixed", "trainer.gradient_clip_val=1")
+    assert code == 0, errors
+
+
+@pytest.mark.slow
+def test_an_optimizer_that_lays_gradients_end_to_end(experiments) -> None:
+    """LBFGS takes views of them, which weights with channels last do not give."""
+    words = [
+        "data=digits",
+        "data.limit=64",
+        "model=lenet5",
+        "trainer=quick",
+        "trainer.accelerator=cpu",
+        "callbacks=none",
+    ]
+    code, _, errors = experiments("train", *words, "logger=none", "optimizer=LBFGS")
     assert code == 0, errors

@@ -1,4 +1,4 @@
-"""Values whose type is none that the class of their group takes, as its annotations say: of ours alone, which all have some."""
+"""Values whose type is none that the class that takes them asks for by annotation: of ours, and those of torch and Lightning that say it."""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig
 
 from experiments.config.signatures import annotation
-from experiments.config.view import select, shown
+from experiments.config.view import class_and_argument, select, shown
 
 _LISTS = ("Sequence", "list", "tuple", "Collection", "Iterable")
 _GROUPS = ("Mapping", "dict")
+_ANNOTATED = (
+    "experiments.",
+    "torch.optim.",
+    "lightning.pytorch.callbacks.",
+)  # whose annotations name all that they take
 
 
 def annotation_problems(config: Any, keys: Iterable[str]) -> list[str]:
-    """Return a sentence for each key, `data.std`, whose value is of no type that its class takes.
+    """Return a sentence for each key, `data.std` or `callbacks.early_stopping.min_delta`, whose value is of no type that its class
+    takes.
 
     A value with a `_target_` becomes an object, whose type nobody knows yet.
     """
     problems = []
     for key in keys:
-        group, _, name = key.partition(".")
-        target = str(select(config, f"{group}._target_") or "")
-        if not name or "." in name or not target.startswith("experiments."):
+        target, name = class_and_argument(config, key)
+        if not name or not key.endswith(f".{name}") or not target.startswith(_ANNOTATED):
             continue
         text = annotation(target, name)
         value = select(config, key)

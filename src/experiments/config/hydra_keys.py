@@ -47,6 +47,8 @@ def refuse_words(words: Sequence[str]) -> None:
             raise UserError(
                 f"{word} takes away what every run reads: {'set its keys' if key in _GROUPED else 'set it'} instead, as in {_GROUPED.get(key, key)}=…"
             )
+        if key in ("hydra.run.dir", "hydra.sweep.dir") and value.strip("'\"") in ("", "null"):
+            raise UserError(f"{word} names no folder: write {key}=FOLDER, or leave it out")
         if key.startswith("hydra.job.env_set."):
             raise UserError(_ENVIRONMENT.format(key.rpartition(".")[2]))
         if key.startswith("hydra.callbacks."):

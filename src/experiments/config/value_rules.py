@@ -118,7 +118,7 @@ RULES = {
     "data.split_seed": whole_number(0, "0"),
     "data.batch_size": whole_number(1, "128"),
     "data.size": ValueRule(int, "pixels, a whole number, or null", lambda v: v >= 1, "32", True),
-    "data.workers": ValueRule(int, "a whole number, 0 or more", lambda v: v >= 0, "0", True),
+    "data.workers": whole_number(0, "0"),
     "data.validation": amount()._replace(optional=True),
     "data.count": whole_number(1, "1000"),
     "data.cut": whole_number(4, "128", True),
@@ -237,14 +237,13 @@ _SOUND_RULES = {
 }
 _CONTROL_RULES = {  # likewise
     "task.clip": ValueRule(float, "a number above 0", lambda v: v > 0, "0.2"),
-    "data.workers": whole_number(0, "0"),
     "data.env": ValueRule(str, "the name of an environment", lambda v: True, "CartPole-v1"),
 }
 _BOX_RULES = {  # of sequences the size is the length of a vector
     "model.size": whole_number(32, "320"),
     **{f"model.{key}": rule for key, rule in _CHANNEL_RULES.items()},
 }
-_DEMONSTRATION_RULES = {"data.workers": whole_number(0, "0"), "data.demonstrations": whole_number(1, "20", True)}
+_DEMONSTRATION_RULES = {"data.demonstrations": whole_number(1, "20", True)}
 _RULES_OF_OPTIMIZERS = {"RMSprop": {"optimizer.alpha": _SHARE._replace(cure="0.99")}}  # of ASGD it is a power
 _RULES_OF_KINDS = {
     "image": _IMAGE_RULES,

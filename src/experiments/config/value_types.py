@@ -20,25 +20,26 @@ from experiments.errors import UserError
 
 def type_problems(config: Any, defaults: Any) -> list[str]:
     """Values given on the command line whose type is not their default's; those that have a rule are looked at there."""
-    given = {}
+    given, added = {}, []
     for override in parse(config.run.overrides):
-        if "." in override.key_or_group and not override.is_delete() and not override.is_add():
+        if "." in override.key_or_group and override.is_add() and override.key_or_group not in RULES:
+            added.append(override.key_or_group)
+        elif "." in override.key_or_group and not override.is_delete():
             given[override.key_or_group] = override
     given = {
         key: given_value
         for key, given_value in given.items()
         if not key.startswith("hydra.") and (key not in RULES or not of_known_class(config, key))
     }
-    if not given:
-        return []
+    of_added = annotation_problems(config, added)
     if defaults is None and all(_as_in_its_file(config, key) for key in given):  # which spares a second composition
-        return []
+        return of_added
     rest = [word for word in config.run.overrides if not any(word.lstrip("+").startswith(f"{key}=") for key in given)]
     try:
         defaults = defaults or compose(rest, config.run.config_dirs, whole=False)
     except UserError:  # such as a value that another refers to
-        return annotation_problems(config, given)
-    problems, typed = [], {f"trainer.{key}" for key in trainer_keys.LISTED}
+        return of_added + annotation_problems(config, given)
+    problems, typed = of_added, {f"trainer.{key}" for key in trainer_keys.LISTED}
     for key in given:
         default, value = (select(source, key) for source in (defaults, config))
         if (sentence := _empty(key, value, default)) is not None:

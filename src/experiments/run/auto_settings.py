@@ -85,6 +85,8 @@ def settle(config: Any, model: nn.Module, spec: Any) -> None:
 
     device = accelerator(config.trainer)
     precision, memory_format = config.precision.name, config.trainer.get("memory_format", "contiguous")
+    if memory_format == "auto" and str((config.get("optimizer") or {}).get("_target_")).endswith(".LBFGS"):
+        memory_format = config.trainer.memory_format = "contiguous"  # it lays all gradients end to end, as views
     if "auto" in (precision, memory_format):
         from experiments.run.layer_table import flops_per_example
 

@@ -19,7 +19,7 @@ from experiments.run.identity import same_examples
 from experiments.run.instantiate import locate, make, missing_arguments, plain_node, with_shapes
 from experiments.run.model_memory import require_model_memory
 from experiments.run.names_of_data import require_names, require_tokens, trained_spec
-from experiments.run.optimizer import build_optimizer, build_scheduler
+from experiments.run.optimizer import build_optimizer, build_scheduler, require_step
 from experiments.run.rebuilt_record import require_unchanged
 from experiments.run.record import read_record
 from experiments.speedups.lean_imports import import_lightning
@@ -206,6 +206,8 @@ def build_task(
     settle(config, model, spec)
     freezing = build_freezing(config, model)
     optimizer = build_optimizer(config) if learning else None
+    if learning:
+        require_step(optimizer)
     scheduler = build_scheduler(config.scheduler) if learning and "_target_" in config.scheduler else None
     extra: dict[str, Any] = {
         "model": model,

@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from experiments.config.shorthand import SCHEDULER_ENTRIES
+from experiments.errors import UserError, first_line
 from experiments.run.instantiate import bound, plain_node
 
 
@@ -24,3 +25,26 @@ def build_scheduler(node: Any) -> Any:
 
     entries = {key: value for key, value in plain_node(node).items() if key in SCHEDULER_ENTRIES and value is not None}
     return Scheduled(bound(node, ("name", *SCHEDULER_ENTRIES)), str(node["_target_"]), entries)
+
+
+def require_step(make: Any) -> None:
+    """Refuses an optimizer that takes no step with the gradients that networks have here, such as one for sparse gradients.
+
+    Args:
+        make: makes it for parameters. What it refuses when it is made, it refuses of the network too, and says there.
+
+    Raises:
+        UserError: with what the optimizer says.
+    """
+    import torch
+
+    parameter = torch.nn.Parameter(torch.zeros(2, 2))
+    parameter.grad = torch.zeros(2, 2)
+    try:
+        optimizer = make([parameter])
+    except Exception:
+        return
+    try:
+        optimizer.step(lambda: torch.zeros(()))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"optimizer: {first_line(error)}; check its keys, or choose another one") from error

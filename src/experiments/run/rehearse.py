@@ -35,7 +35,7 @@ def _elsewhere(config: DictConfig, folder: Path) -> DictConfig:
     if processes_here(config) > 1:
         plain["trainer"] |= {"devices": 1, "strategy": "auto"}
     plain["features"]["cache"] = plain["features"]["cache"] and bool(plain["freezing"].get("views"))
-    if "workers" in plain["data"]:
+    if plain["data"].get("workers"):
         plain["data"]["workers"] = 0
     return OmegaConf.create(plain)
 
