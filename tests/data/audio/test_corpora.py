@@ -194,6 +194,11 @@ def test_damaged_samples_are_named(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content[: len(content) // 2])
         with pytest.raises(UserError, match=rf"{name} (is cut off: its header names|cannot be read)"):
             read_clip(tmp_path / name, 8000)
+    soundfile.write(tmp_path / "long.wav", tone(8000) / 32768, 8000, format="RF64")  # as recorders write beyond 4 GB
+    assert len(read_clip(tmp_path / "long.wav", 8000)) == 8000
+    (tmp_path / "long.wav").write_bytes((tmp_path / "long.wav").read_bytes()[:8000])
+    with pytest.raises(UserError, match=r"long\.wav is cut off: its header names 16000 bytes"):
+        read_clip(tmp_path / "long.wav", 8000)
     wave = tone(800) / 32768
     wave[400] = np.nan
     soundfile.write(tmp_path / "e.wav", wave, 8000, subtype="FLOAT")

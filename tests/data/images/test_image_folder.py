@@ -332,6 +332,12 @@ def test_images_of_floating_point(tmp_path: Path) -> None:
     assert decode(tmp_path / "bytes.tif", None, grey=True).ravel().tolist() == [0, 128, 255]
     with pytest.raises(UserError, match="from 0 to 4000: save it with values from 0 to 1"):
         decode(tmp_path / "beyond.tif", None, grey=True)
+    # A resampled image of 0 to 1 exceeds 1 a little, and as one of 0 to 255 it would be black.
+    Image.fromarray(np.array([[0.0, 0.5, 1.2]], np.float32)).save(tmp_path / "overshoot.tif")
+    with pytest.raises(UserError, match=r"from 0 to 1\.2: save it with values from 0 to 1"):
+        decode(tmp_path / "overshoot.tif", None, grey=True)
+    Image.fromarray(np.array([[0.0, 1.0, 3.5]], np.float32)).save(tmp_path / "dark.tif")
+    assert decode(tmp_path / "dark.tif", None, grey=True).ravel().tolist() == [0, 1, 4]
 
 
 def test_a_stack_is_refused_and_a_preview_is_none(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import torch
 from experiments.data.common.sampling import Picks
 from experiments.data.series.ett import ETT
 from experiments.data.series.generated_series import GeneratedSeries
+from experiments.data.series.number_table import read_table
 from experiments.data.series.series_table import SeriesTable
 from experiments.data.series.times import parse
 from experiments.errors import UserError
@@ -314,6 +315,10 @@ def test_decimal_commas_and_marks_of_missing_values(series: Any) -> None:
         series(lines)
     assert series(lines, decimal=",").spec.columns == ("c0",)
     lines = hours(60, 1)
+    lines[5] = lines[5].rpartition(",")[0] + ",1_5"  # which Python reads as 15
+    with pytest.raises(UserError, match=r"c0='1_5' is no number"):
+        series(lines)
+    lines = hours(60, 1)
     lines[5] = lines[5].rpartition(",")[0] + ",?"
     with pytest.raises(UserError, match=r"set data\.missing_as='\?'"):
         series(lines, missing="fill")
@@ -347,3 +352,17 @@ def test_empty_columns_at_the_ends_of_lines(series: Any) -> None:
 def test_forms_of_iso_8601_are_kept(cells: list[str], following: str) -> None:
     times = parse(cells, None)
     assert times.after(1).text(0) == following and times.text(1) == cells[1]
+
+
+def test_numbers_that_excel_holds_as_texts(tmp_path: Path) -> None:
+    """Beside cells that are numbers, whose point is nobody's choice."""
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("openpyxl")
+    path = tmp_path / "table.xlsx"
+    dates = [START + timedelta(hours=row) for row in range(60)]
+    columns = {"text": [f"{row},5" for row in range(60)], "number": [row + 0.25 for row in range(60)]}
+    pandas.DataFrame({"date": dates} | columns).to_excel(path, index=False)
+    with pytest.raises(UserError, match=r"text='0,5' is no number: set data\.decimal=','"):
+        read_table(path, None, None, None)
+    values = read_table(path, None, None, None, decimal=",").values
+    assert values[:2].tolist() == [[0.5, 0.25], [1.5, 1.25]]

@@ -19,6 +19,10 @@ from experiments.errors import UserError
 AUDIO = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3")
 BY_FFMPEG = (".m4a", ".aac", ".mp4", ".wma", ".webm")  # what libsndfile does not read
 
+_SAMPLES = {  # the part of a file that holds them, and its order of bytes
+    (b"RIFF", b"WAVE"): (b"data", "<"), (b"RF64", b"WAVE"): (b"data", "<"), (b"FORM", b"AIFF"): (b"SSND", ">"),
+}  # fmt: skip
+
 
 class ClipSpan(NamedTuple):
     """A part of a file: where it begins and how long it is, in seconds; None: to the end."""
@@ -248,18 +252,23 @@ def require_whole(path: Path) -> None:
     try:
         with open(path, "rb") as file:
             form, _, kind = struct.unpack("<4sI4s", file.read(12))
-            part, order = {(b"RIFF", b"WAVE"): (b"data", "<"), (b"FORM", b"AIFF"): (b"SSND", ">")}[form, kind]
+            part, order = _SAMPLES[form, kind]
+            long = None  # bytes of samples, where 32 bits cannot say them
             while head := file.read(8):
                 name, size = struct.unpack(f"{order}4sI", head)
                 if name == part:
                     break
+                if name == b"ds64":
+                    long = struct.unpack("<QQ", file.read(16))[1]
+                    file.seek(-16, os.SEEK_CUR)
                 file.seek(size + size % 2, os.SEEK_CUR)
             else:
                 return
             there = os.fstat(file.fileno()).st_size - file.tell()
     except (OSError, KeyError, struct.error):
         return  # whoever reads it says what it is
-    if there < size < 0x7FFFF000:
+    size, most = (size, 0x7FFFF000) if long is None else (long, 2**63)
+    if there < size < most:
         raise UserError(
             f"{path} is cut off: its header names {size} bytes of samples and {there} are there: restore it, or leave it out"
         )

@@ -256,7 +256,8 @@ def _plain(image: Picture, mode: str, bits: int, path: Path | None = None) -> Pi
     elif image.mode == "F":
         values = np.asarray(image)
         least, greatest = float(values.min()), float(values.max())
-        if not (least >= 0 and greatest <= 255):
+        overshoot = 1 < greatest < 2 and bool((values != np.rint(values)).any())  # of 0 to 1, or very dark of 0 to 255
+        if not (least >= 0 and greatest <= 255) or overshoot:
             raise ValueError(
                 f"its values go from {least:g} to {greatest:g}: save it with values from 0 to 1, or to 255"
             )

@@ -61,8 +61,7 @@ def read_table(
         UserError: with file and line, for what is missing, is no number, or goes back in time.
     """
     typed = path.suffix.lower() in TYPED
-    names, rows, lines, first = _typed(path) if typed else (*_rows(path), None)
-    decimal = "." if typed else decimal
+    names, rows, lines, first = _typed(path, decimal) if typed else (*_rows(path), None)
     unnamed = [place for place, name in enumerate(names) if not name]
     for place in unnamed:
         full = next((number for row, number in zip(rows, lines, strict=True) if row[place].strip()), None)
@@ -118,7 +117,7 @@ def read_table(
     return Table(path, times, tuple(wanted), values, np.array(lines))
 
 
-def _typed(path: Path) -> tuple[list[str], list[list[str]], list[int], str | None]:
+def _typed(path: Path, decimal: str) -> tuple[list[str], list[list[str]], list[int], str | None]:
     """Names, rows as texts and their numbers, of a file whose cells have types, and the first column of dates: pandas writes an
     index as the last column.
     """
@@ -126,14 +125,19 @@ def _typed(path: Path) -> tuple[list[str], list[list[str]], list[int], str | Non
     if not rows_read:
         raise UserError(f"{path} has no row: give it rows of values")
     names = list(rows_read[0][1])
-    rows = [["" if (cell := record.get(name)) is None else _text(cell) for name in names] for _, record in rows_read]
+    rows = [
+        ["" if (cell := record.get(name)) is None else _text(cell, decimal) for name in names]
+        for _, record in rows_read
+    ]
     dates = next((name for name in names if isinstance(rows_read[0][1].get(name), date)), None)
     return names, rows, [number for number, _ in rows_read], dates
 
 
-def _text(cell: Any) -> str:
-    """Return a cell as CSV would have it."""
-    return str(cell.isoformat()) if isinstance(cell, date) else str(cell)
+def _text(cell: Any, decimal: str) -> str:
+    """Return a cell as CSV would have it; texts stay, as some tables hold their numbers as texts."""
+    if isinstance(cell, (str, date)):
+        return cell if isinstance(cell, str) else str(cell.isoformat())
+    return str(cell).replace(".", decimal)
 
 
 def _rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
@@ -198,7 +202,9 @@ def _numbers(
 
 def _number(text: str, decimal: str) -> float:
     """Return a number; NaN where the text is none."""
-    if decimal != "." and "." in text:  # a group of thousands, or the other kind of point
+    if (
+        decimal != "." and "." in text
+    ) or "_" in text:  # a group of thousands, the other kind of point, or Python's own mark
         return math.nan
     try:
         return float(text.replace(decimal, "."))

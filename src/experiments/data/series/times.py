@@ -160,7 +160,7 @@ def _each(place: int, cell: str, read: Any) -> Any:
 def _is_number(cell: str) -> bool:
     """Tell whether it is a number rather than a date written as 20160701."""
     cell = cell.strip()
-    if len(cell) == 8 and cell.isdigit():
+    if (len(cell) == 8 and cell.isdigit()) or "_" in cell:
         return False
     try:
         return bool(np.isfinite(float(cell)))
@@ -170,7 +170,7 @@ def _is_number(cell: str) -> bool:
 
 def _finite(text: str) -> float:
     value = float(text)
-    if not np.isfinite(value):
+    if not np.isfinite(value) or "_" in text:
         raise ValueError(text)
     return value
 
