@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import os
@@ -238,3 +239,17 @@ def test_no_colour_still_says_what_is_waited_for(monkeypatch: pytest.MonkeyPatch
     assert "\x1b[2mloading" in screen()
     assert screen(NO_COLOR="1") == "loading …"
     assert screen(CI="true") == screen(TERM="dumb") == ""
+
+
+@pytest.mark.parametrize(
+    "file", sorted(Path(terminal.__file__).parents[1].glob("commands/**/*.py")), ids=lambda f: f.stem
+)
+def test_tables_that_commands_print_fit_the_terminal(file: Path) -> None:
+    printed = [
+        call
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
+        for call in node.args
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "table"
+    ]
+    assert all("wide" in {keyword.arg for keyword in call.keywords} for call in printed)

@@ -8,6 +8,7 @@ from experiments.callbacks.progress_screens import speed_figure, speed_in_words
 from experiments.commands.benchmark import in_a_process
 from experiments.errors import UserError
 from experiments.system.arguments import Parser
+from experiments.system.terminal import terminal_width
 
 _ABOUT = """\
 Trains on one batch of 8, 16, 32, … examples and prints examples a second and the peak of memory. The choice is the smallest
@@ -63,7 +64,7 @@ def main(words: list[str]) -> int:
         [str(batch), speed_figure(speed), f"{speed / best:.0%}", f"{memory:,.0f} MB"]
         for batch, speed, memory in measured
     ]
-    print(table(["batch", "examples/s", "of the best", "peak memory"], rows, right=(0, 1, 2, 3)))
+    print(table(["batch", "examples/s", "of the best", "peak memory"], rows, right=(0, 1, 2, 3), wide=terminal_width()))
     if why:
         print(f"stopped at {size}: {why}")
     chosen = next(batch for batch, speed, _ in measured if speed >= _NEAR * best)

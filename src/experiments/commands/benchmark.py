@@ -18,6 +18,7 @@ from experiments.errors import UserError, first_line
 from experiments.system.arguments import Parser
 from experiments.system.fresh_python import look_here_last, python_module
 from experiments.system.processes import peak_memory
+from experiments.system.terminal import terminal_width
 
 WARM = 3  # steps before the clock starts
 
@@ -75,7 +76,12 @@ def main(words: list[str]) -> int:
         for row in rows
     ]
     print(
-        table(["batch", "precision", "memory format", "examples/s", "gain", "peak memory"], cells, right=(0, 3, 4, 5))
+        table(
+            ["batch", "precision", "memory format", "examples/s", "gain", "peak memory"],
+            cells,
+            right=(0, 3, 4, 5),
+            wide=terminal_width(),
+        )
     )
     automatic = rows[0]["automatic"]
     print(f"precision=auto and trainer.memory_format=auto choose {automatic[0]} and {automatic[1]} here.")

@@ -18,7 +18,7 @@ from experiments.run.folder import read_config
 from experiments.system.arguments import Parser
 from experiments.system.files import atomic_path, write_text
 from experiments.system.outside_text import clean, json_text
-from experiments.system.terminal import done_waiting, waiting, waiting_for
+from experiments.system.terminal import done_waiting, terminal_width, waiting, waiting_for
 from experiments.tasks.report import report_of
 from experiments.viz.tables import comma_separated, table
 
@@ -145,7 +145,14 @@ def main(words: list[str]) -> int:
     elif options.format == "csv":
         print(comma_separated(head, rows))
     else:  # where every row is a line
-        print(table(head, [["⏎".join(cell.split("\n")) for cell in row] for row in rows], right=numeric))
+        print(
+            table(
+                head,
+                [["⏎".join(cell.split("\n")) for cell in row] for row in rows],
+                right=numeric,
+                wide=terminal_width(),
+            )
+        )
     return 0
 
 

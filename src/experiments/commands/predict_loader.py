@@ -13,6 +13,7 @@ from experiments.errors import UserError, as_typed
 from experiments.run.folder import read_config
 from experiments.system.files import atomic_path, write_text
 from experiments.system.outside_text import json_text
+from experiments.system.terminal import terminal_width
 from experiments.viz.tables import comma_separated, table
 
 _SHOWN = 10  # rows of the table
@@ -60,7 +61,7 @@ def predict_loader(run: str, inputs: Sequence[str], form: str, out: Path | None)
     elif form == "csv":
         print(comma_separated(head, rows))
     else:
-        print(table(head, rows[:_SHOWN], right=numeric))
+        print(table(head, rows[:_SHOWN], right=numeric, wide=terminal_width()))
         print(f"{len(rows):,} answers in {as_typed(out)}: predictions.csv, and predictions.pt for torch.load")
     return 0
 

@@ -11,6 +11,7 @@ from typing import Any
 from experiments.commands.run_or_config import bare_trainer, built, config_of
 from experiments.errors import UserError, as_typed
 from experiments.system.arguments import Parser
+from experiments.system.terminal import terminal_width
 
 _ABOUT = """\
 Trains for some steps under torch's profiler. Prints how a step's time divides into waiting for data, forward, backward and
@@ -45,7 +46,14 @@ def main(words: list[str]) -> int:
 
     whole = sum(parts.values())
     rows = [[name, f"{parts[name] * 1e3:,.2f}", f"{parts[name] / whole:.0%}"] for name in _PARTS]
-    print(table(["part of a step", "ms", "share"], [*rows, ["whole", f"{whole * 1e3:,.2f}", "100%"]], right=(1, 2)))
+    print(
+        table(
+            ["part of a step", "ms", "share"],
+            [*rows, ["whole", f"{whole * 1e3:,.2f}", "100%"]],
+            right=(1, 2),
+            wide=terminal_width(),
+        )
+    )
     print()
     head = ["operation", "calls a step", "ms a step", "share"]
     total = sum(seconds for _, _, seconds in operations)
@@ -53,7 +61,7 @@ def main(words: list[str]) -> int:
         [name, f"{calls / options.steps:,.1f}", f"{seconds / options.steps * 1e3:,.3f}", f"{seconds / total:.0%}"]
         for name, calls, seconds in operations[: options.rows]
     ]
-    print(table(head, rows, right=(1, 2, 3)))
+    print(table(head, rows, right=(1, 2, 3), wide=terminal_width()))
     print(f"\nspeed        {speed_in_words(examples / whole)} under the profiler, which slows small steps")
     print(f"trace        {as_typed(path)}")
     return 0
