@@ -89,6 +89,24 @@ def test_the_record_says_what_ran(experiments, tmp_path: Path, model: str, memor
     assert "test/accuracy" in output
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["optimizer=LBFGS"],
+        [
+            "callbacks.prune._target_=lightning.pytorch.callbacks.ModelPruning",
+            "callbacks.prune.pruning_fn=l1_unstructured",
+        ],
+    ],
+)
+def test_what_flattens_weights_trains_a_network_that_convolves(experiments, tmp_path: Path, words: list[str]) -> None:
+    code, _, errors = experiments("train", "model=simple_cnn", "data.size=32", *words, *RUN)
+    assert code == 0, errors
+    environment = json.loads((tmp_path / "run" / "record.json").read_text())["environment"]
+    assert environment["memory_format"] == "contiguous"
+
+
 def test_an_unknown_memory_format(experiments) -> None:
     code, _, errors = experiments("train", "trainer.memory_format=channels_first", *RUN)
     assert code == 2

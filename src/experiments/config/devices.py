@@ -13,6 +13,7 @@ from experiments.config.precision import precision_problems
 from experiments.errors import UserError
 
 MEMORY_FORMATS = ("auto", "contiguous", "channels_last")
+_FLATTENING = ("LBFGS", "ModelPruning")
 
 
 def cores() -> int:
@@ -108,6 +109,10 @@ def device_problems(config: Any) -> list[str]:
     memory_format = config.trainer.get("memory_format", "auto")
     if memory_format not in MEMORY_FORMATS:
         problems.append(f"trainer.memory_format={memory_format} is unknown: choose one of {', '.join(MEMORY_FORMATS)}")
+    elif memory_format == "channels_last" and (word := flattening(config)):
+        problems.append(
+            f"trainer.memory_format=channels_last does not go with {word}, which reads values one after the other: leave it out"
+        )
     total = processes * int(config.trainer.get("num_nodes") or 1)
     batch = config.data.get("batch_size")
     if total > 1 and isinstance(batch, int) and batch % total:
@@ -118,6 +123,19 @@ def device_problems(config: Any) -> list[str]:
     if isinstance(environments, int) and environments % total:
         problems.append(shared_environments(environments, total))
     return problems
+
+
+def flattening(config: Any) -> str | None:
+    """Return what in a config views weights or gradients as one row, which those with channels last refuse."""
+    from experiments.config.view import is_group  # here: comparisons read names alone, without OmegaConf
+
+    parts = {"optimizer": config.get("optimizer")} | {
+        f"callbacks.{name}": node for name, node in (config.get("callbacks") or {}).items()
+    }
+    for word, node in parts.items():
+        if is_group(node) and (target := str(node.get("_target_") or "")).rpartition(".")[2] in _FLATTENING:
+            return f"{word} ({target})"
+    return None
 
 
 def shared_environments(environments: int, processes: int) -> str:

@@ -81,18 +81,18 @@ def arrange(model: nn.Module, memory_format: str, device: str = "cpu") -> None:
 
 def settle(config: Any, model: nn.Module, spec: Any) -> None:
     """Replaces `auto` in a run's config by what is fastest for its model here, and arranges the model."""
-    from experiments.config.devices import accelerator
+    from experiments.config.devices import accelerator, flattening
 
     device = accelerator(config.trainer)
     precision, memory_format = config.precision.name, config.trainer.get("memory_format", "contiguous")
-    if memory_format == "auto" and str((config.get("optimizer") or {}).get("_target_")).endswith(".LBFGS"):
-        memory_format = config.trainer.memory_format = "contiguous"  # it lays all gradients end to end, as views
+    if memory_format == "auto" and flattening(config):
+        memory_format = "contiguous"
     if "auto" in (precision, memory_format):
         from experiments.run.layer_table import flops_per_example
 
         flops = flops_per_example(model, spec) if precision == "auto" else 0  # nothing else asks for them
         precision, memory_format = fastest(precision, memory_format, model, flops, device)
         config.precision.name = precision
-        if "memory_format" in config.trainer:
-            config.trainer.memory_format = memory_format
+    if "memory_format" in config.trainer:
+        config.trainer.memory_format = memory_format
     arrange(model, memory_format, device)
