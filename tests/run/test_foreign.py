@@ -157,6 +157,12 @@ def test_classes_are_named_on_the_command_line(lit: Experiments, tmp_path: Path)
     assert compose([*words[:2], "data=mnist"]).data.batch_size == 256
     chosen = record_of(tmp_path / "run")["choices"]
     assert [chosen[group] for group in ("data", "task", "model")] == ["LitData", "LitModel", "LitModel"]
+    code, output, errors = lit("evaluate", "run", "data.batch_size=4")
+    assert code == 0 and "test_acc" in output, errors
+    for wrong in ("tutorial_of_mine.LitModell", "tutorial_of_yours.LitModel"):  # not that the data give no spec
+        for command in ("check", "train"):
+            code, _, errors = lit(command, f"task._target_={wrong}", *words[1:2], "hydra.run.dir=other")
+            assert code == 2 and errors.startswith(f"error: _target_={wrong} cannot be imported (No module named")
     code, _, errors = lit("check", "-m", *words[:-1], "seed=0,1", "task.width=4")  # a key that no option lists
     assert code == 0, errors
     code, _, errors = lit("train", *words, "task.label_smoothing=0.1", "hydra.run.dir=other")

@@ -39,6 +39,8 @@ def problem(config: Any) -> str | None:
     if _is_foreign(target):
         return _no_effect(config, target)
     if silent:
+        if not target.startswith("experiments.") and is_a(target, _TASK) is None:
+            return None  # a class that cannot be imported is named by what makes it
         return (
             f"data={chosen.get('data')} ({data['_target_']}) gives no spec, from which task={chosen.get('task')} and "
             f"model={chosen.get('model')} get their shapes: add `spec` to the class (docs/extending.md), or use a LightningModule "

@@ -9,7 +9,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from experiments.config.signatures import targets_of
+from experiments.config.signatures import absent, targets_of
+from experiments.config.view import KNOWN_PACKAGES
 
 EXTRAS = {  # a package as it is imported, and the extra that brings it
     "soundfile": "speech",
@@ -42,13 +43,22 @@ def missing_packages(config: Any) -> list[str]:
 
 
 def absent_classes(config: Any) -> list[str]:
-    """Return a sentence for each class of a config whose package is not there; nothing is imported to find out."""
+    """Return a sentence for each class of a config whose package is not there, or whose module does not have it; nothing is
+    imported to find out.
+    """
     plain = OmegaConf.to_container(config, resolve=False) if OmegaConf.is_config(config) else config
     return [
-        not_imported(target, f"No module named '{package}'")
+        not_imported(target, why)
         for target in dict.fromkeys(targets_of(plain))
-        if (package := target.partition(".")[0]).isidentifier() and target != "None" and not _is_there(package)
+        if (package := target.partition(".")[0]).isidentifier() and target != "None"
+        if (why := _why_absent(package, target))
     ]
+
+
+def _why_absent(package: str, target: str) -> str | None:
+    if not _is_there(package):
+        return f"No module named '{package}'"
+    return None if target.startswith(KNOWN_PACKAGES) else absent(target)
 
 
 def not_imported(target: str, why: str) -> str:

@@ -6,6 +6,7 @@ Every answer may be None, for "cannot be told from the source"; what calls the c
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from functools import lru_cache
@@ -116,6 +117,26 @@ def is_a(target: str, names: tuple[str, ...]) -> bool | None:
         elif ancestor.node.name in names:
             return True
     return answer
+
+
+def absent(target: str) -> str | None:
+    """Return what Python would say of a class or function that its module does not have; None where the source does not tell."""
+    parts = target.split(".")
+    for cut in range(len(parts) - 1, 0, -1):
+        module, name = ".".join(parts[:cut]), parts[cut]
+        if (file := _file(module)) is None:
+            continue
+        try:
+            source = file.read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return None
+        whole = file.name == "__init__.py"
+        if re.search(rf"\b{re.escape(name)}\b|import \*|__getattr__|globals\(|setattr\(|sys\.modules|__path__", source):
+            return None
+        if whole and any(file.parent.glob(f"{name}*")):  # a folder, or an extension
+            return None
+        return f"No module named '{module}.{name}'" + ("" if whole else f"; '{module}' is not a package")
+    return None
 
 
 def defines(target: str, name: str, until: tuple[str, ...] = ()) -> bool | None:

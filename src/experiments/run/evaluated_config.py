@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from experiments.config.foreign_modules import choices_by_name
 from experiments.errors import UserError
 from experiments.run.folder import relocate
 from experiments.run.foreign import is_ours
@@ -34,7 +35,10 @@ def with_overrides(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     own, config_dirs = words_to_compose(config, folder)
     own = [word for word in own if not _replaced(word, overrides)]
     # Other data would bring a model and a task of their own.
-    kept = [f"{group}={option}" for group in ("task", "model") if (option := config.run.choices.get(group))]
+    names = choices_by_name(to_plain_config(config))
+    kept = [
+        f"{group}={option}" for group in ("task", "model") if names[group] and (option := config.run.choices.get(group))
+    ]
     kept = [word for word in kept if f"{word.partition('=')[0]}=_given" not in own]  # an object of Python has no option
     changed = compose([*kept, *own, *overrides], config_dirs, recorded=True)
     given, trained = ((side.data.get("gives") or {}).get("kind") for side in (changed, config))
