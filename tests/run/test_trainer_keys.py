@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from experiments.callbacks.checkpoint import Checkpoints
 from experiments.callbacks.progress import Progress
 from experiments.config.check import check
 from experiments.config.compose import compose, parse
+from experiments.errors import UserError
 from experiments.run.trainer import build_trainer, quiet
 
 
@@ -151,12 +153,67 @@ def test_is_refused_with_the_key_to_use(key: str) -> None:
         ("trainer.min_epochs=much", "must be a whole number, 1 or more, or null"),
         ("trainer.log_every_n_steps=often", "must be a whole number, 0 or more, or null"),
         ("trainer.strategy=ddp_spawn", "use trainer.strategy=ddp"),
+        (
+            "trainer.max_time=2",
+            "must be a time, as '00:12:00:00' (days, hours, minutes, seconds) or {hours: 12}, or null",
+        ),
+        ("trainer.max_time=2h", "try trainer.max_time='00:12:00:00'"),
+        ("trainer.max_time={hour: 2}", "must be a time"),
+        ("trainer.val_check_interval=often", "or a time, as"),
+        ("trainer.memory_format=sideways", "choose one of auto, contiguous, channels_last"),
         ("+trainer.profilers=simple", "no key of Lightning's Trainer: did you mean profiler"),
     ],
 )
 def test_other_values_are_refused(word: str, part: str) -> None:
     (sentence,) = check(_config([word]), _base())
     assert part in sentence
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["trainer.min_steps=9", "trainer.max_steps=5"], "is more than trainer.max_steps=5: set trainer.max_steps=9"),
+        (["trainer.max_epochs=null", "trainer.max_steps=5"], "try trainer.max_epochs=-1"),
+        (
+            ["optimizer._target_=torch.optim.LBFGS", "trainer.memory_format=channels_last"],
+            "trainer.memory_format=channels_last does not go with optimizer (torch.optim.LBFGS)",
+        ),
+        (["callbacks={_target_: lightning.pytorch.callbacks.Timer}"], "write callbacks={NAME: {_target_: …}}"),
+    ],
+)
+def test_pairs_that_would_have_no_effect(words: list[str], sentence: str) -> None:
+    config = _config(words) if "callbacks" not in words[0] else compose(["data=digits", "model=mlp", *words])
+    assert any(sentence in problem for problem in check(config, _base()))
+
+
+@pytest.mark.parametrize("value", ["'00:12:00:00'", "{hours: 12, minutes: 30}", "null"])
+def test_lengths_of_time(value: str) -> None:
+    assert check(_config([f"trainer.max_time={value}"]), _base()) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "part"),
+    [
+        ("callbacks.mine={_target_: torch.nn.ReLU}", "callbacks.mine (torch.nn.ReLU) makes no Callback of Lightning"),
+        ("logger.mine={_target_: torch.nn.ReLU}", "a subclass of lightning.pytorch.loggers.Logger"),
+        (
+            "callbacks.mine={_target_: lightning.pytorch.callbacks.Timer, _partial_: true}",
+            "makes no Callback of Lightning",
+        ),
+    ],
+)
+def test_objects_of_another_kind_are_refused(word: str, part: str, tmp_path: Path) -> None:
+    config = _config([word])
+    config.run.dir = str(tmp_path)
+    with pytest.raises(UserError, match=re.escape(part)):
+        build_trainer(config)
+
+
+def test_a_list_of_classes_says_where_the_name_belongs() -> None:
+    with pytest.raises(
+        UserError, match=re.escape("write callbacks={NAME: {_target_: lightning.pytorch.callbacks.Timer}}")
+    ):
+        compose(["data=digits", "callbacks=[{_target_: lightning.pytorch.callbacks.Timer}]"])
 
 
 def test_all_together_are_composed_without_a_plus() -> None:

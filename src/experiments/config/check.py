@@ -153,12 +153,14 @@ def _freezing(config: Any) -> list[str]:
 def _epochs(config: Any) -> list[str]:
     """Return what would never happen within the epochs of a run."""
     trainer = config.trainer
-    least, most = trainer.get("min_epochs"), trainer.get("max_epochs")
+    most = trainer.get("max_epochs")
     problems = []
-    if isinstance(least, int) and isinstance(most, int) and least > most:
-        problems.append(
-            f"trainer.min_epochs={least} is more than trainer.max_epochs={most}: set trainer.max_epochs={least}"
-        )
+    for unit in ("epochs", "steps"):
+        fewest, limit = trainer.get(f"min_{unit}"), trainer.get(f"max_{unit}")
+        if isinstance(fewest, int) and isinstance(limit, int) and 0 < limit < fewest:
+            problems.append(
+                f"trainer.min_{unit}={fewest} is more than trainer.max_{unit}={limit}: set trainer.max_{unit}={fewest}"
+            )
     every, cause = trainer.get("check_val_every_n_epoch"), ""
     if trainer.get("limit_val_batches") == 0:
         cause = "trainer.limit_val_batches=0"
@@ -176,7 +178,13 @@ def _entries(config: Any) -> list[str]:
     """Return callbacks and loggers that build nothing: a single value, or keys of no class."""
     problems = []
     for group in ("callbacks", "logger"):
-        for name, node in (config.get(group) or {}).items():
+        entries = config.get(group) or {}
+        if "_target_" in entries:
+            problems.append(
+                f"{group}={{_target_: {entries['_target_']}, …}} stands where names belong: write {group}={{NAME: {{_target_: …}}}}"
+            )
+            continue
+        for name, node in entries.items():
             if not node:
                 continue
             if not is_group(node):

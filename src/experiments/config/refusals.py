@@ -58,6 +58,9 @@ def refuse_lists(overrides: Sequence[str]) -> None:
     for word in overrides:
         key, _, value = word.lstrip("+~").partition("=")
         if key in GROUPS and value.startswith("[") and value.endswith("]"):
+            if "_target_" in value:
+                named = value[1:-1].strip()
+                raise UserError(f"{word} is a list, and {key} takes each under a name: write {key}={{NAME: {named}}}")
             inside = value[1:-1].split(",")
             cure = f"{key}={inside[0].strip() or 'NAME'}"
             sweep = f", or sweep over them with -m {key}={','.join(inside)}" if len(inside) > 1 else ""

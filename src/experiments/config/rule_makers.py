@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+from omegaconf import DictConfig
 
 
 class ValueRule(NamedTuple):
@@ -42,3 +45,18 @@ def amount(*, whole: bool = False, word: str = "") -> ValueRule:
     share = "a share up to 1.0" if whole else "a share below 1"
     words = f"{share}, a number of examples, or {word}" if word else f"{share}, or a number of examples"
     return ValueRule(object, words, holds, "0.1")
+
+
+_UNITS = ("weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds")
+
+
+def is_time(value: Any) -> bool:
+    """Tell whether Lightning takes a value as a length of time."""
+    if isinstance(value, str):
+        return bool(re.fullmatch(r"\d+(:\d\d){3}", value.strip()))
+    return isinstance(value, (dict, DictConfig)) and all(
+        unit in _UNITS and isinstance(number, (int, float)) for unit, number in value.items()
+    )
+
+
+TIME = "a time, as '00:12:00:00' (days, hours, minutes, seconds) or {hours: 12}"

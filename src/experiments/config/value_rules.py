@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import ListConfig
 
-from experiments.config.rule_makers import ValueRule, amount, below_one, one_of, whole_number
+from experiments.config.rule_makers import TIME, ValueRule, amount, below_one, is_time, one_of, whole_number
 from experiments.config.view import MISSING, of_known_class, select, shown
 from experiments.errors import UserError
 
@@ -46,11 +46,12 @@ RULES = {
     ),
     "trainer.val_check_interval": ValueRule(
         object,
-        "a number of batches, a share above 0 and up to 1.0, or a time",
-        lambda v: not isinstance(v, (int, float)) or 0 < v <= 1 or (1 < v < math.inf and v == int(v)),
+        f"a number of batches, a share above 0 and up to 1.0, or {TIME}",
+        lambda v: 0 < v <= 1 or (1 < v < math.inf and v == int(v)) if isinstance(v, (int, float)) else is_time(v),
         "0.5",
         True,
     ),
+    "trainer.max_time": ValueRule(object, f"{TIME}, or null", is_time, "'00:12:00:00'", True),
     "trainer.reload_dataloaders_every_n_epochs": whole_number(0, "0"),
     "trainer.threads": whole_number(1, "1", True),
     "trainer.accumulate_grad_batches": whole_number(1, "2"),
@@ -321,8 +322,10 @@ def value_problems(config: Any) -> list[str]:
         value = select(config, key, MISSING)
         if value is MISSING or not of_known_class(config, key):
             continue
-        if key == "trainer.max_epochs" and value == -1 and (select(config, "trainer.max_steps") or -1) > 0:
-            continue  # the steps end it
+        if key == "trainer.max_epochs" and (select(config, "trainer.max_steps") or -1) > 0:  # the steps end it
+            if value == -1:
+                continue
+            rule = rule._replace(words=f"{rule.words}, or -1 where trainer.max_steps ends the run", cure="-1")
         if sentence := _problem(key, value, rule):
             wrong.append(sentence)
     if "seed" in config and select(config, "data.seed") == config.seed:  # which is said of it

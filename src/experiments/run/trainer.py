@@ -60,9 +60,28 @@ def several(nodes: Any) -> list[Any]:
     return [make(node) for node in (nodes or {}).values() if node]
 
 
+def _of_kind(group: str, nodes: Any, kind: type) -> list[Any]:
+    """Return what the nodes of a group make.
+
+    Raises:
+        UserError: when one of them is of another kind.
+    """
+    named = {name: node for name, node in (nodes or {}).items() if node}
+    made = several(named)
+    for (name, node), part in zip(named.items(), made, strict=True):
+        if not isinstance(part, kind):
+            raise UserError(
+                f"{group}.{name} ({node['_target_']}) makes no {kind.__name__} of Lightning: leave it out, or name a subclass of "
+                f"{kind.__module__.rpartition('.')[0]}.{kind.__name__}"
+            )
+    return made
+
+
 def callbacks_of(nodes: Any) -> list[Any]:
     """Return a config's callbacks."""
-    return several({name: _with_mode(name, node) for name, node in (nodes or {}).items()})
+    from lightning.pytorch.callbacks import Callback
+
+    return _of_kind("callbacks", {name: _with_mode(name, node) for name, node in (nodes or {}).items()}, Callback)
 
 
 def _with_mode(name: str, node: Any) -> Any:
@@ -93,6 +112,7 @@ def build_trainer(config: DictConfig, callbacks: bool = True, shares: bool = Tru
         UserError: when Lightning refuses a key.
     """
     from lightning.pytorch.callbacks import Checkpoint, ProgressBar
+    from lightning.pytorch.loggers import Logger
     from lightning.pytorch.plugins import Precision
     from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -113,7 +133,7 @@ def build_trainer(config: DictConfig, callbacks: bool = True, shares: bool = Tru
     fixed = {
         "precision": None if by_plugin else config.precision.name,
         "callbacks": built,
-        "logger": several(config.logger) if callbacks else False,
+        "logger": _of_kind("logger", config.logger, Logger) if callbacks else False,
         "plugins": plugins,
         "enable_checkpointing": checkpoints if callbacks else False,
         "enable_progress_bar": bar,
