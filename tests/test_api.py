@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import experiments
 from experiments import UserError
+from experiments.api import TrainedRecord
 
 QUICK = ("trainer.max_epochs=1", "trainer=cpu", "callbacks.figures=null", "logger=csv")
 
@@ -273,3 +276,12 @@ def test_lazy_layers_are_refused_with_what_to_write(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"Lazy has lazy layers.*write the sizes"):
         experiments.train("data.limit=64", "trainer=cpu", data="digits", model=Lazy)
+
+
+def test_a_record_names_what_has_the_attributes_of_its_run() -> None:
+    record = TrainedRecord({"dir": "run", "status": "finished"})
+    with pytest.raises(AttributeError, match=r"no attribute history: experiments.load\(record\).history is"):
+        _ = record.history
+    with pytest.raises(AttributeError, match=r"no attribute statsu: its keys are record\[KEY\]"):
+        _ = record.statsu
+    assert copy.deepcopy(record) == record and pickle.loads(pickle.dumps(record)) == record

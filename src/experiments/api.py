@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from experiments.compare.data_frame import Compared
 
 RunLike = str | os.PathLike[str] | Mapping[str, Any]  # the folder of a run, its record, or the run that `load` gives
+_LOADED = ("history", "figures", "predict", "show", "model", "task", "data", "config", "record")  # of what `load` gives
 _OBJECTS = ("model", "task", "data")  # keys that may be classes or objects
 
 
@@ -30,6 +31,10 @@ class TrainedRecord(dict[str, Any]):
         tests = (f"{name} {value:.4g}" for name, value in self.get("metrics", {}).items()
                  if split_of(name) == "test" and isinstance(value, int | float))  # fmt: skip
         return f"Record of {self.get('dir')}, {self.get('status')}: {', '.join(tests)}\nkeys: {', '.join(self)}"
+
+    def __getattr__(self, name: str) -> Any:
+        cure = f"experiments.load(record).{name} is that of its run" if name in _LOADED else "its keys are record[KEY]"
+        raise AttributeError(f"the record of a run has no attribute {name}: {cure}")
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # IPython draws dictionaries in its own way
         printer.text(repr(self))
