@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from omegaconf import OmegaConf
 from PIL import Image
 
 from experiments.errors import UserError
@@ -395,3 +396,16 @@ def test_a_sweep_is_signed_by_its_own_signature_alone(tmp_path: Path, monkeypatc
     monkeypatch.setenv("EXPERIMENTS_CACHE", "/dev/null/nowhere")  # where no key can be kept
     with pytest.raises(UserError, match=r"os\.system"):
         require_trusted_words(tmp_path, content | {"signature": ""})
+
+
+@pytest.mark.parametrize(
+    "key", ["callbacks.checkpoint.dir", "callbacks.figures.dir", "trainer.default_root_dir", "run.dir"]
+)
+def test_no_path_leads_a_write_out_of_the_folder(experiments, received: Path, tmp_path: Path, key: str) -> None:
+    """Not that of another run, whose checkpoint would be written over."""
+    config = OmegaConf.load(received / "config.yaml")
+    OmegaConf.update(config, key, str(tmp_path / "victim"))
+    OmegaConf.save(config, received / "config.yaml")
+    message = refused(experiments, ["train", "resume=run", "trainer.max_epochs=3"], tmp_path)
+    assert "would be written to: nothing was written" in message
+    assert not (tmp_path / "victim").exists()

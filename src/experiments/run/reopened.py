@@ -15,7 +15,7 @@ from experiments.run.folder import only_process, rank, read_config, reading, wri
 from experiments.run.identity import MAY_CHANGE
 from experiments.run.not_a_run import require_run
 from experiments.run.record import FINISHED, earlier_record
-from experiments.run.trust import require_inside, require_trust
+from experiments.run.trust import require_inside, require_trust, require_writing_inside
 from experiments.system.files import in_the_way, write_text
 from experiments.system.terminal import done_waiting
 
@@ -53,6 +53,7 @@ def resumed_config(folder: Path, overrides: Sequence[str]) -> DictConfig:
     config = read_config(folder)
     require_trust(OmegaConf.to_container(config), folder)
     require_inside(folder)
+    require_writing_inside(OmegaConf.to_container(config), folder)
     for word in overrides:
         key = word.partition("=")[0]
         if not key.startswith(MAY_CHANGE):

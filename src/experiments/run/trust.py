@@ -57,6 +57,14 @@ _WITHIN = (
     "lightning.pytorch.profilers.Profiler",
     "lightning.pytorch.plugins.Precision",
 )
+_WRITTEN = (
+    "dir",
+    "dirpath",
+    "save_dir",
+    "default_root_dir",
+    "root_dir",
+    "filename",
+)  # what callbacks and loggers write to
 READING = ("model", "task", "data", "freezing", "precision")  # all that commands build that only read a run
 
 # A config in a run's folder is resolved, but for values of the environment: any other interpolation could stand for a class.
@@ -93,6 +101,31 @@ def require_inside(folder: Path) -> None:
     """
     if not made_here(folder):
         _refuse_links(folder, [folder])
+
+
+def require_writing_inside(config: Any, folder: Path) -> None:
+    """Refuses a run from elsewhere that would write into another folder than its own: over what lies there.
+
+    Args:
+        config: the run's, as plain Python, with paths into its folder as they are here.
+        folder: the run's.
+
+    Raises:
+        UserError: naming the first key.
+    """
+    if made_here(folder) or _trusted():
+        return
+    writing = {group: config.get(group) for group in ("callbacks", "logger", "trainer")}
+    for key, name, value in _nodes(writing):
+        if (
+            name in _WRITTEN
+            and isinstance(value, str)
+            and not (folder / value).resolve().is_relative_to(folder.resolve())
+        ):
+            raise UserError(
+                f"{folder}/config.yaml was not written here and says {key}={value!r:.120}, which would be written to: nothing was "
+                "written; name a folder in the run, or add --trust PACKAGE if you trust who made it"
+            )
 
 
 def require_sweep_inside(folder: Path, content: dict[str, Any]) -> None:
