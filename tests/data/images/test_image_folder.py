@@ -347,3 +347,14 @@ def test_a_stack_is_refused_and_a_preview_is_none(tmp_path: Path) -> None:
     page.save(tmp_path / "stack.tif", save_all=True, append_images=[page, page])
     with pytest.raises(UserError, match="it has 3 pages of one size: save each as a file of its own"):
         decode(tmp_path / "stack.tif", None, grey=True)
+
+
+def test_folders_of_no_split_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    fake_folder(tmp_path / "beside", ("train", "eval"))
+    with caplog.at_level(logging.WARNING):
+        assert ready(tmp_path / "beside").spec.num_classes == 2
+        assert "left out folders that are of no split: eval" in caplog.text
+        fake_folder(tmp_path / "short", ("trn", "tst"))
+        assert ready(tmp_path / "short").spec.classes == ("trn", "tst")
+    assert "took trn, tst for classes, and all of them hold the folders" in caplog.text
+    assert "call the folders train, val and test if they are splits" in caplog.text

@@ -9,6 +9,7 @@ from itertools import combinations
 from pathlib import Path
 
 from experiments.errors import UserError
+from experiments.system.outside_text import clean
 
 log = logging.getLogger(__name__)
 NAMES = {
@@ -45,7 +46,21 @@ def split_folders(root: Path) -> dict[str, Path]:
             others = " and ".join(folder.name for folder in folders.values())
             raise UserError(f"{root} has {others} but no train folder; add one, or name a folder of class folders.")
         folders["train"] = root
+        _tell_alike(root)
+    elif rest := [inner.name for inner in subfolders(root) if inner not in folders.values()]:
+        log.warning("%s: left out folders that are of no split: %s", root, clean(", ".join(rest)))
     return folders
+
+
+def _tell_alike(root: Path) -> None:
+    """Warn where all classes hold the same folders, as splits of another name do: trn and tst."""
+    inside = {inner.name: [below.name for below in subfolders(inner)] for inner in subfolders(root)}
+    first, *others = inside.values() or [[]]
+    if others and len(first) > 1 and all(names == first for names in others):
+        log.warning(
+            "%s: took %s for classes, and all of them hold the folders %s: call the folders train, val and test if they are splits",
+            root, clean(", ".join(inside)), clean(", ".join(first)),
+        )  # fmt: skip
 
 
 def subfolders(folder: Path) -> list[Path]:
