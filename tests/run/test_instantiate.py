@@ -21,6 +21,10 @@ def refusing(value: int) -> None:
     raise ValueError(f"value={value} is too much: try 1")
 
 
+def needing() -> None:
+    raise ModuleNotFoundError("Requirement 'tracker>=1' not met. HINT: Try running `pip install tracker`")
+
+
 BOX = f"{__name__}.Box"
 
 
@@ -62,6 +66,7 @@ def test_without_recursion_nodes_stay_nodes() -> None:
         ),
         ({"_target_": f"{__name__}.refusing", "value": 9}, "value=9 is too much: try 1"),
         ({"_target_": BOX, "a": {"_target_": f"{__name__}.refusing", "value": 9}}, "value=9 is too much: try 1"),
+        ({"_target_": f"{__name__}.needing"}, "needing needs a package that is not installed: Requirement 'tracker"),
         ({"_target_": "torch.nn.Linear", "width": 3}, "torch.nn.Linear: .*'width'.*check the keys"),
     ],
 )

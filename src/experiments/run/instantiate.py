@@ -143,6 +143,8 @@ def call(function: Callable[..., Any], target: str, /, *args: Any, **extra: Any)
     except Exception as error:
         if _about_arguments(error, function):
             raise UserError(f"{target}: {error}; check the keys of its config") from error
+        if isinstance(error, ModuleNotFoundError) and not target.startswith("experiments."):
+            raise UserError(f"{target} needs a package that is not installed: {first_line(error)}") from error
         error.add_note(f"while making {target}")
         raise
 
