@@ -176,7 +176,8 @@ def require_trusted_words(folder: Path, content: dict[str, Any]) -> None:
     """
     if _trusted() or is_signed(content):
         return
-    words = [*content.get("settings", ()), *(word for run in runs_listed(content) for word in run.get("words", ()))]
+    runs = [*(content.get("runs") or ()), *(content.get("cells") or ())]  # of any version's name
+    words = [*content.get("settings", ()), *(word for run in runs for word in run.get("words", ()))]
     risky = [word for word in map(str, words) if "_target_" in word or "searchpath" in word or "preload" in word]
     risky += [f"--config-dir {place}" for place in content.get("config_dirs", ())]
     if risky:
