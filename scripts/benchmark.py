@@ -791,6 +791,7 @@ ROWS = (
     Row("whisper", "auto", "library", "/s", 2.5, "Whisper tiny.en tested in batches of eight, precision=auto", _ALONE),
     Row("whisper", "auto_predict", "library", "/s", 2.5, "Whisper tiny.en, predictions likewise, precision=auto", _ALONE),
     Row("wav2vec2", "ours", "floor", "/s", 0.95, _WAVES, "a bare step on one batch of the average shape"),
+    Row("wav2vec2", "ours", "same", "/s", None, _WAVES, "a bare step on the same batches"),
     Row("wav2vec2", "ours", "random", "/s", 1.3, _WAVES, _RANDOM),
     Row("wav2vec2", "auto", "random", "/s", 1.9, _WAVES + ", precision=auto", _RANDOM + ", 32 bits"),
     Row("unet", "ours", "loop", "/s", 1.15, "U-Net with ResNet-18, 128 × 128", _USUAL),
