@@ -104,6 +104,7 @@ def test_grey_images_get_the_sum_over_colours(tmp_path: Path) -> None:
         ),
         ({}, ["holds no state dict"]),
         ({"a": 1}, ["holds no state dict"]),
+        ({"model_ema": {"a": 1}, "epoch": torch.zeros(1)}, ["holds no state dict (it holds model_ema, epoch)"]),
     ],
 )
 def test_what_does_not_fit(tmp_path: Path, state: dict[str, Tensor], sentence: list[str]) -> None:

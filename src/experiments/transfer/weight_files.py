@@ -14,6 +14,7 @@ from torch import Tensor
 from experiments.errors import UserError, first_line
 from experiments.system.bounded_files import require_plain
 from experiments.system.files import damage
+from experiments.system.outside_text import clean
 from experiments.transfer.lora import merged
 
 SAFETENSORS = ".safetensors"
@@ -93,7 +94,9 @@ def read_state_dict(path: Path, named: str | None = None) -> dict[str, Tensor]:
     if isinstance(content, dict):  # beside the tensors some keep numbers, such as an epoch
         content = {key: value for key, value in content.items() if not isinstance(value, (Number, str, type(None)))}
     if not isinstance(content, dict) or not content or not all(isinstance(value, Tensor) for value in content.values()):
-        raise UserError(f"{named or path} holds no state dict: give a run's folder or a file of weights")
+        keys = ", ".join(map(str, list(content)[:5])) if isinstance(content, dict) else ""
+        holds = f" (it holds {clean(keys):.120})" if keys else ""
+        raise UserError(f"{named or path} holds no state dict{holds}: give a run's folder or a file of weights")
     content = {str(key).replace("_orig_mod.", ""): value for key, value in content.items()}  # of torch.compile
     for prefix in ("model.", "module."):
         inner = {key.removeprefix(prefix): value for key, value in content.items() if key.startswith(prefix)}
