@@ -99,8 +99,13 @@ def test_every_experiment_trains_two_batches(experiments, tmp_path: Path, name: 
         words.append("data=digits")
     elif config.data.gives.kind in GENERATED and config.run.choices.data != "digits":
         stream = config.run.choices.task in ("language_modelling", "masked_language_modelling")
-        words.append("data=generated_text" if stream else f"data={GENERATED[config.data.gives.kind]}")
-        words += ["~data.collections", "data.limit=200"] if "collections" in config.data else []
+        generated = "generated_text" if stream else GENERATED[config.data.gives.kind]
+        words.append(f"data={generated}")
+        keys = compose([f"data={generated}"]).data
+        words += [
+            f"~data.{key}" for key in content(option_files("experiment")[name]).get("data", {}) if key not in keys
+        ]
+        words += ["data.limit=200"] if "collections" in config.data else []
         changes = dict(config.data.get("augment", {})) | ({"crop": None} if config.data.gives.kind == "masks" else {})
         words += [f"data.augment.{key}={'null' if value is None else value}" for key, value in changes.items()]
     size = config.data.batch_size

@@ -341,6 +341,7 @@ callbacks=early_stopping callbacks.early_stopping.min_delta=abc
 callbacks=early_stopping callbacks.early_stopping.min_delta=nan
 hydra.run.dir=
 hydra.run.dir=null
+trainer.accelerator=tpu
 """
 
 

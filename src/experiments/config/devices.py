@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 from collections.abc import Iterator
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,9 @@ def processes_here(config: Any) -> int:
         raise UserError(
             f"trainer.accelerator={trainer.accelerator} needs a GPU and this machine has none: use trainer=cpu"
         )
+    if (kind == "mps" and platform.machine() != "arm64") or (kind == "tpu" and not find_spec("torch_xla")):
+        needed = "an Apple processor" if kind == "mps" else "a TPU and torch_xla"
+        raise UserError(f"trainer.accelerator={kind} needs {needed}, and this machine has none: use trainer=cpu")
     if kind != "gpu" and devices != "auto" and (not isinstance(devices, (int, str)) or str(devices).strip() == "-1"):
         raise UserError(
             f"trainer.devices={devices} names devices of a GPU's kind, and trainer.accelerator={trainer.accelerator} has none: "
