@@ -342,6 +342,7 @@ callbacks=early_stopping callbacks.early_stopping.min_delta=nan
 hydra.run.dir=
 hydra.run.dir=null
 trainer.accelerator=tpu
+trainer.gradient_clip_algorithm=value
 """
 
 

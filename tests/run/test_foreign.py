@@ -505,6 +505,23 @@ def test_a_checkpoint_callback_of_lightning_in_place_of_ours(lit: Experiments, t
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_no_epoch_is_the_best_without_a_loss_of_validation(
+    lit: Experiments, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = (tmp_path / "tutorial_of_mine.py").read_text()
+    (tmp_path / "tutorial_of_mine.py").write_text(text.replace('"val_loss"', '"val_acc"'))
+    code, _, errors = lit("train", *LIT, "trainer.max_epochs=2", "trainer.accelerator=cpu", "hydra.run.dir=run")
+    assert code == 0, errors
+    words = [message for message in caplog.messages if "No metric is named val_loss" in message]
+    assert len(words) == 1 and words[0].endswith("name another with callbacks.checkpoint.monitor=val_acc")
+    code, _, errors = lit("train", *LIT, "trainer.max_epochs=2", "trainer.accelerator=cpu", "hydra.run.dir=named",
+                          "callbacks.checkpoint.monitor=val_acc")  # fmt: skip
+    assert code == 0, errors
+    assert record_of(tmp_path / "named")["best_epoch"] is not None
+    assert record_of(tmp_path / "run").get("best_epoch") is None
+
+
 def test_steps_alone_end_a_run(lit: Experiments, tmp_path: Path) -> None:
     words = ("data=digits", "model=logistic_regression", "data.limit=200", "scheduler=cosine", "trainer.max_epochs=-1")
     code, _, errors = lit("train", *words, "trainer.max_steps=5", "hydra.run.dir=run")

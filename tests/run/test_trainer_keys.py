@@ -95,7 +95,7 @@ HONOURED: dict[str, tuple[list[str], Callable[[Any], Any]]] = {
     "enable_model_summary": (["trainer.enable_model_summary=true"], _has(ModelSummary)),
     "accumulate_grad_batches": (["trainer.accumulate_grad_batches=2"], lambda t: t.accumulate_grad_batches == 2),
     "gradient_clip_val": (["trainer.gradient_clip_val=0.5"], lambda t: t.gradient_clip_val == 0.5),
-    "gradient_clip_algorithm": (["trainer.gradient_clip_algorithm=value"],
+    "gradient_clip_algorithm": (["trainer.gradient_clip_algorithm=value", "trainer.gradient_clip_val=1"],
                                 lambda t: str(t.gradient_clip_algorithm.value) == "value"),
     "deterministic": (["trainer.deterministic=warn"], lambda t: torch.is_deterministic_algorithms_warn_only_enabled()),
     "benchmark": (["trainer.benchmark=false"], lambda t: torch.backends.cudnn.benchmark is False),

@@ -25,7 +25,8 @@ from experiments.callbacks.lightning_state import (
     whole_state,
 )
 from experiments.callbacks.random_states import RandomStates, goes_on_within
-from experiments.config.metric_direction import direction
+from experiments.config.metric_direction import direction, improves
+from experiments.config.metric_names import split_of
 from experiments.errors import Interrupted, UserError
 from experiments.loggers.base import log_epoch
 from experiments.spec import to_plain
@@ -78,7 +79,7 @@ class Checkpoints(RandomStates, Checkpoint):
         self._saved_at = time.monotonic()
         self._signal: int | None = None
         self._asked_at = -math.inf
-        self._fitting = self._resumed = False
+        self._fitting = self._resumed = self._told = False
         self._before_validation: dict[str, Any] | None = None  # a whole checkpoint, while a validation is at work
         self._validates_first = False  # a resumed run begins with the validation that was left out
         self._agree_below = 0  # batches of a validation that every process has
@@ -148,6 +149,8 @@ class Checkpoints(RandomStates, Checkpoint):
         if improved:
             self.best, self.best_loss, self.best_epoch = float(value), loss, trainer.current_epoch  # type: ignore[arg-type]
             self.best_metrics = {name: float(metric) for name, metric in trainer.callback_metrics.items()}
+        elif value is None and not self.monitor:
+            self._tell_that_none_is_best(trainer)
         log_epoch(trainer)  # else a run killed right after the save would never log this epoch
         # The best first: killed between the two, a run is resumed from the older `last.ckpt` and comes here again.
         self._save(trainer, "best.ckpt" if improved else "last.ckpt")
@@ -156,6 +159,17 @@ class Checkpoints(RandomStates, Checkpoint):
                 link_or_copy(self.dir / "best.ckpt", temporary)
         if stop := self._agreed_signal(trainer):
             raise Interrupted(stop)
+
+    def _tell_that_none_is_best(self, trainer: Trainer) -> None:
+        """Says, once, that no metric of validation chooses an epoch, and how to name one."""
+        names = sorted(name for name in trainer.callback_metrics if split_of(name) == "val")
+        if names and not self._told and trainer.is_global_zero:
+            self._told = True
+            log.warning(
+                "No metric is named val_loss, so that no epoch is the best and the last is tested: name another with "
+                "callbacks.checkpoint.monitor=%s",
+                next((name for name in names if improves(name)), names[0]),
+            )
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._before_validation = None

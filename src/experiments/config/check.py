@@ -223,8 +223,11 @@ def _betas(config: Any) -> list[str]:
 
 
 def _clipping(config: Any) -> list[str]:
-    """Fused optimizers, asked for by name: Lightning cannot clip gradients that they unscale themselves."""
+    """Return what clips nothing, or cannot: Lightning cannot clip gradients that fused optimizers unscale themselves."""
     clip, precision = config.trainer.get("gradient_clip_val"), str(config.precision.name)
+    algorithm = config.trainer.get("gradient_clip_algorithm")
+    if clip is None and algorithm is not None:
+        return [f"trainer.gradient_clip_algorithm={algorithm} clips nothing alone: add trainer.gradient_clip_val=1.0"]
     if clip is None or not precision.endswith("-mixed") or not select(config, "optimizer.fused"):
         return []
     if "optimizer.fused" not in given_keys(config):
