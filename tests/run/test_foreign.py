@@ -505,6 +505,24 @@ def test_a_checkpoint_callback_of_lightning_in_place_of_ours(lit: Experiments, t
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("task.lrr=1",), "task.lrr is not taken by tutorial_of_mine.LitModel: did you mean lr?"),
+        (("+task.lrr=1",), "task.lrr is not taken by tutorial_of_mine.LitModel: did you mean lr?"),
+        (("+data.batch=1",), "data.batch is not taken by tutorial_of_mine.LitData: did you mean batch_size?"),
+        (("task=null", "task.lr=1"), "task=null leaves no place for task._target_: leave task=null out"),
+        (
+            ("+callbacks.timer._target_=lightning.pytorch.callbacks.Timer", "+callbacks.timer.durations=1"),
+            "callbacks.timer.durations is not taken by lightning.pytorch.callbacks.Timer: did you mean duration?",
+        ),
+    ],
+)
+def test_keys_that_a_class_does_not_take(lit: Experiments, words: tuple[str, ...], sentence: str) -> None:
+    classes = ("task._target_=tutorial_of_mine.LitModel", "data._target_=tutorial_of_mine.LitData")
+    assert lit("check", *classes, *words) == (2, "", f"error: {sentence}\n")
+
+
 @pytest.mark.slow
 def test_no_epoch_is_the_best_without_a_loss_of_validation(
     lit: Experiments, tmp_path: Path, caplog: pytest.LogCaptureFixture

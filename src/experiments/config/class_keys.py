@@ -18,28 +18,41 @@ _USUAL = ("torch.optim.Adam", "torch.optim.AdamW", "torch.optim.SGD", "torch.opt
 
 
 def untaken_keys(config: Any) -> list[str]:
-    """Keys of an optimizer or a schedule that its class does not take, and those that it wants, where its source says so."""
+    """Find keys that the class of a node does not take, and those that an optimizer or a schedule wants, where its source says so."""
     wrong = []
     for group, own in (("optimizer", ("params",)), ("scheduler", ("optimizer", "horizon", "total_steps", "T_max"))):
         node = config.get(group)
         target = str(node.get("_target_") or "") if node else ""
-        if (
-            not target
-            or target.startswith("experiments.")
-            or (target in _USUAL and not any(key.startswith(f"{group}.") for key in given_keys(config)))
-        ):
+        if target in _USUAL and not any(key.startswith(f"{group}.") for key in given_keys(config)):
             continue
-        taken = signature(target)
-        if taken is None:
-            continue
-        keys = [key for key in node if not str(key).startswith("_") and key not in ("name", *SCHEDULER_ENTRIES)]
-        names = [name for name in taken.annotations if name not in own]
-        wrong += [
-            unknown(f"{group}.{key}", f"not taken by {target}", key, names) for key in keys if not taken.takes(key)
-        ]
-        missing = [name for name in taken.required if name not in own and name not in node and "_args_" not in node]
-        wrong += [f"{target} needs {name}: add {group}.{name}=…" for name in missing]
+        wrong += _untaken(group, node, own, ("name", *SCHEDULER_ENTRIES))
+        taken = signature(target) if target and not target.startswith("experiments.") else None
+        missing = [name for name in taken.required if name not in own and name not in node] if taken else []
+        wrong += [f"{target} needs {name}: add {group}.{name}=…" for name in missing if "_args_" not in node]
+    for group in ("task", "data", "model"):
+        wrong += _untaken(group, config.get(group), (), NOTES)
+    for group in ("callbacks", "logger"):
+        for name, node in (config.get(group) or {}).items():
+            wrong += _untaken(f"{group}.{name}", node, ())
     return wrong
+
+
+def _untaken(place: str, node: Any, given: Sequence[str], not_arguments: Sequence[str] = ()) -> list[str]:
+    """Return a sentence for each key of a node that its class, which is not of this package, does not take.
+
+    Args:
+        place: of the node in the config.
+        node: with a `_target_`; anything else has no such keys.
+        given: arguments that the run gives itself, which are not proposed.
+        not_arguments: keys that mean something else.
+    """
+    target = str(node.get("_target_") or "") if isinstance(node, (dict, DictConfig)) else ""
+    taken = signature(target) if target and not target.startswith("experiments.") else None
+    if taken is None:
+        return []
+    keys = [str(key) for key in node if not str(key).startswith("_") and key not in not_arguments]
+    names = [name for name in taken.annotations if name not in given]
+    return [unknown(f"{place}.{key}", f"not taken by {target}", key, names) for key in keys if not taken.takes(key)]
 
 
 def leave_out_untaken(config: Any, given: Sequence[str]) -> None:

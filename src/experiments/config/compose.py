@@ -43,6 +43,7 @@ from experiments.config.refusals import (
     refuse_names,
 )
 from experiments.config.shorthand import LATE, mended, spelled_out
+from experiments.config.signatures import signature
 from experiments.config.sound_networks import take_sizes
 from experiments.config.suggestions import not_a_key, options_with, unknown_option, usual_key
 from experiments.config.weights_place import place_weights
@@ -287,6 +288,14 @@ def _unknown_key(key: str, overrides: Sequence[str], config_dirs: Sequence[str])
     group = key.partition(".")[0]
     if reason := not_a_key(key):
         return f"{key} is no key of this config: {reason}"
+    if key == f"{group}._target_":
+        return f"{group}=null leaves no place for {key}: leave {group}=null out"
+    start = f"{group}._target_="
+    target = next(
+        (word.lstrip("+").removeprefix(start) for word in overrides if word.lstrip("+").startswith(start)), ""
+    )
+    if (taken := signature(target)) is not None and taken.annotations:
+        return unknown(key, f"not taken by {target}", key.removeprefix(f"{group}."), list(taken.annotations))
     if group in GROUPS and (having := options_with(key, config_dirs)) and len(having) <= 3:
         return (
             f"{key} is a key of {group}={f' and {group}='.join(having)}: choose that, as in {group}={having[0]} {key}=…"
