@@ -46,7 +46,7 @@ def test_quick_benchmark_measures_every_row(tmp_path: Path) -> None:
         + (2 * ["bert"] + 4 * ["frozen_bert"] if (real / "rt_polarity").is_dir() else [])
         + (["frozen_sound"] if (real / "fsdd").is_dir() else [])
         + (["character_gpt", "answers"] if (real / "tinyshakespeare").is_dir() else [])
-        + (2 * ["wav2vec2"] if (real / "ljspeech_lj001").is_dir() else [])
+        + (3 * ["wav2vec2"] if (real / "ljspeech_lj001").is_dir() else [])
         + ["unet", "lraspp", "detection", "average_precision"]
         + 2 * ["step"]
         + 2 * ["augmentation"]

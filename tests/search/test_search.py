@@ -192,7 +192,7 @@ def test_check_says_what_a_search_would_do(experiments: Experiments, tmp_path: P
     assert not (tmp_path / "found").exists()
     skip = ("check", *SMALL, "launcher.on_invalid=skip")
     code, output, _ = experiments(*skip, "model=glob([mlp*,lst*,mobile*],exclude=mobile*)")
-    assert code == 0 and "model in lstm, mlp\nskipped: model=lstm: model=lstm reads" in output
+    assert code == 0 and "model in lstm, mlp\nskipped: model=lstm reads" in output
     assert output.endswith("This search can run.\n")
     code, output, _ = experiments(*skip, "model=gru,lstm")
     assert code == 0 and output.endswith("No end of this space can run.\n")
