@@ -57,7 +57,7 @@ def test_graph_has_shortcuts_branches_and_depth() -> None:
     assert len(sums) == 3 and all(len(node.sources) == 2 for node in sums)
     assert nodes[0].kind == "input" and sums[0].sources[0] == 0  # the shortcut begins at the input
     (joined,) = (node for node in nodes if node.kind == "concat")
-    assert [nodes[source].name for source in joined.sources] == ["mixed.one", "mixed.three"]
+    assert [nodes[source].name for source in joined.sources] == ["mixed.single", "mixed.three"]
     assert joined.output == (6, 8, 8)
     assert depth(nodes) == 2 * 3 + 1 + 1
 

@@ -371,7 +371,7 @@ def test_check_tells_duplicates_exclusions_and_the_impossible(experiments: Any) 
         (["seed=0,1", "hydra.sweeper.zip=seed"], "hydra.sweeper.zip=seed must be a list of keys"),
         (["seed=0,1", "hydra.sweeper.lists=[5]"], "hydra.sweeper.lists=[5] must be a list of lists"),
         (["seed=0,1", "hydra.sweeper.lists=abc"], "hydra.sweeper.lists=abc must be a list of lists"),
-        (["seed=0,1", "hydra.sweeper.lists=[[abc]]"], "abc cannot be read as key=value"),
+        (["seed=0,1", "hydra.sweeper.lists=[[abc]]"], "abc is no key=value"),
         (["seed=0,1", "hydra.sweeper.lists=['model=\"mlp']"], "a quote is never closed"),
         (["seed=0,1", "hydra.sweeper.params=5"], "hydra.sweeper.params=5 must be keys"),
     ],

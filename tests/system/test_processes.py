@@ -25,7 +25,7 @@ _ELSEWHERE = {
     r"os\.(fork|pipe2|wait4|setsid|getpgid)\b": {"sweep/backends/fork_server"},
     r"os\.killpg\b": {"sweep/backends/fork_server", "system/processes"},
     r"os\.(sched_getaffinity|register_at_fork|getuid|uname|pread|pwrite|posix_\w+|sysconf)\b": {
-        "config/devices", "system/memory", "run/trust", "system/locks", "transfer/cache_files",
+        "config/devices", "system/memory", "run/signature", "system/locks", "transfer/cache_files",
     },
     r"import (fcntl|resource|termios|pwd|grp|pty)\b": {"system/locks", "system/processes"},
     r"signal\.(SIGHUP|SIGUSR\d|SIGCHLD|SIGKILL|pthread_sigmask)\b": {
