@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.config.metric_names import split_and_quantity, usual_name
+from experiments.config.metric_names import loss_of, split_and_quantity, usual_name
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,16 @@ from experiments.config.metric_names import split_and_quantity, usual_name
 def test_parts_of_a_name(metric: str, split: str, quantity: str, usual: str) -> None:
     assert split_and_quantity(metric) == (split, quantity)
     assert usual_name(metric) == usual
+
+
+@pytest.mark.parametrize(
+    ("names", "loss"),
+    [
+        (("val_loss", "val/loss", "train/loss"), "val/loss"),
+        (("val_acc", "valid/ctc_loss", "test_loss"), "valid/ctc_loss"),
+        (("Loss/train", "Loss/val"), "Loss/val"),
+        (("loss", "train_loss", "val_acc"), None),
+    ],
+)
+def test_the_loss_of_validation(names: tuple[str, ...], loss: str | None) -> None:
+    assert loss_of("val", names) == loss

@@ -16,7 +16,6 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.callbacks.weight_averaging import WeightAveraging
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
-from experiments.callbacks.best_epoch import watched_loss
 from experiments.callbacks.checkpoint_files import wait_for_writes
 from experiments.callbacks.lightning_state import (
     accumulates,
@@ -26,7 +25,7 @@ from experiments.callbacks.lightning_state import (
 )
 from experiments.callbacks.random_states import RandomStates, goes_on_within
 from experiments.config.metric_direction import direction, improves
-from experiments.config.metric_names import split_of
+from experiments.config.metric_names import loss_of, split_of
 from experiments.errors import Interrupted, UserError
 from experiments.loggers.base import log_epoch
 from experiments.spec import to_plain
@@ -144,7 +143,7 @@ class Checkpoints(RandomStates, Checkpoint):
         monitor, mode = self.watched(pl_module, trainer.callback_metrics)
         value = trainer.callback_metrics.get(monitor)
         self._require(trainer, "checkpoint", self.monitor)
-        loss = float(trainer.callback_metrics.get(watched_loss(trainer.callback_metrics) or "", math.inf))
+        loss = float(trainer.callback_metrics.get(loss_of("val", trainer.callback_metrics) or "", math.inf))
         improved = value is not None and self._improves(float(value), loss, mode)
         if improved:
             self.best, self.best_loss, self.best_epoch = float(value), loss, trainer.current_epoch  # type: ignore[arg-type]
@@ -211,7 +210,7 @@ class Checkpoints(RandomStates, Checkpoint):
         usual = (
             of_task
             if isinstance(of_task, tuple) and len(of_task) == 2
-            else (watched_loss(metrics) or "val/loss", "min")
+            else (loss_of("val", metrics) or "val/loss", "min")
         )
         if self.monitor and self.monitor != usual[0]:
             return self.monitor, self.mode or direction(self.monitor, "callbacks.checkpoint")

@@ -10,9 +10,9 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from experiments.callbacks.best_epoch import watched_loss
 from experiments.callbacks.checkpoint import Checkpoints, judged_by
 from experiments.callbacks.progress_screens import clock, screen_for, speed_in_words
+from experiments.config.metric_names import loss_of
 from experiments.system.terminal import quiet
 
 _BAR = 24  # characters
@@ -190,7 +190,7 @@ def _of_epoch(metrics: Mapping[str, Tensor], judged: str | None) -> dict[str, fl
     """Return the losses of training and validation and the metric that names the best epoch; where there are fewer,
     others as well.
     """
-    losses = [name for name in ("train/loss", watched_loss(metrics)) if name in metrics]
+    losses = [name for split in ("train", "val") if (name := loss_of(split, metrics))]
     names = dict.fromkeys([*losses, *([judged] if judged in metrics else [])])
     others = [n for n in metrics if n.startswith("val")] or [n for n in metrics if n.startswith("train")]
     for name in others:

@@ -1,4 +1,7 @@
-"""`experiments predict`: what a run says of inputs that it has never seen, such as image files."""
+"""`experiments predict`: what a run says of inputs that it has never seen, such as image files.
+
+The report of a task makes the answers: `answers` in `tasks/reports/`. `answer_table` makes rows of them.
+"""
 
 from __future__ import annotations
 

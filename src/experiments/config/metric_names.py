@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cache
 
 _SPLITS = {
@@ -43,3 +44,14 @@ def usual_name(metric: str) -> str:
 def split_of(metric: str) -> str:
     """Return train, val or test; "" where the name says none of them."""
     return split_and_quantity(metric)[0]
+
+
+def loss_of(split: str, names: Collection[str]) -> str | None:
+    """Return the loss of a split among metrics: val/loss, or what a LightningModule calls it (val_loss, valid/loss, Loss/val)."""
+
+    def is_loss(name: str) -> bool:
+        of, quantity = split_and_quantity(name)
+        return of == split and quantity.lower().endswith("loss")
+
+    usual = f"{split}/loss"
+    return usual if usual in names else next(filter(is_loss, sorted(names)), None)
